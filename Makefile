@@ -1,0 +1,56 @@
+# Every habit is one command; CI runs the same ones.
+
+PYTHON ?= python3
+CARGO ?= cargo
+VENV := target/test-venv
+CONFIG ?= examples/agent/langgraph.json
+
+.PHONY: help up build test test-rust test-host test-sdk lint fmt doc bench deny clean
+
+help: ## Show this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+up: ## Serve the example agent on http://127.0.0.1:2024
+	$(CARGO) run --locked --release -p langopen -- up --config $(CONFIG)
+
+build: ## Build the binary
+	$(CARGO) build --locked -p langopen
+
+test: test-rust test-host test-sdk ## Run every test
+
+test-rust: ## Unit, conformance and API tests, and the docs' examples
+	$(CARGO) test --locked --workspace --all-features
+
+test-host: $(VENV)/.complete ## The graph host, driven over its socket
+	$(VENV)/bin/python -m pytest -q langopen-runner/python/tests
+
+test-sdk: $(VENV)/.complete ## The stock Python SDK against the real binary
+	$(CARGO) build --locked --workspace --all-features --bin langopen
+	LANGOPEN_TEST_DATA=$(abspath target/sdk-data) $(VENV)/bin/python -m pytest -q tests/sdk
+
+REQUIREMENTS := tests/sdk/requirements.txt langopen-runner/python/tests/requirements.txt
+
+$(VENV)/.complete: $(REQUIREMENTS)
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check $(REQUIREMENTS:%=-r %)
+	touch $@
+
+lint: ## Formatting and lints
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --locked --workspace --all-targets --all-features -- -D warnings
+
+fmt: ## Format
+	$(CARGO) fmt --all
+
+doc: ## Build the crates' documentation
+	$(CARGO) doc --locked --workspace --all-features --no-deps
+
+bench: ## Compare with langgraph dev and the bare library in one run (tests/bench/README.md)
+	$(CARGO) build --locked --release -p langopen -p langopen-bench
+	target/release/langopen-bench compare $(BENCH_ARGS)
+
+deny: ## Licences, duplicate and insecure dependencies (needs cargo-deny)
+	$(CARGO) deny check
+
+clean: ## Remove everything that was built
+	$(CARGO) clean

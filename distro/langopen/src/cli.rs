@@ -1,0 +1,78 @@
+//! The command line.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Run LangGraph agents on your own machines, behind LangGraph's Agent Server API.
+#[derive(Debug, Parser)]
+#[command(name = "langopen", version, arg_required_else_help = true)]
+pub(crate) struct Cli {
+    /// How log records are written to standard error; RUST_LOG chooses which.
+    #[arg(long, env = "LANGOPEN_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text, global = true)]
+    pub(crate) log_format: LogFormat,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// Lines for people.
+    Text,
+    /// One JSON object per line.
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Serve an application with everything in this one process, and its data in one folder.
+    Up(UpOptions),
+}
+
+/// Options of `langopen up`. Each has an environment variable too.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct UpOptions {
+    /// The application's langgraph.json.
+    #[arg(long, short, env = "LANGOPEN_CONFIG", default_value = "langgraph.json", value_name = "FILE")]
+    pub(crate) config: PathBuf,
+    /// The address to listen on.
+    #[arg(long, env = "LANGOPEN_HOST", default_value = "127.0.0.1", value_name = "ADDRESS")]
+    pub(crate) host: IpAddr,
+    /// The port to listen on; 0 takes a free one.
+    #[arg(long, short, env = "LANGOPEN_PORT", default_value_t = 2024)]
+    pub(crate) port: u16,
+    /// Where threads, runs and everything else are kept [default: .langopen beside the config].
+    #[arg(long, env = "LANGOPEN_DATA", value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+    /// Where Python environments are kept and shared between applications [default: environments in the data folder].
+    #[arg(long, env = "LANGOPEN_CACHE_DIR", value_name = "DIR")]
+    pub(crate) cache_dir: Option<PathBuf>,
+    /// The Python interpreter to make the environment with [default: the newest one found that fits].
+    #[arg(long, env = "LANGOPEN_PYTHON", value_name = "FILE")]
+    pub(crate) python: Option<PathBuf>,
+    /// How many workers claim runs; each executes up to N_JOBS_PER_WORKER (10) at once.
+    #[arg(long, env = "LANGOPEN_WORKERS", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub(crate) workers: u16,
+    /// How many Python processes share the graphs' load.
+    #[arg(long, env = "LANGOPEN_HOSTS", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub(crate) hosts: u16,
+    /// A Postgres database instead of SQLite (not available in this version).
+    #[arg(long, env = "LANGOPEN_DATABASE_URL", value_name = "URL", hide_env_values = true)]
+    pub(crate) database: Option<String>,
+    /// A Redis for wake-ups and streams (not available in this version).
+    #[arg(long, env = "LANGOPEN_REDIS_URL", value_name = "URL", hide_env_values = true)]
+    pub(crate) redis: Option<String>,
+    /// How many runs one worker executes at once.
+    #[arg(long, env = "N_JOBS_PER_WORKER", default_value_t = 10, hide = true, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) jobs_per_worker: u16,
+    /// How long a run may take, in seconds.
+    #[arg(long, env = "BG_JOB_TIMEOUT_SECS", default_value_t = 86_400, hide = true)]
+    pub(crate) job_timeout_secs: u64,
+    /// How often a run is tried again when the platform, not its graph, fails.
+    #[arg(long, env = "BG_JOB_MAX_RETRIES", default_value_t = 3, hide = true, value_parser = clap::value_parser!(u32).range(..1000))]
+    pub(crate) job_max_retries: u32,
+    /// How long runs may go on after Ctrl-C, in seconds. Those that are left go on at the next start.
+    #[arg(long, env = "BG_JOB_SHUTDOWN_GRACE_PERIOD_SECS", default_value_t = 2, hide = true)]
+    pub(crate) shutdown_grace_secs: u64,
+}

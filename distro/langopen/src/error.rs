@@ -1,0 +1,61 @@
+//! Why a command failed, and what to do.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use langopen_runner::HostError;
+use langopen_runner::config::{ConfigError, Unsupported};
+use langopen_runner::environment::EnvironmentError;
+
+/// Why a command failed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CommandError {
+    #[error("{0}")]
+    Config(#[from] ConfigError),
+    #[error("{} asks for features that are not available yet:\n{}", path.display(), lines(found))]
+    Unsupported { path: PathBuf, found: Vec<Unsupported> },
+    #[error(
+        "--{option} is not available in this version: everything runs in this process, on SQLite in the data folder"
+    )]
+    OptionUnavailable { option: &'static str },
+    #[error("cannot use the data folder {}: {source}", path.display())]
+    DataFolder { path: PathBuf, source: io::Error },
+    #[error("the data folder {} is in use by another langopen process", path.display())]
+    DataFolderInUse { path: PathBuf },
+    #[error("cannot listen on {address}: {source}")]
+    Listen { address: SocketAddr, source: io::Error },
+    #[error("{0}")]
+    Environment(#[from] EnvironmentError),
+    #[error("{0}")]
+    Host(#[from] HostError),
+    #[error("{0}")]
+    Core(#[from] langopen_core::Error),
+    #[error("cannot listen for signals: {0}")]
+    Signals(io::Error),
+    #[error("the server stopped: {0}")]
+    Serve(io::Error),
+}
+
+fn lines(found: &[Unsupported]) -> String {
+    found.iter().map(|each| format!("  - {each}")).collect::<Vec<_>>().join("\n")
+}
+
+impl CommandError {
+    /// What to do, where the message does not say it already.
+    pub(crate) fn remedy(&self) -> Option<&'static str> {
+        match self {
+            Self::OptionUnavailable { .. } => Some("leave the option out, and unset its environment variable"),
+            Self::DataFolder { .. } => Some("choose a folder that this user may write to with --data"),
+            Self::DataFolderInUse { .. } => Some("stop the other process, or choose another folder with --data"),
+            Self::Listen { source, .. } if source.kind() == io::ErrorKind::AddrInUse => {
+                Some("stop the program that uses the port, or choose another one with --port")
+            }
+            Self::Host(HostError::Load(failure)) if failure.error == "ModuleNotFoundError" => Some(
+                "name the package that brings the module in the application's dependencies (langgraph.json, pyproject.toml or requirements.txt)",
+            ),
+            Self::Listen { .. } => Some("choose another address with --host or another port with --port"),
+            _ => None,
+        }
+    }
+}

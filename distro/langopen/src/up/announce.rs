@@ -1,0 +1,25 @@
+//! What a person sees while the server starts.
+
+use std::io::Write;
+use std::time::Duration;
+
+use langopen_core::AssistantId;
+use langopen_core::executor::GraphInfo;
+
+/// Prints one step: its subject in a column of its own, then what is to be said.
+pub(crate) fn say(subject: &str, text: &str) {
+    // A closed standard output must not stop the server.
+    let _ = writeln!(std::io::stdout().lock(), "{subject:>12}  {text}");
+}
+
+/// Prints what is served, and where.
+pub(crate) fn announce_ready(api_url: &str, graphs: Vec<GraphInfo>, took: Duration) {
+    say("ready", &format!("after {:.1} s", took.as_secs_f64()));
+    say("API", api_url);
+    say("docs", &format!("{api_url}/docs"));
+    for graph in graphs {
+        let description = graph.description.map(|text| format!(": {text}")).unwrap_or_default();
+        say("graph", &format!("{}{description} (assistant {})", graph.graph_id, AssistantId::system(&graph.graph_id)));
+    }
+    say("stop", "with Ctrl-C; data is kept");
+}

@@ -1,0 +1,127 @@
+//! `langopen up`: API, worker and graph hosts in this process, data in one folder.
+
+mod announce;
+mod data;
+mod serve;
+mod settings;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use langopen_api::AgentServer;
+use langopen_core::backend::sqlite::{Sqlite, SqliteOptions};
+use langopen_core::{EventLog, Executor, Queue, Storage, SystemClock, Tenant};
+use langopen_runner::environment::{EnvironmentPlan, Progress};
+use langopen_runner::{AppConfig, HostPool};
+use langopen_worker::{Services, Worker};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::cli::UpOptions;
+use crate::error::CommandError;
+use announce::{announce_ready, say};
+use data::DataFolder;
+use serve::Signals;
+
+/// Serves the application until Ctrl-C or SIGTERM.
+pub(crate) async fn up(options: UpOptions) -> Result<(), CommandError> {
+    let mut signals = Signals::listen()?;
+    let started = tokio::select! {
+        started = start(options) => started?,
+        () = signals.next() => return Ok(()),
+    };
+    let Started { listener, router, pool, database, worker, stop, data } = started;
+    let served = serve::serve(listener, router, stop, worker, signals).await;
+    pool.shut_down().await;
+    database.close().await;
+    drop(data);
+    served
+}
+
+/// Everything that runs once the server is ready.
+struct Started {
+    listener: TcpListener,
+    router: axum::Router,
+    pool: Arc<HostPool>,
+    database: Sqlite,
+    worker: JoinHandle<()>,
+    stop: CancellationToken,
+    /// Held until the end: the folder is this process's alone.
+    data: DataFolder,
+}
+
+async fn start(options: UpOptions) -> Result<Started, CommandError> {
+    let begin = Instant::now();
+    refuse_unavailable(&options)?;
+    let config = read_config(&options)?;
+    let data = DataFolder::open(&options, &config)?;
+    say("data", &format!("{} (SQLite)", data.path().display()));
+    // The port is taken before the slow steps, so that a port in use is told at once.
+    let address = SocketAddr::new(options.host, options.port);
+    let listener = TcpListener::bind(address).await.map_err(|source| CommandError::Listen { address, source })?;
+    let address = listener.local_addr().map_err(|source| CommandError::Listen { address, source })?;
+    let api_url = format!("http://{address}");
+    let database = Sqlite::open(&data.database(), SqliteOptions::default()).await?;
+
+    let env = config.resolve_env()?;
+    let plan = EnvironmentPlan::new(&config, settings::environment(&options, &data)).await?;
+    let environment = plan.ensure(|progress| say_progress(&progress)).await?;
+    let python = environment.python.display();
+    say("environment", &format!("{python}{}", if environment.fresh { "" } else { " (cached)" }));
+    say("graphs", &format!("loading in {} Python processes", options.hosts));
+    let pool = settings::pool(&options, &config, environment, env, &data, &api_url);
+    let pool = Arc::new(HostPool::start(pool).await?);
+
+    let events: Arc<dyn EventLog> = Arc::new(database.event_log());
+    let services = Services {
+        queue: Arc::new(database.clone()) as Arc<dyn Queue>,
+        storage: Arc::new(database.clone()) as Arc<dyn Storage>,
+        events,
+        executor: Arc::clone(&pool) as Arc<dyn Executor>,
+        clock: Arc::new(SystemClock),
+    };
+    let server = AgentServer::new(
+        services.storage.clone(),
+        services.queue.clone(),
+        services.events.clone(),
+        services.executor.clone(),
+    )
+    .with_settings(settings::api(&config));
+    server.sync_system_assistants(&Tenant::default()).await?;
+    let stop = CancellationToken::new();
+    let worker = tokio::spawn(Worker::new(services, settings::worker(&options)).run(stop.clone()));
+    announce_ready(&api_url, pool.graphs().await?, begin.elapsed());
+    Ok(Started { listener, router: server.router(), pool, database, worker, stop, data })
+}
+
+fn refuse_unavailable(options: &UpOptions) -> Result<(), CommandError> {
+    for (given, option) in [(options.database.is_some(), "database"), (options.redis.is_some(), "redis")] {
+        if given {
+            return Err(CommandError::OptionUnavailable { option });
+        }
+    }
+    Ok(())
+}
+
+fn read_config(options: &UpOptions) -> Result<AppConfig, CommandError> {
+    let config = AppConfig::load(&options.config)?;
+    let (fatal, rest): (Vec<_>, Vec<_>) = config.require_supported().into_iter().partition(|found| found.fatal);
+    if !fatal.is_empty() {
+        return Err(CommandError::Unsupported { path: options.config.clone(), found: fatal });
+    }
+    let names = config.graphs.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
+    say("config", &format!("{} (graphs: {names})", options.config.display()));
+    for found in rest {
+        say("note", &found.to_string());
+    }
+    Ok(config)
+}
+
+fn say_progress(progress: &Progress) {
+    match progress {
+        Progress::Output(line) => say("", line),
+        step => say("environment", &step.to_string()),
+    }
+}

@@ -1,0 +1,81 @@
+//! From the command line and `langgraph.json` to the settings of each part.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use langopen_api::{ConfigurableHeaders, Features, Settings};
+use langopen_runner::environment::Options;
+use langopen_runner::{AppConfig, Environment, PoolGraph, PoolSettings};
+use langopen_worker::WorkerSettings;
+
+use super::data::DataFolder;
+use crate::cli::UpOptions;
+
+pub(super) fn environment(options: &UpOptions, data: &DataFolder) -> Options {
+    let cache_dir = options.cache_dir.clone().unwrap_or_else(|| data.environments());
+    let mut settings = Options::new(cache_dir);
+    settings.python.clone_from(&options.python);
+    settings
+}
+
+pub(super) fn pool(
+    options: &UpOptions,
+    config: &AppConfig,
+    environment: Environment,
+    env: BTreeMap<String, String>,
+    data: &DataFolder,
+    api_url: &str,
+) -> PoolSettings {
+    let graph = |graph: &langopen_runner::config::Graph| PoolGraph {
+        target: graph.target.to_string(),
+        description: graph.description.clone(),
+    };
+    PoolSettings {
+        hosts: usize::from(options.hosts),
+        python: environment.python,
+        program_dir: data.program(),
+        base_dir: config.base_dir().to_owned(),
+        search_path: environment.search_path,
+        env,
+        graphs: config.graphs.iter().map(|(id, each)| (id.clone(), graph(each))).collect(),
+        store_index: None,
+        api_url: api_url.to_owned(),
+        load_timeout: PoolSettings::LOAD_TIMEOUT,
+        unresponsive_after: PoolSettings::UNRESPONSIVE_AFTER,
+    }
+}
+
+pub(super) fn worker(options: &UpOptions) -> WorkerSettings {
+    WorkerSettings {
+        concurrency: usize::from(options.workers) * usize::from(options.jobs_per_worker),
+        max_attempts: options.job_max_retries + 1,
+        run_timeout: Duration::from_secs(options.job_timeout_secs),
+        grace: Duration::from_secs(options.shutdown_grace_secs),
+        ..WorkerSettings::default()
+    }
+}
+
+pub(super) fn api(config: &AppConfig) -> Settings {
+    let mut settings = Settings::default();
+    if let Some(http) = &config.http {
+        settings.features = Features {
+            assistants: !http.disable_assistants,
+            threads: !http.disable_threads,
+            runs: !http.disable_runs,
+            store: !http.disable_store,
+            meta: !http.disable_meta,
+        };
+        settings.mount_prefix.clone_from(&http.mount_prefix);
+        if let Some(headers) = &http.configurable_headers {
+            settings.configurable_headers = ConfigurableHeaders {
+                includes: headers.includes.clone().unwrap_or_default(),
+                excludes: headers.excludes.clone().unwrap_or_default(),
+            };
+        }
+    }
+    if let Some(ttl) = config.store.as_ref().and_then(|store| store.ttl.as_ref()) {
+        settings.store_default_ttl_minutes = ttl.default_ttl;
+        settings.store_refresh_on_read = ttl.refresh_on_read.unwrap_or(true);
+    }
+    settings
+}

@@ -1,0 +1,49 @@
+//! A conversation with the embedded agent, through the service's own router.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::http::Request;
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+use tower::ServiceExt;
+
+async fn post(service: &Router, path: &str, body: Value) -> String {
+    let request = Request::post(path).header("content-type", "application/json").body(Body::from(body.to_string()));
+    let response = service.clone().oneshot(request.unwrap()).await.unwrap();
+    assert_eq!(response.status(), 200, "{path}");
+    String::from_utf8(to_bytes(response.into_body(), usize::MAX).await.unwrap().to_vec()).unwrap()
+}
+
+async fn say(service: &Router, thread_id: &str, words: &str) -> String {
+    let input = json!({"messages": [{"type": "human", "content": words}]});
+    let body = json!({"assistant_id": "greeter", "input": input});
+    let values: Value =
+        serde_json::from_str(&post(service, &format!("/agents/threads/{thread_id}/runs/wait"), body).await).unwrap();
+    values["messages"].as_array().unwrap().last().unwrap()["content"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn the_agent_remembers_across_threads() {
+    let stop = CancellationToken::new();
+    let service = embed::service(stop.clone()).await.unwrap();
+    let mut threads = Vec::new();
+    for _ in 0..2 {
+        let thread: Value = serde_json::from_str(&post(&service, "/agents/threads", json!({})).await).unwrap();
+        threads.push(thread["thread_id"].as_str().unwrap().to_owned());
+    }
+    assert_eq!(say(&service, &threads[0], "my name is Ada").await, "Nice to meet you, Ada.");
+    assert_eq!(say(&service, &threads[1], "hello").await, "Hello again, Ada!");
+    stop.cancel();
+}
+
+#[tokio::test]
+async fn the_agent_streams_its_answer_word_by_word() {
+    let stop = CancellationToken::new();
+    let service = embed::service(stop.clone()).await.unwrap();
+    let input = json!({"messages": [{"type": "human", "content": "my name is Ada"}]});
+    let body = json!({"assistant_id": "greeter", "stream_mode": "messages-tuple", "input": input});
+    let stream = post(&service, "/agents/runs/stream", body).await;
+    assert_eq!(stream.matches("event: messages\r\n").count(), 5, "{stream}");
+    stop.cancel();
+}

@@ -1,0 +1,43 @@
+use axum::extract::State;
+use http::StatusCode;
+use langopen_core::ErrorKind;
+use langopen_core::auth::{Action, Resource};
+use serde_json::json;
+
+use crate::access::Caller;
+use crate::error::{ApiError, ApiResult, ErrorResponse, OnKind};
+use crate::extract::{AssistantPath, Query};
+use crate::runs::close_streams;
+use crate::server::App;
+
+/// Delete Assistant
+///
+/// Removes an assistant with its versions.
+#[utoipa::path(
+    delete, path = "/assistants/{assistant_id}", tag = "Assistants", operation_id = "delete_assistant",
+    params(
+        ("assistant_id" = Uuid, Path, description = "The assistant"),
+        ("delete_threads" = Option<bool>, Query, description = "Also remove the threads whose metadata names it"),
+    ),
+    responses(
+        (status = 204, description = "The assistant is gone"),
+        (status = 404, description = "No such assistant", body = ErrorResponse),
+        (status = 422, description = "Invalid request", body = ErrorResponse),
+    )
+)]
+pub(super) async fn delete_assistant(
+    State(app): State<App>,
+    caller: Caller,
+    AssistantPath(id): AssistantPath,
+    query: Query,
+) -> ApiResult<StatusCode> {
+    let threads = query.strict_flag("delete_threads")?.unwrap_or_default();
+    let scope = caller.may(Resource::Assistants, Action::Delete, || json!({"assistant_id": id})).await?.scope;
+    if threads {
+        caller.may(Resource::Threads, Action::Delete, || json!({"metadata": {"assistant_id": id}})).await?;
+    }
+    let deleted = app.storage.delete_assistant(&scope, id, threads).await;
+    let gone = deleted.on(ErrorKind::NotFound, || ApiError::not_found(format!("Assistant with ID {id} not found")))?;
+    close_streams(&app, gone).await;
+    Ok(StatusCode::NO_CONTENT)
+}

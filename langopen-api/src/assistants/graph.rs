@@ -1,0 +1,58 @@
+use axum::extract::{Path, State};
+use axum::response::Response;
+use langopen_core::executor::GraphCall;
+use langopen_core::{AssistantId, RawJson};
+
+use super::{graph_config, read};
+use crate::access::Caller;
+use crate::error::{ApiError, ApiResult, ErrorResponse};
+use crate::extract::Query;
+use crate::server::App;
+use crate::wire::json;
+
+/// Get Assistant Graph
+///
+/// The nodes and edges of an assistant's graph, for drawing.
+#[utoipa::path(
+    get, path = "/assistants/{assistant_id}/graph", tag = "Assistants", operation_id = "get_assistant_graph",
+    params(
+        ("assistant_id" = String, Path, description = "The assistant, or a graph's id"),
+        ("xray" = Option<String>, Query, description = "Whether to look into subgraphs, or how deep"),
+    ),
+    responses(
+        (status = 200, description = "The graph", body = serde_json::Value),
+        (status = 404, description = "No such assistant", body = ErrorResponse),
+        (status = 422, description = "Invalid request", body = ErrorResponse),
+    )
+)]
+pub(super) async fn get_graph(
+    State(app): State<App>,
+    caller: Caller,
+    Path(name): Path<String>,
+    query: Query,
+) -> ApiResult<Response> {
+    let xray = xray(query.last("xray"))?;
+    let id: Option<AssistantId> = name.parse().ok();
+    let found = read(&app, &caller, id.unwrap_or_else(|| AssistantId::system(&name))).await;
+    let (scope, assistant) = found.map_err(|error| match id {
+        // What is neither an id nor the name of a graph is a bad id.
+        None if error.is_not_found() => ApiError::invalid("Invalid assistant ID: must be a UUID"),
+        _ => error,
+    })?;
+    let config = graph_config(&assistant)?;
+    let call = GraphCall::Draw { graph_id: assistant.graph_id, config, xray };
+    Ok(json(app.executor.call(app.reach(&scope), call).await?.as_str().to_owned()))
+}
+
+/// `false`, `true`, or a depth of at least 1.
+fn xray(text: Option<&str>) -> ApiResult<RawJson> {
+    let value: serde_json::Value = match text.map(str::to_ascii_lowercase).as_deref() {
+        None | Some("false") => false.into(),
+        Some("true") => true.into(),
+        Some(depth) => match depth.parse::<u32>() {
+            Ok(depth @ 1..) => depth.into(),
+            _ => return Err(ApiError::invalid("Invalid xray value")),
+        },
+    };
+    Ok(RawJson::from(value))
+}

@@ -1,0 +1,45 @@
+use axum::Json;
+use axum::extract::State;
+use langopen_core::ErrorKind;
+use langopen_core::auth::{Action, Resource};
+use serde::Deserialize;
+use serde_json::json;
+use utoipa::ToSchema;
+
+use crate::access::Caller;
+use crate::error::{ApiError, ApiResult, ErrorResponse, OnKind};
+use crate::extract::{AssistantPath, Body};
+use crate::server::App;
+use crate::wire::AssistantBody;
+
+/// Which version to put in force.
+#[derive(Debug, Deserialize, ToSchema)]
+pub(super) struct AssistantVersionChange {
+    version: i64,
+}
+
+/// Set Latest Assistant Version
+#[utoipa::path(
+    post, path = "/assistants/{assistant_id}/latest", tag = "Assistants", operation_id = "set_latest_assistant_version",
+    params(("assistant_id" = Uuid, Path, description = "The assistant")),
+    request_body = AssistantVersionChange,
+    responses(
+        (status = 200, description = "The assistant in that version", body = AssistantBody),
+        (status = 404, description = "No such assistant or version", body = ErrorResponse),
+        (status = 422, description = "Invalid request", body = ErrorResponse),
+    )
+)]
+pub(super) async fn set_latest(
+    State(app): State<App>,
+    caller: Caller,
+    AssistantPath(id): AssistantPath,
+    Body(body): Body<AssistantVersionChange>,
+) -> ApiResult<Json<AssistantBody>> {
+    let version = body.version;
+    let value = || json!({"assistant_id": id, "version": version});
+    let scope = caller.may(Resource::Assistants, Action::Update, value).await?.scope;
+    let assistant = app.storage.set_latest_assistant(&scope, id, version).await;
+    let assistant = assistant
+        .on(ErrorKind::NotFound, || ApiError::not_found(format!("Version {version} not found for assistant {id}")))?;
+    Ok(Json(assistant.into()))
+}

@@ -1,0 +1,61 @@
+//! Assistants: graphs with a configuration, in versions.
+
+mod create;
+mod delete;
+mod get;
+mod graph;
+mod latest;
+mod schemas;
+mod search;
+mod subgraphs;
+mod update;
+mod versions;
+
+use langopen_core::auth::{Action, Resource};
+use langopen_core::model::Assistant;
+use langopen_core::{AssistantId, RawJson, Scope};
+use serde_json::json;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::access::Caller;
+use crate::error::{ApiError, ApiResult};
+use crate::server::App;
+
+pub(crate) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(create::create_assistant))
+        .routes(routes!(search::search_assistants))
+        .routes(routes!(get::get_assistant, update::update_assistant, delete::delete_assistant))
+        .routes(routes!(graph::get_graph))
+        .routes(routes!(subgraphs::get_subgraphs))
+        .routes(routes!(subgraphs::get_subgraphs_at))
+        .routes(routes!(schemas::get_schemas))
+        .routes(routes!(versions::list_versions))
+        .routes(routes!(latest::set_latest))
+}
+
+/// Reads an assistant that the caller may read.
+async fn read(app: &App, caller: &Caller, id: AssistantId) -> ApiResult<(Scope, Assistant)> {
+    let value = || json!({"assistant_id": id, "metadata": {}});
+    let scope = caller.may(Resource::Assistants, Action::Read, value).await?.scope;
+    let assistant = app.storage.assistant(&scope, id).await?.ok_or_else(|| ApiError::not_found("Not Found"))?;
+    Ok((scope, assistant))
+}
+
+/// The config with which an assistant's graph is asked.
+fn graph_config(assistant: &Assistant) -> ApiResult<RawJson> {
+    Ok(RawJson::of(&assistant.config)?)
+}
+
+/// # Errors
+/// 404 with the graphs that there are.
+async fn check_graph(app: &App, graph_id: &str) -> ApiResult<()> {
+    let mut graphs: Vec<_> = app.executor.graphs().await?.into_iter().map(|graph| graph.graph_id).collect();
+    if graphs.iter().any(|held| held == graph_id) {
+        return Ok(());
+    }
+    graphs.sort();
+    let graphs: Vec<_> = graphs.iter().map(|graph| format!("'{graph}'")).collect();
+    Err(ApiError::not_found(format!("Graph '{graph_id}' not found. Expected one of: [{}]", graphs.join(", "))))
+}

@@ -1,0 +1,93 @@
+use axum::extract::{Path, State};
+use axum::response::Response;
+use langopen_core::AssistantId;
+use langopen_core::executor::GraphCall;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use utoipa::ToSchema;
+
+use super::{graph_config, read};
+use crate::access::Caller;
+use crate::error::{ApiResult, ErrorResponse};
+use crate::extract::{AssistantPath, Query, parse_id};
+use crate::server::App;
+use crate::wire::json;
+
+/// The schemas of subgraphs, by namespace.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Subgraphs(BTreeMap<String, GraphSchemaNoId>);
+
+/// JSON schemas of a graph; `null` where it has none.
+#[derive(Serialize, ToSchema)]
+struct GraphSchemaNoId {
+    #[schema(value_type = Option<Object>)]
+    input_schema: (),
+    #[schema(value_type = Option<Object>)]
+    output_schema: (),
+    #[schema(value_type = Option<Object>)]
+    state_schema: (),
+    #[schema(value_type = Option<Object>)]
+    config_schema: (),
+    #[schema(value_type = Option<Object>)]
+    context_schema: (),
+}
+
+/// Get Assistant Subgraphs
+#[utoipa::path(
+    get, path = "/assistants/{assistant_id}/subgraphs", tag = "Assistants", operation_id = "get_assistant_subgraphs",
+    params(
+        ("assistant_id" = Uuid, Path, description = "The assistant"),
+        ("recurse" = Option<bool>, Query, description = "Whether to look into subgraphs of subgraphs"),
+    ),
+    responses(
+        (status = 200, description = "The subgraphs", body = Subgraphs),
+        (status = 404, description = "No such assistant", body = ErrorResponse),
+        (status = 422, description = "Invalid request", body = ErrorResponse),
+    )
+)]
+pub(super) async fn get_subgraphs(
+    State(app): State<App>,
+    caller: Caller,
+    AssistantPath(id): AssistantPath,
+    query: Query,
+) -> ApiResult<Response> {
+    answer(&app, &caller, id, None, &query).await
+}
+
+/// Get Assistant Subgraphs by Namespace
+#[utoipa::path(
+    get, path = "/assistants/{assistant_id}/subgraphs/{namespace}", tag = "Assistants",
+    operation_id = "get_assistant_subgraphs_by_namespace",
+    params(
+        ("assistant_id" = Uuid, Path, description = "The assistant"),
+        ("namespace" = String, Path, description = "The subgraph's place"),
+        ("recurse" = Option<bool>, Query, description = "Whether to look into subgraphs of subgraphs"),
+    ),
+    responses(
+        (status = 200, description = "The subgraphs", body = Subgraphs),
+        (status = 404, description = "No such assistant", body = ErrorResponse),
+        (status = 422, description = "Invalid request", body = ErrorResponse),
+    )
+)]
+pub(super) async fn get_subgraphs_at(
+    State(app): State<App>,
+    caller: Caller,
+    Path((id, namespace)): Path<(String, String)>,
+    query: Query,
+) -> ApiResult<Response> {
+    answer(&app, &caller, parse_id(&id, "assistant")?, Some(namespace), &query).await
+}
+
+async fn answer(
+    app: &App,
+    caller: &Caller,
+    id: AssistantId,
+    namespace: Option<String>,
+    query: &Query,
+) -> ApiResult<Response> {
+    let recurse = query.strict_flag("recurse")?.unwrap_or_default();
+    let (scope, assistant) = read(app, caller, id).await?;
+    let config = graph_config(&assistant)?;
+    let call = GraphCall::Subgraphs { graph_id: assistant.graph_id, config, namespace, recurse };
+    Ok(json(app.executor.call(app.reach(&scope), call).await?.as_str().to_owned()))
+}

@@ -1,0 +1,137 @@
+//! Failures as clients see them.
+
+use axum::Json;
+use axum::response::{IntoResponse, Response};
+use http::{StatusCode, header};
+use langopen_core::{Error, ErrorKind};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+pub(crate) type ApiResult<T, E = ApiError> = Result<T, E>;
+
+/// The envelope of every failure.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ErrorResponse {
+    /// What went wrong, for people.
+    pub(crate) detail: String,
+}
+
+/// A failure on its way to the client.
+#[derive(Debug)]
+pub(crate) struct ApiError {
+    status: StatusCode,
+    body: Body,
+}
+
+#[derive(Debug)]
+enum Body {
+    /// `{"detail": …}`, the rule.
+    Detail(String),
+    /// `{"error": …}`, one of the store's exceptions.
+    Error(String),
+    /// Plain text: the store's namespace labels, and what went wrong inside.
+    Text(String),
+}
+
+impl ApiError {
+    pub(crate) fn new(status: StatusCode, detail: impl Into<String>) -> Self {
+        Self { status, body: Body::Detail(detail.into()) }
+    }
+
+    pub(crate) fn text(status: StatusCode, text: impl Into<String>) -> Self {
+        Self { status, body: Body::Text(text.into()) }
+    }
+
+    pub(crate) fn error_key(status: StatusCode, error: impl Into<String>) -> Self {
+        Self { status, body: Body::Error(error.into()) }
+    }
+
+    pub(crate) fn bad_request(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, detail)
+    }
+
+    pub(crate) fn not_found(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, detail)
+    }
+
+    pub(crate) fn conflict(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::CONFLICT, detail)
+    }
+
+    pub(crate) fn invalid(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, detail)
+    }
+
+    pub(crate) fn internal() -> Self {
+        Self::text(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error")
+    }
+
+    pub(crate) fn is_not_found(&self) -> bool {
+        self.status == StatusCode::NOT_FOUND
+    }
+
+    /// The message, e.g. to put it into another answer.
+    pub(crate) fn message(&self) -> &str {
+        match &self.body {
+            Body::Detail(text) | Body::Error(text) | Body::Text(text) => text,
+        }
+    }
+}
+
+impl From<Error> for ApiError {
+    fn from(error: Error) -> Self {
+        let status = match error.kind() {
+            ErrorKind::NotFound => StatusCode::NOT_FOUND,
+            ErrorKind::AlreadyExists | ErrorKind::Conflict | ErrorKind::LeaseLost => StatusCode::CONFLICT,
+            ErrorKind::Invalid => StatusCode::UNPROCESSABLE_ENTITY,
+            ErrorKind::Graph => StatusCode::BAD_REQUEST,
+            ErrorKind::Unsupported => StatusCode::NOT_IMPLEMENTED,
+            ErrorKind::Unauthenticated => StatusCode::UNAUTHORIZED,
+            ErrorKind::Forbidden => StatusCode::FORBIDDEN,
+            ErrorKind::Unavailable => {
+                tracing::warn!(error.operation = error.operation(), error = %error, "a part of the platform does not answer");
+                StatusCode::SERVICE_UNAVAILABLE
+            }
+            _ => {
+                tracing::error!(error.operation = error.operation(), error = %error, "a request failed inside");
+                return Self::internal();
+            }
+        };
+        Self::new(status, error.message())
+    }
+}
+
+impl From<serde_json::Error> for ApiError {
+    /// Of JSON that we wrote or checked ourselves.
+    fn from(error: serde_json::Error) -> Self {
+        tracing::error!(error = %error, "a document of ours is damaged");
+        Self::internal()
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        #[derive(Serialize)]
+        struct ErrorKey {
+            error: String,
+        }
+        match self.body {
+            Body::Detail(detail) => (self.status, Json(ErrorResponse { detail })).into_response(),
+            Body::Error(error) => (self.status, Json(ErrorKey { error })).into_response(),
+            Body::Text(text) => {
+                (self.status, [(header::CONTENT_TYPE, "text/plain; charset=utf-8")], text).into_response()
+            }
+        }
+    }
+}
+
+/// Gives a kind of failure the message that clients know.
+pub(crate) trait OnKind<T> {
+    fn on(self, kind: ErrorKind, failure: impl FnOnce() -> ApiError) -> ApiResult<T>;
+}
+
+impl<T> OnKind<T> for Result<T, Error> {
+    fn on(self, kind: ErrorKind, failure: impl FnOnce() -> ApiError) -> ApiResult<T> {
+        self.map_err(|error| if error.kind() == kind { failure() } else { error.into() })
+    }
+}

@@ -1,0 +1,29 @@
+//! What of a request's headers reaches the graph.
+
+use std::convert::Infallible;
+
+use axum::extract::FromRequestParts;
+use http::request::Parts;
+
+use crate::server::App;
+
+/// The request's id and the headers that graphs see in `configurable`.
+pub(crate) struct Forwarded {
+    /// `x-request-id`.
+    pub(crate) request_id: Option<String>,
+    /// Names in lower case, with their values.
+    pub(crate) headers: Vec<(String, String)>,
+}
+
+impl FromRequestParts<App> for Forwarded {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Infallible> {
+        let text = |value: &http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+        let copied = parts.headers.iter().filter(|(name, _)| app.settings.configurable_headers.copies(name.as_str()));
+        Ok(Self {
+            request_id: parts.headers.get("x-request-id").map(text),
+            headers: copied.map(|(name, value)| (name.as_str().to_owned(), text(value))).collect(),
+        })
+    }
+}

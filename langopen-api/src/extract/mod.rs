@@ -1,0 +1,15 @@
+//! What handlers take from a request, checked.
+
+mod body;
+mod duplicates;
+pub(crate) mod field;
+mod forwarded;
+mod json;
+mod path;
+mod query;
+mod text;
+
+pub(crate) use body::{Body, ListBody};
+pub(crate) use forwarded::Forwarded;
+pub(crate) use path::{AssistantPath, NewRunPath, RunPath, ThreadPath, parse_id};
+pub(crate) use query::Query;

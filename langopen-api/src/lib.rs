@@ -1,0 +1,41 @@
+//! The Agent Server API of LangOpen: what LangGraph's SDKs, front ends and tools speak, as an [`axum::Router`].
+//!
+//! [`AgentServer`] puts a storage, a queue, an event log and an executor behind that API; each of them can be your own.
+//!
+//! ```
+//! use std::sync::Arc;
+//!
+//! use langopen_api::AgentServer;
+//! use langopen_core::{EventLog, Executor, Queue, Storage};
+//!
+//! fn app(
+//!     storage: Arc<dyn Storage>,
+//!     queue: Arc<dyn Queue>,
+//!     events: Arc<dyn EventLog>,
+//!     executor: Arc<dyn Executor>,
+//! ) -> axum::Router {
+//!     axum::Router::new().merge(AgentServer::new(storage, queue, events, executor).router())
+//! }
+//! ```
+//!
+//! The server only accepts, reads and cancels runs; a worker that shares the queue executes them.
+
+mod access;
+mod assistants;
+mod error;
+mod extract;
+mod meta;
+mod openapi;
+mod router;
+mod run_body;
+mod runs;
+mod server;
+mod settings;
+mod sse;
+mod state;
+mod store;
+mod threads;
+mod wire;
+
+pub use server::AgentServer;
+pub use settings::{ConfigurableHeaders, Features, HostInfo, Settings};

@@ -1,0 +1,57 @@
+use axum::extract::Path;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Extension, Router};
+use bytes::Bytes;
+use http::{HeaderValue, header};
+use std::sync::Arc;
+use utoipa_swagger_ui::{Config, serve};
+
+use crate::error::{ApiError, ApiResult};
+use crate::server::App;
+use crate::wire::json;
+
+/// The OpenAPI document's text.
+#[derive(Clone)]
+pub(crate) struct Document(pub(crate) Bytes);
+
+/// API Documentation
+///
+/// A page that shows this document.
+#[utoipa::path(
+    get, path = "/docs", tag = "Meta", operation_id = "get_docs",
+    responses((status = 200, description = "The page", body = String, content_type = "text/html"))
+)]
+pub(super) async fn get_docs() -> ApiResult<Response> {
+    let response = file("index.html")?;
+    Ok(response)
+}
+
+/// `/openapi.json`, and the files that the page at `/docs` loads.
+pub(crate) fn documentation() -> Router<App> {
+    let document = |Extension(Document(text)): Extension<Document>| async move { json(text) };
+    let asset = |Path(path): Path<String>| async move { file(&path) };
+    Router::new().route("/openapi.json", get(document)).route("/docs/{*path}", get(asset))
+}
+
+fn file(path: &str) -> ApiResult<Response> {
+    // The page and its files lie below `docs/`, and the document beside it, wherever the API is mounted.
+    let config = Arc::new(Config::new(["openapi.json"]));
+    let found = serve(path, config).map_err(|error| {
+        tracing::error!(error = %error, "a file of the documentation page is damaged");
+        ApiError::internal()
+    })?;
+    let found = found.ok_or_else(|| ApiError::not_found("Not Found"))?;
+    let mut bytes = found.bytes.into_owned();
+    if path == "index.html" {
+        bytes = String::from_utf8_lossy(&bytes)
+            .replace("href=\"./", "href=\"docs/")
+            .replace("href=\"index.css", "href=\"docs/index.css")
+            .replace("src=\"./", "src=\"docs/")
+            .into_bytes();
+    }
+    let mut response = bytes.into_response();
+    let kind = HeaderValue::try_from(found.content_type);
+    response.headers_mut().insert(header::CONTENT_TYPE, kind.unwrap_or(HeaderValue::from_static("text/html")));
+    Ok(response)
+}

@@ -1,0 +1,55 @@
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use http::StatusCode;
+use langopen_core::Scope;
+use langopen_core::model::AssistantQuery;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::error::{ApiError, ApiResult, ErrorResponse};
+use crate::extract::Query;
+use crate::server::App;
+
+/// That the server is well.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Health)]
+struct Healthy {
+    ok: bool,
+    /// The parts that were asked, each `healthy`; absent where only the least is told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    services: Option<BTreeMap<&'static str, &'static str>>,
+}
+
+/// `/ok`, and `/` which is the same.
+pub(crate) fn health() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(get_ok)).route("/", axum::routing::get(get_ok))
+}
+
+/// Health Check
+#[utoipa::path(
+    get, path = "/ok", tag = "Meta", operation_id = "get_ok",
+    params(("check_db" = Option<u8>, Query, description = "1 to ask the database too")),
+    responses(
+        (status = 200, description = "The server is well", body = Healthy),
+        (status = 500, description = "The database does not answer", body = ErrorResponse),
+    )
+)]
+async fn get_ok(State(app): State<App>, query: Query) -> ApiResult<Response> {
+    if !app.settings.features.meta {
+        return Ok(Json(Healthy { ok: true, services: None }).into_response());
+    }
+    let mut services = BTreeMap::new();
+    if query.flag("check_db") {
+        let one = AssistantQuery { limit: 1, ..AssistantQuery::default() };
+        if let Err(error) = app.storage.search_assistants(&Scope::default(), &one).await {
+            tracing::error!(error = %error, "the database does not answer");
+            return Err(ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "The database does not answer"));
+        }
+        services.insert("database", "healthy");
+    }
+    Ok(Json(Healthy { ok: true, services: Some(services) }).into_response())
+}

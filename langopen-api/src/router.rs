@@ -1,0 +1,95 @@
+//! The whole API as one router: its operations, and what holds for all of them.
+
+use axum::Router;
+use axum::extract::{Extension, OriginalUri};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use http::{HeaderName, Method, StatusCode, header};
+use std::any::Any;
+use std::time::Duration;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::cors::{AllowHeaders, AllowPrivateNetwork, Any as AnyOrigin, CorsLayer};
+use utoipa::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+
+use crate::error::ApiError;
+use crate::meta::Document;
+use crate::server::App;
+use crate::{assistants, meta, openapi, runs, state, store, threads};
+
+pub(crate) fn build(app: App) -> Router {
+    let features = app.settings.features;
+    let mut api = OpenApiRouter::with_openapi(openapi::Frame::openapi()).merge(meta::health());
+    let groups = [
+        (features.assistants, assistants::routes as fn() -> OpenApiRouter<App>),
+        (features.threads, threads::routes),
+        (features.threads, state::routes),
+        (features.runs, runs::routes),
+        (features.store, store::routes),
+        (features.meta, meta::routes),
+    ];
+    for (served, routes) in groups {
+        if served {
+            api = api.merge(routes());
+        }
+    }
+    let (mut router, document) = api.split_for_parts();
+    if features.meta {
+        let text = document.to_json().unwrap_or_else(|error| {
+            tracing::error!(error = %error, "the OpenAPI document cannot be written");
+            "{}".to_owned()
+        });
+        router = router.merge(meta::documentation()).layer(Extension(Document(Bytes::from(text))));
+    }
+    let prefix = app.settings.mount_prefix.as_deref().unwrap_or_default().trim_matches('/');
+    if !prefix.is_empty() {
+        router = Router::from(meta::health()).nest(&format!("/{prefix}"), router);
+    }
+    let cors = app.settings.cors.then(cors);
+    let router = router
+        .fallback(unknown_path)
+        .method_not_allowed_fallback(async || ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed"))
+        .with_state(app)
+        .layer(CatchPanicLayer::custom(panicked));
+    match cors {
+        Some(cors) => router.layer(cors),
+        None => router,
+    }
+}
+
+/// 404; or, where only a slash at the end is too much, the way to the path without it.
+async fn unknown_path(OriginalUri(uri): OriginalUri) -> Response {
+    let shorter = uri.path().trim_end_matches('/');
+    if shorter.is_empty() || shorter.len() == uri.path().len() || shorter.starts_with("//") {
+        return ApiError::not_found("Not Found").into_response();
+    }
+    let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
+    (StatusCode::TEMPORARY_REDIRECT, [(header::LOCATION, format!("{shorter}{query}"))]).into_response()
+}
+
+fn panicked(panic: Box<dyn Any + Send>) -> Response {
+    let message = panic.downcast_ref::<String>().map(String::as_str);
+    let message = message.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message");
+    tracing::error!(panic = message, "a handler panicked");
+    ApiError::internal().into_response()
+}
+
+fn cors() -> CorsLayer {
+    let query = Method::from_bytes(b"QUERY").unwrap_or(Method::GET);
+    CorsLayer::new()
+        .allow_origin(AnyOrigin)
+        .allow_methods([
+            Method::DELETE,
+            Method::GET,
+            Method::HEAD,
+            Method::OPTIONS,
+            Method::PATCH,
+            Method::POST,
+            Method::PUT,
+            query,
+        ])
+        .allow_headers(AllowHeaders::mirror_request())
+        .allow_private_network(AllowPrivateNetwork::yes())
+        .expose_headers(["x-pagination-total", "x-pagination-next", "content-location"].map(HeaderName::from_static))
+        .max_age(Duration::from_secs(600))
+}

@@ -1,0 +1,186 @@
+//! Puts a run together: the request over the assistant, and what the server adds.
+
+use std::time::Duration;
+
+use langopen_core::auth::Identity;
+use langopen_core::model::{Assistant, NewRun, OnCompletion, RunThread};
+use langopen_core::{JsonMap, RawJson, RunId, ThreadId, Timestamp};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::check::resumes;
+use super::config::{mirror, over, take_object, without_reserved_metadata};
+use super::kwargs::Kwargs;
+use super::request::{IfNotExists, RunRequest};
+use crate::error::{ApiError, ApiResult};
+use crate::extract::Forwarded;
+use crate::wire::StreamMode;
+
+/// Keys of `configurable` that say where a run happens.
+const PLACE_KEYS: [&str; 4] = ["thread_id", "checkpoint_id", "checkpoint_ns", "checkpoint_map"];
+
+/// Where a run happens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// On a thread that the client names.
+    Thread(ThreadId),
+    /// On a thread of its own, with this new id.
+    Own(ThreadId),
+}
+
+impl Place {
+    pub(crate) fn thread_id(self) -> ThreadId {
+        match self {
+            Self::Thread(id) | Self::Own(id) => id,
+        }
+    }
+}
+
+/// A run that is about to be created.
+pub(crate) struct Plan<'a> {
+    pub(crate) run_id: RunId,
+    pub(crate) place: Place,
+    pub(crate) request: RunRequest,
+    pub(crate) assistant: Assistant,
+    pub(crate) identity: &'a Identity,
+    pub(crate) forwarded: &'a Forwarded,
+    /// The request's id, if the client gave none.
+    pub(crate) request_id: Uuid,
+    pub(crate) now: Timestamp,
+    /// Whether the answer needs `values` events, whatever the client asked to stream.
+    pub(crate) needs_values: bool,
+    /// Keys that authorization added to the metadata; a thread that the run creates gets them too.
+    pub(crate) stamp: JsonMap,
+}
+
+/// What can be refused without looking at anything but the body.
+pub(crate) fn check_request(place: Place, request: &RunRequest) -> ApiResult<()> {
+    if let Some(webhook) = &request.webhook {
+        if webhook.is_empty() || webhook.len() > 65536 {
+            return Err(ApiError::invalid("webhook: must have 1 to 65536 characters"));
+        }
+        return Err(ApiError::invalid("webhook: this server does not deliver webhooks yet; leave the field out"));
+    }
+    if matches!(place, Place::Own(_)) && request.command.as_ref().is_some_and(resumes) {
+        return Err(ApiError::bad_request("You must provide a thread_id when resuming."));
+    }
+    let named = request.checkpoint.as_ref().and_then(|checkpoint| checkpoint.checkpoint_id.as_deref());
+    for id in [named, request.checkpoint_id.as_deref()].into_iter().flatten() {
+        id.parse::<Uuid>().map_err(|_| ApiError::invalid("Invalid checkpoint ID"))?;
+    }
+    Ok(())
+}
+
+impl Plan<'_> {
+    /// # Errors
+    /// 400 when both `context` and `config.configurable` are given.
+    pub(crate) fn build(mut self) -> ApiResult<NewRun> {
+        let thread_id = self.place.thread_id();
+        let temporary = matches!(self.place, Place::Own(_))
+            && self.request.on_completion.unwrap_or_default() == OnCompletion::Delete;
+        let mut given = self.request.config.take().unwrap_or_default();
+        let context = mirror(&mut given, self.request.context.take())?;
+        let config_metadata = without_reserved_metadata(take_object(&mut given, "metadata"));
+        given.shift_remove("metadata");
+
+        let mut config = self.assistant.config.clone();
+        let configurable = over(take_object(&mut config, "configurable"), take_object(&mut given, "configurable"));
+        let thread = self.thread(&given, &configurable, &config_metadata);
+        let (metadata_base, metadata_own) = self.metadata(config_metadata);
+        config.extend(given);
+        config.insert("configurable".to_owned(), Value::Object(self.configurable(configurable)));
+        let metadata = over(metadata_base.clone(), metadata_own.clone());
+        config.insert("metadata".to_owned(), Value::Object(metadata));
+        let context = over(self.assistant.context.clone(), context);
+
+        let mut modes = self.request.stream_mode.take().unwrap_or_else(|| vec![StreamMode::Values]);
+        if self.needs_values && !modes.contains(&StreamMode::Values) {
+            modes.push(StreamMode::Values);
+        }
+        Ok(NewRun {
+            run_id: self.run_id,
+            thread_id,
+            assistant_id: self.assistant.assistant_id,
+            graph_id: self.assistant.graph_id.clone(),
+            metadata_base,
+            metadata_own,
+            kwargs: RawJson::of(&Kwargs::new(&self.request, &config, &context, &modes, temporary))?,
+            multitask_strategy: self.request.multitask_strategy.unwrap_or_default(),
+            resumable: self.request.stream_resumable.unwrap_or_default(),
+            temporary,
+            available_at: self.now.plus(self.delay()),
+            thread,
+        })
+    }
+
+    fn delay(&self) -> Duration {
+        let seconds = self.request.after_seconds.as_ref().and_then(serde_json::Number::as_f64).unwrap_or_default();
+        Duration::try_from_secs_f64(seconds.max(0.0)).unwrap_or(Duration::MAX)
+    }
+
+    /// What the run changes on its thread's row. The row keeps what was configured, so that a graph's factory is asked for the same graph when
+    /// the thread's state is read or updated; which checkpoint the run started from is the run's alone.
+    fn thread(&self, given: &JsonMap, configurable: &JsonMap, config_metadata: &JsonMap) -> RunThread {
+        let create = matches!(self.place, Place::Own(_)) || self.request.if_not_exists == Some(IfNotExists::Create);
+        let mut metadata = if create { self.stamp.clone() } else { JsonMap::new() };
+        metadata.insert("graph_id".to_owned(), self.assistant.graph_id.clone().into());
+        metadata.insert("assistant_id".to_owned(), self.assistant.assistant_id.to_string().into());
+        let mut config = given.clone();
+        let mut configurable = configurable.clone();
+        configurable.retain(|key, _| !PLACE_KEYS.contains(&key.as_str()));
+        config.insert("configurable".to_owned(), Value::Object(configurable));
+        if !config_metadata.is_empty() {
+            config.insert("metadata".to_owned(), Value::Object(config_metadata.clone()));
+        }
+        RunThread { create, metadata, config }
+    }
+
+    /// The parts of the metadata below and above the thread's.
+    fn metadata(&mut self, config_metadata: JsonMap) -> (JsonMap, JsonMap) {
+        let mut forced = JsonMap::new();
+        if matches!(self.place, Place::Thread(_)) {
+            forced.insert("graph_id".to_owned(), self.assistant.graph_id.clone().into());
+        }
+        forced.insert("assistant_id".to_owned(), self.assistant.assistant_id.to_string().into());
+        let mut base = self.assistant.metadata.clone();
+        if matches!(self.place, Place::Thread(_)) {
+            base.extend(forced.clone());
+        }
+        let given = without_reserved_metadata(self.request.metadata.take().unwrap_or_default());
+        (base, over(over(config_metadata, given), forced))
+    }
+
+    /// What the graph sees as configurable: what the client gave, then what the server knows.
+    fn configurable(&self, mut configurable: JsonMap) -> JsonMap {
+        let mut put = |key: &str, value: Value| {
+            configurable.insert(key.to_owned(), value);
+        };
+        for (name, value) in &self.forwarded.headers {
+            put(name, value.as_str().into());
+        }
+        let checkpoint = self.request.checkpoint.clone().unwrap_or_default();
+        if let Some(id) = checkpoint.checkpoint_id.or_else(|| self.request.checkpoint_id.clone()) {
+            put("checkpoint_id", id.into());
+        }
+        if let Some(namespace) = checkpoint.checkpoint_ns {
+            put("checkpoint_ns", namespace.into());
+        }
+        if let Some(map) = checkpoint.checkpoint_map {
+            put("checkpoint_map", Value::Object(map));
+        }
+        let identity = self.identity;
+        put("langgraph_auth_user", identity.user.clone().map_or(Value::Null, Value::Object));
+        put("langgraph_auth_user_id", identity.identity.as_str().into());
+        put("langgraph_auth_permissions", identity.permissions.clone().into());
+        let request_id = self.forwarded.request_id.clone().unwrap_or_else(|| self.request_id.to_string());
+        put("langgraph_request_id", request_id.into());
+        put("__request_start_time_ms__", self.now.as_millis().into());
+        put("__after_seconds__", self.request.after_seconds.clone().map_or(json!(0), Value::Number));
+        put("run_id", self.run_id.to_string().into());
+        put("thread_id", self.place.thread_id().to_string().into());
+        put("graph_id", self.assistant.graph_id.as_str().into());
+        put("assistant_id", self.assistant.assistant_id.to_string().into());
+        put("user_id", identity.identity.as_str().into());
+        configurable
+    }
+}

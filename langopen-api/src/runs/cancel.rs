@@ -1,0 +1,94 @@
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use http::StatusCode;
+use langopen_core::auth::{Action, Resource};
+use langopen_core::event_log::ReadFrom;
+use langopen_core::model::{CancelAction, CancelRequest};
+use langopen_core::queue::Cancelled;
+use langopen_core::{Error, ErrorKind, RunId, Scope, ThreadId};
+use serde_json::json;
+
+use super::close_streams;
+use super::follow::Follow;
+use super::on_disconnect::CancelOnDrop;
+use super::outcome::{Fallback, respond};
+use crate::access::Caller;
+use crate::error::{ApiError, ApiResult, ErrorResponse};
+use crate::extract::{Query, RunPath};
+use crate::server::App;
+use crate::sse::locations;
+
+/// Cancel Run
+///
+/// Ends a run; with `rollback`, as if it had never been.
+#[utoipa::path(
+    post, path = "/threads/{thread_id}/runs/{run_id}/cancel", tag = "Thread Runs", operation_id = "cancel_run",
+    params(
+        ("thread_id" = Uuid, Path, description = "The thread"), ("run_id" = Uuid, Path, description = "The run"),
+        ("wait" = Option<bool>, Query, description = "Answer when the run has ended"),
+        ("action" = Option<String>, Query, description = "`interrupt` (the default) or `rollback`"),
+    ),
+    responses(
+        (status = 200, description = "The run has ended", body = serde_json::Value),
+        (status = 202, description = "The run will end"),
+        (status = 404, description = "No such run in flight", body = ErrorResponse),
+        (status = 422, description = "Invalid request", body = ErrorResponse),
+    )
+)]
+pub(super) async fn cancel_run(
+    State(app): State<App>,
+    caller: Caller,
+    RunPath(thread_id, run_id): RunPath,
+    query: Query,
+) -> ApiResult<Response> {
+    let value =
+        || json!({"thread_id": thread_id, "run_id": run_id, "action": query.last("action").unwrap_or("interrupt")});
+    let scope = caller.may(Resource::Threads, Action::Update, value).await?.scope;
+    let wait = query.flag("wait");
+    let events = if wait { Some(app.events.read(run_id, ReadFrom::Now).await?) } else { None };
+    let request = wish(&query, "/threads/{thread_id}/runs/{run_id}/cancel");
+    if let Err(error) = cancel(&app, &scope, thread_id, run_id, request).await {
+        return Err(refused(&app, &scope, thread_id, run_id, error).await);
+    }
+    let Some(events) = events else { return Ok(StatusCode::ACCEPTED.into_response()) };
+    let tenant = &caller.identity.tenant;
+    let guard = CancelOnDrop::new(&app, tenant, (thread_id, run_id), false);
+    let follow = Follow::new(&app, tenant, (thread_id, run_id), false, events);
+    let path = format!("/threads/{thread_id}/runs/{run_id}");
+    let headers = locations(Some(format!("{path}/join")), Some(path));
+    Ok(respond(&app, Scope::tenant(tenant.clone()), (thread_id, run_id), follow, guard, Fallback::Empty, headers))
+}
+
+/// What the query asks for; an unknown action counts as `interrupt`.
+pub(super) fn wish(query: &Query, route: &str) -> CancelRequest {
+    let action = query.last("action").and_then(CancelAction::parse).unwrap_or(CancelAction::Interrupt);
+    CancelRequest { action, reason: format!("{} requested via POST {route}", action.as_str()) }
+}
+
+/// Cancels a run, and closes its stream if that has ended it.
+pub(super) async fn cancel(
+    app: &App,
+    scope: &Scope,
+    thread_id: ThreadId,
+    run_id: RunId,
+    request: CancelRequest,
+) -> Result<(), Error> {
+    if app.queue.cancel(scope, thread_id, run_id, request).await? == Cancelled::Ended {
+        close_streams(app, [run_id]).await;
+    }
+    Ok(())
+}
+
+async fn refused(app: &App, scope: &Scope, thread_id: ThreadId, run_id: RunId, error: Error) -> ApiError {
+    if error.kind() != ErrorKind::NotFound {
+        return error.into();
+    }
+    match app.storage.run(scope, thread_id, run_id).await {
+        Ok(Some(_)) => ApiError::not_found(
+            "No matching runs to cancel. Please verify the thread ID and run IDs are correct, and the runs haven't been deleted \
+             or completed.",
+        ),
+        Ok(None) => ApiError::not_found("No runs found to cancel."),
+        Err(error) => error.into(),
+    }
+}

@@ -1,0 +1,173 @@
+//! Reading a run's events until the run is over, whatever gets lost on the way.
+//!
+//! The log's end is the usual sign. But a wake-up, a worker or a whole log may be gone: so whenever it has been quiet for a while, the run's row is
+//! looked at, and once that says that the run is over, silence means the end.
+
+use std::time::Duration;
+
+use futures::StreamExt;
+use futures::stream::ReadyChunks;
+use langopen_core::event_log::{Event, EventId, EventStream, ReadFrom};
+use langopen_core::{RunId, Scope, Tenant, ThreadId};
+use tokio::time::timeout;
+
+use crate::server::App;
+
+/// How many events that wait already are taken together.
+const BATCH: usize = 64;
+
+/// How long to listen after the row says that the run is over: its last events may still be on their way.
+const GRACE: Duration = Duration::from_millis(300);
+
+/// The same for a run whose events are kept: its log has an end of its own, and a page of it may take its time on a busy database.
+const KEPT_GRACE: Duration = Duration::from_secs(2);
+
+/// Something to tell the client.
+pub(super) enum News {
+    /// Events, in order.
+    Events(Vec<Event>),
+    /// Nothing, for a whole heartbeat.
+    Quiet,
+    /// Events were missed and cannot be had again: the reader was too slow, and the run keeps none. Later ones follow.
+    Gap,
+}
+
+/// A reader of one run.
+pub(super) struct Follow {
+    app: App,
+    scope: Scope,
+    thread_id: ThreadId,
+    run_id: RunId,
+    resumable: bool,
+    events: ReadyChunks<EventStream>,
+    last: Option<EventId>,
+    over: bool,
+    /// Whether the place among the readers is lost, and could not be found again yet.
+    lost: bool,
+    /// Whether events were missed, which the reader has not been told yet.
+    gap: bool,
+}
+
+impl Follow {
+    /// Follows a run whose events are read by `events`. The caller was authorized already.
+    pub(super) fn new(
+        app: &App,
+        tenant: &Tenant,
+        (thread_id, run_id): (ThreadId, RunId),
+        resumable: bool,
+        events: EventStream,
+    ) -> Self {
+        Self {
+            app: app.clone(),
+            scope: Scope::tenant(tenant.clone()),
+            thread_id,
+            run_id,
+            resumable,
+            events: events.ready_chunks(BATCH),
+            last: None,
+            over: false,
+            lost: false,
+            gap: false,
+        }
+    }
+
+    /// Says that the run's row was seen to be over after `events` began.
+    pub(super) fn over(mut self, over: bool) -> Self {
+        self.over = over;
+        self
+    }
+
+    /// Says which event the reader has seen last.
+    pub(super) fn after(mut self, last: EventId) -> Self {
+        self.last = Some(last);
+        self
+    }
+
+    /// How long a client hears nothing at most.
+    pub(super) fn patience(&self) -> Duration {
+        self.app.settings.heartbeat
+    }
+
+    /// What comes next; `None` at the end.
+    pub(super) async fn next(&mut self) -> Option<News> {
+        loop {
+            if std::mem::take(&mut self.gap) {
+                return Some(News::Gap);
+            }
+            if self.lost {
+                tokio::time::sleep(GRACE).await;
+                self.find_place().await;
+            }
+            let patience = match (self.over, self.resumable) {
+                (false, _) => self.app.settings.heartbeat,
+                (true, false) => GRACE,
+                (true, true) => KEPT_GRACE,
+            };
+            match timeout(patience, self.events.next()).await {
+                Ok(None) if self.lost => {}
+                Ok(None) => return None,
+                Ok(Some(items)) => {
+                    let events = self.take(items).await;
+                    if !events.is_empty() {
+                        return Some(News::Events(events));
+                    }
+                }
+                Err(_) if self.over => return None,
+                Err(_) => {
+                    self.over = look(&self.app, &self.scope, self.thread_id, self.run_id).await;
+                    return Some(News::Quiet);
+                }
+            }
+        }
+    }
+
+    async fn take(&mut self, items: Vec<langopen_core::Result<Event>>) -> Vec<Event> {
+        let mut events = Vec::with_capacity(items.len());
+        let mut lost = None;
+        for item in items {
+            match item {
+                Ok(event) => {
+                    self.last = Some(event.id);
+                    events.push(event);
+                }
+                Err(error) => lost = Some(error),
+            }
+        }
+        if let Some(error) = lost {
+            tracing::warn!(run.id = %self.run_id, error = %error, "a reader of a run's events lost its place");
+            self.gap = !self.resumable;
+            self.find_place().await;
+        }
+        events
+    }
+
+    /// Goes on reading: where we were if the log keeps its events, else with what comes.
+    async fn find_place(&mut self) {
+        let from = match self.last {
+            Some(last) if self.resumable => ReadFrom::After(last),
+            _ => ReadFrom::Now,
+        };
+        match self.app.events.read(self.run_id, from).await {
+            Ok(events) => {
+                self.events = events.ready_chunks(BATCH);
+                self.lost = false;
+                self.over = look(&self.app, &self.scope, self.thread_id, self.run_id).await;
+            }
+            Err(error) => {
+                tracing::error!(run.id = %self.run_id, error = %error, "a run's events cannot be read; trying again");
+                self.lost = true;
+            }
+        }
+    }
+}
+
+/// Whether the run's row is terminal or gone.
+async fn look(app: &App, scope: &Scope, thread_id: ThreadId, run_id: RunId) -> bool {
+    match app.storage.run(scope, thread_id, run_id).await {
+        Ok(run) => run.is_none_or(|run| run.status.is_terminal()),
+        Err(error) => {
+            tracing::warn!(run.id = %run_id, error = %error, "a run's row cannot be read");
+            false
+        }
+    }
+}

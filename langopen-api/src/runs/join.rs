@@ -1,0 +1,52 @@
+use axum::extract::State;
+use axum::response::Response;
+use langopen_core::Scope;
+use langopen_core::auth::{Action, Resource};
+use langopen_core::event_log::ReadFrom;
+use serde_json::json;
+
+use super::follow::Follow;
+use super::on_disconnect::CancelOnDrop;
+use super::outcome::{Fallback, respond};
+use crate::access::Caller;
+use crate::error::{ApiError, ApiResult, ErrorResponse};
+use crate::extract::{Query, RunPath};
+use crate::server::App;
+use crate::sse::locations;
+
+/// Join Run
+///
+/// Waits for a run and answers its last values.
+#[utoipa::path(
+    get, path = "/threads/{thread_id}/runs/{run_id}/join", tag = "Thread Runs", operation_id = "join_run",
+    params(
+        ("thread_id" = Uuid, Path, description = "The thread"), ("run_id" = Uuid, Path, description = "The run"),
+        ("cancel_on_disconnect" = Option<bool>, Query, description = "Cancel the run if the client goes away"),
+    ),
+    responses(
+        (status = 200, description = "The last values, `__interrupt__` or `__error__`", body = serde_json::Value),
+        (status = 404, description = "No such run", body = ErrorResponse),
+        (status = 422, description = "Invalid request", body = ErrorResponse),
+    )
+)]
+pub(super) async fn join_run(
+    State(app): State<App>,
+    caller: Caller,
+    RunPath(thread_id, run_id): RunPath,
+    query: Query,
+) -> ApiResult<Response> {
+    let value = || json!({"thread_id": thread_id, "run_id": run_id});
+    let permit = caller.may(Resource::Threads, Action::Read, value).await?;
+    let events = app.events.read(run_id, ReadFrom::Now).await?;
+    let run = app.storage.run(&permit.scope, thread_id, run_id).await?;
+    let run = run.ok_or_else(|| ApiError::not_found("Run not found"))?;
+    let tenant = &caller.identity.tenant;
+    let place = (thread_id, run_id);
+    let over = run.status.is_terminal();
+    let guard = CancelOnDrop::new(&app, tenant, place, query.flag("cancel_on_disconnect") && !over);
+    let events = if over { Box::pin(futures::stream::empty()) } else { events };
+    let follow = Follow::new(&app, tenant, place, run.resumable, events);
+    let path = format!("/threads/{thread_id}/runs/{run_id}");
+    let headers = locations(Some(format!("{path}/join")), Some(path));
+    Ok(respond(&app, Scope::tenant(tenant.clone()), place, follow, guard, Fallback::Rows, headers))
+}

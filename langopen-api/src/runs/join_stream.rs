@@ -1,0 +1,83 @@
+use axum::body::Body as HttpBody;
+use axum::extract::State;
+use axum::response::Response;
+use http::{HeaderMap, HeaderValue};
+use langopen_core::auth::{Action, Resource};
+use langopen_core::event_log::{Event, EventId, ReadFrom};
+use serde_json::json;
+use std::sync::Arc;
+
+use super::follow::Follow;
+use super::on_disconnect::CancelOnDrop;
+use super::stream::stream;
+use crate::access::Caller;
+use crate::error::{ApiError, ApiResult, ErrorResponse};
+use crate::extract::{Query, RunPath};
+use crate::server::App;
+use crate::sse::{locations, response};
+
+/// Join Run Stream
+///
+/// Streams what a run says from now on, or after `Last-Event-ID` if the run is resumable.
+#[utoipa::path(
+    get, path = "/threads/{thread_id}/runs/{run_id}/stream", tag = "Thread Runs", operation_id = "join_run_stream",
+    params(
+        ("thread_id" = Uuid, Path, description = "The thread"), ("run_id" = Uuid, Path, description = "The run"),
+        ("Last-Event-ID" = Option<String>, Header, description = "The last event that was seen; `-`, `0` or `-1` for none"),
+        ("stream_mode" = Option<String>, Query, description = "Only events of these modes"),
+        ("cancel_on_disconnect" = Option<bool>, Query, description = "Cancel the run if the client goes away"),
+    ),
+    responses(
+        (status = 200, description = "The run's events", body = String, content_type = "text/event-stream"),
+        (status = 404, description = "No such run", body = ErrorResponse),
+        (status = 422, description = "Invalid request", body = ErrorResponse),
+    )
+)]
+pub(super) async fn join_run_stream(
+    State(app): State<App>,
+    caller: Caller,
+    RunPath(thread_id, run_id): RunPath,
+    query: Query,
+    headers: HeaderMap,
+) -> ApiResult<Response> {
+    let value = || json!({"thread_id": thread_id, "run_id": run_id});
+    let permit = caller.may(Resource::Threads, Action::Read, value).await?;
+    let from = place(headers.get("last-event-id"))?;
+    // Read first and look at the row then: what is said in between is not missed.
+    let events = app.events.read(run_id, from).await?;
+    let run = app.storage.run(&permit.scope, thread_id, run_id).await?;
+    let run = run.ok_or_else(|| ApiError::not_found("Run not found"))?;
+    let tenant = &caller.identity.tenant;
+    let over = run.status.is_terminal();
+    let cancel = query.flag("cancel_on_disconnect") && !over;
+    let guard = CancelOnDrop::new(&app, tenant, (thread_id, run_id), cancel);
+    let follow = Follow::new(&app, tenant, (thread_id, run_id), run.resumable, events).over(over);
+    let follow = match from {
+        ReadFrom::After(last) => follow.after(last),
+        ReadFrom::Now => follow,
+    };
+    let path = format!("/threads/{thread_id}/runs/{run_id}");
+    let modes: Arc<[String]> = query.list("stream_mode").into();
+    let body = HttpBody::from_stream(stream(follow, guard, run.resumable, move |event| wanted(&modes, event)));
+    Ok(response(body, locations(Some(format!("{path}/stream")), Some(path))))
+}
+
+fn place(last_event_id: Option<&HeaderValue>) -> ApiResult<ReadFrom> {
+    // What is not text is no id either.
+    match last_event_id.map(|id| id.to_str().map_or("?", str::trim)) {
+        None | Some("") => Ok(ReadFrom::Now),
+        Some("-" | "0" | "-1") => Ok(ReadFrom::After(EventId::ZERO)),
+        Some(id) => id
+            .parse()
+            .map(ReadFrom::After)
+            .map_err(|_| ApiError::invalid("Invalid last-event-id: must be a valid Redis stream ID")),
+    }
+}
+
+/// Whether an event belongs to one of the modes; all do if none is named. A failure is always told.
+fn wanted(modes: &[String], event: &Event) -> bool {
+    let base = event.name.split(['|', '/']).next().unwrap_or_default();
+    modes.is_empty()
+        || base == "error"
+        || modes.iter().any(|mode| mode == base || mode == "messages-tuple" && base == "messages")
+}

@@ -1,0 +1,57 @@
+use axum::extract::State;
+use langopen_core::RunStatus;
+use langopen_core::auth::{Action, Resource};
+use langopen_core::model::{Page, RunQuery};
+use serde_json::json;
+
+use crate::access::Caller;
+use crate::error::{ApiError, ApiResult, ErrorResponse};
+use crate::extract::field::{LIMIT, MAX_LIMIT, check_select};
+use crate::extract::{Query, ThreadPath};
+use crate::server::App;
+use crate::wire::{Listing, RunBody};
+
+/// List Runs
+///
+/// The runs of a thread, newest first.
+#[utoipa::path(
+    get, path = "/threads/{thread_id}/runs", tag = "Thread Runs", operation_id = "list_runs",
+    params(
+        ("thread_id" = Uuid, Path, description = "The thread"),
+        ("limit" = Option<u32>, Query, description = "At most this many; 10 if absent"),
+        ("offset" = Option<u32>, Query, description = "After skipping this many"),
+        ("status" = Option<String>, Query, description = "Exactly this status"),
+        ("select" = Option<Vec<String>>, Query, description = "Only these fields"),
+    ),
+    responses(
+        (status = 200, description = "The runs", body = Vec<RunBody>),
+        (status = 404, description = "No such thread", body = ErrorResponse),
+        (status = 422, description = "Invalid request", body = ErrorResponse),
+    )
+)]
+pub(super) async fn list_runs(
+    State(app): State<App>,
+    caller: Caller,
+    ThreadPath(thread_id): ThreadPath,
+    query: Query,
+) -> ApiResult<Listing> {
+    let limit = query.number("limit", LIMIT, 1, MAX_LIMIT)?;
+    let offset = query.number("offset", 0, 0, u32::MAX)?;
+    let select = query.list("select");
+    check_select(&select, &RunBody::FIELDS)?;
+    let scope = caller.may(Resource::Threads, Action::Read, || json!({"thread_id": thread_id})).await?.scope;
+    let status = query.last("status").map(RunStatus::parse);
+    let page = match status {
+        // No run has a status that does not exist.
+        Some(None) => Page { items: Vec::new(), more: false },
+        status => {
+            let query = RunQuery { status: status.flatten(), limit, offset };
+            app.storage.list_runs(&scope, thread_id, &query).await?
+        }
+    };
+    // Only an empty page leaves it open whether there is such a thread.
+    if page.items.is_empty() && app.storage.thread(&scope, thread_id).await?.is_none() {
+        return Err(ApiError::not_found(format!("Thread with ID {thread_id} not found")));
+    }
+    Listing::new(page, offset, &select, RunBody::from)
+}

@@ -1,0 +1,38 @@
+//! Runs: creating, waiting for, streaming, reading and cancelling them.
+
+mod bulk_cancel;
+mod cancel;
+mod close;
+mod create;
+mod delete;
+mod follow;
+mod get;
+mod join;
+mod join_stream;
+mod list;
+mod on_disconnect;
+mod outcome;
+mod stateless;
+mod stream;
+mod submit;
+mod wait;
+
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::server::App;
+
+pub(crate) use close::close_streams;
+
+pub(crate) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(create::create_run, list::list_runs))
+        .routes(routes!(stream::stream_run))
+        .routes(routes!(wait::wait_run))
+        .routes(routes!(get::get_run, delete::delete_run))
+        .routes(routes!(join::join_run))
+        .routes(routes!(join_stream::join_run_stream))
+        .routes(routes!(cancel::cancel_run))
+        .routes(routes!(bulk_cancel::cancel_runs))
+        .merge(stateless::routes())
+}

@@ -1,0 +1,46 @@
+//! Cancelling a run whose client goes away.
+
+use langopen_core::model::{CancelAction, CancelRequest};
+use langopen_core::queue::Cancelled;
+use langopen_core::{ErrorKind, RunId, Scope, Tenant, ThreadId};
+
+use super::close_streams;
+use crate::server::App;
+
+/// Cancels the run when it is dropped before [`CancelOnDrop::disarm`].
+pub(super) struct CancelOnDrop {
+    target: Option<(App, Scope, ThreadId, RunId)>,
+}
+
+impl CancelOnDrop {
+    /// A guard that acts only if `armed`.
+    pub(super) fn new(app: &App, tenant: &Tenant, (thread_id, run_id): (ThreadId, RunId), armed: bool) -> Self {
+        Self { target: armed.then(|| (app.clone(), Scope::tenant(tenant.clone()), thread_id, run_id)) }
+    }
+
+    /// The run is over: nothing is left to cancel.
+    pub(super) fn disarm(&mut self) {
+        self.target = None;
+    }
+}
+
+impl Drop for CancelOnDrop {
+    fn drop(&mut self) {
+        let Some((app, scope, thread_id, run_id)) = self.target.take() else { return };
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        runtime.spawn(async move {
+            let request = CancelRequest {
+                action: CancelAction::Interrupt,
+                reason: "client disconnected from the run stream (on_disconnect=cancel)".to_owned(),
+            };
+            match app.queue.cancel(&scope, thread_id, run_id, request).await {
+                Ok(Cancelled::Requested) => {}
+                Ok(Cancelled::Ended) => close_streams(&app, [run_id]).await,
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                Err(error) => {
+                    tracing::error!(run.id = %run_id, error = %error, "a run whose client went away was not cancelled");
+                }
+            }
+        });
+    }
+}

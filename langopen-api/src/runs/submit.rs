@@ -1,0 +1,149 @@
+//! The way that every new run takes: who may, which assistant, what run, into the queue.
+
+use langopen_core::auth::{Action, Resource};
+use langopen_core::event_log::EventStream;
+use langopen_core::model::{Assistant, Run};
+use langopen_core::queue::Enqueued;
+use langopen_core::{AssistantId, Error, ErrorKind, JsonMap, RunId, Scope, ThreadId};
+use serde_json::json;
+
+use super::close_streams;
+use super::on_disconnect::CancelOnDrop;
+use crate::access::Caller;
+use crate::error::{ApiError, ApiResult};
+use crate::extract::Forwarded;
+use crate::run_body::{Place, Plan, RunRequest, check_request};
+use crate::server::App;
+use crate::wire::OnDisconnect;
+
+const NO_THREAD_OR_ASSISTANT: &str = "Thread or assistant not found.";
+
+/// What the answer will be made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Attach {
+    /// The run's row: its events are not read.
+    Nothing,
+    /// Its events as they come.
+    Stream,
+    /// Its last values.
+    Values,
+}
+
+/// A run that was created.
+pub(super) struct Submitted {
+    pub(super) run: Run,
+    /// Its events from the first, unless they are not read.
+    pub(super) events: Option<EventStream>,
+    /// Cancels it when its client goes away, if the client wished so.
+    pub(super) guard: CancelOnDrop,
+}
+
+pub(super) async fn submit(
+    app: &App,
+    caller: &Caller,
+    forwarded: &Forwarded,
+    thread_id: Option<ThreadId>,
+    request: RunRequest,
+    attach: Attach,
+) -> ApiResult<Submitted> {
+    let place = thread_id.map_or_else(|| Place::Own(ThreadId(app.ids.ordered())), Place::Thread);
+    check_request(place, &request)?;
+    let assistant = assistant(app, caller, &request.assistant_id).await?;
+    let cancel = request.on_disconnect == Some(OnDisconnect::Cancel);
+    let mut plan = Plan {
+        run_id: RunId(app.ids.ordered()),
+        place,
+        request,
+        assistant,
+        identity: &caller.identity,
+        forwarded,
+        request_id: app.ids.random(),
+        now: app.clock.now(),
+        needs_values: attach == Attach::Values,
+        stamp: JsonMap::new(),
+    };
+    let scope = permit(caller, &mut plan).await?;
+    let new = plan.build()?;
+    let run_id = new.run_id;
+    // The reader's place is taken before anything can be said.
+    let events = match attach {
+        Attach::Nothing => None,
+        Attach::Stream | Attach::Values => Some(app.events.begin(run_id).await?),
+    };
+    // A client that goes away while the run is being created is no other than one that goes away later.
+    let mut guard = CancelOnDrop::new(app, &scope.tenant, (place.thread_id(), run_id), cancel);
+    let Enqueued { run, ended, .. } = match app.queue.enqueue(&scope, new).await {
+        Ok(enqueued) => enqueued,
+        Err(error) => {
+            guard.disarm();
+            return Err(refused(error, place));
+        }
+    };
+    close_streams(app, ended).await;
+    tracing::debug!(run.id = %run.run_id, run.thread_id = %run.thread_id, run.graph_id = run.graph_id, "a run was created");
+    Ok(Submitted { run, events, guard })
+}
+
+fn refused(error: Error, place: Place) -> ApiError {
+    match error.kind() {
+        ErrorKind::NotFound => ApiError::not_found(NO_THREAD_OR_ASSISTANT),
+        ErrorKind::Conflict => ApiError::conflict(
+            "Thread is already running a task. Wait for it to finish or choose a different multitask strategy.",
+        ),
+        ErrorKind::AlreadyExists => ApiError::conflict(format!("Thread with ID {} already exists", place.thread_id())),
+        _ => error.into(),
+    }
+}
+
+async fn assistant(app: &App, caller: &Caller, name: &str) -> ApiResult<Assistant> {
+    let id: Option<AssistantId> = name.parse().ok();
+    let wanted = id.unwrap_or_else(|| AssistantId::system(name));
+    let value = || json!({"assistant_id": wanted, "metadata": {}});
+    let permit = caller.may(Resource::Assistants, Action::Read, value).await?;
+    if let Some(assistant) = app.storage.assistant(&permit.scope, wanted).await? {
+        return Ok(assistant);
+    }
+    if id.is_some() {
+        return Err(ApiError::not_found(NO_THREAD_OR_ASSISTANT));
+    }
+    let graphs: Vec<_> = app.executor.graphs().await?.into_iter().map(|graph| graph.graph_id).collect();
+    Err(ApiError::invalid(format!(
+        "Invalid assistant: '{name}'. Must be either:\n- A valid assistant UUID, or\n- One of the registered graphs: {}",
+        graphs.join(", ")
+    )))
+}
+
+/// Asks for `threads.create_run`, and takes over what the authorizer put into the metadata.
+async fn permit(caller: &Caller, plan: &mut Plan<'_>) -> ApiResult<Scope> {
+    let given = plan.request.metadata.clone().unwrap_or_default();
+    let value = || {
+        let request = &plan.request;
+        json!({
+            "thread_id": plan.place.thread_id(),
+            "assistant_id": plan.assistant.assistant_id,
+            "run_id": plan.run_id,
+            "status": "pending",
+            "metadata": given,
+            "multitask_strategy": request.multitask_strategy.unwrap_or_default(),
+            "after_seconds": request.after_seconds,
+            "kwargs": {
+                "input": request.input, "command": request.command, "config": request.config, "context": request.context,
+            },
+        })
+    };
+    let mut permit = caller.may(Resource::Threads, Action::CreateRun, value).await?;
+    if permit.value.is_some() {
+        let left = permit.object("metadata", JsonMap::new());
+        plan.stamp = left.iter().filter(|(key, value)| given.get(*key) != Some(value)).map(clone_entry).collect();
+        plan.request.metadata = Some(left);
+    }
+    Ok(match plan.place {
+        Place::Thread(_) => permit.scope,
+        // A thread that is about to be made cannot be hidden from its maker.
+        Place::Own(_) => Scope::tenant(permit.scope.tenant),
+    })
+}
+
+fn clone_entry((key, value): (&String, &serde_json::Value)) -> (String, serde_json::Value) {
+    (key.clone(), value.clone())
+}

@@ -1,0 +1,58 @@
+use axum::extract::State;
+use axum::response::Response;
+use langopen_core::event_log::EventId;
+use langopen_core::{Scope, ThreadId};
+
+use super::follow::Follow;
+use super::outcome::{Fallback, respond};
+use super::submit::{Attach, Submitted, submit};
+use crate::access::Caller;
+use crate::error::{ApiError, ApiResult, ErrorResponse};
+use crate::extract::{Body, Forwarded, NewRunPath};
+use crate::run_body::{RunCreateStreamingStateful, RunRequest};
+use crate::server::App;
+use crate::sse::locations;
+
+/// Create Run, Wait for Output
+///
+/// Creates a run on a thread and answers its last values.
+#[utoipa::path(
+    post, path = "/threads/{thread_id}/runs/wait", tag = "Thread Runs", operation_id = "wait_run",
+    params(("thread_id" = Uuid, Path, description = "The thread")),
+    request_body = RunCreateStreamingStateful,
+    responses(
+        (status = 200, description = "The last values, `__interrupt__` or `__error__`", body = serde_json::Value,
+            headers(("Content-Location" = String, description = "The path of the run; its stream can be joined there."))),
+        (status = 400, description = "Both context and configurable are given", body = ErrorResponse),
+        (status = 404, description = "No such thread or assistant", body = ErrorResponse),
+        (status = 409, description = "The thread is busy", body = ErrorResponse),
+        (status = 422, description = "Invalid request", body = ErrorResponse),
+    )
+)]
+pub(super) async fn wait_run(
+    State(app): State<App>,
+    caller: Caller,
+    NewRunPath(thread_id): NewRunPath,
+    forwarded: Forwarded,
+    Body(body): Body<RunCreateStreamingStateful>,
+) -> ApiResult<Response> {
+    start(&app, &caller, &forwarded, Some(thread_id), body.into()).await
+}
+
+/// Creates a run and waits for it.
+pub(super) async fn start(
+    app: &App,
+    caller: &Caller,
+    forwarded: &Forwarded,
+    thread_id: Option<ThreadId>,
+    request: RunRequest,
+) -> ApiResult<Response> {
+    let Submitted { run, events, guard } = submit(app, caller, forwarded, thread_id, request, Attach::Values).await?;
+    let events = events.ok_or_else(ApiError::internal)?;
+    let tenant = &caller.identity.tenant;
+    let place = (run.thread_id, run.run_id);
+    let follow = Follow::new(app, tenant, place, run.resumable, events).after(EventId::ZERO);
+    let path = format!("/threads/{}/runs/{}", run.thread_id, run.run_id);
+    let headers = locations(Some(format!("{path}/join")), Some(path));
+    Ok(respond(app, Scope::tenant(tenant.clone()), place, follow, guard, Fallback::Rows, headers))
+}

@@ -1,0 +1,110 @@
+//! The server as an embedder sees it.
+
+use std::sync::Arc;
+
+use langopen_core::auth::{Auth, OpenAuth};
+use langopen_core::executor::{ExecutionContext, GraphInfo};
+use langopen_core::model::NewAssistant;
+use langopen_core::{
+    AssistantId, Clock, EventLog, Executor, IdSource, JsonMap, Queue, Result, Scope, Storage, SystemClock, SystemIds,
+    Tenant,
+};
+
+use crate::settings::Settings;
+
+/// What every handler works with.
+pub(crate) type App = Arc<AgentServer>;
+
+/// The data plane: assistants, threads, runs and the store behind the Agent Server API.
+pub struct AgentServer {
+    pub(crate) storage: Arc<dyn Storage>,
+    pub(crate) queue: Arc<dyn Queue>,
+    pub(crate) events: Arc<dyn EventLog>,
+    pub(crate) executor: Arc<dyn Executor>,
+    pub(crate) auth: Arc<dyn Auth>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) ids: Arc<dyn IdSource>,
+    pub(crate) settings: Settings,
+}
+
+impl AgentServer {
+    /// A server that lets everybody do everything in the default tenant.
+    pub fn new(
+        storage: Arc<dyn Storage>,
+        queue: Arc<dyn Queue>,
+        events: Arc<dyn EventLog>,
+        executor: Arc<dyn Executor>,
+    ) -> Self {
+        Self {
+            storage,
+            queue,
+            events,
+            executor,
+            auth: Arc::new(OpenAuth::default()),
+            clock: Arc::new(SystemClock),
+            ids: Arc::new(SystemIds),
+            settings: Settings::default(),
+        }
+    }
+
+    /// Decides who may do what with `auth`.
+    #[must_use]
+    pub fn with_auth(mut self, auth: Arc<dyn Auth>) -> Self {
+        self.auth = auth;
+        self
+    }
+
+    /// Reads time from `clock`.
+    #[must_use]
+    pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Takes new ids from `ids`.
+    #[must_use]
+    pub fn with_ids(mut self, ids: Arc<dyn IdSource>) -> Self {
+        self.ids = ids;
+        self
+    }
+
+    /// Replaces the settings.
+    #[must_use]
+    pub fn with_settings(mut self, settings: Settings) -> Self {
+        self.settings = settings;
+        self
+    }
+
+    /// Makes sure that every graph of the executor has its system assistant in `tenant`. Call it when the server starts.
+    ///
+    /// # Errors
+    /// What the executor or the storage fail with.
+    pub async fn sync_system_assistants(&self, tenant: &Tenant) -> Result<()> {
+        let scope = Scope::tenant(tenant.clone());
+        for GraphInfo { graph_id, name, description } in self.executor.graphs().await? {
+            let mut metadata = JsonMap::new();
+            metadata.insert("created_by".to_owned(), "system".into());
+            let new = NewAssistant {
+                assistant_id: AssistantId::system(&graph_id),
+                graph_id,
+                config: JsonMap::new(),
+                context: JsonMap::new(),
+                metadata,
+                name,
+                description,
+            };
+            self.storage.sync_system_assistant(&scope, new).await?;
+        }
+        Ok(())
+    }
+
+    /// The API as a router, ready to be served or merged into another one.
+    pub fn router(self) -> axum::Router {
+        crate::router::build(Arc::new(self))
+    }
+
+    /// What the executor may reach when it works for a caller with this scope.
+    pub(crate) fn reach(&self, scope: &Scope) -> ExecutionContext {
+        ExecutionContext { storage: self.storage.clone(), scope: scope.clone() }
+    }
+}

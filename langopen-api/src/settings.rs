@@ -1,0 +1,157 @@
+//! What an embedder can set.
+
+use std::time::Duration;
+
+/// How a server presents itself and what it serves.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// `version` of `/info`: the Agent Server version whose dialect is spoken.
+    pub version: String,
+    /// `langgraph_py_version` of `/info`.
+    pub langgraph_version: String,
+    /// `host` of `/info`.
+    pub host: HostInfo,
+    /// The largest request body, in bytes; more is 413.
+    pub max_body_bytes: usize,
+    /// How long a stream or a waiting response may be silent before a sign of life is sent and the run's row is looked at.
+    pub heartbeat: Duration,
+    /// Whether browsers of any origin may call (CORS).
+    pub cors: bool,
+    /// Which request headers graphs see in `configurable`.
+    pub configurable_headers: ConfigurableHeaders,
+    /// A path under which the API is served, e.g. `/agents`. `/` and `/ok` are then served at the root too.
+    pub mount_prefix: Option<String>,
+    /// Which groups of operations are served.
+    pub features: Features,
+    /// Minutes after which store items expire, unless the item says otherwise; `None` for never.
+    pub store_default_ttl_minutes: Option<f64>,
+    /// Whether reading a store item puts its expiry off, unless the request says otherwise.
+    pub store_refresh_on_read: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            version: "0.16.7".to_owned(),
+            langgraph_version: "1.2.22".to_owned(),
+            host: HostInfo::default(),
+            max_body_bytes: 300 * 1024 * 1024,
+            heartbeat: Duration::from_secs(5),
+            cors: true,
+            configurable_headers: ConfigurableHeaders::default(),
+            mount_prefix: None,
+            features: Features::default(),
+            store_default_ttl_minutes: None,
+            store_refresh_on_read: true,
+        }
+    }
+}
+
+/// Where the server runs, as `/info` tells.
+#[derive(Debug, Clone)]
+pub struct HostInfo {
+    /// `self-hosted`, `saas` or `byoc`.
+    pub kind: String,
+    /// The project.
+    pub project_id: Option<String>,
+    /// The revision of the host.
+    pub host_revision_id: Option<String>,
+    /// The revision of the deployment.
+    pub revision_id: Option<String>,
+    /// The tenant.
+    pub tenant_id: Option<String>,
+}
+
+impl Default for HostInfo {
+    fn default() -> Self {
+        Self {
+            kind: "self-hosted".to_owned(),
+            project_id: None,
+            host_revision_id: None,
+            revision_id: None,
+            tenant_id: None,
+        }
+    }
+}
+
+/// Which groups of operations are served; a group that is off answers 404.
+#[derive(Debug, Clone, Copy)]
+pub struct Features {
+    /// `/assistants`.
+    pub assistants: bool,
+    /// `/threads`, without its runs.
+    pub threads: bool,
+    /// `/runs` and `/threads/{thread_id}/runs`.
+    pub runs: bool,
+    /// `/store`.
+    pub store: bool,
+    /// `/info`, `/docs`, `/openapi.json`. `/ok` stays.
+    pub meta: bool,
+}
+
+impl Default for Features {
+    fn default() -> Self {
+        Self { assistants: true, threads: true, runs: true, store: true, meta: true }
+    }
+}
+
+/// Which request headers are copied into a run's `configurable`: patterns over lower-case names, in which `*` stands for any text.
+///
+/// Credentials (`authorization`, `x-api-key`, `x-service-key`, `x-tenant-id`) are never copied; `langsmith-trace` and `baggage` always are.
+#[derive(Debug, Clone, Default)]
+pub struct ConfigurableHeaders {
+    /// Headers to copy.
+    pub includes: Vec<String>,
+    /// Headers not to copy; wins.
+    pub excludes: Vec<String>,
+}
+
+impl ConfigurableHeaders {
+    /// Whether the header of this lower-case name is copied.
+    pub fn copies(&self, name: &str) -> bool {
+        const NEVER: [&str; 4] = ["authorization", "x-api-key", "x-service-key", "x-tenant-id"];
+        const ALWAYS: [&str; 2] = ["langsmith-trace", "baggage"];
+        let listed = |patterns: &[String]| patterns.iter().any(|each| glob(&each.to_ascii_lowercase(), name));
+        !NEVER.contains(&name) && (ALWAYS.contains(&name) || listed(&self.includes) && !listed(&self.excludes))
+    }
+}
+
+/// Whether `text` is `pattern`, in which `*` stands for any text.
+fn glob(pattern: &str, text: &str) -> bool {
+    let Some((head, rest)) = pattern.split_once('*') else { return pattern == text };
+    let Some(mut text) = text.strip_prefix(head) else { return false };
+    loop {
+        if glob(rest, text) {
+            return true;
+        }
+        let mut chars = text.chars();
+        if chars.next().is_none() {
+            return false;
+        }
+        text = chars.as_str();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_choose_the_headers_that_graphs_see() {
+        let headers = ConfigurableHeaders {
+            includes: vec!["X-Inc-*".to_owned(), "*-id".to_owned()],
+            excludes: vec!["x-*-no".to_owned()],
+        };
+        for (name, copied) in [
+            ("x-inc-a", true),
+            ("x-inc-no", false),
+            ("x-other", false),
+            ("user-id", true),
+            ("x-tenant-id", false),
+            ("authorization", false),
+            ("baggage", true),
+        ] {
+            assert_eq!(headers.copies(name), copied, "{name}");
+        }
+    }
+}

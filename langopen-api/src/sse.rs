@@ -1,0 +1,76 @@
+//! Server-sent events, framed as clients of the Agent Server expect them: lines end with CRLF, and come as `event`, `data`, `id`.
+
+use axum::body::Body;
+use axum::response::{IntoResponse, Response};
+use bytes::{BufMut, Bytes, BytesMut};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+use langopen_core::event_log::Event;
+use std::fmt::Write;
+
+/// What is sent into a silent stream.
+pub(crate) const HEARTBEAT: Bytes = Bytes::from_static(b": heartbeat\r\n\r\n");
+
+/// The frames of `events`; `ids` says whether a reader may come back with them.
+pub(crate) fn frames<'a>(events: impl IntoIterator<Item = &'a Event>, ids: bool) -> Bytes {
+    let mut out = BytesMut::new();
+    for event in events {
+        out.reserve(event.name.len() + event.data.len() + 64);
+        out.put_slice(b"event: ");
+        // A line break in a name would begin a line of its own.
+        event.name.split(['\r', '\n']).for_each(|part| out.put_slice(part.as_bytes()));
+        out.put_slice(b"\r\ndata: ");
+        out.put_slice(&event.data);
+        if ids {
+            out.put_slice(b"\r\nid: ");
+            // Writing into memory does not fail.
+            let _ = write!(out, "{}", event.id);
+        }
+        out.put_slice(b"\r\n\r\n");
+    }
+    out.freeze()
+}
+
+/// One frame without an id, of a name and data without line breaks.
+pub(crate) fn frame(name: &[u8], data: &[u8]) -> Bytes {
+    [b"event: ", name, b"\r\ndata: ", data, b"\r\n\r\n"].concat().into()
+}
+
+/// A response that streams `body`.
+pub(crate) fn response(body: Body, locations: HeaderMap) -> Response {
+    let mut response = body.into_response();
+    let headers = response.headers_mut();
+    headers.extend(locations);
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8"));
+    response
+}
+
+/// `Location` and `Content-Location`, those that are given.
+pub(crate) fn locations(location: Option<String>, content_location: Option<String>) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    for (name, value) in [(header::LOCATION, location), (header::CONTENT_LOCATION, content_location)] {
+        // Our own paths are made of UUIDs, so they always fit into a header.
+        if let Some(value) = value.and_then(|value| HeaderValue::try_from(value).ok()) {
+            headers.insert(name, value);
+        }
+    }
+    headers
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use langopen_core::event_log::EventId;
+
+    #[test]
+    fn a_frame_has_its_lines_in_order() {
+        let event = Event {
+            id: EventId { millis: 17, sequence: 2 },
+            name: "val\r\nues|sub:1".into(),
+            data: Bytes::from_static(b"{\"a\":1}"),
+        };
+        assert_eq!(frames([&event], true), "event: values|sub:1\r\ndata: {\"a\":1}\r\nid: 17-2\r\n\r\n");
+        assert_eq!(frames([&event], false), "event: values|sub:1\r\ndata: {\"a\":1}\r\n\r\n");
+    }
+}

@@ -1,0 +1,84 @@
+//! Questions to graphs about a thread's state, and what becomes of their answers.
+
+use langopen_core::executor::{GraphCall, StateSummary};
+use langopen_core::model::{Thread, ThreadState};
+use langopen_core::{ErrorKind, JsonMap, RawJson, Scope};
+use serde_json::{Value, json};
+
+use crate::error::{ApiError, ApiResult, OnKind};
+use crate::server::App;
+use crate::threads::graph_id;
+use crate::wire::{CheckpointConfig, Entries, ThreadStateBody};
+
+/// The key under which an executor says what a state means for the thread's row.
+const SUMMARY: &str = "__thread__";
+
+/// The config of a question: the thread's own, and which checkpoint is meant.
+pub(super) fn config(thread: &Thread, checkpoint: &CheckpointConfig) -> ApiResult<RawJson> {
+    let mut config = thread.config.clone();
+    let mut configurable = match config.get_mut("configurable").map(Value::take) {
+        Some(Value::Object(configurable)) => configurable,
+        _ => JsonMap::new(),
+    };
+    configurable.insert("thread_id".to_owned(), thread.thread_id.to_string().into());
+    configurable.insert("checkpoint_ns".to_owned(), checkpoint.checkpoint_ns.clone().unwrap_or_default().into());
+    if let Some(id) = &checkpoint.checkpoint_id {
+        configurable.insert("checkpoint_id".to_owned(), id.as_str().into());
+    }
+    if let Some(map) = &checkpoint.checkpoint_map {
+        configurable.insert("checkpoint_map".to_owned(), Value::Object(map.clone()));
+    }
+    config.insert("configurable".to_owned(), Value::Object(configurable));
+    Ok(RawJson::of(&config)?)
+}
+
+/// The config form of a checkpoint alone, e.g. of a page's `before`.
+pub(super) fn bare_config(thread: &Thread, checkpoint: &CheckpointConfig) -> RawJson {
+    json!({"configurable": {
+        "thread_id": thread.thread_id,
+        "checkpoint_ns": checkpoint.checkpoint_ns.as_deref().unwrap_or_default(),
+        "checkpoint_id": checkpoint.checkpoint_id,
+    }})
+    .into()
+}
+
+/// Asks the graph for the state at a checkpoint, as the wire shows it.
+pub(super) async fn state_at(
+    app: &App,
+    scope: &Scope,
+    thread: &Thread,
+    checkpoint: &CheckpointConfig,
+    subgraphs: bool,
+) -> ApiResult<String> {
+    let Some(graph_id) = graph_id(thread) else { return Ok(ThreadStateBody::EMPTY.to_owned()) };
+    let config = config(thread, checkpoint)?;
+    let call = GraphCall::GetState { graph_id: graph_id.to_owned(), config, subgraphs };
+    let state = app.executor.call(app.reach(scope), call).await?;
+    shown(&state)
+}
+
+/// A state without what is meant for us.
+pub(super) fn shown(state: &RawJson) -> ApiResult<String> {
+    let mut entries: Entries<'_> = state.decode()?;
+    entries.take(SUMMARY);
+    Ok(serde_json::to_string(&entries)?)
+}
+
+/// Keeps a new state on the thread's row; `None` if the state is not the thread's own, e.g. a subgraph's.
+///
+/// # Errors
+/// 409 if a run has begun meanwhile.
+pub(super) async fn keep(app: &App, scope: &Scope, thread: &Thread, state: &RawJson) -> ApiResult<Option<Thread>> {
+    let mut entries: Entries<'_> = state.decode()?;
+    let Some(summary) = entries.take(SUMMARY) else { return Ok(None) };
+    let summary: StateSummary = serde_json::from_str(summary.get())?;
+    let Some(checkpoint_id) = summary.checkpoint_id else { return Ok(None) };
+    let values = entries.take("values").map_or("null", |values| values.get()).to_owned();
+    let state = ThreadState { checkpoint_id, values: RawJson::from_text(values)?, rest: RawJson::of(&entries)? };
+    let kept = app.storage.set_thread_state(scope, thread.thread_id, summary.status, summary.interrupts, state).await;
+    kept.map(Some).on(ErrorKind::Conflict, || in_flight(thread))
+}
+
+pub(super) fn in_flight(thread: &Thread) -> ApiError {
+    ApiError::conflict(format!("Thread {} has in-flight runs", thread.thread_id))
+}

@@ -1,0 +1,116 @@
+use axum::extract::State;
+use axum::response::Response;
+use langopen_core::auth::{Action, Resource};
+use langopen_core::executor::GraphCall;
+use langopen_core::{JsonMap, RawJson, ThreadId};
+use serde::{Deserialize, Deserializer, de};
+use serde_json::json;
+use utoipa::ToSchema;
+
+use super::answer::{bare_config, config, shown};
+use crate::access::Caller;
+use crate::error::{ApiResult, ErrorResponse};
+use crate::extract::field::{self, MAX_LIMIT};
+use crate::extract::{Body, Query, ThreadPath};
+use crate::server::App;
+use crate::threads::{graph_id, not_found};
+use crate::wire::{CheckpointConfig, ThreadStateBody, json as json_response};
+
+/// Which states of a thread to read, newest first.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+pub(super) struct ThreadStateSearch {
+    #[serde(default, deserialize_with = "field::limit")]
+    #[schema(minimum = 1, maximum = 1000, default = 1)]
+    limit: Option<u32>,
+    /// Only states before this checkpoint: its id, its config, or a runnable config with it.
+    #[serde(default, deserialize_with = "before")]
+    before: Option<CheckpointConfig>,
+    /// Contained in the state's metadata.
+    #[serde(default, deserialize_with = "field::map")]
+    #[schema(value_type = Option<Object>)]
+    metadata: Option<JsonMap>,
+    /// Whose `checkpoint_ns` chooses a subgraph.
+    #[serde(default, deserialize_with = "field::object")]
+    checkpoint: Option<CheckpointConfig>,
+}
+
+fn before<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<CheckpointConfig>, D::Error> {
+    #[derive(Deserialize)]
+    struct Runnable {
+        configurable: CheckpointConfig,
+    }
+    let Some(raw) = Option::<RawJson>::deserialize(deserializer)? else { return Ok(None) };
+    if raw.as_str().starts_with('"') {
+        let id = raw.decode().map_err(de::Error::custom)?;
+        return Ok(Some(CheckpointConfig { checkpoint_id: Some(id), ..CheckpointConfig::default() }));
+    }
+    if let Ok(Runnable { configurable }) = raw.decode() {
+        return Ok(Some(configurable));
+    }
+    raw.decode().map(Some).map_err(de::Error::custom)
+}
+
+/// Get Thread History
+#[utoipa::path(
+    get, path = "/threads/{thread_id}/history", tag = "Threads", operation_id = "get_thread_history",
+    params(
+        ("thread_id" = Uuid, Path, description = "The thread"),
+        ("limit" = Option<u32>, Query, description = "At most this many; 1 if absent"),
+        ("before" = Option<String>, Query, description = "Only states before this checkpoint"),
+    ),
+    responses(
+        (status = 200, description = "The states, newest first", body = Vec<ThreadStateBody>),
+        (status = 404, description = "No such thread", body = ErrorResponse),
+        (status = 422, description = "Invalid request", body = ErrorResponse),
+    )
+)]
+pub(super) async fn get_history(
+    State(app): State<App>,
+    caller: Caller,
+    ThreadPath(thread_id): ThreadPath,
+    query: Query,
+) -> ApiResult<Response> {
+    let before = query
+        .last("before")
+        .map(|id| CheckpointConfig { checkpoint_id: Some(id.to_owned()), ..CheckpointConfig::default() });
+    let limit = query.number("limit", 1, 1, MAX_LIMIT)?;
+    let search = ThreadStateSearch { limit: Some(limit), before, ..ThreadStateSearch::default() };
+    answer(&app, &caller, thread_id, search).await
+}
+
+/// Get Thread History
+#[utoipa::path(
+    post, path = "/threads/{thread_id}/history", tag = "Threads", operation_id = "post_thread_history",
+    params(("thread_id" = Uuid, Path, description = "The thread")),
+    request_body = ThreadStateSearch,
+    responses(
+        (status = 200, description = "The states, newest first", body = Vec<ThreadStateBody>),
+        (status = 404, description = "No such thread", body = ErrorResponse),
+        (status = 422, description = "Invalid request", body = ErrorResponse),
+    )
+)]
+pub(super) async fn post_history(
+    State(app): State<App>,
+    caller: Caller,
+    ThreadPath(thread_id): ThreadPath,
+    Body(search): Body<ThreadStateSearch>,
+) -> ApiResult<Response> {
+    answer(&app, &caller, thread_id, search).await
+}
+
+async fn answer(app: &App, caller: &Caller, thread_id: ThreadId, search: ThreadStateSearch) -> ApiResult<Response> {
+    let scope = caller.may(Resource::Threads, Action::Read, || json!({"thread_id": thread_id})).await?.scope;
+    let thread = app.storage.thread(&scope, thread_id).await?.ok_or_else(|| not_found(thread_id))?;
+    let Some(graph_id) = graph_id(&thread) else { return Ok(json_response("[]")) };
+    let metadata = search.metadata.filter(|metadata| !metadata.is_empty());
+    let call = GraphCall::StateHistory {
+        graph_id: graph_id.to_owned(),
+        config: config(&thread, &search.checkpoint.unwrap_or_default())?,
+        limit: search.limit.unwrap_or(1),
+        before: search.before.map(|before| bare_config(&thread, &before)),
+        metadata: metadata.map(|metadata| RawJson::of(&metadata)).transpose()?,
+    };
+    let states: Vec<RawJson> = app.executor.call(app.reach(&scope), call).await?.decode()?;
+    let states: Vec<String> = states.iter().map(shown).collect::<ApiResult<_>>()?;
+    Ok(json_response(format!("[{}]", states.join(","))))
+}

@@ -1,0 +1,83 @@
+use axum::extract::State;
+use http::StatusCode;
+use langopen_core::RawJson;
+use langopen_core::auth::{Action, Resource};
+use langopen_core::model::NewStoreItem;
+use serde::{Deserialize, Deserializer, de};
+use serde_json::json;
+use utoipa::ToSchema;
+
+use super::namespace::{check_labels, check_target};
+use crate::access::Caller;
+use crate::error::{ApiError, ApiResult, ErrorResponse};
+use crate::extract::Body;
+use crate::extract::field::shorten;
+use crate::server::App;
+
+/// An item to put.
+#[derive(Debug, Deserialize, ToSchema)]
+pub(super) struct StorePutRequest {
+    /// Labels from the outermost to the innermost.
+    namespace: Vec<String>,
+    key: String,
+    #[serde(deserialize_with = "object")]
+    #[schema(value_type = Object)]
+    value: RawJson,
+    /// Paths to index, `false` for none; there is no index here yet.
+    #[serde(default, deserialize_with = "index")]
+    #[schema(value_type = Option<Vec<String>>)]
+    #[expect(dead_code, reason = "checked; nothing is indexed here yet")]
+    index: (),
+    /// Minutes until the item expires.
+    #[serde(default)]
+    ttl: Option<f64>,
+}
+
+fn object<'de, D: Deserializer<'de>>(deserializer: D) -> Result<RawJson, D::Error> {
+    let raw = RawJson::deserialize(deserializer)?;
+    if raw.as_str().starts_with('{') {
+        return Ok(raw);
+    }
+    Err(de::Error::custom(format_args!("expected an object, got {}", shorten(&raw.as_str()))))
+}
+
+fn index<'de, D: Deserializer<'de>>(deserializer: D) -> Result<(), D::Error> {
+    let raw = RawJson::deserialize(deserializer)?;
+    if matches!(raw.as_str(), "null" | "false") || raw.decode::<Vec<String>>().is_ok() {
+        return Ok(());
+    }
+    Err(de::Error::custom(format_args!("expected false, null or an array of strings, got {}", shorten(&raw.as_str()))))
+}
+
+/// Store or Update Item
+#[utoipa::path(
+    put, path = "/store/items", tag = "Store", operation_id = "put_item",
+    request_body = StorePutRequest,
+    responses(
+        (status = 204, description = "The item is kept"),
+        (status = 400, description = "A namespace that cannot be used", body = ErrorResponse),
+        (status = 422, description = "Invalid request", body = ErrorResponse),
+    )
+)]
+pub(super) async fn put_item(
+    State(app): State<App>,
+    caller: Caller,
+    Body(body): Body<StorePutRequest>,
+) -> ApiResult<StatusCode> {
+    check_labels(&body.namespace)?;
+    if body.ttl.is_some_and(|minutes| minutes <= 0.0) {
+        return Err(ApiError::invalid("ttl: must be greater than 0"));
+    }
+    let value = || json!({"namespace": body.namespace, "key": body.key, "value": body.value});
+    let mut permit = caller.may(Resource::Store, Action::Put, value).await?;
+    let namespace = permit.labels("namespace", body.namespace);
+    check_target(&namespace)?;
+    let new = NewStoreItem {
+        namespace,
+        key: body.key,
+        value: body.value,
+        ttl_minutes: body.ttl.or(app.settings.store_default_ttl_minutes),
+    };
+    app.storage.put_item(&permit.scope, new).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

@@ -1,0 +1,92 @@
+use axum::Json;
+use axum::extract::State;
+use langopen_core::JsonMap;
+use langopen_core::auth::{Action, Resource};
+use langopen_core::model::{FilterOperator, ItemFilter, StoreItemQuery};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use utoipa::ToSchema;
+
+use super::item::Item;
+use super::namespace::check_labels;
+use crate::access::Caller;
+use crate::error::{ApiError, ApiResult, ErrorResponse};
+use crate::extract::Body;
+use crate::extract::field::{self, LIMIT};
+use crate::server::App;
+
+/// Which items to find.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+pub(super) struct StoreSearchRequest {
+    /// The first labels of the namespace.
+    namespace_prefix: Option<Vec<String>>,
+    /// Keys of the value with what they equal, or with operators: `$eq`, `$ne`, `$gt`, `$gte`, `$lt`, `$lte`.
+    #[schema(value_type = Option<Object>)]
+    filter: Option<JsonMap>,
+    #[serde(default, deserialize_with = "field::offset")]
+    #[schema(default = 10)]
+    limit: Option<u32>,
+    #[serde(default, deserialize_with = "field::offset")]
+    #[schema(default = 0)]
+    offset: Option<u32>,
+    /// Ranks items by meaning where there is an index; there is none here yet.
+    query: Option<String>,
+    refresh_ttl: Option<bool>,
+}
+
+/// The items that were found.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct SearchItemsResponse {
+    items: Vec<Item>,
+}
+
+/// Search Items
+#[utoipa::path(
+    post, path = "/store/items/search", tag = "Store", operation_id = "search_items",
+    request_body = StoreSearchRequest,
+    responses(
+        (status = 200, description = "The items", body = SearchItemsResponse),
+        (status = 422, description = "Invalid request", body = ErrorResponse),
+    )
+)]
+pub(super) async fn search_items(
+    State(app): State<App>,
+    caller: Caller,
+    Body(body): Body<StoreSearchRequest>,
+) -> ApiResult<Json<SearchItemsResponse>> {
+    let prefix = body.namespace_prefix.unwrap_or_default();
+    check_labels(&prefix)?;
+    let filters = filters(body.filter.as_ref())?;
+    let (limit, offset) = (body.limit.unwrap_or(LIMIT), body.offset.unwrap_or_default());
+    let value =
+        || json!({"namespace": prefix, "filter": body.filter, "limit": limit, "offset": offset, "query": body.query});
+    let mut permit = caller.may(Resource::Store, Action::Search, value).await?;
+    let namespace_prefix = permit.labels("namespace", prefix);
+    check_labels(&namespace_prefix)?;
+    let refresh_ttl = body.refresh_ttl.unwrap_or(app.settings.store_refresh_on_read);
+    let query = StoreItemQuery { namespace_prefix, filters, limit, offset, refresh_ttl };
+    let page = app.storage.search_items(&permit.scope, &query).await?;
+    let items = page.items.into_iter().map(|found| Item::from(found.item).scored(found.score)).collect();
+    Ok(Json(SearchItemsResponse { items }))
+}
+
+fn filters(filter: Option<&JsonMap>) -> ApiResult<Vec<ItemFilter>> {
+    let mut filters = Vec::new();
+    for (key, condition) in filter.into_iter().flatten() {
+        match condition {
+            Value::Object(operators) if operators.keys().any(|name| name.starts_with('$')) => {
+                for (name, value) in operators {
+                    let operator = FilterOperator::parse(name).ok_or_else(|| {
+                        ApiError::invalid(format!("filter.{key}: {name} is not one of $eq, $ne, $gt, $gte, $lt, $lte"))
+                    })?;
+                    filters.push(ItemFilter { key: key.clone(), operator, value: value.clone() });
+                }
+            }
+            value => {
+                let operator = FilterOperator::Equal;
+                filters.push(ItemFilter { key: key.clone(), operator, value: value.clone() });
+            }
+        }
+    }
+    Ok(filters)
+}

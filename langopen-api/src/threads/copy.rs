@@ -1,0 +1,37 @@
+use axum::Json;
+use axum::extract::State;
+use langopen_core::auth::{Action, Resource};
+use langopen_core::{ErrorKind, ThreadId};
+use serde_json::json;
+
+use crate::access::Caller;
+use crate::error::{ApiError, ApiResult, ErrorResponse, OnKind};
+use crate::extract::ThreadPath;
+use crate::server::App;
+use crate::wire::ThreadBody;
+
+/// Copy Thread
+///
+/// Makes a new thread with the same metadata and checkpoints.
+#[utoipa::path(
+    post, path = "/threads/{thread_id}/copy", tag = "Threads", operation_id = "copy_thread",
+    params(("thread_id" = Uuid, Path, description = "The thread")),
+    responses(
+        (status = 200, description = "The new thread", body = ThreadBody),
+        (status = 409, description = "No such thread", body = ErrorResponse),
+        (status = 422, description = "Invalid request", body = ErrorResponse),
+    )
+)]
+pub(super) async fn copy_thread(
+    State(app): State<App>,
+    caller: Caller,
+    ThreadPath(thread_id): ThreadPath,
+) -> ApiResult<Json<ThreadBody>> {
+    let new = ThreadId(app.ids.random());
+    let scope = caller.may(Resource::Threads, Action::Read, || json!({"thread_id": thread_id})).await?.scope;
+    let value = || json!({"thread_id": new, "metadata": {}, "if_exists": "raise"});
+    caller.may(Resource::Threads, Action::Create, value).await?;
+    let thread = app.storage.copy_thread(&scope, thread_id, new).await;
+    let thread = thread.on(ErrorKind::NotFound, || ApiError::conflict("Conflict"))?;
+    Ok(Json(ThreadBody::from(thread).without_values()))
+}

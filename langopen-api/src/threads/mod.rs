@@ -1,0 +1,35 @@
+//! Threads: the conversations that runs happen on.
+
+mod copy;
+mod create;
+mod delete;
+mod extract;
+mod get;
+mod search;
+mod ttl;
+mod update;
+
+use langopen_core::ThreadId;
+use langopen_core::model::Thread;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::error::ApiError;
+use crate::server::App;
+
+pub(crate) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(create::create_thread))
+        .routes(routes!(search::search_threads))
+        .routes(routes!(get::get_thread, update::update_thread, delete::delete_thread))
+        .routes(routes!(copy::copy_thread))
+}
+
+pub(crate) fn not_found(id: ThreadId) -> ApiError {
+    ApiError::not_found(format!("Thread with ID {id} not found"))
+}
+
+/// The graph that last ran on a thread, or that its metadata was given.
+pub(crate) fn graph_id(thread: &Thread) -> Option<&str> {
+    thread.metadata.get("graph_id")?.as_str()
+}

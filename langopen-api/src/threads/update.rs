@@ -1,0 +1,67 @@
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use http::{HeaderMap, StatusCode};
+use langopen_core::auth::{Action, Resource};
+use langopen_core::model::ThreadPatch as Patch;
+use langopen_core::{ErrorKind, JsonMap};
+use serde::Deserialize;
+use serde_json::json;
+use utoipa::ToSchema;
+
+use super::ttl::{Ttl, refuse};
+use crate::access::Caller;
+use crate::error::{ApiError, ApiResult, ErrorResponse, OnKind};
+use crate::extract::field;
+use crate::extract::{Body, ThreadPath};
+use crate::run_body::without_reserved_metadata;
+use crate::server::App;
+use crate::wire::ThreadBody;
+
+/// A change to a thread.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+pub(super) struct ThreadPatch {
+    /// Merged into the metadata, key by key.
+    #[serde(default, deserialize_with = "field::map")]
+    #[schema(value_type = Option<Object>)]
+    metadata: Option<JsonMap>,
+    #[serde(default, deserialize_with = "field::object")]
+    #[schema(inline)]
+    ttl: Option<Ttl>,
+}
+
+/// Patch Thread
+#[utoipa::path(
+    patch, path = "/threads/{thread_id}", tag = "Threads", operation_id = "patch_thread",
+    params(
+        ("thread_id" = Uuid, Path, description = "The thread"),
+        ("Prefer" = Option<String>, Header, description = "`return=minimal` for an answer without a body"),
+    ),
+    request_body = ThreadPatch,
+    responses(
+        (status = 200, description = "The thread", body = ThreadBody),
+        (status = 204, description = "Changed"),
+        (status = 404, description = "No such thread", body = ErrorResponse),
+        (status = 422, description = "Invalid request", body = ErrorResponse),
+    )
+)]
+pub(super) async fn update_thread(
+    State(app): State<App>,
+    caller: Caller,
+    ThreadPath(thread_id): ThreadPath,
+    headers: HeaderMap,
+    Body(body): Body<ThreadPatch>,
+) -> ApiResult<Response> {
+    refuse(body.ttl.as_ref())?;
+    let metadata = without_reserved_metadata(body.metadata.unwrap_or_default());
+    let value = || json!({"thread_id": thread_id, "metadata": metadata});
+    let mut permit = caller.may(Resource::Threads, Action::Update, value).await?;
+    let patch = Patch { metadata: permit.object("metadata", metadata) };
+    let thread = app.storage.update_thread(&permit.scope, thread_id, patch).await;
+    let thread = thread.on(ErrorKind::NotFound, || ApiError::not_found("Not Found"))?;
+    let preferences = headers.get_all("prefer").iter().filter_map(|value| value.to_str().ok());
+    if preferences.flat_map(|value| value.split(',')).any(|each| each.trim().eq_ignore_ascii_case("return=minimal")) {
+        return Ok(StatusCode::NO_CONTENT.into_response());
+    }
+    Ok(Json(ThreadBody::from(thread)).into_response())
+}

@@ -1,0 +1,20 @@
+//! Rows as clients see them.
+
+mod assistant;
+mod entries;
+mod page;
+mod run;
+mod schema;
+mod state;
+mod thread;
+
+pub(crate) use assistant::{AssistantBody, AssistantVersionBody};
+pub(crate) use entries::{Entries, concat_objects, selected};
+pub(crate) use page::{Listing, json};
+pub(crate) use run::RunBody;
+pub(crate) use schema::{
+    CheckpointConfig, Command, Config, Durability, IfExistsName, MultitaskStrategyName, Nodes, OnCompletionName,
+    OnDisconnect, Send, SortOrderName, StreamMode, StreamModes, ThreadStatusName,
+};
+pub(crate) use state::ThreadStateBody;
+pub(crate) use thread::ThreadBody;

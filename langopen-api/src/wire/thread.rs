@@ -1,0 +1,94 @@
+use langopen_core::model::{Thread, ThreadStatus};
+use langopen_core::{JsonMap, RawJson, Timestamp};
+use serde::Serialize;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use super::ThreadStatusName;
+
+/// A conversation that runs happen on.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Thread)]
+pub(crate) struct ThreadBody {
+    thread_id: Uuid,
+    #[schema(value_type = String, format = DateTime)]
+    created_at: Timestamp,
+    #[schema(value_type = String, format = DateTime)]
+    updated_at: Timestamp,
+    #[schema(value_type = String, format = DateTime)]
+    state_updated_at: Timestamp,
+    #[schema(value_type = Object)]
+    metadata: JsonMap,
+    #[schema(value_type = ThreadStatusName, inline)]
+    status: ThreadStatus,
+    /// The merged configuration of its runs.
+    #[schema(value_type = Object)]
+    config: JsonMap,
+    /// The latest values of its state.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    values: Option<Option<RawJson>>,
+    /// How the last run failed; absent before a run has ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    error: Option<Option<RawJson>>,
+    /// Open interrupts by task id; absent before a run has ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    interrupts: Option<RawJson>,
+    /// What `extract` asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    pub(crate) extracted: Option<JsonMap>,
+}
+
+impl ThreadBody {
+    pub(crate) const FIELDS: [&str; 9] = [
+        "thread_id",
+        "created_at",
+        "updated_at",
+        "state_updated_at",
+        "metadata",
+        "config",
+        "status",
+        "values",
+        "interrupts",
+    ];
+
+    /// A thread as the answer to a copy shows it.
+    pub(crate) fn without_values(mut self) -> Self {
+        self.values = None;
+        self.error = None;
+        self.interrupts = None;
+        self
+    }
+}
+
+impl From<Thread> for ThreadBody {
+    fn from(row: Thread) -> Self {
+        let ran = row.interrupts.is_some() || row.error.is_some();
+        Self {
+            thread_id: row.thread_id.0,
+            created_at: row.created_at,
+            updated_at: row.updated_at,
+            state_updated_at: row.state_updated_at,
+            metadata: row.metadata,
+            status: row.status,
+            config: row.config,
+            values: Some(row.values),
+            error: ran.then_some(row.error),
+            interrupts: ran.then(|| row.interrupts.unwrap_or_else(|| JsonMap::new().into_raw())),
+            extracted: None,
+        }
+    }
+}
+
+trait IntoRaw {
+    fn into_raw(self) -> RawJson;
+}
+
+impl IntoRaw for JsonMap {
+    fn into_raw(self) -> RawJson {
+        serde_json::Value::Object(self).into()
+    }
+}

@@ -1,0 +1,15 @@
+//! Drives the router as clients do, with the memory backend, graphs that are Rust functions, and a small worker.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod access;
+mod assistants;
+mod documents;
+mod harness;
+mod meta;
+mod refusals;
+mod runs;
+mod state;
+mod store;
+mod streams;
+mod threads;

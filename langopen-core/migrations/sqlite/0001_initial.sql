@@ -1,0 +1,140 @@
+-- Ids are UUIDs of 16 bytes, times are microseconds since the Unix epoch, documents are JSON text.
+-- What hangs on a thread or an assistant goes with it (ON DELETE CASCADE), so that nothing is left over.
+
+CREATE TABLE assistants (
+    assistant_id BLOB PRIMARY KEY,
+    tenant TEXT NOT NULL,
+    version INTEGER NOT NULL, -- the one in force
+    created_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX assistants_by_tenant ON assistants (tenant);
+
+CREATE TABLE assistant_versions (
+    assistant_id BLOB NOT NULL REFERENCES assistants ON DELETE CASCADE,
+    version INTEGER NOT NULL,
+    tenant TEXT NOT NULL,
+    graph_id TEXT NOT NULL,
+    name TEXT NOT NULL,
+    description TEXT,
+    updated_at INTEGER NOT NULL,
+    metadata TEXT NOT NULL,
+    config TEXT NOT NULL,
+    context TEXT NOT NULL,
+    PRIMARY KEY (assistant_id, version)
+) STRICT;
+
+CREATE TABLE threads (
+    thread_id BLOB PRIMARY KEY,
+    tenant TEXT NOT NULL,
+    status TEXT NOT NULL CHECK (status IN ('idle', 'busy', 'interrupted', 'error')),
+    created_at INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL,
+    state_updated_at INTEGER NOT NULL,
+    state_checkpoint_id TEXT, -- the root checkpoint that "values" and state_rest describe
+    metadata TEXT NOT NULL,
+    config TEXT NOT NULL,
+    error TEXT,
+    interrupts TEXT,
+    state_rest TEXT, -- the latest state without its values
+    "values" TEXT
+) STRICT;
+CREATE INDEX threads_by_update ON threads (tenant, updated_at, thread_id);
+
+CREATE TABLE runs (
+    run_id BLOB PRIMARY KEY,
+    tenant TEXT NOT NULL,
+    thread_id BLOB NOT NULL REFERENCES threads ON DELETE CASCADE,
+    assistant_id BLOB NOT NULL,
+    graph_id TEXT NOT NULL,
+    status TEXT NOT NULL CHECK (status IN ('pending', 'running', 'error', 'success', 'timeout', 'interrupted')),
+    ready INTEGER NOT NULL, -- 1: no earlier run of the thread stands in the way of this pending one
+    available_at INTEGER NOT NULL, -- when it may start; runs of a thread start in this order
+    attempt INTEGER NOT NULL,
+    lease_owner TEXT,
+    lease_expires_at INTEGER,
+    cancel_action TEXT,
+    cancel_reason TEXT,
+    multitask_strategy TEXT NOT NULL,
+    resumable INTEGER NOT NULL,
+    temporary INTEGER NOT NULL,
+    created_at INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL,
+    metadata TEXT NOT NULL,
+    kwargs TEXT NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX runs_one_running ON runs (thread_id) WHERE status = 'running';
+CREATE INDEX runs_ready ON runs (available_at, run_id) WHERE status = 'pending' AND ready = 1;
+CREATE INDEX runs_pending ON runs (thread_id, available_at, run_id) WHERE status = 'pending';
+CREATE INDEX runs_leases ON runs (lease_expires_at) WHERE status = 'running';
+CREATE INDEX runs_by_thread ON runs (thread_id, created_at, run_id);
+
+CREATE TABLE checkpoints (
+    thread_id BLOB NOT NULL REFERENCES threads ON DELETE CASCADE,
+    checkpoint_ns TEXT NOT NULL,
+    checkpoint_id TEXT NOT NULL,
+    tenant TEXT NOT NULL,
+    parent_checkpoint_id TEXT,
+    run_id BLOB, -- the run that made it; NULL for a state update or a copy
+    kind TEXT NOT NULL,
+    channel_versions TEXT NOT NULL, -- [[channel, version], ...]: which blobs are its values
+    metadata TEXT NOT NULL,
+    bytes BLOB NOT NULL,
+    PRIMARY KEY (thread_id, checkpoint_ns, checkpoint_id)
+) STRICT;
+
+CREATE TABLE checkpoint_blobs (
+    thread_id BLOB NOT NULL REFERENCES threads ON DELETE CASCADE,
+    checkpoint_ns TEXT NOT NULL,
+    channel TEXT NOT NULL,
+    version TEXT NOT NULL,
+    tenant TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    bytes BLOB NOT NULL,
+    PRIMARY KEY (thread_id, checkpoint_ns, channel, version)
+) STRICT;
+
+CREATE TABLE checkpoint_writes (
+    thread_id BLOB NOT NULL REFERENCES threads ON DELETE CASCADE,
+    checkpoint_ns TEXT NOT NULL,
+    checkpoint_id TEXT NOT NULL,
+    task_id TEXT NOT NULL,
+    idx INTEGER NOT NULL,
+    tenant TEXT NOT NULL,
+    run_id BLOB,
+    task_path TEXT NOT NULL,
+    channel TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    bytes BLOB NOT NULL,
+    PRIMARY KEY (thread_id, checkpoint_ns, checkpoint_id, task_id, idx)
+) STRICT;
+
+CREATE TABLE store_items (
+    tenant TEXT NOT NULL,
+    namespace TEXT NOT NULL, -- each label as JSON text, and a comma after each
+    key TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL,
+    expires_at INTEGER,
+    ttl_minutes REAL,
+    value TEXT NOT NULL,
+    PRIMARY KEY (tenant, namespace, key)
+) STRICT;
+CREATE INDEX store_items_by_expiry ON store_items (expires_at) WHERE expires_at IS NOT NULL;
+
+-- The logs of resumable runs. A log outlives its run's row for a while, for readers who come back.
+CREATE TABLE event_logs (
+    run_id BLOB PRIMARY KEY,
+    last_millis INTEGER NOT NULL,
+    last_sequence INTEGER NOT NULL,
+    ended_at INTEGER
+) STRICT, WITHOUT ROWID;
+CREATE INDEX event_logs_by_end ON event_logs (ended_at) WHERE ended_at IS NOT NULL;
+
+CREATE TABLE events (
+    run_id BLOB NOT NULL REFERENCES event_logs ON DELETE CASCADE,
+    millis INTEGER NOT NULL,
+    sequence INTEGER NOT NULL,
+    name TEXT NOT NULL,
+    data BLOB NOT NULL,
+    PRIMARY KEY (run_id, millis, sequence)
+) STRICT;

@@ -1,0 +1,88 @@
+//! A live reader: the end that events are pushed into, and the stream that they come out of.
+
+use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
+use std::task::{Context, Poll};
+
+use futures::Stream;
+use tokio::sync::mpsc;
+
+use super::Hub;
+use crate::error::{Error, Result};
+use crate::event_log::Event;
+use crate::ids::RunId;
+
+/// How many bytes of events a reader may be behind.
+const READER_BYTES: usize = 32 * 1024 * 1024;
+
+/// What an event costs beside its data, so that many small ones count too.
+const EVENT_OVERHEAD: usize = 64;
+
+fn cost(event: &Event) -> usize {
+    event.data.len() + EVENT_OVERHEAD
+}
+
+/// The end that events are pushed into.
+pub(super) struct Reader {
+    events: mpsc::UnboundedSender<Result<Event>>,
+    waiting: Arc<AtomicUsize>,
+}
+
+impl Reader {
+    /// Pushes events; `false` when the reader is gone, or is too slow and was told so.
+    pub(super) fn push(&self, events: &[Event]) -> bool {
+        events.iter().all(|event| {
+            let behind = self.waiting.fetch_add(cost(event), Ordering::Relaxed) + cost(event);
+            if behind <= READER_BYTES {
+                return self.events.send(Ok(event.clone())).is_ok();
+            }
+            let message = "this reader was too slow and lost its place; read again after the last event it got";
+            // A reader that is gone need not hear that it was slow.
+            let _ = self.events.send(Err(Error::unavailable("event_log.read", message)));
+            false
+        })
+    }
+
+    pub(super) fn is_gone(&self) -> bool {
+        self.events.is_closed()
+    }
+}
+
+/// The stream that a reader's events come out of. It ends with the log.
+pub(crate) struct LiveEvents {
+    events: mpsc::UnboundedReceiver<Result<Event>>,
+    waiting: Arc<AtomicUsize>,
+    hub: Weak<Hub>,
+    run_id: RunId,
+}
+
+impl LiveEvents {
+    /// A reader's two ends.
+    pub(super) fn new(hub: Weak<Hub>, run_id: RunId) -> (Reader, Self) {
+        let (sender, events) = mpsc::unbounded_channel();
+        let waiting = Arc::<AtomicUsize>::default();
+        (Reader { events: sender, waiting: waiting.clone() }, Self { events, waiting, hub, run_id })
+    }
+}
+
+impl Stream for LiveEvents {
+    type Item = Result<Event>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let next = self.events.poll_recv(context);
+        if let Poll::Ready(Some(Ok(event))) = &next {
+            self.waiting.fetch_sub(cost(event), Ordering::Relaxed);
+        }
+        next
+    }
+}
+
+impl Drop for LiveEvents {
+    fn drop(&mut self) {
+        self.events.close();
+        if let Some(hub) = self.hub.upgrade() {
+            hub.reader_left(self.run_id);
+        }
+    }
+}

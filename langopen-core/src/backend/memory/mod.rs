@@ -1,0 +1,87 @@
+//! In the process's memory: for tests, examples and agents that need no memory of yesterday.
+//!
+//! One lock over plain maps. No call waits while it holds the lock, so every call is atomic by itself.
+
+mod assistants;
+mod checkpoints;
+mod event_log;
+mod queue;
+mod readiness;
+mod runs;
+mod state;
+mod store_items;
+mod threads;
+
+use std::fmt;
+use std::sync::Arc;
+
+use parking_lot::{Mutex, MutexGuard};
+use tokio::sync::{Notify, broadcast};
+
+use crate::backend::rules::run;
+use crate::clock::{Clock, SystemClock, Timestamp};
+use crate::ids::RunId;
+use crate::queue::CancelSignal;
+
+pub use event_log::MemoryEventLog;
+
+#[cfg(feature = "sqlite")]
+pub(crate) use event_log::{Hub, LiveEvents, RETENTION, place};
+use state::State;
+
+/// How many cancels a receiver may be behind before it loses some.
+pub(crate) const CANCELS_KEPT: usize = 1024;
+
+/// [`Storage`](crate::Storage) and [`Queue`](crate::Queue) in memory. Clones share everything.
+#[derive(Clone)]
+pub struct Memory {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    clock: Arc<dyn Clock>,
+    state: Mutex<State>,
+    wakes: Arc<Notify>,
+    cancels: broadcast::Sender<CancelSignal>,
+}
+
+impl Memory {
+    /// Empty, on the machine's clock.
+    pub fn new() -> Self {
+        Self::with_clock(Arc::new(SystemClock))
+    }
+
+    /// Empty, on this clock.
+    pub fn with_clock(clock: Arc<dyn Clock>) -> Self {
+        let (cancels, _) = broadcast::channel(CANCELS_KEPT);
+        Self { shared: Arc::new(Shared { clock, state: Mutex::default(), wakes: Arc::default(), cancels }) }
+    }
+
+    /// Tells the workers of runs that were deleted.
+    fn stop_deleted(&self, runs: &[RunId]) {
+        for run_id in runs {
+            // Without a receiver there is no worker to tell; its heartbeat will learn it.
+            let _ = self.shared.cancels.send(run::deleted(*run_id));
+        }
+    }
+
+    fn now(&self) -> Timestamp {
+        self.shared.clock.now()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.shared.state.lock()
+    }
+}
+
+impl Default for Memory {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for Memory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Memory").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,273 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::sync::{Notify, broadcast};
+
+use super::Memory;
+use super::state::{RunRow, State, ThreadRow};
+use crate::backend::rules::{documents, run, thread};
+use crate::clock::Timestamp;
+use crate::error::{Error, ErrorKind, Result};
+use crate::ids::{RunId, ThreadId};
+use crate::model::{CancelRequest, MultitaskStrategy, NewRun, ThreadStatus};
+use crate::queue::{CancelSignal, Cancelled, Claim, Claims, Enqueued, Finished, Heartbeat, Lease, Outcome, Queue};
+use crate::run_state::RunStatus;
+use crate::tenant::Scope;
+
+impl State {
+    /// Refuses a new run that may not be created.
+    fn check_new(&self, scope: &Scope, new: &NewRun) -> Result<()> {
+        let refuse = |kind, message| Err(Error::new(kind, "queue.enqueue", message));
+        if self.runs.contains_key(&new.run_id) {
+            return refuse(ErrorKind::AlreadyExists, format!("run {} exists already", new.run_id));
+        }
+        match (self.threads.get(&new.thread_id), new.thread.create) {
+            (Some(row), true) if !row.visible(scope) => {
+                refuse(ErrorKind::AlreadyExists, format!("thread {} exists already", new.thread_id))
+            }
+            (Some(row), _) if row.visible(scope) => match new.multitask_strategy {
+                MultitaskStrategy::Reject if row.in_flight() => {
+                    refuse(ErrorKind::Conflict, format!("a run is in flight on thread {}", new.thread_id))
+                }
+                _ => Ok(()),
+            },
+            (None, true) => Ok(()),
+            _ => refuse(ErrorKind::NotFound, format!("there is no thread {}", new.thread_id)),
+        }
+    }
+
+    /// Ends the thread's pending runs and marks its running one, and names both.
+    fn supersede(
+        &mut self,
+        thread_id: ThreadId,
+        request: &CancelRequest,
+        now: Timestamp,
+    ) -> (Vec<RunId>, Option<CancelSignal>) {
+        let Some(row) = self.threads.get(&thread_id) else { return (Vec::new(), None) };
+        let (pending, running): (Vec<_>, _) = (row.pending.iter().map(|place| place.1).collect(), row.running);
+        for run_id in &pending {
+            self.cancel_pending(thread_id, *run_id, request, now);
+        }
+        (pending, running.and_then(|run_id| self.request_cancel(run_id, request.clone())))
+    }
+
+    fn request_cancel(&mut self, run_id: RunId, request: CancelRequest) -> Option<CancelSignal> {
+        let row = self.runs.get_mut(&run_id)?;
+        let request = run::merged_cancel(row.cancel.as_ref().map(|cancel| cancel.action), request);
+        row.cancel = Some(request.clone());
+        Some(CancelSignal { run_id, request })
+    }
+
+    /// Starts the next attempt of a run that is in no set of the queue any more.
+    fn start(&mut self, run_id: RunId, now: Timestamp, lease: Duration) -> Option<Claim> {
+        let row = self.runs.get_mut(&run_id)?;
+        let thread = self.threads.get_mut(&row.run.thread_id)?;
+        let expires_at = now.plus(lease);
+        row.lease_expires_at = Some(expires_at);
+        row.run.status = RunStatus::Running;
+        row.run.attempt += 1;
+        row.run.updated_at = now;
+        thread.running = Some(run_id);
+        self.leases.insert((expires_at, run_id));
+        Some(Claim {
+            tenant: row.tenant.clone(),
+            run: row.run.clone(),
+            fresh_thread: thread.checkpoints.is_empty(),
+            cancel: row.cancel.clone(),
+        })
+    }
+
+    fn claim_expired(&mut self, now: Timestamp, lease: Duration) -> Option<Claim> {
+        let place = *self.leases.first().filter(|place| place.0 <= now)?;
+        self.leases.remove(&place);
+        self.start(place.1, now, lease)
+    }
+
+    fn claim_ready(&mut self, now: Timestamp, lease: Duration) -> Option<Claim> {
+        while let Some(place) = self.ready.first().copied().filter(|place| place.0 <= now) {
+            self.ready.remove(&place);
+            let thread_id = self.runs.get(&place.1)?.run.thread_id;
+            let thread = self.threads.get_mut(&thread_id)?;
+            // A run that waited for its time finds another one running: the end of that one promotes it.
+            if thread.running.is_none() {
+                thread.pending.remove(&place);
+                return self.start(place.1, now, lease);
+            }
+        }
+        None
+    }
+
+    fn leased(&mut self, operation: &'static str, lease: Lease) -> Result<&mut RunRow> {
+        self.runs
+            .get_mut(&lease.run_id)
+            .filter(|row| row.run.status == RunStatus::Running && row.run.attempt == lease.attempt)
+            .ok_or_else(|| run::lease_lost(operation, lease))
+    }
+}
+
+#[async_trait]
+impl Queue for Memory {
+    async fn enqueue(&self, scope: &Scope, mut new: NewRun) -> Result<Enqueued> {
+        let mut state = self.state();
+        // Read under the lock, so that runs are dated in the order in which they are accepted.
+        let now = self.now();
+        new.available_at = new.available_at.max(now);
+        state.check_new(scope, &new)?;
+        let thread_id = new.thread_id;
+        let (ended, signal) = match run::superseded_by(&new) {
+            Some(request) => state.supersede(thread_id, &request, now),
+            None => (Vec::new(), None),
+        };
+        let place = (new.available_at, new.run_id);
+        let row = state.threads.entry(thread_id).or_insert_with(|| {
+            let thread = thread::row(thread_id, Default::default(), Default::default(), now);
+            ThreadRow::new(scope.tenant.clone(), thread)
+        });
+        let run = run::row(&new, &row.thread.metadata, now);
+        documents::merge(&mut row.thread.metadata, new.thread.metadata);
+        documents::merge_config(&mut row.thread.config, new.thread.config);
+        row.thread.status = ThreadStatus::Busy;
+        row.thread.updated_at = now;
+        row.runs.insert((run.created_at, run.run_id));
+        let fresh_thread = row.checkpoints.is_empty();
+        if state.is_ready(thread_id, place, now) {
+            state.ready.insert(place);
+            self.shared.wakes.notify_one();
+        }
+        if let Some(row) = state.threads.get_mut(&thread_id) {
+            row.pending.insert(place);
+        }
+        let tenant = scope.tenant.clone();
+        let row = RunRow { tenant, run: run.clone(), available_at: place.0, lease_expires_at: None, cancel: None };
+        state.runs.insert(run.run_id, row);
+        drop(state);
+        if let Some(signal) = signal {
+            // Without a receiver there is no worker to tell; its heartbeat will learn it.
+            let _ = self.shared.cancels.send(signal);
+        }
+        Ok(Enqueued { run, fresh_thread, ended })
+    }
+
+    async fn claim(&self, _worker: &str, max: usize, lease: Duration) -> Result<Claims> {
+        let now = self.now();
+        let mut state = self.state();
+        let mut claims = Claims::default();
+        while claims.runs.len() < max {
+            match state.claim_expired(now, lease).or_else(|| state.claim_ready(now, lease)) {
+                Some(claim) => claims.runs.push(claim),
+                None => {
+                    claims.next_due = state.ready.first().map(|place| place.0);
+                    break;
+                }
+            }
+        }
+        Ok(claims)
+    }
+
+    async fn heartbeat(&self, leases: &[Lease], lease: Duration) -> Result<Vec<Heartbeat>> {
+        let expires_at = self.now().plus(lease);
+        let mut state = self.state();
+        let mut extend = |lease: &Lease| {
+            let row = state.leased("queue.heartbeat", *lease).ok()?;
+            let (before, cancel) = (row.lease_expires_at.replace(expires_at), row.cancel.clone());
+            if let Some(before) = before {
+                state.leases.remove(&(before, lease.run_id));
+            }
+            state.leases.insert((expires_at, lease.run_id));
+            Some(Heartbeat::Held(cancel))
+        };
+        Ok(leases.iter().map(|lease| extend(lease).unwrap_or(Heartbeat::Lost)).collect())
+    }
+
+    async fn finish(&self, lease: Lease, outcome: Outcome) -> Result<Finished> {
+        run::check_end(outcome.status)?;
+        let now = self.now();
+        let mut state = self.state();
+        let row = state.leased("queue.finish", lease)?;
+        let (thread_id, temporary) = (row.run.thread_id, row.run.temporary);
+        if temporary {
+            state.remove_thread(thread_id);
+            return Ok(Finished::default());
+        }
+        row.run.status = outcome.status;
+        row.run.updated_at = now;
+        if outcome.rollback {
+            state.roll_back(lease.run_id);
+        } else {
+            state.dequeue(lease.run_id);
+        }
+        if let Some(row) = state.threads.get_mut(&thread_id) {
+            let change = thread::after(outcome, row.in_flight());
+            row.apply(change, now);
+        }
+        let promoted = state.promote(thread_id, now);
+        if promoted.is_some() {
+            self.shared.wakes.notify_one();
+        }
+        Ok(Finished { promoted })
+    }
+
+    async fn release(&self, lease: Lease, delay: Duration) -> Result<()> {
+        let now = self.now();
+        let mut state = self.state();
+        let row = state.leased("queue.release", lease)?;
+        let (thread_id, mut place) = (row.run.thread_id, (row.available_at, lease.run_id));
+        row.run.status = RunStatus::Pending;
+        row.run.updated_at = now;
+        // Without a delay it keeps its place before the runs that came after it.
+        if !delay.is_zero() {
+            place.0 = now.plus(delay);
+        }
+        state.dequeue(lease.run_id);
+        if let Some(row) = state.runs.get_mut(&lease.run_id) {
+            row.available_at = place.0;
+        }
+        if let Some(row) = state.threads.get_mut(&thread_id) {
+            row.pending.insert(place);
+        }
+        if place.0 > now {
+            state.ready.insert(place);
+        }
+        state.promote(thread_id, now);
+        self.shared.wakes.notify_one();
+        Ok(())
+    }
+
+    async fn cancel(
+        &self,
+        scope: &Scope,
+        thread_id: ThreadId,
+        run_id: RunId,
+        request: CancelRequest,
+    ) -> Result<Cancelled> {
+        let now = self.now();
+        let mut state = self.state();
+        let row = state.run(scope, thread_id, run_id).filter(|row| !row.run.status.is_terminal());
+        let Some(row) = row else {
+            let message = format!("there is no run {run_id} in flight on thread {thread_id}");
+            return Err(Error::not_found("queue.cancel", message));
+        };
+        if row.run.status == RunStatus::Running {
+            if let Some(signal) = state.request_cancel(run_id, request) {
+                let _ = self.shared.cancels.send(signal);
+            }
+            return Ok(Cancelled::Requested);
+        }
+        let temporary = row.run.temporary;
+        let request = run::merged_cancel(row.cancel.as_ref().map(|cancel| cancel.action), request);
+        state.cancel_pending(thread_id, run_id, &request, now);
+        if state.settle(thread_id, temporary, now).is_some() {
+            self.shared.wakes.notify_one();
+        }
+        Ok(Cancelled::Ended)
+    }
+
+    fn wakes(&self) -> Arc<Notify> {
+        self.shared.wakes.clone()
+    }
+
+    fn cancels(&self) -> broadcast::Receiver<CancelSignal> {
+        self.shared.cancels.subscribe()
+    }
+}

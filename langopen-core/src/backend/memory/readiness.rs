@@ -1,0 +1,101 @@
+//! Which runs may start: kept up to date whenever something changes, so that claiming asks nothing.
+
+use super::state::{Place, RunRow, State, ThreadRow};
+use crate::backend::rules::{run, thread};
+use crate::clock::Timestamp;
+use crate::ids::{RunId, ThreadId};
+use crate::model::{CancelAction, CancelRequest, ThreadStatus};
+use crate::run_state::RunStatus;
+
+impl State {
+    /// Whether a run that is about to be added may start when it is due. One that lies ahead waits for nobody, and nobody for it.
+    pub(super) fn is_ready(&self, thread_id: ThreadId, place: Place, now: Timestamp) -> bool {
+        let Some(row) = self.threads.get(&thread_id) else { return false };
+        let behind = row.pending.first().is_some_and(|first| first.0 <= now && *first < place);
+        place.0 > now || (row.running.is_none() && !behind)
+    }
+
+    /// Makes the thread's oldest pending run ready, and names it if it is due.
+    pub(super) fn promote(&mut self, thread_id: ThreadId, now: Timestamp) -> Option<RunId> {
+        let row = self.threads.get(&thread_id).filter(|row| row.running.is_none())?;
+        let place = *row.pending.first()?;
+        self.ready.insert(place);
+        (place.0 <= now).then_some(place.1)
+    }
+
+    /// Takes a run out of the queue, whether pending or running; its row stays.
+    pub(super) fn dequeue(&mut self, run_id: RunId) {
+        let Some(row) = self.runs.get_mut(&run_id) else { return };
+        let place = (row.available_at, run_id);
+        self.ready.remove(&place);
+        if let Some(expires_at) = row.lease_expires_at.take() {
+            self.leases.remove(&(expires_at, run_id));
+        }
+        if let Some(thread) = self.threads.get_mut(&row.run.thread_id) {
+            thread.pending.remove(&place);
+            thread.running.take_if(|running| *running == run_id);
+        }
+    }
+
+    /// Removes a run's row; its checkpoints stay.
+    pub(super) fn remove_run(&mut self, run_id: RunId) -> Option<RunRow> {
+        self.dequeue(run_id);
+        let row = self.runs.remove(&run_id)?;
+        if let Some(thread) = self.threads.get_mut(&row.run.thread_id) {
+            thread.runs.remove(&(row.run.created_at, run_id));
+        }
+        Some(row)
+    }
+
+    /// Removes a run with the checkpoints that it made.
+    pub(super) fn roll_back(&mut self, run_id: RunId) {
+        if let Some(row) = self.remove_run(run_id)
+            && let Some(thread) = self.threads.get_mut(&row.run.thread_id)
+        {
+            thread.remove_checkpoints_of(run_id);
+        }
+    }
+
+    /// Ends a pending run as a cancel says, and shows that on the thread.
+    pub(super) fn cancel_pending(
+        &mut self,
+        thread_id: ThreadId,
+        run_id: RunId,
+        request: &CancelRequest,
+        now: Timestamp,
+    ) {
+        match request.action {
+            CancelAction::Rollback => self.roll_back(run_id),
+            CancelAction::Interrupt => {
+                self.dequeue(run_id);
+                if let Some(row) = self.runs.get_mut(&run_id) {
+                    row.run.status = RunStatus::Interrupted;
+                    row.run.updated_at = now;
+                }
+            }
+        }
+        if let Some(row) = self.threads.get_mut(&thread_id) {
+            row.thread.error = Some(thread::error_json(&run::cancel_error(request)));
+            row.thread.interrupts.get_or_insert_with(thread::empty_object);
+        }
+    }
+
+    /// Settles a thread that lost a run without an outcome. One that existed for a temporary run goes with it.
+    pub(super) fn settle(&mut self, thread_id: ThreadId, temporary: bool, now: Timestamp) -> Option<RunId> {
+        if temporary {
+            self.remove_thread(thread_id);
+            return None;
+        }
+        self.threads.get_mut(&thread_id)?.settle(now);
+        self.promote(thread_id, now)
+    }
+}
+
+impl ThreadRow {
+    fn settle(&mut self, now: Timestamp) {
+        let rest = self.state.as_ref().map(|(_, rest)| rest);
+        let settled = thread::settled(self.thread.error.as_ref(), self.thread.interrupts.as_ref(), rest);
+        self.thread.status = if self.in_flight() { ThreadStatus::Busy } else { settled };
+        self.thread.updated_at = now;
+    }
+}

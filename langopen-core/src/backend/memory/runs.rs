@@ -1,0 +1,41 @@
+use async_trait::async_trait;
+
+use super::Memory;
+use crate::backend::rules::documents::page;
+use crate::error::{Error, Result};
+use crate::ids::{RunId, ThreadId};
+use crate::model::{Page, Run, RunQuery};
+use crate::storage::Runs;
+use crate::tenant::Scope;
+
+#[async_trait]
+impl Runs for Memory {
+    async fn run(&self, scope: &Scope, thread_id: ThreadId, run_id: RunId) -> Result<Option<Run>> {
+        Ok(self.state().run(scope, thread_id, run_id).map(|row| row.run.clone()))
+    }
+
+    async fn list_runs(&self, scope: &Scope, thread_id: ThreadId, query: &RunQuery) -> Result<Page<Run>> {
+        let state = self.state();
+        let newest_first = state.thread(scope, thread_id).into_iter().flat_map(|row| row.runs.iter().rev());
+        let runs = newest_first
+            .filter_map(|place| state.runs.get(&place.1))
+            .filter(|row| query.status.is_none_or(|status| status == row.run.status))
+            .map(|row| row.run.clone());
+        Ok(page(runs, query.offset, query.limit))
+    }
+
+    async fn delete_run(&self, scope: &Scope, thread_id: ThreadId, run_id: RunId) -> Result<()> {
+        let mut state = self.state();
+        if state.run(scope, thread_id, run_id).is_none() {
+            return Err(Error::not_found("runs.delete", format!("there is no run {run_id} on thread {thread_id}")));
+        }
+        let removed = state.remove_run(run_id);
+        self.stop_deleted(&[run_id]);
+        if let Some(removed) = removed.filter(|row| !row.run.status.is_terminal())
+            && state.settle(thread_id, removed.run.temporary, self.now()).is_some()
+        {
+            self.shared.wakes.notify_one();
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,8 @@
+//! Ready implementations of the traits.
+
+#[cfg(feature = "memory")]
+pub mod memory;
+#[cfg(feature = "memory")]
+mod rules;
+#[cfg(feature = "sqlite")]
+pub mod sqlite;

@@ -1,0 +1,85 @@
+//! What becomes of runs.
+
+use crate::clock::Timestamp;
+use crate::error::{Error, Result};
+use crate::ids::RunId;
+use crate::json::JsonMap;
+use crate::model::{CancelAction, CancelRequest, MultitaskStrategy, NewRun, Run, RunError};
+use crate::queue::CancelSignal;
+use crate::run_state::{RunEvent, RunStatus};
+
+use super::documents::merge;
+
+/// The row of a new run.
+pub(crate) fn row(new: &NewRun, thread_metadata: &JsonMap, now: Timestamp) -> Run {
+    let mut metadata = new.metadata_base.clone();
+    merge(&mut metadata, thread_metadata.clone());
+    merge(&mut metadata, new.metadata_own.clone());
+    Run {
+        run_id: new.run_id,
+        thread_id: new.thread_id,
+        assistant_id: new.assistant_id,
+        graph_id: new.graph_id.clone(),
+        metadata,
+        status: RunStatus::Pending,
+        kwargs: new.kwargs.clone(),
+        multitask_strategy: new.multitask_strategy,
+        resumable: new.resumable,
+        temporary: new.temporary,
+        attempt: 0,
+        created_at: new.available_at,
+        updated_at: now,
+    }
+}
+
+/// What a new run asks of those in flight on its thread.
+pub(crate) fn superseded_by(new: &NewRun) -> Option<CancelRequest> {
+    let action = match new.multitask_strategy {
+        MultitaskStrategy::Interrupt => CancelAction::Interrupt,
+        MultitaskStrategy::Rollback => CancelAction::Rollback,
+        MultitaskStrategy::Reject | MultitaskStrategy::Enqueue => return None,
+    };
+    let strategy = new.multitask_strategy.as_str();
+    let reason = format!("superseded by run {} (multitask_strategy={strategy})", new.run_id);
+    Some(CancelRequest { action, reason })
+}
+
+/// The request that stands after another one: the later, except that a rollback stays one.
+pub(crate) fn merged_cancel(earlier: Option<CancelAction>, mut later: CancelRequest) -> CancelRequest {
+    if earlier == Some(CancelAction::Rollback) {
+        later.action = CancelAction::Rollback;
+    }
+    later
+}
+
+/// What tells the worker of a run that was deleted to stop; its lease is lost anyway.
+pub(crate) fn deleted(run_id: RunId) -> CancelSignal {
+    let request = CancelRequest { action: CancelAction::Interrupt, reason: "the run was deleted".to_owned() };
+    CancelSignal { run_id, request }
+}
+
+/// The error that a thread shows after a cancel.
+pub(crate) fn cancel_error(request: &CancelRequest) -> RunError {
+    RunError { error: request.action.error_class().to_owned(), message: request.reason.clone() }
+}
+
+/// Checks that a running run can end with this status.
+pub(crate) fn check_end(status: RunStatus) -> Result<()> {
+    let event = match status {
+        RunStatus::Success => Some(RunEvent::Succeed),
+        RunStatus::Error => Some(RunEvent::Fail),
+        RunStatus::Timeout => Some(RunEvent::TimeOut),
+        RunStatus::Interrupted => Some(RunEvent::Cancel),
+        RunStatus::Pending | RunStatus::Running => None,
+    };
+    match event.and_then(|event| RunStatus::Running.after(event)) {
+        Some(_) => Ok(()),
+        None => Err(Error::invalid("queue.finish", format!("a running run cannot end as {}", status.as_str()))),
+    }
+}
+
+/// The error for a run that its worker no longer owns.
+pub(crate) fn lease_lost(operation: &'static str, lease: crate::queue::Lease) -> Error {
+    let message = format!("attempt {} of run {} is no longer the current one", lease.attempt, lease.run_id);
+    Error::new(crate::ErrorKind::LeaseLost, operation, message)
+}

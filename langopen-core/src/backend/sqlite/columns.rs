@@ -1,0 +1,131 @@
+//! Between rows and the model.
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use sqlx::sqlite::SqliteRow;
+use sqlx::{Decode, Row, Sqlite, Type};
+use uuid::Uuid;
+
+use crate::clock::Timestamp;
+use crate::error::{Error, Result};
+use crate::ids::{AssistantId, RunId, ThreadId};
+use crate::json::{JsonMap, RawJson};
+use crate::model::{Assistant, CancelAction, CancelRequest, MultitaskStrategy, Run, Thread, ThreadStatus};
+use crate::run_state::RunStatus;
+use crate::tenant::Tenant;
+
+const READ: &str = "sqlite.read";
+
+/// Names the operation that a database error happened in.
+pub(super) trait Context<T> {
+    fn context(self, operation: &'static str) -> Result<T>;
+}
+
+impl<T> Context<T> for Result<T, sqlx::Error> {
+    fn context(self, operation: &'static str) -> Result<T> {
+        self.map_err(|error| Error::unavailable(operation, "SQLite failed").with_source(error))
+    }
+}
+
+fn damaged(column: &str, error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
+    Error::internal(READ, format!("column {column:?} holds what it must not")).with_source(error)
+}
+
+/// A column's value.
+pub(super) fn get<'r, T: Decode<'r, Sqlite> + Type<Sqlite>>(row: &'r SqliteRow, column: &str) -> Result<T> {
+    row.try_get(column).map_err(|error| damaged(column, error))
+}
+
+pub(super) fn time(row: &SqliteRow, column: &str) -> Result<Timestamp> {
+    get(row, column).map(Timestamp::from_micros)
+}
+
+/// A JSON document, decoded.
+pub(super) fn json<T: DeserializeOwned>(row: &SqliteRow, column: &str) -> Result<T> {
+    serde_json::from_str(get(row, column)?).map_err(|error| damaged(column, error))
+}
+
+/// A JSON document as text.
+pub(super) fn raw(row: &SqliteRow, column: &str) -> Result<RawJson> {
+    RawJson::from_text(get(row, column)?).map_err(|error| damaged(column, error))
+}
+
+pub(super) fn raw_or_null(row: &SqliteRow, column: &str) -> Result<Option<RawJson>> {
+    let text: Option<String> = get(row, column)?;
+    text.map(RawJson::from_text).transpose().map_err(|error| damaged(column, error))
+}
+
+pub(super) fn named<T>(row: &SqliteRow, column: &str, parse: impl FnOnce(&str) -> Option<T>) -> Result<T> {
+    let name: &str = get(row, column)?;
+    parse(name).ok_or_else(|| damaged(column, format!("unknown name {name:?}")))
+}
+
+pub(super) fn tenant(row: &SqliteRow) -> Result<Tenant> {
+    Tenant::parse(get(row, "tenant")?)
+}
+
+/// The JSON text of a document.
+pub(super) fn text(document: &impl Serialize) -> Result<String> {
+    serde_json::to_string(document).map_err(|error| Error::invalid("sqlite.write", "no JSON form").with_source(error))
+}
+
+/// Ids as one parameter: hexadecimal text in a JSON array, to be read with `SELECT unhex(value) FROM json_each(?)`.
+pub(super) fn id_list(ids: impl IntoIterator<Item = Uuid>) -> Result<String> {
+    text(&ids.into_iter().map(|id| id.simple().to_string()).collect::<Vec<_>>())
+}
+
+pub(super) fn run(row: &SqliteRow) -> Result<Run> {
+    Ok(Run {
+        run_id: RunId(get(row, "run_id")?),
+        thread_id: ThreadId(get(row, "thread_id")?),
+        assistant_id: AssistantId(get(row, "assistant_id")?),
+        graph_id: get(row, "graph_id")?,
+        metadata: json(row, "metadata")?,
+        status: named(row, "status", RunStatus::parse)?,
+        kwargs: raw(row, "kwargs")?,
+        multitask_strategy: named(row, "multitask_strategy", MultitaskStrategy::parse)?,
+        resumable: get(row, "resumable")?,
+        temporary: get(row, "temporary")?,
+        attempt: get(row, "attempt")?,
+        created_at: time(row, "created_at")?,
+        updated_at: time(row, "updated_at")?,
+    })
+}
+
+/// The cancel that was asked for, from `cancel_action` and `cancel_reason`.
+pub(super) fn cancel(row: &SqliteRow) -> Result<Option<CancelRequest>> {
+    let action: Option<&str> = get(row, "cancel_action")?;
+    let Some(action) = action.and_then(CancelAction::parse) else { return Ok(None) };
+    let reason: Option<String> = get(row, "cancel_reason")?;
+    Ok(Some(CancelRequest { action, reason: reason.unwrap_or_default() }))
+}
+
+pub(super) fn thread(row: &SqliteRow) -> Result<Thread> {
+    Ok(Thread {
+        thread_id: ThreadId(get(row, "thread_id")?),
+        created_at: time(row, "created_at")?,
+        updated_at: time(row, "updated_at")?,
+        state_updated_at: time(row, "state_updated_at")?,
+        metadata: json(row, "metadata")?,
+        status: named(row, "status", ThreadStatus::parse)?,
+        config: json::<JsonMap>(row, "config")?,
+        values: raw_or_null(row, "values")?,
+        interrupts: raw_or_null(row, "interrupts")?,
+        error: raw_or_null(row, "error")?,
+    })
+}
+
+pub(super) fn assistant(row: &SqliteRow) -> Result<Assistant> {
+    Ok(Assistant {
+        assistant_id: AssistantId(get(row, "assistant_id")?),
+        graph_id: get(row, "graph_id")?,
+        config: json(row, "config")?,
+        context: json(row, "context")?,
+        metadata: json(row, "metadata")?,
+        name: get(row, "name")?,
+        description: get(row, "description")?,
+        version: get(row, "version")?,
+        created_at: time(row, "created_at")?,
+        updated_at: time(row, "updated_at")?,
+    })
+}

@@ -1,0 +1,190 @@
+//! Creating runs.
+
+use sqlx::sqlite::SqliteRow;
+use sqlx::{Connection, SqliteConnection};
+
+use crate::backend::rules::{documents, run};
+use crate::backend::sqlite::columns::{self, Context, get, text};
+use crate::backend::sqlite::writer::{run_together, together};
+use crate::backend::sqlite::{readiness, thread_rows};
+use crate::clock::Timestamp;
+use crate::error::{Error, ErrorKind, Result};
+use crate::ids::{RunId, ThreadId};
+use crate::json::JsonMap;
+use crate::model::{CancelAction, CancelRequest, MultitaskStrategy, NewRun, Run};
+use crate::queue::{CancelSignal, Enqueued};
+use crate::tenant::Scope;
+
+const OPERATION: &str = "queue.enqueue";
+
+/// What creating a run did, and whom to tell.
+pub(super) struct Added {
+    pub(super) enqueued: Enqueued,
+    pub(super) signal: Option<CancelSignal>,
+    pub(super) ready: bool,
+}
+
+/// What is known before anything is written.
+struct Before {
+    /// Metadata and config; `None` when the thread must be created.
+    thread: Option<(JsonMap, JsonMap)>,
+    pending: bool,
+    /// The running run with the cancel that was asked for.
+    running: Option<(RunId, Option<CancelAction>)>,
+    /// Whether an earlier run of the thread is pending and due.
+    behind: bool,
+    fresh_thread: bool,
+}
+
+async fn look(db: &mut SqliteConnection, scope: &Scope, new: &NewRun, now: Timestamp) -> Result<Before> {
+    let row = sqlx::query(
+        "SELECT t.tenant, t.metadata, t.config, r.run_id AS running, r.cancel_action,
+            EXISTS (SELECT 1 FROM runs WHERE run_id = ?2) AS run_is_there,
+            EXISTS (SELECT 1 FROM runs WHERE thread_id = ?1 AND status = 'pending') AS pending,
+            EXISTS (SELECT 1 FROM runs WHERE thread_id = ?1 AND status = 'pending' AND available_at <= ?3
+                AND (available_at, run_id) < (?4, ?2)) AS behind,
+            NOT EXISTS (SELECT 1 FROM checkpoints WHERE thread_id = ?1) AS fresh_thread
+         FROM (SELECT 1) LEFT JOIN threads t ON t.thread_id = ?1
+            LEFT JOIN runs r ON r.thread_id = ?1 AND r.status = 'running'",
+    )
+    .bind(new.thread_id.0)
+    .bind(new.run_id.0)
+    .bind(now.as_micros())
+    .bind(new.available_at.as_micros())
+    .fetch_one(db)
+    .await
+    .context(OPERATION)?;
+    if get(&row, "run_is_there")? {
+        return Err(Error::new(ErrorKind::AlreadyExists, OPERATION, format!("run {} exists already", new.run_id)));
+    }
+    let thread = thread_of(&row, scope, new)?;
+    let running: Option<_> = get(&row, "running")?;
+    let cancel: Option<&str> = get(&row, "cancel_action")?;
+    Ok(Before {
+        thread,
+        pending: get(&row, "pending")?,
+        running: running.map(|run_id| (RunId(run_id), cancel.and_then(CancelAction::parse))),
+        behind: get(&row, "behind")?,
+        fresh_thread: get(&row, "fresh_thread")?,
+    })
+}
+
+fn thread_of(row: &SqliteRow, scope: &Scope, new: &NewRun) -> Result<Option<(JsonMap, JsonMap)>> {
+    let id = new.thread_id;
+    if get::<Option<&str>>(row, "tenant")?.is_none() {
+        return if new.thread.create { Ok(None) } else { Err(thread_rows::not_found(OPERATION, id)) };
+    }
+    let metadata = columns::json(row, "metadata")?;
+    if documents::in_scope(scope, &columns::tenant(row)?, &metadata) {
+        Ok(Some((metadata, columns::json(row, "config")?)))
+    } else if new.thread.create {
+        Err(Error::new(ErrorKind::AlreadyExists, OPERATION, format!("thread {id} exists already")))
+    } else {
+        Err(thread_rows::not_found(OPERATION, id))
+    }
+}
+
+pub(super) async fn enqueue(db: &mut SqliteConnection, scope: Scope, mut new: NewRun, now: Timestamp) -> Result<Added> {
+    new.available_at = new.available_at.max(now);
+    let before = look(db, &scope, &new, now).await?;
+    let id = new.thread_id;
+    if new.multitask_strategy == MultitaskStrategy::Reject && (before.pending || before.running.is_some()) {
+        return Err(Error::conflict(OPERATION, format!("a run is in flight on thread {id}")));
+    }
+    let superseded = run::superseded_by(&new);
+    let is_new = before.thread.is_none();
+    let (mut metadata, mut config) = before.thread.unwrap_or_default();
+    let row = run::row(&new, &metadata, now);
+    documents::merge(&mut metadata, new.thread.metadata);
+    documents::merge_config(&mut config, new.thread.config);
+    let texts = (text(&metadata)?, text(&config)?, text(&row.metadata)?);
+
+    let (mut ended, mut signal) = (Vec::new(), None);
+    let supersedes = superseded.filter(|_| before.pending || before.running.is_some());
+    // A run that lies ahead waits for nobody, and nobody for it.
+    let behind = before.running.is_some() || (before.behind && supersedes.is_none());
+    let ready = new.available_at > now || !behind;
+    match supersedes {
+        None => insert(db, &scope, &row, is_new, texts, ready).await?,
+        Some(request) => {
+            // Several statements: in a transaction, or a part of the one that is open.
+            let mut part = db.begin().await.context(OPERATION)?;
+            if before.pending {
+                ended = end_pending(&mut part, id, &request, now).await?;
+            }
+            if let Some((run_id, earlier)) = before.running {
+                signal = Some(ask_to_cancel(&mut part, run_id, run::merged_cancel(earlier, request)).await?);
+            }
+            insert(&mut part, &scope, &row, is_new, texts, ready).await?;
+            part.commit().await.context(OPERATION)?;
+        }
+    }
+    let enqueued = Enqueued { run: row, fresh_thread: before.fresh_thread, ended };
+    Ok(Added { enqueued, signal, ready })
+}
+
+async fn end_pending(
+    db: &mut SqliteConnection,
+    id: ThreadId,
+    request: &CancelRequest,
+    now: Timestamp,
+) -> Result<Vec<RunId>> {
+    let pending = "SELECT run_id FROM runs WHERE thread_id = ? AND status = 'pending' ORDER BY available_at, run_id";
+    let pending = sqlx::query(pending).bind(id.0).fetch_all(&mut *db).await.context(OPERATION)?;
+    let pending = pending.iter().map(|row| get(row, "run_id").map(RunId)).collect::<Result<Vec<_>>>()?;
+    for run_id in &pending {
+        readiness::cancel_pending(OPERATION, db, id, *run_id, request, now).await?;
+    }
+    Ok(pending)
+}
+
+async fn ask_to_cancel(db: &mut SqliteConnection, run_id: RunId, request: CancelRequest) -> Result<CancelSignal> {
+    let ask = sqlx::query("UPDATE runs SET cancel_action = ?, cancel_reason = ? WHERE run_id = ?");
+    let ask = ask.bind(request.action.as_str()).bind(&request.reason).bind(run_id.0);
+    ask.execute(db).await.context(OPERATION)?;
+    Ok(CancelSignal { run_id, request })
+}
+
+/// Writes the thread's row and the run's in one walk.
+async fn insert(
+    db: &mut SqliteConnection,
+    scope: &Scope,
+    run: &Run,
+    is_new: bool,
+    (thread_metadata, thread_config, metadata): (String, String, String),
+    ready: bool,
+) -> Result<()> {
+    const INSERT_RUN: &str =
+        "INSERT INTO runs (run_id, tenant, thread_id, assistant_id, graph_id, status, ready, available_at, attempt,
+            multitask_strategy, resumable, temporary, created_at, updated_at, metadata, kwargs)
+         VALUES (?, ?, ?, ?, ?, 'pending', ?, ?, 0, ?, ?, ?, ?, ?, ?, ?)";
+    let thread = match is_new {
+        true => {
+            "INSERT INTO threads (metadata, config, updated_at, thread_id, tenant, status, created_at, state_updated_at)
+             VALUES (?, ?, ?, ?, ?, 'busy', ?, ?)"
+        }
+        false => "UPDATE threads SET status = 'busy', metadata = ?, config = ?, updated_at = ? WHERE thread_id = ?",
+    };
+    let now = run.updated_at.as_micros();
+    let query = sqlx::query(together(db, &format!("{thread}; {INSERT_RUN}")));
+    let mut query = query.bind(thread_metadata).bind(thread_config).bind(now).bind(run.thread_id.0);
+    if is_new {
+        query = query.bind(scope.tenant.as_str()).bind(now).bind(now);
+    }
+    let query = query
+        .bind(run.run_id.0)
+        .bind(scope.tenant.as_str())
+        .bind(run.thread_id.0)
+        .bind(run.assistant_id.0)
+        .bind(&run.graph_id)
+        .bind(ready)
+        .bind(run.created_at.as_micros())
+        .bind(run.multitask_strategy.as_str())
+        .bind(run.resumable)
+        .bind(run.temporary)
+        .bind(run.created_at.as_micros())
+        .bind(now)
+        .bind(metadata)
+        .bind(run.kwargs.as_str());
+    run_together(OPERATION, db, query).await.map(drop)
+}

@@ -1,0 +1,94 @@
+//! Ending runs, and handing them back.
+
+use std::time::Duration;
+
+use sqlx::sqlite::SqliteRow;
+use sqlx::{Connection, SqliteConnection};
+
+use crate::backend::rules::{run, thread};
+use crate::backend::sqlite::columns::{Context, get};
+use crate::backend::sqlite::writer::{run_together, together};
+use crate::backend::sqlite::{readiness, thread_rows};
+use crate::clock::Timestamp;
+use crate::error::Result;
+use crate::ids::ThreadId;
+use crate::queue::{Finished, Lease, Outcome};
+
+const END: &str =
+    "UPDATE runs SET status = ?, lease_owner = NULL, lease_expires_at = NULL, updated_at = ? WHERE run_id = ?";
+
+/// What is needed of a run's row, if the lease is the current one.
+async fn leased(operation: &'static str, db: &mut SqliteConnection, lease: Lease) -> Result<SqliteRow> {
+    let row = sqlx::query("SELECT thread_id FROM runs WHERE run_id = ? AND attempt = ? AND status = 'running'");
+    let row = row.bind(lease.run_id.0).bind(lease.attempt).fetch_optional(db).await.context(operation)?;
+    row.ok_or_else(|| run::lease_lost(operation, lease))
+}
+
+/// Ends a temporary run, and says what is needed of another's row to end it.
+async fn end_temporary(operation: &'static str, db: &mut SqliteConnection, lease: Lease) -> Result<SqliteRow> {
+    // One walk for both: most runs are temporary where every microsecond counts.
+    let rows = sqlx::query(
+        "SELECT thread_id, temporary, EXISTS
+            (SELECT 1 FROM runs o WHERE o.thread_id = r.thread_id AND o.status = 'pending') AS others_in_flight
+         FROM runs r WHERE run_id = ? AND attempt = ? AND status = 'running';
+         DELETE FROM threads WHERE thread_id =
+            (SELECT thread_id FROM runs WHERE run_id = ? AND attempt = ? AND status = 'running' AND temporary = 1)",
+    );
+    let rows = rows.bind(lease.run_id.0).bind(lease.attempt).bind(lease.run_id.0).bind(lease.attempt);
+    let rows = rows.fetch_all(db).await.context(operation)?;
+    rows.into_iter().next().ok_or_else(|| run::lease_lost(operation, lease))
+}
+
+pub(super) async fn finish(
+    db: &mut SqliteConnection,
+    lease: Lease,
+    outcome: Outcome,
+    now: Timestamp,
+) -> Result<Finished> {
+    const OPERATION: &str = "queue.finish";
+    let row = end_temporary(OPERATION, db, lease).await?;
+    if get(&row, "temporary")? {
+        return Ok(Finished::default());
+    }
+    let thread_id = ThreadId(get(&row, "thread_id")?);
+    let others_in_flight: bool = get(&row, "others_in_flight")?;
+    let (rollback, status) = (outcome.rollback, outcome.status);
+    let change = thread::after(outcome, others_in_flight);
+    if !rollback && !others_in_flight {
+        let end = format!("{END}; {}", thread_rows::APPLY);
+        let end = sqlx::query(together(db, &end)).bind(status.as_str()).bind(now.as_micros()).bind(lease.run_id.0);
+        run_together(OPERATION, db, thread_rows::bind_change(end, thread_id, &change, now)).await?;
+        return Ok(Finished::default());
+    }
+    let mut part = db.begin().await.context(OPERATION)?;
+    if rollback {
+        readiness::roll_back(OPERATION, &mut part, thread_id, lease.run_id).await?;
+    } else {
+        let end = sqlx::query(END).bind(status.as_str()).bind(now.as_micros()).bind(lease.run_id.0);
+        end.execute(&mut *part).await.context(OPERATION)?;
+    }
+    thread_rows::apply(OPERATION, &mut part, thread_id, &change, now).await?;
+    let promoted = readiness::promote(OPERATION, &mut part, thread_id, now).await?;
+    part.commit().await.context(OPERATION)?;
+    Ok(Finished { promoted })
+}
+
+pub(super) async fn release(db: &mut SqliteConnection, lease: Lease, delay: Duration, now: Timestamp) -> Result<()> {
+    const OPERATION: &str = "queue.release";
+    let row = leased(OPERATION, db, lease).await?;
+    // Without a delay it keeps its place before the runs that came after it.
+    let available_at = (!delay.is_zero()).then(|| now.plus(delay).as_micros());
+    sqlx::query(
+        "UPDATE runs SET status = 'pending', ready = ?2, available_at = coalesce(?3, available_at), lease_owner = NULL,
+            lease_expires_at = NULL, updated_at = ?4 WHERE run_id = ?1",
+    )
+    .bind(lease.run_id.0)
+    .bind(available_at.is_some())
+    .bind(available_at)
+    .bind(now.as_micros())
+    .execute(&mut *db)
+    .await
+    .context(OPERATION)?;
+    readiness::promote(OPERATION, db, ThreadId(get(&row, "thread_id")?), now).await?;
+    Ok(())
+}

@@ -1,0 +1,102 @@
+//! Runs in flight, as rows.
+
+mod cancel;
+mod claim;
+mod enqueue;
+mod finish;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures::FutureExt;
+use tokio::sync::{Notify, broadcast};
+
+use super::Sqlite;
+use crate::backend::rules::run::check_end;
+use crate::error::Result;
+use crate::ids::{RunId, ThreadId};
+use crate::model::{CancelRequest, NewRun};
+use crate::queue::{CancelSignal, Cancelled, Claims, Enqueued, Finished, Heartbeat, Lease, Outcome, Queue};
+use crate::tenant::Scope;
+
+impl Sqlite {
+    fn signal(&self, signal: Option<CancelSignal>) {
+        if let Some(signal) = signal {
+            // Without a receiver there is no worker to tell; its heartbeat will learn it.
+            let _ = self.shared.cancels.send(signal);
+        }
+    }
+
+    fn wake_if(&self, claimable: bool) {
+        if claimable {
+            self.shared.wakes.notify_one();
+        }
+    }
+}
+
+#[async_trait]
+impl Queue for Sqlite {
+    async fn enqueue(&self, scope: &Scope, new: NewRun) -> Result<Enqueued> {
+        let (scope, clock) = (scope.clone(), Arc::clone(&self.shared.clock));
+        // The time is read when the run's turn to be written has come, so that runs are dated in the order in which they are accepted.
+        let added =
+            self.write_whole("queue.enqueue", move |db| enqueue::enqueue(db, scope, new, clock.now()).boxed()).await?;
+        self.signal(added.signal);
+        self.wake_if(added.ready);
+        Ok(added.enqueued)
+    }
+
+    async fn claim(&self, worker: &str, max: usize, lease: Duration) -> Result<Claims> {
+        let (worker, now) = (worker.to_owned(), self.now());
+        self.write_whole("queue.claim", move |db| claim::claim(db, worker, max, lease, now).boxed()).await
+    }
+
+    async fn heartbeat(&self, leases: &[Lease], lease: Duration) -> Result<Vec<Heartbeat>> {
+        if leases.is_empty() {
+            return Ok(Vec::new());
+        }
+        let (leases, expires_at) = (leases.to_vec(), self.now().plus(lease));
+        self.write_whole("queue.heartbeat", move |db| claim::heartbeat(db, leases, expires_at).boxed()).await
+    }
+
+    async fn finish(&self, lease: Lease, outcome: Outcome) -> Result<Finished> {
+        check_end(outcome.status)?;
+        let now = self.now();
+        let finished =
+            self.write_whole("queue.finish", move |db| finish::finish(db, lease, outcome, now).boxed()).await?;
+        self.wake_if(finished.promoted.is_some());
+        Ok(finished)
+    }
+
+    async fn release(&self, lease: Lease, delay: Duration) -> Result<()> {
+        let now = self.now();
+        self.write("queue.release", move |db| finish::release(db, lease, delay, now).boxed()).await?;
+        self.wake_if(true);
+        Ok(())
+    }
+
+    async fn cancel(
+        &self,
+        scope: &Scope,
+        thread_id: ThreadId,
+        run_id: RunId,
+        request: CancelRequest,
+    ) -> Result<Cancelled> {
+        let (scope, now) = (scope.clone(), self.now());
+        let done = self
+            .write("queue.cancel", move |db| cancel::cancel(db, scope, thread_id, run_id, request, now).boxed())
+            .await?;
+        self.signal(done.signal);
+        self.wake_if(done.promoted.is_some());
+        Ok(done.cancelled)
+    }
+
+    fn wakes(&self) -> Arc<Notify> {
+        self.shared.wakes.clone()
+    }
+
+    fn cancels(&self) -> broadcast::Receiver<CancelSignal> {
+        self.shared.cancels.subscribe()
+    }
+}

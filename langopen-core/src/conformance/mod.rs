@@ -1,0 +1,116 @@
+//! The public conformance suite: what the traits promise, as tests that any backend can run.
+//!
+//! Each test is a free async function over a [`Backend`] that is new and empty, and panics with a message when a promise is broken. [`run_all`] runs
+//! them all:
+//!
+//! ```no_run
+//! # use langopen_core::{backend::memory::{Memory, MemoryEventLog}, clock::{Clock, ManualClock, Timestamp}, conformance::{Backend, run_all}};
+//! # use std::{sync::Arc, time::Duration};
+//! # async fn example() {
+//! run_all(async || {
+//!     let clock = Arc::new(ManualClock::new(Timestamp::from_micros(1_700_000_000_000_000)));
+//!     let memory = Arc::new(Memory::with_clock(clock.clone()));
+//!     let event_log = MemoryEventLog::new().with_clock(clock.clone()).with_retention(Duration::from_secs(60));
+//!     Backend { storage: memory.clone(), queue: memory, event_log: Arc::new(event_log), clock, retention: Duration::from_secs(60) }
+//! })
+//! .await;
+//! # }
+//! ```
+
+pub mod assistants;
+pub mod checkpoints;
+pub mod event_log;
+pub mod latest_state;
+pub mod queue_ends;
+pub mod queue_leases;
+pub mod queue_order;
+pub mod queue_strategies;
+pub mod runs;
+pub mod scopes;
+pub mod store_items;
+mod support;
+pub mod thread_search;
+pub mod threads;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+
+use crate::clock::ManualClock;
+use crate::event_log::EventLog;
+use crate::queue::Queue;
+use crate::storage::Storage;
+
+/// What a test needs: the parts of one backend, empty and on a clock that the test drives.
+#[derive(Clone)]
+pub struct Backend {
+    /// The storage.
+    pub storage: Arc<dyn Storage>,
+    /// The queue over the same rows.
+    pub queue: Arc<dyn Queue>,
+    /// The event log.
+    pub event_log: Arc<dyn EventLog>,
+    /// The clock that all three read.
+    pub clock: Arc<ManualClock>,
+    /// How long the event log keeps what a resumable run said after its end.
+    pub retention: Duration,
+}
+
+/// A test of the suite.
+#[derive(Clone, Copy)]
+pub struct Case {
+    /// Its module and name.
+    pub name: &'static str,
+    /// Runs it; panics when a promise is broken.
+    pub run: fn(Backend) -> BoxFuture<'static, ()>,
+}
+
+macro_rules! cases {
+    ($($module:ident: $($name:ident),+;)+) => {
+        /// Every test of the suite.
+        pub const CASES: &[Case] = &[
+            $($(Case {
+                name: concat!(stringify!($module), "::", stringify!($name)),
+                run: |backend| Box::pin(async move { $module::$name(&backend).await }),
+            },)+)+
+        ];
+    };
+}
+
+cases! {
+    assistants: a_new_assistant_is_version_one, a_taken_id_is_refused_or_returned, each_patch_makes_a_version, an_older_version_comes_back_whole,
+        syncing_changes_name_and_description_alone, search_filters_sorts_and_pages, deleting_takes_versions_and_named_threads;
+    threads: a_new_thread_is_idle_and_bare, a_taken_id_is_refused_or_returned, a_patch_merges_metadata, a_deleted_thread_leaves_nothing_behind,
+        a_copy_is_whole_and_independent, any_text_comes_back_unchanged;
+    thread_search: containment_finds_metadata_and_values, search_sorts_and_pages, search_narrows_by_ids_and_status;
+    latest_state: a_state_is_kept_until_a_newer_checkpoint, new_writes_make_a_state_stale, a_state_is_not_set_while_a_run_is_in_flight;
+    scopes: another_tenant_sees_nothing, a_filter_hides_rows, foreign_ids_are_taken, store_items_belong_to_a_tenant;
+    runs: runs_list_newest_first, deleting_a_run_settles_its_thread;
+    checkpoints: a_checkpoint_comes_back_whole, putting_again_replaces, writes_keep_the_first_unless_special, lists_are_newest_first_and_filtered,
+        blobs_are_shared_by_version, a_missing_thread_is_refused, deleting_checkpoints_leaves_the_thread;
+    store_items: an_item_comes_back_and_keeps_its_birth, items_expire, search_matches_whole_labels_and_filters,
+        search_pages_most_recent_first, namespaces_match_wildcards_and_depth;
+    queue_order: runs_are_dated_as_they_are_accepted, runs_of_a_thread_start_in_order_and_alone, a_delayed_run_holds_nobody_up, a_delayed_run_waits_for_the_running_one,
+        a_clock_that_goes_back_strands_no_run, concurrent_claims_never_share_a_run, a_long_queue_on_one_thread_lets_others_through,
+        enqueue_merges_into_the_thread, enqueue_refuses_what_it_must;
+    queue_strategies: reject_refuses_while_a_run_is_in_flight, interrupt_ends_the_pending_and_asks_the_running, rollback_removes_the_pending,
+        cancelling_a_pending_run_ends_it, cancelling_a_running_run_asks_its_worker, what_has_ended_cannot_be_cancelled;
+    queue_leases: a_heartbeat_keeps_a_lease, an_expired_lease_is_claimed_anew, an_old_lease_can_do_nothing, a_released_run_comes_back,
+        a_deleted_run_has_no_lease;
+    queue_ends: an_end_shows_on_the_thread, others_in_flight_keep_a_thread_busy, a_temporary_run_leaves_nothing, a_rollback_removes_what_the_run_made,
+        only_terminal_statuses_end_a_run, an_end_wakes_the_next;
+    event_log: ids_rise_whatever_the_clock_does, a_reader_replays_and_goes_on, now_means_the_next_event, a_log_that_is_not_resumable_keeps_nothing,
+        an_end_ends_every_reader, concurrent_readers_miss_and_repeat_nothing, a_slow_reader_is_told, ended_logs_are_kept_for_a_while;
+}
+
+/// Runs every test, each on a backend that `new` makes for it.
+///
+/// # Panics
+/// At the first broken promise; the test's name is the last one on the standard error output.
+pub async fn run_all(new: impl AsyncFn() -> Backend) {
+    for case in CASES {
+        eprintln!("conformance: {}", case.name);
+        (case.run)(new().await).await;
+    }
+}

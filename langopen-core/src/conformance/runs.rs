@@ -1,0 +1,74 @@
+//! Runs as rows.
+
+use serde_json::json;
+
+use super::Backend;
+use super::support::{SECOND, outcome, refused, scope, thread_id};
+use crate::error::ErrorKind;
+use crate::ids::RunId;
+use crate::model::{NewRun, RunQuery, ThreadStatus};
+use crate::queue::Outcome;
+use crate::run_state::RunStatus;
+
+/// Runs of a thread are listed newest first, by status, in pages.
+pub async fn runs_list_newest_first(backend: &Backend) {
+    let id = backend.new_thread().await;
+    let mut ids = Vec::new();
+    for _ in 0..3 {
+        ids.push(backend.add_run(id).await);
+        backend.clock.advance(SECOND);
+    }
+    backend.add_run(backend.new_thread().await).await;
+    let claims = backend.claim_all().await;
+    let claim = claims.iter().find(|claim| claim.run.thread_id == id).expect("the thread's first run");
+    backend.queue.finish(claim.lease(), outcome()).await.expect("finish");
+    let list = async |status, limit, offset| {
+        let page = backend.storage.list_runs(&scope(), id, &RunQuery { status, limit, offset }).await.expect("list");
+        (page.items.iter().map(|run| run.run_id).collect::<Vec<_>>(), page.more)
+    };
+    assert_eq!(list(None, 10, 0).await, (vec![ids[2], ids[1], ids[0]], false));
+    assert_eq!(list(None, 2, 0).await, (vec![ids[2], ids[1]], true));
+    assert_eq!(list(None, 2, 2).await, (vec![ids[0]], false));
+    assert_eq!(list(Some(RunStatus::Success), 10, 0).await, (vec![ids[0]], false));
+    assert_eq!(list(Some(RunStatus::Pending), 10, 0).await, (vec![ids[2], ids[1]], false));
+    assert_eq!(list(Some(RunStatus::Timeout), 10, 0).await, (vec![], false));
+    let other = backend.new_thread().await;
+    assert_eq!(backend.run(other, ids[0]).await, None, "a run is found on its own thread alone");
+    assert!(
+        backend.storage.list_runs(&scope(), thread_id(), &RunQuery::default()).await.expect("list").items.is_empty()
+    );
+}
+
+/// A deleted run settles its thread as if it had ended, and lets the next one start; one that had ended changes nothing.
+pub async fn deleting_a_run_settles_its_thread(backend: &Backend) {
+    let id = backend.new_thread().await;
+    let running = backend.running(id).await;
+    let next = backend.add_run(id).await;
+    assert_eq!(backend.claimed_ids().await, [], "the next run waits");
+    backend.storage.delete_run(&scope(), id, running.run.run_id).await.expect("delete the running run");
+    assert_eq!(backend.run(id, running.run.run_id).await, None);
+    refused(backend.queue.finish(running.lease(), outcome()).await, ErrorKind::LeaseLost, "its worker");
+    assert_eq!(backend.row(id).await.status, ThreadStatus::Busy, "another run is in flight");
+    let claim = backend.claim_one().await;
+    assert_eq!(claim.run.run_id, next, "the next run starts");
+    backend.storage.delete_run(&scope(), id, next).await.expect("delete the next one");
+    assert_eq!(backend.row(id).await.status, ThreadStatus::Idle, "nothing is in flight");
+
+    let claim = backend.running(id).await;
+    let end = Outcome { thread_status: ThreadStatus::Interrupted, interrupts: json!({"t": [1]}).into(), ..outcome() };
+    backend.queue.finish(claim.lease(), end).await.expect("finish");
+    let pending = backend.add_run(id).await;
+    backend.storage.delete_run(&scope(), id, pending).await.expect("delete a pending run");
+    assert_eq!(backend.row(id).await.status, ThreadStatus::Interrupted, "open interrupts are still open");
+    backend.storage.delete_run(&scope(), id, claim.run.run_id).await.expect("delete a run that has ended");
+    assert_eq!(backend.row(id).await.status, ThreadStatus::Interrupted);
+    refused(backend.storage.delete_run(&scope(), id, pending).await, ErrorKind::NotFound, "deleting twice");
+    let elsewhere = backend.add_run(backend.new_thread().await).await;
+    refused(backend.storage.delete_run(&scope(), id, elsewhere).await, ErrorKind::NotFound, "a run of another thread");
+
+    let temporary = NewRun { temporary: true, ..backend.new_run(thread_id()) };
+    let (thread, run_id): (_, RunId) = (temporary.thread_id, temporary.run_id);
+    backend.enqueue(temporary).await;
+    backend.storage.delete_run(&scope(), thread, run_id).await.expect("delete a temporary run");
+    assert_eq!(backend.storage.thread(&scope(), thread).await.expect("read"), None, "its thread goes with it");
+}

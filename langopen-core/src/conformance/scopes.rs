@@ -1,0 +1,158 @@
+//! Rows outside of the scope behave as if they did not exist.
+
+use serde_json::json;
+use uuid::Uuid;
+
+use super::Backend;
+use super::support::{checkpoint, foreign, interrupt, map, owned_by, raw, refused, scope, state, writes};
+use crate::error::ErrorKind::{AlreadyExists, NotFound};
+use crate::ids::{AssistantId, ThreadId};
+use crate::json::JsonMap;
+use crate::model::{
+    AssistantPatch, AssistantQuery, CheckpointKey, CheckpointList, IfExists, NamespaceQuery, NewAssistant, NewRun,
+    NewStoreItem, NewThread, RunQuery, RunThread, StoreItemQuery, ThreadPatch, ThreadQuery, ThreadStatus,
+};
+use crate::tenant::Scope;
+
+fn assistant(id: AssistantId) -> NewAssistant {
+    NewAssistant {
+        assistant_id: id,
+        graph_id: "agent".to_owned(),
+        config: JsonMap::new(),
+        context: JsonMap::new(),
+        metadata: map(json!({"owner": "ada"})),
+        name: "mine".to_owned(),
+        description: None,
+    }
+}
+
+/// Everything about assistants that a scope without a right to it can try.
+async fn assistants_are_hidden(backend: &Backend, id: AssistantId, hidden: &Scope) {
+    let storage = &backend.storage;
+    assert_eq!(storage.assistant(hidden, id).await.expect("read"), None);
+    assert_eq!(storage.assistant_versions(hidden, id, &JsonMap::new(), 10, 0).await.expect("versions"), []);
+    let query = AssistantQuery { limit: 10, ..Default::default() };
+    assert_eq!(storage.search_assistants(hidden, &query).await.expect("search").items, []);
+    refused(storage.update_assistant(hidden, id, AssistantPatch::default()).await, NotFound, "update");
+    refused(storage.set_latest_assistant(hidden, id, 1).await, NotFound, "set latest");
+    refused(storage.delete_assistant(hidden, id, true).await, NotFound, "delete");
+    for if_exists in [IfExists::Raise, IfExists::DoNothing] {
+        refused(storage.create_assistant(hidden, assistant(id), if_exists).await, AlreadyExists, "create");
+    }
+}
+
+/// The same for a thread with a pending run and a checkpoint.
+async fn threads_are_hidden(backend: &Backend, id: ThreadId, hidden: &Scope) {
+    let (storage, queue) = (&backend.storage, &backend.queue);
+    let before = backend.row(id).await;
+    let run_id =
+        storage.list_runs(&scope(), id, &RunQuery { limit: 1, ..Default::default() }).await.expect("list").items[0]
+            .run_id;
+    assert_eq!(storage.thread(hidden, id).await.expect("read"), None);
+    let query = ThreadQuery { limit: 10, ..Default::default() };
+    assert_eq!(storage.search_threads(hidden, &query).await.expect("search").items, []);
+    assert_eq!(storage.latest_state(hidden, id).await.expect("latest state"), None);
+    refused(storage.update_thread(hidden, id, ThreadPatch::default()).await, NotFound, "update");
+    refused(storage.copy_thread(hidden, id, super::support::thread_id()).await, NotFound, "copy");
+    refused(storage.delete_thread(hidden, id).await, NotFound, "delete");
+    let set = storage.set_thread_state(hidden, id, ThreadStatus::Idle, raw(json!({})), state("1", json!({})));
+    refused(set.await, NotFound, "set the state");
+    for if_exists in [IfExists::Raise, IfExists::DoNothing] {
+        let new = NewThread { thread_id: id, metadata: JsonMap::new() };
+        refused(storage.create_thread(hidden, new, if_exists).await, AlreadyExists, "create");
+    }
+
+    assert_eq!(storage.run(hidden, id, run_id).await.expect("read"), None);
+    assert_eq!(
+        storage.list_runs(hidden, id, &RunQuery { limit: 10, ..Default::default() }).await.expect("list").items,
+        []
+    );
+    refused(storage.delete_run(hidden, id, run_id).await, NotFound, "delete a run");
+    refused(queue.cancel(hidden, id, run_id, interrupt()).await, NotFound, "cancel a run");
+    for (create, kind) in [(true, AlreadyExists), (false, NotFound)] {
+        let new = backend.new_run(id);
+        let new = NewRun { thread: RunThread { create, ..new.thread.clone() }, ..new };
+        refused(queue.enqueue(hidden, new).await, kind, "enqueue on a hidden thread");
+    }
+
+    let key = CheckpointKey { thread_id: id, checkpoint_ns: String::new(), checkpoint_id: None };
+    assert_eq!(storage.checkpoint(hidden, &key).await.expect("read"), None);
+    assert_eq!(storage.list_checkpoints(hidden, id, &CheckpointList::default()).await.expect("list"), []);
+    refused(storage.put_checkpoint(hidden, checkpoint(id, "9")).await, NotFound, "put a checkpoint");
+    refused(storage.put_writes(hidden, writes(id, "1", vec![])).await, NotFound, "put writes");
+    // Nothing to remove is no error; whatever the answer, the checkpoints must stay.
+    let _ = storage.delete_checkpoints(hidden, id).await;
+    assert_eq!(storage.list_checkpoints(&scope(), id, &CheckpointList::default()).await.expect("list").len(), 1);
+    assert_eq!(backend.row(id).await, before, "nothing of it changed the row");
+}
+
+async fn furnish(backend: &Backend) -> (AssistantId, ThreadId) {
+    let id = AssistantId(Uuid::new_v4());
+    backend.storage.create_assistant(&owned_by("ada"), assistant(id), IfExists::Raise).await.expect("assistant");
+    let thread_id = backend.thread_with(json!({"owner": "ada"})).await.thread_id;
+    backend.put(checkpoint(thread_id, "1")).await;
+    backend.set_state(thread_id, ThreadStatus::Idle, state("1", json!({"n": 1}))).await;
+    backend.queue.enqueue(&owned_by("ada"), backend.new_run(thread_id)).await.expect("the owner's run");
+    (id, thread_id)
+}
+
+/// Another tenant finds nothing and changes nothing.
+pub async fn another_tenant_sees_nothing(backend: &Backend) {
+    let (assistant_id, thread_id) = furnish(backend).await;
+    assistants_are_hidden(backend, assistant_id, &foreign()).await;
+    threads_are_hidden(backend, thread_id, &foreign()).await;
+    let claim = backend.claim_one().await;
+    assert_eq!(claim.tenant, scope().tenant, "a claim tells whose run it is");
+}
+
+/// A filter hides the rows that do not pass it, and shows those that do.
+pub async fn a_filter_hides_rows(backend: &Backend) {
+    let (assistant_id, thread_id) = furnish(backend).await;
+    assistants_are_hidden(backend, assistant_id, &owned_by("eve")).await;
+    threads_are_hidden(backend, thread_id, &owned_by("eve")).await;
+    let (storage, ada) = (&backend.storage, owned_by("ada"));
+    assert!(storage.assistant(&ada, assistant_id).await.expect("read").is_some());
+    assert!(storage.thread(&ada, thread_id).await.expect("read").is_some());
+    assert!(storage.latest_state(&ada, thread_id).await.expect("latest state").is_some());
+    let query = ThreadQuery { limit: 1, ..Default::default() };
+    backend.thread_with(json!({"owner": "eve"})).await;
+    let page = storage.search_threads(&ada, &query).await.expect("search");
+    assert_eq!((page.items.len(), page.more), (1, false), "hidden rows are neither listed nor counted");
+    let runs =
+        storage.list_runs(&ada, thread_id, &RunQuery { limit: 10, ..Default::default() }).await.expect("list").items;
+    assert!(storage.run(&ada, thread_id, runs[0].run_id).await.expect("read").is_some());
+    let key = CheckpointKey { thread_id, checkpoint_ns: String::new(), checkpoint_id: None };
+    assert!(storage.checkpoint(&ada, &key).await.expect("read").is_some());
+}
+
+/// Ids are taken across tenants: nobody can create over another's row.
+pub async fn foreign_ids_are_taken(backend: &Backend) {
+    let thread_id = backend.new_thread().await;
+    let new = backend.new_run(thread_id);
+    let copy = NewRun { thread_id: super::support::thread_id(), ..new.clone() };
+    backend.enqueue(new).await;
+    refused(backend.queue.enqueue(&foreign(), copy.clone()).await, AlreadyExists, "a foreign run id");
+    assert_eq!(backend.storage.thread(&foreign(), copy.thread_id).await.expect("read"), None, "no thread was made");
+    let mine = NewThread { thread_id: super::support::thread_id(), metadata: JsonMap::new() };
+    backend.storage.create_thread(&foreign(), mine.clone(), IfExists::Raise).await.expect("a foreign thread");
+    refused(
+        backend.storage.copy_thread(&scope(), thread_id, mine.thread_id).await,
+        AlreadyExists,
+        "copying to a foreign id",
+    );
+}
+
+/// Store items belong to a tenant.
+pub async fn store_items_belong_to_a_tenant(backend: &Backend) {
+    let (storage, namespace) = (&backend.storage, vec!["a".to_owned()]);
+    let new =
+        NewStoreItem { namespace: namespace.clone(), key: "k".to_owned(), value: raw(json!({})), ttl_minutes: None };
+    storage.put_item(&scope(), new).await.expect("put");
+    assert_eq!(storage.item(&foreign(), &namespace, "k", false).await.expect("read"), None);
+    let query = StoreItemQuery { limit: 10, ..Default::default() };
+    assert_eq!(storage.search_items(&foreign(), &query).await.expect("search").items, []);
+    let query = NamespaceQuery { limit: 10, ..Default::default() };
+    assert_eq!(storage.list_namespaces(&foreign(), &query).await.expect("list"), Vec::<Vec<String>>::new());
+    storage.delete_item(&foreign(), &namespace, "k").await.expect("delete");
+    assert!(storage.item(&scope(), &namespace, "k", false).await.expect("read").is_some(), "another cannot delete it");
+}

@@ -1,0 +1,37 @@
+//! The heart of LangOpen: what an agent platform keeps and does, without HTTP and without a particular database.
+//!
+//! - [`model`]: assistants, threads, runs, checkpoints, store items, crons; [`run_state`] holds the run state machine.
+//! - [`storage`], [`queue`], [`event_log`], [`executor`], [`auth`]: the traits. Implement one to bring your own part.
+//! - [`backend`]: ready implementations, by feature: `memory`, `sqlite`.
+//! - `conformance` (feature): the suite that every backend here passes, and that yours can run.
+//!
+//! Every row belongs to a [`Tenant`]; every call names the [`Scope`] it acts in. Time and ids come from [`Clock`] and [`IdSource`], so tests
+//! can drive them.
+
+pub mod auth;
+pub mod backend;
+pub mod clock;
+#[cfg(feature = "conformance")]
+pub mod conformance;
+pub mod error;
+pub mod event_log;
+pub mod executor;
+pub mod filter;
+pub mod ids;
+pub mod json;
+pub mod model;
+pub mod queue;
+pub mod run_state;
+pub mod storage;
+pub mod tenant;
+
+pub use clock::{Clock, SystemClock, Timestamp};
+pub use error::{Error, ErrorKind, Result};
+pub use event_log::EventLog;
+pub use executor::Executor;
+pub use ids::{AssistantId, CronId, IdSource, RunId, SystemIds, ThreadId};
+pub use json::{JsonMap, RawJson};
+pub use queue::Queue;
+pub use run_state::RunStatus;
+pub use storage::Storage;
+pub use tenant::{Scope, Tenant};

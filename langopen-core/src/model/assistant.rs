@@ -1,0 +1,99 @@
+//! Assistants: a graph with a configuration, in versions.
+
+use crate::clock::Timestamp;
+use crate::ids::AssistantId;
+use crate::json::JsonMap;
+
+use super::SortOrder;
+
+/// A graph with a configuration. Each change makes a new version; the row shows the one that is in force.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Assistant {
+    /// Its id.
+    pub assistant_id: AssistantId,
+    /// The graph that it runs.
+    pub graph_id: String,
+    /// `tags`, `recursion_limit`, `configurable`.
+    pub config: JsonMap,
+    /// The run-time context; the mirror of `config.configurable`.
+    pub context: JsonMap,
+    /// Free keys, plus `created_by` on system assistants.
+    pub metadata: JsonMap,
+    /// For people.
+    pub name: String,
+    /// For people.
+    pub description: Option<String>,
+    /// 1 for the first version.
+    pub version: i64,
+    /// When the assistant was created (all versions show it).
+    pub created_at: Timestamp,
+    /// When this version became the one in force.
+    pub updated_at: Timestamp,
+}
+
+/// A new assistant.
+#[derive(Debug, Clone)]
+pub struct NewAssistant {
+    /// Its id, chosen by the caller.
+    pub assistant_id: AssistantId,
+    /// The graph that it runs.
+    pub graph_id: String,
+    /// Its configuration.
+    pub config: JsonMap,
+    /// Its context.
+    pub context: JsonMap,
+    /// Its metadata.
+    pub metadata: JsonMap,
+    /// Its name.
+    pub name: String,
+    /// Its description.
+    pub description: Option<String>,
+}
+
+/// A change to an assistant; `None` leaves as it was.
+#[derive(Debug, Clone, Default)]
+pub struct AssistantPatch {
+    /// Replaces the graph.
+    pub graph_id: Option<String>,
+    /// Replaces the configuration.
+    pub config: Option<JsonMap>,
+    /// Replaces the context.
+    pub context: Option<JsonMap>,
+    /// Merged into the metadata, key by key.
+    pub metadata: Option<JsonMap>,
+    /// Replaces the name.
+    pub name: Option<String>,
+    /// Replaces the description.
+    pub description: Option<String>,
+}
+
+/// Which column assistants are sorted by. Text sorts without regard to case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[expect(missing_docs, reason = "each variant is the column of that name")]
+pub enum AssistantSort {
+    AssistantId,
+    #[default]
+    CreatedAt,
+    UpdatedAt,
+    Name,
+    GraphId,
+}
+
+/// Which assistants to find.
+#[derive(Debug, Clone, Default)]
+pub struct AssistantQuery {
+    /// Contained in the assistant's metadata.
+    pub metadata: JsonMap,
+    /// Exactly this graph.
+    pub graph_id: Option<String>,
+    /// A part of the name, without regard to case.
+    pub name: Option<String>,
+    /// At most this many.
+    pub limit: u32,
+    /// After skipping this many.
+    pub offset: u32,
+    /// The order.
+    pub sort_by: AssistantSort,
+    /// Its direction.
+    pub sort_order: SortOrder,
+}

@@ -1,0 +1,21 @@
+//! The things that the platform keeps: assistants, threads, runs, checkpoints, store items, crons.
+
+mod assistant;
+mod checkpoint;
+mod cron;
+mod page;
+mod run;
+mod store_item;
+mod thread;
+
+pub use assistant::{Assistant, AssistantPatch, AssistantQuery, AssistantSort, NewAssistant};
+pub use checkpoint::{
+    Blob, ChannelValue, CheckpointKey, CheckpointList, CheckpointTuple, NewCheckpoint, PendingWrite, PendingWrites,
+};
+pub use cron::Cron;
+pub use page::{IfExists, Page, SortOrder};
+pub use run::{
+    CancelAction, CancelRequest, MultitaskStrategy, NewRun, OnCompletion, Run, RunError, RunQuery, RunThread,
+};
+pub use store_item::{FilterOperator, ItemFilter, NamespaceQuery, NewStoreItem, ScoredItem, StoreItem, StoreItemQuery};
+pub use thread::{NewThread, Thread, ThreadPatch, ThreadQuery, ThreadSort, ThreadState, ThreadStatus};

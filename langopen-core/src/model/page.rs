@@ -1,0 +1,34 @@
+//! What searches share.
+
+use serde::{Deserialize, Serialize};
+
+/// One page of a search.
+#[derive(Debug, Clone)]
+pub struct Page<T> {
+    /// The rows, in the asked order.
+    pub items: Vec<T>,
+    /// Whether rows follow after this page.
+    pub more: bool,
+}
+
+/// The direction of a sort.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SortOrder {
+    /// Smallest first.
+    Asc,
+    /// Greatest first.
+    #[default]
+    Desc,
+}
+
+/// What creating does when the id is taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum IfExists {
+    /// Fail with [`ErrorKind::AlreadyExists`](crate::ErrorKind::AlreadyExists).
+    #[default]
+    Raise,
+    /// Return the row that exists, unchanged.
+    DoNothing,
+}

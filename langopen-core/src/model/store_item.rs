@@ -1,0 +1,133 @@
+//! Items of the long-term store.
+
+use serde_json::Value;
+
+use crate::clock::Timestamp;
+use crate::json::RawJson;
+
+/// A document under a namespace and a key.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StoreItem {
+    /// Labels from the outermost to the innermost.
+    pub namespace: Vec<String>,
+    /// Unique in its namespace.
+    pub key: String,
+    /// A JSON object.
+    pub value: RawJson,
+    /// When it was first put.
+    pub created_at: Timestamp,
+    /// When it was last put.
+    pub updated_at: Timestamp,
+}
+
+/// An item to put.
+#[derive(Debug, Clone)]
+pub struct NewStoreItem {
+    /// Labels from the outermost to the innermost.
+    pub namespace: Vec<String>,
+    /// Unique in its namespace.
+    pub key: String,
+    /// A JSON object.
+    pub value: RawJson,
+    /// Minutes until the item expires after its last put, or last read that refreshes; `None` for never.
+    pub ttl_minutes: Option<f64>,
+}
+
+/// An item found by a search.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ScoredItem {
+    /// The item.
+    pub item: StoreItem,
+    /// Its similarity to the query; `None` when the search had none.
+    pub score: Option<f64>,
+}
+
+/// How a filter compares.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum FilterOperator {
+    Equal,
+    NotEqual,
+    Greater,
+    GreaterOrEqual,
+    Less,
+    LessOrEqual,
+}
+
+impl FilterOperator {
+    /// Reads `$eq`, `$ne`, `$gt`, `$gte`, `$lt`, `$lte`.
+    pub fn parse(name: &str) -> Option<Self> {
+        Some(match name {
+            "$eq" => Self::Equal,
+            "$ne" => Self::NotEqual,
+            "$gt" => Self::Greater,
+            "$gte" => Self::GreaterOrEqual,
+            "$lt" => Self::Less,
+            "$lte" => Self::LessOrEqual,
+            _ => return None,
+        })
+    }
+}
+
+/// A condition on a top-level key of an item's value.
+///
+/// Order comparisons hold between two numbers or two texts; everything else compares as not ordered, which is false.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ItemFilter {
+    /// The key.
+    pub key: String,
+    /// The comparison.
+    pub operator: FilterOperator,
+    /// What the value is compared with.
+    pub value: Value,
+}
+
+impl ItemFilter {
+    /// Whether an item's value passes.
+    pub fn matches(&self, value: &Value) -> bool {
+        let held = value.get(&self.key).unwrap_or(&Value::Null);
+        let order = match (held, &self.value) {
+            (Value::Number(a), Value::Number(b)) => a.as_f64().partial_cmp(&b.as_f64()),
+            (Value::String(a), Value::String(b)) => Some(a.cmp(b)),
+            _ => None,
+        };
+        match self.operator {
+            FilterOperator::Equal => held == &self.value || order.is_some_and(|order| order.is_eq()),
+            FilterOperator::NotEqual => held != &self.value && !order.is_some_and(|order| order.is_eq()),
+            FilterOperator::Greater => order.is_some_and(|order| order.is_gt()),
+            FilterOperator::GreaterOrEqual => order.is_some_and(|order| order.is_ge()),
+            FilterOperator::Less => order.is_some_and(|order| order.is_lt()),
+            FilterOperator::LessOrEqual => order.is_some_and(|order| order.is_le()),
+        }
+    }
+}
+
+/// Which items to find.
+#[derive(Debug, Clone, Default)]
+pub struct StoreItemQuery {
+    /// The first labels of the namespace, whole labels only.
+    pub namespace_prefix: Vec<String>,
+    /// All of these hold.
+    pub filters: Vec<ItemFilter>,
+    /// At most this many, most recently updated first.
+    pub limit: u32,
+    /// After skipping this many.
+    pub offset: u32,
+    /// Whether finding an item puts its expiry off.
+    pub refresh_ttl: bool,
+}
+
+/// Which namespaces to list, in their order as lists of text.
+#[derive(Debug, Clone, Default)]
+pub struct NamespaceQuery {
+    /// The first labels; `*` stands for any one label.
+    pub prefix: Vec<String>,
+    /// The last labels; `*` stands for any one label.
+    pub suffix: Vec<String>,
+    /// Namespaces are cut to this many labels, and then listed once each.
+    pub max_depth: Option<u32>,
+    /// At most this many.
+    pub limit: u32,
+    /// After skipping this many.
+    pub offset: u32,
+}

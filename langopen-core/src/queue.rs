@@ -1,0 +1,175 @@
+//! Runs in flight: creating, claiming, keeping, ending and cancelling them.
+//!
+//! The queue is the table of runs; a wake-up is only a hint. Readiness is decided when something is written, not when runs are claimed:
+//! a run is *ready* when no earlier run of its thread is in flight, and the end of a run promotes the next one of its thread. At most one run
+//! of a thread is running at any time.
+//!
+//! A claim gives a [`Lease`]: the run's id and the attempt that this claim is. Every later write of the run names its lease and takes effect only
+//! while that attempt is the current one and running; otherwise it fails with [`ErrorKind::LeaseLost`](crate::ErrorKind::LeaseLost) and changes nothing.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::sync::broadcast;
+
+use crate::clock::Timestamp;
+use crate::error::Result;
+use crate::ids::{RunId, ThreadId};
+use crate::json::RawJson;
+use crate::model::{CancelRequest, NewRun, Run, RunError, ThreadState, ThreadStatus};
+use crate::run_state::RunStatus;
+use crate::tenant::{Scope, Tenant};
+
+/// The right to execute a run, until it expires or a later attempt begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Lease {
+    /// The run.
+    pub run_id: RunId,
+    /// Which claim of the run this is; 1 for the first.
+    pub attempt: u32,
+}
+
+/// A run that was created.
+#[derive(Debug, Clone)]
+pub struct Enqueued {
+    /// The run as it stands.
+    pub run: Run,
+    /// Whether the thread had no checkpoints when the run was created.
+    pub fresh_thread: bool,
+    /// Pending runs that the new one superseded; they have ended, so their streams must be closed.
+    pub ended: Vec<RunId>,
+}
+
+/// A run that was claimed.
+#[derive(Debug, Clone)]
+pub struct Claim {
+    /// Whose it is.
+    pub tenant: Tenant,
+    /// The run, now running.
+    pub run: Run,
+    /// Whether its thread has no checkpoints.
+    pub fresh_thread: bool,
+    /// A cancel that came before the claim, e.g. while an earlier attempt was running.
+    pub cancel: Option<CancelRequest>,
+}
+
+impl Claim {
+    /// The lease that this claim gives.
+    pub fn lease(&self) -> Lease {
+        Lease { run_id: self.run.run_id, attempt: self.run.attempt }
+    }
+}
+
+/// What a claim call found.
+#[derive(Debug, Clone, Default)]
+pub struct Claims {
+    /// The runs that the caller now owns.
+    pub runs: Vec<Claim>,
+    /// When the earliest run that waits for its time becomes claimable.
+    pub next_due: Option<Timestamp>,
+}
+
+/// What a heartbeat learned about one lease.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Heartbeat {
+    /// Held and extended; with the cancel that someone asked for, if any.
+    Held(Option<CancelRequest>),
+    /// Lost: stop, and write nothing more.
+    Lost,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone)]
+pub struct Outcome {
+    /// A terminal status. A run that was cancelled ends as `Interrupted`, whatever its graph said last.
+    pub status: RunStatus,
+    /// What the thread's row shows, if no other run is in flight on it; then it is `busy`.
+    pub thread_status: ThreadStatus,
+    /// What the thread's `error` shows.
+    pub error: Option<RunError>,
+    /// What the thread's `interrupts` shows: an object by task id.
+    pub interrupts: RawJson,
+    /// The thread's latest state and values; `None` leaves those that are there.
+    pub state: Option<ThreadState>,
+    /// The values without a state (a run that keeps no checkpoints); ignored when `state` is there.
+    pub values: Option<RawJson>,
+    /// Remove the run and every checkpoint that it made.
+    pub rollback: bool,
+}
+
+/// What ending a run did.
+#[derive(Debug, Clone, Default)]
+pub struct Finished {
+    /// The thread's next run, which became claimable.
+    pub promoted: Option<RunId>,
+}
+
+/// What a cancel did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cancelled {
+    /// The run was pending and has ended; its stream must be closed.
+    Ended,
+    /// The run is running; its worker was told and will end it.
+    Requested,
+}
+
+/// A cancel of a running run, on its way to the run's worker. A run that was deleted is cancelled too, so that its worker stops at once.
+#[derive(Debug, Clone)]
+pub struct CancelSignal {
+    /// The run.
+    pub run_id: RunId,
+    /// How and why.
+    pub request: CancelRequest,
+}
+
+/// Runs in flight.
+#[async_trait]
+pub trait Queue: Send + Sync + 'static {
+    /// Creates a run, in one step with what its strategy does to the others on its thread and with the change of the thread's row (metadata, config, status
+    /// `busy`). Runs of a thread start in the order of `available_at`, then of id. A run whose `available_at` lies ahead holds no other run up, yet
+    /// counts as in flight.
+    ///
+    /// `Reject` with a run in flight fails. `Interrupt` ends pending runs as interrupted and asks for the cancel of the running one; `Rollback`
+    /// removes pending runs with their checkpoints and asks for the rollback of the running one. The new run starts when the running one has ended.
+    ///
+    /// # Errors
+    /// `NotFound` for a thread that is not there (and may not be created), `Conflict` for a rejected run, `AlreadyExists` for a run id or a foreign thread id.
+    async fn enqueue(&self, scope: &Scope, new: NewRun) -> Result<Enqueued>;
+
+    /// Claims up to `max` ready runs of any tenant for `lease`, oldest first. A run whose lease has expired counts as ready: its worker is gone.
+    async fn claim(&self, worker: &str, max: usize, lease: Duration) -> Result<Claims>;
+
+    /// Extends leases by `lease` from now. The answers are in the order of the question.
+    async fn heartbeat(&self, leases: &[Lease], lease: Duration) -> Result<Vec<Heartbeat>>;
+
+    /// Ends a run: its status, the thread's row and state, the removal of a temporary run's thread, and the promotion of the thread's next run, in one step.
+    ///
+    /// # Errors
+    /// `LeaseLost`.
+    async fn finish(&self, lease: Lease, outcome: Outcome) -> Result<Finished>;
+
+    /// Hands a run back: pending again, claimable after `delay`. The attempt stays counted.
+    ///
+    /// # Errors
+    /// `LeaseLost`.
+    async fn release(&self, lease: Lease, delay: Duration) -> Result<()>;
+
+    /// Cancels a run: a pending one at once, a running one through its worker. A later request replaces an earlier one, except that a rollback stays one.
+    ///
+    /// # Errors
+    /// `NotFound` for a run that is not there, not on that thread, or has ended.
+    async fn cancel(
+        &self,
+        scope: &Scope,
+        thread_id: ThreadId,
+        run_id: RunId,
+        request: CancelRequest,
+    ) -> Result<Cancelled>;
+
+    /// A hint each time that a run may have become claimable. Hints may be lost or spurious: poll too, at least every second.
+    fn wakes(&self) -> Arc<tokio::sync::Notify>;
+
+    /// Cancels of running runs as they are asked for. They may be lost: the heartbeat tells them too.
+    fn cancels(&self) -> broadcast::Receiver<CancelSignal>;
+}

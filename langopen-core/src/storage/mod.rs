@@ -1,0 +1,25 @@
+//! What the platform keeps, as traits: one per resource, and [`Storage`] for all of them together.
+//!
+//! Every call names the [`Scope`](crate::tenant::Scope) it acts in. An implementor must behave towards rows outside of the scope as if they did
+//! not exist: reads find nothing, changes fail with [`ErrorKind::NotFound`](crate::ErrorKind::NotFound), creating over a foreign row's id fails with
+//! [`ErrorKind::AlreadyExists`](crate::ErrorKind::AlreadyExists) whatever `if_exists` says. Each call is atomic: it happens whole or not at all, and when
+//! it returns, its effect is there for every later call from anywhere.
+//!
+//! What happens to runs in flight is not here but in [`Queue`](crate::queue::Queue), which shares the same tables.
+
+mod assistants;
+mod checkpoints;
+mod runs;
+mod store_items;
+mod threads;
+
+pub use assistants::Assistants;
+pub use checkpoints::Checkpoints;
+pub use runs::Runs;
+pub use store_items::StoreItems;
+pub use threads::Threads;
+
+/// Everything that the platform keeps.
+pub trait Storage: Assistants + Threads + Runs + Checkpoints + StoreItems + Send + Sync + 'static {}
+
+impl<T: Assistants + Threads + Runs + Checkpoints + StoreItems + Send + Sync + 'static> Storage for T {}

@@ -1,0 +1,23 @@
+use async_trait::async_trait;
+
+use crate::error::Result;
+use crate::ids::{RunId, ThreadId};
+use crate::model::{Page, Run, RunQuery};
+use crate::tenant::Scope;
+
+/// Runs as rows to read and delete. The scope's filter applies to the metadata of the run's thread.
+#[async_trait]
+pub trait Runs: Send + Sync {
+    /// The run, if it is on that thread.
+    async fn run(&self, scope: &Scope, thread_id: ThreadId, run_id: RunId) -> Result<Option<Run>>;
+
+    /// The runs of a thread, newest first.
+    async fn list_runs(&self, scope: &Scope, thread_id: ThreadId, query: &RunQuery) -> Result<Page<Run>>;
+
+    /// Removes a run's row, in flight or not; its checkpoints stay. The thread's status is settled as if the run had
+    /// ended, and the thread's next run is promoted.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    async fn delete_run(&self, scope: &Scope, thread_id: ThreadId, run_id: RunId) -> Result<()>;
+}

@@ -1,0 +1,60 @@
+use async_trait::async_trait;
+
+use crate::error::Result;
+use crate::ids::{RunId, ThreadId};
+use crate::json::RawJson;
+use crate::model::{IfExists, NewThread, Page, Thread, ThreadPatch, ThreadQuery, ThreadState, ThreadStatus};
+use crate::tenant::Scope;
+
+/// Threads and their latest state.
+#[async_trait]
+pub trait Threads: Send + Sync {
+    /// Keeps a new thread: idle, without values.
+    ///
+    /// # Errors
+    /// `AlreadyExists` when the id is taken and `if_exists` is `Raise`, or the row is outside of the scope.
+    async fn create_thread(&self, scope: &Scope, new: NewThread, if_exists: IfExists) -> Result<Thread>;
+
+    /// The thread's row.
+    async fn thread(&self, scope: &Scope, id: ThreadId) -> Result<Option<Thread>>;
+
+    /// Changes a thread.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    async fn update_thread(&self, scope: &Scope, id: ThreadId, patch: ThreadPatch) -> Result<Thread>;
+
+    /// Removes a thread with its runs (also running ones, whose workers thereby lose their leases), checkpoints, writes and blobs. Returns the runs that
+    /// were in flight: they are gone, so their streams must be closed.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    async fn delete_thread(&self, scope: &Scope, id: ThreadId) -> Result<Vec<RunId>>;
+
+    /// Finds threads.
+    async fn search_threads(&self, scope: &Scope, query: &ThreadQuery) -> Result<Page<Thread>>;
+
+    /// Copies a thread with its metadata, config, values and all checkpoints to a new id; the copy is idle and has no runs.
+    ///
+    /// # Errors
+    /// `NotFound` for the source, `AlreadyExists` for the new id.
+    async fn copy_thread(&self, scope: &Scope, source: ThreadId, new: ThreadId) -> Result<Thread>;
+
+    /// The latest state that was kept for the thread, if it still describes the newest root checkpoint.
+    ///
+    /// `None` means that the state must be read from the graph, not that there is none.
+    async fn latest_state(&self, scope: &Scope, id: ThreadId) -> Result<Option<ThreadState>>;
+
+    /// Keeps a state that was made outside of a run: values, open interrupts and status of the row, and the latest state.
+    ///
+    /// # Errors
+    /// `NotFound`; `Conflict` while a run is in flight.
+    async fn set_thread_state(
+        &self,
+        scope: &Scope,
+        id: ThreadId,
+        status: ThreadStatus,
+        interrupts: RawJson,
+        state: ThreadState,
+    ) -> Result<Thread>;
+}

@@ -1,0 +1,183 @@
+"""The host: answers the runner's frames and keeps the runs that are in flight."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import sys
+from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from langopen_host import PROTOCOL_VERSION, errors, frames, loading, scope
+from langopen_host.calls import METHODS
+from langopen_host.connection import Connection
+from langopen_host.graphs import Graphs
+from langopen_host.logs import Capture
+from langopen_host.run import Run
+from langopen_host.scope import Scope
+from langopen_host.serialize import dumps
+
+# How long runs may take to unwind when the host is told to stop.
+SHUTDOWN_GRACE = 5.0
+# A run leaves few cycles behind, and a collection after every 700 allocations is felt in each of them.
+GC_THRESHOLD = (10_000, 20, 20)
+
+
+class Host:
+    """`exit_status` is set when the host should end."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self.exit_status: asyncio.Future[int] = self._loop.create_future()
+        self._connection: Connection
+        self._capture: Capture
+        self._graphs = Graphs()
+        self._runs: dict[int, Run] = {}
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._server: dict[str, Any] = {}
+        self._on: dict[int, Callable[[int, bytes], None]] = {
+            frames.INIT: self._init,
+            frames.PING: self._ping,
+            frames.SHUTDOWN: self._shutdown,
+            frames.RUN: self._run,
+            frames.CANCEL: self._cancel,
+            frames.CREDIT: self._credit,
+            frames.CALL: self._call,
+        }
+
+    def connection(self) -> Connection:
+        """The protocol to give to the transport."""
+        self._connection = Connection(self._frame, self._lost)
+        return self._connection
+
+    def hello(self, token: str) -> None:
+        """Introduces this host and takes over the process's outputs."""
+        greeting = {
+            "protocol": PROTOCOL_VERSION,
+            "token": token,
+            "pid": os.getpid(),
+            "python_version": ".".join(map(str, sys.version_info[:3])),
+            "langgraph_version": _version("langgraph"),
+        }
+        self._connection.send(frames.HELLO, 0, dumps(greeting))
+        self._capture = Capture(self._connection)
+
+    def _frame(self, kind: int, stream: int, payload: bytes) -> None:
+        if (handler := self._on.get(kind)) is not None:
+            handler(stream, payload)
+
+    def _lost(self, _error: Exception | None) -> None:
+        for run in list(self._runs.values()):
+            run.cancel()
+        self._exit(1)
+
+    def _ping(self, _stream: int, payload: bytes) -> None:
+        self._connection.send(frames.PONG, 0, payload)
+
+    def _init(self, _stream: int, payload: bytes) -> None:
+        self._spawn(self._load(orjson.loads(payload)))
+
+    async def _load(self, init: dict[str, Any]) -> None:
+        server = init.get("server") or {}
+        self._server = {
+            "langgraph_version": _version("langgraph"),
+            "langgraph_api_version": server.get("api_version"),
+            "langgraph_plan": server.get("plan"),
+            "langgraph_host": server.get("host"),
+            "langgraph_api_url": server.get("api_url"),
+        }
+        base_dir = Path(init["base_dir"])
+        loading.prepare_path(base_dir, init.get("search_path") or [])
+        for graph_id, spec in init["graphs"].items():
+            target = spec if isinstance(spec, str) else spec["target"]
+            description = None if isinstance(spec, str) else spec.get("description")
+            try:
+                # In a thread: an import may take long, or run an event loop of its own.
+                await asyncio.to_thread(self._graphs.load, graph_id, target, description, base_dir)
+            except BaseException as error:
+                self._fatal(graph_id, target, error)
+                return
+        # What is loaded stays: the collector need not look at it again.
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(*GC_THRESHOLD)
+        self._connection.send(frames.READY, 0, dumps({"graphs": self._graphs.described()}))
+
+    def _fatal(self, graph_id: str, target: str, error: BaseException) -> None:
+        failure = {
+            "error": getattr(error, "kind", type(error).__name__),
+            "message": str(error),
+            "traceback": errors.user_traceback(error),
+            "graph_id": graph_id,
+            "target": target,
+        }
+        self._connection.send(frames.FATAL, 0, dumps(failure))
+        self._exit(1)
+
+    def _run(self, handle: int, payload: bytes) -> None:
+        run = Run(self._connection, self._graphs, handle, orjson.loads(payload), self._server)
+        self._runs[handle] = run
+        run.start().add_done_callback(lambda _task: self._ended(run))
+
+    def _ended(self, run: Run) -> None:
+        self._runs.pop(run.handle, None)
+        self._capture.finish(run.run_id)
+
+    def _cancel(self, handle: int, _payload: bytes) -> None:
+        if (run := self._runs.get(handle)) is not None:
+            run.cancel()
+
+    def _credit(self, handle: int, payload: bytes) -> None:
+        if (run := self._runs.get(handle)) is not None:
+            run.add_credit(frames.LENGTH.unpack(payload)[0])
+
+    def _call(self, call_id: int, payload: bytes) -> None:
+        self._spawn(self._answer(call_id, payload))
+
+    async def _answer(self, call_id: int, payload: bytes) -> None:
+        scope.enter(Scope(self._connection, call=call_id))
+        try:
+            call = orjson.loads(payload)
+            if (method := METHODS.get(call["method"])) is None:
+                raise NotImplementedError(f"There is no method {call['method']!r}")
+            result = dumps(await method.serve(self._graphs, call["params"]))
+        except BaseException as error:
+            failure = {"error": errors.client_class(error), "message": str(error)}
+            self._connection.send(frames.ERROR, call_id, dumps(failure))
+            return
+        self._connection.send(frames.REPLY, call_id, result)
+
+    def _shutdown(self, _stream: int, _payload: bytes) -> None:
+        self._spawn(self._stop())
+
+    async def _stop(self) -> None:
+        tasks = []
+        for run in list(self._runs.values()):
+            run.cancel()
+            if run._task is not None:
+                tasks.append(run._task)
+        if tasks:
+            await asyncio.wait(tasks, timeout=SHUTDOWN_GRACE)
+        self._exit(0)
+
+    def _spawn(self, coroutine: Any) -> None:
+        task = self._loop.create_task(coroutine)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _exit(self, status: int) -> None:
+        self._connection.close()
+        if not self.exit_status.done():
+            self.exit_status.set_result(status)
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "unknown"

@@ -1,0 +1,114 @@
+"""What the code that is running now works for: a run, or a call of the runner.
+
+A graph is shared by all its runs, with one saver and one store bound to it. They find their way back to the run by the
+context variable here, which asyncio and langgraph carry into tasks and threads.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextvars import ContextVar
+from typing import Any
+
+from langopen_host.connection import Connection
+
+# Bytes of checkpoint writes that a run may have on their way before a further write waits.
+MAX_UNSETTLED = 16 * 1024 * 1024
+
+
+class Scope:
+    """One run (`run` is its handle) or one call from the runner (`call` is its id), as an owner of calls."""
+
+    def __init__(self, connection: Connection, *, run: int | None = None, call: int | None = None) -> None:
+        self.connection = connection
+        self.loop = asyncio.get_running_loop()
+        self.run = run
+        self.call = call
+        self.run_id: str | None = None
+        # The thread whose checkpoints nobody else writes meanwhile, and whether it had none to begin with.
+        self.thread_id: str | None = None
+        self.fresh_thread = False
+        self.write_behind = False
+        self.latest: dict[tuple[str, str], Any] = {}
+        self.writes: dict[tuple[str, str, str], dict[tuple[str, int], tuple[str, str, Any]]] = {}
+        self.failure: BaseException | None = None
+        self.on_failure: Any = None
+        self._unsettled = 0
+        self._unsettled_bytes = 0
+        self._settled: asyncio.Future[None] | None = None
+
+    def owner(self, params: dict[str, Any]) -> dict[str, Any]:
+        """`params` with the run or the call that they belong to."""
+        params["run"] = self.run
+        if self.run is None:
+            params["call"] = self.call
+        return params
+
+    def request(self, method: str, params: dict[str, Any]) -> asyncio.Future[Any]:
+        return self.connection.request(method, self.owner(params))
+
+    async def write(self, method: str, params: dict[str, Any], size: int) -> None:
+        """A checkpoint write: behind the run's back when durability allows, else until the runner has it."""
+        if not self.write_behind or self._unsettled_bytes > MAX_UNSETTLED:
+            await self.request(method, params)
+            return
+        self.connection.call(method, self.owner(params), _Receipt(self, size), urgent=False)
+        self._unsettled += 1
+        self._unsettled_bytes += size
+
+    async def settle(self) -> None:
+        """Waits for all writes to be answered. Raises the first failure."""
+        while self._unsettled and self.failure is None:
+            self._settled = self.loop.create_future()
+            await self._settled
+        if self.failure is not None:
+            raise self.failure
+
+    def _receipt(self, size: int, error: BaseException | None) -> None:
+        self._unsettled -= 1
+        self._unsettled_bytes -= size
+        if error is not None and self.failure is None:
+            self.failure = error
+            if self.on_failure is not None:
+                self.on_failure()
+        if self._settled is not None and not self._settled.done() and (not self._unsettled or error is not None):
+            self._settled.set_result(None)
+
+
+class _Receipt:
+    """Takes the reply to a write that nobody awaits."""
+
+    __slots__ = ("scope", "size")
+
+    def __init__(self, scope: Scope, size: int) -> None:
+        self.scope = scope
+        self.size = size
+
+    def set_result(self, result: Any, /) -> None:
+        self.scope._receipt(self.size, None)
+
+    def set_exception(self, error: BaseException, /) -> None:
+        self.scope._receipt(self.size, error)
+
+
+_current: ContextVar[Scope | None] = ContextVar("langopen_scope", default=None)
+
+
+def enter(scope: Scope) -> None:
+    """Makes `scope` the current one for this task and what it starts."""
+    _current.set(scope)
+
+
+def current() -> Scope:
+    scope = _current.get()
+    if scope is None:
+        raise RuntimeError(
+            "The checkpointer and the store of LangOpen can be used only while a run or a request is being served. "
+            "A thread started by hand needs contextvars.copy_context().run(...) around its target."
+        )
+    return scope
+
+
+def current_run_id() -> str | None:
+    scope = _current.get()
+    return None if scope is None else scope.run_id

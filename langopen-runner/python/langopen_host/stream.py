@@ -1,0 +1,86 @@
+"""What a run streams: which of langgraph's modes it needs, and the events that come of their chunks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from langopen_host.messages import Accumulator, Event, Tuples
+from langopen_host.serialize import dumps
+from langopen_host.state import checkpoint
+
+_NAMES = {mode: mode.encode() for mode in ("values", "updates", "custom", "tasks", "checkpoints", "debug", "tools")}
+INTERRUPT = "__interrupt__"
+
+
+class Plan:
+    """The requested modes (`kwargs.stream_mode`) and what they mean for langgraph.
+
+    `modes` is langgraph's list; `events` tells that astream_events has to drive the graph. A run without checkpoints
+    always follows `values`, since nothing else tells its result.
+    """
+
+    def __init__(self, requested: list[str], *, temporary: bool) -> None:
+        wanted = set(requested)
+        self.events = "events" in wanted
+        self._shown = wanted & _NAMES.keys()
+        self._temporary = temporary
+        self._tuples = Tuples() if "messages-tuple" in wanted else None
+        self._accumulator = Accumulator() if "messages" in wanted and self._tuples is None else None
+        self.modes = sorted(self._shown)
+        if self._tuples or self._accumulator:
+            self.modes.append("messages")
+        if "values" not in wanted and (temporary or not self.modes):
+            self.modes.append("values")
+        self.last_values: Any = None
+        self.interrupts: list[Any] = []
+        self.has_values = False
+
+    def convert(self, namespace: tuple[str, ...], mode: str, payload: Any) -> list[Event]:
+        """The events for one chunk of langgraph's stream."""
+        if mode == "messages":
+            if self._tuples is not None:
+                return [(_name(b"messages", namespace), self._tuples.data(payload))]
+            return self._accumulator.events(payload) if self._accumulator is not None else []
+        if mode == "values" and self._temporary and not namespace:
+            self._remember(payload)
+        if mode not in self._shown:
+            return []
+        if mode == "debug":
+            payload = _debug(payload)
+        return [(_name(_NAMES[mode], namespace), dumps(payload))]
+
+    def _remember(self, payload: Any) -> None:
+        if isinstance(payload, dict) and INTERRUPT in payload:
+            self.interrupts.extend(payload[INTERRUPT])
+            payload = {key: value for key, value in payload.items() if key != INTERRUPT}
+            if not payload and self.has_values:
+                return
+        self.last_values = payload
+        self.has_values = True
+
+
+def _name(name: bytes, namespace: tuple[str, ...]) -> bytes:
+    return b"%b|%b" % (name, "|".join(namespace).encode()) if namespace else name
+
+
+def _debug(payload: dict[str, Any]) -> dict[str, Any]:
+    """A debug record; one of a checkpoint names checkpoints as the API does, beside langgraph's configs."""
+    if payload.get("type") != "checkpoint":
+        return payload
+    inner = payload["payload"]
+    tasks = []
+    for task in inner["tasks"]:
+        config = task.get("state")
+        if isinstance(config, dict) and "configurable" in config:
+            task = {key: value for key, value in task.items() if key != "state"}
+            task["checkpoint"] = config["configurable"]
+        tasks.append(task)
+    return {
+        **payload,
+        "payload": {
+            **inner,
+            "tasks": tasks,
+            "checkpoint": checkpoint(inner["config"]),
+            "parent_checkpoint": checkpoint(inner["parent_config"]),
+        },
+    }

@@ -1,0 +1,82 @@
+//! The keys `auth`, `encryption` and `priority`: the user's own hooks.
+
+use serde_json::{Map, Value};
+
+use super::section::Section;
+use super::target::Target;
+
+/// Who may do what.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct AuthConfig {
+    /// The `Auth` object.
+    pub path: Option<Target>,
+    /// Whether Studio goes through `path` too.
+    pub disable_studio_auth: bool,
+    /// Whether LangSmith keys are accepted beside `path`.
+    pub allow_langsmith_api_keys: bool,
+    /// What is merged into the served OpenAPI document.
+    pub openapi: Option<AuthOpenApi>,
+    /// How long the answers of `path` are kept.
+    pub cache: Option<AuthCache>,
+}
+
+/// Parts of an OpenAPI document, as written.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct AuthOpenApi {
+    /// By name.
+    pub security_schemes: Map<String, Value>,
+    /// For all paths.
+    pub security: Vec<Value>,
+    /// By path, then by method.
+    pub paths: Map<String, Value>,
+}
+
+/// How long the answers of the authenticate handler are kept.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct AuthCache {
+    /// The headers that tell users apart.
+    pub cache_keys: Vec<String>,
+    /// Seconds.
+    pub ttl_seconds: Option<u64>,
+    /// Entries.
+    pub max_size: Option<u64>,
+}
+
+/// A section whose one key names an object in the user's code (`encryption`, `priority`).
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct HookConfig {
+    /// The object.
+    pub path: Option<Target>,
+}
+
+pub(super) fn read(section: &Section<'_>) -> AuthConfig {
+    AuthConfig {
+        path: section.target("path"),
+        disable_studio_auth: section.flag("disable_studio_auth").unwrap_or_default(),
+        allow_langsmith_api_keys: section.flag("allow_langsmith_api_keys").unwrap_or_default(),
+        openapi: section.section("openapi", openapi),
+        cache: section.section("cache", |cache| AuthCache {
+            cache_keys: cache.texts("cache_keys").unwrap_or_default(),
+            ttl_seconds: cache.whole("ttl_seconds", 0..=u64::MAX, "of seconds"),
+            max_size: cache.whole("max_size", 0..=u64::MAX, "of entries"),
+        }),
+    }
+}
+
+pub(super) fn read_hook(section: &Section<'_>) -> HookConfig {
+    HookConfig { path: section.target("path") }
+}
+
+fn openapi(section: &Section<'_>) -> AuthOpenApi {
+    let security = section.get("security").and_then(|value| {
+        if !value.is_array() {
+            section.wrong("security", value, "a list of objects");
+        }
+        value.as_array().cloned()
+    });
+    AuthOpenApi {
+        security_schemes: section.object("securitySchemes").cloned().unwrap_or_default(),
+        security: security.unwrap_or_default(),
+        paths: section.object("paths").cloned().unwrap_or_default(),
+    }
+}

@@ -1,0 +1,130 @@
+//! The key `checkpointer`: short-term memory of threads.
+
+use serde_json::Value;
+
+use super::secret::Secret;
+use super::section::Section;
+use super::target::Target;
+
+/// Who keeps checkpoints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum CheckpointerBackend {
+    /// The platform.
+    #[default]
+    Default,
+    /// The user's own checkpointer.
+    Custom,
+    /// MongoDB.
+    Mongo,
+}
+
+/// What happens to a thread whose time is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum TtlStrategy {
+    /// The thread goes.
+    #[default]
+    Delete,
+    /// Its latest state stays.
+    KeepLatest,
+}
+
+/// Which Python classes may be made from stored data.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum AllowedModules {
+    /// The key is absent.
+    #[default]
+    Unset,
+    /// Every class.
+    All,
+    /// Only those that are known to be safe.
+    Safe,
+    /// The safe ones and those listed, each as the parts of its dotted name.
+    Listed(Vec<Vec<String>>),
+}
+
+/// How long threads live.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct ThreadTtl {
+    /// What happens then.
+    pub strategy: TtlStrategy,
+    /// Minutes; absent: for ever.
+    pub default_ttl: Option<f64>,
+    /// Minutes between two sweeps.
+    pub sweep_interval_minutes: Option<f64>,
+    /// Threads per sweep, at most.
+    pub sweep_limit: Option<u64>,
+}
+
+/// How checkpoints are read and written.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct SerdeConfig {
+    /// For data stored as JSON.
+    pub allowed_json_modules: AllowedModules,
+    /// For data stored as MessagePack.
+    pub allowed_msgpack_modules: AllowedModules,
+    /// Whether pickle may be used; absent: yes.
+    pub pickle_fallback: Option<bool>,
+}
+
+/// Short-term memory of threads.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct CheckpointerConfig {
+    /// Who keeps checkpoints.
+    pub backend: CheckpointerBackend,
+    /// A checkpointer of the user's own.
+    pub path: Option<Target>,
+    /// Where the backend is; it may hold a password.
+    pub uri: Option<Secret>,
+    /// How long threads live.
+    pub ttl: Option<ThreadTtl>,
+    /// How checkpoints are read and written.
+    pub serde: Option<SerdeConfig>,
+}
+
+pub(super) fn read(section: &Section<'_>) -> CheckpointerConfig {
+    let backends = [
+        ("default", CheckpointerBackend::Default),
+        ("custom", CheckpointerBackend::Custom),
+        ("mongo", CheckpointerBackend::Mongo),
+    ];
+    CheckpointerConfig {
+        backend: section.choice("backend", &backends).unwrap_or_default(),
+        path: section.target("path"),
+        uri: section.text("uri").map(Secret::from),
+        ttl: section.section("ttl", ttl),
+        serde: section.section("serde", |serde| SerdeConfig {
+            allowed_json_modules: modules(serde, "allowed_json_modules"),
+            allowed_msgpack_modules: modules(serde, "allowed_msgpack_modules"),
+            pickle_fallback: serde.flag("pickle_fallback"),
+        }),
+    }
+}
+
+fn ttl(section: &Section<'_>) -> ThreadTtl {
+    let strategies = [("delete", TtlStrategy::Delete), ("keep_latest", TtlStrategy::KeepLatest)];
+    ThreadTtl {
+        strategy: section.choice("strategy", &strategies).unwrap_or_default(),
+        default_ttl: section.minutes("default_ttl"),
+        sweep_interval_minutes: section.minutes("sweep_interval_minutes"),
+        sweep_limit: section.whole("sweep_limit", 1..=u64::MAX, "of threads"),
+    }
+}
+
+fn modules(section: &Section<'_>, key: &'static str) -> AllowedModules {
+    let Some(value) = section.get_or_null(key) else { return AllowedModules::Unset };
+    match value {
+        Value::Null | Value::Bool(false) => return AllowedModules::Safe,
+        Value::Bool(true) => return AllowedModules::All,
+        _ => {}
+    }
+    let names = value.as_array().and_then(|items| {
+        let parts = |item: &Value| -> Option<Vec<String>> {
+            item.as_array()?.iter().map(|part| part.as_str().map(str::to_owned)).collect()
+        };
+        items.iter().map(parts).collect::<Option<Vec<_>>>()
+    });
+    names.map(AllowedModules::Listed).unwrap_or_else(|| {
+        section.wrong(key, value, "true, false, null or a list of names like [\"package\", \"module\", \"Class\"]");
+        AllowedModules::Unset
+    })
+}

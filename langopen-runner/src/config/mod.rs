@@ -1,0 +1,217 @@
+//! `langgraph.json`: reads it, checks it, and offers it as types.
+//!
+//! [`AppConfig::load`] knows every key. It refuses unknown keys and wrong values, and lists all of them at once with the
+//! file, the key's path, what was found and what to do. What is well-formed but beyond the runner is kept; the caller asks
+//! [`AppConfig::require_supported`] about it.
+//!
+//! Relative paths start at the folder of the file. `null` counts as absence.
+
+mod auth;
+mod checkpointer;
+mod dependency;
+mod describe;
+mod env;
+mod error;
+mod graphs;
+mod http;
+mod image;
+mod packaging;
+pub(crate) mod paths;
+mod secret;
+mod section;
+mod store;
+mod supported;
+mod target;
+#[cfg(test)]
+mod tests;
+mod webhooks;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Map, Value};
+
+pub use auth::{AuthCache, AuthConfig, AuthOpenApi, HookConfig};
+pub use checkpointer::{AllowedModules, CheckpointerBackend, CheckpointerConfig, SerdeConfig, ThreadTtl, TtlStrategy};
+pub use dependency::Dependency;
+pub use env::EnvSource;
+pub use error::{ConfigError, Problem};
+pub use graphs::Graph;
+pub use http::{CorsConfig, HeaderPatterns, HttpConfig, MiddlewareOrder};
+pub use image::{ImageConfig, ImageDistro, KeepPkgTools};
+pub use packaging::{OLDEST_PYTHON, PackagingConfig, PipInstaller, PythonVersion, UvSource};
+pub use secret::Secret;
+pub use store::{StoreConfig, StoreIndex, StoreTtl};
+pub use supported::Unsupported;
+pub use target::{GraphTarget, Target, TargetKind};
+pub use webhooks::{WebhookUrlPolicy, WebhooksConfig};
+
+use section::{Context, Section};
+
+/// The name of the file where none is given.
+pub const FILE_NAME: &str = "langgraph.json";
+
+/// One application: its graphs, what they need, and how they are served.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AppConfig {
+    path: PathBuf,
+    base_dir: PathBuf,
+    /// By graph id; not empty.
+    pub graphs: BTreeMap<String, Graph>,
+    /// What is installed or put on the search path.
+    pub dependencies: Vec<Dependency>,
+    /// Which Python, which installer.
+    pub packaging: PackagingConfig,
+    /// How an image is made.
+    pub image: ImageConfig,
+    /// Variables for the user's code; see [`Self::resolve_env`].
+    pub env: EnvSource,
+    /// Long-term memory.
+    pub store: Option<StoreConfig>,
+    /// Short-term memory.
+    pub checkpointer: Option<CheckpointerConfig>,
+    /// Who may do what.
+    pub auth: Option<AuthConfig>,
+    /// Encryption of stored data.
+    pub encryption: Option<HookConfig>,
+    /// The order of runs.
+    pub priority: Option<HookConfig>,
+    /// Which routes are served.
+    pub http: Option<HttpConfig>,
+    /// What may be called when a run ends.
+    pub webhooks: Option<WebhooksConfig>,
+    /// UI bundles: name and path.
+    pub ui: BTreeMap<String, String>,
+    /// What UI bundles share, as written.
+    pub ui_config: Option<Map<String, Value>>,
+}
+
+impl AppConfig {
+    /// Reads and checks the file at `path`, or `langgraph.json` in the folder at `path`.
+    ///
+    /// # Errors
+    ///
+    /// The file is missing or unreadable, is not JSON, or some of its keys or values are wrong.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let unreadable = |path: &Path, source| ConfigError::Unreadable { path: path.to_owned(), source };
+        let mut path = std::path::absolute(path).map_err(|source| unreadable(path, source))?;
+        if path.is_dir() {
+            path.push(FILE_NAME);
+        }
+        let path = paths::resolve(&path, "");
+        let bytes = std::fs::read(&path).map_err(|source| match source.kind() {
+            std::io::ErrorKind::NotFound => ConfigError::Missing { path: path.clone() },
+            _ => unreadable(&path, source),
+        })?;
+        Self::parse(path, &bytes)
+    }
+
+    fn parse(path: PathBuf, bytes: &[u8]) -> Result<Self, ConfigError> {
+        let bytes = bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(bytes);
+        let value: Value = serde_json::from_slice(bytes).map_err(|error| syntax(&path, &error))?;
+        let base_dir = path.parent().unwrap_or(Path::new("/")).to_owned();
+        let context = Context::new(&base_dir);
+        let config = match &value {
+            Value::Object(map) => Some(Section::read(&context, String::new(), map, |top| read(&path, top))),
+            other => {
+                context.wrong("(top level)", other, "an object");
+                None
+            }
+        };
+        let problems = context.into_problems();
+        match config {
+            Some(config) if problems.is_empty() => Ok(config),
+            _ => Err(ConfigError::Invalid { path, problems }),
+        }
+    }
+
+    /// The configuration file, absolute.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The folder that relative paths start at: that of the file.
+    #[must_use]
+    pub fn base_dir(&self) -> &Path {
+        &self.base_dir
+    }
+
+    /// The variables for the user's code. Reads the env file anew each time.
+    ///
+    /// # Errors
+    ///
+    /// The env file is missing, unreadable or malformed.
+    pub fn resolve_env(&self) -> Result<BTreeMap<String, String>, ConfigError> {
+        self.env.resolve(&self.path)
+    }
+
+    /// What the configuration asks for and the runner does not have; empty when all is well.
+    #[must_use]
+    pub fn require_supported(&self) -> Vec<Unsupported> {
+        supported::check(self)
+    }
+}
+
+fn read(path: &Path, top: &Section<'_>) -> AppConfig {
+    // Editors use it to find the schema.
+    top.get("$schema");
+    let config = AppConfig {
+        path: path.to_owned(),
+        base_dir: top.context.base_dir.to_owned(),
+        graphs: graphs::read(top),
+        dependencies: dependency::read(top),
+        packaging: packaging::read(top),
+        image: image::read(top),
+        env: env::read(top),
+        store: top.section("store", store::read),
+        checkpointer: top.section("checkpointer", checkpointer::read),
+        auth: top.section("auth", auth::read),
+        encryption: top.section("encryption", auth::read_hook),
+        priority: top.section("priority", auth::read_hook),
+        http: top.section("http", http::read),
+        webhooks: top.section("webhooks", webhooks::read),
+        ui: ui(top),
+        ui_config: top.object("ui_config").cloned(),
+    };
+    // Without a dependency no folder is on the search path, and the first import of a sibling file would fail.
+    let listed = top.get("dependencies").is_none_or(|value| value.as_array().is_some_and(Vec::is_empty));
+    let python = config.graphs.values().any(|graph| !graph.is_javascript());
+    if python && listed && top.get("source").is_none() {
+        let message = "there is no dependency";
+        top.context.report("dependencies", message, "Add the application's own folder: \"dependencies\": [\".\"].");
+    }
+    config
+}
+
+fn ui(top: &Section<'_>) -> BTreeMap<String, String> {
+    let mut bundles = BTreeMap::new();
+    for (name, value) in top.object("ui").into_iter().flatten() {
+        match value.as_str() {
+            Some(path) => {
+                bundles.insert(name.clone(), path.to_owned());
+            }
+            None => top.context.wrong(format!("ui.{name}"), value, "a text"),
+        }
+    }
+    bundles
+}
+
+fn syntax(path: &Path, error: &serde_json::Error) -> ConfigError {
+    let text = error.to_string();
+    let reason = text.split(" at line ").next().unwrap_or(&text);
+    let hint = match reason {
+        "trailing comma" => ". Remove the comma before the closing bracket.",
+        "key must be a string" => ". Put the name in double quotes; comments are not allowed.",
+        "expected value" => ". Texts stand in double quotes; comments are not allowed.",
+        reason if reason.starts_with("EOF") => ". The file ends too early: a bracket or a quote is not closed.",
+        reason if reason.starts_with("expected `,`") => ". A comma is missing before this place.",
+        _ => ".",
+    };
+    ConfigError::Syntax {
+        path: path.to_owned(),
+        line: error.line(),
+        column: error.column(),
+        message: format!("{reason}{hint}"),
+    }
+}

@@ -1,0 +1,64 @@
+//! The key `store`: long-term memory.
+
+use serde::Serialize;
+
+use super::section::Section;
+use super::target::Target;
+
+/// Long-term memory.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct StoreConfig {
+    /// A store of the user's own.
+    pub path: Option<Target>,
+    /// Semantic search; absent: none.
+    pub index: Option<StoreIndex>,
+    /// How long items live.
+    pub ttl: Option<StoreTtl>,
+}
+
+/// How items are indexed for semantic search. Serializes as graph hosts expect it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct StoreIndex {
+    /// The length of an embedding vector.
+    pub dims: u64,
+    /// `provider:model`, or `path/to/file.py:function`.
+    pub embed: String,
+    /// Which fields of an item are embedded; absent: the whole item.
+    pub fields: Option<Vec<String>>,
+}
+
+/// How long items live.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct StoreTtl {
+    /// Whether reading an item starts its time again; absent: yes.
+    pub refresh_on_read: Option<bool>,
+    /// Minutes; absent: for ever.
+    pub default_ttl: Option<f64>,
+    /// Minutes between two sweeps.
+    pub sweep_interval_minutes: Option<f64>,
+}
+
+pub(super) fn read(section: &Section<'_>) -> StoreConfig {
+    StoreConfig {
+        path: section.target("path"),
+        index: section.section("index", index).flatten(),
+        ttl: section.section("ttl", |ttl| StoreTtl {
+            refresh_on_read: ttl.flag("refresh_on_read"),
+            default_ttl: ttl.minutes("default_ttl"),
+            sweep_interval_minutes: ttl.minutes("sweep_interval_minutes"),
+        }),
+    }
+}
+
+fn index(section: &Section<'_>) -> Option<StoreIndex> {
+    for (key, example) in [("dims", "\"dims\": 1536"), ("embed", "\"embed\": \"openai:text-embedding-3-small\"")] {
+        if section.get(key).is_none() {
+            let message = format!("the key `{key}` is missing");
+            section.context.report("store.index", message, format!("Add it, as in {example}."));
+        }
+    }
+    let fields = section.texts("fields");
+    let dims = section.whole("dims", 1..=u64::MAX, "of dimensions");
+    let embed = section.text("embed");
+    Some(StoreIndex { dims: dims?, embed: embed?, fields })
+}

@@ -1,0 +1,108 @@
+//! Features that `langgraph.json` can ask for and the runner does not have.
+
+use std::fmt;
+
+use super::AppConfig;
+use super::checkpointer::CheckpointerBackend;
+
+/// A feature that the configuration asks for and the runner does not have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unsupported {
+    /// The key that asks for it.
+    pub key: String,
+    /// What does not happen, and what to do.
+    pub why: String,
+    /// Whether running without the feature would be wrong or unsafe.
+    pub fatal: bool,
+}
+
+impl fmt::Display for Unsupported {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}`: {}", self.key, self.why)
+    }
+}
+
+pub(super) fn check(config: &AppConfig) -> Vec<Unsupported> {
+    let mut found = Vec::new();
+    let mut add = |asked: bool, key: &str, fatal: bool, why: &str| {
+        if asked {
+            found.push(Unsupported { key: key.to_owned(), why: why.to_owned(), fatal });
+        }
+    };
+    for (id, graph) in &config.graphs {
+        let why = "JavaScript and TypeScript graphs cannot be run yet. Remove the graph, or write it in Python.";
+        add(graph.is_javascript(), &format!("graphs.{id}"), true, why);
+    }
+    add(
+        config.auth.as_ref().is_some_and(|auth| auth.path.is_some()),
+        "auth.path",
+        true,
+        "Custom authentication handlers cannot be run yet, and without them anybody could do anything. \
+         Remove the key and protect the server in another way.",
+    );
+    add(
+        config.encryption.is_some(),
+        "encryption",
+        true,
+        "Custom encryption cannot be run yet, and without it data would be stored in the clear. Remove the key, \
+         and encrypt the data store's disks instead.",
+    );
+    add(
+        config.http.as_ref().is_some_and(|http| http.app.is_some()),
+        "http.app",
+        true,
+        "Custom web applications cannot be served yet. Remove the key, and serve the application by itself.",
+    );
+    add(!config.ui.is_empty(), "ui", false, "UI bundles are not served yet.");
+    let checkpointer = config.checkpointer.as_ref();
+    add(
+        checkpointer.is_some_and(|c| c.path.is_some()),
+        "checkpointer.path",
+        false,
+        "Custom checkpointers are not used yet: the platform keeps the checkpoints.",
+    );
+    add(
+        checkpointer.is_some_and(|c| c.backend != CheckpointerBackend::Default),
+        "checkpointer.backend",
+        false,
+        "Other backends are not used: the platform keeps the checkpoints in its own database.",
+    );
+    add(
+        checkpointer.is_some_and(|c| c.serde.is_some()),
+        "checkpointer.serde",
+        false,
+        "These settings are not applied yet: graph hosts use the library's defaults.",
+    );
+    add(
+        config.store.as_ref().is_some_and(|store| store.path.is_some()),
+        "store.path",
+        false,
+        "Custom stores are not used yet: the platform keeps the items.",
+    );
+    add(
+        checkpointer.is_some_and(|c| c.ttl.is_some()),
+        "checkpointer.ttl",
+        false,
+        "Threads do not expire yet: delete them through the API.",
+    );
+    add(
+        config.store.as_ref().is_some_and(|store| store.index.is_some()),
+        "store.index",
+        false,
+        "Items are not embedded yet: searches with a query answer without regard to it, and without scores.",
+    );
+    add(
+        config.http.as_ref().is_some_and(|http| http.cors.is_some()),
+        "http.cors",
+        false,
+        "These settings are not applied yet: any origin may call, without credentials.",
+    );
+    add(
+        config.webhooks.is_some(),
+        "webhooks",
+        false,
+        "Webhooks are not delivered yet: runs that name one are refused.",
+    );
+    add(config.priority.is_some(), "priority", false, "Custom priorities are not used yet: runs are taken in order.");
+    found
+}

@@ -1,0 +1,117 @@
+//! References to objects in the user's code: `./agent.py:graph`, `package.module:graph`, `./agent.ts:graph`.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use super::section::Context;
+
+const JAVASCRIPT: [&str; 7] = ["ts", "mts", "cts", "tsx", "js", "mjs", "cjs"];
+
+/// What a target's first part names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TargetKind {
+    /// A `.py` file.
+    PythonFile,
+    /// A dotted module name, found on the search path or among the installed packages.
+    PythonModule,
+    /// A JavaScript or TypeScript file.
+    JavaScript,
+}
+
+/// A reference to an object in the user's code.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    /// The file as written (relative to the configuration file's folder, or absolute), or the module's dotted name.
+    pub path_or_module: String,
+    /// The name of the object in the module.
+    pub attribute: String,
+    /// What `path_or_module` names.
+    pub kind: TargetKind,
+}
+
+/// The object that makes or is a graph.
+pub type GraphTarget = Target;
+
+impl fmt::Display for Target {
+    /// The form of the configuration file: `path_or_module:attribute`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.path_or_module, self.attribute)
+    }
+}
+
+impl Target {
+    /// The file that the target names; none for a module.
+    #[must_use]
+    pub fn file(&self, base_dir: &Path) -> Option<PathBuf> {
+        (self.kind != TargetKind::PythonModule).then(|| super::paths::resolve(base_dir, &self.path_or_module))
+    }
+
+    pub(super) fn read(context: &Context<'_>, key: &str, text: &str) -> Option<Self> {
+        let target = match Self::parse(text) {
+            Ok(target) => target,
+            Err((message, remedy)) => {
+                context.report(key, message, remedy);
+                return None;
+            }
+        };
+        if let Some(file) = target.file(context.base_dir).filter(|file| !file.is_file()) {
+            context.report(
+                key,
+                format!("found {text:?}, but the file {} does not exist", file.display()),
+                "Correct the path; it starts at the folder of the configuration file.",
+            );
+            return None;
+        }
+        Some(target)
+    }
+
+    // The error holds what was found and what to do.
+    fn parse(text: &str) -> Result<Self, (String, String)> {
+        let found = |what: &str| format!("found {text:?}, {what}");
+        let Some((place, attribute)) = split(text) else {
+            let example = if text.contains('/') || has_extension(text, &["py"]) || is_javascript(text) {
+                format!("Write {text}:graph if the object is called graph.")
+            } else {
+                format!("Write {text}:graph for a module, or ./{text}.py:graph for a file.")
+            };
+            return Err((found("which does not say which object of the file to take"), example));
+        };
+        if attribute.is_empty() || !is_identifier(attribute) {
+            let remedy = format!("Write the name of an object after the last colon, as in {place}:graph.");
+            return Err((found("whose part after the last colon is not a name"), remedy));
+        }
+        let kind = if has_extension(place, &["py"]) {
+            TargetKind::PythonFile
+        } else if is_javascript(place) {
+            TargetKind::JavaScript
+        } else if !place.is_empty() && place.split('.').all(is_identifier) {
+            TargetKind::PythonModule
+        } else if place.contains(['/', '\\']) {
+            let remedy = format!("Write the whole name of the file, as in {place}.py:{attribute}.");
+            return Err((found("whose file is neither Python nor JavaScript"), remedy));
+        } else {
+            let remedy = "Write ./path/to/file.py:name or package.module:name.".to_owned();
+            return Err((found("whose first part is neither a file nor a module"), remedy));
+        };
+        Ok(Self { path_or_module: place.to_owned(), attribute: attribute.to_owned(), kind })
+    }
+}
+
+// A colon that is followed by a slash is a drive letter's, not ours.
+fn split(text: &str) -> Option<(&str, &str)> {
+    text.rsplit_once(':').filter(|(_, attribute)| !attribute.contains(['/', '\\']))
+}
+
+fn is_javascript(place: &str) -> bool {
+    has_extension(place, &JAVASCRIPT)
+}
+
+fn has_extension(place: &str, extensions: &[&str]) -> bool {
+    Path::new(place).extension().and_then(|found| found.to_str()).is_some_and(|found| extensions.contains(&found))
+}
+
+fn is_identifier(name: &str) -> bool {
+    let mut chars = name.chars();
+    chars.next().is_some_and(|first| first.is_alphabetic() || first == '_' || first == '$')
+        && chars.all(|c| c.is_alphanumeric() || c == '_' || c == '$')
+}

@@ -1,0 +1,31 @@
+use super::{app, load, with};
+
+fn unsupported(text: &str) -> Vec<(String, bool)> {
+    let folder = app(text);
+    let config = load(folder.path()).unwrap_or_else(|error| panic!("{error}"));
+    config.require_supported().into_iter().map(|found| (found.key, found.fatal)).collect()
+}
+
+#[test]
+fn a_plain_application_is_supported() {
+    let more = r#""auth": {"disable_studio_auth": true}, "http": {"configurable_headers": {}}, "store": {"ttl": {}}"#;
+    assert!(unsupported(&with(more)).is_empty());
+}
+
+#[test]
+fn what_would_be_unsafe_or_wrong_is_fatal() {
+    let more = r#""auth": {"path": "./agent.py:auth"}, "encryption": {"path": "./agent.py:enc"},
+                  "http": {"app": "./agent.py:app"}"#;
+    let fatal = ["auth.path", "encryption", "http.app"].map(|key| (key.to_owned(), true));
+    assert_eq!(unsupported(&with(more)), fatal);
+    let graphs = r#"{"node_version": "20", "graphs": {"ts": "./web/agent.ts:graph"}}"#;
+    assert_eq!(unsupported(graphs), [("graphs.ts".to_owned(), true)]);
+}
+
+#[test]
+fn the_rest_is_a_warning() {
+    let more = r#""ui": {"agent": "./ui.tsx"}, "store": {"path": "./agent.py:store"},
+                  "checkpointer": {"backend": "custom", "path": "./agent.py:saver"}"#;
+    let warnings = ["ui", "checkpointer.path", "checkpointer.backend", "store.path"];
+    assert_eq!(unsupported(&with(more)), warnings.map(|key| (key.to_owned(), false)));
+}

@@ -1,0 +1,85 @@
+//! The key `webhooks`: what may be called when a run ends.
+
+use std::collections::BTreeMap;
+
+use super::describe;
+use super::secret::Secret;
+use super::section::Section;
+
+/// Which addresses a webhook may have. An absent field leaves the server's default.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct WebhookUrlPolicy {
+    /// Only `https`.
+    pub require_https: Option<bool>,
+    /// Host names; `*.example.com` stands for the hosts below `example.com`.
+    pub allowed_domains: Option<Vec<String>>,
+    /// Ports.
+    pub allowed_ports: Option<Vec<u16>>,
+    /// Characters.
+    pub max_url_length: Option<u64>,
+    /// No relative addresses.
+    pub disable_loopback: Option<bool>,
+    /// No addresses of private networks.
+    pub disable_private_ips: Option<bool>,
+}
+
+/// What may be called when a run ends.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct WebhooksConfig {
+    /// Only environment variables that start with this may stand in `headers`; absent: `LG_WEBHOOK_`.
+    pub env_prefix: Option<String>,
+    /// Which addresses are allowed.
+    pub url: WebhookUrlPolicy,
+    /// Headers by name; a value may hold `${{ env.NAME }}`.
+    pub headers: BTreeMap<String, Secret>,
+    /// The fields of the payload; absent: all.
+    pub allowed_fields: Option<Vec<String>>,
+}
+
+pub(super) fn read(section: &Section<'_>) -> WebhooksConfig {
+    WebhooksConfig {
+        env_prefix: section.text("env_prefix"),
+        url: section.section("url", url).unwrap_or_default(),
+        headers: headers(section),
+        allowed_fields: section.texts("allowed_fields"),
+    }
+}
+
+fn url(section: &Section<'_>) -> WebhookUrlPolicy {
+    WebhookUrlPolicy {
+        require_https: section.flag("require_https"),
+        allowed_domains: section.texts("allowed_domains"),
+        allowed_ports: ports(section),
+        max_url_length: section.whole("max_url_length", 1..=u64::MAX, "of characters"),
+        disable_loopback: section.flag("disable_loopback"),
+        disable_private_ips: section.flag("disable_private_ips"),
+    }
+}
+
+fn ports(section: &Section<'_>) -> Option<Vec<u16>> {
+    let value = section.get("allowed_ports")?;
+    let ports = value.as_array().and_then(|items| {
+        items.iter().map(|item| item.as_u64().and_then(|port| u16::try_from(port).ok())).collect::<Option<Vec<_>>>()
+    });
+    if ports.is_none() {
+        section.wrong("allowed_ports", value, "a list of port numbers");
+    }
+    ports
+}
+
+// A header often is a token: its value is not shown.
+fn headers(section: &Section<'_>) -> BTreeMap<String, Secret> {
+    let mut headers = BTreeMap::new();
+    for (name, value) in section.object("headers").into_iter().flatten() {
+        match value.as_str() {
+            Some(text) => {
+                headers.insert(name.clone(), text.to_owned().into());
+            }
+            None => {
+                let message = format!("found {}, expected a text", describe::kind(value));
+                section.context.report(section.key(&format!("headers.{name}")), message, "Put the value in quotes.");
+            }
+        }
+    }
+    headers
+}

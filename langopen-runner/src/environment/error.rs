@@ -1,0 +1,104 @@
+//! Why a Python environment could not be made, told to the person who waits for it.
+
+use std::path::PathBuf;
+
+use crate::config::PythonVersion;
+
+/// Why a Python environment could not be made.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum EnvironmentError {
+    /// No interpreter on this machine fits.
+    #[error("{}", no_python(*wanted, seen))]
+    NoPython {
+        /// The version that the application asks for; absent: any that can run graphs.
+        wanted: Option<PythonVersion>,
+        /// What was tried and why it does not fit.
+        seen: Vec<String>,
+    },
+    /// uv is asked for and is not on PATH.
+    #[error("{key} asks for uv, but uv is not on PATH. Install it (https://docs.astral.sh/uv/), or change {key}.")]
+    UvMissing {
+        /// The key or option that asks for it.
+        key: String,
+    },
+    /// `source` names a folder without a lock file.
+    #[error("`source.root`: {} does not exist. Run `uv lock` in {}.", path.display(), root.display())]
+    LockFileMissing {
+        /// The lock file.
+        path: PathBuf,
+        /// Its folder.
+        root: PathBuf,
+    },
+    /// A `pyproject.toml` cannot be understood.
+    #[error("{}: this is not a valid pyproject.toml: {message}", path.display())]
+    Project {
+        /// The file.
+        path: PathBuf,
+        /// What the parser said, with the place.
+        message: String,
+    },
+    /// A file or folder could not be read or written.
+    #[error("{}: {what}: {source}", path.display())]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// What was tried.
+        what: &'static str,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A tool failed.
+    #[error(transparent)]
+    Tool(Box<ToolFailure>),
+}
+
+/// All that is known of a tool that failed. Credentials in URLs are hidden.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "{what} failed ({status}). {remedy}\n  command: {command}\n  folder: {}\n  output:\n{}",
+    folder.display(), indented(output)
+)]
+pub struct ToolFailure {
+    /// What was being done.
+    pub what: String,
+    /// How the tool ended.
+    pub status: String,
+    /// What to do.
+    pub remedy: String,
+    /// The command line.
+    pub command: String,
+    /// Where it ran.
+    pub folder: PathBuf,
+    /// All that it printed, both outputs in order.
+    pub output: String,
+}
+
+impl EnvironmentError {
+    pub(super) fn io(path: &std::path::Path, what: &'static str) -> impl FnOnce(std::io::Error) -> Self {
+        move |source| Self::Io { path: path.to_owned(), what, source }
+    }
+}
+
+fn no_python(wanted: Option<PythonVersion>, seen: &[String]) -> String {
+    let (name, example) = match wanted {
+        Some(version) => (format!("Python {version}"), version.to_string()),
+        None => ("Python 3.11 or newer".to_owned(), "3.12".to_owned()),
+    };
+    let tried = match seen {
+        [] => " There is no Python on PATH at all. ".to_owned(),
+        _ => format!(" Tried:{}\n", seen.iter().map(|line| format!("\n  - {line}")).collect::<String>()),
+    };
+    let other = if wanted.is_some() { ", or change `python_version` in langgraph.json" } else { "" };
+    format!(
+        "{name} was not found.{tried}Install it (for instance `uv python install {example}`), name an interpreter \
+         with --python{other}."
+    )
+}
+
+fn indented(output: &str) -> String {
+    if output.trim().is_empty() {
+        return "    (none)".to_owned();
+    }
+    output.lines().map(|line| format!("    {line}")).collect::<Vec<_>>().join("\n")
+}

@@ -1,0 +1,118 @@
+//! What goes into an environment: the one list that the installer resolves, and the folders that Python searches.
+
+use std::path::{Path, PathBuf};
+
+use super::Options;
+use super::error::EnvironmentError;
+use super::project::Project;
+use super::requirements::{BUILD_FILES, closure};
+use crate::config::{AppConfig, Dependency, UvSource};
+
+/// What goes into an environment.
+#[derive(Debug, Default)]
+pub(super) struct Inputs {
+    /// Local packages, as `path` or `path[extra,...]`.
+    pub editable: Vec<String>,
+    pub requirement_files: Vec<PathBuf>,
+    pub packages: Vec<String>,
+    pub constraints: Vec<String>,
+    pub source: Option<UvSource>,
+    pub search_path: Vec<PathBuf>,
+    /// Files whose change calls for a new environment; some may not exist.
+    pub watched: Vec<PathBuf>,
+    /// Installers read the relative paths of a requirements file from here.
+    pub working_dir: PathBuf,
+}
+
+impl Inputs {
+    pub(super) fn collect(config: &AppConfig, options: &Options) -> Result<Self, EnvironmentError> {
+        let mut inputs =
+            Self { constraints: options.constraints.clone(), working_dir: config.base_dir().into(), ..Self::default() };
+        // Folders of installed packages come last: code that is used in place wins.
+        let mut installed = Vec::new();
+        for dependency in &config.dependencies {
+            match dependency {
+                Dependency::Package(text) => inputs.packages.push(text.clone()),
+                Dependency::Local { path, extras, .. } => inputs.add_folder(path, extras, &mut installed)?,
+            }
+        }
+        if let Some(source) = &config.packaging.source {
+            inputs.add_source(source, config.base_dir())?;
+        }
+        for folder in installed {
+            inputs.search(folder);
+        }
+        inputs.packages.extend(options.host_requirements.iter().cloned());
+        if let Some(folder) = inputs.requirement_files.first().and_then(|file| file.parent()) {
+            inputs.working_dir = folder.to_owned();
+        }
+        let files = inputs.requirement_files.iter();
+        let lists: Vec<PathBuf> = files.flat_map(|file| closure(file, &inputs.working_dir)).collect();
+        inputs.watched.extend(lists);
+        inputs.watched.extend(config.packaging.pip_config_file.clone());
+        Ok(inputs)
+    }
+
+    /// How many requirements the installer gets.
+    pub(super) fn count(&self) -> usize {
+        self.editable.len() + self.requirement_files.len() + self.packages.len() + usize::from(self.source.is_some())
+    }
+
+    fn add_folder(
+        &mut self,
+        path: &Path,
+        extras: &[String],
+        installed: &mut Vec<PathBuf>,
+    ) -> Result<(), EnvironmentError> {
+        match Project::of(path, extras)? {
+            Project::Package => {
+                let extras = if extras.is_empty() { String::new() } else { format!("[{}]", extras.join(",")) };
+                self.editable.push(format!("{}{extras}", path.display()));
+                // `langgraph dev` offers these folders too, and code relies on it.
+                installed.push(path.to_owned());
+            }
+            Project::Virtual(dependencies) => {
+                self.packages.extend(dependencies);
+                self.search_code(path);
+            }
+            Project::Code => self.search_code(path),
+        }
+        let requirements = path.join("requirements.txt");
+        if requirements.is_file() {
+            self.requirement_files.push(requirements);
+        }
+        self.watched.extend(BUILD_FILES.iter().chain(&["requirements.txt", "uv.lock"]).map(|file| path.join(file)));
+        Ok(())
+    }
+
+    fn add_source(&mut self, source: &UvSource, base_dir: &Path) -> Result<(), EnvironmentError> {
+        let lock = source.root.join("uv.lock");
+        if !lock.is_file() {
+            return Err(EnvironmentError::LockFileMissing { path: lock, root: source.root.clone() });
+        }
+        self.watched.extend([lock, source.root.join("pyproject.toml"), base_dir.join("pyproject.toml")]);
+        self.source = Some(source.clone());
+        self.search_code(base_dir);
+        Ok(())
+    }
+
+    fn search_code(&mut self, folder: &Path) {
+        // A folder with __init__.py is itself a package: `import folder` needs its parent.
+        if folder.join("__init__.py").is_file()
+            && let Some(parent) = folder.parent()
+        {
+            self.search(parent.to_owned());
+        }
+        self.search(folder.to_owned());
+        let src = folder.join("src");
+        if src.is_dir() {
+            self.search(src);
+        }
+    }
+
+    fn search(&mut self, folder: PathBuf) {
+        if !self.search_path.contains(&folder) {
+            self.search_path.push(folder);
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! The Python environment of an application: what is installed, how, and where it is kept.
+//!
+//! An [`EnvironmentPlan`] says what an application needs and has a fingerprint. [`EnvironmentPlan::ensure`] makes the
+//! environment below the cache folder, under a lock, or finds it there ready-made; then no process is started.
+//!
+//! - A folder with `pyproject.toml` or `setup.py` is installed in editable mode, so that changes of its code show.
+//! - A folder's `requirements.txt` is installed.
+//! - Any other folder goes on the search path, with its `src` folder, and with its parent when it is a package itself.
+//! - All of this is one call of the installer, so that all versions fit one another.
+//!
+//! Environments cannot be moved, so each is built where it stays; a marker that is written last tells finished ones from
+//! others.
+
+mod build;
+mod cache;
+mod command;
+mod diagnose;
+mod error;
+mod hash;
+mod inputs;
+mod installer;
+mod progress;
+mod project;
+mod python;
+mod redact;
+mod remember;
+mod requirements;
+#[cfg(test)]
+mod tests;
+
+use std::path::{Path, PathBuf};
+
+use crate::config::{AppConfig, PipInstaller};
+
+pub use error::{EnvironmentError, ToolFailure};
+pub use progress::Progress;
+
+use cache::Marker;
+use inputs::Inputs;
+use installer::Installer;
+use python::{Interpreter, Wanted};
+
+/// What graph hosts need in every environment. It brings langchain-core, langgraph-sdk, orjson and ormsgpack.
+pub const HOST_REQUIREMENT: &str = "langgraph>=0.6";
+
+/// How environments are made, whatever the application.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The folder of environments. It is made if need be.
+    pub cache_dir: PathBuf,
+    /// The interpreter to use; absent: one is looked for.
+    pub python: Option<PathBuf>,
+    /// Stands above the application's `pip_installer`.
+    pub installer: Option<PipInstaller>,
+    /// Lines of a constraints file: `langgraph<2`.
+    pub constraints: Vec<String>,
+    /// Requirements beside the application's: [`HOST_REQUIREMENT`], unless changed.
+    pub host_requirements: Vec<String>,
+}
+
+impl Options {
+    /// The usual way, with environments kept in `cache_dir`.
+    #[must_use]
+    pub fn new(cache_dir: impl Into<PathBuf>) -> Self {
+        Self {
+            cache_dir: cache_dir.into(),
+            python: None,
+            installer: None,
+            constraints: Vec::new(),
+            host_requirements: vec![HOST_REQUIREMENT.to_owned()],
+        }
+    }
+}
+
+/// What an application's environment is made of.
+#[derive(Debug)]
+pub struct EnvironmentPlan {
+    inputs: Inputs,
+    python: Interpreter,
+    installer: Installer,
+    uv: Option<PathBuf>,
+    pip_config_file: Option<PathBuf>,
+    cache_dir: PathBuf,
+    hash: String,
+}
+
+/// A finished environment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Environment {
+    /// The interpreter in the environment.
+    pub python: PathBuf,
+    /// Folders with code of the application, in the order in which Python should search them. Folders of installed
+    /// packages stand last, and belong behind the environment's own packages.
+    pub search_path: Vec<PathBuf>,
+    /// The folder of installed packages.
+    pub site: PathBuf,
+    /// Whether this call made it.
+    pub fresh: bool,
+}
+
+impl EnvironmentPlan {
+    /// Finds the interpreter and the installer, and reads what the fingerprint depends on.
+    ///
+    /// # Errors
+    ///
+    /// No interpreter fits, uv is asked for and missing, or a project file is unreadable.
+    pub async fn new(config: &AppConfig, options: Options) -> Result<Self, EnvironmentError> {
+        let uv = which::which("uv").ok();
+        Self::with_uv(config, options, uv).await
+    }
+
+    async fn with_uv(config: &AppConfig, options: Options, uv: Option<PathBuf>) -> Result<Self, EnvironmentError> {
+        let cache_dir = std::path::absolute(&options.cache_dir)
+            .map_err(EnvironmentError::io(&options.cache_dir, "cannot be made absolute"))?;
+        let inputs = Inputs::collect(config, &options)?;
+        if inputs.source.is_some() && uv.is_none() {
+            return Err(EnvironmentError::UvMissing { key: "`source`".into() });
+        }
+        let installer = Installer::choose(config, options.installer, uv.as_deref())?;
+        let wanted = Wanted {
+            version: config.packaging.python_version,
+            explicit: options.python.as_deref(),
+            uv: uv.as_deref(),
+            needs_venv: installer == Installer::Pip,
+        };
+        let python = remember::find(&wanted, &cache_dir).await?;
+        let hash = hash::of(&inputs, &python, &installer);
+        let pip_config_file = config.packaging.pip_config_file.clone();
+        Ok(Self { inputs, python, installer, uv, pip_config_file, cache_dir, hash })
+    }
+
+    /// The fingerprint, and the name of the environment's folder: 32 hexadecimal digits.
+    #[must_use]
+    pub fn hash(&self) -> &str {
+        &self.hash
+    }
+
+    /// The environment's folder.
+    #[must_use]
+    pub fn path(&self) -> PathBuf {
+        self.cache_dir.join(&self.hash)
+    }
+
+    /// The interpreter that the environment is made from, and its version.
+    #[must_use]
+    pub fn interpreter(&self) -> (&Path, &str) {
+        (&self.python.path, &self.python.version)
+    }
+
+    /// Makes the environment, or finds it ready-made. `progress` hears of every step and every line of the tools.
+    ///
+    /// Dropping the future ends the tools; what they left is removed by the next call.
+    ///
+    /// # Errors
+    ///
+    /// A tool failed, or the cache folder cannot be written.
+    pub async fn ensure(&self, progress: impl Fn(Progress) + Send + Sync) -> Result<Environment, EnvironmentError> {
+        let path = self.path();
+        if let Some(marker) = Marker::read(&path) {
+            return Ok(self.environment(marker, false));
+        }
+        tokio::fs::create_dir_all(&self.cache_dir)
+            .await
+            .map_err(EnvironmentError::io(&self.cache_dir, "cannot be made"))?;
+        let _lock = cache::lock(&self.cache_dir.join(format!("{}.lock", self.hash)), &progress).await?;
+        // Whoever held the lock may have made it.
+        if let Some(marker) = Marker::read(&path) {
+            return Ok(self.environment(marker, false));
+        }
+        let marker = build::build(self, &path, &progress).await?;
+        Ok(self.environment(marker, true))
+    }
+
+    fn environment(&self, marker: Marker, fresh: bool) -> Environment {
+        Environment { python: marker.python, search_path: self.inputs.search_path.clone(), site: marker.site, fresh }
+    }
+}

@@ -1,0 +1,73 @@
+//! Frames between runner and graph host: the header and its codec. The crate's README describes every kind.
+
+mod codec;
+pub(crate) mod payload;
+
+use bytes::Bytes;
+
+pub(crate) use codec::FrameCodec;
+
+/// What a frame is about; decides its payload's shape.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Hello,
+    Init,
+    Ready,
+    Fatal,
+    Ping,
+    Pong,
+    Log,
+    Shutdown,
+    Run,
+    Event,
+    Done,
+    Cancel,
+    Credit,
+    Call,
+    Reply,
+    Error,
+}
+
+const KINDS: [(Kind, u8); 16] = [
+    (Kind::Hello, 0x01),
+    (Kind::Init, 0x02),
+    (Kind::Ready, 0x03),
+    (Kind::Fatal, 0x04),
+    (Kind::Ping, 0x05),
+    (Kind::Pong, 0x06),
+    (Kind::Log, 0x07),
+    (Kind::Shutdown, 0x08),
+    (Kind::Run, 0x10),
+    (Kind::Event, 0x11),
+    (Kind::Done, 0x12),
+    (Kind::Cancel, 0x13),
+    (Kind::Credit, 0x14),
+    (Kind::Call, 0x20),
+    (Kind::Reply, 0x21),
+    (Kind::Error, 0x22),
+];
+
+impl Kind {
+    fn code(self) -> u8 {
+        KINDS.iter().find(|(kind, _)| *kind == self).map_or(0, |(_, code)| *code)
+    }
+
+    fn of(code: u8) -> Option<Self> {
+        KINDS.iter().find(|(_, known)| *known == code).map(|(kind, _)| *kind)
+    }
+}
+
+/// One frame.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Frame {
+    pub(crate) kind: Kind,
+    /// The run's handle, the call's id, or 0.
+    pub(crate) stream: u32,
+    pub(crate) payload: Bytes,
+}
+
+impl Frame {
+    pub(crate) fn new(kind: Kind, stream: u32, payload: impl Into<Bytes>) -> Self {
+        Self { kind, stream, payload: payload.into() }
+    }
+}

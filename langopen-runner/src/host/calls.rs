@@ -1,0 +1,72 @@
+//! Calls to a host: questions about graphs and states.
+
+use bytes::Bytes;
+use langopen_core::executor::{ExecutionContext, GraphCall};
+use langopen_core::{Error, ErrorKind, RawJson, Result};
+use tokio::sync::oneshot;
+
+use super::Host;
+use super::connection::Answer;
+use super::serve::Reach;
+use crate::frame::payload::{CallError, from_json, raw};
+use crate::frame::{Frame, Kind};
+
+/// A call that waits for its answer.
+pub(super) struct Waiting {
+    pub(super) answer: Answer,
+    pub(super) reach: Reach,
+}
+
+/// Python's names for errors that are the client's.
+const CLIENT_ERRORS: [&str; 3] = ["ValueError", "InvalidUpdateError", "EmptyInputError"];
+
+impl Host {
+    /// Asks the host and waits for its answer.
+    pub(crate) async fn call(&self, context: ExecutionContext, call: &GraphCall) -> Result<RawJson> {
+        let gone = || Error::unavailable("host.call", "the graph host went away before it answered; try again");
+        let payload = serde_json::to_vec(call)
+            .map_err(|error| Error::internal("host.call", "the call has no JSON form").with_source(error))?;
+        let id = self.next_handle();
+        let (answer, answered) = oneshot::channel();
+        self.waiting.lock().insert(id, Waiting { answer, reach: Reach::new(context, None) });
+        let _withdraw = Withdraw { host: self, id };
+        self.count(1);
+        if self.is_closed() || self.outgoing.send(Frame::new(Kind::Call, id, payload)).await.is_err() {
+            return Err(gone());
+        }
+        let frame = answered.await.map_err(|_| gone())?;
+        match frame.kind {
+            Kind::Reply => raw(frame.payload),
+            _ => Err(refused(&frame.payload)),
+        }
+    }
+}
+
+/// Forgets a call when its caller stops waiting.
+struct Withdraw<'a> {
+    host: &'a Host,
+    id: u32,
+}
+
+impl Drop for Withdraw<'_> {
+    fn drop(&mut self) {
+        self.host.waiting.lock().remove(&self.id);
+        self.host.count(-1);
+    }
+}
+
+fn refused(payload: &Bytes) -> Error {
+    match from_json::<CallError>("host.call", payload) {
+        Err(error) => error,
+        Ok(CallError { error, message }) if CLIENT_ERRORS.contains(&error.as_str()) => {
+            Error::new(ErrorKind::Graph, "host.call", message)
+        }
+        Ok(CallError { error, message }) if error == "GraphNotFound" => {
+            Error::new(ErrorKind::NotFound, "host.call", message)
+        }
+        Ok(CallError { error, message }) if error == "UnsupportedOperation" => {
+            Error::new(ErrorKind::Unsupported, "host.call", message)
+        }
+        Ok(CallError { error, message }) => Error::internal("host.call", format!("{error}: {message}")),
+    }
+}

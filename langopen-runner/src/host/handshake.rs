@@ -1,0 +1,70 @@
+//! The first frames of a connection: who calls, what it shall load, and what came of it.
+
+use futures::{SinkExt, StreamExt};
+use langopen_core::executor::GraphInfo;
+use tokio::net::UnixStream;
+use tokio_util::codec::Framed;
+use tracing::debug;
+
+use super::process::{HostError, HostSpec};
+use crate::frame::payload::{Fatal, Hello, Log, Ready, from_json};
+use crate::frame::{Frame, FrameCodec, Kind};
+
+/// The version of the frames that this crate speaks.
+const PROTOCOL: u32 = 1;
+
+pub(super) type Connection = Framed<UnixStream, FrameCodec>;
+
+/// Checks that the caller is our host.
+pub(super) async fn greet(connection: &mut Connection, token: &str) -> Result<(), HostError> {
+    let frame = next(connection).await?;
+    if frame.kind != Kind::Hello {
+        return Err(HostError::Protocol(format!("it began with {:?} instead of HELLO", frame.kind)));
+    }
+    let hello: Hello =
+        from_json("host.hello", &frame.payload).map_err(|error| HostError::Protocol(error.to_string()))?;
+    if hello.token != token {
+        return Err(HostError::Protocol("it does not know the token that its process was given".to_owned()));
+    }
+    if hello.protocol != PROTOCOL {
+        return Err(HostError::Protocol(format!(
+            "it speaks version {}, this runner version {PROTOCOL}",
+            hello.protocol
+        )));
+    }
+    debug!(python = hello.python_version, langgraph = hello.langgraph_version, "a graph host connected");
+    Ok(())
+}
+
+/// Has the host load the graphs.
+pub(super) async fn load(connection: &mut Connection, spec: &HostSpec) -> Result<Vec<GraphInfo>, HostError> {
+    let init = serde_json::to_vec(&spec.init).map_err(|error| HostError::Protocol(error.to_string()))?;
+    connection.send(Frame::new(Kind::Init, 0, init)).await.map_err(|error| HostError::Protocol(error.to_string()))?;
+    loop {
+        let frame = next(connection).await?;
+        let wrong = |error: langopen_core::Error| HostError::Protocol(error.to_string());
+        match frame.kind {
+            Kind::Ready => {
+                return from_json::<Ready>("host.ready", &frame.payload).map(|ready| ready.graphs).map_err(wrong);
+            }
+            Kind::Fatal => {
+                let fatal: Fatal = from_json("host.fatal", &frame.payload).map_err(wrong)?;
+                return Err(HostError::Load(Box::new(fatal.into())));
+            }
+            Kind::Log => {
+                if let Ok(log) = from_json::<Log>("host.log", &frame.payload) {
+                    tracing::info!(target: "langopen::graph", source = log.source, "{}", log.message);
+                }
+            }
+            other => return Err(HostError::Protocol(format!("it sent {other:?} while loading"))),
+        }
+    }
+}
+
+async fn next(connection: &mut Connection) -> Result<Frame, HostError> {
+    match connection.next().await {
+        Some(Ok(frame)) => Ok(frame),
+        Some(Err(error)) => Err(HostError::Protocol(error.to_string())),
+        None => Err(HostError::Protocol("it closed the connection".to_owned())),
+    }
+}

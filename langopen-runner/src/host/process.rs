@@ -1,0 +1,239 @@
+//! A host's process: starting it, what it may see of our environment, and what it prints past its own capture.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
+use tokio::net::UnixListener;
+use tokio::process::{Child, Command};
+use tokio_util::codec::Framed;
+use tracing::info;
+use uuid::Uuid;
+
+use super::Host;
+use super::handshake;
+use crate::frame::FrameCodec;
+use crate::frame::payload::Fatal;
+
+/// Variables of our own process that user code must not see: the platform's settings and the data stores' credentials.
+const WITHHELD: [&str; 6] =
+    ["DATABASE_URL", "DATABASE_URI", "POSTGRES_URI", "REDIS_URL", "REDIS_URI", "REDIS_URI_CUSTOM"];
+
+/// What a host is started with.
+#[derive(Debug, Clone)]
+pub(crate) struct HostSpec {
+    /// The interpreter of the application's environment.
+    pub(crate) python: PathBuf,
+    /// Where the host program lies.
+    pub(crate) program: PathBuf,
+    /// The application's folder, which is also the working directory.
+    pub(crate) base_dir: PathBuf,
+    /// The application's own variables.
+    pub(crate) env: BTreeMap<String, String>,
+    /// The payload of INIT.
+    pub(crate) init: Init,
+    /// How long importing the graphs may take.
+    pub(crate) load_timeout: Duration,
+}
+
+/// The payload of INIT.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Init {
+    pub(crate) graphs: BTreeMap<String, InitGraph>,
+    pub(crate) base_dir: PathBuf,
+    pub(crate) search_path: Vec<PathBuf>,
+    pub(crate) server: InitServer,
+    pub(crate) store_index: Option<serde_json::Value>,
+}
+
+/// A graph to load.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct InitGraph {
+    pub(crate) target: String,
+    pub(crate) description: Option<String>,
+}
+
+/// What runs show of the server they run on.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct InitServer {
+    pub(crate) api_version: String,
+    pub(crate) host: String,
+    pub(crate) plan: String,
+    pub(crate) api_url: String,
+}
+
+/// Why a graph could not be loaded.
+#[derive(Debug, Clone)]
+pub struct LoadFailure {
+    /// The graph's id, when the failure belongs to one.
+    pub graph_id: Option<String>,
+    /// Where `langgraph.json` says that it is.
+    pub target: Option<String>,
+    /// The error's class.
+    pub error: String,
+    /// The error's message.
+    pub message: String,
+    /// Where in the user's code it was raised.
+    pub traceback: Option<String>,
+}
+
+impl From<Fatal> for LoadFailure {
+    fn from(fatal: Fatal) -> Self {
+        let Fatal { error, message, traceback, graph_id, target } = fatal;
+        Self { graph_id, target, error, message, traceback }
+    }
+}
+
+impl std::fmt::Display for LoadFailure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match (&self.graph_id, &self.target) {
+            (Some(graph_id), Some(target)) => write!(f, "graph {graph_id:?} ({target}) cannot be loaded: ")?,
+            _ => f.write_str("the graphs cannot be loaded: ")?,
+        }
+        write!(f, "{}: {}", self.error, self.message)?;
+        if let Some(traceback) = self.traceback.as_deref().filter(|text| !text.trim().is_empty()) {
+            write!(f, "\n\n{}", traceback.trim_end())?;
+        }
+        Ok(())
+    }
+}
+
+/// Why a graph host is not there.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum HostError {
+    /// The process could not be started.
+    #[error("cannot start the graph host with {python}: {source}")]
+    Spawn {
+        /// The interpreter.
+        python: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The socket or a file for the host could not be made.
+    #[error("cannot prepare the graph host in {path}: {source}")]
+    Prepare {
+        /// Where.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The process ended before it was ready.
+    #[error("the graph host ended before it was ready ({status}){output}")]
+    Exited {
+        /// How.
+        status: ExitStatus,
+        /// What it printed last, from a line of its own on.
+        output: String,
+    },
+    /// It did not get ready in time.
+    #[error(
+        "the graph host was not ready within {0:?}; does a graph's module wait for something while it is imported?"
+    )]
+    Slow(Duration),
+    /// It did not follow the protocol.
+    #[error("the graph host cannot be used: {0}")]
+    Protocol(String),
+    /// A graph could not be loaded.
+    #[error("{0}")]
+    Load(Box<LoadFailure>),
+}
+
+/// Starts a host and waits until its graphs are loaded. The child's end must be awaited by the caller; dropping it kills it.
+pub(crate) async fn start(spec: &HostSpec, number: usize) -> Result<(Arc<Host>, Child), HostError> {
+    // A folder of its own, readable by this user alone, keeps other users of the machine from the socket.
+    let folder = tempfile::Builder::new().prefix("langopen-host-").tempdir();
+    let folder = folder.map_err(|source| HostError::Prepare { path: std::env::temp_dir(), source })?;
+    let socket = folder.path().join("host.sock");
+    let prepare = |source| HostError::Prepare { path: socket.clone(), source };
+    let listener = UnixListener::bind(&socket).map_err(prepare)?;
+    let token = Uuid::new_v4().simple().to_string();
+    let mut child = command(spec, &socket, &token)
+        .spawn()
+        .map_err(|source| HostError::Spawn { python: spec.python.clone(), source })?;
+    let tail = Arc::new(parking_lot::Mutex::new(Vec::new()));
+    forward(child.stdout.take(), number, "stdout", Arc::clone(&tail));
+    forward(child.stderr.take(), number, "stderr", Arc::clone(&tail));
+    let connect = async {
+        let (stream, _) = listener.accept().await.map_err(prepare)?;
+        let mut connection = Framed::new(stream, FrameCodec::default());
+        handshake::greet(&mut connection, &token).await?;
+        let graphs = handshake::load(&mut connection, spec).await?;
+        Ok((graphs, connection))
+    };
+    let connected = tokio::select! {
+        connected = connect => connected,
+        status = child.wait() => return Err(exited(status.map_err(prepare)?, &tail).await),
+        () = tokio::time::sleep(spec.load_timeout) => return Err(HostError::Slow(spec.load_timeout)),
+    };
+    match connected {
+        Ok((graphs, connection)) => Ok((Host::attach(number, graphs, connection), child)),
+        Err(HostError::Protocol(why)) => {
+            // A host that breaks off while it loads has usually died; its own last words explain more.
+            match tokio::time::timeout(Duration::from_secs(1), child.wait()).await {
+                Ok(Ok(status)) if !status.success() => Err(exited(status, &tail).await),
+                _ => Err(HostError::Protocol(why)),
+            }
+        }
+        Err(error) => Err(error),
+    }
+}
+
+async fn exited(status: ExitStatus, tail: &parking_lot::Mutex<Vec<String>>) -> HostError {
+    // The pipes may hold a last line that their readers have not seen yet.
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let lines = tail.lock();
+    let output = if lines.is_empty() { String::new() } else { format!(":\n{}", lines.join("\n")) };
+    HostError::Exited { status, output }
+}
+
+fn command(spec: &HostSpec, socket: &Path, token: &str) -> Command {
+    let mut command = Command::new(&spec.python);
+    command.arg("-m").arg("langopen_host").current_dir(&spec.base_dir);
+    for (name, _) in std::env::vars_os() {
+        let name_text = name.to_string_lossy();
+        if name_text.starts_with("LANGOPEN_") || WITHHELD.contains(&name_text.as_ref()) {
+            command.env_remove(&name);
+        }
+    }
+    command
+        .envs(&spec.env)
+        .env("PYTHONPATH", &spec.program)
+        .env("PYTHONUNBUFFERED", "1")
+        .env("LANGOPEN_HOST_SOCKET", socket)
+        .env("LANGOPEN_HOST_TOKEN", token)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        // Ctrl-C in a terminal is ours to handle; the host ends when its connection does.
+        .process_group(0)
+        .kill_on_drop(true);
+    command
+}
+
+/// How many lines of output are kept to explain a host that dies while it starts.
+const TAIL: usize = 40;
+
+fn forward<R>(pipe: Option<R>, number: usize, source: &'static str, tail: Arc<parking_lot::Mutex<Vec<String>>>)
+where
+    R: AsyncRead + Unpin + Send + 'static,
+{
+    let Some(pipe) = pipe else { return };
+    tokio::spawn(async move {
+        let mut lines = BufReader::new(pipe).split(b'\n');
+        while let Ok(Some(line)) = lines.next_segment().await {
+            let line = String::from_utf8_lossy(&line).trim_end().to_owned();
+            info!(target: "langopen::graph", host = number, source, "{line}");
+            let mut tail = tail.lock();
+            if tail.len() == TAIL {
+                tail.remove(0);
+            }
+            tail.push(line);
+        }
+    });
+}

@@ -1,0 +1,197 @@
+//! A run on a host, as a stream of what it says.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::stream::BoxStream;
+use futures::{StreamExt, stream};
+use langopen_core::executor::{RunJob, RunOutput, RunResult, RunResultStatus};
+use langopen_core::model::{CancelAction, CancelRequest, ThreadStatus};
+use langopen_core::{Error, RawJson, Result};
+use tokio::sync::{mpsc, watch};
+
+use super::Host;
+use super::connection::InFlight;
+use super::serve::Reach;
+use crate::frame::payload::{self, RunRequest};
+use crate::frame::{Frame, Kind};
+
+/// Credit is given back in portions of this many bytes, a quarter of what a run starts with.
+const CREDIT_PORTION: usize = 256 * 1024;
+
+/// How long a cancelled run may take to unwind before we go on without it: a little longer than the host itself allows. A host whose loop is blocked
+/// cannot answer.
+const CANCEL_GRACE: Duration = Duration::from_secs(12);
+
+struct Execution {
+    host: Arc<Host>,
+    handle: u32,
+    frames: mpsc::UnboundedReceiver<Frame>,
+    cancel: watch::Receiver<Option<CancelRequest>>,
+    /// Set once a CANCEL was sent: when to stop waiting for the run's own end.
+    give_up: Option<tokio::time::Instant>,
+    unpaid: usize,
+    names: Names,
+    over: bool,
+}
+
+/// The last event name, shared while it repeats.
+#[derive(Default)]
+struct Names(Option<Arc<str>>);
+
+impl Names {
+    fn get(&mut self, name: &[u8]) -> Result<Arc<str>> {
+        match &self.0 {
+            Some(held) if held.as_bytes() == name => Ok(Arc::clone(held)),
+            _ => {
+                let text = std::str::from_utf8(name).map_err(|error| {
+                    Error::internal("host.event", "an event's name is not UTF-8").with_source(error)
+                })?;
+                let text: Arc<str> = text.into();
+                self.0 = Some(Arc::clone(&text));
+                Ok(text)
+            }
+        }
+    }
+}
+
+impl Host {
+    /// Starts a run; the stream yields what it says.
+    pub(crate) async fn execute(self: &Arc<Self>, job: RunJob) -> Result<BoxStream<'static, Result<RunOutput>>> {
+        let request = RunRequest {
+            run_id: job.run.run_id.to_string(),
+            thread_id: job.run.thread_id.to_string(),
+            graph_id: &job.run.graph_id,
+            assistant_id: job.run.assistant_id.to_string(),
+            attempt: job.run.attempt,
+            temporary: job.run.temporary,
+            fresh_thread: job.fresh_thread,
+            metadata: &job.run.metadata,
+            kwargs: &job.run.kwargs,
+        };
+        let request = serde_json::to_vec(&request)
+            .map_err(|error| Error::internal("host.execute", "the run has no JSON form").with_source(error))?;
+        let handle = self.next_handle();
+        let (sender, frames) = mpsc::unbounded_channel();
+        let in_flight = InFlight { frames: sender, reach: Reach::new(job.context, Some(job.run.run_id)) };
+        self.runs.lock().insert(handle, in_flight);
+        self.count(1);
+        let execution = Execution {
+            host: Arc::clone(self),
+            handle,
+            frames,
+            cancel: job.cancel,
+            give_up: None,
+            unpaid: 0,
+            names: Names::default(),
+            over: false,
+        };
+        if self.is_closed() || self.outgoing.send(Frame::new(Kind::Run, handle, request)).await.is_err() {
+            return Err(Error::unavailable("host.execute", "the graph host went away before the run began"));
+        }
+        let outputs = stream::unfold(execution, |mut execution| async move {
+            let output = execution.next().await?;
+            Some((output, execution))
+        });
+        Ok(outputs.boxed())
+    }
+}
+
+impl Execution {
+    async fn next(&mut self) -> Option<Result<RunOutput>> {
+        loop {
+            if self.over {
+                return None;
+            }
+            let give_up = self.give_up;
+            tokio::select! {
+                biased;
+                frame = self.frames.recv() => match frame {
+                    Some(frame) => return Some(self.output(frame).await),
+                    None => {
+                        self.over = true;
+                        return Some(Err(Error::unavailable("host.execute", "the graph host died during the run")));
+                    }
+                },
+                request = wish(&mut self.cancel), if give_up.is_none() => {
+                    self.give_up = Some(tokio::time::Instant::now() + CANCEL_GRACE);
+                    self.send_cancel(&request).await;
+                }
+                () = tokio::time::sleep_until(give_up.unwrap_or_else(tokio::time::Instant::now)), if give_up.is_some() => {
+                    self.over = true;
+                    return Some(Ok(RunOutput::Done(Box::new(abandoned()))));
+                }
+            }
+        }
+    }
+
+    async fn output(&mut self, frame: Frame) -> Result<RunOutput> {
+        if frame.kind == Kind::Done {
+            self.over = true;
+            return payload::done(frame.payload).map(|result| RunOutput::Done(Box::new(result)));
+        }
+        self.pay(frame.payload.len()).await;
+        let (name, data) = payload::event(frame.payload)?;
+        Ok(RunOutput::Event { name: self.names.get(&name)?, data })
+    }
+
+    /// Gives the run's credit back as its events are taken.
+    async fn pay(&mut self, bytes: usize) {
+        self.unpaid += bytes;
+        if self.unpaid >= CREDIT_PORTION {
+            let credit = u32::try_from(self.unpaid).unwrap_or(u32::MAX);
+            self.unpaid = 0;
+            let frame = Frame::new(Kind::Credit, self.handle, credit.to_be_bytes().to_vec());
+            // A host that is gone ends the stream by itself.
+            let _ = self.host.outgoing.send(frame).await;
+        }
+    }
+
+    async fn send_cancel(&self, request: &CancelRequest) {
+        if let Ok(request) = serde_json::to_vec(request) {
+            let _ = self.host.outgoing.send(Frame::new(Kind::Cancel, self.handle, request)).await;
+        }
+    }
+}
+
+async fn wish(cancel: &mut watch::Receiver<Option<CancelRequest>>) -> CancelRequest {
+    let request = match cancel.wait_for(Option::is_some).await {
+        Ok(request) => request.clone(),
+        Err(_) => None,
+    };
+    match request {
+        Some(request) => request,
+        // Nobody is left who could wish it.
+        None => std::future::pending().await,
+    }
+}
+
+/// The end of a run whose host did not answer the cancel.
+fn abandoned() -> RunResult {
+    RunResult {
+        status: RunResultStatus::Cancelled,
+        thread_status: ThreadStatus::Idle,
+        error: None,
+        detail: Some(format!(
+            "the graph host did not stop the run within {} s; its code goes on without effect",
+            CANCEL_GRACE.as_secs()
+        )),
+        retryable: false,
+        interrupts: RawJson::from(serde_json::json!({})),
+        state: None,
+    }
+}
+
+impl Drop for Execution {
+    fn drop(&mut self) {
+        self.host.count(-1);
+        if self.host.runs.lock().remove(&self.handle).is_none() || self.over && self.give_up.is_none() {
+            return;
+        }
+        // Nobody reads the run any more: stop it.
+        let request = CancelRequest { action: CancelAction::Interrupt, reason: "the run was handed back".to_owned() };
+        if let Ok(request) = serde_json::to_vec(&request) {
+            let _ = self.host.outgoing.try_send(Frame::new(Kind::Cancel, self.handle, request));
+        }
+    }
+}

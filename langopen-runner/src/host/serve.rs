@@ -1,0 +1,271 @@
+//! Calls from the host, answered from the storage, within the scope of the run or call that they belong to.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use langopen_core::executor::ExecutionContext;
+use langopen_core::model::{
+    Blob, CheckpointKey, CheckpointList, CheckpointTuple, FilterOperator, ItemFilter, NamespaceQuery, NewCheckpoint,
+    NewStoreItem, PendingWrite, PendingWrites, StoreItem, StoreItemQuery,
+};
+use langopen_core::{Error, JsonMap, Result, RunId, ThreadId};
+use serde::Serialize;
+use serde_bytes::ByteBuf;
+use tokio::sync::watch;
+use tracing::{debug, warn};
+
+use super::Host;
+use crate::frame::payload::{self, CallError, Caller, CheckpointReply, HostCall, ItemReply, from_json};
+use crate::frame::{Frame, Kind};
+
+/// Whose call it is: what it may reach, and which writes of it are under way.
+#[derive(Clone)]
+pub(super) struct Reach {
+    pub(super) context: ExecutionContext,
+    pub(super) run_id: Option<RunId>,
+    /// How many writes are under way. A host does not wait for its writes, yet its reads must see them.
+    writes: watch::Sender<usize>,
+}
+
+impl Reach {
+    pub(super) fn new(context: ExecutionContext, run_id: Option<RunId>) -> Self {
+        Self { context, run_id, writes: watch::Sender::new(0) }
+    }
+}
+
+/// A write that is under way.
+struct Write(watch::Sender<usize>);
+
+impl Write {
+    fn begin(reach: &Reach) -> Self {
+        reach.writes.send_modify(|count| *count += 1);
+        Self(reach.writes.clone())
+    }
+}
+
+impl Drop for Write {
+    fn drop(&mut self) {
+        self.0.send_modify(|count| *count -= 1);
+    }
+}
+
+/// Answers one CALL frame in a task of its own. Called in the order of the frames.
+pub(super) fn serve(host: &Arc<Host>, frame: Frame) {
+    let host = Arc::clone(host);
+    let call = rmp_serde::from_slice::<HostCall>(&frame.payload)
+        .map_err(|error| Error::invalid("host.serve", "the call cannot be read").with_source(error))
+        .and_then(|call| reach(&host, call.caller()).map(|reach| (call, reach)));
+    let write = call.as_ref().ok().filter(|(call, _)| call.is_write()).map(|(_, reach)| Write::begin(reach));
+    tokio::spawn(async move {
+        let answer = match call {
+            Err(error) => Err(error),
+            Ok((call, reach)) => {
+                if write.is_none() {
+                    // The sender lives in `reach`, so waiting cannot fail.
+                    let _ = reach.writes.subscribe().wait_for(|count| *count == 0).await;
+                }
+                answer(&reach.context, reach.run_id, call).await
+            }
+        };
+        drop(write);
+        reply(&host, frame.stream, answer).await;
+    });
+}
+
+async fn reply(host: &Host, stream: u32, answer: Result<Bytes>) {
+    let answer = match answer {
+        Ok(payload) => Frame::new(Kind::Reply, stream, payload),
+        Err(error) => {
+            match error.is_retryable() || error.kind() == langopen_core::ErrorKind::Internal {
+                true => warn!(host = host.number, %error, "a call from a graph host failed"),
+                false => debug!(host = host.number, %error, "a call from a graph host was refused"),
+            }
+            let error = CallError { error: error.kind().as_str().to_owned(), message: error.to_string() };
+            Frame::new(Kind::Error, stream, rmp_serde::to_vec_named(&error).unwrap_or_default())
+        }
+    };
+    // A host that is gone needs no answer.
+    let _ = host.outgoing.send(answer).await;
+}
+
+fn reach(host: &Host, caller: Caller) -> Result<Reach> {
+    let run = caller.run.and_then(|handle| host.runs.lock().get(&handle).map(|run| run.reach.clone()));
+    let call = || caller.call.and_then(|id| host.waiting.lock().get(&id).map(|waiting| waiting.reach.clone()));
+    run.or_else(call).ok_or_else(|| Error::conflict("host.serve", "the run or call that this belongs to is over"))
+}
+
+async fn answer(context: &ExecutionContext, run_id: Option<RunId>, call: HostCall) -> Result<Bytes> {
+    match call {
+        HostCall::GetCheckpoint(call) => {
+            let thread_id = thread(&call.thread_id)?;
+            let key = CheckpointKey { thread_id, checkpoint_ns: call.checkpoint_ns, checkpoint_id: call.checkpoint_id };
+            let found = context.storage.checkpoint(&context.scope, &key).await?;
+            encode(&found.as_ref().map(checkpoint_reply))
+        }
+        HostCall::ListCheckpoints(call) => {
+            let thread_id = thread(&call.thread_id)?;
+            let list = CheckpointList {
+                checkpoint_ns: call.checkpoint_ns,
+                checkpoint_id: call.checkpoint_id,
+                before: call.before,
+                metadata: object(call.filter.as_ref())?,
+                limit: call.limit,
+            };
+            let found = context.storage.list_checkpoints(&context.scope, thread_id, &list).await?;
+            encode(&found.iter().map(checkpoint_reply).collect::<Vec<_>>())
+        }
+        HostCall::PutCheckpoint(call) => {
+            let blob = |(channel, version, kind, bytes): (String, String, String, ByteBuf)| Blob {
+                channel,
+                version,
+                kind,
+                bytes: bytes.into_vec().into(),
+            };
+            let new = NewCheckpoint {
+                thread_id: thread(&call.thread_id)?,
+                checkpoint_ns: call.checkpoint_ns,
+                checkpoint_id: call.checkpoint_id,
+                parent_checkpoint_id: call.parent_checkpoint_id,
+                run_id,
+                kind: call.r#type,
+                bytes: call.checkpoint.into_vec().into(),
+                metadata: payload::raw(call.metadata.into_vec().into())?,
+                channel_versions: call.channel_versions.into_iter().collect(),
+                blobs: call.blobs.into_iter().map(blob).collect(),
+            };
+            context.storage.put_checkpoint(&context.scope, new).await?;
+            encode(&())
+        }
+        HostCall::PutWrites(call) => {
+            let write = |(index, channel, kind, bytes): (i64, String, String, ByteBuf)| PendingWrite {
+                task_id: call.task_id.clone(),
+                index,
+                channel,
+                kind,
+                bytes: bytes.into_vec().into(),
+            };
+            let writes = PendingWrites {
+                thread_id: thread(&call.thread_id)?,
+                checkpoint_ns: call.checkpoint_ns,
+                checkpoint_id: call.checkpoint_id,
+                run_id,
+                task_path: call.task_path,
+                writes: call.writes.into_iter().map(write).collect(),
+            };
+            context.storage.put_writes(&context.scope, writes).await?;
+            encode(&())
+        }
+        HostCall::DeleteThread(call) => {
+            context.storage.delete_checkpoints(&context.scope, thread(&call.thread_id)?).await?;
+            encode(&())
+        }
+        HostCall::GetItem(call) => {
+            let item = context.storage.item(&context.scope, &call.namespace, &call.key, call.refresh_ttl).await?;
+            encode(&item.as_ref().map(|item| item_reply(item, None)))
+        }
+        HostCall::PutItem(call) => {
+            match call.value {
+                None => context.storage.delete_item(&context.scope, &call.namespace, &call.key).await?,
+                Some(value) => {
+                    let value = payload::raw(value.into_vec().into())?;
+                    let new = NewStoreItem { namespace: call.namespace, key: call.key, value, ttl_minutes: call.ttl };
+                    context.storage.put_item(&context.scope, new).await?;
+                }
+            }
+            encode(&())
+        }
+        HostCall::SearchItems(call) => {
+            if call.query.is_some() {
+                debug!("a store search names a query, but no store index is configured; it is answered without scores");
+            }
+            let query = StoreItemQuery {
+                namespace_prefix: call.namespace_prefix,
+                filters: item_filters(object(call.filter.as_ref())?)?,
+                limit: call.limit,
+                offset: call.offset,
+                refresh_ttl: call.refresh_ttl,
+            };
+            let found = context.storage.search_items(&context.scope, &query).await?;
+            encode(&found.items.iter().map(|found| item_reply(&found.item, found.score)).collect::<Vec<_>>())
+        }
+        HostCall::ListNamespaces(call) => {
+            let query = NamespaceQuery {
+                prefix: call.prefix.unwrap_or_default(),
+                suffix: call.suffix.unwrap_or_default(),
+                max_depth: call.max_depth,
+                limit: call.limit,
+                offset: call.offset,
+            };
+            encode(&context.storage.list_namespaces(&context.scope, &query).await?)
+        }
+    }
+}
+
+fn thread(id: &str) -> Result<ThreadId> {
+    id.parse()
+        .map_err(|error| Error::invalid("host.serve", format!("thread_id {id:?} is not a UUID")).with_source(error))
+}
+
+fn object(json: Option<&ByteBuf>) -> Result<JsonMap> {
+    json.map_or_else(|| Ok(JsonMap::new()), |json| from_json("host.serve", json))
+}
+
+/// A filter as the store takes it: a value to equal, or an object of operators, for each key.
+fn item_filters(filter: JsonMap) -> Result<Vec<ItemFilter>> {
+    let mut filters = Vec::new();
+    for (key, wanted) in filter {
+        match wanted {
+            serde_json::Value::Object(operators) if operators.keys().any(|name| name.starts_with('$')) => {
+                for (name, value) in operators {
+                    let operator = FilterOperator::parse(&name).ok_or_else(|| {
+                        let known = "$eq, $ne, $gt, $gte, $lt, $lte";
+                        Error::invalid("host.serve", format!("filter operator {name:?} is not one of {known}"))
+                    })?;
+                    filters.push(ItemFilter { key: key.clone(), operator, value });
+                }
+            }
+            value => filters.push(ItemFilter { key, operator: FilterOperator::Equal, value }),
+        }
+    }
+    Ok(filters)
+}
+
+fn encode(value: &impl Serialize) -> Result<Bytes> {
+    rmp_serde::to_vec_named(value)
+        .map(Bytes::from)
+        .map_err(|error| Error::internal("host.serve", "the answer has no MessagePack form").with_source(error))
+}
+
+fn checkpoint_reply(found: &CheckpointTuple) -> CheckpointReply<'_> {
+    let bytes = |bytes| serde_bytes::Bytes::new(bytes);
+    CheckpointReply {
+        thread_id: found.thread_id.to_string(),
+        checkpoint_ns: &found.checkpoint_ns,
+        checkpoint_id: &found.checkpoint_id,
+        parent_checkpoint_id: found.parent_checkpoint_id.as_deref(),
+        r#type: &found.kind,
+        checkpoint: bytes(&found.bytes),
+        metadata: bytes(found.metadata.as_str().as_bytes()),
+        channel_values: found
+            .channel_values
+            .iter()
+            .map(|value| (value.channel.as_str(), value.kind.as_str(), bytes(&value.bytes)))
+            .collect(),
+        pending_writes: found
+            .pending_writes
+            .iter()
+            .map(|write| (write.task_id.as_str(), write.channel.as_str(), write.kind.as_str(), bytes(&write.bytes)))
+            .collect(),
+    }
+}
+
+fn item_reply(item: &StoreItem, score: Option<f64>) -> ItemReply<'_> {
+    ItemReply {
+        namespace: &item.namespace,
+        key: &item.key,
+        value: serde_bytes::Bytes::new(item.value.as_str().as_bytes()),
+        created_at: item.created_at.to_string(),
+        updated_at: item.updated_at.to_string(),
+        score,
+    }
+}

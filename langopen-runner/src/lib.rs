@@ -1,0 +1,15 @@
+//! Runs LangGraph applications: reads `langgraph.json`, makes the Python environment, starts graph hosts, and offers them as an
+//! [`Executor`](langopen_core::Executor).
+//!
+//! User code runs only in graph hosts, which hold no credentials: checkpoints and store items travel as calls back over a host's one connection.
+
+pub mod config;
+pub mod environment;
+mod frame;
+mod host;
+mod pool;
+
+pub use config::AppConfig;
+pub use environment::{Environment, EnvironmentPlan};
+pub use host::{HostError, LoadFailure};
+pub use pool::{HostPool, PoolGraph, PoolSettings};

@@ -1,0 +1,244 @@
+//! Graph hosts for real: an environment made for the test application, Python processes, and the memory backend.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures::StreamExt;
+use futures::stream::BoxStream;
+use langopen_core::backend::memory::Memory;
+use langopen_core::executor::{ExecutionContext, Executor, GraphCall, RunJob, RunOutput, RunResult, RunResultStatus};
+use langopen_core::model::{CancelAction, CancelRequest, IfExists, MultitaskStrategy, NewThread, Run, ThreadStatus};
+use langopen_core::{
+    AssistantId, Clock, ErrorKind, JsonMap, RawJson, Result, RunId, RunStatus, Scope, SystemClock, ThreadId,
+};
+use langopen_runner::environment::Options;
+use langopen_runner::{AppConfig, EnvironmentPlan, HostError, HostPool, PoolGraph, PoolSettings};
+use serde_json::{Value, json};
+use tokio::sync::watch;
+use uuid::Uuid;
+
+/// The settings of a pool for the test application; its environment is made once and kept below the target folder.
+async fn settings(hosts: usize) -> PoolSettings {
+    let here = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    let config = AppConfig::load(&here.join("tests/app/langgraph.json")).unwrap();
+    let cache =
+        std::env::var_os("LANGOPEN_CACHE_DIR").map_or_else(|| here.join("../target/environments"), PathBuf::from);
+    let plan = EnvironmentPlan::new(&config, Options::new(cache)).await.unwrap();
+    let environment = plan.ensure(|_| {}).await.unwrap();
+    PoolSettings {
+        hosts,
+        python: environment.python,
+        program_dir: here.join("../target/host-program"),
+        base_dir: config.base_dir().to_owned(),
+        search_path: environment.search_path,
+        env: std::collections::BTreeMap::new(),
+        graphs: config
+            .graphs
+            .iter()
+            .map(|(id, graph)| (id.clone(), PoolGraph { target: graph.target.to_string(), description: None }))
+            .collect(),
+        store_index: None,
+        api_url: "http://127.0.0.1".to_owned(),
+        load_timeout: PoolSettings::LOAD_TIMEOUT,
+        unresponsive_after: PoolSettings::UNRESPONSIVE_AFTER,
+    }
+}
+
+struct Bench {
+    pool: HostPool,
+    context: ExecutionContext,
+}
+
+type Outputs = BoxStream<'static, Result<RunOutput>>;
+
+impl Bench {
+    async fn start(hosts: usize) -> Self {
+        Self::with(settings(hosts).await).await
+    }
+
+    async fn with(settings: PoolSettings) -> Self {
+        let pool = HostPool::start(settings).await.unwrap();
+        let context = ExecutionContext { storage: Arc::new(Memory::new()), scope: Scope::default() };
+        Self { pool, context }
+    }
+
+    async fn thread(&self) -> ThreadId {
+        let thread_id = ThreadId(Uuid::now_v7());
+        let new = NewThread { thread_id, metadata: JsonMap::new() };
+        self.context.storage.create_thread(&self.context.scope, new, IfExists::Raise).await.unwrap();
+        thread_id
+    }
+
+    async fn run(
+        &self,
+        graph_id: &str,
+        thread_id: ThreadId,
+        input: Value,
+    ) -> (Outputs, watch::Sender<Option<CancelRequest>>) {
+        let run_id = RunId(Uuid::now_v7());
+        let now = SystemClock.now();
+        let kwargs = json!({
+            "input": input,
+            "config": {"configurable": {"thread_id": thread_id, "run_id": run_id, "graph_id": graph_id}},
+            "stream_mode": ["values", "custom"],
+        });
+        let run = Run {
+            run_id,
+            thread_id,
+            assistant_id: AssistantId::system(graph_id),
+            graph_id: graph_id.to_owned(),
+            metadata: JsonMap::new(),
+            status: RunStatus::Running,
+            kwargs: kwargs.into(),
+            multitask_strategy: MultitaskStrategy::Enqueue,
+            resumable: false,
+            temporary: false,
+            attempt: 1,
+            created_at: now,
+            updated_at: now,
+        };
+        let (cancel, cancelled) = watch::channel(None);
+        let job = RunJob { run, fresh_thread: false, context: self.context.clone(), cancel: cancelled };
+        (self.pool.execute(job).await.unwrap(), cancel)
+    }
+}
+
+async fn to_the_end(mut outputs: Outputs) -> Result<(Vec<String>, RunResult)> {
+    let mut names = Vec::new();
+    while let Some(output) = outputs.next().await {
+        match output? {
+            RunOutput::Event { name, .. } => names.push(name.to_string()),
+            RunOutput::Done(result) => {
+                assert!(outputs.next().await.is_none(), "nothing follows the end");
+                return Ok((names, *result));
+            }
+        }
+    }
+    panic!("the stream ended without a result");
+}
+
+fn interrupt() -> Option<CancelRequest> {
+    Some(CancelRequest { action: CancelAction::Interrupt, reason: "by the test".to_owned() })
+}
+
+#[tokio::test]
+async fn runs_keep_their_state_through_calls_back() {
+    let bench = Bench::start(1).await;
+    let thread_id = bench.thread().await;
+    for turn in 1..=3 {
+        let (outputs, _cancel) = bench.run("counter", thread_id, json!({"log": []})).await;
+        let (names, result) = to_the_end(outputs).await.unwrap();
+        assert_eq!(names, ["values", "values"]);
+        assert_eq!((result.status, result.thread_status), (RunResultStatus::Success, ThreadStatus::Idle));
+        let state = result.state.unwrap();
+        let values: Value = state.values.decode().unwrap();
+        assert_eq!(values["log"].as_array().unwrap().len(), turn);
+        let key = langopen_core::model::CheckpointKey { thread_id, checkpoint_ns: String::new(), checkpoint_id: None };
+        let newest = bench.context.storage.checkpoint(&bench.context.scope, &key).await.unwrap().unwrap();
+        assert_eq!(Some(newest.checkpoint_id), state.checkpoint_id, "the result describes the newest checkpoint");
+    }
+    let config: RawJson = json!({"configurable": {"thread_id": thread_id}}).into();
+    let call =
+        GraphCall::StateHistory { graph_id: "counter".to_owned(), config, limit: 100, before: None, metadata: None };
+    let history: Vec<Value> = bench.pool.call(bench.context.clone(), call).await.unwrap().decode().unwrap();
+    assert_eq!(history.len(), 9, "three checkpoints for each of three runs");
+    bench.pool.shut_down().await;
+}
+
+#[tokio::test]
+async fn a_cancel_stops_a_run_in_the_middle() {
+    let bench = Bench::start(1).await;
+    let (outputs, cancel) = bench.run("slow", bench.thread().await, json!({"seconds": 60})).await;
+    let begin = Instant::now();
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    cancel.send_replace(interrupt());
+    let (_, result) = to_the_end(outputs).await.unwrap();
+    assert_eq!((result.status, result.thread_status), (RunResultStatus::Cancelled, ThreadStatus::Interrupted));
+    assert!(begin.elapsed() < Duration::from_secs(30), "it did not sleep to its end");
+    bench.pool.shut_down().await;
+}
+
+#[tokio::test]
+async fn a_blocked_host_is_passed_over_and_its_run_still_ends() {
+    let bench = Bench::start(2).await;
+    let (blocking, _cancel) = bench.run("blocking", bench.thread().await, json!({"seconds": 4})).await;
+    let blocked = tokio::spawn(to_the_end(blocking));
+    // Until the missing signs of life are noticed, load alone decides.
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    for _ in 0..10 {
+        let (outputs, _cancel) = bench.run("counter", bench.thread().await, json!({"log": []})).await;
+        let (_, result) = to_the_end(outputs).await.unwrap();
+        assert_eq!(result.status, RunResultStatus::Success);
+        assert!(!blocked.is_finished(), "ten runs ended while the other host was blocked");
+    }
+    let (_, result) = blocked.await.unwrap().unwrap();
+    assert_eq!(result.status, RunResultStatus::Success);
+    bench.pool.shut_down().await;
+}
+
+#[tokio::test]
+async fn a_host_that_dies_loses_its_runs_and_is_started_again() {
+    let bench = Bench::start(1).await;
+    let (slow, _cancel) = bench.run("slow", bench.thread().await, json!({"seconds": 60})).await;
+    let (deadly, _cancel) = bench.run("deadly", bench.thread().await, json!({"log": []})).await;
+    let (slow, deadly) = tokio::join!(to_the_end(slow), to_the_end(deadly));
+    for lost in [slow, deadly] {
+        assert_eq!(lost.unwrap_err().kind(), ErrorKind::Unavailable);
+    }
+    let (outputs, _cancel) = bench.run("counter", bench.thread().await, json!({"log": []})).await;
+    assert_eq!(to_the_end(outputs).await.unwrap().1.status, RunResultStatus::Success);
+    bench.pool.shut_down().await;
+}
+
+#[tokio::test]
+async fn a_host_without_a_sign_of_life_is_replaced() {
+    let settings = PoolSettings { unresponsive_after: Duration::from_secs(1), ..settings(1).await };
+    let bench = Bench::with(settings).await;
+    let (blocking, _cancel) = bench.run("blocking", bench.thread().await, json!({"seconds": 60})).await;
+    assert_eq!(to_the_end(blocking).await.unwrap_err().kind(), ErrorKind::Unavailable);
+    let (outputs, _cancel) = bench.run("counter", bench.thread().await, json!({"log": []})).await;
+    assert_eq!(to_the_end(outputs).await.unwrap().1.status, RunResultStatus::Success);
+    bench.pool.shut_down().await;
+}
+
+#[tokio::test]
+async fn a_run_that_nobody_reads_waits_and_holds_up_no_other() {
+    let bench = Bench::start(1).await;
+    let (mut unread, _cancel) = bench.run("flood", bench.thread().await, json!({"log": []})).await;
+    let first = unread.next().await.unwrap().unwrap();
+    assert!(matches!(first, RunOutput::Event { .. }));
+    for _ in 0..5 {
+        let (outputs, _cancel) = bench.run("counter", bench.thread().await, json!({"log": []})).await;
+        assert_eq!(to_the_end(outputs).await.unwrap().1.status, RunResultStatus::Success);
+    }
+    let (names, result) = to_the_end(unread).await.unwrap();
+    assert_eq!(result.status, RunResultStatus::Success);
+    assert_eq!(names.iter().filter(|name| *name == "custom").count(), 200, "every event came in the end");
+    bench.pool.shut_down().await;
+}
+
+#[tokio::test]
+async fn a_graph_that_cannot_be_loaded_says_which_and_why() {
+    let mut settings = settings(1).await;
+    settings
+        .graphs
+        .insert("missing".to_owned(), PoolGraph { target: "./graphs.py:nothing".to_owned(), description: None });
+    let Err(HostError::Load(failure)) = HostPool::start(settings).await else { panic!("it must not start") };
+    assert_eq!(failure.graph_id.as_deref(), Some("missing"));
+    let text = failure.to_string();
+    assert!(
+        text.contains("./graphs.py:nothing") && text.contains("counter"),
+        "names the target and what there is: {text}"
+    );
+}
+
+#[tokio::test]
+async fn an_unknown_graph_is_not_found() {
+    let bench = Bench::start(1).await;
+    let call = GraphCall::Schemas { graph_id: "nobody".to_owned(), config: json!({}).into() };
+    let error = bench.pool.call(bench.context.clone(), call).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+    bench.pool.shut_down().await;
+}

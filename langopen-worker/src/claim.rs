@@ -1,0 +1,60 @@
+//! Finding work: woken when there may be some, and looking every second anyway.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use langopen_core::queue::Claims;
+use tokio_util::sync::CancellationToken;
+use tracing::error;
+
+use crate::active::Active;
+use crate::{Services, WorkerSettings, run};
+
+/// The longest pause between two looks, whatever wake-ups there were.
+const POLL: Duration = Duration::from_secs(1);
+
+/// The shortest pause while a run waits for its time.
+const SHORTEST: Duration = Duration::from_millis(1);
+
+/// Claims and starts runs until `stop`.
+pub(crate) async fn claim_until(
+    services: &Services,
+    settings: &Arc<WorkerSettings>,
+    active: &Arc<Active>,
+    stop: &CancellationToken,
+) {
+    let wakes = services.queue.wakes();
+    loop {
+        let mut places = tokio::select! {
+            () = stop.cancelled() => return,
+            places = active.places() => places,
+        };
+        // Listening begins before looking: a run that comes in between rings.
+        let woken = wakes.notified();
+        tokio::pin!(woken);
+        woken.as_mut().enable();
+        let free = places.len();
+        let Claims { runs, next_due } = match services.queue.claim(&settings.name, free, settings.lease).await {
+            Ok(claims) => claims,
+            Err(error) => {
+                error!(%error, "runs cannot be claimed; trying again in a second");
+                Claims::default()
+            }
+        };
+        let full = runs.len() == free;
+        for (claim, place) in runs.into_iter().zip(places.drain(..)) {
+            run::spawn(services, settings, active, claim, place);
+        }
+        drop(places);
+        if full {
+            continue;
+        }
+        // Never at once: a clock that goes back must not turn this into a busy loop.
+        let due = next_due.map_or(POLL, |due| due.since(services.clock.now()).clamp(SHORTEST, POLL));
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = woken => {}
+            () = tokio::time::sleep(due) => {}
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! The last steps of a run: committing its end, then telling its readers; or handing it back.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use langopen_core::event_log::NewEvent;
+use langopen_core::model::RunError;
+use langopen_core::queue::Outcome;
+use langopen_core::{ErrorKind, Result, RunStatus};
+use tracing::{debug, error, warn};
+
+use crate::run::ClaimedRun;
+
+/// How often to try when the end of a run cannot be kept.
+const TRIES: u32 = 6;
+
+/// The pause before the second try; it doubles each time.
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+
+/// How much longer each further attempt waits.
+const PAUSE_PER_ATTEMPT: Duration = Duration::from_millis(100);
+
+/// What is to become of a run.
+pub(crate) enum Conclusion {
+    /// It has ended so.
+    End(Box<Outcome>),
+    /// It is to be attempted again, for this reason.
+    TryAgain(String),
+    /// It is to be taken over by another worker, or by this one's next life.
+    HandBack,
+    /// It is somebody else's.
+    Leave,
+}
+
+impl ClaimedRun {
+    pub(crate) async fn conclude(&self, conclusion: Conclusion) {
+        match conclusion {
+            Conclusion::End(outcome) => self.finish(*outcome).await,
+            Conclusion::TryAgain(why) => {
+                warn!(why, "the run failed for a reason that is not its graph's; it will be tried again");
+                self.release(PAUSE_PER_ATTEMPT * self.lease.attempt).await;
+            }
+            Conclusion::HandBack => self.release(Duration::ZERO).await,
+            Conclusion::Leave => {}
+        }
+    }
+
+    /// Commits the end, then tells the readers: a client that sees the stream end finds the status in its place.
+    async fn finish(&self, outcome: Outcome) {
+        let status = outcome.status;
+        let failure = match status {
+            RunStatus::Error | RunStatus::Timeout => outcome.error.clone(),
+            _ => None,
+        };
+        if let Err(error) = self.commit(outcome).await {
+            match error.kind() {
+                ErrorKind::LeaseLost => warn!(%error, "the run belongs to another worker now, or was deleted"),
+                _ => {
+                    error!(%error, "the end of the run cannot be kept; another attempt follows when its lease is over")
+                }
+            }
+            return;
+        }
+        debug!(status = status.as_str(), "run ended");
+        if let Some(failure) = failure {
+            self.tell(&failure).await;
+        }
+        if let Err(error) = self.services.events.end(self.lease.run_id).await {
+            error!(%error, "the run's event log cannot be ended; readers learn it from the run's status");
+        }
+    }
+
+    async fn commit(&self, outcome: Outcome) -> Result<()> {
+        let mut pause = FIRST_PAUSE;
+        for _ in 1..TRIES {
+            match self.services.queue.finish(self.lease, outcome.clone()).await {
+                Err(error) if error.is_retryable() => warn!(%error, "the end of the run cannot be kept yet"),
+                other => return other.map(drop),
+            }
+            tokio::time::sleep(pause).await;
+            pause *= 2;
+        }
+        self.services.queue.finish(self.lease, outcome).await.map(drop)
+    }
+
+    async fn tell(&self, failure: &RunError) {
+        let data = match serde_json::to_vec(failure) {
+            Ok(data) => Bytes::from(data),
+            Err(error) => return error!(%error, "a failure has no JSON form"),
+        };
+        if let Err(error) = self.append(vec![NewEvent { name: "error".into(), data }]).await {
+            error!(%error, "the run's error event cannot be kept; its status says the same");
+        }
+    }
+
+    async fn release(&self, delay: Duration) {
+        if let Err(error) = self.services.queue.release(self.lease, delay).await {
+            warn!(%error, "the run cannot be handed back; another attempt follows when its lease is over");
+        }
+    }
+}

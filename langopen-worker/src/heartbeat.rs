@@ -1,0 +1,67 @@
+//! Keeping leases, and hearing of cancels.
+
+use std::sync::Arc;
+
+use langopen_core::Queue;
+use langopen_core::queue::Heartbeat;
+use tokio::sync::broadcast::error::RecvError;
+use tokio_util::sync::CancellationToken;
+use tracing::{error, warn};
+
+use crate::WorkerSettings;
+use crate::active::Active;
+
+/// Extends the leases of all active runs, and passes cancels on, until `stop`.
+pub(crate) async fn beat(
+    active: Arc<Active>,
+    queue: Arc<dyn Queue>,
+    settings: Arc<WorkerSettings>,
+    stop: CancellationToken,
+) {
+    let mut cancels = queue.cancels();
+    let mut beats = tokio::time::interval(settings.lease / 3);
+    beats.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = beats.tick() => extend(&active, queue.as_ref(), &settings).await,
+            signal = cancels.recv() => match signal {
+                Ok(signal) => active.cancel(signal.run_id, signal.request),
+                // What was missed is in the rows; look at once.
+                Err(RecvError::Lagged(_)) => extend(&active, queue.as_ref(), &settings).await,
+                Err(RecvError::Closed) => cancels = queue.cancels(),
+            },
+        }
+    }
+}
+
+async fn extend(active: &Active, queue: &dyn Queue, settings: &WorkerSettings) {
+    let handles = active.handles();
+    if handles.is_empty() {
+        return;
+    }
+    let leases: Vec<_> = handles.iter().map(|handle| handle.lease).collect();
+    let answers = match queue.heartbeat(&leases, settings.lease).await {
+        Ok(answers) => answers,
+        Err(error) => {
+            error!(%error, "leases cannot be extended; trying again");
+            return;
+        }
+    };
+    for (handle, answer) in handles.iter().zip(answers) {
+        match answer {
+            Heartbeat::Held(None) => {}
+            Heartbeat::Held(Some(request)) => {
+                handle.cancel.send_if_modified(|held| {
+                    let news = held.as_ref() != Some(&request);
+                    *held = Some(request);
+                    news
+                });
+            }
+            Heartbeat::Lost => {
+                warn!(run_id = %handle.lease.run_id, attempt = handle.lease.attempt, "the lease of a run was lost");
+                handle.lost.cancel();
+            }
+        }
+    }
+}

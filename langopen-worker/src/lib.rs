@@ -1,0 +1,73 @@
+//! The run loop: claims runs, drives an [`Executor`](langopen_core::Executor), keeps what runs say in the
+//! [`EventLog`](langopen_core::EventLog), ends them in the [`Queue`](langopen_core::Queue), and lets go in time when it is told to stop.
+//!
+//! - [`Worker`] is the loop; [`Services`] is what it works with; [`WorkerSettings`] holds its figures.
+//! - A run's lease is extended by the worker, never by user code, so a graph that blocks cannot lose it.
+//! - The terminal status is committed before the run's stream ends.
+
+mod active;
+mod claim;
+mod conclude;
+mod heartbeat;
+mod outcome;
+mod run;
+mod settings;
+mod sweep;
+
+use std::sync::Arc;
+
+use langopen_core::{Clock, EventLog, Executor, Queue, Storage};
+use tokio_util::sync::CancellationToken;
+use tracing::info;
+
+pub use settings::WorkerSettings;
+
+/// What a worker works with.
+#[derive(Clone)]
+pub struct Services {
+    /// Where runs come from and go to.
+    pub queue: Arc<dyn Queue>,
+    /// What runs may reach through their executor.
+    pub storage: Arc<dyn Storage>,
+    /// Where runs' events go.
+    pub events: Arc<dyn EventLog>,
+    /// What executes them.
+    pub executor: Arc<dyn Executor>,
+    /// The clock that the queue reads, to know how far off the next run is.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// The run loop.
+pub struct Worker {
+    services: Services,
+    settings: Arc<WorkerSettings>,
+}
+
+impl Worker {
+    /// A worker that is not running yet.
+    pub fn new(services: Services, settings: WorkerSettings) -> Self {
+        Self { services, settings: Arc::new(settings) }
+    }
+
+    /// Works until `stop`; then claims nothing more, lets runs in flight end within the grace period, hands the rest back, and returns.
+    pub async fn run(self, stop: CancellationToken) {
+        let active = Arc::new(active::Active::new(self.settings.concurrency));
+        let background = CancellationToken::new();
+        let heartbeat = tokio::spawn(heartbeat::beat(
+            Arc::clone(&active),
+            self.services.queue.clone(),
+            self.settings.clone(),
+            background.clone(),
+        ));
+        let sweep = tokio::spawn(sweep::sweep(self.services.events.clone(), background.clone()));
+        info!(worker = %self.settings.name, concurrency = self.settings.concurrency, "worker started");
+        claim::claim_until(&self.services, &self.settings, &active, &stop).await;
+        let left = active.drain(self.settings.grace).await;
+        if left > 0 {
+            info!(runs = left, "runs did not end within the grace period; they are handed back");
+        }
+        background.cancel();
+        // Both only end by that token; a panic in one was reported by its task.
+        let _ = tokio::join!(heartbeat, sweep);
+    }
+}

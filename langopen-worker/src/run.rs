@@ -1,0 +1,173 @@
+//! One claimed run: its task, and the part in which its graph executes.
+
+use std::sync::Arc;
+
+use futures::StreamExt;
+use langopen_core::event_log::NewEvent;
+use langopen_core::executor::{ExecutionContext, RunJob, RunOutput, RunResult};
+use langopen_core::model::RunError;
+use langopen_core::queue::{Claim, Lease};
+use langopen_core::{Error, ErrorKind, Result, RunStatus, Scope};
+use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio_util::sync::CancellationToken;
+use tracing::{Instrument, debug, info_span, warn};
+
+use crate::active::{Active, Handle};
+use crate::conclude::Conclusion;
+use crate::{Services, WorkerSettings, outcome};
+
+/// How many events are kept in one step when they come faster than steps.
+const BATCH: usize = 256;
+
+/// Executes a claimed run in a task of its own.
+pub(crate) fn spawn(
+    services: &Services,
+    settings: &Arc<WorkerSettings>,
+    active: &Arc<Active>,
+    claim: Claim,
+    place: OwnedSemaphorePermit,
+) {
+    let lease = claim.lease();
+    let (cancel, cancelled) = watch::channel(claim.cancel.clone());
+    let handle = Handle { lease, cancel: Arc::new(cancel), lost: CancellationToken::new() };
+    active.insert(handle.clone());
+    let span = info_span!(
+        "run",
+        run_id = %lease.run_id,
+        thread_id = %claim.run.thread_id,
+        assistant_id = %claim.run.assistant_id,
+        graph_id = %claim.run.graph_id,
+        attempt = lease.attempt,
+        tenant = %claim.tenant,
+    );
+    let run = ClaimedRun {
+        services: services.clone(),
+        settings: Arc::clone(settings),
+        lease,
+        resumable: claim.run.resumable,
+        cancelled,
+    };
+    let active = Arc::clone(active);
+    let tracker = active.tasks.clone();
+    let task = async move {
+        let _present = Present { active: Arc::clone(&active), lease, _place: place };
+        let conclusion = tokio::select! {
+            conclusion = run.execute(claim) => conclusion,
+            () = handle.lost.cancelled() => return,
+            () = active.hand_back.cancelled() => Conclusion::HandBack,
+        };
+        // From here on nothing interrupts: a heartbeat that finds the run ended must not keep its readers from hearing of it.
+        run.conclude(conclusion).await;
+    };
+    tracker.spawn(task.instrument(span));
+}
+
+/// A run's presence on this worker. It ends with the run's task, however that ends: a panic must not keep the lease alive.
+struct Present {
+    active: Arc<Active>,
+    lease: Lease,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Drop for Present {
+    fn drop(&mut self) {
+        self.active.remove(self.lease);
+    }
+}
+
+/// A run that this worker holds.
+pub(crate) struct ClaimedRun {
+    pub(crate) services: Services,
+    pub(crate) settings: Arc<WorkerSettings>,
+    pub(crate) lease: Lease,
+    pub(crate) resumable: bool,
+    pub(crate) cancelled: watch::Receiver<Option<langopen_core::model::CancelRequest>>,
+}
+
+impl ClaimedRun {
+    /// Executes the graph, and says what is to become of the run.
+    async fn execute(&self, claim: Claim) -> Conclusion {
+        debug!("run started");
+        let (attempt, most) = (self.lease.attempt, self.settings.max_attempts);
+        if most < attempt {
+            let message = format!("the run was given up after {most} attempts");
+            return self.failed(RunStatus::Error, "RunLost", message);
+        }
+        let timeout = self.settings.run_timeout;
+        match tokio::time::timeout(timeout, self.follow(claim)).await {
+            Err(_) => {
+                let message = format!("the run took longer than {} s", timeout.as_secs());
+                self.failed(RunStatus::Timeout, "TimeoutError", message)
+            }
+            Ok(Ok(result)) => self.ended(result),
+            Ok(Err(error)) if error.kind() == ErrorKind::LeaseLost => {
+                warn!(%error, "the run belongs to another worker now");
+                Conclusion::Leave
+            }
+            Ok(Err(error)) => self.lost(&error.to_string()),
+        }
+    }
+
+    /// Keeps the run's events as they come; returns what the executor says at the end.
+    async fn follow(&self, claim: Claim) -> Result<RunResult> {
+        let Lease { run_id, attempt } = self.lease;
+        let metadata = format!(r#"{{"run_id":"{run_id}","attempt":{attempt}}}"#);
+        self.append(vec![NewEvent { name: "metadata".into(), data: metadata.into() }]).await?;
+        let job = RunJob {
+            run: claim.run,
+            fresh_thread: claim.fresh_thread,
+            context: ExecutionContext { storage: self.services.storage.clone(), scope: Scope::tenant(claim.tenant) },
+            cancel: self.cancelled.clone(),
+        };
+        let mut outputs = self.services.executor.execute(job).await?.ready_chunks(BATCH);
+        while let Some(chunk) = outputs.next().await {
+            let mut events = Vec::with_capacity(chunk.len());
+            let mut end = None;
+            for output in chunk {
+                match output {
+                    Ok(RunOutput::Event { name, data }) => events.push(NewEvent { name, data }),
+                    Ok(RunOutput::Done(done)) => end = Some(Ok(*done)),
+                    Err(error) => end = Some(Err(error)),
+                }
+            }
+            // What came before an error counts: the next attempt goes on after it.
+            if !events.is_empty() {
+                self.append(events).await?;
+            }
+            if let Some(end) = end {
+                return end;
+            }
+        }
+        Err(Error::unavailable("worker.execute", "the executor stopped without saying how the run ended"))
+    }
+
+    fn ended(&self, result: RunResult) -> Conclusion {
+        let cancel = self.cancelled.borrow().clone();
+        if let Some(detail) = &result.detail {
+            tracing::info!(status = ?result.status, "the run's graph ended with an error:\n{}", detail.trim_end());
+        }
+        if result.retryable && cancel.is_none() {
+            return self.lost(result.error.as_ref().map_or("the executor failed", |error| error.message.as_str()));
+        }
+        Conclusion::End(Box::new(outcome::of(result, cancel)))
+    }
+
+    /// The platform, not the graph, failed: another attempt, or the end.
+    fn lost(&self, why: &str) -> Conclusion {
+        if self.lease.attempt < self.settings.max_attempts {
+            return Conclusion::TryAgain(why.to_owned());
+        }
+        tracing::error!(why, "the run failed for a reason that is not its graph's, for the last time");
+        self.failed(RunStatus::Error, "RunLost", "An internal error occurred".to_owned())
+    }
+
+    fn failed(&self, status: RunStatus, class: &str, message: String) -> Conclusion {
+        let error = RunError { error: class.to_owned(), message };
+        let cancel = self.cancelled.borrow().clone();
+        Conclusion::End(Box::new(outcome::failed(status, error, cancel)))
+    }
+
+    pub(crate) async fn append(&self, events: Vec<NewEvent>) -> Result<()> {
+        self.services.events.append(self.lease.run_id, self.resumable, events).await
+    }
+}

@@ -1,0 +1,26 @@
+//! Removing what has served its time.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use langopen_core::EventLog;
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, error};
+
+/// How often to look.
+const EVERY: Duration = Duration::from_secs(30);
+
+/// Sweeps ended event logs until `stop`.
+pub(crate) async fn sweep(events: Arc<dyn EventLog>, stop: CancellationToken) {
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(EVERY) => {}
+        }
+        match events.sweep().await {
+            Ok(0) => {}
+            Ok(removed) => debug!(removed, "swept ended event logs"),
+            Err(error) => error!(%error, "event logs cannot be swept; trying again"),
+        }
+    }
+}

@@ -1,0 +1,73 @@
+"""Graphs to measure servers with: no network, no model, the same work every time."""
+
+import asyncio
+from typing import TypedDict
+
+from langchain_core.language_models.fake_chat_models import GenericFakeChatModel
+from langchain_core.messages import AIMessage
+from langgraph.config import get_stream_writer
+from langgraph.graph import END, START, MessagesState, StateGraph
+
+
+def single(name, node):
+    return StateGraph(MessagesState).add_node(name, node).add_edge(START, name).compile()
+
+
+async def reply(state: MessagesState):
+    return {"messages": [AIMessage(content="ok")]}
+
+
+noop = single("reply", reply)
+
+
+TOKENS = " ".join(f"w{i}" for i in range(100))
+
+
+async def speak(state: MessagesState):
+    """A model that says 100 words; the library streams each word (and each space) as a chunk."""
+    model = GenericFakeChatModel(messages=iter([AIMessage(content=TOKENS)]))
+    return {"messages": [await model.ainvoke(state["messages"])]}
+
+
+tokens = single("speak", speak)
+
+
+async def emit(state: MessagesState):
+    write = get_stream_writer()
+    for i in range(100):
+        write({"i": i})
+        await asyncio.sleep(0)
+    return {"messages": [AIMessage(content="done")]}
+
+
+custom = single("emit", emit)
+
+
+class Steps(TypedDict):
+    n: int
+    messages: list
+
+
+async def step(state: Steps):
+    return {"n": state.get("n", 0) + 1}
+
+
+def more(state: Steps):
+    return "step" if state["n"] % 10 else END
+
+
+steps = (
+    StateGraph(Steps)
+    .add_node("step", step)
+    .add_edge(START, "step")
+    .add_conditional_edges("step", more, ["step", END])
+    .compile()
+)
+
+
+async def nap(state: MessagesState):
+    await asyncio.sleep(1.0)
+    return {"messages": [AIMessage(content="rested")]}
+
+
+sleepy = single("nap", nap)

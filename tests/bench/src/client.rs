@@ -1,0 +1,131 @@
+//! A thin client of the Agent Server API. It looks into answers only as far as a measurement needs, because it runs
+//! on the same machine as the server.
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use futures::StreamExt;
+use reqwest::{Method, RequestBuilder, Response};
+use serde_json::Value;
+
+use crate::error::{Error, Result};
+use crate::sse::Scanner;
+
+const TIMEOUT: Duration = Duration::from_secs(60);
+
+/// What a stream of one run brought.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Streamed {
+    /// From the request to the first event after `metadata`.
+    pub(crate) first: Duration,
+    /// Events, `metadata` among them.
+    pub(crate) events: u64,
+}
+
+/// One server.
+#[derive(Debug, Clone)]
+pub(crate) struct Client {
+    http: reqwest::Client,
+    base: String,
+    api_key: Option<String>,
+}
+
+impl Client {
+    pub(crate) fn new(base: &str, api_key: Option<String>) -> Result<Self> {
+        let http = reqwest::Client::builder()
+            .pool_max_idle_per_host(usize::MAX)
+            .timeout(TIMEOUT)
+            .build()
+            .map_err(|source| Error::Request { request: "the HTTP client".into(), source })?;
+        Ok(Self { http, base: base.trim_end_matches('/').to_owned(), api_key })
+    }
+
+    /// Sends a request and reads its whole answer.
+    pub(crate) async fn call(&self, method: Method, path: &str, body: Option<Bytes>) -> Result<Bytes> {
+        let request = format!("{method} {path}");
+        let answer = send(&request, self.request(method, path, body)).await?;
+        answer.bytes().await.map_err(|source| Error::Request { request, source })
+    }
+
+    /// Like `call`, for answers that are looked into.
+    pub(crate) async fn call_json(&self, method: Method, path: &str, body: Option<Bytes>) -> Result<Value> {
+        let request = format!("{method} {path}");
+        let bytes = self.call(method, path, body).await?;
+        serde_json::from_slice(&bytes).map_err(|error| Error::Answer { request, problem: error.to_string() })
+    }
+
+    /// `POST /threads`: the new thread's id.
+    pub(crate) async fn create_thread(&self) -> Result<String> {
+        let thread = self.call_json(Method::POST, "/threads", Some(Bytes::from_static(b"{}"))).await?;
+        text(&thread, "POST /threads", "thread_id")
+    }
+
+    /// A run that is waited for, at a path that ends with `/runs/wait`.
+    pub(crate) async fn wait(&self, path: &str, body: Bytes) -> Result<()> {
+        let values = self.call(Method::POST, path, Some(body)).await?;
+        // A failed run answers 200.
+        if memchr::memmem::find(&values, b"\"__error__\"").is_some() {
+            let problem = String::from_utf8_lossy(&values).into_owned();
+            return Err(Error::Answer { request: format!("POST {path}"), problem });
+        }
+        Ok(())
+    }
+
+    /// One turn of a thread.
+    pub(crate) async fn turn(&self, thread: &str, body: Bytes) -> Result<()> {
+        self.wait(&format!("/threads/{thread}/runs/wait"), body).await
+    }
+
+    /// A stateless run, read to the end of its stream.
+    pub(crate) async fn stream(&self, body: Bytes) -> Result<Streamed> {
+        let name = "POST /runs/stream";
+        let start = Instant::now();
+        let answer = send(name, self.request(Method::POST, "/runs/stream", Some(body))).await?;
+        let mut chunks = answer.bytes_stream();
+        let (mut scanner, mut first) = (Scanner::default(), None);
+        while let Some(chunk) = chunks.next().await {
+            scanner.feed(&chunk.map_err(|source| Error::Request { request: name.into(), source })?);
+            if scanner.events > 1 && first.is_none() {
+                first = Some(start.elapsed());
+            }
+        }
+        match first {
+            Some(first) if !scanner.error => Ok(Streamed { first, events: scanner.events }),
+            _ => {
+                let problem = match scanner.error {
+                    true => "an error event".to_owned(),
+                    false => format!("the stream ended after {} events", scanner.events),
+                };
+                Err(Error::Answer { request: name.into(), problem })
+            }
+        }
+    }
+
+    fn request(&self, method: Method, path: &str, body: Option<Bytes>) -> RequestBuilder {
+        let mut request = self.http.request(method, format!("{}{path}", self.base));
+        if let Some(key) = &self.api_key {
+            request = request.header("x-api-key", key);
+        }
+        match body {
+            Some(body) => request.header("content-type", "application/json").body(body),
+            None => request,
+        }
+    }
+}
+
+/// The string `key` of an answer.
+pub(crate) fn text(answer: &Value, request: &str, key: &str) -> Result<String> {
+    let missing = || Error::Answer { request: request.to_owned(), problem: format!("no {key} in {answer}") };
+    answer.get(key).and_then(Value::as_str).map(str::to_owned).ok_or_else(missing)
+}
+
+async fn send(request: &str, builder: RequestBuilder) -> Result<Response> {
+    let failed = |source| Error::Request { request: request.to_owned(), source };
+    let answer = builder.send().await.map_err(failed)?;
+    let status = answer.status();
+    if status.is_success() {
+        return Ok(answer);
+    }
+    let body = answer.text().await.map_err(failed)?.chars().take(300).collect();
+    Err(Error::Status { request: request.to_owned(), status: status.as_u16(), body })
+}

@@ -1,0 +1,88 @@
+//! `langopen-bench compare`: LangOpen, the peer and the bare library, one after another on the same machine, and what
+//! their figures mean for the bars.
+
+mod bars;
+mod measure;
+mod places;
+mod plan;
+mod report;
+mod table;
+#[cfg(test)]
+mod tests;
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use self::measure::Figures;
+use self::places::Places;
+use self::plan::Plan;
+use self::report::Report;
+use crate::app;
+use crate::bare::{self, Bare};
+use crate::cli::CompareOptions;
+use crate::error::{Error, Result};
+use crate::server::Server;
+
+/// Measures, prints the tables and the JSON report, and fails if a bar is missed.
+pub(crate) async fn command(options: CompareOptions) -> Result<ExitCode> {
+    let places = Places::find(&options)?;
+    let plan = if options.quick { Plan::quick() } else { Plan::full() };
+    let root = tempfile::Builder::new()
+        .prefix("langopen-bench-")
+        .tempdir()
+        .map_err(|source| Error::Io { what: "no temporary folder".into(), source })?;
+    let load_average = std::fs::read_to_string("/proc/loadavg").ok().map(|text| text.trim().to_owned());
+    let mut notes = Vec::new();
+
+    let ours = measure_ours(&options, &places, &plan, &root.path().join("langopen")).await?;
+    let peer = noted("peer", &mut notes, measure_peer(&places, &plan, &root.path().join("peer")).await);
+    let bare = noted("bare library", &mut notes, measure_bare(&places, &plan, &root.path().join("bare")).await);
+
+    let report = Report::new(options.quick, load_average, notes, ours, peer, bare);
+    println!("{}", table::render(&report));
+    let failed = |error: serde_json::Error| Error::Option(error.to_string());
+    if let Some(file) = &options.json {
+        let text = serde_json::to_string_pretty(&report).map_err(failed)?;
+        std::fs::write(file, text)
+            .map_err(|source| Error::Io { what: format!("{} cannot be written", file.display()), source })?;
+    }
+    println!("{}", serde_json::to_string(&report).map_err(failed)?);
+    Ok(if report.missed() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+async fn measure_ours(options: &CompareOptions, places: &Places, plan: &Plan, folder: &Path) -> Result<Figures> {
+    app::unpack(folder)?;
+    let server = match (&options.url, &places.langopen) {
+        (Some(url), _) => Server::running(url, options.pid).await?,
+        (None, Some(program)) => Server::langopen(program, folder).await?,
+        (None, None) => return Err(Error::Option("no langopen binary: build it, or name it with --langopen".into())),
+    };
+    let figures = measure::server(&server, plan, true).await;
+    server.stop().await;
+    Ok(figures)
+}
+
+async fn measure_peer(places: &Places, plan: &Plan, folder: &Path) -> Result<Figures> {
+    let program = places.peer.as_deref().map_err(|why| Error::Option(why.clone()))?;
+    app::unpack(folder)?;
+    let server = Server::peer(program, folder).await?;
+    let figures = measure::server(&server, plan, false).await;
+    server.stop().await;
+    Ok(figures)
+}
+
+async fn measure_bare(places: &Places, plan: &Plan, folder: &Path) -> Result<Bare> {
+    app::unpack(folder)?;
+    eprintln!("bare library: {}", places.python.display());
+    bare::measure(&places.python, folder, plan.bare).await
+}
+
+/// What is missing leaves a note; the rest of the comparison still counts.
+fn noted<T>(name: &str, notes: &mut Vec<String>, result: Result<T>) -> Option<T> {
+    result
+        .inspect_err(|error| {
+            eprintln!("{name}: not measured: {error}");
+            notes.push(format!("{name} not measured: {error}"));
+        })
+        .ok()
+}

@@ -1,0 +1,43 @@
+//! Where the programs are.
+
+use std::path::PathBuf;
+
+use crate::cli::CompareOptions;
+use crate::error::{Error, Result};
+
+/// The programs that a comparison starts.
+#[derive(Debug)]
+pub(crate) struct Places {
+    /// `None` if a running server stands in.
+    pub(super) langopen: Option<PathBuf>,
+    /// Or why there is no peer.
+    pub(super) peer: Result<PathBuf, String>,
+    pub(super) python: PathBuf,
+}
+
+impl Places {
+    /// Looks for what the options do not name.
+    pub(super) fn find(options: &CompareOptions) -> Result<Self> {
+        let peer = match options.no_peer {
+            true => Err("left out by --no-peer".to_owned()),
+            false => which::which(&options.peer).map_err(|error| {
+                format!("{}: {error} (install langgraph-cli[inmem], or name it with --peer)", options.peer.display())
+            }),
+        };
+        let beside_peer = || peer.as_ref().ok().map(|peer| peer.with_file_name("python")).filter(|path| path.is_file());
+        let python = options.python.clone().or_else(beside_peer).unwrap_or_else(|| "python3".into());
+        let langopen = match (&options.url, &options.langopen) {
+            (Some(_), _) => None,
+            (None, Some(named)) => Some(found(named.clone())?),
+            (None, None) => match std::env::current_exe().ok().map(|this| this.with_file_name("langopen")) {
+                Some(path) if path.is_file() => Some(path),
+                _ => Some(found("langopen".into())?),
+            },
+        };
+        Ok(Self { langopen, peer, python })
+    }
+}
+
+fn found(program: PathBuf) -> Result<PathBuf> {
+    which::which(&program).map_err(|error| Error::Option(format!("{}: {error}", program.display())))
+}

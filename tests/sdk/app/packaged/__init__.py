@@ -1,0 +1,1 @@
+"""A package that the configuration names as `module:variable`."""

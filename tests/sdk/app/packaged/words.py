@@ -1,0 +1,3 @@
+"""A neighbour, to see that relative imports work."""
+
+GREETING = "Welcome"

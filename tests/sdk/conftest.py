@@ -1,0 +1,81 @@
+"""One server for the whole suite, and clients for it."""
+
+import os
+from pathlib import Path
+
+import httpx
+import pytest
+from langgraph_sdk import get_client, get_sync_client
+
+from helpers import OTHER_SERVER
+from server import Server
+
+SERVER = pytest.StashKey[Server]()
+LOG_START = pytest.StashKey[int]()
+
+
+@pytest.fixture(scope="session")
+def cache_dir(tmp_path_factory) -> Path:
+    """Where Python environments are kept: set LANGOPEN_TEST_DATA to keep them between sessions."""
+    kept = os.environ.get("LANGOPEN_TEST_DATA")
+    folder = Path(kept) / "environments" if kept else tmp_path_factory.mktemp("environments")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def suite_server(request, tmp_path_factory, cache_dir):
+    """`langopen up` on the suite's graphs; none when another server is under test."""
+    if OTHER_SERVER:
+        yield None
+        return
+    server = Server(tmp_path_factory.mktemp("server") / "data", cache_dir)
+    request.config.stash[SERVER] = server
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def base_url(suite_server) -> str:
+    """The server under test."""
+    return suite_server.url if suite_server else OTHER_SERVER.rstrip("/")
+
+
+@pytest.fixture
+async def client(base_url):
+    async with get_client(url=base_url) as client:
+        yield client
+
+
+@pytest.fixture
+def sync_client(base_url):
+    with get_sync_client(url=base_url) as client:
+        yield client
+
+
+@pytest.fixture
+async def http(base_url):
+    """Raw HTTP, for what the SDK hides."""
+    async with httpx.AsyncClient(base_url=base_url, timeout=60) as http:
+        yield http
+
+
+@pytest.fixture
+async def thread_id(client) -> str:
+    return (await client.threads.create())["thread_id"]
+
+
+def pytest_runtest_setup(item):
+    server = item.config.stash.get(SERVER, None)
+    item.stash[LOG_START] = server.log_size() if server else 0
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    """Shows what the server logged during a test that failed."""
+    report = yield
+    server = item.config.stash.get(SERVER, None)
+    if report.failed and server is not None:
+        report.sections.append(("log of the server", server.logs(6_000, since=item.stash.get(LOG_START, 0))))
+    return report

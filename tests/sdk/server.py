@@ -1,0 +1,105 @@
+"""Starts and stops `langopen up` for the tests."""
+
+import os
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+import httpx
+
+HERE = Path(__file__).resolve().parent
+APP_CONFIG = HERE / "app" / "langgraph.json"
+START_SECONDS = 180  # the first start makes the Python environment
+
+
+def find_binary() -> Path:
+    given = os.environ.get("LANGOPEN_BIN")
+    root = HERE.parent.parent
+    candidates = [Path(given)] if given else [root / "target" / kind / "langopen" for kind in ("debug", "release")]
+    for candidate in candidates:
+        if candidate.is_file():
+            return candidate.resolve()
+    tried = ", ".join(map(str, candidates))
+    raise FileNotFoundError(f"no langopen binary at {tried}; build it with `cargo build -p langopen` or set LANGOPEN_BIN")
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def environment(cache: Path, extra: dict[str, str] | None = None) -> dict[str, str]:
+    """The variables of a server process: none of the caller's own settings of it leak in."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("LANGOPEN_")}
+    return kept | {"LANGOPEN_CACHE_DIR": str(cache)} | (extra or {})
+
+
+class Server:
+    """One server process with its own data folder; can be killed and started again on it."""
+
+    def __init__(self, data: Path, cache: Path, config: Path = APP_CONFIG, env: dict[str, str] | None = None):
+        self.data, self.config = data, config
+        self.env = environment(cache, env)
+        self.log_path = data.parent / f"{data.name}.log"
+        self.port = free_port()
+        self.process: subprocess.Popen | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def command(self) -> list[str]:
+        return [
+            str(find_binary()), "up", "--config", str(self.config), "--port", str(self.port),
+            "--data", str(self.data), "--hosts", "2",
+        ]  # fmt: skip
+
+    def start(self) -> "Server":
+        with self.log_path.open("ab") as log:
+            self.process = subprocess.Popen(
+                self.command, env=self.env, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+            )
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline:
+            if self.process.poll() is not None:
+                raise RuntimeError(f"the server ended with status {self.process.returncode}\n{self.logs()}")
+            try:
+                if httpx.get(f"{self.url}/ok", timeout=2).status_code == 200:
+                    return self
+            except httpx.TransportError:
+                pass
+            time.sleep(0.05)
+        self.kill()
+        raise TimeoutError(f"the server did not answer GET /ok in {START_SECONDS} s\n{self.logs()}")
+
+    def interrupt(self, seconds: float = 30) -> int:
+        """Ctrl-C: the exit status, or an error when the server goes on."""
+        self.process.send_signal(signal.SIGINT)
+        return self.process.wait(seconds)
+
+    def kill(self) -> None:
+        """As `kill -9` on the server alone; its children have to notice by themselves."""
+        if self.process and self.process.poll() is None:
+            self.process.kill()
+        if self.process:
+            self.process.wait(10)
+
+    def stop(self) -> None:
+        if not self.process or self.process.poll() is not None:
+            return
+        try:
+            self.interrupt()
+        except subprocess.TimeoutExpired:
+            self.kill()
+
+    def log_size(self) -> int:
+        return self.log_path.stat().st_size if self.log_path.exists() else 0
+
+    def logs(self, limit: int = 20_000, since: int = 0) -> str:
+        """The end of what the server wrote, from the byte `since` on."""
+        written = self.log_path.read_bytes()[since:] if self.log_path.exists() else b""
+        return written[-limit:].decode(errors="replace")
