@@ -1,6 +1,7 @@
 //! The heart of LangOpen: what an agent platform keeps and does, without HTTP and without a particular database.
 //!
 //! - [`model`]: assistants, threads, runs, checkpoints, store items, crons; [`run_state`] holds the run state machine.
+//! - [`run_plan`]: from what a client asked for to a run that the queue can take.
 //! - [`storage`], [`queue`], [`event_log`], [`executor`], [`auth`]: the traits. Implement one to bring your own part.
 //! - [`backend`]: ready implementations, by feature: `memory`, `sqlite`.
 //! - `conformance` (feature): the suite that every backend here passes, and that yours can run.
@@ -21,6 +22,7 @@ pub mod ids;
 pub mod json;
 pub mod model;
 pub mod queue;
+pub mod run_plan;
 pub mod run_state;
 pub mod storage;
 pub mod tenant;

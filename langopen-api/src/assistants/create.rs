@@ -2,6 +2,7 @@ use axum::Json;
 use axum::extract::State;
 use langopen_core::auth::{Action, Resource};
 use langopen_core::model::{IfExists, NewAssistant};
+use langopen_core::run_plan::mirror;
 use langopen_core::{AssistantId, ErrorKind, JsonMap};
 use serde::Deserialize;
 use serde_json::json;
@@ -11,7 +12,7 @@ use super::check_graph;
 use crate::access::Caller;
 use crate::error::{ApiError, ApiResult, ErrorResponse, OnKind};
 use crate::extract::{Body, field, parse_id};
-use crate::run_body::mirror;
+use crate::run_body::both_given;
 use crate::server::App;
 use crate::wire::{AssistantBody, Config, IfExistsName};
 
@@ -66,7 +67,7 @@ pub(super) async fn create_assistant(
         None => AssistantId(app.ids.random()),
     };
     let mut config = body.config.unwrap_or_default();
-    let context = mirror(&mut config, body.context)?;
+    let context = mirror(&mut config, body.context).map_err(both_given)?;
     check_graph(&app, &body.graph_id).await?;
     let metadata = body.metadata.unwrap_or_default();
     let name = body.name.unwrap_or_else(|| "Untitled".to_owned());

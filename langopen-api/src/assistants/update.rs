@@ -2,6 +2,7 @@ use axum::Json;
 use axum::extract::State;
 use langopen_core::auth::{Action, Resource};
 use langopen_core::model::AssistantPatch as Patch;
+use langopen_core::run_plan::mirror;
 use langopen_core::{ErrorKind, JsonMap};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -11,7 +12,7 @@ use super::check_graph;
 use crate::access::Caller;
 use crate::error::{ApiError, ApiResult, ErrorResponse, OnKind};
 use crate::extract::{AssistantPath, Body, field};
-use crate::run_body::mirror;
+use crate::run_body::both_given;
 use crate::server::App;
 use crate::wire::{AssistantBody, Config};
 
@@ -69,14 +70,14 @@ pub(super) async fn update_assistant(
     let (config, context) = match (body.config, body.context) {
         (None, None) => (None, None),
         (Some(mut config), context) => {
-            let context = mirror(&mut config, context)?;
+            let context = mirror(&mut config, context).map_err(both_given)?;
             (Some(config), Some(context))
         }
         (None, Some(context)) => {
             let held = app.storage.assistant(&permit.scope, id).await?.ok_or_else(not_found)?;
             let mut config = held.config;
             config.insert("configurable".to_owned(), Value::Object(JsonMap::new()));
-            let context = mirror(&mut config, Some(context))?;
+            let context = mirror(&mut config, Some(context)).map_err(both_given)?;
             (Some(config), Some(context))
         }
     };

@@ -1,12 +1,15 @@
-//! Fields that are checked, and then carried as the text they came in.
+//! What of a body can be refused without looking at anything else. Most fields are then carried as the text they came in.
 
-use langopen_core::RawJson;
+use langopen_core::run_plan::{Place, RunRequest};
+use langopen_core::{Error, ErrorKind, RawJson};
 use serde::Deserialize;
-use serde::de::{Deserializer, Error, IntoDeserializer};
+use serde::de::{Deserializer, Error as _};
 use serde_json::Value;
+use uuid::Uuid;
 
+use crate::error::{ApiError, ApiResult};
 use crate::extract::field::{Object, shorten};
-use crate::wire::{Command, Send, StreamMode};
+use crate::wire::{Command, Send};
 
 /// `"*"` or an array of node names.
 pub(super) fn nodes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<RawJson>, D::Error> {
@@ -15,21 +18,6 @@ pub(super) fn nodes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option
         return Ok(Some(raw));
     }
     Err(D::Error::custom(format_args!("expected \"*\" or an array of strings, got {}", shorten(&raw.as_str()))))
-}
-
-/// A stream mode or an array of them.
-pub(super) fn modes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<StreamMode>>, D::Error> {
-    let Some(raw) = Option::<RawJson>::deserialize(deserializer)? else { return Ok(None) };
-    let names: Result<Vec<String>, _> =
-        if raw.as_str().starts_with('[') { raw.decode() } else { raw.decode().map(|name| vec![name]) };
-    let mut unique = Vec::new();
-    for name in names.map_err(D::Error::custom)? {
-        let mode = StreamMode::deserialize(name.into_deserializer())?;
-        if !unique.contains(&mode) {
-            unique.push(mode);
-        }
-    }
-    Ok((!unique.is_empty()).then_some(unique))
 }
 
 /// A command: `update` is an object, an array or null; `goto` a node, a `Send`, or a list of either kind.
@@ -59,6 +47,32 @@ fn goes(goto: &RawJson) -> bool {
 }
 
 /// Whether a command answers an interrupt; answering with `null` does so too.
-pub(super) fn resumes(command: &RawJson) -> bool {
+fn resumes(command: &RawJson) -> bool {
     command.decode::<serde_json::Map<String, Value>>().is_ok_and(|command| command.contains_key("resume"))
+}
+
+/// What can be refused without looking at anything but the body.
+pub(crate) fn check_request(place: Place, request: &RunRequest) -> ApiResult<()> {
+    if let Some(webhook) = &request.webhook {
+        if webhook.is_empty() || webhook.len() > 65536 {
+            return Err(ApiError::invalid("webhook: must have 1 to 65536 characters"));
+        }
+        return Err(ApiError::invalid("webhook: this server does not deliver webhooks yet; leave the field out"));
+    }
+    if matches!(place, Place::Own(_)) && request.command.as_ref().is_some_and(resumes) {
+        return Err(ApiError::bad_request("You must provide a thread_id when resuming."));
+    }
+    let named = request.checkpoint.as_ref().and_then(|checkpoint| checkpoint.checkpoint_id.as_deref());
+    for id in [named, request.checkpoint_id.as_deref()].into_iter().flatten() {
+        id.parse::<Uuid>().map_err(|_| ApiError::invalid("Invalid checkpoint ID"))?;
+    }
+    Ok(())
+}
+
+/// The answer where context and `config.configurable` are both given: that is 400, unlike other bad input.
+pub(crate) fn both_given(error: Error) -> ApiError {
+    match error.kind() {
+        ErrorKind::Invalid => ApiError::bad_request(error.message()),
+        _ => error.into(),
+    }
 }

@@ -1,6 +1,7 @@
 //! The bodies that create runs.
 
 use langopen_core::model::{MultitaskStrategy, OnCompletion};
+use langopen_core::run_plan::{CheckpointRef, Durability, IfNotExists, RunRequest, StreamMode, stream_modes};
 use langopen_core::{JsonMap, RawJson};
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -8,46 +9,16 @@ use utoipa::ToSchema;
 use super::check;
 use crate::extract::field::{self, Object};
 use crate::wire::{
-    CheckpointConfig, Command, Config, Durability, MultitaskStrategyName, Nodes, OnCompletionName, OnDisconnect,
-    StreamMode, StreamModes,
+    CheckpointConfig, Command, Config, DurabilityName, IfNotExistsName, MultitaskStrategyName, Nodes, OnCompletionName,
+    OnDisconnect, StreamModes,
 };
 
-/// What a run on a missing thread does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum IfNotExists {
-    /// It makes the thread.
-    Create,
-    /// It fails.
-    #[default]
-    Reject,
-}
-
-/// Every field that any of the bodies has.
-#[derive(Debug, Default)]
-pub(crate) struct RunRequest {
+/// What any of the bodies asks for.
+#[derive(Debug)]
+pub(crate) struct RunCreate {
     pub(crate) assistant_id: String,
-    pub(crate) checkpoint: Option<CheckpointConfig>,
-    pub(crate) checkpoint_id: Option<String>,
-    pub(crate) input: Option<RawJson>,
-    pub(crate) command: Option<RawJson>,
-    pub(crate) metadata: Option<JsonMap>,
-    pub(crate) config: Option<JsonMap>,
-    pub(crate) context: Option<JsonMap>,
-    pub(crate) webhook: Option<String>,
-    pub(crate) interrupt_before: Option<RawJson>,
-    pub(crate) interrupt_after: Option<RawJson>,
-    pub(crate) stream_mode: Option<Vec<StreamMode>>,
-    pub(crate) stream_subgraphs: Option<bool>,
-    pub(crate) stream_resumable: Option<bool>,
-    pub(crate) feedback_keys: Option<Vec<String>>,
-    pub(crate) multitask_strategy: Option<MultitaskStrategy>,
-    pub(crate) if_not_exists: Option<IfNotExists>,
-    pub(crate) on_completion: Option<OnCompletion>,
-    pub(crate) on_disconnect: Option<OnDisconnect>,
-    pub(crate) after_seconds: Option<serde_json::Number>,
-    pub(crate) checkpoint_during: Option<bool>,
-    pub(crate) durability: Option<Durability>,
+    pub(crate) on_disconnect: OnDisconnect,
+    pub(crate) request: RunRequest,
 }
 
 /// The four bodies share most fields; serde's `flatten` cannot carry JSON text, so a macro repeats them.
@@ -80,7 +51,7 @@ macro_rules! bodies {
                 #[schema(min_length = 1, max_length = 65536)]
                 webhook: Option<String>,
                 /// One or more modes; `["values"]` if absent.
-                #[serde(default, deserialize_with = "check::modes")]
+                #[serde(default, deserialize_with = "stream_modes")]
                 #[schema(value_type = Option<StreamModes>, inline)]
                 stream_mode: Option<Vec<StreamMode>>,
                 #[serde(default)]
@@ -109,33 +80,37 @@ macro_rules! bodies {
                 #[schema(default = false)]
                 checkpoint_during: Option<bool>,
                 #[serde(default)]
-                #[schema(inline, default = "async")]
+                #[schema(value_type = Option<DurabilityName>, inline, default = "async")]
                 durability: Option<Durability>,
                 $($(#[$attribute])* $field: $type,)*
             }
 
-            impl From<$name> for RunRequest {
+            impl From<$name> for RunCreate {
                 fn from(body: $name) -> Self {
-                    Self {
+                    let mut create = Self {
                         assistant_id: body.assistant_id,
-                        input: body.input,
-                        command: body.command,
-                        metadata: body.metadata,
-                        config: body.config,
-                        context: body.context,
-                        webhook: body.webhook,
-                        stream_mode: body.stream_mode,
-                        stream_subgraphs: body.stream_subgraphs,
-                        stream_resumable: body.stream_resumable,
-                        feedback_keys: body.feedback_keys,
-                        interrupt_before: body.interrupt_before,
-                        interrupt_after: body.interrupt_after,
-                        after_seconds: body.after_seconds,
-                        checkpoint_during: body.checkpoint_during,
-                        durability: body.durability,
-                        $($field: body.$field,)*
-                        ..Self::default()
-                    }
+                        on_disconnect: OnDisconnect::default(),
+                        request: RunRequest {
+                            input: body.input,
+                            command: body.command,
+                            metadata: body.metadata,
+                            config: body.config,
+                            context: body.context,
+                            webhook: body.webhook,
+                            stream_mode: body.stream_mode,
+                            stream_subgraphs: body.stream_subgraphs,
+                            stream_resumable: body.stream_resumable,
+                            feedback_keys: body.feedback_keys,
+                            interrupt_before: body.interrupt_before,
+                            interrupt_after: body.interrupt_after,
+                            after_seconds: body.after_seconds,
+                            checkpoint_during: body.checkpoint_during,
+                            durability: body.durability,
+                            ..RunRequest::default()
+                        },
+                    };
+                    $(create.$field(body.$field);)*
+                    create
                 }
             }
         )*
@@ -153,7 +128,7 @@ bodies! {
         #[schema(value_type = Option<MultitaskStrategyName>, inline, default = "enqueue")]
         multitask_strategy: Option<MultitaskStrategy>,
         #[serde(default)]
-        #[schema(inline, default = "reject")]
+        #[schema(value_type = Option<IfNotExistsName>, inline, default = "reject")]
         if_not_exists: Option<IfNotExists>,
     }
     /// A run on a thread, whose client stays.
@@ -166,7 +141,7 @@ bodies! {
         #[schema(value_type = Option<MultitaskStrategyName>, inline, default = "enqueue")]
         multitask_strategy: Option<MultitaskStrategy>,
         #[serde(default)]
-        #[schema(inline, default = "reject")]
+        #[schema(value_type = Option<IfNotExistsName>, inline, default = "reject")]
         if_not_exists: Option<IfNotExists>,
         #[serde(default)]
         #[schema(inline, default = "continue")]
@@ -186,6 +161,37 @@ bodies! {
         #[serde(default)]
         #[schema(inline, default = "continue")]
         on_disconnect: Option<OnDisconnect>,
+    }
+}
+
+/// Takes over the fields that only some of the bodies have.
+impl RunCreate {
+    fn checkpoint(&mut self, given: Option<CheckpointConfig>) {
+        self.request.checkpoint = given.map(|given| CheckpointRef {
+            checkpoint_id: given.checkpoint_id,
+            checkpoint_ns: given.checkpoint_ns,
+            checkpoint_map: given.checkpoint_map,
+        });
+    }
+
+    fn checkpoint_id(&mut self, given: Option<String>) {
+        self.request.checkpoint_id = given;
+    }
+
+    fn multitask_strategy(&mut self, given: Option<MultitaskStrategy>) {
+        self.request.multitask_strategy = given;
+    }
+
+    fn if_not_exists(&mut self, given: Option<IfNotExists>) {
+        self.request.if_not_exists = given;
+    }
+
+    fn on_completion(&mut self, given: Option<OnCompletion>) {
+        self.request.on_completion = given;
+    }
+
+    fn on_disconnect(&mut self, given: Option<OnDisconnect>) {
+        self.on_disconnect = given.unwrap_or_default();
     }
 }
 

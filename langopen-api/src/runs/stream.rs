@@ -12,7 +12,7 @@ use super::submit::{Attach, Submitted, submit};
 use crate::access::Caller;
 use crate::error::{ApiError, ApiResult, ErrorResponse};
 use crate::extract::{Body, Forwarded, NewRunPath};
-use crate::run_body::{RunCreateStreamingStateful, RunRequest};
+use crate::run_body::{RunCreate, RunCreateStreamingStateful};
 use crate::server::App;
 use crate::sse::{HEARTBEAT, frame, frames, locations, response};
 use langopen_core::ThreadId;
@@ -50,9 +50,9 @@ pub(super) async fn start(
     caller: &Caller,
     forwarded: &Forwarded,
     thread_id: Option<ThreadId>,
-    request: RunRequest,
+    create: RunCreate,
 ) -> ApiResult<Response> {
-    let Submitted { run, events, guard } = submit(app, caller, forwarded, thread_id, request, Attach::Stream).await?;
+    let Submitted { run, events, guard } = submit(app, caller, forwarded, thread_id, create, Attach::Stream).await?;
     let events = events.ok_or_else(ApiError::internal)?;
     let tenant = &caller.identity.tenant;
     let place = (run.thread_id, run.run_id);

@@ -4,6 +4,7 @@ use langopen_core::auth::{Action, Resource};
 use langopen_core::event_log::EventStream;
 use langopen_core::model::{Assistant, Run};
 use langopen_core::queue::Enqueued;
+use langopen_core::run_plan::{Place, RunPlan};
 use langopen_core::{AssistantId, Error, ErrorKind, JsonMap, RunId, Scope, ThreadId};
 use serde_json::json;
 
@@ -12,7 +13,7 @@ use super::on_disconnect::CancelOnDrop;
 use crate::access::Caller;
 use crate::error::{ApiError, ApiResult};
 use crate::extract::Forwarded;
-use crate::run_body::{Place, Plan, RunRequest, check_request};
+use crate::run_body::{RunCreate, both_given, check_request};
 use crate::server::App;
 use crate::wire::OnDisconnect;
 
@@ -43,27 +44,29 @@ pub(super) async fn submit(
     caller: &Caller,
     forwarded: &Forwarded,
     thread_id: Option<ThreadId>,
-    request: RunRequest,
+    create: RunCreate,
     attach: Attach,
 ) -> ApiResult<Submitted> {
     let place = thread_id.map_or_else(|| Place::Own(ThreadId(app.ids.ordered())), Place::Thread);
+    let RunCreate { assistant_id, on_disconnect, request } = create;
     check_request(place, &request)?;
-    let assistant = assistant(app, caller, &request.assistant_id).await?;
-    let cancel = request.on_disconnect == Some(OnDisconnect::Cancel);
-    let mut plan = Plan {
+    let assistant = assistant(app, caller, &assistant_id).await?;
+    let cancel = on_disconnect == OnDisconnect::Cancel;
+    let request_id = forwarded.request_id.clone().unwrap_or_else(|| app.ids.random().to_string());
+    let mut plan = RunPlan {
         run_id: RunId(app.ids.ordered()),
         place,
         request,
-        assistant,
+        assistant: &assistant,
         identity: &caller.identity,
-        forwarded,
-        request_id: app.ids.random(),
+        headers: &forwarded.headers,
+        request_id: Some(request_id),
         now: app.clock.now(),
         needs_values: attach == Attach::Values,
         stamp: JsonMap::new(),
     };
     let scope = permit(caller, &mut plan).await?;
-    let new = plan.build()?;
+    let new = plan.build().map_err(both_given)?;
     let run_id = new.run_id;
     // The reader's place is taken before anything can be said.
     let events = match attach {
@@ -114,7 +117,7 @@ async fn assistant(app: &App, caller: &Caller, name: &str) -> ApiResult<Assistan
 }
 
 /// Asks for `threads.create_run`, and takes over what the authorizer put into the metadata.
-async fn permit(caller: &Caller, plan: &mut Plan<'_>) -> ApiResult<Scope> {
+async fn permit(caller: &Caller, plan: &mut RunPlan<'_>) -> ApiResult<Scope> {
     let given = plan.request.metadata.clone().unwrap_or_default();
     let value = || {
         let request = &plan.request;

@@ -9,7 +9,7 @@ use super::submit::{Attach, Submitted, submit};
 use crate::access::Caller;
 use crate::error::{ApiError, ApiResult, ErrorResponse};
 use crate::extract::{Body, Forwarded, NewRunPath};
-use crate::run_body::{RunCreateStreamingStateful, RunRequest};
+use crate::run_body::{RunCreate, RunCreateStreamingStateful};
 use crate::server::App;
 use crate::sse::locations;
 
@@ -45,9 +45,9 @@ pub(super) async fn start(
     caller: &Caller,
     forwarded: &Forwarded,
     thread_id: Option<ThreadId>,
-    request: RunRequest,
+    create: RunCreate,
 ) -> ApiResult<Response> {
-    let Submitted { run, events, guard } = submit(app, caller, forwarded, thread_id, request, Attach::Values).await?;
+    let Submitted { run, events, guard } = submit(app, caller, forwarded, thread_id, create, Attach::Values).await?;
     let events = events.ok_or_else(ApiError::internal)?;
     let tenant = &caller.identity.tenant;
     let place = (run.thread_id, run.run_id);

@@ -4,6 +4,7 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, StatusCode};
 use langopen_core::auth::{Action, Resource};
 use langopen_core::model::ThreadPatch as Patch;
+use langopen_core::run_plan::without_reserved_metadata;
 use langopen_core::{ErrorKind, JsonMap};
 use serde::Deserialize;
 use serde_json::json;
@@ -14,7 +15,6 @@ use crate::access::Caller;
 use crate::error::{ApiError, ApiResult, ErrorResponse, OnKind};
 use crate::extract::field;
 use crate::extract::{Body, ThreadPath};
-use crate::run_body::without_reserved_metadata;
 use crate::server::App;
 use crate::wire::ThreadBody;
 

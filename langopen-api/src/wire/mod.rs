@@ -13,8 +13,8 @@ pub(crate) use entries::{Entries, concat_objects, selected};
 pub(crate) use page::{Listing, json};
 pub(crate) use run::RunBody;
 pub(crate) use schema::{
-    CheckpointConfig, Command, Config, Durability, IfExistsName, MultitaskStrategyName, Nodes, OnCompletionName,
-    OnDisconnect, Send, SortOrderName, StreamMode, StreamModes, ThreadStatusName,
+    CheckpointConfig, Command, Config, DurabilityName, IfExistsName, IfNotExistsName, MultitaskStrategyName, Nodes,
+    OnCompletionName, OnDisconnect, Send, SortOrderName, StreamModes, ThreadStatusName,
 };
 pub(crate) use state::ThreadStateBody;
 pub(crate) use thread::ThreadBody;

@@ -26,24 +26,19 @@ names! {
     MultitaskStrategyName { Reject, Rollback, Interrupt, Enqueue }
     /// What becomes of a stateless run's thread.
     OnCompletionName { Delete, Keep }
+    /// What a run on a missing thread does.
+    IfNotExistsName { Create, Reject }
+    /// When checkpoints are written: before the next step begins, while it runs, or at the end alone.
+    DurabilityName { Sync, Async, Exit }
     /// The direction of a sort.
     SortOrderName { Asc, Desc }
 }
 
 // It documents the names; core's own type reads and writes them.
-/// What creating does when the id is taken.
-#[derive(ToSchema)]
-#[schema(rename_all = "snake_case")]
-#[expect(dead_code, reason = "only its schema is used")]
-pub(crate) enum IfExistsName {
-    Raise,
-    DoNothing,
-}
-
 /// What a stream tells.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "kebab-case")]
-pub(crate) enum StreamMode {
+#[derive(Deserialize, ToSchema)]
+#[schema(as = StreamMode, rename_all = "kebab-case")]
+pub(crate) enum StreamModeName {
     Values,
     Messages,
     MessagesTuple,
@@ -55,16 +50,14 @@ pub(crate) enum StreamMode {
     Custom,
 }
 
-/// When checkpoints are written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum Durability {
-    /// Before the next step begins.
-    Sync,
-    /// While the next step runs.
-    Async,
-    /// At the end alone.
-    Exit,
+// It documents the names; core's own type reads and writes them.
+/// What creating does when the id is taken.
+#[derive(ToSchema)]
+#[schema(rename_all = "snake_case")]
+#[expect(dead_code, reason = "only its schema is used")]
+pub(crate) enum IfExistsName {
+    Raise,
+    DoNothing,
 }
 
 /// What happens to a run whose client goes away.
@@ -140,14 +133,14 @@ pub(crate) enum Goto {
     Nodes(Vec<String>),
 }
 
-// It documents the field; see `run_body::check`.
+// It documents the field; core reads it.
 /// One stream mode or several.
 #[derive(Deserialize, ToSchema)]
 #[serde(untagged)]
 #[expect(dead_code, reason = "only its schema is used")]
 pub(crate) enum StreamModes {
-    One(StreamMode),
-    Several(Vec<StreamMode>),
+    One(StreamModeName),
+    Several(Vec<StreamModeName>),
 }
 
 // It documents the field; see `run_body::check`.

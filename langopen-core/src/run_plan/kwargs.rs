@@ -1,10 +1,9 @@
 //! Everything that executing a run needs, in the form and order that a run's row shows.
 
-use langopen_core::{JsonMap, RawJson};
 use serde::Serialize;
 
-use super::request::RunRequest;
-use crate::wire::{Durability, StreamMode};
+use super::request::{Durability, RunRequest, StreamMode};
+use crate::json::{JsonMap, RawJson};
 
 #[derive(Serialize)]
 pub(super) struct Kwargs<'a> {

@@ -1,9 +1,9 @@
 //! Config, context and metadata: what is stripped, what mirrors what, what wins.
 
-use langopen_core::JsonMap;
 use serde_json::Value;
 
-use crate::error::{ApiError, ApiResult};
+use crate::error::{Error, Result};
+use crate::json::JsonMap;
 
 /// Metadata keys that only the server sets.
 const RESERVED_METADATA: [&str; 5] =
@@ -23,8 +23,8 @@ const RESERVED_CONFIGURABLE: [&str; 10] = [
     "__context_provided__",
 ];
 
-/// Strips what only the server may say.
-pub(crate) fn without_reserved_metadata(mut metadata: JsonMap) -> JsonMap {
+/// Strips what only the server may say of a run, a thread or a cron.
+pub fn without_reserved_metadata(mut metadata: JsonMap) -> JsonMap {
     metadata.retain(|key, _| !RESERVED_METADATA.contains(&key.as_str()));
     metadata
 }
@@ -40,14 +40,15 @@ pub(super) fn take_object(config: &mut JsonMap, key: &str) -> JsonMap {
 /// Puts `configurable` into the config where it stands or at its end, and makes `context` its mirror: one of the two may be given.
 ///
 /// # Errors
-/// 400 when both are.
-pub(crate) fn mirror(config: &mut JsonMap, context: Option<JsonMap>) -> ApiResult<JsonMap> {
+/// `Invalid` when both are.
+pub fn mirror(config: &mut JsonMap, context: Option<JsonMap>) -> Result<JsonMap> {
     let mut configurable = take_object(config, "configurable");
     configurable.retain(|key, _| !RESERVED_CONFIGURABLE.contains(&key.as_str()));
     let context = context.filter(|context| !context.is_empty());
     let context = match context {
         Some(_) if !configurable.is_empty() => {
-            return Err(ApiError::bad_request(
+            return Err(Error::invalid(
+                "run_plan.mirror",
                 "Cannot specify both configurable and context. Prefer setting context alone. Context was introduced in \
                  LangGraph 0.6.0 and is the long term planned replacement for configurable.",
             ));

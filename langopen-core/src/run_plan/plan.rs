@@ -2,26 +2,24 @@
 
 use std::time::Duration;
 
-use langopen_core::auth::Identity;
-use langopen_core::model::{Assistant, NewRun, OnCompletion, RunThread};
-use langopen_core::{JsonMap, RawJson, RunId, ThreadId, Timestamp};
 use serde_json::{Value, json};
-use uuid::Uuid;
 
-use super::check::resumes;
 use super::config::{mirror, over, take_object, without_reserved_metadata};
 use super::kwargs::Kwargs;
-use super::request::{IfNotExists, RunRequest};
-use crate::error::{ApiError, ApiResult};
-use crate::extract::Forwarded;
-use crate::wire::StreamMode;
+use super::request::{IfNotExists, RunRequest, StreamMode};
+use crate::auth::Identity;
+use crate::clock::Timestamp;
+use crate::error::{Error, Result};
+use crate::ids::{RunId, ThreadId};
+use crate::json::{JsonMap, RawJson};
+use crate::model::{Assistant, NewRun, OnCompletion, RunThread};
 
 /// Keys of `configurable` that say where a run happens.
 const PLACE_KEYS: [&str; 4] = ["thread_id", "checkpoint_id", "checkpoint_ns", "checkpoint_map"];
 
 /// Where a run happens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Place {
+pub enum Place {
     /// On a thread that the client names.
     Thread(ThreadId),
     /// On a thread of its own, with this new id.
@@ -29,7 +27,8 @@ pub(crate) enum Place {
 }
 
 impl Place {
-    pub(crate) fn thread_id(self) -> ThreadId {
+    /// The thread.
+    pub fn thread_id(self) -> ThreadId {
         match self {
             Self::Thread(id) | Self::Own(id) => id,
         }
@@ -37,44 +36,36 @@ impl Place {
 }
 
 /// A run that is about to be created.
-pub(crate) struct Plan<'a> {
-    pub(crate) run_id: RunId,
-    pub(crate) place: Place,
-    pub(crate) request: RunRequest,
-    pub(crate) assistant: Assistant,
-    pub(crate) identity: &'a Identity,
-    pub(crate) forwarded: &'a Forwarded,
-    /// The request's id, if the client gave none.
-    pub(crate) request_id: Uuid,
-    pub(crate) now: Timestamp,
+#[derive(Debug, Clone)]
+pub struct RunPlan<'a> {
+    /// Its id.
+    pub run_id: RunId,
+    /// Where it happens.
+    pub place: Place,
+    /// What was asked for.
+    pub request: RunRequest,
+    /// What it runs; the request lies over it.
+    pub assistant: &'a Assistant,
+    /// Who asked: the graph acts for this user.
+    pub identity: &'a Identity,
+    /// Request headers that the graph sees in `configurable`: names in lower case, with their values.
+    pub headers: &'a [(String, String)],
+    /// The id of the request that it comes from.
+    pub request_id: Option<String>,
+    /// The present moment.
+    pub now: Timestamp,
     /// Whether the answer needs `values` events, whatever the client asked to stream.
-    pub(crate) needs_values: bool,
-    /// Keys that authorization added to the metadata; a thread that the run creates gets them too.
-    pub(crate) stamp: JsonMap,
+    pub needs_values: bool,
+    /// Metadata that a thread which the run creates gets too, e.g. the owner that authorization put there.
+    pub stamp: JsonMap,
 }
 
-/// What can be refused without looking at anything but the body.
-pub(crate) fn check_request(place: Place, request: &RunRequest) -> ApiResult<()> {
-    if let Some(webhook) = &request.webhook {
-        if webhook.is_empty() || webhook.len() > 65536 {
-            return Err(ApiError::invalid("webhook: must have 1 to 65536 characters"));
-        }
-        return Err(ApiError::invalid("webhook: this server does not deliver webhooks yet; leave the field out"));
-    }
-    if matches!(place, Place::Own(_)) && request.command.as_ref().is_some_and(resumes) {
-        return Err(ApiError::bad_request("You must provide a thread_id when resuming."));
-    }
-    let named = request.checkpoint.as_ref().and_then(|checkpoint| checkpoint.checkpoint_id.as_deref());
-    for id in [named, request.checkpoint_id.as_deref()].into_iter().flatten() {
-        id.parse::<Uuid>().map_err(|_| ApiError::invalid("Invalid checkpoint ID"))?;
-    }
-    Ok(())
-}
-
-impl Plan<'_> {
+impl RunPlan<'_> {
+    /// The run as the queue takes it.
+    ///
     /// # Errors
-    /// 400 when both `context` and `config.configurable` are given.
-    pub(crate) fn build(mut self) -> ApiResult<NewRun> {
+    /// `Invalid` when both `context` and `config.configurable` are given.
+    pub fn build(mut self) -> Result<NewRun> {
         let thread_id = self.place.thread_id();
         let temporary = matches!(self.place, Place::Own(_))
             && self.request.on_completion.unwrap_or_default() == OnCompletion::Delete;
@@ -97,6 +88,8 @@ impl Plan<'_> {
         if self.needs_values && !modes.contains(&StreamMode::Values) {
             modes.push(StreamMode::Values);
         }
+        let kwargs = RawJson::of(&Kwargs::new(&self.request, &config, &context, &modes, temporary));
+        let kwargs = kwargs.map_err(|error| Error::internal("run_plan.build", "no JSON form").with_source(error))?;
         Ok(NewRun {
             run_id: self.run_id,
             thread_id,
@@ -104,7 +97,7 @@ impl Plan<'_> {
             graph_id: self.assistant.graph_id.clone(),
             metadata_base,
             metadata_own,
-            kwargs: RawJson::of(&Kwargs::new(&self.request, &config, &context, &modes, temporary))?,
+            kwargs,
             multitask_strategy: self.request.multitask_strategy.unwrap_or_default(),
             resumable: self.request.stream_resumable.unwrap_or_default(),
             temporary,
@@ -155,7 +148,7 @@ impl Plan<'_> {
         let mut put = |key: &str, value: Value| {
             configurable.insert(key.to_owned(), value);
         };
-        for (name, value) in &self.forwarded.headers {
+        for (name, value) in self.headers {
             put(name, value.as_str().into());
         }
         let checkpoint = self.request.checkpoint.clone().unwrap_or_default();
@@ -172,8 +165,7 @@ impl Plan<'_> {
         put("langgraph_auth_user", identity.user.clone().map_or(Value::Null, Value::Object));
         put("langgraph_auth_user_id", identity.identity.as_str().into());
         put("langgraph_auth_permissions", identity.permissions.clone().into());
-        let request_id = self.forwarded.request_id.clone().unwrap_or_else(|| self.request_id.to_string());
-        put("langgraph_request_id", request_id.into());
+        put("langgraph_request_id", self.request_id.clone().into());
         put("__request_start_time_ms__", self.now.as_millis().into());
         put("__after_seconds__", self.request.after_seconds.clone().map_or(json!(0), Value::Number));
         put("run_id", self.run_id.to_string().into());
