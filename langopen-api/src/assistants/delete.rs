@@ -3,12 +3,23 @@ use http::StatusCode;
 use langopen_core::ErrorKind;
 use langopen_core::auth::{Action, Resource};
 use serde_json::json;
+use utoipa::IntoParams;
 
 use crate::access::Caller;
 use crate::error::{ApiError, ApiResult, ErrorResponse, OnKind};
 use crate::extract::{AssistantPath, Query};
 use crate::runs::close_streams;
 use crate::server::App;
+
+// It documents the query; see the handler.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "only its schema is used")]
+struct DeleteQuery {
+    /// Also remove the threads whose metadata names it.
+    #[param(default = false)]
+    delete_threads: Option<bool>,
+}
 
 /// Delete Assistant
 ///
@@ -17,7 +28,7 @@ use crate::server::App;
     delete, path = "/assistants/{assistant_id}", tag = "Assistants", operation_id = "delete_assistant",
     params(
         ("assistant_id" = Uuid, Path, description = "The assistant"),
-        ("delete_threads" = Option<bool>, Query, description = "Also remove the threads whose metadata names it"),
+        DeleteQuery,
     ),
     responses(
         (status = 204, description = "The assistant is gone"),

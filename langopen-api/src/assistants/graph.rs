@@ -9,6 +9,27 @@ use crate::error::{ApiError, ApiResult, ErrorResponse};
 use crate::extract::Query;
 use crate::server::App;
 use crate::wire::json;
+use utoipa::{IntoParams, ToSchema};
+
+// It documents the query; see the handler.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "only its schema is used")]
+struct GraphQuery {
+    /// Whether to look into subgraphs, or how deep.
+    #[param(inline)]
+    xray: Option<Xray>,
+}
+
+// It documents the parameter; see `xray`.
+/// Whether to look into subgraphs, or how deep.
+#[derive(serde::Deserialize, ToSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "only its schema is used")]
+enum Xray {
+    Whether(bool),
+    Depth(u32),
+}
 
 /// Get Assistant Graph
 ///
@@ -17,10 +38,10 @@ use crate::wire::json;
     get, path = "/assistants/{assistant_id}/graph", tag = "Assistants", operation_id = "get_assistant_graph",
     params(
         ("assistant_id" = String, Path, description = "The assistant, or a graph's id"),
-        ("xray" = Option<String>, Query, description = "Whether to look into subgraphs, or how deep"),
+        GraphQuery,
     ),
     responses(
-        (status = 200, description = "The graph", body = serde_json::Value),
+        (status = 200, description = "The graph", body = std::collections::HashMap<String, Vec<Object>>),
         (status = 404, description = "No such assistant", body = ErrorResponse),
         (status = 422, description = "Invalid request", body = ErrorResponse),
     )

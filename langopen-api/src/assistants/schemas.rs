@@ -19,7 +19,7 @@ pub(super) struct GraphSchema {
     input_schema: (),
     #[schema(value_type = Option<Object>)]
     output_schema: (),
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Option<Object>, required)]
     state_schema: (),
     #[schema(value_type = Option<Object>)]
     config_schema: (),

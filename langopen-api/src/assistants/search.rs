@@ -12,7 +12,7 @@ use crate::error::{ApiResult, ErrorResponse};
 use crate::extract::Body;
 use crate::extract::field::{self, LIMIT, check_select};
 use crate::server::App;
-use crate::wire::{AssistantBody, Listing, SortOrderName};
+use crate::wire::{AssistantBody, AssistantField, Listing, SortOrderName};
 
 /// Which assistants to find.
 #[derive(Debug, Default, Deserialize, ToSchema)]
@@ -36,6 +36,7 @@ pub(super) struct AssistantSearchRequest {
     #[schema(value_type = Option<SortOrderName>, inline)]
     sort_order: Option<SortOrder>,
     /// Only these fields.
+    #[schema(value_type = Option<Vec<AssistantField>>)]
     select: Option<Vec<String>>,
 }
 

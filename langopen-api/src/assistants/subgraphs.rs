@@ -4,7 +4,7 @@ use langopen_core::AssistantId;
 use langopen_core::executor::GraphCall;
 use serde::Serialize;
 use std::collections::BTreeMap;
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 use super::{graph_config, read};
 use crate::access::Caller;
@@ -20,11 +20,11 @@ pub(super) struct Subgraphs(BTreeMap<String, GraphSchemaNoId>);
 /// JSON schemas of a graph; `null` where it has none.
 #[derive(Serialize, ToSchema)]
 struct GraphSchemaNoId {
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Option<Object>, required)]
     input_schema: (),
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Option<Object>, required)]
     output_schema: (),
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Option<Object>, required)]
     state_schema: (),
     #[schema(value_type = Option<Object>)]
     config_schema: (),
@@ -32,12 +32,22 @@ struct GraphSchemaNoId {
     context_schema: (),
 }
 
+// It documents the query; see the handler.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "only its schema is used")]
+struct SubgraphsQuery {
+    /// Whether to look into subgraphs of subgraphs.
+    #[param(default = false)]
+    recurse: Option<bool>,
+}
+
 /// Get Assistant Subgraphs
 #[utoipa::path(
     get, path = "/assistants/{assistant_id}/subgraphs", tag = "Assistants", operation_id = "get_assistant_subgraphs",
     params(
         ("assistant_id" = Uuid, Path, description = "The assistant"),
-        ("recurse" = Option<bool>, Query, description = "Whether to look into subgraphs of subgraphs"),
+        SubgraphsQuery,
     ),
     responses(
         (status = 200, description = "The subgraphs", body = Subgraphs),
@@ -61,7 +71,7 @@ pub(super) async fn get_subgraphs(
     params(
         ("assistant_id" = Uuid, Path, description = "The assistant"),
         ("namespace" = String, Path, description = "The subgraph's place"),
-        ("recurse" = Option<bool>, Query, description = "Whether to look into subgraphs of subgraphs"),
+        SubgraphsQuery,
     ),
     responses(
         (status = 200, description = "The subgraphs", body = Subgraphs),

@@ -6,7 +6,8 @@ use langopen_core::Scope;
 use langopen_core::model::AssistantQuery;
 use serde::Serialize;
 use std::collections::BTreeMap;
-use utoipa::ToSchema;
+use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
+use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -29,10 +30,25 @@ pub(crate) fn health() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(get_ok)).route("/", axum::routing::get(get_ok))
 }
 
+// It documents the query; see the handler.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "only its schema is used")]
+struct OkQuery {
+    /// 1 to ask the database too.
+    #[param(schema_with = zero_or_one, required = false)]
+    check_db: Option<u8>,
+}
+
+/// 0 or 1.
+fn zero_or_one() -> Schema {
+    ObjectBuilder::new().schema_type(Type::Integer).enum_values(Some([0, 1])).default(Some(0.into())).into()
+}
+
 /// Health Check
 #[utoipa::path(
     get, path = "/ok", tag = "Meta", operation_id = "get_ok",
-    params(("check_db" = Option<u8>, Query, description = "1 to ask the database too")),
+    params(OkQuery),
     responses(
         (status = 200, description = "The server is well", body = Healthy),
         (status = 500, description = "The database does not answer", body = ErrorResponse),

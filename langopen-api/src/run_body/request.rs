@@ -4,7 +4,9 @@ use langopen_core::model::{MultitaskStrategy, OnCompletion};
 use langopen_core::run_plan::{CheckpointRef, Durability, IfNotExists, RunRequest, StreamMode, stream_modes};
 use langopen_core::{JsonMap, RawJson};
 use serde::Deserialize;
-use utoipa::ToSchema;
+use utoipa::openapi::schema::{ArrayBuilder, Schema};
+use utoipa::openapi::{Ref, RefOr};
+use utoipa::{PartialSchema, ToSchema};
 
 use super::check;
 use crate::extract::field::{self, Object};
@@ -52,7 +54,7 @@ macro_rules! bodies {
                 webhook: Option<String>,
                 /// One or more modes; `["values"]` if absent.
                 #[serde(default, deserialize_with = "stream_modes")]
-                #[schema(value_type = Option<StreamModes>, inline)]
+                #[schema(value_type = Option<StreamModes>, inline, default = json!(["values"]))]
                 stream_mode: Option<Vec<StreamMode>>,
                 #[serde(default)]
                 #[schema(default = false)]
@@ -196,7 +198,19 @@ impl RunCreate {
 }
 
 /// Runs, each on a thread of its own; at least one.
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Debug, Deserialize)]
 #[serde(transparent)]
-#[schema(value_type = Vec<RunCreateStateless>)]
 pub(crate) struct RunBatchCreate(pub(crate) Vec<Object<RunCreateStateless>>);
+
+impl PartialSchema for RunBatchCreate {
+    fn schema() -> RefOr<Schema> {
+        ArrayBuilder::new().items(Ref::from_schema_name("RunCreateStateless")).min_items(Some(1)).into()
+    }
+}
+
+impl ToSchema for RunBatchCreate {
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        schemas.push((RunCreateStateless::name().into(), RunCreateStateless::schema()));
+        RunCreateStateless::schemas(schemas);
+    }
+}

@@ -5,7 +5,7 @@ use langopen_core::model::{RunQuery, SortOrder, ThreadQuery, ThreadSort, ThreadS
 use langopen_core::{ErrorKind, RunId, RunStatus, Scope, ThreadId};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 use super::cancel::{cancel, wish};
 use crate::access::Caller;
@@ -13,6 +13,7 @@ use crate::error::{ApiError, ApiResult, ErrorResponse};
 use crate::extract::field::MAX_LIMIT;
 use crate::extract::{Body, Query, parse_id};
 use crate::server::App;
+use crate::wire::CancelActionName;
 
 /// Which runs to cancel: those of a status, or those of a list on one thread.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -47,12 +48,21 @@ impl InFlight {
     }
 }
 
+// It documents the query; see the handler.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "only its schema is used")]
+struct BulkCancelQuery {
+    #[param(inline)]
+    action: Option<CancelActionName>,
+}
+
 /// Cancel Runs
 ///
 /// Ends several runs.
 #[utoipa::path(
     post, path = "/runs/cancel", tag = "Thread Runs", operation_id = "cancel_runs",
-    params(("action" = Option<String>, Query, description = "`interrupt` (the default) or `rollback`")),
+    params(BulkCancelQuery),
     request_body = RunsCancel,
     responses(
         (status = 204, description = "The runs will end"),

@@ -17,6 +17,20 @@ use crate::error::{ApiError, ApiResult, ErrorResponse};
 use crate::extract::{Query, RunPath};
 use crate::server::App;
 use crate::sse::locations;
+use crate::wire::CancelActionName;
+use utoipa::IntoParams;
+
+// It documents the query; see the handler.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "only its schema is used")]
+struct CancelQuery {
+    /// Answer when the run has ended.
+    #[param(default = false)]
+    wait: Option<bool>,
+    #[param(inline)]
+    action: Option<CancelActionName>,
+}
 
 /// Cancel Run
 ///
@@ -25,8 +39,7 @@ use crate::sse::locations;
     post, path = "/threads/{thread_id}/runs/{run_id}/cancel", tag = "Thread Runs", operation_id = "cancel_run",
     params(
         ("thread_id" = Uuid, Path, description = "The thread"), ("run_id" = Uuid, Path, description = "The run"),
-        ("wait" = Option<bool>, Query, description = "Answer when the run has ended"),
-        ("action" = Option<String>, Query, description = "`interrupt` (the default) or `rollback`"),
+        CancelQuery,
     ),
     responses(
         (status = 200, description = "The run has ended", body = serde_json::Value),

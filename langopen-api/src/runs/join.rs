@@ -6,7 +6,7 @@ use langopen_core::event_log::ReadFrom;
 use serde_json::json;
 
 use super::follow::Follow;
-use super::on_disconnect::CancelOnDrop;
+use super::on_disconnect::{CancelOnDrop, DisconnectQuery};
 use super::outcome::{Fallback, respond};
 use crate::access::Caller;
 use crate::error::{ApiError, ApiResult, ErrorResponse};
@@ -21,7 +21,7 @@ use crate::sse::locations;
     get, path = "/threads/{thread_id}/runs/{run_id}/join", tag = "Thread Runs", operation_id = "join_run",
     params(
         ("thread_id" = Uuid, Path, description = "The thread"), ("run_id" = Uuid, Path, description = "The run"),
-        ("cancel_on_disconnect" = Option<bool>, Query, description = "Cancel the run if the client goes away"),
+        DisconnectQuery,
     ),
     responses(
         (status = 200, description = "The last values, `__interrupt__` or `__error__`", body = serde_json::Value),

@@ -8,7 +8,7 @@ use serde_json::json;
 use std::sync::Arc;
 
 use super::follow::Follow;
-use super::on_disconnect::CancelOnDrop;
+use super::on_disconnect::{CancelOnDrop, DisconnectQuery};
 use super::stream::stream;
 use crate::access::Caller;
 use crate::error::{ApiError, ApiResult, ErrorResponse};
@@ -25,7 +25,7 @@ use crate::sse::{locations, response};
         ("thread_id" = Uuid, Path, description = "The thread"), ("run_id" = Uuid, Path, description = "The run"),
         ("Last-Event-ID" = Option<String>, Header, description = "The last event that was seen; `-`, `0` or `-1` for none"),
         ("stream_mode" = Option<String>, Query, description = "Only events of these modes"),
-        ("cancel_on_disconnect" = Option<bool>, Query, description = "Cancel the run if the client goes away"),
+        DisconnectQuery,
     ),
     responses(
         (status = 200, description = "The run's events", body = String, content_type = "text/event-stream"),

@@ -3,13 +3,33 @@ use langopen_core::RunStatus;
 use langopen_core::auth::{Action, Resource};
 use langopen_core::model::{Page, RunQuery};
 use serde_json::json;
+use utoipa::IntoParams;
 
 use crate::access::Caller;
 use crate::error::{ApiError, ApiResult, ErrorResponse};
 use crate::extract::field::{LIMIT, MAX_LIMIT, check_select};
 use crate::extract::{Query, ThreadPath};
 use crate::server::App;
-use crate::wire::{Listing, RunBody};
+use crate::wire::{Listing, RunBody, RunField, RunStatusName};
+
+// It documents the query; see the handler.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "only its schema is used")]
+struct ListQuery {
+    /// At most this many.
+    #[param(minimum = 0, default = 10)]
+    limit: Option<u32>,
+    /// After skipping this many.
+    #[param(minimum = 0, default = 0)]
+    offset: Option<u32>,
+    /// Exactly this status.
+    #[param(inline)]
+    status: Option<RunStatusName>,
+    /// Only these fields.
+    #[param(inline)]
+    select: Option<Vec<RunField>>,
+}
 
 /// List Runs
 ///
@@ -18,10 +38,7 @@ use crate::wire::{Listing, RunBody};
     get, path = "/threads/{thread_id}/runs", tag = "Thread Runs", operation_id = "list_runs",
     params(
         ("thread_id" = Uuid, Path, description = "The thread"),
-        ("limit" = Option<u32>, Query, description = "At most this many; 10 if absent"),
-        ("offset" = Option<u32>, Query, description = "After skipping this many"),
-        ("status" = Option<String>, Query, description = "Exactly this status"),
-        ("select" = Option<Vec<String>>, Query, description = "Only these fields"),
+        ListQuery,
     ),
     responses(
         (status = 200, description = "The runs", body = Vec<RunBody>),

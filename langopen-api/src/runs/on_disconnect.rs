@@ -3,9 +3,20 @@
 use langopen_core::model::{CancelAction, CancelRequest};
 use langopen_core::queue::Cancelled;
 use langopen_core::{ErrorKind, RunId, Scope, Tenant, ThreadId};
+use utoipa::IntoParams;
 
 use super::close_streams;
 use crate::server::App;
+
+// It documents the query of those who join a run.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "only its schema is used")]
+pub(super) struct DisconnectQuery {
+    /// Cancel the run if the client goes away.
+    #[param(default = false)]
+    cancel_on_disconnect: Option<bool>,
+}
 
 /// Cancels the run when it is dropped before [`CancelOnDrop::disarm`].
 pub(super) struct CancelOnDrop {

@@ -5,7 +5,7 @@ use langopen_core::executor::GraphCall;
 use langopen_core::{JsonMap, RawJson, ThreadId};
 use serde::{Deserialize, Deserializer, de};
 use serde_json::json;
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 use super::answer::{bare_config, config, shown};
 use crate::access::Caller;
@@ -50,13 +50,24 @@ fn before<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Checkpoin
     raw.decode().map(Some).map_err(de::Error::custom)
 }
 
+// It documents the query; see the handler.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "only its schema is used")]
+struct HistoryQuery {
+    /// At most this many.
+    #[param(minimum = 1, maximum = 1000, default = 1)]
+    limit: Option<u32>,
+    /// Only states before this checkpoint.
+    before: Option<String>,
+}
+
 /// Get Thread History
 #[utoipa::path(
     get, path = "/threads/{thread_id}/history", tag = "Threads", operation_id = "get_thread_history",
     params(
         ("thread_id" = Uuid, Path, description = "The thread"),
-        ("limit" = Option<u32>, Query, description = "At most this many; 1 if absent"),
-        ("before" = Option<String>, Query, description = "Only states before this checkpoint"),
+        HistoryQuery,
     ),
     responses(
         (status = 200, description = "The states, newest first", body = Vec<ThreadStateBody>),

@@ -17,13 +17,13 @@ use crate::extract::field::shorten;
 use crate::extract::{Body, ThreadPath};
 use crate::server::App;
 use crate::threads::{graph_id, not_found};
-use crate::wire::CheckpointConfig;
+use crate::wire::{CheckpointConfig, Updates};
 
 /// A change of state, as if a node had written it.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 pub(super) struct ThreadStateUpdate {
     #[serde(default, deserialize_with = "values")]
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Option<Updates>, inline)]
     values: Option<RawJson>,
     #[serde(default, deserialize_with = "field::object")]
     checkpoint: Option<CheckpointConfig>,

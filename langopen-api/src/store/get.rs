@@ -16,11 +16,11 @@ use crate::server::App;
     get, path = "/store/items", tag = "Store", operation_id = "get_item",
     params(
         ("key" = String, Query, description = "The key"),
-        ("namespace" = Option<Vec<String>>, Query, description = "The labels, joined with periods"),
+        ("namespace" = Option<String>, Query, description = "The labels, joined with periods"),
         ("refresh_ttl" = Option<bool>, Query, description = "Whether reading puts the expiry off"),
     ),
     responses(
-        (status = 200, description = "The item, or `null`", body = Item),
+        (status = 200, description = "The item, or `null`", body = Option<Item>),
         (status = 400, description = "No key", body = ErrorResponse),
         (status = 422, description = "Invalid request", body = ErrorResponse),
     )

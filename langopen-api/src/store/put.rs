@@ -6,6 +6,8 @@ use langopen_core::model::NewStoreItem;
 use serde::{Deserialize, Deserializer, de};
 use serde_json::json;
 use utoipa::ToSchema;
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{ArrayBuilder, Object, ObjectBuilder, OneOfBuilder, Schema, Type};
 
 use super::namespace::{check_labels, check_target};
 use crate::access::Caller;
@@ -25,12 +27,19 @@ pub(super) struct StorePutRequest {
     value: RawJson,
     /// Paths to index, `false` for none; there is no index here yet.
     #[serde(default, deserialize_with = "index")]
-    #[schema(value_type = Option<Vec<String>>)]
+    #[schema(schema_with = index_schema)]
     #[expect(dead_code, reason = "checked; nothing is indexed here yet")]
     index: (),
     /// Minutes until the item expires.
     #[serde(default)]
     ttl: Option<f64>,
+}
+
+/// Paths, `false` or null.
+fn index_schema() -> RefOr<Schema> {
+    let paths = ArrayBuilder::new().items(Object::with_type(Type::String));
+    let never = ObjectBuilder::new().schema_type(Type::Boolean).enum_values(Some([false]));
+    OneOfBuilder::new().item(paths).item(never).item(Object::with_type(Type::Null)).into()
 }
 
 fn object<'de, D: Deserializer<'de>>(deserializer: D) -> Result<RawJson, D::Error> {

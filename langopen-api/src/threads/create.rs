@@ -17,7 +17,7 @@ use crate::extract::field::{self, Object};
 use crate::extract::{Body, parse_id};
 use crate::server::App;
 use crate::state::apply_supersteps;
-use crate::wire::{Command, IfExistsName, ThreadBody};
+use crate::wire::{Command, IfExistsName, ThreadBody, Updates};
 
 /// A new thread.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -55,7 +55,7 @@ struct Superstep {
 #[expect(dead_code, reason = "checked, then carried as it came")]
 struct ThreadSuperstepUpdate {
     #[serde(default)]
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Option<Updates>, inline)]
     values: Option<RawJson>,
     #[serde(default)]
     command: Option<Command>,

@@ -13,7 +13,7 @@ use crate::error::{ApiResult, ErrorResponse};
 use crate::extract::field::{self, LIMIT, check_select};
 use crate::extract::{Body, parse_id};
 use crate::server::App;
-use crate::wire::{Listing, SortOrderName, ThreadBody, ThreadStatusName};
+use crate::wire::{Listing, SortOrderName, ThreadBody, ThreadField, ThreadStatusName};
 
 /// Which threads to find.
 #[derive(Debug, Default, Deserialize, ToSchema)]
@@ -42,9 +42,9 @@ pub(super) struct ThreadSearchRequest {
     #[schema(value_type = Option<SortOrderName>, inline)]
     sort_order: Option<SortOrder>,
     /// Only these fields.
+    #[schema(value_type = Option<Vec<ThreadField>>)]
     select: Option<Vec<String>>,
     /// Names with paths such as `values.messages[-1].content`, answered under `extracted`.
-    #[schema(value_type = Option<Object>)]
     extract: Option<BTreeMap<String, String>>,
 }
 

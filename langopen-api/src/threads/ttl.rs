@@ -18,6 +18,7 @@ pub(super) struct Ttl {
 
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(default = "delete")]
 enum Strategy {
     #[default]
     Delete,

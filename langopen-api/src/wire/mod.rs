@@ -13,8 +13,9 @@ pub(crate) use entries::{Entries, concat_objects, selected};
 pub(crate) use page::{Listing, json};
 pub(crate) use run::RunBody;
 pub(crate) use schema::{
-    CheckpointConfig, Command, Config, DurabilityName, IfExistsName, IfNotExistsName, MultitaskStrategyName, Nodes,
-    OnCompletionName, OnDisconnect, Send, SortOrderName, StreamModes, ThreadStatusName,
+    AssistantField, CancelActionName, CheckpointConfig, Command, Config, DurabilityName, IfExistsName, IfNotExistsName,
+    MultitaskStrategyName, Nodes, OnCompletionName, OnDisconnect, RunField, RunStatusName, Send, SortOrderName,
+    StreamModes, ThreadField, ThreadStatusName, Updates,
 };
 pub(crate) use state::ThreadStateBody;
 pub(crate) use thread::ThreadBody;

@@ -5,12 +5,12 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 macro_rules! names {
-    ($($(#[$doc:meta])* $type:ident { $($variant:ident),* })*) => {
+    ($($(#[$meta:meta])* $type:ident { $($variant:ident),* $(,)? })*) => {
         $(
             // It documents the names; core's own type reads and writes them.
-            $(#[$doc])*
             #[derive(ToSchema)]
-            #[schema(rename_all = "lowercase")]
+            $(#[$meta])*
+            #[schema(rename_all = "snake_case")]
             #[expect(dead_code, reason = "only its schema is used")]
             pub(crate) enum $type { $($variant),* }
         )*
@@ -32,6 +32,22 @@ names! {
     DurabilityName { Sync, Async, Exit }
     /// The direction of a sort.
     SortOrderName { Asc, Desc }
+    /// What creating does when the id is taken.
+    IfExistsName { Raise, DoNothing }
+    /// How a run is cancelled: it ends, or it is as if it had never been.
+    #[schema(default = "interrupt")]
+    CancelActionName { Interrupt, Rollback }
+    /// A field of an assistant.
+    AssistantField {
+        AssistantId, GraphId, Name, Description, Config, Context, CreatedAt, UpdatedAt, Metadata, Version,
+    }
+    /// A field of a thread.
+    ThreadField { ThreadId, CreatedAt, UpdatedAt, StateUpdatedAt, Metadata, Config, Status, Values, Interrupts }
+    /// A field of a run.
+    RunField {
+        RunId, ThreadId, AssistantId, CreatedAt, UpdatedAt, Status, Metadata, Kwargs, MultitaskStrategy,
+        LangsmithSessionName,
+    }
 }
 
 // It documents the names; core's own type reads and writes them.
@@ -48,16 +64,6 @@ pub(crate) enum StreamModeName {
     Events,
     Debug,
     Custom,
-}
-
-// It documents the names; core's own type reads and writes them.
-/// What creating does when the id is taken.
-#[derive(ToSchema)]
-#[schema(rename_all = "snake_case")]
-#[expect(dead_code, reason = "only its schema is used")]
-pub(crate) enum IfExistsName {
-    Raise,
-    DoNothing,
 }
 
 /// What happens to a run whose client goes away.
@@ -109,7 +115,7 @@ pub(crate) struct Send {
 #[derive(Debug, Deserialize, ToSchema)]
 pub(crate) struct Command {
     #[serde(default)]
-    #[schema(value_type = Option<serde_json::Value>)]
+    #[schema(value_type = Option<Updates>, inline)]
     pub(crate) update: Option<RawJson>,
     #[serde(default)]
     #[schema(value_type = Option<serde_json::Value>)]
@@ -131,6 +137,17 @@ pub(crate) enum Goto {
     Sends(Vec<Send>),
     Node(String),
     Nodes(Vec<String>),
+}
+
+// It documents fields that core or a graph reads.
+/// A change of state by key, or a list of changes.
+#[derive(Deserialize, ToSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "only its schema is used")]
+pub(crate) enum Updates {
+    #[schema(value_type = Object)]
+    Object(JsonMap),
+    List(Vec<serde_json::Value>),
 }
 
 // It documents the field; core reads it.

@@ -2,20 +2,22 @@ use langopen_core::RawJson;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::CheckpointConfig;
+use super::{CheckpointConfig, Updates};
 
 /// The state of a thread at a checkpoint.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = ThreadState)]
 pub(crate) struct ThreadStateBody {
-    #[schema(value_type = Object)]
+    #[schema(value_type = Updates, inline)]
     values: RawJson,
     /// The nodes that come next.
     next: Vec<String>,
     tasks: Vec<TaskBody>,
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Option<Object>, required)]
     metadata: RawJson,
+    #[schema(required)]
     created_at: Option<String>,
+    #[schema(required)]
     checkpoint: Option<CheckpointConfig>,
     parent_checkpoint: Option<CheckpointConfig>,
     interrupts: Vec<Interrupt>,
@@ -29,7 +31,7 @@ pub(crate) struct ThreadStateBody {
 pub(crate) struct TaskBody {
     id: String,
     name: String,
-    #[schema(value_type = Vec<Object>)]
+    #[schema(value_type = Vec<serde_json::Value>)]
     path: RawJson,
     error: Option<String>,
     interrupts: Vec<Interrupt>,
