@@ -16,6 +16,14 @@ pub(crate) struct ErrorResponse {
     pub(crate) detail: String,
 }
 
+/// The envelope of one of the store's exceptions.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = KeyErrorResponse)]
+pub(crate) struct ErrorKey {
+    /// What went wrong, for people.
+    pub(crate) error: String,
+}
+
 /// A failure on its way to the client.
 #[derive(Debug)]
 pub(crate) struct ApiError {
@@ -111,10 +119,6 @@ impl From<serde_json::Error> for ApiError {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        #[derive(Serialize)]
-        struct ErrorKey {
-            error: String,
-        }
         match self.body {
             Body::Detail(detail) => (self.status, Json(ErrorResponse { detail })).into_response(),
             Body::Error(error) => (self.status, Json(ErrorKey { error })).into_response(),

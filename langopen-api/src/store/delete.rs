@@ -25,7 +25,10 @@ pub(super) struct StoreDeleteRequest {
     request_body = StoreDeleteRequest,
     responses(
         (status = 204, description = "The item is gone"),
-        (status = 422, description = "Invalid request", body = ErrorResponse),
+        (
+            status = 422, description = "Invalid request; a bad label is told in plain text",
+            content((ErrorResponse = "application/json"), (String = "text/plain"))
+        ),
     )
 )]
 pub(super) async fn delete_item(

@@ -7,7 +7,7 @@ use serde_json::json;
 use super::item::Item;
 use super::namespace::check_labels;
 use crate::access::Caller;
-use crate::error::{ApiError, ApiResult, ErrorResponse};
+use crate::error::{ApiError, ApiResult, ErrorKey, ErrorResponse};
 use crate::extract::Query;
 use crate::server::App;
 
@@ -21,8 +21,11 @@ use crate::server::App;
     ),
     responses(
         (status = 200, description = "The item, or `null`", body = Option<Item>),
-        (status = 400, description = "No key", body = ErrorResponse),
-        (status = 422, description = "Invalid request", body = ErrorResponse),
+        (status = 400, description = "No key", body = ErrorKey),
+        (
+            status = 422, description = "Invalid request; a bad label is told in plain text",
+            content((ErrorResponse = "application/json"), (String = "text/plain"))
+        ),
     )
 )]
 pub(super) async fn get_item(State(app): State<App>, caller: Caller, query: Query) -> ApiResult<Json<Option<Item>>> {

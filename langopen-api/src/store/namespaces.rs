@@ -41,7 +41,10 @@ pub(super) struct ListNamespaceResponse {
     request_body = StoreListNamespacesRequest,
     responses(
         (status = 200, description = "The namespaces", body = ListNamespaceResponse),
-        (status = 422, description = "Invalid request", body = ErrorResponse),
+        (
+            status = 422, description = "Invalid request; a bad label is told in plain text",
+            content((ErrorResponse = "application/json"), (String = "text/plain"))
+        ),
     )
 )]
 pub(super) async fn list_namespaces(

@@ -65,7 +65,10 @@ fn index<'de, D: Deserializer<'de>>(deserializer: D) -> Result<(), D::Error> {
     responses(
         (status = 204, description = "The item is kept"),
         (status = 400, description = "A namespace that cannot be used", body = ErrorResponse),
-        (status = 422, description = "Invalid request", body = ErrorResponse),
+        (
+            status = 422, description = "Invalid request; a bad label is told in plain text",
+            content((ErrorResponse = "application/json"), (String = "text/plain"))
+        ),
     )
 )]
 pub(super) async fn put_item(

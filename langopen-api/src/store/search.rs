@@ -46,7 +46,10 @@ pub(super) struct SearchItemsResponse {
     request_body = StoreSearchRequest,
     responses(
         (status = 200, description = "The items", body = SearchItemsResponse),
-        (status = 422, description = "Invalid request", body = ErrorResponse),
+        (
+            status = 422, description = "Invalid request; a bad label is told in plain text",
+            content((ErrorResponse = "application/json"), (String = "text/plain"))
+        ),
     )
 )]
 pub(super) async fn search_items(
