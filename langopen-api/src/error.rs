@@ -2,12 +2,17 @@
 
 use axum::Json;
 use axum::response::{IntoResponse, Response};
-use http::{StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use langopen_core::auth::Refusal;
 use langopen_core::{Error, ErrorKind};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 pub(crate) type ApiResult<T, E = ApiError> = Result<T, E>;
+
+/// Headers that describe our answers themselves.
+const OURS: [HeaderName; 4] =
+    [header::CONTENT_TYPE, header::CONTENT_LENGTH, header::TRANSFER_ENCODING, header::CONNECTION];
 
 /// The envelope of every failure.
 #[derive(Debug, Serialize, ToSchema)]
@@ -29,6 +34,8 @@ pub(crate) struct ErrorKey {
 pub(crate) struct ApiError {
     status: StatusCode,
     body: Body,
+    /// Those of a refusal; almost never any.
+    headers: Option<Box<HeaderMap>>,
 }
 
 #[derive(Debug)]
@@ -43,15 +50,15 @@ enum Body {
 
 impl ApiError {
     pub(crate) fn new(status: StatusCode, detail: impl Into<String>) -> Self {
-        Self { status, body: Body::Detail(detail.into()) }
+        Self { status, body: Body::Detail(detail.into()), headers: None }
     }
 
     pub(crate) fn text(status: StatusCode, text: impl Into<String>) -> Self {
-        Self { status, body: Body::Text(text.into()) }
+        Self { status, body: Body::Text(text.into()), headers: None }
     }
 
     pub(crate) fn error_key(status: StatusCode, error: impl Into<String>) -> Self {
-        Self { status, body: Body::Error(error.into()) }
+        Self { status, body: Body::Error(error.into()), headers: None }
     }
 
     pub(crate) fn bad_request(detail: impl Into<String>) -> Self {
@@ -74,6 +81,26 @@ impl ApiError {
         Self::text(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error")
     }
 
+    /// The answer that an authorizer worded itself.
+    fn refused(refusal: &Refusal) -> Self {
+        let status = StatusCode::from_u16(refusal.status).ok().filter(|status| status.as_u16() >= 400);
+        let Some(status) = status else {
+            tracing::error!(status = refusal.status, "an authorizer refuses with a status that is no refusal");
+            return Self::internal();
+        };
+        let mut headers = HeaderMap::new();
+        for (name, value) in &refusal.headers {
+            match (HeaderName::try_from(name), HeaderValue::try_from(value)) {
+                (Ok(name), Ok(value)) if !OURS.contains(&name) => {
+                    headers.append(name, value);
+                }
+                _ => tracing::warn!(header = name, "a header of an authorizer's refusal cannot be sent"),
+            }
+        }
+        let headers = (!headers.is_empty()).then(|| Box::new(headers));
+        Self { status, body: Body::Detail(refusal.detail.clone()), headers }
+    }
+
     pub(crate) fn is_not_found(&self) -> bool {
         self.status == StatusCode::NOT_FOUND
     }
@@ -88,6 +115,9 @@ impl ApiError {
 
 impl From<Error> for ApiError {
     fn from(error: Error) -> Self {
+        if let Some(refusal) = Refusal::of(&error) {
+            return Self::refused(refusal);
+        }
         let status = match error.kind() {
             ErrorKind::NotFound => StatusCode::NOT_FOUND,
             ErrorKind::AlreadyExists | ErrorKind::Conflict | ErrorKind::LeaseLost => StatusCode::CONFLICT,
@@ -119,13 +149,17 @@ impl From<serde_json::Error> for ApiError {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        match self.body {
+        let mut response = match self.body {
             Body::Detail(detail) => (self.status, Json(ErrorResponse { detail })).into_response(),
             Body::Error(error) => (self.status, Json(ErrorKey { error })).into_response(),
             Body::Text(text) => {
                 (self.status, [(header::CONTENT_TYPE, "text/plain; charset=utf-8")], text).into_response()
             }
+        };
+        if let Some(headers) = self.headers {
+            response.headers_mut().extend(*headers);
         }
+        response
     }
 }
 

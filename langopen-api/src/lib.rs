@@ -37,5 +37,6 @@ mod store;
 mod threads;
 mod wire;
 
+pub use access::{Authenticator, require_auth};
 pub use server::AgentServer;
 pub use settings::{ConfigurableHeaders, Features, HostInfo, Settings};

@@ -2,6 +2,7 @@
 
 use axum::Router;
 use axum::extract::{Extension, OriginalUri};
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http::{HeaderName, Method, StatusCode, header};
@@ -12,6 +13,7 @@ use tower_http::cors::{AllowHeaders, AllowPrivateNetwork, Any as AnyOrigin, Cors
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 
+use crate::access::keep_body;
 use crate::error::ApiError;
 use crate::meta::Document;
 use crate::server::App;
@@ -46,11 +48,14 @@ pub(crate) fn build(app: App) -> Router {
         router = Router::from(meta::health()).nest(&format!("/{prefix}"), router);
     }
     let cors = app.settings.cors.then(cors);
-    let router = router
+    let mut router = router
         .fallback(unknown_path)
         .method_not_allowed_fallback(async || ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed"))
-        .with_state(app)
-        .layer(CatchPanicLayer::custom(panicked));
+        .with_state(app.clone());
+    if app.auth.needs_body() {
+        router = router.layer(from_fn_with_state(app, keep_body));
+    }
+    let router = router.layer(CatchPanicLayer::custom(panicked));
     match cors {
         Some(cors) => router.layer(cors),
         None => router,

@@ -29,6 +29,15 @@ impl MetadataFilter {
             Self::Any(conditions) => conditions.iter().any(|each| each.matches(metadata)),
         }
     }
+
+    /// Whether nothing passes whose `key` holds anything but `value`.
+    pub fn wants(&self, key: &str, value: &Value) -> bool {
+        match self {
+            Self::Equals(held, wanted) => held == key && wanted == value,
+            Self::All(conditions) => conditions.iter().any(|each| each.wants(key, value)),
+            Self::Contains(..) | Self::Any(_) => false,
+        }
+    }
 }
 
 /// Whether `document` contains `part`: objects by key and recursively, arrays as sets, everything else by equality.

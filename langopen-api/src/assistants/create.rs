@@ -80,6 +80,9 @@ pub(super) async fn create_assistant(
     };
     let mut permit = caller.may(Resource::Assistants, Action::Create, value).await?;
     let metadata = permit.object("metadata", metadata);
+    let config = permit.object("config", config);
+    let context = permit.object("context", context);
+    let name = permit.take("name", name)?;
     let new = NewAssistant {
         assistant_id,
         graph_id: body.graph_id,

@@ -60,7 +60,7 @@ pub(super) async fn get_graph(
         None if error.is_not_found() => ApiError::invalid("Invalid assistant ID: must be a UUID"),
         _ => error,
     })?;
-    let config = graph_config(&assistant)?;
+    let config = graph_config(&assistant, &caller)?;
     let call = GraphCall::Draw { graph_id: assistant.graph_id, config, xray };
     Ok(json(app.executor.call(app.reach(&scope), call).await?.as_str().to_owned()))
 }

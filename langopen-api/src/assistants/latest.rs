@@ -36,7 +36,12 @@ pub(super) async fn set_latest(
     Body(body): Body<AssistantVersionChange>,
 ) -> ApiResult<Json<AssistantBody>> {
     let version = body.version;
-    let value = || json!({"assistant_id": id, "version": version});
+    let value = || {
+        json!({
+            "assistant_id": id, "graph_id": null, "config": {}, "context": {}, "metadata": {}, "name": null,
+            "version": version,
+        })
+    };
     let scope = caller.may(Resource::Assistants, Action::Update, value).await?.scope;
     let assistant = app.storage.set_latest_assistant(&scope, id, version).await;
     let assistant = assistant

@@ -13,12 +13,12 @@ mod versions;
 
 use langopen_core::auth::{Action, Resource};
 use langopen_core::model::Assistant;
-use langopen_core::{AssistantId, RawJson, Scope};
-use serde_json::json;
+use langopen_core::{AssistantId, JsonMap, RawJson, Scope};
+use serde_json::{Value, json};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::access::Caller;
+use crate::access::{Caller, show_user};
 use crate::error::{ApiError, ApiResult};
 use crate::server::App;
 
@@ -44,8 +44,18 @@ async fn read(app: &App, caller: &Caller, id: AssistantId) -> ApiResult<(Scope, 
 }
 
 /// The config with which an assistant's graph is asked.
-fn graph_config(assistant: &Assistant) -> ApiResult<RawJson> {
-    Ok(RawJson::of(&assistant.config)?)
+fn graph_config(assistant: &Assistant, caller: &Caller) -> ApiResult<RawJson> {
+    if caller.identity.user.is_none() {
+        return Ok(RawJson::of(&assistant.config)?);
+    }
+    let mut config = assistant.config.clone();
+    let mut configurable = match config.get_mut("configurable").map(Value::take) {
+        Some(Value::Object(configurable)) => configurable,
+        _ => JsonMap::new(),
+    };
+    show_user(&caller.identity, &mut configurable);
+    config.insert("configurable".to_owned(), Value::Object(configurable));
+    Ok(RawJson::of(&config)?)
 }
 
 /// # Errors

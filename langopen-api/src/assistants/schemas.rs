@@ -43,7 +43,7 @@ pub(super) async fn get_schemas(
     AssistantPath(id): AssistantPath,
 ) -> ApiResult<Response> {
     let (scope, assistant) = read(&app, &caller, id).await?;
-    let config = graph_config(&assistant)?;
+    let config = graph_config(&assistant, &caller)?;
     let named = serde_json::to_string(&assistant.graph_id)?;
     let call = GraphCall::Schemas { graph_id: assistant.graph_id, config };
     let schemas = app.executor.call(app.reach(&scope), call).await?;

@@ -94,6 +94,7 @@ pub(super) async fn search_assistants(
     let value = || json!({"graph_id": query.graph_id, "metadata": query.metadata, "limit": query.limit, "offset": query.offset});
     let mut permit = caller.may(Resource::Assistants, Action::Search, value).await?;
     query.metadata = permit.object("metadata", query.metadata);
+    query.graph_id = permit.take("graph_id", query.graph_id)?;
     let page = app.storage.search_assistants(&permit.scope, &query).await?;
     Listing::new(page, query.offset, &select, AssistantBody::from)
 }

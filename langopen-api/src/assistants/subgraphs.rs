@@ -97,7 +97,7 @@ async fn answer(
 ) -> ApiResult<Response> {
     let recurse = query.strict_flag("recurse")?.unwrap_or_default();
     let (scope, assistant) = read(app, caller, id).await?;
-    let config = graph_config(&assistant)?;
+    let config = graph_config(&assistant, caller)?;
     let call = GraphCall::Subgraphs { graph_id: assistant.graph_id, config, namespace, recurse };
     Ok(json(app.executor.call(app.reach(&scope), call).await?.as_str().to_owned()))
 }

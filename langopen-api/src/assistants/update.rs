@@ -61,8 +61,9 @@ pub(super) async fn update_assistant(
     }
     let value = || {
         json!({
-            "assistant_id": id, "graph_id": body.graph_id, "config": body.config, "context": body.context,
-            "metadata": body.metadata.clone().unwrap_or_default(), "name": body.name,
+            "assistant_id": id, "graph_id": body.graph_id, "config": body.config.clone().unwrap_or_default(),
+            "context": body.context.clone().unwrap_or_default(),
+            "metadata": body.metadata.clone().unwrap_or_default(), "name": body.name, "version": null,
         })
     };
     let mut permit = caller.may(Resource::Assistants, Action::Update, value).await?;

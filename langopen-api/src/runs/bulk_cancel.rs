@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::{IntoParams, ToSchema};
 
-use super::cancel::{cancel, wish};
+use super::cancel::{action, cancel, wish};
 use crate::access::Caller;
 use crate::error::{ApiError, ApiResult, ErrorResponse};
 use crate::extract::field::MAX_LIMIT;
@@ -76,7 +76,7 @@ pub(super) async fn cancel_runs(
     query: Query,
     Body(body): Body<RunsCancel>,
 ) -> ApiResult<StatusCode> {
-    let value = || json!({"status": body.status, "thread_id": body.thread_id, "run_ids": body.run_ids, "action": query.last("action")});
+    let value = || json!({"thread_id": body.thread_id, "metadata": {}, "action": action(&query).as_str()});
     let scope = caller.may(Resource::Threads, Action::Update, value).await?.scope;
     let runs = match (body.status, body.thread_id, body.run_ids) {
         (Some(status), None, None) => of_status(&app, &scope, status).await?,

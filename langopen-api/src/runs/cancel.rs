@@ -54,8 +54,7 @@ pub(super) async fn cancel_run(
     RunPath(thread_id, run_id): RunPath,
     query: Query,
 ) -> ApiResult<Response> {
-    let value =
-        || json!({"thread_id": thread_id, "run_id": run_id, "action": query.last("action").unwrap_or("interrupt")});
+    let value = || json!({"thread_id": thread_id, "metadata": {}, "action": action(&query).as_str()});
     let scope = caller.may(Resource::Threads, Action::Update, value).await?.scope;
     let wait = query.flag("wait");
     let events = if wait { Some(app.events.read(run_id, ReadFrom::Now).await?) } else { None };
@@ -72,9 +71,13 @@ pub(super) async fn cancel_run(
     Ok(respond(&app, Scope::tenant(tenant.clone()), (thread_id, run_id), follow, guard, Fallback::Empty, headers))
 }
 
+pub(super) fn action(query: &Query) -> CancelAction {
+    query.last("action").and_then(CancelAction::parse).unwrap_or(CancelAction::Interrupt)
+}
+
 /// What the query asks for; an unknown action counts as `interrupt`.
 pub(super) fn wish(query: &Query, route: &str) -> CancelRequest {
-    let action = query.last("action").and_then(CancelAction::parse).unwrap_or(CancelAction::Interrupt);
+    let action = action(query);
     CancelRequest { action, reason: format!("{} requested via POST {route}", action.as_str()) }
 }
 

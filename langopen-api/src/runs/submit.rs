@@ -2,11 +2,11 @@
 
 use langopen_core::auth::{Action, Resource};
 use langopen_core::event_log::EventStream;
-use langopen_core::model::{Assistant, Run};
+use langopen_core::model::{Assistant, MultitaskStrategy, Run};
 use langopen_core::queue::Enqueued;
 use langopen_core::run_plan::{Place, RunPlan};
 use langopen_core::{AssistantId, Error, ErrorKind, JsonMap, RunId, Scope, ThreadId};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::close_streams;
 use super::on_disconnect::CancelOnDrop;
@@ -121,14 +121,18 @@ async fn permit(caller: &Caller, plan: &mut RunPlan<'_>) -> ApiResult<Scope> {
     let given = plan.request.metadata.clone().unwrap_or_default();
     let value = || {
         let request = &plan.request;
+        let strategy = request.multitask_strategy.unwrap_or_default();
         json!({
-            "thread_id": plan.place.thread_id(),
+            "thread_id": plan.place.given(),
             "assistant_id": plan.assistant.assistant_id,
             "run_id": plan.run_id,
             "status": "pending",
             "metadata": given,
-            "multitask_strategy": request.multitask_strategy.unwrap_or_default(),
-            "after_seconds": request.after_seconds,
+            "prevent_insert_if_inflight": strategy == MultitaskStrategy::Reject,
+            "multitask_strategy": strategy,
+            "if_not_exists": request.if_not_exists.unwrap_or_default(),
+            "after_seconds": request.after_seconds.clone().unwrap_or_else(|| 0.into()),
+            "action": null,
             "kwargs": {
                 "input": request.input, "command": request.command, "config": request.config, "context": request.context,
             },
@@ -137,7 +141,11 @@ async fn permit(caller: &Caller, plan: &mut RunPlan<'_>) -> ApiResult<Scope> {
     let mut permit = caller.may(Resource::Threads, Action::CreateRun, value).await?;
     if permit.value.is_some() {
         let left = permit.object("metadata", JsonMap::new());
-        plan.stamp = left.iter().filter(|(key, value)| given.get(*key) != Some(value)).map(clone_entry).collect();
+        let filter = permit.scope.filter.as_ref();
+        let stamped = |(key, value): &(&String, &Value)| {
+            given.get(*key) != Some(value) || filter.is_some_and(|filter| filter.wants(key, value))
+        };
+        plan.stamp = left.iter().filter(stamped).map(clone_entry).collect();
         plan.request.metadata = Some(left);
     }
     Ok(match plan.place {
@@ -147,6 +155,6 @@ async fn permit(caller: &Caller, plan: &mut RunPlan<'_>) -> ApiResult<Scope> {
     })
 }
 
-fn clone_entry((key, value): (&String, &serde_json::Value)) -> (String, serde_json::Value) {
+fn clone_entry((key, value): (&String, &Value)) -> (String, Value) {
     (key.clone(), value.clone())
 }

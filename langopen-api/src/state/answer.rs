@@ -1,10 +1,12 @@
 //! Questions to graphs about a thread's state, and what becomes of their answers.
 
+use langopen_core::auth::Identity;
 use langopen_core::executor::{GraphCall, StateSummary};
 use langopen_core::model::{Thread, ThreadState};
 use langopen_core::{ErrorKind, JsonMap, RawJson, Scope};
 use serde_json::{Value, json};
 
+use crate::access::show_user;
 use crate::error::{ApiError, ApiResult, OnKind};
 use crate::server::App;
 use crate::threads::graph_id;
@@ -13,8 +15,8 @@ use crate::wire::{CheckpointConfig, Entries, ThreadStateBody};
 /// The key under which an executor says what a state means for the thread's row.
 const SUMMARY: &str = "__thread__";
 
-/// The config of a question: the thread's own, and which checkpoint is meant.
-pub(super) fn config(thread: &Thread, checkpoint: &CheckpointConfig) -> ApiResult<RawJson> {
+/// The config of a question: the thread's own, which checkpoint is meant, and who asks.
+pub(super) fn config(thread: &Thread, checkpoint: &CheckpointConfig, identity: &Identity) -> ApiResult<RawJson> {
     let mut config = thread.config.clone();
     let mut configurable = match config.get_mut("configurable").map(Value::take) {
         Some(Value::Object(configurable)) => configurable,
@@ -28,6 +30,7 @@ pub(super) fn config(thread: &Thread, checkpoint: &CheckpointConfig) -> ApiResul
     if let Some(map) = &checkpoint.checkpoint_map {
         configurable.insert("checkpoint_map".to_owned(), Value::Object(map.clone()));
     }
+    show_user(identity, &mut configurable);
     config.insert("configurable".to_owned(), Value::Object(configurable));
     Ok(RawJson::of(&config)?)
 }
@@ -45,13 +48,13 @@ pub(super) fn bare_config(thread: &Thread, checkpoint: &CheckpointConfig) -> Raw
 /// Asks the graph for the state at a checkpoint, as the wire shows it.
 pub(super) async fn state_at(
     app: &App,
-    scope: &Scope,
+    (scope, identity): (&Scope, &Identity),
     thread: &Thread,
     checkpoint: &CheckpointConfig,
     subgraphs: bool,
 ) -> ApiResult<String> {
     let Some(graph_id) = graph_id(thread) else { return Ok(ThreadStateBody::EMPTY.to_owned()) };
-    let config = config(thread, checkpoint)?;
+    let config = config(thread, checkpoint, identity)?;
     let call = GraphCall::GetState { graph_id: graph_id.to_owned(), config, subgraphs };
     let state = app.executor.call(app.reach(scope), call).await?;
     shown(&state)

@@ -77,5 +77,5 @@ async fn answer(
 ) -> ApiResult<Response> {
     let scope = caller.may(Resource::Threads, Action::Read, || json!({"thread_id": thread_id})).await?.scope;
     let thread = app.storage.thread(&scope, thread_id).await?.ok_or_else(|| not_found(thread_id))?;
-    Ok(json_response(state_at(app, &scope, &thread, checkpoint, subgraphs).await?))
+    Ok(json_response(state_at(app, (&scope, &caller.identity), &thread, checkpoint, subgraphs).await?))
 }

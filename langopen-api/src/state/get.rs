@@ -41,7 +41,9 @@ pub(super) async fn get_state(
         return Ok(json_response(concat_objects(&values, state.rest.as_str())));
     }
     let thread = app.storage.thread(&scope, thread_id).await?.ok_or_else(|| not_found(thread_id))?;
-    Ok(json_response(state_at(&app, &scope, &thread, &CheckpointConfig::default(), subgraphs).await?))
+    Ok(json_response(
+        state_at(&app, (&scope, &caller.identity), &thread, &CheckpointConfig::default(), subgraphs).await?,
+    ))
 }
 
 /// Whether the state may have subgraphs: only open tasks do.

@@ -116,7 +116,7 @@ async fn answer(app: &App, caller: &Caller, thread_id: ThreadId, search: ThreadS
     let metadata = search.metadata.filter(|metadata| !metadata.is_empty());
     let call = GraphCall::StateHistory {
         graph_id: graph_id.to_owned(),
-        config: config(&thread, &search.checkpoint.unwrap_or_default())?,
+        config: config(&thread, &search.checkpoint.unwrap_or_default(), &caller.identity)?,
         limit: search.limit.unwrap_or(1),
         before: search.before.map(|before| bare_config(&thread, &before)),
         metadata: metadata.map(|metadata| RawJson::of(&metadata)).transpose()?,

@@ -6,6 +6,7 @@ mod get;
 mod history;
 mod update;
 
+use langopen_core::auth::Identity;
 use langopen_core::executor::GraphCall;
 use langopen_core::model::Thread;
 use langopen_core::{RawJson, Scope};
@@ -35,12 +36,12 @@ struct Updated {
 /// Applies the steps that a thread is created with, and returns the thread as it is then.
 pub(crate) async fn apply_supersteps(
     app: &App,
-    scope: &Scope,
+    (scope, identity): (&Scope, &Identity),
     thread: &Thread,
     supersteps: RawJson,
 ) -> ApiResult<Thread> {
     let graph_id = graph_id(thread).ok_or_else(|| no_graph(thread))?.to_owned();
-    let config = answer::config(thread, &Default::default())?;
+    let config = answer::config(thread, &Default::default(), identity)?;
     let call = GraphCall::BulkUpdateState { graph_id, config, supersteps };
     let updated: Updated = app.executor.call(app.reach(scope), call).await?.decode()?;
     Ok(answer::keep(app, scope, thread, &updated.state).await?.unwrap_or_else(|| thread.clone()))

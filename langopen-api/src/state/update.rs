@@ -69,7 +69,7 @@ pub(super) async fn update_state(
     ThreadPath(thread_id): ThreadPath,
     Body(body): Body<ThreadStateUpdate>,
 ) -> ApiResult<Json<ThreadStateUpdateResponse>> {
-    let value = || json!({"thread_id": thread_id, "action": "update_state"});
+    let value = || json!({"thread_id": thread_id, "metadata": {}, "action": null});
     let scope = caller.may(Resource::Threads, Action::Update, value).await?.scope;
     let thread = app.storage.thread(&scope, thread_id).await?.ok_or_else(|| not_found(thread_id))?;
     if thread.status == ThreadStatus::Busy {
@@ -78,7 +78,7 @@ pub(super) async fn update_state(
     let graph_id = graph_id(&thread).ok_or_else(|| no_graph(&thread))?.to_owned();
     let mut checkpoint = body.checkpoint.unwrap_or_default();
     checkpoint.checkpoint_id = checkpoint.checkpoint_id.or(body.checkpoint_id);
-    let config = config(&thread, &checkpoint)?;
+    let config = config(&thread, &checkpoint, &caller.identity)?;
     let values = body.values.unwrap_or_default();
     let call = GraphCall::UpdateState { graph_id, config, values, as_node: body.as_node };
     let updated: Updated = app.executor.call(app.reach(&scope), call).await?.decode()?;

@@ -5,6 +5,7 @@ use serde::Deserialize;
 use serde_json::json;
 use utoipa::ToSchema;
 
+use super::guard;
 use super::namespace::check_labels;
 use crate::access::Caller;
 use crate::error::{ApiResult, ErrorResponse};
@@ -40,8 +41,9 @@ pub(super) async fn delete_item(
     check_labels(&namespace)?;
     let value = || json!({"namespace": namespace, "key": body.key});
     let mut permit = caller.may(Resource::Store, Action::Delete, value).await?;
-    let namespace = permit.labels("namespace", namespace);
+    let namespace = permit.labels("namespace", namespace)?;
     check_labels(&namespace)?;
-    app.storage.delete_item(&permit.scope, &namespace, &body.key).await?;
+    let key = permit.take("key", body.key)?;
+    guard::delete(&app, &permit.scope, &namespace, &key).await?;
     Ok(StatusCode::NO_CONTENT)
 }

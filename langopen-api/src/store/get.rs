@@ -4,6 +4,7 @@ use http::StatusCode;
 use langopen_core::auth::{Action, Resource};
 use serde_json::json;
 
+use super::guard;
 use super::item::Item;
 use super::namespace::check_labels;
 use crate::access::Caller;
@@ -37,9 +38,10 @@ pub(super) async fn get_item(State(app): State<App>, caller: Caller, query: Quer
     check_labels(&namespace)?;
     let value = || json!({"namespace": namespace, "key": key});
     let mut permit = caller.may(Resource::Store, Action::Get, value).await?;
-    let namespace = permit.labels("namespace", namespace);
+    let namespace = permit.labels("namespace", namespace)?;
     check_labels(&namespace)?;
-    let item = app.storage.item(&permit.scope, &namespace, key, refresh).await?;
+    let key = permit.take("key", key.to_owned())?;
+    let item = guard::item(&app, &permit.scope, &namespace, &key, refresh).await?;
     Ok(Json(item.map(Into::into)))
 }
 

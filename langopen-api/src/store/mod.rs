@@ -2,6 +2,7 @@
 
 mod delete;
 mod get;
+mod guard;
 mod item;
 mod namespace;
 mod namespaces;

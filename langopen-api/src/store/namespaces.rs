@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
 
+use super::guard;
 use crate::access::Caller;
 use crate::error::{ApiResult, ErrorResponse};
 use crate::extract::{Body, field};
@@ -61,12 +62,15 @@ pub(super) async fn list_namespaces(
     };
     let value = || {
         json!({
-            "namespace": query.prefix, "suffix": query.suffix, "max_depth": query.max_depth, "limit": query.limit,
+            "namespace": (!query.prefix.is_empty()).then_some(&query.prefix),
+            "suffix": (!query.suffix.is_empty()).then_some(&query.suffix), "max_depth": query.max_depth, "limit": query.limit,
             "offset": query.offset,
         })
     };
     let mut permit = caller.may(Resource::Store, Action::ListNamespaces, value).await?;
-    query.prefix = permit.labels("namespace", query.prefix);
-    let namespaces = app.storage.list_namespaces(&permit.scope, &query).await?;
+    query.prefix = permit.labels("namespace", query.prefix)?;
+    query.suffix = permit.labels("suffix", query.suffix)?;
+    query.max_depth = permit.take("max_depth", query.max_depth)?;
+    let namespaces = guard::namespaces(&app, &permit.scope, &query).await?;
     Ok(Json(ListNamespaceResponse { namespaces }))
 }

@@ -4,13 +4,14 @@ use langopen_core::RawJson;
 use langopen_core::auth::{Action, Resource};
 use langopen_core::model::NewStoreItem;
 use serde::{Deserialize, Deserializer, de};
-use serde_json::json;
+use serde_json::{Value, json};
 use utoipa::ToSchema;
 use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{ArrayBuilder, Object, ObjectBuilder, OneOfBuilder, Schema, Type};
 
+use super::guard;
 use super::namespace::{check_labels, check_target};
-use crate::access::Caller;
+use crate::access::{Caller, Permit};
 use crate::error::{ApiError, ApiResult, ErrorResponse};
 use crate::extract::Body;
 use crate::extract::field::shorten;
@@ -80,16 +81,29 @@ pub(super) async fn put_item(
     if body.ttl.is_some_and(|minutes| minutes <= 0.0) {
         return Err(ApiError::invalid("ttl: must be greater than 0"));
     }
-    let value = || json!({"namespace": body.namespace, "key": body.key, "value": body.value});
+    let value = || json!({"namespace": body.namespace, "key": body.key, "value": body.value, "index": null});
     let mut permit = caller.may(Resource::Store, Action::Put, value).await?;
-    let namespace = permit.labels("namespace", body.namespace);
+    let namespace = permit.labels("namespace", body.namespace)?;
     check_target(&namespace)?;
     let new = NewStoreItem {
         namespace,
-        key: body.key,
-        value: body.value,
+        key: permit.take("key", body.key)?,
+        value: left_value(&mut permit, body.value)?,
         ttl_minutes: body.ttl.or(app.settings.store_default_ttl_minutes),
     };
-    app.storage.put_item(&permit.scope, new).await?;
+    guard::put(&app, &permit.scope, new).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// The document as the authorizer left it: as it came, if it is the same.
+fn left_value(permit: &mut Permit, given: RawJson) -> ApiResult<RawJson> {
+    if permit.value.is_none() {
+        return Ok(given);
+    }
+    let same: Value = given.decode()?;
+    match permit.take("value", Value::Null)? {
+        left if left == same => Ok(given),
+        left @ Value::Object(_) => Ok(left.into()),
+        _ => Err(ApiError::internal()),
+    }
 }

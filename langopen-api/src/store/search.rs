@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
+use super::guard;
 use super::item::Item;
 use super::namespace::check_labels;
 use crate::access::Caller;
@@ -59,17 +60,19 @@ pub(super) async fn search_items(
 ) -> ApiResult<Json<SearchItemsResponse>> {
     let prefix = body.namespace_prefix.unwrap_or_default();
     check_labels(&prefix)?;
-    let filters = filters(body.filter.as_ref())?;
+    filters(body.filter.as_ref())?;
     let (limit, offset) = (body.limit.unwrap_or(LIMIT), body.offset.unwrap_or_default());
     let value =
         || json!({"namespace": prefix, "filter": body.filter, "limit": limit, "offset": offset, "query": body.query});
     let mut permit = caller.may(Resource::Store, Action::Search, value).await?;
-    let namespace_prefix = permit.labels("namespace", prefix);
+    let namespace_prefix = permit.labels("namespace", prefix)?;
     check_labels(&namespace_prefix)?;
+    let filter: Option<JsonMap> = permit.take("filter", body.filter.clone())?;
+    let filters = filters(filter.as_ref())?;
     let refresh_ttl = body.refresh_ttl.unwrap_or(app.settings.store_refresh_on_read);
     let query = StoreItemQuery { namespace_prefix, filters, limit, offset, refresh_ttl };
-    let page = app.storage.search_items(&permit.scope, &query).await?;
-    let items = page.items.into_iter().map(|found| Item::from(found.item).scored(found.score)).collect();
+    let found = guard::search(&app, &permit.scope, query).await?;
+    let items = found.into_iter().map(|found| Item::from(found.item).scored(found.score)).collect();
     Ok(Json(SearchItemsResponse { items }))
 }
 

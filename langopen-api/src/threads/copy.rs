@@ -1,7 +1,9 @@
 use axum::Json;
 use axum::extract::State;
 use langopen_core::auth::{Action, Resource};
-use langopen_core::{ErrorKind, ThreadId};
+use langopen_core::model::ThreadPatch;
+use langopen_core::run_plan::without_reserved_metadata;
+use langopen_core::{ErrorKind, JsonMap, Scope, ThreadId};
 use serde_json::json;
 
 use crate::access::Caller;
@@ -30,8 +32,13 @@ pub(super) async fn copy_thread(
     let new = ThreadId(app.ids.random());
     let scope = caller.may(Resource::Threads, Action::Read, || json!({"thread_id": thread_id})).await?.scope;
     let value = || json!({"thread_id": new, "metadata": {}, "if_exists": "raise"});
-    caller.may(Resource::Threads, Action::Create, value).await?;
+    let mut permit = caller.may(Resource::Threads, Action::Create, value).await?;
+    let stamp = without_reserved_metadata(permit.object("metadata", JsonMap::new()));
     let thread = app.storage.copy_thread(&scope, thread_id, new).await;
-    let thread = thread.on(ErrorKind::NotFound, || ApiError::conflict("Conflict"))?;
+    let mut thread = thread.on(ErrorKind::NotFound, || ApiError::conflict("Conflict"))?;
+    if !stamp.is_empty() {
+        let patch = ThreadPatch { metadata: stamp };
+        thread = app.storage.update_thread(&Scope::tenant(scope.tenant), new, patch).await?;
+    }
     Ok(Json(ThreadBody::from(thread).without_values()))
 }

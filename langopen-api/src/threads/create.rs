@@ -93,14 +93,14 @@ pub(super) async fn create_thread(
     let if_exists = body.if_exists.unwrap_or_default();
     let value = || json!({"thread_id": thread_id, "metadata": metadata, "if_exists": if_exists});
     let mut permit = caller.may(Resource::Threads, Action::Create, value).await?;
-    let metadata = permit.object("metadata", metadata);
+    let metadata = without_reserved_metadata(permit.object("metadata", metadata));
     let new = NewThread { thread_id, metadata };
     let thread =
         app.storage.create_thread(&permit.scope, new, if_exists).await.on(ErrorKind::AlreadyExists, || {
             ApiError::conflict(format!("Thread with ID {thread_id} already exists"))
         })?;
     let Some(supersteps) = body.supersteps else { return Ok(Json(ThreadBody::from(thread)).into_response()) };
-    match apply_supersteps(&app, &permit.scope, &thread, supersteps).await {
+    match apply_supersteps(&app, (&permit.scope, &caller.identity), &thread, supersteps).await {
         Ok(thread) => Ok(Json(ThreadBody::from(thread)).into_response()),
         Err(error) => {
             let detail = format!(

@@ -101,9 +101,17 @@ pub(super) async fn search_threads(
         sort_by: body.sort_by.map(Into::into).unwrap_or_default(),
         sort_order: body.sort_order.unwrap_or_default(),
     };
-    let value = || json!({"metadata": query.metadata, "values": query.values, "status": query.status, "limit": query.limit, "offset": query.offset});
+    let value = || {
+        json!({
+            "metadata": query.metadata, "values": query.values, "status": query.status, "limit": query.limit,
+            "offset": query.offset, "ids": query.ids, "thread_id": null,
+        })
+    };
     let mut permit = caller.may(Resource::Threads, Action::Search, value).await?;
     query.metadata = permit.object("metadata", query.metadata);
+    query.values = permit.object("values", query.values);
+    query.status = permit.take("status", query.status)?;
+    query.ids = permit.take("ids", query.ids)?;
     let page = app.storage.search_threads(&permit.scope, &query).await?;
     Listing::new(page, query.offset, &select, |thread| {
         let extracted = (!extract.is_empty()).then(|| extract.of(&thread));

@@ -119,6 +119,10 @@ async fn graphs_see_the_user_and_kept_threads_belong_to_it() {
     assert_eq!((&seen["user_id"], &seen["langgraph_auth_permissions"]), (&json!("alice"), &json!(["p1"])));
     assert_eq!(by(&server, "alice", "GET", &thread, json!({})).await.ok()["metadata"]["owner"], "alice");
     assert_eq!(by(&server, "bob", "GET", &thread, json!({})).await.status, 404);
+    let body = json!({"assistant_id": "echo", "input": {}, "on_completion": "keep", "metadata": {"owner": "alice"}});
+    let answer = by(&server, "alice", "POST", "/runs/wait", body).await;
+    let thread = answer.header("content-location").rsplit_once("/runs").unwrap().0.to_owned();
+    assert_eq!(by(&server, "alice", "GET", &thread, json!({})).await.ok()["metadata"]["owner"], "alice");
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@
 
 mod access;
 mod assistants;
+mod coverage;
 mod documents;
 mod harness;
 mod meta;

@@ -1,5 +1,7 @@
 //! Items of the long-term store.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
 use crate::clock::Timestamp;
@@ -130,4 +132,30 @@ pub struct NamespaceQuery {
     pub limit: u32,
     /// After skipping this many.
     pub offset: u32,
+}
+
+impl NamespaceQuery {
+    /// Those of `namespaces` that the query lists, cut to its depth, each once, in order.
+    pub fn list(&self, namespaces: impl Iterator<Item = Vec<String>>) -> Vec<Vec<String>> {
+        let depth = self.max_depth.map_or(usize::MAX, |depth| depth as usize);
+        let found: BTreeSet<Vec<String>> = namespaces
+            .filter(|namespace| self.fits(namespace))
+            .map(|mut namespace| {
+                namespace.truncate(depth);
+                namespace
+            })
+            .collect();
+        found.into_iter().skip(self.offset as usize).take(self.limit as usize).collect()
+    }
+
+    /// Whether a namespace begins and ends as the query says; `*` stands for any one label.
+    fn fits(&self, namespace: &[String]) -> bool {
+        let fit = |held: &[String], wanted: &[String]| {
+            held.iter().zip(wanted).all(|(held, wanted)| wanted == "*" || held == wanted)
+        };
+        let (prefix, suffix) = (&self.prefix, &self.suffix);
+        namespace.len() >= prefix.len().max(suffix.len())
+            && fit(namespace, prefix)
+            && fit(&namespace[namespace.len() - suffix.len()..], suffix)
+    }
 }

@@ -27,6 +27,14 @@ pub enum Place {
 }
 
 impl Place {
+    /// The thread that the client named.
+    pub fn given(self) -> Option<ThreadId> {
+        match self {
+            Self::Thread(id) => Some(id),
+            Self::Own(_) => None,
+        }
+    }
+
     /// The thread.
     pub fn thread_id(self) -> ThreadId {
         match self {

@@ -1,0 +1,71 @@
+//! The server's own login for routes beside the API.
+
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use langopen_core::auth::{Auth, Identity};
+
+use super::credentials;
+use crate::error::ApiError;
+use crate::settings::Settings;
+
+/// Asks who sends a request, in the way in which the API asks. For routes of your own beside the API, as a layer:
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use axum::{Extension, Router, middleware, routing::get};
+/// use langopen_api::{Authenticator, require_auth};
+/// use langopen_core::auth::{Auth, Identity};
+///
+/// fn mine(auth: Arc<dyn Auth>) -> Router {
+///     Router::new()
+///         .route("/me", get(async |Extension(who): Extension<Identity>| who.identity))
+///         .layer(middleware::from_fn_with_state(Authenticator::new(auth), require_auth))
+/// }
+/// ```
+#[derive(Clone)]
+pub struct Authenticator {
+    auth: Arc<dyn Auth>,
+    max_body_bytes: usize,
+}
+
+impl Authenticator {
+    /// Asks `auth`.
+    pub fn new(auth: Arc<dyn Auth>) -> Self {
+        Self { auth, max_body_bytes: Settings::default().max_body_bytes }
+    }
+
+    /// Refuses larger bodies, if the login reads bodies at all.
+    #[must_use]
+    pub fn with_max_body_bytes(mut self, bytes: usize) -> Self {
+        self.max_body_bytes = bytes;
+        self
+    }
+
+    /// Who sends the request, and the request; or the answer to a caller that is turned away.
+    pub async fn authenticate(&self, request: Request) -> Result<(Identity, Request), Response> {
+        let request = match self.auth.needs_body() {
+            true => credentials::kept(request, self.max_body_bytes).await?,
+            false => request,
+        };
+        let (mut parts, body) = request.into_parts();
+        let asked = self.auth.authenticate(&credentials::of(&mut parts).await).await;
+        let identity = asked.map_err(|error| ApiError::from(error).into_response())?;
+        Ok((identity, Request::from_parts(parts, body)))
+    }
+}
+
+/// Lets a request through whose caller is known, with its [`Identity`] among the extensions. A middleware for
+/// [`axum::middleware::from_fn_with_state`].
+pub async fn require_auth(State(authenticator): State<Authenticator>, request: Request, next: Next) -> Response {
+    match authenticator.authenticate(request).await {
+        Ok((identity, mut request)) => {
+            request.extensions_mut().insert(identity);
+            next.run(request).await
+        }
+        Err(response) => response,
+    }
+}

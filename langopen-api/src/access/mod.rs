@@ -1,0 +1,73 @@
+//! Who asks, and what that caller may do.
+
+mod authenticator;
+mod credentials;
+mod permit;
+
+use axum::extract::FromRequestParts;
+use http::StatusCode;
+use http::request::Parts;
+use langopen_core::auth::{Action, Decision, Identity, Resource};
+use langopen_core::{ErrorKind, JsonMap, Scope};
+use serde_json::Value;
+
+use crate::error::{ApiError, ApiResult};
+use crate::server::App;
+
+pub use authenticator::{Authenticator, require_auth};
+pub(crate) use credentials::keep_body;
+pub(crate) use permit::Permit;
+
+/// An authenticated caller. Every operation but those about the server itself takes one, before anything else.
+pub(crate) struct Caller {
+    app: App,
+    pub(crate) identity: Identity,
+}
+
+impl FromRequestParts<App> for Caller {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> ApiResult<Self> {
+        let credentials = credentials::of(parts).await;
+        let identity = app.auth.authenticate(&credentials).await?;
+        Ok(Self { app: app.clone(), identity })
+    }
+}
+
+/// Shows a graph's factory who asks, when a graph is asked about itself or a state. Where there are no users, nothing is shown.
+pub(crate) fn show_user(identity: &Identity, configurable: &mut JsonMap) {
+    let Some(user) = &identity.user else { return };
+    configurable.insert("langgraph_auth_user".to_owned(), Value::Object(user.clone()));
+    configurable.insert("langgraph_auth_user_id".to_owned(), identity.identity.as_str().into());
+    configurable.insert("langgraph_auth_permissions".to_owned(), identity.permissions.clone().into());
+}
+
+impl Caller {
+    /// Asks whether the caller may act, on which rows, and with what data. `value` builds the request's data, an object, and is called only
+    /// if someone will look at it.
+    pub(crate) async fn may(
+        &self,
+        resource: Resource,
+        action: Action,
+        value: impl FnOnce() -> Value,
+    ) -> ApiResult<Permit> {
+        if !self.app.auth.authorizes(resource, action) {
+            return Ok(Permit { scope: Scope::tenant(self.identity.tenant.clone()), value: None });
+        }
+        let mut value = value();
+        let fields = permit::fields(&value);
+        let decision = match self.app.auth.authorize(&self.identity, resource, action, &mut value).await {
+            Ok(decision) => decision,
+            Err(error) if error.kind() == ErrorKind::Forbidden && error.message().is_empty() => Decision::Deny,
+            Err(error) => return Err(error.into()),
+        };
+        let scope = self.identity.scope(decision);
+        let scope = scope.ok_or_else(|| ApiError::new(StatusCode::FORBIDDEN, "Forbidden"))?;
+        let value = permit::checked(value, &fields).map_err(|field| {
+            let (resource, action) = (resource.as_str(), action.as_str());
+            tracing::error!(resource, action, field, "an authorization handler left a field with another type");
+            ApiError::internal()
+        })?;
+        Ok(Permit { scope, value: Some(value) })
+    }
+}

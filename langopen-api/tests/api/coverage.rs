@@ -1,0 +1,215 @@
+//! Every operation of the document asks who calls, and shows nobody what belongs to another.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use langopen_core::auth::{Action, Auth, Credentials, Decision, Identity, Resource};
+use langopen_core::filter::MetadataFilter;
+use langopen_core::{Error, ErrorKind, Result, Tenant};
+use serde_json::{Value, json};
+
+use crate::harness::{Answer, Server, quick, server_with};
+
+/// Everything belongs to the user that made it.
+struct Owners;
+
+#[async_trait]
+impl Auth for Owners {
+    async fn authenticate(&self, credentials: &Credentials) -> Result<Identity> {
+        let user =
+            credentials.header("x-user").ok_or_else(|| Error::new(ErrorKind::Unauthenticated, "test", "who?"))?;
+        let (tenant, user) = (Tenant::default(), user.to_owned());
+        Ok(Identity {
+            tenant,
+            permissions: Vec::new(),
+            user: json!({"identity": user}).as_object().cloned(),
+            identity: user,
+        })
+    }
+
+    async fn authorize(&self, who: &Identity, what: Resource, action: Action, value: &mut Value) -> Result<Decision> {
+        let owner = Value::from(who.identity.clone());
+        match (what, action) {
+            (_, Action::Create | Action::CreateRun) => value["metadata"]["owner"] = owner.clone(),
+            (_, Action::Put) => value["value"]["owner"] = owner.clone(),
+            _ => {}
+        }
+        Ok(Decision::Filter(MetadataFilter::Equals("owner".to_owned(), owner)))
+    }
+}
+
+/// Operations about the server itself.
+const OPEN: [&str; 6] = ["/", "/ok", "/info", "/docs", "/metrics", "/openapi.json"];
+
+/// What somebody else must hear.
+enum Heard {
+    /// A failure with one of these statuses.
+    Refusal(&'static [u16]),
+    /// Exactly this: nothing was found, or nothing was done.
+    Nothing(Value),
+    /// 204, though nothing was done.
+    NoContent,
+    /// That something of the caller's own was made.
+    Own,
+}
+
+/// A request that would do something if the caller were the owner, and what another caller must hear.
+fn row(operation: &str, ids: &Ids) -> Option<(Value, Heard)> {
+    use Heard::{NoContent, Nothing, Own, Refusal};
+    let hidden = || Refusal(&[404]);
+    let run = || json!({"assistant_id": ids.assistant, "input": {}});
+    let empty = || json!({});
+    Some(match operation {
+        "create_assistant" => (json!({"graph_id": "echo"}), Own),
+        "search_assistants" => (json!({}), Nothing(json!([]))),
+        "count_assistants" => (empty(), Nothing(json!(0))),
+        "get_assistant"
+        | "get_assistant_graph"
+        | "get_assistant_schemas"
+        | "get_assistant_subgraphs"
+        | "get_assistant_subgraphs_by_namespace"
+        | "list_assistant_versions"
+        | "patch_assistant"
+        | "delete_assistant" => (empty(), hidden()),
+        "set_latest_assistant_version" => (json!({"version": 1}), hidden()),
+        "create_thread" => (json!({"thread_id": ids.thread, "if_exists": "do_nothing"}), Refusal(&[409])),
+        "search_threads" => (empty(), Nothing(json!([]))),
+        "count_threads" => (empty(), Nothing(json!(0))),
+        "get_thread"
+        | "patch_thread"
+        | "delete_thread"
+        | "get_thread_state"
+        | "get_thread_state_at_checkpoint"
+        | "get_thread_history"
+        | "post_thread_history"
+        | "list_runs"
+        | "get_run"
+        | "delete_run"
+        | "join_run"
+        | "join_run_stream"
+        | "cancel_run" => (empty(), hidden()),
+        "copy_thread" => (empty(), Refusal(&[409])),
+        "update_thread_state" => (json!({"values": {"log": ["x"]}}), hidden()),
+        "post_thread_state_at_checkpoint" => (json!({"checkpoint": {"checkpoint_id": ids.checkpoint}}), hidden()),
+        "create_run" | "stream_run" | "wait_run" => (run(), hidden()),
+        "create_stateless_run" | "stream_stateless_run" | "wait_stateless_run" => (run(), hidden()),
+        "batch_runs" => (json!([run()]), hidden()),
+        "cancel_runs" => (json!({"thread_id": ids.thread, "run_ids": [ids.run]}), hidden()),
+        "put_item" => (json!({"namespace": ["n"], "key": "k", "value": {"a": 2}}), Refusal(&[409])),
+        "get_item" => (empty(), Nothing(Value::Null)),
+        "delete_item" => (json!({"namespace": ["n"], "key": "k"}), NoContent),
+        "search_items" => (empty(), Nothing(json!({"items": []}))),
+        "list_namespaces" => (empty(), Nothing(json!({"namespaces": []}))),
+        _ => return None,
+    })
+}
+
+/// What belongs to alice.
+struct Ids {
+    assistant: String,
+    thread: String,
+    run: String,
+    checkpoint: String,
+}
+
+async fn by(server: &Server, user: Option<&str>, method: &str, path: &str, body: &Value) -> Answer {
+    let headers: Vec<_> = user.map(|user| ("x-user", user)).into_iter().collect();
+    server.send(method, path, &headers, body.to_string()).await
+}
+
+async fn server_of_alice() -> (Server, Ids) {
+    let server = server_with(|server| server.with_settings(quick()).with_auth(Arc::new(Owners))).await;
+    let alice = async |method: &str, path: &str, body: Value| by(&server, Some("alice"), method, path, &body).await;
+    let text = |value: &Value, key: &str| value[key].as_str().unwrap().to_owned();
+    let assistant = text(&alice("POST", "/assistants", json!({"graph_id": "echo"})).await.ok(), "assistant_id");
+    let thread = text(&alice("POST", "/threads", json!({})).await.ok(), "thread_id");
+    let path = format!("/threads/{thread}");
+    let run = json!({"assistant_id": assistant, "input": {}});
+    alice("POST", &format!("{path}/runs/wait"), run).await.ok();
+    let run = text(&alice("GET", &format!("{path}/runs"), json!({})).await.ok()[0], "run_id");
+    let checkpoint = text(&alice("GET", &format!("{path}/state"), json!({})).await.ok(), "checkpoint_id");
+    let item = json!({"namespace": ["n"], "key": "k", "value": {"a": 1}});
+    assert_eq!(alice("PUT", "/store/items", item).await.status, 204);
+    (server, Ids { assistant, thread, run, checkpoint })
+}
+
+/// Method, path with alice's ids, and id of every operation.
+async fn operations(server: &Server, ids: &Ids) -> Vec<(String, String, String)> {
+    let document = server.get("/openapi.json").await.ok();
+    let mut operations = Vec::new();
+    for (path, methods) in document["paths"].as_object().unwrap() {
+        if OPEN.contains(&path.as_str()) {
+            continue;
+        }
+        let mut filled = path
+            .replace("{assistant_id}", &ids.assistant)
+            .replace("{thread_id}", &ids.thread)
+            .replace("{run_id}", &ids.run)
+            .replace("{checkpoint_id}", &ids.checkpoint)
+            .replace("{cron_id}", &ids.run)
+            .replace("{namespace}", "n");
+        assert!(!filled.contains('{'), "{path} names something that this test does not know");
+        if filled == "/store/items" {
+            filled.push_str("?namespace=n&key=k");
+        }
+        for (method, operation) in methods.as_object().unwrap() {
+            let id = operation["operationId"].as_str().unwrap_or_default();
+            operations.push((method.to_uppercase(), filled.clone(), id.to_owned()));
+        }
+    }
+    operations
+}
+
+#[tokio::test]
+async fn every_operation_asks_who_calls() {
+    let (server, ids) = server_of_alice().await;
+    for (method, path, operation) in operations(&server, &ids).await {
+        let body = row(&operation, &ids).map(|(body, _)| body).unwrap_or_default();
+        for body in [body, Value::Null] {
+            let answer = by(&server, None, &method, &path, &body).await;
+            assert_eq!(
+                (answer.status.as_u16(), answer.detail().as_str()),
+                (401, "who?"),
+                "{operation}: {method} {path}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn no_operation_shows_or_changes_what_belongs_to_another() {
+    let (server, ids) = server_of_alice().await;
+    let paths = [
+        format!("/assistants/{}", ids.assistant),
+        format!("/threads/{}", ids.thread),
+        format!("/threads/{}/runs", ids.thread),
+        format!("/threads/{}/state", ids.thread),
+        "/store/items?namespace=n&key=k".to_owned(),
+    ];
+    let mut before = Vec::new();
+    for path in &paths {
+        before.push(by(&server, Some("alice"), "GET", path, &json!({})).await.ok());
+    }
+    for (method, path, operation) in operations(&server, &ids).await {
+        let (body, heard) = row(&operation, &ids).unwrap_or_else(|| {
+            panic!("{operation} ({method} {path}) is new: say in `row` what another user must hear")
+        });
+        let answer = by(&server, Some("bob"), &method, &path, &body).await;
+        let status = answer.status.as_u16();
+        match heard {
+            Heard::Refusal(statuses) => assert!(statuses.contains(&status), "{operation}: {status} {}", answer.text),
+            Heard::Nothing(nothing) => assert_eq!(answer.ok(), nothing, "{operation}"),
+            Heard::NoContent => assert_eq!(status, 204, "{operation}"),
+            Heard::Own => assert!(answer.text.contains(r#""owner":"bob""#), "{operation}: {}", answer.text),
+        }
+        for (path, before) in paths.iter().zip(&before) {
+            let now = by(&server, Some("alice"), "GET", path, &json!({})).await.ok();
+            assert_eq!(&now, before, "{operation} changed what {path} shows to its owner");
+        }
+        // What bob made must not help him with the next operation, nor hide that it finds too much.
+        for made in by(&server, Some("bob"), "POST", "/assistants/search", &json!({})).await.ok().as_array().unwrap() {
+            let path = format!("/assistants/{}", made["assistant_id"].as_str().unwrap());
+            assert_eq!(by(&server, Some("bob"), "DELETE", &path, &json!({})).await.status, 204);
+        }
+    }
+}
