@@ -22,10 +22,12 @@
 
 mod access;
 mod assistants;
+mod cors;
 mod error;
 mod extract;
 mod meta;
 mod openapi;
+mod request_log;
 mod router;
 mod run_body;
 mod runs;
@@ -38,5 +40,6 @@ mod threads;
 mod wire;
 
 pub use access::{Authenticator, require_auth};
+pub use cors::{Cors, InvalidCors};
 pub use server::AgentServer;
-pub use settings::{ConfigurableHeaders, Features, HostInfo, Settings};
+pub use settings::{ConfigurableHeaders, Features, HostInfo, LoggingHeaders, Settings};

@@ -5,19 +5,19 @@ use axum::extract::{Extension, OriginalUri};
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use http::{HeaderName, Method, StatusCode, header};
+use http::{StatusCode, header};
 use std::any::Any;
-use std::time::Duration;
 use tower_http::catch_panic::CatchPanicLayer;
-use tower_http::cors::{AllowHeaders, AllowPrivateNetwork, Any as AnyOrigin, CorsLayer};
 use utoipa::OpenApi;
+use utoipa::openapi::Server;
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::access::keep_body;
+use crate::cors::Cors;
 use crate::error::ApiError;
 use crate::meta::Document;
 use crate::server::App;
-use crate::{assistants, meta, openapi, runs, state, store, threads};
+use crate::{assistants, meta, openapi, request_log, runs, state, store, threads};
 
 pub(crate) fn build(app: App) -> Router {
     let features = app.settings.features;
@@ -35,7 +35,11 @@ pub(crate) fn build(app: App) -> Router {
             api = api.merge(routes());
         }
     }
-    let (mut router, document) = api.split_for_parts();
+    let (mut router, mut document) = api.split_for_parts();
+    let prefix = app.settings.mount_prefix.as_deref().unwrap_or_default().trim_matches('/').to_owned();
+    if !prefix.is_empty() {
+        document.servers = Some(vec![Server::new(format!("/{prefix}"))]);
+    }
     if features.meta {
         let text = document.to_json().unwrap_or_else(|error| {
             tracing::error!(error = %error, "the OpenAPI document cannot be written");
@@ -43,11 +47,11 @@ pub(crate) fn build(app: App) -> Router {
         });
         router = router.merge(meta::documentation()).layer(Extension(Document(Bytes::from(text))));
     }
-    let prefix = app.settings.mount_prefix.as_deref().unwrap_or_default().trim_matches('/');
     if !prefix.is_empty() {
         router = Router::from(meta::health()).nest(&format!("/{prefix}"), router);
     }
-    let cors = app.settings.cors.then(cors);
+    let shown = app.settings.logging_headers.clone();
+    let cors = app.settings.cors.as_ref().map(Cors::layer);
     let mut router = router
         .fallback(unknown_path)
         .method_not_allowed_fallback(async || ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed"))
@@ -56,6 +60,7 @@ pub(crate) fn build(app: App) -> Router {
         router = router.layer(from_fn_with_state(app, keep_body));
     }
     let router = router.layer(CatchPanicLayer::custom(panicked));
+    let router = request_log::layer(router, &shown);
     match cors {
         Some(cors) => router.layer(cors),
         None => router,
@@ -77,24 +82,4 @@ fn panicked(panic: Box<dyn Any + Send>) -> Response {
     let message = message.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message");
     tracing::error!(panic = message, "a handler panicked");
     ApiError::internal().into_response()
-}
-
-fn cors() -> CorsLayer {
-    let query = Method::from_bytes(b"QUERY").unwrap_or(Method::GET);
-    CorsLayer::new()
-        .allow_origin(AnyOrigin)
-        .allow_methods([
-            Method::DELETE,
-            Method::GET,
-            Method::HEAD,
-            Method::OPTIONS,
-            Method::PATCH,
-            Method::POST,
-            Method::PUT,
-            query,
-        ])
-        .allow_headers(AllowHeaders::mirror_request())
-        .allow_private_network(AllowPrivateNetwork::yes())
-        .expose_headers(["x-pagination-total", "x-pagination-next", "content-location"].map(HeaderName::from_static))
-        .max_age(Duration::from_secs(600))
 }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::cors::Cors;
+
 /// How a server presents itself and what it serves.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -15,10 +17,12 @@ pub struct Settings {
     pub max_body_bytes: usize,
     /// How long a stream or a waiting response may be silent before a sign of life is sent and the run's row is looked at.
     pub heartbeat: Duration,
-    /// Whether browsers of any origin may call (CORS).
-    pub cors: bool,
+    /// Which browsers' pages may call (CORS); `None` leaves the matter to whoever serves the router.
+    pub cors: Option<Cors>,
     /// Which request headers graphs see in `configurable`.
     pub configurable_headers: ConfigurableHeaders,
+    /// Which request headers the log shows.
+    pub logging_headers: LoggingHeaders,
     /// A path under which the API is served, e.g. `/agents`. `/` and `/ok` are then served at the root too.
     pub mount_prefix: Option<String>,
     /// Which groups of operations are served.
@@ -37,8 +41,9 @@ impl Default for Settings {
             host: HostInfo::default(),
             max_body_bytes: 300 * 1024 * 1024,
             heartbeat: Duration::from_secs(5),
-            cors: true,
+            cors: Some(Cors::default()),
             configurable_headers: ConfigurableHeaders::default(),
+            logging_headers: LoggingHeaders::default(),
             mount_prefix: None,
             features: Features::default(),
             store_default_ttl_minutes: None,
@@ -85,13 +90,34 @@ pub struct Features {
     pub runs: bool,
     /// `/store`.
     pub store: bool,
-    /// `/info`, `/docs`, `/openapi.json`. `/ok` stays.
+    /// `/mcp`.
+    pub mcp: bool,
+    /// `/a2a` and the agent cards.
+    pub a2a: bool,
+    /// `/ui`.
+    pub ui: bool,
+    /// Whether runs may name a webhook.
+    pub webhooks: bool,
+    /// The event streaming protocol below `/threads/{thread_id}`: `/commands` and `/stream/events`.
+    pub event_streaming: bool,
+    /// `/info`, `/metrics`, `/docs`, `/openapi.json`. `/ok` stays.
     pub meta: bool,
 }
 
 impl Default for Features {
     fn default() -> Self {
-        Self { assistants: true, threads: true, runs: true, store: true, meta: true }
+        Self {
+            assistants: true,
+            threads: true,
+            runs: true,
+            store: true,
+            mcp: true,
+            a2a: true,
+            ui: true,
+            webhooks: true,
+            event_streaming: true,
+            meta: true,
+        }
     }
 }
 
@@ -111,9 +137,32 @@ impl ConfigurableHeaders {
     pub fn copies(&self, name: &str) -> bool {
         const NEVER: [&str; 4] = ["authorization", "x-api-key", "x-service-key", "x-tenant-id"];
         const ALWAYS: [&str; 2] = ["langsmith-trace", "baggage"];
-        let listed = |patterns: &[String]| patterns.iter().any(|each| glob(&each.to_ascii_lowercase(), name));
+        let listed = |patterns: &[String]| listed(patterns, name);
         !NEVER.contains(&name) && (ALWAYS.contains(&name) || listed(&self.includes) && !listed(&self.excludes))
     }
+}
+
+/// Which request headers the log shows of each request, chosen as for [`ConfigurableHeaders`]. None by default, and never credentials.
+#[derive(Debug, Clone, Default)]
+pub struct LoggingHeaders {
+    /// Headers to show.
+    pub includes: Vec<String>,
+    /// Headers not to show; wins.
+    pub excludes: Vec<String>,
+}
+
+impl LoggingHeaders {
+    /// Whether the header of this lower-case name is shown.
+    pub fn shows(&self, name: &str) -> bool {
+        const NEVER: [&str; 6] =
+            ["authorization", "cookie", "proxy-authorization", "x-api-key", "x-service-key", "x-tenant-id"];
+        !NEVER.contains(&name) && listed(&self.includes, name) && !listed(&self.excludes, name)
+    }
+}
+
+/// Whether one of the patterns is `name`.
+fn listed(patterns: &[String], name: &str) -> bool {
+    patterns.iter().any(|each| glob(&each.to_ascii_lowercase(), name))
 }
 
 /// Whether `text` is `pattern`, in which `*` stands for any text.
@@ -153,5 +202,14 @@ mod tests {
         ] {
             assert_eq!(headers.copies(name), copied, "{name}");
         }
+    }
+
+    #[test]
+    fn the_log_never_shows_credentials() {
+        let shown = LoggingHeaders { includes: vec!["*".to_owned()], excludes: vec!["x-quiet".to_owned()] };
+        for (name, seen) in [("user-agent", true), ("x-quiet", false), ("cookie", false), ("x-api-key", false)] {
+            assert_eq!(shown.shows(name), seen, "{name}");
+        }
+        assert!(!LoggingHeaders::default().shows("user-agent"));
     }
 }

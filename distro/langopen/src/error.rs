@@ -13,6 +13,8 @@ use langopen_runner::environment::EnvironmentError;
 pub(crate) enum CommandError {
     #[error("{0}")]
     Config(#[from] ConfigError),
+    #[error("{name} cannot be used: {why}")]
+    Setting { name: &'static str, why: String },
     #[error("{} asks for features that are not available yet:\n{}", path.display(), lines(found))]
     Unsupported { path: PathBuf, found: Vec<Unsupported> },
     #[error(

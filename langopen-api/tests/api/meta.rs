@@ -1,4 +1,4 @@
-use langopen_api::{Features, Settings};
+use langopen_api::{Cors, Features, Settings};
 use serde_json::json;
 
 use crate::harness::{server, server_with};
@@ -49,6 +49,59 @@ async fn browsers_of_any_origin_may_call() {
     assert_eq!(answer.header("access-control-expose-headers"), "x-pagination-total,x-pagination-next,content-location");
 }
 
+async fn with_cors(cors: Cors) -> crate::harness::Server {
+    server_with(|server| server.with_settings(Settings { cors: Some(cors), ..Settings::default() })).await
+}
+
+#[tokio::test]
+async fn chosen_origins_may_call() {
+    let cors = Cors {
+        allow_origins: vec!["https://a.example".to_owned()],
+        allow_origin_regex: Some(r"https://[a-z]+\.b\.example".to_owned()),
+        allow_methods: vec!["GET".to_owned()],
+        allow_headers: vec!["x-api-key".to_owned()],
+        allow_credentials: true,
+        expose_headers: vec!["x-own".to_owned(), "content-location".to_owned()],
+        max_age: std::time::Duration::from_secs(7),
+        ..Cors::default()
+    };
+    let server = with_cors(cors).await;
+    for (origin, allowed) in [
+        ("https://a.example", true),
+        ("https://app.b.example", true),
+        ("https://app.b.example.evil.example", false),
+        ("https://evil.example", false),
+    ] {
+        let answer = server.send("GET", "/ok", &[("origin", origin)], "").await;
+        assert_eq!(answer.header("access-control-allow-origin"), if allowed { origin } else { "" });
+        assert_eq!(answer.header("access-control-allow-credentials"), "true");
+        let exposed = "x-pagination-total,x-pagination-next,content-location,x-own";
+        assert_eq!(answer.header("access-control-expose-headers"), exposed);
+    }
+    let ask = [("origin", "https://a.example"), ("access-control-request-method", "GET")];
+    let answer = server.send("OPTIONS", "/threads", &ask, "").await;
+    assert_eq!(answer.header("access-control-allow-methods"), "GET");
+    assert_eq!(answer.header("access-control-allow-headers"), "x-api-key");
+    assert_eq!(answer.header("access-control-max-age"), "7");
+}
+
+#[tokio::test]
+async fn credentials_are_never_for_everybody() {
+    let server = with_cors(Cors { allow_credentials: true, ..Cors::default() }).await;
+    let answer = server.send("GET", "/ok", &[("origin", "https://a.example"), ("cookie", "a=b")], "").await;
+    assert_eq!(answer.header("access-control-allow-origin"), "*");
+    assert!(!answer.headers.contains_key("access-control-allow-credentials"));
+}
+
+#[tokio::test]
+async fn options_without_a_preflight_are_for_the_routes() {
+    let server = server().await;
+    assert_eq!(server.send("OPTIONS", "/threads", &[("origin", "https://a.example")], "").await.status, 405);
+    let nobody = server_with(|server| server.with_settings(Settings { cors: None, ..Settings::default() })).await;
+    let answer = nobody.send("GET", "/ok", &[("origin", "https://a.example")], "").await;
+    assert!(!answer.headers.contains_key("access-control-allow-origin"));
+}
+
 #[tokio::test]
 async fn groups_can_be_left_out() {
     let features = Features { store: false, meta: false, ..Features::default() };
@@ -73,6 +126,7 @@ async fn the_api_can_lie_under_a_prefix() {
     let answer = server.post(&format!("/pre{path}/wait"), json!({"assistant_id": "echo"})).await;
     assert!(answer.header("location").starts_with(&path));
     assert_eq!(server.post("/pre/threads/", json!({})).await.header("location"), "/pre/threads");
+    assert_eq!(server.get("/pre/openapi.json").await.ok()["servers"], json!([{"url": "/pre"}]));
     assert_eq!(server.get("/pre/nope").await.text, r#"{"detail":"Not Found"}"#);
     assert_eq!(server.send("PUT", "/pre/threads", &[], "").await.status, 405);
 }

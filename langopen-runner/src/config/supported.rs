@@ -92,12 +92,6 @@ pub(super) fn check(config: &AppConfig) -> Vec<Unsupported> {
         "Items are not embedded yet: searches with a query answer without regard to it, and without scores.",
     );
     add(
-        config.http.as_ref().is_some_and(|http| http.cors.is_some()),
-        "http.cors",
-        false,
-        "These settings are not applied yet: any origin may call, without credentials.",
-    );
-    add(
         config.webhooks.is_some(),
         "webhooks",
         false,

@@ -2,6 +2,7 @@
 
 mod announce;
 mod data;
+mod http;
 mod serve;
 mod settings;
 
@@ -66,12 +67,14 @@ async fn start(options: UpOptions) -> Result<Started, CommandError> {
     let database = Sqlite::open(&data.database(), SqliteOptions::default()).await?;
 
     let env = config.resolve_env()?;
+    let api = settings::api(&config, &env)?;
+    let mounted = format!("{api_url}{}", api.mount_prefix.as_deref().unwrap_or_default());
     let plan = EnvironmentPlan::new(&config, settings::environment(&options, &data)).await?;
     let environment = plan.ensure(|progress| say_progress(&progress)).await?;
     let python = environment.python.display();
     say("environment", &format!("{python}{}", if environment.fresh { "" } else { " (cached)" }));
     say("graphs", &format!("loading in {} Python processes", options.hosts));
-    let pool = settings::pool(&options, &config, environment, env, &data, &api_url);
+    let pool = settings::pool(&options, &config, environment, env, &data, &mounted);
     let pool = Arc::new(HostPool::start(pool).await?);
 
     let events: Arc<dyn EventLog> = Arc::new(database.event_log());
@@ -88,11 +91,11 @@ async fn start(options: UpOptions) -> Result<Started, CommandError> {
         services.events.clone(),
         services.executor.clone(),
     )
-    .with_settings(settings::api(&config));
+    .with_settings(api);
     server.sync_system_assistants(&Tenant::default()).await?;
     let stop = CancellationToken::new();
     let worker = tokio::spawn(Worker::new(services, settings::worker(&options)).run(stop.clone()));
-    announce_ready(&api_url, pool.graphs().await?, begin.elapsed());
+    announce_ready(&mounted, pool.graphs().await?, begin.elapsed());
     Ok(Started { listener, router: server.router(), pool, database, worker, stop, data })
 }
 

@@ -3,13 +3,15 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use langopen_api::{ConfigurableHeaders, Features, Settings};
+use langopen_api::Settings;
 use langopen_runner::environment::Options;
 use langopen_runner::{AppConfig, Environment, PoolGraph, PoolSettings};
 use langopen_worker::WorkerSettings;
 
 use super::data::DataFolder;
+use super::http::{self, Variables};
 use crate::cli::UpOptions;
+use crate::error::CommandError;
 
 pub(super) fn environment(options: &UpOptions, data: &DataFolder) -> Options {
     let cache_dir = options.cache_dir.clone().unwrap_or_else(|| data.environments());
@@ -55,27 +57,12 @@ pub(super) fn worker(options: &UpOptions) -> WorkerSettings {
     }
 }
 
-pub(super) fn api(config: &AppConfig) -> Settings {
+pub(super) fn api(config: &AppConfig, env: &BTreeMap<String, String>) -> Result<Settings, CommandError> {
     let mut settings = Settings::default();
-    if let Some(http) = &config.http {
-        settings.features = Features {
-            assistants: !http.disable_assistants,
-            threads: !http.disable_threads,
-            runs: !http.disable_runs,
-            store: !http.disable_store,
-            meta: !http.disable_meta,
-        };
-        settings.mount_prefix.clone_from(&http.mount_prefix);
-        if let Some(headers) = &http.configurable_headers {
-            settings.configurable_headers = ConfigurableHeaders {
-                includes: headers.includes.clone().unwrap_or_default(),
-                excludes: headers.excludes.clone().unwrap_or_default(),
-            };
-        }
-    }
+    http::apply(&mut settings, config, &Variables(env))?;
     if let Some(ttl) = config.store.as_ref().and_then(|store| store.ttl.as_ref()) {
         settings.store_default_ttl_minutes = ttl.default_ttl;
         settings.store_refresh_on_read = ttl.refresh_on_read.unwrap_or(true);
     }
-    settings
+    Ok(settings)
 }
