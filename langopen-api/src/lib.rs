@@ -26,8 +26,8 @@ mod cors;
 mod error;
 mod extract;
 mod meta;
+mod observe;
 mod openapi;
-mod request_log;
 mod router;
 mod run_body;
 mod runs;
@@ -41,5 +41,6 @@ mod wire;
 
 pub use access::{Authenticator, require_auth};
 pub use cors::{Cors, InvalidCors};
+pub use observe::{Metrics, WorkerCounts, describe_metrics};
 pub use server::AgentServer;
 pub use settings::{ConfigurableHeaders, Features, HostInfo, LoggingHeaders, Settings};

@@ -16,8 +16,9 @@ use crate::access::keep_body;
 use crate::cors::Cors;
 use crate::error::ApiError;
 use crate::meta::Document;
+use crate::observe::observe;
 use crate::server::App;
-use crate::{assistants, meta, openapi, request_log, runs, state, store, threads};
+use crate::{assistants, meta, openapi, runs, state, store, threads};
 
 pub(crate) fn build(app: App) -> Router {
     let features = app.settings.features;
@@ -48,23 +49,26 @@ pub(crate) fn build(app: App) -> Router {
         router = router.merge(meta::documentation()).layer(Extension(Document(Bytes::from(text))));
     }
     if !prefix.is_empty() {
-        router = Router::from(meta::health()).nest(&format!("/{prefix}"), router);
+        let mut root = meta::health();
+        if features.meta {
+            root = root.merge(meta::metrics());
+        }
+        router = Router::from(root).nest(&format!("/{prefix}"), router);
     }
-    let shown = app.settings.logging_headers.clone();
     let cors = app.settings.cors.as_ref().map(Cors::layer);
     let mut router = router
         .fallback(unknown_path)
         .method_not_allowed_fallback(async || ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed"))
         .with_state(app.clone());
     if app.auth.needs_body() {
-        router = router.layer(from_fn_with_state(app, keep_body));
+        router = router.layer(from_fn_with_state(app.clone(), keep_body));
     }
     let router = router.layer(CatchPanicLayer::custom(panicked));
-    let router = request_log::layer(router, &shown);
-    match cors {
+    let router = match cors {
         Some(cors) => router.layer(cors),
         None => router,
-    }
+    };
+    router.layer(from_fn_with_state(app, observe))
 }
 
 /// 404; or, where only a slash at the end is too much, the way to the path without it.

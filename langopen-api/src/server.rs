@@ -10,6 +10,7 @@ use langopen_core::{
     Tenant,
 };
 
+use crate::observe::Metrics;
 use crate::settings::Settings;
 
 /// What every handler works with.
@@ -25,6 +26,7 @@ pub struct AgentServer {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) ids: Arc<dyn IdSource>,
     pub(crate) settings: Settings,
+    pub(crate) metrics: Metrics,
 }
 
 impl AgentServer {
@@ -44,6 +46,7 @@ impl AgentServer {
             clock: Arc::new(SystemClock),
             ids: Arc::new(SystemIds),
             settings: Settings::default(),
+            metrics: Metrics::default(),
         }
     }
 
@@ -72,6 +75,13 @@ impl AgentServer {
     #[must_use]
     pub fn with_settings(mut self, settings: Settings) -> Self {
         self.settings = settings;
+        self
+    }
+
+    /// Shows these metrics at `/metrics`, beside the queue's figures.
+    #[must_use]
+    pub fn with_metrics(mut self, metrics: Metrics) -> Self {
+        self.metrics = metrics;
         self
     }
 

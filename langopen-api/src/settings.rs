@@ -21,9 +21,9 @@ pub struct Settings {
     pub cors: Option<Cors>,
     /// Which request headers graphs see in `configurable`.
     pub configurable_headers: ConfigurableHeaders,
-    /// Which request headers the log shows.
+    /// Which request headers the access log shows.
     pub logging_headers: LoggingHeaders,
-    /// A path under which the API is served, e.g. `/agents`. `/` and `/ok` are then served at the root too.
+    /// A path under which the API is served, e.g. `/agents`. `/`, `/ok` and `/metrics` are then served at the root too.
     pub mount_prefix: Option<String>,
     /// Which groups of operations are served.
     pub features: Features,
@@ -142,7 +142,9 @@ impl ConfigurableHeaders {
     }
 }
 
-/// Which request headers the log shows of each request, chosen as for [`ConfigurableHeaders`]. None by default, and never credentials.
+/// Which request headers the access log shows: patterns over lower-case names, in which `*` stands for any text. None, unless some are included.
+///
+/// Credentials (`authorization`, `proxy-authorization`, `cookie`, `x-api-key`, `x-service-key`, `x-tenant-id`) are never shown.
 #[derive(Debug, Clone, Default)]
 pub struct LoggingHeaders {
     /// Headers to show.
@@ -157,6 +159,17 @@ impl LoggingHeaders {
         const NEVER: [&str; 6] =
             ["authorization", "cookie", "proxy-authorization", "x-api-key", "x-service-key", "x-tenant-id"];
         !NEVER.contains(&name) && listed(&self.includes, name) && !listed(&self.excludes, name)
+    }
+
+    /// The headers to show, as a JSON object; `None` if there are none.
+    pub(crate) fn chosen(&self, headers: &http::HeaderMap) -> Option<String> {
+        if self.includes.is_empty() {
+            return None;
+        }
+        let shown = headers.iter().filter(|(name, _)| self.shows(name.as_str()));
+        let text = |value: &http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned().into();
+        let shown: langopen_core::JsonMap = shown.map(|(name, value)| (name.to_string(), text(value))).collect();
+        (!shown.is_empty()).then(|| serde_json::Value::Object(shown).to_string())
     }
 }
 
@@ -205,11 +218,13 @@ mod tests {
     }
 
     #[test]
-    fn the_log_never_shows_credentials() {
-        let shown = LoggingHeaders { includes: vec!["*".to_owned()], excludes: vec!["x-quiet".to_owned()] };
-        for (name, seen) in [("user-agent", true), ("x-quiet", false), ("cookie", false), ("x-api-key", false)] {
-            assert_eq!(shown.shows(name), seen, "{name}");
-        }
-        assert!(!LoggingHeaders::default().shows("user-agent"));
+    fn logged_headers_are_chosen_and_never_credentials() {
+        let all = LoggingHeaders { includes: vec!["*".to_owned()], excludes: vec!["x-secret-*".to_owned()] };
+        let names = ["x-team", "x-secret-a", "authorization", "cookie", "x-api-key", "user-agent"];
+        let headers =
+            names.iter().map(|name| (http::HeaderName::from_static(name), http::HeaderValue::from_static("v")));
+        let headers: http::HeaderMap = headers.collect();
+        assert_eq!(all.chosen(&headers).unwrap(), r#"{"x-team":"v","user-agent":"v"}"#);
+        assert_eq!(LoggingHeaders::default().chosen(&headers), None);
     }
 }

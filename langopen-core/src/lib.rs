@@ -25,6 +25,7 @@ pub mod queue;
 pub mod run_plan;
 pub mod run_state;
 pub mod storage;
+pub mod telemetry;
 pub mod tenant;
 
 pub use clock::{Clock, SystemClock, Timestamp};

@@ -123,6 +123,21 @@ pub struct CancelSignal {
     pub request: CancelRequest,
 }
 
+/// The queue's figures at one moment, over all tenants.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct QueueStats {
+    /// Runs that wait, also those whose time has not come.
+    pub pending: u64,
+    /// Runs that a worker holds, also one whose lease has expired and that nobody has claimed anew.
+    pub running: u64,
+    /// How long the pending run that is due for longest has waited since it was due; `None` when no pending run is due.
+    pub wait_max: Option<Duration>,
+    /// The median of the same over all pending runs that are due; between the two in the middle for an even number.
+    pub wait_median: Option<Duration>,
+    /// The longest of the same over the runs that only wait for a worker: no run of their thread is running or comes first.
+    pub unblocked_wait_max: Option<Duration>,
+}
+
 /// Runs in flight.
 #[async_trait]
 pub trait Queue: Send + Sync + 'static {
@@ -166,6 +181,10 @@ pub trait Queue: Send + Sync + 'static {
         run_id: RunId,
         request: CancelRequest,
     ) -> Result<Cancelled>;
+
+    /// Counts what is in flight, of all tenants. The figures belong together: they are of one moment. It changes nothing, may cost a walk over the
+    /// runs in flight (never over those that ended), and holds up no other call.
+    async fn stats(&self) -> Result<QueueStats>;
 
     /// A hint each time that a run may have become claimable. Hints may be lost or spurious: poll too, at least every second.
     fn wakes(&self) -> Arc<tokio::sync::Notify>;

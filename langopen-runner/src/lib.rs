@@ -7,9 +7,11 @@ pub mod config;
 pub mod environment;
 mod frame;
 mod host;
+mod metrics;
 mod pool;
 
 pub use config::AppConfig;
 pub use environment::{Environment, EnvironmentPlan};
 pub use host::{HostError, LoadFailure};
+pub use metrics::describe_metrics;
 pub use pool::{HostPool, PoolGraph, PoolSettings};

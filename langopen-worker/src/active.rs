@@ -32,6 +32,26 @@ pub(crate) struct Active {
     pub(crate) hand_back: CancellationToken,
 }
 
+/// How many runs a worker may execute at once, and does.
+#[derive(Clone)]
+pub struct Slots(Arc<Active>);
+
+impl Slots {
+    pub(crate) fn of(active: &Arc<Active>) -> Self {
+        Self(Arc::clone(active))
+    }
+
+    /// How many runs it may execute at once.
+    pub fn max(&self) -> usize {
+        self.0.concurrency
+    }
+
+    /// How many it executes now.
+    pub fn active(&self) -> usize {
+        self.0.runs.lock().len()
+    }
+}
+
 impl Active {
     pub(crate) fn new(concurrency: usize) -> Self {
         Self {

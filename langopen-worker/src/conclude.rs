@@ -1,5 +1,6 @@
 //! The last steps of a run: committing its end, then telling its readers; or handing it back.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -7,8 +8,10 @@ use langopen_core::event_log::NewEvent;
 use langopen_core::model::RunError;
 use langopen_core::queue::Outcome;
 use langopen_core::{ErrorKind, Result, RunStatus};
-use tracing::{debug, error, warn};
+use metrics::{counter, histogram};
+use tracing::{error, info, warn};
 
+use crate::metrics::{RETRIES, RUN_DURATION, RUNS_ENDED};
 use crate::run::ClaimedRun;
 
 /// How often to try when the end of a run cannot be kept.
@@ -38,6 +41,7 @@ impl ClaimedRun {
             Conclusion::End(outcome) => self.finish(*outcome).await,
             Conclusion::TryAgain(why) => {
                 warn!(why, "the run failed for a reason that is not its graph's; it will be tried again");
+                counter!(RETRIES, "graph_id" => Arc::clone(&self.graph_id)).increment(1);
                 self.release(PAUSE_PER_ATTEMPT * self.lease.attempt).await;
             }
             Conclusion::HandBack => self.release(Duration::ZERO).await,
@@ -61,7 +65,10 @@ impl ClaimedRun {
             }
             return;
         }
-        debug!(status = status.as_str(), "run ended");
+        let graph_id = || Arc::clone(&self.graph_id);
+        counter!(RUNS_ENDED, "graph_id" => graph_id(), "status" => status.as_str()).increment(1);
+        histogram!(RUN_DURATION, "graph_id" => graph_id(), "status" => status.as_str()).record(self.start.elapsed());
+        info!(status = status.as_str(), duration_ms = self.start.elapsed().as_micros() as f64 / 1000.0, "run ended");
         if let Some(failure) = failure {
             self.tell(&failure).await;
         }

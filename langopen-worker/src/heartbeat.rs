@@ -4,12 +4,14 @@ use std::sync::Arc;
 
 use langopen_core::Queue;
 use langopen_core::queue::Heartbeat;
+use metrics::counter;
 use tokio::sync::broadcast::error::RecvError;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
 use crate::WorkerSettings;
 use crate::active::Active;
+use crate::metrics::LEASES_LOST;
 
 /// Extends the leases of all active runs, and passes cancels on, until `stop`.
 pub(crate) async fn beat(
@@ -59,6 +61,7 @@ async fn extend(active: &Active, queue: &dyn Queue, settings: &WorkerSettings) {
                 });
             }
             Heartbeat::Lost => {
+                counter!(LEASES_LOST).increment(1);
                 warn!(run_id = %handle.lease.run_id, attempt = handle.lease.attempt, "the lease of a run was lost");
                 handle.lost.cancel();
             }

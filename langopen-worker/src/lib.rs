@@ -9,6 +9,7 @@ mod active;
 mod claim;
 mod conclude;
 mod heartbeat;
+mod metrics;
 mod outcome;
 mod run;
 mod settings;
@@ -20,6 +21,8 @@ use langopen_core::{Clock, EventLog, Executor, Queue, Storage};
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
+pub use active::Slots;
+pub use metrics::describe_metrics;
 pub use settings::WorkerSettings;
 
 /// What a worker works with.
@@ -41,17 +44,24 @@ pub struct Services {
 pub struct Worker {
     services: Services,
     settings: Arc<WorkerSettings>,
+    active: Arc<active::Active>,
 }
 
 impl Worker {
     /// A worker that is not running yet.
     pub fn new(services: Services, settings: WorkerSettings) -> Self {
-        Self { services, settings: Arc::new(settings) }
+        let active = Arc::new(active::Active::new(settings.concurrency));
+        Self { services, settings: Arc::new(settings), active }
+    }
+
+    /// How many runs it may execute, and does. What this returns may be asked at any time.
+    pub fn slots(&self) -> Slots {
+        Slots::of(&self.active)
     }
 
     /// Works until `stop`; then claims nothing more, lets runs in flight end within the grace period, hands the rest back, and returns.
     pub async fn run(self, stop: CancellationToken) {
-        let active = Arc::new(active::Active::new(self.settings.concurrency));
+        let active = Arc::clone(&self.active);
         let background = CancellationToken::new();
         let heartbeat = tokio::spawn(heartbeat::beat(
             Arc::clone(&active),

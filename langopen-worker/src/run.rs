@@ -8,12 +8,15 @@ use langopen_core::executor::{ExecutionContext, RunJob, RunOutput, RunResult};
 use langopen_core::model::RunError;
 use langopen_core::queue::{Claim, Lease};
 use langopen_core::{Error, ErrorKind, Result, RunStatus, Scope};
+use metrics::{Counter, counter, histogram};
 use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, debug, info_span, warn};
 
 use crate::active::{Active, Handle};
 use crate::conclude::Conclusion;
+use crate::metrics::{ATTEMPTS, EVENTS, QUEUE_WAIT};
 use crate::{Services, WorkerSettings, outcome};
 
 /// How many events are kept in one step when they come faster than steps.
@@ -40,10 +43,19 @@ pub(crate) fn spawn(
         attempt = lease.attempt,
         tenant = %claim.tenant,
     );
+    let graph_id: Arc<str> = claim.run.graph_id.as_str().into();
+    counter!(ATTEMPTS, "graph_id" => Arc::clone(&graph_id)).increment(1);
+    if lease.attempt == 1 {
+        let waited = services.clock.now().since(claim.run.created_at);
+        histogram!(QUEUE_WAIT, "graph_id" => Arc::clone(&graph_id)).record(waited);
+    }
     let run = ClaimedRun {
         services: services.clone(),
         settings: Arc::clone(settings),
         lease,
+        start: Instant::now(),
+        events: counter!(EVENTS, "graph_id" => Arc::clone(&graph_id)),
+        graph_id,
         resumable: claim.run.resumable,
         cancelled,
     };
@@ -80,6 +92,11 @@ pub(crate) struct ClaimedRun {
     pub(crate) services: Services,
     pub(crate) settings: Arc<WorkerSettings>,
     pub(crate) lease: Lease,
+    pub(crate) graph_id: Arc<str>,
+    /// When this attempt began.
+    pub(crate) start: Instant,
+    /// Counts the events that are kept.
+    events: Counter,
     pub(crate) resumable: bool,
     pub(crate) cancelled: watch::Receiver<Option<langopen_core::model::CancelRequest>>,
 }
@@ -168,6 +185,9 @@ impl ClaimedRun {
     }
 
     pub(crate) async fn append(&self, events: Vec<NewEvent>) -> Result<()> {
-        self.services.events.append(self.lease.run_id, self.resumable, events).await
+        let count = events.len() as u64;
+        self.services.events.append(self.lease.run_id, self.resumable, events).await?;
+        self.events.increment(count);
+        Ok(())
     }
 }

@@ -4,8 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use langopen_core::EventLog;
+use metrics::counter;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error};
+
+use crate::metrics::{LOGS_SWEPT, SWEEPS};
 
 /// How often to look.
 const EVERY: Duration = Duration::from_secs(30);
@@ -18,9 +21,15 @@ pub(crate) async fn sweep(events: Arc<dyn EventLog>, stop: CancellationToken) {
             () = tokio::time::sleep(EVERY) => {}
         }
         match events.sweep().await {
-            Ok(0) => {}
-            Ok(removed) => debug!(removed, "swept ended event logs"),
-            Err(error) => error!(%error, "event logs cannot be swept; trying again"),
+            Ok(removed) => {
+                counter!(SWEEPS, "outcome" => "done").increment(1);
+                counter!(LOGS_SWEPT).increment(removed);
+                debug!(removed, "swept ended event logs");
+            }
+            Err(error) => {
+                counter!(SWEEPS, "outcome" => "failed").increment(1);
+                error!(%error, "event logs cannot be swept; trying again");
+            }
         }
     }
 }

@@ -63,6 +63,9 @@ pub(crate) struct UpOptions {
     /// A Redis for wake-ups and streams (not available in this version).
     #[arg(long, env = "LANGOPEN_REDIS_URL", value_name = "URL", hide_env_values = true)]
     pub(crate) redis: Option<String>,
+    /// How the names of the workers' gauges in /metrics begin.
+    #[arg(long, env = "METRIC_PREFIX", default_value = "lg_api_", hide = true)]
+    pub(crate) metric_prefix: String,
     /// How many runs one worker executes at once.
     #[arg(long, env = "N_JOBS_PER_WORKER", default_value_t = 10, hide = true, value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) jobs_per_worker: u16,

@@ -33,6 +33,8 @@ pub(crate) enum CommandError {
     Host(#[from] HostError),
     #[error("{0}")]
     Core(#[from] langopen_core::Error),
+    #[error("cannot gather metrics: {0}")]
+    Metrics(#[from] metrics_exporter_prometheus::BuildError),
     #[error("cannot listen for signals: {0}")]
     Signals(io::Error),
     #[error("the server stopped: {0}")]

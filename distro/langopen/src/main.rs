@@ -3,6 +3,7 @@
 mod cli;
 mod error;
 mod logging;
+mod metrics;
 mod up;
 
 use std::process::ExitCode;

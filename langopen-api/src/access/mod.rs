@@ -12,6 +12,7 @@ use langopen_core::{ErrorKind, JsonMap, Scope};
 use serde_json::Value;
 
 use crate::error::{ApiError, ApiResult};
+use crate::observe::record_tenant;
 use crate::server::App;
 
 pub use authenticator::{Authenticator, require_auth};
@@ -30,6 +31,7 @@ impl FromRequestParts<App> for Caller {
     async fn from_request_parts(parts: &mut Parts, app: &App) -> ApiResult<Self> {
         let credentials = credentials::of(parts).await;
         let identity = app.auth.authenticate(&credentials).await?;
+        record_tenant(&identity.tenant);
         Ok(Self { app: app.clone(), identity })
     }
 }

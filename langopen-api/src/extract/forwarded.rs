@@ -5,11 +5,12 @@ use std::convert::Infallible;
 use axum::extract::FromRequestParts;
 use http::request::Parts;
 
+use crate::observe::RequestId;
 use crate::server::App;
 
 /// The request's id and the headers that graphs see in `configurable`.
 pub(crate) struct Forwarded {
-    /// `x-request-id`.
+    /// `x-request-id`, or the id that the request got here.
     pub(crate) request_id: Option<String>,
     /// Names in lower case, with their values.
     pub(crate) headers: Vec<(String, String)>,
@@ -22,7 +23,7 @@ impl FromRequestParts<App> for Forwarded {
         let text = |value: &http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
         let copied = parts.headers.iter().filter(|(name, _)| app.settings.configurable_headers.copies(name.as_str()));
         Ok(Self {
-            request_id: parts.headers.get("x-request-id").map(text),
+            request_id: parts.extensions.get::<RequestId>().map(|id| id.0.clone()),
             headers: copied.map(|(name, value)| (name.as_str().to_owned(), text(value))).collect(),
         })
     }

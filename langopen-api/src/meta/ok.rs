@@ -11,7 +11,7 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::error::{ApiError, ApiResult, ErrorResponse};
+use crate::error::ApiResult;
 use crate::extract::Query;
 use crate::server::App;
 
@@ -23,6 +23,21 @@ struct Healthy {
     /// The parts that were asked, each `healthy`; absent where only the least is told.
     #[serde(skip_serializing_if = "Option::is_none")]
     services: Option<BTreeMap<&'static str, &'static str>>,
+}
+
+/// That a part of the server is not well.
+#[derive(Serialize, ToSchema)]
+struct Unhealthy {
+    ok: bool,
+    detail: &'static str,
+    /// The parts that were asked, `healthy` or `unhealthy`.
+    services: BTreeMap<&'static str, &'static str>,
+}
+
+impl Default for Unhealthy {
+    fn default() -> Self {
+        Self { ok: false, detail: "The database does not answer", services: [("database", "unhealthy")].into() }
+    }
 }
 
 /// `/ok`, and `/` which is the same.
@@ -51,7 +66,7 @@ fn zero_or_one() -> Schema {
     params(OkQuery),
     responses(
         (status = 200, description = "The server is well", body = Healthy),
-        (status = 500, description = "The database does not answer", body = ErrorResponse),
+        (status = 500, description = "The database does not answer", body = Unhealthy),
     )
 )]
 async fn get_ok(State(app): State<App>, query: Query) -> ApiResult<Response> {
@@ -63,7 +78,7 @@ async fn get_ok(State(app): State<App>, query: Query) -> ApiResult<Response> {
         let one = AssistantQuery { limit: 1, ..AssistantQuery::default() };
         if let Err(error) = app.storage.search_assistants(&Scope::default(), &one).await {
             tracing::error!(error = %error, "the database does not answer");
-            return Err(ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "The database does not answer"));
+            return Ok((StatusCode::INTERNAL_SERVER_ERROR, Json(Unhealthy::default())).into_response());
         }
         services.insert("database", "healthy");
     }

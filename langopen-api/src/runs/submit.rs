@@ -13,6 +13,7 @@ use super::on_disconnect::CancelOnDrop;
 use crate::access::Caller;
 use crate::error::{ApiError, ApiResult};
 use crate::extract::Forwarded;
+use crate::observe::record_created;
 use crate::run_body::{RunCreate, both_given, check_request};
 use crate::server::App;
 use crate::wire::OnDisconnect;
@@ -83,7 +84,8 @@ pub(super) async fn submit(
         }
     };
     close_streams(app, ended).await;
-    tracing::debug!(run.id = %run.run_id, run.thread_id = %run.thread_id, run.graph_id = run.graph_id, "a run was created");
+    record_created(&run);
+    tracing::debug!("a run was created");
     Ok(Submitted { run, events, guard })
 }
 

@@ -48,6 +48,7 @@ const OPERATIONS: &[(&str, &str)] = &[
     ("post", "/store/items/search"),
     ("post", "/store/namespaces"),
     ("get", "/info"),
+    ("get", "/metrics"),
     ("get", "/docs"),
     ("get", "/ok"),
 ];

@@ -8,6 +8,7 @@ mod coverage;
 mod documents;
 mod harness;
 mod meta;
+mod metrics;
 mod refusals;
 mod runs;
 mod state;

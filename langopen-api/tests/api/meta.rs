@@ -117,7 +117,7 @@ async fn groups_can_be_left_out() {
 async fn the_api_can_lie_under_a_prefix() {
     let settings = Settings { mount_prefix: Some("/pre".to_owned()), ..Settings::default() };
     let server = server_with(|server| server.with_settings(settings)).await;
-    for path in ["/", "/ok", "/pre/ok", "/pre/info", "/pre/openapi.json", "/pre/docs"] {
+    for path in ["/", "/ok", "/metrics", "/pre/metrics", "/pre/ok", "/pre/info", "/pre/openapi.json", "/pre/docs"] {
         assert_eq!(server.get(path).await.status, 200, "{path}");
     }
     assert_eq!(server.post("/threads", json!({})).await.text, r#"{"detail":"Not Found"}"#);

@@ -24,6 +24,7 @@ pub mod latest_state;
 pub mod queue_ends;
 pub mod queue_leases;
 pub mod queue_order;
+pub mod queue_stats;
 pub mod queue_strategies;
 pub mod runs;
 pub mod scopes;
@@ -100,6 +101,8 @@ cases! {
         a_deleted_run_has_no_lease;
     queue_ends: an_end_shows_on_the_thread, others_in_flight_keep_a_thread_busy, a_temporary_run_leaves_nothing, a_rollback_removes_what_the_run_made,
         only_terminal_statuses_end_a_run, an_end_wakes_the_next;
+    queue_stats: an_empty_queue_has_no_waits, waits_are_counted_from_when_a_run_is_due, a_blocked_run_counts_as_waiting_only,
+        every_tenant_counts;
     event_log: ids_rise_whatever_the_clock_does, a_reader_replays_and_goes_on, now_means_the_next_event, a_log_that_is_not_resumable_keeps_nothing,
         an_end_ends_every_reader, concurrent_readers_miss_and_repeat_nothing, a_slow_reader_is_told, ended_logs_are_kept_for_a_while;
 }

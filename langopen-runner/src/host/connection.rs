@@ -8,6 +8,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use futures::{SinkExt, StreamExt};
 use langopen_core::executor::GraphInfo;
+use metrics::{Gauge, gauge};
 use parking_lot::Mutex;
 use tokio::net::UnixStream;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -15,9 +16,11 @@ use tokio_util::codec::Framed;
 use tracing::{debug, warn};
 
 use super::calls::Waiting;
+use super::process::Loaded;
 use super::serve::Reach;
 use super::{logs, serve};
 use crate::frame::{Frame, FrameCodec, Kind};
+use crate::metrics::HOST_LOAD;
 
 /// How many frames may wait for the socket before a sender waits too.
 const FRAMES_AHEAD: usize = 1024;
@@ -33,12 +36,13 @@ pub(super) struct InFlight {
 pub(crate) struct Host {
     /// Its place among the hosts, for logs.
     pub(super) number: usize,
-    pub(super) graphs: Vec<GraphInfo>,
+    pub(super) loaded: Loaded,
     pub(super) outgoing: mpsc::Sender<Frame>,
     pub(super) runs: Mutex<HashMap<u32, InFlight>>,
     pub(super) waiting: Mutex<HashMap<u32, Waiting>>,
     next_handle: AtomicU32,
     load: AtomicUsize,
+    shown_load: Gauge,
     health: Health,
     closed: watch::Sender<bool>,
 }
@@ -52,20 +56,17 @@ struct Health {
 
 impl Host {
     /// Takes over a connection after its handshake, and starts to serve it.
-    pub(super) fn attach(
-        number: usize,
-        graphs: Vec<GraphInfo>,
-        connection: Framed<UnixStream, FrameCodec>,
-    ) -> Arc<Self> {
+    pub(super) fn attach(number: usize, loaded: Loaded, connection: Framed<UnixStream, FrameCodec>) -> Arc<Self> {
         let (outgoing, queued) = mpsc::channel(FRAMES_AHEAD);
         let host = Arc::new(Self {
             number,
-            graphs,
+            loaded,
             outgoing,
             runs: Mutex::default(),
             waiting: Mutex::default(),
             next_handle: AtomicU32::new(1),
             load: AtomicUsize::new(0),
+            shown_load: gauge!(HOST_LOAD, "host" => number.to_string()),
             health: Health { start: Instant::now(), asked: AtomicU64::new(0), answered: AtomicU64::new(0) },
             closed: watch::Sender::new(false),
         });
@@ -77,7 +78,12 @@ impl Host {
 
     /// The graphs that it loaded.
     pub(crate) fn graphs(&self) -> &[GraphInfo] {
-        &self.graphs
+        &self.loaded.graphs
+    }
+
+    /// The version of langgraph that runs them.
+    pub(crate) fn langgraph_version(&self) -> &str {
+        &self.loaded.langgraph_version
     }
 
     /// Runs and calls in flight.
@@ -87,6 +93,7 @@ impl Host {
 
     pub(super) fn count(&self, change: isize) {
         self.load.fetch_add(change as usize, Ordering::Relaxed);
+        self.shown_load.increment(change as f64);
     }
 
     pub(super) fn next_handle(&self) -> u32 {

@@ -15,8 +15,8 @@ const PROTOCOL: u32 = 1;
 
 pub(super) type Connection = Framed<UnixStream, FrameCodec>;
 
-/// Checks that the caller is our host.
-pub(super) async fn greet(connection: &mut Connection, token: &str) -> Result<(), HostError> {
+/// Checks that the caller is our host, and says which version of langgraph it has.
+pub(super) async fn greet(connection: &mut Connection, token: &str) -> Result<String, HostError> {
     let frame = next(connection).await?;
     if frame.kind != Kind::Hello {
         return Err(HostError::Protocol(format!("it began with {:?} instead of HELLO", frame.kind)));
@@ -33,7 +33,7 @@ pub(super) async fn greet(connection: &mut Connection, token: &str) -> Result<()
         )));
     }
     debug!(python = hello.python_version, langgraph = hello.langgraph_version, "a graph host connected");
-    Ok(())
+    Ok(hello.langgraph_version)
 }
 
 /// Has the host load the graphs.

@@ -7,6 +7,7 @@ use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
+use langopen_core::executor::GraphInfo;
 use serde::Serialize;
 use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 use tokio::net::UnixListener;
@@ -144,6 +145,13 @@ pub enum HostError {
     Load(Box<LoadFailure>),
 }
 
+/// What a host is, once it is ready.
+pub(super) struct Loaded {
+    /// The version of the library in the application's environment.
+    pub(super) langgraph_version: String,
+    pub(super) graphs: Vec<GraphInfo>,
+}
+
 /// Starts a host and waits until its graphs are loaded. The child's end must be awaited by the caller; dropping it kills it.
 pub(crate) async fn start(spec: &HostSpec, number: usize) -> Result<(Arc<Host>, Child), HostError> {
     // A folder of its own, readable by this user alone, keeps other users of the machine from the socket.
@@ -162,9 +170,9 @@ pub(crate) async fn start(spec: &HostSpec, number: usize) -> Result<(Arc<Host>, 
     let connect = async {
         let (stream, _) = listener.accept().await.map_err(prepare)?;
         let mut connection = Framed::new(stream, FrameCodec::default());
-        handshake::greet(&mut connection, &token).await?;
+        let langgraph_version = handshake::greet(&mut connection, &token).await?;
         let graphs = handshake::load(&mut connection, spec).await?;
-        Ok((graphs, connection))
+        Ok((Loaded { langgraph_version, graphs }, connection))
     };
     let connected = tokio::select! {
         connected = connect => connected,
@@ -172,7 +180,7 @@ pub(crate) async fn start(spec: &HostSpec, number: usize) -> Result<(Arc<Host>, 
         () = tokio::time::sleep(spec.load_timeout) => return Err(HostError::Slow(spec.load_timeout)),
     };
     match connected {
-        Ok((graphs, connection)) => Ok((Host::attach(number, graphs, connection), child)),
+        Ok((loaded, connection)) => Ok((Host::attach(number, loaded, connection), child)),
         Err(HostError::Protocol(why)) => {
             // A host that breaks off while it loads has usually died; its own last words explain more.
             match tokio::time::timeout(Duration::from_secs(1), child.wait()).await {

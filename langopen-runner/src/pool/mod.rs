@@ -30,6 +30,7 @@ const HOST_WAIT: Duration = Duration::from_secs(30);
 pub struct HostPool {
     slots: Vec<Arc<Slot>>,
     graphs: Vec<GraphInfo>,
+    langgraph_version: Option<String>,
     /// Rings when a host becomes ready.
     ready: Arc<Notify>,
     stop: CancellationToken,
@@ -51,6 +52,7 @@ impl HostPool {
         });
         let started = futures::future::try_join_all(starts).await?;
         let graphs = started.first().map(|(_, (host, _))| host.graphs().to_vec()).unwrap_or_default();
+        let langgraph_version = started.first().map(|(_, (host, _))| host.langgraph_version().to_owned());
         let mut slots = Vec::with_capacity(count);
         for (number, (host, child)) in started {
             let slot = Arc::new(Slot::new(number, Arc::clone(&spec), settings.unresponsive_after));
@@ -60,7 +62,12 @@ impl HostPool {
         }
         tasks.close();
         info!(hosts = count, graphs = graphs.len(), "graph hosts are ready");
-        Ok(Self { slots, graphs, ready, stop, tasks })
+        Ok(Self { slots, graphs, langgraph_version, ready, stop, tasks })
+    }
+
+    /// The version of langgraph that runs the graphs.
+    pub fn langgraph_version(&self) -> Option<&str> {
+        self.langgraph_version.as_deref().filter(|version| *version != "unknown")
     }
 
     /// Ends all hosts. Runs in flight are cut off; their workers hand them back.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use metrics::{counter, gauge};
 use parking_lot::Mutex;
 use tokio::process::Child;
 use tokio::sync::Notify;
@@ -10,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::host::{Host, HostSpec, start};
+use crate::metrics::{HOST_RESTARTS, HOSTS_UP};
 
 /// How often a host is asked for a sign of life.
 const PING_EVERY: Duration = Duration::from_millis(250);
@@ -42,6 +44,7 @@ impl Slot {
     pub(super) fn fill(&self, host: Arc<Host>) {
         *self.failure.lock() = None;
         *self.host.lock() = Some(host);
+        gauge!(HOSTS_UP).increment(1);
     }
 
     /// The host, if it is ready.
@@ -61,6 +64,7 @@ impl Slot {
             let Some(host) = self.host.lock().clone() else { return };
             let end = self.watch(&host, &mut child, &stop).await;
             *self.host.lock() = None;
+            gauge!(HOSTS_UP).decrement(1);
             match end {
                 End::Stopped => {
                     host.shut_down().await;
@@ -78,6 +82,7 @@ impl Slot {
                 }
             }
             let Some((host, started)) = self.restart(&stop).await else { return };
+            counter!(HOST_RESTARTS).increment(1);
             child = started;
             self.fill(host);
             ready.notify_waiters();

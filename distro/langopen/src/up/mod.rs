@@ -22,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::cli::UpOptions;
 use crate::error::CommandError;
+use crate::metrics;
 use announce::{announce_ready, say};
 use data::DataFolder;
 use serve::Signals;
@@ -56,6 +57,7 @@ struct Started {
 async fn start(options: UpOptions) -> Result<Started, CommandError> {
     let begin = Instant::now();
     refuse_unavailable(&options)?;
+    let recorder = metrics::install()?;
     let config = read_config(&options)?;
     let data = DataFolder::open(&options, &config)?;
     say("data", &format!("{} (SQLite)", data.path().display()));
@@ -67,7 +69,7 @@ async fn start(options: UpOptions) -> Result<Started, CommandError> {
     let database = Sqlite::open(&data.database(), SqliteOptions::default()).await?;
 
     let env = config.resolve_env()?;
-    let api = settings::api(&config, &env)?;
+    let mut api = settings::api(&config, &env)?;
     let mounted = format!("{api_url}{}", api.mount_prefix.as_deref().unwrap_or_default());
     let plan = EnvironmentPlan::new(&config, settings::environment(&options, &data)).await?;
     let environment = plan.ensure(|progress| say_progress(&progress)).await?;
@@ -76,6 +78,9 @@ async fn start(options: UpOptions) -> Result<Started, CommandError> {
     say("graphs", &format!("loading in {} Python processes", options.hosts));
     let pool = settings::pool(&options, &config, environment, env, &data, &mounted);
     let pool = Arc::new(HostPool::start(pool).await?);
+    if let Some(version) = pool.langgraph_version() {
+        version.clone_into(&mut api.langgraph_version);
+    }
 
     let events: Arc<dyn EventLog> = Arc::new(database.event_log());
     let services = Services {
@@ -85,16 +90,18 @@ async fn start(options: UpOptions) -> Result<Started, CommandError> {
         executor: Arc::clone(&pool) as Arc<dyn Executor>,
         clock: Arc::new(SystemClock),
     };
+    let worker = Worker::new(services.clone(), settings::worker(&options));
     let server = AgentServer::new(
         services.storage.clone(),
         services.queue.clone(),
         services.events.clone(),
         services.executor.clone(),
     )
-    .with_settings(api);
+    .with_settings(api)
+    .with_metrics(recorder.shown(worker.slots(), &options.metric_prefix));
     server.sync_system_assistants(&Tenant::default()).await?;
     let stop = CancellationToken::new();
-    let worker = tokio::spawn(Worker::new(services, settings::worker(&options)).run(stop.clone()));
+    let worker = tokio::spawn(worker.run(stop.clone()));
     announce_ready(&mounted, pool.graphs().await?, begin.elapsed());
     Ok(Started { listener, router: server.router(), pool, database, worker, stop, data })
 }

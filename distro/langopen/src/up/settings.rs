@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use langopen_api::Settings;
+use langopen_api::{HostInfo, Settings};
 use langopen_runner::environment::Options;
 use langopen_runner::{AppConfig, Environment, PoolGraph, PoolSettings};
 use langopen_worker::WorkerSettings;
@@ -58,11 +58,23 @@ pub(super) fn worker(options: &UpOptions) -> WorkerSettings {
 }
 
 pub(super) fn api(config: &AppConfig, env: &BTreeMap<String, String>) -> Result<Settings, CommandError> {
-    let mut settings = Settings::default();
+    let mut settings = Settings { host: host_info(), ..Settings::default() };
     http::apply(&mut settings, config, &Variables(env))?;
     if let Some(ttl) = config.store.as_ref().and_then(|store| store.ttl.as_ref()) {
         settings.store_default_ttl_minutes = ttl.default_ttl;
         settings.store_refresh_on_read = ttl.refresh_on_read.unwrap_or(true);
     }
     Ok(settings)
+}
+
+/// Where the server runs, from the variables that say so to LangGraph's own servers.
+fn host_info() -> HostInfo {
+    let given = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+    HostInfo {
+        project_id: given("LANGSMITH_HOST_PROJECT_ID"),
+        host_revision_id: given("LANGSMITH_HOST_REVISION_ID"),
+        revision_id: given("LANGCHAIN_REVISION_ID"),
+        tenant_id: given("LANGSMITH_TENANT_ID"),
+        ..HostInfo::default()
+    }
 }

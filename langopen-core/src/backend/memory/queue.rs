@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::sync::{Notify, broadcast};
+use uuid::Uuid;
 
 use super::Memory;
 use super::state::{RunRow, State, ThreadRow};
@@ -11,7 +12,9 @@ use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ids::{RunId, ThreadId};
 use crate::model::{CancelRequest, MultitaskStrategy, NewRun, ThreadStatus};
-use crate::queue::{CancelSignal, Cancelled, Claim, Claims, Enqueued, Finished, Heartbeat, Lease, Outcome, Queue};
+use crate::queue::{
+    CancelSignal, Cancelled, Claim, Claims, Enqueued, Finished, Heartbeat, Lease, Outcome, Queue, QueueStats,
+};
 use crate::run_state::RunStatus;
 use crate::tenant::Scope;
 
@@ -261,6 +264,27 @@ impl Queue for Memory {
             self.shared.wakes.notify_one();
         }
         Ok(Cancelled::Ended)
+    }
+
+    async fn stats(&self) -> Result<QueueStats> {
+        let (state, now) = (self.state(), self.now());
+        let mut stats = QueueStats { running: state.leases.len() as u64, ..QueueStats::default() };
+        let (mut due, mut unblocked) = (Vec::new(), None);
+        for thread in state.threads.values() {
+            stats.pending += thread.pending.len() as u64;
+            due.extend(thread.pending.range(..=(now, RunId(Uuid::max()))).map(|place| place.0));
+            // A thread's runs start in order, so its first one is the only one that nothing but a worker can start.
+            let first = thread.pending.first().filter(|place| place.0 <= now && thread.running.is_none());
+            unblocked = unblocked.into_iter().chain(first.map(|place| place.0)).min();
+        }
+        due.sort_unstable();
+        let waits = |at: &Timestamp| now.since(*at);
+        stats.wait_max = due.first().map(waits);
+        stats.unblocked_wait_max = unblocked.as_ref().map(waits);
+        if let (Some(low), Some(high)) = (due.get(due.len().saturating_sub(1) / 2), due.get(due.len() / 2)) {
+            stats.wait_median = Some((waits(low) + waits(high)) / 2);
+        }
+        Ok(stats)
     }
 
     fn wakes(&self) -> Arc<Notify> {

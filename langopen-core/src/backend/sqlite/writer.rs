@@ -1,13 +1,16 @@
 //! The one task that writes.
 
 use futures::future::BoxFuture;
+use metrics::{counter, histogram};
 use sqlx::query::Query;
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
 use sqlx::{AssertSqlSafe, Connection, Sqlite, SqliteConnection};
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
 
 use super::columns::Context;
 use crate::error::{Error, ErrorKind, Result};
+use crate::telemetry;
 
 /// How many jobs share a transaction at most.
 const BATCH: usize = 256;
@@ -116,6 +119,7 @@ impl Writer {
 async fn work(mut connection: SqliteConnection, mut received: mpsc::Receiver<Message>) {
     let mut messages = Vec::with_capacity(BATCH);
     let mut stopped = None;
+    let (duration, size) = (histogram!(telemetry::WRITE_BATCH_DURATION), histogram!(telemetry::WRITE_BATCH_SIZE));
     while stopped.is_none() && received.recv_many(&mut messages, BATCH).await > 0 {
         let mut jobs = Vec::with_capacity(messages.len());
         for message in messages.drain(..) {
@@ -124,8 +128,12 @@ async fn work(mut connection: SqliteConnection, mut received: mpsc::Receiver<Mes
                 Message::Stop(caller) => stopped = Some(caller),
             }
         }
+        let start = Instant::now();
         let committed = run_batch(&mut connection, &mut jobs).await;
+        duration.record(start.elapsed());
+        size.record(jobs.len() as f64);
         if let Err(error) = &committed {
+            counter!(telemetry::WRITE_FAILURES).increment(1);
             tracing::error!(error = %error, jobs = jobs.len(), "A transaction was rolled back");
         }
         jobs.into_iter().for_each(|job| job.answer(&committed));

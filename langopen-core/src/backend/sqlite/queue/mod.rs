@@ -4,6 +4,7 @@ mod cancel;
 mod claim;
 mod enqueue;
 mod finish;
+mod stats;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +18,7 @@ use crate::backend::rules::run::check_end;
 use crate::error::Result;
 use crate::ids::{RunId, ThreadId};
 use crate::model::{CancelRequest, NewRun};
-use crate::queue::{CancelSignal, Cancelled, Claims, Enqueued, Finished, Heartbeat, Lease, Outcome, Queue};
+use crate::queue::{CancelSignal, Cancelled, Claims, Enqueued, Finished, Heartbeat, Lease, Outcome, Queue, QueueStats};
 use crate::tenant::Scope;
 
 impl Sqlite {
@@ -90,6 +91,10 @@ impl Queue for Sqlite {
         self.signal(done.signal);
         self.wake_if(done.promoted.is_some());
         Ok(done.cancelled)
+    }
+
+    async fn stats(&self) -> Result<QueueStats> {
+        stats::stats(self.readers(), self.now()).await
     }
 
     fn wakes(&self) -> Arc<Notify> {

@@ -1,0 +1,64 @@
+//! The recorder of this process: it gathers what every part emits, for `/metrics`.
+
+use std::time::Duration;
+
+use langopen_api::{Metrics, WorkerCounts};
+use langopen_worker::Slots;
+use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
+use metrics_process::Collector;
+
+/// From a millisecond, which a request takes, to minutes, which a run takes.
+const SECONDS: [f64; 17] =
+    [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0];
+/// From 100 microseconds, which a write takes.
+const WRITE_SECONDS: [f64; 12] = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 2.5];
+const SIZES: [f64; 9] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0];
+
+/// How often what was recorded is put into its buckets, whether anybody asks or not.
+const UPKEEP: Duration = Duration::from_secs(5);
+
+/// What gathers metrics in this process.
+pub(crate) struct Recorder {
+    handle: PrometheusHandle,
+    process: Collector,
+}
+
+/// Installs the recorder; nothing that is emitted before counts. Needs a runtime.
+pub(crate) fn install() -> Result<Recorder, BuildError> {
+    let suffix = |name: &str| Matcher::Suffix(name.to_owned());
+    let recorder = PrometheusBuilder::new()
+        .set_buckets(&SECONDS)?
+        .set_buckets_for_metric(suffix("_write_batch_duration_seconds"), &WRITE_SECONDS)?
+        .set_buckets_for_metric(suffix("_batch_size"), &SIZES)?
+        .build_recorder();
+    let handle = recorder.handle();
+    ::metrics::set_global_recorder(recorder)?;
+    langopen_core::telemetry::describe_metrics();
+    langopen_api::describe_metrics();
+    langopen_worker::describe_metrics();
+    langopen_runner::describe_metrics();
+    let process = Collector::default();
+    process.describe();
+    tokio::spawn({
+        let handle = handle.clone();
+        async move {
+            loop {
+                tokio::time::sleep(UPKEEP).await;
+                handle.run_upkeep();
+            }
+        }
+    });
+    Ok(Recorder { handle, process })
+}
+
+impl Recorder {
+    /// What `/metrics` shows: everything recorded, and this worker.
+    pub(crate) fn shown(self, worker: Slots, prefix: &str) -> Metrics {
+        let render = move || {
+            self.process.collect();
+            self.handle.render()
+        };
+        let count = move || WorkerCounts { max: worker.max(), active: worker.active() };
+        Metrics::default().with_exposition(render).with_workers(count).with_prefix(prefix)
+    }
+}

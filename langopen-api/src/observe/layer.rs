@@ -1,0 +1,97 @@
+//! Around every request: its id, its span, its log line and its metrics.
+
+use std::time::Instant;
+
+use axum::RequestExt;
+use axum::body::Body;
+use axum::extract::{MatchedPath, RawPathParams, Request, State};
+use axum::middleware::Next;
+use axum::response::Response;
+use http::{HeaderMap, Method, header};
+use metrics::{counter, gauge, histogram};
+use tracing::field::{Empty, display};
+use tracing::{Instrument, Span, error_span};
+use uuid::Uuid;
+
+use super::body::{InFlight, Watched};
+use super::metrics::{REQUEST_DURATION, REQUESTS, REQUESTS_IN_FLIGHT, STREAMS_OPEN};
+use crate::server::App;
+
+/// The route of a request to a path that is not there: paths themselves would be labels without end.
+const NO_ROUTE: &str = "unknown";
+
+/// How much of an id that a client chose is logged.
+const LOGGED: usize = 128;
+
+/// The request's id: the client's own (`x-request-id`), else a new one.
+#[derive(Clone)]
+pub(crate) struct RequestId(pub(crate) String);
+
+/// Gives a request its id and its span, and tells of it when its answer has ended.
+pub(crate) async fn observe(State(app): State<App>, mut request: Request, next: Next) -> Response {
+    let start = Instant::now();
+    let method = method(request.method());
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let route = route.as_ref().map_or(NO_ROUTE, MatchedPath::as_str).to_owned();
+    let id = RequestId(request_id(request.headers()).unwrap_or_else(|| app.ids.random().to_string()));
+    // Of the highest level, so that the ids are there whatever level is logged.
+    let span = error_span!(
+        "request",
+        method,
+        route,
+        request_id = id.0.chars().take(LOGGED).collect::<String>(),
+        status = Empty,
+        organization = Empty,
+        project = Empty,
+        deployment = Empty,
+        assistant_id = Empty,
+        graph_id = Empty,
+        thread_id = Empty,
+        run_id = Empty,
+        trace_id = Empty,
+    );
+    record_path(&span, &mut request).await;
+    request.extensions_mut().insert(id);
+    let headers = app.settings.logging_headers.chosen(request.headers());
+    let mut in_flight = InFlight { span, start, gauges: Vec::new(), headers, ended: false };
+    in_flight.count(gauge!(REQUESTS_IN_FLIGHT));
+
+    let response = next.run(request).instrument(in_flight.span.clone()).await;
+
+    let status = response.status().as_u16();
+    in_flight.span.record("status", status);
+    let labels = [("method", method.to_owned()), ("route", route.clone()), ("status", status.to_string())];
+    histogram!(REQUEST_DURATION, &labels).record(start.elapsed());
+    counter!(REQUESTS, &labels).increment(1);
+    if is_event_stream(response.headers()) {
+        in_flight.count(gauge!(STREAMS_OPEN, "route" => route));
+    }
+    response.map(|body| Body::new(Watched { body, request: in_flight }))
+}
+
+fn request_id(headers: &HeaderMap) -> Option<String> {
+    let given = headers.get("x-request-id")?;
+    Some(String::from_utf8_lossy(given.as_bytes()).into_owned())
+}
+
+/// The method as a label: clients may invent names without end.
+fn method(method: &Method) -> &'static str {
+    let known = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "QUERY"];
+    known.into_iter().find(|known| *known == method.as_str()).unwrap_or("OTHER")
+}
+
+/// Names what the path names.
+async fn record_path(span: &Span, request: &mut Request) {
+    let Ok(params) = request.extract_parts::<RawPathParams>().await else { return };
+    for (name, value) in &params {
+        if let (Some(name), Ok(id)) =
+            (["assistant_id", "thread_id", "run_id"].into_iter().find(|known| *known == name), value.parse::<Uuid>())
+        {
+            span.record(name, display(id));
+        }
+    }
+}
+
+fn is_event_stream(headers: &HeaderMap) -> bool {
+    headers.get(header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"))
+}

@@ -1,0 +1,38 @@
+//! The names of this crate's metrics.
+
+use ::metrics::{Unit, describe_counter, describe_histogram};
+
+pub(crate) const ATTEMPTS: &str = "langopen_run_attempts_total";
+pub(crate) const RETRIES: &str = "langopen_run_retries_total";
+pub(crate) const QUEUE_WAIT: &str = "langopen_run_queue_wait_seconds";
+pub(crate) const RUNS_ENDED: &str = "langopen_runs_ended_total";
+pub(crate) const RUN_DURATION: &str = "langopen_run_duration_seconds";
+pub(crate) const EVENTS: &str = "langopen_events_appended_total";
+pub(crate) const LEASES_LOST: &str = "langopen_leases_lost_total";
+pub(crate) const SWEEPS: &str = "langopen_sweeps_total";
+pub(crate) const LOGS_SWEPT: &str = "langopen_event_logs_swept_total";
+
+/// Describes this crate's metrics to the recorder of the `metrics` crate that is installed. Call it once, after installing one.
+pub fn describe_metrics() {
+    describe_counter!(ATTEMPTS, Unit::Count, "Attempts at runs that began, by graph.");
+    describe_counter!(
+        RETRIES,
+        Unit::Count,
+        "Attempts that failed for a reason of the platform's and are made again, by graph."
+    );
+    describe_histogram!(QUEUE_WAIT, Unit::Seconds, "Time from when a run was due to its first attempt, by graph.");
+    describe_counter!(RUNS_ENDED, Unit::Count, "Runs that ended, by graph and status.");
+    describe_histogram!(
+        RUN_DURATION,
+        Unit::Seconds,
+        "Time from the start of a run's last attempt to its end, by graph and status."
+    );
+    describe_counter!(EVENTS, Unit::Count, "Events appended to the logs of runs, by graph.");
+    describe_counter!(
+        LEASES_LOST,
+        Unit::Count,
+        "Leases of runs that were lost: the run was deleted, or another worker claimed it."
+    );
+    describe_counter!(SWEEPS, Unit::Count, "Sweeps of what has served its time, by outcome.");
+    describe_counter!(LOGS_SWEPT, Unit::Count, "Event logs that sweeps removed.");
+}
