@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::Backend;
-use super::support::{SECOND, checkpoint, map, outcome, refused, scope, state, thread_id, write, writes};
+use super::support::{SECOND, checkpoint, map, outcome, raw, refused, scope, state, thread_id, write, writes};
 use crate::error::ErrorKind;
 use crate::model::{Blob, CheckpointKey, CheckpointList, IfExists, NewThread, RunQuery, ThreadPatch, ThreadStatus};
 use crate::queue::Outcome;
@@ -99,6 +99,7 @@ pub async fn a_copy_is_whole_and_independent(backend: &Backend) {
             run_id: Some(claim.run.run_id),
             channel_versions: vec![("messages".to_owned(), "1".to_owned())],
             blobs: vec![blob("messages", "1", b"value")],
+            metadata: raw(json!({"step": 1, "thread_id": source})),
             ..checkpoint(source, "1")
         })
         .await;
@@ -117,7 +118,10 @@ pub async fn a_copy_is_whole_and_independent(backend: &Backend) {
     let list = CheckpointList::default();
     let copied = backend.storage.list_checkpoints(&scope(), copy_id, &list).await.expect("list");
     let mut expected = backend.storage.list_checkpoints(&scope(), source, &list).await.expect("list");
-    expected.iter_mut().for_each(|tuple| tuple.thread_id = copy_id);
+    for tuple in &mut expected {
+        tuple.thread_id = copy_id;
+        tuple.metadata = raw(json!({"step": 1, "thread_id": copy_id}));
+    }
     assert_eq!((copied.len(), &copied), (1, &expected), "the checkpoints are those of the source");
     assert_eq!((copied[0].channel_values.len(), copied[0].pending_writes.len()), (1, 1));
     assert!(

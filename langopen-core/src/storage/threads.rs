@@ -34,7 +34,8 @@ pub trait Threads: Send + Sync {
     /// Finds threads.
     async fn search_threads(&self, scope: &Scope, query: &ThreadQuery) -> Result<Page<Thread>>;
 
-    /// Copies a thread with its metadata, config, values and all checkpoints to a new id; the copy is idle and has no runs.
+    /// Copies a thread with its metadata, config, values and all checkpoints to a new id; the copy is idle and has no runs. Where a checkpoint's metadata
+    /// have a `thread_id`, it becomes the new one.
     ///
     /// # Errors
     /// `NotFound` for the source, `AlreadyExists` for the new id.

@@ -52,13 +52,24 @@ impl ThreadRow {
         thread.values.clone_from(&self.thread.values);
         let mut copy = Self::new(self.tenant.clone(), thread);
         let foreign = |(key, row): (&(String, String), &CheckpointRow)| {
-            (key.clone(), CheckpointRow { run_id: None, ..row.clone() })
+            (key.clone(), CheckpointRow { run_id: None, metadata: of_thread(&row.metadata, id), ..row.clone() })
         };
         copy.checkpoints = self.checkpoints.iter().map(foreign).collect();
         copy.blobs.clone_from(&self.blobs);
         copy.writes.clone_from(&self.writes);
         copy.writes.values_mut().for_each(|write| write.run_id = None);
         copy
+    }
+}
+
+/// A checkpoint's metadata on another thread.
+fn of_thread(metadata: &RawJson, id: ThreadId) -> RawJson {
+    match metadata.decode::<JsonMap>() {
+        Ok(mut map) if map.contains_key("thread_id") => {
+            map.insert("thread_id".to_owned(), id.to_string().into());
+            serde_json::Value::Object(map).into()
+        }
+        _ => metadata.clone(),
     }
 }
 

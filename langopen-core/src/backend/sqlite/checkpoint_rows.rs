@@ -103,18 +103,22 @@ pub(super) async fn remove_all(operation: &'static str, db: &mut SqliteConnectio
     Ok(())
 }
 
-/// Copies all checkpoints of a thread to another one. The copies are no run's.
+/// Copies all checkpoints of a thread to another one. The copies are no run's, and their metadata name the new thread.
 pub(super) async fn copy(
     operation: &'static str,
     db: &mut SqliteConnection,
     source: ThreadId,
     new: ThreadId,
 ) -> Result<()> {
+    let checkpoints =
+        "INSERT INTO checkpoints (thread_id, checkpoint_ns, checkpoint_id, tenant, parent_checkpoint_id, kind,
+            channel_versions, metadata, bytes)
+         SELECT ?2, checkpoint_ns, checkpoint_id, tenant, parent_checkpoint_id, kind, channel_versions,
+            json_replace(metadata, '$.thread_id', ?3), bytes
+         FROM checkpoints WHERE thread_id = ?1";
+    let query = sqlx::query(checkpoints).bind(source.0).bind(new.0).bind(new.to_string());
+    query.execute(&mut *db).await.context(operation)?;
     let statements = [
-        "INSERT INTO checkpoints (thread_id, checkpoint_ns, checkpoint_id, tenant, parent_checkpoint_id, kind, channel_versions,
-            metadata, bytes)
-         SELECT ?2, checkpoint_ns, checkpoint_id, tenant, parent_checkpoint_id, kind, channel_versions, metadata, bytes
-         FROM checkpoints WHERE thread_id = ?1",
         "INSERT INTO checkpoint_blobs (thread_id, checkpoint_ns, channel, version, tenant, kind, bytes)
          SELECT ?2, checkpoint_ns, channel, version, tenant, kind, bytes FROM checkpoint_blobs WHERE thread_id = ?1",
         "INSERT INTO checkpoint_writes (thread_id, checkpoint_ns, checkpoint_id, task_id, idx, tenant, task_path, channel, kind,
