@@ -3,12 +3,13 @@
 PYTHON ?= python3
 CARGO ?= cargo
 VENV := target/test-venv
+CLIENTS := tests/js
 CONFIG ?= examples/agent/langgraph.json
 
-.PHONY: help up build test test-rust test-host test-sdk lint fmt doc bench deny clean
+.PHONY: help up build test test-rust test-host test-sdk test-clients lint fmt doc bench deny clean
 
 help: ## Show this list
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 up: ## Serve the example agent on http://127.0.0.1:2024
 	$(CARGO) run --locked --release -p langopen -- up --config $(CONFIG)
@@ -16,7 +17,7 @@ up: ## Serve the example agent on http://127.0.0.1:2024
 build: ## Build the binary
 	$(CARGO) build --locked -p langopen
 
-test: test-rust test-host test-sdk ## Run every test
+test: test-rust test-host test-sdk test-clients ## Run every test
 
 test-rust: ## Unit, conformance and API tests, and the docs' examples
 	$(CARGO) test --locked --workspace --all-features
@@ -27,6 +28,18 @@ test-host: $(VENV)/.complete ## The graph host, driven over its socket
 test-sdk: $(VENV)/.complete ## The stock Python SDK against the real binary
 	$(CARGO) build --locked --workspace --all-features --bin langopen
 	LANGOPEN_TEST_DATA=$(abspath target/sdk-data) $(VENV)/bin/python -m pytest -q tests/sdk
+
+test-clients: $(VENV)/.complete $(CLIENTS:%=%/node_modules/.complete) ## The stock JavaScript SDK against the real binary (needs node)
+	$(CARGO) build --locked --workspace --all-features --bin langopen
+	LANGOPEN_TEST_DATA=$(abspath target/sdk-data) $(VENV)/bin/python tests/with_server.py \
+		node --test --test-reporter=spec --test-concurrency=4 $(CLIENTS:%=%/*.test.js)
+
+# The packages bring no scripts that would have to run.
+%/node_modules/.complete: %/package-lock.json
+	@node --version 2>/dev/null | grep -Eq '^v([2-9][0-9])' && command -v npm >/dev/null || \
+		{ echo "the client tests need node 20 or newer, and npm: https://nodejs.org, or apt-get install nodejs npm" >&2; exit 1; }
+	npm ci --prefix $* --ignore-scripts --no-audit --no-fund --loglevel=error
+	touch $@
 
 REQUIREMENTS := tests/sdk/requirements.txt langopen-runner/python/tests/requirements.txt
 

@@ -19,6 +19,7 @@ async def test_copy_keeps_every_checkpoint(client, http, thread_id):
     assert [one["values"] for one in new] == [one["values"] for one in old]
     assert [one["checkpoint_id"] for one in new] == [one["checkpoint_id"] for one in old]
     assert {one["checkpoint"]["thread_id"] for one in new} == {copy["thread_id"]}
+    assert {one["metadata"]["thread_id"] for one in new} == {copy["thread_id"]}
 
 
 async def test_copy_lives_alone(client, thread_id):
