@@ -15,6 +15,8 @@ pub struct Settings {
     pub host: HostInfo,
     /// The largest request body, in bytes; more is 413.
     pub max_body_bytes: usize,
+    /// How long a request body may be silent before it is given up (408).
+    pub body_timeout: Duration,
     /// How long a stream or a waiting response may be silent before a sign of life is sent and the run's row is looked at.
     pub heartbeat: Duration,
     /// Which browsers' pages may call (CORS); `None` leaves the matter to whoever serves the router.
@@ -40,6 +42,7 @@ impl Default for Settings {
             langgraph_version: "1.2.22".to_owned(),
             host: HostInfo::default(),
             max_body_bytes: 300 * 1024 * 1024,
+            body_timeout: Duration::from_secs(30),
             heartbeat: Duration::from_secs(5),
             cors: Some(Cors::default()),
             configurable_headers: ConfigurableHeaders::default(),

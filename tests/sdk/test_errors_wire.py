@@ -208,6 +208,32 @@ async def test_trailing_slash_redirects(client, http, thread_id):
         assert followed.status_code == 200
 
 
+async def test_slow_senders_are_in_nobodys_way(http, base_url):
+    """A hundred clients that send half a request and then nothing."""
+    host, _, port = base_url.removeprefix("http://").partition(":")
+    halves = [b"POST /threads HTTP/1.1\r\nhost: x\r\ncontent-le", b"POST /threads HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\n{"]
+    writers = []
+    for number in range(100):
+        _, writer = await asyncio.open_connection(host, int(port))
+        writer.write(halves[number % 2])
+        await writer.drain()
+        writers.append(writer)
+    answers = await asyncio.gather(*(http.post("/threads", json={}) for _ in range(50)))
+    assert {answer.status_code for answer in answers} == {200}
+    for writer in writers:
+        writer.close()
+
+
+@reference_differs("takes minutes")
+async def test_huge_body(http):
+    """100 MB, in a field that a client made up, and of nothing that is JSON."""
+    text = "x" * (100 << 20)
+    answer = await http.post("/threads", json={"made_up": text})
+    assert answer.status_code == 200
+    answer = await http.post("/threads", content=b"{" + b" " * (100 << 20) + b"]", headers=JSON)
+    assert is_error(answer, 422) == BROKEN
+
+
 async def test_large_body(http):
     text = "x" * (20 << 20)
     answer = await http.post("/threads", json={"metadata": {"a": text}})

@@ -9,6 +9,7 @@ use langopen_core::auth::{Auth, Identity};
 
 use super::credentials;
 use crate::error::ApiError;
+use crate::extract::BodyLimits;
 use crate::settings::Settings;
 
 /// Asks who sends a request, in the way in which the API asks. For routes of your own beside the API, as a layer:
@@ -29,26 +30,26 @@ use crate::settings::Settings;
 #[derive(Clone)]
 pub struct Authenticator {
     auth: Arc<dyn Auth>,
-    max_body_bytes: usize,
+    limits: BodyLimits,
 }
 
 impl Authenticator {
     /// Asks `auth`.
     pub fn new(auth: Arc<dyn Auth>) -> Self {
-        Self { auth, max_body_bytes: Settings::default().max_body_bytes }
+        Self { auth, limits: BodyLimits::of(&Settings::default()) }
     }
 
     /// Refuses larger bodies, if the login reads bodies at all.
     #[must_use]
     pub fn with_max_body_bytes(mut self, bytes: usize) -> Self {
-        self.max_body_bytes = bytes;
+        self.limits.bytes = bytes;
         self
     }
 
     /// Who sends the request, and the request; or the answer to a caller that is turned away.
     pub async fn authenticate(&self, request: Request) -> Result<(Identity, Request), Response> {
         let request = match self.auth.needs_body() {
-            true => credentials::kept(request, self.max_body_bytes).await?,
+            true => credentials::kept(request, self.limits).await?,
             false => request,
         };
         let (mut parts, body) = request.into_parts();

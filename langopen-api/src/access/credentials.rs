@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http::request::Parts;
 use langopen_core::auth::Credentials;
 
-use crate::extract::read_body;
+use crate::extract::{BodyLimits, read_body};
 use crate::server::App;
 
 /// A request's body, read before its handler for an authenticator that wants it.
@@ -37,16 +37,16 @@ pub(super) async fn of(parts: &mut Parts) -> Credentials {
 
 /// Reads each body whole, and leaves it for the authenticator and for the handler.
 pub(crate) async fn keep_body(State(app): State<App>, request: Request, next: Next) -> Response {
-    match kept(request, app.settings.max_body_bytes).await {
+    match kept(request, BodyLimits::of(&app.settings)).await {
         Ok(request) => next.run(request).await,
         Err(response) => response,
     }
 }
 
-pub(super) async fn kept(request: Request, limit: usize) -> Result<Request, Response> {
+pub(super) async fn kept(request: Request, limits: BodyLimits) -> Result<Request, Response> {
     let (parts, body) = request.into_parts();
     let headers = parts.headers.clone();
-    let body = read_body(&headers, body, limit).await.map_err(IntoResponse::into_response)?;
+    let body = read_body(&headers, body, limits).await.map_err(IntoResponse::into_response)?;
     let mut request = Request::from_parts(parts, Body::from(body.clone()));
     request.extensions_mut().insert(KeptBody(body));
     Ok(request)

@@ -9,7 +9,7 @@ mod path;
 mod query;
 mod text;
 
-pub(crate) use body::{Body, ListBody, read_body};
+pub(crate) use body::{Body, BodyLimits, ListBody, read_body};
 pub(crate) use forwarded::Forwarded;
 pub(crate) use path::{AssistantPath, NewRunPath, RunPath, ThreadPath, parse_id};
 pub(crate) use query::Query;

@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 use super::answer::state_at;
 use crate::access::Caller;
 use crate::error::{ApiResult, ErrorResponse};
+use crate::extract::field::Object;
 use crate::extract::{Body, Query, ThreadPath, parse_id};
 use crate::server::App;
 use crate::threads::not_found;
@@ -43,7 +44,8 @@ pub(super) async fn get_state_at(
 /// Which checkpoint.
 #[derive(Debug, Deserialize, ToSchema)]
 pub(super) struct ThreadStateCheckpointRequest {
-    checkpoint: CheckpointConfig,
+    #[schema(value_type = CheckpointConfig)]
+    checkpoint: Object<CheckpointConfig>,
     #[serde(default)]
     subgraphs: Option<bool>,
 }
@@ -65,7 +67,7 @@ pub(super) async fn post_state_at(
     ThreadPath(thread_id): ThreadPath,
     Body(body): Body<ThreadStateCheckpointRequest>,
 ) -> ApiResult<Response> {
-    answer(&app, &caller, thread_id, &body.checkpoint, body.subgraphs.unwrap_or_default()).await
+    answer(&app, &caller, thread_id, &body.checkpoint.0, body.subgraphs.unwrap_or_default()).await
 }
 
 async fn answer(

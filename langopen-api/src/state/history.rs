@@ -6,11 +6,12 @@ use langopen_core::{JsonMap, RawJson, ThreadId};
 use serde::{Deserialize, Deserializer, de};
 use serde_json::json;
 use utoipa::{IntoParams, ToSchema};
+use uuid::Uuid;
 
 use super::answer::{bare_config, config, shown};
 use crate::access::Caller;
-use crate::error::{ApiResult, ErrorResponse};
-use crate::extract::field::{self, MAX_LIMIT};
+use crate::error::{ApiError, ApiResult, ErrorResponse};
+use crate::extract::field::{self, MAX_LIMIT, Object, shorten};
 use crate::extract::{Body, Query, ThreadPath};
 use crate::server::App;
 use crate::threads::{graph_id, not_found};
@@ -37,17 +38,25 @@ pub(super) struct ThreadStateSearch {
 fn before<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<CheckpointConfig>, D::Error> {
     #[derive(Deserialize)]
     struct Runnable {
-        configurable: CheckpointConfig,
+        configurable: Object<CheckpointConfig>,
     }
     let Some(raw) = Option::<RawJson>::deserialize(deserializer)? else { return Ok(None) };
     if raw.as_str().starts_with('"') {
-        let id = raw.decode().map_err(de::Error::custom)?;
-        return Ok(Some(CheckpointConfig { checkpoint_id: Some(id), ..CheckpointConfig::default() }));
+        let id: String = raw.decode().map_err(de::Error::custom)?;
+        return at(id).map(Some).map_err(de::Error::custom);
     }
-    if let Ok(Runnable { configurable }) = raw.decode() {
+    if let Ok(Object(Runnable { configurable: Object(configurable) })) = raw.decode() {
         return Ok(Some(configurable));
     }
-    raw.decode().map(Some).map_err(de::Error::custom)
+    raw.decode().map(|Object(config)| Some(config)).map_err(de::Error::custom)
+}
+
+/// The checkpoint of that id.
+fn at(id: String) -> Result<CheckpointConfig, String> {
+    match id.parse::<Uuid>() {
+        Ok(_) => Ok(CheckpointConfig { checkpoint_id: Some(id), ..CheckpointConfig::default() }),
+        Err(_) => Err(format!("{} is not a checkpoint ID", shorten(&id))),
+    }
 }
 
 // It documents the query; see the handler.
@@ -81,9 +90,8 @@ pub(super) async fn get_history(
     ThreadPath(thread_id): ThreadPath,
     query: Query,
 ) -> ApiResult<Response> {
-    let before = query
-        .last("before")
-        .map(|id| CheckpointConfig { checkpoint_id: Some(id.to_owned()), ..CheckpointConfig::default() });
+    let before = query.last("before").map(|id| at(id.to_owned())).transpose();
+    let before = before.map_err(|why| ApiError::invalid(format!("before: {why}")))?;
     let limit = query.number("limit", 1, 1, MAX_LIMIT)?;
     let search = ThreadStateSearch { limit: Some(limit), before, ..ThreadStateSearch::default() };
     answer(&app, &caller, thread_id, search).await

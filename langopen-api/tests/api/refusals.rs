@@ -1,8 +1,14 @@
 //! Every refusal, as a table: what is sent, the status, and what the detail says.
 
+use std::time::Duration;
+
+use axum::body::Body;
+use bytes::Bytes;
+use futures::StreamExt;
+use langopen_api::Settings;
 use serde_json::{Value, json};
 
-use crate::harness::{NOWHERE, server};
+use crate::harness::{NOWHERE, quick, server, server_with};
 
 const BOTH: &str = "Cannot specify both configurable and context. Prefer setting context alone. Context was introduced in \
                     LangGraph 0.6.0 and is the long term planned replacement for configurable.";
@@ -175,6 +181,20 @@ async fn what_is_not_json_is_refused() {
         assert_eq!(answer.status, status, "{}", answer.text);
         assert!(answer.detail().contains(detail), "{}", answer.text);
     }
+}
+
+#[tokio::test]
+async fn a_sender_that_falls_silent_is_given_up() {
+    let settings = Settings { body_timeout: Duration::from_millis(50), ..quick() };
+    let server = server_with(|server| server.with_settings(settings)).await;
+    let beginning = futures::stream::once(async { Ok::<_, std::io::Error>(Bytes::from_static(b"{\"metadata\":")) });
+    let body = Body::from_stream(beginning.chain(futures::stream::pending()));
+    let answer = server.send("POST", "/threads", &[], body).await;
+    assert_eq!((answer.status.as_u16(), &*answer.detail()), (408, "The request body did not arrive in time"));
+
+    let broken =
+        Body::from_stream(futures::stream::iter([Ok(Bytes::from_static(b"{")), Err(std::io::Error::other("gone"))]));
+    assert_eq!(server.send("POST", "/threads", &[], broken).await.status, 400);
 }
 
 #[tokio::test]
