@@ -26,6 +26,7 @@ fn new_run() -> NewRun {
         temporary: true,
         available_at: SystemClock.now(),
         thread: RunThread { create: true, metadata: JsonMap::new(), config: JsonMap::new() },
+        firing: None,
     }
 }
 

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 
@@ -48,6 +49,69 @@ impl From<serde_json::Value> for RawJson {
     fn from(value: serde_json::Value) -> Self {
         // A `Value` always has a JSON form.
         Self::of(&value).unwrap_or_else(|_| Self::default())
+    }
+}
+
+/// A JSON object whose keys are looked at and whose values stay text. It is for few keys: each is searched for.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct RawObject(Vec<(String, RawJson)>);
+
+impl RawObject {
+    /// Whether it has no keys.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The value under a key; the last one, should the text repeat it.
+    pub fn get(&self, key: &str) -> Option<&RawJson> {
+        self.0.iter().rfind(|(held, _)| held == key).map(|(_, value)| value)
+    }
+
+    /// Sets a key where it stands, or at the end.
+    pub fn insert(&mut self, key: impl Into<String>, value: RawJson) {
+        let key = key.into();
+        match self.0.iter_mut().rfind(|(held, _)| *held == key) {
+            Some((_, held)) => *held = value,
+            None => self.0.push((key, value)),
+        }
+    }
+
+    /// Sets all keys of another one.
+    pub fn extend(&mut self, other: Self) {
+        other.0.into_iter().for_each(|(key, value)| self.insert(key, value));
+    }
+
+    /// Keeps the entries that pass.
+    pub fn retain(&mut self, mut keep: impl FnMut(&str, &RawJson) -> bool) {
+        self.0.retain(|(key, value)| keep(key, value));
+    }
+}
+
+impl Serialize for RawObject {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(key, value)| (key, value)))
+    }
+}
+
+impl<'de> Deserialize<'de> for RawObject {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Read;
+        impl<'de> Visitor<'de> for Read {
+            type Value = RawObject;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<RawObject, A::Error> {
+                let mut entries = Vec::new();
+                while let Some(entry) = map.next_entry()? {
+                    entries.push(entry);
+                }
+                Ok(RawObject(entries))
+            }
+        }
+        deserializer.deserialize_map(Read)
     }
 }
 

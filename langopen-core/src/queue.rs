@@ -148,8 +148,10 @@ pub trait Queue: Send + Sync + 'static {
     /// `Reject` with a run in flight fails. `Interrupt` ends pending runs as interrupted and asks for the cancel of the running one; `Rollback`
     /// removes pending runs with their checkpoints and asks for the rollback of the running one. The new run starts when the running one has ended.
     ///
+    /// A run that is the firing of a cron moves the cron on in the same step; so of many who try, one fires it.
+    ///
     /// # Errors
-    /// `NotFound` for a thread that is not there (and may not be created), `Conflict` for a rejected run, `AlreadyExists` for a run id or a foreign thread id.
+    /// `NotFound` for a thread that is not there (and may not be created), `Conflict` for a rejected run or a cron that is not due at that moment, `AlreadyExists` for a run id or a foreign thread id.
     async fn enqueue(&self, scope: &Scope, new: NewRun) -> Result<Enqueued>;
 
     /// Claims up to `max` ready runs of any tenant for `lease`, oldest first. A run whose lease has expired counts as ready: its worker is gone.

@@ -59,6 +59,11 @@ async fn assert_no_orphans(path: &Path) {
         ),
         ("writes", "SELECT count(*) FROM checkpoint_writes WHERE thread_id NOT IN (SELECT thread_id FROM threads)"),
         ("versions", "SELECT count(*) FROM assistant_versions WHERE assistant_id NOT IN (SELECT assistant_id FROM assistants)"),
+        (
+            "crons",
+            "SELECT count(*) FROM crons WHERE assistant_id NOT IN (SELECT assistant_id FROM assistants)
+                OR (thread_id IS NOT NULL AND thread_id NOT IN (SELECT thread_id FROM threads))",
+        ),
         ("events", "SELECT count(*) FROM events WHERE run_id NOT IN (SELECT run_id FROM event_logs)"),
     ] {
         let count: i64 = sqlx::query_scalar(sql).fetch_one(&pool).await.expect("count");
@@ -112,6 +117,7 @@ fn new_run(clock: &ManualClock, thread_id: ThreadId) -> NewRun {
         temporary: false,
         available_at: clock.now(),
         thread: RunThread { create: true, metadata: JsonMap::new(), config: JsonMap::new() },
+        firing: None,
     }
 }
 

@@ -107,6 +107,7 @@ impl Bench {
             temporary: false,
             available_at,
             thread: RunThread { create: true, metadata: JsonMap::new(), config: JsonMap::new() },
+            firing: None,
         };
         self.memory.enqueue(&Scope::default(), new).await.unwrap();
         let all = tokio::spawn(async move {

@@ -65,6 +65,7 @@ pub(super) async fn submit(
         now: app.clock.now(),
         needs_values: attach == Attach::Values,
         stamp: JsonMap::new(),
+        firing: None,
     };
     let scope = permit(caller, &mut plan).await?;
     let new = plan.build().map_err(both_given)?;

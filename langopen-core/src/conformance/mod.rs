@@ -19,6 +19,8 @@
 
 pub mod assistants;
 pub mod checkpoints;
+pub mod cron_firings;
+pub mod crons;
 pub mod event_log;
 pub mod latest_state;
 pub mod queue_ends;
@@ -103,6 +105,10 @@ cases! {
         only_terminal_statuses_end_a_run, an_end_wakes_the_next;
     queue_stats: an_empty_queue_has_no_waits, waits_are_counted_from_when_a_run_is_due, a_blocked_run_counts_as_waiting_only,
         every_tenant_counts;
+    crons: a_new_cron_knows_its_next_moment, a_bad_cron_is_refused, a_patch_merges_documents, a_patch_moves_the_next_moment,
+        search_filters_sorts_and_pages, crons_are_hidden, crons_go_with_what_they_hang_on;
+    cron_firings: crons_are_due_when_their_moment_has_come, firing_moves_a_cron_on, a_moment_is_fired_once, a_refused_firing_leaves_the_cron,
+        a_cron_that_changed_does_not_fire, changes_wake_the_scheduler;
     event_log: ids_rise_whatever_the_clock_does, a_reader_replays_and_goes_on, now_means_the_next_event, a_log_that_is_not_resumable_keeps_nothing,
         an_end_ends_every_reader, concurrent_readers_miss_and_repeat_nothing, a_slow_reader_is_told, ended_logs_are_kept_for_a_while;
 }

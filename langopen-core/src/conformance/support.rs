@@ -147,6 +147,7 @@ impl Backend {
             temporary: false,
             available_at: self.now(),
             thread: RunThread { create: true, metadata: JsonMap::new(), config: JsonMap::new() },
+            firing: None,
         }
     }
 

@@ -12,7 +12,7 @@ pub use assistant::{Assistant, AssistantPatch, AssistantQuery, AssistantSort, Ne
 pub use checkpoint::{
     Blob, ChannelValue, CheckpointKey, CheckpointList, CheckpointTuple, NewCheckpoint, PendingWrite, PendingWrites,
 };
-pub use cron::Cron;
+pub use cron::{Cron, CronCreator, CronFiring, CronPatch, CronQuery, CronSort, DueCron, DueCrons, NewCron};
 pub use page::{IfExists, Page, SortOrder};
 pub use run::{
     CancelAction, CancelRequest, MultitaskStrategy, NewRun, OnCompletion, Run, RunError, RunQuery, RunThread,

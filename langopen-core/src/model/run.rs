@@ -7,6 +7,8 @@ use crate::ids::{AssistantId, RunId, ThreadId};
 use crate::json::{JsonMap, RawJson};
 use crate::run_state::RunStatus;
 
+use super::CronFiring;
+
 /// What a new run does to those in flight on its thread.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -48,6 +50,21 @@ pub enum OnCompletion {
     Delete,
     /// They stay.
     Keep,
+}
+
+impl OnCompletion {
+    /// The name on the wire and in tables.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Delete => "delete",
+            Self::Keep => "keep",
+        }
+    }
+
+    /// Reads [`OnCompletion::as_str`].
+    pub fn parse(name: &str) -> Option<Self> {
+        [Self::Delete, Self::Keep].into_iter().find(|each| each.as_str() == name)
+    }
 }
 
 /// How a cancelled run ends.
@@ -172,6 +189,8 @@ pub struct NewRun {
     pub available_at: Timestamp,
     /// What happens to the thread's row.
     pub thread: RunThread,
+    /// The firing of a cron that this run is: creating the run moves the cron on, in the same step.
+    pub firing: Option<CronFiring>,
 }
 
 /// Which runs of a thread to list, newest first.

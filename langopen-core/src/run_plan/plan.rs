@@ -12,7 +12,7 @@ use crate::clock::Timestamp;
 use crate::error::{Error, Result};
 use crate::ids::{RunId, ThreadId};
 use crate::json::{JsonMap, RawJson};
-use crate::model::{Assistant, NewRun, OnCompletion, RunThread};
+use crate::model::{Assistant, CronFiring, NewRun, OnCompletion, RunThread};
 
 /// Keys of `configurable` that say where a run happens.
 const PLACE_KEYS: [&str; 4] = ["thread_id", "checkpoint_id", "checkpoint_ns", "checkpoint_map"];
@@ -66,6 +66,8 @@ pub struct RunPlan<'a> {
     pub needs_values: bool,
     /// Metadata that a thread which the run creates gets too, e.g. the owner that authorization put there.
     pub stamp: JsonMap,
+    /// The firing of a cron that the run is.
+    pub firing: Option<CronFiring>,
 }
 
 impl RunPlan<'_> {
@@ -111,6 +113,7 @@ impl RunPlan<'_> {
             temporary,
             available_at: self.now.plus(self.delay()),
             thread,
+            firing: self.firing,
         })
     }
 
@@ -181,6 +184,9 @@ impl RunPlan<'_> {
         put("graph_id", self.assistant.graph_id.as_str().into());
         put("assistant_id", self.assistant.assistant_id.to_string().into());
         put("user_id", identity.identity.as_str().into());
+        if let Some(firing) = self.firing {
+            put("cron_id", firing.cron_id.to_string().into());
+        }
         configurable
     }
 }

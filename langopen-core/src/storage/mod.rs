@@ -9,17 +9,19 @@
 
 mod assistants;
 mod checkpoints;
+mod crons;
 mod runs;
 mod store_items;
 mod threads;
 
 pub use assistants::Assistants;
 pub use checkpoints::Checkpoints;
+pub use crons::Crons;
 pub use runs::Runs;
 pub use store_items::StoreItems;
 pub use threads::Threads;
 
 /// Everything that the platform keeps.
-pub trait Storage: Assistants + Threads + Runs + Checkpoints + StoreItems + Send + Sync + 'static {}
+pub trait Storage: Assistants + Threads + Runs + Checkpoints + StoreItems + Crons + Send + Sync + 'static {}
 
-impl<T: Assistants + Threads + Runs + Checkpoints + StoreItems + Send + Sync + 'static> Storage for T {}
+impl<T: Assistants + Threads + Runs + Checkpoints + StoreItems + Crons + Send + Sync + 'static> Storage for T {}

@@ -83,6 +83,7 @@ impl Assistants for Memory {
         let mut state = self.state();
         state.assistant_mut("assistants.delete", scope, id)?;
         state.assistants.remove(&id);
+        state.remove_crons_of(id);
         let mut gone = Vec::new();
         if delete_threads {
             let text = id.to_string();

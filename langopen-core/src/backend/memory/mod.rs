@@ -4,6 +4,7 @@
 
 mod assistants;
 mod checkpoints;
+mod crons;
 mod event_log;
 mod queue;
 mod readiness;
@@ -42,6 +43,7 @@ struct Shared {
     clock: Arc<dyn Clock>,
     state: Mutex<State>,
     wakes: Arc<Notify>,
+    cron_wakes: Arc<Notify>,
     cancels: broadcast::Sender<CancelSignal>,
 }
 
@@ -54,7 +56,8 @@ impl Memory {
     /// Empty, on this clock.
     pub fn with_clock(clock: Arc<dyn Clock>) -> Self {
         let (cancels, _) = broadcast::channel(CANCELS_KEPT);
-        Self { shared: Arc::new(Shared { clock, state: Mutex::default(), wakes: Arc::default(), cancels }) }
+        let (wakes, cron_wakes) = (Arc::default(), Arc::default());
+        Self { shared: Arc::new(Shared { clock, state: Mutex::default(), wakes, cron_wakes, cancels }) }
     }
 
     /// Tells the workers of runs that were deleted.

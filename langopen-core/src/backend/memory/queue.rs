@@ -117,6 +117,10 @@ impl Queue for Memory {
         let now = self.now();
         new.available_at = new.available_at.max(now);
         state.check_new(scope, &new)?;
+        if let Some(firing) = new.firing {
+            state.check_firing("queue.enqueue", scope, firing, now)?;
+            state.advance_cron(firing);
+        }
         let thread_id = new.thread_id;
         let (ended, signal) = match run::superseded_by(&new) {
             Some(request) => state.supersede(thread_id, &request, now),

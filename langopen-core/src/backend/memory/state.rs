@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use bytes::Bytes;
 
+use super::crons::CronRow;
 use crate::backend::rules::documents::in_scope;
 use crate::clock::Timestamp;
 use crate::error::{Error, Result};
-use crate::ids::{AssistantId, RunId, ThreadId};
+use crate::ids::{AssistantId, CronId, RunId, ThreadId};
 use crate::json::RawJson;
 use crate::model::{Assistant, CancelRequest, PendingWrite, Run, StoreItem, Thread};
 use crate::tenant::{Scope, Tenant};
@@ -28,6 +29,7 @@ pub(super) struct State {
     /// Running runs by the end of their lease.
     pub(super) leases: BTreeSet<Place>,
     pub(super) items: BTreeMap<ItemKey, ItemRow>,
+    pub(super) crons: HashMap<CronId, CronRow>,
 }
 
 pub(super) struct AssistantRow {
@@ -144,6 +146,7 @@ impl State {
         let runs: Vec<_> = self.threads.get(&id).into_iter().flat_map(|row| &row.runs).map(|place| place.1).collect();
         let removed: Vec<_> = runs.into_iter().filter_map(|run_id| self.remove_run(run_id)).collect();
         self.threads.remove(&id);
+        self.crons.retain(|_, row| row.cron.thread_id != Some(id));
         removed.iter().map(|row| &row.run).filter(|run| !run.status.is_terminal()).map(|run| run.run_id).collect()
     }
 }

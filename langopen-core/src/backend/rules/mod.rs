@@ -1,6 +1,7 @@
 //! What every backend does alike, written once over the model's types.
 
 pub(crate) mod assistant;
+pub(crate) mod cron;
 pub(crate) mod documents;
 pub(crate) mod namespace;
 pub(crate) mod run;

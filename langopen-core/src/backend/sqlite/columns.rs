@@ -8,9 +8,11 @@ use uuid::Uuid;
 
 use crate::clock::Timestamp;
 use crate::error::{Error, Result};
-use crate::ids::{AssistantId, RunId, ThreadId};
+use crate::ids::{AssistantId, CronId, RunId, ThreadId};
 use crate::json::{JsonMap, RawJson};
-use crate::model::{Assistant, CancelAction, CancelRequest, MultitaskStrategy, Run, Thread, ThreadStatus};
+use crate::model::{
+    Assistant, CancelAction, CancelRequest, Cron, MultitaskStrategy, OnCompletion, Run, Thread, ThreadStatus,
+};
 use crate::run_state::RunStatus;
 use crate::tenant::Tenant;
 
@@ -125,6 +127,27 @@ pub(super) fn assistant(row: &SqliteRow) -> Result<Assistant> {
         name: get(row, "name")?,
         description: get(row, "description")?,
         version: get(row, "version")?,
+        created_at: time(row, "created_at")?,
+        updated_at: time(row, "updated_at")?,
+    })
+}
+
+pub(super) fn cron(row: &SqliteRow) -> Result<Cron> {
+    let moment = |column| get::<Option<i64>>(row, column).map(|micros| micros.map(Timestamp::from_micros));
+    let on_run_completed: Option<&str> = get(row, "on_run_completed")?;
+    Ok(Cron {
+        cron_id: CronId(get(row, "cron_id")?),
+        assistant_id: AssistantId(get(row, "assistant_id")?),
+        thread_id: get::<Option<Uuid>>(row, "thread_id")?.map(ThreadId),
+        creator: json(row, "creator")?,
+        schedule: get(row, "schedule")?,
+        timezone: get(row, "timezone")?,
+        end_time: moment("end_time")?,
+        payload: raw(row, "payload")?,
+        metadata: json(row, "metadata")?,
+        on_run_completed: on_run_completed.and_then(OnCompletion::parse),
+        enabled: get(row, "enabled")?,
+        next_run_date: moment("next_run_date")?,
         created_at: time(row, "created_at")?,
         updated_at: time(row, "updated_at")?,
     })

@@ -7,6 +7,7 @@ mod checkpoint_rows;
 mod checkpoints;
 mod columns;
 mod connection;
+mod crons;
 mod event_log;
 mod event_rows;
 mod queue;
@@ -74,6 +75,7 @@ struct Shared {
     readers: SqlitePool,
     writer: Writer,
     wakes: Arc<Notify>,
+    cron_wakes: Arc<Notify>,
     cancels: broadcast::Sender<CancelSignal>,
 }
 
@@ -87,8 +89,8 @@ impl Sqlite {
         let readers = connection::open_readers(path, options.readers).await?;
         let (cancels, _) = broadcast::channel(CANCELS_KEPT);
         let writer = Writer::start(writer);
-        let wakes = Arc::default();
-        Ok(Self { shared: Arc::new(Shared { clock: options.clock, readers, writer, wakes, cancels }) })
+        let (wakes, cron_wakes) = (Arc::default(), Arc::default());
+        Ok(Self { shared: Arc::new(Shared { clock: options.clock, readers, writer, wakes, cron_wakes, cancels }) })
     }
 
     /// The event log in the same file. Make one and clone it: two of them know nothing of each other's live readers.

@@ -6,12 +6,12 @@ use sqlx::{Connection, SqliteConnection};
 use crate::backend::rules::{documents, run};
 use crate::backend::sqlite::columns::{self, Context, get, text};
 use crate::backend::sqlite::writer::{run_together, together};
-use crate::backend::sqlite::{readiness, thread_rows};
+use crate::backend::sqlite::{crons, readiness, thread_rows};
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ids::{RunId, ThreadId};
 use crate::json::JsonMap;
-use crate::model::{CancelAction, CancelRequest, MultitaskStrategy, NewRun, Run};
+use crate::model::{CancelAction, CancelRequest, CronFiring, MultitaskStrategy, NewRun, Run};
 use crate::queue::{CancelSignal, Enqueued};
 use crate::tenant::Scope;
 
@@ -91,6 +91,9 @@ pub(super) async fn enqueue(db: &mut SqliteConnection, scope: Scope, mut new: Ne
     if new.multitask_strategy == MultitaskStrategy::Reject && (before.pending || before.running.is_some()) {
         return Err(Error::conflict(OPERATION, format!("a run is in flight on thread {id}")));
     }
+    if let Some(firing) = new.firing {
+        crons::check_firing(OPERATION, db, &scope, firing, now).await?;
+    }
     let superseded = run::superseded_by(&new);
     let is_new = before.thread.is_none();
     let (mut metadata, mut config) = before.thread.unwrap_or_default();
@@ -105,7 +108,7 @@ pub(super) async fn enqueue(db: &mut SqliteConnection, scope: Scope, mut new: Ne
     let behind = before.running.is_some() || (before.behind && supersedes.is_none());
     let ready = new.available_at > now || !behind;
     match supersedes {
-        None => insert(db, &scope, &row, is_new, texts, ready).await?,
+        None => insert(db, &scope, &row, is_new, texts, ready, new.firing).await?,
         Some(request) => {
             // Several statements: in a transaction, or a part of the one that is open.
             let mut part = db.begin().await.context(OPERATION)?;
@@ -115,7 +118,7 @@ pub(super) async fn enqueue(db: &mut SqliteConnection, scope: Scope, mut new: Ne
             if let Some((run_id, earlier)) = before.running {
                 signal = Some(ask_to_cancel(&mut part, run_id, run::merged_cancel(earlier, request)).await?);
             }
-            insert(&mut part, &scope, &row, is_new, texts, ready).await?;
+            insert(&mut part, &scope, &row, is_new, texts, ready, new.firing).await?;
             part.commit().await.context(OPERATION)?;
         }
     }
@@ -145,7 +148,7 @@ async fn ask_to_cancel(db: &mut SqliteConnection, run_id: RunId, request: Cancel
     Ok(CancelSignal { run_id, request })
 }
 
-/// Writes the thread's row and the run's in one walk.
+/// Writes the thread's row and the run's in one walk, and moves the cron on whose firing the run is.
 async fn insert(
     db: &mut SqliteConnection,
     scope: &Scope,
@@ -153,6 +156,7 @@ async fn insert(
     is_new: bool,
     (thread_metadata, thread_config, metadata): (String, String, String),
     ready: bool,
+    firing: Option<CronFiring>,
 ) -> Result<()> {
     const INSERT_RUN: &str =
         "INSERT INTO runs (run_id, tenant, thread_id, assistant_id, graph_id, status, ready, available_at, attempt,
@@ -166,12 +170,16 @@ async fn insert(
         false => "UPDATE threads SET status = 'busy', metadata = ?, config = ?, updated_at = ? WHERE thread_id = ?",
     };
     let now = run.updated_at.as_micros();
-    let query = sqlx::query(together(db, &format!("{thread}; {INSERT_RUN}")));
+    let statements = match firing {
+        None => format!("{thread}; {INSERT_RUN}"),
+        Some(_) => format!("{thread}; {INSERT_RUN}; {}", crons::ADVANCE),
+    };
+    let query = sqlx::query(together(db, &statements));
     let mut query = query.bind(thread_metadata).bind(thread_config).bind(now).bind(run.thread_id.0);
     if is_new {
         query = query.bind(scope.tenant.as_str()).bind(now).bind(now);
     }
-    let query = query
+    let mut query = query
         .bind(run.run_id.0)
         .bind(scope.tenant.as_str())
         .bind(run.thread_id.0)
@@ -186,5 +194,8 @@ async fn insert(
         .bind(now)
         .bind(metadata)
         .bind(run.kwargs.as_str());
+    if let Some(firing) = firing {
+        query = query.bind(firing.next.map(Timestamp::as_micros)).bind(firing.cron_id.0);
+    }
     run_together(OPERATION, db, query).await.map(drop)
 }

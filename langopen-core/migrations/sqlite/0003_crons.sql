@@ -1,0 +1,23 @@
+-- Runs on a schedule. They go with their assistant, and with their thread if they have one.
+
+CREATE TABLE crons (
+    cron_id BLOB PRIMARY KEY,
+    tenant TEXT NOT NULL,
+    assistant_id BLOB NOT NULL REFERENCES assistants ON DELETE CASCADE,
+    thread_id BLOB REFERENCES threads ON DELETE CASCADE, -- NULL: a new thread each time
+    enabled INTEGER NOT NULL,
+    next_run_date INTEGER, -- NULL: it does not fire any more
+    end_time INTEGER,
+    created_at INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL,
+    schedule TEXT NOT NULL,
+    timezone TEXT,
+    on_run_completed TEXT,
+    metadata TEXT NOT NULL,
+    creator TEXT NOT NULL, -- whom its runs act for
+    payload TEXT NOT NULL
+) STRICT;
+CREATE INDEX crons_due ON crons (next_run_date, cron_id) WHERE enabled = 1 AND next_run_date IS NOT NULL;
+CREATE INDEX crons_by_tenant ON crons (tenant);
+CREATE INDEX crons_by_assistant ON crons (assistant_id);
+CREATE INDEX crons_by_thread ON crons (thread_id) WHERE thread_id IS NOT NULL;
