@@ -3,10 +3,10 @@
 PYTHON ?= python3
 CARGO ?= cargo
 VENV := target/test-venv
-CLIENTS := tests/js
+CLIENTS := tests/js tests/browser
 CONFIG ?= examples/agent/langgraph.json
 
-.PHONY: help up build test test-rust test-host test-sdk test-clients lint fmt doc bench deny clean
+.PHONY: help up build test test-rust test-host test-sdk test-clients chromium lint fmt doc bench deny clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -29,10 +29,15 @@ test-sdk: $(VENV)/.complete ## The stock Python SDK against the real binary
 	$(CARGO) build --locked --workspace --all-features --bin langopen
 	LANGOPEN_TEST_DATA=$(abspath target/sdk-data) $(VENV)/bin/python -m pytest -q tests/sdk
 
-test-clients: $(VENV)/.complete $(CLIENTS:%=%/node_modules/.complete) ## The stock JavaScript SDK against the real binary (needs node)
+test-clients: $(VENV)/.complete $(CLIENTS:%=%/node_modules/.complete) chromium ## The JavaScript SDK, and useStream in a browser, against the real binary
 	$(CARGO) build --locked --workspace --all-features --bin langopen
 	LANGOPEN_TEST_DATA=$(abspath target/sdk-data) $(VENV)/bin/python tests/with_server.py \
 		node --test --test-reporter=spec --test-concurrency=4 $(CLIENTS:%=%/*.test.js)
+
+chromium:
+	@for name in "$$LANGOPEN_TEST_CHROMIUM" chromium chromium-browser google-chrome google-chrome-stable; do \
+		command -v "$$name" >/dev/null && exit 0; done; \
+		echo "the browser tests need Chromium or Chrome: apt-get install chromium, or set LANGOPEN_TEST_CHROMIUM" >&2; exit 1
 
 # The packages bring no scripts that would have to run.
 %/node_modules/.complete: %/package-lock.json

@@ -18,6 +18,11 @@ async def answer_slowly(state: MessagesState):
     return {"messages": [await WordsModel(delay=0.15).ainvoke(state["messages"])]}
 
 
+async def answer_at_length(state: MessagesState):
+    text = "One day I will tell you everything that I know about the weather"
+    return {"messages": [await WordsModel(text=text, delay=0.4).ainvoke(state["messages"])]}
+
+
 def whole(state: MessagesState):
     return {"messages": [AIMessage(content="whole answer", id="whole-1")]}
 
@@ -33,6 +38,7 @@ def one_node(name, node):
 
 chat = one_node("answer", answer).compile()
 slow_chat = one_node("answer", answer_slowly).compile()
+long_chat = one_node("answer", answer_at_length).compile()
 whole_chat = one_node("whole", whole).compile()
 quiet_chat = one_node("answer", answer_quietly).compile()
 nested_chat = one_node("inner_chat", one_node("answer", answer).compile()).compile()
