@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
 use tokio::sync::broadcast;
 
 use crate::clock::Timestamp;
@@ -114,6 +115,38 @@ pub enum Cancelled {
     Requested,
 }
 
+/// Which runs in flight are cancelled together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum InFlight {
+    /// Those that have not begun.
+    Pending,
+    /// Those that have.
+    Running,
+    /// Both.
+    All,
+}
+
+impl InFlight {
+    /// The statuses, pending first: the end of a running run lets the next of its thread begin.
+    pub fn statuses(self) -> &'static [RunStatus] {
+        match self {
+            Self::Pending => &[RunStatus::Pending],
+            Self::Running => &[RunStatus::Running],
+            Self::All => &[RunStatus::Pending, RunStatus::Running],
+        }
+    }
+}
+
+/// What cancelling several runs did.
+#[derive(Debug, Clone, Default)]
+pub struct CancelledMany {
+    /// Runs that were pending and have ended; their streams must be closed.
+    pub ended: Vec<RunId>,
+    /// Runs that are running; their workers were told and will end them.
+    pub requested: Vec<RunId>,
+}
+
 /// A cancel of a running run, on its way to the run's worker. A run that was deleted is cancelled too, so that its worker stops at once.
 #[derive(Debug, Clone)]
 pub struct CancelSignal {
@@ -183,6 +216,10 @@ pub trait Queue: Send + Sync + 'static {
         run_id: RunId,
         request: CancelRequest,
     ) -> Result<Cancelled>;
+
+    /// Cancels all runs in flight of the tenant whose threads pass the scope's filter, in one step, as [`Queue::cancel`] would. None of them begins
+    /// because another ended.
+    async fn cancel_in_flight(&self, scope: &Scope, which: InFlight, request: CancelRequest) -> Result<CancelledMany>;
 
     /// Counts what is in flight, of all tenants. The figures belong together: they are of one moment. It changes nothing, may cost a walk over the
     /// runs in flight (never over those that ended), and holds up no other call.

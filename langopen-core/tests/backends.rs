@@ -58,10 +58,10 @@ async fn assert_no_orphans(path: &Path) {
                 AND json_extract(v.value, '$[0]') = b.channel AND json_extract(v.value, '$[1]') = b.version)",
         ),
         ("writes", "SELECT count(*) FROM checkpoint_writes WHERE thread_id NOT IN (SELECT thread_id FROM threads)"),
-        ("versions", "SELECT count(*) FROM assistant_versions WHERE assistant_id NOT IN (SELECT assistant_id FROM assistants)"),
+        ("versions", "SELECT count(*) FROM assistant_versions WHERE (tenant, assistant_id) NOT IN (SELECT tenant, assistant_id FROM assistants)"),
         (
             "crons",
-            "SELECT count(*) FROM crons WHERE assistant_id NOT IN (SELECT assistant_id FROM assistants)
+            "SELECT count(*) FROM crons WHERE (tenant, assistant_id) NOT IN (SELECT tenant, assistant_id FROM assistants)
                 OR (thread_id IS NOT NULL AND thread_id NOT IN (SELECT thread_id FROM threads))",
         ),
         ("events", "SELECT count(*) FROM events WHERE run_id NOT IN (SELECT run_id FROM event_logs)"),

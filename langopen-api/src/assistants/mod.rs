@@ -1,5 +1,6 @@
 //! Assistants: graphs with a configuration, in versions.
 
+mod count;
 mod create;
 mod delete;
 mod get;
@@ -26,6 +27,7 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(create::create_assistant))
         .routes(routes!(search::search_assistants))
+        .routes(routes!(count::count_assistants))
         .routes(routes!(get::get_assistant, update::update_assistant, delete::delete_assistant))
         .routes(routes!(graph::get_graph))
         .routes(routes!(subgraphs::get_subgraphs))
@@ -39,8 +41,18 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
 async fn read(app: &App, caller: &Caller, id: AssistantId) -> ApiResult<(Scope, Assistant)> {
     let value = || json!({"assistant_id": id, "metadata": {}});
     let scope = caller.may(Resource::Assistants, Action::Read, value).await?.scope;
-    let assistant = app.storage.assistant(&scope, id).await?.ok_or_else(|| ApiError::not_found("Not Found"))?;
-    Ok((scope, assistant))
+    let assistant = app.storage.assistant(&scope, id).await?;
+    let graphs = graph_ids(app).await?;
+    // An assistant whose graph is not there any more is kept, but not shown.
+    let assistant = assistant.filter(|assistant| graphs.contains(&assistant.graph_id));
+    Ok((scope, assistant.ok_or_else(|| ApiError::not_found("Not Found"))?))
+}
+
+/// The graphs that there are, sorted.
+async fn graph_ids(app: &App) -> ApiResult<Vec<String>> {
+    let mut graphs: Vec<_> = app.executor.graphs().await?.into_iter().map(|graph| graph.graph_id).collect();
+    graphs.sort();
+    Ok(graphs)
 }
 
 /// The config with which an assistant's graph is asked.
@@ -61,11 +73,10 @@ fn graph_config(assistant: &Assistant, caller: &Caller) -> ApiResult<RawJson> {
 /// # Errors
 /// 404 with the graphs that there are.
 async fn check_graph(app: &App, graph_id: &str) -> ApiResult<()> {
-    let mut graphs: Vec<_> = app.executor.graphs().await?.into_iter().map(|graph| graph.graph_id).collect();
+    let graphs = graph_ids(app).await?;
     if graphs.iter().any(|held| held == graph_id) {
         return Ok(());
     }
-    graphs.sort();
     let graphs: Vec<_> = graphs.iter().map(|graph| format!("'{graph}'")).collect();
     Err(ApiError::not_found(format!("Graph '{graph_id}' not found. Expected one of: [{}]", graphs.join(", "))))
 }

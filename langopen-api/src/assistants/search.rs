@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::json;
 use utoipa::ToSchema;
 
-use super::check_graph;
+use super::{check_graph, graph_ids};
 use crate::access::Caller;
 use crate::error::{ApiResult, ErrorResponse};
 use crate::extract::Body;
@@ -85,6 +85,7 @@ pub(super) async fn search_assistants(
     let mut query = AssistantQuery {
         metadata: body.metadata.unwrap_or_default(),
         graph_id: body.graph_id,
+        graphs: Some(graph_ids(&app).await?),
         name: body.name,
         limit: body.limit.unwrap_or(LIMIT),
         offset: body.offset.unwrap_or_default(),

@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde_json::json;
 use utoipa::ToSchema;
 
+use super::graph_ids;
 use crate::access::Caller;
 use crate::error::{ApiError, ApiResult, ErrorResponse};
 use crate::extract::field::{self, LIMIT};
@@ -52,6 +53,8 @@ pub(super) async fn list_versions(
     let scope = caller.may(Resource::Assistants, Action::Read, value).await?.scope;
     let (limit, offset) = (body.limit.unwrap_or(LIMIT), body.offset.unwrap_or_default());
     let versions = app.storage.assistant_versions(&scope, id, &metadata, limit, offset).await?;
+    let graphs = graph_ids(&app).await?;
+    let versions: Vec<_> = versions.into_iter().filter(|version| graphs.contains(&version.graph_id)).collect();
     if versions.is_empty() {
         return Err(ApiError::not_found(format!("Assistant {id} not found")));
     }

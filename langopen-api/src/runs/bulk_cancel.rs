@@ -1,16 +1,16 @@
 use axum::extract::State;
 use http::StatusCode;
 use langopen_core::auth::{Action, Resource};
-use langopen_core::model::{RunQuery, SortOrder, ThreadQuery, ThreadSort, ThreadStatus};
-use langopen_core::{ErrorKind, RunId, RunStatus, Scope, ThreadId};
+use langopen_core::model::CancelRequest;
+use langopen_core::{ErrorKind, RunId, Scope, ThreadId, queue};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::{IntoParams, ToSchema};
 
 use super::cancel::{action, cancel, wish};
+use super::close_streams;
 use crate::access::Caller;
 use crate::error::{ApiError, ApiResult, ErrorResponse};
-use crate::extract::field::MAX_LIMIT;
 use crate::extract::{Body, Query, parse_id};
 use crate::server::App;
 use crate::wire::CancelActionName;
@@ -37,13 +37,12 @@ enum InFlight {
     All,
 }
 
-impl InFlight {
-    fn statuses(self) -> &'static [RunStatus] {
-        match self {
-            Self::Pending => &[RunStatus::Pending],
-            Self::Running => &[RunStatus::Running],
-            // Pending runs first, lest the end of a running one lets the next of its thread begin.
-            Self::All => &[RunStatus::Pending, RunStatus::Running],
+impl From<InFlight> for queue::InFlight {
+    fn from(which: InFlight) -> Self {
+        match which {
+            InFlight::Pending => Self::Pending,
+            InFlight::Running => Self::Running,
+            InFlight::All => Self::All,
         }
     }
 }
@@ -78,12 +77,18 @@ pub(super) async fn cancel_runs(
 ) -> ApiResult<StatusCode> {
     let value = || json!({"thread_id": body.thread_id, "metadata": {}, "action": action(&query).as_str()});
     let scope = caller.may(Resource::Threads, Action::Update, value).await?.scope;
-    let runs = match (body.status, body.thread_id, body.run_ids) {
-        (Some(status), None, None) => of_status(&app, &scope, status).await?,
+    let request = wish(&query, "/runs/cancel");
+    let found = match (body.status, body.thread_id, body.run_ids) {
+        (Some(status), None, None) => {
+            let many = app.queue.cancel_in_flight(&scope, status.into(), request).await?;
+            let found = !many.ended.is_empty() || !many.requested.is_empty();
+            close_streams(&app, many.ended).await;
+            found
+        }
         (None, Some(thread_id), Some(run_ids)) => {
             let thread_id: ThreadId = parse_id(&thread_id, "thread")?;
-            let ids = run_ids.iter().map(|id| Ok((thread_id, parse_id(id, "run")?)));
-            ids.collect::<ApiResult<Vec<_>>>()?
+            let run_ids = run_ids.iter().map(|id| parse_id(id, "run")).collect::<ApiResult<Vec<RunId>>>()?;
+            of_thread(&app, &scope, thread_id, run_ids, request).await?
         }
         (Some(_), ..) => {
             return Err(ApiError::invalid(
@@ -93,45 +98,24 @@ pub(super) async fn cancel_runs(
         }
         (None, ..) => return Err(ApiError::invalid("Either 'status', or 'thread_id' and 'run_ids' must be given")),
     };
+    if found { Ok(StatusCode::NO_CONTENT) } else { Err(ApiError::not_found("No runs found to cancel.")) }
+}
+
+/// Cancels runs of a thread; whether any was in flight.
+async fn of_thread(
+    app: &App,
+    scope: &Scope,
+    thread_id: ThreadId,
+    run_ids: Vec<RunId>,
+    request: CancelRequest,
+) -> ApiResult<bool> {
     let mut found = false;
-    for (thread_id, run_id) in runs {
-        match cancel(&app, &scope, thread_id, run_id, wish(&query, "/runs/cancel")).await {
+    for run_id in run_ids {
+        match cancel(app, scope, thread_id, run_id, request.clone()).await {
             Ok(()) => found = true,
             Err(error) if error.kind() == ErrorKind::NotFound => {}
             Err(error) => return Err(error.into()),
         }
     }
-    if found { Ok(StatusCode::NO_CONTENT) } else { Err(ApiError::not_found("No runs found to cancel.")) }
-}
-
-/// The runs in flight: those of busy threads.
-async fn of_status(app: &App, scope: &Scope, status: InFlight) -> ApiResult<Vec<(ThreadId, RunId)>> {
-    let mut threads = ThreadQuery {
-        status: Some(ThreadStatus::Busy),
-        limit: MAX_LIMIT,
-        sort_by: ThreadSort::ThreadId,
-        sort_order: SortOrder::Asc,
-        ..ThreadQuery::default()
-    };
-    let mut found = Vec::new();
-    loop {
-        let page = app.storage.search_threads(scope, &threads).await?;
-        for thread in page.items {
-            for status in status.statuses() {
-                let mut runs = RunQuery { status: Some(*status), limit: MAX_LIMIT, offset: 0 };
-                loop {
-                    let page = app.storage.list_runs(scope, thread.thread_id, &runs).await?;
-                    found.extend(page.items.iter().map(|run| (run.thread_id, run.run_id)));
-                    if !page.more {
-                        break;
-                    }
-                    runs.offset += MAX_LIMIT;
-                }
-            }
-        }
-        if !page.more {
-            return Ok(found);
-        }
-        threads.offset += MAX_LIMIT;
-    }
+    Ok(found)
 }

@@ -1,6 +1,7 @@
 //! Threads: the conversations that runs happen on.
 
 mod copy;
+mod count;
 mod create;
 mod delete;
 mod extract;
@@ -21,6 +22,7 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(create::create_thread))
         .routes(routes!(search::search_threads))
+        .routes(routes!(count::count_threads))
         .routes(routes!(get::get_thread, update::update_thread, delete::delete_thread))
         .routes(routes!(copy::copy_thread))
 }

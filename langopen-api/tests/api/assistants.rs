@@ -1,4 +1,6 @@
-use langopen_core::AssistantId;
+use langopen_core::model::{IfExists, NewAssistant};
+use langopen_core::storage::Assistants;
+use langopen_core::{AssistantId, JsonMap, Scope};
 use serde_json::{Value, json};
 
 use crate::harness::server;
@@ -81,6 +83,76 @@ async fn searches_say_where_they_stand() {
         let answer = server.post("/assistants/search", body.clone()).await;
         assert_eq!((answer.header("x-pagination-total"), answer.header("x-pagination-next")), (total, next), "{body}");
         assert_eq!(answer.ok(), names, "{body}");
+    }
+}
+
+#[tokio::test]
+async fn counts_see_what_searches_see() {
+    let server = server().await;
+    for (body, number) in [
+        (json!({}), 3),
+        (json!({"name": "SLO"}), 1),
+        (json!({"graph_id": "echo"}), 1),
+        (json!({"metadata": {"created_by": "system"}}), 3),
+        (json!({"metadata": {"created_by": "nobody"}}), 0),
+    ] {
+        assert_eq!(server.post("/assistants/count", body.clone()).await.ok(), number, "{body}");
+    }
+    assert_eq!(server.post("/assistants/count", json!({"graph_id": "none"})).await.status, 404);
+    for body in [json!([]), json!({"metadata": 1}), json!({"name": 1})] {
+        assert_eq!(server.post("/assistants/count", body.clone()).await.status, 422, "{body}");
+    }
+}
+
+#[tokio::test]
+async fn an_assistant_without_its_graph_is_hidden() {
+    let server = server().await;
+    let id = AssistantId(uuid::Uuid::new_v4());
+    let lost = NewAssistant {
+        assistant_id: id,
+        graph_id: "lost".to_owned(),
+        config: JsonMap::new(),
+        context: JsonMap::new(),
+        metadata: JsonMap::new(),
+        name: "lost".to_owned(),
+        description: None,
+    };
+    server.memory.create_assistant(&Scope::default(), lost, IfExists::Raise).await.unwrap();
+    assert_eq!(server.get(&format!("/assistants/{id}")).await.status, 404);
+    assert_eq!(server.post(&format!("/assistants/{id}/versions"), json!({})).await.status, 404);
+    assert_eq!(server.post("/assistants/search", json!({"name": "lost"})).await.ok(), json!([]));
+    assert_eq!(server.post("/assistants/count", json!({})).await.ok(), 3);
+    assert_eq!(
+        server.send("DELETE", &format!("/assistants/{id}"), &[], "").await.status,
+        204,
+        "it can still be removed"
+    );
+}
+
+#[tokio::test]
+async fn deleting_an_assistant_ends_its_runs() {
+    let server = server().await;
+    let created = server.post("/assistants", json!({"graph_id": "slow"})).await.ok();
+    let id = created["assistant_id"].as_str().unwrap();
+    let thread = server.thread().await;
+    let run = async || {
+        let body = json!({"assistant_id": id, "input": {"ms": 60_000}});
+        let run = server.post(&format!("/threads/{thread}/runs"), body).await.ok();
+        format!("/threads/{thread}/runs/{}", run["run_id"].as_str().unwrap())
+    };
+    let (running, pending) = (run().await, run().await);
+    let joined = {
+        let (server, path) = (server.clone(), format!("{pending}/stream"));
+        tokio::spawn(async move { server.get(&path).await })
+    };
+    while server.get(&running).await.ok()["status"] != "running" {
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    assert_eq!(server.send("DELETE", &format!("/assistants/{id}"), &[], "").await.status, 204);
+    assert_eq!(server.get(&pending).await.ok()["status"], "interrupted");
+    assert_eq!(joined.await.unwrap().status, 200, "the stream of a run that will not begin ends");
+    while server.get(&running).await.ok()["status"] != "interrupted" {
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
     }
 }
 

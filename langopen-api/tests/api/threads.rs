@@ -67,6 +67,26 @@ async fn a_search_selects_and_extracts() {
 }
 
 #[tokio::test]
+async fn counts_see_what_searches_see() {
+    let server = server().await;
+    for n in 0..3 {
+        server.post("/threads", json!({"metadata": {"even": n % 2 == 0}})).await.ok();
+    }
+    for (body, number) in [
+        (json!({}), 3),
+        (json!({"metadata": {"even": true}}), 2),
+        (json!({"values": {"a": 1}}), 0),
+        (json!({"status": "idle"}), 3),
+        (json!({"status": "busy", "metadata": {"even": true}}), 0),
+    ] {
+        assert_eq!(server.post("/threads/count", body.clone()).await.ok(), number, "{body}");
+    }
+    for body in [json!([]), json!({"status": "x"}), json!({"values": []})] {
+        assert_eq!(server.post("/threads/count", body.clone()).await.status, 422, "{body}");
+    }
+}
+
+#[tokio::test]
 async fn a_copy_has_the_state_of_its_source() {
     let server = server().await;
     let thread = server.thread().await;

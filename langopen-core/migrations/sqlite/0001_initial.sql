@@ -1,26 +1,30 @@
 -- Ids are UUIDs of 16 bytes, times are microseconds since the Unix epoch, documents are JSON text.
 -- What hangs on a thread or an assistant goes with it (ON DELETE CASCADE), so that nothing is left over.
 
+-- A system assistant has the same id in every tenant, so ids are unique within a tenant.
 CREATE TABLE assistants (
-    assistant_id BLOB PRIMARY KEY,
     tenant TEXT NOT NULL,
+    assistant_id BLOB NOT NULL,
     version INTEGER NOT NULL, -- the one in force
-    created_at INTEGER NOT NULL
+    created_at INTEGER NOT NULL,
+    PRIMARY KEY (tenant, assistant_id)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX assistants_by_tenant ON assistants (tenant);
 
 CREATE TABLE assistant_versions (
-    assistant_id BLOB NOT NULL REFERENCES assistants ON DELETE CASCADE,
-    version INTEGER NOT NULL,
     tenant TEXT NOT NULL,
+    assistant_id BLOB NOT NULL,
+    version INTEGER NOT NULL,
     graph_id TEXT NOT NULL,
+    graph_folded TEXT NOT NULL, -- graph_id in lower case, to sort by
     name TEXT NOT NULL,
+    name_folded TEXT NOT NULL, -- name in lower case, to search in and to sort by
     description TEXT,
     updated_at INTEGER NOT NULL,
     metadata TEXT NOT NULL,
     config TEXT NOT NULL,
     context TEXT NOT NULL,
-    PRIMARY KEY (assistant_id, version)
+    PRIMARY KEY (tenant, assistant_id, version),
+    FOREIGN KEY (tenant, assistant_id) REFERENCES assistants ON DELETE CASCADE
 ) STRICT;
 
 CREATE TABLE threads (

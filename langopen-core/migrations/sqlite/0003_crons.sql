@@ -3,7 +3,7 @@
 CREATE TABLE crons (
     cron_id BLOB PRIMARY KEY,
     tenant TEXT NOT NULL,
-    assistant_id BLOB NOT NULL REFERENCES assistants ON DELETE CASCADE,
+    assistant_id BLOB NOT NULL,
     thread_id BLOB REFERENCES threads ON DELETE CASCADE, -- NULL: a new thread each time
     enabled INTEGER NOT NULL,
     next_run_date INTEGER, -- NULL: it does not fire any more
@@ -15,9 +15,9 @@ CREATE TABLE crons (
     on_run_completed TEXT,
     metadata TEXT NOT NULL,
     creator TEXT NOT NULL, -- whom its runs act for
-    payload TEXT NOT NULL
+    payload TEXT NOT NULL,
+    FOREIGN KEY (tenant, assistant_id) REFERENCES assistants ON DELETE CASCADE
 ) STRICT;
 CREATE INDEX crons_due ON crons (next_run_date, cron_id) WHERE enabled = 1 AND next_run_date IS NOT NULL;
-CREATE INDEX crons_by_tenant ON crons (tenant);
-CREATE INDEX crons_by_assistant ON crons (assistant_id);
+CREATE INDEX crons_by_assistant ON crons (tenant, assistant_id);
 CREATE INDEX crons_by_thread ON crons (thread_id) WHERE thread_id IS NOT NULL;

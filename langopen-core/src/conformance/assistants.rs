@@ -4,13 +4,16 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::Backend;
-use super::support::{SECOND, map, refused, scope};
+use super::support::{LEASE, SECOND, map, refused, scope, thread_id};
 use crate::error::ErrorKind;
 use crate::ids::AssistantId;
 use crate::json::JsonMap;
 use crate::model::{
-    Assistant, AssistantPatch, AssistantQuery, AssistantSort, IfExists, NewAssistant, NewThread, SortOrder,
+    Assistant, AssistantPatch, AssistantQuery, AssistantSort, IfExists, NewAssistant, NewRun, NewThread, RunThread,
+    SortOrder,
 };
+use crate::queue::Heartbeat;
+use crate::run_state::RunStatus;
 
 fn new(name: &str, metadata: Value) -> NewAssistant {
     NewAssistant {
@@ -160,7 +163,10 @@ pub async fn search_filters_sorts_and_pages(backend: &Backend) {
     for (what, query, expected) in cases {
         let page = backend.storage.search_assistants(&scope(), &query).await.expect("search");
         let found: Vec<_> = page.items.iter().map(|each| each.assistant_id).collect();
-        assert_eq!((found, page.more), (expected, false), "{what}");
+        assert_eq!((&found, page.more), (&expected, false), "{what}");
+        let one = AssistantQuery { limit: 1, offset: 1, ..query };
+        let number = backend.storage.count_assistants(&scope(), &one).await.expect("count");
+        assert_eq!(number, expected.len() as u64, "a count sees no pages: {what}");
     }
     let graphs = backend.storage.search_assistants(&scope(), &by(AssistantSort::GraphId, SortOrder::Asc)).await;
     let graphs = graphs.expect("search").items;
@@ -175,6 +181,91 @@ pub async fn search_filters_sorts_and_pages(backend: &Backend) {
     }
 }
 
+/// A search that names graphs shows their assistants alone; case folds beyond ASCII.
+pub async fn a_search_shows_the_wanted_graphs_alone(backend: &Backend) {
+    let plain = create(backend, "ÄRGER %_", json!({})).await.assistant_id;
+    let other = create(backend, "Ärger", json!({})).await;
+    let patch = AssistantPatch { graph_id: Some("other".to_owned()), ..Default::default() };
+    let other =
+        backend.storage.update_assistant(&scope(), other.assistant_id, patch).await.expect("update").assistant_id;
+    let base =
+        AssistantQuery { limit: 10, sort_by: AssistantSort::Name, sort_order: SortOrder::Asc, ..Default::default() };
+    let of = |graphs: &[&str]| {
+        let graphs = graphs.iter().map(|graph| (*graph).to_owned()).collect();
+        AssistantQuery { graphs: Some(graphs), ..base.clone() }
+    };
+    let named = |name: &str| AssistantQuery { name: Some(name.to_owned()), ..base.clone() };
+    let cases = [
+        (base.clone(), vec![other, plain]),
+        (of(&["agent", "other", "'"]), vec![other, plain]),
+        (of(&["other"]), vec![other]),
+        (of(&[]), vec![]),
+        (AssistantQuery { graph_id: Some("agent".to_owned()), ..of(&["other"]) }, vec![]),
+        (named("äRG"), vec![other, plain]),
+        (named("%"), vec![plain]),
+        (named("_"), vec![plain]),
+        (named("'"), vec![]),
+        (named(""), vec![other, plain]),
+    ];
+    for (query, expected) in cases {
+        let page = backend.storage.search_assistants(&scope(), &query).await.expect("search");
+        assert_eq!(page.items.iter().map(|each| each.assistant_id).collect::<Vec<_>>(), expected, "{query:?}");
+        let number = backend.storage.count_assistants(&scope(), &query).await.expect("count");
+        assert_eq!(number, expected.len() as u64, "{query:?}");
+    }
+}
+
+/// Deleting an assistant cancels its runs in flight: pending ones end, running ones are asked to; another's go on.
+pub async fn deleting_ends_the_runs_in_flight(backend: &Backend) {
+    for delete_threads in [false, true] {
+        let (gone, stays) = (create(backend, "gone", json!({})).await, create(backend, "stays", json!({})).await);
+        let run_of = |assistant: &Assistant, thread_id| {
+            let metadata = map(json!({"assistant_id": assistant.assistant_id}));
+            let new = backend.new_run(thread_id);
+            NewRun { assistant_id: assistant.assistant_id, thread: RunThread { metadata, ..new.thread.clone() }, ..new }
+        };
+        let (mine, shared, temporary) = (thread_id(), thread_id(), thread_id());
+        let running = backend.enqueue(run_of(&gone, mine)).await;
+        let claim = backend.claim_one().await;
+        let pending = backend.enqueue(run_of(&gone, mine)).await;
+        let on_shared = backend.enqueue(run_of(&gone, shared)).await;
+        let others = backend.enqueue(run_of(&stays, shared)).await;
+        backend.enqueue(NewRun { temporary: true, ..run_of(&gone, temporary) }).await;
+        let mut cancels = backend.queue.cancels();
+        let mut ended = backend
+            .storage
+            .delete_assistant(&scope(), gone.assistant_id, delete_threads.then(scope).as_ref())
+            .await
+            .expect("delete");
+        ended.sort();
+        let told: Vec<_> = std::iter::from_fn(|| cancels.try_recv().ok()).map(|signal| signal.run_id).collect();
+        assert!(told.contains(&running) && !told.contains(&others), "the worker of the running run is told: {told:?}");
+        let first = if delete_threads { vec![running, pending] } else { vec![pending] };
+        assert!(first.iter().all(|run_id| ended.contains(run_id)), "{ended:?} must hold {first:?}");
+        assert!(ended.contains(&on_shared) && !ended.contains(&others));
+        assert_eq!(ended.len(), first.len() + 2, "and the temporary one: {ended:?}");
+        assert_eq!(
+            backend.storage.thread(&scope(), temporary).await.expect("read"),
+            None,
+            "a temporary run leaves nothing"
+        );
+        let (of_pending, of_running) = match delete_threads {
+            true => (None, None),
+            false => (Some(RunStatus::Interrupted), Some(RunStatus::Running)),
+        };
+        assert_eq!(backend.status(mine, pending).await, of_pending);
+        assert_eq!(backend.status(mine, running).await, of_running);
+        assert_eq!(backend.status(shared, on_shared).await, Some(RunStatus::Interrupted));
+        assert_eq!(backend.claimed_ids().await, [others], "another assistant's run goes on");
+        if !delete_threads {
+            let beat = backend.queue.heartbeat(&[claim.lease()], LEASE).await.expect("a heartbeat");
+            assert!(matches!(&beat[0], Heartbeat::Held(Some(_))), "{beat:?}");
+        }
+        let metadata = backend.row(shared).await.metadata;
+        assert_eq!(metadata["assistant_id"], json!(stays.assistant_id), "the thread of the last run's assistant stays");
+    }
+}
+
 /// Deleting takes the versions with it, and the threads that name the assistant if that is wanted.
 pub async fn deleting_takes_versions_and_named_threads(backend: &Backend) {
     for delete_threads in [false, true] {
@@ -182,12 +273,12 @@ pub async fn deleting_takes_versions_and_named_threads(backend: &Backend) {
         let mut threads = Vec::new();
         for assistant in [&gone, &stays] {
             let metadata = map(json!({"assistant_id": assistant.assistant_id}));
-            let new = NewThread { thread_id: super::support::thread_id(), metadata };
+            let new = NewThread { thread_id: thread_id(), metadata };
             threads
                 .push(backend.storage.create_thread(&scope(), new, IfExists::Raise).await.expect("thread").thread_id);
         }
         let id = gone.assistant_id;
-        backend.storage.delete_assistant(&scope(), id, delete_threads).await.expect("delete");
+        backend.storage.delete_assistant(&scope(), id, delete_threads.then(scope).as_ref()).await.expect("delete");
         assert_eq!(backend.storage.assistant(&scope(), id).await.expect("read"), None);
         let versions =
             backend.storage.assistant_versions(&scope(), id, &JsonMap::new(), 10, 0).await.expect("versions");
@@ -196,6 +287,6 @@ pub async fn deleting_takes_versions_and_named_threads(backend: &Backend) {
         assert_eq!(named.is_none(), delete_threads, "threads of the assistant, delete_threads={delete_threads}");
         assert!(backend.storage.thread(&scope(), threads[1]).await.expect("read").is_some(), "another's thread stays");
         assert!(backend.storage.assistant(&scope(), stays.assistant_id).await.expect("read").is_some());
-        refused(backend.storage.delete_assistant(&scope(), id, false).await, ErrorKind::NotFound, "deleting twice");
+        refused(backend.storage.delete_assistant(&scope(), id, None).await, ErrorKind::NotFound, "deleting twice");
     }
 }

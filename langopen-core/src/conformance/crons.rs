@@ -226,7 +226,7 @@ pub async fn crons_go_with_what_they_hang_on(backend: &Backend) {
         backend.add_cron(new).await;
     }
     let stays = backend.add_cron(backend.new_cron(two)).await.cron_id;
-    backend.storage.delete_assistant(&scope(), one, false).await.expect("delete the assistant");
+    backend.storage.delete_assistant(&scope(), one, None).await.expect("delete the assistant");
     assert_eq!(found(backend, &scope(), CronQuery::default()).await.len(), 2);
     backend.storage.delete_thread(&scope(), thread_id).await.expect("delete the thread");
     assert_eq!(found(backend, &scope(), CronQuery::default()).await, [stays]);

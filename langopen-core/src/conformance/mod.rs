@@ -83,12 +83,15 @@ macro_rules! cases {
 
 cases! {
     assistants: a_new_assistant_is_version_one, a_taken_id_is_refused_or_returned, each_patch_makes_a_version, an_older_version_comes_back_whole,
-        syncing_changes_name_and_description_alone, search_filters_sorts_and_pages, deleting_takes_versions_and_named_threads;
+        syncing_changes_name_and_description_alone, search_filters_sorts_and_pages, a_search_shows_the_wanted_graphs_alone,
+        deleting_takes_versions_and_named_threads, deleting_ends_the_runs_in_flight;
     threads: a_new_thread_is_idle_and_bare, a_taken_id_is_refused_or_returned, a_patch_merges_metadata, a_deleted_thread_leaves_nothing_behind,
         a_copy_is_whole_and_independent, any_text_comes_back_unchanged;
-    thread_search: containment_finds_metadata_and_values, search_sorts_and_pages, search_narrows_by_ids_and_status;
+    thread_search: containment_finds_metadata_and_values, search_sorts_and_pages, search_narrows_by_ids_and_status,
+        keys_and_values_are_data, scalars_match_by_value_and_kind, large_conditions_are_answered;
     latest_state: a_state_is_kept_until_a_newer_checkpoint, new_writes_make_a_state_stale, a_state_is_not_set_while_a_run_is_in_flight;
-    scopes: another_tenant_sees_nothing, a_filter_hides_rows, foreign_ids_are_taken, store_items_belong_to_a_tenant;
+    scopes: another_tenant_sees_nothing, a_filter_hides_rows, foreign_ids_are_taken, tenants_share_assistant_ids, deleting_with_threads_heeds_their_scope,
+        store_items_belong_to_a_tenant;
     runs: runs_list_newest_first, deleting_a_run_settles_its_thread;
     checkpoints: a_checkpoint_comes_back_whole, putting_again_replaces, writes_keep_the_first_unless_special, lists_are_newest_first_and_filtered,
         blobs_are_shared_by_version, a_missing_thread_is_refused, deleting_checkpoints_leaves_the_thread;
@@ -98,7 +101,8 @@ cases! {
         a_clock_that_goes_back_strands_no_run, concurrent_claims_never_share_a_run, a_long_queue_on_one_thread_lets_others_through,
         enqueue_merges_into_the_thread, enqueue_refuses_what_it_must;
     queue_strategies: reject_refuses_while_a_run_is_in_flight, interrupt_ends_the_pending_and_asks_the_running, rollback_removes_the_pending,
-        cancelling_a_pending_run_ends_it, cancelling_a_running_run_asks_its_worker, what_has_ended_cannot_be_cancelled;
+        cancelling_a_pending_run_ends_it, cancelling_a_running_run_asks_its_worker, what_has_ended_cannot_be_cancelled,
+        runs_in_flight_are_cancelled_together;
     queue_leases: a_heartbeat_keeps_a_lease, an_expired_lease_is_claimed_anew, an_old_lease_can_do_nothing, a_released_run_comes_back,
         a_deleted_run_has_no_lease;
     queue_ends: an_end_shows_on_the_thread, others_in_flight_keep_a_thread_busy, a_temporary_run_leaves_nothing, a_rollback_removes_what_the_run_made,

@@ -3,14 +3,18 @@
 use serde_json::json;
 
 use super::Backend;
-use super::support::{LEASE, SECOND, checkpoint, interrupt, map, outcome, refused, scope, thread_id};
+use super::support::{
+    LEASE, SECOND, checkpoint, foreign, interrupt, map, outcome, owned_by, refused, scope, thread_id,
+};
 use crate::error::ErrorKind;
-use crate::ids::ThreadId;
+use crate::filter::MetadataFilter;
+use crate::ids::{RunId, ThreadId};
 use crate::model::{
     CancelAction, CancelRequest, CheckpointList, MultitaskStrategy, NewCheckpoint, NewRun, RunError, ThreadStatus,
 };
-use crate::queue::{Cancelled, Heartbeat};
+use crate::queue::{Cancelled, Heartbeat, InFlight};
 use crate::run_state::RunStatus;
+use crate::tenant::Scope;
 
 fn rollback() -> CancelRequest {
     CancelRequest { action: CancelAction::Rollback, reason: "undo it".to_owned() }
@@ -164,4 +168,44 @@ pub async fn what_has_ended_cannot_be_cancelled(backend: &Backend) {
     queue.finish(claim.lease(), outcome()).await.expect("finish");
     refused(queue.cancel(&scope(), id, run_id, interrupt()).await, ErrorKind::NotFound, "a run that has ended");
     assert_eq!(backend.status(id, run_id).await, Some(RunStatus::Success));
+}
+
+/// Runs in flight are cancelled together by status, within the scope, and none of them begins by that.
+pub async fn runs_in_flight_are_cancelled_together(backend: &Backend) {
+    let queue = &backend.queue;
+    let mine = owned_by("ada");
+    let of_ada = async || backend.thread_with(json!({"owner": "ada"})).await.thread_id;
+    let (busy, waiting, hidden) = (of_ada().await, of_ada().await, backend.thread_with(json!({"owner": "eve"})).await);
+    let running = backend.running(busy).await.run.run_id;
+    let behind = backend.add_run(busy).await;
+    let (first, second) = (backend.add_run(waiting).await, backend.add_run(waiting).await);
+    let of_eve = backend.add_run(hidden.thread_id).await;
+    let abroad = queue.enqueue(&foreign(), backend.new_run(thread_id())).await.expect("a foreign run").run;
+    let sorted = |mut ids: Vec<RunId>| {
+        ids.sort();
+        ids
+    };
+
+    let many = queue.cancel_in_flight(&mine, InFlight::Running, interrupt()).await.expect("cancel");
+    assert_eq!((many.ended, many.requested), (vec![], vec![running]));
+    let many = queue.cancel_in_flight(&mine, InFlight::Pending, interrupt()).await.expect("cancel");
+    assert_eq!((sorted(many.ended), many.requested), (sorted(vec![behind, first, second]), vec![]));
+    for (id, run_id) in [(busy, behind), (waiting, first), (waiting, second)] {
+        assert_eq!(backend.status(id, run_id).await, Some(RunStatus::Interrupted));
+    }
+    assert_eq!(backend.row(waiting).await.status, ThreadStatus::Idle);
+    assert_eq!(backend.row(busy).await.status, ThreadStatus::Busy);
+    let again = backend.add_run(busy).await;
+    let many = queue.cancel_in_flight(&mine, InFlight::All, rollback()).await.expect("cancel");
+    assert_eq!((many.ended, many.requested), (vec![again], vec![running]));
+    assert_eq!(backend.status(busy, again).await, None, "rolled back");
+
+    let none = Scope { filter: Some(MetadataFilter::Equals("owner".to_owned(), "zoe".into())), ..scope() };
+    let many = queue.cancel_in_flight(&none, InFlight::All, interrupt()).await.expect("cancel");
+    assert_eq!((many.ended, many.requested), (vec![], vec![]), "nothing to cancel is no error");
+    assert_eq!(
+        sorted(backend.claimed_ids().await),
+        sorted(vec![of_eve, abroad.run_id]),
+        "what is out of scope goes on"
+    );
 }

@@ -12,6 +12,7 @@ use crate::model::{
     AssistantPatch, AssistantQuery, CheckpointKey, CheckpointList, IfExists, NamespaceQuery, NewAssistant, NewRun,
     NewStoreItem, NewThread, RunQuery, RunThread, StoreItemQuery, ThreadPatch, ThreadQuery, ThreadStatus,
 };
+use crate::run_state::RunStatus;
 use crate::tenant::Scope;
 
 fn assistant(id: AssistantId) -> NewAssistant {
@@ -35,10 +36,8 @@ async fn assistants_are_hidden(backend: &Backend, id: AssistantId, hidden: &Scop
     assert_eq!(storage.search_assistants(hidden, &query).await.expect("search").items, []);
     refused(storage.update_assistant(hidden, id, AssistantPatch::default()).await, NotFound, "update");
     refused(storage.set_latest_assistant(hidden, id, 1).await, NotFound, "set latest");
-    refused(storage.delete_assistant(hidden, id, true).await, NotFound, "delete");
-    for if_exists in [IfExists::Raise, IfExists::DoNothing] {
-        refused(storage.create_assistant(hidden, assistant(id), if_exists).await, AlreadyExists, "create");
-    }
+    assert_eq!(storage.count_assistants(hidden, &query).await.expect("count"), 0);
+    refused(storage.delete_assistant(hidden, id, Some(&scope())).await, NotFound, "delete");
 }
 
 /// The same for a thread with a pending run and a checkpoint.
@@ -108,7 +107,14 @@ pub async fn another_tenant_sees_nothing(backend: &Backend) {
 /// A filter hides the rows that do not pass it, and shows those that do.
 pub async fn a_filter_hides_rows(backend: &Backend) {
     let (assistant_id, thread_id) = furnish(backend).await;
-    assistants_are_hidden(backend, assistant_id, &owned_by("eve")).await;
+    let eve = owned_by("eve");
+    assistants_are_hidden(backend, assistant_id, &eve).await;
+    for if_exists in [IfExists::Raise, IfExists::DoNothing] {
+        let over = backend.storage.create_assistant(&eve, assistant(assistant_id), if_exists).await;
+        refused(over, AlreadyExists, "creating over a hidden assistant");
+    }
+    let over = backend.storage.sync_system_assistant(&eve, assistant(assistant_id)).await;
+    refused(over, AlreadyExists, "syncing over a hidden assistant");
     threads_are_hidden(backend, thread_id, &owned_by("eve")).await;
     let (storage, ada) = (&backend.storage, owned_by("ada"));
     assert!(storage.assistant(&ada, assistant_id).await.expect("read").is_some());
@@ -123,6 +129,51 @@ pub async fn a_filter_hides_rows(backend: &Backend) {
     assert!(storage.run(&ada, thread_id, runs[0].run_id).await.expect("read").is_some());
     let key = CheckpointKey { thread_id, checkpoint_ns: String::new(), checkpoint_id: None };
     assert!(storage.checkpoint(&ada, &key).await.expect("read").is_some());
+}
+
+/// Each tenant has system assistants of its own under the same ids, and neither sees nor disturbs another's.
+pub async fn tenants_share_assistant_ids(backend: &Backend) {
+    let (storage, id) = (&backend.storage, AssistantId::system("agent"));
+    let patch = |name: &str| AssistantPatch { name: Some(name.to_owned()), ..AssistantPatch::default() };
+    let mut runs = Vec::new();
+    for (scope, name) in [(scope(), "mine"), (foreign(), "theirs")] {
+        let made = storage.sync_system_assistant(&scope, assistant(id)).await.expect("sync");
+        assert_eq!((made.version, made.name.as_str()), (1, "mine"));
+        let patched = storage.update_assistant(&scope, id, patch(name)).await.expect("update");
+        assert_eq!((patched.version, patched.name.as_str()), (2, name));
+        let new = backend.new_run(super::support::thread_id());
+        runs.push(backend.queue.enqueue(&scope, new).await.expect("a run of the assistant").run);
+    }
+    let foreign_before = storage.assistant(&foreign(), id).await.expect("read");
+    assert_eq!(foreign_before.as_ref().map(|each| each.name.as_str()), Some("theirs"));
+    storage.set_latest_assistant(&scope(), id, 1).await.expect("set latest");
+    let query = AssistantQuery { limit: 10, ..Default::default() };
+    for scope in [scope(), foreign()] {
+        assert_eq!(storage.search_assistants(&scope, &query).await.expect("search").items.len(), 1);
+        assert_eq!(storage.count_assistants(&scope, &query).await.expect("count"), 1);
+    }
+    let ended = storage.delete_assistant(&scope(), id, Some(&scope())).await.expect("delete");
+    assert_eq!(ended, [runs[0].run_id], "its own run alone");
+    assert_eq!(storage.assistant(&scope(), id).await.expect("read"), None);
+    assert_eq!(storage.assistant(&foreign(), id).await.expect("read"), foreign_before);
+    let versions = storage.assistant_versions(&foreign(), id, &JsonMap::new(), 10, 0).await.expect("versions");
+    assert_eq!(versions.len(), 2);
+    let run = storage.run(&foreign(), runs[1].thread_id, runs[1].run_id).await.expect("read");
+    assert_eq!(run.map(|run| run.status), Some(RunStatus::Pending));
+    let created = storage.create_assistant(&scope(), assistant(id), IfExists::Raise).await.expect("create anew");
+    assert_eq!(created.version, 1);
+}
+
+/// Deleting an assistant takes the threads that their own scope shows.
+pub async fn deleting_with_threads_heeds_their_scope(backend: &Backend) {
+    let (id, mine) = furnish(backend).await;
+    let named = |owner: &str| json!({"owner": owner, "assistant_id": id});
+    let (shown, hidden) = (backend.thread_with(named("ada")).await, backend.thread_with(named("eve")).await);
+    backend.storage.delete_assistant(&owned_by("ada"), id, Some(&owned_by("ada"))).await.expect("delete");
+    for (thread_id, is_there) in [(shown.thread_id, false), (hidden.thread_id, true), (mine, true)] {
+        let thread = backend.storage.thread(&scope(), thread_id).await.expect("read");
+        assert_eq!(thread.is_some(), is_there, "{thread:?}");
+    }
 }
 
 /// Ids are taken across tenants: nobody can create over another's row.

@@ -4,8 +4,10 @@ use serde_json::{Value, json};
 
 use super::Backend;
 use super::support::{SECOND, map, scope, state, thread_id};
+use crate::filter::{MetadataFilter, contains};
 use crate::ids::ThreadId;
 use crate::model::{SortOrder, ThreadPatch, ThreadQuery, ThreadSort, ThreadStatus};
+use crate::tenant::Scope;
 
 fn all() -> ThreadQuery {
     ThreadQuery { limit: 100, sort_by: ThreadSort::CreatedAt, sort_order: SortOrder::Asc, ..Default::default() }
@@ -13,6 +15,11 @@ fn all() -> ThreadQuery {
 
 async fn found(backend: &Backend, query: &ThreadQuery) -> (Vec<ThreadId>, bool) {
     let page = backend.storage.search_threads(&scope(), query).await.expect("search");
+    let number = backend.storage.count_threads(&scope(), query).await.expect("count");
+    let seen = u64::from(query.offset) + page.items.len() as u64;
+    // An offset may lie beyond the end.
+    assert_eq!(number > seen, page.more, "a count of {number} tells as well whether more follows: {query:?}");
+    assert!(number >= seen || page.items.is_empty(), "{number} is not less than what was found: {query:?}");
     (page.items.iter().map(|thread| thread.thread_id).collect(), page.more)
 }
 
@@ -106,4 +113,205 @@ pub async fn search_narrows_by_ids_and_status(backend: &Backend) {
     assert_eq!(by(Some(vec![busy, thread_id()]), None).await, [busy]);
     assert_eq!(by(Some(vec![busy]), Some(ThreadStatus::Idle)).await, []);
     assert_eq!(by(Some(vec![]), None).await, [], "no id is none, not any");
+}
+
+/// Keys and values are data, whatever they look like.
+pub async fn keys_and_values_are_data(backend: &Backend) {
+    let texts = [
+        "",
+        " ",
+        "a.b",
+        "a[0]",
+        "$",
+        "$.a",
+        "#-1",
+        "a\"b",
+        "a'b",
+        "a\\b",
+        "a\\\"b",
+        "\\u0041",
+        "%",
+        "_",
+        "?",
+        "?1",
+        ":a",
+        "@a",
+        "--",
+        "/*",
+        "'; DROP TABLE threads; --",
+        "\" OR 1=1 --",
+        "') OR 1=1 --",
+        "{}",
+        "null",
+        "true",
+        "0",
+        "é",
+        "e\u{301}",
+        "É",
+        "ключ",
+        "漢字",
+        "🧵",
+        "\u{1}",
+        "\t\n",
+        "\u{7f}",
+        "\u{2028}",
+        "\u{feff}",
+    ];
+    let bystander = backend.thread_with(json!({"other": {"other": "other"}})).await.thread_id;
+    for text in texts {
+        let whole = backend.thread_with(json!({text: {text: [text, {text: text}]}, "values": text})).await.thread_id;
+        let in_values = backend.new_thread().await;
+        backend.set_state(in_values, ThreadStatus::Idle, state("1", json!({text: {text: [text]}}))).await;
+        for part in [
+            json!({text: {text: [text]}}),
+            json!({text: {text: [{text: text}]}}),
+            json!({text: {text: []}, "values": text}),
+        ] {
+            let query = ThreadQuery { metadata: map(part.clone()), ..all() };
+            assert_eq!(found(backend, &query).await.0, [whole], "metadata {part}");
+        }
+        let query = ThreadQuery { values: map(json!({text: {text: [text]}})), ..all() };
+        assert_eq!(found(backend, &query).await.0, [in_values], "values with {text:?}");
+        for filter in [
+            MetadataFilter::Equals("values".to_owned(), text.into()),
+            MetadataFilter::Any(vec![MetadataFilter::Equals(text.to_owned(), json!({text: [text, {text: text}]}))]),
+        ] {
+            let scope = Scope { filter: Some(filter.clone()), ..scope() };
+            let page = backend.storage.search_threads(&scope, &all()).await.expect("search");
+            let ids: Vec<_> = page.items.iter().map(|thread| thread.thread_id).collect();
+            assert_eq!(ids, [whole], "{filter:?}");
+            assert_eq!(backend.storage.count_threads(&scope, &all()).await.expect("count"), 1, "{filter:?}");
+        }
+        for id in [whole, in_values] {
+            backend.storage.delete_thread(&scope(), id).await.expect("delete");
+        }
+    }
+    assert_eq!(found(backend, &all()).await.0, [bystander], "nothing else was touched");
+}
+
+/// Numbers match by value, however they are written; texts, booleans and null match their own kind alone.
+pub async fn scalars_match_by_value_and_kind(backend: &Backend) {
+    let values = [
+        json!(null),
+        json!(true),
+        json!(false),
+        json!(0),
+        json!(1),
+        json!(-1),
+        json!(1.5),
+        json!(0.1),
+        json!(1e300),
+        json!(-0.0),
+        json!(""),
+        json!("1"),
+        json!("true"),
+        json!("null"),
+        json!(i64::MAX),
+        json!(u64::MAX),
+        json!(9_007_199_254_740_993_i64),
+        json!([]),
+        json!({}),
+        json!([1]),
+        json!([[1]]),
+        json!({"a": 1}),
+        json!({"a": null}),
+        json!([null]),
+        json!([true, "1", 1.0]),
+        json!([{"a": [1, 2]}, {"a": [3]}]),
+    ];
+    let wanted = [
+        json!(1.0),
+        json!(0.0),
+        json!(-1.0),
+        json!(3),
+        json!([1.0]),
+        json!([[]]),
+        json!([[1.0]]),
+        json!({"a": 1.0}),
+        json!([{"a": [2]}]),
+        json!([{"a": [3, 3]}]),
+        json!([{"a": [1, 3]}]),
+        json!([{}]),
+        json!([1, 1]),
+        json!(0.100000001),
+        json!(9_007_199_254_740_992_i64),
+        json!(i64::MIN),
+        json!([null, null]),
+        json!(1e300),
+        json!([true]),
+        json!({"b": null}),
+        json!({"a": {}}),
+    ];
+    let mut held = Vec::new();
+    for value in &values {
+        held.push((value, backend.thread_with(json!({"k": value, "l": {"m": value}})).await.thread_id));
+        backend.clock.advance(SECOND);
+    }
+    for part in values.iter().chain(&wanted) {
+        let expected: Vec<_> = held.iter().filter(|(held, _)| contains(held, part)).map(|(_, id)| *id).collect();
+        for metadata in [json!({"k": part}), json!({"l": {"m": part}})] {
+            let query = ThreadQuery { metadata: map(metadata.clone()), ..all() };
+            assert_eq!(found(backend, &query).await.0, expected, "{metadata}");
+        }
+        let filters = [
+            MetadataFilter::Equals("k".to_owned(), part.clone()),
+            MetadataFilter::Contains("k".to_owned(), part.clone()),
+            MetadataFilter::Any(vec![
+                MetadataFilter::Equals("k".to_owned(), part.clone()),
+                MetadataFilter::Equals("k".to_owned(), json!("1")),
+            ]),
+            MetadataFilter::All(vec![
+                MetadataFilter::Contains("k".to_owned(), part.clone()),
+                MetadataFilter::Any(vec![]),
+            ]),
+            MetadataFilter::All(vec![MetadataFilter::All(vec![])]),
+        ];
+        for filter in filters {
+            let passing = |value: &Value| filter.matches(&map(json!({"k": value})));
+            let expected: Vec<_> = held.iter().filter(|(held, _)| passing(held)).map(|(_, id)| *id).collect();
+            let scope = Scope { filter: Some(filter.clone()), ..scope() };
+            let mut paged = Vec::new();
+            loop {
+                let query = ThreadQuery { limit: 3, offset: paged.len() as u32, ..all() };
+                let page = backend.storage.search_threads(&scope, &query).await.expect("search");
+                paged.extend(page.items.iter().map(|thread| thread.thread_id));
+                if !page.more {
+                    break;
+                }
+            }
+            assert_eq!(paged, expected, "{filter:?}");
+            let number = backend.storage.count_threads(&scope, &all()).await.expect("count");
+            assert_eq!(number, expected.len() as u64, "{filter:?}");
+        }
+    }
+}
+
+/// Conditions may be as many and as deep as a client sends.
+pub async fn large_conditions_are_answered(backend: &Backend) {
+    let wide = |last: i64| {
+        let entries = (0..500).map(|n| (format!("k{n}"), if n == 499 { json!(last) } else { json!(n) }));
+        Value::Object(entries.collect())
+    };
+    let deep = |last: i64| {
+        (0..100).fold(json!(last), |inner, n| if n % 2 == 0 { json!({"k": inner}) } else { json!([inner]) })
+    };
+    let long = |last: i64| json!((0..500).map(|n| if n == 499 { last } else { n }).collect::<Vec<_>>());
+    for shape in [&wide as &(dyn Fn(i64) -> Value + Sync), &deep, &long] {
+        let fits = backend.thread_with(json!({"d": shape(-1), "e": 1})).await.thread_id;
+        let other = backend.thread_with(json!({"d": shape(-2), "e": 1})).await.thread_id;
+        let query = ThreadQuery { metadata: map(json!({"d": shape(-1), "e": 1})), ..all() };
+        assert_eq!(found(backend, &query).await.0, [fits]);
+        let equals = |last| MetadataFilter::Equals("d".to_owned(), shape(last));
+        let nested = (0..50).fold(equals(-1), |inner, _| MetadataFilter::Any(vec![MetadataFilter::All(vec![inner])]));
+        let many = MetadataFilter::Any((0..500).map(|_| equals(-3)).chain([equals(-1)]).collect());
+        for filter in [nested, many] {
+            let scope = Scope { filter: Some(filter), ..scope() };
+            let page = backend.storage.search_threads(&scope, &all()).await.expect("search");
+            assert_eq!(page.items.iter().map(|thread| thread.thread_id).collect::<Vec<_>>(), [fits]);
+            assert_eq!(backend.storage.count_threads(&scope, &all()).await.expect("count"), 1);
+        }
+        for id in [fits, other] {
+            backend.storage.delete_thread(&scope(), id).await.expect("delete");
+        }
+    }
 }

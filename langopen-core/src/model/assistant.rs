@@ -86,6 +86,8 @@ pub struct AssistantQuery {
     pub metadata: JsonMap,
     /// Exactly this graph.
     pub graph_id: Option<String>,
+    /// One of these graphs; `None` for any.
+    pub graphs: Option<Vec<String>>,
     /// A part of the name, without regard to case.
     pub name: Option<String>,
     /// At most this many.

@@ -6,13 +6,13 @@ use crate::json::JsonMap;
 use crate::model::{Assistant, AssistantPatch, AssistantQuery, IfExists, NewAssistant, Page};
 use crate::tenant::Scope;
 
-/// Assistants and their versions.
+/// Assistants and their versions. An id is unique within a tenant: a system assistant has the same one in each.
 #[async_trait]
 pub trait Assistants: Send + Sync {
     /// Keeps a new assistant as version 1.
     ///
     /// # Errors
-    /// `AlreadyExists` when the id is taken and `if_exists` is `Raise`.
+    /// `AlreadyExists` when the id is taken and `if_exists` is `Raise`, or the row is outside of the scope.
     async fn create_assistant(&self, scope: &Scope, new: NewAssistant, if_exists: IfExists) -> Result<Assistant>;
 
     /// Makes sure that a system assistant exists with this name and description; everything else of one that exists stays as
@@ -28,15 +28,19 @@ pub trait Assistants: Send + Sync {
     /// `NotFound`.
     async fn update_assistant(&self, scope: &Scope, id: AssistantId, patch: AssistantPatch) -> Result<Assistant>;
 
-    /// Removes an assistant with its versions; with `delete_threads`, also the threads whose metadata names it as `assistant_id`. Returns
-    /// the runs of those threads that were in flight: they are gone, so their streams must be closed.
+    /// Removes an assistant with its versions, and cancels its runs in flight, whatever threads they are on, in one step; also
+    /// removes the threads that `threads` shows, a scope of the same tenant, and whose metadata names it as `assistant_id`. Returns the runs that have ended or are gone by that: their
+    /// streams must be closed. The workers of running ones are told and will end them.
     ///
     /// # Errors
     /// `NotFound`.
-    async fn delete_assistant(&self, scope: &Scope, id: AssistantId, delete_threads: bool) -> Result<Vec<RunId>>;
+    async fn delete_assistant(&self, scope: &Scope, id: AssistantId, threads: Option<&Scope>) -> Result<Vec<RunId>>;
 
     /// Finds assistants.
     async fn search_assistants(&self, scope: &Scope, query: &AssistantQuery) -> Result<Page<Assistant>>;
+
+    /// How many assistants a search would find over all its pages.
+    async fn count_assistants(&self, scope: &Scope, query: &AssistantQuery) -> Result<u64>;
 
     /// All versions whose metadata contains `metadata`, newest first.
     async fn assistant_versions(

@@ -2,7 +2,7 @@
 //!
 //! Every call names the [`Scope`](crate::tenant::Scope) it acts in. An implementor must behave towards rows outside of the scope as if they did
 //! not exist: reads find nothing, changes fail with [`ErrorKind::NotFound`](crate::ErrorKind::NotFound), creating over a foreign row's id fails with
-//! [`ErrorKind::AlreadyExists`](crate::ErrorKind::AlreadyExists) whatever `if_exists` says. Each call is atomic: it happens whole or not at all, and when
+//! [`ErrorKind::AlreadyExists`](crate::ErrorKind::AlreadyExists) whatever `if_exists` says (but for assistants, whose ids are unique within a tenant only). Each call is atomic: it happens whole or not at all, and when
 //! it returns, its effect is there for every later call from anywhere.
 //!
 //! What happens to runs in flight is not here but in [`Queue`](crate::queue::Queue), which shares the same tables.

@@ -34,6 +34,9 @@ pub trait Threads: Send + Sync {
     /// Finds threads.
     async fn search_threads(&self, scope: &Scope, query: &ThreadQuery) -> Result<Page<Thread>>;
 
+    /// How many threads a search would find over all its pages.
+    async fn count_threads(&self, scope: &Scope, query: &ThreadQuery) -> Result<u64>;
+
     /// Copies a thread with its metadata, config, values and all checkpoints to a new id; the copy is idle and has no runs. Where a checkpoint's metadata
     /// have a `thread_id`, it becomes the new one.
     ///

@@ -3,26 +3,37 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 
 use super::Memory;
-use super::state::{AssistantRow, State};
-use crate::backend::rules::{assistant, documents::in_scope};
+use super::state::{AssistantRow, RunRow, State};
+use crate::backend::rules::{assistant, documents::passes, run};
 use crate::error::{Error, ErrorKind, Result};
 use crate::filter::contains_all;
 use crate::ids::{AssistantId, RunId};
 use crate::json::JsonMap;
 use crate::model::{Assistant, AssistantPatch, AssistantQuery, IfExists, NewAssistant, Page};
+use crate::queue::InFlight;
 use crate::storage::Assistants;
-use crate::tenant::Scope;
+use crate::tenant::{Scope, Tenant};
 
 fn visible<'a>(row: &'a AssistantRow, scope: &Scope) -> Option<&'a Assistant> {
-    row.in_force().filter(|assistant| in_scope(scope, &row.tenant, &assistant.metadata))
+    row.in_force().filter(|assistant| passes(scope, &assistant.metadata))
+}
+
+fn key(scope: &Scope, id: AssistantId) -> (Tenant, AssistantId) {
+    (scope.tenant.clone(), id)
 }
 
 impl State {
     fn assistant_mut(&mut self, operation: &'static str, scope: &Scope, id: AssistantId) -> Result<&mut AssistantRow> {
         self.assistants
-            .get_mut(&id)
+            .get_mut(&key(scope, id))
             .filter(|row| visible(row, scope).is_some())
             .ok_or_else(|| Error::not_found(operation, format!("there is no assistant {id}")))
+    }
+
+    /// The assistants that the scope shows.
+    fn assistants_of<'a>(&'a self, scope: &'a Scope) -> impl Iterator<Item = &'a Assistant> {
+        let rows = self.assistants.iter().filter(|((tenant, _), _)| *tenant == scope.tenant);
+        rows.filter_map(|(_, row)| visible(row, scope))
     }
 }
 
@@ -30,8 +41,8 @@ impl Memory {
     fn add_assistant(&self, state: &mut State, scope: &Scope, new: NewAssistant) -> Assistant {
         let first = assistant::first(new, self.now());
         let versions = BTreeMap::from([(first.version, first.clone())]);
-        let row = AssistantRow { tenant: scope.tenant.clone(), version: first.version, versions };
-        state.assistants.insert(first.assistant_id, row);
+        let row = AssistantRow { version: first.version, versions };
+        state.assistants.insert(key(scope, first.assistant_id), row);
         first
     }
 }
@@ -40,7 +51,7 @@ impl Memory {
 impl Assistants for Memory {
     async fn create_assistant(&self, scope: &Scope, new: NewAssistant, if_exists: IfExists) -> Result<Assistant> {
         let mut state = self.state();
-        if let Some(row) = state.assistants.get(&new.assistant_id) {
+        if let Some(row) = state.assistants.get(&key(scope, new.assistant_id)) {
             return match (if_exists, visible(row, scope)) {
                 (IfExists::DoNothing, Some(there)) => Ok(there.clone()),
                 _ => Err(taken("assistants.create", new.assistant_id)),
@@ -51,7 +62,7 @@ impl Assistants for Memory {
 
     async fn sync_system_assistant(&self, scope: &Scope, new: NewAssistant) -> Result<Assistant> {
         let mut state = self.state();
-        if !state.assistants.contains_key(&new.assistant_id) {
+        if !state.assistants.contains_key(&key(scope, new.assistant_id)) {
             return Ok(self.add_assistant(&mut state, scope, new));
         }
         let row = state
@@ -65,7 +76,7 @@ impl Assistants for Memory {
     }
 
     async fn assistant(&self, scope: &Scope, id: AssistantId) -> Result<Option<Assistant>> {
-        Ok(self.state().assistants.get(&id).and_then(|row| visible(row, scope)).cloned())
+        Ok(self.state().assistants.get(&key(scope, id)).and_then(|row| visible(row, scope)).cloned())
     }
 
     async fn update_assistant(&self, scope: &Scope, id: AssistantId, patch: AssistantPatch) -> Result<Assistant> {
@@ -79,30 +90,38 @@ impl Assistants for Memory {
         Ok(patched)
     }
 
-    async fn delete_assistant(&self, scope: &Scope, id: AssistantId, delete_threads: bool) -> Result<Vec<RunId>> {
+    async fn delete_assistant(&self, scope: &Scope, id: AssistantId, threads: Option<&Scope>) -> Result<Vec<RunId>> {
         let mut state = self.state();
         state.assistant_mut("assistants.delete", scope, id)?;
-        state.assistants.remove(&id);
-        state.remove_crons_of(id);
+        state.assistants.remove(&key(scope, id));
+        state.remove_crons_of(&scope.tenant, id);
         let mut gone = Vec::new();
-        if delete_threads {
+        if let Some(shown) = threads {
             let text = id.to_string();
             let named = |metadata: &JsonMap| metadata.get("assistant_id").and_then(|id| id.as_str()) == Some(&text);
             let threads: Vec<_> = state
                 .threads
                 .iter()
-                .filter(|(_, row)| row.visible(scope) && named(&row.thread.metadata))
+                .filter(|(_, row)| row.visible(shown) && named(&row.thread.metadata))
                 .map(|(id, _)| *id)
                 .collect();
             gone = threads.into_iter().flat_map(|id| state.remove_thread(id)).collect();
         }
         self.stop_deleted(&gone);
+        let of_it = |row: &RunRow| row.tenant == scope.tenant && row.run.assistant_id == id;
+        let stopped = state.stop(InFlight::All, of_it, &run::assistant_deleted(), self.now());
+        gone.extend(self.tell(stopped).ended);
         Ok(gone)
     }
 
     async fn search_assistants(&self, scope: &Scope, query: &AssistantQuery) -> Result<Page<Assistant>> {
         let state = self.state();
-        Ok(assistant::search(state.assistants.values().filter_map(|row| visible(row, scope)).cloned(), query))
+        Ok(assistant::search(state.assistants_of(scope), query))
+    }
+
+    async fn count_assistants(&self, scope: &Scope, query: &AssistantQuery) -> Result<u64> {
+        let state = self.state();
+        Ok(assistant::found(state.assistants_of(scope), query).count() as u64)
     }
 
     async fn assistant_versions(
@@ -114,7 +133,7 @@ impl Assistants for Memory {
         offset: u32,
     ) -> Result<Vec<Assistant>> {
         let state = self.state();
-        let row = state.assistants.get(&id).filter(|row| visible(row, scope).is_some());
+        let row = state.assistants.get(&key(scope, id)).filter(|row| visible(row, scope).is_some());
         let versions = row.into_iter().flat_map(|row| row.versions.values().rev());
         let found = versions.filter(|version| contains_all(&version.metadata, metadata));
         Ok(found.skip(offset as usize).take(limit as usize).cloned().collect())

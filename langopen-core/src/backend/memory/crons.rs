@@ -44,8 +44,8 @@ impl State {
     }
 
     /// Removes the crons of an assistant.
-    pub(super) fn remove_crons_of(&mut self, id: AssistantId) {
-        self.crons.retain(|_, row| row.cron.assistant_id != id);
+    pub(super) fn remove_crons_of(&mut self, tenant: &Tenant, id: AssistantId) {
+        self.crons.retain(|_, row| row.tenant != *tenant || row.cron.assistant_id != id);
     }
 
     fn visible_crons(&self, scope: &Scope) -> impl Iterator<Item = Cron> {
@@ -58,8 +58,7 @@ impl Crons for Memory {
     async fn create_cron(&self, scope: &Scope, new: NewCron) -> Result<Cron> {
         const OPERATION: &str = "crons.create";
         let mut state = self.state();
-        let assistant = state.assistants.get(&new.assistant_id).is_some_and(|row| row.tenant == scope.tenant);
-        if !assistant {
+        if !state.assistants.contains_key(&(scope.tenant.clone(), new.assistant_id)) {
             return Err(Error::not_found(OPERATION, format!("there is no assistant {}", new.assistant_id)));
         }
         if let Some(id) = new.thread_id

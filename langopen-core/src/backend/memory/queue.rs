@@ -1,3 +1,4 @@
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,10 +14,34 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::ids::{RunId, ThreadId};
 use crate::model::{CancelRequest, MultitaskStrategy, NewRun, ThreadStatus};
 use crate::queue::{
-    CancelSignal, Cancelled, Claim, Claims, Enqueued, Finished, Heartbeat, Lease, Outcome, Queue, QueueStats,
+    CancelSignal, Cancelled, CancelledMany, Claim, Claims, Enqueued, Finished, Heartbeat, InFlight, Lease, Outcome,
+    Queue, QueueStats,
 };
 use crate::run_state::RunStatus;
 use crate::tenant::Scope;
+
+/// What cancelling runs did, and whom to tell.
+#[derive(Default)]
+pub(super) struct Stopped {
+    ended: Vec<RunId>,
+    signals: Vec<CancelSignal>,
+    promoted: bool,
+}
+
+impl Memory {
+    /// Tells whom cancelled runs concern.
+    pub(super) fn tell(&self, stopped: Stopped) -> CancelledMany {
+        let requested = stopped.signals.iter().map(|signal| signal.run_id).collect();
+        for signal in stopped.signals {
+            // Without a receiver there is no worker to tell; its heartbeat will learn it.
+            let _ = self.shared.cancels.send(signal);
+        }
+        if stopped.promoted {
+            self.shared.wakes.notify_one();
+        }
+        CancelledMany { ended: stopped.ended, requested }
+    }
+}
 
 impl State {
     /// Refuses a new run that may not be created.
@@ -60,6 +85,38 @@ impl State {
         let request = run::merged_cancel(row.cancel.as_ref().map(|cancel| cancel.action), request);
         row.cancel = Some(request.clone());
         Some(CancelSignal { run_id, request })
+    }
+
+    /// Cancels a run in flight; one that is no longer there counts as ended.
+    fn stop_one(&mut self, run_id: RunId, request: &CancelRequest, now: Timestamp, stopped: &mut Stopped) {
+        let Some(row) = self.runs.get(&run_id) else { return stopped.ended.push(run_id) };
+        if row.run.status == RunStatus::Running {
+            stopped.signals.extend(self.request_cancel(run_id, request.clone()));
+            return;
+        }
+        let (thread_id, temporary) = (row.run.thread_id, row.run.temporary);
+        let request = run::merged_cancel(row.cancel.as_ref().map(|cancel| cancel.action), request.clone());
+        self.cancel_pending(thread_id, run_id, &request, now);
+        stopped.promoted |= self.settle(thread_id, temporary, now).is_some();
+        stopped.ended.push(run_id);
+    }
+
+    /// Cancels the runs in flight that `wanted` chooses, oldest first and pending ones before the others.
+    pub(super) fn stop(
+        &mut self,
+        which: InFlight,
+        wanted: impl Fn(&RunRow) -> bool,
+        request: &CancelRequest,
+        now: Timestamp,
+    ) -> Stopped {
+        let mut stopped = Stopped::default();
+        for status in which.statuses() {
+            let rows = self.runs.values().filter(|row| row.run.status == *status && wanted(row));
+            let mut places: Vec<_> = rows.map(|row| (row.available_at, row.run.run_id)).collect();
+            places.sort_unstable();
+            places.into_iter().for_each(|place| self.stop_one(place.1, request, now, &mut stopped));
+        }
+        stopped
     }
 
     /// Starts the next attempt of a run that is in no set of the queue any more.
@@ -250,24 +307,23 @@ impl Queue for Memory {
     ) -> Result<Cancelled> {
         let now = self.now();
         let mut state = self.state();
-        let row = state.run(scope, thread_id, run_id).filter(|row| !row.run.status.is_terminal());
-        let Some(row) = row else {
+        if state.run(scope, thread_id, run_id).is_none_or(|row| row.run.status.is_terminal()) {
             let message = format!("there is no run {run_id} in flight on thread {thread_id}");
             return Err(Error::not_found("queue.cancel", message));
-        };
-        if row.run.status == RunStatus::Running {
-            if let Some(signal) = state.request_cancel(run_id, request) {
-                let _ = self.shared.cancels.send(signal);
-            }
-            return Ok(Cancelled::Requested);
         }
-        let temporary = row.run.temporary;
-        let request = run::merged_cancel(row.cancel.as_ref().map(|cancel| cancel.action), request);
-        state.cancel_pending(thread_id, run_id, &request, now);
-        if state.settle(thread_id, temporary, now).is_some() {
-            self.shared.wakes.notify_one();
-        }
-        Ok(Cancelled::Ended)
+        let mut stopped = Stopped::default();
+        state.stop_one(run_id, &request, now, &mut stopped);
+        let done = self.tell(stopped);
+        Ok(if done.ended.is_empty() { Cancelled::Requested } else { Cancelled::Ended })
+    }
+
+    async fn cancel_in_flight(&self, scope: &Scope, which: InFlight, request: CancelRequest) -> Result<CancelledMany> {
+        let now = self.now();
+        let mut state = self.state();
+        let threads: HashSet<_> =
+            state.threads.iter().filter(|(_, row)| row.visible(scope)).map(|(id, _)| *id).collect();
+        let stopped = state.stop(which, |row| threads.contains(&row.run.thread_id), &request, now);
+        Ok(self.tell(stopped))
     }
 
     async fn stats(&self) -> Result<QueueStats> {

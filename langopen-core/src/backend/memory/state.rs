@@ -21,7 +21,7 @@ pub(super) type ItemKey = (Tenant, Vec<String>, String);
 
 #[derive(Default)]
 pub(super) struct State {
-    pub(super) assistants: HashMap<AssistantId, AssistantRow>,
+    pub(super) assistants: HashMap<(Tenant, AssistantId), AssistantRow>,
     pub(super) threads: HashMap<ThreadId, ThreadRow>,
     pub(super) runs: HashMap<RunId, RunRow>,
     /// Pending runs that may be claimed once they are due.
@@ -33,7 +33,6 @@ pub(super) struct State {
 }
 
 pub(super) struct AssistantRow {
-    pub(super) tenant: Tenant,
     /// The version in force.
     pub(super) version: i64,
     pub(super) versions: BTreeMap<i64, Assistant>,

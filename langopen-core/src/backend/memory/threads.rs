@@ -130,6 +130,11 @@ impl Threads for Memory {
         Ok(page(found.into_iter().cloned(), query.offset, query.limit))
     }
 
+    async fn count_threads(&self, scope: &Scope, query: &ThreadQuery) -> Result<u64> {
+        let state = self.state();
+        Ok(state.threads.values().filter(|row| row.visible(scope) && row.answers(query)).count() as u64)
+    }
+
     async fn copy_thread(&self, scope: &Scope, source: ThreadId, new: ThreadId) -> Result<Thread> {
         let mut state = self.state();
         let now = self.now();

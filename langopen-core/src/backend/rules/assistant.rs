@@ -44,6 +44,7 @@ pub(crate) fn patched(current: Assistant, version: i64, patch: AssistantPatch, n
 /// Whether an assistant answers a query.
 fn answers(assistant: &Assistant, query: &AssistantQuery, name: Option<&str>) -> bool {
     query.graph_id.as_ref().is_none_or(|graph_id| *graph_id == assistant.graph_id)
+        && query.graphs.as_ref().is_none_or(|graphs| graphs.contains(&assistant.graph_id))
         && name.is_none_or(|name| assistant.name.to_lowercase().contains(name))
         && contains_all(&assistant.metadata, &query.metadata)
 }
@@ -59,13 +60,21 @@ fn compare(a: &Assistant, b: &Assistant, by: AssistantSort) -> Ordering {
     order.then(a.assistant_id.cmp(&b.assistant_id))
 }
 
-/// Finds, sorts and pages. In Rust for every backend: folding case is beyond most databases, and assistants are few.
-pub(crate) fn search(assistants: impl Iterator<Item = Assistant>, query: &AssistantQuery) -> Page<Assistant> {
+/// The assistants that answer a query, in no order.
+pub(crate) fn found<'a>(
+    assistants: impl Iterator<Item = &'a Assistant>,
+    query: &AssistantQuery,
+) -> impl Iterator<Item = &'a Assistant> {
     let name = query.name.as_ref().map(|name| name.to_lowercase());
-    let mut found: Vec<_> = assistants.filter(|each| answers(each, query, name.as_deref())).collect();
+    assistants.filter(move |each| answers(each, query, name.as_deref()))
+}
+
+/// Finds, sorts and pages.
+pub(crate) fn search<'a>(assistants: impl Iterator<Item = &'a Assistant>, query: &AssistantQuery) -> Page<Assistant> {
+    let mut found: Vec<_> = found(assistants, query).collect();
     found.sort_by(|a, b| match query.sort_order {
         SortOrder::Asc => compare(a, b, query.sort_by),
         SortOrder::Desc => compare(b, a, query.sort_by),
     });
-    page(found, query.offset, query.limit)
+    page(found.into_iter().cloned(), query.offset, query.limit)
 }

@@ -58,6 +58,11 @@ pub(crate) fn deleted(run_id: RunId) -> CancelSignal {
     CancelSignal { run_id, request }
 }
 
+/// What stops the runs of an assistant that is deleted.
+pub(crate) fn assistant_deleted() -> CancelRequest {
+    CancelRequest { action: CancelAction::Interrupt, reason: "the assistant was deleted".to_owned() }
+}
+
 /// The error that a thread shows after a cancel.
 pub(crate) fn cancel_error(request: &CancelRequest) -> RunError {
     RunError { error: request.action.error_class().to_owned(), message: request.reason.clone() }

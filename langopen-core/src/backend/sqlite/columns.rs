@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sqlx::sqlite::SqliteRow;
-use sqlx::{Decode, Row, Sqlite, Type};
+use sqlx::{Decode, QueryBuilder, Row, Sqlite, Type};
 use uuid::Uuid;
 
 use crate::clock::Timestamp;
@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::ids::{AssistantId, CronId, RunId, ThreadId};
 use crate::json::{JsonMap, RawJson};
 use crate::model::{
-    Assistant, CancelAction, CancelRequest, Cron, MultitaskStrategy, OnCompletion, Run, Thread, ThreadStatus,
+    Assistant, CancelAction, CancelRequest, Cron, MultitaskStrategy, OnCompletion, Run, SortOrder, Thread, ThreadStatus,
 };
 use crate::run_state::RunStatus;
 use crate::tenant::Tenant;
@@ -74,6 +74,19 @@ pub(super) fn text(document: &impl Serialize) -> Result<String> {
 /// Ids as one parameter: hexadecimal text in a JSON array, to be read with `SELECT unhex(value) FROM json_each(?)`.
 pub(super) fn id_list(ids: impl IntoIterator<Item = Uuid>) -> Result<String> {
     text(&ids.into_iter().map(|id| id.simple().to_string()).collect::<Vec<_>>())
+}
+
+/// The direction of a sort.
+pub(super) fn direction(order: SortOrder) -> &'static str {
+    match order {
+        SortOrder::Asc => "ASC",
+        SortOrder::Desc => "DESC",
+    }
+}
+
+/// Adds the cut of a page, and the row after it, which tells whether there are more.
+pub(super) fn push_page(sql: &mut QueryBuilder<Sqlite>, offset: u32, limit: u32) {
+    sql.push(" LIMIT ").push_bind(i64::from(limit) + 1).push(" OFFSET ").push_bind(offset);
 }
 
 pub(super) fn run(row: &SqliteRow) -> Result<Run> {

@@ -6,6 +6,7 @@ mod assistants;
 mod checkpoint_rows;
 mod checkpoints;
 mod columns;
+mod conditions;
 mod connection;
 mod crons;
 mod event_log;
@@ -15,6 +16,7 @@ mod readiness;
 mod runs;
 mod store_items;
 mod thread_rows;
+mod thread_search;
 mod threads;
 mod writer;
 

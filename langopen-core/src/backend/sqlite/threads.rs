@@ -1,87 +1,23 @@
 use async_trait::async_trait;
-use futures::{FutureExt, TryStreamExt};
-use sqlx::{QueryBuilder, Row};
+use futures::FutureExt;
+use sqlx::Row;
 
 use super::Sqlite;
 use super::checkpoint_rows;
 use super::columns::{self, Context, get};
 use super::thread_rows::{self, not_found};
-use crate::backend::rules::documents::{merge, page, passes};
+use super::thread_search;
+use crate::backend::rules::documents::{merge, passes};
 use crate::backend::rules::thread::{self, StateChange, ThreadChange};
 use crate::error::{Error, ErrorKind, Result};
-use crate::filter::contains_all;
 use crate::ids::{RunId, ThreadId};
 use crate::json::RawJson;
-use crate::model::{
-    IfExists, NewThread, Page, SortOrder, Thread, ThreadPatch, ThreadQuery, ThreadSort, ThreadState, ThreadStatus,
-};
+use crate::model::{IfExists, NewThread, Page, Thread, ThreadPatch, ThreadQuery, ThreadState, ThreadStatus};
 use crate::storage::Threads;
 use crate::tenant::Scope;
 
 fn taken(operation: &'static str, id: ThreadId) -> Error {
     Error::new(ErrorKind::AlreadyExists, operation, format!("thread {id} exists already"))
-}
-
-fn order(query: &ThreadQuery) -> String {
-    let column = match query.sort_by {
-        ThreadSort::ThreadId => "thread_id",
-        ThreadSort::Status => "status",
-        ThreadSort::CreatedAt => "created_at",
-        ThreadSort::UpdatedAt => "updated_at",
-        ThreadSort::StateUpdatedAt => "state_updated_at",
-    };
-    let direction = match query.sort_order {
-        SortOrder::Asc => "ASC",
-        SortOrder::Desc => "DESC",
-    };
-    format!(" ORDER BY {column} {direction}, thread_id {direction}")
-}
-
-/// The ids of the threads that a query finds, in order, one page of them.
-///
-/// What SQL cannot decide as [`contains_all`] does is decided here, row by row, up to the end of the page.
-async fn find(db: &Sqlite, scope: &Scope, query: &ThreadQuery) -> Result<Page<ThreadId>> {
-    const OPERATION: &str = "threads.search";
-    let decided = scope.filter.is_none() && query.metadata.is_empty() && query.values.is_empty();
-    let mut sql = QueryBuilder::<sqlx::Sqlite>::new("SELECT thread_id, ");
-    // The index alone answers what SQL decides.
-    sql.push(if decided { "NULL AS metadata, " } else { "metadata, " });
-    sql.push(if query.values.is_empty() { "NULL AS \"values\"" } else { "\"values\"" });
-    sql.push(" FROM threads WHERE tenant = ").push_bind(scope.tenant.as_str());
-    if let Some(ids) = &query.ids {
-        sql.push(" AND thread_id IN (SELECT unhex(value) FROM json_each(");
-        sql.push_bind(columns::id_list(ids.iter().map(|id| id.0))?).push("))");
-    }
-    if let Some(status) = query.status {
-        sql.push(" AND status = ").push_bind(status.as_str());
-    }
-    if !query.values.is_empty() {
-        sql.push(" AND \"values\" IS NOT NULL");
-    }
-    sql.push(order(query));
-    if decided {
-        sql.push(" LIMIT ").push_bind(i64::from(query.limit) + 1).push(" OFFSET ").push_bind(query.offset);
-    }
-    let offset = if decided { 0 } else { query.offset };
-    let wanted = offset as usize + query.limit as usize + 1;
-    let mut found = Vec::new();
-    let query_rows = sql.build();
-    let mut rows = query_rows.fetch(db.readers());
-    while let Some(row) = rows.try_next().await.context(OPERATION)? {
-        let fits = decided || {
-            let metadata = columns::json(&row, "metadata")?;
-            passes(scope, &metadata)
-                && contains_all(&metadata, &query.metadata)
-                && thread::values_contain(columns::raw_or_null(&row, "values")?.as_ref(), &query.values)
-        };
-        if fits {
-            found.push(ThreadId(get(&row, "thread_id")?));
-        }
-        if found.len() == wanted {
-            break;
-        }
-    }
-    Ok(page(found, offset, query.limit))
 }
 
 #[async_trait]
@@ -147,13 +83,11 @@ impl Threads for Sqlite {
     }
 
     async fn search_threads(&self, scope: &Scope, query: &ThreadQuery) -> Result<Page<Thread>> {
-        let Page { items, more } = find(self, scope, query).await?;
-        let sql = "SELECT * FROM threads WHERE tenant = ? AND thread_id IN (SELECT unhex(value) FROM json_each(?))";
-        let ids = columns::id_list(items.iter().map(|id| id.0))?;
-        let rows = sqlx::query(sql).bind(scope.tenant.as_str()).bind(ids).fetch_all(self.readers()).await;
-        let mut threads: Vec<_> = rows.context("threads.search")?.iter().map(columns::thread).collect::<Result<_>>()?;
-        threads.sort_by_key(|thread| items.iter().position(|id| *id == thread.thread_id));
-        Ok(Page { items: threads, more })
+        thread_search::search(self.readers(), scope, query).await
+    }
+
+    async fn count_threads(&self, scope: &Scope, query: &ThreadQuery) -> Result<u64> {
+        thread_search::count(self.readers(), scope, query).await
     }
 
     async fn copy_thread(&self, scope: &Scope, source: ThreadId, new: ThreadId) -> Result<Thread> {

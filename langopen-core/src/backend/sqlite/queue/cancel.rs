@@ -1,17 +1,19 @@
 //! Cancelling runs.
 
-use sqlx::SqliteConnection;
+use sqlx::sqlite::SqliteRow;
+use sqlx::{QueryBuilder, SqliteConnection};
 
+use crate::backend::rules::documents::passes;
 use crate::backend::rules::run::merged_cancel;
 use crate::backend::sqlite::columns::{self, Context, get};
-use crate::backend::sqlite::readiness;
+use crate::backend::sqlite::{conditions, readiness};
 use crate::clock::Timestamp;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::ids::{RunId, ThreadId};
 use crate::model::{CancelAction, CancelRequest};
-use crate::queue::{CancelSignal, Cancelled};
+use crate::queue::{CancelSignal, Cancelled, InFlight};
 use crate::run_state::RunStatus;
-use crate::tenant::Scope;
+use crate::tenant::{Scope, Tenant};
 
 /// What a cancel did, and whom to tell.
 pub(super) struct Done {
@@ -20,7 +22,73 @@ pub(super) struct Done {
     pub(super) promoted: Option<RunId>,
 }
 
+/// What cancelling several runs did, and whom to tell.
+#[derive(Default)]
+pub(in crate::backend::sqlite) struct Stopped {
+    pub(in crate::backend::sqlite) ended: Vec<RunId>,
+    pub(in crate::backend::sqlite) signals: Vec<CancelSignal>,
+    pub(in crate::backend::sqlite) promoted: bool,
+}
+
+/// Cancels the runs in flight that the rows name by `thread_id` and `run_id`, in their order.
+pub(in crate::backend::sqlite) async fn stop(
+    operation: &'static str,
+    db: &mut SqliteConnection,
+    tenant: &Tenant,
+    rows: &[SqliteRow],
+    request: &CancelRequest,
+    now: Timestamp,
+) -> Result<Stopped> {
+    let mut stopped = Stopped::default();
+    for row in rows {
+        let (thread_id, run_id) = (ThreadId(get(row, "thread_id")?), RunId(get(row, "run_id")?));
+        let scope = Scope::tenant(tenant.clone());
+        match cancel(operation, db, scope, thread_id, run_id, request.clone(), now).await {
+            Ok(done) => {
+                stopped.promoted |= done.promoted.is_some();
+                match done.cancelled {
+                    Cancelled::Ended => stopped.ended.push(run_id),
+                    Cancelled::Requested => stopped.signals.extend(done.signal),
+                }
+            }
+            // It went with the thread of a temporary run before it.
+            Err(error) if error.kind() == ErrorKind::NotFound => stopped.ended.push(run_id),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(stopped)
+}
+
+/// Cancels the runs in flight that the scope shows.
+pub(super) async fn cancel_in_flight(
+    db: &mut SqliteConnection,
+    scope: Scope,
+    which: InFlight,
+    request: CancelRequest,
+    now: Timestamp,
+) -> Result<Stopped> {
+    const OPERATION: &str = "queue.cancel_in_flight";
+    let mut rows = Vec::new();
+    for status in which.statuses() {
+        let mut sql = QueryBuilder::new(
+            "SELECT r.thread_id, r.run_id, t.metadata FROM runs r JOIN threads t USING (thread_id) WHERE r.status = ",
+        );
+        // As text, so that SQLite sees that the index over this status fits.
+        sql.push(format_args!("'{}' AND r.tenant = ", status.as_str())).push_bind(scope.tenant.as_str());
+        let decided = conditions::push_filter(&mut sql, "t.metadata", scope.filter.as_ref());
+        sql.push(" ORDER BY r.available_at, r.run_id");
+        let found = sql.build().persistent(false).fetch_all(&mut *db).await.context(OPERATION)?;
+        for row in found {
+            if decided || passes(&scope, &columns::json(&row, "metadata")?) {
+                rows.push(row);
+            }
+        }
+    }
+    stop(OPERATION, db, &scope.tenant, &rows, &request, now).await
+}
+
 pub(super) async fn cancel(
+    operation: &'static str,
     db: &mut SqliteConnection,
     scope: Scope,
     thread_id: ThreadId,
@@ -28,9 +96,8 @@ pub(super) async fn cancel(
     request: CancelRequest,
     now: Timestamp,
 ) -> Result<Done> {
-    const OPERATION: &str = "queue.cancel";
-    let there = readiness::visible_run(OPERATION, db, &scope, thread_id, run_id).await?;
-    let missing = || Error::not_found(OPERATION, format!("there is no run {run_id} in flight on thread {thread_id}"));
+    let there = readiness::visible_run(operation, db, &scope, thread_id, run_id).await?;
+    let missing = || Error::not_found(operation, format!("there is no run {run_id} in flight on thread {thread_id}"));
     let row = there.ok_or_else(missing)?;
     let status = columns::named(&row, "status", RunStatus::parse)?;
     if status.is_terminal() {
@@ -41,12 +108,12 @@ pub(super) async fn cancel(
     if status == RunStatus::Running {
         let ask = sqlx::query("UPDATE runs SET cancel_action = ?, cancel_reason = ? WHERE run_id = ?");
         let ask = ask.bind(request.action.as_str()).bind(&request.reason).bind(run_id.0);
-        ask.execute(db).await.context(OPERATION)?;
+        ask.execute(db).await.context(operation)?;
         let signal = Some(CancelSignal { run_id, request });
         return Ok(Done { cancelled: Cancelled::Requested, signal, promoted: None });
     }
     let temporary = get(&row, "temporary")?;
-    readiness::cancel_pending(OPERATION, db, thread_id, run_id, &request, now).await?;
-    let promoted = readiness::settle(OPERATION, db, thread_id, temporary, now).await?;
+    readiness::cancel_pending(operation, db, thread_id, run_id, &request, now).await?;
+    let promoted = readiness::settle(operation, db, thread_id, temporary, now).await?;
     Ok(Done { cancelled: Cancelled::Ended, signal: None, promoted })
 }

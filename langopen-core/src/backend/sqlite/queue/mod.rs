@@ -1,6 +1,6 @@
 //! Runs in flight, as rows.
 
-mod cancel;
+pub(super) mod cancel;
 mod claim;
 mod enqueue;
 mod finish;
@@ -13,12 +13,16 @@ use async_trait::async_trait;
 use futures::FutureExt;
 use tokio::sync::{Notify, broadcast};
 
+use self::cancel::Stopped;
 use super::Sqlite;
 use crate::backend::rules::run::check_end;
 use crate::error::Result;
 use crate::ids::{RunId, ThreadId};
 use crate::model::{CancelRequest, NewRun};
-use crate::queue::{CancelSignal, Cancelled, Claims, Enqueued, Finished, Heartbeat, Lease, Outcome, Queue, QueueStats};
+use crate::queue::{
+    CancelSignal, Cancelled, CancelledMany, Claims, Enqueued, Finished, Heartbeat, InFlight, Lease, Outcome, Queue,
+    QueueStats,
+};
 use crate::tenant::Scope;
 
 impl Sqlite {
@@ -27,6 +31,15 @@ impl Sqlite {
             // Without a receiver there is no worker to tell; its heartbeat will learn it.
             let _ = self.shared.cancels.send(signal);
         }
+    }
+
+    /// Tells whom cancelled runs concern.
+    pub(super) fn tell(&self, stopped: Stopped) -> CancelledMany {
+        let Stopped { ended, signals, promoted } = stopped;
+        let requested = signals.iter().map(|signal| signal.run_id).collect();
+        signals.into_iter().for_each(|signal| self.signal(Some(signal)));
+        self.wake_if(promoted);
+        CancelledMany { ended, requested }
     }
 
     fn wake_if(&self, claimable: bool) {
@@ -86,11 +99,21 @@ impl Queue for Sqlite {
     ) -> Result<Cancelled> {
         let (scope, now) = (scope.clone(), self.now());
         let done = self
-            .write("queue.cancel", move |db| cancel::cancel(db, scope, thread_id, run_id, request, now).boxed())
+            .write("queue.cancel", move |db| {
+                cancel::cancel("queue.cancel", db, scope, thread_id, run_id, request, now).boxed()
+            })
             .await?;
         self.signal(done.signal);
         self.wake_if(done.promoted.is_some());
         Ok(done.cancelled)
+    }
+
+    async fn cancel_in_flight(&self, scope: &Scope, which: InFlight, request: CancelRequest) -> Result<CancelledMany> {
+        let (scope, now) = (scope.clone(), self.now());
+        let job = self.write("queue.cancel_in_flight", move |db| {
+            cancel::cancel_in_flight(db, scope, which, request, now).boxed()
+        });
+        Ok(self.tell(job.await?))
     }
 
     async fn stats(&self) -> Result<QueueStats> {
