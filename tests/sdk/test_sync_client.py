@@ -1,39 +1,140 @@
-"""The same through the synchronous client, also from several threads."""
+"""Every method of the synchronous client over real results, also from several threads that share its connections."""
 
+import inspect
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
-from helpers import HI
+import pytest
+from langgraph_sdk.errors import ConflictError, NotFoundError
+
+from helpers import HI, UUID, new_id
+
+DONE = ["one", "two", "three"]
+
+# Methods that have suites of their own.
+ELSEWHERE = {"threads.stream", "threads.join_stream", "threads.prune"}
 
 
-def test_round(sync_client):
+def thread_with_a_run(client, graph="three", **options):
+    thread_id = client.threads.create()["thread_id"]
+    client.runs.wait(thread_id, graph, input={"log": []}, **options)
+    return thread_id
+
+
+def test_every_method_is_called_in_this_file(sync_client):
+    source = Path(__file__).read_text()
+    resources = ("assistants", "threads", "runs", "store")
+    methods = {
+        f"{resource}.{name}"
+        for resource in resources
+        for name, _ in inspect.getmembers(getattr(sync_client, resource), inspect.ismethod)
+        if not name.startswith("_")
+    }
+    assert {method for method in methods - ELSEWHERE if f"{method}(" not in source} == set()
+
+
+def test_assistants(sync_client):
+    client, mark = sync_client, {"mark": new_id()}
+    made = client.assistants.create(
+        "context_echo", {"tags": ["t"]}, context={"model_name": "m"}, metadata=mark, name="Sync", description="d"
+    )
+    assistant_id = made["assistant_id"]
+    assert client.assistants.get(assistant_id) == made
+    changed = client.assistants.update(assistant_id, name="Changed", metadata={"more": 1})
+    assert (changed["version"], changed["name"]) == (2, "Changed")
+    assert [one["version"] for one in client.assistants.get_versions(assistant_id)] == [2, 1]
+    assert client.assistants.set_latest(assistant_id, 1)["name"] == "Sync"
+    assert [one["assistant_id"] for one in client.assistants.search(metadata=mark)] == [assistant_id]
+    page = client.assistants.search(metadata=mark, response_format="object")
+    assert (len(page["assistants"]), page["next"]) == (1, None)
+    assert client.assistants.count(metadata=mark) == 1
+    assert client.assistants.count(metadata=mark, graph_id="three") == 0
+    assert {"nodes", "edges"} == client.assistants.get_graph(assistant_id, xray=True).keys()
+    assert "model_name" in client.assistants.get_schemas(assistant_id)["context_schema"]["properties"]
+    assert client.assistants.get_subgraphs(assistant_id, recurse=True) == {}
+    client.assistants.delete(assistant_id)
+    with pytest.raises(NotFoundError):
+        client.assistants.get(assistant_id)
+
+
+def test_threads(sync_client):
+    client, mark = sync_client, {"mark": new_id()}
+    thread_id = new_id()
+    thread = client.threads.create(thread_id=thread_id, metadata=mark)
+    with pytest.raises(ConflictError):
+        client.threads.create(thread_id=thread_id)
+    assert client.threads.create(thread_id=thread_id, if_exists="do_nothing") == thread
+    assert client.threads.get(thread_id) == thread
+    assert client.threads.update(thread_id, metadata={"more": 1})["metadata"] == mark | {"more": 1}
+    assert client.threads.update(thread_id, metadata={"quiet": 1}, return_minimal=True) is None
+    client.runs.wait(thread_id, "three", input={"log": []})
+    (found,) = client.threads.search(metadata=mark, status="idle", values={"log": DONE}, extract={"last": "values.log[-1]"})
+    assert (found["thread_id"], found["extracted"]) == (thread_id, {"last": "three"})
+    assert client.threads.count(metadata=mark) == 1
+    assert client.threads.count(metadata=mark, status="busy") == 0
+    copy = client.threads.copy(thread_id)
+    assert client.threads.get_state(copy["thread_id"])["values"]["log"] == DONE
+    client.threads.delete(copy["thread_id"])
+    with pytest.raises(NotFoundError):
+        client.threads.get(copy["thread_id"])
+
+
+def test_state(sync_client):
     client = sync_client
-    assistant = client.assistants.create("three", name="sync")
-    assert client.assistants.get(assistant["assistant_id"])["name"] == "sync"
-    thread = client.threads.create(metadata={"by": "sync"})
-    thread_id = thread["thread_id"]
-    values = client.runs.wait(thread_id, assistant["assistant_id"], input={"log": []})
-    assert values["log"] == ["one", "two", "three"]
-    assert client.threads.get_state(thread_id)["values"] == values
-    assert len(client.threads.get_history(thread_id, limit=10)) == 5
+    thread_id = thread_with_a_run(client)
+    history = client.threads.get_history(thread_id)
+    assert [one["metadata"]["step"] for one in history] == [3, 2, 1, 0, -1]
+    assert client.threads.get_state(thread_id) == history[0]
+    assert client.threads.get_state(thread_id, checkpoint=history[2]["checkpoint"])["next"] == ["two"]
+    assert client.threads.get_state(thread_id, checkpoint_id=history[1]["checkpoint_id"])["next"] == ["three"]
+    assert len(client.threads.get_history(thread_id, before=history[3]["checkpoint"])) == 1
     client.threads.update_state(thread_id, {"log": ["x"]}, as_node="three")
-    assert client.threads.get_state(thread_id)["values"]["log"][-1] == "x"
-    client.threads.delete(thread_id)
-    client.assistants.delete(assistant["assistant_id"])
+    assert client.threads.get_state(thread_id)["values"]["log"] == [*DONE, "x"]
+
+
+def test_runs(sync_client):
+    client = sync_client
+    thread_id = client.threads.create()["thread_id"]
+    told = []
+    run = client.runs.create(thread_id, "three", input={"log": []}, on_run_created=told.append)
+    assert told == [{"run_id": run["run_id"], "thread_id": thread_id}]
+    assert client.runs.join(thread_id, run["run_id"])["log"] == DONE
+    got = client.runs.get(thread_id, run["run_id"])
+    assert got["status"] == "success"
+    assert client.runs.list(thread_id, status="success") == [got]
+    assert client.runs.list(thread_id, select=["run_id"]) == [{"run_id": run["run_id"]}]
+    client.runs.delete(thread_id, run["run_id"])
+    assert client.runs.list(thread_id) == []
+    batch = client.runs.create_batch([{"assistant_id": "three", "input": {"log": []}}] * 2)
+    assert len({one["run_id"] for one in batch}) == 2
+    with pytest.raises(Exception, match="RuntimeError: bad runtime"):
+        client.runs.wait(None, "failing", input={"kind": "runtime"})
 
 
 def test_stream(sync_client):
     parts = list(sync_client.runs.stream(None, "chat", input=HI, stream_mode=["messages-tuple", "values"]))
     assert parts[0].event == "metadata" and parts[-1].event == "values"
+    assert UUID.fullmatch(parts[0].data["run_id"])
     assert "".join(part.data[0]["content"] for part in parts if part.event == "messages") == "Good day to you"
 
 
-def test_create_join_and_cancel(sync_client):
-    thread_id = sync_client.threads.create()["thread_id"]
-    run = sync_client.runs.create(thread_id, "three", input={"log": []})
-    assert sync_client.runs.join(thread_id, run["run_id"])["log"] == ["one", "two", "three"]
-    run = sync_client.runs.create(thread_id, "slow", input={"secs": 30})
-    sync_client.runs.cancel(thread_id, run["run_id"], wait=True)
-    assert sync_client.runs.get(thread_id, run["run_id"])["status"] == "interrupted"
+def test_stream_with_typed_parts(sync_client):
+    parts = list(sync_client.runs.stream(None, "three", input={"log": []}, stream_mode="updates", version="v2"))
+    updates = [part["data"] for part in parts if part["type"] == "updates"]
+    assert updates == [{name: {"log": [name]}} for name in DONE]
+
+
+def test_cancel(sync_client):
+    client = sync_client
+    thread_id = client.threads.create()["thread_id"]
+    run = client.runs.create(thread_id, "slow", input={"secs": 90})
+    client.runs.cancel(thread_id, run["run_id"], wait=True)
+    assert client.runs.get(thread_id, run["run_id"])["status"] == "interrupted"
+    runs = [client.runs.create(thread_id, "slow", input={"secs": 90}) for _ in range(2)]
+    client.runs.cancel_many(thread_id=thread_id, run_ids=[one["run_id"] for one in runs])
+    for one in runs:
+        client.runs.join(thread_id, one["run_id"])
+        assert client.runs.get(thread_id, one["run_id"])["status"] == "interrupted"
 
 
 def test_join_stream(sync_client):
@@ -45,17 +146,45 @@ def test_join_stream(sync_client):
     assert [list(part.data)[0] for part in parts if part.event == "updates"] == ["one", "sleep", "three"]
 
 
+def test_interrupt_and_resume(sync_client):
+    thread_id = thread_with_a_run(sync_client, "question")
+    (interrupts,) = sync_client.threads.get(thread_id)["interrupts"].values()
+    command = {"resume": {interrupts[0]["id"]: "yes"}}
+    assert sync_client.runs.wait(thread_id, "question", command=command)["reply"] == "yes"
+
+
 def test_store(sync_client):
-    sync_client.store.put_item(["suite", "sync"], "k", {"v": 1})
-    assert sync_client.store.get_item(["suite", "sync"], "k")["value"] == {"v": 1}
-    sync_client.store.delete_item(["suite", "sync"], "k")
-    assert sync_client.store.get_item(["suite", "sync"], "k") is None
+    client, namespace = sync_client, ["sync", new_id()]
+    client.store.put_item(namespace, "k", {"v": 1})
+    assert client.store.get_item(namespace, "k")["value"] == {"v": 1}
+    assert [one["key"] for one in client.store.search_items(namespace, filter={"v": 1})["items"]] == ["k"]
+    assert client.store.list_namespaces(prefix=namespace) == {"namespaces": [namespace]}
+    client.store.delete_item(namespace, "k")
+    assert client.store.get_item(namespace, "k") is None
 
 
 def test_from_several_threads(sync_client):
+    """One client, one pool of HTTP/1.1 connections, many threads: nobody gets another's answer."""
+
     def once(number):
-        thread_id = sync_client.threads.create()["thread_id"]
-        return sync_client.runs.wait(thread_id, "three", input={"log": [number]})["log"][0]
+        thread_id = sync_client.threads.create(metadata={"number": number})["thread_id"]
+        log = sync_client.runs.wait(thread_id, "three", input={"log": [number]})["log"]
+        parts = list(sync_client.runs.stream(thread_id, "three", input={"log": [-number]}, stream_mode="updates"))
+        assert sync_client.threads.get(thread_id)["metadata"]["number"] == number
+        state = sync_client.threads.get_state(thread_id)["values"]["log"]
+        assert (len(parts), state) == (4, [number, *DONE, -number, *DONE])
+        return log[0]
+
+    with ThreadPoolExecutor(16) as pool:
+        assert list(pool.map(once, range(48))) == list(range(48))
+
+
+def test_streams_side_by_side(sync_client):
+    """Streams that are read at the same time, each in its own thread, hold up nobody else."""
+
+    def words(_):
+        parts = sync_client.runs.stream(None, "slow_chat", input=HI, stream_mode="messages-tuple")
+        return "".join(part.data[0]["content"] for part in parts if part.event == "messages")
 
     with ThreadPoolExecutor(8) as pool:
-        assert list(pool.map(once, range(16))) == list(range(16))
+        assert set(pool.map(words, range(16))) == {"Good day to you"}
