@@ -76,6 +76,9 @@ test("search filters, sorts, pages and selects", async () => {
   assert.deepEqual(await names({ sortBy: "created_at", sortOrder: "desc", limit: 2 }), ["Gamma", "Beta"]);
   assert.deepEqual(await names({ name: "ET" }), ["Beta"]);
   assert.deepEqual(await names({ graphId: "chat" }), []);
+  assert.equal(await client.assistants.count({ metadata }), 3);
+  assert.equal(await client.assistants.count({ metadata, name: "amm" }), 1);
+  assert.equal(await client.assistants.count({ metadata, graphId: "chat" }), 0);
   const page = await client.assistants.search({ metadata, limit: 2, includePagination: true });
   assert.deepEqual([page.assistants.length, page.next], [2, "2"]);
   const last = await client.assistants.search({ metadata, limit: 2, offset: 2, includePagination: true });

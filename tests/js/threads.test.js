@@ -39,6 +39,9 @@ test("search filters, sorts, pages, selects and extracts", async () => {
   await client.runs.wait(ids[0], "three", { input: { log: ["zero"] } });
   assert.equal((await found({}))[0], ids[0], "the newest change comes first");
   assert.deepEqual(await found({ values: { log: ["zero", "one", "two", "three"] } }), [ids[0]]);
+  assert.equal(await client.threads.count({ metadata }), 3);
+  assert.equal(await client.threads.count({ metadata, values: { log: ["zero", "one", "two", "three"] } }), 1);
+  assert.equal(await client.threads.count({ metadata, status: "busy" }), 0);
   const [selected] = await client.threads.search({ metadata, ids: [ids[0]], select: ["thread_id", "values"] });
   assert.deepEqual(Object.keys(selected).sort(), ["thread_id", "values"]);
   const [extracted] = await client.threads.search({ metadata, ids: [ids[0]], extract: { last: "values.log[-1]" } });
