@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use langopen_core::webhook::UrlPolicy;
+
 use crate::cors::Cors;
 
 /// How a server presents itself and what it serves.
@@ -29,6 +31,8 @@ pub struct Settings {
     pub mount_prefix: Option<String>,
     /// Which groups of operations are served.
     pub features: Features,
+    /// Where webhooks may go; `None` refuses runs that name one. Set it only where a worker delivers them.
+    pub webhooks: Option<UrlPolicy>,
     /// Minutes after which store items expire, unless the item says otherwise; `None` for never.
     pub store_default_ttl_minutes: Option<f64>,
     /// Whether reading a store item puts its expiry off, unless the request says otherwise.
@@ -49,6 +53,7 @@ impl Default for Settings {
             logging_headers: LoggingHeaders::default(),
             mount_prefix: None,
             features: Features::default(),
+            webhooks: None,
             store_default_ttl_minutes: None,
             store_refresh_on_read: true,
         }

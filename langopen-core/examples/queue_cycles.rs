@@ -23,6 +23,7 @@ fn new_run() -> NewRun {
         kwargs: RawJson::from(serde_json::json!({"input": {"messages": ["hello"]}, "stream_mode": ["values"]})),
         multitask_strategy: MultitaskStrategy::Enqueue,
         resumable: false,
+        webhook: None,
         temporary: true,
         available_at: SystemClock.now(),
         thread: RunThread { create: true, metadata: JsonMap::new(), config: JsonMap::new() },

@@ -2,7 +2,8 @@
 //!
 //! - [`model`]: assistants, threads, runs, checkpoints, store items, crons; [`run_state`] holds the run state machine.
 //! - [`run_plan`]: from what a client asked for to a run that the queue can take.
-//! - [`storage`], [`queue`], [`event_log`], [`executor`], [`auth`]: the traits. Implement one to bring your own part.
+//! - [`storage`], [`queue`], [`event_log`], [`outbox`], [`executor`], [`auth`]: the traits. Implement one to bring your own part.
+//! - [`webhook`]: where webhooks may go.
 //! - [`backend`]: ready implementations, by feature: `memory`, `sqlite`.
 //! - `conformance` (feature): the suite that every backend here passes, and that yours can run.
 //!
@@ -21,6 +22,7 @@ pub mod filter;
 pub mod ids;
 pub mod json;
 pub mod model;
+pub mod outbox;
 pub mod queue;
 pub mod run_plan;
 pub mod run_state;
@@ -28,6 +30,7 @@ pub mod schedule;
 pub mod storage;
 pub mod telemetry;
 pub mod tenant;
+pub mod webhook;
 
 pub use clock::{Clock, SystemClock, Timestamp};
 pub use error::{Error, ErrorKind, Result};
@@ -35,6 +38,7 @@ pub use event_log::EventLog;
 pub use executor::Executor;
 pub use ids::{AssistantId, CronId, IdSource, RunId, SystemIds, ThreadId};
 pub use json::{JsonMap, RawJson, RawObject};
+pub use outbox::Outbox;
 pub use queue::Queue;
 pub use run_state::RunStatus;
 pub use storage::Storage;

@@ -28,7 +28,7 @@ fn memory() -> Backend {
     let clock = clock();
     let memory = Arc::new(Memory::with_clock(clock.clone()));
     let event_log = Arc::new(MemoryEventLog::new().with_clock(clock.clone()).with_retention(RETENTION));
-    Backend { storage: memory.clone(), queue: memory, event_log, clock, retention: RETENTION }
+    Backend { storage: memory.clone(), queue: memory.clone(), outbox: memory, event_log, clock, retention: RETENTION }
 }
 
 async fn open(path: &Path, clock: Arc<ManualClock>) -> Sqlite {
@@ -40,7 +40,17 @@ async fn sqlite(folder: &Path) -> (Sqlite, Backend) {
     let db = open(&folder.join("langopen.db"), clock.clone()).await;
     let event_log = Arc::new(db.event_log().with_retention(RETENTION));
     let shared = Arc::new(db.clone());
-    (db, Backend { storage: shared.clone(), queue: shared, event_log, clock, retention: RETENTION })
+    (
+        db,
+        Backend {
+            storage: shared.clone(),
+            queue: shared.clone(),
+            outbox: shared,
+            event_log,
+            clock,
+            retention: RETENTION,
+        },
+    )
 }
 
 /// No row may hang on a thread, a checkpoint or a log that is not there.
@@ -114,6 +124,7 @@ fn new_run(clock: &ManualClock, thread_id: ThreadId) -> NewRun {
         kwargs: RawJson::default(),
         multitask_strategy: MultitaskStrategy::Enqueue,
         resumable: true,
+        webhook: None,
         temporary: false,
         available_at: clock.now(),
         thread: RunThread { create: true, metadata: JsonMap::new(), config: JsonMap::new() },
@@ -178,6 +189,36 @@ async fn a_killed_process_loses_nothing_that_was_answered() {
     }
     let revived = open(&copy, clock).await;
     assert!(revived.run(&scope, thread_id, run.run_id).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn deliveries_that_a_killed_process_held_are_due_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, copy) = (folder.path().join("langopen.db"), folder.path().join("copy.db"));
+    let (clock, scope) = (clock(), Scope::default());
+    let db = open(&path, clock.clone()).await;
+    let run = NewRun {
+        webhook: Some("https://hooks.example/".to_owned()),
+        temporary: true,
+        ..new_run(&clock, ThreadId(Uuid::now_v7()))
+    };
+    db.enqueue(&scope, run.clone()).await.unwrap();
+    db.cancel(
+        &scope,
+        run.thread_id,
+        run.run_id,
+        CancelRequest { action: CancelAction::Interrupt, reason: "stop".into() },
+    )
+    .await
+    .unwrap();
+    let held = db.claim_deliveries(10, LEASE).await.unwrap().deliveries.remove(0);
+    for suffix in ["", "-wal"] {
+        let from = format!("{}{suffix}", path.display());
+        std::fs::copy(from, format!("{}{suffix}", copy.display())).unwrap();
+    }
+    let revived = open(&copy, clock).await;
+    let again = revived.claim_deliveries(10, LEASE).await.unwrap().deliveries;
+    assert_eq!(again, [outbox::Delivery { attempt: 2, ..held }]);
 }
 
 #[tokio::test]

@@ -94,6 +94,7 @@ impl Bench {
             kwargs: kwargs.into(),
             multitask_strategy: MultitaskStrategy::Enqueue,
             resumable: false,
+            webhook: None,
             temporary: false,
             attempt: 1,
             created_at: now,

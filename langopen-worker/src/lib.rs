@@ -2,6 +2,7 @@
 //! [`EventLog`](langopen_core::EventLog), ends them in the [`Queue`](langopen_core::Queue), and lets go in time when it is told to stop.
 //!
 //! - [`Worker`] is the loop; [`Services`] is what it works with; [`WorkerSettings`] holds its figures.
+//! - [`WebhookDispatcher`] is another loop: it sends what the [`Outbox`](langopen_core::Outbox) holds.
 //! - A run's lease is extended by the worker, never by user code, so a graph that blocks cannot lose it.
 //! - The terminal status is committed before the run's stream ends.
 
@@ -14,6 +15,7 @@ mod outcome;
 mod run;
 mod settings;
 mod sweep;
+mod webhooks;
 
 use std::sync::Arc;
 
@@ -24,6 +26,7 @@ use tracing::info;
 pub use active::Slots;
 pub use metrics::describe_metrics;
 pub use settings::WorkerSettings;
+pub use webhooks::{InvalidHeader, WebhookDispatcher, WebhookHeaders, WebhookSettings};
 
 /// What a worker works with.
 #[derive(Clone)]

@@ -104,6 +104,7 @@ impl Bench {
             kwargs: json!({}).into(),
             multitask_strategy: MultitaskStrategy::Enqueue,
             resumable: false,
+            webhook: None,
             temporary: false,
             available_at,
             thread: RunThread { create: true, metadata: JsonMap::new(), config: JsonMap::new() },

@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use crate::error::{ApiError, ApiResult};
 use crate::extract::field::{Object, shorten};
+use crate::settings::Settings;
 use crate::wire::{Command, Send};
 
 /// `"*"` or an array of node names.
@@ -51,14 +52,21 @@ fn resumes(command: &RawJson) -> bool {
     command.decode::<serde_json::Map<String, Value>>().is_ok_and(|command| command.contains_key("resume"))
 }
 
-/// What can be refused without looking at anything but the body.
-pub(crate) fn check_request(place: Place, request: &RunRequest) -> ApiResult<()> {
-    if let Some(webhook) = &request.webhook {
-        if webhook.is_empty() || webhook.len() > 65536 {
-            return Err(ApiError::invalid("webhook: must have 1 to 65536 characters"));
-        }
-        return Err(ApiError::invalid("webhook: this server does not deliver webhooks yet; leave the field out"));
+/// Refuses a webhook that could not be delivered.
+pub(crate) fn check_webhook(settings: &Settings, webhook: Option<&str>) -> ApiResult<()> {
+    let Some(webhook) = webhook else { return Ok(()) };
+    if webhook.is_empty() || webhook.chars().nth(65_536).is_some() {
+        return Err(ApiError::invalid("webhook: must have 1 to 65536 characters"));
     }
+    let Some(policy) = &settings.webhooks else {
+        return Err(ApiError::invalid("webhook: this server delivers no webhooks; leave the field out"));
+    };
+    policy.check(webhook).map(drop).map_err(|blocked| ApiError::invalid(blocked.to_string()))
+}
+
+/// What can be refused without looking at anything but the body.
+pub(crate) fn check_request(settings: &Settings, place: Place, request: &RunRequest) -> ApiResult<()> {
+    check_webhook(settings, request.webhook.as_deref())?;
     if matches!(place, Place::Own(_)) && request.command.as_ref().is_some_and(resumes) {
         return Err(ApiError::bad_request("You must provide a thread_id when resuming."));
     }

@@ -50,7 +50,7 @@ pub(super) async fn submit(
 ) -> ApiResult<Submitted> {
     let place = thread_id.map_or_else(|| Place::Own(ThreadId(app.ids.ordered())), Place::Thread);
     let RunCreate { assistant_id, on_disconnect, request } = create;
-    check_request(place, &request)?;
+    check_request(&app.settings, place, &request)?;
     let assistant = assistant(app, caller, &assistant_id).await?;
     let cancel = on_disconnect == OnDisconnect::Cancel;
     let request_id = forwarded.request_id.clone().unwrap_or_else(|| app.ids.random().to_string());

@@ -15,3 +15,4 @@ mod state;
 mod store;
 mod streams;
 mod threads;
+mod webhooks;

@@ -61,6 +61,7 @@ CREATE TABLE runs (
     multitask_strategy TEXT NOT NULL,
     resumable INTEGER NOT NULL,
     temporary INTEGER NOT NULL,
+    webhook TEXT, -- a URL that is told when the run ends
     created_at INTEGER NOT NULL,
     updated_at INTEGER NOT NULL,
     metadata TEXT NOT NULL,

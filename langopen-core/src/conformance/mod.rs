@@ -11,7 +11,7 @@
 //!     let clock = Arc::new(ManualClock::new(Timestamp::from_micros(1_700_000_000_000_000)));
 //!     let memory = Arc::new(Memory::with_clock(clock.clone()));
 //!     let event_log = MemoryEventLog::new().with_clock(clock.clone()).with_retention(Duration::from_secs(60));
-//!     Backend { storage: memory.clone(), queue: memory, event_log: Arc::new(event_log), clock, retention: Duration::from_secs(60) }
+//!     Backend { storage: memory.clone(), queue: memory.clone(), outbox: memory, event_log: Arc::new(event_log), clock, retention: Duration::from_secs(60) }
 //! })
 //! .await;
 //! # }
@@ -23,6 +23,7 @@ pub mod cron_firings;
 pub mod crons;
 pub mod event_log;
 pub mod latest_state;
+pub mod outbox;
 pub mod queue_ends;
 pub mod queue_leases;
 pub mod queue_order;
@@ -42,6 +43,7 @@ use futures::future::BoxFuture;
 
 use crate::clock::ManualClock;
 use crate::event_log::EventLog;
+use crate::outbox::Outbox;
 use crate::queue::Queue;
 use crate::storage::Storage;
 
@@ -52,9 +54,11 @@ pub struct Backend {
     pub storage: Arc<dyn Storage>,
     /// The queue over the same rows.
     pub queue: Arc<dyn Queue>,
+    /// The webhooks that the queue writes.
+    pub outbox: Arc<dyn Outbox>,
     /// The event log.
     pub event_log: Arc<dyn EventLog>,
-    /// The clock that all three read.
+    /// The clock that all of them read.
     pub clock: Arc<ManualClock>,
     /// How long the event log keeps what a resumable run said after its end.
     pub retention: Duration,
@@ -113,6 +117,9 @@ cases! {
         search_filters_sorts_and_pages, crons_are_hidden, crons_go_with_what_they_hang_on;
     cron_firings: crons_are_due_when_their_moment_has_come, firing_moves_a_cron_on, a_moment_is_fired_once, a_refused_firing_leaves_the_cron,
         a_cron_that_changed_does_not_fire, changes_wake_the_scheduler;
+    outbox: an_end_is_told_with_all_there_is_to_tell, each_way_to_end_is_told, a_temporary_run_is_told_without_values, what_was_deleted_is_not_told,
+        a_delivery_is_claimed_by_one, an_expired_claim_is_made_anew, an_old_claim_can_do_nothing, what_is_put_off_waits, what_was_given_up_is_kept_until_swept,
+        a_delivery_wakes;
     event_log: ids_rise_whatever_the_clock_does, a_reader_replays_and_goes_on, now_means_the_next_event, a_log_that_is_not_resumable_keeps_nothing,
         an_end_ends_every_reader, concurrent_readers_miss_and_repeat_nothing, a_slow_reader_is_told, ended_logs_are_kept_for_a_while;
 }

@@ -144,6 +144,7 @@ impl Backend {
             kwargs: raw(json!({"input": {"n": 1}})),
             multitask_strategy: MultitaskStrategy::Enqueue,
             resumable: false,
+            webhook: None,
             temporary: false,
             available_at: self.now(),
             thread: RunThread { create: true, metadata: JsonMap::new(), config: JsonMap::new() },

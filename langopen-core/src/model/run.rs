@@ -141,6 +141,8 @@ pub struct Run {
     pub resumable: bool,
     /// Whether thread and run are removed when it ends; such a run keeps no checkpoints.
     pub temporary: bool,
+    /// What is told when it ends.
+    pub webhook: Option<String>,
     /// How often it was claimed; 0 before the first claim.
     pub attempt: u32,
     /// When it was created; with `after_seconds`, when it may start.
@@ -184,6 +186,8 @@ pub struct NewRun {
     pub resumable: bool,
     /// Whether thread and run are removed when it ends.
     pub temporary: bool,
+    /// What is told when it ends: a URL that was checked. It may hold secrets: keep it out of logs.
+    pub webhook: Option<String>,
     /// When it may start; also its `created_at`. A moment that has passed counts as the one at which the queue accepts the run, so that runs are
     /// dated in the order in which they were accepted.
     pub available_at: Timestamp,

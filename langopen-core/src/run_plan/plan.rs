@@ -111,6 +111,7 @@ impl RunPlan<'_> {
             multitask_strategy: self.request.multitask_strategy.unwrap_or_default(),
             resumable: self.request.stream_resumable.unwrap_or_default(),
             temporary,
+            webhook: self.request.webhook.clone(),
             available_at: self.now.plus(self.delay()),
             thread,
             firing: self.firing,

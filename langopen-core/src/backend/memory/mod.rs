@@ -6,6 +6,7 @@ mod assistants;
 mod checkpoints;
 mod crons;
 mod event_log;
+mod outbox;
 mod queue;
 mod readiness;
 mod runs;
@@ -33,7 +34,7 @@ use state::State;
 /// How many cancels a receiver may be behind before it loses some.
 pub(crate) const CANCELS_KEPT: usize = 1024;
 
-/// [`Storage`](crate::Storage) and [`Queue`](crate::Queue) in memory. Clones share everything.
+/// [`Storage`](crate::Storage), [`Queue`](crate::Queue) and [`Outbox`](crate::Outbox) in memory. Clones share everything.
 #[derive(Clone)]
 pub struct Memory {
     shared: Arc<Shared>,
@@ -45,6 +46,7 @@ struct Shared {
     wakes: Arc<Notify>,
     cron_wakes: Arc<Notify>,
     cancels: broadcast::Sender<CancelSignal>,
+    delivery_wakes: Arc<Notify>,
 }
 
 impl Memory {
@@ -56,8 +58,9 @@ impl Memory {
     /// Empty, on this clock.
     pub fn with_clock(clock: Arc<dyn Clock>) -> Self {
         let (cancels, _) = broadcast::channel(CANCELS_KEPT);
-        let (wakes, cron_wakes) = (Arc::default(), Arc::default());
-        Self { shared: Arc::new(Shared { clock, state: Mutex::default(), wakes, cron_wakes, cancels }) }
+        let (wakes, cron_wakes, delivery_wakes) = (Arc::default(), Arc::default(), Arc::default());
+        let state = Mutex::default();
+        Self { shared: Arc::new(Shared { clock, state, wakes, cron_wakes, cancels, delivery_wakes }) }
     }
 
     /// Tells the workers of runs that were deleted.
@@ -65,6 +68,12 @@ impl Memory {
         for run_id in runs {
             // Without a receiver there is no worker to tell; its heartbeat will learn it.
             let _ = self.shared.cancels.send(run::deleted(*run_id));
+        }
+    }
+
+    fn wake_deliveries(&self, there_are_some: bool) {
+        if there_are_some {
+            self.shared.delivery_wakes.notify_one();
         }
     }
 

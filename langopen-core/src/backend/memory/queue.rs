@@ -39,6 +39,7 @@ impl Memory {
         if stopped.promoted {
             self.shared.wakes.notify_one();
         }
+        self.wake_deliveries(!stopped.ended.is_empty());
         CancelledMany { ended: stopped.ended, requested }
     }
 }
@@ -183,6 +184,7 @@ impl Queue for Memory {
             Some(request) => state.supersede(thread_id, &request, now),
             None => (Vec::new(), None),
         };
+        self.wake_deliveries(!ended.is_empty());
         let place = (new.available_at, new.run_id);
         let row = state.threads.entry(thread_id).or_insert_with(|| {
             let thread = thread::row(thread_id, Default::default(), Default::default(), now);
@@ -250,12 +252,19 @@ impl Queue for Memory {
         let mut state = self.state();
         let row = state.leased("queue.finish", lease)?;
         let (thread_id, temporary) = (row.run.thread_id, row.run.temporary);
+        if row.run.webhook.is_some() {
+            let delivery = state.delivery_of(lease.run_id, &outcome, now);
+            state.deliver(delivery);
+            self.wake_deliveries(true);
+        }
         if temporary {
             state.remove_thread(thread_id);
             return Ok(Finished::default());
         }
-        row.run.status = outcome.status;
-        row.run.updated_at = now;
+        if let Some(row) = state.runs.get_mut(&lease.run_id) {
+            row.run.status = outcome.status;
+            row.run.updated_at = now;
+        }
         if outcome.rollback {
             state.roll_back(lease.run_id);
         } else {

@@ -1,7 +1,7 @@
 //! Which runs may start: kept up to date whenever something changes, so that claiming asks nothing.
 
 use super::state::{Place, RunRow, State, ThreadRow};
-use crate::backend::rules::{run, thread};
+use crate::backend::rules::{delivery, run, thread};
 use crate::clock::Timestamp;
 use crate::ids::{RunId, ThreadId};
 use crate::model::{CancelAction, CancelRequest, ThreadStatus};
@@ -64,6 +64,10 @@ impl State {
         request: &CancelRequest,
         now: Timestamp,
     ) {
+        if let (Some(row), Some(thread)) = (self.runs.get(&run_id), self.threads.get(&thread_id)) {
+            let delivery = delivery::of_cancel(&row.tenant, &row.run, request, thread.thread.values.as_ref(), now);
+            self.deliver(delivery);
+        }
         match request.action {
             CancelAction::Rollback => self.roll_back(run_id),
             CancelAction::Interrupt => {

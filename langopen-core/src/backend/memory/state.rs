@@ -11,6 +11,7 @@ use crate::error::{Error, Result};
 use crate::ids::{AssistantId, CronId, RunId, ThreadId};
 use crate::json::RawJson;
 use crate::model::{Assistant, CancelRequest, PendingWrite, Run, StoreItem, Thread};
+use crate::outbox::{Delivery, FailedDelivery};
 use crate::tenant::{Scope, Tenant};
 
 /// A place in a queue: runs start in this order.
@@ -30,6 +31,10 @@ pub(super) struct State {
     pub(super) leases: BTreeSet<Place>,
     pub(super) items: BTreeMap<ItemKey, ItemRow>,
     pub(super) crons: HashMap<CronId, CronRow>,
+    pub(super) deliveries: HashMap<RunId, DeliveryRow>,
+    /// All deliveries by the time they become due, a claimed one by the end of its lease.
+    pub(super) due_deliveries: BTreeSet<Place>,
+    pub(super) failed_deliveries: Vec<(Tenant, FailedDelivery)>,
 }
 
 pub(super) struct AssistantRow {
@@ -85,6 +90,12 @@ pub(super) struct ItemRow {
     pub(super) item: StoreItem,
     pub(super) ttl_minutes: Option<f64>,
     pub(super) expires_at: Option<Timestamp>,
+}
+
+pub(super) struct DeliveryRow {
+    pub(super) delivery: Delivery,
+    pub(super) due_at: Timestamp,
+    pub(super) claimed: bool,
 }
 
 impl AssistantRow {

@@ -26,6 +26,7 @@ pub(crate) fn row(new: &NewRun, thread_metadata: &JsonMap, now: Timestamp) -> Ru
         multitask_strategy: new.multitask_strategy,
         resumable: new.resumable,
         temporary: new.temporary,
+        webhook: new.webhook.clone(),
         attempt: 0,
         created_at: new.available_at,
         updated_at: now,

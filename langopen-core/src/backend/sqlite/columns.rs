@@ -101,6 +101,7 @@ pub(super) fn run(row: &SqliteRow) -> Result<Run> {
         multitask_strategy: named(row, "multitask_strategy", MultitaskStrategy::parse)?,
         resumable: get(row, "resumable")?,
         temporary: get(row, "temporary")?,
+        webhook: get(row, "webhook")?,
         attempt: get(row, "attempt")?,
         created_at: time(row, "created_at")?,
         updated_at: time(row, "updated_at")?,

@@ -25,7 +25,7 @@ fn options(path: &Path) -> SqliteConnectOptions {
         .optimize_on_close(false, None)
 }
 
-/// Opens the writing connection, with the schema up to date and no run left running.
+/// Opens the writing connection, with the schema up to date, no run left running, and no delivery claimed.
 pub(super) async fn open_writer(path: &Path) -> Result<SqliteConnection> {
     let options = options(path).create_if_missing(true).pragma("cache_size", "-4096");
     let mut connection = options.connect().await.map_err(|error| explain(path, error))?;
@@ -33,6 +33,8 @@ pub(super) async fn open_writer(path: &Path) -> Result<SqliteConnection> {
     // One process owns the file, so whoever ran these is gone. Their threads' other runs wait as before.
     let hand_back = "UPDATE runs SET status = 'pending', ready = 1, lease_owner = NULL, lease_expires_at = NULL WHERE status = 'running'";
     let handed_back = sqlx::query(hand_back).execute(&mut connection).await.map_err(|error| explain(path, error))?;
+    let deliveries = sqlx::query("UPDATE webhook_deliveries SET claimed = 0, due_at = created_at WHERE claimed = 1");
+    deliveries.execute(&mut connection).await.map_err(|error| explain(path, error))?;
     if handed_back.rows_affected() > 0 {
         tracing::info!(
             runs.handed_back = handed_back.rows_affected(),

@@ -11,6 +11,7 @@ mod connection;
 mod crons;
 mod event_log;
 mod event_rows;
+mod outbox;
 mod queue;
 mod readiness;
 mod runs;
@@ -63,7 +64,7 @@ impl Default for SqliteOptions {
     }
 }
 
-/// [`Storage`](crate::Storage) and [`Queue`](crate::Queue) in one SQLite file. Clones share everything.
+/// [`Storage`](crate::Storage), [`Queue`](crate::Queue) and [`Outbox`](crate::Outbox) in one SQLite file. Clones share everything.
 ///
 /// Opening is for one process at a time; the caller sees to that, e.g. with a lock file. Runs that another process left running are pending again
 /// when `open` returns.
@@ -79,6 +80,7 @@ struct Shared {
     wakes: Arc<Notify>,
     cron_wakes: Arc<Notify>,
     cancels: broadcast::Sender<CancelSignal>,
+    delivery_wakes: Arc<Notify>,
 }
 
 impl Sqlite {
@@ -91,8 +93,9 @@ impl Sqlite {
         let readers = connection::open_readers(path, options.readers).await?;
         let (cancels, _) = broadcast::channel(CANCELS_KEPT);
         let writer = Writer::start(writer);
-        let (wakes, cron_wakes) = (Arc::default(), Arc::default());
-        Ok(Self { shared: Arc::new(Shared { clock: options.clock, readers, writer, wakes, cron_wakes, cancels }) })
+        let (wakes, cron_wakes, delivery_wakes) = (Arc::default(), Arc::default(), Arc::default());
+        let clock = options.clock;
+        Ok(Self { shared: Arc::new(Shared { clock, readers, writer, wakes, cron_wakes, cancels, delivery_wakes }) })
     }
 
     /// The event log in the same file. Make one and clone it: two of them know nothing of each other's live readers.

@@ -5,7 +5,7 @@ use sqlx::sqlite::SqliteRow;
 
 use super::checkpoint_rows;
 use super::columns::{self, Context, get, time};
-use super::thread_rows;
+use super::{outbox, thread_rows};
 use crate::backend::rules::{documents::passes, run, thread};
 use crate::clock::Timestamp;
 use crate::error::Result;
@@ -100,6 +100,7 @@ pub(super) async fn cancel_pending(
     request: &CancelRequest,
     now: Timestamp,
 ) -> Result<()> {
+    outbox::tell_cancel(operation, db, run_id, request, now).await?;
     match request.action {
         CancelAction::Rollback => roll_back(operation, db, thread_id, run_id).await?,
         CancelAction::Interrupt => {

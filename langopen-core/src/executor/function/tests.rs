@@ -30,6 +30,7 @@ async fn job(input: Value) -> RunJob {
         kwargs: json!({"input": input, "stream_mode": ["custom", "values"]}).into(),
         multitask_strategy: MultitaskStrategy::Enqueue,
         resumable: false,
+        webhook: None,
         temporary: false,
         attempt: 1,
         created_at: Timestamp::from_micros(0),

@@ -160,8 +160,8 @@ async fn insert(
 ) -> Result<()> {
     const INSERT_RUN: &str =
         "INSERT INTO runs (run_id, tenant, thread_id, assistant_id, graph_id, status, ready, available_at, attempt,
-            multitask_strategy, resumable, temporary, created_at, updated_at, metadata, kwargs)
-         VALUES (?, ?, ?, ?, ?, 'pending', ?, ?, 0, ?, ?, ?, ?, ?, ?, ?)";
+            multitask_strategy, resumable, temporary, webhook, created_at, updated_at, metadata, kwargs)
+         VALUES (?, ?, ?, ?, ?, 'pending', ?, ?, 0, ?, ?, ?, ?, ?, ?, ?, ?)";
     let thread = match is_new {
         true => {
             "INSERT INTO threads (metadata, config, updated_at, thread_id, tenant, status, created_at, state_updated_at)
@@ -190,6 +190,7 @@ async fn insert(
         .bind(run.multitask_strategy.as_str())
         .bind(run.resumable)
         .bind(run.temporary)
+        .bind(run.webhook.as_deref())
         .bind(run.created_at.as_micros())
         .bind(now)
         .bind(metadata)

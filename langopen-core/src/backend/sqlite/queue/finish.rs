@@ -8,11 +8,13 @@ use sqlx::{Connection, SqliteConnection};
 use crate::backend::rules::{run, thread};
 use crate::backend::sqlite::columns::{Context, get};
 use crate::backend::sqlite::writer::{run_together, together};
-use crate::backend::sqlite::{readiness, thread_rows};
+use crate::backend::sqlite::{outbox, readiness, thread_rows};
 use crate::clock::Timestamp;
 use crate::error::Result;
 use crate::ids::ThreadId;
 use crate::queue::{Finished, Lease, Outcome};
+
+const OPERATION: &str = "queue.finish";
 
 const END: &str =
     "UPDATE runs SET status = ?, lease_owner = NULL, lease_expires_at = NULL, updated_at = ? WHERE run_id = ?";
@@ -24,34 +26,58 @@ async fn leased(operation: &'static str, db: &mut SqliteConnection, lease: Lease
     row.ok_or_else(|| run::lease_lost(operation, lease))
 }
 
-/// Ends a temporary run, and says what is needed of another's row to end it.
+/// Ends a temporary run without a webhook, and says what is needed of another's row to end it.
 async fn end_temporary(operation: &'static str, db: &mut SqliteConnection, lease: Lease) -> Result<SqliteRow> {
     // One walk for both: most runs are temporary where every microsecond counts.
     let rows = sqlx::query(
-        "SELECT thread_id, temporary, EXISTS
+        "SELECT thread_id, temporary, webhook IS NOT NULL AS has_webhook, EXISTS
             (SELECT 1 FROM runs o WHERE o.thread_id = r.thread_id AND o.status = 'pending') AS others_in_flight
          FROM runs r WHERE run_id = ? AND attempt = ? AND status = 'running';
          DELETE FROM threads WHERE thread_id =
-            (SELECT thread_id FROM runs WHERE run_id = ? AND attempt = ? AND status = 'running' AND temporary = 1)",
+            (SELECT thread_id FROM runs WHERE run_id = ? AND attempt = ? AND status = 'running' AND temporary = 1 AND webhook IS NULL)",
     );
     let rows = rows.bind(lease.run_id.0).bind(lease.attempt).bind(lease.run_id.0).bind(lease.attempt);
     let rows = rows.fetch_all(db).await.context(operation)?;
     rows.into_iter().next().ok_or_else(|| run::lease_lost(operation, lease))
 }
 
+/// Ends a run, and says whether a webhook is to be told.
 pub(super) async fn finish(
     db: &mut SqliteConnection,
     lease: Lease,
     outcome: Outcome,
     now: Timestamp,
-) -> Result<Finished> {
-    const OPERATION: &str = "queue.finish";
+) -> Result<(Finished, bool)> {
     let row = end_temporary(OPERATION, db, lease).await?;
-    if get(&row, "temporary")? {
-        return Ok(Finished::default());
-    }
     let thread_id = ThreadId(get(&row, "thread_id")?);
-    let others_in_flight: bool = get(&row, "others_in_flight")?;
+    let (temporary, others_in_flight, tells): (bool, bool, bool) =
+        (get(&row, "temporary")?, get(&row, "others_in_flight")?, get(&row, "has_webhook")?);
+    if !tells {
+        let finished = match temporary {
+            true => Finished::default(),
+            false => end(db, lease, thread_id, others_in_flight, outcome, now).await?,
+        };
+        return Ok((finished, false));
+    }
+    let mut part = db.begin().await.context(OPERATION)?;
+    outbox::tell_outcome(OPERATION, &mut part, lease.run_id, &outcome, now).await?;
+    let finished = match temporary {
+        true => thread_rows::remove(OPERATION, &mut part, thread_id).await.map(|()| Finished::default())?,
+        false => end(&mut part, lease, thread_id, others_in_flight, outcome, now).await?,
+    };
+    part.commit().await.context(OPERATION)?;
+    Ok((finished, true))
+}
+
+/// Ends a run that is not temporary.
+async fn end(
+    db: &mut SqliteConnection,
+    lease: Lease,
+    thread_id: ThreadId,
+    others_in_flight: bool,
+    outcome: Outcome,
+    now: Timestamp,
+) -> Result<Finished> {
     let (rollback, status) = (outcome.rollback, outcome.status);
     let change = thread::after(outcome, others_in_flight);
     if !rollback && !others_in_flight {

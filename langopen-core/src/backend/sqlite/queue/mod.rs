@@ -39,6 +39,7 @@ impl Sqlite {
         let requested = signals.iter().map(|signal| signal.run_id).collect();
         signals.into_iter().for_each(|signal| self.signal(Some(signal)));
         self.wake_if(promoted);
+        self.wake_deliveries(!ended.is_empty());
         CancelledMany { ended, requested }
     }
 
@@ -58,6 +59,7 @@ impl Queue for Sqlite {
             self.write_whole("queue.enqueue", move |db| enqueue::enqueue(db, scope, new, clock.now()).boxed()).await?;
         self.signal(added.signal);
         self.wake_if(added.ready);
+        self.wake_deliveries(!added.enqueued.ended.is_empty());
         Ok(added.enqueued)
     }
 
@@ -77,9 +79,10 @@ impl Queue for Sqlite {
     async fn finish(&self, lease: Lease, outcome: Outcome) -> Result<Finished> {
         check_end(outcome.status)?;
         let now = self.now();
-        let finished =
+        let (finished, tells) =
             self.write_whole("queue.finish", move |db| finish::finish(db, lease, outcome, now).boxed()).await?;
         self.wake_if(finished.promoted.is_some());
+        self.wake_deliveries(tells);
         Ok(finished)
     }
 
@@ -105,6 +108,7 @@ impl Queue for Sqlite {
             .await?;
         self.signal(done.signal);
         self.wake_if(done.promoted.is_some());
+        self.wake_deliveries(done.cancelled == Cancelled::Ended);
         Ok(done.cancelled)
     }
 
