@@ -10,6 +10,7 @@ pub(crate) const RUN_DURATION: &str = "langopen_run_duration_seconds";
 pub(crate) const EVENTS: &str = "langopen_events_appended_total";
 pub(crate) const LEASES_LOST: &str = "langopen_leases_lost_total";
 pub(crate) const SWEEPS: &str = "langopen_sweeps_total";
+pub(crate) const WEBHOOK_ATTEMPTS: &str = "langopen_webhook_attempts_total";
 pub(crate) const LOGS_SWEPT: &str = "langopen_event_logs_swept_total";
 
 /// Describes this crate's metrics to the recorder of the `metrics` crate that is installed. Call it once, after installing one.
@@ -34,5 +35,6 @@ pub fn describe_metrics() {
         "Leases of runs that were lost: the run was deleted, or another worker claimed it."
     );
     describe_counter!(SWEEPS, Unit::Count, "Sweeps of what has served its time, by outcome.");
+    describe_counter!(WEBHOOK_ATTEMPTS, Unit::Count, "Attempts to tell webhooks that runs have ended, by outcome.");
     describe_counter!(LOGS_SWEPT, Unit::Count, "Event logs that sweeps removed.");
 }

@@ -58,7 +58,7 @@ pub(crate) fn check_webhook(settings: &Settings, webhook: Option<&str>) -> ApiRe
     if webhook.is_empty() || webhook.chars().nth(65_536).is_some() {
         return Err(ApiError::invalid("webhook: must have 1 to 65536 characters"));
     }
-    let Some(policy) = &settings.webhooks else {
+    let Some(policy) = settings.webhooks.as_ref().filter(|_| settings.features.webhooks) else {
         return Err(ApiError::invalid("webhook: this server delivers no webhooks; leave the field out"));
     };
     policy.check(webhook).map(drop).map_err(|blocked| ApiError::invalid(blocked.to_string()))

@@ -24,6 +24,7 @@ mod supported;
 mod target;
 #[cfg(test)]
 mod tests;
+mod webhook_headers;
 mod webhooks;
 
 use std::collections::BTreeMap;
@@ -144,6 +145,21 @@ impl AppConfig {
     /// The env file is missing, unreadable or malformed.
     pub fn resolve_env(&self) -> Result<BTreeMap<String, String>, ConfigError> {
         self.env.resolve(&self.path)
+    }
+
+    /// The headers that every webhook carries: `webhooks.headers` with `${{ env.NAME }}` replaced by what `variable` finds.
+    ///
+    /// # Errors
+    ///
+    /// A name that `webhooks.env_prefix` does not allow, a variable that is not there, or an expression that is none.
+    pub fn resolve_webhook_headers(
+        &self,
+        variable: impl Fn(&str) -> Option<String>,
+    ) -> Result<BTreeMap<String, Secret>, ConfigError> {
+        let resolved = self.webhooks.as_ref().map(|webhooks| webhook_headers::resolve(webhooks, variable));
+        resolved
+            .unwrap_or_else(|| Ok(BTreeMap::new()))
+            .map_err(|problems| ConfigError::Invalid { path: self.path.clone(), problems })
     }
 
     /// What the configuration asks for and the runner does not have; empty when all is well.

@@ -91,12 +91,6 @@ pub(super) fn check(config: &AppConfig) -> Vec<Unsupported> {
         false,
         "Items are not embedded yet: searches with a query answer without regard to it, and without scores.",
     );
-    add(
-        config.webhooks.is_some(),
-        "webhooks",
-        false,
-        "Webhooks are not delivered yet: runs that name one are refused.",
-    );
     add(config.priority.is_some(), "priority", false, "Custom priorities are not used yet: runs are taken in order.");
     found
 }

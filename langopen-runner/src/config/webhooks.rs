@@ -17,13 +17,15 @@ pub struct WebhookUrlPolicy {
     pub allowed_ports: Option<Vec<u16>>,
     /// Characters.
     pub max_url_length: Option<u64>,
-    /// No relative addresses.
+    /// No relative addresses, and none of this machine.
     pub disable_loopback: Option<bool>,
     /// No addresses of private networks.
     pub disable_private_ips: Option<bool>,
 }
 
 /// What may be called when a run ends.
+///
+/// The values of `headers` come from [`super::AppConfig::resolve_webhook_headers`].
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct WebhooksConfig {
     /// Only environment variables that start with this may stand in `headers`; absent: `LG_WEBHOOK_`.

@@ -23,6 +23,7 @@ use tracing::{Instrument, debug, error, info_span, warn};
 pub use headers::{InvalidHeader, WebhookHeaders};
 pub use settings::WebhookSettings;
 
+use crate::metrics::WEBHOOK_ATTEMPTS;
 use resolve::SystemResolver;
 use send::{Attempt, Sender};
 
@@ -141,10 +142,12 @@ impl WebhookDispatcher {
         let done = match attempt {
             Attempt::Delivered => {
                 debug!("webhook delivered");
+                count("delivered");
                 self.outbox.delivered(lease).await
             }
             Attempt::TryAgain(why, asked) => match pause(asked) {
                 Some(pause) => {
+                    count("put_off");
                     warn!(why, pause = ?pause, "a webhook was not delivered; it will be tried again");
                     self.outbox.put_off(lease, now.plus(pause), &why).await
                 }
@@ -156,6 +159,7 @@ impl WebhookDispatcher {
     }
 
     async fn give_up(&self, delivery: &Delivery, why: &str) -> Result<()> {
+        count("given_up");
         error!(why, "a webhook could not be delivered and was given up");
         self.outbox.give_up(delivery.lease(), why).await
     }
@@ -182,6 +186,11 @@ impl WebhookDispatcher {
             tokio::time::sleep(SWEEP).await;
         }
     }
+}
+
+/// Counts an attempt by what came of it.
+fn count(outcome: &'static str) {
+    metrics::counter!(WEBHOOK_ATTEMPTS, "outcome" => outcome).increment(1);
 }
 
 /// Waits for a free place, then takes all that are free.

@@ -37,8 +37,6 @@ pub(super) struct Sender {
 impl Sender {
     pub(super) fn new(settings: &WebhookSettings, resolver: Arc<dyn Resolve>) -> Result<Self> {
         const OPERATION: &str = "webhooks.start";
-        // Another one that was installed before stays.
-        let _ = rustls::crypto::ring::default_provider().install_default();
         let guard: Arc<dyn Resolve> = Arc::new(Guard { inner: resolver, rules: settings.policy.addresses() });
         let builder = || {
             ClientBuilder::new()

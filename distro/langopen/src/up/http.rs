@@ -14,11 +14,15 @@ use crate::error::CommandError;
 pub(super) struct Variables<'a>(pub(super) &'a BTreeMap<String, String>);
 
 impl Variables<'_> {
+    /// What the variable is set to.
+    pub(super) fn value(&self, name: &str) -> Option<String> {
+        std::env::var(name).ok().or_else(|| self.0.get(name).cloned())
+    }
+
     /// The first of `names` that is set to something.
     fn get(&self, names: &[&'static str]) -> Option<(&'static str, String)> {
         names.iter().find_map(|&name| {
-            let own = std::env::var(name).ok().or_else(|| self.0.get(name).cloned());
-            own.filter(|value| !value.trim().is_empty()).map(|value| (name, value.trim().to_owned()))
+            self.value(name).filter(|value| !value.trim().is_empty()).map(|value| (name, value.trim().to_owned()))
         })
     }
 }

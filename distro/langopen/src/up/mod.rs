@@ -5,6 +5,7 @@ mod data;
 mod http;
 mod serve;
 mod settings;
+mod webhooks;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -15,7 +16,7 @@ use langopen_core::backend::sqlite::{Sqlite, SqliteOptions};
 use langopen_core::{EventLog, Executor, Queue, Storage, SystemClock, Tenant};
 use langopen_runner::environment::{EnvironmentPlan, Progress};
 use langopen_runner::{AppConfig, HostPool};
-use langopen_worker::{Services, Worker};
+use langopen_worker::{Services, WebhookDispatcher, Worker};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -70,6 +71,8 @@ async fn start(options: UpOptions) -> Result<Started, CommandError> {
 
     let env = config.resolve_env()?;
     let mut api = settings::api(&config, &env)?;
+    let webhooks = webhooks::settings(&config, &env, address)?;
+    api.webhooks = Some(webhooks.policy.clone());
     let mounted = format!("{api_url}{}", api.mount_prefix.as_deref().unwrap_or_default());
     let plan = EnvironmentPlan::new(&config, settings::environment(&options, &data)).await?;
     let environment = plan.ensure(|progress| say_progress(&progress)).await?;
@@ -91,6 +94,7 @@ async fn start(options: UpOptions) -> Result<Started, CommandError> {
         clock: Arc::new(SystemClock),
     };
     let worker = Worker::new(services.clone(), settings::worker(&options));
+    let dispatcher = WebhookDispatcher::new(Arc::new(database.clone()), Arc::new(SystemClock), webhooks)?;
     let server = AgentServer::new(
         services.storage.clone(),
         services.queue.clone(),
@@ -101,9 +105,20 @@ async fn start(options: UpOptions) -> Result<Started, CommandError> {
     .with_metrics(recorder.shown(worker.slots(), &options.metric_prefix));
     server.sync_system_assistants(&Tenant::default()).await?;
     let stop = CancellationToken::new();
-    let worker = tokio::spawn(worker.run(stop.clone()));
+    let worker = tokio::spawn(work(worker, dispatcher, stop.clone()));
     announce_ready(&mounted, pool.graphs().await?, begin.elapsed());
     Ok(Started { listener, router: server.router(), pool, database, worker, stop, data })
+}
+
+/// Works until `stop`. Webhooks are told as long as runs may end.
+async fn work(worker: Worker, dispatcher: WebhookDispatcher, stop: CancellationToken) {
+    let no_more_runs = CancellationToken::new();
+    let webhooks = tokio::spawn(dispatcher.run(no_more_runs.clone()));
+    worker.run(stop).await;
+    no_more_runs.cancel();
+    if let Err(error) = webhooks.await {
+        tracing::warn!(%error, "the delivery of webhooks did not stop in order");
+    }
 }
 
 fn refuse_unavailable(options: &UpOptions) -> Result<(), CommandError> {

@@ -1,6 +1,7 @@
 mod env;
 mod errors;
 mod supported;
+mod webhooks;
 mod whole;
 
 use std::path::Path;

@@ -8,7 +8,8 @@ fn unsupported(text: &str) -> Vec<(String, bool)> {
 
 #[test]
 fn a_plain_application_is_supported() {
-    let more = r#""auth": {"disable_studio_auth": true}, "http": {"configurable_headers": {}}, "store": {"ttl": {}}"#;
+    let more = r#""auth": {"disable_studio_auth": true}, "http": {"configurable_headers": {}}, "store": {"ttl": {}},
+                  "webhooks": {"url": {"require_https": true}}"#;
     assert!(unsupported(&with(more)).is_empty());
 }
 
