@@ -137,6 +137,7 @@ impl Bench {
             resumable: false,
             temporary: false,
             webhook: Some(url.to_owned()),
+            firing: None,
             available_at: self.clock.now(),
             thread: RunThread { create: true, metadata: JsonMap::new(), config: JsonMap::new() },
         };
