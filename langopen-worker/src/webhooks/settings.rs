@@ -6,7 +6,7 @@ use langopen_core::webhook::UrlPolicy;
 
 use super::WebhookHeaders;
 
-/// What a dispatcher needs to know. The defaults try a delivery five times within nine minutes.
+/// What a dispatcher needs to know. The defaults try a delivery five times within five to ten minutes.
 #[derive(Debug, Clone)]
 pub struct WebhookSettings {
     /// Where webhooks may go.
@@ -23,7 +23,8 @@ pub struct WebhookSettings {
     pub timeout: Duration,
     /// How often a delivery is attempted.
     pub max_attempts: u32,
-    /// The pause after the first attempt. Each further one is `backoff_factor` times as long, and all are longer by up to `first_pause` at random.
+    /// The pause after the first attempt. Each further one is `backoff_factor` times as long; each is longer by up to
+    /// as much again, at random.
     pub first_pause: Duration,
     /// See `first_pause`.
     pub backoff_factor: f32,
@@ -46,7 +47,7 @@ impl Default for WebhookSettings {
             timeout: Duration::from_secs(10),
             max_attempts: 5,
             first_pause: Duration::from_secs(2),
-            backoff_factor: 6.0,
+            backoff_factor: 5.0,
             max_age: Duration::from_secs(900),
             failed_retention: Duration::from_secs(3 * 86_400),
             grace: Duration::from_secs(2),
