@@ -43,4 +43,4 @@ pub use access::{Authenticator, require_auth};
 pub use cors::{Cors, InvalidCors};
 pub use observe::{Metrics, WorkerCounts, describe_metrics};
 pub use server::AgentServer;
-pub use settings::{ConfigurableHeaders, Features, HostInfo, LoggingHeaders, Settings};
+pub use settings::{ConfigurableHeaders, Features, HostInfo, LoggingHeaders, SecurityDocument, Settings};

@@ -1,6 +1,9 @@
 //! The frame of the OpenAPI document; the handlers fill it.
 
+use serde_json::{Map, Value};
 use utoipa::OpenApi;
+
+use crate::settings::SecurityDocument;
 
 #[derive(OpenApi)]
 #[openapi(
@@ -15,3 +18,33 @@ use utoipa::OpenApi;
     )
 )]
 pub(crate) struct Frame;
+
+/// The document's text, with what clients are told about logging in merged into it.
+pub(crate) fn text(document: &utoipa::openapi::OpenApi, security: &SecurityDocument) -> serde_json::Result<String> {
+    let SecurityDocument { schemes, security, paths } = security;
+    if schemes.is_empty() && security.is_empty() && paths.is_empty() {
+        return document.to_json();
+    }
+    let mut document = serde_json::to_value(document)?;
+    if !schemes.is_empty() {
+        let schemes = Map::from_iter([("securitySchemes".to_owned(), schemes.clone().into())]);
+        merge(&mut document, &Map::from_iter([("components".to_owned(), schemes.into())]).into());
+    }
+    if !security.is_empty() {
+        merge(&mut document, &Map::from_iter([("security".to_owned(), security.clone().into())]).into());
+    }
+    merge(&mut document, &Map::from_iter([("paths".to_owned(), paths.clone().into())]).into());
+    serde_json::to_string(&document)
+}
+
+/// Puts `over` into `base`: objects key by key, anything else whole.
+fn merge(base: &mut Value, over: &Value) {
+    match (base, over) {
+        (Value::Object(base), Value::Object(over)) => {
+            for (key, value) in over {
+                merge(base.entry(key.clone()).or_insert(Value::Null), value);
+            }
+        }
+        (base, over) => *base = over.clone(),
+    }
+}

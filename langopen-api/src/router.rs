@@ -42,7 +42,7 @@ pub(crate) fn build(app: App) -> Router {
         document.servers = Some(vec![Server::new(format!("/{prefix}"))]);
     }
     if features.meta {
-        let text = document.to_json().unwrap_or_else(|error| {
+        let text = openapi::text(&document, &app.settings.security).unwrap_or_else(|error| {
             tracing::error!(error = %error, "the OpenAPI document cannot be written");
             "{}".to_owned()
         });

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
+use langopen_core::JsonMap;
 use langopen_core::webhook::UrlPolicy;
+use serde_json::Value;
 
 use crate::cors::Cors;
 
@@ -33,6 +35,8 @@ pub struct Settings {
     pub features: Features,
     /// Where webhooks may go; `None` refuses runs that name one. Set it only where a worker delivers them.
     pub webhooks: Option<UrlPolicy>,
+    /// How clients log in, for the served OpenAPI document.
+    pub security: SecurityDocument,
     /// Minutes after which store items expire, unless the item says otherwise; `None` for never.
     pub store_default_ttl_minutes: Option<f64>,
     /// Whether reading a store item puts its expiry off, unless the request says otherwise.
@@ -54,10 +58,22 @@ impl Default for Settings {
             mount_prefix: None,
             features: Features::default(),
             webhooks: None,
+            security: SecurityDocument::default(),
             store_default_ttl_minutes: None,
             store_refresh_on_read: true,
         }
     }
+}
+
+/// Parts of an OpenAPI document that say how clients log in; they are merged into the served one, over what it has.
+#[derive(Debug, Clone, Default)]
+pub struct SecurityDocument {
+    /// `components.securitySchemes`, by name.
+    pub schemes: JsonMap,
+    /// `security`: what every operation needs. Nothing is said when it is empty.
+    pub security: Vec<Value>,
+    /// By path, then by method: e.g. the `security` of single operations.
+    pub paths: JsonMap,
 }
 
 /// Where the server runs, as `/info` tells.

@@ -14,4 +14,4 @@ pub use config::AppConfig;
 pub use environment::{Environment, EnvironmentPlan};
 pub use host::{HostError, LoadFailure};
 pub use metrics::describe_metrics;
-pub use pool::{HostPool, PoolGraph, PoolSettings};
+pub use pool::{AppAuth, AuthCacheSettings, HostPool, PoolGraph, PoolSettings};

@@ -7,14 +7,18 @@ use std::time::{Duration, Instant};
 
 use futures::StreamExt;
 use futures::stream::BoxStream;
+use langopen_core::auth::{Action, Auth, Credentials, Decision, Refusal, Resource};
 use langopen_core::backend::memory::Memory;
 use langopen_core::executor::{ExecutionContext, Executor, GraphCall, RunJob, RunOutput, RunResult, RunResultStatus};
+use langopen_core::filter::MetadataFilter;
 use langopen_core::model::{CancelAction, CancelRequest, IfExists, MultitaskStrategy, NewThread, Run, ThreadStatus};
 use langopen_core::{
     AssistantId, Clock, ErrorKind, JsonMap, RawJson, Result, RunId, RunStatus, Scope, SystemClock, ThreadId,
 };
 use langopen_runner::environment::Options;
-use langopen_runner::{AppConfig, EnvironmentPlan, HostError, HostPool, PoolGraph, PoolSettings};
+use langopen_runner::{
+    AppAuth, AppConfig, AuthCacheSettings, EnvironmentPlan, HostError, HostPool, PoolGraph, PoolSettings,
+};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 use uuid::Uuid;
@@ -39,6 +43,7 @@ async fn settings(hosts: usize) -> PoolSettings {
             .iter()
             .map(|(id, graph)| (id.clone(), PoolGraph { target: graph.target.to_string(), description: None }))
             .collect(),
+        auth: None,
         store_index: None,
         api_url: "http://127.0.0.1".to_owned(),
         load_timeout: PoolSettings::LOAD_TIMEOUT,
@@ -47,7 +52,7 @@ async fn settings(hosts: usize) -> PoolSettings {
 }
 
 struct Bench {
-    pool: HostPool,
+    pool: Arc<HostPool>,
     context: ExecutionContext,
 }
 
@@ -59,7 +64,7 @@ impl Bench {
     }
 
     async fn with(settings: PoolSettings) -> Self {
-        let pool = HostPool::start(settings).await.unwrap();
+        let pool = Arc::new(HostPool::start(settings).await.unwrap());
         let context = ExecutionContext { storage: Arc::new(Memory::new()), scope: Scope::default() };
         Self { pool, context }
     }
@@ -241,5 +246,46 @@ async fn an_unknown_graph_is_not_found() {
     let call = GraphCall::Schemas { graph_id: "nobody".to_owned(), config: json!({}).into() };
     let error = bench.pool.call(bench.context.clone(), call).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFound);
+    bench.pool.shut_down().await;
+}
+
+fn bearer(token: &str) -> Credentials {
+    Credentials { headers: vec![("authorization".to_owned(), token.to_owned())], ..Credentials::default() }
+}
+
+#[tokio::test]
+async fn the_applications_login_decides_and_a_blocked_host_lets_nobody_in() {
+    let mut settings = settings(1).await;
+    settings.auth = Some("./login.py:auth".to_owned());
+    let pool = Arc::new(HostPool::start(settings).await.unwrap());
+    let auth = AppAuth::of(&pool).unwrap();
+    assert!(auth.authenticates() && !auth.needs_body());
+    assert!(auth.authorizes(Resource::Threads, Action::Create) && !auth.authorizes(Resource::Store, Action::Put));
+    assert!(auth.uncovered().contains(&"crons.create".to_owned()));
+
+    let refused = auth.authenticate(&Credentials::default()).await.unwrap_err();
+    assert_eq!(Refusal::of(&refused), Some(&Refusal::new(401, "No token")));
+    let alice = auth.authenticate(&bearer("alice")).await.unwrap();
+    assert_eq!((alice.identity.as_str(), alice.tenant.as_str()), ("alice", "default/default/default"));
+    let mut value = json!({"thread_id": Uuid::nil(), "metadata": {}});
+    let decision = auth.authorize(&alice, Resource::Threads, Action::Read, &mut value).await.unwrap();
+    assert_eq!(decision, Decision::Filter(MetadataFilter::Equals("owner".to_owned(), json!("alice"))));
+    assert_eq!(value["seen"], json!(["UUID", "dict"]));
+
+    let keys = vec!["Authorization".to_owned()];
+    let ttl = Duration::from_secs(600);
+    let auth = auth.with_cache(AuthCacheSettings { keys, ttl, max_size: 10 }).with_deadline(Duration::from_secs(2));
+    auth.authenticate(&bearer("alice")).await.unwrap();
+    let bench = Bench { pool, context: ExecutionContext { storage: Arc::new(Memory::new()), scope: Scope::default() } };
+    let (blocking, _cancel) = bench.run("blocking", bench.thread().await, json!({"seconds": 30})).await;
+    let blocked = tokio::spawn(to_the_end(blocking));
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let silent = auth.authenticate(&bearer("bob")).await.unwrap_err();
+    assert_eq!(silent.kind(), ErrorKind::Unavailable);
+    let silent = auth.authorize(&alice, Resource::Threads, Action::Read, &mut value).await.unwrap_err();
+    assert_eq!(silent.kind(), ErrorKind::Unavailable);
+    assert!(!blocked.is_finished());
+    assert_eq!(auth.authenticate(&bearer("alice")).await.unwrap().identity, "alice", "kept answers need no host");
+    blocked.abort();
     bench.pool.shut_down().await;
 }

@@ -28,6 +28,32 @@ pub(crate) enum LogFormat {
 pub(crate) enum Command {
     /// Serve an application with everything in this one process, and its data in one folder.
     Up(UpOptions),
+    /// API keys for `up --api-keys`.
+    #[command(subcommand)]
+    Keys(KeysCommand),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum KeysCommand {
+    /// Make a key: prints it once, with the record to add to the file of keys.
+    New(NewKeyOptions),
+}
+
+/// Options of `langopen keys new`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct NewKeyOptions {
+    /// What the key is called.
+    #[arg(long)]
+    pub(crate) name: String,
+    /// Who its bearer is [default: the name].
+    #[arg(long)]
+    pub(crate) identity: Option<String>,
+    /// Where its bearer acts, as organization/project/deployment [default: where everybody acts].
+    #[arg(long)]
+    pub(crate) tenant: Option<String>,
+    /// What its bearer is granted, in the application's own words; may be repeated.
+    #[arg(long = "permission", value_name = "PERMISSION")]
+    pub(crate) permissions: Vec<String>,
 }
 
 /// Options of `langopen up`. Each has an environment variable too.
@@ -51,6 +77,9 @@ pub(crate) struct UpOptions {
     /// The Python interpreter to make the environment with [default: the newest one found that fits].
     #[arg(long, env = "LANGOPEN_PYTHON", value_name = "FILE")]
     pub(crate) python: Option<PathBuf>,
+    /// Let only bearers of these API keys in, beside the users of the application's own `auth.path`.
+    #[arg(long, env = "LANGOPEN_API_KEYS_FILE", value_name = "FILE")]
+    pub(crate) api_keys: Option<PathBuf>,
     /// How many workers claim runs; each executes up to N_JOBS_PER_WORKER (10) at once.
     #[arg(long, env = "LANGOPEN_WORKERS", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=256))]
     pub(crate) workers: u16,

@@ -21,6 +21,12 @@ pub(crate) enum CommandError {
         "--{option} is not available in this version: everything runs in this process, on SQLite in the data folder"
     )]
     OptionUnavailable { option: &'static str },
+    #[error("cannot read API keys from {}: {why}", path.display())]
+    KeysFile { path: PathBuf, why: String },
+    #[error("the key's record cannot be written: {0}")]
+    WriteKey(String),
+    #[error("the object that auth.path names has no authenticate handler, so nobody could get in")]
+    NoAuthenticateHandler,
     #[error("cannot use the data folder {}: {source}", path.display())]
     DataFolder { path: PathBuf, source: io::Error },
     #[error("the data folder {} is in use by another langopen process", path.display())]
@@ -50,6 +56,10 @@ impl CommandError {
     pub(crate) fn remedy(&self) -> Option<&'static str> {
         match self {
             Self::OptionUnavailable { .. } => Some("leave the option out, and unset its environment variable"),
+            Self::KeysFile { .. } => Some("make a record with `langopen keys new --name NAME`"),
+            Self::NoAuthenticateHandler => {
+                Some("decorate a function with @auth.authenticate, or let bearers of API keys in with --api-keys")
+            }
             Self::DataFolder { .. } => Some("choose a folder that this user may write to with --data"),
             Self::DataFolderInUse { .. } => Some("stop the other process, or choose another folder with --data"),
             Self::Listen { source, .. } if source.kind() == io::ErrorKind::AddrInUse => {

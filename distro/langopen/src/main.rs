@@ -2,6 +2,7 @@
 
 mod cli;
 mod error;
+mod keys;
 mod logging;
 mod metrics;
 mod up;
@@ -23,6 +24,7 @@ fn main() -> ExitCode {
     let outcome = runtime.block_on(async {
         match cli.command {
             cli::Command::Up(options) => up::up(options).await,
+            cli::Command::Keys(cli::KeysCommand::New(options)) => keys::new(options),
         }
     });
     // What still blocks in the background must not keep a finished command from ending.

@@ -1,7 +1,9 @@
 //! Who asks, and what they may do.
 
+mod api_key;
 mod decision;
 mod refusal;
+mod studio;
 
 use std::fmt;
 use std::net::IpAddr;
@@ -15,7 +17,9 @@ use crate::filter::MetadataFilter;
 use crate::json::JsonMap;
 use crate::tenant::{Scope, Tenant};
 
+pub use api_key::{ApiKey, ApiKeyAuth, ApiKeyHash, ApiKeyRecord};
 pub use refusal::Refusal;
+pub use studio::StudioAuth;
 
 /// What an authenticator sees of a request. Its `Debug` shows no header, query or body: they hold secrets.
 #[derive(Clone, Default)]

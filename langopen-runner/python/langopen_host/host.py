@@ -37,6 +37,8 @@ class Host:
         self._connection: Connection
         self._capture: Capture
         self._graphs = Graphs()
+        # An AppAuth, where the application has one.
+        self._auth: Any = None
         self._runs: dict[int, Run] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
         self._server: dict[str, Any] = {}
@@ -102,13 +104,22 @@ class Host:
             except BaseException as error:
                 self._fatal(graph_id, target, error)
                 return
+        if (auth := init.get("auth")) is not None:
+            try:
+                self._auth = await asyncio.to_thread(_load_auth, auth["path"], base_dir)
+            except BaseException as error:
+                self._fatal(None, auth["path"], error)
+                return
         # What is loaded stays: the collector need not look at it again.
         gc.collect()
         gc.freeze()
         gc.set_threshold(*GC_THRESHOLD)
-        self._connection.send(frames.READY, 0, dumps({"graphs": self._graphs.described()}))
+        self._connection.send(frames.READY, 0, dumps(self._described()))
 
-    def _fatal(self, graph_id: str, target: str, error: BaseException) -> None:
+    def _described(self) -> dict[str, Any]:
+        return {"graphs": self._graphs.described(), "auth": None if self._auth is None else self._auth.described()}
+
+    def _fatal(self, graph_id: str | None, target: str, error: BaseException) -> None:
         failure = {
             "error": getattr(error, "kind", type(error).__name__),
             "message": str(error),
@@ -143,14 +154,21 @@ class Host:
         scope.enter(Scope(self._connection, call=call_id))
         try:
             call = orjson.loads(payload)
-            if (method := METHODS.get(call["method"])) is None:
-                raise NotImplementedError(f"There is no method {call['method']!r}")
-            result = dumps(await method.serve(self._graphs, call["params"]))
+            result = dumps(await self._serve(call["method"], call["params"]))
         except BaseException as error:
             failure = {"error": errors.client_class(error), "message": str(error)}
             self._connection.send(frames.ERROR, call_id, dumps(failure))
             return
         self._connection.send(frames.REPLY, call_id, result)
+
+    async def _serve(self, name: str, params: dict[str, Any]) -> Any:
+        if self._auth is not None and name == "auth.authenticate":
+            return await self._auth.authenticate(params)
+        if self._auth is not None and name == "auth.authorize":
+            return await self._auth.authorize(params)
+        if (method := METHODS.get(name)) is None:
+            raise NotImplementedError(f"There is no method {name!r}")
+        return await method.serve(self._graphs, params)
 
     def _shutdown(self, _stream: int, _payload: bytes) -> None:
         self._spawn(self._stop())
@@ -174,6 +192,13 @@ class Host:
         self._connection.close()
         if not self.exit_status.done():
             self.exit_status.set_result(status)
+
+
+def _load_auth(target: str, base_dir: Path) -> Any:
+    # Only where it is used: an old langgraph_sdk may lack what it needs.
+    from langopen_host.auth import AppAuth
+
+    return AppAuth.load(target, base_dir)
 
 
 def _version(package: str) -> str:

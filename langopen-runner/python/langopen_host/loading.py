@@ -25,23 +25,30 @@ class LoadError(Exception):
 
 def load(graph_id: str, target: str, base_dir: Path) -> Any:
     """The object that `target` names: a compiled graph, a StateGraph, or a callable that makes one."""
-    location, colon, name = target.rpartition(":")
-    if not colon or not location or not name:
-        raise LoadError(
-            f"The target {target!r} of graph {graph_id!r} has to be 'path/to/file.py:variable' or 'package.module:variable'"
-        )
-    module = _from_file(graph_id, location, base_dir) if _is_path(location) else importlib.import_module(location)
-    value: Any = module
-    for part in name.split("."):
-        if not hasattr(value, part):
-            raise LoadError(_missing(graph_id, name, location, module), kind="AttributeError")
-        value = getattr(value, part)
+    value = load_object(f"graph {graph_id!r}", target, base_dir)
     if not (isinstance(value, (Pregel, StateGraph)) or callable(value)):
+        location, _, name = target.rpartition(":")
         raise LoadError(
             f"{name!r} in {location!r} is a {type(value).__name__}: graph {graph_id!r} needs a compiled graph, "
             "a StateGraph, or a function that returns one",
             kind="TypeError",
         )
+    return value
+
+
+def load_object(owner: str, target: str, base_dir: Path) -> Any:
+    """The object that `target` names; `owner` says in messages what needs it, e.g. `graph 'chat'`."""
+    location, colon, name = target.rpartition(":")
+    if not colon or not location or not name:
+        raise LoadError(
+            f"The target {target!r} of {owner} has to be 'path/to/file.py:variable' or 'package.module:variable'"
+        )
+    module = _from_file(owner, location, base_dir) if _is_path(location) else importlib.import_module(location)
+    value: Any = module
+    for part in name.split("."):
+        if not hasattr(value, part):
+            raise LoadError(_missing(owner, name, location, module), kind="AttributeError")
+        value = getattr(value, part)
     return value
 
 
@@ -56,11 +63,11 @@ def _is_path(location: str) -> bool:
     return location.endswith(".py") or "/" in location or "\\" in location
 
 
-def _from_file(graph_id: str, location: str, base_dir: Path) -> ModuleType:
+def _from_file(owner: str, location: str, base_dir: Path) -> ModuleType:
     path = Path(location)
     path = (path if path.is_absolute() else base_dir / path).resolve()
     if not path.is_file():
-        raise LoadError(f"The file {path} of graph {graph_id!r} does not exist", kind="FileNotFoundError")
+        raise LoadError(f"The file {path} of {owner} does not exist", kind="FileNotFoundError")
     if (known := _already(path)) is not None:
         return known
     root, dotted = _package(path)
@@ -127,10 +134,10 @@ def _standalone(path: Path, location: str) -> ModuleType:
     return module
 
 
-def _missing(graph_id: str, name: str, location: str, module: ModuleType) -> str:
+def _missing(owner: str, name: str, location: str, module: ModuleType) -> str:
     public = {key: value for key, value in vars(module).items() if not key.startswith("_")}
     candidates = [key for key, value in public.items() if isinstance(value, (Pregel, StateGraph))] or [
         key for key, value in public.items() if inspect.isfunction(value) and value.__module__ == module.__name__
     ]
     hint = f"; it has {', '.join(repr(key) for key in sorted(candidates))}" if candidates else ""
-    return f"There is no {name!r} in {location!r} for graph {graph_id!r}{hint}"
+    return f"There is no {name!r} in {location!r} for {owner}{hint}"

@@ -137,7 +137,8 @@ class FakeRunner:
     """`async with FakeRunner({...graphs}) as runner`: the host is ready inside, unless `expect_fatal`."""
 
     def __init__(
-        self, graphs: dict[str, Any], base_dir: Path = HERE, search_path: list[str] | None = None, env: dict[str, str] | None = None
+        self, graphs: dict[str, Any], base_dir: Path = HERE, search_path: list[str] | None = None, env: dict[str, str] | None = None,
+        auth: str | None = None,
     ) -> None:
         self.init = {
             "graphs": {key: value if isinstance(value, dict) else {"target": value, "description": None} for key, value in graphs.items()},
@@ -145,12 +146,14 @@ class FakeRunner:
             "search_path": search_path or [],
             "server": SERVER,
             "store_index": None,
+            "auth": None if auth is None else {"path": auth},
         }
         self.env = env or {}
         self.tables = Tables()
         self.logs: list[dict[str, Any]] = []
         self.hello: Any = None
         self.ready: Any = None
+        self.auth: Any = None
         self.fatal: Any = None
         self.auto_credit = True
         self.runs: dict[int, RunInFlight] = {}
@@ -192,7 +195,8 @@ class FakeRunner:
             self.hello = json.loads(payload)
             self.send(frames.INIT, 0, json.dumps(self.init).encode())
         elif kind == frames.READY:
-            self.ready = json.loads(payload)["graphs"]
+            document = json.loads(payload)
+            self.ready, self.auth = document["graphs"], document["auth"]
             self._settled.set()
         elif kind == frames.FATAL:
             self.fatal = json.loads(payload)
@@ -249,7 +253,7 @@ class FakeRunner:
         self.send(frames.PING, 0, b"12345678")
         return await asyncio.wait_for(self._pong, 5)
 
-    async def call(self, method: str, **params: Any) -> Any:
+    async def call(self, method: str, /, **params: Any) -> Any:
         self._last += 1
         future = self._replies[self._last] = asyncio.get_running_loop().create_future()
         self.send(frames.CALL, self._last, json.dumps({"method": method, "params": params}).encode())

@@ -32,7 +32,7 @@ def with_runner(test: Callable[[FakeRunner], Awaitable[None]], graphs: dict[str,
     asyncio.run(main())
 
 
-def fatal(graphs: dict[str, Any], base_dir: Path = HERE) -> Any:
+def fatal(graphs: dict[str, Any], base_dir: Path = HERE, **options: Any) -> Any:
     """The FATAL document of a host that cannot load `graphs`, and its exit status."""
     seen = []
 
@@ -40,5 +40,5 @@ def fatal(graphs: dict[str, Any], base_dir: Path = HERE) -> Any:
         seen.append(runner.fatal)
         seen.append(await asyncio.wait_for(runner.process.wait(), 10))
 
-    with_runner(look, graphs, base_dir=base_dir)
+    with_runner(look, graphs, base_dir=base_dir, **options)
     return seen

@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::AppConfig;
 use super::checkpointer::CheckpointerBackend;
+use super::target::Target;
 
 /// A feature that the configuration asks for and the runner does not have.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,11 +35,17 @@ pub(super) fn check(config: &AppConfig) -> Vec<Unsupported> {
         add(graph.is_javascript(), &format!("graphs.{id}"), true, why);
     }
     add(
-        config.auth.as_ref().is_some_and(|auth| auth.path.is_some()),
+        config.auth.as_ref().is_some_and(|auth| auth.path.as_ref().is_some_and(Target::is_javascript)),
         "auth.path",
         true,
-        "Custom authentication handlers cannot be run yet, and without them anybody could do anything. \
-         Remove the key and protect the server in another way.",
+        "JavaScript and TypeScript handlers cannot be run, and without them anybody could do anything. \
+         Write them in Python, or remove the key and protect the server in another way.",
+    );
+    add(
+        config.auth.as_ref().is_some_and(|auth| auth.allow_langsmith_api_keys),
+        "auth.allow_langsmith_api_keys",
+        false,
+        "LangSmith is not asked about its keys: requests that bear one go to auth.path like all others.",
     );
     add(
         config.encryption.is_some(),

@@ -46,6 +46,12 @@ impl Target {
         (self.kind != TargetKind::PythonModule).then(|| super::paths::resolve(base_dir, &self.path_or_module))
     }
 
+    /// Whether the object lies in a JavaScript or TypeScript file.
+    #[must_use]
+    pub fn is_javascript(&self) -> bool {
+        self.kind == TargetKind::JavaScript
+    }
+
     pub(super) fn read(context: &Context<'_>, key: &str, text: &str) -> Option<Self> {
         let target = match Self::parse(text) {
             Ok(target) => target,

@@ -1,6 +1,6 @@
 //! The payloads of frames.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use bytes::{Buf, Bytes};
 use langopen_core::executor::{GraphInfo, ResultState, RunResult, RunResultStatus};
@@ -22,6 +22,19 @@ pub(crate) struct Hello {
 #[derive(Debug, Deserialize)]
 pub(crate) struct Ready {
     pub(crate) graphs: Vec<GraphInfo>,
+    #[serde(default)]
+    pub(crate) auth: Option<ReadyAuth>,
+}
+
+/// What the application's `Auth` object handles.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct ReadyAuth {
+    /// Whether it says who asks.
+    pub(crate) authenticate: bool,
+    /// Whether the handler that says so may read the request's body.
+    pub(crate) needs_body: bool,
+    /// Resource and action, `*` for any.
+    pub(crate) handlers: HashSet<(String, String)>,
 }
 
 /// FATAL.

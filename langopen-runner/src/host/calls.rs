@@ -3,6 +3,8 @@
 use bytes::Bytes;
 use langopen_core::executor::{ExecutionContext, GraphCall};
 use langopen_core::{Error, ErrorKind, RawJson, Result};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use tokio::sync::oneshot;
 
 use super::Host;
@@ -14,31 +16,48 @@ use crate::frame::{Frame, Kind};
 /// A call that waits for its answer.
 pub(super) struct Waiting {
     pub(super) answer: Answer,
-    pub(super) reach: Reach,
+    pub(super) reach: Option<Reach>,
 }
 
 /// Python's names for errors that are the client's.
 const CLIENT_ERRORS: [&str; 3] = ["ValueError", "InvalidUpdateError", "EmptyInputError"];
 
 impl Host {
-    /// Asks the host and waits for its answer.
+    /// Asks the host about a graph and waits for its answer.
     pub(crate) async fn call(&self, context: ExecutionContext, call: &GraphCall) -> Result<RawJson> {
+        let frame = self.ask(Some(Reach::new(context, None)), call).await?;
+        match frame.kind {
+            Kind::Reply => raw(frame.payload),
+            _ => Err(refused(&frame.payload)),
+        }
+    }
+
+    /// Asks the application's `Auth` object and waits for its answer. Whatever its code raises is the server's own failure.
+    pub(crate) async fn ask_auth<T: DeserializeOwned>(&self, call: &impl Serialize) -> Result<T> {
+        let frame = self.ask(None, call).await?;
+        match frame.kind {
+            Kind::Reply => from_json("host.auth", &frame.payload),
+            _ => {
+                let CallError { error, message } = from_json("host.auth", &frame.payload)?;
+                Err(Error::internal("host.auth", format!("{error}: {message}")))
+            }
+        }
+    }
+
+    /// REPLY or ERROR to a call. The host may call back only what `reach` allows.
+    async fn ask(&self, reach: Option<Reach>, call: &impl Serialize) -> Result<Frame> {
         let gone = || Error::unavailable("host.call", "the graph host went away before it answered; try again");
         let payload = serde_json::to_vec(call)
             .map_err(|error| Error::internal("host.call", "the call has no JSON form").with_source(error))?;
         let id = self.next_handle();
         let (answer, answered) = oneshot::channel();
-        self.waiting.lock().insert(id, Waiting { answer, reach: Reach::new(context, None) });
+        self.waiting.lock().insert(id, Waiting { answer, reach });
         let _withdraw = Withdraw { host: self, id };
         self.count(1);
         if self.is_closed() || self.outgoing.send(Frame::new(Kind::Call, id, payload)).await.is_err() {
             return Err(gone());
         }
-        let frame = answered.await.map_err(|_| gone())?;
-        match frame.kind {
-            Kind::Reply => raw(frame.payload),
-            _ => Err(refused(&frame.payload)),
-        }
+        answered.await.map_err(|_| gone())
     }
 }
 

@@ -19,6 +19,7 @@ use super::calls::Waiting;
 use super::process::Loaded;
 use super::serve::Reach;
 use super::{logs, serve};
+use crate::frame::payload::ReadyAuth;
 use crate::frame::{Frame, FrameCodec, Kind};
 use crate::metrics::HOST_LOAD;
 
@@ -84,6 +85,11 @@ impl Host {
     /// The version of langgraph that runs them.
     pub(crate) fn langgraph_version(&self) -> &str {
         &self.loaded.langgraph_version
+    }
+
+    /// What the application's `Auth` object handles.
+    pub(crate) fn auth(&self) -> Option<&ReadyAuth> {
+        self.loaded.auth.as_ref()
     }
 
     /// Runs and calls in flight.

@@ -1,7 +1,6 @@
 //! The first frames of a connection: who calls, what it shall load, and what came of it.
 
 use futures::{SinkExt, StreamExt};
-use langopen_core::executor::GraphInfo;
 use tokio::net::UnixStream;
 use tokio_util::codec::Framed;
 use tracing::debug;
@@ -37,7 +36,7 @@ pub(super) async fn greet(connection: &mut Connection, token: &str) -> Result<St
 }
 
 /// Has the host load the graphs.
-pub(super) async fn load(connection: &mut Connection, spec: &HostSpec) -> Result<Vec<GraphInfo>, HostError> {
+pub(super) async fn load(connection: &mut Connection, spec: &HostSpec) -> Result<Ready, HostError> {
     let init = serde_json::to_vec(&spec.init).map_err(|error| HostError::Protocol(error.to_string()))?;
     connection.send(Frame::new(Kind::Init, 0, init)).await.map_err(|error| HostError::Protocol(error.to_string()))?;
     loop {
@@ -45,7 +44,7 @@ pub(super) async fn load(connection: &mut Connection, spec: &HostSpec) -> Result
         let wrong = |error: langopen_core::Error| HostError::Protocol(error.to_string());
         match frame.kind {
             Kind::Ready => {
-                return from_json::<Ready>("host.ready", &frame.payload).map(|ready| ready.graphs).map_err(wrong);
+                return from_json("host.ready", &frame.payload).map_err(wrong);
             }
             Kind::Fatal => {
                 let fatal: Fatal = from_json("host.fatal", &frame.payload).map_err(wrong)?;

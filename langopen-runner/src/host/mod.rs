@@ -13,4 +13,4 @@ pub use process::{HostError, LoadFailure};
 
 pub(crate) use connection::Host;
 pub(crate) use files::unpack;
-pub(crate) use process::{HostSpec, Init, InitGraph, InitServer, start};
+pub(crate) use process::{HostSpec, Init, InitAuth, InitGraph, InitServer, start};

@@ -19,7 +19,7 @@ use uuid::Uuid;
 use super::Host;
 use super::handshake;
 use crate::frame::FrameCodec;
-use crate::frame::payload::Fatal;
+use crate::frame::payload::{Fatal, Ready, ReadyAuth};
 
 /// Variables of our own process that user code must not see: the platform's settings and the data stores' credentials.
 const WITHHELD: [&str; 6] =
@@ -50,6 +50,13 @@ pub(crate) struct Init {
     pub(crate) search_path: Vec<PathBuf>,
     pub(crate) server: InitServer,
     pub(crate) store_index: Option<serde_json::Value>,
+    pub(crate) auth: Option<InitAuth>,
+}
+
+/// The application's `Auth` object.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct InitAuth {
+    pub(crate) path: String,
 }
 
 /// A graph to load.
@@ -68,7 +75,7 @@ pub(crate) struct InitServer {
     pub(crate) api_url: String,
 }
 
-/// Why a graph could not be loaded.
+/// Why a graph, or another object that the configuration names, could not be loaded.
 #[derive(Debug, Clone)]
 pub struct LoadFailure {
     /// The graph's id, when the failure belongs to one.
@@ -94,6 +101,7 @@ impl std::fmt::Display for LoadFailure {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match (&self.graph_id, &self.target) {
             (Some(graph_id), Some(target)) => write!(f, "graph {graph_id:?} ({target}) cannot be loaded: ")?,
+            (None, Some(target)) => write!(f, "{target} cannot be loaded: ")?,
             _ => f.write_str("the graphs cannot be loaded: ")?,
         }
         write!(f, "{}: {}", self.error, self.message)?;
@@ -149,6 +157,8 @@ pub enum HostError {
 pub(super) struct Loaded {
     /// The version of the library in the application's environment.
     pub(super) langgraph_version: String,
+    /// What the application's `Auth` object handles.
+    pub(super) auth: Option<ReadyAuth>,
     pub(super) graphs: Vec<GraphInfo>,
 }
 
@@ -171,8 +181,8 @@ pub(crate) async fn start(spec: &HostSpec, number: usize) -> Result<(Arc<Host>, 
         let (stream, _) = listener.accept().await.map_err(prepare)?;
         let mut connection = Framed::new(stream, FrameCodec::default());
         let langgraph_version = handshake::greet(&mut connection, &token).await?;
-        let graphs = handshake::load(&mut connection, spec).await?;
-        Ok((Loaded { langgraph_version, graphs }, connection))
+        let Ready { graphs, auth } = handshake::load(&mut connection, spec).await?;
+        Ok((Loaded { langgraph_version, graphs, auth }, connection))
     };
     let connected = tokio::select! {
         connected = connect => connected,

@@ -90,7 +90,7 @@ async fn reply(host: &Host, stream: u32, answer: Result<Bytes>) {
 
 fn reach(host: &Host, caller: Caller) -> Result<Reach> {
     let run = caller.run.and_then(|handle| host.runs.lock().get(&handle).map(|run| run.reach.clone()));
-    let call = || caller.call.and_then(|id| host.waiting.lock().get(&id).map(|waiting| waiting.reach.clone()));
+    let call = || caller.call.and_then(|id| host.waiting.lock().get(&id).and_then(|waiting| waiting.reach.clone()));
     run.or_else(call).ok_or_else(|| Error::conflict("host.serve", "the run or call that this belongs to is over"))
 }
 

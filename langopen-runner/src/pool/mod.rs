@@ -1,5 +1,6 @@
 //! Several graph hosts of one application as one executor.
 
+mod auth;
 mod settings;
 mod slot;
 
@@ -15,9 +16,11 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::info;
 
+use crate::frame::payload::ReadyAuth;
 use crate::host::{Host, HostError, HostSpec};
 use slot::Slot;
 
+pub use auth::{AppAuth, AuthCacheSettings};
 pub use settings::{PoolGraph, PoolSettings};
 
 /// A host that owes a sign of life for longer than this gets no new work while another one can take it.
@@ -30,6 +33,8 @@ const HOST_WAIT: Duration = Duration::from_secs(30);
 pub struct HostPool {
     slots: Vec<Arc<Slot>>,
     graphs: Vec<GraphInfo>,
+    /// What the application's `Auth` object handles.
+    auth: Option<ReadyAuth>,
     langgraph_version: Option<String>,
     /// Rings when a host becomes ready.
     ready: Arc<Notify>,
@@ -53,6 +58,7 @@ impl HostPool {
         let started = futures::future::try_join_all(starts).await?;
         let graphs = started.first().map(|(_, (host, _))| host.graphs().to_vec()).unwrap_or_default();
         let langgraph_version = started.first().map(|(_, (host, _))| host.langgraph_version().to_owned());
+        let auth = started.first().and_then(|(_, (host, _))| host.auth().cloned());
         let mut slots = Vec::with_capacity(count);
         for (number, (host, child)) in started {
             let slot = Arc::new(Slot::new(number, Arc::clone(&spec), settings.unresponsive_after));
@@ -62,7 +68,7 @@ impl HostPool {
         }
         tasks.close();
         info!(hosts = count, graphs = graphs.len(), "graph hosts are ready");
-        Ok(Self { slots, graphs, langgraph_version, ready, stop, tasks })
+        Ok(Self { slots, graphs, auth, langgraph_version, ready, stop, tasks })
     }
 
     /// The version of langgraph that runs the graphs.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::host::{HostError, HostSpec, Init, InitGraph, InitServer, unpack};
+use crate::host::{HostError, HostSpec, Init, InitAuth, InitGraph, InitServer, unpack};
 
 /// A graph to serve.
 #[derive(Debug, Clone)]
@@ -34,6 +34,8 @@ pub struct PoolSettings {
     pub env: BTreeMap<String, String>,
     /// The graphs, by id.
     pub graphs: BTreeMap<String, PoolGraph>,
+    /// The application's `Auth` object, as `path.py:variable` or `module:variable`.
+    pub auth: Option<String>,
     /// The application's store index, as `langgraph.json` has it.
     pub store_index: Option<Value>,
     /// The address that runs show as `langgraph_api_url`.
@@ -71,6 +73,7 @@ impl PoolSettings {
                     api_url: self.api_url.clone(),
                 },
                 store_index: self.store_index.clone(),
+                auth: self.auth.clone().map(|path| InitAuth { path }),
             },
             load_timeout: self.load_timeout,
         })

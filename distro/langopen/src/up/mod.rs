@@ -1,6 +1,7 @@
 //! `langopen up`: API, worker and graph hosts in this process, data in one folder.
 
 mod announce;
+mod auth;
 mod data;
 mod http;
 mod serve;
@@ -13,7 +14,7 @@ use std::time::Instant;
 
 use langopen_api::AgentServer;
 use langopen_core::backend::sqlite::{Sqlite, SqliteOptions};
-use langopen_core::{EventLog, Executor, Queue, Storage, SystemClock, Tenant};
+use langopen_core::{EventLog, Executor, Queue, Storage, SystemClock};
 use langopen_runner::environment::{EnvironmentPlan, Progress};
 use langopen_runner::{AppConfig, HostPool};
 use langopen_worker::{Services, WebhookDispatcher, Worker};
@@ -60,6 +61,7 @@ async fn start(options: UpOptions) -> Result<Started, CommandError> {
     refuse_unavailable(&options)?;
     let recorder = metrics::install()?;
     let config = read_config(&options)?;
+    let keys = auth::keys(&options)?;
     let data = DataFolder::open(&options, &config)?;
     say("data", &format!("{} (SQLite)", data.path().display()));
     // The port is taken before the slow steps, so that a port in use is told at once.
@@ -81,6 +83,14 @@ async fn start(options: UpOptions) -> Result<Started, CommandError> {
     say("graphs", &format!("loading in {} Python processes", options.hosts));
     let pool = settings::pool(&options, &config, environment, env, &data, &mounted);
     let pool = Arc::new(HostPool::start(pool).await?);
+    let tenants = auth::tenants(keys.as_ref())?;
+    let login = match auth::login(keys, config.auth.as_ref(), &pool, address.ip()) {
+        Ok(login) => login,
+        Err(error) => {
+            pool.shut_down().await;
+            return Err(error);
+        }
+    };
     if let Some(version) = pool.langgraph_version() {
         version.clone_into(&mut api.langgraph_version);
     }
@@ -101,9 +111,12 @@ async fn start(options: UpOptions) -> Result<Started, CommandError> {
         services.events.clone(),
         services.executor.clone(),
     )
+    .with_auth(login)
     .with_settings(api)
     .with_metrics(recorder.shown(worker.slots(), &options.metric_prefix));
-    server.sync_system_assistants(&Tenant::default()).await?;
+    for tenant in &tenants {
+        server.sync_system_assistants(tenant).await?;
+    }
     let stop = CancellationToken::new();
     let worker = tokio::spawn(work(worker, dispatcher, stop.clone()));
     announce_ready(&mounted, pool.graphs().await?, begin.elapsed());

@@ -1,6 +1,7 @@
 //! Serving until told to stop, and stopping in order: no new runs, then no new requests.
 
 use std::future::IntoFuture;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use axum::Router;
@@ -32,7 +33,8 @@ pub(super) async fn serve(
             warn!(%error, "a connection cannot be set to send at once");
         }
     });
-    let server = axum::serve(listener, router).with_graceful_shutdown(quiet.clone().cancelled_owned()).into_future();
+    let service = router.into_make_service_with_connect_info::<SocketAddr>();
+    let server = axum::serve(listener, service).with_graceful_shutdown(quiet.clone().cancelled_owned()).into_future();
     tokio::pin!(server);
     tokio::select! {
         served = &mut server => return served.map_err(CommandError::Serve),

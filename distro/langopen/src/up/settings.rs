@@ -8,6 +8,7 @@ use langopen_runner::environment::Options;
 use langopen_runner::{AppConfig, Environment, PoolGraph, PoolSettings};
 use langopen_worker::WorkerSettings;
 
+use super::auth;
 use super::data::DataFolder;
 use super::http::{self, Variables};
 use crate::cli::UpOptions;
@@ -40,6 +41,7 @@ pub(super) fn pool(
         search_path: environment.search_path,
         env,
         graphs: config.graphs.iter().map(|(id, each)| (id.clone(), graph(each))).collect(),
+        auth: config.auth.as_ref().and_then(|auth| auth.path.as_ref()).map(ToString::to_string),
         store_index: None,
         api_url: api_url.to_owned(),
         load_timeout: PoolSettings::LOAD_TIMEOUT,
@@ -60,6 +62,7 @@ pub(super) fn worker(options: &UpOptions) -> WorkerSettings {
 pub(super) fn api(config: &AppConfig, env: &BTreeMap<String, String>) -> Result<Settings, CommandError> {
     let mut settings = Settings { host: host_info(), ..Settings::default() };
     http::apply(&mut settings, config, &Variables(env))?;
+    settings.security = auth::document(config.auth.as_ref());
     if let Some(ttl) = config.store.as_ref().and_then(|store| store.ttl.as_ref()) {
         settings.store_default_ttl_minutes = ttl.default_ttl;
         settings.store_refresh_on_read = ttl.refresh_on_read.unwrap_or(true);

@@ -8,14 +8,14 @@ fn unsupported(text: &str) -> Vec<(String, bool)> {
 
 #[test]
 fn a_plain_application_is_supported() {
-    let more = r#""auth": {"disable_studio_auth": true}, "http": {"configurable_headers": {}}, "store": {"ttl": {}},
-                  "webhooks": {"url": {"require_https": true}}"#;
+    let more = r#""auth": {"path": "./agent.py:auth", "disable_studio_auth": true}, "http": {"configurable_headers": {}},
+                  "store": {"ttl": {}}, "webhooks": {"url": {"require_https": true}}"#;
     assert!(unsupported(&with(more)).is_empty());
 }
 
 #[test]
 fn what_would_be_unsafe_or_wrong_is_fatal() {
-    let more = r#""auth": {"path": "./agent.py:auth"}, "encryption": {"path": "./agent.py:enc"},
+    let more = r#""auth": {"path": "./web/agent.ts:auth"}, "encryption": {"path": "./agent.py:enc"},
                   "http": {"app": "./agent.py:app"}"#;
     let fatal = ["auth.path", "encryption", "http.app"].map(|key| (key.to_owned(), true));
     assert_eq!(unsupported(&with(more)), fatal);
@@ -25,8 +25,8 @@ fn what_would_be_unsafe_or_wrong_is_fatal() {
 
 #[test]
 fn the_rest_is_a_warning() {
-    let more = r#""ui": {"agent": "./ui.tsx"}, "store": {"path": "./agent.py:store"},
+    let more = r#""auth": {"allow_langsmith_api_keys": true}, "ui": {"agent": "./ui.tsx"}, "store": {"path": "./agent.py:store"},
                   "checkpointer": {"backend": "custom", "path": "./agent.py:saver"}"#;
-    let warnings = ["ui", "checkpointer.path", "checkpointer.backend", "store.path"];
+    let warnings = ["auth.allow_langsmith_api_keys", "ui", "checkpointer.path", "checkpointer.backend", "store.path"];
     assert_eq!(unsupported(&with(more)), warnings.map(|key| (key.to_owned(), false)));
 }

@@ -1,0 +1,139 @@
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use serde_json::{Value, json};
+
+use super::{Action, Auth, Credentials, Decision, Identity, Resource};
+use crate::error::Result;
+use crate::tenant::Tenant;
+
+/// The header with which Studio says that it needs no login.
+const HEADER: (&str, &str) = ("x-auth-scheme", "langsmith");
+
+/// Headers that a proxy adds: behind one, the other end of the connection is not who asks.
+const PROXIED: [&str; 5] = ["forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via"];
+
+/// Lets Studio in beside another login, as the user `langgraph-studio-user`: a developer's tool, on the developer's own machine.
+///
+/// The header that asks for it proves nothing, so it counts only for a request that comes from this machine itself, through no proxy, and from no web page
+/// but Studio's and those of this machine. Wrap a login in this only where the server listens on a loopback address.
+pub struct StudioAuth {
+    inner: Arc<dyn Auth>,
+    tenant: Tenant,
+}
+
+impl StudioAuth {
+    /// The name of the user.
+    pub const USER: &str = "langgraph-studio-user";
+
+    /// Asks `inner` about everybody else.
+    pub fn new(inner: Arc<dyn Auth>) -> Self {
+        Self { inner, tenant: Tenant::default() }
+    }
+
+    fn is_studio(credentials: &Credentials) -> bool {
+        credentials.header(HEADER.0) == Some(HEADER.1)
+            && credentials.peer.is_some_and(|peer| peer.to_canonical().is_loopback())
+            && PROXIED.iter().all(|name| credentials.header(name).is_none())
+            && credentials.header("origin").is_none_or(is_trusted)
+    }
+}
+
+/// Whether a web page of this origin may act as Studio: Studio's own, or one that this machine serves.
+fn is_trusted(origin: &str) -> bool {
+    let Some((scheme, host)) = origin.split_once("://") else { return false };
+    match scheme {
+        "https" if host == "smith.langchain.com" || host.ends_with(".smith.langchain.com") => true,
+        "http" | "https" => {
+            let name = match host.rsplit_once(':') {
+                Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
+                _ => host,
+            };
+            matches!(name, "localhost" | "127.0.0.1" | "[::1]")
+        }
+        _ => false,
+    }
+}
+
+#[async_trait]
+impl Auth for StudioAuth {
+    async fn authenticate(&self, credentials: &Credentials) -> Result<Identity> {
+        if !Self::is_studio(credentials) {
+            return self.inner.authenticate(credentials).await;
+        }
+        let permissions = vec!["authenticated".to_owned()];
+        let user = json!({
+            "identity": Self::USER, "is_authenticated": true, "display_name": Self::USER, "permissions": permissions,
+            "kind": "StudioUser",
+        });
+        Ok(Identity {
+            tenant: self.tenant.clone(),
+            identity: Self::USER.to_owned(),
+            permissions,
+            user: user.as_object().cloned(),
+        })
+    }
+
+    async fn authorize(
+        &self,
+        identity: &Identity,
+        resource: Resource,
+        action: Action,
+        value: &mut Value,
+    ) -> Result<Decision> {
+        self.inner.authorize(identity, resource, action, value).await
+    }
+
+    fn authorizes(&self, resource: Resource, action: Action) -> bool {
+        self.inner.authorizes(resource, action)
+    }
+
+    fn needs_body(&self) -> bool {
+        self.inner.needs_body()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::auth::ApiKeyAuth;
+
+    async fn gets_in(peer: Option<&str>, headers: &[(&str, &str)]) -> bool {
+        let auth = StudioAuth::new(Arc::new(ApiKeyAuth::new(Vec::new())));
+        let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let peer = peer.map(|peer| peer.parse().unwrap());
+        let asked = auth.authenticate(&Credentials { headers, peer, ..Credentials::default() }).await;
+        asked.is_ok_and(|identity| identity.identity == StudioAuth::USER)
+    }
+
+    #[tokio::test]
+    async fn only_this_machine_can_be_studio() {
+        for peer in ["127.0.0.1", "127.8.8.8", "::1", "::ffff:127.0.0.1"] {
+            assert!(gets_in(Some(peer), &[HEADER]).await, "{peer}");
+        }
+        for origin in [
+            "https://smith.langchain.com",
+            "https://eu.smith.langchain.com",
+            "http://localhost:3000",
+            "http://[::1]:80",
+        ] {
+            assert!(gets_in(Some("127.0.0.1"), &[HEADER, ("origin", origin)]).await, "{origin}");
+        }
+        assert!(!gets_in(None, &[HEADER]).await);
+        assert!(!gets_in(Some("192.168.1.2"), &[HEADER]).await);
+        assert!(!gets_in(Some("127.0.0.1"), &[]).await);
+        assert!(!gets_in(Some("127.0.0.1"), &[("x-auth-scheme", "other")]).await);
+        assert!(!gets_in(Some("127.0.0.1"), &[HEADER, ("x-forwarded-for", "127.0.0.1")]).await);
+        for origin in [
+            "https://evil.example",
+            "https://smith.langchain.com.evil.example",
+            "https://evilsmith.langchain.com",
+            "http://smith.langchain.com",
+            "http://localhost.evil.example",
+            "http://127.0.0.1.evil.example:80",
+            "null",
+        ] {
+            assert!(!gets_in(Some("127.0.0.1"), &[HEADER, ("origin", origin)]).await, "{origin}");
+        }
+    }
+}
