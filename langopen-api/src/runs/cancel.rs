@@ -11,7 +11,7 @@ use serde_json::json;
 use super::close_streams;
 use super::follow::Follow;
 use super::on_disconnect::CancelOnDrop;
-use super::outcome::{Fallback, respond};
+use super::outcome::{Answer, respond};
 use crate::access::Caller;
 use crate::error::{ApiError, ApiResult, ErrorResponse};
 use crate::extract::{Query, RunPath};
@@ -68,7 +68,7 @@ pub(super) async fn cancel_run(
     let follow = Follow::new(&app, tenant, (thread_id, run_id), false, events);
     let path = format!("/threads/{thread_id}/runs/{run_id}");
     let headers = locations(Some(format!("{path}/join")), Some(path));
-    Ok(respond(&app, Scope::tenant(tenant.clone()), (thread_id, run_id), follow, guard, Fallback::Empty, headers))
+    Ok(respond(&app, Scope::tenant(tenant.clone()), (thread_id, run_id), follow, guard, Answer::Events, headers))
 }
 
 pub(super) fn action(query: &Query) -> CancelAction {

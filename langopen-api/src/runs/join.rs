@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::follow::Follow;
 use super::on_disconnect::{CancelOnDrop, DisconnectQuery};
-use super::outcome::{Fallback, respond};
+use super::outcome::{Answer, has_feedback, respond};
 use crate::access::Caller;
 use crate::error::{ApiError, ApiResult, ErrorResponse};
 use crate::extract::{Query, RunPath};
@@ -47,6 +47,7 @@ pub(super) async fn join_run(
     let events = if over { Box::pin(futures::stream::empty()) } else { events };
     let follow = Follow::new(&app, tenant, place, run.resumable, events);
     let path = format!("/threads/{thread_id}/runs/{run_id}");
+    let answer = Answer::Outcome { feedback: has_feedback(&run) };
     let headers = locations(Some(format!("{path}/join")), Some(path));
-    Ok(respond(&app, Scope::tenant(tenant.clone()), place, follow, guard, Fallback::Rows, headers))
+    Ok(respond(&app, Scope::tenant(tenant.clone()), place, follow, guard, answer, headers))
 }

@@ -4,8 +4,9 @@ use axum::body::Body;
 use bytes::Bytes;
 use http::HeaderMap;
 use langopen_core::event_log::Event;
-use langopen_core::model::RunError;
+use langopen_core::model::{Run, RunError};
 use langopen_core::{RawJson, RunId, RunStatus, Scope, ThreadId};
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::convert::Infallible;
@@ -88,13 +89,39 @@ impl Outcome {
     }
 }
 
-/// What to answer when the events told nothing.
+/// What to answer.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fallback {
-    /// What the rows of run and thread say.
-    Rows,
-    /// An empty object.
-    Empty,
+pub(super) enum Answer {
+    /// The outcome; if the events told nothing, what the rows of run and thread say.
+    Outcome {
+        /// Whether the run has feedback keys.
+        feedback: bool,
+    },
+    /// What the events tell; if that is nothing, an empty object.
+    Events,
+}
+
+/// Whether the run has feedback keys.
+pub(super) fn has_feedback(run: &Run) -> bool {
+    #[derive(Deserialize)]
+    struct Keys {
+        feedback_keys: Option<Vec<IgnoredAny>>,
+    }
+    // Most have none, and need not be decoded to see that.
+    memchr::memmem::find(run.kwargs.as_str().as_bytes(), b"\"feedback_keys\":[").is_some()
+        && run.kwargs.decode::<Keys>().is_ok_and(|kwargs| kwargs.feedback_keys.is_some_and(|keys| !keys.is_empty()))
+}
+
+/// Adds where feedback can be given: nowhere, for there is no provider of such addresses. Failures and what is no object stay as they are.
+fn with_feedback(body: Bytes) -> Bytes {
+    const FEEDBACK: &[u8] = b"\"__feedback__\":{}}";
+    match body.trim_ascii().strip_suffix(b"}") {
+        Some(b"{") => [b"{", FEEDBACK].concat().into(),
+        Some(fields) if fields.starts_with(b"{") && !fields.starts_with(b"{\"__error__\":") => {
+            [fields, b",", FEEDBACK].concat().into()
+        }
+        _ => body,
+    }
 }
 
 /// Answers at once, keeps the connection alive with line breaks, and sends the outcome when the run is over.
@@ -104,7 +131,7 @@ pub(super) fn respond(
     (thread_id, run_id): (ThreadId, RunId),
     follow: Follow,
     guard: CancelOnDrop,
-    fallback: Fallback,
+    answer: Answer,
     locations: HeaderMap,
 ) -> axum::response::Response {
     let heartbeat = app.settings.heartbeat;
@@ -125,12 +152,13 @@ pub(super) fn respond(
                 }
             }
             guard.disarm();
-            let body = match (outcome.body(), fallback) {
+            let body = match (outcome.body(), answer) {
                 (Some(body), _) => body,
-                (None, Fallback::Empty) => EMPTY,
-                (None, Fallback::Rows) => from_rows(&app, &scope, thread_id, run_id).await,
+                (None, Answer::Events) => EMPTY,
+                (None, Answer::Outcome { .. }) => from_rows(&app, &scope, thread_id, run_id).await,
             };
-            Some((Ok(body), None))
+            let feedback = answer == Answer::Outcome { feedback: true };
+            Some((Ok(if feedback { with_feedback(body) } else { body }), None))
         }
     });
     let mut response = json(Body::from_stream(body));
@@ -200,6 +228,20 @@ mod tests {
             });
         }
         outcome.body().map(|body| String::from_utf8(body.to_vec()).unwrap())
+    }
+
+    #[test]
+    fn feedback_is_added_to_what_is_no_failure() {
+        for (body, expected) in [
+            ("{}", r#"{"__feedback__":{}}"#),
+            (r#"{"a":{}}"#, r#"{"a":{},"__feedback__":{}}"#),
+            (r#"{"__interrupt__":[]}"#, r#"{"__interrupt__":[],"__feedback__":{}}"#),
+            (r#"{"__error__":{}}"#, r#"{"__error__":{}}"#),
+            ("[{}]", "[{}]"),
+            ("null", "null"),
+        ] {
+            assert_eq!(with_feedback(Bytes::from_static(body.as_bytes())), expected, "{body}");
+        }
     }
 
     #[test]

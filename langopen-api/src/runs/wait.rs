@@ -4,7 +4,7 @@ use langopen_core::event_log::EventId;
 use langopen_core::{Scope, ThreadId};
 
 use super::follow::Follow;
-use super::outcome::{Fallback, respond};
+use super::outcome::{Answer, has_feedback, respond};
 use super::submit::{Attach, Submitted, submit};
 use crate::access::Caller;
 use crate::error::{ApiError, ApiResult, ErrorResponse};
@@ -53,6 +53,7 @@ pub(super) async fn start(
     let place = (run.thread_id, run.run_id);
     let follow = Follow::new(app, tenant, place, run.resumable, events).after(EventId::ZERO);
     let path = format!("/threads/{}/runs/{}", run.thread_id, run.run_id);
+    let answer = Answer::Outcome { feedback: has_feedback(&run) };
     let headers = locations(Some(format!("{path}/join")), Some(path));
-    Ok(respond(app, Scope::tenant(tenant.clone()), place, follow, guard, Fallback::Rows, headers))
+    Ok(respond(app, Scope::tenant(tenant.clone()), place, follow, guard, answer, headers))
 }
