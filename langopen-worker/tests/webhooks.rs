@@ -372,5 +372,8 @@ async fn rules_that_became_stricter_hold_for_what_is_on_its_way() {
     bench.ended(&receiver.url("/")).await;
     let failed = bench.failed().await;
     assert!(failed[0].1.starts_with("Webhook host blocked: loopback"), "{failed:?}");
+    let bench = Bench::start(WebhookSettings { enabled: false, ..open() });
+    bench.ended(&receiver.url("/")).await;
+    assert_eq!(bench.failed().await, [(1, "webhooks are switched off".to_owned())]);
     assert_eq!(receiver.count(), 0);
 }

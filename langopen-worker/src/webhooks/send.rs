@@ -60,6 +60,9 @@ impl Sender {
     }
 
     pub(super) async fn attempt(&self, settings: &WebhookSettings, delivery: &Delivery, now: Timestamp) -> Attempt {
+        if !settings.enabled {
+            return Attempt::Hopeless("webhooks are switched off".to_owned());
+        }
         let url = match settings.policy.check(&delivery.url) {
             Ok(Target::Absolute(url)) => url,
             Ok(Target::Relative(path)) => match self.own_url.as_ref().map(|own| own.join(&path)) {

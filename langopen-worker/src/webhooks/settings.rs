@@ -9,6 +9,8 @@ use super::WebhookHeaders;
 /// What a dispatcher needs to know. The defaults try a delivery five times within five to ten minutes.
 #[derive(Debug, Clone)]
 pub struct WebhookSettings {
+    /// Whether webhooks are sent; if not, what is on its way is given up.
+    pub enabled: bool,
     /// Where webhooks may go.
     pub policy: UrlPolicy,
     /// This server's own address, e.g. `http://127.0.0.1:2024`, for relative URLs; without one they cannot be delivered.
@@ -39,6 +41,7 @@ pub struct WebhookSettings {
 impl Default for WebhookSettings {
     fn default() -> Self {
         Self {
+            enabled: true,
             policy: UrlPolicy::default(),
             own_url: None,
             headers: WebhookHeaders::default(),

@@ -22,6 +22,7 @@ pub(super) fn settings(
     let headers =
         headers.map_err(|error| CommandError::Setting { name: "webhooks.headers", why: error.to_string() })?;
     Ok(WebhookSettings {
+        enabled: config.http.as_ref().is_none_or(|http| !http.disable_webhooks),
         policy: policy(config),
         own_url: Some(own_url(address)),
         headers,
