@@ -11,7 +11,7 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 /// Response headers that clients cannot do without, whatever else is exposed.
-const EXPOSED: [&str; 3] = ["x-pagination-total", "x-pagination-next", "content-location"];
+const EXPOSED: [&str; 4] = ["x-pagination-total", "x-pagination-next", "content-location", "location"];
 
 const METHODS: [&str; 8] = ["DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "QUERY"];
 

@@ -52,7 +52,7 @@ test("errors, too, may be read by a page", async () => {
 test("what a page needs of an answer's headers is exposed", async () => {
   const answer = await ask("GET", "/info", {});
   const exposed = answer.headers["access-control-expose-headers"];
-  for (const name of ["content-location", "x-pagination-total", "x-pagination-next"]) assert.ok(exposed.includes(name), name);
+  for (const name of ["content-location", "location", "x-pagination-total", "x-pagination-next"]) assert.ok(exposed.includes(name), name);
 });
 
 test("the connectivity check", async () => {

@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { client, startBrowser } from "./browser.js";
+import { startLink } from "./link.js";
 
 const ANSWER = "Good day to you";
 const LONG_ANSWER = "One day I will tell you everything that I know about the weather";
@@ -132,6 +133,25 @@ onPage("a page that is loaded again while a run is on sees it through", "long_ch
   assert.ok(seen.length > 2, `words kept coming after the reload: ${JSON.stringify(seen)}`);
   assert.deepEqual(await tab.messages(), ["hi", LONG_ANSWER]);
   assert.deepEqual((await runsOf(tab)).map((run) => run.status), ["success"]);
+});
+
+test("a page whose connection breaks takes the run up again", { timeout: 240_000 }, async () => {
+  const link = await startLink();
+  const tab = await browser.open("long_chat", { url: link.url, reconnect: "1" });
+  try {
+    await tab.send("hi");
+    await tab.until(() => window.seen.length >= 2);
+    link.cut();
+    await tab.settled(LONG_ANSWER);
+    const seen = await tab.seen();
+    assert.deepEqual(seen, [...new Set(seen)], "no text came twice");
+    assert.deepEqual(await tab.messages(), ["hi", LONG_ANSWER]);
+    assert.deepEqual((await runsOf(tab)).map((run) => run.status), ["success"]);
+    assert.ok(tab.requests.some((request) => "last-event-id" in request.headers()), "it came back for the rest");
+  } finally {
+    await tab.close();
+    link.stop();
+  }
 });
 
 onPage("a page that is loaded again after the run shows all of it", "chat", { reconnect: "1" }, async (tab) => {

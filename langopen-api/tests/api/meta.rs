@@ -75,7 +75,7 @@ async fn chosen_origins_may_call() {
         let answer = server.send("GET", "/ok", &[("origin", origin)], "").await;
         assert_eq!(answer.header("access-control-allow-origin"), if allowed { origin } else { "" });
         assert_eq!(answer.header("access-control-allow-credentials"), "true");
-        let exposed = "x-pagination-total,x-pagination-next,content-location,x-own";
+        let exposed = "x-pagination-total,x-pagination-next,content-location,location,x-own";
         assert_eq!(answer.header("access-control-expose-headers"), exposed);
     }
     let ask = [("origin", "https://a.example"), ("access-control-request-method", "GET")];
