@@ -46,7 +46,8 @@ async fn browsers_of_any_origin_may_call() {
         assert!(!answer.headers.contains_key("access-control-allow-credentials"));
     }
     let answer = server.send("GET", "/ok", &[("origin", "http://x.com")], "").await;
-    assert_eq!(answer.header("access-control-expose-headers"), "x-pagination-total,x-pagination-next,content-location");
+    let exposed = "x-pagination-total,x-pagination-next,content-location,location";
+    assert_eq!(answer.header("access-control-expose-headers"), exposed);
 }
 
 async fn with_cors(cors: Cors) -> crate::harness::Server {
