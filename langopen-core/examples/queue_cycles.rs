@@ -25,6 +25,7 @@ fn new_run() -> NewRun {
         resumable: false,
         webhook: None,
         temporary: true,
+        origin: Default::default(),
         available_at: SystemClock.now(),
         thread: RunThread { create: true, metadata: JsonMap::new(), config: JsonMap::new() },
         firing: None,

@@ -126,6 +126,7 @@ fn new_run(clock: &ManualClock, thread_id: ThreadId) -> NewRun {
         resumable: true,
         webhook: None,
         temporary: false,
+        origin: Default::default(),
         available_at: clock.now(),
         thread: RunThread { create: true, metadata: JsonMap::new(), config: JsonMap::new() },
         firing: None,

@@ -101,6 +101,7 @@ impl Bench {
             resumable: false,
             webhook: None,
             temporary: false,
+            origin: Default::default(),
             attempt: 1,
             created_at: now,
             updated_at: now,

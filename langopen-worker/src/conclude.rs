@@ -9,7 +9,7 @@ use langopen_core::model::RunError;
 use langopen_core::queue::Outcome;
 use langopen_core::{ErrorKind, Result, RunStatus};
 use metrics::{counter, histogram};
-use tracing::{error, info, warn};
+use tracing::{Span, error, info, warn};
 
 use crate::metrics::{RETRIES, RUN_DURATION, RUNS_ENDED};
 use crate::run::ClaimedRun;
@@ -68,7 +68,8 @@ impl ClaimedRun {
         let graph_id = || Arc::clone(&self.graph_id);
         counter!(RUNS_ENDED, "graph_id" => graph_id(), "status" => status.as_str()).increment(1);
         histogram!(RUN_DURATION, "graph_id" => graph_id(), "status" => status.as_str()).record(self.start.elapsed());
-        info!(status = status.as_str(), duration_ms = self.start.elapsed().as_micros() as f64 / 1000.0, "run ended");
+        Span::current().record("run_status", status.as_str());
+        info!(duration_ms = self.start.elapsed().as_micros() as f64 / 1000.0, "run ended");
         if let Some(failure) = failure {
             self.tell(&failure).await;
         }

@@ -7,12 +7,13 @@ use langopen_core::event_log::NewEvent;
 use langopen_core::executor::{ExecutionContext, RunJob, RunOutput, RunResult};
 use langopen_core::model::RunError;
 use langopen_core::queue::{Claim, Lease};
-use langopen_core::{Error, ErrorKind, Result, RunStatus, Scope};
+use langopen_core::{Error, ErrorKind, Result, RunStatus, Scope, telemetry};
 use metrics::{Counter, counter, histogram};
 use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tracing::{Instrument, debug, info_span, warn};
+use tracing::field::Empty;
+use tracing::{Instrument, Span, debug, error_span, warn};
 
 use crate::active::{Active, Handle};
 use crate::conclude::Conclusion;
@@ -34,15 +35,7 @@ pub(crate) fn spawn(
     let (cancel, cancelled) = watch::channel(claim.cancel.clone());
     let handle = Handle { lease, cancel: Arc::new(cancel), lost: CancellationToken::new() };
     active.insert(handle.clone());
-    let span = info_span!(
-        "run",
-        run_id = %lease.run_id,
-        thread_id = %claim.run.thread_id,
-        assistant_id = %claim.run.assistant_id,
-        graph_id = %claim.run.graph_id,
-        attempt = lease.attempt,
-        tenant = %claim.tenant,
-    );
+    let span = span(&claim);
     let graph_id: Arc<str> = claim.run.graph_id.as_str().into();
     counter!(ATTEMPTS, "graph_id" => Arc::clone(&graph_id)).increment(1);
     if lease.attempt == 1 {
@@ -72,6 +65,31 @@ pub(crate) fn spawn(
         run.conclude(conclusion).await;
     };
     tracker.spawn(task.instrument(span));
+}
+
+/// The span of an attempt, in the trace of the request that created the run. Of the highest level, so that the ids are there whatever level is
+/// logged.
+fn span(claim: &Claim) -> Span {
+    let (run, tenant) = (&claim.run, &claim.tenant);
+    let span = error_span!(
+        "run",
+        run_id = %run.run_id,
+        thread_id = %run.thread_id,
+        assistant_id = %run.assistant_id,
+        graph_id = run.graph_id,
+        attempt = run.attempt,
+        request_id = run.origin.request_id,
+        organization = tenant.organization(),
+        project = tenant.project(),
+        deployment = tenant.deployment(),
+        run_status = Empty,
+        trace_id = Empty,
+    );
+    telemetry::adopt(&span, run.origin.trace.as_ref());
+    if let Some(context) = telemetry::context_of(&span) {
+        span.record("trace_id", context.trace_id());
+    }
+    span
 }
 
 /// A run's presence on this worker. It ends with the run's task, however that ends: a panic must not keep the lease alive.

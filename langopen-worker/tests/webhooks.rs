@@ -136,6 +136,7 @@ impl Bench {
             multitask_strategy: MultitaskStrategy::Enqueue,
             resumable: false,
             temporary: false,
+            origin: Default::default(),
             webhook: Some(url.to_owned()),
             firing: None,
             available_at: self.clock.now(),

@@ -106,6 +106,7 @@ impl Bench {
             resumable: false,
             webhook: None,
             temporary: false,
+            origin: Default::default(),
             available_at,
             thread: RunThread { create: true, metadata: JsonMap::new(), config: JsonMap::new() },
             firing: None,

@@ -9,9 +9,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 #[derive(Debug, Parser)]
 #[command(name = "langopen", version, arg_required_else_help = true)]
 pub(crate) struct Cli {
-    /// How log records are written to standard error; RUST_LOG chooses which.
-    #[arg(long, env = "LANGOPEN_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text, global = true)]
-    pub(crate) log_format: LogFormat,
+    /// How log records are written to standard error [default: json if LOG_JSON is true, else text]; LOG_LEVEL or RUST_LOG chooses which.
+    #[arg(long, env = "LANGOPEN_LOG_FORMAT", value_enum, global = true)]
+    pub(crate) log_format: Option<LogFormat>,
     #[command(subcommand)]
     pub(crate) command: Command,
 }
@@ -20,7 +20,7 @@ pub(crate) struct Cli {
 pub(crate) enum LogFormat {
     /// Lines for people.
     Text,
-    /// One JSON object per line.
+    /// One JSON object per line; standard output is silent.
     Json,
 }
 

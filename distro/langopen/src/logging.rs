@@ -1,19 +1,95 @@
 //! Log records on standard error.
 
+use std::env;
 use std::io::{IsTerminal, stderr};
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use tracing_subscriber::EnvFilter;
+use json_subscriber::JsonLayer;
+use tracing::Subscriber;
+use tracing_subscriber::fmt::time::SystemTime;
 use tracing_subscriber::prelude::*;
+use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::{EnvFilter, Layer};
 
 use crate::cli::LogFormat;
 
-/// Starts logging. `RUST_LOG` chooses what is written; without it, our own records from `info` on.
-pub(crate) fn start(format: LogFormat) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,langopen=info"));
-    let records = tracing_subscriber::registry().with(filter);
-    let layer = tracing_subscriber::fmt::layer().with_writer(stderr).with_ansi(stderr().is_terminal());
+/// Whether everything that is written, to either output, is to be a record.
+static JSON: AtomicBool = AtomicBool::new(false);
+
+/// The names of levels in Python, as `LOG_LEVEL` has them, and ours.
+const LEVELS: [(&str, &str); 7] = [
+    ("CRITICAL", "error"),
+    ("DEBUG", "debug"),
+    ("ERROR", "error"),
+    ("INFO", "info"),
+    ("TRACE", "trace"),
+    ("WARN", "warn"),
+    ("WARNING", "warn"),
+];
+
+/// Starts logging.
+pub(crate) fn start(format: Option<LogFormat>) {
+    let format = format.unwrap_or_else(by_variable);
+    JSON.store(format == LogFormat::Json, Ordering::Relaxed);
+    tracing_subscriber::registry().with(layer(format).with_filter(filter())).init();
+}
+
+/// Whether people's lines are to be records too.
+pub(crate) fn is_json() -> bool {
+    JSON.load(Ordering::Relaxed)
+}
+
+fn by_variable() -> LogFormat {
+    let wanted =
+        env::var("LOG_JSON").is_ok_and(|value| matches!(value.to_ascii_lowercase().as_str(), "1" | "true" | "yes"));
+    if wanted { LogFormat::Json } else { LogFormat::Text }
+}
+
+/// `RUST_LOG`, or our own records of `LOG_LEVEL` and above.
+fn filter() -> EnvFilter {
+    EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| EnvFilter::new(directives(env::var("LOG_LEVEL").ok().as_deref())))
+}
+
+fn directives(level: Option<&str>) -> String {
+    let level = level.map(str::to_ascii_uppercase);
+    let level = LEVELS.into_iter().find(|(name, _)| Some(*name) == level.as_deref()).map_or("info", |(_, level)| level);
+    let others = if level == "error" { "error" } else { "warn" };
+    format!("{others},langopen={level}")
+}
+
+fn layer<S>(format: LogFormat) -> Box<dyn Layer<S> + Send + Sync>
+where
+    S: Subscriber + for<'span> LookupSpan<'span>,
+{
     match format {
-        LogFormat::Text => records.with(layer).init(),
-        LogFormat::Json => records.with(layer.json().flatten_event(true)).init(),
+        LogFormat::Text => {
+            tracing_subscriber::fmt::layer().with_writer(stderr).with_ansi(stderr().is_terminal()).boxed()
+        }
+        LogFormat::Json => {
+            let mut layer = JsonLayer::new(stderr);
+            layer.with_timer("timestamp", SystemTime).with_level("level").with_target("target");
+            // Ids of the spans around a record lie beside its own fields, so that one query finds all records of a run.
+            layer.with_flattened_event().with_top_level_flattened_span_list();
+            layer.boxed()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn levels_have_pythons_names() {
+        for (level, expected) in [
+            (None, "warn,langopen=info"),
+            (Some("debug"), "warn,langopen=debug"),
+            (Some("WARNING"), "warn,langopen=warn"),
+            (Some("Critical"), "error,langopen=error"),
+            (Some("loud"), "warn,langopen=info"),
+        ] {
+            assert_eq!(directives(level), expected, "{level:?}");
+        }
     }
 }

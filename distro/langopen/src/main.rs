@@ -32,6 +32,10 @@ fn main() -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
+            if logging::is_json() {
+                tracing::error!(hint = error.remedy(), "{error}");
+                return ExitCode::FAILURE;
+            }
             eprintln!("\nerror: {error}");
             if let Some(remedy) = error.remedy() {
                 eprintln!("  hint: {remedy}");

@@ -8,6 +8,7 @@ use axum::extract::{MatchedPath, RawPathParams, Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
 use http::{HeaderMap, Method, header};
+use langopen_core::telemetry::{self, TraceContext};
 use metrics::{counter, gauge, histogram};
 use tracing::field::{Empty, display};
 use tracing::{Instrument, Span, error_span};
@@ -50,6 +51,10 @@ pub(crate) async fn observe(State(app): State<App>, mut request: Request, next: 
         run_id = Empty,
         trace_id = Empty,
     );
+    telemetry::adopt(&span, trace_context(request.headers()).as_ref());
+    if let Some(context) = telemetry::context_of(&span) {
+        span.record("trace_id", context.trace_id());
+    }
     record_path(&span, &mut request).await;
     request.extensions_mut().insert(id);
     let headers = app.settings.logging_headers.chosen(request.headers());
@@ -67,6 +72,12 @@ pub(crate) async fn observe(State(app): State<App>, mut request: Request, next: 
         in_flight.count(gauge!(STREAMS_OPEN, "route" => route));
     }
     response.map(|body| Body::new(Watched { body, request: in_flight }))
+}
+
+/// The place in a distributed trace that the client asks from: its `traceparent` and `tracestate`.
+pub(crate) fn trace_context(headers: &HeaderMap) -> Option<TraceContext> {
+    let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
+    TraceContext::parse(text("traceparent")?, text("tracestate"))
 }
 
 fn request_id(headers: &HeaderMap) -> Option<String> {

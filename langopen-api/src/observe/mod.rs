@@ -10,7 +10,7 @@ use tracing::Span;
 
 pub use metrics::{Metrics, WorkerCounts, describe_metrics};
 
-pub(crate) use layer::{RequestId, observe};
+pub(crate) use layer::{RequestId, observe, trace_context};
 
 /// Names the tenant on everything that the request logs from here on.
 pub(crate) fn record_tenant(tenant: &Tenant) {

@@ -68,7 +68,11 @@ pub(super) async fn submit(
         firing: None,
     };
     let scope = permit(caller, &mut plan).await?;
-    let new = plan.build().map_err(both_given)?;
+    let mut new = plan.build().map_err(both_given)?;
+    if new.origin.trace.is_none() {
+        // Nothing here exports spans, but the graph may: its spans then join the client's trace.
+        new.origin.trace.clone_from(&forwarded.trace);
+    }
     let run_id = new.run_id;
     // The reader's place is taken before anything can be said.
     let events = match attach {

@@ -65,7 +65,8 @@ CREATE TABLE runs (
     created_at INTEGER NOT NULL,
     updated_at INTEGER NOT NULL,
     metadata TEXT NOT NULL,
-    kwargs TEXT NOT NULL
+    kwargs TEXT NOT NULL,
+    origin TEXT -- what made it: the request's id, and its place in a trace
 ) STRICT;
 CREATE UNIQUE INDEX runs_one_running ON runs (thread_id) WHERE status = 'running';
 CREATE INDEX runs_ready ON runs (available_at, run_id) WHERE status = 'pending' AND ready = 1;

@@ -6,9 +6,24 @@ use super::Backend;
 use super::support::{SECOND, outcome, refused, scope, thread_id};
 use crate::error::ErrorKind;
 use crate::ids::RunId;
-use crate::model::{NewRun, RunQuery, ThreadStatus};
+use crate::model::{NewRun, RunOrigin, RunQuery, ThreadStatus};
 use crate::queue::Outcome;
 use crate::run_state::RunStatus;
+use crate::telemetry::TraceContext;
+
+/// What made a run comes back, to the reader and to the worker.
+pub async fn a_run_keeps_its_origin(backend: &Backend) {
+    let id = backend.new_thread().await;
+    let parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    let trace = TraceContext::parse(parent, Some("vendor=1"));
+    assert!(trace.is_some(), "a trace context");
+    let origin = RunOrigin { request_id: Some("request \"1\"".to_owned()), trace };
+    let run_id = backend.enqueue(NewRun { origin: origin.clone(), ..backend.new_run(id) }).await;
+    assert_eq!(backend.run(id, run_id).await.map(|run| run.origin), Some(origin.clone()));
+    assert_eq!(backend.claim_one().await.run.origin, origin);
+    let bare = backend.add_run(id).await;
+    assert_eq!(backend.run(id, bare).await.map(|run| run.origin), Some(RunOrigin::default()));
+}
 
 /// Runs of a thread are listed newest first, by status, in pages.
 pub async fn runs_list_newest_first(backend: &Backend) {

@@ -146,6 +146,7 @@ impl Backend {
             resumable: false,
             webhook: None,
             temporary: false,
+            origin: Default::default(),
             available_at: self.now(),
             thread: RunThread { create: true, metadata: JsonMap::new(), config: JsonMap::new() },
             firing: None,

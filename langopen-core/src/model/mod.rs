@@ -15,7 +15,7 @@ pub use checkpoint::{
 pub use cron::{Cron, CronCreator, CronFiring, CronPatch, CronQuery, CronSort, DueCron, DueCrons, NewCron};
 pub use page::{IfExists, Page, SortOrder};
 pub use run::{
-    CancelAction, CancelRequest, MultitaskStrategy, NewRun, OnCompletion, Run, RunError, RunQuery, RunThread,
+    CancelAction, CancelRequest, MultitaskStrategy, NewRun, OnCompletion, Run, RunError, RunOrigin, RunQuery, RunThread,
 };
 pub use store_item::{FilterOperator, ItemFilter, NamespaceQuery, NewStoreItem, ScoredItem, StoreItem, StoreItemQuery};
 pub use thread::{NewThread, Thread, ThreadPatch, ThreadQuery, ThreadSort, ThreadState, ThreadStatus};

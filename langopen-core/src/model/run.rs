@@ -6,6 +6,7 @@ use crate::clock::Timestamp;
 use crate::ids::{AssistantId, RunId, ThreadId};
 use crate::json::{JsonMap, RawJson};
 use crate::run_state::RunStatus;
+use crate::telemetry::TraceContext;
 
 use super::CronFiring;
 
@@ -118,6 +119,17 @@ pub struct RunError {
     pub message: String,
 }
 
+/// What made a run: for operators, who follow a request through logs and traces. Clients do not see it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunOrigin {
+    /// The id of the request.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
+    /// The request's place in its distributed trace.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace: Option<TraceContext>,
+}
+
 /// A run's row.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Run {
@@ -143,6 +155,8 @@ pub struct Run {
     pub temporary: bool,
     /// What is told when it ends.
     pub webhook: Option<String>,
+    /// What made it.
+    pub origin: RunOrigin,
     /// How often it was claimed; 0 before the first claim.
     pub attempt: u32,
     /// When it was created; with `after_seconds`, when it may start.
@@ -188,6 +202,8 @@ pub struct NewRun {
     pub temporary: bool,
     /// What is told when it ends: a URL that was checked. It may hold secrets: keep it out of logs.
     pub webhook: Option<String>,
+    /// What made it.
+    pub origin: RunOrigin,
     /// When it may start; also its `created_at`. A moment that has passed counts as the one at which the queue accepts the run, so that runs are
     /// dated in the order in which they were accepted.
     pub available_at: Timestamp,

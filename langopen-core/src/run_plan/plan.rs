@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use tracing::Span;
 
 use super::config::{mirror, over, take_object, without_reserved_metadata};
 use super::kwargs::Kwargs;
@@ -12,7 +13,8 @@ use crate::clock::Timestamp;
 use crate::error::{Error, Result};
 use crate::ids::{RunId, ThreadId};
 use crate::json::{JsonMap, RawJson};
-use crate::model::{Assistant, CronFiring, NewRun, OnCompletion, RunThread};
+use crate::model::{Assistant, CronFiring, NewRun, OnCompletion, RunOrigin, RunThread};
+use crate::telemetry;
 
 /// Keys of `configurable` that say where a run happens.
 const PLACE_KEYS: [&str; 4] = ["thread_id", "checkpoint_id", "checkpoint_ns", "checkpoint_map"];
@@ -108,6 +110,7 @@ impl RunPlan<'_> {
             metadata_base,
             metadata_own,
             kwargs,
+            origin: RunOrigin { request_id: self.request_id.clone(), trace: telemetry::context_of(&Span::current()) },
             multitask_strategy: self.request.multitask_strategy.unwrap_or_default(),
             resumable: self.request.stream_resumable.unwrap_or_default(),
             temporary,

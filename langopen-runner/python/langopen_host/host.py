@@ -132,12 +132,14 @@ class Host:
 
     def _run(self, handle: int, payload: bytes) -> None:
         run = Run(self._connection, self._graphs, handle, orjson.loads(payload), self._server)
+        run.before_done = self._capture.finish
         self._runs[handle] = run
         run.start().add_done_callback(lambda _task: self._ended(run))
 
     def _ended(self, run: Run) -> None:
         self._runs.pop(run.handle, None)
-        self._capture.finish(run.run_id)
+        # What its threads printed after its end.
+        self._capture.finish(run)
 
     def _cancel(self, handle: int, _payload: bytes) -> None:
         if (run := self._runs.get(handle)) is not None:

@@ -12,6 +12,7 @@ from typing import Any
 
 from langopen_host import frames, scope
 from langopen_host.connection import Connection
+from langopen_host.scope import Scope
 from langopen_host.serialize import dumps
 
 _MAX_LINE = 64 * 1024
@@ -25,20 +26,21 @@ class Sink:
         self._loop = asyncio.get_running_loop()
         self._thread = threading.get_ident()
 
-    def send(self, source: str, level: str, message: str, run_id: str | None, logger: str | None) -> None:
+    def send(self, source: str, level: str, message: str, run: Scope | None, logger: str | None) -> None:
+        run_id, handle = (None, 0) if run is None else (run.run_id, run.run or 0)
         record = {"level": level, "source": source, "message": message, "run_id": run_id, "logger": logger}
         payload = dumps(record)
         if threading.get_ident() == self._thread:
-            self._connection.send(frames.LOG, 0, payload, urgent=False)
+            self._late(handle, payload)
             return
         try:
-            self._loop.call_soon_threadsafe(self._late, payload)
+            self._loop.call_soon_threadsafe(self._late, handle, payload)
         except RuntimeError:
             # The loop is closed: a thread outlived the host.
             pass
 
-    def _late(self, payload: bytes) -> None:
-        self._connection.send(frames.LOG, 0, payload, urgent=False)
+    def _late(self, handle: int, payload: bytes) -> None:
+        self._connection.send(frames.LOG, handle, payload, urgent=False)
 
 
 class LineStream(io.TextIOBase):
@@ -49,7 +51,7 @@ class LineStream(io.TextIOBase):
         self._source = source
         self._level = level
         self._original = original
-        self._partial: dict[str | None, str] = {}
+        self._partial: dict[Scope | None, str] = {}
         self._lock = threading.Lock()
 
     encoding = "utf-8"
@@ -65,25 +67,25 @@ class LineStream(io.TextIOBase):
         return self._original.buffer
 
     def write(self, text: str) -> int:
-        run_id = scope.current_run_id()
+        run = scope.current_run()
         with self._lock:
-            lines = (self._partial.pop(run_id, "") + text).split("\n")
+            lines = (self._partial.pop(run, "") + text).split("\n")
             if rest := lines.pop():
                 if len(rest) > _MAX_LINE:
                     lines.append(rest)
                 else:
-                    self._partial[run_id] = rest
+                    self._partial[run] = rest
         for line in lines:
             if line:
-                self._sink.send(self._source, self._level, line.rstrip("\r"), run_id, None)
+                self._sink.send(self._source, self._level, line.rstrip("\r"), run, None)
         return len(text)
 
-    def finish(self, run_id: str | None) -> None:
+    def finish(self, run: Scope) -> None:
         """Sends what a run left without a newline."""
         with self._lock:
-            rest = self._partial.pop(run_id, "")
+            rest = self._partial.pop(run, "")
         if rest:
-            self._sink.send(self._source, self._level, rest, run_id, None)
+            self._sink.send(self._source, self._level, rest, run, None)
 
 
 class Handler(logging.Handler):
@@ -99,7 +101,7 @@ class Handler(logging.Handler):
             message = self.format(record)
         except Exception:
             message = str(record.msg)
-        self._sink.send("logging", record.levelname.lower(), message, scope.current_run_id(), record.name)
+        self._sink.send("logging", record.levelname.lower(), message, scope.current_run(), record.name)
 
 
 class Capture:
@@ -117,6 +119,6 @@ class Capture:
         level = logging.getLevelName(os.environ.get("LOG_LEVEL", "INFO").upper())
         root.setLevel(level if isinstance(level, int) else logging.INFO)
 
-    def finish(self, run_id: str | None) -> None:
+    def finish(self, run: Scope) -> None:
         for stream in self._streams:
-            stream.finish(run_id)
+            stream.finish(run)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from contextlib import aclosing
 from typing import Any
 from uuid import UUID
@@ -52,6 +53,8 @@ class Run(Scope):
         # The graph has ended and its outcome is being gathered: too late to cancel.
         self._finishing = False
         self._sent = False
+        # Called before DONE, after which frames of the run are ignored.
+        self.before_done: Callable[[Scope], None] | None = None
 
     def start(self) -> asyncio.Task[None]:
         self._task = self.loop.create_task(self._main())
@@ -214,6 +217,8 @@ class Run(Scope):
             # What user code raised on being cancelled is no failure of the run.
             cancelled, error = True, None
         values, rest, checkpoint_id, stopped = self._final_documents(snapshot)
+        if self.before_done is not None:
+            self.before_done(self)
         header = {
             "status": "cancelled" if cancelled else "error" if error is not None else "success",
             "thread_status": "error" if error is not None else "interrupted" if stopped else "idle",

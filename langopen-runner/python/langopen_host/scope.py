@@ -109,6 +109,7 @@ def current() -> Scope:
     return scope
 
 
-def current_run_id() -> str | None:
+def current_run() -> Scope | None:
+    """The run that the code belongs to; None for the code of a call, or of nothing that we know."""
     scope = _current.get()
-    return None if scope is None else scope.run_id
+    return None if scope is None or scope.run is None else scope

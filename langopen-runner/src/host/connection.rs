@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 use tokio::net::UnixStream;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::codec::Framed;
-use tracing::{debug, warn};
+use tracing::{Span, debug, warn};
 
 use super::calls::Waiting;
 use super::process::Loaded;
@@ -31,6 +31,8 @@ pub(super) struct InFlight {
     /// EVENT and DONE frames. Unbounded, because the run's credit bounds it.
     pub(super) frames: mpsc::UnboundedSender<Frame>,
     pub(super) reach: Reach,
+    /// The span that it executes in: what its graph prints and logs is logged there.
+    pub(super) span: Span,
 }
 
 /// A connected host.
@@ -205,7 +207,7 @@ fn dispatch(host: &Arc<Host>, frame: Frame) {
                 let _ = waiting.answer.send(frame);
             }
         }
-        Kind::Log => logs::write(host, &frame.payload),
+        Kind::Log => logs::write(host, frame.stream, &frame.payload),
         Kind::Pong => {
             if let Ok(asked) = <[u8; 8]>::try_from(&frame.payload[..]) {
                 host.health.answered.store(u64::from_be_bytes(asked), Ordering::Relaxed);

@@ -1,12 +1,12 @@
 //! What user code prints and logs, as records of ours.
 
-use tracing::{Level, event, warn};
+use tracing::{Level, Span, event, warn};
 
 use super::Host;
 use crate::frame::payload::{Log, from_json};
 
-/// Writes a LOG frame into our log, with the run's id.
-pub(super) fn write(host: &Host, payload: &[u8]) {
+/// Writes a LOG frame into our log, with the ids of the run that it names, if that is under way.
+pub(super) fn write(host: &Host, run: u32, payload: &[u8]) {
     let log: Log = match from_json("host.log", payload) {
         Ok(log) => log,
         Err(error) => {
@@ -14,7 +14,10 @@ pub(super) fn write(host: &Host, payload: &[u8]) {
             return;
         }
     };
-    let run_id = log.run_id.as_deref();
+    let span = host.runs.lock().get(&run).map(|run| run.span.clone());
+    // A span has the id already. A run that is over may have left a thread behind that goes on to print.
+    let run_id = log.run_id.as_deref().filter(|_| span.as_ref().is_none_or(Span::is_disabled));
+    let _entered = span.as_ref().map(Span::enter);
     let (source, logger, message) = (log.source.as_str(), log.logger.as_deref(), log.message.as_str());
     macro_rules! record {
         ($level:expr) => {

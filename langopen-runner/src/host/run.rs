@@ -9,6 +9,7 @@ use langopen_core::executor::{RunJob, RunOutput, RunResult, RunResultStatus};
 use langopen_core::model::{CancelAction, CancelRequest, ThreadStatus};
 use langopen_core::{Error, RawJson, Result};
 use tokio::sync::{mpsc, watch};
+use tracing::Span;
 
 use super::Host;
 use super::connection::InFlight;
@@ -73,7 +74,8 @@ impl Host {
             .map_err(|error| Error::internal("host.execute", "the run has no JSON form").with_source(error))?;
         let handle = self.next_handle();
         let (sender, frames) = mpsc::unbounded_channel();
-        let in_flight = InFlight { frames: sender, reach: Reach::new(job.context, Some(job.run.run_id)) };
+        let reach = Reach::new(job.context, Some(job.run.run_id));
+        let in_flight = InFlight { frames: sender, reach, span: Span::current() };
         self.runs.lock().insert(handle, in_flight);
         self.count(1);
         let execution = Execution {

@@ -6,8 +6,14 @@ use std::time::Duration;
 use langopen_core::AssistantId;
 use langopen_core::executor::GraphInfo;
 
-/// Prints one step: its subject in a column of its own, then what is to be said.
+use crate::logging;
+
+/// Prints one step: its subject in a column of its own, then what is to be said. Where records are wanted, it is one.
 pub(crate) fn say(subject: &str, text: &str) {
+    if logging::is_json() {
+        tracing::info!(subject, "{text}");
+        return;
+    }
     // A closed standard output must not stop the server.
     let _ = writeln!(std::io::stdout().lock(), "{subject:>12}  {text}");
 }

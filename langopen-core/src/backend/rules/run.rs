@@ -27,6 +27,7 @@ pub(crate) fn row(new: &NewRun, thread_metadata: &JsonMap, now: Timestamp) -> Ru
         resumable: new.resumable,
         temporary: new.temporary,
         webhook: new.webhook.clone(),
+        origin: new.origin.clone(),
         attempt: 0,
         created_at: new.available_at,
         updated_at: now,

@@ -47,6 +47,12 @@ pub(super) fn json<T: DeserializeOwned>(row: &SqliteRow, column: &str) -> Result
     serde_json::from_str(get(row, column)?).map_err(|error| damaged(column, error))
 }
 
+/// A JSON document, decoded; the default if there is none.
+fn json_or_default<T: DeserializeOwned + Default>(row: &SqliteRow, column: &str) -> Result<T> {
+    let text: Option<&str> = get(row, column)?;
+    text.map_or_else(|| Ok(T::default()), |text| serde_json::from_str(text).map_err(|error| damaged(column, error)))
+}
+
 /// A JSON document as text.
 pub(super) fn raw(row: &SqliteRow, column: &str) -> Result<RawJson> {
     RawJson::from_text(get(row, column)?).map_err(|error| damaged(column, error))
@@ -102,6 +108,7 @@ pub(super) fn run(row: &SqliteRow) -> Result<Run> {
         resumable: get(row, "resumable")?,
         temporary: get(row, "temporary")?,
         webhook: get(row, "webhook")?,
+        origin: json_or_default(row, "origin")?,
         attempt: get(row, "attempt")?,
         created_at: time(row, "created_at")?,
         updated_at: time(row, "updated_at")?,

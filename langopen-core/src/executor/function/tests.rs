@@ -32,6 +32,7 @@ async fn job(input: Value) -> RunJob {
         resumable: false,
         webhook: None,
         temporary: false,
+        origin: Default::default(),
         attempt: 1,
         created_at: Timestamp::from_micros(0),
         updated_at: Timestamp::from_micros(0),

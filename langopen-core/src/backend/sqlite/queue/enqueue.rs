@@ -11,7 +11,7 @@ use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ids::{RunId, ThreadId};
 use crate::json::JsonMap;
-use crate::model::{CancelAction, CancelRequest, CronFiring, MultitaskStrategy, NewRun, Run};
+use crate::model::{CancelAction, CancelRequest, CronFiring, MultitaskStrategy, NewRun, Run, RunOrigin};
 use crate::queue::{CancelSignal, Enqueued};
 use crate::tenant::Scope;
 
@@ -160,8 +160,8 @@ async fn insert(
 ) -> Result<()> {
     const INSERT_RUN: &str =
         "INSERT INTO runs (run_id, tenant, thread_id, assistant_id, graph_id, status, ready, available_at, attempt,
-            multitask_strategy, resumable, temporary, webhook, created_at, updated_at, metadata, kwargs)
-         VALUES (?, ?, ?, ?, ?, 'pending', ?, ?, 0, ?, ?, ?, ?, ?, ?, ?, ?)";
+            multitask_strategy, resumable, temporary, webhook, created_at, updated_at, metadata, kwargs, origin)
+         VALUES (?, ?, ?, ?, ?, 'pending', ?, ?, 0, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
     let thread = match is_new {
         true => {
             "INSERT INTO threads (metadata, config, updated_at, thread_id, tenant, status, created_at, state_updated_at)
@@ -170,6 +170,7 @@ async fn insert(
         false => "UPDATE threads SET status = 'busy', metadata = ?, config = ?, updated_at = ? WHERE thread_id = ?",
     };
     let now = run.updated_at.as_micros();
+    let origin = (run.origin != RunOrigin::default()).then(|| text(&run.origin)).transpose()?;
     let statements = match firing {
         None => format!("{thread}; {INSERT_RUN}"),
         Some(_) => format!("{thread}; {INSERT_RUN}; {}", crons::ADVANCE),
@@ -194,7 +195,8 @@ async fn insert(
         .bind(run.created_at.as_micros())
         .bind(now)
         .bind(metadata)
-        .bind(run.kwargs.as_str());
+        .bind(run.kwargs.as_str())
+        .bind(origin);
     if let Some(firing) = firing {
         query = query.bind(firing.next.map(Timestamp::as_micros)).bind(firing.cron_id.0);
     }

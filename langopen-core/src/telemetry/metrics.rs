@@ -1,6 +1,6 @@
-//! What operators see of the backends here.
+//! The names of this crate's metrics.
 
-use metrics::{Unit, describe_counter, describe_histogram};
+use ::metrics::{Unit, describe_counter, describe_histogram};
 
 /// How long a batch of writes took, from its begin to its commit.
 pub(crate) const WRITE_BATCH_DURATION: &str = "langopen_database_write_batch_duration_seconds";

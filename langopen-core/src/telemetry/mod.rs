@@ -1,0 +1,8 @@
+//! What operators see: the metrics of the backends here, and traces that go on from part to part.
+
+mod metrics;
+mod trace;
+
+pub use metrics::describe_metrics;
+pub(crate) use metrics::{WRITE_BATCH_DURATION, WRITE_BATCH_SIZE, WRITE_FAILURES};
+pub use trace::{Propagator, TraceContext, adopt, context_of, set_propagator};
