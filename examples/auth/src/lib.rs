@@ -1,0 +1,49 @@
+//! The Agent Server API behind your own login: signed tokens say who asks, and everything belongs to who made it.
+
+mod owners;
+mod token;
+
+use std::sync::Arc;
+
+use axum::routing::get;
+use axum::{Extension, Router, middleware};
+use langopen_api::{AgentServer, Authenticator, require_auth};
+use langopen_core::auth::{Auth, Identity};
+use langopen_core::backend::memory::{Memory, MemoryEventLog};
+use langopen_core::executor::FunctionExecutor;
+use langopen_core::{EventLog, Executor, Queue, Result, Storage, SystemClock, Tenant};
+use langopen_worker::{Services, Worker, WorkerSettings};
+use serde_json::json;
+use tokio_util::sync::CancellationToken;
+
+pub use owners::Owners;
+pub use token::{Claims, Signer};
+
+/// The whole service: the Agent Server API, and `/me` behind the same login. Its worker runs until `stop`.
+pub async fn service(signer: Signer, stop: CancellationToken) -> Result<Router> {
+    // A graph sees who runs it.
+    let executor = FunctionExecutor::new()
+        .graph("who", |run| async move { Ok(json!({"user": run.config()["configurable"]["langgraph_auth_user"]})) });
+    let memory = Arc::new(Memory::new());
+    let services = Services {
+        storage: memory.clone() as Arc<dyn Storage>,
+        queue: memory as Arc<dyn Queue>,
+        events: Arc::new(MemoryEventLog::new()) as Arc<dyn EventLog>,
+        executor: Arc::new(executor) as Arc<dyn Executor>,
+        clock: Arc::new(SystemClock),
+    };
+    let auth: Arc<dyn Auth> = Arc::new(Owners::new(signer, services.clock.clone()));
+    let server = AgentServer::new(
+        services.storage.clone(),
+        services.queue.clone(),
+        services.events.clone(),
+        services.executor.clone(),
+    )
+    .with_auth(auth.clone());
+    server.sync_system_assistants(&Tenant::default()).await?;
+    tokio::spawn(Worker::new(services, WorkerSettings::default()).run(stop));
+    let mine = Router::new()
+        .route("/me", get(async |Extension(who): Extension<Identity>| who.identity))
+        .layer(middleware::from_fn_with_state(Authenticator::new(auth), require_auth));
+    Ok(mine.merge(server.router()))
+}
