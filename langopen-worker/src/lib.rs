@@ -1,7 +1,7 @@
 //! The run loop: claims runs, drives an [`Executor`](langopen_core::Executor), keeps what runs say in the
 //! [`EventLog`](langopen_core::EventLog), ends them in the [`Queue`](langopen_core::Queue), and lets go in time when it is told to stop.
 //!
-//! - [`Worker`] is the loop; [`Services`] is what it works with; [`WorkerSettings`] holds its figures.
+//! - [`Worker`] is the loop, and the scheduler of crons beside it; [`Services`] is what it works with; [`WorkerSettings`] holds its figures.
 //! - [`WebhookDispatcher`] is another loop: it sends what the [`Outbox`](langopen_core::Outbox) holds.
 //! - A run's lease is extended by the worker, never by user code, so a graph that blocks cannot lose it.
 //! - The terminal status is committed before the run's stream ends.
@@ -9,6 +9,7 @@
 mod active;
 mod claim;
 mod conclude;
+mod crons;
 mod heartbeat;
 mod metrics;
 mod outcome;
@@ -19,7 +20,7 @@ mod webhooks;
 
 use std::sync::Arc;
 
-use langopen_core::{Clock, EventLog, Executor, Queue, Storage};
+use langopen_core::{Clock, EventLog, Executor, IdSource, Queue, Storage, SystemIds};
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
@@ -48,13 +49,21 @@ pub struct Worker {
     services: Services,
     settings: Arc<WorkerSettings>,
     active: Arc<active::Active>,
+    ids: Arc<dyn IdSource>,
 }
 
 impl Worker {
     /// A worker that is not running yet.
     pub fn new(services: Services, settings: WorkerSettings) -> Self {
         let active = Arc::new(active::Active::new(settings.concurrency));
-        Self { services, settings: Arc::new(settings), active }
+        Self { services, settings: Arc::new(settings), active, ids: Arc::new(SystemIds) }
+    }
+
+    /// Takes the ids of crons' runs from `ids`.
+    #[must_use]
+    pub fn with_ids(mut self, ids: Arc<dyn IdSource>) -> Self {
+        self.ids = ids;
+        self
     }
 
     /// How many runs it may execute, and does. What this returns may be asked at any time.
@@ -62,7 +71,7 @@ impl Worker {
         Slots::of(&self.active)
     }
 
-    /// Works until `stop`; then claims nothing more, lets runs in flight end within the grace period, hands the rest back, and returns.
+    /// Works until `stop`; then fires no more crons, claims nothing more, lets runs in flight end within the grace period, hands the rest back, and returns.
     pub async fn run(self, stop: CancellationToken) {
         let active = Arc::clone(&self.active);
         let background = CancellationToken::new();
@@ -73,6 +82,10 @@ impl Worker {
             background.clone(),
         ));
         let sweep = tokio::spawn(sweep::sweep(self.services.events.clone(), background.clone()));
+        let scheduler = self.settings.crons.then(|| {
+            let scheduler = crons::Scheduler { services: self.services.clone(), ids: self.ids.clone() };
+            tokio::spawn(scheduler.run(stop.clone()))
+        });
         info!(worker = %self.settings.name, concurrency = self.settings.concurrency, "worker started");
         claim::claim_until(&self.services, &self.settings, &active, &stop).await;
         let left = active.drain(self.settings.grace).await;
@@ -80,7 +93,10 @@ impl Worker {
             info!(runs = left, "runs did not end within the grace period; they are handed back");
         }
         background.cancel();
-        // Both only end by that token; a panic in one was reported by its task.
+        // They only end by their tokens; a panic in one was reported by its task.
         let _ = tokio::join!(heartbeat, sweep);
+        if let Some(scheduler) = scheduler {
+            let _ = scheduler.await;
+        }
     }
 }

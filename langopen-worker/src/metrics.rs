@@ -9,6 +9,7 @@ pub(crate) const RUNS_ENDED: &str = "langopen_runs_ended_total";
 pub(crate) const RUN_DURATION: &str = "langopen_run_duration_seconds";
 pub(crate) const EVENTS: &str = "langopen_events_appended_total";
 pub(crate) const LEASES_LOST: &str = "langopen_leases_lost_total";
+pub(crate) const CRON_FIRINGS: &str = "langopen_cron_firings_total";
 pub(crate) const SWEEPS: &str = "langopen_sweeps_total";
 pub(crate) const WEBHOOK_ATTEMPTS: &str = "langopen_webhook_attempts_total";
 pub(crate) const LOGS_SWEPT: &str = "langopen_event_logs_swept_total";
@@ -34,6 +35,7 @@ pub fn describe_metrics() {
         Unit::Count,
         "Leases of runs that were lost: the run was deleted, or another worker claimed it."
     );
+    describe_counter!(CRON_FIRINGS, Unit::Count, "Moments of crons that came, by outcome: fired or passed_over.");
     describe_counter!(SWEEPS, Unit::Count, "Sweeps of what has served its time, by outcome.");
     describe_counter!(WEBHOOK_ATTEMPTS, Unit::Count, "Attempts to tell webhooks that runs have ended, by outcome.");
     describe_counter!(LOGS_SWEPT, Unit::Count, "Event logs that sweeps removed.");

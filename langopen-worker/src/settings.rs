@@ -17,6 +17,8 @@ pub struct WorkerSettings {
     pub run_timeout: Duration,
     /// How long runs in flight may go on when the worker is told to stop.
     pub grace: Duration,
+    /// Whether it fires crons. Of several workers that do, one fires each moment.
+    pub crons: bool,
 }
 
 impl Default for WorkerSettings {
@@ -28,6 +30,7 @@ impl Default for WorkerSettings {
             max_attempts: 4,
             run_timeout: Duration::from_secs(86_400),
             grace: Duration::from_secs(180),
+            crons: true,
         }
     }
 }

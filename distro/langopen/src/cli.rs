@@ -95,6 +95,9 @@ pub(crate) struct UpOptions {
     /// How the names of the workers' gauges in /metrics begin.
     #[arg(long, env = "METRIC_PREFIX", default_value = "lg_api_", hide = true)]
     pub(crate) metric_prefix: String,
+    /// Whether crons fire. They can be kept and changed in any case.
+    #[arg(long, env = "FF_CRONS_ENABLED", default_value_t = true, hide = true, action = clap::ArgAction::Set, value_parser = clap::builder::BoolishValueParser::new())]
+    pub(crate) crons: bool,
     /// How many runs one worker executes at once.
     #[arg(long, env = "N_JOBS_PER_WORKER", default_value_t = 10, hide = true, value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) jobs_per_worker: u16,

@@ -55,6 +55,7 @@ pub(super) fn worker(options: &UpOptions) -> WorkerSettings {
         max_attempts: options.job_max_retries + 1,
         run_timeout: Duration::from_secs(options.job_timeout_secs),
         grace: Duration::from_secs(options.shutdown_grace_secs),
+        crons: options.crons,
         ..WorkerSettings::default()
     }
 }

@@ -1,0 +1,72 @@
+//! Firing crons: asleep until the next one is due, woken when one changes, and looking every few seconds anyway.
+
+mod fire;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt;
+use langopen_core::model::DueCrons;
+use langopen_core::{IdSource, Result};
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info};
+
+use crate::Services;
+
+/// The longest pause between two looks, whatever wake-ups there were.
+const POLL: Duration = Duration::from_secs(5);
+
+/// The shortest pause between two looks that find nothing to do, and after one that failed.
+const SHORTEST: Duration = Duration::from_millis(1);
+const AFTER_FAILURE: Duration = Duration::from_secs(1);
+
+/// How many crons one look takes, and how many of them are fired at a time.
+const BATCH: u32 = 256;
+const TOGETHER: usize = 32;
+
+/// Fires crons that are due.
+pub(crate) struct Scheduler {
+    pub(crate) services: Services,
+    pub(crate) ids: Arc<dyn IdSource>,
+}
+
+impl Scheduler {
+    /// Fires until `stop`.
+    pub(crate) async fn run(self, stop: CancellationToken) {
+        let wakes = self.services.storage.cron_wakes();
+        info!("cron scheduler started");
+        loop {
+            // Listening begins before looking: a change that comes in between rings.
+            let woken = wakes.notified();
+            tokio::pin!(woken);
+            woken.as_mut().enable();
+            let pause = match self.fire_due(&stop).await {
+                Ok(pause) => pause,
+                Err(error) => {
+                    error!(%error, "due crons cannot be looked up; trying again");
+                    AFTER_FAILURE
+                }
+            };
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = woken => {}
+                () = tokio::time::sleep(pause) => {}
+            }
+        }
+    }
+
+    /// Fires a batch of what is due, and says how long there is nothing more to do.
+    async fn fire_due(&self, stop: &CancellationToken) -> Result<Duration> {
+        let DueCrons { crons, next_due } = self.services.storage.due_crons(BATCH).await?;
+        // What was begun is ended, also when it is time to stop.
+        let firings = futures::stream::iter(crons).take_until(stop.cancelled());
+        let moved_on = firings.map(|due| self.fire(due)).buffer_unordered(TOGETHER);
+        let stuck = moved_on.filter(|moved_on| futures::future::ready(!moved_on)).count().await;
+        if stuck > 0 {
+            return Ok(AFTER_FAILURE);
+        }
+        // Never at once: a clock that goes back must not turn this into a busy loop.
+        let now = self.services.clock.now();
+        Ok(next_due.map_or(POLL, |due| due.since(now).clamp(SHORTEST, POLL)))
+    }
+}
