@@ -23,6 +23,7 @@
 mod access;
 mod assistants;
 mod cors;
+mod crons;
 mod error;
 mod extract;
 mod meta;

@@ -13,6 +13,7 @@ use crate::settings::SecurityDocument;
         (name = "Threads", description = "A thread holds the state that its runs have built up."),
         (name = "Thread Runs", description = "A run executes an assistant on a thread."),
         (name = "Stateless Runs", description = "A run on a thread of its own, which is removed afterwards unless it is kept."),
+        (name = "Crons", description = "A cron creates runs on a schedule."),
         (name = "Store", description = "Long-term memory: documents that every thread can reach."),
         (name = "Meta", description = "The server itself."),
     )

@@ -18,7 +18,7 @@ use crate::error::ApiError;
 use crate::meta::Document;
 use crate::observe::observe;
 use crate::server::App;
-use crate::{assistants, meta, openapi, runs, state, store, threads};
+use crate::{assistants, crons, meta, openapi, runs, state, store, threads};
 
 pub(crate) fn build(app: App) -> Router {
     let features = app.settings.features;
@@ -28,6 +28,7 @@ pub(crate) fn build(app: App) -> Router {
         (features.threads, threads::routes),
         (features.threads, state::routes),
         (features.runs, runs::routes),
+        (features.runs, crons::routes),
         (features.store, store::routes),
         (features.meta, meta::routes),
     ];

@@ -31,6 +31,8 @@ pub struct Settings {
     pub logging_headers: LoggingHeaders,
     /// A path under which the API is served, e.g. `/agents`. `/`, `/ok` and `/metrics` are then served at the root too.
     pub mount_prefix: Option<String>,
+    /// Whether a scheduler fires crons; `flags.crons` of `/info`.
+    pub crons: bool,
     /// Which groups of operations are served.
     pub features: Features,
     /// Where webhooks may go; `None` refuses runs that name one. Set it only where a worker delivers them.
@@ -56,6 +58,7 @@ impl Default for Settings {
             configurable_headers: ConfigurableHeaders::default(),
             logging_headers: LoggingHeaders::default(),
             mount_prefix: None,
+            crons: true,
             features: Features::default(),
             webhooks: None,
             security: SecurityDocument::default(),
@@ -110,7 +113,7 @@ pub struct Features {
     pub assistants: bool,
     /// `/threads`, without its runs.
     pub threads: bool,
-    /// `/runs` and `/threads/{thread_id}/runs`.
+    /// `/runs` and `/threads/{thread_id}/runs`, crons among them.
     pub runs: bool,
     /// `/store`.
     pub store: bool,

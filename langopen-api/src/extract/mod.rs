@@ -11,5 +11,5 @@ mod text;
 
 pub(crate) use body::{Body, BodyLimits, ListBody, read_body};
 pub(crate) use forwarded::Forwarded;
-pub(crate) use path::{AssistantPath, NewRunPath, RunPath, ThreadPath, parse_id};
+pub(crate) use path::{AssistantPath, CronPath, NewRunPath, RunPath, ThreadPath, parse_id};
 pub(crate) use query::Query;

@@ -4,13 +4,16 @@ use std::str::FromStr;
 
 use axum::extract::{FromRequestParts, RawPathParams};
 use http::request::Parts;
-use langopen_core::{AssistantId, RunId, ThreadId};
+use langopen_core::{AssistantId, CronId, RunId, ThreadId};
 
 use crate::error::{ApiError, ApiResult};
 use crate::server::App;
 
 /// `/assistants/{assistant_id}`.
 pub(crate) struct AssistantPath(pub(crate) AssistantId);
+
+/// `/runs/crons/{cron_id}`.
+pub(crate) struct CronPath(pub(crate) CronId);
 
 /// `/threads/{thread_id}`.
 pub(crate) struct ThreadPath(pub(crate) ThreadId);
@@ -40,6 +43,14 @@ impl FromRequestParts<App> for AssistantPath {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> ApiResult<Self> {
         parse_id(param(&params(parts, app).await?, "assistant_id"), "assistant").map(Self)
+    }
+}
+
+impl FromRequestParts<App> for CronPath {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> ApiResult<Self> {
+        parse_id(param(&params(parts, app).await?, "cron_id"), "cron").map(Self)
     }
 }
 

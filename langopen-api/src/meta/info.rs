@@ -51,7 +51,7 @@ pub(super) async fn get_info(State(app): State<App>) -> Json<Info> {
         langgraph_py_version: settings.langgraph_version.clone(),
         flags: Flags {
             assistants: settings.features.assistants,
-            crons: false,
+            crons: settings.crons && settings.features.runs,
             langsmith: false,
             langsmith_tracing_replicas: false,
             langsmith_tracing_session_on_runs: false,

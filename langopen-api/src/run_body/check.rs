@@ -13,7 +13,7 @@ use crate::settings::Settings;
 use crate::wire::{Command, Send};
 
 /// `"*"` or an array of node names.
-pub(super) fn nodes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<RawJson>, D::Error> {
+pub(crate) fn nodes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<RawJson>, D::Error> {
     let Some(raw) = Option::<RawJson>::deserialize(deserializer)? else { return Ok(None) };
     if raw.as_str() == "\"*\"" || raw.decode::<Vec<String>>().is_ok() {
         return Ok(Some(raw));

@@ -3,7 +3,7 @@
 mod check;
 mod request;
 
-pub(crate) use check::{both_given, check_request};
+pub(crate) use check::{both_given, check_request, nodes};
 pub(crate) use request::{
     RunBatchCreate, RunCreate, RunCreateStateful, RunCreateStateless, RunCreateStreamingStateful,
     RunCreateStreamingStateless,

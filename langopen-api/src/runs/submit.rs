@@ -67,7 +67,7 @@ pub(super) async fn submit(
         stamp: JsonMap::new(),
         firing: None,
     };
-    let scope = permit(caller, &mut plan).await?;
+    let scope = permit_run(caller, &mut plan).await?;
     let mut new = plan.build().map_err(both_given)?;
     if new.origin.trace.is_none() {
         // Nothing here exports spans, but the graph may: its spans then join the client's trace.
@@ -105,15 +105,21 @@ fn refused(error: Error, place: Place) -> ApiError {
     }
 }
 
-async fn assistant(app: &App, caller: &Caller, name: &str) -> ApiResult<Assistant> {
+/// The assistant of this id, or a graph's own, if the caller may read it; and whether it was named by its id.
+pub(crate) async fn named_assistant(app: &App, caller: &Caller, name: &str) -> ApiResult<(bool, Option<Assistant>)> {
     let id: Option<AssistantId> = name.parse().ok();
     let wanted = id.unwrap_or_else(|| AssistantId::system(name));
     let value = || json!({"assistant_id": wanted, "metadata": {}});
     let permit = caller.may(Resource::Assistants, Action::Read, value).await?;
-    if let Some(assistant) = app.storage.assistant(&permit.scope, wanted).await? {
+    Ok((id.is_some(), app.storage.assistant(&permit.scope, wanted).await?))
+}
+
+async fn assistant(app: &App, caller: &Caller, name: &str) -> ApiResult<Assistant> {
+    let (by_id, assistant) = named_assistant(app, caller, name).await?;
+    if let Some(assistant) = assistant {
         return Ok(assistant);
     }
-    if id.is_some() {
+    if by_id {
         return Err(ApiError::not_found(NO_THREAD_OR_ASSISTANT));
     }
     let graphs: Vec<_> = app.executor.graphs().await?.into_iter().map(|graph| graph.graph_id).collect();
@@ -124,7 +130,7 @@ async fn assistant(app: &App, caller: &Caller, name: &str) -> ApiResult<Assistan
 }
 
 /// Asks for `threads.create_run`, and takes over what the authorizer put into the metadata.
-async fn permit(caller: &Caller, plan: &mut RunPlan<'_>) -> ApiResult<Scope> {
+pub(crate) async fn permit_run(caller: &Caller, plan: &mut RunPlan<'_>) -> ApiResult<Scope> {
     let given = plan.request.metadata.clone().unwrap_or_default();
     let value = || {
         let request = &plan.request;

@@ -43,6 +43,11 @@ names! {
     }
     /// A field of a thread.
     ThreadField { ThreadId, CreatedAt, UpdatedAt, StateUpdatedAt, Metadata, Config, Status, Values, Interrupts }
+    /// A field of a cron.
+    CronField {
+        CronId, AssistantId, ThreadId, OnRunCompleted, EndTime, Schedule, Timezone, CreatedAt, UpdatedAt, UserId,
+        Payload, NextRunDate, Metadata, Enabled,
+    }
     /// A field of a run.
     RunField {
         RunId, ThreadId, AssistantId, CreatedAt, UpdatedAt, Status, Metadata, Kwargs, MultitaskStrategy,

@@ -95,6 +95,13 @@ fn row(operation: &str, ids: &Ids) -> Option<(Value, Heard)> {
         "create_stateless_run" | "stream_stateless_run" | "wait_stateless_run" => (run(), hidden()),
         "batch_runs" => (json!([run()]), hidden()),
         "cancel_runs" => (json!({"thread_id": ids.thread, "run_ids": [ids.run]}), hidden()),
+        "create_thread_cron" | "create_cron" => {
+            (json!({"assistant_id": ids.assistant, "schedule": "* * * * *"}), hidden())
+        }
+        "search_crons" => (empty(), Nothing(json!([]))),
+        "count_crons" => (empty(), Nothing(json!(0))),
+        "get_cron" | "delete_cron" => (empty(), hidden()),
+        "patch_cron" => (json!({"enabled": false}), hidden()),
         "put_item" => (json!({"namespace": ["n"], "key": "k", "value": {"a": 2}}), Refusal(&[409])),
         "get_item" => (empty(), Nothing(Value::Null)),
         "delete_item" => (json!({"namespace": ["n"], "key": "k"}), NoContent),
@@ -110,6 +117,7 @@ struct Ids {
     thread: String,
     run: String,
     checkpoint: String,
+    cron: String,
 }
 
 async fn by(server: &Server, user: Option<&str>, method: &str, path: &str, body: &Value) -> Answer {
@@ -128,9 +136,11 @@ async fn server_of_alice() -> (Server, Ids) {
     alice("POST", &format!("{path}/runs/wait"), run).await.ok();
     let run = text(&alice("GET", &format!("{path}/runs"), json!({})).await.ok()[0], "run_id");
     let checkpoint = text(&alice("GET", &format!("{path}/state"), json!({})).await.ok(), "checkpoint_id");
+    let cron = json!({"assistant_id": assistant, "schedule": "0 0 1 1 *"});
+    let cron = text(&alice("POST", "/runs/crons", cron).await.ok(), "cron_id");
     let item = json!({"namespace": ["n"], "key": "k", "value": {"a": 1}});
     assert_eq!(alice("PUT", "/store/items", item).await.status, 204);
-    (server, Ids { assistant, thread, run, checkpoint })
+    (server, Ids { assistant, thread, run, checkpoint, cron })
 }
 
 /// Method, path with alice's ids, and id of every operation.
@@ -146,7 +156,7 @@ async fn operations(server: &Server, ids: &Ids) -> Vec<(String, String, String)>
             .replace("{thread_id}", &ids.thread)
             .replace("{run_id}", &ids.run)
             .replace("{checkpoint_id}", &ids.checkpoint)
-            .replace("{cron_id}", &ids.run)
+            .replace("{cron_id}", &ids.cron)
             .replace("{namespace}", "n");
         assert!(!filled.contains('{'), "{path} names something that this test does not know");
         if filled == "/store/items" {

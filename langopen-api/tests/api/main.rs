@@ -5,6 +5,7 @@
 mod access;
 mod assistants;
 mod coverage;
+mod crons;
 mod documents;
 mod harness;
 mod meta;

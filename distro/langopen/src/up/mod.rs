@@ -75,6 +75,7 @@ async fn start(options: UpOptions) -> Result<Started, CommandError> {
     let mut api = settings::api(&config, &env)?;
     let webhooks = webhooks::settings(&config, &env, address)?;
     api.webhooks = Some(webhooks.policy.clone());
+    api.crons = options.crons;
     let mounted = format!("{api_url}{}", api.mount_prefix.as_deref().unwrap_or_default());
     let plan = EnvironmentPlan::new(&config, settings::environment(&options, &data)).await?;
     let environment = plan.ensure(|progress| say_progress(&progress)).await?;
