@@ -31,7 +31,7 @@ pub(super) struct AssistantCountRequest {
     post, path = "/assistants/count", tag = "Assistants", operation_id = "count_assistants",
     request_body = AssistantCountRequest,
     responses(
-        (status = 200, description = "How many there are", body = u64),
+        (status = 200, description = "How many there are", body = u64, content_type = "application/json"),
         (status = 404, description = "No such graph", body = ErrorResponse),
         (status = 422, description = "Invalid request", body = ErrorResponse),
     )

@@ -32,7 +32,7 @@ pub(super) struct CronCountRequest {
     post, path = "/runs/crons/count", tag = "Crons", operation_id = "count_crons",
     request_body = CronCountRequest,
     responses(
-        (status = 200, description = "How many there are", body = u64),
+        (status = 200, description = "How many there are", body = u64, content_type = "application/json"),
         (status = 422, description = "Invalid request", body = ErrorResponse),
     )
 )]

@@ -33,7 +33,7 @@ pub(super) struct ThreadCountRequest {
     post, path = "/threads/count", tag = "Threads", operation_id = "count_threads",
     request_body = ThreadCountRequest,
     responses(
-        (status = 200, description = "How many there are", body = u64),
+        (status = 200, description = "How many there are", body = u64, content_type = "application/json"),
         (status = 422, description = "Invalid request", body = ErrorResponse),
     )
 )]
