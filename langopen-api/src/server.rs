@@ -6,8 +6,8 @@ use langopen_core::auth::{Auth, OpenAuth};
 use langopen_core::executor::{ExecutionContext, GraphInfo};
 use langopen_core::model::NewAssistant;
 use langopen_core::{
-    AssistantId, Clock, EventLog, Executor, IdSource, JsonMap, Queue, Result, Scope, Storage, SystemClock, SystemIds,
-    Tenant,
+    AssistantId, Clock, Embedder, EventLog, Executor, IdSource, JsonMap, Queue, Result, Scope, Storage, SystemClock,
+    SystemIds, Tenant,
 };
 
 use crate::observe::Metrics;
@@ -22,6 +22,8 @@ pub struct AgentServer {
     pub(crate) queue: Arc<dyn Queue>,
     pub(crate) events: Arc<dyn EventLog>,
     pub(crate) executor: Arc<dyn Executor>,
+    /// Makes vectors for searches of the store; without one they are answered in order of time.
+    pub(crate) embedder: Option<Arc<dyn Embedder>>,
     pub(crate) auth: Arc<dyn Auth>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) ids: Arc<dyn IdSource>,
@@ -42,6 +44,7 @@ impl AgentServer {
             queue,
             events,
             executor,
+            embedder: None,
             auth: Arc::new(OpenAuth::default()),
             clock: Arc::new(SystemClock),
             ids: Arc::new(SystemIds),
@@ -54,6 +57,13 @@ impl AgentServer {
     #[must_use]
     pub fn with_auth(mut self, auth: Arc<dyn Auth>) -> Self {
         self.auth = auth;
+        self
+    }
+
+    /// Ranks searches of the store that have a query by what texts mean, as `embedder` knows.
+    #[must_use]
+    pub fn with_embedder(mut self, embedder: Arc<dyn Embedder>) -> Self {
+        self.embedder = Some(embedder);
         self
     }
 

@@ -15,6 +15,7 @@ pub mod backend;
 pub mod clock;
 #[cfg(feature = "conformance")]
 pub mod conformance;
+pub mod embedder;
 pub mod error;
 pub mod event_log;
 pub mod executor;
@@ -33,6 +34,7 @@ pub mod tenant;
 pub mod webhook;
 
 pub use clock::{Clock, SystemClock, Timestamp};
+pub use embedder::Embedder;
 pub use error::{Error, ErrorKind, Result};
 pub use event_log::EventLog;
 pub use executor::Executor;

@@ -43,6 +43,7 @@ async fn remember(run: &FunctionContext, name: &str) -> Result<()> {
         key: "last".to_owned(),
         value: RawJson::from(json!({"name": name})),
         ttl_minutes: None,
+        vectors: Vec::new(),
     };
     let reach = run.reach();
     reach.storage.put_item(&reach.scope, item).await

@@ -2,7 +2,7 @@ use axum::extract::State;
 use http::StatusCode;
 use langopen_core::RawJson;
 use langopen_core::auth::{Action, Resource};
-use langopen_core::model::NewStoreItem;
+use langopen_core::model::{FieldVector, NewStoreItem};
 use serde::{Deserialize, Deserializer, de};
 use serde_json::{Value, json};
 use utoipa::ToSchema;
@@ -26,11 +26,10 @@ pub(super) struct StorePutRequest {
     #[serde(deserialize_with = "object")]
     #[schema(value_type = Object)]
     value: RawJson,
-    /// Paths to index, `false` for none; there is no index here yet.
-    #[serde(default, deserialize_with = "index")]
+    /// Paths of the texts that searches compare, `false` for none; those that the application configured if absent.
+    #[serde(default)]
     #[schema(schema_with = index_schema)]
-    #[expect(dead_code, reason = "checked; nothing is indexed here yet")]
-    index: (),
+    index: Index,
     /// Minutes until the item expires.
     #[serde(default)]
     ttl: Option<f64>,
@@ -51,12 +50,49 @@ fn object<'de, D: Deserializer<'de>>(deserializer: D) -> Result<RawJson, D::Erro
     Err(de::Error::custom(format_args!("expected an object, got {}", shorten(&raw.as_str()))))
 }
 
-fn index<'de, D: Deserializer<'de>>(deserializer: D) -> Result<(), D::Error> {
-    let raw = RawJson::deserialize(deserializer)?;
-    if matches!(raw.as_str(), "null" | "false") || raw.decode::<Vec<String>>().is_ok() {
-        return Ok(());
+/// Which texts of an item searches compare.
+#[derive(Debug, Default)]
+enum Index {
+    #[default]
+    Configured,
+    Nothing,
+    Fields(Vec<String>),
+}
+
+impl<'de> Deserialize<'de> for Index {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let raw = RawJson::deserialize(deserializer)?;
+        match (raw.as_str(), raw.decode()) {
+            ("null", _) => Ok(Self::Configured),
+            ("false", _) => Ok(Self::Nothing),
+            (_, Ok(fields)) => Ok(Self::Fields(fields)),
+            (text, _) => Err(de::Error::custom(format_args!(
+                "expected false, null or an array of strings, got {}",
+                shorten(&text)
+            ))),
+        }
     }
-    Err(de::Error::custom(format_args!("expected false, null or an array of strings, got {}", shorten(&raw.as_str()))))
+}
+
+impl Index {
+    /// The vectors of a value's texts; none where nothing is configured to make them.
+    async fn vectors(&self, app: &App, value: &RawJson) -> ApiResult<Vec<FieldVector>> {
+        let Some(embedder) = &app.embedder else { return Ok(Vec::new()) };
+        Ok(match self {
+            Self::Nothing => Vec::new(),
+            Self::Configured => embedder.embed_value(value, None).await?,
+            Self::Fields(fields) => embedder.embed_value(value, Some(fields)).await?,
+        })
+    }
+
+    /// As an authorizer sees it.
+    fn shown(&self) -> Value {
+        match self {
+            Self::Configured => Value::Null,
+            Self::Nothing => false.into(),
+            Self::Fields(fields) => fields.clone().into(),
+        }
+    }
 }
 
 /// Store or Update Item
@@ -81,14 +117,17 @@ pub(super) async fn put_item(
     if body.ttl.is_some_and(|minutes| minutes <= 0.0) {
         return Err(ApiError::invalid("ttl: must be greater than 0"));
     }
-    let value = || json!({"namespace": body.namespace, "key": body.key, "value": body.value, "index": null});
+    let value =
+        || json!({"namespace": body.namespace, "key": body.key, "value": body.value, "index": body.index.shown()});
     let mut permit = caller.may(Resource::Store, Action::Put, value).await?;
     let namespace = permit.labels("namespace", body.namespace)?;
     check_target(&namespace)?;
+    let value = left_value(&mut permit, body.value)?;
     let new = NewStoreItem {
         namespace,
         key: permit.take("key", body.key)?,
-        value: left_value(&mut permit, body.value)?,
+        vectors: body.index.vectors(&app, &value).await?,
+        value,
         ttl_minutes: body.ttl.or(app.settings.store_default_ttl_minutes),
     };
     guard::put(&app, &permit.scope, new).await?;

@@ -30,7 +30,7 @@ pub(super) struct StoreSearchRequest {
     #[serde(default, deserialize_with = "field::offset")]
     #[schema(default = 0)]
     offset: Option<u32>,
-    /// Ranks items by meaning where there is an index; there is none here yet.
+    /// Ranks items by how near their texts are to this one, where an index is configured.
     query: Option<String>,
     refresh_ttl: Option<bool>,
 }
@@ -69,8 +69,13 @@ pub(super) async fn search_items(
     check_labels(&namespace_prefix)?;
     let filter: Option<JsonMap> = permit.take("filter", body.filter.clone())?;
     let filters = filters(filter.as_ref())?;
+    let text: Option<String> = permit.take("query", body.query.clone())?;
     let refresh_ttl = body.refresh_ttl.unwrap_or(app.settings.store_refresh_on_read);
-    let query = StoreItemQuery { namespace_prefix, filters, limit, offset, refresh_ttl };
+    let vector = match (&app.embedder, text.filter(|text| !text.is_empty())) {
+        (Some(embedder), Some(text)) => Some(embedder.embed_query(&text).await?),
+        _ => None,
+    };
+    let query = StoreItemQuery { namespace_prefix, filters, vector, limit, offset, refresh_ttl };
     let found = guard::search(&app, &permit.scope, query).await?;
     let items = found.into_iter().map(|found| Item::from(found.item).scored(found.score)).collect();
     Ok(Json(SearchItemsResponse { items }))

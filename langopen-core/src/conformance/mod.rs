@@ -99,7 +99,7 @@ cases! {
     runs: a_run_keeps_its_origin, runs_list_newest_first, deleting_a_run_settles_its_thread;
     checkpoints: a_checkpoint_comes_back_whole, putting_again_replaces, writes_keep_the_first_unless_special, lists_are_newest_first_and_filtered,
         blobs_are_shared_by_version, a_missing_thread_is_refused, deleting_checkpoints_leaves_the_thread;
-    store_items: an_item_comes_back_and_keeps_its_birth, items_expire, search_matches_whole_labels_and_filters,
+    store_items: an_item_comes_back_and_keeps_its_birth, search_finds_the_nearest_first, items_expire, search_matches_whole_labels_and_filters,
         search_pages_most_recent_first, namespaces_match_wildcards_and_depth;
     queue_order: runs_are_dated_as_they_are_accepted, runs_of_a_thread_start_in_order_and_alone, a_delayed_run_holds_nobody_up, a_delayed_run_waits_for_the_running_one,
         a_clock_that_goes_back_strands_no_run, concurrent_claims_never_share_a_run, a_long_queue_on_one_thread_lets_others_through,

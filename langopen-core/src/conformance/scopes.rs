@@ -196,8 +196,13 @@ pub async fn foreign_ids_are_taken(backend: &Backend) {
 /// Store items belong to a tenant.
 pub async fn store_items_belong_to_a_tenant(backend: &Backend) {
     let (storage, namespace) = (&backend.storage, vec!["a".to_owned()]);
-    let new =
-        NewStoreItem { namespace: namespace.clone(), key: "k".to_owned(), value: raw(json!({})), ttl_minutes: None };
+    let new = NewStoreItem {
+        namespace: namespace.clone(),
+        key: "k".to_owned(),
+        value: raw(json!({})),
+        ttl_minutes: None,
+        vectors: Vec::new(),
+    };
     storage.put_item(&scope(), new).await.expect("put");
     assert_eq!(storage.item(&foreign(), &namespace, "k", false).await.expect("read"), None);
     let query = StoreItemQuery { limit: 10, ..Default::default() };

@@ -4,14 +4,21 @@ use serde_json::{Value, json};
 
 use super::Backend;
 use super::support::{SECOND, raw, scope};
-use crate::model::{FilterOperator, ItemFilter, NamespaceQuery, NewStoreItem, StoreItem, StoreItemQuery};
+use crate::model::{FieldVector, FilterOperator, ItemFilter, NamespaceQuery, NewStoreItem, StoreItem, StoreItemQuery};
+use crate::tenant::{Scope, Tenant};
 
 fn labels(namespace: &[&str]) -> Vec<String> {
     namespace.iter().map(|label| (*label).to_owned()).collect()
 }
 
 async fn put(backend: &Backend, namespace: &[&str], key: &str, value: Value, ttl_minutes: Option<f64>) {
-    let new = NewStoreItem { namespace: labels(namespace), key: key.to_owned(), value: raw(value), ttl_minutes };
+    let new = NewStoreItem {
+        namespace: labels(namespace),
+        key: key.to_owned(),
+        value: raw(value),
+        ttl_minutes,
+        vectors: Vec::new(),
+    };
     backend.storage.put_item(&scope(), new).await.expect("put");
 }
 
@@ -52,6 +59,54 @@ pub async fn an_item_comes_back_and_keeps_its_birth(backend: &Backend) {
         backend.storage.delete_item(&scope(), &labels(&["a", "b"]), "k").await.expect("delete, twice too");
         assert_eq!(get(backend, &["a", "b"], "k", false).await, None);
     }
+}
+
+/// A search with a vector finds the nearest first, with their scores, then those without a vector; putting again replaces the vectors, and what is gone is not
+/// found by them.
+pub async fn search_finds_the_nearest_first(backend: &Backend) {
+    let vectors = |vectors: &[(&str, [f32; 2])]| {
+        let vector =
+            |(path, vector): &(&str, [f32; 2])| FieldVector { path: (*path).to_owned(), vector: vector.to_vec() };
+        vectors.iter().map(vector).collect::<Vec<_>>()
+    };
+    let put = async |key: &str, namespace: &str, meant: Vec<FieldVector>| {
+        let (namespace, value) = (labels(&["v", namespace]), raw(json!({"key": key})));
+        let new = NewStoreItem { namespace, key: key.to_owned(), value, ttl_minutes: None, vectors: meant };
+        backend.storage.put_item(&scope(), new).await.expect("put");
+    };
+    put("east", "a", vectors(&[("text", [2.0, 0.0])])).await;
+    put("north", "a", vectors(&[("text", [0.0, 1.0])])).await;
+    put("both", "b", vectors(&[("title", [-1.0, 0.0]), ("text", [1.0, 1.0])])).await;
+    backend.clock.advance(SECOND);
+    put("silent", "a", vectors(&[])).await;
+    put("long", "a", vec![FieldVector { path: String::new(), vector: vec![1.0, 0.0, 0.0] }]).await;
+    put("gone", "a", vectors(&[("text", [1.0, 0.0])])).await;
+    backend.storage.delete_item(&scope(), &labels(&["v", "a"]), "gone").await.expect("delete");
+
+    let search = async |prefix: &[&str], vector: [f32; 2], limit| {
+        let namespace_prefix = labels(prefix);
+        let query = StoreItemQuery { namespace_prefix, vector: Some(vector.to_vec()), limit, ..Default::default() };
+        let page = backend.storage.search_items(&scope(), &query).await.expect("search");
+        let shown = |score: f64| format!("{score:.3}").replace("-0.000", "0.000");
+        let found = page.items.into_iter().map(|found| (found.item.key, found.score.map(shown)));
+        (found.collect::<Vec<_>>(), page.more)
+    };
+    let found = |key: &str, score: &str| (key.to_owned(), (!score.is_empty()).then(|| score.to_owned()));
+    let all = vec![
+        found("east", "1.000"),
+        found("both", "0.707"),
+        found("north", "0.000"),
+        found("long", ""),
+        found("silent", ""),
+    ];
+    assert_eq!(search(&["v"], [3.0, 0.0], 10).await, (all, false));
+    assert_eq!(search(&["v", "a"], [0.0, 1.0], 1).await, (vec![found("north", "1.000")], true));
+    put("east", "a", vectors(&[("text", [-1.0, 0.0])])).await;
+    assert_eq!(search(&["v"], [1.0, 0.0], 1).await.0, vec![found("both", "0.707")], "its old vector is gone");
+    let other = Scope::tenant(Tenant::new("other", "p", "d").expect("a tenant"));
+    let query = StoreItemQuery { vector: Some(vec![1.0, 0.0]), limit: 10, ..Default::default() };
+    let theirs = backend.storage.search_items(&other, &query).await.expect("search");
+    assert!(theirs.items.is_empty());
 }
 
 /// An item expires after its minutes, unless a read or a search that refreshes puts that off; then it is gone everywhere.

@@ -17,5 +17,7 @@ pub use page::{IfExists, Page, SortOrder};
 pub use run::{
     CancelAction, CancelRequest, MultitaskStrategy, NewRun, OnCompletion, Run, RunError, RunOrigin, RunQuery, RunThread,
 };
-pub use store_item::{FilterOperator, ItemFilter, NamespaceQuery, NewStoreItem, ScoredItem, StoreItem, StoreItemQuery};
+pub use store_item::{
+    FieldVector, FilterOperator, ItemFilter, NamespaceQuery, NewStoreItem, ScoredItem, StoreItem, StoreItemQuery,
+};
 pub use thread::{NewThread, Thread, ThreadPatch, ThreadQuery, ThreadSort, ThreadState, ThreadStatus};

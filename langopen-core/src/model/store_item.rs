@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::clock::Timestamp;
@@ -33,6 +34,17 @@ pub struct NewStoreItem {
     pub value: RawJson,
     /// Minutes until the item expires after its last put, or last read that refreshes; `None` for never.
     pub ttl_minutes: Option<f64>,
+    /// What its texts mean, for searches by similarity; they replace those of an item that exists.
+    pub vectors: Vec<FieldVector>,
+}
+
+/// What one text of an item means.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FieldVector {
+    /// Where in the value the text stands; unique in the item.
+    pub path: String,
+    /// Its embedding.
+    pub vector: Vec<f32>,
 }
 
 /// An item found by a search.
@@ -40,7 +52,7 @@ pub struct NewStoreItem {
 pub struct ScoredItem {
     /// The item.
     pub item: StoreItem,
-    /// Its similarity to the query; `None` when the search had none.
+    /// The cosine similarity of its nearest vector to the query's, from -1 to 1; `None` when the search had no query, or the item has no vector.
     pub score: Option<f64>,
 }
 
@@ -111,7 +123,9 @@ pub struct StoreItemQuery {
     pub namespace_prefix: Vec<String>,
     /// All of these hold.
     pub filters: Vec<ItemFilter>,
-    /// At most this many, most recently updated first.
+    /// Nearest to this first, items without a vector (of its length) last; `None` for no such order.
+    pub vector: Option<Vec<f32>>,
+    /// At most this many; otherwise most recently updated first.
     pub limit: u32,
     /// After skipping this many.
     pub offset: u32,

@@ -10,8 +10,8 @@ use crate::clock::Timestamp;
 use crate::error::{Error, Result};
 use crate::ids::{AssistantId, CronId, RunId, ThreadId};
 use crate::json::RawJson;
-use crate::model::{Assistant, CancelRequest, PendingWrite, Run, StoreItem, Thread};
 use crate::outbox::{Delivery, FailedDelivery};
+use crate::model::{Assistant, CancelRequest, FieldVector, PendingWrite, Run, StoreItem, Thread};
 use crate::tenant::{Scope, Tenant};
 
 /// A place in a queue: runs start in this order.
@@ -90,6 +90,7 @@ pub(super) struct ItemRow {
     pub(super) item: StoreItem,
     pub(super) ttl_minutes: Option<f64>,
     pub(super) expires_at: Option<Timestamp>,
+    pub(super) vectors: Vec<FieldVector>,
 }
 
 pub(super) struct DeliveryRow {

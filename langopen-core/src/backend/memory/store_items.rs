@@ -1,3 +1,4 @@
+use std::cmp::Ordering;
 use std::ops::Bound;
 
 use async_trait::async_trait;
@@ -5,7 +6,7 @@ use async_trait::async_trait;
 use super::Memory;
 use super::state::{ItemKey, ItemRow, State};
 use crate::backend::rules::documents::page;
-use crate::backend::rules::namespace;
+use crate::backend::rules::{namespace, similarity};
 use crate::clock::Timestamp;
 use crate::error::Result;
 use crate::model::{NamespaceQuery, NewStoreItem, Page, ScoredItem, StoreItem, StoreItemQuery};
@@ -50,7 +51,7 @@ impl StoreItems for Memory {
         let (namespace, key_text, value) = (new.namespace, new.key, new.value);
         let item = StoreItem { namespace, key: key_text, value, created_at, updated_at: now };
         let expires_at = namespace::expiry(now, new.ttl_minutes);
-        state.items.insert(key, ItemRow { item, ttl_minutes: new.ttl_minutes, expires_at });
+        state.items.insert(key, ItemRow { item, ttl_minutes: new.ttl_minutes, expires_at, vectors: new.vectors });
         if new.ttl_minutes.is_some() && state.items.len().is_multiple_of(256) {
             state.items.retain(|_, row| row.is_there(now));
         }
@@ -86,17 +87,22 @@ impl StoreItems for Memory {
         let mut found: Vec<_> = state
             .items_of(&scope.tenant, &query.namespace_prefix)
             .filter(|(_, row)| row.is_there(now) && namespace::passes(&row.item.value, &query.filters))
-            .map(|(key, row)| (row.item.updated_at, key.clone()))
+            .map(|(key, row)| {
+                (similarity::best(&row.vectors, query.vector.as_deref()), row.item.updated_at, key.clone())
+            })
             .collect();
-        found.sort_by(|a, b| b.0.cmp(&a.0).then_with(|| a.1.cmp(&b.1)));
+        found.sort_by(|a, b| {
+            let nearest = b.0.partial_cmp(&a.0).unwrap_or(Ordering::Equal);
+            nearest.then_with(|| b.1.cmp(&a.1)).then_with(|| a.2.cmp(&b.2))
+        });
         let keys = page(found, query.offset, query.limit);
         let mut items = Vec::with_capacity(keys.items.len());
-        for (_, key) in keys.items {
+        for (score, _, key) in keys.items {
             if let Some(row) = state.items.get_mut(&key) {
                 if query.refresh_ttl {
                     row.refresh(now);
                 }
-                items.push(ScoredItem { item: row.item.clone(), score: None });
+                items.push(ScoredItem { item: row.item.clone(), score });
             }
         }
         Ok(Page { items, more: keys.more })

@@ -6,4 +6,5 @@ pub(crate) mod delivery;
 pub(crate) mod documents;
 pub(crate) mod namespace;
 pub(crate) mod run;
+pub(crate) mod similarity;
 pub(crate) mod thread;

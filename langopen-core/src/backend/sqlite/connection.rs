@@ -27,6 +27,7 @@ fn options(path: &Path) -> SqliteConnectOptions {
 
 /// Opens the writing connection, with the schema up to date, no run left running, and no delivery claimed.
 pub(super) async fn open_writer(path: &Path) -> Result<SqliteConnection> {
+    super::vectors::register();
     let options = options(path).create_if_missing(true).pragma("cache_size", "-4096");
     let mut connection = options.connect().await.map_err(|error| explain(path, error))?;
     MIGRATIONS.run(&mut connection).await.map_err(|error| explain_migration(path, error))?;

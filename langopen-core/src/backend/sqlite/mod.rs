@@ -19,6 +19,7 @@ mod store_items;
 mod thread_rows;
 mod thread_search;
 mod threads;
+mod vectors;
 mod writer;
 
 use std::fmt;

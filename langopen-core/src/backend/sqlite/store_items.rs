@@ -1,15 +1,16 @@
 use async_trait::async_trait;
 use futures::{FutureExt, TryStreamExt};
 use sqlx::sqlite::{SqliteExecutor, SqliteRow};
-use sqlx::{QueryBuilder, Row};
+use sqlx::{QueryBuilder, Row, SqliteConnection};
 
 use super::Sqlite;
 use super::columns::{self, Context, get, text, time};
+use super::vectors;
 use crate::backend::rules::documents::page;
 use crate::backend::rules::namespace;
 use crate::clock::Timestamp;
 use crate::error::{Error, Result};
-use crate::model::{NamespaceQuery, NewStoreItem, Page, ScoredItem, StoreItem, StoreItemQuery};
+use crate::model::{FieldVector, NamespaceQuery, NewStoreItem, Page, ScoredItem, StoreItem, StoreItemQuery};
 use crate::storage::StoreItems;
 use crate::tenant::Scope;
 
@@ -61,6 +62,40 @@ async fn refresh<'e>(db: impl SqliteExecutor<'e>, rows: &[i64], now: Timestamp) 
     Ok(())
 }
 
+/// Replaces the vectors of an item by these.
+async fn replace_vectors(
+    db: &mut SqliteConnection,
+    (tenant, namespace, key): (&str, &str, &str),
+    vectors: &[FieldVector],
+) -> sqlx::Result<()> {
+    let delete = sqlx::query("DELETE FROM store_vectors WHERE tenant = ? AND namespace = ? AND key = ?");
+    delete.bind(tenant).bind(namespace).bind(key).execute(&mut *db).await?;
+    for FieldVector { path, vector } in vectors {
+        let insert = sqlx::query("INSERT OR REPLACE INTO store_vectors VALUES (?, ?, ?, ?, ?)");
+        let insert = insert.bind(tenant).bind(namespace).bind(key).bind(path);
+        insert.bind(vectors::column(vector)).execute(&mut *db).await?;
+    }
+    Ok(())
+}
+
+/// Adds the similarity of an item's nearest vector, or NULL.
+fn push_score(sql: &mut QueryBuilder<sqlx::Sqlite>, query: Option<&[f32]>) {
+    let Some(query) = query.map(vectors::column) else {
+        sql.push("NULL");
+        return;
+    };
+    let length = i64::try_from(query.len()).unwrap_or(i64::MAX);
+    sql.push("(SELECT max(1 - coalesce(vec_distance_cosine(vector, ")
+        .push_bind(query)
+        .push("), 1)) FROM store_vectors v")
+        .push(
+            " WHERE v.tenant = store_items.tenant AND v.namespace = store_items.namespace AND v.key = store_items.key",
+        )
+        .push(" AND length(vector) = ")
+        .push_bind(length)
+        .push(")");
+}
+
 impl Sqlite {
     async fn refresh_items(&self, rows: Vec<i64>) -> Result<()> {
         let now = self.now();
@@ -87,16 +122,16 @@ impl StoreItems for Sqlite {
                         ttl_minutes = excluded.ttl_minutes, value = excluded.value",
                 )
                 .bind(tenant.as_str())
-                .bind(namespace)
+                .bind(&namespace)
                 .bind(&new.key)
                 .bind(now.as_micros())
                 .bind(expires_at)
                 .bind(new.ttl_minutes)
                 .bind(new.value.as_str())
-                .execute(db)
+                .execute(&mut *db)
                 .await
                 .context(OPERATION)?;
-                Ok(())
+                replace_vectors(db, (tenant.as_str(), &namespace, &new.key), &new.vectors).await.context(OPERATION)
             }
             .boxed()
         })
@@ -138,10 +173,12 @@ impl StoreItems for Sqlite {
 
     async fn search_items(&self, scope: &Scope, query: &StoreItemQuery) -> Result<Page<ScoredItem>> {
         const OPERATION: &str = "store_items.search";
-        let mut sql = QueryBuilder::<sqlx::Sqlite>::new("SELECT rowid, * FROM store_items WHERE tenant = ");
+        let mut sql = QueryBuilder::<sqlx::Sqlite>::new("SELECT rowid, *, ");
+        push_score(&mut sql, query.vector.as_deref());
+        sql.push(" AS score FROM store_items WHERE tenant = ");
         sql.push_bind(scope.tenant.as_str()).push(" AND ").push(IS_THERE).push_bind(self.now().as_micros()).push(")");
         push_prefix(&mut sql, &query.namespace_prefix)?;
-        sql.push(" ORDER BY updated_at DESC, namespace, key");
+        sql.push(" ORDER BY score DESC NULLS LAST, updated_at DESC, namespace, key");
         let wanted = query.offset as usize + query.limit as usize + 1;
         if query.filters.is_empty() {
             sql.push(" LIMIT ").push_bind(i64::try_from(wanted).unwrap_or(i64::MAX));
@@ -155,7 +192,8 @@ impl StoreItems for Sqlite {
             {
                 let item = item(&row)?;
                 if namespace::passes(&item.value, &query.filters) {
-                    found.push((row.try_get::<i64, _>("rowid").context(OPERATION)?, item));
+                    let score: Option<f64> = get(&row, "score")?;
+                    found.push((row.try_get::<i64, _>("rowid").context(OPERATION)?, ScoredItem { item, score }));
                 }
             }
         }
@@ -163,7 +201,7 @@ impl StoreItems for Sqlite {
         if query.refresh_ttl && !items.is_empty() {
             self.refresh_items(items.iter().map(|(row, _)| *row).collect()).await?;
         }
-        Ok(Page { items: items.into_iter().map(|(_, item)| ScoredItem { item, score: None }).collect(), more })
+        Ok(Page { items: items.into_iter().map(|(_, found)| found).collect(), more })
     }
 
     async fn list_namespaces(&self, scope: &Scope, query: &NamespaceQuery) -> Result<Vec<Vec<String>>> {
