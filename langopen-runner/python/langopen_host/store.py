@@ -21,6 +21,7 @@ from langgraph.store.base import (
 from langopen_host import scope as scopes
 from langopen_host.saver import _wait
 from langopen_host.serialize import dumps, orjson
+from langopen_host.store_index import StoreIndex
 
 
 class HostStore(BaseStore):
@@ -28,18 +29,32 @@ class HostStore(BaseStore):
 
     supports_ttl = True
     __slots__ = ()
+    # The application's, for every instance: set when the host loads it.
+    index: StoreIndex | None = None
 
     async def abatch(self, ops: Iterable[Op]) -> list[Result]:
         scope = scopes.current()
+        # The texts first: the calls then leave in order, with nothing between them.
+        prepared = [(op, await self._vectors(op)) for op in ops]
         calls = []
-        for op in ops:
+        for op, vectors in prepared:
             method, params = _call(op)
-            calls.append((op, scope.request(method, params)))
+            calls.append((op, scope.request(method, params | vectors)))
         if len(calls) == 1:
             op, reply = calls[0]
             return [_result(op, await reply)]
         await asyncio.gather(*(reply for _, reply in calls))
         return [_result(op, reply.result()) for op, reply in calls]
+
+    async def _vectors(self, op: Op) -> dict[str, Any]:
+        """What the store is told beside the operation itself, where the application has an index."""
+        if self.index is None:
+            return {}
+        if isinstance(op, PutOp) and op.value is not None and op.index is not False:
+            return {"vectors": await self.index.embed_value(op.value, list(op.index) if op.index else None)}
+        if isinstance(op, SearchOp) and op.query:
+            return {"vector": await self.index.embed_query(op.query)}
+        return {}
 
     def batch(self, ops: Iterable[Op]) -> list[Result]:
         return _wait(self.abatch(ops), "batch")

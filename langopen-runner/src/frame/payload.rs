@@ -197,7 +197,7 @@ pub(crate) struct Caller {
 }
 
 macro_rules! params {
-    ($($(#[$doc:meta])* $name:ident { $($field:ident: $type:ty),* $(,)? })*) => {
+    ($($(#[$doc:meta])* $name:ident { $($(#[$attribute:meta])* $field:ident: $type:ty),* $(,)? })*) => {
         $(
             $(#[$doc])*
             #[derive(Debug, Deserialize)]
@@ -206,7 +206,10 @@ macro_rules! params {
                 pub(crate) run: Option<u32>,
                 #[serde(default)]
                 pub(crate) call: Option<u32>,
-                $(pub(crate) $field: $type,)*
+                $(
+                    $(#[$attribute])*
+                    pub(crate) $field: $type,
+                )*
             }
 
             impl $name {
@@ -237,10 +240,12 @@ params! {
     GetItem { namespace: Vec<String>, key: String, refresh_ttl: bool }
     PutItem {
         namespace: Vec<String>, key: String, value: Option<ByteBuf>, ttl: Option<f64>,
+        #[serde(default)] vectors: Vec<(String, Vec<f32>)>,
     }
     SearchItems {
         namespace_prefix: Vec<String>, filter: Option<ByteBuf>, limit: u32, offset: u32, query: Option<String>,
         refresh_ttl: bool,
+        #[serde(default)] vector: Option<Vec<f32>>,
     }
     ListNamespaces {
         prefix: Option<Vec<String>>, suffix: Option<Vec<String>>, max_depth: Option<u32>, limit: u32, offset: u32,

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use langopen_core::executor::ExecutionContext;
 use langopen_core::model::{
-    Blob, CheckpointKey, CheckpointList, CheckpointTuple, FilterOperator, ItemFilter, NamespaceQuery, NewCheckpoint,
-    NewStoreItem, PendingWrite, PendingWrites, StoreItem, StoreItemQuery,
+    Blob, CheckpointKey, CheckpointList, CheckpointTuple, FieldVector, FilterOperator, ItemFilter, NamespaceQuery,
+    NewCheckpoint, NewStoreItem, PendingWrite, PendingWrites, StoreItem, StoreItemQuery,
 };
 use langopen_core::{Error, JsonMap, Result, RunId, ThreadId};
 use serde::Serialize;
@@ -168,19 +168,27 @@ async fn answer(context: &ExecutionContext, run_id: Option<RunId>, call: HostCal
                 None => context.storage.delete_item(&context.scope, &call.namespace, &call.key).await?,
                 Some(value) => {
                     let value = payload::raw(value.into_vec().into())?;
-                    let new = NewStoreItem { namespace: call.namespace, key: call.key, value, ttl_minutes: call.ttl };
+                    let vector = |(path, vector)| FieldVector { path, vector };
+                    let new = NewStoreItem {
+                        namespace: call.namespace,
+                        key: call.key,
+                        value,
+                        ttl_minutes: call.ttl,
+                        vectors: call.vectors.into_iter().map(vector).collect(),
+                    };
                     context.storage.put_item(&context.scope, new).await?;
                 }
             }
             encode(&())
         }
         HostCall::SearchItems(call) => {
-            if call.query.is_some() {
+            if call.query.is_some() && call.vector.is_none() {
                 debug!("a store search names a query, but no store index is configured; it is answered without scores");
             }
             let query = StoreItemQuery {
                 namespace_prefix: call.namespace_prefix,
                 filters: item_filters(object(call.filter.as_ref())?)?,
+                vector: call.vector,
                 limit: call.limit,
                 offset: call.offset,
                 refresh_ttl: call.refresh_ttl,
