@@ -45,6 +45,7 @@ async fn settings(hosts: usize) -> PoolSettings {
             .collect(),
         auth: None,
         store_index: None,
+        store_ttl: None,
         api_url: "http://127.0.0.1".to_owned(),
         load_timeout: PoolSettings::LOAD_TIMEOUT,
         unresponsive_after: PoolSettings::UNRESPONSIVE_AFTER,

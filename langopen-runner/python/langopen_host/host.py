@@ -21,6 +21,8 @@ from langopen_host.logs import Capture
 from langopen_host.run import Run
 from langopen_host.scope import Scope
 from langopen_host.serialize import dumps
+from langopen_host.store import HostStore
+from langopen_host.store_index import StoreIndex
 
 # How long runs may take to unwind when the host is told to stop.
 SHUTDOWN_GRACE = 5.0
@@ -110,6 +112,13 @@ class Host:
             except BaseException as error:
                 self._fatal(None, auth["path"], error)
                 return
+        if (index := init.get("store_index")) is not None:
+            try:
+                HostStore.index = await asyncio.to_thread(StoreIndex.load, index, base_dir)
+            except BaseException as error:
+                self._fatal(None, f"store.index.embed ({index['embed']})", error)
+                return
+        HostStore.ttl_config = init.get("store_ttl")
         # What is loaded stays: the collector need not look at it again.
         gc.collect()
         gc.freeze()
@@ -168,6 +177,10 @@ class Host:
             return await self._auth.authenticate(params)
         if self._auth is not None and name == "auth.authorize":
             return await self._auth.authorize(params)
+        if HostStore.index is not None and name == "store.embed_value":
+            return await HostStore.index.embed_value(params["value"], params["fields"])
+        if HostStore.index is not None and name == "store.embed_query":
+            return await HostStore.index.embed_query(params["query"])
         if (method := METHODS.get(name)) is None:
             raise NotImplementedError(f"There is no method {name!r}")
         return await method.serve(self._graphs, params)

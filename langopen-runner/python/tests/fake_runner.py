@@ -146,6 +146,7 @@ class FakeRunner:
             "search_path": search_path or [],
             "server": SERVER,
             "store_index": None,
+            "store_ttl": None,
             "auth": None if auth is None else {"path": auth},
         }
         self.env = env or {}

@@ -92,12 +92,6 @@ pub(super) fn check(config: &AppConfig) -> Vec<Unsupported> {
         false,
         "Threads do not expire yet: delete them through the API.",
     );
-    add(
-        config.store.as_ref().is_some_and(|store| store.index.is_some()),
-        "store.index",
-        false,
-        "Items are not embedded yet: searches with a query answer without regard to it, and without scores.",
-    );
     add(config.priority.is_some(), "priority", false, "Custom priorities are not used yet: runs are taken in order.");
     found
 }

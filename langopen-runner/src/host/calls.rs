@@ -44,6 +44,15 @@ impl Host {
         }
     }
 
+    /// Asks for something else of the application's own and waits for its answer.
+    pub(crate) async fn ask_app<T: DeserializeOwned>(&self, call: &impl Serialize) -> Result<T> {
+        let frame = self.ask(None, call).await?;
+        match frame.kind {
+            Kind::Reply => from_json("host.call", &frame.payload),
+            _ => Err(refused(&frame.payload)),
+        }
+    }
+
     /// REPLY or ERROR to a call. The host may call back only what `reach` allows.
     async fn ask(&self, reach: Option<Reach>, call: &impl Serialize) -> Result<Frame> {
         let gone = || Error::unavailable("host.call", "the graph host went away before it answered; try again");

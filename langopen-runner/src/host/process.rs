@@ -50,6 +50,7 @@ pub(crate) struct Init {
     pub(crate) search_path: Vec<PathBuf>,
     pub(crate) server: InitServer,
     pub(crate) store_index: Option<serde_json::Value>,
+    pub(crate) store_ttl: Option<serde_json::Value>,
     pub(crate) auth: Option<InitAuth>,
 }
 

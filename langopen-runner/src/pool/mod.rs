@@ -1,6 +1,7 @@
 //! Several graph hosts of one application as one executor.
 
 mod auth;
+mod embedder;
 mod settings;
 mod slot;
 

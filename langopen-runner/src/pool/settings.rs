@@ -38,6 +38,8 @@ pub struct PoolSettings {
     pub auth: Option<String>,
     /// The application's store index, as `langgraph.json` has it.
     pub store_index: Option<Value>,
+    /// How long items live that graphs put: `{default_ttl: minutes, refresh_on_read}`.
+    pub store_ttl: Option<Value>,
     /// The address that runs show as `langgraph_api_url`.
     pub api_url: String,
     /// How long importing the graphs may take.
@@ -73,6 +75,7 @@ impl PoolSettings {
                     api_url: self.api_url.clone(),
                 },
                 store_index: self.store_index.clone(),
+                store_ttl: self.store_ttl.clone(),
                 auth: self.auth.clone().map(|path| InitAuth { path }),
             },
             load_timeout: self.load_timeout,

@@ -115,6 +115,8 @@ async fn start(options: UpOptions) -> Result<Started, CommandError> {
     .with_auth(login)
     .with_settings(api)
     .with_metrics(recorder.shown(worker.slots(), &options.metric_prefix));
+    let indexed = config.store.as_ref().is_some_and(|store| store.index.is_some());
+    let server = if indexed { server.with_embedder(pool.clone()) } else { server };
     for tenant in &tenants {
         server.sync_system_assistants(tenant).await?;
     }

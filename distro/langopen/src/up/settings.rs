@@ -7,6 +7,7 @@ use langopen_api::{HostInfo, Settings};
 use langopen_runner::environment::Options;
 use langopen_runner::{AppConfig, Environment, PoolGraph, PoolSettings};
 use langopen_worker::WorkerSettings;
+use serde_json::json;
 
 use super::auth;
 use super::data::DataFolder;
@@ -42,7 +43,12 @@ pub(super) fn pool(
         env,
         graphs: config.graphs.iter().map(|(id, each)| (id.clone(), graph(each))).collect(),
         auth: config.auth.as_ref().and_then(|auth| auth.path.as_ref()).map(ToString::to_string),
-        store_index: None,
+        store_index: config.store.as_ref().and_then(|store| store.index.as_ref()).map(|index| json!(index)),
+        store_ttl: config
+            .store
+            .as_ref()
+            .and_then(|store| store.ttl.as_ref())
+            .map(|ttl| json!({"default_ttl": ttl.default_ttl, "refresh_on_read": ttl.refresh_on_read.unwrap_or(true)})),
         api_url: api_url.to_owned(),
         load_timeout: PoolSettings::LOAD_TIMEOUT,
         unresponsive_after: PoolSettings::UNRESPONSIVE_AFTER,

@@ -10,8 +10,8 @@ use crate::clock::Timestamp;
 use crate::error::{Error, Result};
 use crate::ids::{AssistantId, CronId, RunId, ThreadId};
 use crate::json::RawJson;
-use crate::outbox::{Delivery, FailedDelivery};
 use crate::model::{Assistant, CancelRequest, FieldVector, PendingWrite, Run, StoreItem, Thread};
+use crate::outbox::{Delivery, FailedDelivery};
 use crate::tenant::{Scope, Tenant};
 
 /// A place in a queue: runs start in this order.
