@@ -24,6 +24,7 @@ mod access;
 mod assistants;
 mod cors;
 mod crons;
+mod custom;
 mod error;
 mod extract;
 mod meta;
@@ -40,8 +41,9 @@ mod store;
 mod threads;
 mod wire;
 
-pub use access::{Authenticator, require_auth};
+pub use access::{Authenticator, Trusted, require_auth};
 pub use cors::{Cors, InvalidCors};
+pub use custom::{Api, AppDescription, AppOptions, AppRequest, AppRoute, CustomApp};
 pub use observe::{Metrics, WorkerCounts, describe_metrics};
 pub use server::AgentServer;
 pub use settings::{ConfigurableHeaders, Features, HostInfo, LoggingHeaders, SecurityDocument, Settings};

@@ -20,13 +20,20 @@ use crate::settings::SecurityDocument;
 )]
 pub(crate) struct Frame;
 
-/// The document's text, with what clients are told about logging in merged into it.
-pub(crate) fn text(document: &utoipa::openapi::OpenApi, security: &SecurityDocument) -> serde_json::Result<String> {
+/// The document's text, with the custom app's part, and with what clients are told about logging in, merged into it.
+pub(crate) fn text(
+    document: &utoipa::openapi::OpenApi,
+    security: &SecurityDocument,
+    app: Option<&Value>,
+) -> serde_json::Result<String> {
     let SecurityDocument { schemes, security, paths } = security;
-    if schemes.is_empty() && security.is_empty() && paths.is_empty() {
+    if schemes.is_empty() && security.is_empty() && paths.is_empty() && app.is_none() {
         return document.to_json();
     }
     let mut document = serde_json::to_value(document)?;
+    if let Some(app) = app {
+        crate::custom::merge(&mut document, app);
+    }
     if !schemes.is_empty() {
         let schemes = Map::from_iter([("securitySchemes".to_owned(), schemes.clone().into())]);
         merge(&mut document, &Map::from_iter([("components".to_owned(), schemes.into())]).into());

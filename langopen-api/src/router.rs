@@ -5,20 +5,20 @@ use axum::extract::{Extension, OriginalUri};
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use http::{StatusCode, header};
+use http::{StatusCode, Uri, header};
 use std::any::Any;
 use tower_http::catch_panic::CatchPanicLayer;
 use utoipa::OpenApi;
 use utoipa::openapi::Server;
 use utoipa_axum::router::OpenApiRouter;
 
-use crate::access::keep_body;
+use crate::access::{Authenticator, keep_body};
 use crate::cors::Cors;
 use crate::error::ApiError;
 use crate::meta::Document;
 use crate::observe::observe;
 use crate::server::App;
-use crate::{assistants, crons, meta, openapi, runs, state, store, threads};
+use crate::{assistants, crons, custom, meta, openapi, runs, state, store, threads};
 
 pub(crate) fn build(app: App) -> Router {
     let features = app.settings.features;
@@ -42,8 +42,10 @@ pub(crate) fn build(app: App) -> Router {
     if !prefix.is_empty() {
         document.servers = Some(vec![Server::new(format!("/{prefix}"))]);
     }
+    let custom = app.custom.clone().map(|(custom, options)| (custom.describe(), custom, options));
     if features.meta {
-        let text = openapi::text(&document, &app.settings.security).unwrap_or_else(|error| {
+        let app_document = custom.as_ref().and_then(|(description, ..)| description.openapi.as_ref());
+        let text = openapi::text(&document, &app.settings.security, app_document).unwrap_or_else(|error| {
             tracing::error!(error = %error, "the OpenAPI document cannot be written");
             "{}".to_owned()
         });
@@ -56,24 +58,34 @@ pub(crate) fn build(app: App) -> Router {
         }
         router = Router::from(root).nest(&format!("/{prefix}"), router);
     }
-    let cors = app.settings.cors.as_ref().map(Cors::layer);
-    let mut router = router
+    if app.auth.needs_body() {
+        router = router.route_layer(from_fn_with_state(app.clone(), keep_body));
+    }
+    let router = router
         .fallback(unknown_path)
         .method_not_allowed_fallback(async || ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed"))
-        .with_state(app.clone());
-    if app.auth.needs_body() {
-        router = router.layer(from_fn_with_state(app.clone(), keep_body));
-    }
-    let router = router.layer(CatchPanicLayer::custom(panicked));
-    let router = match cors {
+        .with_state(app.clone())
+        .layer(CatchPanicLayer::custom(panicked));
+    let cors = |router: Router| match app.settings.cors.as_ref().map(Cors::layer) {
         Some(cors) => router.layer(cors),
         None => router,
     };
-    router.layer(from_fn_with_state(app, observe))
+    let observed = from_fn_with_state(app.clone(), observe);
+    let Some((description, custom, options)) = custom else { return cors(router).layer(observed) };
+    let authenticator = Authenticator::new(app.auth.clone()).with_max_body_bytes(app.settings.max_body_bytes);
+    cors(custom::mount(router.layer(observed), custom, &description, options, authenticator, &app.settings))
 }
 
+/// Marks an answer that says that there is no such path.
+#[derive(Clone)]
+pub(crate) struct UnknownPath;
+
 /// 404; or, where only a slash at the end is too much, the way to the path without it.
-async fn unknown_path(OriginalUri(uri): OriginalUri) -> Response {
+async fn unknown_path(OriginalUri(uri): OriginalUri) -> (Extension<UnknownPath>, Response) {
+    (Extension(UnknownPath), no_path(&uri))
+}
+
+fn no_path(uri: &Uri) -> Response {
     let shorter = uri.path().trim_end_matches('/');
     if shorter.is_empty() || shorter.len() == uri.path().len() || shorter.starts_with("//") {
         return ApiError::not_found("Not Found").into_response();

@@ -10,6 +10,7 @@ use langopen_core::{
     SystemIds, Tenant,
 };
 
+use crate::custom::{AppOptions, CustomApp};
 use crate::observe::Metrics;
 use crate::settings::Settings;
 
@@ -28,6 +29,7 @@ pub struct AgentServer {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) ids: Arc<dyn IdSource>,
     pub(crate) settings: Settings,
+    pub(crate) custom: Option<(Arc<dyn CustomApp>, AppOptions)>,
     pub(crate) metrics: Metrics,
 }
 
@@ -49,6 +51,7 @@ impl AgentServer {
             clock: Arc::new(SystemClock),
             ids: Arc::new(SystemIds),
             settings: Settings::default(),
+            custom: None,
             metrics: Metrics::default(),
         }
     }
@@ -92,6 +95,13 @@ impl AgentServer {
     #[must_use]
     pub fn with_metrics(mut self, metrics: Metrics) -> Self {
         self.metrics = metrics;
+        self
+    }
+
+    /// Serves `app` beside the API: its routes win over the API's, and its middleware sees every request.
+    #[must_use]
+    pub fn with_app(mut self, app: Arc<dyn CustomApp>, options: AppOptions) -> Self {
+        self.custom = Some((app, options));
         self
     }
 

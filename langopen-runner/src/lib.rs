@@ -12,6 +12,6 @@ mod pool;
 
 pub use config::AppConfig;
 pub use environment::{Environment, EnvironmentPlan};
-pub use host::{HostError, LoadFailure};
+pub use host::{HostError, LoadFailure, WebAnswer, WebApi, WebApp, WebBody, WebCall, WebRoute};
 pub use metrics::describe_metrics;
 pub use pool::{AppAuth, AuthCacheSettings, HostPool, PoolGraph, PoolSettings};

@@ -46,6 +46,8 @@ async fn settings(hosts: usize) -> PoolSettings {
         auth: None,
         store_index: None,
         store_ttl: None,
+        web_app: None,
+        mount_prefix: String::new(),
         api_url: "http://127.0.0.1".to_owned(),
         load_timeout: PoolSettings::LOAD_TIMEOUT,
         unresponsive_after: PoolSettings::UNRESPONSIVE_AFTER,

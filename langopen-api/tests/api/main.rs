@@ -6,6 +6,7 @@ mod access;
 mod assistants;
 mod coverage;
 mod crons;
+mod custom;
 mod documents;
 mod harness;
 mod meta;

@@ -191,7 +191,7 @@ pub struct OpenAuth {
 #[async_trait]
 impl Auth for OpenAuth {
     async fn authenticate(&self, _: &Credentials) -> Result<Identity> {
-        Ok(Identity { tenant: self.tenant.clone(), identity: String::new(), permissions: Vec::new(), user: None })
+        Ok(Identity::anonymous(self.tenant.clone()))
     }
 
     async fn authorize(&self, _: &Identity, _: Resource, _: Action, _: &mut Value) -> Result<Decision> {
@@ -204,6 +204,11 @@ impl Auth for OpenAuth {
 }
 
 impl Identity {
+    /// Nobody in particular.
+    pub fn anonymous(tenant: Tenant) -> Self {
+        Self { tenant, identity: String::new(), permissions: Vec::new(), user: None }
+    }
+
     /// The scope that a decision leaves, or `None` when it denies.
     pub fn scope(&self, decision: Decision) -> Option<Scope> {
         let filter = match decision {

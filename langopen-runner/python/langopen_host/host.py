@@ -13,9 +13,11 @@ from typing import Any
 
 import orjson
 
-from langopen_host import PROTOCOL_VERSION, errors, frames, loading, scope
+from langopen_host import PROTOCOL_VERSION, errors, frames, loading, loopback, scope
+from langopen_host.asgi import WebApp
 from langopen_host.calls import METHODS
 from langopen_host.connection import Connection
+from langopen_host.exchange import Exchanges
 from langopen_host.graphs import Graphs
 from langopen_host.logs import Capture
 from langopen_host.run import Run
@@ -41,6 +43,10 @@ class Host:
         self._graphs = Graphs()
         # An AppAuth, where the application has one.
         self._auth: Any = None
+        self._exchanges: Exchanges
+        self._loopback: loopback.Loopback
+        # None where the application has none.
+        self._web: WebApp | None = None
         self._runs: dict[int, Run] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
         self._server: dict[str, Any] = {}
@@ -52,11 +58,14 @@ class Host:
             frames.CANCEL: self._cancel,
             frames.CREDIT: self._credit,
             frames.CALL: self._call,
+            frames.HTTP_REQUEST: self._http_request,
         }
 
     def connection(self) -> Connection:
         """The protocol to give to the transport."""
         self._connection = Connection(self._frame, self._lost)
+        self._exchanges = Exchanges(self._connection)
+        self._loopback = loopback.Loopback(self._exchanges)
         return self._connection
 
     def hello(self, token: str) -> None:
@@ -74,10 +83,13 @@ class Host:
     def _frame(self, kind: int, stream: int, payload: bytes) -> None:
         if (handler := self._on.get(kind)) is not None:
             handler(stream, payload)
+        elif kind >= frames.HTTP_RESPONSE:
+            self._exchanges.frame(kind, stream, payload)
 
     def _lost(self, _error: Exception | None) -> None:
         for run in list(self._runs.values()):
             run.cancel()
+        self._exchanges.break_off()
         self._exit(1)
 
     def _ping(self, _stream: int, payload: bytes) -> None:
@@ -97,6 +109,9 @@ class Host:
         }
         base_dir = Path(init["base_dir"])
         loading.prepare_path(base_dir, init.get("search_path") or [])
+        http = init.get("http") or {}
+        self._loopback.root_path = http.get("root_path") or ""
+        loopback.install(self._loopback)
         for graph_id, spec in init["graphs"].items():
             target = spec if isinstance(spec, str) else spec["target"]
             description = None if isinstance(spec, str) else spec.get("description")
@@ -119,14 +134,26 @@ class Host:
                 self._fatal(None, f"store.index.embed ({index['embed']})", error)
                 return
         HostStore.ttl_config = init.get("store_ttl")
+        if (target := http.get("app")) is not None:
+            try:
+                self._web = await asyncio.to_thread(WebApp.load, target, base_dir, self._exchanges)
+                await self._web.start()
+            except BaseException as error:
+                self._fatal(None, target, error)
+                return
         # What is loaded stays: the collector need not look at it again.
         gc.collect()
         gc.freeze()
         gc.set_threshold(*GC_THRESHOLD)
+        self._loopback.ready = True
         self._connection.send(frames.READY, 0, dumps(self._described()))
 
     def _described(self) -> dict[str, Any]:
-        return {"graphs": self._graphs.described(), "auth": None if self._auth is None else self._auth.described()}
+        return {
+            "graphs": self._graphs.described(),
+            "auth": None if self._auth is None else self._auth.described(),
+            "http": None if self._web is None else self._web.description,
+        }
 
     def _fatal(self, graph_id: str | None, target: str, error: BaseException) -> None:
         failure = {
@@ -157,6 +184,12 @@ class Host:
     def _credit(self, handle: int, payload: bytes) -> None:
         if (run := self._runs.get(handle)) is not None:
             run.add_credit(frames.LENGTH.unpack(payload)[0])
+
+    def _http_request(self, number: int, payload: bytes) -> None:
+        if self._web is None:
+            self._connection.send(frames.HTTP_ABORT, number, b"")
+            return
+        self._web.serve(number, orjson.loads(payload))
 
     def _call(self, call_id: int, payload: bytes) -> None:
         self._spawn(self._answer(call_id, payload))
@@ -196,6 +229,8 @@ class Host:
                 tasks.append(run._task)
         if tasks:
             await asyncio.wait(tasks, timeout=SHUTDOWN_GRACE)
+        if self._web is not None:
+            await self._web.stop()
         self._exit(0)
 
     def _spawn(self, coroutine: Any) -> None:

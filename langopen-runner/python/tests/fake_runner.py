@@ -196,7 +196,7 @@ class FakeRunner:
             self.hello = json.loads(payload)
             self.send(frames.INIT, 0, json.dumps(self.init).encode())
         elif kind == frames.READY:
-            document = json.loads(payload)
+            document = self.announced = json.loads(payload)
             self.ready, self.auth = document["graphs"], document["auth"]
             self._settled.set()
         elif kind == frames.FATAL:

@@ -54,12 +54,6 @@ pub(super) fn check(config: &AppConfig) -> Vec<Unsupported> {
         "Custom encryption cannot be run yet, and without it data would be stored in the clear. Remove the key, \
          and encrypt the data store's disks instead.",
     );
-    add(
-        config.http.as_ref().is_some_and(|http| http.app.is_some()),
-        "http.app",
-        true,
-        "Custom web applications cannot be served yet. Remove the key, and serve the application by itself.",
-    );
     add(!config.ui.is_empty(), "ui", false, "UI bundles are not served yet.");
     let checkpointer = config.checkpointer.as_ref();
     add(

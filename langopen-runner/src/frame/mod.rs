@@ -26,9 +26,15 @@ pub(crate) enum Kind {
     Call,
     Reply,
     Error,
+    HttpRequest,
+    HttpResponse,
+    HttpBody,
+    HttpEnd,
+    HttpCredit,
+    HttpAbort,
 }
 
-const KINDS: [(Kind, u8); 16] = [
+const KINDS: [(Kind, u8); 22] = [
     (Kind::Hello, 0x01),
     (Kind::Init, 0x02),
     (Kind::Ready, 0x03),
@@ -45,6 +51,12 @@ const KINDS: [(Kind, u8); 16] = [
     (Kind::Call, 0x20),
     (Kind::Reply, 0x21),
     (Kind::Error, 0x22),
+    (Kind::HttpRequest, 0x30),
+    (Kind::HttpResponse, 0x31),
+    (Kind::HttpBody, 0x32),
+    (Kind::HttpEnd, 0x33),
+    (Kind::HttpCredit, 0x34),
+    (Kind::HttpAbort, 0x35),
 ];
 
 impl Kind {
@@ -61,7 +73,7 @@ impl Kind {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Frame {
     pub(crate) kind: Kind,
-    /// The run's handle, the call's id, or 0.
+    /// The run's handle, the call's or the exchange's id, or 0.
     pub(crate) stream: u32,
     pub(crate) payload: Bytes,
 }

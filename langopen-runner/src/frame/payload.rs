@@ -9,6 +9,8 @@ use langopen_core::{Error, JsonMap, RawJson, Result};
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
+use crate::host::WebApp;
+
 /// HELLO.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Hello {
@@ -24,6 +26,9 @@ pub(crate) struct Ready {
     pub(crate) graphs: Vec<GraphInfo>,
     #[serde(default)]
     pub(crate) auth: Option<ReadyAuth>,
+    /// The application's own web app.
+    #[serde(default)]
+    pub(crate) http: Option<WebApp>,
 }
 
 /// What the application's `Auth` object handles.

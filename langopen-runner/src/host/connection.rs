@@ -1,8 +1,8 @@
 //! A connected host: the frames that go out and come in, and who waits for them.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -18,6 +18,7 @@ use tracing::{Span, debug, warn};
 use super::calls::Waiting;
 use super::process::Loaded;
 use super::serve::Reach;
+use super::web::{self, Exchange, WebApi, WebApp};
 use super::{logs, serve};
 use crate::frame::payload::ReadyAuth;
 use crate::frame::{Frame, FrameCodec, Kind};
@@ -43,6 +44,9 @@ pub(crate) struct Host {
     pub(super) outgoing: mpsc::Sender<Frame>,
     pub(super) runs: Mutex<HashMap<u32, InFlight>>,
     pub(super) waiting: Mutex<HashMap<u32, Waiting>>,
+    pub(super) exchanges: Mutex<HashMap<u32, Exchange>>,
+    /// The API for requests of the application's own.
+    pub(super) api: Arc<OnceLock<Arc<dyn WebApi>>>,
     next_handle: AtomicU32,
     load: AtomicUsize,
     shown_load: Gauge,
@@ -59,7 +63,12 @@ struct Health {
 
 impl Host {
     /// Takes over a connection after its handshake, and starts to serve it.
-    pub(super) fn attach(number: usize, loaded: Loaded, connection: Framed<UnixStream, FrameCodec>) -> Arc<Self> {
+    pub(super) fn attach(
+        number: usize,
+        loaded: Loaded,
+        api: Arc<OnceLock<Arc<dyn WebApi>>>,
+        connection: Framed<UnixStream, FrameCodec>,
+    ) -> Arc<Self> {
         let (outgoing, queued) = mpsc::channel(FRAMES_AHEAD);
         let host = Arc::new(Self {
             number,
@@ -67,6 +76,8 @@ impl Host {
             outgoing,
             runs: Mutex::default(),
             waiting: Mutex::default(),
+            exchanges: Mutex::default(),
+            api,
             next_handle: AtomicU32::new(1),
             load: AtomicUsize::new(0),
             shown_load: gauge!(HOST_LOAD, "host" => number.to_string()),
@@ -94,7 +105,12 @@ impl Host {
         self.loaded.auth.as_ref()
     }
 
-    /// Runs and calls in flight.
+    /// The application's own web app.
+    pub(crate) fn web_app(&self) -> Option<&WebApp> {
+        self.loaded.http.as_ref()
+    }
+
+    /// Runs, calls and exchanges in flight.
     pub(crate) fn load(&self) -> usize {
         self.load.load(Ordering::Relaxed)
     }
@@ -186,6 +202,7 @@ async fn receive(host: Arc<Host>, mut source: futures::stream::SplitStream<Frame
     host.closed.send_replace(true);
     host.runs.lock().clear();
     host.waiting.lock().clear();
+    host.exchanges.lock().clear();
 }
 
 fn dispatch(host: &Arc<Host>, frame: Frame) {
@@ -207,6 +224,12 @@ fn dispatch(host: &Arc<Host>, frame: Frame) {
                 let _ = waiting.answer.send(frame);
             }
         }
+        Kind::HttpRequest
+        | Kind::HttpResponse
+        | Kind::HttpBody
+        | Kind::HttpEnd
+        | Kind::HttpCredit
+        | Kind::HttpAbort => web::receive(host, frame),
         Kind::Log => logs::write(host, frame.stream, &frame.payload),
         Kind::Pong => {
             if let Ok(asked) = <[u8; 8]>::try_from(&frame.payload[..]) {

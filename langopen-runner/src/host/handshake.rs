@@ -35,7 +35,7 @@ pub(super) async fn greet(connection: &mut Connection, token: &str) -> Result<St
     Ok(hello.langgraph_version)
 }
 
-/// Has the host load the graphs.
+/// Has the host load the graphs and the web app.
 pub(super) async fn load(connection: &mut Connection, spec: &HostSpec) -> Result<Ready, HostError> {
     let init = serde_json::to_vec(&spec.init).map_err(|error| HostError::Protocol(error.to_string()))?;
     connection.send(Frame::new(Kind::Init, 0, init)).await.map_err(|error| HostError::Protocol(error.to_string()))?;

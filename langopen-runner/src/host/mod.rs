@@ -8,9 +8,11 @@ mod logs;
 mod process;
 mod run;
 mod serve;
+mod web;
 
 pub use process::{HostError, LoadFailure};
+pub use web::{WebAnswer, WebApi, WebApp, WebBody, WebCall, WebRoute};
 
 pub(crate) use connection::Host;
 pub(crate) use files::unpack;
-pub(crate) use process::{HostSpec, Init, InitAuth, InitGraph, InitServer, start};
+pub(crate) use process::{HostSpec, Init, InitAuth, InitGraph, InitHttp, InitServer, start};

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use langopen_core::executor::GraphInfo;
@@ -18,6 +18,7 @@ use uuid::Uuid;
 
 use super::Host;
 use super::handshake;
+use super::web::{WebApi, WebApp};
 use crate::frame::FrameCodec;
 use crate::frame::payload::{Fatal, Ready, ReadyAuth};
 
@@ -52,12 +53,20 @@ pub(crate) struct Init {
     pub(crate) store_index: Option<serde_json::Value>,
     pub(crate) store_ttl: Option<serde_json::Value>,
     pub(crate) auth: Option<InitAuth>,
+    pub(crate) http: InitHttp,
 }
 
 /// The application's `Auth` object.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct InitAuth {
     pub(crate) path: String,
+}
+
+/// The application's own web app, if it has one, and where the API is mounted.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct InitHttp {
+    pub(crate) app: Option<String>,
+    pub(crate) root_path: String,
 }
 
 /// A graph to load.
@@ -161,10 +170,16 @@ pub(super) struct Loaded {
     /// What the application's `Auth` object handles.
     pub(super) auth: Option<ReadyAuth>,
     pub(super) graphs: Vec<GraphInfo>,
+    /// The application's own web app.
+    pub(super) http: Option<WebApp>,
 }
 
 /// Starts a host and waits until its graphs are loaded. The child's end must be awaited by the caller; dropping it kills it.
-pub(crate) async fn start(spec: &HostSpec, number: usize) -> Result<(Arc<Host>, Child), HostError> {
+pub(crate) async fn start(
+    spec: &HostSpec,
+    number: usize,
+    api: Arc<OnceLock<Arc<dyn WebApi>>>,
+) -> Result<(Arc<Host>, Child), HostError> {
     // A folder of its own, readable by this user alone, keeps other users of the machine from the socket.
     let folder = tempfile::Builder::new().prefix("langopen-host-").tempdir();
     let folder = folder.map_err(|source| HostError::Prepare { path: std::env::temp_dir(), source })?;
@@ -182,8 +197,8 @@ pub(crate) async fn start(spec: &HostSpec, number: usize) -> Result<(Arc<Host>, 
         let (stream, _) = listener.accept().await.map_err(prepare)?;
         let mut connection = Framed::new(stream, FrameCodec::default());
         let langgraph_version = handshake::greet(&mut connection, &token).await?;
-        let Ready { graphs, auth } = handshake::load(&mut connection, spec).await?;
-        Ok((Loaded { langgraph_version, graphs, auth }, connection))
+        let Ready { graphs, auth, http } = handshake::load(&mut connection, spec).await?;
+        Ok((Loaded { langgraph_version, graphs, auth, http }, connection))
     };
     let connected = tokio::select! {
         connected = connect => connected,
@@ -191,7 +206,7 @@ pub(crate) async fn start(spec: &HostSpec, number: usize) -> Result<(Arc<Host>, 
         () = tokio::time::sleep(spec.load_timeout) => return Err(HostError::Slow(spec.load_timeout)),
     };
     match connected {
-        Ok((loaded, connection)) => Ok((Host::attach(number, loaded, connection), child)),
+        Ok((loaded, connection)) => Ok((Host::attach(number, loaded, api, connection), child)),
         Err(HostError::Protocol(why)) => {
             // A host that breaks off while it loads has usually died; its own last words explain more.
             match tokio::time::timeout(Duration::from_secs(1), child.wait()).await {

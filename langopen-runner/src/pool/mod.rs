@@ -5,7 +5,7 @@ mod embedder;
 mod settings;
 mod slot;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -18,7 +18,7 @@ use tokio_util::task::TaskTracker;
 use tracing::info;
 
 use crate::frame::payload::ReadyAuth;
-use crate::host::{Host, HostError, HostSpec};
+use crate::host::{Host, HostError, HostSpec, WebApi, WebApp, WebBody, WebCall};
 use slot::Slot;
 
 pub use auth::{AppAuth, AuthCacheSettings};
@@ -37,6 +37,8 @@ pub struct HostPool {
     /// What the application's `Auth` object handles.
     auth: Option<ReadyAuth>,
     langgraph_version: Option<String>,
+    web: Option<WebApp>,
+    api: Arc<OnceLock<Arc<dyn WebApi>>>,
     /// Rings when a host becomes ready.
     ready: Arc<Notify>,
     stop: CancellationToken,
@@ -52,24 +54,26 @@ impl HostPool {
         let spec = Arc::new(settings.host_spec()?);
         let count = settings.hosts.max(1);
         let (ready, stop, tasks) = (Arc::new(Notify::new()), CancellationToken::new(), TaskTracker::new());
+        let api = Arc::<OnceLock<Arc<dyn WebApi>>>::default();
         let starts = (0..count).map(|number| {
-            let spec: Arc<HostSpec> = Arc::clone(&spec);
-            async move { crate::host::start(&spec, number).await.map(|started| (number, started)) }
+            let (spec, api): (Arc<HostSpec>, _) = (Arc::clone(&spec), Arc::clone(&api));
+            async move { crate::host::start(&spec, number, api).await.map(|started| (number, started)) }
         });
         let started = futures::future::try_join_all(starts).await?;
         let graphs = started.first().map(|(_, (host, _))| host.graphs().to_vec()).unwrap_or_default();
         let langgraph_version = started.first().map(|(_, (host, _))| host.langgraph_version().to_owned());
         let auth = started.first().and_then(|(_, (host, _))| host.auth().cloned());
+        let web = started.first().and_then(|(_, (host, _))| host.web_app().cloned());
         let mut slots = Vec::with_capacity(count);
         for (number, (host, child)) in started {
-            let slot = Arc::new(Slot::new(number, Arc::clone(&spec), settings.unresponsive_after));
+            let slot = Arc::new(Slot::new(number, Arc::clone(&spec), Arc::clone(&api), settings.unresponsive_after));
             slot.fill(host);
             tasks.spawn(Arc::clone(&slot).supervise(child, Arc::clone(&ready), stop.clone()));
             slots.push(slot);
         }
         tasks.close();
         info!(hosts = count, graphs = graphs.len(), "graph hosts are ready");
-        Ok(Self { slots, graphs, auth, langgraph_version, ready, stop, tasks })
+        Ok(Self { slots, graphs, auth, langgraph_version, web, api, ready, stop, tasks })
     }
 
     /// The version of langgraph that runs the graphs.
@@ -81,6 +85,26 @@ impl HostPool {
     pub async fn shut_down(&self) {
         self.stop.cancel();
         self.tasks.wait().await;
+    }
+
+    /// The application's own web app, if it has one.
+    pub fn web_app(&self) -> Option<&WebApp> {
+        self.web.as_ref()
+    }
+
+    /// Has the web app answer; `api` is what it may ask meanwhile.
+    ///
+    /// # Errors
+    /// `Unavailable` when no host can take the request or it died before it answered.
+    pub async fn web(&self, call: WebCall, api: Arc<dyn WebApi>) -> Result<http::Response<WebBody>> {
+        self.choose().await?.web(call, api).await
+    }
+
+    /// Serves the requests that the application itself makes of the API, by an SDK client without an address. Only the first call counts.
+    pub fn connect(&self, api: Arc<dyn WebApi>) {
+        if self.api.set(api).is_err() {
+            info!("the application's requests are served already");
+        }
     }
 
     async fn choose(&self) -> Result<Arc<Host>> {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::host::{HostError, HostSpec, Init, InitAuth, InitGraph, InitServer, unpack};
+use crate::host::{HostError, HostSpec, Init, InitAuth, InitGraph, InitHttp, InitServer, unpack};
 
 /// A graph to serve.
 #[derive(Debug, Clone)]
@@ -40,6 +40,10 @@ pub struct PoolSettings {
     pub store_index: Option<Value>,
     /// How long items live that graphs put: `{default_ttl: minutes, refresh_on_read}`.
     pub store_ttl: Option<Value>,
+    /// The application's own web app: `path.py:variable` or `module:variable`.
+    pub web_app: Option<String>,
+    /// The path that the API is mounted at, or empty.
+    pub mount_prefix: String,
     /// The address that runs show as `langgraph_api_url`.
     pub api_url: String,
     /// How long importing the graphs may take.
@@ -77,6 +81,7 @@ impl PoolSettings {
                 store_index: self.store_index.clone(),
                 store_ttl: self.store_ttl.clone(),
                 auth: self.auth.clone().map(|path| InitAuth { path }),
+                http: InitHttp { app: self.web_app.clone(), root_path: self.mount_prefix.clone() },
             },
             load_timeout: self.load_timeout,
         })

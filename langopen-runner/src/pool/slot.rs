@@ -1,6 +1,6 @@
 //! A place for one host: starts it again when it dies, and watches that it lives.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use metrics::{counter, gauge};
@@ -10,14 +10,14 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use crate::host::{Host, HostSpec, start};
+use crate::host::{Host, HostSpec, WebApi, start};
 use crate::metrics::{HOST_RESTARTS, HOSTS_UP};
 
 /// How often a host is asked for a sign of life.
 const PING_EVERY: Duration = Duration::from_millis(250);
 
-/// How long a host may take to end by itself.
-const END_GRACE: Duration = Duration::from_secs(5);
+/// How long a host may take to end by itself: a little longer than it gives its runs and its web app.
+const END_GRACE: Duration = Duration::from_secs(10);
 
 /// The first and the longest pause before a host is started again.
 const RESTART_PAUSE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));
@@ -25,6 +25,7 @@ const RESTART_PAUSE: (Duration, Duration) = (Duration::from_millis(100), Duratio
 pub(super) struct Slot {
     number: usize,
     spec: Arc<HostSpec>,
+    api: Arc<OnceLock<Arc<dyn WebApi>>>,
     unresponsive_after: Duration,
     host: Mutex<Option<Arc<Host>>>,
     failure: Mutex<Option<String>>,
@@ -37,8 +38,13 @@ enum End {
 }
 
 impl Slot {
-    pub(super) fn new(number: usize, spec: Arc<HostSpec>, unresponsive_after: Duration) -> Self {
-        Self { number, spec, unresponsive_after, host: Mutex::default(), failure: Mutex::default() }
+    pub(super) fn new(
+        number: usize,
+        spec: Arc<HostSpec>,
+        api: Arc<OnceLock<Arc<dyn WebApi>>>,
+        unresponsive_after: Duration,
+    ) -> Self {
+        Self { number, spec, api, unresponsive_after, host: Mutex::default(), failure: Mutex::default() }
     }
 
     pub(super) fn fill(&self, host: Arc<Host>) {
@@ -124,7 +130,7 @@ impl Slot {
                 () = stop.cancelled() => return None,
                 () = tokio::time::sleep(pause) => {}
             }
-            match start(&self.spec, self.number).await {
+            match start(&self.spec, self.number, Arc::clone(&self.api)).await {
                 Ok(started) => return Some(started),
                 Err(why) => {
                     error!(host = self.number, error = %why, "a graph host does not start");

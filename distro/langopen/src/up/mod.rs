@@ -6,6 +6,7 @@ mod data;
 mod http;
 mod serve;
 mod settings;
+mod web_app;
 mod webhooks;
 
 use std::net::SocketAddr;
@@ -28,6 +29,7 @@ use crate::metrics;
 use announce::{announce_ready, say};
 use data::DataFolder;
 use serve::Signals;
+use web_app::{FromWithin, PoolApp};
 
 /// Serves the application until Ctrl-C or SIGTERM.
 pub(crate) async fn up(options: UpOptions) -> Result<(), CommandError> {
@@ -82,7 +84,7 @@ async fn start(options: UpOptions) -> Result<Started, CommandError> {
     let python = environment.python.display();
     say("environment", &format!("{python}{}", if environment.fresh { "" } else { " (cached)" }));
     say("graphs", &format!("loading in {} Python processes", options.hosts));
-    let pool = settings::pool(&options, &config, environment, env, &data, &mounted);
+    let pool = settings::pool(&options, &config, environment, env, &data, &mounted, api.mount_prefix.as_deref());
     let pool = Arc::new(HostPool::start(pool).await?);
     let tenants = auth::tenants(keys.as_ref())?;
     let login = match auth::login(keys, config.auth.as_ref(), &pool, address.ip()) {
@@ -106,7 +108,7 @@ async fn start(options: UpOptions) -> Result<Started, CommandError> {
     };
     let worker = Worker::new(services.clone(), settings::worker(&options));
     let dispatcher = WebhookDispatcher::new(Arc::new(database.clone()), Arc::new(SystemClock), webhooks)?;
-    let server = AgentServer::new(
+    let mut server = AgentServer::new(
         services.storage.clone(),
         services.queue.clone(),
         services.events.clone(),
@@ -115,6 +117,9 @@ async fn start(options: UpOptions) -> Result<Started, CommandError> {
     .with_auth(login)
     .with_settings(api)
     .with_metrics(recorder.shown(worker.slots(), &options.metric_prefix));
+    if let Some(app) = PoolApp::of(&pool) {
+        server = server.with_app(Arc::new(app), settings::web_app(&config));
+    }
     let indexed = config.store.as_ref().is_some_and(|store| store.index.is_some());
     let server = if indexed { server.with_embedder(pool.clone()) } else { server };
     for tenant in &tenants {
@@ -123,7 +128,9 @@ async fn start(options: UpOptions) -> Result<Started, CommandError> {
     let stop = CancellationToken::new();
     let worker = tokio::spawn(work(worker, dispatcher, stop.clone()));
     announce_ready(&mounted, pool.graphs().await?, begin.elapsed());
-    Ok(Started { listener, router: server.router(), pool, database, worker, stop, data })
+    let router = server.router();
+    pool.connect(Arc::new(FromWithin(router.clone())));
+    Ok(Started { listener, router, pool, database, worker, stop, data })
 }
 
 /// Works until `stop`. Webhooks are told as long as runs may end.

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use langopen_api::{HostInfo, Settings};
+use langopen_api::{AppOptions, HostInfo, Settings};
+use langopen_runner::config::MiddlewareOrder;
 use langopen_runner::environment::Options;
 use langopen_runner::{AppConfig, Environment, PoolGraph, PoolSettings};
 use langopen_worker::WorkerSettings;
@@ -29,6 +30,7 @@ pub(super) fn pool(
     env: BTreeMap<String, String>,
     data: &DataFolder,
     api_url: &str,
+    mount_prefix: Option<&str>,
 ) -> PoolSettings {
     let graph = |graph: &langopen_runner::config::Graph| PoolGraph {
         target: graph.target.to_string(),
@@ -49,9 +51,19 @@ pub(super) fn pool(
             .as_ref()
             .and_then(|store| store.ttl.as_ref())
             .map(|ttl| json!({"default_ttl": ttl.default_ttl, "refresh_on_read": ttl.refresh_on_read.unwrap_or(true)})),
+        web_app: config.http.as_ref().and_then(|http| http.app.as_ref()).map(ToString::to_string),
+        mount_prefix: mount_prefix.unwrap_or_default().to_owned(),
         api_url: api_url.to_owned(),
         load_timeout: PoolSettings::LOAD_TIMEOUT,
         unresponsive_after: PoolSettings::UNRESPONSIVE_AFTER,
+    }
+}
+
+pub(super) fn web_app(config: &AppConfig) -> AppOptions {
+    let http = config.http.as_ref();
+    AppOptions {
+        auth_first: http.and_then(|http| http.middleware_order) == Some(MiddlewareOrder::AuthFirst),
+        authenticate_routes: http.is_some_and(|http| http.enable_custom_route_auth),
     }
 }
 

@@ -15,9 +15,8 @@ fn a_plain_application_is_supported() {
 
 #[test]
 fn what_would_be_unsafe_or_wrong_is_fatal() {
-    let more = r#""auth": {"path": "./web/agent.ts:auth"}, "encryption": {"path": "./agent.py:enc"},
-                  "http": {"app": "./agent.py:app"}"#;
-    let fatal = ["auth.path", "encryption", "http.app"].map(|key| (key.to_owned(), true));
+    let more = r#""auth": {"path": "./web/agent.ts:auth"}, "encryption": {"path": "./agent.py:enc"}"#;
+    let fatal = ["auth.path", "encryption"].map(|key| (key.to_owned(), true));
     assert_eq!(unsupported(&with(more)), fatal);
     let graphs = r#"{"node_version": "20", "graphs": {"ts": "./web/agent.ts:graph"}}"#;
     assert_eq!(unsupported(graphs), [("graphs.ts".to_owned(), true)]);

@@ -1,0 +1,60 @@
+//! A request that may be needed a second time: its body is taken only by whoever reads it.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use axum::body::{Body, BodyDataStream};
+use axum::extract::Request;
+use bytes::Bytes;
+use futures::Stream;
+use http::request::Parts;
+use parking_lot::Mutex;
+
+type Shared = Arc<Mutex<Option<Body>>>;
+
+/// What is left of a request after it was tried.
+pub(super) struct Again {
+    parts: Parts,
+    body: Shared,
+}
+
+/// Makes a request to try, and keeps what is needed to send it once more.
+pub(super) fn twice(request: Request) -> (Request, Again) {
+    let (parts, body) = request.into_parts();
+    if http_body::Body::is_end_stream(&body) {
+        let again = Again { parts: parts.clone(), body: Arc::new(Mutex::new(Some(Body::empty()))) };
+        return (Request::from_parts(parts, body), again);
+    }
+    let body = Arc::new(Mutex::new(Some(body)));
+    let again = Again { parts: parts.clone(), body: Arc::clone(&body) };
+    (Request::from_parts(parts, Body::from_stream(OnDemand { body, reading: None })), again)
+}
+
+impl Again {
+    /// The request, unless its body was read.
+    pub(super) fn request(self) -> Option<Request> {
+        let body = self.body.lock().take()?;
+        Some(Request::from_parts(self.parts, body))
+    }
+}
+
+struct OnDemand {
+    body: Shared,
+    reading: Option<BodyDataStream>,
+}
+
+impl Stream for OnDemand {
+    type Item = Result<Bytes, axum::Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if self.reading.is_none() {
+            let body = self.body.lock().take();
+            self.reading = body.map(Body::into_data_stream);
+        }
+        match &mut self.reading {
+            Some(reading) => Pin::new(reading).poll_next(context),
+            None => Poll::Ready(None),
+        }
+    }
+}
