@@ -4,11 +4,41 @@ use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use bytes::{BufMut, Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
-use langopen_core::event_log::Event;
+use langopen_core::event_log::{Event, EventId, ReadFrom};
 use std::fmt::Write;
+
+use crate::error::{ApiError, ApiResult};
 
 /// What is sent into a silent stream.
 pub(crate) const HEARTBEAT: Bytes = Bytes::from_static(b": heartbeat\r\n\r\n");
+
+/// Where a reader wants to begin: with what comes, or after the last event it saw; `-`, `0` or `-1` for the beginning.
+///
+/// # Errors
+/// 422 for what is no id: digits, and perhaps `-` with digits or `*`.
+pub(crate) fn last_event_id(headers: &HeaderMap) -> ApiResult<ReadFrom> {
+    // What is not text is no id either.
+    let Some(id) = headers.get("last-event-id").map(|id| id.to_str().map_or("?", str::trim)) else {
+        return Ok(ReadFrom::Now);
+    };
+    match id {
+        "" => return Ok(ReadFrom::Now),
+        "-" | "-1" => return Ok(ReadFrom::After(EventId::ZERO)),
+        _ => {}
+    }
+    let (millis, sequence) = id.split_once('-').unwrap_or((id, "*"));
+    let number = |digits: &str| match digits {
+        _ if digits.bytes().all(|byte| byte.is_ascii_digit()) => digits.parse().ok(),
+        _ => None,
+    };
+    let id = match (number(millis), sequence) {
+        (Some(millis), "*") => Some(EventId { millis, sequence: 0 }),
+        (Some(millis), sequence) => number(sequence).map(|sequence| EventId { millis, sequence }),
+        (None, _) => None,
+    };
+    let refused = || ApiError::invalid("Invalid last-event-id: must be a valid Redis stream ID");
+    id.map(ReadFrom::After).ok_or_else(refused)
+}
 
 /// The frames of `events`; `ids` says whether a reader may come back with them.
 pub(crate) fn frames<'a>(events: impl IntoIterator<Item = &'a Event>, ids: bool) -> Bytes {
@@ -61,12 +91,33 @@ pub(crate) fn locations(location: Option<String>, content_location: Option<Strin
 #[cfg(test)]
 mod tests {
     use super::*;
-    use langopen_core::event_log::EventId;
+
+    #[test]
+    fn a_place_is_an_id_or_a_word_for_the_beginning() {
+        let place = |text: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert("last-event-id", HeaderValue::from_static(text));
+            last_event_id(&headers).ok()
+        };
+        let after = |millis, sequence| Some(ReadFrom::After(EventId { millis, sequence }));
+        assert_eq!(last_event_id(&HeaderMap::new()).ok(), Some(ReadFrom::Now));
+        assert_eq!(place(" "), Some(ReadFrom::Now));
+        for text in ["-", "-1", "0", "0-0", "0-*"] {
+            assert_eq!(place(text), after(0, 0), "{text}");
+        }
+        for (text, millis, sequence) in [("17", 17, 0), ("17-*", 17, 0), ("17-2", 17, 2)] {
+            assert_eq!(place(text), after(millis, sequence), "{text}");
+        }
+        for text in ["abc", "--", "1-", "-2", "1-2-3", "+1", "1-+2", "*", "1.5", "$", "99999999999999999999-1"] {
+            assert_eq!(place(text), None, "{text}");
+        }
+    }
 
     #[test]
     fn a_frame_has_its_lines_in_order() {
         let event = Event {
             id: EventId { millis: 17, sequence: 2 },
+            run_id: None,
             name: "val\r\nues|sub:1".into(),
             data: Bytes::from_static(b"{\"a\":1}"),
         };

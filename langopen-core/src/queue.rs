@@ -16,6 +16,7 @@ use tokio::sync::broadcast;
 
 use crate::clock::Timestamp;
 use crate::error::Result;
+use crate::event_log::LogKey;
 use crate::ids::{RunId, ThreadId};
 use crate::json::RawJson;
 use crate::model::{CancelRequest, NewRun, Run, RunError, ThreadState, ThreadStatus};
@@ -142,7 +143,7 @@ impl InFlight {
 #[derive(Debug, Clone, Default)]
 pub struct CancelledMany {
     /// Runs that were pending and have ended; their streams must be closed.
-    pub ended: Vec<RunId>,
+    pub ended: Vec<LogKey>,
     /// Runs that are running; their workers were told and will end them.
     pub requested: Vec<RunId>,
 }

@@ -10,7 +10,7 @@ use langopen_core::backend::memory::{Memory, MemoryEventLog};
 use langopen_core::backend::sqlite::{Sqlite, SqliteOptions};
 use langopen_core::clock::{Clock, ManualClock, Timestamp};
 use langopen_core::conformance::{Backend, CASES, Case};
-use langopen_core::event_log::{EventId, NewEvent, ReadFrom};
+use langopen_core::event_log::{EventId, LogKey, NewEvent, ReadFrom};
 use langopen_core::model::*;
 use langopen_core::storage::*;
 use langopen_core::*;
@@ -74,7 +74,7 @@ async fn assert_no_orphans(path: &Path) {
             "SELECT count(*) FROM crons WHERE (tenant, assistant_id) NOT IN (SELECT tenant, assistant_id FROM assistants)
                 OR (thread_id IS NOT NULL AND thread_id NOT IN (SELECT thread_id FROM threads))",
         ),
-        ("events", "SELECT count(*) FROM events WHERE run_id NOT IN (SELECT run_id FROM event_logs)"),
+        ("events", "SELECT count(*) FROM events WHERE run_id IS NOT NULL AND run_id NOT IN (SELECT run_id FROM event_logs)"),
     ] {
         let count: i64 = sqlx::query_scalar(sql).fetch_one(&pool).await.expect("count");
         assert_eq!(count, 0, "orphaned {what}");
@@ -131,6 +131,10 @@ fn new_run(clock: &ManualClock, thread_id: ThreadId) -> NewRun {
         thread: RunThread { create: true, metadata: JsonMap::new(), config: JsonMap::new() },
         firing: None,
     }
+}
+
+fn new_log() -> LogKey {
+    LogKey { thread_id: ThreadId(Uuid::now_v7()), run_id: RunId(Uuid::now_v7()) }
 }
 
 fn event(n: usize) -> NewEvent {
@@ -226,7 +230,7 @@ async fn deliveries_that_a_killed_process_held_are_due_again() {
 async fn resumable_events_replay_after_a_restart_and_go_on() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("langopen.db");
-    let (clock, open_run, ended) = (clock(), RunId(Uuid::now_v7()), RunId(Uuid::now_v7()));
+    let (clock, open_run, ended) = (clock(), new_log(), new_log());
     let db = open(&path, clock.clone()).await;
     let log = db.event_log();
     log.append(open_run, true, (0..150).map(event).collect()).await.unwrap();
@@ -255,6 +259,40 @@ async fn resumable_events_replay_after_a_restart_and_go_on() {
 }
 
 #[tokio::test]
+async fn a_thread_replays_after_a_restart_and_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("langopen.db");
+    let (clock, first) = (clock(), new_log());
+    let second = LogKey { run_id: RunId(Uuid::now_v7()), ..first };
+    let db = open(&path, clock.clone()).await;
+    let log = db.event_log();
+    log.append(first, true, (0..100).map(event).collect()).await.unwrap();
+    log.end(first).await.unwrap();
+    log.append_to_thread(first.thread_id, vec![event(100)]).await.unwrap();
+    log.append(second, true, vec![event(101)]).await.unwrap();
+    db.close().await;
+
+    // A clock that went back over the restart must not make ids fall, whoever comes first.
+    clock.set(Timestamp::from_micros(clock.now().as_micros() - 10_000_000));
+    let db = open(&path, clock.clone()).await;
+    let log = db.event_log();
+    let stream = log.read_thread(first.thread_id, ReadFrom::After(EventId::ZERO)).await.unwrap();
+    let third = LogKey { run_id: RunId(Uuid::now_v7()), ..first };
+    log.append(third, false, vec![event(102)]).await.unwrap();
+    log.append(second, true, vec![event(103)]).await.unwrap();
+    log.end(second).await.unwrap();
+    let all: Vec<_> = stream.take(106).map(|event| event.unwrap()).collect().await;
+    assert!(all.windows(2).all(|pair| pair[0].id < pair[1].id));
+    let numbers: Vec<usize> =
+        all.iter().filter_map(|event| std::str::from_utf8(&event.data).unwrap().parse().ok()).collect();
+    assert_eq!(numbers, (0..=103).collect::<Vec<_>>());
+    let late = log.read_thread(first.thread_id, ReadFrom::After(all[98].id)).await.unwrap();
+    let late: Vec<_> = late.take(6).map(|event| event.unwrap()).collect().await;
+    assert_eq!(late[..4], all[99..103], "but what was not kept is not replayed");
+    assert_eq!(late[4..], all[104..]);
+}
+
+#[tokio::test]
 async fn logs_that_a_dead_process_left_open_are_swept() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("langopen.db");
@@ -262,9 +300,9 @@ async fn logs_that_a_dead_process_left_open_are_swept() {
     let db = open(&path, clock.clone()).await;
     let run = new_run(&clock, ThreadId(Uuid::now_v7()));
     db.enqueue(&scope, run.clone()).await.unwrap();
-    let gone = RunId(Uuid::now_v7());
-    for run_id in [run.run_id, gone] {
-        db.event_log().append(run_id, true, vec![event(0)]).await.unwrap();
+    let left = LogKey { thread_id: run.thread_id, run_id: run.run_id };
+    for log in [left, new_log()] {
+        db.event_log().append(log, true, vec![event(0)]).await.unwrap();
     }
     db.close().await;
     let db = open(&path, clock.clone()).await;
@@ -273,7 +311,7 @@ async fn logs_that_a_dead_process_left_open_are_swept() {
     assert_eq!(log.sweep().await.unwrap(), 0, "the orphan's time begins");
     clock.advance(RETENTION);
     assert_eq!(log.sweep().await.unwrap(), 1, "the orphan is removed, and not the pending run's log");
-    let mut stream = log.read(run.run_id, ReadFrom::After(EventId::ZERO)).await.unwrap();
+    let mut stream = log.read(left, ReadFrom::After(EventId::ZERO)).await.unwrap();
     assert!(stream.next().await.unwrap().is_ok());
 }
 

@@ -73,7 +73,7 @@ impl ClaimedRun {
         if let Some(failure) = failure {
             self.tell(&failure).await;
         }
-        if let Err(error) = self.services.events.end(self.lease.run_id).await {
+        if let Err(error) = self.services.events.end(self.log).await {
             error!(%error, "the run's event log cannot be ended; readers learn it from the run's status");
         }
     }

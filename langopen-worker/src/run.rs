@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use futures::StreamExt;
-use langopen_core::event_log::NewEvent;
+use langopen_core::event_log::{LogKey, NewEvent};
 use langopen_core::executor::{ExecutionContext, RunJob, RunOutput, RunResult};
 use langopen_core::model::RunError;
 use langopen_core::queue::{Claim, Lease};
@@ -49,6 +49,7 @@ pub(crate) fn spawn(
         start: Instant::now(),
         events: counter!(EVENTS, "graph_id" => Arc::clone(&graph_id)),
         graph_id,
+        log: LogKey { thread_id: claim.run.thread_id, run_id: lease.run_id },
         resumable: claim.run.resumable,
         cancelled,
     };
@@ -115,6 +116,7 @@ pub(crate) struct ClaimedRun {
     pub(crate) start: Instant,
     /// Counts the events that are kept.
     events: Counter,
+    pub(crate) log: LogKey,
     pub(crate) resumable: bool,
     pub(crate) cancelled: watch::Receiver<Option<langopen_core::model::CancelRequest>>,
 }
@@ -204,7 +206,7 @@ impl ClaimedRun {
 
     pub(crate) async fn append(&self, events: Vec<NewEvent>) -> Result<()> {
         let count = events.len() as u64;
-        self.services.events.append(self.lease.run_id, self.resumable, events).await?;
+        self.services.events.append(self.log, self.resumable, events).await?;
         self.events.increment(count);
         Ok(())
     }

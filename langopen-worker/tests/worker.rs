@@ -10,7 +10,7 @@ use futures::future::BoxFuture;
 use futures::stream::{self, BoxStream};
 use futures::{FutureExt, StreamExt};
 use langopen_core::backend::memory::{Memory, MemoryEventLog};
-use langopen_core::event_log::ReadFrom;
+use langopen_core::event_log::{LogKey, ReadFrom};
 use langopen_core::executor::{
     ExecutionContext, Executor, GraphCall, GraphInfo, ResultState, RunJob, RunOutput, RunResult, RunResultStatus,
 };
@@ -93,7 +93,7 @@ impl Bench {
         available_at: Timestamp,
     ) -> (ThreadId, RunId, tokio::task::JoinHandle<Vec<(String, String)>>) {
         let (thread_id, run_id) = (ThreadId(Uuid::now_v7()), RunId(Uuid::now_v7()));
-        let mut events = self.events.read(run_id, ReadFrom::Now).await.unwrap();
+        let mut events = self.events.read(LogKey { thread_id, run_id }, ReadFrom::Now).await.unwrap();
         let new = NewRun {
             run_id,
             thread_id,

@@ -8,7 +8,7 @@ use utoipa::IntoParams;
 use crate::access::Caller;
 use crate::error::{ApiError, ApiResult, ErrorResponse, OnKind};
 use crate::extract::{AssistantPath, Query};
-use crate::runs::close_streams;
+use crate::runs::{close_streams, close_threads};
 use crate::server::App;
 
 // It documents the query; see the handler.
@@ -52,7 +52,8 @@ pub(super) async fn delete_assistant(
         false => None,
     };
     let deleted = app.storage.delete_assistant(&scope, id, threads.as_ref()).await;
-    let over = deleted.on(ErrorKind::NotFound, || ApiError::not_found(format!("Assistant with ID {id} not found")))?;
-    close_streams(&app, over).await;
+    let gone = deleted.on(ErrorKind::NotFound, || ApiError::not_found(format!("Assistant with ID {id} not found")))?;
+    close_streams(&app, gone.ended).await;
+    close_threads(&app, &gone.threads).await;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -2,7 +2,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use langopen_core::auth::{Action, Resource};
-use langopen_core::event_log::ReadFrom;
+use langopen_core::event_log::{LogKey, ReadFrom};
 use langopen_core::model::{CancelAction, CancelRequest};
 use langopen_core::queue::Cancelled;
 use langopen_core::{Error, ErrorKind, RunId, Scope, ThreadId};
@@ -57,7 +57,7 @@ pub(super) async fn cancel_run(
     let value = || json!({"thread_id": thread_id, "metadata": {}, "action": action(&query).as_str()});
     let scope = caller.may(Resource::Threads, Action::Update, value).await?.scope;
     let wait = query.flag("wait");
-    let events = if wait { Some(app.events.read(run_id, ReadFrom::Now).await?) } else { None };
+    let events = if wait { Some(app.events.read(LogKey { thread_id, run_id }, ReadFrom::Now).await?) } else { None };
     let request = wish(&query, "/threads/{thread_id}/runs/{run_id}/cancel");
     if let Err(error) = cancel(&app, &scope, thread_id, run_id, request).await {
         return Err(refused(&app, &scope, thread_id, run_id, error).await);
@@ -90,7 +90,7 @@ pub(super) async fn cancel(
     request: CancelRequest,
 ) -> Result<(), Error> {
     if app.queue.cancel(scope, thread_id, run_id, request).await? == Cancelled::Ended {
-        close_streams(app, [run_id]).await;
+        close_streams(app, [LogKey { thread_id, run_id }]).await;
     }
     Ok(())
 }

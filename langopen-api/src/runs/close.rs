@@ -1,15 +1,23 @@
-//! Closing the streams of runs that no worker will end.
+//! Closing the streams of runs that no worker will end, and of threads that are gone.
 
-use langopen_core::RunId;
+use langopen_core::ThreadId;
+use langopen_core::event_log::LogKey;
 
 use crate::server::App;
 
 /// Closes the streams of runs that have ended or are gone. What was asked for is done by then, so a stream that cannot be closed is no failure:
 /// its readers look at the run's row sooner or later.
-pub(crate) async fn close_streams(app: &App, runs: impl IntoIterator<Item = RunId>) {
-    for run_id in runs {
-        if let Err(error) = app.events.end(run_id).await {
-            tracing::warn!(run.id = %run_id, error = %error, "the stream of a run that is over was not closed");
+pub(crate) async fn close_streams(app: &App, runs: impl IntoIterator<Item = LogKey>) {
+    for log in runs {
+        if let Err(error) = app.events.end(log).await {
+            tracing::warn!(run.id = %log.run_id, error = %error, "the stream of a run that is over was not closed");
         }
+    }
+}
+
+/// Closes the streams of threads that are gone, and of their runs. As with runs, readers of a stream that cannot be closed learn it from the rows.
+pub(crate) async fn close_threads(app: &App, threads: &[ThreadId]) {
+    if let Err(error) = app.events.remove_threads(threads).await {
+        tracing::warn!(error = %error, "the streams of threads that are gone were not closed");
     }
 }

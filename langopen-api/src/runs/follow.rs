@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use futures::stream::ReadyChunks;
-use langopen_core::event_log::{Event, EventId, EventStream, ReadFrom};
+use langopen_core::event_log::{Event, EventId, EventStream, LogKey, ReadFrom};
 use langopen_core::{RunId, Scope, Tenant, ThreadId};
 use tokio::time::timeout;
 
@@ -147,7 +147,7 @@ impl Follow {
             Some(last) if self.resumable => ReadFrom::After(last),
             _ => ReadFrom::Now,
         };
-        match self.app.events.read(self.run_id, from).await {
+        match self.app.events.read(LogKey { thread_id: self.thread_id, run_id: self.run_id }, from).await {
             Ok(events) => {
                 self.events = events.ready_chunks(BATCH);
                 self.lost = false;

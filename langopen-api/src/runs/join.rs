@@ -2,7 +2,7 @@ use axum::extract::State;
 use axum::response::Response;
 use langopen_core::Scope;
 use langopen_core::auth::{Action, Resource};
-use langopen_core::event_log::ReadFrom;
+use langopen_core::event_log::{LogKey, ReadFrom};
 use serde_json::json;
 
 use super::follow::Follow;
@@ -37,7 +37,7 @@ pub(super) async fn join_run(
 ) -> ApiResult<Response> {
     let value = || json!({"thread_id": thread_id, "run_id": run_id});
     let permit = caller.may(Resource::Threads, Action::Read, value).await?;
-    let events = app.events.read(run_id, ReadFrom::Now).await?;
+    let events = app.events.read(LogKey { thread_id, run_id }, ReadFrom::Now).await?;
     let run = app.storage.run(&permit.scope, thread_id, run_id).await?;
     let run = run.ok_or_else(|| ApiError::not_found("Run not found"))?;
     let tenant = &caller.identity.tenant;

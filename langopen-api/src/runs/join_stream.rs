@@ -1,9 +1,9 @@
 use axum::body::Body as HttpBody;
 use axum::extract::State;
 use axum::response::Response;
-use http::{HeaderMap, HeaderValue};
+use http::HeaderMap;
 use langopen_core::auth::{Action, Resource};
-use langopen_core::event_log::{Event, EventId, ReadFrom};
+use langopen_core::event_log::{Event, LogKey, ReadFrom};
 use serde_json::json;
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use crate::access::Caller;
 use crate::error::{ApiError, ApiResult, ErrorResponse};
 use crate::extract::{Query, RunPath};
 use crate::server::App;
-use crate::sse::{locations, response};
+use crate::sse::{last_event_id, locations, response};
 
 /// Join Run Stream
 ///
@@ -42,9 +42,9 @@ pub(super) async fn join_run_stream(
 ) -> ApiResult<Response> {
     let value = || json!({"thread_id": thread_id, "run_id": run_id});
     let permit = caller.may(Resource::Threads, Action::Read, value).await?;
-    let from = place(headers.get("last-event-id"))?;
+    let from = last_event_id(&headers)?;
     // Read first and look at the row then: what is said in between is not missed.
-    let events = app.events.read(run_id, from).await?;
+    let events = app.events.read(LogKey { thread_id, run_id }, from).await?;
     let run = app.storage.run(&permit.scope, thread_id, run_id).await?;
     let run = run.ok_or_else(|| ApiError::not_found("Run not found"))?;
     let tenant = &caller.identity.tenant;
@@ -60,18 +60,6 @@ pub(super) async fn join_run_stream(
     let modes: Arc<[String]> = query.list("stream_mode").into();
     let body = HttpBody::from_stream(stream(follow, guard, run.resumable, move |event| wanted(&modes, event)));
     Ok(response(body, locations(Some(format!("{path}/stream")), Some(path))))
-}
-
-fn place(last_event_id: Option<&HeaderValue>) -> ApiResult<ReadFrom> {
-    // What is not text is no id either.
-    match last_event_id.map(|id| id.to_str().map_or("?", str::trim)) {
-        None | Some("") => Ok(ReadFrom::Now),
-        Some("-" | "0" | "-1") => Ok(ReadFrom::After(EventId::ZERO)),
-        Some(id) => id
-            .parse()
-            .map(ReadFrom::After)
-            .map_err(|_| ApiError::invalid("Invalid last-event-id: must be a valid Redis stream ID")),
-    }
 }
 
 /// Whether an event belongs to one of the modes; all do if none is named. A failure is always told.

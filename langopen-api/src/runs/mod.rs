@@ -22,7 +22,7 @@ use utoipa_axum::routes;
 
 use crate::server::App;
 
-pub(crate) use close::close_streams;
+pub(crate) use close::{close_streams, close_threads};
 pub(crate) use submit::{named_assistant, permit_run};
 
 pub(crate) fn routes() -> OpenApiRouter<App> {

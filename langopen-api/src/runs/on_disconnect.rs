@@ -1,5 +1,6 @@
 //! Cancelling a run whose client goes away.
 
+use langopen_core::event_log::LogKey;
 use langopen_core::model::{CancelAction, CancelRequest};
 use langopen_core::queue::Cancelled;
 use langopen_core::{ErrorKind, RunId, Scope, Tenant, ThreadId};
@@ -46,7 +47,7 @@ impl Drop for CancelOnDrop {
             };
             match app.queue.cancel(&scope, thread_id, run_id, request).await {
                 Ok(Cancelled::Requested) => {}
-                Ok(Cancelled::Ended) => close_streams(&app, [run_id]).await,
+                Ok(Cancelled::Ended) => close_streams(&app, [LogKey { thread_id, run_id }]).await,
                 Err(error) if error.kind() == ErrorKind::NotFound => {}
                 Err(error) => {
                     tracing::error!(run.id = %run_id, error = %error, "a run whose client went away was not cancelled");

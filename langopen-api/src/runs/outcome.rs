@@ -223,6 +223,7 @@ mod tests {
         for (name, data) in events {
             outcome.absorb(&Event {
                 id: EventId::ZERO,
+                run_id: None,
                 name: (*name).into(),
                 data: Bytes::from_static(data.as_bytes()),
             });

@@ -1,7 +1,7 @@
 //! The way that every new run takes: who may, which assistant, what run, into the queue.
 
 use langopen_core::auth::{Action, Resource};
-use langopen_core::event_log::EventStream;
+use langopen_core::event_log::{EventStream, LogKey};
 use langopen_core::model::{Assistant, MultitaskStrategy, Run};
 use langopen_core::queue::Enqueued;
 use langopen_core::run_plan::{Place, RunPlan};
@@ -77,7 +77,9 @@ pub(super) async fn submit(
     // The reader's place is taken before anything can be said.
     let events = match attach {
         Attach::Nothing => None,
-        Attach::Stream | Attach::Values => Some(app.events.begin(run_id).await?),
+        Attach::Stream | Attach::Values => {
+            Some(app.events.begin(LogKey { thread_id: place.thread_id(), run_id }).await?)
+        }
     };
     // A client that goes away while the run is being created is no other than one that goes away later.
     let mut guard = CancelOnDrop::new(app, &scope.tenant, (place.thread_id(), run_id), cancel);
@@ -88,7 +90,8 @@ pub(super) async fn submit(
             return Err(refused(error, place));
         }
     };
-    close_streams(app, ended).await;
+    let log = |run_id| LogKey { thread_id: run.thread_id, run_id };
+    close_streams(app, ended.into_iter().map(log)).await;
     record_created(&run);
     tracing::debug!("a run was created");
     Ok(Submitted { run, events, guard })

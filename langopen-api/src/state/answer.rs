@@ -1,6 +1,7 @@
 //! Questions to graphs about a thread's state, and what becomes of their answers.
 
 use langopen_core::auth::Identity;
+use langopen_core::event_log::NewEvent;
 use langopen_core::executor::{GraphCall, StateSummary};
 use langopen_core::model::{Thread, ThreadState};
 use langopen_core::{ErrorKind, JsonMap, RawJson, Scope};
@@ -80,6 +81,19 @@ pub(super) async fn keep(app: &App, scope: &Scope, thread: &Thread, state: &RawJ
     let state = ThreadState { checkpoint_id, values: RawJson::from_text(values)?, rest: RawJson::of(&entries)? };
     let kept = app.storage.set_thread_state(scope, thread.thread_id, summary.status, summary.interrupts, state).await;
     kept.map(Some).on(ErrorKind::Conflict, || in_flight(thread))
+}
+
+/// Tells who listens to the thread that its state was updated. The update stands, so a failure to tell is none of the caller's.
+pub(super) async fn tell(app: &App, thread: &Thread, state: &RawJson) {
+    let thread_id = thread.thread_id;
+    let told = async {
+        let data = format!(r#"{{"state":{},"thread_id":"{thread_id}"}}"#, shown(state)?);
+        let event = NewEvent { name: "state_update".into(), data: data.into() };
+        Ok::<_, ApiError>(app.events.append_to_thread(thread_id, vec![event]).await?)
+    };
+    if let Err(error) = told.await {
+        tracing::warn!(thread.id = %thread_id, error = error.message(), "an update of a thread's state was not told");
+    }
 }
 
 pub(super) fn in_flight(thread: &Thread) -> ApiError {

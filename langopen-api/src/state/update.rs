@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, de};
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
-use super::answer::{config, in_flight, keep};
+use super::answer::{config, in_flight, keep, tell};
 use super::{Updated, no_graph};
 use crate::access::Caller;
 use crate::error::{ApiResult, ErrorResponse};
@@ -83,6 +83,7 @@ pub(super) async fn update_state(
     let call = GraphCall::UpdateState { graph_id, config, values, as_node: body.as_node };
     let updated: Updated = app.executor.call(app.reach(&scope), call).await?.decode()?;
     keep(&app, &scope, &thread, &updated.state).await?;
+    tell(&app, &thread, &updated.state).await;
 
     let mut given: JsonMap = updated.checkpoint.decode()?;
     let mut checkpoint = JsonMap::new();

@@ -8,7 +8,7 @@ use super::not_found;
 use crate::access::Caller;
 use crate::error::{ApiResult, ErrorResponse, OnKind};
 use crate::extract::ThreadPath;
-use crate::runs::close_streams;
+use crate::runs::close_threads;
 use crate::server::App;
 
 /// Delete Thread
@@ -29,7 +29,7 @@ pub(super) async fn delete_thread(
     ThreadPath(thread_id): ThreadPath,
 ) -> ApiResult<StatusCode> {
     let scope = caller.may(Resource::Threads, Action::Delete, || json!({"thread_id": thread_id})).await?.scope;
-    let gone = app.storage.delete_thread(&scope, thread_id).await;
-    close_streams(&app, gone.on(ErrorKind::NotFound, || not_found(thread_id))?).await;
+    app.storage.delete_thread(&scope, thread_id).await.on(ErrorKind::NotFound, || not_found(thread_id))?;
+    close_threads(&app, &[thread_id]).await;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -6,7 +6,9 @@ mod create;
 mod delete;
 mod extract;
 mod get;
+mod listen;
 mod search;
+mod stream;
 mod ttl;
 mod update;
 
@@ -25,6 +27,7 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(count::count_threads))
         .routes(routes!(get::get_thread, update::update_thread, delete::delete_thread))
         .routes(routes!(copy::copy_thread))
+        .routes(routes!(stream::join_thread_stream))
 }
 
 pub(crate) fn not_found(id: ThreadId) -> ApiError {

@@ -47,6 +47,8 @@ enum Heard {
     Refusal(&'static [u16]),
     /// Exactly this: nothing was found, or nothing was done.
     Nothing(Value),
+    /// 200 with a stream that says that there is no such thread, and ends.
+    DeniedStream,
     /// 204, though nothing was done.
     NoContent,
     /// That something of the caller's own was made.
@@ -55,7 +57,7 @@ enum Heard {
 
 /// A request that would do something if the caller were the owner, and what another caller must hear.
 fn row(operation: &str, ids: &Ids) -> Option<(Value, Heard)> {
-    use Heard::{NoContent, Nothing, Own, Refusal};
+    use Heard::{DeniedStream, NoContent, Nothing, Own, Refusal};
     let hidden = || Refusal(&[404]);
     let run = || json!({"assistant_id": ids.assistant, "input": {}});
     let empty = || json!({});
@@ -88,6 +90,7 @@ fn row(operation: &str, ids: &Ids) -> Option<(Value, Heard)> {
         | "join_run"
         | "join_run_stream"
         | "cancel_run" => (empty(), hidden()),
+        "join_thread_stream" => (empty(), DeniedStream),
         "copy_thread" => (empty(), Refusal(&[409])),
         "update_thread_state" => (json!({"values": {"log": ["x"]}}), hidden()),
         "post_thread_state_at_checkpoint" => (json!({"checkpoint": {"checkpoint_id": ids.checkpoint}}), hidden()),
@@ -209,6 +212,14 @@ async fn no_operation_shows_or_changes_what_belongs_to_another() {
         match heard {
             Heard::Refusal(statuses) => assert!(statuses.contains(&status), "{operation}: {status} {}", answer.text),
             Heard::Nothing(nothing) => assert_eq!(answer.ok(), nothing, "{operation}"),
+            Heard::DeniedStream => {
+                let denied = r#"{"error":"HTTPException","message":"404: Thread not found"}"#;
+                assert_eq!(
+                    (status, answer.text),
+                    (200, format!("event: error\r\ndata: {denied}\r\n\r\n")),
+                    "{operation}"
+                );
+            }
             Heard::NoContent => assert_eq!(status, 204, "{operation}"),
             Heard::Own => assert!(answer.text.contains(r#""owner":"bob""#), "{operation}: {}", answer.text),
         }

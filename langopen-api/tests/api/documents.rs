@@ -32,6 +32,7 @@ const OPERATIONS: &[(&str, &str)] = &[
     ("post", "/threads/{thread_id}/history"),
     ("get", "/threads/{thread_id}/runs"),
     ("post", "/threads/{thread_id}/runs"),
+    ("get", "/threads/{thread_id}/stream"),
     ("post", "/threads/{thread_id}/runs/stream"),
     ("post", "/threads/{thread_id}/runs/wait"),
     ("get", "/threads/{thread_id}/runs/{run_id}"),

@@ -11,7 +11,7 @@ use futures::StreamExt;
 use http::{HeaderMap, Request, StatusCode};
 use langopen_api::{AgentServer, Settings};
 use langopen_core::backend::memory::{Memory, MemoryEventLog};
-use langopen_core::event_log::NewEvent;
+use langopen_core::event_log::{LogKey, NewEvent};
 use langopen_core::executor::{ExecutionContext, FunctionExecutor, RunJob, RunOutput, RunResult, RunResultStatus};
 use langopen_core::model::{CancelAction, CancelRequest, RunError, ThreadState, ThreadStatus};
 use langopen_core::queue::{Claim, Outcome};
@@ -148,6 +148,11 @@ impl Server {
     }
 }
 
+/// The log of a run.
+pub(crate) fn log(thread_id: &str, run_id: &str) -> LogKey {
+    LogKey { thread_id: thread_id.parse().unwrap(), run_id: run_id.parse().unwrap() }
+}
+
 type Cancels = Arc<Mutex<HashMap<RunId, watch::Sender<Option<CancelRequest>>>>>;
 
 /// Claims runs and executes them, one task each, for as long as the test lasts.
@@ -181,8 +186,9 @@ async fn execute(
     cancel: watch::Receiver<Option<CancelRequest>>,
 ) {
     let (run_id, resumable, lease) = (claim.run.run_id, claim.run.resumable, claim.lease());
+    let log = LogKey { thread_id: claim.run.thread_id, run_id };
     let metadata = json!({"run_id": run_id, "attempt": claim.run.attempt}).to_string();
-    let say = |name: &str, data: Bytes| events.append(run_id, resumable, vec![NewEvent { name: name.into(), data }]);
+    let say = |name: &str, data: Bytes| events.append(log, resumable, vec![NewEvent { name: name.into(), data }]);
     say("metadata", metadata.into()).await.unwrap();
     let storage: Arc<dyn Storage> = memory.clone();
     let context = ExecutionContext { storage, scope: Scope::tenant(claim.tenant.clone()) };
@@ -205,7 +211,7 @@ async fn execute(
         .map(|_| ())
         .or_else(|error| if error.kind() == ErrorKind::LeaseLost { Ok(()) } else { Err(error) })
         .unwrap();
-    events.end(run_id).await.unwrap();
+    events.end(log).await.unwrap();
 }
 
 fn outcome(result: RunResult, request: Option<CancelRequest>) -> Outcome {

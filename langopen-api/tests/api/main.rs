@@ -16,5 +16,6 @@ mod runs;
 mod state;
 mod store;
 mod streams;
+mod thread_stream;
 mod threads;
 mod webhooks;

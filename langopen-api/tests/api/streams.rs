@@ -6,10 +6,10 @@ use langopen_core::event_log::NewEvent;
 use langopen_core::{EventLog, RunId};
 use serde_json::{Value, json};
 
-use crate::harness::{Server, server};
+use crate::harness::{Server, log, server};
 
 /// The frames of a stream as (event, data, id).
-fn frames(text: &str) -> Vec<(String, Value, Option<String>)> {
+pub(crate) fn frames(text: &str) -> Vec<(String, Value, Option<String>)> {
     let frames = text.split("\r\n\r\n").filter(|frame| frame.starts_with("event: "));
     let frame = |frame: &str| {
         let mut lines = frame.split("\r\n");
@@ -168,14 +168,14 @@ async fn any_number_of_events_comes_in_order() {
     let server = server().await;
     let thread = server.thread().await;
     let run = server.slow_run(&thread, 60_000).await;
-    let run_id: RunId = run.parse().unwrap();
+    let log = log(&thread, &run);
     let at = format!("/threads/{thread}/runs/{run}/stream");
     let response = server.open("GET", &at, &[], Body::empty()).await;
     for n in 0..500 {
         let event = NewEvent { name: "custom".into(), data: n.to_string().into() };
-        server.events.append(run_id, false, vec![event]).await.unwrap();
+        server.events.append(log, false, vec![event]).await.unwrap();
     }
-    server.events.end(run_id).await.unwrap();
+    server.events.end(log).await.unwrap();
     let bytes = axum::body::to_bytes(response.into_body(), usize::MAX).await.unwrap();
     let text = String::from_utf8(bytes.to_vec()).unwrap();
     let numbers: Vec<_> =
@@ -238,7 +238,7 @@ async fn a_stream_of_unwanted_events_is_not_silent() {
     let server = server().await;
     let thread = server.thread().await;
     let run = server.slow_run(&thread, 60_000).await;
-    let run_id: RunId = run.parse().unwrap();
+    let log = log(&thread, &run);
     let path = format!("/threads/{thread}/runs/{run}/stream?stream_mode=updates");
     let response = server.open("GET", &path, &[], Body::empty()).await;
     let mut frames = response.into_body().into_data_stream();
@@ -246,7 +246,7 @@ async fn a_stream_of_unwanted_events_is_not_silent() {
     let talk = tokio::spawn(async move {
         loop {
             let event = NewEvent { name: "custom".into(), data: "1".into() };
-            events.append(run_id, false, vec![event]).await.unwrap();
+            events.append(log, false, vec![event]).await.unwrap();
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     });
@@ -262,12 +262,12 @@ async fn a_stream_that_is_read_too_slowly_ends_with_an_error_instead_of_a_hole()
     let body = json!({"assistant_id": "slow", "input": {"ms": 300}, "stream_mode": "values"});
     let path = format!("/threads/{thread}/runs/stream");
     let response = server.open("POST", &path, &[], body.to_string()).await;
-    let run = response.headers()["content-location"].to_str().unwrap().rsplit('/').next().unwrap().parse().unwrap();
+    let log = log(&thread, response.headers()["content-location"].to_str().unwrap().rsplit('/').next().unwrap());
     // More than any reader may leave unread.
     let data = bytes::Bytes::from(vec![b'1'; 1024 * 1024]);
     for _ in 0..40 {
         let event = NewEvent { name: "values".into(), data: data.clone() };
-        server.events.append(run, false, vec![event]).await.unwrap();
+        server.events.append(log, false, vec![event]).await.unwrap();
     }
     let text = axum::body::to_bytes(response.into_body(), usize::MAX).await.unwrap();
     let end = String::from_utf8_lossy(&text[text.len() - 300..]).into_owned();

@@ -130,17 +130,22 @@ CREATE INDEX store_items_by_expiry ON store_items (expires_at) WHERE expires_at 
 -- The logs of resumable runs. A log outlives its run's row for a while, for readers who come back.
 CREATE TABLE event_logs (
     run_id BLOB PRIMARY KEY,
+    thread_id BLOB NOT NULL,
+    first_millis INTEGER NOT NULL, -- where its events begin in those of the thread
+    first_sequence INTEGER NOT NULL,
     last_millis INTEGER NOT NULL,
-    last_sequence INTEGER NOT NULL,
     ended_at INTEGER
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX event_logs_by_end ON event_logs (ended_at) WHERE ended_at IS NOT NULL;
 
+-- What is kept of the logs of threads: what resumable runs said, and what was said of the thread itself.
 CREATE TABLE events (
-    run_id BLOB NOT NULL REFERENCES event_logs ON DELETE CASCADE,
+    thread_id BLOB NOT NULL,
     millis INTEGER NOT NULL,
     sequence INTEGER NOT NULL,
+    run_id BLOB, -- NULL: said of the thread itself
     name TEXT NOT NULL,
     data BLOB NOT NULL,
-    PRIMARY KEY (run_id, millis, sequence)
+    PRIMARY KEY (thread_id, millis, sequence)
 ) STRICT;
+CREATE INDEX events_of_threads ON events (millis) WHERE run_id IS NULL;

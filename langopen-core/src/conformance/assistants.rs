@@ -232,18 +232,18 @@ pub async fn deleting_ends_the_runs_in_flight(backend: &Backend) {
         let others = backend.enqueue(run_of(&stays, shared)).await;
         backend.enqueue(NewRun { temporary: true, ..run_of(&gone, temporary) }).await;
         let mut cancels = backend.queue.cancels();
-        let mut ended = backend
+        let deleted = backend
             .storage
             .delete_assistant(&scope(), gone.assistant_id, delete_threads.then(scope).as_ref())
             .await
             .expect("delete");
-        ended.sort();
+        let ended: Vec<_> = deleted.ended.iter().map(|log| log.run_id).collect();
+        assert!([mine, temporary].iter().all(|id| deleted.threads.contains(id) == delete_threads));
         let told: Vec<_> = std::iter::from_fn(|| cancels.try_recv().ok()).map(|signal| signal.run_id).collect();
         assert!(told.contains(&running) && !told.contains(&others), "the worker of the running run is told: {told:?}");
-        let first = if delete_threads { vec![running, pending] } else { vec![pending] };
-        assert!(first.iter().all(|run_id| ended.contains(run_id)), "{ended:?} must hold {first:?}");
+        assert_eq!(ended.contains(&pending), !delete_threads, "what is gone with its thread is not named");
         assert!(ended.contains(&on_shared) && !ended.contains(&others));
-        assert_eq!(ended.len(), first.len() + 2, "and the temporary one: {ended:?}");
+        assert_eq!(ended.len(), if delete_threads { 1 } else { 3 }, "and the temporary one: {ended:?}");
         assert_eq!(
             backend.storage.thread(&scope(), temporary).await.expect("read"),
             None,
@@ -278,7 +278,9 @@ pub async fn deleting_takes_versions_and_named_threads(backend: &Backend) {
                 .push(backend.storage.create_thread(&scope(), new, IfExists::Raise).await.expect("thread").thread_id);
         }
         let id = gone.assistant_id;
-        backend.storage.delete_assistant(&scope(), id, delete_threads.then(scope).as_ref()).await.expect("delete");
+        let deleted = backend.storage.delete_assistant(&scope(), id, delete_threads.then(scope).as_ref()).await;
+        let deleted = deleted.expect("delete").threads;
+        assert_eq!(deleted, threads[..usize::from(delete_threads)], "it tells which threads are gone");
         assert_eq!(backend.storage.assistant(&scope(), id).await.expect("read"), None);
         let versions =
             backend.storage.assistant_versions(&scope(), id, &JsonMap::new(), 10, 0).await.expect("versions");

@@ -1,86 +1,28 @@
 //! What runs said.
 
-use std::time::Duration;
-
 use bytes::Bytes;
 use futures::StreamExt;
-use uuid::Uuid;
 
 use super::Backend;
+use super::events::{BEGINNING, append, events, log, next, number, numbers, quiet, read, rest, rising};
 use super::support::SECOND;
 use crate::clock::Timestamp;
 use crate::error::ErrorKind;
-use crate::event_log::{Event, EventId, EventStream, NewEvent, ReadFrom};
-use crate::ids::RunId;
-
-const BEGINNING: ReadFrom = ReadFrom::After(EventId::ZERO);
-
-fn run_id() -> RunId {
-    RunId(Uuid::now_v7())
-}
-
-fn events(numbers: impl IntoIterator<Item = usize>) -> Vec<NewEvent> {
-    let event = |n: usize| NewEvent { name: "values".into(), data: Bytes::from(n.to_string()) };
-    numbers.into_iter().map(event).collect()
-}
-
-fn number(event: &Event) -> usize {
-    std::str::from_utf8(&event.data).ok().and_then(|text| text.parse().ok()).expect("an event of this test")
-}
-
-async fn append(backend: &Backend, run_id: RunId, resumable: bool, numbers: impl IntoIterator<Item = usize>) {
-    backend.event_log.append(run_id, resumable, events(numbers)).await.expect("append");
-}
-
-async fn read(backend: &Backend, run_id: RunId, from: ReadFrom) -> EventStream {
-    backend.event_log.read(run_id, from).await.expect("read")
-}
-
-/// The next event, which must come soon; `None` at the end.
-async fn next(stream: &mut EventStream) -> Option<Event> {
-    let next = tokio::time::timeout(SECOND * 10, stream.next()).await.expect("an event or the end must come");
-    next.map(|event| event.expect("no failure"))
-}
-
-/// Everything up to the end.
-async fn rest(mut stream: EventStream) -> Vec<Event> {
-    let mut all = Vec::new();
-    while let Some(event) = next(&mut stream).await {
-        all.push(event);
-    }
-    all
-}
-
-fn numbers(events: &[Event]) -> Vec<usize> {
-    events.iter().map(number).collect()
-}
-
-#[track_caller]
-fn rising(events: &[Event]) {
-    assert!(
-        events.windows(2).all(|pair| pair[0].id < pair[1].id),
-        "ids must rise: {:?}",
-        events.iter().map(|e| e.id).collect::<Vec<_>>()
-    );
-}
-
-async fn quiet(stream: &mut EventStream) {
-    let next = tokio::time::timeout(Duration::from_millis(30), stream.next()).await;
-    assert!(next.is_err(), "nothing must come yet: {next:?}");
-}
+use crate::event_log::{EventId, NewEvent, ReadFrom};
 
 /// Ids carry the time, and rise within a millisecond and when the clock goes back.
 pub async fn ids_rise_whatever_the_clock_does(backend: &Backend) {
     for resumable in [true, false] {
-        let run_id = run_id();
-        let mut stream = read(backend, run_id, BEGINNING).await;
+        backend.clock.advance(SECOND * 10);
+        let log = log();
+        let mut stream = read(backend, log, BEGINNING).await;
         let began = backend.now();
-        append(backend, run_id, resumable, [0, 1]).await;
-        append(backend, run_id, resumable, [2]).await;
+        append(backend, log, resumable, [0, 1]).await;
+        append(backend, log, resumable, [2]).await;
         backend.clock.advance(SECOND);
-        append(backend, run_id, resumable, [3]).await;
+        append(backend, log, resumable, [3]).await;
         backend.clock.set(Timestamp::from_micros(began.as_micros() - 5_000_000));
-        append(backend, run_id, resumable, [4, 5]).await;
+        append(backend, log, resumable, [4, 5]).await;
         backend.clock.set(began);
         let mut all = Vec::new();
         for _ in 0..6 {
@@ -91,26 +33,26 @@ pub async fn ids_rise_whatever_the_clock_does(backend: &Backend) {
         assert_eq!(all[0].id.millis, u64::try_from(began.as_millis()).expect("a time after 1970"));
         assert_eq!(all[3].id.millis, all[0].id.millis + 1000);
         assert_eq!((&*all[0].name, &all[0].data), ("values", &Bytes::from_static(b"0")));
-        backend.event_log.end(run_id).await.expect("end");
+        backend.event_log.end(log).await.expect("end");
     }
 }
 
 /// A reader of a resumable run gets what is kept after its place, and then what comes; each reader all of it.
 pub async fn a_reader_replays_and_goes_on(backend: &Backend) {
-    let run_id = run_id();
-    append(backend, run_id, true, 0..200).await;
-    let mut early = read(backend, run_id, BEGINNING).await;
+    let log = log();
+    append(backend, log, true, 0..200).await;
+    let mut early = read(backend, log, BEGINNING).await;
     let mut seen = Vec::new();
     for _ in 0..100 {
         seen.push(next(&mut early).await.expect("a kept event"));
     }
     let after = seen[99].id;
-    append(backend, run_id, true, 200..210).await;
-    let late = read(backend, run_id, ReadFrom::After(after)).await;
-    let future = read(backend, run_id, ReadFrom::After(EventId { millis: after.millis, sequence: 204 })).await;
-    append(backend, run_id, true, 210..220).await;
-    append(backend, run_id, true, []).await;
-    backend.event_log.end(run_id).await.expect("end");
+    append(backend, log, true, 200..210).await;
+    let late = read(backend, log, ReadFrom::After(after)).await;
+    let future = read(backend, log, ReadFrom::After(EventId { millis: after.millis, sequence: 204 })).await;
+    append(backend, log, true, 210..220).await;
+    append(backend, log, true, []).await;
+    backend.event_log.end(log).await.expect("end");
     seen.extend(rest(early).await);
     rising(&seen);
     assert_eq!(numbers(&seen), (0..220).collect::<Vec<_>>(), "from the beginning to the end");
@@ -121,70 +63,70 @@ pub async fn a_reader_replays_and_goes_on(backend: &Backend) {
 /// `Now` begins with the next event, even if others are kept.
 pub async fn now_means_the_next_event(backend: &Backend) {
     for resumable in [true, false] {
-        let run_id = run_id();
-        append(backend, run_id, resumable, 0..3).await;
-        let mut stream = read(backend, run_id, ReadFrom::Now).await;
+        let log = log();
+        append(backend, log, resumable, 0..3).await;
+        let mut stream = read(backend, log, ReadFrom::Now).await;
         quiet(&mut stream).await;
-        append(backend, run_id, resumable, 3..5).await;
-        backend.event_log.end(run_id).await.expect("end");
+        append(backend, log, resumable, 3..5).await;
+        backend.event_log.end(log).await.expect("end");
         assert_eq!(numbers(&rest(stream).await), [3, 4]);
     }
 }
 
 /// A run that is not resumable keeps nothing: readers get what comes while they read.
 pub async fn a_log_that_is_not_resumable_keeps_nothing(backend: &Backend) {
-    let run_id = run_id();
-    append(backend, run_id, false, 0..3).await;
-    let stream = read(backend, run_id, BEGINNING).await;
-    drop(read(backend, run_id, BEGINNING).await);
-    append(backend, run_id, false, 3..6).await;
-    backend.event_log.end(run_id).await.expect("end");
+    let log = log();
+    append(backend, log, false, 0..3).await;
+    let stream = read(backend, log, BEGINNING).await;
+    drop(read(backend, log, BEGINNING).await);
+    append(backend, log, false, 3..6).await;
+    backend.event_log.end(log).await.expect("end");
     assert_eq!(numbers(&rest(stream).await), [3, 4, 5]);
 }
 
 /// The end of a log ends every reader after what is left for it, also one that waited for the first event.
 pub async fn an_end_ends_every_reader(backend: &Backend) {
     for resumable in [true, false] {
-        let run_id = run_id();
-        let mut first = read(backend, run_id, BEGINNING).await;
-        let second = read(backend, run_id, ReadFrom::Now).await;
+        let log = log();
+        let mut first = read(backend, log, BEGINNING).await;
+        let second = read(backend, log, ReadFrom::Now).await;
         quiet(&mut first).await;
-        append(backend, run_id, resumable, 0..3).await;
+        append(backend, log, resumable, 0..3).await;
         for _ in 0..2 {
-            backend.event_log.end(run_id).await.expect("end, twice too");
+            backend.event_log.end(log).await.expect("end, twice too");
         }
         for stream in [first, second] {
             assert_eq!(numbers(&rest(stream).await), [0, 1, 2], "what is left, and then the end");
         }
     }
-    let silent = run_id();
+    let silent = log();
     let stream = read(backend, silent, BEGINNING).await;
     backend.event_log.end(silent).await.expect("end");
     assert_eq!(rest(stream).await, [], "a run that said nothing");
-    backend.event_log.end(run_id()).await.expect("ending a log that never began");
+    backend.event_log.end(log()).await.expect("ending a log that never began");
 }
 
 /// Readers that come at any moment, while several append, miss nothing and get nothing twice, all in one order.
 pub async fn concurrent_readers_miss_and_repeat_nothing(backend: &Backend) {
-    let run_id = run_id();
+    let log = log();
     let appending = (0..4).map(|writer| {
-        let log = backend.event_log.clone();
+        let events_of = backend.event_log.clone();
         tokio::spawn(async move {
             for n in 0..50 {
                 let base = writer * 1000 + n * 3;
-                log.append(run_id, true, events(base..base + 3)).await.expect("append");
+                events_of.append(log, true, events(base..base + 3)).await.expect("append");
                 tokio::task::yield_now().await;
             }
         })
     });
     let appending: Vec<_> = appending.collect();
     let reading = (0..20).map(|reader: u64| {
-        let log = backend.event_log.clone();
+        let events_of = backend.event_log.clone();
         tokio::spawn(async move {
             for _ in 0..reader * 5 {
                 tokio::task::yield_now().await;
             }
-            let stream = log.read(run_id, BEGINNING).await.expect("read");
+            let stream = events_of.read(log, BEGINNING).await.expect("read");
             // Half of the readers go away in the middle and come back.
             if reader.is_multiple_of(2) {
                 return rest(stream).await;
@@ -196,7 +138,7 @@ pub async fn concurrent_readers_miss_and_repeat_nothing(backend: &Backend) {
             }
             drop(stream);
             let from = seen.last().map_or(BEGINNING, |event| ReadFrom::After(event.id));
-            seen.extend(rest(log.read(run_id, from).await.expect("read")).await);
+            seen.extend(rest(events_of.read(log, from).await.expect("read")).await);
             seen
         })
     });
@@ -204,7 +146,7 @@ pub async fn concurrent_readers_miss_and_repeat_nothing(backend: &Backend) {
     for task in appending {
         task.await.expect("an appending task");
     }
-    backend.event_log.end(run_id).await.expect("end");
+    backend.event_log.end(log).await.expect("end");
     let mut orders = Vec::new();
     for task in reading {
         let seen = task.await.expect("a reading task");
@@ -224,16 +166,16 @@ pub async fn concurrent_readers_miss_and_repeat_nothing(backend: &Backend) {
 
 /// A reader that falls too far behind is told and dropped; the run and the other readers go on.
 pub async fn a_slow_reader_is_told(backend: &Backend) {
-    let run_id = run_id();
-    let slow = read(backend, run_id, ReadFrom::Now).await;
-    let mut quick = read(backend, run_id, ReadFrom::Now).await;
+    let log = log();
+    let slow = read(backend, log, ReadFrom::Now).await;
+    let mut quick = read(backend, log, ReadFrom::Now).await;
     let big = Bytes::from(vec![b'1'; 4 * 1024 * 1024]);
     for _ in 0..20 {
         let event = NewEvent { name: "values".into(), data: big.clone() };
-        backend.event_log.append(run_id, false, vec![event]).await.expect("append");
+        backend.event_log.append(log, false, vec![event]).await.expect("append");
         assert_eq!(next(&mut quick).await.map(|event| event.data.len()), Some(big.len()));
     }
-    backend.event_log.end(run_id).await.expect("end");
+    backend.event_log.end(log).await.expect("end");
     assert_eq!(next(&mut quick).await, None, "a quick reader gets everything");
     let items: Vec<_> = slow.collect().await;
     let (last, before) = items.split_last().expect("the slow reader got something");
@@ -247,7 +189,7 @@ pub async fn a_slow_reader_is_told(backend: &Backend) {
 
 /// What a resumable run said can be read after its end until the retention is over, and is then swept.
 pub async fn ended_logs_are_kept_for_a_while(backend: &Backend) {
-    let (ended, open, plain) = (run_id(), run_id(), run_id());
+    let (ended, open, plain) = (log(), log(), log());
     append(backend, ended, true, 0..5).await;
     append(backend, open, true, 0..2).await;
     append(backend, plain, false, 0..2).await;

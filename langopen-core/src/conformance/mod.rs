@@ -22,6 +22,7 @@ pub mod checkpoints;
 pub mod cron_firings;
 pub mod crons;
 pub mod event_log;
+mod events;
 pub mod latest_state;
 pub mod outbox;
 pub mod queue_ends;
@@ -33,6 +34,7 @@ pub mod runs;
 pub mod scopes;
 pub mod store_items;
 mod support;
+pub mod thread_log;
 pub mod thread_search;
 pub mod threads;
 
@@ -122,6 +124,9 @@ cases! {
         a_delivery_wakes;
     event_log: ids_rise_whatever_the_clock_does, a_reader_replays_and_goes_on, now_means_the_next_event, a_log_that_is_not_resumable_keeps_nothing,
         an_end_ends_every_reader, concurrent_readers_miss_and_repeat_nothing, a_slow_reader_is_told, ended_logs_are_kept_for_a_while;
+    thread_log: a_thread_is_all_its_runs, a_thread_replays_and_goes_on, ids_rise_from_run_to_run,
+        concurrent_readers_of_a_thread_miss_and_repeat_nothing, a_slow_reader_of_a_thread_is_told, a_removed_thread_ends_its_readers,
+        a_thread_is_kept_for_a_while;
 }
 
 /// Runs every test, each on a backend that `new` makes for it.

@@ -60,22 +60,28 @@ pub async fn deleting_a_run_settles_its_thread(backend: &Backend) {
     let running = backend.running(id).await;
     let next = backend.add_run(id).await;
     assert_eq!(backend.claimed_ids().await, [], "the next run waits");
-    backend.storage.delete_run(&scope(), id, running.run.run_id).await.expect("delete the running run");
+    assert!(
+        backend.storage.delete_run(&scope(), id, running.run.run_id).await.expect("delete the running run"),
+        "it was in flight"
+    );
     assert_eq!(backend.run(id, running.run.run_id).await, None);
     refused(backend.queue.finish(running.lease(), outcome()).await, ErrorKind::LeaseLost, "its worker");
     assert_eq!(backend.row(id).await.status, ThreadStatus::Busy, "another run is in flight");
     let claim = backend.claim_one().await;
     assert_eq!(claim.run.run_id, next, "the next run starts");
-    backend.storage.delete_run(&scope(), id, next).await.expect("delete the next one");
+    assert!(backend.storage.delete_run(&scope(), id, next).await.expect("delete the next one"), "it was in flight");
     assert_eq!(backend.row(id).await.status, ThreadStatus::Idle, "nothing is in flight");
 
     let claim = backend.running(id).await;
     let end = Outcome { thread_status: ThreadStatus::Interrupted, interrupts: json!({"t": [1]}).into(), ..outcome() };
     backend.queue.finish(claim.lease(), end).await.expect("finish");
     let pending = backend.add_run(id).await;
-    backend.storage.delete_run(&scope(), id, pending).await.expect("delete a pending run");
+    assert!(backend.storage.delete_run(&scope(), id, pending).await.expect("delete a pending run"), "it was in flight");
     assert_eq!(backend.row(id).await.status, ThreadStatus::Interrupted, "open interrupts are still open");
-    backend.storage.delete_run(&scope(), id, claim.run.run_id).await.expect("delete a run that has ended");
+    assert!(
+        !backend.storage.delete_run(&scope(), id, claim.run.run_id).await.expect("delete a run that has ended"),
+        "it was not in flight"
+    );
     assert_eq!(backend.row(id).await.status, ThreadStatus::Interrupted);
     refused(backend.storage.delete_run(&scope(), id, pending).await, ErrorKind::NotFound, "deleting twice");
     let elsewhere = backend.add_run(backend.new_thread().await).await;
@@ -84,6 +90,9 @@ pub async fn deleting_a_run_settles_its_thread(backend: &Backend) {
     let temporary = NewRun { temporary: true, ..backend.new_run(thread_id()) };
     let (thread, run_id): (_, RunId) = (temporary.thread_id, temporary.run_id);
     backend.enqueue(temporary).await;
-    backend.storage.delete_run(&scope(), thread, run_id).await.expect("delete a temporary run");
+    assert!(
+        backend.storage.delete_run(&scope(), thread, run_id).await.expect("delete a temporary run"),
+        "it was in flight"
+    );
     assert_eq!(backend.storage.thread(&scope(), thread).await.expect("read"), None, "its thread goes with it");
 }

@@ -153,6 +153,7 @@ pub async fn tenants_share_assistant_ids(backend: &Backend) {
         assert_eq!(storage.count_assistants(&scope, &query).await.expect("count"), 1);
     }
     let ended = storage.delete_assistant(&scope(), id, Some(&scope())).await.expect("delete");
+    let ended: Vec<_> = ended.ended.iter().map(|log| log.run_id).collect();
     assert_eq!(ended, [runs[0].run_id], "its own run alone");
     assert_eq!(storage.assistant(&scope(), id).await.expect("read"), None);
     assert_eq!(storage.assistant(&foreign(), id).await.expect("read"), foreign_before);

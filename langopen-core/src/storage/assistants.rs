@@ -1,10 +1,20 @@
 use async_trait::async_trait;
 
 use crate::error::Result;
-use crate::ids::{AssistantId, RunId};
+use crate::event_log::LogKey;
+use crate::ids::{AssistantId, ThreadId};
 use crate::json::JsonMap;
 use crate::model::{Assistant, AssistantPatch, AssistantQuery, IfExists, NewAssistant, Page};
 use crate::tenant::Scope;
+
+/// What went with an assistant that was deleted.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DeletedAssistant {
+    /// Threads that are gone with their runs; their streams must be closed.
+    pub threads: Vec<ThreadId>,
+    /// Runs of other threads that have ended; their streams must be closed.
+    pub ended: Vec<LogKey>,
+}
 
 /// Assistants and their versions. An id is unique within a tenant: a system assistant has the same one in each.
 #[async_trait]
@@ -29,12 +39,17 @@ pub trait Assistants: Send + Sync {
     async fn update_assistant(&self, scope: &Scope, id: AssistantId, patch: AssistantPatch) -> Result<Assistant>;
 
     /// Removes an assistant with its versions, and cancels its runs in flight, whatever threads they are on, in one step; also
-    /// removes the threads that `threads` shows, a scope of the same tenant, and whose metadata names it as `assistant_id`. Returns the runs that have ended or are gone by that: their
-    /// streams must be closed. The workers of running ones are told and will end them.
+    /// removes the threads that `threads` shows, a scope of the same tenant, and whose metadata names it as `assistant_id`. The workers of running runs are
+    /// told and will end them.
     ///
     /// # Errors
     /// `NotFound`.
-    async fn delete_assistant(&self, scope: &Scope, id: AssistantId, threads: Option<&Scope>) -> Result<Vec<RunId>>;
+    async fn delete_assistant(
+        &self,
+        scope: &Scope,
+        id: AssistantId,
+        threads: Option<&Scope>,
+    ) -> Result<DeletedAssistant>;
 
     /// Finds assistants.
     async fn search_assistants(&self, scope: &Scope, query: &AssistantQuery) -> Result<Page<Assistant>>;

@@ -14,7 +14,7 @@ mod runs;
 mod store_items;
 mod threads;
 
-pub use assistants::Assistants;
+pub use assistants::{Assistants, DeletedAssistant};
 pub use checkpoints::Checkpoints;
 pub use crons::Crons;
 pub use runs::Runs;

@@ -15,9 +15,9 @@ pub trait Runs: Send + Sync {
     async fn list_runs(&self, scope: &Scope, thread_id: ThreadId, query: &RunQuery) -> Result<Page<Run>>;
 
     /// Removes a run's row, in flight or not; its checkpoints stay. The thread's status is settled as if the run had
-    /// ended, and the thread's next run is promoted.
+    /// ended, and the thread's next run is promoted. Returns whether the run was in flight: then its stream must be closed.
     ///
     /// # Errors
     /// `NotFound`.
-    async fn delete_run(&self, scope: &Scope, thread_id: ThreadId, run_id: RunId) -> Result<()>;
+    async fn delete_run(&self, scope: &Scope, thread_id: ThreadId, run_id: RunId) -> Result<bool>;
 }

@@ -1,5 +1,6 @@
 //! One firing: the run that a cron's payload asks for, on behalf of its creator.
 
+use langopen_core::event_log::LogKey;
 use langopen_core::model::{Cron, CronFiring, DueCron, NewRun};
 use langopen_core::run_plan::{Place, RunPlan, RunRequest, without_reserved_metadata};
 use langopen_core::{Error, ErrorKind, Result, RunId, Scope, ThreadId, Timestamp};
@@ -56,7 +57,7 @@ impl Scheduler {
         let enqueued = self.services.queue.enqueue(scope, new).await?;
         debug!(%run_id, %thread_id, "the cron fired");
         for run_id in enqueued.ended {
-            if let Err(error) = self.services.events.end(run_id).await {
+            if let Err(error) = self.services.events.end(LogKey { thread_id, run_id }).await {
                 warn!(%run_id, %error, "the stream of a run that is over was not closed");
             }
         }

@@ -7,11 +7,11 @@ use super::state::{AssistantRow, RunRow, State};
 use crate::backend::rules::{assistant, documents::passes, run};
 use crate::error::{Error, ErrorKind, Result};
 use crate::filter::contains_all;
-use crate::ids::{AssistantId, RunId};
+use crate::ids::AssistantId;
 use crate::json::JsonMap;
 use crate::model::{Assistant, AssistantPatch, AssistantQuery, IfExists, NewAssistant, Page};
 use crate::queue::InFlight;
-use crate::storage::Assistants;
+use crate::storage::{Assistants, DeletedAssistant};
 use crate::tenant::{Scope, Tenant};
 
 fn visible<'a>(row: &'a AssistantRow, scope: &Scope) -> Option<&'a Assistant> {
@@ -90,7 +90,12 @@ impl Assistants for Memory {
         Ok(patched)
     }
 
-    async fn delete_assistant(&self, scope: &Scope, id: AssistantId, threads: Option<&Scope>) -> Result<Vec<RunId>> {
+    async fn delete_assistant(
+        &self,
+        scope: &Scope,
+        id: AssistantId,
+        threads: Option<&Scope>,
+    ) -> Result<DeletedAssistant> {
         let mut state = self.state();
         state.assistant_mut("assistants.delete", scope, id)?;
         state.assistants.remove(&key(scope, id));
@@ -99,19 +104,18 @@ impl Assistants for Memory {
         if let Some(shown) = threads {
             let text = id.to_string();
             let named = |metadata: &JsonMap| metadata.get("assistant_id").and_then(|id| id.as_str()) == Some(&text);
-            let threads: Vec<_> = state
+            gone = state
                 .threads
                 .iter()
                 .filter(|(_, row)| row.visible(shown) && named(&row.thread.metadata))
                 .map(|(id, _)| *id)
                 .collect();
-            gone = threads.into_iter().flat_map(|id| state.remove_thread(id)).collect();
+            let runs: Vec<_> = gone.iter().flat_map(|id| state.remove_thread(*id)).collect();
+            self.stop_deleted(&runs);
         }
-        self.stop_deleted(&gone);
         let of_it = |row: &RunRow| row.tenant == scope.tenant && row.run.assistant_id == id;
         let stopped = state.stop(InFlight::All, of_it, &run::assistant_deleted(), self.now());
-        gone.extend(self.tell(stopped).ended);
-        Ok(gone)
+        Ok(DeletedAssistant { threads: gone, ended: self.tell(stopped).ended })
     }
 
     async fn search_assistants(&self, scope: &Scope, query: &AssistantQuery) -> Result<Page<Assistant>> {

@@ -28,7 +28,7 @@ use crate::queue::CancelSignal;
 pub use event_log::MemoryEventLog;
 
 #[cfg(feature = "sqlite")]
-pub(crate) use event_log::{Hub, LiveEvents, RETENTION, place};
+pub(crate) use event_log::{Hub, LiveEvents, RETENTION, Writing, place};
 use state::State;
 
 /// How many cancels a receiver may be behind before it loses some.

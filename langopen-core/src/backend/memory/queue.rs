@@ -11,6 +11,7 @@ use super::state::{RunRow, State, ThreadRow};
 use crate::backend::rules::{documents, run, thread};
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
+use crate::event_log::LogKey;
 use crate::ids::{RunId, ThreadId};
 use crate::model::{CancelRequest, MultitaskStrategy, NewRun, ThreadStatus};
 use crate::queue::{
@@ -23,7 +24,7 @@ use crate::tenant::Scope;
 /// What cancelling runs did, and whom to tell.
 #[derive(Default)]
 pub(super) struct Stopped {
-    ended: Vec<RunId>,
+    ended: Vec<LogKey>,
     signals: Vec<CancelSignal>,
     promoted: bool,
 }
@@ -89,17 +90,18 @@ impl State {
     }
 
     /// Cancels a run in flight; one that is no longer there counts as ended.
-    fn stop_one(&mut self, run_id: RunId, request: &CancelRequest, now: Timestamp, stopped: &mut Stopped) {
-        let Some(row) = self.runs.get(&run_id) else { return stopped.ended.push(run_id) };
+    fn stop_one(&mut self, log: LogKey, request: &CancelRequest, now: Timestamp, stopped: &mut Stopped) {
+        let LogKey { thread_id, run_id } = log;
+        let Some(row) = self.runs.get(&run_id) else { return stopped.ended.push(log) };
         if row.run.status == RunStatus::Running {
             stopped.signals.extend(self.request_cancel(run_id, request.clone()));
             return;
         }
-        let (thread_id, temporary) = (row.run.thread_id, row.run.temporary);
+        let temporary = row.run.temporary;
         let request = run::merged_cancel(row.cancel.as_ref().map(|cancel| cancel.action), request.clone());
         self.cancel_pending(thread_id, run_id, &request, now);
         stopped.promoted |= self.settle(thread_id, temporary, now).is_some();
-        stopped.ended.push(run_id);
+        stopped.ended.push(log);
     }
 
     /// Cancels the runs in flight that `wanted` chooses, oldest first and pending ones before the others.
@@ -113,9 +115,11 @@ impl State {
         let mut stopped = Stopped::default();
         for status in which.statuses() {
             let rows = self.runs.values().filter(|row| row.run.status == *status && wanted(row));
-            let mut places: Vec<_> = rows.map(|row| (row.available_at, row.run.run_id)).collect();
+            let mut places: Vec<_> = rows.map(|row| (row.available_at, row.run.run_id, row.run.thread_id)).collect();
             places.sort_unstable();
-            places.into_iter().for_each(|place| self.stop_one(place.1, request, now, &mut stopped));
+            for (_, run_id, thread_id) in places {
+                self.stop_one(LogKey { thread_id, run_id }, request, now, &mut stopped);
+            }
         }
         stopped
     }
@@ -321,7 +325,7 @@ impl Queue for Memory {
             return Err(Error::not_found("queue.cancel", message));
         }
         let mut stopped = Stopped::default();
-        state.stop_one(run_id, &request, now, &mut stopped);
+        state.stop_one(LogKey { thread_id, run_id }, &request, now, &mut stopped);
         let done = self.tell(stopped);
         Ok(if done.ended.is_empty() { Cancelled::Requested } else { Cancelled::Ended })
     }

@@ -24,18 +24,18 @@ impl Runs for Memory {
         Ok(page(runs, query.offset, query.limit))
     }
 
-    async fn delete_run(&self, scope: &Scope, thread_id: ThreadId, run_id: RunId) -> Result<()> {
+    async fn delete_run(&self, scope: &Scope, thread_id: ThreadId, run_id: RunId) -> Result<bool> {
         let mut state = self.state();
         if state.run(scope, thread_id, run_id).is_none() {
             return Err(Error::not_found("runs.delete", format!("there is no run {run_id} on thread {thread_id}")));
         }
-        let removed = state.remove_run(run_id);
+        let removed = state.remove_run(run_id).filter(|row| !row.run.status.is_terminal());
         self.stop_deleted(&[run_id]);
-        if let Some(removed) = removed.filter(|row| !row.run.status.is_terminal())
+        if let Some(removed) = &removed
             && state.settle(thread_id, removed.run.temporary, self.now()).is_some()
         {
             self.shared.wakes.notify_one();
         }
-        Ok(())
+        Ok(removed.is_some())
     }
 }

@@ -14,10 +14,10 @@ use crate::backend::rules::{assistant, run};
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
 use crate::filter::contains_all;
-use crate::ids::{AssistantId, RunId, ThreadId};
+use crate::ids::{AssistantId, ThreadId};
 use crate::json::JsonMap;
 use crate::model::{Assistant, AssistantPatch, AssistantQuery, AssistantSort, IfExists, NewAssistant, Page};
-use crate::storage::Assistants;
+use crate::storage::{Assistants, DeletedAssistant};
 use crate::tenant::{Scope, Tenant};
 
 /// The version in force, if the scope shows it.
@@ -256,7 +256,12 @@ impl Assistants for Sqlite {
         .await
     }
 
-    async fn delete_assistant(&self, scope: &Scope, id: AssistantId, threads: Option<&Scope>) -> Result<Vec<RunId>> {
+    async fn delete_assistant(
+        &self,
+        scope: &Scope,
+        id: AssistantId,
+        threads: Option<&Scope>,
+    ) -> Result<DeletedAssistant> {
         const OPERATION: &str = "assistants.delete";
         let (scope, threads, now) = (scope.clone(), threads.cloned(), self.now());
         let job = self.write(OPERATION, move |db| {
@@ -272,18 +277,18 @@ impl Assistants for Sqlite {
                 }
                 let delete =
                     sqlx::query("DELETE FROM threads WHERE thread_id IN (SELECT unhex(value) FROM json_each(?))");
-                delete.bind(columns::id_list(named)?).execute(&mut *db).await.context(OPERATION)?;
+                delete.bind(columns::id_list(named.iter().copied())?).execute(&mut *db).await.context(OPERATION)?;
                 let cancelled = stop_runs_of(OPERATION, db, &scope.tenant, id, now).await?;
                 let delete = sqlx::query("DELETE FROM assistants WHERE tenant = ? AND assistant_id = ?");
                 delete.bind(scope.tenant.as_str()).bind(id.0).execute(db).await.context(OPERATION)?;
-                Ok((gone, cancelled))
+                Ok((named, gone, cancelled))
             }
             .boxed()
         });
-        let (mut ended, cancelled) = job.await?;
-        self.stop_deleted(&ended);
-        ended.extend(self.tell(cancelled).ended);
-        Ok(ended)
+        let (threads, gone, cancelled) = job.await?;
+        self.stop_deleted(&gone);
+        let threads = threads.into_iter().map(ThreadId).collect();
+        Ok(DeletedAssistant { threads, ended: self.tell(cancelled).ended })
     }
 
     async fn search_assistants(&self, scope: &Scope, query: &AssistantQuery) -> Result<Page<Assistant>> {

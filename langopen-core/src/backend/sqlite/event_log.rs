@@ -1,4 +1,6 @@
-use std::collections::{HashMap, VecDeque};
+//! What runs said, in the file and to who reads just then.
+
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,11 +11,12 @@ use parking_lot::Mutex;
 use tokio::sync::Mutex as AsyncMutex;
 
 use super::Sqlite;
-use super::event_rows::PAGE;
-use crate::backend::memory::{Hub, LiveEvents, RETENTION, place};
+use super::event_reader::Reading;
+use super::event_rows::Ending;
+use crate::backend::memory::{Hub, RETENTION, Writing, place};
 use crate::error::{Error, Result};
-use crate::event_log::{Event, EventId, EventLog, EventStream, NewEvent, ReadFrom};
-use crate::ids::RunId;
+use crate::event_log::{EventId, EventLog, EventStream, LogKey, NewEvent, ReadFrom, run_done};
+use crate::ids::{RunId, ThreadId};
 
 /// [`EventLog`] in an SQLite file. Clones share everything.
 ///
@@ -22,25 +25,23 @@ use crate::ids::RunId;
 pub struct SqliteEventLog {
     db: Sqlite,
     hub: Arc<Hub>,
-    /// The resumable logs that are being written: each is written by one call at a time, so that its order is that of its ids.
-    ends: Arc<Mutex<HashMap<RunId, Arc<AsyncMutex<End>>>>>,
+    /// The threads whose kept events are being written: each by one call at a time, so that its order is that of its ids.
+    turns: Arc<Mutex<HashMap<ThreadId, Arc<AsyncMutex<Turn>>>>>,
     retention: Duration,
 }
 
-/// Where a log ends for now.
-#[derive(Debug, Clone, Copy)]
-enum End {
-    /// To be looked up in the file.
-    Unknown,
-    /// After this event.
-    At(EventId),
-    /// For good.
-    Closed,
+/// The right to write a thread's events, and what is known of them in the file.
+#[derive(Debug, Default)]
+struct Turn {
+    /// Whether the hub goes on after the last id in the file.
+    loaded: bool,
+    /// The runs whose logs were looked up and are open.
+    open: HashSet<RunId>,
 }
 
 impl SqliteEventLog {
     pub(super) fn new(db: Sqlite) -> Self {
-        Self { db, hub: Arc::new(Hub::new(false)), ends: Arc::default(), retention: RETENTION }
+        Self { db, hub: Arc::new(Hub::new(false)), turns: Arc::default(), retention: RETENTION }
     }
 
     /// Keeps an ended log this long.
@@ -50,37 +51,83 @@ impl SqliteEventLog {
         self
     }
 
-    fn end_of(&self, run_id: RunId) -> Arc<AsyncMutex<End>> {
-        self.ends.lock().entry(run_id).or_insert_with(|| Arc::new(AsyncMutex::new(End::Unknown))).clone()
+    fn turn(&self, thread_id: ThreadId) -> Arc<AsyncMutex<Turn>> {
+        self.turns.lock().entry(thread_id).or_default().clone()
     }
 
-    async fn keep(&self, run_id: RunId, events: Vec<NewEvent>) -> Result<()> {
-        let end = self.end_of(run_id);
-        let mut end = end.lock().await;
-        if let End::Unknown = *end {
-            *end = match self.db.log_row(run_id).await? {
-                Some(row) if row.ended => End::Closed,
-                Some(row) => End::At(row.last),
-                None => End::At(EventId::ZERO),
-            };
+    /// The last id in the file, if the hub may not know it.
+    async fn least(&self, thread_id: ThreadId, turn: &mut Turn) -> Result<EventId> {
+        if turn.loaded {
+            return Ok(EventId::ZERO);
         }
-        let End::At(last) = *end else { return Ok(()) };
-        let events: Vec<_> = place(last, events, self.db.now()).collect();
-        let events = self.db.keep_events(run_id, events).await?;
-        *end = End::At(events.last().map_or(last, |event| event.id));
-        self.hub.publish(run_id, true, events);
+        self.db.last_event(thread_id).await
+    }
+
+    /// Begins a write. The hub's last id never falls, so the file is asked once.
+    async fn begin_write(&self, thread_id: ThreadId, turn: &mut Turn) -> Result<Writing> {
+        let least = self.least(thread_id, turn).await?;
+        turn.loaded = true;
+        Ok(self.hub.begin_write(thread_id, least))
+    }
+
+    /// Appends what nobody keeps when it is its turn.
+    async fn deliver(&self, log: LogKey, events: Vec<NewEvent>) -> Result<()> {
+        let turn = self.turn(log.thread_id);
+        let _turn = turn.lock().await;
+        // Nobody else writes now.
+        let _ = self.hub.append(log, false, events, self.db.now());
         Ok(())
     }
 
-    async fn close(&self, run_id: RunId) -> Result<()> {
-        let end = self.end_of(run_id);
-        let mut end = end.lock().await;
-        let marked = self.db.end_log(run_id).await;
+    async fn keep(&self, log: LogKey, events: Vec<NewEvent>) -> Result<()> {
+        let turn = self.turn(log.thread_id);
+        let mut turn = turn.lock().await;
+        if !turn.open.contains(&log.run_id) {
+            if self.db.log_row(log.run_id).await?.is_some_and(|row| row.ended) {
+                return Ok(());
+            }
+            turn.open.insert(log.run_id);
+        }
+        let writing = self.begin_write(log.thread_id, &mut turn).await?;
+        let events = place(writing.last, Some(log.run_id), events, self.db.now()).collect();
+        writing.publish(log.run_id, self.db.keep_events(log, events).await?);
+        Ok(())
+    }
+
+    async fn keep_of_thread(&self, thread_id: ThreadId, events: Vec<NewEvent>) -> Result<()> {
+        let turn = self.turn(thread_id);
+        let mut turn = turn.lock().await;
+        let writing = self.begin_write(thread_id, &mut turn).await?;
+        let events = place(writing.last, None, events, self.db.now()).collect();
+        writing.tell(self.db.keep_thread_events(thread_id, events).await?);
+        Ok(())
+    }
+
+    async fn close(&self, log: LogKey) -> Result<()> {
+        let turn = self.turn(log.thread_id);
+        let mut turn = turn.lock().await;
+        turn.open.remove(&log.run_id);
+        let begun = self.begin_write(log.thread_id, &mut turn).await;
         // Readers must not wait for an end that could not be noted.
-        self.hub.end(run_id, self.db.now());
-        *end = End::Closed;
-        self.ends.lock().remove(&run_id);
-        marked
+        self.hub.end_readers(log);
+        let writing = begun?;
+        let done: Vec<_> = place(writing.last, None, vec![run_done(log.run_id)], self.db.now()).collect();
+        let ending = match done.first() {
+            Some(done) => self.db.end_log(log, done.clone()).await,
+            None => Ok(Ending::Before),
+        };
+        if !matches!(ending, Ok(Ending::Before)) {
+            writing.tell(done);
+        }
+        ending.map(drop)
+    }
+
+    async fn remove(&self, thread_id: ThreadId) -> Result<()> {
+        let turn = self.turn(thread_id);
+        let mut turn = turn.lock().await;
+        turn.open.clear();
+        self.hub.remove_threads(&[thread_id]);
+        self.db.remove_events(thread_id).await
     }
 }
 
@@ -90,93 +137,88 @@ async fn whole<T: Send + 'static>(work: impl Future<Output = Result<T>> + Send +
     tokio::spawn(work).await.unwrap_or_else(|error| Err(failed(error)))
 }
 
-/// A reader that replays what is kept, page by page, and then goes on with what comes.
-struct Reading {
-    db: Sqlite,
-    run_id: RunId,
-    seen: EventId,
-    page: VecDeque<Event>,
-    replaying: bool,
-    live: Option<LiveEvents>,
-}
-
-impl Reading {
-    async fn next(mut self) -> Option<(Result<Event>, Self)> {
-        loop {
-            if let Some(event) = self.page.pop_front() {
-                self.seen = event.id;
-                return Some((Ok(event), self));
-            }
-            if self.replaying {
-                match self.db.kept_events(self.run_id, self.seen).await {
-                    Ok(page) => (self.replaying, self.page) = (page.len() == PAGE, page),
-                    Err(error) => {
-                        (self.replaying, self.live) = (false, None);
-                        return Some((Err(error), self));
-                    }
-                }
-                continue;
-            }
-            match self.live.as_mut()?.next().await? {
-                // It was committed before the last page was read, and told to readers afterwards.
-                Ok(event) if event.id <= self.seen => {}
-                item => return Some((item, self)),
-            }
-        }
-    }
-}
-
 #[async_trait]
 impl EventLog for SqliteEventLog {
-    async fn append(&self, run_id: RunId, resumable: bool, events: Vec<NewEvent>) -> Result<()> {
+    async fn append(&self, log: LogKey, resumable: bool, events: Vec<NewEvent>) -> Result<()> {
         if events.is_empty() {
             return Ok(());
         }
-        if !resumable {
-            self.hub.append(run_id, false, events, self.db.now());
-            return Ok(());
+        let this = self.clone();
+        if resumable {
+            return whole(async move { this.keep(log, events).await }).await;
         }
-        let log = self.clone();
-        whole(async move { log.keep(run_id, events).await }).await
+        if let Err(events) = self.hub.append(log, false, events, self.db.now()) {
+            return whole(async move { this.deliver(log, events).await }).await;
+        }
+        Ok(())
     }
 
-    async fn end(&self, run_id: RunId) -> Result<()> {
-        if self.hub.resumable(run_id) == Some(false) {
-            self.hub.end(run_id, self.db.now());
+    async fn append_to_thread(&self, thread_id: ThreadId, events: Vec<NewEvent>) -> Result<()> {
+        if events.is_empty() {
             return Ok(());
         }
-        let log = self.clone();
-        whole(async move { log.close(run_id).await }).await
+        let this = self.clone();
+        whole(async move { this.keep_of_thread(thread_id, events).await }).await
     }
 
-    async fn read(&self, run_id: RunId, from: ReadFrom) -> Result<EventStream> {
+    async fn end(&self, log: LogKey) -> Result<()> {
+        if self.hub.resumable(log) == Some(false) && self.hub.end(log, self.db.now()) {
+            return Ok(());
+        }
+        let this = self.clone();
+        whole(async move { this.close(log).await }).await
+    }
+
+    async fn read(&self, log: LogKey, from: ReadFrom) -> Result<EventStream> {
         // First the place among the live readers, then what is kept: what comes between the two comes twice, and is told apart by its id.
-        let (_, live) = self.hub.subscribe(run_id, ReadFrom::Now);
-        if self.hub.resumable(run_id) == Some(false) {
+        let (_, live) = self.hub.subscribe(log, ReadFrom::Now);
+        if self.hub.resumable(log) == Some(false) {
             return Ok(live.boxed());
         }
-        let row = self.db.log_row(run_id).await?;
-        let ended = row.is_some_and(|row| row.ended);
-        let (seen, replaying) = match from {
-            ReadFrom::Now => (EventId::ZERO, false),
-            ReadFrom::After(seen) => (seen, true),
-        };
-        let (page, live) = (VecDeque::new(), (!ended).then_some(live));
-        let reading = Reading { db: self.db.clone(), run_id, seen, page, replaying, live };
-        Ok(futures::stream::unfold(reading, Reading::next).boxed())
+        let row = self.db.log_row(log.run_id).await?;
+        let live = row.is_none_or(|row| !row.ended).then_some(live);
+        Ok(match from {
+            ReadFrom::Now => live.map_or_else(|| futures::stream::empty().boxed(), StreamExt::boxed),
+            ReadFrom::After(seen) => {
+                // The log of the thread before the run's first event is of no interest.
+                let seen = row.map_or(seen, |row| seen.max(row.before));
+                Reading::replay(&self.db, log.thread_id, Some(log.run_id), seen, EventId::MAX, live)
+            }
+        })
     }
 
-    async fn begin(&self, run_id: RunId) -> Result<EventStream> {
-        Ok(self.hub.subscribe(run_id, ReadFrom::Now).1.boxed())
+    async fn begin(&self, log: LogKey) -> Result<EventStream> {
+        Ok(self.hub.subscribe(log, ReadFrom::Now).1.boxed())
+    }
+
+    async fn read_thread(&self, thread_id: ThreadId, from: ReadFrom) -> Result<EventStream> {
+        let turn = self.turn(thread_id);
+        // While it is our turn nothing is on its way into the file: what is there comes up to the hub's last id, and everything else after it.
+        let mut turn = turn.lock().await;
+        let least = self.least(thread_id, &mut turn).await?;
+        let (_, last, live) = self.hub.subscribe_thread(thread_id, ReadFrom::Now, least);
+        turn.loaded = true;
+        Ok(match from {
+            ReadFrom::Now => live.boxed(),
+            ReadFrom::After(seen) => Reading::replay(&self.db, thread_id, None, seen, last, Some(live)),
+        })
+    }
+
+    async fn remove_threads(&self, threads: &[ThreadId]) -> Result<()> {
+        for thread_id in threads.iter().copied() {
+            let this = self.clone();
+            whole(async move { this.remove(thread_id).await }).await?;
+        }
+        Ok(())
     }
 
     async fn sweep(&self) -> Result<u64> {
         self.hub.sweep(self.db.now(), self.retention);
         // What nobody is writing just now can be looked up again.
-        self.ends.lock().retain(|_, end| Arc::strong_count(end) > 1);
+        self.turns.lock().retain(|_, turn| Arc::strong_count(turn) > 1);
         let mut orphaned = self.db.orphaned_logs(self.retention).await?;
-        orphaned.retain(|run_id| self.hub.resumable(*run_id).is_none());
-        self.db.sweep_logs(orphaned, self.retention).await
+        orphaned.retain(|log| self.hub.resumable(*log).is_none());
+        self.db.sweep_logs(orphaned.into_iter().map(|log| log.run_id), self.retention).await
     }
 }
 

@@ -10,6 +10,7 @@ mod conditions;
 mod connection;
 mod crons;
 mod event_log;
+mod event_reader;
 mod event_rows;
 mod outbox;
 mod queue;

@@ -48,7 +48,7 @@ impl Runs for Sqlite {
         Ok(page(runs, 0, query.limit))
     }
 
-    async fn delete_run(&self, scope: &Scope, thread_id: ThreadId, run_id: RunId) -> Result<()> {
+    async fn delete_run(&self, scope: &Scope, thread_id: ThreadId, run_id: RunId) -> Result<bool> {
         const OPERATION: &str = "runs.delete";
         let (scope, now) = (scope.clone(), self.now());
         let job = self.write(OPERATION, move |db| {
@@ -60,18 +60,19 @@ impl Runs for Sqlite {
                 let temporary = get(&row, "temporary")?;
                 let delete = sqlx::query("DELETE FROM runs WHERE run_id = ?").bind(run_id.0);
                 delete.execute(&mut *db).await.context(OPERATION)?;
-                match status.is_terminal() {
-                    true => Ok(None),
-                    false => readiness::settle(OPERATION, db, thread_id, temporary, now).await,
-                }
+                let promoted = match status.is_terminal() {
+                    true => None,
+                    false => readiness::settle(OPERATION, db, thread_id, temporary, now).await?,
+                };
+                Ok((!status.is_terminal(), promoted))
             }
             .boxed()
         });
-        let promoted = job.await?;
+        let (in_flight, promoted) = job.await?;
         self.stop_deleted(&[run_id]);
         if promoted.is_some() {
             self.shared.wakes.notify_one();
         }
-        Ok(())
+        Ok(in_flight)
     }
 }

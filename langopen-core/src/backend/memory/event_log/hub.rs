@@ -1,4 +1,4 @@
-//! The logs of the runs that are in flight: ids, live readers, and, if wanted, what resumable runs said.
+//! The logs of all threads of a process: ids, live readers, and, if wanted, what is kept.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -6,141 +6,231 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use super::live::{LiveEvents, Reader};
+use super::live::LiveEvents;
+use super::thread_log::{ThreadLog, place};
 use crate::clock::Timestamp;
-use crate::event_log::{Event, EventId, NewEvent, ReadFrom};
-use crate::ids::RunId;
+use crate::event_log::{Event, EventId, LogKey, NewEvent, ReadFrom};
+use crate::ids::{RunId, ThreadId};
 
-/// How long a log is remembered to which nothing is appended, that nobody reads, and that was never ended.
+/// How long a run's log is remembered to which nothing is appended, that nobody reads, and that was never ended.
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(3600);
 
-struct Log {
-    last: EventId,
-    resumable: bool,
-    ended_at: Option<Timestamp>,
-    kept: Vec<Event>,
-    readers: Vec<Reader>,
+struct Logs {
+    threads: HashMap<ThreadId, ThreadLog>,
+    /// No log that was forgotten went beyond this id, and new ones begin after it: so ids rise in a thread whose log is forgotten between its runs.
+    floor: EventId,
 }
 
-impl Default for Log {
-    fn default() -> Self {
-        Self { last: EventId::ZERO, resumable: false, ended_at: None, kept: Vec::new(), readers: Vec::new() }
+impl Logs {
+    fn thread(&mut self, thread_id: ThreadId) -> &mut ThreadLog {
+        self.threads.entry(thread_id).or_insert_with(|| ThreadLog::new(self.floor))
+    }
+
+    /// Forgets a thread's log if nothing is in it.
+    fn forget(&mut self, thread_id: ThreadId) {
+        if self.threads.get(&thread_id).is_some_and(ThreadLog::is_idle) {
+            self.remove(thread_id);
+        }
+    }
+
+    fn remove(&mut self, thread_id: ThreadId) {
+        if let Some(log) = self.threads.remove(&thread_id) {
+            self.floor = self.floor.max(log.last);
+        }
     }
 }
 
-/// All logs of a process. With `keep`, it keeps what resumable runs said; otherwise it only delivers.
+/// The logs of all threads of a process. With `keep`, it keeps what resumable runs said; otherwise it only delivers.
 pub(crate) struct Hub {
     keep: bool,
-    logs: Mutex<HashMap<RunId, Log>>,
-}
-
-fn millis(now: Timestamp) -> u64 {
-    u64::try_from(now.as_millis()).unwrap_or(0)
-}
-
-/// Gives events their places after `last`.
-pub(crate) fn place(last: EventId, events: Vec<NewEvent>, now: Timestamp) -> impl Iterator<Item = Event> {
-    events.into_iter().scan(last, move |last, new| {
-        *last = last.next(millis(now));
-        Some(Event { id: *last, name: new.name, data: new.data })
-    })
+    logs: Mutex<Logs>,
 }
 
 impl Hub {
     pub(crate) fn new(keep: bool) -> Self {
-        Self { keep, logs: Mutex::default() }
+        Self { keep, logs: Mutex::new(Logs { threads: HashMap::new(), floor: EventId::ZERO }) }
     }
 
-    /// Appends events. Those that come after the end of a log are dropped.
-    pub(crate) fn append(&self, run_id: RunId, resumable: bool, events: Vec<NewEvent>, now: Timestamp) {
+    /// Appends what a run says. Those that come after the end of a log are dropped.
+    ///
+    /// # Errors
+    /// Gives the events back if it is another write's turn.
+    pub(crate) fn append(
+        &self,
+        log: LogKey,
+        resumable: bool,
+        events: Vec<NewEvent>,
+        now: Timestamp,
+    ) -> Result<(), Vec<NewEvent>> {
         let mut logs = self.logs.lock();
-        let log = logs.entry(run_id).or_default();
-        log.resumable |= resumable;
-        if (self.keep && log.resumable) || !log.readers.is_empty() {
-            let events = place(log.last, events, now).collect();
-            self.deliver(log, events);
-        } else if log.ended_at.is_none() {
-            // Nobody reads and nothing is kept: only the ids move on.
-            log.last = (0..events.len()).fold(log.last, |last, _| last.next(millis(now)));
+        let thread = logs.thread(log.thread_id);
+        if thread.writing {
+            return Err(events);
         }
+        thread.append(self.keep, log.run_id, resumable, events, now);
+        Ok(())
     }
 
-    /// Delivers events that have their places already.
-    #[cfg(feature = "sqlite")]
-    pub(crate) fn publish(&self, run_id: RunId, resumable: bool, events: Vec<Event>) {
+    /// Appends what is said of a thread, if someone reads it or it is kept.
+    pub(crate) fn append_to_thread(&self, thread_id: ThreadId, events: Vec<NewEvent>, now: Timestamp) {
         let mut logs = self.logs.lock();
-        let log = logs.entry(run_id).or_default();
-        log.resumable |= resumable;
-        self.deliver(log, events);
+        let thread = logs.thread(thread_id);
+        let events = place(thread.last, None, events, now).collect();
+        thread.tell(self.keep, events);
+        logs.forget(thread_id);
     }
 
-    fn deliver(&self, log: &mut Log, events: Vec<Event>) {
-        if log.ended_at.is_some() {
-            return;
-        }
-        log.last = events.last().map_or(log.last, |event| event.id);
-        log.readers.retain(|reader| reader.push(&events));
-        if self.keep && log.resumable {
-            log.kept.extend(events);
-        }
-    }
-
-    /// Ends a log; one that kept something stays, for later readers.
-    pub(crate) fn end(&self, run_id: RunId, now: Timestamp) {
+    /// Ends a run's log; `false` if it is another write's turn.
+    pub(crate) fn end(&self, log: LogKey, now: Timestamp) -> bool {
         let mut logs = self.logs.lock();
-        let Some(log) = logs.get_mut(&run_id) else { return };
-        // A reader's stream ends when its sender is gone.
-        log.readers = Vec::new();
-        if self.keep && log.resumable {
-            log.ended_at.get_or_insert(now);
-        } else {
-            logs.remove(&run_id);
+        let thread = logs.thread(log.thread_id);
+        if thread.writing {
+            return false;
         }
+        thread.end(self.keep, log.run_id, now);
+        logs.forget(log.thread_id);
+        true
     }
 
-    /// Takes a reader's place: what is kept of the log from there on, and what will come.
-    pub(crate) fn subscribe(self: &Arc<Self>, run_id: RunId, from: ReadFrom) -> (Vec<Event>, LiveEvents) {
-        let (reader, live) = LiveEvents::new(Arc::downgrade(self), run_id);
+    /// Takes a reader's place: what is kept of the run from there on, and what will come.
+    pub(crate) fn subscribe(self: &Arc<Self>, log: LogKey, from: ReadFrom) -> (Vec<Event>, LiveEvents) {
+        let (reader, live) = LiveEvents::new(Arc::downgrade(self), log.thread_id, Some(log.run_id));
         let mut logs = self.logs.lock();
-        let log = logs.entry(run_id).or_default();
+        let thread = logs.thread(log.thread_id);
         let kept = match from {
             ReadFrom::Now => Vec::new(),
-            ReadFrom::After(seen) => log.kept[log.kept.partition_point(|event| event.id <= seen)..].to_vec(),
+            ReadFrom::After(seen) => {
+                thread.kept_after(seen).filter(|event| event.run_id == Some(log.run_id)).cloned().collect()
+            }
         };
-        if log.ended_at.is_none() {
-            log.readers.push(reader);
+        let run = thread.runs.entry(log.run_id).or_default();
+        if run.ended_at.is_none() {
+            run.readers.push(reader);
         }
         (kept, live)
     }
 
-    /// Whether the run's log is known, and then whether it is resumable.
-    #[cfg(feature = "sqlite")]
-    pub(crate) fn resumable(&self, run_id: RunId) -> Option<bool> {
-        self.logs.lock().get(&run_id).filter(|log| log.last > EventId::ZERO).map(|log| log.resumable)
+    /// Takes a place among those who read the whole thread: what is kept from there on, the last id up to now, and what will come, all of it after that id.
+    /// The thread's ids go on after `least`.
+    pub(crate) fn subscribe_thread(
+        self: &Arc<Self>,
+        thread_id: ThreadId,
+        from: ReadFrom,
+        least: EventId,
+    ) -> (Vec<Event>, EventId, LiveEvents) {
+        let (reader, live) = LiveEvents::new(Arc::downgrade(self), thread_id, None);
+        let mut logs = self.logs.lock();
+        let thread = logs.thread(thread_id);
+        thread.last = thread.last.max(least);
+        let kept = match from {
+            ReadFrom::Now => Vec::new(),
+            ReadFrom::After(seen) => thread.kept_after(seen).cloned().collect(),
+        };
+        thread.readers.push(reader);
+        (kept, thread.last, live)
+    }
+
+    /// Removes the logs of threads, and ends all their readers.
+    pub(crate) fn remove_threads(&self, threads: &[ThreadId]) {
+        let mut logs = self.logs.lock();
+        threads.iter().for_each(|thread_id| logs.remove(*thread_id));
     }
 
     /// A log that only a reader waited for goes with its last reader.
-    pub(super) fn reader_left(&self, run_id: RunId) {
+    pub(super) fn reader_left(&self, thread_id: ThreadId, run_id: Option<RunId>) {
         let mut logs = self.logs.lock();
-        if let Some(log) = logs.get_mut(&run_id) {
-            log.readers.retain(|reader| !reader.is_gone());
-            if log.readers.is_empty() && log.last == EventId::ZERO {
-                logs.remove(&run_id);
+        let Some(thread) = logs.threads.get_mut(&thread_id) else { return };
+        match run_id {
+            None => thread.readers.retain(|reader| !reader.is_gone()),
+            Some(run_id) => {
+                let Some(run) = thread.runs.get_mut(&run_id) else { return };
+                run.readers.retain(|reader| !reader.is_gone());
+                if run.readers.is_empty() && run.last == EventId::ZERO {
+                    thread.runs.remove(&run_id);
+                }
             }
         }
+        logs.forget(thread_id);
     }
 
-    /// Removes ended logs that are older than `retention`, and returns how many; also forgets logs that seem to be abandoned.
+    /// Removes what has served its time, and returns how many ended logs of runs that were.
     pub(crate) fn sweep(&self, now: Timestamp, retention: Duration) -> u64 {
+        let mut logs = self.logs.lock();
         let mut removed = 0;
-        let abandoned_before =
-            millis(now).saturating_sub(u64::try_from(FORGOTTEN_AFTER.as_millis()).unwrap_or(u64::MAX));
-        self.logs.lock().retain(|_, log| {
-            let over = log.ended_at.is_some_and(|ended_at| ended_at.plus(retention) <= now);
-            removed += u64::from(over);
-            let idle = log.kept.is_empty() && log.readers.is_empty() && log.last.millis < abandoned_before;
-            !over && !idle
-        });
+        let mut idle = Vec::new();
+        for (thread_id, thread) in &mut logs.threads {
+            removed += thread.sweep(self.keep, now, retention, FORGOTTEN_AFTER);
+            if thread.is_idle() {
+                idle.push(*thread_id);
+            }
+        }
+        idle.into_iter().for_each(|thread_id| logs.remove(thread_id));
         removed
+    }
+}
+
+/// For a backend that keeps events elsewhere: events get their places, go into a database, and are told when they are there. What it is in the middle of
+/// writing has its turn, which nothing else of the thread may pass.
+#[cfg(feature = "sqlite")]
+impl Hub {
+    /// Begins a write of a thread's events: returns the id that they come after, which is at least `least`. The caller holds the thread's turn.
+    pub(crate) fn begin_write(self: &Arc<Self>, thread_id: ThreadId, least: EventId) -> Writing {
+        let mut logs = self.logs.lock();
+        let thread = logs.thread(thread_id);
+        thread.writing = true;
+        thread.last = thread.last.max(least);
+        Writing { hub: Arc::clone(self), thread_id, last: thread.last }
+    }
+
+    /// Ends the readers of a run, whose log the caller ends.
+    pub(crate) fn end_readers(&self, log: LogKey) {
+        let mut logs = self.logs.lock();
+        if let Some(thread) = logs.threads.get_mut(&log.thread_id) {
+            thread.runs.remove(&log.run_id);
+        }
+        logs.forget(log.thread_id);
+    }
+
+    /// Whether the run has said something, and then whether it is resumable.
+    pub(crate) fn resumable(&self, log: LogKey) -> Option<bool> {
+        let logs = self.logs.lock();
+        let run = logs.threads.get(&log.thread_id)?.runs.get(&log.run_id)?;
+        (run.last > EventId::ZERO).then_some(run.resumable)
+    }
+}
+
+/// A write of a thread's events that is under way, until it is dropped.
+#[cfg(feature = "sqlite")]
+pub(crate) struct Writing {
+    hub: Arc<Hub>,
+    thread_id: ThreadId,
+    /// The id that the events come after.
+    pub(crate) last: EventId,
+}
+
+#[cfg(feature = "sqlite")]
+impl Writing {
+    /// Tells what a run said.
+    pub(crate) fn publish(&self, run_id: RunId, events: Vec<Event>) {
+        let mut logs = self.hub.logs.lock();
+        let thread = logs.thread(self.thread_id);
+        thread.runs.entry(run_id).or_default().resumable = true;
+        thread.deliver(self.hub.keep, run_id, events);
+    }
+
+    /// Tells what was said of the thread.
+    pub(crate) fn tell(&self, events: Vec<Event>) {
+        self.hub.logs.lock().thread(self.thread_id).tell(self.hub.keep, events);
+    }
+}
+
+#[cfg(feature = "sqlite")]
+impl Drop for Writing {
+    fn drop(&mut self) {
+        let mut logs = self.hub.logs.lock();
+        if let Some(thread) = logs.threads.get_mut(&self.thread_id) {
+            thread.writing = false;
+        }
+        logs.forget(self.thread_id);
     }
 }

@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 use super::Hub;
 use crate::error::{Error, Result};
 use crate::event_log::Event;
-use crate::ids::RunId;
+use crate::ids::{RunId, ThreadId};
 
 /// How many bytes of events a reader may be behind.
 const READER_BYTES: usize = 32 * 1024 * 1024;
@@ -54,15 +54,16 @@ pub(crate) struct LiveEvents {
     events: mpsc::UnboundedReceiver<Result<Event>>,
     waiting: Arc<AtomicUsize>,
     hub: Weak<Hub>,
-    run_id: RunId,
+    thread_id: ThreadId,
+    run_id: Option<RunId>,
 }
 
 impl LiveEvents {
-    /// A reader's two ends.
-    pub(super) fn new(hub: Weak<Hub>, run_id: RunId) -> (Reader, Self) {
+    /// The two ends of a reader of a run, or of the whole thread.
+    pub(super) fn new(hub: Weak<Hub>, thread_id: ThreadId, run_id: Option<RunId>) -> (Reader, Self) {
         let (sender, events) = mpsc::unbounded_channel();
         let waiting = Arc::<AtomicUsize>::default();
-        (Reader { events: sender, waiting: waiting.clone() }, Self { events, waiting, hub, run_id })
+        (Reader { events: sender, waiting: waiting.clone() }, Self { events, waiting, hub, thread_id, run_id })
     }
 }
 
@@ -82,7 +83,7 @@ impl Drop for LiveEvents {
     fn drop(&mut self) {
         self.events.close();
         if let Some(hub) = self.hub.upgrade() {
-            hub.reader_left(self.run_id);
+            hub.reader_left(self.thread_id, self.run_id);
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod hub;
 mod live;
+mod thread_log;
 
 use std::fmt;
 use std::sync::Arc;
@@ -12,21 +13,23 @@ use futures::StreamExt;
 
 use crate::clock::{Clock, SystemClock};
 use crate::error::Result;
-use crate::event_log::{EventLog, EventStream, NewEvent, ReadFrom};
-use crate::ids::RunId;
+use crate::event_log::{EventId, EventLog, EventStream, LogKey, NewEvent, ReadFrom};
+use crate::ids::ThreadId;
 
 pub(crate) use hub::Hub;
 #[cfg(feature = "sqlite")]
-pub(crate) use hub::place;
+pub(crate) use hub::Writing;
 #[cfg(feature = "sqlite")]
 pub(crate) use live::LiveEvents;
+#[cfg(feature = "sqlite")]
+pub(crate) use thread_log::place;
 
 /// How long an ended log is kept, if nobody says otherwise.
 pub(crate) const RETENTION: Duration = Duration::from_secs(120);
 
 /// [`EventLog`] in memory. Clones share everything.
 ///
-/// Events of a resumable run are kept until some time after its end; those of other runs go to who reads just then.
+/// Events of a resumable run are kept until some time after its end, those of a thread itself for the same time; those of other runs go to who reads just then.
 #[derive(Clone)]
 pub struct MemoryEventLog {
     hub: Arc<Hub>,
@@ -69,19 +72,35 @@ impl fmt::Debug for MemoryEventLog {
 
 #[async_trait]
 impl EventLog for MemoryEventLog {
-    async fn append(&self, run_id: RunId, resumable: bool, events: Vec<NewEvent>) -> Result<()> {
-        self.hub.append(run_id, resumable, events, self.clock.now());
+    async fn append(&self, log: LogKey, resumable: bool, events: Vec<NewEvent>) -> Result<()> {
+        // Nothing here is ever in the middle of a write, so it is always this one's turn.
+        let _ = self.hub.append(log, resumable, events, self.clock.now());
         Ok(())
     }
 
-    async fn end(&self, run_id: RunId) -> Result<()> {
-        self.hub.end(run_id, self.clock.now());
+    async fn append_to_thread(&self, thread_id: ThreadId, events: Vec<NewEvent>) -> Result<()> {
+        self.hub.append_to_thread(thread_id, events, self.clock.now());
         Ok(())
     }
 
-    async fn read(&self, run_id: RunId, from: ReadFrom) -> Result<EventStream> {
-        let (kept, live) = self.hub.subscribe(run_id, from);
+    async fn end(&self, log: LogKey) -> Result<()> {
+        self.hub.end(log, self.clock.now());
+        Ok(())
+    }
+
+    async fn read(&self, log: LogKey, from: ReadFrom) -> Result<EventStream> {
+        let (kept, live) = self.hub.subscribe(log, from);
         Ok(futures::stream::iter(kept.into_iter().map(Ok)).chain(live).boxed())
+    }
+
+    async fn read_thread(&self, thread_id: ThreadId, from: ReadFrom) -> Result<EventStream> {
+        let (kept, _, live) = self.hub.subscribe_thread(thread_id, from, EventId::ZERO);
+        Ok(futures::stream::iter(kept.into_iter().map(Ok)).chain(live).boxed())
+    }
+
+    async fn remove_threads(&self, threads: &[ThreadId]) -> Result<()> {
+        self.hub.remove_threads(threads);
+        Ok(())
     }
 
     async fn sweep(&self) -> Result<u64> {

@@ -9,6 +9,7 @@ use crate::backend::sqlite::columns::{self, Context, get};
 use crate::backend::sqlite::{conditions, readiness};
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
+use crate::event_log::LogKey;
 use crate::ids::{RunId, ThreadId};
 use crate::model::{CancelAction, CancelRequest};
 use crate::queue::{CancelSignal, Cancelled, InFlight};
@@ -25,7 +26,7 @@ pub(super) struct Done {
 /// What cancelling several runs did, and whom to tell.
 #[derive(Default)]
 pub(in crate::backend::sqlite) struct Stopped {
-    pub(in crate::backend::sqlite) ended: Vec<RunId>,
+    pub(in crate::backend::sqlite) ended: Vec<LogKey>,
     pub(in crate::backend::sqlite) signals: Vec<CancelSignal>,
     pub(in crate::backend::sqlite) promoted: bool,
 }
@@ -47,12 +48,12 @@ pub(in crate::backend::sqlite) async fn stop(
             Ok(done) => {
                 stopped.promoted |= done.promoted.is_some();
                 match done.cancelled {
-                    Cancelled::Ended => stopped.ended.push(run_id),
+                    Cancelled::Ended => stopped.ended.push(LogKey { thread_id, run_id }),
                     Cancelled::Requested => stopped.signals.extend(done.signal),
                 }
             }
             // It went with the thread of a temporary run before it.
-            Err(error) if error.kind() == ErrorKind::NotFound => stopped.ended.push(run_id),
+            Err(error) if error.kind() == ErrorKind::NotFound => stopped.ended.push(LogKey { thread_id, run_id }),
             Err(error) => return Err(error),
         }
     }
