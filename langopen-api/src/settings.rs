@@ -6,6 +6,8 @@ use langopen_core::JsonMap;
 use langopen_core::webhook::UrlPolicy;
 use serde_json::Value;
 
+use langopen_core::model::ThreadTtl;
+
 use crate::cors::Cors;
 
 /// How a server presents itself and what it serves.
@@ -39,6 +41,8 @@ pub struct Settings {
     pub webhooks: Option<UrlPolicy>,
     /// How clients log in, for the served OpenAPI document.
     pub security: SecurityDocument,
+    /// How long threads live that are created without a word about it, by a run too; `None` for ever.
+    pub thread_ttl: Option<ThreadTtl>,
     /// Minutes after which store items expire, unless the item says otherwise; `None` for never.
     pub store_default_ttl_minutes: Option<f64>,
     /// Whether reading a store item puts its expiry off, unless the request says otherwise.
@@ -62,6 +66,7 @@ impl Default for Settings {
             features: Features::default(),
             webhooks: None,
             security: SecurityDocument::default(),
+            thread_ttl: None,
             store_default_ttl_minutes: None,
             store_refresh_on_read: true,
         }

@@ -27,7 +27,7 @@ fn new_run() -> NewRun {
         temporary: true,
         origin: Default::default(),
         available_at: SystemClock.now(),
-        thread: RunThread { create: true, metadata: JsonMap::new(), config: JsonMap::new() },
+        thread: RunThread { create: true, metadata: JsonMap::new(), config: JsonMap::new(), ttl: None },
         firing: None,
     }
 }

@@ -128,7 +128,7 @@ fn new_run(clock: &ManualClock, thread_id: ThreadId) -> NewRun {
         temporary: false,
         origin: Default::default(),
         available_at: clock.now(),
-        thread: RunThread { create: true, metadata: JsonMap::new(), config: JsonMap::new() },
+        thread: RunThread { create: true, metadata: JsonMap::new(), config: JsonMap::new(), ttl: None },
         firing: None,
     }
 }

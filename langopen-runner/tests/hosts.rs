@@ -74,7 +74,7 @@ impl Bench {
 
     async fn thread(&self) -> ThreadId {
         let thread_id = ThreadId(Uuid::now_v7());
-        let new = NewThread { thread_id, metadata: JsonMap::new() };
+        let new = NewThread { thread_id, metadata: JsonMap::new(), ttl: None };
         self.context.storage.create_thread(&self.context.scope, new, IfExists::Raise).await.unwrap();
         thread_id
     }

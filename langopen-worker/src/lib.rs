@@ -81,9 +81,13 @@ impl Worker {
             self.settings.clone(),
             background.clone(),
         ));
-        let sweep = tokio::spawn(sweep::sweep(self.services.events.clone(), background.clone()));
+        let sweep = tokio::spawn(sweep::sweep(self.services.clone(), (*self.settings).clone(), background.clone()));
         let scheduler = self.settings.crons.then(|| {
-            let scheduler = crons::Scheduler { services: self.services.clone(), ids: self.ids.clone() };
+            let scheduler = crons::Scheduler {
+                services: self.services.clone(),
+                ids: self.ids.clone(),
+                thread_ttl: self.settings.thread_ttl,
+            };
             tokio::spawn(scheduler.run(stop.clone()))
         });
         info!(worker = %self.settings.name, concurrency = self.settings.concurrency, "worker started");

@@ -13,6 +13,8 @@ pub(crate) const CRON_FIRINGS: &str = "langopen_cron_firings_total";
 pub(crate) const SWEEPS: &str = "langopen_sweeps_total";
 pub(crate) const WEBHOOK_ATTEMPTS: &str = "langopen_webhook_attempts_total";
 pub(crate) const LOGS_SWEPT: &str = "langopen_event_logs_swept_total";
+pub(crate) const THREADS_SWEPT: &str = "langopen_threads_swept_total";
+pub(crate) const ITEMS_SWEPT: &str = "langopen_store_items_swept_total";
 
 /// Describes this crate's metrics to the recorder of the `metrics` crate that is installed. Call it once, after installing one.
 pub fn describe_metrics() {
@@ -39,4 +41,6 @@ pub fn describe_metrics() {
     describe_counter!(SWEEPS, Unit::Count, "Sweeps of what has served its time, by outcome.");
     describe_counter!(WEBHOOK_ATTEMPTS, Unit::Count, "Attempts to tell webhooks that runs have ended, by outcome.");
     describe_counter!(LOGS_SWEPT, Unit::Count, "Event logs that sweeps removed.");
+    describe_counter!(THREADS_SWEPT, Unit::Count, "Threads that sweeps removed, or whose history they cut.");
+    describe_counter!(ITEMS_SWEPT, Unit::Count, "Store items that sweeps removed.");
 }

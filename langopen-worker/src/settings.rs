@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use langopen_core::model::ThreadTtl;
+
 /// A worker's figures.
 #[derive(Debug, Clone)]
 pub struct WorkerSettings {
@@ -19,6 +21,14 @@ pub struct WorkerSettings {
     pub grace: Duration,
     /// Whether it fires crons. Of several workers that do, one fires each moment.
     pub crons: bool,
+    /// How long threads live that crons make; `None` for ever.
+    pub thread_ttl: Option<ThreadTtl>,
+    /// The pause between two looks for threads whose time is over.
+    pub thread_sweep_interval: Duration,
+    /// Most threads per look.
+    pub thread_sweep_limit: u32,
+    /// The pause between two looks for store items that have expired.
+    pub item_sweep_interval: Duration,
 }
 
 impl Default for WorkerSettings {
@@ -31,6 +41,10 @@ impl Default for WorkerSettings {
             run_timeout: Duration::from_secs(86_400),
             grace: Duration::from_secs(180),
             crons: true,
+            thread_ttl: None,
+            thread_sweep_interval: Duration::from_secs(300),
+            thread_sweep_limit: 1000,
+            item_sweep_interval: Duration::from_secs(300),
         }
     }
 }

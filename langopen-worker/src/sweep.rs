@@ -1,35 +1,73 @@
 //! Removing what has served its time.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use langopen_core::EventLog;
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use langopen_core::{EventLog, Result, Storage};
 use metrics::counter;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error};
 
-use crate::metrics::{LOGS_SWEPT, SWEEPS};
+use crate::metrics::{ITEMS_SWEPT, LOGS_SWEPT, SWEEPS, THREADS_SWEPT};
+use crate::{Services, WorkerSettings};
 
-/// How often to look.
-const EVERY: Duration = Duration::from_secs(30);
+/// How often to look for ended event logs.
+const LOGS_INTERVAL: Duration = Duration::from_secs(30);
 
-/// Sweeps ended event logs until `stop`.
-pub(crate) async fn sweep(events: Arc<dyn EventLog>, stop: CancellationToken) {
+/// How many threads are removed in one step: others must not wait for a long one.
+const THREADS_AT_ONCE: u32 = 100;
+
+/// Sweeps ended event logs, threads whose time is over, and expired store items until `stop`.
+pub(crate) async fn sweep(services: Services, settings: WorkerSettings, stop: CancellationToken) {
+    let Services { events, storage, .. } = services;
+    let logs = repeat("ended event logs", LOGS_SWEPT, LOGS_INTERVAL, || events.sweep());
+    let limit = settings.thread_sweep_limit;
+    let threads = repeat("threads", THREADS_SWEPT, settings.thread_sweep_interval, || {
+        sweep_threads(&*storage, &*events, limit).boxed()
+    });
+    let items = repeat("store items", ITEMS_SWEPT, settings.item_sweep_interval, || storage.sweep_items());
+    tokio::select! {
+        () = stop.cancelled() => {}
+        _ = async { tokio::join!(logs, threads, items) } => {}
+    }
+}
+
+async fn repeat<'a>(
+    what: &'static str,
+    swept: &'static str,
+    interval: Duration,
+    step: impl Fn() -> BoxFuture<'a, Result<u64>>,
+) {
     loop {
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = tokio::time::sleep(EVERY) => {}
-        }
-        match events.sweep().await {
+        tokio::time::sleep(interval).await;
+        match step().await {
             Ok(removed) => {
                 counter!(SWEEPS, "outcome" => "done").increment(1);
-                counter!(LOGS_SWEPT).increment(removed);
-                debug!(removed, "swept ended event logs");
+                counter!(swept).increment(removed);
+                debug!(what, removed, "swept");
             }
             Err(error) => {
                 counter!(SWEEPS, "outcome" => "failed").increment(1);
-                error!(%error, "event logs cannot be swept; trying again");
+                error!(what, %error, "what has served its time cannot be removed; trying again");
             }
         }
     }
+}
+
+async fn sweep_threads(storage: &dyn Storage, events: &dyn EventLog, limit: u32) -> Result<u64> {
+    let mut swept = 0;
+    while swept < u64::from(limit) {
+        let left = u32::try_from(u64::from(limit) - swept).unwrap_or(THREADS_AT_ONCE);
+        let done = storage.sweep_threads(left.min(THREADS_AT_ONCE)).await?;
+        if !done.deleted.is_empty() {
+            events.remove_threads(&done.deleted).await?;
+        }
+        let number = (done.deleted.len() + done.cut.len()) as u64;
+        if number == 0 {
+            break;
+        }
+        swept += number;
+    }
+    Ok(swept)
 }

@@ -78,7 +78,7 @@ impl Bench {
     }
 
     async fn thread(&self) -> ThreadId {
-        let new = NewThread { thread_id: ThreadId(Uuid::now_v7()), metadata: map(json!({"tm": 1})) };
+        let new = NewThread { thread_id: ThreadId(Uuid::now_v7()), metadata: map(json!({"tm": 1})), ttl: None };
         self.memory.create_thread(&self.scope, new, IfExists::Raise).await.unwrap().thread_id
     }
 

@@ -140,7 +140,7 @@ impl Bench {
             webhook: Some(url.to_owned()),
             firing: None,
             available_at: self.clock.now(),
-            thread: RunThread { create: true, metadata: JsonMap::new(), config: JsonMap::new() },
+            thread: RunThread { create: true, metadata: JsonMap::new(), config: JsonMap::new(), ttl: None },
         };
         self.memory.enqueue(&Scope::default(), new).await.unwrap();
         let request = CancelRequest { action: CancelAction::Interrupt, reason: "stop".to_owned() };

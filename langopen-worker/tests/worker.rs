@@ -108,7 +108,7 @@ impl Bench {
             temporary: false,
             origin: Default::default(),
             available_at,
-            thread: RunThread { create: true, metadata: JsonMap::new(), config: JsonMap::new() },
+            thread: RunThread { create: true, metadata: JsonMap::new(), config: JsonMap::new(), ttl: None },
             firing: None,
         };
         self.memory.enqueue(&Scope::default(), new).await.unwrap();

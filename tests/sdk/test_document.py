@@ -19,6 +19,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from helpers import own_server_only
+from server import Server
 
 pytestmark = own_server_only
 
@@ -35,9 +36,17 @@ ENDLESS = "/threads/{thread_id}/stream"
 
 
 @pytest.fixture(scope="module")
-def known(suite_server) -> dict[str, list[str]]:
+def made_up_server(tmp_path_factory, cache_dir):
+    """A server of its own: made up requests may change anything."""
+    server = Server(tmp_path_factory.mktemp("document") / "data", cache_dir).start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def known(made_up_server) -> dict[str, list[str]]:
     """Things that exist on the server."""
-    with httpx.Client(base_url=suite_server.url, timeout=60) as http:
+    with httpx.Client(base_url=made_up_server.url, timeout=60) as http:
         assistant = http.post("/assistants/search", json={"graph_id": "three"}).json()[0]["assistant_id"]
         threads = [http.post("/threads", json={}).json()["thread_id"] for _ in range(3)]
         runs, checkpoints = [], []
@@ -55,8 +64,8 @@ def known(suite_server) -> dict[str, list[str]]:
 
 
 @pytest.fixture(scope="module")
-def document(suite_server, known):
-    document = schemathesis.openapi.from_url(f"{suite_server.url}/openapi.json")
+def document(made_up_server, known):
+    document = schemathesis.openapi.from_url(f"{made_up_server.url}/openapi.json")
 
     @document.hook
     def map_path_parameters(context, path_parameters):

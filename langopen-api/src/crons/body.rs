@@ -105,7 +105,7 @@ macro_rules! bodies {
                 #[serde(default, deserialize_with = "field::map")]
                 #[schema(value_type = Option<Object>)]
                 context: Option<JsonMap>,
-                #[serde(default)]
+                #[serde(default, deserialize_with = "field::webhook")]
                 #[schema(min_length = 1, max_length = 65536)]
                 webhook: Option<String>,
                 /// Nodes to stop before: `"*"` or a list.
@@ -118,6 +118,7 @@ macro_rules! bodies {
                 interrupt_after: Option<RawJson>,
                 /// Whether it fires.
                 #[serde(default)]
+                #[schema(default = true)]
                 enabled: Option<bool>,
                 /// One or more modes; `["values"]` if absent.
                 #[serde(default, deserialize_with = "modes")]

@@ -99,6 +99,7 @@ async fn create(app: &App, caller: &Caller, thread_id: Option<ThreadId>, given: 
         needs_values: false,
         stamp: JsonMap::new(),
         firing: None,
+        thread_ttl: None,
     };
     let scope = permit_run(caller, &mut plan).await?;
     let no_thread = |id: ThreadId| ApiError::not_found(format!("Thread with ID {id} not found"));

@@ -68,6 +68,15 @@ pub(crate) fn map<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<J
     JsonMap::deserialize(deserializer).map(Some)
 }
 
+/// Where a webhook goes: a text of 1 to 65536 characters that may be absent.
+pub(crate) fn webhook<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    let webhook = Option::<String>::deserialize(deserializer)?;
+    if webhook.as_ref().is_some_and(|text| text.is_empty() || text.chars().nth(65_536).is_some()) {
+        return Err(D::Error::custom("must have 1 to 65536 characters"));
+    }
+    Ok(webhook)
+}
+
 /// A runnable config: an object whose `tags`, `recursion_limit`, `configurable` and `metadata` have their types. Other keys are kept.
 pub(crate) fn config<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<JsonMap>, D::Error> {
     let mut config = JsonMap::deserialize(deserializer)?;

@@ -79,6 +79,7 @@ pub(super) async fn get_metrics(State(app): State<App>, query: Query) -> ApiResu
 
 #[derive(ToSchema)]
 #[schema(rename_all = "lowercase")]
+#[schema(default = "prometheus")]
 enum Format {
     Prometheus,
     Json,

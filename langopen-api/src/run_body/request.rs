@@ -49,7 +49,7 @@ macro_rules! bodies {
                 #[serde(default, deserialize_with = "field::map")]
                 #[schema(value_type = Option<Object>)]
                 context: Option<JsonMap>,
-                #[serde(default)]
+                #[serde(default, deserialize_with = "field::webhook")]
                 #[schema(min_length = 1, max_length = 65536)]
                 webhook: Option<String>,
                 /// One or more modes; `["values"]` if absent.

@@ -65,6 +65,7 @@ pub(super) async fn submit(
         now: app.clock.now(),
         needs_values: attach == Attach::Values,
         stamp: JsonMap::new(),
+        thread_ttl: app.settings.thread_ttl,
         firing: None,
     };
     let scope = permit_run(caller, &mut plan).await?;

@@ -10,7 +10,7 @@ use serde::{Deserialize, Deserializer, de};
 use serde_json::json;
 use utoipa::ToSchema;
 
-use super::ttl::{Ttl, refuse};
+use super::ttl::{self, Ttl};
 use crate::access::Caller;
 use crate::error::{ApiError, ApiResult, ErrorResponse, OnKind};
 use crate::extract::field::{self, Object};
@@ -32,7 +32,8 @@ pub(super) struct ThreadCreate {
     #[serde(default)]
     #[schema(value_type = Option<IfExistsName>, inline, default = "raise")]
     if_exists: Option<IfExists>,
-    #[serde(default, deserialize_with = "field::object")]
+    /// Also minutes alone; without it, what the server is set to.
+    #[serde(default, deserialize_with = "ttl::ttl")]
     #[schema(inline)]
     ttl: Option<Ttl>,
     /// State updates to begin with; needs `metadata.graph_id`.
@@ -88,13 +89,14 @@ pub(super) async fn create_thread(
         Some(id) => parse_id(id, "thread")?,
         None => ThreadId(app.ids.ordered()),
     };
-    refuse(body.ttl.as_ref())?;
+    let default = app.settings.thread_ttl;
+    let ttl = body.ttl.map(|ttl| ttl.check(default)).transpose()?.or(default);
     let metadata = without_reserved_metadata(body.metadata.unwrap_or_default());
     let if_exists = body.if_exists.unwrap_or_default();
     let value = || json!({"thread_id": thread_id, "metadata": metadata, "if_exists": if_exists});
     let mut permit = caller.may(Resource::Threads, Action::Create, value).await?;
     let metadata = without_reserved_metadata(permit.object("metadata", metadata));
-    let new = NewThread { thread_id, metadata };
+    let new = NewThread { thread_id, metadata, ttl };
     let thread =
         app.storage.create_thread(&permit.scope, new, if_exists).await.on(ErrorKind::AlreadyExists, || {
             ApiError::conflict(format!("Thread with ID {thread_id} already exists"))

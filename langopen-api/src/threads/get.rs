@@ -6,16 +6,16 @@ use serde_json::json;
 use super::not_found;
 use crate::access::Caller;
 use crate::error::{ApiResult, ErrorResponse};
-use crate::extract::ThreadPath;
+use crate::extract::{Query, ThreadPath};
 use crate::server::App;
-use crate::wire::ThreadBody;
+use crate::wire::{ThreadBody, TtlBody};
 
 /// Get Thread
 #[utoipa::path(
     get, path = "/threads/{thread_id}", tag = "Threads", operation_id = "get_thread",
     params(
         ("thread_id" = Uuid, Path, description = "The thread"),
-        ("include" = Option<String>, Query, description = "`ttl`: threads do not expire here, so nothing is added"),
+        ("include" = Option<String>, Query, description = "`ttl` adds how long the thread lives"),
     ),
     responses(
         (status = 200, description = "The thread", body = ThreadBody),
@@ -27,8 +27,14 @@ pub(super) async fn get_thread(
     State(app): State<App>,
     caller: Caller,
     ThreadPath(thread_id): ThreadPath,
+    query: Query,
 ) -> ApiResult<Json<ThreadBody>> {
     let scope = caller.may(Resource::Threads, Action::Read, || json!({"thread_id": thread_id})).await?.scope;
     let thread = app.storage.thread(&scope, thread_id).await?;
-    thread.map(|thread| Json(thread.into())).ok_or_else(|| not_found(thread_id))
+    let thread = thread.ok_or_else(|| not_found(thread_id))?;
+    let includes_ttl = query.list("include").iter().any(|name| name == "ttl");
+    let ttl = if includes_ttl { TtlBody::of(&thread) } else { None };
+    let mut body = ThreadBody::from(thread);
+    body.ttl = ttl;
+    Ok(Json(body))
 }

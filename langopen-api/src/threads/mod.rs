@@ -7,7 +7,9 @@ mod delete;
 mod extract;
 mod get;
 mod listen;
+mod prune;
 mod search;
+mod storage;
 mod stream;
 mod ttl;
 mod update;
@@ -25,8 +27,10 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(create::create_thread))
         .routes(routes!(search::search_threads))
         .routes(routes!(count::count_threads))
+        .routes(routes!(prune::prune_threads))
         .routes(routes!(get::get_thread, update::update_thread, delete::delete_thread))
         .routes(routes!(copy::copy_thread))
+        .routes(routes!(storage::get_storage))
         .routes(routes!(stream::join_thread_stream))
 }
 

@@ -81,7 +81,6 @@ impl Modes {
     ),
     responses(
         (status = 200, description = "The thread's events", body = String, content_type = "text/event-stream"),
-        (status = 403, description = "The caller may not read threads", body = ErrorResponse),
         (status = 422, description = "Invalid request", body = ErrorResponse),
     )
 )]

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde_json::json;
 use utoipa::ToSchema;
 
-use super::ttl::{Ttl, refuse};
+use super::ttl::{self, Ttl};
 use crate::access::Caller;
 use crate::error::{ApiError, ApiResult, ErrorResponse, OnKind};
 use crate::extract::field;
@@ -25,7 +25,8 @@ pub(super) struct ThreadPatch {
     #[serde(default, deserialize_with = "field::map")]
     #[schema(value_type = Option<Object>)]
     metadata: Option<JsonMap>,
-    #[serde(default, deserialize_with = "field::object")]
+    /// Replaces how long the thread lives; also minutes alone.
+    #[serde(default, deserialize_with = "ttl::ttl")]
     #[schema(inline)]
     ttl: Option<Ttl>,
 }
@@ -52,11 +53,11 @@ pub(super) async fn update_thread(
     headers: HeaderMap,
     Body(body): Body<ThreadPatch>,
 ) -> ApiResult<Response> {
-    refuse(body.ttl.as_ref())?;
+    let ttl = body.ttl.map(|ttl| ttl.check(app.settings.thread_ttl)).transpose()?;
     let metadata = without_reserved_metadata(body.metadata.unwrap_or_default());
     let value = || json!({"thread_id": thread_id, "metadata": metadata});
     let mut permit = caller.may(Resource::Threads, Action::Update, value).await?;
-    let patch = Patch { metadata: without_reserved_metadata(permit.object("metadata", metadata)) };
+    let patch = Patch { metadata: without_reserved_metadata(permit.object("metadata", metadata)), ttl };
     let thread = app.storage.update_thread(&permit.scope, thread_id, patch).await;
     let thread = thread.on(ErrorKind::NotFound, || ApiError::not_found("Not Found"))?;
     let preferences = headers.get_all("prefer").iter().filter_map(|value| value.to_str().ok());

@@ -13,11 +13,12 @@ pub(crate) struct CronBody {
     cron_id: Uuid,
     assistant_id: Uuid,
     /// The thread it runs on; `null` for a new one each time.
+    #[schema(required)]
     thread_id: Option<Uuid>,
     /// Who created it: its runs act for this user.
     user_id: String,
     /// From this moment on it does not fire.
-    #[schema(format = DateTime)]
+    #[schema(format = DateTime, required)]
     end_time: Option<String>,
     schedule: String,
     /// The time zone of the schedule; `null` for UTC.
@@ -33,6 +34,7 @@ pub(crate) struct CronBody {
     /// What becomes of the threads of its runs; `null` for a cron on a thread.
     #[schema(value_type = Option<OnCompletionName>, inline)]
     on_run_completed: Option<OnCompletion>,
+    #[schema(default = true)]
     enabled: bool,
     #[schema(value_type = String, format = DateTime)]
     created_at: Timestamp,

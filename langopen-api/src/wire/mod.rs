@@ -20,4 +20,4 @@ pub(crate) use schema::{
     SortOrderName, StreamModes, ThreadField, ThreadStatusName, Updates,
 };
 pub(crate) use state::ThreadStateBody;
-pub(crate) use thread::ThreadBody;
+pub(crate) use thread::{PruneStrategyName, ThreadBody, TtlBody};

@@ -1,4 +1,4 @@
-use langopen_core::model::{Thread, ThreadStatus};
+use langopen_core::model::{PruneStrategy, Thread, ThreadStatus};
 use langopen_core::{JsonMap, RawJson, Timestamp};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -36,6 +36,10 @@ pub(crate) struct ThreadBody {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
     interrupts: Option<RawJson>,
+    /// How long it lives; only where the request asked for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(inline)]
+    pub(crate) ttl: Option<TtlBody>,
     /// What `extract` asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
@@ -78,9 +82,38 @@ impl From<Thread> for ThreadBody {
             values: Some(row.values),
             error: ran.then_some(row.error),
             interrupts: ran.then(|| row.interrupts.unwrap_or_else(|| JsonMap::new().into_raw())),
+            ttl: None,
             extracted: None,
         }
     }
+}
+
+/// How long a thread lives.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ThreadTtlInfo)]
+pub(crate) struct TtlBody {
+    #[schema(value_type = PruneStrategyName, inline)]
+    strategy: PruneStrategy,
+    ttl_minutes: f64,
+    /// When its time is over, if nothing happens before.
+    #[schema(value_type = String, format = DateTime)]
+    expires_at: Timestamp,
+}
+
+impl TtlBody {
+    pub(crate) fn of(thread: &Thread) -> Option<Self> {
+        let (ttl, expires_at) = (thread.ttl?, thread.expires_at()?);
+        Some(Self { strategy: ttl.strategy, ttl_minutes: ttl.minutes, expires_at })
+    }
+}
+
+/// `delete` removes the thread; `keep_latest` removes all of its checkpoints but the latest.
+#[derive(ToSchema)]
+#[schema(rename_all = "snake_case", default = "delete")]
+#[expect(dead_code, reason = "only its schema is used")]
+pub(crate) enum PruneStrategyName {
+    Delete,
+    KeepLatest,
 }
 
 trait IntoRaw {

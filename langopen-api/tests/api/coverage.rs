@@ -77,12 +77,14 @@ fn row(operation: &str, ids: &Ids) -> Option<(Value, Heard)> {
         "create_thread" => (json!({"thread_id": ids.thread, "if_exists": "do_nothing"}), Refusal(&[409])),
         "search_threads" => (empty(), Nothing(json!([]))),
         "count_threads" => (empty(), Nothing(json!(0))),
+        "prune_threads" => (json!({"thread_ids": [ids.thread]}), Nothing(json!({"pruned_count": 0}))),
         "get_thread"
         | "patch_thread"
         | "delete_thread"
         | "get_thread_state"
         | "get_thread_state_at_checkpoint"
         | "get_thread_history"
+        | "get_thread_storage"
         | "post_thread_history"
         | "list_runs"
         | "get_run"

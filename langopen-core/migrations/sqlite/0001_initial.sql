@@ -40,8 +40,13 @@ CREATE TABLE threads (
     error TEXT,
     interrupts TEXT,
     state_rest TEXT, -- the latest state without its values
+    ttl_strategy TEXT CHECK (ttl_strategy IN ('delete', 'keep_latest')), -- NULL: it does not expire
+    ttl_minutes REAL,
+    pruned_at INTEGER, -- when its history was last cut
+    expires_at INTEGER AS (CAST(max(updated_at, coalesce(pruned_at, updated_at)) + ttl_minutes * 60e6 AS INTEGER)),
     "values" TEXT
 ) STRICT;
+CREATE INDEX threads_by_expiry ON threads (expires_at) WHERE ttl_minutes IS NOT NULL;
 CREATE INDEX threads_by_update ON threads (tenant, updated_at, thread_id);
 
 CREATE TABLE runs (

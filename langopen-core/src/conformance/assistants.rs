@@ -273,7 +273,7 @@ pub async fn deleting_takes_versions_and_named_threads(backend: &Backend) {
         let mut threads = Vec::new();
         for assistant in [&gone, &stays] {
             let metadata = map(json!({"assistant_id": assistant.assistant_id}));
-            let new = NewThread { thread_id: thread_id(), metadata };
+            let new = NewThread { thread_id: thread_id(), metadata, ttl: None };
             threads
                 .push(backend.storage.create_thread(&scope(), new, IfExists::Raise).await.expect("thread").thread_id);
         }

@@ -30,6 +30,7 @@ pub mod queue_leases;
 pub mod queue_order;
 pub mod queue_stats;
 pub mod queue_strategies;
+pub mod retention;
 pub mod runs;
 pub mod scopes;
 pub mod store_items;
@@ -95,13 +96,17 @@ cases! {
         a_copy_is_whole_and_independent, any_text_comes_back_unchanged;
     thread_search: containment_finds_metadata_and_values, search_sorts_and_pages, search_narrows_by_ids_and_status,
         keys_and_values_are_data, scalars_match_by_value_and_kind, large_conditions_are_answered;
+    retention: a_thread_expires_when_nothing_happens, what_happens_puts_the_expiry_off, runs_and_copies_give_threads_a_ttl,
+        a_sweep_is_bounded_and_comes_back, pruning_skips_what_it_may_not_touch, the_latest_checkpoint_is_kept_whole, what_the_latest_needs_is_kept,
+        what_a_thread_takes_is_told;
     latest_state: a_state_is_kept_until_a_newer_checkpoint, new_writes_make_a_state_stale, a_state_is_not_set_while_a_run_is_in_flight;
     scopes: another_tenant_sees_nothing, a_filter_hides_rows, foreign_ids_are_taken, tenants_share_assistant_ids, deleting_with_threads_heeds_their_scope,
         store_items_belong_to_a_tenant;
     runs: a_run_keeps_its_origin, runs_list_newest_first, deleting_a_run_settles_its_thread;
     checkpoints: a_checkpoint_comes_back_whole, putting_again_replaces, writes_keep_the_first_unless_special, lists_are_newest_first_and_filtered,
         blobs_are_shared_by_version, a_missing_thread_is_refused, deleting_checkpoints_leaves_the_thread;
-    store_items: an_item_comes_back_and_keeps_its_birth, search_finds_the_nearest_first, items_expire, search_matches_whole_labels_and_filters,
+    store_items: an_item_comes_back_and_keeps_its_birth, search_finds_the_nearest_first, items_expire, a_sweep_removes_what_has_expired,
+        search_matches_whole_labels_and_filters,
         search_pages_most_recent_first, namespaces_match_wildcards_and_depth;
     queue_order: runs_are_dated_as_they_are_accepted, runs_of_a_thread_start_in_order_and_alone, a_delayed_run_holds_nobody_up, a_delayed_run_waits_for_the_running_one,
         a_clock_that_goes_back_strands_no_run, concurrent_claims_never_share_a_run, a_long_queue_on_one_thread_lets_others_through,

@@ -57,7 +57,7 @@ async fn threads_are_hidden(backend: &Backend, id: ThreadId, hidden: &Scope) {
     let set = storage.set_thread_state(hidden, id, ThreadStatus::Idle, raw(json!({})), state("1", json!({})));
     refused(set.await, NotFound, "set the state");
     for if_exists in [IfExists::Raise, IfExists::DoNothing] {
-        let new = NewThread { thread_id: id, metadata: JsonMap::new() };
+        let new = NewThread { thread_id: id, metadata: JsonMap::new(), ttl: None };
         refused(storage.create_thread(hidden, new, if_exists).await, AlreadyExists, "create");
     }
 
@@ -185,7 +185,7 @@ pub async fn foreign_ids_are_taken(backend: &Backend) {
     backend.enqueue(new).await;
     refused(backend.queue.enqueue(&foreign(), copy.clone()).await, AlreadyExists, "a foreign run id");
     assert_eq!(backend.storage.thread(&foreign(), copy.thread_id).await.expect("read"), None, "no thread was made");
-    let mine = NewThread { thread_id: super::support::thread_id(), metadata: JsonMap::new() };
+    let mine = NewThread { thread_id: super::support::thread_id(), metadata: JsonMap::new(), ttl: None };
     backend.storage.create_thread(&foreign(), mine.clone(), IfExists::Raise).await.expect("a foreign thread");
     refused(
         backend.storage.copy_thread(&scope(), thread_id, mine.thread_id).await,

@@ -142,6 +142,30 @@ pub async fn items_expire(backend: &Backend) {
     assert_eq!(anew, Some(backend.now()), "an expired item was gone, so this one is new");
 }
 
+/// A sweep removes what has expired, of every tenant, and nothing else.
+pub async fn a_sweep_removes_what_has_expired(backend: &Backend) {
+    for (key, ttl) in [("a", Some(1.0)), ("b", Some(1.0)), ("c", Some(2.0)), ("d", None)] {
+        put(backend, &["t"], key, json!({}), ttl).await;
+    }
+    let abroad = NewStoreItem {
+        namespace: labels(&["t"]),
+        key: "a".to_owned(),
+        value: json!({}).into(),
+        ttl_minutes: Some(1.0),
+        vectors: Vec::new(),
+    };
+    backend.storage.put_item(&super::support::foreign(), abroad).await.expect("put");
+    let swept = async || backend.storage.sweep_items().await.expect("sweep");
+    backend.clock.advance(SECOND * 59);
+    assert_eq!(swept().await, 0);
+    backend.clock.advance(SECOND);
+    assert_eq!(swept().await, 3);
+    assert_eq!(swept().await, 0, "once");
+    backend.clock.advance(SECOND * 60_000);
+    assert_eq!(swept().await, 1);
+    assert!(get(backend, &["t"], "d", false).await.is_some());
+}
+
 /// A prefix matches whole labels, and filters compare top-level keys.
 pub async fn search_matches_whole_labels_and_filters(backend: &Backend) {
     put(backend, &["users"], "root", json!({"n": 1}), None).await;

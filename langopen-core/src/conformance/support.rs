@@ -119,7 +119,7 @@ impl Backend {
 
     /// A thread with this metadata.
     pub(super) async fn thread_with(&self, metadata: Value) -> Thread {
-        let new = NewThread { thread_id: thread_id(), metadata: map(metadata) };
+        let new = NewThread { thread_id: thread_id(), metadata: map(metadata), ttl: None };
         self.storage.create_thread(&scope(), new, IfExists::Raise).await.expect("a new thread")
     }
 
@@ -148,7 +148,7 @@ impl Backend {
             temporary: false,
             origin: Default::default(),
             available_at: self.now(),
-            thread: RunThread { create: true, metadata: JsonMap::new(), config: JsonMap::new() },
+            thread: RunThread { create: true, metadata: JsonMap::new(), config: JsonMap::new(), ttl: None },
             firing: None,
         }
     }

@@ -22,7 +22,7 @@ pub async fn a_new_thread_is_idle_and_bare(backend: &Backend) {
 /// A taken id is refused, or its row returned as it is.
 pub async fn a_taken_id_is_refused_or_returned(backend: &Backend) {
     let first = backend.thread_with(json!({"n": 1})).await;
-    let again = NewThread { thread_id: first.thread_id, metadata: map(json!({"n": 2})) };
+    let again = NewThread { thread_id: first.thread_id, metadata: map(json!({"n": 2})), ttl: None };
     let raised = backend.storage.create_thread(&scope(), again.clone(), IfExists::Raise).await;
     refused(raised, ErrorKind::AlreadyExists, "creating over a taken id");
     let there = backend.storage.create_thread(&scope(), again, IfExists::DoNothing).await.expect("do nothing");
@@ -34,7 +34,7 @@ pub async fn a_taken_id_is_refused_or_returned(backend: &Backend) {
 pub async fn a_patch_merges_metadata(backend: &Backend) {
     let thread = backend.thread_with(json!({"a": {"x": 1}, "b": 1})).await;
     backend.clock.advance(SECOND);
-    let patch = ThreadPatch { metadata: map(json!({"a": {"y": 2}, "c": null})) };
+    let patch = ThreadPatch { metadata: map(json!({"a": {"y": 2}, "c": null})), ttl: None };
     let patched = backend.storage.update_thread(&scope(), thread.thread_id, patch).await.expect("update");
     assert_eq!(patched.metadata, map(json!({"a": {"y": 2}, "b": 1, "c": null})), "a key's value is replaced whole");
     assert_eq!((patched.updated_at, patched.state_updated_at), (backend.now(), thread.state_updated_at));
@@ -66,7 +66,7 @@ pub async fn a_deleted_thread_leaves_nothing_behind(backend: &Backend) {
     assert_eq!(backend.storage.thread(&scope(), id).await.expect("read"), None);
     refused(backend.queue.finish(running.lease(), outcome()).await, ErrorKind::LeaseLost, "the running run's worker");
 
-    let new = NewThread { thread_id: id, metadata: map(json!({})) };
+    let new = NewThread { thread_id: id, metadata: map(json!({})), ttl: None };
     backend.storage.create_thread(&scope(), new, IfExists::Raise).await.expect("the id is free again");
     let query = RunQuery { limit: 10, ..Default::default() };
     assert_eq!(backend.storage.list_runs(&scope(), id, &query).await.expect("list").items, [], "no run is left");
@@ -163,7 +163,7 @@ pub async fn any_text_comes_back_unchanged(backend: &Backend) {
     ];
     for text in texts {
         let thread = backend.thread_with(json!({text: [text, {"k": text}]})).await;
-        let patch = ThreadPatch { metadata: map(json!({"text": text})) };
+        let patch = ThreadPatch { metadata: map(json!({"text": text})), ttl: None };
         backend.storage.update_thread(&scope(), thread.thread_id, patch).await.expect("update");
         let kept = state("1", json!({"values": text}));
         backend.set_state(thread.thread_id, ThreadStatus::Idle, kept.clone()).await;

@@ -20,4 +20,7 @@ pub use run::{
 pub use store_item::{
     FieldVector, FilterOperator, ItemFilter, NamespaceQuery, NewStoreItem, ScoredItem, StoreItem, StoreItemQuery,
 };
-pub use thread::{NewThread, Thread, ThreadPatch, ThreadQuery, ThreadSort, ThreadState, ThreadStatus};
+pub use thread::{
+    NewThread, PruneStrategy, PrunedThreads, Thread, ThreadPatch, ThreadQuery, ThreadSort, ThreadState, ThreadStatus,
+    ThreadStorage, ThreadTtl, Volume,
+};

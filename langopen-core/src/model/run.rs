@@ -8,6 +8,8 @@ use crate::json::{JsonMap, RawJson};
 use crate::run_state::RunStatus;
 use crate::telemetry::TraceContext;
 
+use super::ThreadTtl;
+
 use super::CronFiring;
 
 /// What a new run does to those in flight on its thread.
@@ -174,6 +176,8 @@ pub struct RunThread {
     pub metadata: JsonMap,
     /// Merged into the thread's config: `configurable` and `metadata` key by key, all else replaced.
     pub config: JsonMap,
+    /// How long a thread lives that is created.
+    pub ttl: Option<ThreadTtl>,
 }
 
 /// A new run.

@@ -1,5 +1,7 @@
 //! Threads: the conversations that runs happen on.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
@@ -39,6 +41,41 @@ impl ThreadStatus {
     }
 }
 
+/// What goes when a thread is pruned or its time is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PruneStrategy {
+    /// The thread with everything on it.
+    #[default]
+    Delete,
+    /// All checkpoints but the latest and what it needs.
+    KeepLatest,
+}
+
+impl PruneStrategy {
+    /// The name on the wire and in tables.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Delete => "delete",
+            Self::KeepLatest => "keep_latest",
+        }
+    }
+
+    /// Reads [`PruneStrategy::as_str`].
+    pub fn parse(name: &str) -> Option<Self> {
+        [Self::Delete, Self::KeepLatest].into_iter().find(|strategy| strategy.as_str() == name)
+    }
+}
+
+/// How long a thread lives without anything happening on it, and what goes then.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ThreadTtl {
+    /// What goes.
+    pub strategy: PruneStrategy,
+    /// Minutes, more than zero.
+    pub minutes: f64,
+}
+
 /// A thread's row.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Thread {
@@ -62,6 +99,48 @@ pub struct Thread {
     pub interrupts: Option<RawJson>,
     /// `{error, message}` of the last run; `None` if it did not fail.
     pub error: Option<RawJson>,
+    /// How long it lives; `None` for ever.
+    pub ttl: Option<ThreadTtl>,
+    /// When its history was last cut.
+    pub pruned_at: Option<Timestamp>,
+}
+
+impl Thread {
+    /// When its time is over: counted from the last change of its row, or from when its history was cut if that was later.
+    pub fn expires_at(&self) -> Option<Timestamp> {
+        let from = self.pruned_at.map_or(self.updated_at, |pruned_at| pruned_at.max(self.updated_at));
+        // The cast saturates.
+        self.ttl.map(|ttl| Timestamp::from_micros(from.as_micros().saturating_add((ttl.minutes * 60e6) as i64)))
+    }
+}
+
+/// An amount of data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Volume {
+    /// How many pieces.
+    pub count: u64,
+    /// What they hold, as it is kept, without keys and indexes.
+    pub bytes: u64,
+}
+
+/// How much a thread's checkpoints take, over all namespaces.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ThreadStorage {
+    /// Checkpoints with their metadata, without channel values.
+    pub checkpoints: Volume,
+    /// The versions of each channel's value.
+    pub channels: BTreeMap<String, Volume>,
+    /// Writes of tasks.
+    pub pending_writes: Volume,
+}
+
+/// What pruning did.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct PrunedThreads {
+    /// Threads that are gone.
+    pub deleted: Vec<ThreadId>,
+    /// Threads whose history was cut.
+    pub cut: Vec<ThreadId>,
 }
 
 /// The latest state of a thread as it is kept beside the row, so that reading it needs no graph.
@@ -82,6 +161,8 @@ pub struct NewThread {
     pub thread_id: ThreadId,
     /// Its metadata.
     pub metadata: JsonMap,
+    /// How long it lives.
+    pub ttl: Option<ThreadTtl>,
 }
 
 /// A change to a thread.
@@ -89,6 +170,8 @@ pub struct NewThread {
 pub struct ThreadPatch {
     /// Merged into the metadata, key by key.
     pub metadata: JsonMap,
+    /// Replaces how long it lives; `None` leaves that.
+    pub ttl: Option<ThreadTtl>,
 }
 
 /// Which column threads are sorted by.

@@ -13,7 +13,7 @@ use crate::clock::Timestamp;
 use crate::error::{Error, Result};
 use crate::ids::{RunId, ThreadId};
 use crate::json::{JsonMap, RawJson};
-use crate::model::{Assistant, CronFiring, NewRun, OnCompletion, RunOrigin, RunThread};
+use crate::model::{Assistant, CronFiring, NewRun, OnCompletion, RunOrigin, RunThread, ThreadTtl};
 use crate::telemetry;
 
 /// Keys of `configurable` that say where a run happens.
@@ -68,6 +68,8 @@ pub struct RunPlan<'a> {
     pub needs_values: bool,
     /// Metadata that a thread which the run creates gets too, e.g. the owner that authorization put there.
     pub stamp: JsonMap,
+    /// How long a thread lives that the run creates.
+    pub thread_ttl: Option<ThreadTtl>,
     /// The firing of a cron that the run is.
     pub firing: Option<CronFiring>,
 }
@@ -140,7 +142,7 @@ impl RunPlan<'_> {
         if !config_metadata.is_empty() {
             config.insert("metadata".to_owned(), Value::Object(config_metadata.clone()));
         }
-        RunThread { create, metadata, config }
+        RunThread { create, metadata, config, ttl: self.thread_ttl }
     }
 
     /// The parts of the metadata below and above the thread's.

@@ -27,6 +27,9 @@ pub trait StoreItems: Send + Sync {
     /// Finds items.
     async fn search_items(&self, scope: &Scope, query: &StoreItemQuery) -> Result<Page<ScoredItem>>;
 
+    /// Removes the expired items of all tenants, and says how many there were.
+    async fn sweep_items(&self) -> Result<u64>;
+
     /// Lists namespaces that hold items.
     async fn list_namespaces(&self, scope: &Scope, query: &NamespaceQuery) -> Result<Vec<Vec<String>>>;
 }

@@ -3,10 +3,13 @@ use async_trait::async_trait;
 use crate::error::Result;
 use crate::ids::{RunId, ThreadId};
 use crate::json::RawJson;
-use crate::model::{IfExists, NewThread, Page, Thread, ThreadPatch, ThreadQuery, ThreadState, ThreadStatus};
+use crate::model::{
+    IfExists, NewThread, Page, PruneStrategy, PrunedThreads, Thread, ThreadPatch, ThreadQuery, ThreadState,
+    ThreadStatus, ThreadStorage,
+};
 use crate::tenant::Scope;
 
-/// Threads and their latest state.
+/// Threads and their latest state. A thread with a `ttl` expires that long after its row last changed.
 #[async_trait]
 pub trait Threads: Send + Sync {
     /// Keeps a new thread: idle, without values.
@@ -43,6 +46,21 @@ pub trait Threads: Send + Sync {
     /// # Errors
     /// `NotFound` for the source, `AlreadyExists` for the new id.
     async fn copy_thread(&self, scope: &Scope, source: ThreadId, new: ThreadId) -> Result<Thread>;
+
+    /// How much the thread's checkpoints take.
+    async fn thread_storage(&self, scope: &Scope, id: ThreadId) -> Result<Option<ThreadStorage>>;
+
+    /// Prunes those of the threads that are there and have no run in flight.
+    ///
+    /// `KeepLatest` keeps of each namespace the newest checkpoint with its writes, and the blobs that it needs. A subgraph's namespace goes altogether when it
+    /// was a task's (its name holds a `:`) and the checkpoint's metadata say that its parents are older than the checkpoints that are kept: nothing
+    /// leads to it any more. Ancestors that a checkpoint is computed from (its metadata have `counters_since_delta_snapshot`) are kept with it. The row stays
+    /// as it is, but for `pruned_at`.
+    async fn prune_threads(&self, scope: &Scope, ids: &[ThreadId], strategy: PruneStrategy) -> Result<PrunedThreads>;
+
+    /// Prunes threads of all tenants whose time is over and that have no run in flight, each as its `ttl` says: those that expired first, and at most
+    /// `limit` of them.
+    async fn sweep_threads(&self, limit: u32) -> Result<PrunedThreads>;
 
     /// The latest state that was kept for the thread, if it still describes the newest root checkpoint.
     ///

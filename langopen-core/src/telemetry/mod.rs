@@ -4,5 +4,6 @@ mod metrics;
 mod trace;
 
 pub use metrics::describe_metrics;
+#[cfg(feature = "sqlite")]
 pub(crate) use metrics::{WRITE_BATCH_DURATION, WRITE_BATCH_SIZE, WRITE_FAILURES};
 pub use trace::{Propagator, TraceContext, adopt, context_of, set_propagator};

@@ -80,12 +80,6 @@ pub(super) fn check(config: &AppConfig) -> Vec<Unsupported> {
         false,
         "Custom stores are not used yet: the platform keeps the items.",
     );
-    add(
-        checkpointer.is_some_and(|c| c.ttl.is_some()),
-        "checkpointer.ttl",
-        false,
-        "Threads do not expire yet: delete them through the API.",
-    );
     add(config.priority.is_some(), "priority", false, "Custom priorities are not used yet: runs are taken in order.");
     found
 }

@@ -86,6 +86,7 @@ impl Scheduler {
             now,
             needs_values: false,
             firing: Some(firing),
+            thread_ttl: self.thread_ttl,
         };
         plan.build()
     }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use langopen_core::model::DueCrons;
+use langopen_core::model::ThreadTtl;
 use langopen_core::{IdSource, Result};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
@@ -28,6 +29,8 @@ const TOGETHER: usize = 32;
 pub(crate) struct Scheduler {
     pub(crate) services: Services,
     pub(crate) ids: Arc<dyn IdSource>,
+    /// How long threads live that crons make.
+    pub(crate) thread_ttl: Option<ThreadTtl>,
 }
 
 impl Scheduler {

@@ -4,6 +4,7 @@ mod announce;
 mod auth;
 mod data;
 mod http;
+mod retention;
 mod serve;
 mod settings;
 mod web_app;
@@ -75,6 +76,7 @@ async fn start(options: UpOptions) -> Result<Started, CommandError> {
 
     let env = config.resolve_env()?;
     let mut api = settings::api(&config, &env)?;
+    let working = settings::worker(&options, &config, &env)?;
     let webhooks = webhooks::settings(&config, &env, address)?;
     api.webhooks = Some(webhooks.policy.clone());
     api.crons = options.crons;
@@ -106,7 +108,7 @@ async fn start(options: UpOptions) -> Result<Started, CommandError> {
         executor: Arc::clone(&pool) as Arc<dyn Executor>,
         clock: Arc::new(SystemClock),
     };
-    let worker = Worker::new(services.clone(), settings::worker(&options));
+    let worker = Worker::new(services.clone(), working);
     let dispatcher = WebhookDispatcher::new(Arc::new(database.clone()), Arc::new(SystemClock), webhooks)?;
     let mut server = AgentServer::new(
         services.storage.clone(),

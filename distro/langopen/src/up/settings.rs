@@ -13,6 +13,7 @@ use serde_json::json;
 use super::auth;
 use super::data::DataFolder;
 use super::http::{self, Variables};
+use super::retention;
 use crate::cli::UpOptions;
 use crate::error::CommandError;
 
@@ -67,15 +68,21 @@ pub(super) fn web_app(config: &AppConfig) -> AppOptions {
     }
 }
 
-pub(super) fn worker(options: &UpOptions) -> WorkerSettings {
-    WorkerSettings {
+pub(super) fn worker(
+    options: &UpOptions,
+    config: &AppConfig,
+    env: &BTreeMap<String, String>,
+) -> Result<WorkerSettings, CommandError> {
+    let mut settings = WorkerSettings {
         concurrency: usize::from(options.workers) * usize::from(options.jobs_per_worker),
         max_attempts: options.job_max_retries + 1,
         run_timeout: Duration::from_secs(options.job_timeout_secs),
         grace: Duration::from_secs(options.shutdown_grace_secs),
         crons: options.crons,
         ..WorkerSettings::default()
-    }
+    };
+    retention::sweeps(&mut settings, config, env)?;
+    Ok(settings)
 }
 
 pub(super) fn api(config: &AppConfig, env: &BTreeMap<String, String>) -> Result<Settings, CommandError> {
@@ -86,6 +93,7 @@ pub(super) fn api(config: &AppConfig, env: &BTreeMap<String, String>) -> Result<
         settings.store_default_ttl_minutes = ttl.default_ttl;
         settings.store_refresh_on_read = ttl.refresh_on_read.unwrap_or(true);
     }
+    settings.thread_ttl = retention::thread_ttl(config, env)?;
     Ok(settings)
 }
 

@@ -44,7 +44,7 @@ impl ThreadRow {
     }
 
     /// Removes the blobs that no checkpoint names any more.
-    fn prune_blobs(&mut self) {
+    pub(super) fn prune_blobs(&mut self) {
         let named: HashSet<_> = self
             .checkpoints
             .iter()

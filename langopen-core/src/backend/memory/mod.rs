@@ -12,6 +12,7 @@ mod readiness;
 mod runs;
 mod state;
 mod store_items;
+mod thread_prune;
 mod threads;
 
 use std::fmt;

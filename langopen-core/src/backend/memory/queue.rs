@@ -191,7 +191,7 @@ impl Queue for Memory {
         self.wake_deliveries(!ended.is_empty());
         let place = (new.available_at, new.run_id);
         let row = state.threads.entry(thread_id).or_insert_with(|| {
-            let thread = thread::row(thread_id, Default::default(), Default::default(), now);
+            let thread = thread::row(thread_id, Default::default(), Default::default(), new.thread.ttl, now);
             ThreadRow::new(scope.tenant.clone(), thread)
         });
         let run = run::row(&new, &row.thread.metadata, now);

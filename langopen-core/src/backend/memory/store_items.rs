@@ -108,6 +108,13 @@ impl StoreItems for Memory {
         Ok(Page { items, more: keys.more })
     }
 
+    async fn sweep_items(&self) -> Result<u64> {
+        let (mut state, now) = (self.state(), self.now());
+        let before = state.items.len();
+        state.items.retain(|_, row| row.is_there(now));
+        Ok((before - state.items.len()) as u64)
+    }
+
     async fn list_namespaces(&self, scope: &Scope, query: &NamespaceQuery) -> Result<Vec<Vec<String>>> {
         let now = self.now();
         let state = self.state();

@@ -1,4 +1,5 @@
 use std::cmp::Ordering;
+use std::collections::BTreeSet;
 
 use async_trait::async_trait;
 
@@ -12,7 +13,8 @@ use crate::filter::contains_all;
 use crate::ids::{RunId, ThreadId};
 use crate::json::{JsonMap, RawJson};
 use crate::model::{
-    IfExists, NewThread, Page, SortOrder, Thread, ThreadPatch, ThreadQuery, ThreadSort, ThreadState, ThreadStatus,
+    IfExists, NewThread, Page, PruneStrategy, PrunedThreads, SortOrder, Thread, ThreadPatch, ThreadQuery, ThreadSort,
+    ThreadState, ThreadStatus, ThreadStorage,
 };
 use crate::storage::Threads;
 use crate::tenant::Scope;
@@ -48,7 +50,7 @@ impl ThreadRow {
 
     fn copied(&self, id: ThreadId, now: Timestamp) -> Self {
         let (metadata, config) = (self.thread.metadata.clone(), self.thread.config.clone());
-        let mut thread = thread::row(id, metadata, config, now);
+        let mut thread = thread::row(id, metadata, config, self.thread.ttl, now);
         thread.values.clone_from(&self.thread.values);
         let mut copy = Self::new(self.tenant.clone(), thread);
         let foreign = |(key, row): (&(String, String), &CheckpointRow)| {
@@ -94,7 +96,7 @@ impl Threads for Memory {
                 _ => Err(taken("threads.create", new.thread_id)),
             };
         }
-        let thread = thread::row(new.thread_id, new.metadata, JsonMap::new(), self.now());
+        let thread = thread::row(new.thread_id, new.metadata, JsonMap::new(), new.ttl, self.now());
         state.threads.insert(new.thread_id, ThreadRow::new(scope.tenant.clone(), thread.clone()));
         Ok(thread)
     }
@@ -107,6 +109,7 @@ impl Threads for Memory {
         let mut state = self.state();
         let row = state.thread_mut("threads.update", scope, id)?;
         documents::merge(&mut row.thread.metadata, patch.metadata);
+        row.thread.ttl = patch.ttl.or(row.thread.ttl);
         row.thread.updated_at = self.now();
         Ok(row.thread.clone())
     }
@@ -145,6 +148,29 @@ impl Threads for Memory {
         let thread = copy.thread.clone();
         state.threads.insert(new, copy);
         Ok(thread)
+    }
+
+    async fn thread_storage(&self, scope: &Scope, id: ThreadId) -> Result<Option<ThreadStorage>> {
+        Ok(self.state().thread(scope, id).map(ThreadRow::volumes))
+    }
+
+    async fn prune_threads(&self, scope: &Scope, ids: &[ThreadId], strategy: PruneStrategy) -> Result<PrunedThreads> {
+        let mut state = self.state();
+        let is_there = |id: &ThreadId| state.thread(scope, *id).is_some_and(|row| !row.in_flight());
+        let found: BTreeSet<_> = ids.iter().copied().filter(is_there).collect();
+        Ok(state.prune(found.into_iter().map(|id| (id, strategy)), self.now()))
+    }
+
+    async fn sweep_threads(&self, limit: u32) -> Result<PrunedThreads> {
+        let (mut state, now) = (self.state(), self.now());
+        let expired = |(id, row): (&ThreadId, &ThreadRow)| {
+            let expires_at = row.thread.expires_at().filter(|at| *at <= now && !row.in_flight())?;
+            Some((expires_at, *id, row.thread.ttl?.strategy))
+        };
+        let mut expired: Vec<_> = state.threads.iter().filter_map(expired).collect();
+        expired.sort_unstable_by_key(|(expires_at, id, _)| (*expires_at, *id));
+        let first = expired.into_iter().take(limit as usize).map(|(_, id, strategy)| (id, strategy));
+        Ok(state.prune(first, now))
     }
 
     async fn latest_state(&self, scope: &Scope, id: ThreadId) -> Result<Option<ThreadState>> {

@@ -4,6 +4,7 @@ pub(crate) mod assistant;
 pub(crate) mod cron;
 pub(crate) mod delivery;
 pub(crate) mod documents;
+pub(crate) mod history;
 pub(crate) mod namespace;
 pub(crate) mod run;
 pub(crate) mod similarity;

@@ -5,11 +5,17 @@ use serde_json::Value;
 use crate::clock::Timestamp;
 use crate::ids::ThreadId;
 use crate::json::{JsonMap, RawJson};
-use crate::model::{CancelAction, RunError, Thread, ThreadStatus};
+use crate::model::{CancelAction, RunError, Thread, ThreadStatus, ThreadTtl};
 use crate::queue::Outcome;
 
 /// A new row: idle, without values.
-pub(crate) fn row(thread_id: ThreadId, metadata: JsonMap, config: JsonMap, now: Timestamp) -> Thread {
+pub(crate) fn row(
+    thread_id: ThreadId,
+    metadata: JsonMap,
+    config: JsonMap,
+    ttl: Option<ThreadTtl>,
+    now: Timestamp,
+) -> Thread {
     Thread {
         thread_id,
         created_at: now,
@@ -21,6 +27,8 @@ pub(crate) fn row(thread_id: ThreadId, metadata: JsonMap, config: JsonMap, now: 
         values: None,
         interrupts: None,
         error: None,
+        ttl,
+        pruned_at: None,
     }
 }
 

@@ -6,7 +6,7 @@ use sqlx::sqlite::SqliteRow;
 use super::columns::{self, Context, get};
 use crate::error::Result;
 use crate::ids::{RunId, ThreadId};
-use crate::model::{ChannelValue, CheckpointTuple, PendingWrite};
+use crate::model::{ChannelValue, CheckpointTuple, PendingWrite, ThreadStorage, Volume};
 
 /// A checkpoint's row together with its channel values and writes.
 pub(super) async fn tuple(
@@ -87,6 +87,33 @@ pub(super) async fn remove_of_run(
         sqlx::query(statement).bind(thread_id.0).bind(run_id.0).execute(&mut *db).await.context(operation)?;
     }
     prune_blobs(operation, db, thread_id).await
+}
+
+/// How much a thread's checkpoints take.
+pub(super) async fn volumes(
+    operation: &'static str,
+    db: &mut SqliteConnection,
+    thread_id: ThreadId,
+) -> Result<ThreadStorage> {
+    let rows = sqlx::query(
+        "SELECT 'checkpoints' AS what, '' AS channel, count(*) AS number,
+            coalesce(sum(length(bytes) + octet_length(metadata)), 0) AS bytes FROM checkpoints WHERE thread_id = ?1
+         UNION ALL SELECT 'writes', '', count(*), coalesce(sum(length(bytes)), 0) FROM checkpoint_writes WHERE thread_id = ?1
+         UNION ALL SELECT 'values', channel, count(*), coalesce(sum(length(bytes)), 0) FROM checkpoint_blobs
+            WHERE thread_id = ?1 GROUP BY channel",
+    );
+    let mut storage = ThreadStorage::default();
+    for row in rows.bind(thread_id.0).fetch_all(db).await.context(operation)? {
+        let volume = Volume { count: get(&row, "number")?, bytes: get(&row, "bytes")? };
+        match get(&row, "what")? {
+            "checkpoints" => storage.checkpoints = volume,
+            "writes" => storage.pending_writes = volume,
+            _ => {
+                storage.channels.insert(get(&row, "channel")?, volume);
+            }
+        }
+    }
+    Ok(storage)
 }
 
 /// Removes all checkpoints of a thread.

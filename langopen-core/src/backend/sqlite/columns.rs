@@ -11,7 +11,8 @@ use crate::error::{Error, Result};
 use crate::ids::{AssistantId, CronId, RunId, ThreadId};
 use crate::json::{JsonMap, RawJson};
 use crate::model::{
-    Assistant, CancelAction, CancelRequest, Cron, MultitaskStrategy, OnCompletion, Run, SortOrder, Thread, ThreadStatus,
+    Assistant, CancelAction, CancelRequest, Cron, MultitaskStrategy, OnCompletion, PruneStrategy, Run, SortOrder,
+    Thread, ThreadStatus, ThreadTtl,
 };
 use crate::run_state::RunStatus;
 use crate::tenant::Tenant;
@@ -135,7 +136,14 @@ pub(super) fn thread(row: &SqliteRow) -> Result<Thread> {
         values: raw_or_null(row, "values")?,
         interrupts: raw_or_null(row, "interrupts")?,
         error: raw_or_null(row, "error")?,
+        ttl: ttl(row)?,
+        pruned_at: get::<Option<i64>>(row, "pruned_at")?.map(Timestamp::from_micros),
     })
+}
+
+fn ttl(row: &SqliteRow) -> Result<Option<ThreadTtl>> {
+    let Some(minutes) = get(row, "ttl_minutes")? else { return Ok(None) };
+    Ok(Some(ThreadTtl { strategy: named(row, "ttl_strategy", PruneStrategy::parse)?, minutes }))
 }
 
 pub(super) fn assistant(row: &SqliteRow) -> Result<Assistant> {

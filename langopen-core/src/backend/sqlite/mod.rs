@@ -17,6 +17,7 @@ mod queue;
 mod readiness;
 mod runs;
 mod store_items;
+mod thread_prune;
 mod thread_rows;
 mod thread_search;
 mod threads;

@@ -204,6 +204,19 @@ impl StoreItems for Sqlite {
         Ok(Page { items: items.into_iter().map(|(_, found)| found).collect(), more })
     }
 
+    async fn sweep_items(&self) -> Result<u64> {
+        const OPERATION: &str = "store_items.sweep";
+        let now = self.now();
+        self.write(OPERATION, move |db| {
+            async move {
+                let expired = sqlx::query("DELETE FROM store_items WHERE expires_at <= ?").bind(now.as_micros());
+                Ok(expired.execute(db).await.context(OPERATION)?.rows_affected())
+            }
+            .boxed()
+        })
+        .await
+    }
+
     async fn list_namespaces(&self, scope: &Scope, query: &NamespaceQuery) -> Result<Vec<Vec<String>>> {
         let mut sql = QueryBuilder::<sqlx::Sqlite>::new("SELECT DISTINCT namespace FROM store_items WHERE tenant = ");
         sql.push_bind(scope.tenant.as_str()).push(" AND ").push(IS_THERE).push_bind(self.now().as_micros()).push(")");

@@ -10,7 +10,7 @@ use crate::backend::rules::thread::{StateChange, ThreadChange};
 use crate::clock::Timestamp;
 use crate::error::{Error, Result};
 use crate::ids::{RunId, ThreadId};
-use crate::json::{JsonMap, RawJson};
+use crate::json::RawJson;
 use crate::model::Thread;
 use crate::tenant::{Scope, Tenant};
 
@@ -73,8 +73,9 @@ pub(super) async fn insert(
     thread: &Thread,
 ) -> Result<()> {
     sqlx::query(
-        "INSERT INTO threads (thread_id, tenant, status, created_at, updated_at, state_updated_at, metadata, config, \"values\")
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO threads (thread_id, tenant, status, created_at, updated_at, state_updated_at, metadata, config, \"values\",
+            ttl_strategy, ttl_minutes)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     )
     .bind(thread.thread_id.0)
     .bind(tenant.as_str())
@@ -85,21 +86,22 @@ pub(super) async fn insert(
     .bind(text(&thread.metadata)?)
     .bind(text(&thread.config)?)
     .bind(thread.values.as_ref().map(RawJson::as_str))
+    .bind(thread.ttl.map(|ttl| ttl.strategy.as_str()))
+    .bind(thread.ttl.map(|ttl| ttl.minutes))
     .execute(db)
     .await
     .context(operation)?;
     Ok(())
 }
 
-pub(super) async fn set_metadata(
-    operation: &'static str,
-    db: &mut SqliteConnection,
-    id: ThreadId,
-    metadata: &JsonMap,
-    now: Timestamp,
-) -> Result<()> {
-    let update = sqlx::query("UPDATE threads SET metadata = ?, updated_at = ? WHERE thread_id = ?");
-    update.bind(text(metadata)?).bind(now.as_micros()).bind(id.0).execute(db).await.context(operation)?;
+/// Writes what a patch changes.
+pub(super) async fn set_patched(operation: &'static str, db: &mut SqliteConnection, thread: &Thread) -> Result<()> {
+    let update = sqlx::query(
+        "UPDATE threads SET metadata = ?, updated_at = ?, ttl_strategy = ?, ttl_minutes = ? WHERE thread_id = ?",
+    );
+    let update = update.bind(text(&thread.metadata)?).bind(thread.updated_at.as_micros());
+    let update = update.bind(thread.ttl.map(|ttl| ttl.strategy.as_str())).bind(thread.ttl.map(|ttl| ttl.minutes));
+    update.bind(thread.thread_id.0).execute(db).await.context(operation)?;
     Ok(())
 }
 

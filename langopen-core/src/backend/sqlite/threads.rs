@@ -6,13 +6,16 @@ use super::Sqlite;
 use super::checkpoint_rows;
 use super::columns::{self, Context, get};
 use super::thread_rows::{self, not_found};
-use super::thread_search;
+use super::{thread_prune, thread_search};
 use crate::backend::rules::documents::{merge, passes};
 use crate::backend::rules::thread::{self, StateChange, ThreadChange};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ids::{RunId, ThreadId};
 use crate::json::RawJson;
-use crate::model::{IfExists, NewThread, Page, Thread, ThreadPatch, ThreadQuery, ThreadState, ThreadStatus};
+use crate::model::{
+    IfExists, NewThread, Page, PruneStrategy, PrunedThreads, Thread, ThreadPatch, ThreadQuery, ThreadState,
+    ThreadStatus, ThreadStorage,
+};
 use crate::storage::Threads;
 use crate::tenant::Scope;
 
@@ -35,7 +38,7 @@ impl Threads for Sqlite {
                     };
                     return there.ok_or_else(|| taken(OPERATION, id));
                 }
-                let thread = thread::row(id, new.metadata, Default::default(), now);
+                let thread = thread::row(id, new.metadata, Default::default(), new.ttl, now);
                 thread_rows::insert(OPERATION, db, &scope.tenant, &thread).await?;
                 Ok(thread)
             }
@@ -56,8 +59,9 @@ impl Threads for Sqlite {
                 let thread = thread_rows::visible(OPERATION, &mut *db, &scope, id).await?;
                 let mut thread = thread.ok_or_else(|| not_found(OPERATION, id))?;
                 merge(&mut thread.metadata, patch.metadata);
+                thread.ttl = patch.ttl.or(thread.ttl);
                 thread.updated_at = now;
-                thread_rows::set_metadata(OPERATION, db, id, &thread.metadata, now).await?;
+                thread_rows::set_patched(OPERATION, db, &thread).await?;
                 Ok(thread)
             }
             .boxed()
@@ -100,7 +104,7 @@ impl Threads for Sqlite {
                 if thread_rows::exists(OPERATION, db, new).await? {
                     return Err(taken(OPERATION, new));
                 }
-                let mut copy = thread::row(new, there.metadata, there.config, now);
+                let mut copy = thread::row(new, there.metadata, there.config, there.ttl, now);
                 copy.values = there.values;
                 thread_rows::insert(OPERATION, db, &scope.tenant, &copy).await?;
                 checkpoint_rows::copy(OPERATION, db, source, new).await?;
@@ -109,6 +113,49 @@ impl Threads for Sqlite {
             .boxed()
         })
         .await
+    }
+
+    async fn thread_storage(&self, scope: &Scope, id: ThreadId) -> Result<Option<ThreadStorage>> {
+        const OPERATION: &str = "threads.storage";
+        let mut db = self.readers().begin().await.context(OPERATION)?;
+        match thread_rows::is_visible(OPERATION, &mut *db, scope, id).await? {
+            true => checkpoint_rows::volumes(OPERATION, &mut db, id).await.map(Some),
+            false => Ok(None),
+        }
+    }
+
+    async fn prune_threads(&self, scope: &Scope, ids: &[ThreadId], strategy: PruneStrategy) -> Result<PrunedThreads> {
+        const OPERATION: &str = "threads.prune";
+        let mut done = PrunedThreads::default();
+        for ids in ids.chunks(thread_prune::AT_ONCE) {
+            let (scope, now) = (scope.clone(), self.now());
+            let ids = columns::id_list(ids.iter().map(|id| id.0))?;
+            let job = self.write(OPERATION, move |db| {
+                async move {
+                    let found = thread_prune::prunable(OPERATION, db, &scope, &ids).await?;
+                    let wanted = found.into_iter().map(|id| (id, strategy)).collect();
+                    thread_prune::prune(OPERATION, db, wanted, now).await
+                }
+                .boxed()
+            });
+            let PrunedThreads { deleted, cut } = job.await?;
+            done.deleted.extend(deleted);
+            done.cut.extend(cut);
+        }
+        Ok(done)
+    }
+
+    async fn sweep_threads(&self, limit: u32) -> Result<PrunedThreads> {
+        const OPERATION: &str = "threads.sweep";
+        let now = self.now();
+        let job = self.write(OPERATION, move |db| {
+            async move {
+                let expired = thread_prune::expired(OPERATION, db, now, limit).await?;
+                thread_prune::prune(OPERATION, db, expired, now).await
+            }
+            .boxed()
+        });
+        job.await
     }
 
     async fn latest_state(&self, scope: &Scope, id: ThreadId) -> Result<Option<ThreadState>> {

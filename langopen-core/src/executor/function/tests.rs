@@ -18,7 +18,7 @@ use crate::tenant::Scope;
 async fn job(input: Value) -> RunJob {
     let (storage, scope) = (Memory::new(), Scope::default());
     let thread_id = ThreadId(Uuid::now_v7());
-    let new = NewThread { thread_id, metadata: JsonMap::new() };
+    let new = NewThread { thread_id, metadata: JsonMap::new(), ttl: None };
     storage.create_thread(&scope, new, IfExists::Raise).await.unwrap();
     let run = Run {
         run_id: RunId(Uuid::now_v7()),

@@ -9,7 +9,7 @@ fn unsupported(text: &str) -> Vec<(String, bool)> {
 #[test]
 fn a_plain_application_is_supported() {
     let more = r#""auth": {"path": "./agent.py:auth", "disable_studio_auth": true}, "http": {"configurable_headers": {}},
-                  "store": {"ttl": {}}, "webhooks": {"url": {"require_https": true}}"#;
+                  "store": {"ttl": {}}, "checkpointer": {"ttl": {"default_ttl": 5}}, "webhooks": {"url": {"require_https": true}}"#;
     assert!(unsupported(&with(more)).is_empty());
 }
 

@@ -11,7 +11,7 @@ use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ids::{RunId, ThreadId};
 use crate::json::JsonMap;
-use crate::model::{CancelAction, CancelRequest, CronFiring, MultitaskStrategy, NewRun, Run, RunOrigin};
+use crate::model::{CancelAction, CancelRequest, CronFiring, MultitaskStrategy, NewRun, Run, RunOrigin, ThreadTtl};
 use crate::queue::{CancelSignal, Enqueued};
 use crate::tenant::Scope;
 
@@ -34,6 +34,14 @@ struct Before {
     /// Whether an earlier run of the thread is pending and due.
     behind: bool,
     fresh_thread: bool,
+}
+
+/// What a run writes to its thread's row.
+struct ThreadWrite {
+    is_new: bool,
+    ttl: Option<ThreadTtl>,
+    metadata: String,
+    config: String,
 }
 
 async fn look(db: &mut SqliteConnection, scope: &Scope, new: &NewRun, now: Timestamp) -> Result<Before> {
@@ -100,7 +108,9 @@ pub(super) async fn enqueue(db: &mut SqliteConnection, scope: Scope, mut new: Ne
     let row = run::row(&new, &metadata, now);
     documents::merge(&mut metadata, new.thread.metadata);
     documents::merge_config(&mut config, new.thread.config);
-    let texts = (text(&metadata)?, text(&config)?, text(&row.metadata)?);
+    let ttl = new.thread.ttl.filter(|_| is_new);
+    let thread = ThreadWrite { is_new, ttl, metadata: text(&metadata)?, config: text(&config)? };
+    let run_metadata = text(&row.metadata)?;
 
     let (mut ended, mut signal) = (Vec::new(), None);
     let supersedes = superseded.filter(|_| before.pending || before.running.is_some());
@@ -108,7 +118,7 @@ pub(super) async fn enqueue(db: &mut SqliteConnection, scope: Scope, mut new: Ne
     let behind = before.running.is_some() || (before.behind && supersedes.is_none());
     let ready = new.available_at > now || !behind;
     match supersedes {
-        None => insert(db, &scope, &row, is_new, texts, ready, new.firing).await?,
+        None => insert(db, &scope, &row, thread, run_metadata, ready, new.firing).await?,
         Some(request) => {
             // Several statements: in a transaction, or a part of the one that is open.
             let mut part = db.begin().await.context(OPERATION)?;
@@ -118,7 +128,7 @@ pub(super) async fn enqueue(db: &mut SqliteConnection, scope: Scope, mut new: Ne
             if let Some((run_id, earlier)) = before.running {
                 signal = Some(ask_to_cancel(&mut part, run_id, run::merged_cancel(earlier, request)).await?);
             }
-            insert(&mut part, &scope, &row, is_new, texts, ready, new.firing).await?;
+            insert(&mut part, &scope, &row, thread, run_metadata, ready, new.firing).await?;
             part.commit().await.context(OPERATION)?;
         }
     }
@@ -153,8 +163,8 @@ async fn insert(
     db: &mut SqliteConnection,
     scope: &Scope,
     run: &Run,
-    is_new: bool,
-    (thread_metadata, thread_config, metadata): (String, String, String),
+    thread: ThreadWrite,
+    metadata: String,
     ready: bool,
     firing: Option<CronFiring>,
 ) -> Result<()> {
@@ -162,10 +172,12 @@ async fn insert(
         "INSERT INTO runs (run_id, tenant, thread_id, assistant_id, graph_id, status, ready, available_at, attempt,
             multitask_strategy, resumable, temporary, webhook, created_at, updated_at, metadata, kwargs, origin)
          VALUES (?, ?, ?, ?, ?, 'pending', ?, ?, 0, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+    let ThreadWrite { is_new, ttl, metadata: thread_metadata, config: thread_config } = thread;
     let thread = match is_new {
         true => {
-            "INSERT INTO threads (metadata, config, updated_at, thread_id, tenant, status, created_at, state_updated_at)
-             VALUES (?, ?, ?, ?, ?, 'busy', ?, ?)"
+            "INSERT INTO threads (metadata, config, updated_at, thread_id, tenant, status, created_at, state_updated_at,
+                ttl_strategy, ttl_minutes)
+             VALUES (?, ?, ?, ?, ?, 'busy', ?, ?, ?, ?)"
         }
         false => "UPDATE threads SET status = 'busy', metadata = ?, config = ?, updated_at = ? WHERE thread_id = ?",
     };
@@ -179,6 +191,7 @@ async fn insert(
     let mut query = query.bind(thread_metadata).bind(thread_config).bind(now).bind(run.thread_id.0);
     if is_new {
         query = query.bind(scope.tenant.as_str()).bind(now).bind(now);
+        query = query.bind(ttl.map(|ttl| ttl.strategy.as_str())).bind(ttl.map(|ttl| ttl.minutes));
     }
     let mut query = query
         .bind(run.run_id.0)

@@ -1,0 +1,104 @@
+//! How long threads and store items live, and how often the worker looks for those whose time is over.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use langopen_core::model::{PruneStrategy, ThreadTtl};
+use langopen_runner::AppConfig;
+use langopen_runner::config::{ThreadTtl as ConfiguredTtl, TtlStrategy};
+use langopen_worker::WorkerSettings;
+use serde::Deserialize;
+
+use super::http::Variables;
+use crate::error::CommandError;
+
+/// The variable that stands in for `checkpointer.ttl`, with the same keys.
+const VARIABLE: &str = "LANGGRAPH_THREAD_TTL";
+
+/// The bounds of a pause.
+const PAUSES: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(365 * 86_400)];
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TtlVariable {
+    #[serde(default)]
+    strategy: PruneStrategy,
+    default_ttl: Option<f64>,
+    sweep_interval_minutes: Option<f64>,
+    sweep_limit: Option<u64>,
+}
+
+impl From<&ConfiguredTtl> for TtlVariable {
+    fn from(ttl: &ConfiguredTtl) -> Self {
+        let strategy = match ttl.strategy {
+            TtlStrategy::Delete => PruneStrategy::Delete,
+            TtlStrategy::KeepLatest => PruneStrategy::KeepLatest,
+        };
+        let (default_ttl, sweep_limit) = (ttl.default_ttl, ttl.sweep_limit);
+        Self { strategy, default_ttl, sweep_interval_minutes: ttl.sweep_interval_minutes, sweep_limit }
+    }
+}
+
+/// What is set for threads: the file wins over the environment.
+fn thread_settings(config: &AppConfig, env: &BTreeMap<String, String>) -> Result<Option<TtlVariable>, CommandError> {
+    if let Some(ttl) = config.checkpointer.as_ref().and_then(|checkpointer| checkpointer.ttl.as_ref()) {
+        return Ok(Some(ttl.into()));
+    }
+    let Some(text) = Variables(env).value(VARIABLE).filter(|text| !text.trim().is_empty()) else { return Ok(None) };
+    let parsed = serde_json::from_str(&text);
+    parsed.map(Some).map_err(|error| CommandError::Setting {
+        name: VARIABLE,
+        why: format!("it is not an object with the keys of checkpointer.ttl: {error}"),
+    })
+}
+
+/// How long threads live that are created without a word about it.
+pub(super) fn thread_ttl(
+    config: &AppConfig,
+    env: &BTreeMap<String, String>,
+) -> Result<Option<ThreadTtl>, CommandError> {
+    let Some(TtlVariable { strategy, default_ttl: Some(minutes), .. }) = thread_settings(config, env)? else {
+        return Ok(None);
+    };
+    if minutes > 0.0 {
+        return Ok(Some(ThreadTtl { strategy, minutes }));
+    }
+    let why = "default_ttl must be more than 0 minutes".to_owned();
+    Err(CommandError::Setting { name: "checkpointer.ttl", why })
+}
+
+/// How long threads of crons live, and how often the worker looks.
+pub(super) fn sweeps(
+    settings: &mut WorkerSettings,
+    config: &AppConfig,
+    env: &BTreeMap<String, String>,
+) -> Result<(), CommandError> {
+    settings.thread_ttl = thread_ttl(config, env)?;
+    if let Some(ttl) = thread_settings(config, env)? {
+        settings.thread_sweep_interval = pause(ttl.sweep_interval_minutes, settings.thread_sweep_interval);
+        let limit = ttl.sweep_limit.map(|limit| u32::try_from(limit).unwrap_or(u32::MAX));
+        settings.thread_sweep_limit = limit.unwrap_or(settings.thread_sweep_limit);
+    }
+    let items = config.store.as_ref().and_then(|store| store.ttl.as_ref()?.sweep_interval_minutes);
+    settings.item_sweep_interval = pause(items, settings.item_sweep_interval);
+    Ok(())
+}
+
+fn pause(minutes: Option<f64>, default: Duration) -> Duration {
+    let [shortest, longest] = PAUSES;
+    let Some(minutes) = minutes else { return default };
+    Duration::try_from_secs_f64(minutes * 60.0).unwrap_or(longest).clamp(shortest, longest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_are_within_bounds() {
+        let default = Duration::from_secs(7);
+        for (minutes, expected) in [(None, 7), (Some(2.0), 120), (Some(0.0), 1), (Some(1e300), 365 * 86_400)] {
+            assert_eq!(pause(minutes, default), Duration::from_secs(expected), "{minutes:?}");
+        }
+    }
+}

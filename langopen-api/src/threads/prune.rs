@@ -1,0 +1,58 @@
+use axum::Json;
+use axum::extract::State;
+use langopen_core::ThreadId;
+use langopen_core::auth::{Action, Resource};
+use langopen_core::model::PruneStrategy;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use utoipa::ToSchema;
+
+use crate::access::Caller;
+use crate::error::{ApiResult, ErrorResponse};
+use crate::extract::{Body, parse_id};
+use crate::runs::close_threads;
+use crate::server::App;
+use crate::wire::PruneStrategyName;
+
+/// Which threads to prune, and how.
+#[derive(Debug, Deserialize, ToSchema)]
+pub(super) struct ThreadPruneRequest {
+    #[schema(value_type = Vec<Uuid>)]
+    thread_ids: Vec<String>,
+    #[serde(default)]
+    #[schema(value_type = Option<PruneStrategyName>, inline)]
+    strategy: Option<PruneStrategy>,
+}
+
+/// What was pruned.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct ThreadPruneResponse {
+    /// How many threads.
+    pruned_count: usize,
+}
+
+/// Prune Threads
+///
+/// Removes threads, or all of their checkpoints but the latest. Threads that are not there, or on which a run is in flight, are left out.
+#[utoipa::path(
+    post, path = "/threads/prune", tag = "Threads", operation_id = "prune_threads",
+    request_body = ThreadPruneRequest,
+    responses(
+        (status = 200, description = "What was pruned", body = ThreadPruneResponse),
+        (status = 422, description = "Invalid request", body = ErrorResponse),
+    )
+)]
+pub(super) async fn prune_threads(
+    State(app): State<App>,
+    caller: Caller,
+    Body(body): Body<ThreadPruneRequest>,
+) -> ApiResult<Json<ThreadPruneResponse>> {
+    let ids = body.thread_ids.iter().map(|id| parse_id(id, "thread")).collect::<ApiResult<Vec<ThreadId>>>()?;
+    let value = || json!({"thread_id": null, "run_id": null, "thread_ids": ids});
+    let scope = caller.may(Resource::Threads, Action::Delete, value).await?.scope;
+    let done = app.storage.prune_threads(&scope, &ids, body.strategy.unwrap_or_default()).await?;
+    if !done.deleted.is_empty() {
+        close_threads(&app, &done.deleted).await;
+    }
+    Ok(Json(ThreadPruneResponse { pruned_count: done.deleted.len() + done.cut.len() }))
+}
