@@ -11,6 +11,7 @@ mod documents;
 mod harness;
 mod meta;
 mod metrics;
+mod parity;
 mod refusals;
 mod runs;
 mod state;
