@@ -75,7 +75,7 @@ async fn bodies_are_checked_field_by_field() {
         ("/threads/prune", json!({}), 422, "\"thread_ids\" is a required property"),
         ("/threads/prune", json!({"thread_ids": ["zz"]}), 422, "Invalid thread ID: must be a UUID"),
         ("/threads/prune", json!({"thread_ids": [], "strategy": "x"}), 422, "strategy: unknown variant `x`"),
-        ("/threads", json!({"ttl": 0}), 422, "ttl.ttl: 0 is not greater than 0"),
+        ("/threads", json!({"ttl": {"ttl": 0}}), 422, "ttl.ttl: 0 is not greater than 0"),
         ("/threads", json!({"metadata": "x"}), 422, "metadata: invalid type: string \"x\", expected an object"),
         (
             "/threads",
