@@ -39,6 +39,7 @@ mod sse;
 mod state;
 mod store;
 mod threads;
+mod unread;
 mod wire;
 
 pub use access::{Authenticator, Trusted, require_auth};

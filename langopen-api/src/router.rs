@@ -7,6 +7,7 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http::{StatusCode, Uri, header};
 use std::any::Any;
+use tower::util::MapRequestLayer;
 use tower_http::catch_panic::CatchPanicLayer;
 use utoipa::OpenApi;
 use utoipa::openapi::Server;
@@ -18,6 +19,7 @@ use crate::error::ApiError;
 use crate::meta::Document;
 use crate::observe::observe;
 use crate::server::App;
+use crate::unread::discard_unread;
 use crate::{assistants, crons, custom, meta, openapi, runs, state, store, threads};
 
 pub(crate) fn build(app: App) -> Router {
@@ -71,9 +73,16 @@ pub(crate) fn build(app: App) -> Router {
         None => router,
     };
     let observed = from_fn_with_state(app.clone(), observe);
-    let Some((description, custom, options)) = custom else { return cors(router).layer(observed) };
-    let authenticator = Authenticator::new(app.auth.clone()).with_max_body_bytes(app.settings.max_body_bytes);
-    cors(custom::mount(router.layer(observed), custom, &description, options, authenticator, &app.settings))
+    let served = match custom {
+        None => cors(router).layer(observed),
+        Some((description, custom, options)) => {
+            let authenticator = Authenticator::new(app.auth.clone()).with_max_body_bytes(app.settings.max_body_bytes);
+            let api = router.layer(observed);
+            cors(custom::mount(api, custom, &description, options, authenticator, &app.settings))
+        }
+    };
+    // Outermost, for whoever answers.
+    served.layer(MapRequestLayer::new(discard_unread))
 }
 
 /// Marks an answer that says that there is no such path.

@@ -19,4 +19,5 @@ mod store;
 mod streams;
 mod thread_stream;
 mod threads;
+mod unread;
 mod webhooks;
