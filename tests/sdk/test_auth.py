@@ -90,6 +90,38 @@ async def test_the_document_says_how_to_log_in(user):
     assert "Assistant" in document["components"]["schemas"]
 
 
+async def test_a_cron_acts_as_who_made_it(alice, bob):
+    mark = {"mark": new_id()}
+    thread_id = (await alice.client.threads.create())["thread_id"]
+    options = {"schedule": "* * * * * *", "input": {}, "metadata": mark}
+    made = [
+        await alice.client.crons.create("who", on_run_completed="keep", **options),
+        await alice.client.crons.create_for_thread(thread_id, "who", **options),
+    ]
+    answer = await bob.http.post(f"/threads/{thread_id}/runs/crons", json={"assistant_id": "who", "schedule": "0 0 1 1 *"})
+    assert answer.status_code == 404, answer.text
+    for path in (f"/runs/crons/{cron['cron_id']}" for cron in made):
+        assert (await alice.http.get(path)).json()["metadata"] == mark | {"owner": "alice"}
+        for method, body in (("GET", None), ("PATCH", {"enabled": False}), ("DELETE", None)):
+            assert (await bob.http.request(method, path, json=body)).status_code == 404, (method, path)
+    assert await bob.client.crons.search(metadata=mark) == [] and await bob.client.crons.count(metadata=mark) == 0
+    assert {cron["cron_id"] for cron in await alice.client.crons.search(metadata=mark)} == {cron["cron_id"] for cron in made}
+
+    async def ran():
+        found = await alice.client.threads.search(metadata=mark, limit=100)
+        own = await alice.client.threads.get(thread_id)
+        seen = [[each["values"] for each in threads if each["values"]] for threads in (found, [own])]
+        return seen if all(seen) else None
+
+    for values in sum(await until(ran, 60), []):
+        seen = values["seen"]
+        assert (seen["identity"], seen["org"], seen["permissions"], seen["server"]) == ("alice", "acme", ["p1"], "alice")
+    assert await bob.client.threads.search(metadata=mark) == []
+    assert (await bob.http.get(f"/threads/{thread_id}/runs")).status_code == 404
+    for cron in made:
+        await alice.client.crons.delete(cron["cron_id"])
+
+
 async def test_threads_belong_to_who_made_them(alice, bob):
     thread = await alice.client.threads.create(metadata={"a": 1})
     assert thread["metadata"] == {"a": 1, "owner": "alice"}

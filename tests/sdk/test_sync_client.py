@@ -5,14 +5,14 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from langgraph_sdk.errors import ConflictError, NotFoundError
+from langgraph_sdk.errors import ConflictError, NotFoundError, UnprocessableEntityError
 
 from helpers import HI, UUID, new_id
 
 DONE = ["one", "two", "three"]
 
 # Methods that have suites of their own.
-ELSEWHERE = {"threads.stream", "threads.join_stream", "threads.prune"}
+ELSEWHERE = {"threads.stream", "threads.prune"}
 
 
 def thread_with_a_run(client, graph="three", **options):
@@ -23,7 +23,7 @@ def thread_with_a_run(client, graph="three", **options):
 
 def test_every_method_is_called_in_this_file(sync_client):
     source = Path(__file__).read_text()
-    resources = ("assistants", "threads", "runs", "store")
+    resources = ("assistants", "threads", "runs", "crons", "store")
     methods = {
         f"{resource}.{name}"
         for resource in resources
@@ -144,6 +144,38 @@ def test_join_stream(sync_client):
     )
     parts = list(sync_client.runs.join_stream(thread_id, run["run_id"], last_event_id="-"))
     assert [list(part.data)[0] for part in parts if part.event == "updates"] == ["one", "sleep", "three"]
+
+
+def test_thread_stream(sync_client):
+    client = sync_client
+    thread_id = client.threads.create()["thread_id"]
+    run = client.runs.create(thread_id, "three", input={"log": []}, stream_mode="updates", stream_resumable=True)
+    client.runs.join(thread_id, run["run_id"])
+    heard = []
+    for part in client.threads.join_stream(thread_id, last_event_id="-"):
+        heard.append(part)
+        if part.event == "metadata" and part.data.get("status") == "run_done":
+            break
+    assert [list(part.data)[0] for part in heard if part.event == "updates"] == DONE
+    with pytest.raises(UnprocessableEntityError):
+        list(client.threads.join_stream(thread_id, last_event_id="bogus"))
+
+
+def test_crons(sync_client):
+    client, mark, yearly = sync_client, {"mark": new_id()}, "0 0 1 1 *"
+    thread_id = client.threads.create()["thread_id"]
+    cron_id = client.crons.create("three", schedule=yearly, input={"log": []}, metadata=mark, timezone="UTC")["cron_id"]
+    own = client.crons.create_for_thread(thread_id, "three", schedule=yearly, metadata=mark, enabled=False)["cron_id"]
+    assert client.crons.count(metadata=mark) == 2
+    assert [one["cron_id"] for one in client.crons.search(thread_id=thread_id)] == [own]
+    assert client.crons.search(metadata=mark, enabled=True, select=["cron_id"]) == [{"cron_id": cron_id}]
+    changed = client.crons.update(cron_id, schedule="30 6 * * *", metadata={"more": 1}, enabled=False)
+    assert (changed["schedule"], changed["metadata"], changed["enabled"]) == ("30 6 * * *", mark | {"more": 1}, False)
+    client.crons.delete(cron_id)
+    with pytest.raises(NotFoundError):
+        client.crons.delete(cron_id)
+    client.threads.delete(thread_id)
+    assert client.crons.count(metadata=mark) == 0
 
 
 def test_interrupt_and_resume(sync_client):

@@ -4,6 +4,7 @@ The tests have servers of their own, whose applications allow this machine's own
 """
 
 import asyncio
+import functools
 import json
 import shutil
 import threading
@@ -147,6 +148,28 @@ async def test_success(client, receiver, hook, thread_id, server):
     assert headers["authorization"] == "Bearer t0ken" and headers["x-plain"] == "as it is"
     assert (await client.runs.get(thread_id, run["run_id"]))["status"] == "success"
     assert "t0ken" not in server.logs()
+
+
+async def test_crons_tell(client, receiver, thread_id):
+    deleting = client.crons.create
+    on_thread = functools.partial(client.crons.create_for_thread, thread_id)
+    keeping = functools.partial(deleting, on_run_completed="keep")
+    for create in (deleting, keeping, on_thread):
+        path = f"/{new_id()}"
+        cron = await create("three", schedule="* * * * * *", input={"log": ["due"]}, webhook=receiver.url(path))
+
+        async def came():
+            return receiver.at(path)
+
+        told = (await until(came, seconds=60))[0]
+        await client.crons.delete(cron["cron_id"])
+        assert set(told) == FIELDS and told["status"] == "success"
+        assert told["kwargs"]["config"]["configurable"]["cron_id"] == cron["cron_id"]
+        assert (told["thread_id"] == thread_id) is (create is on_thread)
+        if create is deleting:
+            assert told["values"] is None, "its thread is gone"
+        else:
+            assert told["values"]["log"][:4] == ["due", "one", "two", "three"]
 
 
 async def test_error(client, receiver, hook, thread_id):

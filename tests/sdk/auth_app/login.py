@@ -28,6 +28,8 @@ async def authenticate(authorization: str | None, headers: dict[bytes, bytes], p
 
 @auth.on
 async def own(ctx, value):
+    if (ctx.resource, ctx.action) == ("crons", "create"):
+        value["metadata"] = (value.get("metadata") or {}) | {"owner": ctx.user.identity}
     return {"owner": ctx.user.identity}
 
 
