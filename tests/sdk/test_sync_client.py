@@ -12,7 +12,7 @@ from helpers import HI, UUID, new_id
 DONE = ["one", "two", "three"]
 
 # Methods that have suites of their own.
-ELSEWHERE = {"threads.stream", "threads.prune"}
+ELSEWHERE = {"threads.stream"}
 
 
 def thread_with_a_run(client, graph="three", **options):
@@ -77,6 +77,16 @@ def test_threads(sync_client):
     client.threads.delete(copy["thread_id"])
     with pytest.raises(NotFoundError):
         client.threads.get(copy["thread_id"])
+
+
+def test_prune(sync_client):
+    client = sync_client
+    kept, gone = thread_with_a_run(client), thread_with_a_run(client)
+    assert client.threads.prune([kept], strategy="keep_latest") == {"pruned_count": 1}
+    assert [state["values"]["log"] for state in client.threads.get_history(kept)] == [DONE]
+    assert client.threads.prune([gone, new_id()]) == {"pruned_count": 1}
+    with pytest.raises(NotFoundError):
+        client.threads.get(gone)
 
 
 def test_state(sync_client):
