@@ -5,7 +5,15 @@ import { all, client, events, finished, newThread, sleep, streamRefused, upTo } 
 const isOver = (part) => part.event === "metadata" && part.data.status === "run_done";
 
 /** What is heard of the thread until its next run is over. */
-const listen = (threadId, options) => upTo(client.threads.joinStream(threadId, options), isOver);
+async function listen(threadId, options) {
+  // The stream has no end of its own, and leaving the loop leaves the connection open: node would not exit.
+  const stop = new AbortController();
+  try {
+    return await upTo(client.threads.joinStream(threadId, { ...options, signal: stop.signal }), isOver);
+  } finally {
+    stop.abort();
+  }
+}
 
 async function run(threadId, streamResumable) {
   const options = { input: { log: [] }, streamMode: "values", streamResumable };
