@@ -32,14 +32,23 @@ async def sleep(state: Work):
     return {"log": ["slept"]}
 
 
+def leave_line(state: Work):
+    """With a path, a line there tells each time that a node runs."""
+    if path := state.get("path"):
+        with open(path, "a", encoding="utf-8") as file:
+            file.write("blocked\n")
+
+
 def block(state: Work):
     """Holds its thread, as ordinary synchronous code does."""
+    leave_line(state)
     time.sleep(state.get("secs", 0))
     return {"log": ["blocked"]}
 
 
 async def block_loop(state: Work):
     """Holds the event loop itself, as careless asynchronous code does."""
+    leave_line(state)
     time.sleep(state.get("secs", 0))
     return {"log": ["blocked"]}
 
@@ -80,6 +89,26 @@ def more(state: Work):
 counter = (
     StateGraph(Work).add_node("tick", tick).add_edge(START, "tick").add_conditional_edges("tick", more).compile()
 )
+
+
+class Burst(TypedDict, total=False):
+    total: int
+    secs: float
+    size: int
+    told: int
+
+
+async def tell_many(state: Burst):
+    """So many events of that size, with a pause after each if one is asked for."""
+    writer, filling = get_stream_writer(), "x" * state.get("size", 0)
+    for number in range(state["total"]):
+        writer({"number": number, "filling": filling})
+        if secs := state.get("secs"):
+            await asyncio.sleep(secs)
+    return {"told": state["total"]}
+
+
+burst = StateGraph(Burst).add_node("tell", tell_many).add_edge(START, "tell").add_edge("tell", END).compile()
 
 
 def shout(state: Work):
