@@ -94,6 +94,47 @@ fn pause(minutes: Option<f64>, default: Duration) -> Duration {
 mod tests {
     use super::*;
 
+    fn config(checkpointer: &str) -> AppConfig {
+        let folder = tempfile::tempdir().unwrap_or_else(|error| panic!("{error}"));
+        let text = format!(r#"{{"dependencies": ["."], "graphs": {{"a": "./a.py:a"}}{checkpointer}}}"#);
+        let path = folder.path().join("langgraph.json");
+        let written = std::fs::write(folder.path().join("a.py"), "").and_then(|()| std::fs::write(&path, text));
+        written.unwrap_or_else(|error| panic!("{error}"));
+        AppConfig::load(&path).unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    fn variable(text: &str) -> BTreeMap<String, String> {
+        BTreeMap::from([(VARIABLE.to_owned(), text.to_owned())])
+    }
+
+    #[test]
+    fn the_file_wins_over_the_environment() {
+        let by_variable =
+            r#"{"strategy": "keep_latest", "default_ttl": 1.5, "sweep_interval_minutes": 2, "sweep_limit": 7}"#;
+        let (silent, env) = (config(""), variable(by_variable));
+        let kept = ThreadTtl { strategy: PruneStrategy::KeepLatest, minutes: 1.5 };
+        assert_eq!(thread_ttl(&silent, &env).unwrap_or_default(), Some(kept));
+        assert_eq!(thread_ttl(&silent, &BTreeMap::new()).unwrap_or_default(), None);
+        let mut settings = WorkerSettings::default();
+        assert!(sweeps(&mut settings, &silent, &env).is_ok());
+        let read = (settings.thread_sweep_interval, settings.thread_sweep_limit, settings.thread_ttl);
+        assert_eq!(read, (Duration::from_secs(120), 7, Some(kept)));
+        let given = config(r#", "checkpointer": {"ttl": {"default_ttl": 60}}"#);
+        let deleted = ThreadTtl { strategy: PruneStrategy::Delete, minutes: 60.0 };
+        assert_eq!(thread_ttl(&given, &env).unwrap_or_default(), Some(deleted));
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        let silent = config("");
+        for text in ["5", "[]", r#"{"strategy": "x"}"#, r#"{"ttl": 5}"#, "{"] {
+            let said = thread_ttl(&silent, &variable(text)).map_err(|error| error.to_string());
+            assert!(said.as_ref().is_err_and(|text| text.contains(VARIABLE)), "{text}: {said:?}");
+        }
+        let never = config(r#", "checkpointer": {"ttl": {"default_ttl": 0}}"#);
+        assert!(thread_ttl(&never, &BTreeMap::new()).is_err());
+    }
+
     #[test]
     fn pauses_are_within_bounds() {
         let default = Duration::from_secs(7);
