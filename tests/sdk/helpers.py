@@ -22,6 +22,9 @@ def reference_differs(why: str):
     return pytest.mark.skipif(bool(OTHER_SERVER), reason=f"the reference differs: {why}")
 
 
+durable_only = pytest.mark.skipif(
+    os.environ.get("LANGOPEN_TEST_DATABASE") == "memory:", reason="in memory nothing outlives the process"
+)
 own_server_only = pytest.mark.skipif(bool(OTHER_SERVER), reason="starts its own server processes")
 
 

@@ -11,6 +11,8 @@ import httpx
 
 HERE = Path(__file__).resolve().parent
 APP_CONFIG = HERE / "app" / "langgraph.json"
+# The value of `--database`: `memory:`, or none for SQLite.
+DATABASE = os.environ.get("LANGOPEN_TEST_DATABASE")
 START_SECONDS = 180  # the first start makes the Python environment
 
 
@@ -55,7 +57,7 @@ class Server:
     def command(self) -> list[str]:
         return [
             str(find_binary()), "up", "--config", str(self.config), "--port", str(self.port),
-            "--data", str(self.data), "--hosts", "2",
+            "--data", str(self.data), "--hosts", "2", *(["--database", DATABASE] if DATABASE else []),
         ]  # fmt: skip
 
     def start(self) -> "Server":

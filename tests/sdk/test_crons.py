@@ -9,7 +9,7 @@ import pytest
 from langgraph_sdk import get_client
 from langgraph_sdk.errors import NotFoundError
 
-from helpers import own_server_only, until
+from helpers import durable_only, own_server_only, until
 from server import Server
 
 YEARLY = "0 0 1 1 *"
@@ -194,6 +194,7 @@ async def test_an_end_that_comes(client, crons, thread_id):
     assert all(datetime.fromisoformat(run["created_at"]) < end for run in runs)
 
 
+@durable_only
 @own_server_only
 async def test_missed_moments_fire_once_after_a_kill(tmp_path, cache_dir):
     server = Server(tmp_path / "data", cache_dir).start()

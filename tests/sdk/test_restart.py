@@ -10,10 +10,10 @@ import httpx
 import pytest
 from langgraph_sdk import get_client
 
-from helpers import finished, names, new_id, own_server_only, replay, run_status, until
+from helpers import durable_only, finished, names, new_id, own_server_only, replay, run_status, until
 from server import Server
 
-pytestmark = own_server_only
+pytestmark = [own_server_only, durable_only]
 
 
 @pytest.fixture

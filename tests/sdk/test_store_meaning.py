@@ -5,7 +5,7 @@ import json
 import pytest
 from langgraph_sdk import get_client
 
-from helpers import new_id, own_server_only
+from helpers import durable_only, new_id, own_server_only
 from server import HERE, Server
 
 pytestmark = own_server_only
@@ -75,6 +75,7 @@ async def test_a_failing_embedding(client, http):
     assert (await http.get("/ok")).status_code == 200
 
 
+@durable_only
 async def test_vectors_survive_a_restart(meaning_server):
     space = ["meaning", new_id()]
     async with get_client(url=meaning_server.url) as client:

@@ -14,7 +14,7 @@ import httpx
 import pytest
 from langgraph_sdk import get_client
 
-from helpers import finished, new_id, own_server_only, run_status, until
+from helpers import durable_only, finished, new_id, own_server_only, run_status, until
 from server import HERE, Server, free_port
 from test_cli_errors import App, assert_explained
 
@@ -346,6 +346,7 @@ async def test_webhooks_switched_off(tmp_path, cache_dir, receiver):
         server.stop()
 
 
+@durable_only
 async def test_a_server_killed_before_delivery_delivers_when_it_is_back(tmp_path, cache_dir):
     port = free_port()
     server = serve(tmp_path / "killed", cache_dir, LEFT_OPEN)

@@ -86,7 +86,7 @@ pub(crate) struct UpOptions {
     /// How many Python processes share the graphs' load.
     #[arg(long, env = "LANGOPEN_HOSTS", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=256))]
     pub(crate) hosts: u16,
-    /// A Postgres database instead of SQLite (not available in this version).
+    /// `memory:` keeps everything in memory, for trials and tests; Postgres is not available in this version.
     #[arg(long, env = "LANGOPEN_DATABASE_URL", value_name = "URL", hide_env_values = true)]
     pub(crate) database: Option<String>,
     /// A Redis for wake-ups and streams (not available in this version).

@@ -27,5 +27,5 @@ pub(crate) fn announce_ready(api_url: &str, graphs: Vec<GraphInfo>, took: Durati
         let description = graph.description.map(|text| format!(": {text}")).unwrap_or_default();
         say("graph", &format!("{}{description} (assistant {})", graph.graph_id, AssistantId::system(&graph.graph_id)));
     }
-    say("stop", "with Ctrl-C; data is kept");
+    say("stop", "with Ctrl-C");
 }

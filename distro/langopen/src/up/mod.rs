@@ -3,6 +3,7 @@
 mod announce;
 mod auth;
 mod data;
+mod database;
 mod http;
 mod retention;
 mod serve;
@@ -15,8 +16,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use langopen_api::AgentServer;
-use langopen_core::backend::sqlite::{Sqlite, SqliteOptions};
-use langopen_core::{EventLog, Executor, Queue, Storage, SystemClock};
+use langopen_core::{Executor, SystemClock};
 use langopen_runner::environment::{EnvironmentPlan, Progress};
 use langopen_runner::{AppConfig, HostPool};
 use langopen_worker::{Services, WebhookDispatcher, Worker};
@@ -29,6 +29,7 @@ use crate::error::CommandError;
 use crate::metrics;
 use announce::{announce_ready, say};
 use data::DataFolder;
+use database::{Database, IN_MEMORY};
 use serve::Signals;
 use web_app::{FromWithin, PoolApp};
 
@@ -52,7 +53,7 @@ struct Started {
     listener: TcpListener,
     router: axum::Router,
     pool: Arc<HostPool>,
-    database: Sqlite,
+    database: Database,
     worker: JoinHandle<()>,
     stop: CancellationToken,
     /// Held until the end: the folder is this process's alone.
@@ -61,18 +62,21 @@ struct Started {
 
 async fn start(options: UpOptions) -> Result<Started, CommandError> {
     let begin = Instant::now();
-    refuse_unavailable(&options)?;
+    let in_memory = in_memory(&options)?;
     let recorder = metrics::install()?;
     let config = read_config(&options)?;
     let keys = auth::keys(&options)?;
     let data = DataFolder::open(&options, &config)?;
-    say("data", &format!("{} (SQLite)", data.path().display()));
+    match in_memory {
+        true => say("data", "in memory: it is gone when this process ends"),
+        false => say("data", &format!("{} (SQLite)", data.path().display())),
+    }
     // The port is taken before the slow steps, so that a port in use is told at once.
     let address = SocketAddr::new(options.host, options.port);
     let listener = TcpListener::bind(address).await.map_err(|source| CommandError::Listen { address, source })?;
     let address = listener.local_addr().map_err(|source| CommandError::Listen { address, source })?;
     let api_url = format!("http://{address}");
-    let database = Sqlite::open(&data.database(), SqliteOptions::default()).await?;
+    let database = Database::open(in_memory, &data.database()).await?;
 
     let env = config.resolve_env()?;
     let mut api = settings::api(&config, &env)?;
@@ -100,16 +104,15 @@ async fn start(options: UpOptions) -> Result<Started, CommandError> {
         version.clone_into(&mut api.langgraph_version);
     }
 
-    let events: Arc<dyn EventLog> = Arc::new(database.event_log());
     let services = Services {
-        queue: Arc::new(database.clone()) as Arc<dyn Queue>,
-        storage: Arc::new(database.clone()) as Arc<dyn Storage>,
-        events,
+        queue: database.queue(),
+        storage: database.storage(),
+        events: database.events(),
         executor: Arc::clone(&pool) as Arc<dyn Executor>,
         clock: Arc::new(SystemClock),
     };
     let worker = Worker::new(services.clone(), working);
-    let dispatcher = WebhookDispatcher::new(Arc::new(database.clone()), Arc::new(SystemClock), webhooks)?;
+    let dispatcher = WebhookDispatcher::new(database.outbox(), Arc::new(SystemClock), webhooks)?;
     let mut server = AgentServer::new(
         services.storage.clone(),
         services.queue.clone(),
@@ -146,13 +149,16 @@ async fn work(worker: Worker, dispatcher: WebhookDispatcher, stop: CancellationT
     }
 }
 
-fn refuse_unavailable(options: &UpOptions) -> Result<(), CommandError> {
-    for (given, option) in [(options.database.is_some(), "database"), (options.redis.is_some(), "redis")] {
-        if given {
-            return Err(CommandError::OptionUnavailable { option });
-        }
+/// Whether data is kept in memory.
+fn in_memory(options: &UpOptions) -> Result<bool, CommandError> {
+    if options.redis.is_some() {
+        return Err(CommandError::OptionUnavailable { option: "redis" });
     }
-    Ok(())
+    match options.database.as_deref() {
+        None => Ok(false),
+        Some(IN_MEMORY) => Ok(true),
+        Some(_) => Err(CommandError::OptionUnavailable { option: "database" }),
+    }
 }
 
 fn read_config(options: &UpOptions) -> Result<AppConfig, CommandError> {
