@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from langgraph_sdk import get_sync_client
 
-from helpers import own_server_only
+from helpers import durable_only, own_server_only
 from server import Server, environment, find_binary, free_port
 
 pytestmark = own_server_only
@@ -157,6 +157,7 @@ def test_unknown_option():
     assert "--nonsense" in outcome.stderr
 
 
+@durable_only
 def test_data_survives_a_failed_start(app, cache_dir):
     """A start that fails changes nothing in the data that are there."""
     app.up({"graphs": {}})
