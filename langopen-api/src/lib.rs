@@ -20,6 +20,8 @@
 //!
 //! The server only accepts, reads and cancels runs; a worker that shares the queue executes them.
 
+#![forbid(unsafe_code)]
+
 mod access;
 mod assistants;
 mod cors;

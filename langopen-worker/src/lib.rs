@@ -6,6 +6,8 @@
 //! - A run's lease is extended by the worker, never by user code, so a graph that blocks cannot lose it.
 //! - The terminal status is committed before the run's stream ends.
 
+#![forbid(unsafe_code)]
+
 mod active;
 mod claim;
 mod conclude;

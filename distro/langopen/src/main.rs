@@ -1,5 +1,7 @@
 //! LangOpen in one process, and its command line.
 
+#![forbid(unsafe_code)]
+
 mod cli;
 mod error;
 mod keys;

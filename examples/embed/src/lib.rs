@@ -1,5 +1,7 @@
 //! The Agent Server API inside of your own axum service, with an agent written in Rust and no Python anywhere.
 
+#![forbid(unsafe_code)]
+
 mod agent;
 
 use std::sync::Arc;

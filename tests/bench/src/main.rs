@@ -1,6 +1,8 @@
 //! Benchmark of LangOpen: a load generator for any server that speaks the Agent Server API (`load`), and a comparison
 //! of LangOpen with a peer and with the bare library in one run (`compare`). See the README beside this crate.
 
+#![forbid(unsafe_code)]
+
 mod app;
 mod bare;
 mod cli;
