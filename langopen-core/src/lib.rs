@@ -1,6 +1,6 @@
 //! The heart of LangOpen: what an agent platform keeps and does, without HTTP and without a particular database.
 //!
-//! - [`model`]: assistants, threads, runs, checkpoints, store items, crons; [`run_state`] holds the run state machine.
+//! - [`model`]: assistants, threads, runs, checkpoints, store items, crons, deployments, API keys; [`run_state`] holds the run state machine.
 //! - [`run_plan`]: from what a client asked for to a run that the queue can take.
 //! - [`storage`], [`queue`], [`event_log`], [`outbox`], [`executor`], [`auth`]: the traits. Implement one to bring your own part.
 //! - [`webhook`]: where webhooks may go.
@@ -38,7 +38,7 @@ pub use embedder::Embedder;
 pub use error::{Error, ErrorKind, Result};
 pub use event_log::EventLog;
 pub use executor::Executor;
-pub use ids::{AssistantId, CronId, IdSource, RunId, SystemIds, ThreadId};
+pub use ids::{ApiKeyId, AssistantId, CronId, IdSource, RunId, SystemIds, ThreadId};
 pub use json::{JsonMap, RawJson, RawObject};
 pub use outbox::Outbox;
 pub use queue::Queue;
