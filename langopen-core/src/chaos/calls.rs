@@ -1,28 +1,30 @@
 //! Calls that may fail, before or after their work.
 
-use std::sync::{Arc, OnceLock};
-
-use tokio::sync::{Notify, broadcast};
+use std::sync::Arc;
 
 use super::Chaos;
-use super::hints::Relay;
+use super::hints::{Cancels, Wakes};
 use crate::error::{Error, Result};
-use crate::queue::CancelSignal;
 
 /// A part with chaos around it. It implements the traits of this crate that the part implements.
 pub struct Chaotic<T: ?Sized> {
     pub(super) chaos: Chaos,
     pub(super) inner: Arc<T>,
-    pub(super) wakes: OnceLock<Relay<Arc<Notify>>>,
-    pub(super) delivery_wakes: OnceLock<Relay<Arc<Notify>>>,
-    pub(super) cron_wakes: OnceLock<Relay<Arc<Notify>>>,
-    pub(super) cancels: OnceLock<Relay<broadcast::Sender<CancelSignal>>>,
+    pub(super) wakes: Wakes,
+    pub(super) delivery_wakes: Wakes,
+    pub(super) cron_wakes: Wakes,
+    pub(super) cancels: Cancels,
 }
 
 impl<T: ?Sized> Chaotic<T> {
     pub(super) fn new(chaos: Chaos, inner: Arc<T>) -> Self {
-        let (wakes, delivery_wakes, cron_wakes) = (OnceLock::new(), OnceLock::new(), OnceLock::new());
-        Self { chaos, inner, wakes, delivery_wakes, cron_wakes, cancels: OnceLock::new() }
+        let (wakes, delivery_wakes, cron_wakes) = (Wakes::new(), Wakes::new(), Wakes::new());
+        Self { chaos, inner, wakes, delivery_wakes, cron_wakes, cancels: Cancels::new() }
+    }
+
+    /// The part itself, with nothing around it.
+    pub fn inner(&self) -> &Arc<T> {
+        &self.inner
     }
 
     /// Makes the call, or does not, and passes its answer on, or does not.

@@ -1,6 +1,6 @@
 //! Hints that may not come.
 
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock};
 
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{Notify, broadcast};
@@ -9,9 +9,15 @@ use tokio::task::AbortHandle;
 use super::Chaos;
 use crate::queue::CancelSignal;
 
+pub(super) type Wakes = OnceLock<Relay<Arc<Notify>>>;
+pub(super) type Cancels = OnceLock<Relay<broadcast::Sender<CancelSignal>>>;
+
+/// How many cancels a listener may be behind.
+const BEHIND: usize = 1024;
+
 /// What passes hints on to `outer`, and loses some. It ends with its owner.
 pub(super) struct Relay<O> {
-    pub(super) outer: O,
+    outer: O,
     task: AbortHandle,
 }
 
@@ -21,34 +27,40 @@ impl<O> Drop for Relay<O> {
     }
 }
 
-impl Relay<Arc<Notify>> {
-    /// Needs a tokio runtime.
-    pub(super) fn of_wakes(chaos: &Chaos, hint: &'static str, inner: Arc<Notify>) -> Self {
-        let outer = Arc::new(Notify::new());
-        let (chaos, to) = (chaos.clone(), Arc::downgrade(&outer));
+/// The hints of `inner`, without those that get lost. Needs a tokio runtime if any may.
+pub(super) fn wakes(chaos: &Chaos, hint: &'static str, relay: &Wakes, inner: Arc<Notify>) -> Arc<Notify> {
+    if !chaos.may_lose(hint) {
+        return inner;
+    }
+    let relay = relay.get_or_init(|| {
+        let (outer, chaos) = (Arc::new(Notify::new()), chaos.clone());
+        let to = Arc::clone(&outer);
         let task = tokio::spawn(async move {
             loop {
                 inner.notified().await;
-                let Some(to) = Weak::upgrade(&to) else { return };
                 if !chaos.loses(hint) {
                     to.notify_one();
                 }
             }
         });
-        Self { outer, task: task.abort_handle() }
-    }
+        Relay { outer, task: task.abort_handle() }
+    });
+    relay.outer.clone()
 }
 
-impl Relay<broadcast::Sender<CancelSignal>> {
-    /// Needs a tokio runtime.
-    pub(super) fn of_cancels(
-        chaos: &Chaos,
-        hint: &'static str,
-        mut inner: broadcast::Receiver<CancelSignal>,
-    ) -> Self {
-        const BEHIND: usize = 1024;
-        let outer = broadcast::Sender::new(BEHIND);
-        let (chaos, to) = (chaos.clone(), outer.clone());
+/// The same for cancels.
+pub(super) fn cancels(
+    chaos: &Chaos,
+    hint: &'static str,
+    relay: &Cancels,
+    mut inner: broadcast::Receiver<CancelSignal>,
+) -> broadcast::Receiver<CancelSignal> {
+    if !chaos.may_lose(hint) {
+        return inner;
+    }
+    let relay = relay.get_or_init(|| {
+        let (outer, chaos) = (broadcast::Sender::new(BEHIND), chaos.clone());
+        let to = outer.clone();
         let task = tokio::spawn(async move {
             loop {
                 match inner.recv().await {
@@ -59,6 +71,7 @@ impl Relay<broadcast::Sender<CancelSignal>> {
                 }
             }
         });
-        Self { outer, task: task.abort_handle() }
-    }
+        Relay { outer, task: task.abort_handle() }
+    });
+    relay.outer.subscribe()
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 use super::calls::chaotic;
-use super::hints::Relay;
+use super::hints::wakes;
 use crate::clock::Timestamp;
 use crate::outbox::{DeliveryLease, DueDeliveries, FailedDelivery, Outbox};
 use crate::tenant::Scope;
@@ -18,8 +18,7 @@ chaotic!(Outbox {
     "outbox.sweep" sweep_deliveries(until: Timestamp) -> u64;
     => {
         fn delivery_wakes(&self) -> Arc<Notify> {
-            let relay = || Relay::of_wakes(&self.chaos, "outbox.wakes", self.inner.delivery_wakes());
-            self.delivery_wakes.get_or_init(relay).outer.clone()
+            wakes(&self.chaos, "outbox.wakes", &self.delivery_wakes, self.inner.delivery_wakes())
         }
     }
 });

@@ -147,6 +147,11 @@ impl Chaos {
         fate
     }
 
+    /// Whether hints of this name may be lost at all.
+    pub(super) fn may_lose(&self, hint: &str) -> bool {
+        self.rates(hint).lost_hint > 0.0
+    }
+
     /// Whether the next hint of this name is lost.
     pub(super) fn loses(&self, hint: &'static str) -> bool {
         let lost = self.roll(hint).is_some_and(|(rates, dice)| hits(dice[0], rates.lost_hint));
@@ -184,16 +189,19 @@ impl Chaos {
         if self.0.calm.load(Ordering::SeqCst) {
             return None;
         }
-        let part = operation.split('.').next();
-        let fits = |name: &str| name == operation || Some(name) == part;
-        let rates = self.0.exceptions.iter().rev().find(|(name, _)| fits(name)).map_or(self.0.rates, |(_, rates)| *rates);
         let hash = Sha256::new().chain_update(self.0.seed.to_be_bytes()).chain_update(turn.to_be_bytes());
         let hash: [u8; 32] = hash.chain_update(operation).finalize().into();
         let mut dice = [0; 4];
         for (number, bytes) in dice.iter_mut().zip(hash.as_chunks::<8>().0) {
             *number = u64::from_be_bytes(*bytes);
         }
-        Some((rates, dice))
+        Some((self.rates(operation), dice))
+    }
+
+    fn rates(&self, operation: &str) -> Rates {
+        let part = operation.split('.').next();
+        let fits = |name: &str| name == operation || Some(name) == part;
+        self.0.exceptions.iter().rev().find(|(name, _)| fits(name)).map_or(self.0.rates, |(_, rates)| *rates)
     }
 }
 
@@ -215,14 +223,8 @@ fn hits(number: u64, rate: f64) -> bool {
 mod tests {
     use super::*;
 
-    const RATES: Rates = Rates {
-        refused: 0.2,
-        unanswered: 0.2,
-        delayed: 0.0,
-        lost_hint: 0.3,
-        broken: 0.1,
-        longest: Duration::ZERO,
-    };
+    const RATES: Rates =
+        Rates { refused: 0.2, unanswered: 0.2, delayed: 0.0, lost_hint: 0.3, broken: 0.1, longest: Duration::ZERO };
 
     fn fates(chaos: &Chaos) -> Vec<(bool, bool)> {
         (0..1000).map(|_| chaos.fate("queue.claim")).map(|fate| (fate.refused, fate.unanswered)).collect()

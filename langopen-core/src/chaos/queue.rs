@@ -4,7 +4,7 @@ use std::time::Duration;
 use tokio::sync::{Notify, broadcast};
 
 use super::calls::chaotic;
-use super::hints::Relay;
+use super::hints::{cancels, wakes};
 use crate::ids::{RunId, ThreadId};
 use crate::model::{CancelRequest, NewRun};
 use crate::queue::{
@@ -24,13 +24,11 @@ chaotic!(Queue {
     "queue.stats" stats() -> QueueStats;
     => {
         fn wakes(&self) -> Arc<Notify> {
-            let relay = || Relay::of_wakes(&self.chaos, "queue.wakes", self.inner.wakes());
-            self.wakes.get_or_init(relay).outer.clone()
+            wakes(&self.chaos, "queue.wakes", &self.wakes, self.inner.wakes())
         }
 
         fn cancels(&self) -> broadcast::Receiver<CancelSignal> {
-            let relay = || Relay::of_cancels(&self.chaos, "queue.cancels", self.inner.cancels());
-            self.cancels.get_or_init(relay).outer.subscribe()
+            cancels(&self.chaos, "queue.cancels", &self.cancels, self.inner.cancels())
         }
     }
 });

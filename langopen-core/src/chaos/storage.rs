@@ -3,7 +3,7 @@ use std::sync::Arc;
 use tokio::sync::Notify;
 
 use super::calls::chaotic;
-use super::hints::Relay;
+use super::hints::wakes;
 use crate::ids::{AssistantId, CronId, RunId, ThreadId};
 use crate::json::{JsonMap, RawJson};
 use crate::model::{
@@ -76,8 +76,7 @@ chaotic!(Crons {
     "crons.skip" skip_cron(scope: &Scope, firing: CronFiring) -> ();
     => {
         fn cron_wakes(&self) -> Arc<Notify> {
-            let relay = || Relay::of_wakes(&self.chaos, "crons.wakes", self.inner.cron_wakes());
-            self.cron_wakes.get_or_init(relay).outer.clone()
+            wakes(&self.chaos, "crons.wakes", &self.cron_wakes, self.inner.cron_wakes())
         }
     }
 });
