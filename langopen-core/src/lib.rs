@@ -6,12 +6,15 @@
 //! - [`webhook`]: where webhooks may go.
 //! - [`backend`]: ready implementations, by feature: `memory`, `sqlite`.
 //! - `conformance` (feature): the suite that every backend here passes, and that yours can run.
+//! - `chaos` (feature): a decorator over every trait that makes parts fail on purpose.
 //!
 //! Every row belongs to a [`Tenant`]; every call names the [`Scope`] it acts in. Time and ids come from [`Clock`] and [`IdSource`], so tests
 //! can drive them.
 
 pub mod auth;
 pub mod backend;
+#[cfg(feature = "chaos")]
+pub mod chaos;
 pub mod clock;
 #[cfg(feature = "conformance")]
 pub mod conformance;
