@@ -50,7 +50,7 @@ impl Server {
     }
 
     /// Says what failed, and where.
-    pub(super) fn failed(&self, operation: &'static str) -> impl Fn(RedisError) -> Error {
+    pub(super) fn failed(&self, operation: &'static str) -> impl Fn(RedisError) -> Error + use<> {
         let address = self.client.get_connection_info().addr().to_string();
         move |error| {
             let kind = match error.kind() {

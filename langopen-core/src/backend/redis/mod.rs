@@ -5,6 +5,8 @@ mod event_log;
 mod keys;
 mod log_store;
 mod renew;
+mod signals;
 mod subscriber;
 
 pub use event_log::{RedisEventLog, RedisLogOptions};
+pub use signals::RedisSignals;
