@@ -8,14 +8,14 @@ use super::hints::{cancels, wakes};
 use crate::ids::{RunId, ThreadId};
 use crate::model::{CancelRequest, NewRun};
 use crate::queue::{
-    CancelSignal, Cancelled, CancelledMany, Claims, Enqueued, Finished, Heartbeat, InFlight, Lease, Outcome, Queue,
-    QueueStats,
+    CancelSignal, Cancelled, CancelledMany, ClaimRequest, Claims, Enqueued, Finished, Heartbeat, InFlight, Lease,
+    Outcome, Queue, QueueStats,
 };
 use crate::tenant::Scope;
 
 chaotic!(Queue {
     "queue.enqueue" enqueue(scope: &Scope, new: NewRun) -> Enqueued;
-    "queue.claim" claim(worker: &str, max: usize, lease: Duration) -> Claims;
+    "queue.claim" claim(request: &ClaimRequest) -> Claims;
     "queue.heartbeat" heartbeat(leases: &[Lease], lease: Duration) -> Vec<Heartbeat>;
     "queue.finish" finish(lease: Lease, outcome: Outcome) -> Finished;
     "queue.release" release(lease: Lease, delay: Duration) -> ();

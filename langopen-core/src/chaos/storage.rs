@@ -4,16 +4,20 @@ use tokio::sync::Notify;
 
 use super::calls::chaotic;
 use super::hints::wakes;
-use crate::ids::{AssistantId, CronId, RunId, ThreadId};
+use crate::auth::{ApiKeyHash, KeyScope};
+use crate::ids::{ApiKeyId, AssistantId, CronId, RunId, ThreadId};
 use crate::json::{JsonMap, RawJson};
 use crate::model::{
     Assistant, AssistantPatch, AssistantQuery, CheckpointKey, CheckpointList, CheckpointTuple, Cron, CronFiring,
-    CronPatch, CronQuery, DueCrons, IfExists, NamespaceQuery, NewAssistant, NewCheckpoint, NewCron, NewStoreItem,
-    NewThread, Page, PendingWrites, PruneStrategy, PrunedThreads, Run, RunQuery, ScoredItem, StoreItem, StoreItemQuery,
-    Thread, ThreadPatch, ThreadQuery, ThreadState, ThreadStatus, ThreadStorage,
+    CronPatch, CronQuery, Deployment, DeploymentSpec, DueCrons, IfExists, NamespaceQuery, NewAssistant, NewCheckpoint,
+    NewCron, NewStoreItem, NewStoredApiKey, NewThread, Page, PendingWrites, PruneStrategy, PrunedThreads, Run,
+    RunQuery, ScoredItem, StoreItem, StoreItemQuery, StoredApiKey, Thread, ThreadPatch, ThreadQuery, ThreadState,
+    ThreadStatus, ThreadStorage,
 };
-use crate::storage::{Assistants, Checkpoints, Crons, DeletedAssistant, Runs, StoreItems, Threads};
-use crate::tenant::Scope;
+use crate::storage::{
+    ApiKeys, Assistants, Checkpoints, Crons, DeletedAssistant, Deployments, Runs, StoreItems, Threads,
+};
+use crate::tenant::{Scope, Tenant};
 
 chaotic!(Assistants {
     "assistants.create" create_assistant(scope: &Scope, new: NewAssistant, if_exists: IfExists) -> Assistant;
@@ -79,4 +83,19 @@ chaotic!(Crons {
             wakes(&self.chaos, "crons.wakes", &self.cron_wakes, self.inner.cron_wakes())
         }
     }
+});
+
+chaotic!(Deployments {
+    "deployments.put" put_deployment(tenant: &Tenant, spec: DeploymentSpec) -> Deployment;
+    "deployments.get" deployment(tenant: &Tenant) -> Option<Deployment>;
+    "deployments.list" list_deployments() -> Vec<Deployment>;
+    "deployments.delete" delete_deployment(tenant: &Tenant) -> ();
+});
+
+chaotic!(ApiKeys {
+    "api_keys.create" create_api_key(new: NewStoredApiKey) -> StoredApiKey;
+    "api_keys.list" list_api_keys(within: Option<&KeyScope>) -> Vec<StoredApiKey>;
+    "api_keys.revoke" revoke_api_key(within: Option<&KeyScope>, id: ApiKeyId) -> StoredApiKey;
+    "api_keys.of_hash" api_key_of_hash(hash: &ApiKeyHash) -> Option<StoredApiKey>;
+    "api_keys.touch" touch_api_key(id: ApiKeyId) -> ();
 });

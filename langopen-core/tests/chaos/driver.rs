@@ -8,7 +8,7 @@ use std::time::Duration;
 use langopen_core::chaos::Chaos;
 use langopen_core::clock::ManualClock;
 use langopen_core::model::{CancelAction, CancelRequest, MultitaskStrategy, NewRun, RunQuery, RunThread, ThreadStatus};
-use langopen_core::queue::{Claim, Heartbeat, InFlight, Lease, Outcome};
+use langopen_core::queue::{Claim, ClaimRequest, Heartbeat, InFlight, Lease, Outcome};
 use langopen_core::{
     AssistantId, Clock, ErrorKind, JsonMap, Queue, RawJson, Result, RunId, RunStatus, Scope, Storage, ThreadId,
 };
@@ -157,7 +157,7 @@ impl Driver {
     async fn claim(&mut self, max: usize) -> Vec<Claim> {
         let now = self.clock.now();
         let claimable = self.model.claimable(now);
-        let answer = self.queue.claim("worker", max, LEASE).await;
+        let answer = self.queue.claim(&ClaimRequest::new("worker", max, LEASE)).await;
         let there = self.there().await;
         let attempted = |run_id: &RunId| there.get(run_id).map_or(0, |(_, attempt)| *attempt);
         let claimed: Vec<_> =
