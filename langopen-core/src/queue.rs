@@ -174,7 +174,7 @@ pub struct CancelledMany {
 }
 
 /// A cancel of a running run, on its way to the run's worker. A run that was deleted is cancelled too, so that its worker stops at once.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CancelSignal {
     /// The run.
     pub run_id: RunId,
