@@ -6,6 +6,7 @@
 
 mod columns;
 mod connection;
+mod event_log;
 mod session;
 mod signals;
 
@@ -24,6 +25,7 @@ use crate::ids::RunId;
 use crate::queue::CancelSignal;
 use crate::signals::{Signal, Signals};
 
+pub use event_log::PostgresEventLog;
 pub use signals::PostgresSignals;
 
 /// How a database is opened.
