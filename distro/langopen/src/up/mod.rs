@@ -101,7 +101,7 @@ async fn start(options: UpOptions) -> Result<Started, CommandError> {
         }
     };
     if let Some(version) = pool.langgraph_version() {
-        version.clone_into(&mut api.langgraph_version);
+        api.langgraph_version = version;
     }
 
     let services = Services {
