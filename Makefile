@@ -5,6 +5,9 @@ CARGO ?= cargo
 VENV := target/test-venv
 CLIENTS := tests/js tests/browser
 CONFIG ?= examples/agent/langgraph.json
+# Postgres and Redis that live as long as one command (tests/services).
+SERVICES := target/debug/langopen-test-services
+WITH_SERVICES := $(SERVICES)
 
 .PHONY: help up build test test-rust test-host test-sdk test-sdk-memory test-clients chromium lint fmt doc bench deny clean
 
@@ -19,8 +22,13 @@ build: ## Build the binary
 
 test: test-rust test-host test-sdk test-sdk-memory test-clients ## Run every test
 
-test-rust: ## Unit, conformance and API tests, and the docs' examples
-	$(CARGO) test --locked --workspace --all-features
+test-rust: $(SERVICES) ## Unit, conformance and API tests, and the docs' examples
+	$(WITH_SERVICES) $(CARGO) test --locked --workspace --all-features
+
+# Cargo knows better than make whether it is up to date.
+.PHONY: $(SERVICES)
+$(SERVICES):
+	$(CARGO) build --locked --workspace --all-features --bin langopen-test-services
 
 test-host: $(VENV)/.complete ## The graph host, driven over its socket
 	$(VENV)/bin/python -m pytest -q langopen-runner/python/tests

@@ -38,6 +38,11 @@ impl ApiKey {
         &self.0
     }
 
+    /// How it begins: enough for people to know it by, far too little to use.
+    pub fn prefix(&self) -> &str {
+        &self.0[..PREFIX.len() + 6]
+    }
+
     /// What a server keeps of it.
     pub fn hash(&self) -> ApiKeyHash {
         ApiKeyHash::of(&self.0)
@@ -51,7 +56,7 @@ impl fmt::Debug for ApiKey {
 }
 
 /// The SHA-256 of a key, written `sha256:` and 64 hexadecimal digits. A key has 256 random bits, so a plain hash cannot be guessed backwards.
-#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub struct ApiKeyHash([u8; 32]);
 

@@ -2,7 +2,9 @@
 
 mod api_key;
 mod decision;
+mod key_scope;
 mod refusal;
+mod role;
 mod studio;
 
 use std::fmt;
@@ -18,7 +20,9 @@ use crate::json::JsonMap;
 use crate::tenant::{Scope, Tenant};
 
 pub use api_key::{ApiKey, ApiKeyAuth, ApiKeyHash, ApiKeyRecord};
+pub use key_scope::KeyScope;
 pub use refusal::Refusal;
+pub use role::Role;
 pub use studio::StudioAuth;
 
 /// What an authenticator sees of a request. Its `Debug` shows no header, query or body: they hold secrets.

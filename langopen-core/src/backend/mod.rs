@@ -2,6 +2,8 @@
 
 #[cfg(feature = "memory")]
 pub mod memory;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 #[cfg(feature = "memory")]
 mod rules;
 #[cfg(feature = "sqlite")]

@@ -2,9 +2,12 @@
 //!
 //! One lock over plain maps. No call waits while it holds the lock, so every call is atomic by itself.
 
+mod api_keys;
 mod assistants;
 mod checkpoints;
+mod claim;
 mod crons;
+mod deployments;
 mod event_log;
 mod outbox;
 mod queue;

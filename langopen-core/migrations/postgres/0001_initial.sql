@@ -1,0 +1,196 @@
+-- Ids are UUIDs, times are microseconds since the Unix epoch, documents are JSON text: what clients sent comes back in its order and its spelling.
+-- Texts compare by their bytes (COLLATE "C"), whatever the database's locale.
+--
+-- Statements name the columns that they read and write, never "*": a process of the version before goes on beside a newer schema.
+
+-- A system assistant has the same id in every tenant, so ids are unique within a tenant.
+CREATE TABLE assistants (
+    tenant TEXT COLLATE "C" NOT NULL,
+    assistant_id UUID NOT NULL,
+    version BIGINT NOT NULL, -- the one in force
+    created_at BIGINT NOT NULL,
+    PRIMARY KEY (tenant, assistant_id)
+);
+
+CREATE TABLE assistant_versions (
+    tenant TEXT COLLATE "C" NOT NULL,
+    assistant_id UUID NOT NULL,
+    version BIGINT NOT NULL,
+    graph_id TEXT COLLATE "C" NOT NULL,
+    graph_folded TEXT COLLATE "C" NOT NULL, -- graph_id in lower case, to sort by
+    name TEXT COLLATE "C" NOT NULL,
+    name_folded TEXT COLLATE "C" NOT NULL, -- name in lower case, to search in and to sort by
+    description TEXT,
+    updated_at BIGINT NOT NULL,
+    metadata TEXT NOT NULL,
+    metadata_search JSONB NOT NULL, -- as conditions see it
+    config TEXT NOT NULL,
+    context TEXT NOT NULL,
+    PRIMARY KEY (tenant, assistant_id, version),
+    FOREIGN KEY (tenant, assistant_id) REFERENCES assistants ON DELETE CASCADE
+);
+
+CREATE TABLE threads (
+    thread_id UUID PRIMARY KEY,
+    tenant TEXT COLLATE "C" NOT NULL,
+    status TEXT COLLATE "C" NOT NULL CHECK (status IN ('idle', 'busy', 'interrupted', 'error')),
+    created_at BIGINT NOT NULL,
+    updated_at BIGINT NOT NULL,
+    state_updated_at BIGINT NOT NULL,
+    state_checkpoint_id TEXT COLLATE "C", -- the root checkpoint that "values" and state_rest describe
+    metadata TEXT NOT NULL,
+    metadata_search JSONB NOT NULL, -- as conditions see it
+    config TEXT NOT NULL,
+    error TEXT,
+    interrupts TEXT,
+    state_rest TEXT, -- the latest state without its values
+    ttl_strategy TEXT CHECK (ttl_strategy IN ('delete', 'keep_latest')), -- NULL: it does not expire
+    ttl_minutes DOUBLE PRECISION,
+    pruned_at BIGINT, -- when its history was last cut
+    -- The greatest number that a BIGINT can be and a DOUBLE PRECISION too.
+    expires_at BIGINT GENERATED ALWAYS AS
+        (trunc(least(greatest(updated_at, coalesce(pruned_at, updated_at)) + ttl_minutes * 60e6, 9223372036854774784))::BIGINT) STORED,
+    "values" TEXT
+);
+CREATE INDEX threads_by_expiry ON threads (expires_at) WHERE ttl_minutes IS NOT NULL;
+CREATE INDEX threads_by_update ON threads (tenant, updated_at, thread_id);
+CREATE INDEX threads_by_metadata ON threads USING gin (metadata_search jsonb_path_ops);
+
+-- Whoever changes which run of a thread is next locks the thread's row first; only then the run's. See 0002.
+CREATE TABLE runs (
+    run_id UUID PRIMARY KEY,
+    tenant TEXT COLLATE "C" NOT NULL,
+    thread_id UUID NOT NULL REFERENCES threads ON DELETE CASCADE,
+    assistant_id UUID NOT NULL,
+    graph_id TEXT NOT NULL,
+    status TEXT COLLATE "C" NOT NULL CHECK (status IN ('pending', 'running', 'error', 'success', 'timeout', 'interrupted')),
+    ready BOOLEAN NOT NULL CHECK (NOT ready OR status = 'pending'), -- nothing but a worker is missing
+    delayed BOOLEAN NOT NULL CHECK (NOT delayed OR status = 'pending'), -- its time lay ahead when it was last looked at
+    available_at BIGINT NOT NULL, -- when it may start; runs of a thread start in this order
+    attempt BIGINT NOT NULL,
+    lease_owner TEXT,
+    lease_expires_at BIGINT,
+    cancel_action TEXT,
+    cancel_reason TEXT,
+    multitask_strategy TEXT NOT NULL,
+    resumable BOOLEAN NOT NULL,
+    temporary BOOLEAN NOT NULL,
+    webhook TEXT, -- a URL that is told when the run ends
+    created_at BIGINT NOT NULL,
+    updated_at BIGINT NOT NULL,
+    metadata TEXT NOT NULL,
+    kwargs TEXT NOT NULL,
+    origin TEXT, -- what made it: the request's id, and its place in a trace
+    CHECK (NOT (ready AND delayed))
+);
+-- One run of a thread is in front: the running one, else one that is ready. No two are ever running.
+CREATE UNIQUE INDEX runs_in_front ON runs (thread_id) WHERE ready OR status = 'running';
+CREATE INDEX runs_ready ON runs (tenant, available_at, run_id) WHERE ready;
+CREATE INDEX runs_delayed ON runs (available_at, run_id) WHERE delayed;
+CREATE INDEX runs_pending ON runs (thread_id, available_at, run_id) WHERE status = 'pending';
+CREATE INDEX runs_running ON runs (tenant, lease_expires_at) WHERE status = 'running';
+CREATE INDEX runs_by_thread ON runs (thread_id, created_at, run_id);
+
+CREATE TABLE checkpoints (
+    thread_id UUID NOT NULL REFERENCES threads ON DELETE CASCADE,
+    checkpoint_ns TEXT COLLATE "C" NOT NULL,
+    checkpoint_id TEXT COLLATE "C" NOT NULL,
+    tenant TEXT COLLATE "C" NOT NULL,
+    parent_checkpoint_id TEXT COLLATE "C",
+    run_id UUID, -- the run that made it; NULL for a state update or a copy
+    kind TEXT NOT NULL,
+    channels TEXT[] COLLATE "C" NOT NULL, -- which blobs are its values: each channel,
+    versions TEXT[] COLLATE "C" NOT NULL, -- and its version at the same place
+    metadata TEXT NOT NULL,
+    bytes BYTEA NOT NULL,
+    PRIMARY KEY (thread_id, checkpoint_ns, checkpoint_id)
+);
+
+CREATE TABLE checkpoint_blobs (
+    thread_id UUID NOT NULL REFERENCES threads ON DELETE CASCADE,
+    checkpoint_ns TEXT COLLATE "C" NOT NULL,
+    channel TEXT COLLATE "C" NOT NULL,
+    version TEXT COLLATE "C" NOT NULL,
+    tenant TEXT COLLATE "C" NOT NULL,
+    kind TEXT COLLATE "C" NOT NULL,
+    bytes BYTEA NOT NULL,
+    PRIMARY KEY (thread_id, checkpoint_ns, channel, version)
+);
+
+CREATE TABLE checkpoint_writes (
+    thread_id UUID NOT NULL REFERENCES threads ON DELETE CASCADE,
+    checkpoint_ns TEXT COLLATE "C" NOT NULL,
+    checkpoint_id TEXT COLLATE "C" NOT NULL,
+    task_id TEXT COLLATE "C" NOT NULL,
+    idx BIGINT NOT NULL,
+    tenant TEXT COLLATE "C" NOT NULL,
+    run_id UUID,
+    task_path TEXT COLLATE "C" NOT NULL,
+    channel TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    bytes BYTEA NOT NULL,
+    PRIMARY KEY (thread_id, checkpoint_ns, checkpoint_id, task_id, idx)
+);
+
+CREATE TABLE store_items (
+    tenant TEXT COLLATE "C" NOT NULL,
+    namespace TEXT COLLATE "C" NOT NULL, -- each label as JSON text, and a comma after each
+    key TEXT COLLATE "C" NOT NULL,
+    created_at BIGINT NOT NULL,
+    updated_at BIGINT NOT NULL,
+    expires_at BIGINT,
+    ttl_minutes DOUBLE PRECISION,
+    value TEXT NOT NULL,
+    PRIMARY KEY (tenant, namespace, key)
+);
+CREATE INDEX store_items_by_expiry ON store_items (expires_at) WHERE expires_at IS NOT NULL;
+
+-- What the texts of store items mean: vectors of 32-bit floats, little-endian.
+CREATE TABLE store_vectors (
+    tenant TEXT COLLATE "C" NOT NULL,
+    namespace TEXT COLLATE "C" NOT NULL,
+    key TEXT COLLATE "C" NOT NULL,
+    path TEXT COLLATE "C" NOT NULL, -- where in the item's value the text stands
+    vector BYTEA NOT NULL,
+    PRIMARY KEY (tenant, namespace, key, path),
+    FOREIGN KEY (tenant, namespace, key) REFERENCES store_items ON DELETE CASCADE
+);
+
+-- Runs on a schedule. They go with their assistant, and with their thread if they have one.
+CREATE TABLE crons (
+    cron_id UUID PRIMARY KEY,
+    tenant TEXT COLLATE "C" NOT NULL,
+    assistant_id UUID NOT NULL,
+    thread_id UUID REFERENCES threads ON DELETE CASCADE, -- NULL: a new thread each time
+    enabled BOOLEAN NOT NULL,
+    next_run_date BIGINT, -- NULL: it does not fire any more
+    end_time BIGINT,
+    created_at BIGINT NOT NULL,
+    updated_at BIGINT NOT NULL,
+    schedule TEXT NOT NULL,
+    timezone TEXT,
+    on_run_completed TEXT,
+    metadata TEXT NOT NULL,
+    creator TEXT NOT NULL, -- whom its runs act for
+    payload TEXT NOT NULL,
+    FOREIGN KEY (tenant, assistant_id) REFERENCES assistants ON DELETE CASCADE
+);
+CREATE INDEX crons_due ON crons (next_run_date, cron_id) WHERE enabled AND next_run_date IS NOT NULL;
+CREATE INDEX crons_by_assistant ON crons (tenant, assistant_id);
+CREATE INDEX crons_by_thread ON crons (thread_id) WHERE thread_id IS NOT NULL;
+
+-- What is to be told about runs that have ended. It hangs on no run and no thread: both may be gone before it is sent.
+CREATE TABLE webhook_deliveries (
+    run_id UUID PRIMARY KEY,
+    tenant TEXT COLLATE "C" NOT NULL,
+    url TEXT NOT NULL,
+    created_at BIGINT NOT NULL,
+    due_at BIGINT NOT NULL, -- while claimed: when the claim expires
+    attempt BIGINT NOT NULL, -- how often it was claimed
+    claimed BOOLEAN NOT NULL,
+    failed_at BIGINT, -- when it was given up
+    last_error TEXT,
+    payload TEXT -- NULL once it was given up
+);
+CREATE INDEX webhook_deliveries_due ON webhook_deliveries (due_at, run_id) WHERE failed_at IS NULL;
+CREATE INDEX webhook_deliveries_failed ON webhook_deliveries (failed_at) WHERE failed_at IS NOT NULL;
