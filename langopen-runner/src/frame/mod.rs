@@ -24,6 +24,7 @@ pub(crate) enum Kind {
     Done,
     Cancel,
     Credit,
+    Span,
     Lost,
     Call,
     Reply,
@@ -36,7 +37,7 @@ pub(crate) enum Kind {
     HttpAbort,
 }
 
-const KINDS: [(Kind, u8); 24] = [
+const KINDS: [(Kind, u8); 25] = [
     (Kind::Hello, 0x01),
     (Kind::Init, 0x02),
     (Kind::Ready, 0x03),
@@ -51,7 +52,8 @@ const KINDS: [(Kind, u8); 24] = [
     (Kind::Done, 0x12),
     (Kind::Cancel, 0x13),
     (Kind::Credit, 0x14),
-    (Kind::Lost, 0x15),
+    (Kind::Span, 0x15),
+    (Kind::Lost, 0x16),
     (Kind::Call, 0x20),
     (Kind::Reply, 0x21),
     (Kind::Error, 0x22),

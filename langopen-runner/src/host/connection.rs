@@ -21,8 +21,9 @@ use super::handles::{HandleRange, Handles};
 use super::health::{Health, Status};
 use super::owner::Owner;
 use super::serve::Reach;
+use super::spans::Traced;
 use super::web::{self, Exchange};
-use super::{Offer, logs, serve};
+use super::{Offer, logs, serve, spans};
 use crate::frame::payload::from_json;
 use crate::frame::{Frame, FrameCodec, Kind};
 
@@ -39,6 +40,8 @@ pub(super) struct InFlight {
     pub(super) reach: Reach,
     /// The span that it executes in: what its graph prints and logs is logged there.
     pub(super) span: Span,
+    /// The trace that it is recorded in, if it is.
+    pub(super) traced: Option<Traced>,
 }
 
 /// A connected host.
@@ -280,6 +283,7 @@ fn dispatch(host: &Arc<Host>, frame: Frame) {
         | Kind::HttpCredit
         | Kind::HttpAbort => web::receive(host, frame),
         Kind::Log => logs::write(host, frame.stream, &frame.payload),
+        Kind::Span => spans::report(host, frame.stream, &frame.payload),
         Kind::Pong => {
             if let Ok(mark) = <[u8; 8]>::try_from(&frame.payload[..]) {
                 host.health.answered(u64::from_be_bytes(mark));

@@ -11,6 +11,7 @@ mod owner;
 mod process;
 mod run;
 mod serve;
+mod spans;
 mod web;
 
 pub use process::{HostError, LoadFailure};

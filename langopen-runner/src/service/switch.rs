@@ -260,7 +260,7 @@ impl Switch {
 impl Relay for Switch {
     fn take(&self, host: &Arc<Host>, frame: Frame) {
         match frame.kind {
-            Kind::Event | Kind::Done | Kind::Reply | Kind::Error => self.pass(host, frame),
+            Kind::Event | Kind::Span | Kind::Done | Kind::Reply | Kind::Error => self.pass(host, frame),
             Kind::Call => self.call(host, frame),
             Kind::HttpRequest => self.request(host, frame),
             Kind::HttpResponse | Kind::HttpBody | Kind::HttpEnd | Kind::HttpCredit | Kind::HttpAbort => {

@@ -7,6 +7,7 @@
 mod columns;
 mod connection;
 mod session;
+mod signals;
 
 use std::fmt;
 use std::sync::Arc;
@@ -22,6 +23,8 @@ use crate::error::Result;
 use crate::ids::RunId;
 use crate::queue::CancelSignal;
 use crate::signals::{Signal, Signals};
+
+pub use signals::PostgresSignals;
 
 /// How a database is opened.
 #[derive(Clone)]
