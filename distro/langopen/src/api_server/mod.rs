@@ -7,14 +7,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use langopen_core::Tenant;
+use axum::routing::get;
+use langopen_api::Installation;
+use langopen_core::SystemClock;
+use langopen_core::auth::KeyRing;
 use langopen_runner::RunnerSet;
 use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 use crate::announce::say;
-use crate::app;
+use crate::app::{self, FromWithin};
 use crate::database::{self, Database};
 use crate::error::CommandError;
 use crate::metrics;
@@ -24,7 +26,7 @@ use crate::program::listen;
 use crate::serve::{self, Signals};
 use crate::settings::{self, ApiServerOptions, Settings};
 use crate::worker::connected;
-use deployments::{Deployments, Dispatch, Making};
+use deployments::Deployments;
 
 /// Serves until Ctrl-C or SIGTERM; then accepts nothing new, and what is in flight may end within the grace period.
 pub(crate) async fn run(options: ApiServerOptions) -> Result<(), CommandError> {
@@ -35,15 +37,12 @@ pub(crate) async fn run(options: ApiServerOptions) -> Result<(), CommandError> {
         started = start(&settings) => started?,
         () = signals.next() => return Ok(()),
     };
-    let Started { listener, router, runners, readiness, database, stop } = started;
+    let Started { listener, router, runners, readiness, database } = started;
     let grace = Duration::from_secs(settings.api.grace_seconds);
     let drain = async { readiness.drain() };
     let served = serve::serve(listener, router, drain, grace, &mut signals).await;
-    stop.cancel();
     runners.shut_down().await;
-    if let Some(database) = Arc::into_inner(database) {
-        database.close().await;
-    }
+    database.close().await;
     info!("the API server stopped");
     served
 }
@@ -54,7 +53,6 @@ struct Started {
     runners: Arc<RunnerSet>,
     readiness: Arc<Readiness>,
     database: Arc<Database>,
-    stop: CancellationToken,
 }
 
 async fn start(settings: &Settings) -> Result<Started, CommandError> {
@@ -62,44 +60,60 @@ async fn start(settings: &Settings) -> Result<Started, CommandError> {
     let (section, place) = (&settings.api, settings.place()?);
     let mut client = settings.runners.client(process_name("api-server"))?;
     client.serves_api = true;
-    let keys = app::keys(section.api_keys.as_deref())?;
+    let (default, records) = (section.tenant()?, app::keys(section.api_keys.as_deref())?);
     let (listener, address) = listen(section.host, section.port).await?;
     say("data", &place.describe(Path::new("")));
     let database = Arc::new(Database::open(place, Path::new("")).await?);
     let runners = Arc::new(RunnerSet::connect(client)?);
-    let deployments = Arc::new(Deployments::default());
-    let (stop, making) = (
-        CancellationToken::new(),
-        Making {
-            deployments: Arc::clone(&deployments),
-            runners: Arc::clone(&runners),
-            database: Arc::clone(&database),
-            keys,
-            address: address.ip(),
-            metrics: recorder.shown(&section.metric_prefix),
-            crons: section.crons,
-        },
-    );
-    let making = tokio::spawn(making.keep(stop.clone()));
-    // Whoever ends the server ends it too, and holds the database's last reference then.
-    drop(making);
-    let (storage, set, known) = (database.storage(), Arc::clone(&runners), Arc::clone(&deployments));
-    let readiness = Readiness::default()
+    let keys = KeyRing::new(records.unwrap_or_default());
+    let keys = Arc::new(keys.with_stored(database.storage(), Arc::new(SystemClock)));
+    if !section.requires_keys() && !address.ip().is_loopback() {
+        say("note", &format!("whoever reaches {address} can do everything in deployments without auth.path"));
+    }
+    let source = Deployments {
+        runners: Arc::clone(&runners),
+        database: Arc::clone(&database),
+        keys: Arc::clone(&keys),
+        keys_required: section.requires_keys(),
+        address: address.ip(),
+        metrics: recorder.shown(&section.metric_prefix),
+        crons: section.crons,
+    };
+    let mut installation =
+        Installation::new(Arc::new(source), database.storage()).with_keys(keys).with_root(root(recorder));
+    if let Some(default) = default {
+        installation = installation.with_default(default);
+    }
+    let installation = installation.router();
+    runners.serve(Arc::new(FromWithin(installation.clone())));
+    let readiness = Arc::new(readiness(&database, &runners));
+    let router = probes::router(Arc::clone(&readiness)).fallback_service(installation);
+    say("API", &format!("http://{address}"));
+    say("health", &format!("http://{address}/readyz"));
+    say("stop", "with Ctrl-C");
+    Ok(Started { listener, router, runners, readiness, database })
+}
+
+/// What is answered where no deployment is named.
+fn root(recorder: metrics::Recorder) -> Router {
+    Router::new()
+        .route("/ok", get(async || axum::Json(serde_json::json!({"ok": true}))))
+        .route("/metrics", get(move || std::future::ready(probes::exposition(&recorder))))
+}
+
+fn readiness(database: &Database, runners: &Arc<RunnerSet>) -> Readiness {
+    let (storage, set, seen) = (database.storage(), Arc::clone(runners), Arc::clone(runners));
+    Readiness::default()
         .needs("database", move || {
             let storage = storage.clone();
             async move { database::answers(&*storage).await.map_err(|_| "it does not answer".to_owned()) }
         })
         .needs("deployments", move || {
-            let any = !known.is_empty();
+            let any = !seen.deployments().is_empty();
             async move { if any { Ok(()) } else { Err("no runner was seen yet".to_owned()) } }
         })
         .likes("runners", move || {
             let state = connected(&set);
             async move { state }
-        });
-    let readiness = Arc::new(readiness);
-    let router = probes::router(Arc::clone(&readiness)).fallback_service(Dispatch::new(deployments, Tenant::default()));
-    say("API", &format!("http://{address}"));
-    say("stop", "with Ctrl-C");
-    Ok(Started { listener, router, runners, readiness, database, stop })
+        })
 }

@@ -1,6 +1,5 @@
 //! Who may do what: the bearers of API keys, the users of the application's own `Auth` object, both, or everybody everything.
 
-use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,6 +10,7 @@ use langopen_core::auth::{ApiKeyAuth, ApiKeyRecord, Auth, OpenAuth, StudioAuth};
 use langopen_runner::config::AuthConfig;
 use langopen_runner::{AppAuth, AuthCacheSettings, HostPool};
 
+use super::Login;
 use crate::announce::say;
 use crate::error::CommandError;
 use crate::keys;
@@ -25,7 +25,7 @@ pub(crate) fn keys(file: Option<&Path>) -> Result<Option<Vec<ApiKeyRecord>>, Com
 }
 
 /// The tenants that callers may act in.
-pub(super) fn tenants(keys: Option<&Vec<ApiKeyRecord>>) -> Result<Vec<Tenant>, CommandError> {
+pub(crate) fn tenants(keys: Option<&Vec<ApiKeyRecord>>) -> Result<Vec<Tenant>, CommandError> {
     let mut tenants = vec![Tenant::default()];
     for record in keys.into_iter().flatten() {
         let tenant = record.tenant()?;
@@ -38,14 +38,13 @@ pub(super) fn tenants(keys: Option<&Vec<ApiKeyRecord>>) -> Result<Vec<Tenant>, C
 
 /// Puts the logins together that were asked for.
 pub(super) fn login(
-    keys: Option<Vec<ApiKeyRecord>>,
+    given: Login,
     config: Option<&AuthConfig>,
     pool: &Arc<HostPool>,
-    address: IpAddr,
-    tenant: &Tenant,
 ) -> Result<Arc<dyn Auth>, CommandError> {
+    let Login { keys, required, address } = given;
     let config = config.cloned().unwrap_or_default();
-    let app = AppAuth::of(pool).map(|app| with_cache(app.with_tenant(tenant.clone()), &config));
+    let app = AppAuth::of(pool).map(|app| with_cache(app, &config));
     if let Some(app) = &app {
         if !app.authenticates() && keys.is_none() {
             return Err(CommandError::NoAuthenticateHandler);
@@ -53,17 +52,15 @@ pub(super) fn login(
         announce(app);
     }
     let (has_app, has_keys) = (app.is_some(), keys.is_some());
-    if let Some(keys) = &keys {
-        say("auth", &format!("{} API keys", keys.len()));
-    }
     let app = app.map(|app| Arc::new(app) as Arc<dyn Auth>);
+    let app = if required { app } else { app.or_else(|| Some(Arc::new(OpenAuth::default()))) };
     let auth: Arc<dyn Auth> = match (keys, app) {
-        (None, None) => Arc::new(OpenAuth { tenant: tenant.clone() }),
+        (None, None) => Arc::new(OpenAuth::default()),
         (None, Some(app)) => app,
-        (Some(keys), None) => Arc::new(ApiKeyAuth::new(keys)),
-        (Some(keys), Some(app)) => Arc::new(ApiKeyAuth::new(keys).with_fallback(app)),
+        (Some(keys), None) => Arc::new(ApiKeyAuth::of(keys)),
+        (Some(keys), Some(app)) => Arc::new(ApiKeyAuth::of(keys).with_fallback(app)),
     };
-    if !has_app && !has_keys && !address.is_loopback() {
+    if !has_app && !required && !address.is_loopback() {
         say(
             "note",
             &format!("whoever reaches {address} can do everything here: there is neither auth.path nor --api-keys"),

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use langopen_api::WorkerCounts;
-use langopen_core::{Executor, SystemClock, Tenant};
+use langopen_core::auth::KeyRing;
+use langopen_core::{Executor, SystemClock};
 use langopen_runner::HostPool;
 use langopen_worker::{Services, WebhookDispatcher, Worker};
 use tokio::net::TcpListener;
@@ -16,7 +17,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::announce::{announce_ready, say};
-use crate::app::{self, Login, ServerParts};
+use crate::app::{self, FromWithin, Login, ServerParts};
 use crate::cli::UpOptions;
 use crate::database::{Database, Place};
 use crate::error::CommandError;
@@ -94,22 +95,29 @@ async fn start(options: UpOptions) -> Result<Started, CommandError> {
     let dispatcher = WebhookDispatcher::new(database.outbox(), Arc::new(SystemClock), webhooks)?;
     let slots = worker.slots();
     let count = move || WorkerCounts { max: slots.max(), active: slots.active() };
+    let tenants = app::tenants(keys.as_ref())?;
+    if let Some(keys) = &keys {
+        say("auth", &format!("{} API keys", keys.len()));
+    }
+    let required = keys.is_some();
+    let login = Login { keys: keys.map(|keys| Arc::new(KeyRing::new(keys))), required, address: address.ip() };
     let parts = ServerParts {
         database: &database,
         pool: Arc::clone(&pool),
         app,
-        tenant: Tenant::default(),
-        login: Login { keys, address: address.ip() },
+        tenants: &tenants,
+        login,
         metrics: recorder.shown(&options.metric_prefix).with_workers(count),
         crons: options.crons,
     };
     let router = match app::build(parts).await {
-        Ok(router) => router,
+        Ok(server) => server.router(),
         Err(error) => {
             pool.shut_down().await;
             return Err(error);
         }
     };
+    pool.connect(Arc::new(FromWithin(router.clone())));
     let stop = CancellationToken::new();
     let worker = tokio::spawn(crate::worker::work(worker, Some(dispatcher), stop.clone()));
     announce_ready(&mounted, pool.graphs().await?, begin.elapsed());
