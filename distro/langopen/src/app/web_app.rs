@@ -22,7 +22,7 @@ pub(super) struct PoolApp {
 
 impl PoolApp {
     pub(super) fn of(pool: &Arc<HostPool>) -> Option<Self> {
-        let description = pool.web_app()?.clone();
+        let description = pool.web_app()?;
         Some(Self { pool: Arc::clone(pool), description })
     }
 }
@@ -85,7 +85,7 @@ impl WebApi for Behind {
 
 /// The whole server, for requests that the application makes by itself: they are trusted within their tenant, as the application could do the same
 /// by its graphs.
-pub(super) struct FromWithin(pub(super) Router);
+pub(crate) struct FromWithin(pub(crate) Router);
 
 #[async_trait]
 impl WebApi for FromWithin {
