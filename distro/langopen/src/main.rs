@@ -6,6 +6,7 @@ mod cli;
 mod error;
 mod keys;
 mod logging;
+mod manage;
 mod metrics;
 mod tracing_export;
 mod up;
@@ -30,7 +31,8 @@ fn main() -> ExitCode {
     let outcome = runtime.block_on(async {
         match cli.command {
             cli::Command::Up(options) => up::up(options).await,
-            cli::Command::Keys(cli::KeysCommand::New(options)) => keys::new(options),
+            cli::Command::Keys(command) => manage::keys(command).await,
+            cli::Command::Deployments(command) => manage::deployments(command).await,
         }
     });
     if let Some(traces) = traces {
