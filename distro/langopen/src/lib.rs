@@ -11,6 +11,7 @@ mod error;
 mod hosts;
 mod keys;
 mod logging;
+mod manage;
 mod metrics;
 mod names;
 mod probes;
@@ -32,7 +33,8 @@ pub fn langopen() -> ExitCode {
     program::run("langopen", cli.log_format, async {
         match cli.command {
             cli::Command::Up(options) => up::up(options).await,
-            cli::Command::Keys(cli::KeysCommand::New(options)) => keys::new(options),
+            cli::Command::Keys(command) => manage::keys(command).await,
+            cli::Command::Deployments(command) => manage::deployments(command).await,
         }
     })
 }
