@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use langopen_core::backend::sqlite::{Sqlite, SqliteOptions};
 use langopen_core::model::{MultitaskStrategy, NewRun, RunThread, ThreadStatus};
-use langopen_core::queue::Outcome;
+use langopen_core::queue::{ClaimRequest, Outcome};
 use langopen_core::{AssistantId, Clock, JsonMap, Queue, RawJson, RunId, RunStatus, Scope, SystemClock, ThreadId};
 use uuid::Uuid;
 
@@ -53,7 +53,7 @@ async fn produce(db: Sqlite, runs: usize) {
 async fn work(db: Sqlite, total: usize, done: Arc<AtomicUsize>) {
     let wakes = db.wakes();
     while done.load(Ordering::Relaxed) < total {
-        let claims = db.claim("bench", 10, Duration::from_secs(30)).await.expect("claim");
+        let claims = db.claim(&ClaimRequest::new("bench", 10, Duration::from_secs(30))).await.expect("claim");
         if claims.runs.is_empty() {
             // A wake is only a hint: look again soon, whatever happens.
             let _ = tokio::time::timeout(Duration::from_millis(20), wakes.notified()).await;

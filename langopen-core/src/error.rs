@@ -28,6 +28,8 @@ pub enum ErrorKind {
     Forbidden,
     /// The lease of a run was lost: another worker owns it, or it was deleted.
     LeaseLost,
+    /// A limit of the deployment leaves no room now.
+    LimitReached,
     /// A part that we need does not answer now.
     Unavailable,
     /// A defect of ours, or damaged data.
@@ -37,7 +39,7 @@ pub enum ErrorKind {
 impl ErrorKind {
     /// Whether the same call may succeed later without any change.
     pub fn is_retryable(self) -> bool {
-        matches!(self, Self::Unavailable)
+        matches!(self, Self::Unavailable | Self::LimitReached)
     }
 
     /// Stable lower-case name, for logs and metrics.
@@ -52,6 +54,7 @@ impl ErrorKind {
             Self::Unauthenticated => "unauthenticated",
             Self::Forbidden => "forbidden",
             Self::LeaseLost => "lease_lost",
+            Self::LimitReached => "limit_reached",
             Self::Unavailable => "unavailable",
             Self::Internal => "internal",
         }

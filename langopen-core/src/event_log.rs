@@ -18,8 +18,8 @@ use futures::stream::BoxStream;
 use crate::error::{Error, Result};
 use crate::ids::{RunId, ThreadId};
 
-/// The place of an event in its log.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// The place of an event in its log; before every event by default.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct EventId {
     /// Milliseconds since the Unix epoch when it was appended.
     pub millis: u64,

@@ -47,6 +47,11 @@ id!(
     CronId
 );
 
+id!(
+    /// Names an API key: version 7. It is no secret.
+    ApiKeyId
+);
+
 /// The namespace of system assistants' ids. It is deliberately not the RFC's URL namespace (…ba7b811…): every
 /// Agent Server derives these ids from this one, and clients rely on them.
 const SYSTEM_ASSISTANT_NAMESPACE: Uuid = Uuid::from_u128(0x6ba7_b821_9dad_11d1_80b4_00c0_4fd4_30c8);

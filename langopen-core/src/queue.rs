@@ -43,6 +43,31 @@ pub struct Enqueued {
     pub ended: Vec<RunId>,
 }
 
+/// What a worker asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClaimRequest {
+    /// Who asks, for people.
+    pub worker: String,
+    /// Most runs.
+    pub max: usize,
+    /// How long the worker may keep them without a heartbeat.
+    pub lease: Duration,
+    /// Whose runs it can execute; `None` for anybody's.
+    pub tenants: Option<Vec<Tenant>>,
+}
+
+impl ClaimRequest {
+    /// Asks for anybody's runs.
+    pub fn new(worker: impl Into<String>, max: usize, lease: Duration) -> Self {
+        Self { worker: worker.into(), max, lease, tenants: None }
+    }
+
+    /// Whether runs of `tenant` are asked for.
+    pub fn wants(&self, tenant: &Tenant) -> bool {
+        self.tenants.as_ref().is_none_or(|tenants| tenants.contains(tenant))
+    }
+}
+
 /// A run that was claimed.
 #[derive(Debug, Clone)]
 pub struct Claim {
@@ -68,7 +93,7 @@ impl Claim {
 pub struct Claims {
     /// The runs that the caller now owns.
     pub runs: Vec<Claim>,
-    /// When the earliest run that waits for its time becomes claimable.
+    /// When the earliest run that waits for its time becomes claimable; runs that were not asked for, or that a limit holds, do not count.
     pub next_due: Option<Timestamp>,
 }
 
@@ -186,10 +211,20 @@ pub trait Queue: Send + Sync + 'static {
     ///
     /// # Errors
     /// `NotFound` for a thread that is not there (and may not be created), `Conflict` for a rejected run or a cron that is not due at that moment, `AlreadyExists` for a run id or a foreign thread id.
+    /// `LimitReached` when the tenant's deployment would have more runs in flight than its
+    /// [`max_runs_in_flight`](crate::model::DeploymentLimits::max_runs_in_flight), however many ask at once; pending runs that the new one would end do not count.
     async fn enqueue(&self, scope: &Scope, new: NewRun) -> Result<Enqueued>;
 
-    /// Claims up to `max` ready runs of any tenant for `lease`, oldest first. A run whose lease has expired counts as ready: its worker is gone.
-    async fn claim(&self, worker: &str, max: usize, lease: Duration) -> Result<Claims>;
+    /// Claims up to `max` ready runs of the tenants that are asked for. A run whose lease has expired counts as ready, and comes first: its worker is
+    /// gone.
+    ///
+    /// Tenants take turns: the next run is one of the tenant that has the fewest running runs, those of this call counted in; among tenants that have
+    /// equally many, of the one whose ready run is the oldest; within a tenant the oldest comes first. So nobody's queue, however long, keeps another tenant
+    /// waiting. The order of the answer means nothing.
+    ///
+    /// A tenant whose deployment has [`max_running_runs`](crate::model::DeploymentLimits::max_running_runs) never has more runs running, however many
+    /// claim at once. An expired run is one of them already, so claiming it anew is never held back.
+    async fn claim(&self, request: &ClaimRequest) -> Result<Claims>;
 
     /// Extends leases by `lease` from now. The answers are in the order of the question.
     async fn heartbeat(&self, leases: &[Lease], lease: Duration) -> Result<Vec<Heartbeat>>;
@@ -226,7 +261,7 @@ pub trait Queue: Send + Sync + 'static {
     /// runs in flight (never over those that ended), and holds up no other call.
     async fn stats(&self) -> Result<QueueStats>;
 
-    /// A hint each time that a run may have become claimable. Hints may be lost or spurious: poll too, at least every second.
+    /// A hint each time that a run may have become claimable: also when a run ends whose deployment limits how many are running. Hints may be lost or spurious: poll too, at least every second.
     fn wakes(&self) -> Arc<tokio::sync::Notify>;
 
     /// Cancels of running runs as they are asked for. They may be lost: the heartbeat tells them too.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use langopen_core::queue::Claims;
+use langopen_core::queue::{ClaimRequest, Claims};
 use tokio_util::sync::CancellationToken;
 use tracing::error;
 
@@ -34,7 +34,13 @@ pub(crate) async fn claim_until(
         tokio::pin!(woken);
         woken.as_mut().enable();
         let free = places.len();
-        let Claims { runs, next_due } = match services.queue.claim(&settings.name, free, settings.lease).await {
+        let request = ClaimRequest {
+            worker: settings.name.clone(),
+            max: free,
+            lease: settings.lease,
+            tenants: settings.tenants.clone(),
+        };
+        let Claims { runs, next_due } = match services.queue.claim(&request).await {
             Ok(claims) => claims,
             Err(error) => {
                 error!(%error, "runs cannot be claimed; trying again in a second");

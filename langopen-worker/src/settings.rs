@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use langopen_core::Tenant;
 use langopen_core::model::ThreadTtl;
 
 /// A worker's figures.
@@ -9,6 +10,8 @@ use langopen_core::model::ThreadTtl;
 pub struct WorkerSettings {
     /// Names the worker in leases and logs; unique among the processes of a platform.
     pub name: String,
+    /// Whose runs it claims; `None` for anybody's.
+    pub tenants: Option<Vec<Tenant>>,
     /// How many runs it executes at once.
     pub concurrency: usize,
     /// How long a lease lasts; it is extended three times as often.
@@ -35,6 +38,7 @@ impl Default for WorkerSettings {
     fn default() -> Self {
         Self {
             name: format!("worker-{}", std::process::id()),
+            tenants: None,
             concurrency: 10,
             lease: Duration::from_secs(10),
             max_attempts: 4,

@@ -13,7 +13,8 @@ use langopen_core::executor::{
 };
 use langopen_core::model::{CancelAction, CancelRequest, MultitaskStrategy, NewRun, RunThread, ThreadStatus};
 use langopen_core::queue::{
-    CancelSignal, Cancelled, CancelledMany, Claims, Enqueued, Finished, Heartbeat, InFlight, Lease, Outcome, QueueStats,
+    CancelSignal, Cancelled, CancelledMany, ClaimRequest, Claims, Enqueued, Finished, Heartbeat, InFlight, Lease,
+    Outcome, QueueStats,
 };
 use langopen_core::storage::Runs;
 use langopen_core::{
@@ -40,8 +41,8 @@ impl Queue for Mute {
         self.queue.enqueue(scope, new).await
     }
 
-    async fn claim(&self, worker: &str, max: usize, lease: Duration) -> Result<Claims> {
-        self.queue.claim(worker, max, lease).await
+    async fn claim(&self, request: &ClaimRequest) -> Result<Claims> {
+        self.queue.claim(request).await
     }
 
     async fn heartbeat(&self, leases: &[Lease], lease: Duration) -> Result<Vec<Heartbeat>> {

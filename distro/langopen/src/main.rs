@@ -7,6 +7,7 @@ mod error;
 mod keys;
 mod logging;
 mod metrics;
+mod tracing_export;
 mod up;
 
 use std::process::ExitCode;
@@ -15,7 +16,6 @@ use clap::Parser;
 
 fn main() -> ExitCode {
     let cli = cli::Cli::parse();
-    logging::start(cli.log_format);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -23,12 +23,19 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
+    let traces = {
+        let _entered = runtime.enter();
+        logging::start(cli.log_format, "langopen")
+    };
     let outcome = runtime.block_on(async {
         match cli.command {
             cli::Command::Up(options) => up::up(options).await,
             cli::Command::Keys(cli::KeysCommand::New(options)) => keys::new(options),
         }
     });
+    if let Some(traces) = traces {
+        traces.stop();
+    }
     // What still blocks in the background must not keep a finished command from ending.
     runtime.shutdown_timeout(std::time::Duration::from_secs(1));
     match outcome {

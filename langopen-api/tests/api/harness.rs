@@ -14,7 +14,7 @@ use langopen_core::backend::memory::{Memory, MemoryEventLog};
 use langopen_core::event_log::{LogKey, NewEvent};
 use langopen_core::executor::{ExecutionContext, FunctionExecutor, RunJob, RunOutput, RunResult, RunResultStatus};
 use langopen_core::model::{CancelAction, CancelRequest, RunError, ThreadState, ThreadStatus};
-use langopen_core::queue::{Claim, Outcome};
+use langopen_core::queue::{Claim, ClaimRequest, Outcome};
 use langopen_core::{Error, ErrorKind, EventLog, Executor, Queue, RunId, RunStatus, Scope, Storage, Tenant};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
@@ -168,7 +168,7 @@ async fn work(memory: Arc<Memory>, events: Arc<MemoryEventLog>, executor: Arc<dy
         }
     });
     loop {
-        let claims = memory.claim("test", 8, Duration::from_secs(60)).await.unwrap();
+        let claims = memory.claim(&ClaimRequest::new("test", 8, Duration::from_secs(60))).await.unwrap();
         for claim in claims.runs {
             let (sender, cancel) = watch::channel(claim.cancel.clone());
             cancels.lock().insert(claim.run.run_id, sender);

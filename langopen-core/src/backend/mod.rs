@@ -4,7 +4,11 @@
 pub mod memory;
 #[cfg(feature = "postgres")]
 pub mod postgres;
+#[cfg(feature = "redis")]
+pub mod redis;
 #[cfg(feature = "memory")]
 mod rules;
+#[cfg(any(feature = "redis", feature = "postgres"))]
+mod shared_log;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;

@@ -17,10 +17,12 @@
 //! # }
 //! ```
 
+pub mod api_keys;
 pub mod assistants;
 pub mod checkpoints;
 pub mod cron_firings;
 pub mod crons;
+pub mod deployments;
 pub mod event_log;
 mod events;
 pub mod latest_state;
@@ -30,6 +32,7 @@ pub mod queue_leases;
 pub mod queue_order;
 pub mod queue_stats;
 pub mod queue_strategies;
+pub mod queue_turns;
 pub mod retention;
 pub mod runs;
 pub mod scopes;
@@ -118,12 +121,17 @@ cases! {
         a_deleted_run_has_no_lease;
     queue_ends: an_end_shows_on_the_thread, others_in_flight_keep_a_thread_busy, a_temporary_run_leaves_nothing, a_rollback_removes_what_the_run_made,
         only_terminal_statuses_end_a_run, an_end_wakes_the_next;
+    queue_turns: a_long_queue_of_one_tenant_lets_others_through, tenants_take_turns, the_oldest_comes_first_among_equals, a_claim_gets_what_it_asks_for,
+        a_deployment_never_runs_more_than_it_may, a_deployment_can_be_stopped, the_limit_holds_under_concurrent_claims,
+        runs_in_flight_are_limited, runs_in_flight_are_limited_under_concurrency;
     queue_stats: an_empty_queue_has_no_waits, waits_are_counted_from_when_a_run_is_due, a_blocked_run_counts_as_waiting_only,
         every_tenant_counts;
     crons: a_new_cron_knows_its_next_moment, a_bad_cron_is_refused, a_patch_merges_documents, a_patch_moves_the_next_moment,
         search_filters_sorts_and_pages, crons_are_hidden, crons_go_with_what_they_hang_on;
     cron_firings: crons_are_due_when_their_moment_has_come, firing_moves_a_cron_on, a_moment_is_fired_once, a_refused_firing_leaves_the_cron,
         a_cron_that_changed_does_not_fire, changes_wake_the_scheduler;
+    deployments: a_deployment_comes_back_whole, hosts_and_rates_are_checked;
+    api_keys: a_key_is_found_by_its_hash, a_bad_key_is_refused, keys_are_listed_and_revoked_within_a_scope, use_of_a_key_is_noted;
     outbox: an_end_is_told_with_all_there_is_to_tell, each_way_to_end_is_told, a_temporary_run_is_told_without_values, what_was_deleted_is_not_told,
         a_delivery_is_claimed_by_one, an_expired_claim_is_made_anew, an_old_claim_can_do_nothing, what_is_put_off_waits, what_was_given_up_is_kept_until_swept,
         a_delivery_wakes;

@@ -11,6 +11,7 @@ use crate::clock::Clock;
 use crate::error::ErrorKind;
 use crate::ids::RunId;
 use crate::model::{MultitaskStrategy, NewRun, RunThread, ThreadStatus};
+use crate::queue::ClaimRequest;
 use crate::run_state::RunStatus;
 
 /// Runs of a thread start in order, one at a time; those of other threads do not wait for them.
@@ -40,13 +41,13 @@ pub async fn runs_of_a_thread_start_in_order_and_alone(backend: &Backend) {
         backend.clock.advance(SECOND);
         ids.push(backend.add_run(thread).await);
     }
-    let first_two = backend.queue.claim("worker", 2, LEASE).await.expect("claim").runs;
+    let first_two = backend.queue.claim(&ClaimRequest::new("worker", 2, LEASE)).await.expect("claim").runs;
     assert_eq!(
         first_two.iter().map(|claim| claim.run.run_id).collect::<Vec<_>>(),
         ids[..2],
         "the oldest, no more than asked"
     );
-    assert_eq!(backend.queue.claim("worker", 0, LEASE).await.expect("claim").runs.len(), 0);
+    assert_eq!(backend.queue.claim(&ClaimRequest::new("worker", 0, LEASE)).await.expect("claim").runs.len(), 0);
 }
 
 /// A run that is dated back by its maker is dated, and starts, as it was accepted.
@@ -76,7 +77,7 @@ pub async fn a_delayed_run_holds_nobody_up(backend: &Backend) {
         "created_at tells when it may start"
     );
     assert_eq!(backend.row(id).await.status, ThreadStatus::Busy, "it counts as in flight");
-    let claims = backend.queue.claim("worker", 10, LEASE).await.expect("claim");
+    let claims = backend.queue.claim(&ClaimRequest::new("worker", 10, LEASE)).await.expect("claim");
     assert_eq!((claims.runs.len(), claims.next_due), (0, Some(due)), "the claim tells when to come back");
     let running = backend.running(id).await;
     backend.queue.finish(running.lease(), outcome()).await.expect("finish");
@@ -85,7 +86,7 @@ pub async fn a_delayed_run_holds_nobody_up(backend: &Backend) {
     assert_eq!(backend.claimed_ids().await, []);
     backend.clock.advance(SECOND);
     assert_eq!(backend.claimed_ids().await, [delayed], "it is due now");
-    let claims = backend.queue.claim("worker", 10, LEASE).await.expect("claim");
+    let claims = backend.queue.claim(&ClaimRequest::new("worker", 10, LEASE)).await.expect("claim");
     assert_eq!(claims.next_due, None, "nothing waits for its time");
 }
 
@@ -146,7 +147,9 @@ pub async fn concurrent_claims_never_share_a_run(backend: &Backend) {
     for _ in 0..5 {
         let claiming = (0..16).map(|worker| {
             let queue = backend.queue.clone();
-            tokio::spawn(async move { queue.claim(&format!("worker {worker}"), 3, LEASE).await.expect("claim").runs })
+            tokio::spawn(async move {
+                queue.claim(&ClaimRequest::new(format!("worker {worker}"), 3, LEASE)).await.expect("claim").runs
+            })
         });
         let mut claims = Vec::new();
         for claimed in futures::future::join_all(claiming).await {
@@ -178,7 +181,7 @@ pub async fn a_long_queue_on_one_thread_lets_others_through(backend: &Backend) {
     let began = Instant::now();
     let mut claimed = Vec::new();
     for _ in 0..101 {
-        let claims = backend.queue.claim("worker", 1, LEASE).await.expect("claim").runs;
+        let claims = backend.queue.claim(&ClaimRequest::new("worker", 1, LEASE)).await.expect("claim").runs;
         claimed.extend(claims.iter().map(|claim| claim.run.run_id));
     }
     let expected: HashSet<_> = others.into_iter().chain([first]).collect();

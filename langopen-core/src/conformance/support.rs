@@ -16,7 +16,7 @@ use crate::model::{
     CancelAction, CancelRequest, IfExists, MultitaskStrategy, NewCheckpoint, NewRun, NewThread, PendingWrite,
     PendingWrites, Run, RunThread, Thread, ThreadState, ThreadStatus,
 };
-use crate::queue::{Claim, Outcome};
+use crate::queue::{Claim, ClaimRequest, Outcome};
 use crate::run_state::RunStatus;
 use crate::tenant::{Scope, Tenant};
 
@@ -171,7 +171,7 @@ impl Backend {
     }
 
     pub(super) async fn claim_all(&self) -> Vec<Claim> {
-        self.queue.claim("worker", 1000, LEASE).await.expect("a claim").runs
+        self.queue.claim(&ClaimRequest::new("worker", 1000, LEASE)).await.expect("a claim").runs
     }
 
     pub(super) async fn claimed_ids(&self) -> Vec<RunId> {

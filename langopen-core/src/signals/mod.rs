@@ -3,6 +3,8 @@
 //! A signal is never the only way to learn something. Runs, crons, deliveries and cancels are rows, events are in their log; whoever listens looks there
 //! too, at least every second. So signals may be lost, come twice, late, and in any order, and nothing is wrong but slower.
 
+#[cfg(any(feature = "redis", feature = "postgres"))]
+mod batch;
 mod local;
 
 use tokio::sync::broadcast;
@@ -10,6 +12,8 @@ use tokio::sync::broadcast;
 use crate::ids::ThreadId;
 use crate::queue::CancelSignal;
 
+#[cfg(any(feature = "redis", feature = "postgres"))]
+pub(crate) use batch::{Outbound, received};
 pub use local::LocalSignals;
 
 /// How many signals a receiver may be behind before it loses some.

@@ -15,6 +15,7 @@ use langopen_core::clock::{Clock, ManualClock, Timestamp};
 use langopen_core::conformance::{Backend, CASES, Case};
 use langopen_core::event_log::{EventId, LogKey, NewEvent, ReadFrom};
 use langopen_core::model::*;
+use langopen_core::queue::ClaimRequest;
 use langopen_core::storage::*;
 use langopen_core::*;
 use serde_json::json;
@@ -153,7 +154,7 @@ async fn a_restart_keeps_data_and_hands_running_runs_back() {
     let (first, second) = (new_run(&clock, thread_id), new_run(&clock, thread_id));
     db.enqueue(&scope, first.clone()).await.unwrap();
     db.enqueue(&scope, second.clone()).await.unwrap();
-    let old = db.claim("old", 10, LEASE).await.unwrap().runs.remove(0);
+    let old = db.claim(&ClaimRequest::new("old", 10, LEASE)).await.unwrap().runs.remove(0);
     let request = CancelRequest { action: CancelAction::Interrupt, reason: "stop".to_owned() };
     db.cancel(&scope, thread_id, first.run_id, request.clone()).await.unwrap();
     let before = db.thread(&scope, thread_id).await.unwrap();
@@ -165,7 +166,7 @@ async fn a_restart_keeps_data_and_hands_running_runs_back() {
     assert_eq!(db.thread(&scope, thread_id).await.unwrap(), before);
     let run = db.run(&scope, thread_id, first.run_id).await.unwrap().unwrap();
     assert_eq!((run.status, run.attempt), (RunStatus::Pending, 1));
-    let claims = db.claim("new", 10, LEASE).await.unwrap().runs;
+    let claims = db.claim(&ClaimRequest::new("new", 10, LEASE)).await.unwrap().runs;
     assert_eq!(claims.len(), 1, "the thread's other run still waits");
     assert_eq!((claims[0].run.run_id, claims[0].run.attempt, &claims[0].cancel), (first.run_id, 2, &Some(request)));
     let end = queue::Outcome {

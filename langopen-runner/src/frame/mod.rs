@@ -23,6 +23,7 @@ pub(crate) enum Kind {
     Done,
     Cancel,
     Credit,
+    Span,
     Call,
     Reply,
     Error,
@@ -34,7 +35,7 @@ pub(crate) enum Kind {
     HttpAbort,
 }
 
-const KINDS: [(Kind, u8); 22] = [
+const KINDS: [(Kind, u8); 23] = [
     (Kind::Hello, 0x01),
     (Kind::Init, 0x02),
     (Kind::Ready, 0x03),
@@ -48,6 +49,7 @@ const KINDS: [(Kind, u8); 22] = [
     (Kind::Done, 0x12),
     (Kind::Cancel, 0x13),
     (Kind::Credit, 0x14),
+    (Kind::Span, 0x15),
     (Kind::Call, 0x20),
     (Kind::Reply, 0x21),
     (Kind::Error, 0x22),

@@ -18,8 +18,9 @@ use tracing::{Span, debug, warn};
 use super::calls::Waiting;
 use super::process::Loaded;
 use super::serve::Reach;
+use super::spans::Traced;
 use super::web::{self, Exchange, WebApi, WebApp};
-use super::{logs, serve};
+use super::{logs, serve, spans};
 use crate::frame::payload::ReadyAuth;
 use crate::frame::{Frame, FrameCodec, Kind};
 use crate::metrics::HOST_LOAD;
@@ -34,6 +35,8 @@ pub(super) struct InFlight {
     pub(super) reach: Reach,
     /// The span that it executes in: what its graph prints and logs is logged there.
     pub(super) span: Span,
+    /// The trace that it is recorded in, if it is.
+    pub(super) traced: Option<Traced>,
 }
 
 /// A connected host.
@@ -231,6 +234,7 @@ fn dispatch(host: &Arc<Host>, frame: Frame) {
         | Kind::HttpCredit
         | Kind::HttpAbort => web::receive(host, frame),
         Kind::Log => logs::write(host, frame.stream, &frame.payload),
+        Kind::Span => spans::report(host, frame.stream, &frame.payload),
         Kind::Pong => {
             if let Ok(asked) = <[u8; 8]>::try_from(&frame.payload[..]) {
                 host.health.answered.store(u64::from_be_bytes(asked), Ordering::Relaxed);

@@ -8,6 +8,7 @@ mod logs;
 mod process;
 mod run;
 mod serve;
+mod spans;
 mod web;
 
 pub use process::{HostError, LoadFailure};

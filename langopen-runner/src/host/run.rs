@@ -14,6 +14,7 @@ use tracing::Span;
 use super::Host;
 use super::connection::InFlight;
 use super::serve::Reach;
+use super::spans::{self, Traced};
 use crate::frame::payload::{self, RunRequest};
 use crate::frame::{Frame, Kind};
 
@@ -59,6 +60,7 @@ impl Names {
 impl Host {
     /// Starts a run; the stream yields what it says.
     pub(crate) async fn execute(self: &Arc<Self>, job: RunJob) -> Result<BoxStream<'static, Result<RunOutput>>> {
+        let traced = Traced::of(&job);
         let request = RunRequest {
             run_id: job.run.run_id.to_string(),
             thread_id: job.run.thread_id.to_string(),
@@ -69,13 +71,14 @@ impl Host {
             fresh_thread: job.fresh_thread,
             metadata: &job.run.metadata,
             kwargs: &job.run.kwargs,
+            trace: spans::of_run(&job, traced.as_ref()),
         };
         let request = serde_json::to_vec(&request)
             .map_err(|error| Error::internal("host.execute", "the run has no JSON form").with_source(error))?;
         let handle = self.next_handle();
         let (sender, frames) = mpsc::unbounded_channel();
         let reach = Reach::new(job.context, Some(job.run.run_id));
-        let in_flight = InFlight { frames: sender, reach, span: Span::current() };
+        let in_flight = InFlight { frames: sender, reach, span: Span::current(), traced };
         self.runs.lock().insert(handle, in_flight);
         self.count(1);
         let execution = Execution {

@@ -4,9 +4,11 @@
 #![forbid(unsafe_code)]
 
 mod app;
+mod bar;
 mod bare;
 mod cli;
 mod client;
+mod columns;
 mod compare;
 mod error;
 mod load;

@@ -2,9 +2,12 @@
 //!
 //! One lock over plain maps. No call waits while it holds the lock, so every call is atomic by itself.
 
+mod api_keys;
 mod assistants;
 mod checkpoints;
+mod claim;
 mod crons;
+mod deployments;
 mod event_log;
 mod outbox;
 mod queue;
@@ -28,8 +31,12 @@ use crate::queue::CancelSignal;
 
 pub use event_log::MemoryEventLog;
 
+#[cfg(any(feature = "redis", feature = "postgres"))]
+pub(crate) use event_log::{Home, Reader};
 #[cfg(feature = "sqlite")]
-pub(crate) use event_log::{Hub, LiveEvents, RETENTION, Writing, place};
+pub(crate) use event_log::{Hub, Writing, place};
+#[cfg(any(feature = "sqlite", feature = "redis", feature = "postgres"))]
+pub(crate) use event_log::{LiveEvents, RETENTION};
 use state::State;
 
 /// How many cancels a receiver may be behind before it loses some.

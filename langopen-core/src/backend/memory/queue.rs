@@ -8,15 +8,15 @@ use uuid::Uuid;
 
 use super::Memory;
 use super::state::{RunRow, State, ThreadRow};
-use crate::backend::rules::{documents, run, thread};
+use crate::backend::rules::{deployment, documents, run, thread};
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event_log::LogKey;
 use crate::ids::{RunId, ThreadId};
 use crate::model::{CancelRequest, MultitaskStrategy, NewRun, ThreadStatus};
 use crate::queue::{
-    CancelSignal, Cancelled, CancelledMany, Claim, Claims, Enqueued, Finished, Heartbeat, InFlight, Lease, Outcome,
-    Queue, QueueStats,
+    CancelSignal, Cancelled, CancelledMany, ClaimRequest, Claims, Enqueued, Finished, Heartbeat, InFlight, Lease,
+    Outcome, Queue, QueueStats,
 };
 use crate::run_state::RunStatus;
 use crate::tenant::Scope;
@@ -65,6 +65,18 @@ impl State {
             (None, true) => Ok(()),
             _ => refuse(ErrorKind::NotFound, format!("there is no thread {}", new.thread_id)),
         }
+    }
+
+    /// Refuses a new run for which the deployment has no room. Pending runs that it would end make room.
+    fn check_room(&self, scope: &Scope, new: &NewRun) -> Result<()> {
+        let Some(limit) = self.limits(&scope.tenant).max_runs_in_flight else { return Ok(()) };
+        let ends = run::superseded_by(new).is_some();
+        let stay = |(id, row): (&ThreadId, &ThreadRow)| {
+            let pending = if ends && *id == new.thread_id { 0 } else { row.pending.len() };
+            pending + usize::from(row.running.is_some())
+        };
+        let in_flight: usize = self.threads.iter().filter(|(_, row)| row.tenant == scope.tenant).map(stay).sum();
+        deployment::check_room("queue.enqueue", in_flight as u64, limit)
     }
 
     /// Ends the thread's pending runs and marks its running one, and names both.
@@ -124,45 +136,6 @@ impl State {
         stopped
     }
 
-    /// Starts the next attempt of a run that is in no set of the queue any more.
-    fn start(&mut self, run_id: RunId, now: Timestamp, lease: Duration) -> Option<Claim> {
-        let row = self.runs.get_mut(&run_id)?;
-        let thread = self.threads.get_mut(&row.run.thread_id)?;
-        let expires_at = now.plus(lease);
-        row.lease_expires_at = Some(expires_at);
-        row.run.status = RunStatus::Running;
-        row.run.attempt += 1;
-        row.run.updated_at = now;
-        thread.running = Some(run_id);
-        self.leases.insert((expires_at, run_id));
-        Some(Claim {
-            tenant: row.tenant.clone(),
-            run: row.run.clone(),
-            fresh_thread: thread.checkpoints.is_empty(),
-            cancel: row.cancel.clone(),
-        })
-    }
-
-    fn claim_expired(&mut self, now: Timestamp, lease: Duration) -> Option<Claim> {
-        let place = *self.leases.first().filter(|place| place.0 <= now)?;
-        self.leases.remove(&place);
-        self.start(place.1, now, lease)
-    }
-
-    fn claim_ready(&mut self, now: Timestamp, lease: Duration) -> Option<Claim> {
-        while let Some(place) = self.ready.first().copied().filter(|place| place.0 <= now) {
-            self.ready.remove(&place);
-            let thread_id = self.runs.get(&place.1)?.run.thread_id;
-            let thread = self.threads.get_mut(&thread_id)?;
-            // A run that waited for its time finds another one running: the end of that one promotes it.
-            if thread.running.is_none() {
-                thread.pending.remove(&place);
-                return self.start(place.1, now, lease);
-            }
-        }
-        None
-    }
-
     fn leased(&mut self, operation: &'static str, lease: Lease) -> Result<&mut RunRow> {
         self.runs
             .get_mut(&lease.run_id)
@@ -181,6 +154,9 @@ impl Queue for Memory {
         state.check_new(scope, &new)?;
         if let Some(firing) = new.firing {
             state.check_firing("queue.enqueue", scope, firing, now)?;
+        }
+        state.check_room(scope, &new)?;
+        if let Some(firing) = new.firing {
             state.advance_cron(firing);
         }
         let thread_id = new.thread_id;
@@ -202,7 +178,7 @@ impl Queue for Memory {
         row.runs.insert((run.created_at, run.run_id));
         let fresh_thread = row.checkpoints.is_empty();
         if state.is_ready(thread_id, place, now) {
-            state.ready.insert(place);
+            state.make_ready(&scope.tenant, place);
             self.shared.wakes.notify_one();
         }
         if let Some(row) = state.threads.get_mut(&thread_id) {
@@ -219,20 +195,9 @@ impl Queue for Memory {
         Ok(Enqueued { run, fresh_thread, ended })
     }
 
-    async fn claim(&self, _worker: &str, max: usize, lease: Duration) -> Result<Claims> {
+    async fn claim(&self, request: &ClaimRequest) -> Result<Claims> {
         let now = self.now();
-        let mut state = self.state();
-        let mut claims = Claims::default();
-        while claims.runs.len() < max {
-            match state.claim_expired(now, lease).or_else(|| state.claim_ready(now, lease)) {
-                Some(claim) => claims.runs.push(claim),
-                None => {
-                    claims.next_due = state.ready.first().map(|place| place.0);
-                    break;
-                }
-            }
-        }
-        Ok(claims)
+        Ok(self.state().claim(request, now))
     }
 
     async fn heartbeat(&self, leases: &[Lease], lease: Duration) -> Result<Vec<Heartbeat>> {
@@ -255,11 +220,15 @@ impl Queue for Memory {
         let now = self.now();
         let mut state = self.state();
         let row = state.leased("queue.finish", lease)?;
-        let (thread_id, temporary) = (row.run.thread_id, row.run.temporary);
+        let (thread_id, temporary, tenant) = (row.run.thread_id, row.run.temporary, row.tenant.clone());
         if row.run.webhook.is_some() {
             let delivery = state.delivery_of(lease.run_id, &outcome, now);
             state.deliver(delivery);
             self.wake_deliveries(true);
+        }
+        if state.limits(&tenant).max_running_runs.is_some() {
+            // It made room for another one of its deployment.
+            self.shared.wakes.notify_one();
         }
         if temporary {
             state.remove_thread(thread_id);
@@ -289,7 +258,7 @@ impl Queue for Memory {
         let now = self.now();
         let mut state = self.state();
         let row = state.leased("queue.release", lease)?;
-        let (thread_id, mut place) = (row.run.thread_id, (row.available_at, lease.run_id));
+        let (thread_id, tenant, mut place) = (row.run.thread_id, row.tenant.clone(), (row.available_at, lease.run_id));
         row.run.status = RunStatus::Pending;
         row.run.updated_at = now;
         // Without a delay it keeps its place before the runs that came after it.
@@ -304,7 +273,7 @@ impl Queue for Memory {
             row.pending.insert(place);
         }
         if place.0 > now {
-            state.ready.insert(place);
+            state.make_ready(&tenant, place);
         }
         state.promote(thread_id, now);
         self.shared.wakes.notify_one();

@@ -6,6 +6,7 @@ use crate::clock::Timestamp;
 use crate::ids::{RunId, ThreadId};
 use crate::model::{CancelAction, CancelRequest, ThreadStatus};
 use crate::run_state::RunStatus;
+use crate::tenant::Tenant;
 
 impl State {
     /// Whether a run that is about to be added may start when it is due. One that lies ahead waits for nobody, and nobody for it.
@@ -15,11 +16,27 @@ impl State {
         place.0 > now || (row.running.is_none() && !behind)
     }
 
+    pub(super) fn make_ready(&mut self, tenant: &Tenant, place: Place) {
+        match self.ready.get_mut(tenant) {
+            Some(ready) => ready.insert(place),
+            None => self.ready.entry(tenant.clone()).or_default().insert(place),
+        };
+    }
+
+    pub(super) fn take_ready(&mut self, tenant: &Tenant, place: Place) {
+        if let Some(ready) = self.ready.get_mut(tenant) {
+            ready.remove(&place);
+            if ready.is_empty() {
+                self.ready.remove(tenant);
+            }
+        }
+    }
+
     /// Makes the thread's oldest pending run ready, and names it if it is due.
     pub(super) fn promote(&mut self, thread_id: ThreadId, now: Timestamp) -> Option<RunId> {
         let row = self.threads.get(&thread_id).filter(|row| row.running.is_none())?;
-        let place = *row.pending.first()?;
-        self.ready.insert(place);
+        let (tenant, place) = (row.tenant.clone(), *row.pending.first()?);
+        self.make_ready(&tenant, place);
         (place.0 <= now).then_some(place.1)
     }
 
@@ -27,7 +44,7 @@ impl State {
     pub(super) fn dequeue(&mut self, run_id: RunId) {
         let Some(row) = self.runs.get_mut(&run_id) else { return };
         let place = (row.available_at, run_id);
-        self.ready.remove(&place);
+        let tenant = row.tenant.clone();
         if let Some(expires_at) = row.lease_expires_at.take() {
             self.leases.remove(&(expires_at, run_id));
         }
@@ -35,6 +52,7 @@ impl State {
             thread.pending.remove(&place);
             thread.running.take_if(|running| *running == run_id);
         }
+        self.take_ready(&tenant, place);
     }
 
     /// Removes a run's row; its checkpoints stay.

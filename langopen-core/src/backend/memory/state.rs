@@ -8,9 +8,12 @@ use super::crons::CronRow;
 use crate::backend::rules::documents::in_scope;
 use crate::clock::Timestamp;
 use crate::error::{Error, Result};
-use crate::ids::{AssistantId, CronId, RunId, ThreadId};
+use crate::ids::{ApiKeyId, AssistantId, CronId, RunId, ThreadId};
 use crate::json::RawJson;
-use crate::model::{Assistant, CancelRequest, FieldVector, PendingWrite, Run, StoreItem, Thread};
+use crate::model::{
+    Assistant, CancelRequest, Deployment, DeploymentLimits, FieldVector, PendingWrite, Run, StoreItem, StoredApiKey,
+    Thread,
+};
 use crate::outbox::{Delivery, FailedDelivery};
 use crate::tenant::{Scope, Tenant};
 
@@ -25,8 +28,8 @@ pub(super) struct State {
     pub(super) assistants: HashMap<(Tenant, AssistantId), AssistantRow>,
     pub(super) threads: HashMap<ThreadId, ThreadRow>,
     pub(super) runs: HashMap<RunId, RunRow>,
-    /// Pending runs that may be claimed once they are due.
-    pub(super) ready: BTreeSet<Place>,
+    /// Pending runs that may be claimed once they are due, by tenant; no set is empty.
+    pub(super) ready: BTreeMap<Tenant, BTreeSet<Place>>,
     /// Running runs by the end of their lease.
     pub(super) leases: BTreeSet<Place>,
     pub(super) items: BTreeMap<ItemKey, ItemRow>,
@@ -35,6 +38,8 @@ pub(super) struct State {
     /// All deliveries by the time they become due, a claimed one by the end of its lease.
     pub(super) due_deliveries: BTreeSet<Place>,
     pub(super) failed_deliveries: Vec<(Tenant, FailedDelivery)>,
+    pub(super) deployments: BTreeMap<Tenant, Deployment>,
+    pub(super) api_keys: BTreeMap<ApiKeyId, StoredApiKey>,
 }
 
 pub(super) struct AssistantRow {
@@ -144,6 +149,10 @@ impl State {
             .get_mut(&id)
             .filter(|row| row.visible(scope))
             .ok_or_else(|| Error::not_found(operation, format!("there is no thread {id}")))
+    }
+
+    pub(super) fn limits(&self, tenant: &Tenant) -> DeploymentLimits {
+        self.deployments.get(tenant).map(|row| row.limits).unwrap_or_default()
     }
 
     /// The run, if it is on that thread.

@@ -79,7 +79,7 @@ pub(super) async fn open(url: &str, options: &PostgresOptions) -> Result<(PgPool
 }
 
 /// The server, and whether a pooler stands before it.
-fn connect_options(url: &str, pooler: Option<bool>) -> Result<(PgConnectOptions, bool)> {
+pub(super) fn connect_options(url: &str, pooler: Option<bool>) -> Result<(PgConnectOptions, bool)> {
     let invalid = |message: String| Error::invalid(OPERATION, message);
     let mut url = Url::parse(url).map_err(|_| {
         invalid("the database's URL is none; write postgres://user:password@host:5432/database".to_owned())

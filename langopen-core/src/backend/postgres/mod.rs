@@ -16,6 +16,7 @@ mod queue;
 mod readiness;
 mod runs;
 mod session;
+mod signals;
 mod store_items;
 mod store_similarity;
 mod thread_prune;
@@ -38,6 +39,8 @@ use crate::error::Result;
 use crate::ids::RunId;
 use crate::queue::CancelSignal;
 use crate::signals::{Signal, Signals};
+
+pub use signals::PostgresSignals;
 
 /// How a database is opened.
 #[derive(Clone)]

@@ -30,7 +30,7 @@ impl<T> Context<T> for Result<T, sqlx::Error> {
     }
 }
 
-fn damaged(column: &str, error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
+pub(super) fn damaged(column: &str, error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
     Error::internal(READ, format!("column {column:?} holds what it must not")).with_source(error)
 }
 

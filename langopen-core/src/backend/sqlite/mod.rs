@@ -2,6 +2,7 @@
 //!
 //! One task writes, and puts all writes that wait into one transaction; a few connections read. One process owns the file.
 
+mod api_keys;
 mod assistants;
 mod checkpoint_rows;
 mod checkpoints;
@@ -9,6 +10,7 @@ mod columns;
 mod conditions;
 mod connection;
 mod crons;
+mod deployments;
 mod event_log;
 mod event_reader;
 mod event_rows;

@@ -1,9 +1,8 @@
 //! The bars, and whether this run's figures meet them.
 
-use serde::Serialize;
-
 use super::measure::Figures;
 use super::plan::{STATE, STREAM_TOKENS, WAIT_1, WAIT_32};
+use crate::bar::Bar;
 use crate::bare::{Bare, Loop, Streams};
 use crate::load::{Measure, Turns, fitted};
 
@@ -16,53 +15,6 @@ const STATE_OF_PEER: f64 = 10.0;
 const RESIDENT_MIB: f64 = 60.0;
 /// The fits of two series of 40 threads differ by this much without a cause.
 const GROWTH_NOISE: f64 = 1.2;
-
-/// Whether a bar is met.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub(super) enum Verdict {
-    Met,
-    Missed,
-    NotMeasured,
-}
-
-/// One bar.
-#[derive(Debug, Clone, Serialize)]
-pub(super) struct Bar {
-    pub(super) name: String,
-    pub(super) measured: Option<f64>,
-    /// `<=` or `>=`.
-    pub(super) comparison: &'static str,
-    pub(super) limit: Option<f64>,
-    pub(super) unit: &'static str,
-    pub(super) verdict: Verdict,
-}
-
-impl Bar {
-    fn at_most(name: impl Into<String>, measured: Option<f64>, limit: Option<f64>, unit: &'static str) -> Self {
-        Self::new(name, measured, "<=", limit, unit, |measured, limit| measured <= limit)
-    }
-
-    fn at_least(name: impl Into<String>, measured: Option<f64>, limit: Option<f64>, unit: &'static str) -> Self {
-        Self::new(name, measured, ">=", limit, unit, |measured, limit| measured >= limit)
-    }
-
-    fn new(
-        name: impl Into<String>,
-        measured: Option<f64>,
-        comparison: &'static str,
-        limit: Option<f64>,
-        unit: &'static str,
-        holds: fn(f64, f64) -> bool,
-    ) -> Self {
-        let verdict = match measured.zip(limit) {
-            None => Verdict::NotMeasured,
-            Some((measured, limit)) if holds(measured, limit) => Verdict::Met,
-            Some(_) => Verdict::Missed,
-        };
-        Self { name: name.into(), measured, comparison, limit, unit, verdict }
-    }
-}
 
 /// Every bar, in the order of the README.
 pub(super) fn judge(ours: &Figures, peer: Option<&Figures>, bare: Option<&Bare>) -> Vec<Bar> {

@@ -2,8 +2,9 @@
 
 use serde::Serialize;
 
-use super::bars::{Bar, Verdict, judge};
+use super::bars::judge;
 use super::measure::Figures;
+use crate::bar::{Bar, Verdict};
 use crate::bare::Bare;
 
 /// The JSON report.

@@ -1,9 +1,11 @@
 //! The report as tables for people.
 
-use super::bars::{Verdict, growth};
+use super::bars::growth;
 use super::measure::Figures;
 use super::report::Report;
+use crate::bar;
 use crate::bare::{Bare, Loop};
+use crate::columns::{aligned, dash, number, row};
 use crate::load::Measure;
 
 /// Turns that the table shows.
@@ -13,7 +15,7 @@ const SHOWN_TURNS: [usize; 5] = [1, 5, 10, 15, 20];
 pub(super) fn render(report: &Report) -> String {
     let mut text = vec![aligned(servers(report)), aligned(turns(report))];
     text.extend(report.bare.as_ref().map(|bare| aligned(library(bare))));
-    text.push(aligned(bars(report)));
+    text.push(aligned(bar::rows(&report.bars)));
     text.push(format!("{} cores; load average before the run: {}", report.cores, dash(report.load_average.clone())));
     text.extend(report.notes.iter().map(|note| format!("note: {note}")));
     text.join("\n\n")
@@ -81,51 +83,4 @@ fn library(bare: &Bare) -> Vec<Vec<String>> {
         vec![name.to_owned(), total, first, rate]
     }));
     rows
-}
-
-fn bars(report: &Report) -> Vec<Vec<String>> {
-    let mut rows = vec![row(&["bar", "measured", "", "limit", "", "verdict"])];
-    rows.extend(report.bars.iter().map(|bar| {
-        let verdict = match bar.verdict {
-            Verdict::Met => "met",
-            Verdict::Missed => "MISSED",
-            Verdict::NotMeasured => "not measured",
-        };
-        let (measured, limit) = (number(bar.measured), number(bar.limit));
-        let words = [bar.name.as_str(), &measured, bar.comparison, &limit, bar.unit, verdict];
-        row(&words)
-    }));
-    rows
-}
-
-fn row(cells: &[&str]) -> Vec<String> {
-    cells.iter().map(|cell| (*cell).to_owned()).collect()
-}
-
-fn dash(value: Option<String>) -> String {
-    value.unwrap_or_else(|| "-".to_owned())
-}
-
-fn number(value: Option<f64>) -> String {
-    dash(value.map(|value| match value.abs() {
-        size if size >= 100.0 => format!("{value:.0}"),
-        size if size >= 10.0 => format!("{value:.1}"),
-        _ => format!("{value:.2}"),
-    }))
-}
-
-/// The first column to the left, the others to the right.
-fn aligned(rows: Vec<Vec<String>>) -> String {
-    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..columns)
-        .map(|column| rows.iter().filter_map(|row| row.get(column)).map(String::len).max().unwrap_or(0))
-        .collect();
-    let line = |row: &Vec<String>| {
-        let cells = row.iter().zip(&widths).enumerate().map(|(column, (cell, &width))| match column {
-            0 => format!("{cell:<width$}"),
-            _ => format!("{cell:>width$}"),
-        });
-        cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
-    };
-    rows.iter().map(line).collect::<Vec<_>>().join("\n")
 }

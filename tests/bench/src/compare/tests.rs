@@ -2,9 +2,10 @@
 
 use serde_json::json;
 
-use super::bars::{Verdict, judge};
+use super::bars::judge;
 use super::measure::{Figures, Named};
 use super::plan::{Plan, STATE, WAIT_1, WAIT_32};
+use crate::bar::Verdict;
 use crate::bare::Bare;
 use crate::load::{Measure, Turns};
 use crate::process::Memory;

@@ -1,12 +1,12 @@
 //! The logs of all threads of a process: ids, live readers, and, if wanted, what is kept.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use super::live::LiveEvents;
+use super::live::{Home, LiveEvents};
 use super::thread_log::{ThreadLog, place};
 use crate::clock::Timestamp;
 use crate::event_log::{Event, EventId, LogKey, NewEvent, ReadFrom};
@@ -92,9 +92,14 @@ impl Hub {
         true
     }
 
+    fn home(self: &Arc<Self>) -> Weak<dyn Home> {
+        let home: Weak<Self> = Arc::downgrade(self);
+        home
+    }
+
     /// Takes a reader's place: what is kept of the run from there on, and what will come.
     pub(crate) fn subscribe(self: &Arc<Self>, log: LogKey, from: ReadFrom) -> (Vec<Event>, LiveEvents) {
-        let (reader, live) = LiveEvents::new(Arc::downgrade(self), log.thread_id, Some(log.run_id));
+        let (reader, live) = LiveEvents::new(self.home(), log.thread_id, Some(log.run_id));
         let mut logs = self.logs.lock();
         let thread = logs.thread(log.thread_id);
         let kept = match from {
@@ -118,7 +123,7 @@ impl Hub {
         from: ReadFrom,
         least: EventId,
     ) -> (Vec<Event>, EventId, LiveEvents) {
-        let (reader, live) = LiveEvents::new(Arc::downgrade(self), thread_id, None);
+        let (reader, live) = LiveEvents::new(self.home(), thread_id, None);
         let mut logs = self.logs.lock();
         let thread = logs.thread(thread_id);
         thread.last = thread.last.max(least);
@@ -136,23 +141,6 @@ impl Hub {
         threads.iter().for_each(|thread_id| logs.remove(*thread_id));
     }
 
-    /// A log that only a reader waited for goes with its last reader.
-    pub(super) fn reader_left(&self, thread_id: ThreadId, run_id: Option<RunId>) {
-        let mut logs = self.logs.lock();
-        let Some(thread) = logs.threads.get_mut(&thread_id) else { return };
-        match run_id {
-            None => thread.readers.retain(|reader| !reader.is_gone()),
-            Some(run_id) => {
-                let Some(run) = thread.runs.get_mut(&run_id) else { return };
-                run.readers.retain(|reader| !reader.is_gone());
-                if run.readers.is_empty() && run.last == EventId::ZERO {
-                    thread.runs.remove(&run_id);
-                }
-            }
-        }
-        logs.forget(thread_id);
-    }
-
     /// Removes what has served its time, and returns how many ended logs of runs that were.
     pub(crate) fn sweep(&self, now: Timestamp, retention: Duration) -> u64 {
         let mut logs = self.logs.lock();
@@ -166,6 +154,25 @@ impl Hub {
         }
         idle.into_iter().for_each(|thread_id| logs.remove(thread_id));
         removed
+    }
+}
+
+impl Home for Hub {
+    /// A log that only a reader waited for goes with its last reader.
+    fn reader_left(&self, thread_id: ThreadId, run_id: Option<RunId>) {
+        let mut logs = self.logs.lock();
+        let Some(thread) = logs.threads.get_mut(&thread_id) else { return };
+        match run_id {
+            None => thread.readers.retain(|reader| !reader.is_gone()),
+            Some(run_id) => {
+                let Some(run) = thread.runs.get_mut(&run_id) else { return };
+                run.readers.retain(|reader| !reader.is_gone());
+                if run.readers.is_empty() && run.last == EventId::ZERO {
+                    thread.runs.remove(&run_id);
+                }
+            }
+        }
+        logs.forget(thread_id);
     }
 }
 

@@ -8,7 +8,6 @@ use std::task::{Context, Poll};
 use futures::Stream;
 use tokio::sync::mpsc;
 
-use super::Hub;
 use crate::error::{Error, Result};
 use crate::event_log::Event;
 use crate::ids::{RunId, ThreadId};
@@ -23,16 +22,22 @@ fn cost(event: &Event) -> usize {
     event.data.len() + EVENT_OVERHEAD
 }
 
+/// Where a reader has its place.
+pub(crate) trait Home: Send + Sync {
+    /// A reader of the run, or of the whole thread, has gone.
+    fn reader_left(&self, thread_id: ThreadId, run_id: Option<RunId>);
+}
+
 /// The end that events are pushed into.
-pub(super) struct Reader {
+pub(crate) struct Reader {
     events: mpsc::UnboundedSender<Result<Event>>,
     waiting: Arc<AtomicUsize>,
 }
 
 impl Reader {
     /// Pushes events; `false` when the reader is gone, or is too slow and was told so.
-    pub(super) fn push(&self, events: &[Event]) -> bool {
-        events.iter().all(|event| {
+    pub(crate) fn push<'a>(&self, events: impl IntoIterator<Item = &'a Event>) -> bool {
+        events.into_iter().all(|event| {
             let behind = self.waiting.fetch_add(cost(event), Ordering::Relaxed) + cost(event);
             if behind <= READER_BYTES {
                 return self.events.send(Ok(event.clone())).is_ok();
@@ -44,7 +49,14 @@ impl Reader {
         })
     }
 
-    pub(super) fn is_gone(&self) -> bool {
+    /// Tells the reader that it has lost its place.
+    #[cfg(any(feature = "redis", feature = "postgres"))]
+    pub(crate) fn fail(&self, error: Error) {
+        // A reader that is gone need not hear it.
+        let _ = self.events.send(Err(error));
+    }
+
+    pub(crate) fn is_gone(&self) -> bool {
         self.events.is_closed()
     }
 }
@@ -53,17 +65,17 @@ impl Reader {
 pub(crate) struct LiveEvents {
     events: mpsc::UnboundedReceiver<Result<Event>>,
     waiting: Arc<AtomicUsize>,
-    hub: Weak<Hub>,
+    home: Weak<dyn Home>,
     thread_id: ThreadId,
     run_id: Option<RunId>,
 }
 
 impl LiveEvents {
     /// The two ends of a reader of a run, or of the whole thread.
-    pub(super) fn new(hub: Weak<Hub>, thread_id: ThreadId, run_id: Option<RunId>) -> (Reader, Self) {
+    pub(crate) fn new(home: Weak<dyn Home>, thread_id: ThreadId, run_id: Option<RunId>) -> (Reader, Self) {
         let (sender, events) = mpsc::unbounded_channel();
         let waiting = Arc::<AtomicUsize>::default();
-        (Reader { events: sender, waiting: waiting.clone() }, Self { events, waiting, hub, thread_id, run_id })
+        (Reader { events: sender, waiting: waiting.clone() }, Self { events, waiting, home, thread_id, run_id })
     }
 }
 
@@ -82,8 +94,8 @@ impl Stream for LiveEvents {
 impl Drop for LiveEvents {
     fn drop(&mut self) {
         self.events.close();
-        if let Some(hub) = self.hub.upgrade() {
-            hub.reader_left(self.thread_id, self.run_id);
+        if let Some(home) = self.home.upgrade() {
+            home.reader_left(self.thread_id, self.run_id);
         }
     }
 }

@@ -19,8 +19,10 @@ use crate::ids::ThreadId;
 pub(crate) use hub::Hub;
 #[cfg(feature = "sqlite")]
 pub(crate) use hub::Writing;
-#[cfg(feature = "sqlite")]
+#[cfg(any(feature = "sqlite", feature = "redis", feature = "postgres"))]
 pub(crate) use live::LiveEvents;
+#[cfg(any(feature = "redis", feature = "postgres"))]
+pub(crate) use live::{Home, Reader};
 #[cfg(feature = "sqlite")]
 pub(crate) use thread_log::place;
 

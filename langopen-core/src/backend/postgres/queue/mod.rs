@@ -19,8 +19,8 @@ use crate::error::Result;
 use crate::ids::{RunId, ThreadId};
 use crate::model::{CancelRequest, NewRun};
 use crate::queue::{
-    CancelSignal, Cancelled, CancelledMany, Claims, Enqueued, Finished, Heartbeat, InFlight, Lease, Outcome, Queue,
-    QueueStats,
+    CancelSignal, Cancelled, CancelledMany, ClaimRequest, Claims, Enqueued, Finished, Heartbeat, InFlight, Lease,
+    Outcome, Queue, QueueStats,
 };
 use crate::signals::Signal;
 use crate::tenant::Scope;
@@ -49,8 +49,8 @@ impl Queue for Postgres {
         Ok(added.enqueued)
     }
 
-    async fn claim(&self, worker: &str, max: usize, lease: Duration) -> Result<Claims> {
-        self.claim_runs(worker, max, lease, None).await
+    async fn claim(&self, request: &ClaimRequest) -> Result<Claims> {
+        self.claim_runs(&request.worker, request.max, request.lease, request.tenants.as_deref()).await
     }
 
     async fn heartbeat(&self, leases: &[Lease], lease: Duration) -> Result<Vec<Heartbeat>> {

@@ -1,7 +1,5 @@
 //! Claiming runs, and keeping them.
 
-use std::time::Duration;
-
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, SqliteConnection};
 use uuid::Uuid;
@@ -9,63 +7,140 @@ use uuid::Uuid;
 use crate::backend::sqlite::columns::{self, Context, get, text, time};
 use crate::clock::Timestamp;
 use crate::error::Result;
-use crate::queue::{Claim, Claims, Heartbeat, Lease};
+use crate::queue::{Claim, ClaimRequest, Claims, Heartbeat, Lease};
+use crate::tenant::Tenant;
 
 const OPERATION: &str = "queue.claim";
 
-/// Claims runs whose lease has expired, then the ready ones that are due; and tells when the earliest run that is left ready becomes due. Each part
-/// takes effect by itself: a claim that nobody hears of ends with its lease.
+/// Starts runs whose lease has expired, then the ready ones of one tenant that are due; and tells whose turn it may be next. Each walk takes
+/// effect by itself: a claim that nobody hears of ends with its lease.
 ///
-/// Of the first `max` ready runs, those are left that find another run of their thread before them, which happens to runs that waited for their time.
+/// Without a tenant it is that of all ready runs, if there is but one and nothing limits it: so one walk does where an installation serves one deployment.
+///
+/// Of the first ready runs, those are left that find another run of their thread before them, which happens to runs that waited for their time.
 const START: &str = "UPDATE runs SET status = 'running', ready = 0, attempt = attempt + 1, lease_owner = ?, lease_expires_at = ?, updated_at = ?
      WHERE rowid IN (SELECT rowid FROM (
         SELECT rowid, 0 AS place FROM (SELECT rowid FROM runs WHERE status = 'running' AND lease_expires_at <= ?
-            ORDER BY lease_expires_at LIMIT ?)
+            AND (? IS NULL OR tenant IN (SELECT value FROM json_each(?))) ORDER BY lease_expires_at LIMIT ?)
         UNION ALL
         SELECT r.rowid, 1 FROM (SELECT rowid, run_id, thread_id, available_at FROM runs
-                WHERE status = 'pending' AND ready = 1 AND available_at <= ? ORDER BY available_at, run_id LIMIT ?) r
+                WHERE status = 'pending' AND ready = 1 AND tenant = coalesce(?, (SELECT low FROM
+                    (SELECT (SELECT min(tenant) FROM runs WHERE status = 'pending' AND ready = 1) AS low,
+                        (SELECT max(tenant) FROM runs WHERE status = 'pending' AND ready = 1) AS high)
+                    WHERE low = high AND (? IS NULL OR low IN (SELECT value FROM json_each(?)))
+                        AND NOT EXISTS (SELECT 1 FROM deployments WHERE tenant = low AND max_running_runs IS NOT NULL)))
+                    AND available_at <= ? ORDER BY available_at, run_id LIMIT ?) r
             WHERE NOT EXISTS (SELECT 1 FROM runs o WHERE o.thread_id = r.thread_id AND o.status = 'running')
                 AND NOT EXISTS (SELECT 1 FROM runs o WHERE o.thread_id = r.thread_id AND o.status = 'pending' AND o.ready = 1
                     AND (o.available_at, o.run_id) < (r.available_at, r.run_id))
         ORDER BY place LIMIT ?))
      RETURNING *, NOT EXISTS (SELECT 1 FROM checkpoints c WHERE c.thread_id = runs.thread_id) AS fresh_thread;
-     SELECT available_at AS next_due FROM runs WHERE status = 'pending' AND ready = 1 ORDER BY available_at, run_id LIMIT 1";
+     WITH RECURSIVE ready(tenant) AS (
+        SELECT min(tenant) FROM runs WHERE status = 'pending' AND ready = 1
+        UNION ALL
+        SELECT (SELECT min(tenant) FROM runs WHERE status = 'pending' AND ready = 1 AND tenant > ready.tenant)
+        FROM ready WHERE ready.tenant IS NOT NULL)
+     SELECT ready.tenant AS tenant, d.max_running_runs AS max_running_runs,
+        (SELECT min(available_at) FROM runs WHERE status = 'pending' AND ready = 1 AND tenant = ready.tenant) AS next_due,
+        (SELECT count(*) FROM runs WHERE status = 'running' AND tenant = ready.tenant) AS running
+     FROM ready LEFT JOIN deployments d ON d.tenant = ready.tenant
+     WHERE ready.tenant IS NOT NULL AND (? IS NULL OR ready.tenant IN (SELECT value FROM json_each(?)))";
 
-pub(super) async fn claim(
-    db: &mut SqliteConnection,
-    worker: String,
-    max: usize,
-    lease: Duration,
-    now: Timestamp,
-) -> Result<Claims> {
+/// How many columns tell of a turn, and not of a run.
+const TURN_COLUMNS: usize = 4;
+
+/// A tenant that has ready runs.
+struct Turn {
+    tenant: Tenant,
+    /// When the first of them is due.
+    next_due: Timestamp,
+    running: u64,
+    limit: Option<u64>,
+}
+
+impl Turn {
+    fn room(&self) -> u64 {
+        self.limit.map_or(u64::MAX, |limit| limit.saturating_sub(self.running))
+    }
+}
+
+/// What one walk did.
+struct Walk {
+    started: Vec<Claim>,
+    /// The tenants that are asked for and have ready runs left.
+    turns: Vec<Turn>,
+}
+
+pub(super) async fn claim(db: &mut SqliteConnection, request: ClaimRequest, now: Timestamp) -> Result<Claims> {
     let mut claims = Claims::default();
-    while claims.runs.len() < max {
-        let wanted = i64::try_from(max - claims.runs.len()).unwrap_or(i64::MAX);
-        let due = now.as_micros();
-        let rows = sqlx::query(START).bind(&worker).bind(now.plus(lease).as_micros()).bind(due).bind(due).bind(wanted);
-        let rows = rows.bind(due).bind(wanted).bind(wanted).fetch_all(&mut *db).await.context(OPERATION)?;
-        let mut next_due = None;
-        for row in &rows {
-            match row.len() {
-                1 => next_due = Some(time(row, "next_due")?),
-                _ => claims.runs.push(started(row)?),
-            }
+    if request.max == 0 {
+        return Ok(claims);
+    }
+    let mut walk = start(db, &request, None, request.max, now).await?;
+    claims.runs.append(&mut walk.started);
+    while claims.runs.len() < request.max {
+        let left = request.max - claims.runs.len();
+        let Some((tenant, wanted)) = next_turn(&walk.turns, left, now) else {
+            claims.next_due = walk.turns.iter().filter(|turn| turn.room() > 0).map(|turn| turn.next_due).min();
+            break;
+        };
+        walk = start(db, &request, Some(&tenant), wanted, now).await?;
+        let is_due = |turn: &Turn| turn.tenant == tenant && turn.next_due <= now;
+        // What is due and was left is blocked.
+        if walk.started.len() < wanted && walk.turns.iter().any(is_due) {
+            block(db, &tenant, left, now).await?;
         }
-        match next_due {
-            // What is due and was left is blocked, or there are more than were wanted.
-            Some(at) if at <= now => {
-                if claims.runs.len() < max {
-                    block(db, wanted, now).await?;
-                }
-            }
-            next_due => {
-                claims.next_due = next_due.filter(|_| claims.runs.len() < max);
-                break;
-            }
-        }
+        claims.runs.append(&mut walk.started);
     }
     claims.runs.sort_by_key(|claim| (claim.run.created_at, claim.run.run_id));
     Ok(claims)
+}
+
+/// Whose turn it is, and how many runs may start before it is another's.
+fn next_turn(turns: &[Turn], left: usize, now: Timestamp) -> Option<(Tenant, usize)> {
+    let mut turns: Vec<_> = turns.iter().filter(|turn| turn.next_due <= now && turn.room() > 0).collect();
+    turns.sort_by_key(|turn| (turn.running, turn.next_due));
+    let first = *turns.first()?;
+    let until = turns.get(1).map_or(u64::MAX, |second| (second.running - first.running).max(1));
+    let wanted = usize::try_from(until.min(first.room())).unwrap_or(usize::MAX);
+    Some((first.tenant.clone(), wanted.min(left)))
+}
+
+/// One walk to the database.
+async fn start(
+    db: &mut SqliteConnection,
+    request: &ClaimRequest,
+    tenant: Option<&Tenant>,
+    wanted: usize,
+    now: Timestamp,
+) -> Result<Walk> {
+    let asked = request.tenants.as_ref().map(|tenants| tenants.iter().map(Tenant::as_str).collect::<Vec<_>>());
+    let asked = asked.as_ref().map(text).transpose()?;
+    let wanted = i64::try_from(wanted).unwrap_or(i64::MAX);
+    let due = now.as_micros();
+    let rows = sqlx::query(START).bind(&request.worker).bind(now.plus(request.lease).as_micros()).bind(due);
+    let rows = rows.bind(due).bind(&asked).bind(&asked).bind(wanted);
+    let rows = rows.bind(tenant.map(Tenant::as_str)).bind(&asked).bind(&asked).bind(due).bind(wanted).bind(wanted);
+    let rows = rows.bind(&asked).bind(&asked).fetch_all(db).await.context(OPERATION)?;
+    let mut walk = Walk { started: Vec::new(), turns: Vec::new() };
+    for row in &rows {
+        match row.len() {
+            TURN_COLUMNS => walk.turns.push(turn(row)?),
+            _ => walk.started.push(started(row)?),
+        }
+    }
+    Ok(walk)
+}
+
+fn turn(row: &SqliteRow) -> Result<Turn> {
+    let running: i64 = get(row, "running")?;
+    let limit: Option<u32> = get(row, "max_running_runs")?;
+    Ok(Turn {
+        tenant: columns::tenant(row)?,
+        next_due: time(row, "next_due")?,
+        running: running.unsigned_abs(),
+        limit: limit.map(u64::from),
+    })
 }
 
 /// The claim of a run, from its row.
@@ -74,16 +149,17 @@ fn started(row: &SqliteRow) -> Result<Claim> {
     Ok(Claim { tenant: columns::tenant(row)?, run: columns::run(row)?, fresh_thread, cancel: columns::cancel(row)? })
 }
 
-/// Takes the due runs of busy threads out of the way, however many became due together: of those threads that the first `window` ready runs name.
-async fn block(db: &mut SqliteConnection, window: i64, now: Timestamp) -> Result<()> {
+/// Takes the due runs of busy threads out of the way, however many became due together: of those threads that the first `window` ready runs of the
+/// tenant name.
+async fn block(db: &mut SqliteConnection, tenant: &Tenant, window: usize, now: Timestamp) -> Result<()> {
     let block = sqlx::query(
         "UPDATE runs SET ready = 0 WHERE status = 'pending' AND ready = 1 AND available_at <= ? AND thread_id IN
-            (SELECT w.thread_id FROM (SELECT thread_id FROM runs WHERE status = 'pending' AND ready = 1 AND available_at <= ?
-                ORDER BY available_at, run_id LIMIT ?) w
+            (SELECT w.thread_id FROM (SELECT thread_id FROM runs WHERE status = 'pending' AND ready = 1 AND tenant = ?
+                AND available_at <= ? ORDER BY available_at, run_id LIMIT ?) w
              WHERE EXISTS (SELECT 1 FROM runs o WHERE o.thread_id = w.thread_id AND o.status = 'running'))",
     );
-    let due = now.as_micros();
-    block.bind(due).bind(due).bind(window).execute(db).await.context(OPERATION)?;
+    let (due, window) = (now.as_micros(), i64::try_from(window).unwrap_or(i64::MAX));
+    block.bind(due).bind(tenant.as_str()).bind(due).bind(window).execute(db).await.context(OPERATION)?;
     Ok(())
 }
 

@@ -3,7 +3,7 @@
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Connection, SqliteConnection};
 
-use crate::backend::rules::{documents, run};
+use crate::backend::rules::{deployment, documents, run};
 use crate::backend::sqlite::columns::{self, Context, get, text};
 use crate::backend::sqlite::writer::{run_together, together};
 use crate::backend::sqlite::{crons, readiness, thread_rows};
@@ -34,6 +34,7 @@ struct Before {
     /// Whether an earlier run of the thread is pending and due.
     behind: bool,
     fresh_thread: bool,
+    max_runs_in_flight: Option<u32>,
 }
 
 /// What a run writes to its thread's row.
@@ -51,14 +52,15 @@ async fn look(db: &mut SqliteConnection, scope: &Scope, new: &NewRun, now: Times
             EXISTS (SELECT 1 FROM runs WHERE thread_id = ?1 AND status = 'pending') AS pending,
             EXISTS (SELECT 1 FROM runs WHERE thread_id = ?1 AND status = 'pending' AND available_at <= ?3
                 AND (available_at, run_id) < (?4, ?2)) AS behind,
-            NOT EXISTS (SELECT 1 FROM checkpoints WHERE thread_id = ?1) AS fresh_thread
-         FROM (SELECT 1) LEFT JOIN threads t ON t.thread_id = ?1
+            NOT EXISTS (SELECT 1 FROM checkpoints WHERE thread_id = ?1) AS fresh_thread, d.max_runs_in_flight
+         FROM (SELECT 1) LEFT JOIN threads t ON t.thread_id = ?1 LEFT JOIN deployments d ON d.tenant = ?5
             LEFT JOIN runs r ON r.thread_id = ?1 AND r.status = 'running'",
     )
     .bind(new.thread_id.0)
     .bind(new.run_id.0)
     .bind(now.as_micros())
     .bind(new.available_at.as_micros())
+    .bind(scope.tenant.as_str())
     .fetch_one(db)
     .await
     .context(OPERATION)?;
@@ -74,6 +76,7 @@ async fn look(db: &mut SqliteConnection, scope: &Scope, new: &NewRun, now: Times
         running: running.map(|run_id| (RunId(run_id), cancel.and_then(CancelAction::parse))),
         behind: get(&row, "behind")?,
         fresh_thread: get(&row, "fresh_thread")?,
+        max_runs_in_flight: get(&row, "max_runs_in_flight")?,
     })
 }
 
@@ -92,6 +95,17 @@ fn thread_of(row: &SqliteRow, scope: &Scope, new: &NewRun) -> Result<Option<(Jso
     }
 }
 
+/// Refuses a run for which the deployment has no room; the pending runs of the thread `ends` make room.
+async fn check_room(db: &mut SqliteConnection, scope: &Scope, ends: Option<ThreadId>, limit: u32) -> Result<()> {
+    let count = sqlx::query_scalar(
+        "SELECT (SELECT count(*) FROM runs WHERE status = 'running' AND tenant = ?1)
+            + (SELECT count(*) FROM runs WHERE status = 'pending' AND tenant = ?1 AND (?2 IS NULL OR thread_id <> ?2))",
+    );
+    let count = count.bind(scope.tenant.as_str()).bind(ends.map(|id| id.0));
+    let in_flight: i64 = count.fetch_one(db).await.context(OPERATION)?;
+    deployment::check_room(OPERATION, in_flight.unsigned_abs(), limit)
+}
+
 pub(super) async fn enqueue(db: &mut SqliteConnection, scope: Scope, mut new: NewRun, now: Timestamp) -> Result<Added> {
     new.available_at = new.available_at.max(now);
     let before = look(db, &scope, &new, now).await?;
@@ -103,6 +117,9 @@ pub(super) async fn enqueue(db: &mut SqliteConnection, scope: Scope, mut new: Ne
         crons::check_firing(OPERATION, db, &scope, firing, now).await?;
     }
     let superseded = run::superseded_by(&new);
+    if let Some(limit) = before.max_runs_in_flight {
+        check_room(db, &scope, superseded.is_some().then_some(id), limit).await?;
+    }
     let is_new = before.thread.is_none();
     let (mut metadata, mut config) = before.thread.unwrap_or_default();
     let row = run::row(&new, &metadata, now);

@@ -19,6 +19,15 @@ const OPERATION: &str = "queue.finish";
 const END: &str =
     "UPDATE runs SET status = ?, lease_owner = NULL, lease_expires_at = NULL, updated_at = ? WHERE run_id = ?";
 
+/// What ending a run did, and whom to tell.
+pub(super) struct Ended {
+    pub(super) finished: Finished,
+    /// Whether a webhook is to be told.
+    pub(super) tells: bool,
+    /// Whether another run of its deployment, which limits how many are running, may begin in its place.
+    pub(super) makes_room: bool,
+}
+
 /// What is needed of a run's row, if the lease is the current one.
 async fn leased(operation: &'static str, db: &mut SqliteConnection, lease: Lease) -> Result<SqliteRow> {
     let row = sqlx::query("SELECT thread_id FROM runs WHERE run_id = ? AND attempt = ? AND status = 'running'");
@@ -31,7 +40,8 @@ async fn end_temporary(operation: &'static str, db: &mut SqliteConnection, lease
     // One walk for both: most runs are temporary where every microsecond counts.
     let rows = sqlx::query(
         "SELECT thread_id, temporary, webhook IS NOT NULL AS has_webhook, EXISTS
-            (SELECT 1 FROM runs o WHERE o.thread_id = r.thread_id AND o.status = 'pending') AS others_in_flight
+            (SELECT 1 FROM runs o WHERE o.thread_id = r.thread_id AND o.status = 'pending') AS others_in_flight, EXISTS
+            (SELECT 1 FROM deployments d WHERE d.tenant = r.tenant AND d.max_running_runs IS NOT NULL) AS makes_room
          FROM runs r WHERE run_id = ? AND attempt = ? AND status = 'running';
          DELETE FROM threads WHERE thread_id =
             (SELECT thread_id FROM runs WHERE run_id = ? AND attempt = ? AND status = 'running' AND temporary = 1 AND webhook IS NULL)",
@@ -41,23 +51,18 @@ async fn end_temporary(operation: &'static str, db: &mut SqliteConnection, lease
     rows.into_iter().next().ok_or_else(|| run::lease_lost(operation, lease))
 }
 
-/// Ends a run, and says whether a webhook is to be told.
-pub(super) async fn finish(
-    db: &mut SqliteConnection,
-    lease: Lease,
-    outcome: Outcome,
-    now: Timestamp,
-) -> Result<(Finished, bool)> {
+/// Ends a run.
+pub(super) async fn finish(db: &mut SqliteConnection, lease: Lease, outcome: Outcome, now: Timestamp) -> Result<Ended> {
     let row = end_temporary(OPERATION, db, lease).await?;
     let thread_id = ThreadId(get(&row, "thread_id")?);
-    let (temporary, others_in_flight, tells): (bool, bool, bool) =
-        (get(&row, "temporary")?, get(&row, "others_in_flight")?, get(&row, "has_webhook")?);
+    let (temporary, others_in_flight): (bool, bool) = (get(&row, "temporary")?, get(&row, "others_in_flight")?);
+    let (tells, makes_room): (bool, bool) = (get(&row, "has_webhook")?, get(&row, "makes_room")?);
     if !tells {
         let finished = match temporary {
             true => Finished::default(),
             false => end(db, lease, thread_id, others_in_flight, outcome, now).await?,
         };
-        return Ok((finished, false));
+        return Ok(Ended { finished, tells, makes_room });
     }
     let mut part = db.begin().await.context(OPERATION)?;
     outbox::tell_outcome(OPERATION, &mut part, lease.run_id, &outcome, now).await?;
@@ -66,7 +71,7 @@ pub(super) async fn finish(
         false => end(&mut part, lease, thread_id, others_in_flight, outcome, now).await?,
     };
     part.commit().await.context(OPERATION)?;
-    Ok((finished, true))
+    Ok(Ended { finished, tells, makes_room })
 }
 
 /// Ends a run that is not temporary.

@@ -20,8 +20,8 @@ use crate::error::Result;
 use crate::ids::{RunId, ThreadId};
 use crate::model::{CancelRequest, NewRun};
 use crate::queue::{
-    CancelSignal, Cancelled, CancelledMany, Claims, Enqueued, Finished, Heartbeat, InFlight, Lease, Outcome, Queue,
-    QueueStats,
+    CancelSignal, Cancelled, CancelledMany, ClaimRequest, Claims, Enqueued, Finished, Heartbeat, InFlight, Lease,
+    Outcome, Queue, QueueStats,
 };
 use crate::tenant::Scope;
 
@@ -43,7 +43,7 @@ impl Sqlite {
         CancelledMany { ended, requested }
     }
 
-    fn wake_if(&self, claimable: bool) {
+    pub(super) fn wake_if(&self, claimable: bool) {
         if claimable {
             self.shared.wakes.notify_one();
         }
@@ -63,9 +63,9 @@ impl Queue for Sqlite {
         Ok(added.enqueued)
     }
 
-    async fn claim(&self, worker: &str, max: usize, lease: Duration) -> Result<Claims> {
-        let (worker, now) = (worker.to_owned(), self.now());
-        self.write_whole("queue.claim", move |db| claim::claim(db, worker, max, lease, now).boxed()).await
+    async fn claim(&self, request: &ClaimRequest) -> Result<Claims> {
+        let (request, now) = (request.clone(), self.now());
+        self.write_whole("queue.claim", move |db| claim::claim(db, request, now).boxed()).await
     }
 
     async fn heartbeat(&self, leases: &[Lease], lease: Duration) -> Result<Vec<Heartbeat>> {
@@ -79,11 +79,10 @@ impl Queue for Sqlite {
     async fn finish(&self, lease: Lease, outcome: Outcome) -> Result<Finished> {
         check_end(outcome.status)?;
         let now = self.now();
-        let (finished, tells) =
-            self.write_whole("queue.finish", move |db| finish::finish(db, lease, outcome, now).boxed()).await?;
-        self.wake_if(finished.promoted.is_some());
-        self.wake_deliveries(tells);
-        Ok(finished)
+        let ended = self.write_whole("queue.finish", move |db| finish::finish(db, lease, outcome, now).boxed()).await?;
+        self.wake_if(ended.makes_room || ended.finished.promoted.is_some());
+        self.wake_deliveries(ended.tells);
+        Ok(ended.finished)
     }
 
     async fn release(&self, lease: Lease, delay: Duration) -> Result<()> {

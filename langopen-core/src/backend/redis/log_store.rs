@@ -1,0 +1,336 @@
+//! The store of an event log on a Redis server.
+//!
+//! What is kept of a run is a stream of its own, so that it goes in one step when its time is over; what is not kept is for those who read just then, and
+//! for a minute, in case that they missed it when it was told. Whoever appends does it in a script, so that places rise in a thread whoever appends.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use parking_lot::Mutex;
+use redis::aio::ConnectionManager;
+use redis::{RedisResult, Script};
+use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
+use tokio::task::AbortHandle;
+use tokio::time::{Instant, timeout_at};
+
+use super::connection::Server;
+use super::keys::{Keys, bounds, numbers, place};
+use super::renew;
+use super::subscriber::{Change, Heard, subscribe};
+use crate::backend::shared_log::{Appended, LogStore, News, Opened, Page, Record, Write, millis};
+use crate::clock::Timestamp;
+use crate::error::{Error, Result};
+use crate::event_log::EventId;
+use crate::ids::{RunId, ThreadId};
+
+/// How long what is not kept can be fetched, in milliseconds.
+const LIVE_MILLIS: u64 = 60_000;
+
+/// How many bytes of it a thread may take.
+const LIVE_BYTES: u64 = 32 * 1024 * 1024;
+
+/// How long, in seconds, a log is kept to which nothing is appended and that nobody ends.
+const ABANDONED: u64 = 24 * 3600;
+
+/// Records up to this size are told; larger ones are fetched by who reads.
+const TOLD_BYTES: usize = 64 * 1024;
+
+/// How many records are fetched of a stream at once.
+const PAGE: usize = 32;
+
+/// How many logs one step of a sweep removes.
+const SWEPT: u64 = 500;
+
+/// The pause before something is tried again.
+const PAUSE: Duration = Duration::from_millis(20);
+
+static APPEND: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("append.lua")));
+static OPEN: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("open.lua")));
+static SINCE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("since.lua")));
+static SWEEP: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("sweep.lua")));
+
+/// An entry of a stream: its place, and the fields `p` (the place before it) and `b` (its bytes).
+type Entry = (String, (String, String, String, Bytes));
+
+/// The threads that are read in this process.
+pub(super) type Watched = Arc<Mutex<HashSet<ThreadId>>>;
+
+/// A log on a Redis server.
+pub(crate) struct RedisStore {
+    server: Server,
+    connection: ConnectionManager,
+    keys: Keys,
+    retention: Duration,
+    /// How long an append is tried.
+    patience: Duration,
+    /// Counts the times that the log moved between stores; what is told by a later one is not taken, but looked up.
+    pub(crate) generation: Arc<AtomicU64>,
+    watched: Watched,
+    changes: UnboundedSender<Change>,
+    news: Mutex<Option<UnboundedReceiver<News>>>,
+    tasks: [AbortHandle; 2],
+}
+
+impl RedisStore {
+    /// A log under a prefix of keys. It does not connect yet.
+    pub(crate) fn new(url: &str, prefix: &str, retention: Duration, patience: Duration) -> Result<Self> {
+        let server = Server::new(url)?;
+        let connection = server.connection(patience)?;
+        let (keys, watched) = (Keys::new(prefix), Watched::default());
+        let (changes, changed) = mpsc::unbounded_channel();
+        let (tell, news) = mpsc::unbounded_channel();
+        let generation = Arc::new(AtomicU64::new(0));
+        let renewal = renew::Renewal::new(connection.clone(), keys.clone(), Arc::clone(&watched), tell.clone());
+        let heard = {
+            let (keys, generation, renewal) = (keys.clone(), Arc::clone(&generation), Arc::clone(&renewal));
+            move |heard| hear(&keys, &generation, &renewal, &tell, heard)
+        };
+        let tasks = [
+            tokio::spawn(subscribe(server.clone(), changed, heard)).abort_handle(),
+            tokio::spawn(renewal.run()).abort_handle(),
+        ];
+        let news = Mutex::new(Some(news));
+        Ok(Self { server, connection, keys, retention, patience, generation, watched, changes, news, tasks })
+    }
+
+    /// Waits for the server's answer.
+    pub(crate) async fn ping(&self) -> Result<()> {
+        let mut connection = self.connection.clone();
+        let answer: RedisResult<redis::Value> = redis::cmd("PING").query_async(&mut connection).await;
+        answer.map(drop).map_err(self.server.failed("redis.ping"))
+    }
+
+    fn key(&self, thread_id: ThreadId, part: &str) -> String {
+        self.keys.of_thread(thread_id, part)
+    }
+
+    async fn try_append(&self, write: &Write, again: bool) -> RedisResult<Vec<redis::Value>> {
+        let thread_id = write.thread_id;
+        let run_id = write.kind.run_id();
+        let run = run_id.map(|run_id| run_id.to_string()).unwrap_or_default();
+        let now = millis(write.now);
+        let kept_millis = u64::try_from(self.retention.as_millis()).unwrap_or(u64::MAX);
+        let (first_millis, first_sequence) = numbers(write.first);
+        let mut script = APPEND.prepare_invoke();
+        script.key(self.keys.thread(thread_id)).key(self.key(thread_id, "live")).key(self.key(thread_id, "told"));
+        script.key(self.key(thread_id, &format!("run:{run}"))).key(self.key(thread_id, "watched"));
+        script.key(self.keys.name("epoch")).key(self.keys.name("ended")).key(self.keys.name("told"));
+        script.arg(&[write.kind.code()][..]).arg(run).arg(u8::from(write.keep));
+        script.arg(first_millis).arg(first_sequence).arg(now).arg(write.count);
+        script.arg(&write.mark.as_bytes()[..]).arg(u8::from(again)).arg(self.keys.thread(thread_id));
+        script.arg(thread_id.to_string()).arg(self.generation.load(Ordering::Relaxed));
+        script.arg(now.saturating_sub(kept_millis)).arg(now.saturating_sub(LIVE_MILLIS)).arg(LIVE_BYTES);
+        script.arg(ABANDONED).arg(TOLD_BYTES).arg(&write.bytes[..]);
+        script.invoke_async(&mut self.connection.clone()).await
+    }
+
+    async fn range(&self, keys: &[String], after: EventId, until: EventId) -> RedisResult<Vec<Vec<Entry>>> {
+        let (after, until) = bounds(after, until);
+        let mut pipeline = redis::pipe();
+        for key in keys {
+            pipeline.cmd("XRANGE").arg(key).arg(&after).arg(&until).arg("COUNT").arg(PAGE);
+        }
+        pipeline.query_async(&mut self.connection.clone()).await
+    }
+}
+
+impl Drop for RedisStore {
+    fn drop(&mut self) {
+        self.tasks.iter().for_each(AbortHandle::abort);
+    }
+}
+
+/// Passes on what the server told.
+fn hear(keys: &Keys, generation: &AtomicU64, renewal: &renew::Renewal, tell: &UnboundedSender<News>, heard: Heard) {
+    let news = match heard {
+        Heard::Connected => {
+            // An empty server has forgotten who reads.
+            renewal.now();
+            vec![News::LookEverywhere]
+        }
+        Heard::Channels(channels) => {
+            channels.iter().filter_map(|channel| keys.thread_of(channel)).map(News::Look).collect()
+        }
+        Heard::Message(channel, bytes) => {
+            let Some(thread_id) = keys.thread_of(&channel) else { return };
+            let news = match told(bytes) {
+                Some((of, record)) if of <= generation.load(Ordering::Relaxed) => News::Record(thread_id, record),
+                _ => News::Look(thread_id),
+            };
+            vec![news]
+        }
+    };
+    for news in news {
+        // Without a receiver the log is going away.
+        let _ = tell.send(news);
+    }
+}
+
+/// Reads what is told: the place before, the place and the generation on one line, then the record, if it is not too large.
+fn told(mut bytes: Bytes) -> Option<(u64, Record)> {
+    let line = bytes.iter().position(|byte| *byte == b'\n')?;
+    let head = bytes.split_to(line + 1);
+    let mut words = std::str::from_utf8(&head).ok()?.split_whitespace();
+    let (before, last) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
+    let generation = words.next()?.parse().ok()?;
+    Some((generation, Record::decode(before, last, bytes).ok()?))
+}
+
+fn record((last, (_, before, _, bytes)): Entry) -> Result<Record> {
+    Record::decode(place(&before)?, place(&last)?, bytes)
+}
+
+/// Puts the entries of several streams into one order, as far as all of them are known.
+fn merge(logs: Vec<Vec<Entry>>) -> Result<Page> {
+    let mut page = Page::default();
+    let mut known = EventId::MAX;
+    for log in logs {
+        let full = log.len() == PAGE;
+        let start = page.records.len();
+        for entry in log {
+            page.records.push(record(entry)?);
+        }
+        if full {
+            page.more = true;
+            known = known.min(page.records[start..].last().map_or(EventId::MAX, |record| record.last));
+        }
+    }
+    page.records.sort_by_key(|record| record.last);
+    page.records.retain(|record| record.last <= known);
+    Ok(page)
+}
+
+#[async_trait]
+impl LogStore for RedisStore {
+    async fn append(&self, write: &Write) -> Result<Appended> {
+        const OPERATION: &str = "event_log.append";
+        let deadline = Instant::now() + self.patience;
+        let mut again = write.again;
+        let answer = loop {
+            let error = match timeout_at(deadline, self.try_append(write, again)).await {
+                Ok(Ok(answer)) => break answer,
+                Ok(Err(error)) => self.server.failed(OPERATION)(error),
+                Err(late) => {
+                    return Err(Error::unavailable(OPERATION, "Redis did not answer in time").with_source(late));
+                }
+            };
+            if !error.is_retryable() || Instant::now() + PAUSE >= deadline {
+                return Err(error);
+            }
+            // It may have done it, and the answer was lost.
+            again = true;
+            tokio::time::sleep(PAUSE).await;
+        };
+        let mut answer = answer.into_iter().skip(1).map(redis::from_redis_value::<String>);
+        match (answer.next(), answer.next()) {
+            (Some(Ok(before)), Some(Ok(last))) => Ok(Appended::At { before: place(&before)?, last: place(&last)? }),
+            (None, None) => Ok(Appended::Nowhere),
+            _ => Err(Error::internal(OPERATION, "the script gave an answer that is none of its own")),
+        }
+    }
+
+    async fn open(&self, thread_id: ThreadId, run_id: Option<RunId>) -> Result<Opened> {
+        self.watched.lock().insert(thread_id);
+        // Without the task that hears channels, events are looked up.
+        let _ = self.changes.send(Change::Add(self.keys.thread(thread_id)));
+        let mut script = OPEN.key(self.keys.thread(thread_id));
+        script.key(self.key(thread_id, "told")).key(self.key(thread_id, "watched"));
+        script.arg(run_id.map(|run_id| run_id.to_string()).unwrap_or_default());
+        let answer = script.invoke_async(&mut self.connection.clone()).await;
+        let (last, ended, kept): (String, bool, bool) = answer.map_err(self.server.failed("event_log.read"))?;
+        Ok(Opened { last: place(&last)?, ended, kept })
+    }
+
+    fn left(&self, thread_id: ThreadId) {
+        self.watched.lock().remove(&thread_id);
+        let _ = self.changes.send(Change::Remove(self.keys.thread(thread_id)));
+    }
+
+    async fn kept(&self, thread_id: ThreadId, run_id: Option<RunId>, after: EventId, until: EventId) -> Result<Page> {
+        let failed = self.server.failed("event_log.read");
+        let keys = match run_id {
+            Some(run_id) => vec![self.keys.run(thread_id, run_id)],
+            None => {
+                let mut connection = self.connection.clone();
+                let fields = redis::cmd("HKEYS").arg(self.keys.thread(thread_id)).query_async(&mut connection).await;
+                let fields: Vec<String> = fields.map_err(&failed)?;
+                let runs = fields.iter().filter(|field| field.starts_with("run:"));
+                runs.map(|run| self.key(thread_id, run)).chain([self.key(thread_id, "told")]).collect()
+            }
+        };
+        merge(self.range(&keys, after, until).await.map_err(failed)?)
+    }
+
+    async fn since(&self, thread_id: ThreadId, after: EventId) -> Result<Page> {
+        let mut script = SINCE.key(self.keys.thread(thread_id));
+        script.key(self.key(thread_id, "live")).key(self.key(thread_id, "told")).arg(after.to_string()).arg(PAGE);
+        let logs = script.invoke_async(&mut self.connection.clone()).await;
+        merge(logs.map_err(self.server.failed("event_log.read"))?)
+    }
+
+    async fn lasts(&self, threads: &[ThreadId]) -> Result<Vec<EventId>> {
+        let mut pipeline = redis::pipe();
+        for thread_id in threads {
+            pipeline.cmd("HGET").arg(self.keys.thread(*thread_id)).arg("last");
+        }
+        let lasts = pipeline.query_async(&mut self.connection.clone()).await;
+        let lasts: Vec<Option<String>> = lasts.map_err(self.server.failed("event_log.read"))?;
+        lasts.into_iter().map(|last| last.map_or(Ok(EventId::ZERO), |last| place(&last))).collect()
+    }
+
+    async fn sweep(&self, now: Timestamp, retention: Duration) -> Result<u64> {
+        let moment = millis(now).saturating_sub(u64::try_from(retention.as_millis()).unwrap_or(u64::MAX));
+        let mut swept = 0;
+        loop {
+            let mut script = SWEEP.key(self.keys.name("ended"));
+            script.key(self.keys.name("told")).arg(self.keys.name("thread:")).arg(moment).arg(SWEPT);
+            let some = script.invoke_async(&mut self.connection.clone()).await;
+            let some: u64 = some.map_err(self.server.failed("event_log.sweep"))?;
+            swept += some;
+            if some < SWEPT {
+                return Ok(swept);
+            }
+        }
+    }
+
+    fn news(&self) -> UnboundedReceiver<News> {
+        self.news.lock().take().unwrap_or_else(|| mpsc::unbounded_channel().1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::backend::shared_log::Kind;
+
+    fn entry(at: u64) -> Entry {
+        let bytes = crate::backend::shared_log::encode(Kind::Thread, Uuid::nil(), &[]).unwrap();
+        (format!("{at}-0"), ("p".to_owned(), "0-0".to_owned(), "b".to_owned(), bytes))
+    }
+
+    #[test]
+    fn streams_are_merged_as_far_as_all_are_known() {
+        let long: Vec<_> = (0..PAGE as u64).map(|n| entry(n * 10)).collect();
+        let short = vec![entry(5), entry(PAGE as u64 * 10)];
+        let page = merge(vec![long, short]).unwrap();
+        assert!(page.more);
+        assert_eq!(page.records.len(), PAGE + 1, "what comes after the long stream's page waits");
+        assert!(page.records.is_sorted_by_key(|record| record.last));
+        let page = merge(vec![vec![entry(5)], vec![entry(3)]]).unwrap();
+        assert!(!page.more && page.records.len() == 2);
+    }
+
+    #[test]
+    fn a_damaged_message_is_no_record() {
+        for bytes in ["", "\n", "1-0\n", "1-0 2-0 x\n", "1-0 2-0 0\n", "1-0 2-0 0\nabc"] {
+            assert!(told(Bytes::from(bytes)).is_none(), "{bytes:?}");
+        }
+    }
+}

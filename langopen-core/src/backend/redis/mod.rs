@@ -1,0 +1,12 @@
+//! On a Redis server: the event log, and signals between processes.
+
+mod connection;
+mod event_log;
+mod keys;
+mod log_store;
+mod renew;
+mod signals;
+mod subscriber;
+
+pub use event_log::{RedisEventLog, RedisLogOptions};
+pub use signals::RedisSignals;

@@ -1,0 +1,65 @@
+//! Reading a log: first what is kept, page by page, then what comes.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use futures::StreamExt;
+
+use super::store::LogStore;
+use crate::backend::memory::LiveEvents;
+use crate::error::Result;
+use crate::event_log::{Event, EventId, EventStream};
+use crate::ids::{RunId, ThreadId};
+
+/// A reader of a thread, or of one of its runs.
+pub(super) struct Replay<S> {
+    pub(super) store: Arc<S>,
+    pub(super) thread_id: ThreadId,
+    pub(super) run_id: Option<RunId>,
+    /// Up to where the kept records were read.
+    pub(super) after: EventId,
+    /// The last event that the reader has.
+    pub(super) seen: EventId,
+    /// Where the replay ends; what comes live begins after it.
+    pub(super) until: EventId,
+    pub(super) page: VecDeque<Event>,
+    pub(super) replaying: bool,
+    pub(super) live: Option<LiveEvents>,
+}
+
+impl<S: LogStore> Replay<S> {
+    pub(super) fn stream(self) -> EventStream {
+        futures::stream::unfold(self, Self::next).boxed()
+    }
+
+    async fn next(mut self) -> Option<(Result<Event>, Self)> {
+        loop {
+            if let Some(event) = self.page.pop_front() {
+                return Some((Ok(event), self));
+            }
+            if self.replaying {
+                if let Err(error) = self.turn_page().await {
+                    (self.replaying, self.live) = (false, None);
+                    return Some((Err(error), self));
+                }
+                continue;
+            }
+            match self.live.as_mut()?.next().await? {
+                // The reader was among the live ones before its place was known.
+                Ok(event) if event.id <= self.until => {}
+                item => return Some((item, self)),
+            }
+        }
+    }
+
+    async fn turn_page(&mut self) -> Result<()> {
+        let page = self.store.kept(self.thread_id, self.run_id, self.after, self.until).await?;
+        self.replaying = page.more;
+        for record in page.records {
+            self.after = record.last;
+            // The reader's place may be in the middle of a record.
+            self.page.extend(record.events()?.into_iter().filter(|event| event.id > self.seen));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,32 @@
+use async_trait::async_trait;
+use futures::stream::BoxStream;
+
+use super::Chaotic;
+use super::calls::chaotic;
+use super::streams::{Break, broken};
+use crate::embedder::Embedder;
+use crate::error::Result;
+use crate::executor::{ExecutionContext, Executor, GraphCall, GraphInfo, RunJob, RunOutput};
+use crate::json::RawJson;
+use crate::model::FieldVector;
+
+#[async_trait]
+impl<T: Executor + ?Sized> Executor for Chaotic<T> {
+    async fn graphs(&self) -> Result<Vec<GraphInfo>> {
+        self.call("executor.graphs", self.inner.graphs()).await
+    }
+
+    async fn execute(&self, job: RunJob) -> Result<BoxStream<'static, Result<RunOutput>>> {
+        let stream = self.call("executor.execute", self.inner.execute(job)).await?;
+        Ok(broken(&self.chaos, "executor.outputs", Break::ToldOrNot, stream))
+    }
+
+    async fn call(&self, context: ExecutionContext, call: GraphCall) -> Result<RawJson> {
+        Chaotic::call(self, "executor.call", self.inner.call(context, call)).await
+    }
+}
+
+chaotic!(Embedder {
+    "embedder.embed_value" embed_value(value: &RawJson, fields: Option<&[String]>) -> Vec<FieldVector>;
+    "embedder.embed_query" embed_query(query: &str) -> Vec<f32>;
+});

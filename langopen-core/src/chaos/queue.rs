@@ -1,0 +1,34 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{Notify, broadcast};
+
+use super::calls::chaotic;
+use super::hints::{cancels, wakes};
+use crate::ids::{RunId, ThreadId};
+use crate::model::{CancelRequest, NewRun};
+use crate::queue::{
+    CancelSignal, Cancelled, CancelledMany, ClaimRequest, Claims, Enqueued, Finished, Heartbeat, InFlight, Lease,
+    Outcome, Queue, QueueStats,
+};
+use crate::tenant::Scope;
+
+chaotic!(Queue {
+    "queue.enqueue" enqueue(scope: &Scope, new: NewRun) -> Enqueued;
+    "queue.claim" claim(request: &ClaimRequest) -> Claims;
+    "queue.heartbeat" heartbeat(leases: &[Lease], lease: Duration) -> Vec<Heartbeat>;
+    "queue.finish" finish(lease: Lease, outcome: Outcome) -> Finished;
+    "queue.release" release(lease: Lease, delay: Duration) -> ();
+    "queue.cancel" cancel(scope: &Scope, thread_id: ThreadId, run_id: RunId, request: CancelRequest) -> Cancelled;
+    "queue.cancel_in_flight" cancel_in_flight(scope: &Scope, which: InFlight, request: CancelRequest) -> CancelledMany;
+    "queue.stats" stats() -> QueueStats;
+    => {
+        fn wakes(&self) -> Arc<Notify> {
+            wakes(&self.chaos, "queue.wakes", &self.wakes, self.inner.wakes())
+        }
+
+        fn cancels(&self) -> broadcast::Receiver<CancelSignal> {
+            cancels(&self.chaos, "queue.cancels", &self.cancels, self.inner.cancels())
+        }
+    }
+});

@@ -1,0 +1,209 @@
+//! What the queue's documentation says, as plainly as it can be written: every run in one list, and nothing kept ready.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use langopen_core::model::{CancelAction, MultitaskStrategy};
+use langopen_core::queue::{Cancelled, InFlight, Lease};
+use langopen_core::{ErrorKind, RunId, RunStatus, ThreadId, Timestamp};
+
+/// A run as the model has it.
+#[derive(Debug, Clone)]
+pub(crate) struct ModelRun {
+    pub(crate) run_id: RunId,
+    pub(crate) thread_id: ThreadId,
+    pub(crate) temporary: bool,
+    /// `None` when it is gone.
+    pub(crate) status: Option<RunStatus>,
+    pub(crate) attempt: u32,
+    pub(crate) cancel: Option<CancelAction>,
+    available_at: Timestamp,
+    expires_at: Timestamp,
+}
+
+impl ModelRun {
+    pub(crate) fn is(&self, status: RunStatus) -> bool {
+        self.status == Some(status)
+    }
+
+    pub(crate) fn in_flight(&self) -> bool {
+        self.status.is_some_and(|status| !status.is_terminal())
+    }
+
+    fn place(&self) -> (Timestamp, RunId) {
+        (self.available_at, self.run_id)
+    }
+}
+
+/// What the queue must hold.
+#[derive(Debug, Default)]
+pub(crate) struct Model {
+    pub(crate) runs: Vec<ModelRun>,
+    pub(crate) threads: HashSet<ThreadId>,
+}
+
+impl Model {
+    pub(crate) fn run(&self, run_id: RunId) -> &ModelRun {
+        self.runs.iter().find(|run| run.run_id == run_id).expect("a run that was created")
+    }
+
+    fn run_mut(&mut self, run_id: RunId) -> &mut ModelRun {
+        self.runs.iter_mut().find(|run| run.run_id == run_id).expect("a run that was created")
+    }
+
+    fn of_thread(&self, thread_id: ThreadId) -> impl Iterator<Item = &ModelRun> {
+        self.runs.iter().filter(move |run| run.thread_id == thread_id && run.status.is_some())
+    }
+
+    fn running(&self, thread_id: ThreadId) -> Option<RunId> {
+        self.of_thread(thread_id).find(|run| run.is(RunStatus::Running)).map(|run| run.run_id)
+    }
+
+    fn pending(&self, thread_id: ThreadId) -> Vec<RunId> {
+        let mut pending: Vec<_> = self.of_thread(thread_id).filter(|run| run.is(RunStatus::Pending)).collect();
+        pending.sort_by_key(|run| run.place());
+        pending.iter().map(|run| run.run_id).collect()
+    }
+
+    /// The runs that must end up running if enough are claimed: one whose lease is over, or the first of a thread, if it is due and nothing is running there.
+    pub(crate) fn claimable(&self, now: Timestamp) -> Vec<RunId> {
+        let claimable = |run: &&ModelRun| match run.status {
+            Some(RunStatus::Running) => run.expires_at <= now,
+            Some(RunStatus::Pending) => {
+                run.available_at <= now
+                    && self.running(run.thread_id).is_none()
+                    && self.pending(run.thread_id).first() == Some(&run.run_id)
+            }
+            _ => false,
+        };
+        self.runs.iter().filter(claimable).map(|run| run.run_id).collect()
+    }
+
+    pub(crate) fn claim(&mut self, run_id: RunId, now: Timestamp, lease: Duration) {
+        let run = self.run_mut(run_id);
+        run.status = Some(RunStatus::Running);
+        run.attempt += 1;
+        run.expires_at = now.plus(lease);
+    }
+
+    /// What creating a run does to others; the answer names the pending ones that it ended.
+    pub(crate) fn enqueue(
+        &mut self,
+        (run_id, thread_id): (RunId, ThreadId),
+        strategy: MultitaskStrategy,
+        temporary: bool,
+        available_at: Timestamp,
+    ) -> Result<Vec<RunId>, ErrorKind> {
+        if self.runs.iter().any(|run| run.run_id == run_id) {
+            return Err(ErrorKind::AlreadyExists);
+        }
+        let (pending, running) = (self.pending(thread_id), self.running(thread_id));
+        let action = match strategy {
+            MultitaskStrategy::Reject if !pending.is_empty() || running.is_some() => return Err(ErrorKind::Conflict),
+            MultitaskStrategy::Reject | MultitaskStrategy::Enqueue => None,
+            MultitaskStrategy::Interrupt => Some(CancelAction::Interrupt),
+            MultitaskStrategy::Rollback => Some(CancelAction::Rollback),
+        };
+        let mut ended = Vec::new();
+        if let Some(action) = action {
+            for run_id in pending {
+                self.end_pending(run_id, action);
+                ended.push(run_id);
+            }
+            if let Some(running) = running {
+                self.ask(running, action);
+            }
+        }
+        let (status, expires_at) = (Some(RunStatus::Pending), available_at);
+        let new = ModelRun { run_id, thread_id, temporary, status, attempt: 0, cancel: None, available_at, expires_at };
+        self.runs.push(new);
+        self.threads.insert(thread_id);
+        Ok(ended)
+    }
+
+    fn ask(&mut self, run_id: RunId, action: CancelAction) {
+        let run = self.run_mut(run_id);
+        // A rollback stays one.
+        run.cancel = if run.cancel == Some(CancelAction::Rollback) { run.cancel } else { Some(action) };
+    }
+
+    fn end_pending(&mut self, run_id: RunId, action: CancelAction) {
+        let run = self.run_mut(run_id);
+        run.status = (action == CancelAction::Interrupt).then_some(RunStatus::Interrupted);
+    }
+
+    pub(crate) fn holds(&self, lease: Lease) -> bool {
+        let run = self.run(lease.run_id);
+        run.is(RunStatus::Running) && run.attempt == lease.attempt
+    }
+
+    pub(crate) fn heartbeat(&mut self, lease: Lease, now: Timestamp, duration: Duration) {
+        self.run_mut(lease.run_id).expires_at = now.plus(duration);
+    }
+
+    /// Ends a run; the answer is the thread's next one.
+    pub(crate) fn finish(&mut self, lease: Lease, end: RunStatus, rollback: bool, now: Timestamp) -> Option<RunId> {
+        let run = self.run_mut(lease.run_id);
+        run.status = (!rollback && !run.temporary).then_some(end);
+        let thread_id = run.thread_id;
+        self.pending(thread_id).first().copied().filter(|next| self.run(*next).available_at <= now)
+    }
+
+    pub(crate) fn release(&mut self, lease: Lease, delay: Duration, now: Timestamp) {
+        let run = self.run_mut(lease.run_id);
+        run.status = Some(RunStatus::Pending);
+        if !delay.is_zero() {
+            run.available_at = now.plus(delay);
+        }
+    }
+
+    pub(crate) fn cancel(&mut self, run_id: RunId, action: CancelAction) -> Result<Cancelled, ErrorKind> {
+        let run = self.run(run_id);
+        match run.status {
+            Some(RunStatus::Running) => {
+                self.ask(run_id, action);
+                Ok(Cancelled::Requested)
+            }
+            Some(RunStatus::Pending) => {
+                let action = if run.cancel == Some(CancelAction::Rollback) { CancelAction::Rollback } else { action };
+                let temporary = run.temporary;
+                self.end_pending(run_id, action);
+                if temporary {
+                    self.run_mut(run_id).status = None;
+                }
+                Ok(Cancelled::Ended)
+            }
+            _ => Err(ErrorKind::NotFound),
+        }
+    }
+
+    /// The runs that ended, and those that were asked to.
+    pub(crate) fn cancel_in_flight(&mut self, which: InFlight, action: CancelAction) -> (Vec<RunId>, Vec<RunId>) {
+        let (mut ended, mut requested) = (Vec::new(), Vec::new());
+        let hit = |run: &&ModelRun| run.status.is_some_and(|status| which.statuses().contains(&status));
+        let hit: Vec<_> = self.runs.iter().filter(hit).map(|run| run.run_id).collect();
+        for run_id in hit {
+            match self.cancel(run_id, action) {
+                Ok(Cancelled::Ended) => ended.push(run_id),
+                _ => requested.push(run_id),
+            }
+        }
+        (ended, requested)
+    }
+
+    /// Whether the run was in flight.
+    pub(crate) fn delete_run(&mut self, run_id: RunId) -> Result<bool, ErrorKind> {
+        let was = self.run(run_id).in_flight();
+        self.run_mut(run_id).status.take().map(|_| was).ok_or(ErrorKind::NotFound)
+    }
+
+    /// The runs that were in flight.
+    pub(crate) fn delete_thread(&mut self, thread_id: ThreadId) -> Result<Vec<RunId>, ErrorKind> {
+        if !self.threads.remove(&thread_id) {
+            return Err(ErrorKind::NotFound);
+        }
+        let in_flight = self.of_thread(thread_id).filter(|run| run.in_flight()).map(|run| run.run_id).collect();
+        self.runs.iter_mut().filter(|run| run.thread_id == thread_id).for_each(|run| run.status = None);
+        Ok(in_flight)
+    }
+}

@@ -1,0 +1,4 @@
+//! The event logs that processes share, over real servers.
+
+mod conformance;
+mod support;
