@@ -8,6 +8,8 @@ use langopen_runner::HostError;
 use langopen_runner::config::{ConfigError, Unsupported};
 use langopen_runner::environment::EnvironmentError;
 
+use crate::import::ImportError;
+
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CommandError {
@@ -39,6 +41,8 @@ pub(crate) enum CommandError {
     Host(#[from] HostError),
     #[error("{0}")]
     Core(#[from] langopen_core::Error),
+    #[error("{0}")]
+    Import(#[from] ImportError),
     #[error("cannot gather metrics: {0}")]
     Metrics(#[from] metrics_exporter_prometheus::BuildError),
     #[error("cannot listen for signals: {0}")]
@@ -62,6 +66,7 @@ impl CommandError {
             }
             Self::DataFolder { .. } => Some("choose a folder that this user may write to with --data"),
             Self::DataFolderInUse { .. } => Some("stop the other process, or choose another folder with --data"),
+            Self::Import(error) => error.remedy(),
             Self::Listen { source, .. } if source.kind() == io::ErrorKind::AddrInUse => {
                 Some("stop the program that uses the port, or choose another one with --port")
             }

@@ -4,6 +4,7 @@
 
 mod cli;
 mod error;
+mod import;
 mod keys;
 mod logging;
 mod metrics;
@@ -30,6 +31,7 @@ fn main() -> ExitCode {
     let outcome = runtime.block_on(async {
         match cli.command {
             cli::Command::Up(options) => up::up(options).await,
+            cli::Command::Import(options) => import::import(options).await,
             cli::Command::Keys(cli::KeysCommand::New(options)) => keys::new(options),
         }
     });

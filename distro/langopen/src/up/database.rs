@@ -9,10 +9,10 @@ use langopen_core::outbox::Outbox;
 use langopen_core::{EventLog, Queue, Result, Storage};
 
 /// The value of `--database` that keeps everything in memory.
-pub(super) const IN_MEMORY: &str = "memory:";
+pub(crate) const IN_MEMORY: &str = "memory:";
 
 /// The backends of one kind.
-pub(super) enum Database {
+pub(crate) enum Database {
     /// One file.
     Sqlite(Sqlite),
     /// Gone with the process: for trials and tests.
@@ -20,42 +20,42 @@ pub(super) enum Database {
 }
 
 impl Database {
-    pub(super) async fn open(in_memory: bool, file: &Path) -> Result<Self> {
+    pub(crate) async fn open(in_memory: bool, file: &Path) -> Result<Self> {
         Ok(match in_memory {
             true => Self::Memory(Arc::new(Memory::new()), Arc::new(MemoryEventLog::new())),
             false => Self::Sqlite(Sqlite::open(file, SqliteOptions::default()).await?),
         })
     }
 
-    pub(super) fn storage(&self) -> Arc<dyn Storage> {
+    pub(crate) fn storage(&self) -> Arc<dyn Storage> {
         match self {
             Self::Sqlite(sqlite) => Arc::new(sqlite.clone()),
             Self::Memory(memory, _) => memory.clone(),
         }
     }
 
-    pub(super) fn queue(&self) -> Arc<dyn Queue> {
+    pub(crate) fn queue(&self) -> Arc<dyn Queue> {
         match self {
             Self::Sqlite(sqlite) => Arc::new(sqlite.clone()),
             Self::Memory(memory, _) => memory.clone(),
         }
     }
 
-    pub(super) fn outbox(&self) -> Arc<dyn Outbox> {
+    pub(crate) fn outbox(&self) -> Arc<dyn Outbox> {
         match self {
             Self::Sqlite(sqlite) => Arc::new(sqlite.clone()),
             Self::Memory(memory, _) => memory.clone(),
         }
     }
 
-    pub(super) fn events(&self) -> Arc<dyn EventLog> {
+    pub(crate) fn events(&self) -> Arc<dyn EventLog> {
         match self {
             Self::Sqlite(sqlite) => Arc::new(sqlite.event_log()),
             Self::Memory(_, events) => events.clone(),
         }
     }
 
-    pub(super) async fn close(self) {
+    pub(crate) async fn close(self) {
         if let Self::Sqlite(sqlite) = self {
             sqlite.close().await;
         }

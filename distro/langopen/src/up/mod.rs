@@ -1,9 +1,9 @@
 //! `langopen up`: API, worker and graph hosts in this process, data in one folder.
 
-mod announce;
+pub(crate) mod announce;
 mod auth;
-mod data;
-mod database;
+pub(crate) mod data;
+pub(crate) mod database;
 mod http;
 mod retention;
 mod serve;
