@@ -29,7 +29,7 @@ pub(super) struct Report {
     pub(super) writes: Count,
     pub(super) items: Count,
     pub(super) vectors: Count,
-    /// Checkpoints and items that were here before.
+    /// Namespaces, checkpoints and items that were here before.
     pub(super) present: Count,
     failures: Count,
     said: Mutex<Option<Instant>>,
@@ -94,7 +94,7 @@ impl Report {
     /// Says what was done in the end.
     pub(super) fn conclude(&self, totals: &Totals) {
         self.say_counts(totals);
-        say("present", &format!("{} checkpoints and items were here before, and stay as they are", self.present));
+        say("present", &format!("{} parts were here before, and stay as they are", self.present));
         if self.skipped.get() > 0 {
             say("skipped", &format!("{} threads whose ids are not UUIDs", self.skipped));
         }
