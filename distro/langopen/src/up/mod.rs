@@ -1,6 +1,6 @@
 //! `langopen up`: API, worker and graph hosts in this process, data in one folder.
 
-mod data;
+pub(crate) mod data;
 mod settings;
 
 use std::net::SocketAddr;
