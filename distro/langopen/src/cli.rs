@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::manage::{DeploymentsCommand, KeysCommand};
+
 /// Run LangGraph agents on your own machines, behind LangGraph's Agent Server API.
 #[derive(Debug, Parser)]
 #[command(name = "langopen", version, arg_required_else_help = true)]
@@ -28,32 +30,12 @@ pub(crate) enum LogFormat {
 pub(crate) enum Command {
     /// Serve an application with everything in this one process, and its data in one folder.
     Up(UpOptions),
-    /// API keys for `up --api-keys`.
+    /// Make, show and revoke API keys.
     #[command(subcommand)]
     Keys(KeysCommand),
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum KeysCommand {
-    /// Make a key: prints it once, with the record to add to the file of keys.
-    New(NewKeyOptions),
-}
-
-/// Options of `langopen keys new`.
-#[derive(Debug, Clone, Args)]
-pub(crate) struct NewKeyOptions {
-    /// What the key is called.
-    #[arg(long)]
-    pub(crate) name: String,
-    /// Who its bearer is [default: the name].
-    #[arg(long)]
-    pub(crate) identity: Option<String>,
-    /// Where its bearer acts, as organization/project/deployment [default: where everybody acts].
-    #[arg(long)]
-    pub(crate) tenant: Option<String>,
-    /// What its bearer is granted, in the application's own words; may be repeated.
-    #[arg(long = "permission", value_name = "PERMISSION")]
-    pub(crate) permissions: Vec<String>,
+    /// Say which deployments there are, how they are reached, and what limits them.
+    #[command(subcommand)]
+    Deployments(DeploymentsCommand),
 }
 
 /// Options of `langopen up`. Each has an environment variable too.
