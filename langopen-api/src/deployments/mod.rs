@@ -9,8 +9,6 @@ mod reached;
 use async_trait::async_trait;
 use langopen_core::{Result, Tenant};
 
-use crate::server::AgentServer;
-
 pub use installation::Installation;
 pub(crate) use reached::Reached;
 
@@ -21,13 +19,13 @@ pub(crate) use reached::Reached;
 #[async_trait]
 pub trait DeploymentSource: Send + Sync + 'static {
     /// What is served for the deployment now, by a name that changes when anything changes that its server was made with; `None` if nothing is.
-    /// `listed` tells whether the deployment has a row in the storage.
+    /// `listed` tells whether the deployment has a row in the storage, or is [`Installation::with_default`]'s.
     async fn revision(&self, tenant: &Tenant, listed: bool) -> Result<Option<String>>;
 
-    /// Makes the server of a revision, its system assistants included. Its login must answer the deployment that
-    /// [`Credentials::tenant`](langopen_core::auth::Credentials::tenant) names.
+    /// Makes the API of a revision: the router of an [`AgentServer`](crate::AgentServer) whose system assistants are there. Its login must answer the
+    /// deployment that [`Credentials::tenant`](langopen_core::auth::Credentials::tenant) names.
     ///
     /// # Errors
     /// The request that waits for it fails; the next one tries again.
-    async fn server(&self, tenant: &Tenant, revision: &str) -> Result<AgentServer>;
+    async fn router(&self, tenant: &Tenant, revision: &str) -> Result<axum::Router>;
 }

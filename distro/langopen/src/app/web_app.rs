@@ -22,7 +22,7 @@ pub(super) struct PoolApp {
 
 impl PoolApp {
     pub(super) fn of(pool: &Arc<HostPool>) -> Option<Self> {
-        let description = pool.web_app()?.clone();
+        let description = pool.web_app()?;
         Some(Self { pool: Arc::clone(pool), description })
     }
 }

@@ -1,6 +1,7 @@
 //! Who may do what: the bearers of API keys, the users of the application's own `Auth` object, both, or everybody everything.
 
 use std::net::IpAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,8 +11,7 @@ use langopen_core::auth::{ApiKeyAuth, ApiKeyRecord, Auth, OpenAuth, StudioAuth};
 use langopen_runner::config::AuthConfig;
 use langopen_runner::{AppAuth, AuthCacheSettings, HostPool};
 
-use super::announce::say;
-use crate::cli::UpOptions;
+use crate::announce::say;
 use crate::error::CommandError;
 use crate::keys;
 
@@ -20,8 +20,8 @@ const CACHE_TTL: Duration = Duration::from_secs(60);
 const CACHE_SIZE: u64 = 1000;
 
 /// The API keys that the command line names, if it names any.
-pub(super) fn keys(options: &UpOptions) -> Result<Option<Vec<ApiKeyRecord>>, CommandError> {
-    options.api_keys.as_deref().map(keys::read).transpose()
+pub(crate) fn keys(file: Option<&Path>) -> Result<Option<Vec<ApiKeyRecord>>, CommandError> {
+    file.map(keys::read).transpose()
 }
 
 /// The tenants that callers may act in.
@@ -42,9 +42,10 @@ pub(super) fn login(
     config: Option<&AuthConfig>,
     pool: &Arc<HostPool>,
     address: IpAddr,
+    tenant: &Tenant,
 ) -> Result<Arc<dyn Auth>, CommandError> {
     let config = config.cloned().unwrap_or_default();
-    let app = AppAuth::of(pool).map(|app| with_cache(app, &config));
+    let app = AppAuth::of(pool).map(|app| with_cache(app.with_tenant(tenant.clone()), &config));
     if let Some(app) = &app {
         if !app.authenticates() && keys.is_none() {
             return Err(CommandError::NoAuthenticateHandler);
@@ -57,7 +58,7 @@ pub(super) fn login(
     }
     let app = app.map(|app| Arc::new(app) as Arc<dyn Auth>);
     let auth: Arc<dyn Auth> = match (keys, app) {
-        (None, None) => Arc::new(OpenAuth::default()),
+        (None, None) => Arc::new(OpenAuth { tenant: tenant.clone() }),
         (None, Some(app)) => app,
         (Some(keys), None) => Arc::new(ApiKeyAuth::new(keys)),
         (Some(keys), Some(app)) => Arc::new(ApiKeyAuth::new(keys).with_fallback(app)),

@@ -1,137 +1,20 @@
-//! Graph hosts for real: an environment made for the test application, Python processes, and the memory backend.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+//! Hosts on this machine.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures::StreamExt;
-use futures::stream::BoxStream;
 use langopen_core::auth::{Action, Auth, Credentials, Decision, Refusal, Resource};
 use langopen_core::backend::memory::Memory;
-use langopen_core::executor::{ExecutionContext, Executor, GraphCall, RunJob, RunOutput, RunResult, RunResultStatus};
+use langopen_core::executor::{ExecutionContext, Executor, GraphCall, RunOutput, RunResultStatus};
 use langopen_core::filter::MetadataFilter;
-use langopen_core::model::{CancelAction, CancelRequest, IfExists, MultitaskStrategy, NewThread, Run, ThreadStatus};
-use langopen_core::{
-    AssistantId, Clock, ErrorKind, JsonMap, RawJson, Result, RunId, RunStatus, Scope, SystemClock, ThreadId,
-};
-use langopen_runner::environment::Options;
-use langopen_runner::{
-    AppAuth, AppConfig, AuthCacheSettings, EnvironmentPlan, HostError, HostPool, PoolGraph, PoolSettings,
-};
+use langopen_core::model::ThreadStatus;
+use langopen_core::{ErrorKind, RawJson, Scope};
+use langopen_runner::{AppAuth, AuthCacheSettings, HostError, HostPool, PoolGraph, PoolSettings};
 use serde_json::{Value, json};
-use tokio::sync::watch;
 use uuid::Uuid;
 
-/// The settings of a pool for the test application; its environment is made once and kept below the target folder.
-async fn settings(hosts: usize) -> PoolSettings {
-    let here = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
-    let config = AppConfig::load(&here.join("tests/app/langgraph.json")).unwrap();
-    let cache =
-        std::env::var_os("LANGOPEN_CACHE_DIR").map_or_else(|| here.join("../target/environments"), PathBuf::from);
-    let plan = EnvironmentPlan::new(&config, Options::new(cache)).await.unwrap();
-    let environment = plan.ensure(|_| {}).await.unwrap();
-    PoolSettings {
-        hosts,
-        python: environment.python,
-        program_dir: here.join("../target/host-program"),
-        base_dir: config.base_dir().to_owned(),
-        search_path: environment.search_path,
-        env: std::collections::BTreeMap::new(),
-        graphs: config
-            .graphs
-            .iter()
-            .map(|(id, graph)| (id.clone(), PoolGraph { target: graph.target.to_string(), description: None }))
-            .collect(),
-        auth: None,
-        store_index: None,
-        store_ttl: None,
-        web_app: None,
-        mount_prefix: String::new(),
-        api_url: "http://127.0.0.1".to_owned(),
-        load_timeout: PoolSettings::LOAD_TIMEOUT,
-        unresponsive_after: PoolSettings::UNRESPONSIVE_AFTER,
-    }
-}
-
-struct Bench {
-    pool: Arc<HostPool>,
-    context: ExecutionContext,
-}
-
-type Outputs = BoxStream<'static, Result<RunOutput>>;
-
-impl Bench {
-    async fn start(hosts: usize) -> Self {
-        Self::with(settings(hosts).await).await
-    }
-
-    async fn with(settings: PoolSettings) -> Self {
-        let pool = Arc::new(HostPool::start(settings).await.unwrap());
-        let context = ExecutionContext { storage: Arc::new(Memory::new()), scope: Scope::default() };
-        Self { pool, context }
-    }
-
-    async fn thread(&self) -> ThreadId {
-        let thread_id = ThreadId(Uuid::now_v7());
-        let new = NewThread { thread_id, metadata: JsonMap::new(), ttl: None };
-        self.context.storage.create_thread(&self.context.scope, new, IfExists::Raise).await.unwrap();
-        thread_id
-    }
-
-    async fn run(
-        &self,
-        graph_id: &str,
-        thread_id: ThreadId,
-        input: Value,
-    ) -> (Outputs, watch::Sender<Option<CancelRequest>>) {
-        let run_id = RunId(Uuid::now_v7());
-        let now = SystemClock.now();
-        let kwargs = json!({
-            "input": input,
-            "config": {"configurable": {"thread_id": thread_id, "run_id": run_id, "graph_id": graph_id}},
-            "stream_mode": ["values", "custom"],
-        });
-        let run = Run {
-            run_id,
-            thread_id,
-            assistant_id: AssistantId::system(graph_id),
-            graph_id: graph_id.to_owned(),
-            metadata: JsonMap::new(),
-            status: RunStatus::Running,
-            kwargs: kwargs.into(),
-            multitask_strategy: MultitaskStrategy::Enqueue,
-            resumable: false,
-            webhook: None,
-            temporary: false,
-            origin: Default::default(),
-            attempt: 1,
-            created_at: now,
-            updated_at: now,
-        };
-        let (cancel, cancelled) = watch::channel(None);
-        let job = RunJob { run, fresh_thread: false, context: self.context.clone(), cancel: cancelled };
-        (self.pool.execute(job).await.unwrap(), cancel)
-    }
-}
-
-async fn to_the_end(mut outputs: Outputs) -> Result<(Vec<String>, RunResult)> {
-    let mut names = Vec::new();
-    while let Some(output) = outputs.next().await {
-        match output? {
-            RunOutput::Event { name, .. } => names.push(name.to_string()),
-            RunOutput::Done(result) => {
-                assert!(outputs.next().await.is_none(), "nothing follows the end");
-                return Ok((names, *result));
-            }
-        }
-    }
-    panic!("the stream ended without a result");
-}
-
-fn interrupt() -> Option<CancelRequest> {
-    Some(CancelRequest { action: CancelAction::Interrupt, reason: "by the test".to_owned() })
-}
+use crate::support::{Bench, bearer, interrupt, settings, to_the_end};
 
 #[tokio::test]
 async fn runs_keep_their_state_through_calls_back() {
@@ -251,10 +134,6 @@ async fn an_unknown_graph_is_not_found() {
     let error = bench.pool.call(bench.context.clone(), call).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFound);
     bench.pool.shut_down().await;
-}
-
-fn bearer(token: &str) -> Credentials {
-    Credentials { headers: vec![("authorization".to_owned(), token.to_owned())], ..Credentials::default() }
 }
 
 #[tokio::test]
