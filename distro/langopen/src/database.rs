@@ -127,8 +127,8 @@ impl Database {
         self.events.clone()
     }
 
-    pub(crate) async fn close(self) {
-        if let Some(sqlite) = self.sqlite {
+    pub(crate) async fn close(&self) {
+        if let Some(sqlite) = &self.sqlite {
             sqlite.close().await;
         }
     }

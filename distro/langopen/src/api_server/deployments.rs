@@ -1,24 +1,16 @@
 //! The API of each deployment: made when its first runner is seen, and again when its runners say something new.
 
 use std::collections::BTreeMap;
-use std::convert::Infallible;
-use std::net::IpAddr;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
-use axum::body::Body;
-use axum::http::{Request, StatusCode, header};
-use axum::response::{IntoResponse, Response};
-use axum::{Json, Router};
-use langopen_api::Metrics;
-use langopen_core::Tenant;
-use langopen_core::auth::ApiKeyRecord;
+use async_trait::async_trait;
+use axum::Router;
+use langopen_api::{DeploymentSource, Metrics};
+use langopen_core::{Error, Result, Tenant};
 use langopen_runner::{Announcement, RunnerSet};
 use parking_lot::RwLock;
 use tokio_util::sync::CancellationToken;
-use tower_service::Service;
 use tracing::{error, info};
 
 use crate::app::{self, Login, ServerParts};
@@ -30,7 +22,8 @@ const AGAIN: Duration = Duration::from_secs(2);
 /// The API of each deployment that a runner was seen of. It stays when the runners go: what needs no graph is answered.
 #[derive(Default)]
 pub(crate) struct Deployments {
-    routers: RwLock<BTreeMap<Tenant, Router>>,
+    /// Each with a number that no other one has had.
+    routers: RwLock<BTreeMap<Tenant, (u64, Router)>>,
 }
 
 impl Deployments {
@@ -38,9 +31,22 @@ impl Deployments {
         self.routers.read().is_empty()
     }
 
-    /// The API of a deployment.
-    pub(crate) fn router(&self, tenant: &Tenant) -> Option<Router> {
-        self.routers.read().get(tenant).cloned()
+    fn put(&self, tenant: Tenant, router: Router) {
+        let mut routers = self.routers.write();
+        let next = routers.values().map(|(number, _)| number + 1).max().unwrap_or_default();
+        routers.insert(tenant, (next, router));
+    }
+}
+
+#[async_trait]
+impl DeploymentSource for Deployments {
+    async fn revision(&self, tenant: &Tenant, _: bool) -> Result<Option<String>> {
+        Ok(self.routers.read().get(tenant).map(|(number, _)| number.to_string()))
+    }
+
+    async fn router(&self, tenant: &Tenant, _: &str) -> Result<Router> {
+        let router = self.routers.read().get(tenant).map(|(_, router)| router.clone());
+        router.ok_or_else(|| Error::unavailable("deployments.serve", "no runner of the deployment was seen yet"))
     }
 }
 
@@ -49,8 +55,7 @@ pub(crate) struct Making {
     pub(crate) deployments: Arc<Deployments>,
     pub(crate) runners: Arc<RunnerSet>,
     pub(crate) database: Arc<Database>,
-    pub(crate) keys: Option<Vec<ApiKeyRecord>>,
-    pub(crate) address: IpAddr,
+    pub(crate) login: Login,
     pub(crate) metrics: Metrics,
     pub(crate) crons: bool,
 }
@@ -84,7 +89,7 @@ impl Making {
             }
             match self.make(&tenant, &announcement).await {
                 Some(router) => {
-                    self.deployments.routers.write().insert(tenant.clone(), router);
+                    self.deployments.put(tenant.clone(), router);
                     made.insert(tenant, announcement);
                 }
                 None => failed = true,
@@ -95,20 +100,18 @@ impl Making {
 
     async fn make(&self, tenant: &Tenant, announcement: &Announcement) -> Option<Router> {
         let pool = Arc::new(self.runners.pool(tenant)?);
-        // A key is for the deployment that it names.
-        let own = |record: &&ApiKeyRecord| record.tenant().is_ok_and(|of| of == *tenant);
-        let keys = self.keys.as_ref().map(|keys| keys.iter().filter(own).cloned().collect());
         let parts = ServerParts {
             database: &self.database,
-            pool,
+            pool: Arc::clone(&pool),
             app: &announcement.app,
             tenant: tenant.clone(),
-            login: Login { keys, address: self.address },
+            login: self.login.clone(),
             metrics: self.metrics.clone(),
             crons: self.crons,
         };
         match app::build(parts).await {
             Ok(router) => {
+                app::connect(&pool, router.clone(), tenant.clone());
                 info!(deployment = %tenant, "the API of a deployment is served");
                 Some(router)
             }
@@ -118,40 +121,4 @@ impl Making {
             }
         }
     }
-}
-
-/// Sends each request to the API of its deployment.
-#[derive(Clone)]
-pub(crate) struct Dispatch {
-    deployments: Arc<Deployments>,
-    tenant: Tenant,
-}
-
-impl Dispatch {
-    pub(crate) fn new(deployments: Arc<Deployments>, tenant: Tenant) -> Self {
-        Self { deployments, tenant }
-    }
-}
-
-impl Service<Request<Body>> for Dispatch {
-    type Response = Response;
-    type Error = Infallible;
-    type Future = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, request: Request<Body>) -> Self::Future {
-        match self.deployments.router(&self.tenant) {
-            Some(mut router) => Box::pin(async move { router.call(request).await }),
-            None => Box::pin(std::future::ready(Ok(unavailable()))),
-        }
-    }
-}
-
-fn unavailable() -> Response {
-    let detail = "No runner of this deployment has been seen yet; try again";
-    let body = Json(serde_json::json!({"detail": detail}));
-    (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "2")], body).into_response()
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use langopen_api::Installation;
 use langopen_core::Tenant;
 use langopen_runner::RunnerSet;
 use tokio::net::TcpListener;
@@ -14,9 +15,10 @@ use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 use crate::announce::say;
-use crate::app;
+use crate::app::{self, Login};
 use crate::database::{self, Database};
 use crate::error::CommandError;
+use crate::keys;
 use crate::metrics;
 use crate::names::process_name;
 use crate::probes::{self, Readiness};
@@ -24,7 +26,7 @@ use crate::program::listen;
 use crate::serve::{self, Signals};
 use crate::settings::{self, ApiServerOptions, Settings};
 use crate::worker::connected;
-use deployments::{Deployments, Dispatch, Making};
+use deployments::{Deployments, Making};
 
 /// Serves until Ctrl-C or SIGTERM; then accepts nothing new, and what is in flight may end within the grace period.
 pub(crate) async fn run(options: ApiServerOptions) -> Result<(), CommandError> {
@@ -41,9 +43,7 @@ pub(crate) async fn run(options: ApiServerOptions) -> Result<(), CommandError> {
     let served = serve::serve(listener, router, drain, grace, &mut signals).await;
     stop.cancel();
     runners.shut_down().await;
-    if let Some(database) = Arc::into_inner(database) {
-        database.close().await;
-    }
+    database.close().await;
     info!("the API server stopped");
     served
 }
@@ -62,10 +62,11 @@ async fn start(settings: &Settings) -> Result<Started, CommandError> {
     let (section, place) = (&settings.api, settings.place()?);
     let mut client = settings.runners.client(process_name("api-server"))?;
     client.serves_api = true;
-    let keys = app::keys(section.api_keys.as_deref())?;
+    let records = section.api_keys.as_deref().map(keys::read).transpose()?.unwrap_or_default();
     let (listener, address) = listen(section.host, section.port).await?;
     say("data", &place.describe(Path::new("")));
     let database = Arc::new(Database::open(place, Path::new("")).await?);
+    let keys = app::keys(records, database.storage())?;
     let runners = Arc::new(RunnerSet::connect(client)?);
     let deployments = Arc::new(Deployments::default());
     let (stop, making) = (
@@ -74,15 +75,13 @@ async fn start(settings: &Settings) -> Result<Started, CommandError> {
             deployments: Arc::clone(&deployments),
             runners: Arc::clone(&runners),
             database: Arc::clone(&database),
-            keys,
-            address: address.ip(),
+            login: Login { keys: Arc::clone(&keys.ring), address: address.ip() },
             metrics: recorder.shown(&section.metric_prefix),
             crons: section.crons,
         },
     );
-    let making = tokio::spawn(making.keep(stop.clone()));
-    // Whoever ends the server ends it too, and holds the database's last reference then.
-    drop(making);
+    // Whoever ends the server ends it too.
+    tokio::spawn(making.keep(stop.clone()));
     let (storage, set, known) = (database.storage(), Arc::clone(&runners), Arc::clone(&deployments));
     let readiness = Readiness::default()
         .needs("database", move || {
@@ -98,7 +97,9 @@ async fn start(settings: &Settings) -> Result<Started, CommandError> {
             async move { state }
         });
     let readiness = Arc::new(readiness);
-    let router = probes::router(Arc::clone(&readiness)).fallback_service(Dispatch::new(deployments, Tenant::default()));
+    let installation = Installation::new(deployments, database.storage()).with_keys(keys.ring);
+    let installation = installation.with_default(Tenant::default()).router();
+    let router = probes::router(Arc::clone(&readiness)).fallback_service(installation);
     say("API", &format!("http://{address}"));
     say("stop", "with Ctrl-C");
     Ok(Started { listener, router, runners, readiness, database, stop })

@@ -5,20 +5,21 @@ use std::sync::Arc;
 
 use axum::Router;
 use langopen_api::{AgentServer, Metrics};
-use langopen_core::auth::ApiKeyRecord;
+use langopen_core::auth::KeyRing;
 use langopen_core::{Executor, Tenant};
 use langopen_runner::HostPool;
 use langopen_runner::config::AppSettings;
 
-use super::web_app::{FromWithin, PoolApp};
+use super::web_app::PoolApp;
 use super::{api_settings, app_options, auth};
 use crate::database::Database;
 use crate::error::CommandError;
 
 /// Who is let in beside the users of the application's own login.
+#[derive(Clone)]
 pub(crate) struct Login {
-    /// Bearers of these, if there are any.
-    pub(crate) keys: Option<Vec<ApiKeyRecord>>,
+    /// Bearers of these.
+    pub(crate) keys: Arc<KeyRing>,
     /// Where the server listens.
     pub(crate) address: IpAddr,
 }
@@ -36,7 +37,7 @@ pub(crate) struct ServerParts<'a> {
     pub(crate) crons: bool,
 }
 
-/// Makes the API of one deployment, with a system assistant for each graph in each tenant that callers may act in.
+/// Makes the API of one deployment, with a system assistant for each graph.
 pub(crate) async fn build(parts: ServerParts<'_>) -> Result<Router, CommandError> {
     let ServerParts { database, pool, app, tenant, login, metrics, crons } = parts;
     let mut settings = api_settings(app)?;
@@ -44,11 +45,7 @@ pub(crate) async fn build(parts: ServerParts<'_>) -> Result<Router, CommandError
     if let Some(version) = pool.langgraph_version() {
         settings.langgraph_version = version;
     }
-    let mut tenants = auth::tenants(login.keys.as_ref())?;
-    if !tenants.contains(&tenant) {
-        tenants = vec![tenant.clone()];
-    }
-    let login = auth::login(login.keys, app.auth.as_ref(), &pool, login.address, &tenant)?;
+    let login = auth::login(login.keys, app.auth.as_ref(), &pool, login.address, &tenant).await?;
     let executor = Arc::clone(&pool) as Arc<dyn Executor>;
     let mut server = AgentServer::new(database.storage(), database.queue(), database.events(), executor)
         .with_auth(login)
@@ -60,10 +57,6 @@ pub(crate) async fn build(parts: ServerParts<'_>) -> Result<Router, CommandError
     if app.store.as_ref().is_some_and(|store| store.index.is_some()) {
         server = server.with_embedder(pool.clone());
     }
-    for tenant in &tenants {
-        server.sync_system_assistants(tenant).await?;
-    }
-    let router = server.router();
-    pool.connect(Arc::new(FromWithin(router.clone())));
-    Ok(router)
+    server.sync_system_assistants(&tenant).await?;
+    Ok(server.router())
 }

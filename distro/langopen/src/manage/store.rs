@@ -1,12 +1,13 @@
 //! The database of an installation, beside the processes that serve it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Args;
 use langopen_core::Storage;
 use langopen_core::backend::sqlite::{Sqlite, SqliteOptions};
 
+use crate::database::{Database, Place};
 use crate::error::CommandError;
 
 /// Which installation.
@@ -21,29 +22,43 @@ pub(crate) struct StoreOptions {
 }
 
 /// An open database.
-pub(super) struct Store {
-    sqlite: Sqlite,
+pub(super) enum Store {
+    /// That of `langopen up`, which may be running.
+    File(Sqlite),
+    /// A server that processes share.
+    Shared(Database),
 }
 
 impl StoreOptions {
     pub(super) async fn open(&self) -> Result<Store, CommandError> {
-        if self.database.is_some() {
-            return Err(CommandError::OptionUnavailable { option: "database" });
+        if let Some(url) = &self.database {
+            let place = Place::of(Some(url), None)?;
+            if matches!(place, Place::Memory) {
+                let why = "it is in another process's memory".to_owned();
+                return Err(CommandError::Setting { name: "--database", why });
+            }
+            return Ok(Store::Shared(Database::open(place, Path::new("")).await?));
         }
         let path = self.data.join("langopen.db");
         if !path.is_file() {
             return Err(CommandError::NoDatabase { path });
         }
-        Ok(Store { sqlite: Sqlite::open(&path, SqliteOptions::default().beside_owner()).await? })
+        Ok(Store::File(Sqlite::open(&path, SqliteOptions::default().beside_owner()).await?))
     }
 }
 
 impl Store {
     pub(super) fn storage(&self) -> Arc<dyn Storage> {
-        Arc::new(self.sqlite.clone())
+        match self {
+            Self::File(sqlite) => Arc::new(sqlite.clone()),
+            Self::Shared(database) => database.storage(),
+        }
     }
 
     pub(super) async fn close(self) {
-        self.sqlite.close().await;
+        match self {
+            Self::File(sqlite) => sqlite.close().await,
+            Self::Shared(database) => database.close().await,
+        }
     }
 }

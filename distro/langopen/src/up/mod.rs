@@ -1,13 +1,15 @@
 //! `langopen up`: API, worker and graph hosts in this process, data in one folder.
 
 mod data;
+mod deployments;
 mod settings;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use langopen_api::WorkerCounts;
+use langopen_api::{Installation, WorkerCounts};
+use langopen_core::auth::KeyRing;
 use langopen_core::{Executor, SystemClock, Tenant};
 use langopen_runner::HostPool;
 use langopen_worker::{Services, WebhookDispatcher, Worker};
@@ -16,11 +18,12 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::announce::{announce_ready, say};
-use crate::app::{self, Login, ServerParts};
+use crate::app::{self, Login};
 use crate::cli::UpOptions;
 use crate::database::{Database, Place};
 use crate::error::CommandError;
 use crate::hosts::Application;
+use crate::keys;
 use crate::metrics;
 use crate::serve::{self, Signals};
 use data::DataFolder;
@@ -54,7 +57,7 @@ struct Started {
     listener: TcpListener,
     router: axum::Router,
     pool: Arc<HostPool>,
-    database: Database,
+    database: Arc<Database>,
     worker: JoinHandle<()>,
     stop: CancellationToken,
     /// Held until the end: the folder is this process's alone.
@@ -66,7 +69,7 @@ async fn start(options: UpOptions) -> Result<Started, CommandError> {
     let place = Place::of(options.database.as_deref(), options.redis.as_deref())?;
     let recorder = metrics::install()?;
     let application = Application::read(&options.config)?;
-    let keys = app::keys(options.api_keys.as_deref())?;
+    let records = options.api_keys.as_deref().map(keys::read).transpose()?.unwrap_or_default();
     let data = DataFolder::open(&options, &application.config)?;
     say("data", &place.describe(data.path()));
     // The port is taken before the slow steps, so that a port in use is told at once.
@@ -74,7 +77,8 @@ async fn start(options: UpOptions) -> Result<Started, CommandError> {
     let listener = TcpListener::bind(address).await.map_err(|source| CommandError::Listen { address, source })?;
     let address = listener.local_addr().map_err(|source| CommandError::Listen { address, source })?;
     let api_url = format!("http://{address}");
-    let database = Database::open(place, &data.database()).await?;
+    let database = Arc::new(Database::open(place, &data.database()).await?);
+    let keys = app::keys(records, database.storage())?;
 
     let app = &application.settings;
     let working = settings::worker(&options, app)?;
@@ -94,16 +98,16 @@ async fn start(options: UpOptions) -> Result<Started, CommandError> {
     let dispatcher = WebhookDispatcher::new(database.outbox(), Arc::new(SystemClock), webhooks)?;
     let slots = worker.slots();
     let count = move || WorkerCounts { max: slots.max(), active: slots.active() };
-    let parts = ServerParts {
-        database: &database,
+    let served = deployments::Application {
+        database: Arc::clone(&database),
         pool: Arc::clone(&pool),
-        app,
-        tenant: Tenant::default(),
-        login: Login { keys, address: address.ip() },
+        app: app.clone(),
+        login: Login { keys: Arc::clone(&keys.ring), address: address.ip() },
         metrics: recorder.shown(&options.metric_prefix).with_workers(count),
         crons: options.crons,
+        known: keys.tenants,
     };
-    let router = match app::build(parts).await {
+    let router = match serve_all(served, &keys.ring).await {
         Ok(router) => router,
         Err(error) => {
             pool.shut_down().await;
@@ -114,4 +118,16 @@ async fn start(options: UpOptions) -> Result<Started, CommandError> {
     let worker = tokio::spawn(crate::worker::work(worker, Some(dispatcher), stop.clone()));
     announce_ready(&mounted, pool.graphs().await?, begin.elapsed());
     Ok(Started { listener, router, pool, database, worker, stop, data })
+}
+
+/// All deployments, reached by path, host and key; what names none goes where everybody acts.
+async fn serve_all(served: deployments::Application, keys: &Arc<KeyRing>) -> Result<axum::Router, CommandError> {
+    let (pool, storage) = (Arc::clone(&served.pool), served.database.storage());
+    app::announce(keys, &pool, served.login.address).await?;
+    let default = served.build(Tenant::default()).await?;
+    let source = Arc::new(deployments::Served { application: served, default });
+    let router =
+        Installation::new(source, storage).with_keys(Arc::clone(keys)).with_default(Tenant::default()).router();
+    app::connect(&pool, router.clone(), Tenant::default());
+    Ok(router)
 }
