@@ -128,7 +128,7 @@ impl Database {
     }
 
     pub(crate) async fn close(&self) {
-        if let Some(sqlite) = &self.sqlite {
+        if let Some(sqlite) = self.sqlite.clone() {
             sqlite.close().await;
         }
     }

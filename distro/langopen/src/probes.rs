@@ -108,6 +108,11 @@ async fn ready(State(readiness): State<Arc<Readiness>>) -> Response {
     (status, Json(report)).into_response()
 }
 
+/// `/metrics`.
+pub(crate) fn exposition(recorder: &Recorder) -> Response {
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], recorder.render()).into_response()
+}
+
 /// Serves a process that has no other HTTP port: the above, `/ok`, and `/metrics`.
 pub(crate) async fn serve(
     listener: TcpListener,
@@ -115,10 +120,7 @@ pub(crate) async fn serve(
     recorder: Recorder,
     stop: CancellationToken,
 ) {
-    let metrics = move || {
-        let text = recorder.render();
-        async move { ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text) }
-    };
+    let metrics = move || std::future::ready(exposition(&recorder));
     let router = router(readiness).route("/ok", get(alive)).route("/metrics", get(metrics));
     let served = axum::serve(listener, router).into_future();
     tokio::select! {

@@ -238,9 +238,9 @@ impl Front {
             return Ok(router);
         }
         let make = async {
-            let router = self.source.router(&key.0, &key.1).await?;
-            tracing::debug!(deployment = %key.0, revision = key.1, "a deployment is served");
-            Ok::<_, Error>(router)
+            let server = self.source.server(&key.0, &key.1).await?;
+            tracing::info!(deployment = %key.0, revision = key.1, "a deployment is served");
+            Ok::<_, Error>(server.router())
         };
         let made = self.servers.try_get_with_by_ref(&key, make).await;
         made.map_err(|error| Error::new(error.kind(), error.operation(), error.message()).with_source(error).into())

@@ -9,6 +9,8 @@ mod reached;
 use async_trait::async_trait;
 use langopen_core::{Result, Tenant};
 
+use crate::server::AgentServer;
+
 pub use installation::Installation;
 pub(crate) use reached::Reached;
 
@@ -22,10 +24,10 @@ pub trait DeploymentSource: Send + Sync + 'static {
     /// `listed` tells whether the deployment has a row in the storage, or is [`Installation::with_default`]'s.
     async fn revision(&self, tenant: &Tenant, listed: bool) -> Result<Option<String>>;
 
-    /// Makes the API of a revision: the router of an [`AgentServer`](crate::AgentServer) whose system assistants are there. Its login must answer the
-    /// deployment that [`Credentials::tenant`](langopen_core::auth::Credentials::tenant) names.
+    /// Makes the server of a revision, its system assistants included. Its login must answer the deployment that
+    /// [`Credentials::tenant`](langopen_core::auth::Credentials::tenant) names.
     ///
     /// # Errors
     /// The request that waits for it fails; the next one tries again.
-    async fn router(&self, tenant: &Tenant, revision: &str) -> Result<axum::Router>;
+    async fn server(&self, tenant: &Tenant, revision: &str) -> Result<AgentServer>;
 }

@@ -39,17 +39,16 @@ impl DeploymentSource for Source {
         Ok(served.then(|| self.revision.lock().clone()))
     }
 
-    async fn router(&self, tenant: &Tenant, _: &str) -> Result<axum::Router> {
+    async fn server(&self, tenant: &Tenant, _: &str) -> Result<AgentServer> {
         self.made.fetch_add(1, Ordering::SeqCst);
         let (memory, executor) = (self.memory.clone(), Arc::new(graphs()));
         let server = AgentServer::new(memory.clone(), memory, self.events.clone(), executor);
         let server = server.with_settings(quick()).with_auth(self.auth.clone());
         server.sync_system_assistants(tenant).await?;
-        let server = match self.app {
+        Ok(match self.app {
             true => server.with_app(Arc::new(App), AppOptions::default()),
             false => server,
-        };
-        Ok(server.router())
+        })
     }
 }
 

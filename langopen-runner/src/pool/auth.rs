@@ -119,13 +119,6 @@ impl AppAuth {
         self
     }
 
-    /// Its users act in `tenant`.
-    #[must_use]
-    pub fn with_tenant(mut self, tenant: Tenant) -> Self {
-        self.tenant = tenant;
-        self
-    }
-
     /// Waits so long for an answer.
     #[must_use]
     pub fn with_deadline(mut self, deadline: Duration) -> Self {

@@ -7,15 +7,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::routing::get;
 use langopen_api::Installation;
-use langopen_core::Tenant;
+use langopen_core::SystemClock;
+use langopen_core::auth::KeyRing;
 use langopen_runner::RunnerSet;
 use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 use crate::announce::say;
-use crate::app::{self, Login};
+use crate::app::{FromWithin, KeysNeeded, Login};
 use crate::database::{self, Database};
 use crate::error::CommandError;
 use crate::keys;
@@ -26,7 +27,7 @@ use crate::program::listen;
 use crate::serve::{self, Signals};
 use crate::settings::{self, ApiServerOptions, Settings};
 use crate::worker::connected;
-use deployments::{Deployments, Making};
+use deployments::Deployments;
 
 /// Serves until Ctrl-C or SIGTERM; then accepts nothing new, and what is in flight may end within the grace period.
 pub(crate) async fn run(options: ApiServerOptions) -> Result<(), CommandError> {
@@ -37,11 +38,10 @@ pub(crate) async fn run(options: ApiServerOptions) -> Result<(), CommandError> {
         started = start(&settings) => started?,
         () = signals.next() => return Ok(()),
     };
-    let Started { listener, router, runners, readiness, database, stop } = started;
+    let Started { listener, router, runners, readiness, database } = started;
     let grace = Duration::from_secs(settings.api.grace_seconds);
     let drain = async { readiness.drain() };
     let served = serve::serve(listener, router, drain, grace, &mut signals).await;
-    stop.cancel();
     runners.shut_down().await;
     database.close().await;
     info!("the API server stopped");
@@ -54,7 +54,6 @@ struct Started {
     runners: Arc<RunnerSet>,
     readiness: Arc<Readiness>,
     database: Arc<Database>,
-    stop: CancellationToken,
 }
 
 async fn start(settings: &Settings) -> Result<Started, CommandError> {
@@ -62,45 +61,59 @@ async fn start(settings: &Settings) -> Result<Started, CommandError> {
     let (section, place) = (&settings.api, settings.place()?);
     let mut client = settings.runners.client(process_name("api-server"))?;
     client.serves_api = true;
-    let records = section.api_keys.as_deref().map(keys::read).transpose()?.unwrap_or_default();
+    let (default, records) = (section.tenant()?, section.api_keys.as_deref().map(keys::read).transpose()?);
     let (listener, address) = listen(section.host, section.port).await?;
     say("data", &place.describe(Path::new("")));
     let database = Arc::new(Database::open(place, Path::new("")).await?);
-    let keys = app::keys(records, database.storage())?;
     let runners = Arc::new(RunnerSet::connect(client)?);
-    let deployments = Arc::new(Deployments::default());
-    let (stop, making) = (
-        CancellationToken::new(),
-        Making {
-            deployments: Arc::clone(&deployments),
-            runners: Arc::clone(&runners),
-            database: Arc::clone(&database),
-            login: Login { keys: Arc::clone(&keys.ring), address: address.ip() },
-            metrics: recorder.shown(&section.metric_prefix),
-            crons: section.crons,
-        },
-    );
-    // Whoever ends the server ends it too.
-    tokio::spawn(making.keep(stop.clone()));
-    let (storage, set, known) = (database.storage(), Arc::clone(&runners), Arc::clone(&deployments));
-    let readiness = Readiness::default()
+    let keys = KeyRing::new(records.unwrap_or_default());
+    let keys = Arc::new(keys.with_stored(database.storage(), Arc::new(SystemClock)));
+    let login = Login { keys: Arc::clone(&keys), needed: section.needed_keys(), address: address.ip() };
+    if login.needed != KeysNeeded::Always && !address.ip().is_loopback() {
+        say("note", &format!("whoever reaches {address} can do everything in deployments without auth.path"));
+    }
+    let source = Deployments {
+        runners: Arc::clone(&runners),
+        database: Arc::clone(&database),
+        login,
+        metrics: recorder.shown(&section.metric_prefix),
+        crons: section.crons,
+    };
+    let mut installation =
+        Installation::new(Arc::new(source), database.storage()).with_keys(keys).with_root(root(recorder));
+    if let Some(default) = default {
+        installation = installation.with_default(default);
+    }
+    let installation = installation.router();
+    runners.serve(Arc::new(FromWithin(installation.clone())));
+    let readiness = Arc::new(readiness(&database, &runners));
+    let router = probes::router(Arc::clone(&readiness)).fallback_service(installation);
+    say("API", &format!("http://{address}"));
+    say("health", &format!("http://{address}/readyz"));
+    say("stop", "with Ctrl-C");
+    Ok(Started { listener, router, runners, readiness, database })
+}
+
+/// What is answered where no deployment is named.
+fn root(recorder: metrics::Recorder) -> Router {
+    Router::new()
+        .route("/ok", get(async || axum::Json(serde_json::json!({"ok": true}))))
+        .route("/metrics", get(move || std::future::ready(probes::exposition(&recorder))))
+}
+
+fn readiness(database: &Database, runners: &Arc<RunnerSet>) -> Readiness {
+    let (storage, set, seen) = (database.storage(), Arc::clone(runners), Arc::clone(runners));
+    Readiness::default()
         .needs("database", move || {
             let storage = storage.clone();
             async move { database::answers(&*storage).await.map_err(|_| "it does not answer".to_owned()) }
         })
         .needs("deployments", move || {
-            let any = !known.is_empty();
+            let any = !seen.deployments().is_empty();
             async move { if any { Ok(()) } else { Err("no runner was seen yet".to_owned()) } }
         })
         .likes("runners", move || {
             let state = connected(&set);
             async move { state }
-        });
-    let readiness = Arc::new(readiness);
-    let installation = Installation::new(deployments, database.storage()).with_keys(keys.ring);
-    let installation = installation.with_default(Tenant::default()).router();
-    let router = probes::router(Arc::clone(&readiness)).fallback_service(installation);
-    say("API", &format!("http://{address}"));
-    say("stop", "with Ctrl-C");
-    Ok(Started { listener, router, runners, readiness, database, stop })
+        })
 }

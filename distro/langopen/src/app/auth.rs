@@ -1,15 +1,14 @@
 //! Who may do what: the bearers of API keys, the users of the application's own `Auth` object, both, or everybody everything.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use langopen_api::SecurityDocument;
-use langopen_core::auth::{ApiKeyAuth, ApiKeyRecord, Auth, KeyRing, OpenAuth, StudioAuth};
-use langopen_core::{Storage, SystemClock, Tenant};
+use langopen_core::auth::{ApiKeyAuth, Auth, OpenAuth, StudioAuth};
 use langopen_runner::config::AuthConfig;
 use langopen_runner::{AppAuth, AuthCacheSettings, HostPool};
 
+use super::Login;
 use crate::announce::say;
 use crate::error::CommandError;
 
@@ -17,50 +16,50 @@ use crate::error::CommandError;
 const CACHE_TTL: Duration = Duration::from_secs(60);
 const CACHE_SIZE: u64 = 1000;
 
-/// The API keys that callers may have.
-pub(crate) struct Keys {
-    pub(crate) ring: Arc<KeyRing>,
-    /// The deployments that keys of the file are for.
-    pub(crate) tenants: Vec<Tenant>,
-}
-
-/// The keys of the file that the command line names, if it names one, and of the database.
-pub(crate) fn keys(records: Vec<ApiKeyRecord>, storage: Arc<dyn Storage>) -> Result<Keys, CommandError> {
-    let tenants = records.iter().map(ApiKeyRecord::tenant).collect::<Result<_, _>>()?;
-    let ring = KeyRing::new(records).with_stored(storage, Arc::new(SystemClock));
-    Ok(Keys { ring: Arc::new(ring), tenants })
+/// Who needs an API key, where the application has no login of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum KeysNeeded {
+    /// Everybody.
+    Always,
+    /// Everybody, from when there is the first one.
+    FromFirst,
+    /// Nobody.
+    Never,
 }
 
 /// Puts the logins together that there are.
 pub(super) async fn login(
-    keys: Arc<KeyRing>,
+    given: Login,
     config: Option<&AuthConfig>,
     pool: &Arc<HostPool>,
-    address: IpAddr,
-    tenant: &Tenant,
 ) -> Result<Arc<dyn Auth>, CommandError> {
+    let Login { keys, needed, address } = given;
     let config = config.cloned().unwrap_or_default();
-    let has_keys = keys.has_any().await?;
     let auth = ApiKeyAuth::of(Arc::clone(&keys));
     let Some(app) = AppAuth::of(pool) else {
-        return Ok(Arc::new(auth.until_first_key(Arc::new(OpenAuth { tenant: tenant.clone() }))));
+        let open = Arc::new(OpenAuth::default());
+        return Ok(Arc::new(match needed {
+            KeysNeeded::Always => auth,
+            KeysNeeded::FromFirst => auth.until_first_key(open),
+            KeysNeeded::Never => auth.with_fallback(open),
+        }));
     };
-    if !app.authenticates() && !has_keys {
+    if !app.authenticates() && needed != KeysNeeded::Always && !keys.has_any().await? {
         return Err(CommandError::NoAuthenticateHandler);
     }
-    let auth = auth.with_fallback(Arc::new(with_cache(app.with_tenant(tenant.clone()), &config)));
+    let auth = auth.with_fallback(Arc::new(with_cache(app, &config)));
     // A developer's tool on the developer's own machine, and nowhere else.
-    let studio = !config.disable_studio_auth && address.is_loopback();
+    let studio = needed != KeysNeeded::Always && !config.disable_studio_auth && address.is_loopback();
     Ok(match studio {
         true => Arc::new(StudioAuth::new(Arc::new(auth)).until_first_key(keys)),
         false => Arc::new(auth),
     })
 }
 
-/// Says who may do what.
-pub(crate) async fn announce(keys: &KeyRing, pool: &Arc<HostPool>, address: IpAddr) -> Result<(), CommandError> {
-    let has_keys = keys.has_any().await?;
-    if has_keys {
+/// Says who may do what with the application.
+pub(crate) async fn announce(login: &Login, pool: &Arc<HostPool>) -> Result<(), CommandError> {
+    let has_keys = login.keys.has_any().await?;
+    if has_keys || login.needed == KeysNeeded::Always {
         say("auth", "API keys");
     }
     match AppAuth::of(pool) {
@@ -72,9 +71,9 @@ pub(crate) async fn announce(keys: &KeyRing, pool: &Arc<HostPool>, address: IpAd
                 say("note", &format!("no auth handler covers these, so any user may do them to everything: {open}"));
             }
         }
-        None if !has_keys && !address.is_loopback() => {
+        None if !has_keys && login.needed != KeysNeeded::Always && !login.address.is_loopback() => {
             let note = "can do everything here: there is neither auth.path nor an API key";
-            say("note", &format!("whoever reaches {address} {note}"));
+            say("note", &format!("whoever reaches {} {note}", login.address));
         }
         None => {}
     }

@@ -12,11 +12,11 @@ use langopen_runner::config::{AppSettings, MiddlewareOrder};
 
 use crate::error::CommandError;
 
-pub(crate) use auth::{announce, keys};
+pub(crate) use auth::{KeysNeeded, announce};
 pub(crate) use http::{Variables, mount_prefix};
 pub(crate) use retention::{sweeps, thread_ttl};
 pub(crate) use server::{Login, ServerParts, build};
-pub(crate) use web_app::connect;
+pub(crate) use web_app::FromWithin;
 pub(crate) use webhooks::{own_url, settings as webhook_settings};
 
 /// The API's settings.

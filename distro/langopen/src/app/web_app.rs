@@ -85,24 +85,15 @@ impl WebApi for Behind {
 
 /// The whole server, for requests that the application makes by itself: they are trusted within their tenant, as the application could do the same
 /// by its graphs.
-struct FromWithin {
-    router: Router,
-    /// Whose requests they are, unless they come from a run of another deployment.
-    tenant: Tenant,
-}
-
-/// Lets the application on these hosts reach the server that it is part of.
-pub(crate) fn connect(pool: &HostPool, router: Router, tenant: Tenant) {
-    pool.connect(Arc::new(FromWithin { router, tenant }));
-}
+pub(crate) struct FromWithin(pub(crate) Router);
 
 #[async_trait]
 impl WebApi for FromWithin {
     async fn call(&self, request: axum::http::Request<WebBody>) -> WebAnswer {
         let mut request = request.map(Body::from_stream);
-        let tenant = request.extensions_mut().remove::<Tenant>().unwrap_or_else(|| self.tenant.clone());
+        let tenant = request.extensions_mut().remove::<Tenant>().unwrap_or_default();
         request.extensions_mut().insert(Trusted { tenant });
-        let response = match self.router.clone().call(request).await {
+        let response = match self.0.clone().call(request).await {
             Ok(response) => response,
             Err(never) => match never {},
         };

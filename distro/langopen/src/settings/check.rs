@@ -5,7 +5,8 @@ use std::time::Duration;
 use langopen_core::Tenant;
 use langopen_runner::{ClientTls, RunnerSetSettings, RunnerUrl, ServerTls};
 
-use super::{RunnerSettings, RunnersSettings, Settings, WorkerSection};
+use super::{ApiSettings, RequireApiKeys, RunnerSettings, RunnersSettings, Settings, WorkerSection};
+use crate::app::KeysNeeded;
 use crate::database::Place;
 use crate::error::CommandError;
 
@@ -47,6 +48,22 @@ impl RunnersSettings {
         };
         let token = self.token.clone();
         Ok(RunnerSetSettings { urls, token, tls, name, serves_api: false, delivers_webhooks: false })
+    }
+}
+
+impl ApiSettings {
+    /// Where requests go that name no deployment.
+    pub(crate) fn tenant(&self) -> Result<Option<Tenant>, CommandError> {
+        let parse = |text: &String| Tenant::parse(text).or_else(|error| wrong("api.deployment", error.message()));
+        self.deployment.as_ref().map(parse).transpose()
+    }
+
+    pub(crate) fn needed_keys(&self) -> KeysNeeded {
+        match self.require_api_keys {
+            RequireApiKeys::Auto if self.host.is_loopback() => KeysNeeded::FromFirst,
+            RequireApiKeys::Auto | RequireApiKeys::Always => KeysNeeded::Always,
+            RequireApiKeys::Never => KeysNeeded::Never,
+        }
     }
 }
 

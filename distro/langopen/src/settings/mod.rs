@@ -11,7 +11,7 @@ use config::{Config, File, FileFormat};
 use crate::error::CommandError;
 
 pub(crate) use options::{ApiServerOptions, CommonOptions, Overrides, RunnerOptions, WorkerOptions};
-pub(crate) use sections::{RunnerSettings, RunnersSettings, Settings, WorkerSection};
+pub(crate) use sections::{ApiSettings, RequireApiKeys, RunnerSettings, RunnersSettings, Settings, WorkerSection};
 
 /// The defaults, which are also the documentation.
 pub(crate) const DEFAULT: &str = include_str!("default.toml");

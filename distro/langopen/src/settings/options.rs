@@ -111,9 +111,15 @@ pub(crate) struct ApiServerOptions {
     /// The port to listen on; 0 takes a free one.
     #[arg(long, short, env = "LANGOPEN_PORT")]
     port: Option<u16>,
-    /// Let only bearers of these API keys in, beside the users of the applications' own `auth.path`.
+    /// Where requests go that name no deployment: organization/project/deployment.
+    #[arg(long, env = "LANGOPEN_DEPLOYMENT", value_name = "NAME")]
+    deployment: Option<String>,
+    /// A file of API keys, beside those of the database.
     #[arg(long, env = "LANGOPEN_API_KEYS_FILE", value_name = "FILE")]
     api_keys: Option<String>,
+    /// Whether deployments without a login of their own are for bearers of API keys alone [default: where other machines reach the address].
+    #[arg(long, env = "LANGOPEN_REQUIRE_API_KEYS", value_parser = ["auto", "always", "never"])]
+    require_api_keys: Option<String>,
     /// How long requests in flight may go on after SIGTERM, in seconds.
     #[arg(long, env = "LANGOPEN_GRACE_SECONDS", value_name = "SECONDS")]
     grace_seconds: Option<u32>,
@@ -126,7 +132,9 @@ impl ApiServerOptions {
         self.runners.put(&mut overrides);
         overrides.set("api.host", self.host);
         overrides.set("api.port", self.port);
+        overrides.set("api.deployment", self.deployment);
         overrides.set("api.api_keys", self.api_keys);
+        overrides.set("api.require_api_keys", self.require_api_keys);
         overrides.set("api.grace_seconds", self.grace_seconds);
         overrides.set_or("api.crons", None::<bool>, &["FF_CRONS_ENABLED"]);
         overrides.set_or("api.metric_prefix", None::<String>, &["METRIC_PREFIX"]);

@@ -53,7 +53,10 @@ pub(crate) struct ApiSettings {
     pub(crate) host: IpAddr,
     pub(crate) port: u16,
     #[serde(deserialize_with = "given")]
+    pub(crate) deployment: Option<String>,
+    #[serde(deserialize_with = "given")]
     pub(crate) api_keys: Option<PathBuf>,
+    pub(crate) require_api_keys: RequireApiKeys,
     pub(crate) crons: bool,
     pub(crate) grace_seconds: u64,
     pub(crate) metric_prefix: String,
@@ -104,6 +107,15 @@ pub(crate) struct RunnerSettings {
     #[serde(deserialize_with = "given")]
     pub(crate) tls_client_ca: Option<PathBuf>,
     pub(crate) grace_seconds: u64,
+}
+
+/// Whether deployments without a login of their own are for bearers of API keys alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum RequireApiKeys {
+    Auto,
+    Always,
+    Never,
 }
 
 /// `None` for an empty text.

@@ -3,18 +3,18 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use axum::Router;
-use langopen_api::{DeploymentSource, Metrics};
+use langopen_api::{AgentServer, DeploymentSource, Metrics};
 use langopen_core::{Error, Result, Tenant};
 use langopen_runner::HostPool;
 use langopen_runner::config::AppSettings;
+use parking_lot::Mutex;
 
 use crate::app::{self, Login, ServerParts};
 use crate::database::Database;
 use crate::error::CommandError;
 
 /// The application, for as many deployments as there are rows.
-pub(super) struct Application {
+pub(super) struct Deployments {
     pub(super) database: Arc<Database>,
     pub(super) pool: Arc<HostPool>,
     pub(super) app: AppSettings,
@@ -23,11 +23,20 @@ pub(super) struct Application {
     pub(super) crons: bool,
     /// Deployments without a row: those that keys of a file are for.
     pub(super) known: Vec<Tenant>,
+    /// That of the deployment where everybody acts, until it is served.
+    pub(super) first: Mutex<Option<AgentServer>>,
 }
 
-impl Application {
-    /// The API of one of them.
-    pub(super) async fn build(&self, tenant: Tenant) -> Result<Router, CommandError> {
+impl Deployments {
+    /// Makes the server of the deployment where everybody acts: what is wrong is told when the process starts.
+    pub(super) async fn prepare(&self) -> Result<(), CommandError> {
+        app::announce(&self.login, &self.pool).await?;
+        let first = self.build(&Tenant::default()).await?;
+        *self.first.lock() = Some(first);
+        Ok(())
+    }
+
+    async fn build(&self, tenant: &Tenant) -> Result<AgentServer, CommandError> {
         let parts = ServerParts {
             database: &self.database,
             pool: Arc::clone(&self.pool),
@@ -41,24 +50,20 @@ impl Application {
     }
 }
 
-/// The application with the API of the deployment where everybody acts, which was made when the server started.
-pub(super) struct Served {
-    pub(super) application: Application,
-    pub(super) default: Router,
-}
-
 #[async_trait]
-impl DeploymentSource for Served {
+impl DeploymentSource for Deployments {
     async fn revision(&self, tenant: &Tenant, listed: bool) -> Result<Option<String>> {
         // The application is what it was when the process started.
-        Ok((listed || self.application.known.contains(tenant)).then(String::new))
+        Ok((listed || self.known.contains(tenant)).then(String::new))
     }
 
-    async fn router(&self, tenant: &Tenant, _: &str) -> Result<Router> {
-        if *tenant == Tenant::default() {
-            return Ok(self.default.clone());
+    async fn server(&self, tenant: &Tenant, _revision: &str) -> Result<AgentServer> {
+        if *tenant == Tenant::default()
+            && let Some(first) = self.first.lock().take()
+        {
+            return Ok(first);
         }
-        let failed = |error: CommandError| Error::unavailable("deployments.serve", error.to_string());
-        self.application.build(tenant.clone()).await.map_err(failed)
+        let failed = |error: CommandError| Error::unavailable("deployments.server", error.to_string());
+        self.build(tenant).await.map_err(failed)
     }
 }

@@ -9,16 +9,17 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use langopen_api::{Installation, WorkerCounts};
-use langopen_core::auth::KeyRing;
+use langopen_core::auth::{ApiKeyRecord, KeyRing};
 use langopen_core::{Executor, SystemClock, Tenant};
 use langopen_runner::HostPool;
 use langopen_worker::{Services, WebhookDispatcher, Worker};
+use parking_lot::Mutex;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::announce::{announce_ready, say};
-use crate::app::{self, Login};
+use crate::app::{self, FromWithin, KeysNeeded, Login};
 use crate::cli::UpOptions;
 use crate::database::{Database, Place};
 use crate::error::CommandError;
@@ -27,6 +28,7 @@ use crate::keys;
 use crate::metrics;
 use crate::serve::{self, Signals};
 use data::DataFolder;
+use deployments::Deployments;
 
 /// How long open connections may take to end after the last run has.
 const CONNECTION_GRACE: Duration = Duration::from_secs(1);
@@ -69,7 +71,7 @@ async fn start(options: UpOptions) -> Result<Started, CommandError> {
     let place = Place::of(options.database.as_deref(), options.redis.as_deref())?;
     let recorder = metrics::install()?;
     let application = Application::read(&options.config)?;
-    let records = options.api_keys.as_deref().map(keys::read).transpose()?.unwrap_or_default();
+    let records = options.api_keys.as_deref().map(keys::read).transpose()?;
     let data = DataFolder::open(&options, &application.config)?;
     say("data", &place.describe(data.path()));
     // The port is taken before the slow steps, so that a port in use is told at once.
@@ -78,7 +80,6 @@ async fn start(options: UpOptions) -> Result<Started, CommandError> {
     let address = listener.local_addr().map_err(|source| CommandError::Listen { address, source })?;
     let api_url = format!("http://{address}");
     let database = Arc::new(Database::open(place, &data.database()).await?);
-    let keys = app::keys(records, database.storage())?;
 
     let app = &application.settings;
     let working = settings::worker(&options, app)?;
@@ -98,36 +99,30 @@ async fn start(options: UpOptions) -> Result<Started, CommandError> {
     let dispatcher = WebhookDispatcher::new(database.outbox(), Arc::new(SystemClock), webhooks)?;
     let slots = worker.slots();
     let count = move || WorkerCounts { max: slots.max(), active: slots.active() };
-    let served = deployments::Application {
+    let needed = if records.is_some() { KeysNeeded::Always } else { KeysNeeded::FromFirst };
+    let records = records.unwrap_or_default();
+    let known = records.iter().map(ApiKeyRecord::tenant).collect::<Result<_, _>>()?;
+    let keys = Arc::new(KeyRing::new(records).with_stored(database.storage(), Arc::new(SystemClock)));
+    let deployments = Arc::new(Deployments {
         database: Arc::clone(&database),
         pool: Arc::clone(&pool),
         app: app.clone(),
-        login: Login { keys: Arc::clone(&keys.ring), address: address.ip() },
+        login: Login { keys: Arc::clone(&keys), needed, address: address.ip() },
         metrics: recorder.shown(&options.metric_prefix).with_workers(count),
         crons: options.crons,
-        known: keys.tenants,
-    };
-    let router = match serve_all(served, &keys.ring).await {
-        Ok(router) => router,
-        Err(error) => {
-            pool.shut_down().await;
-            return Err(error);
-        }
-    };
+        known,
+        first: Mutex::default(),
+    });
+    if let Err(error) = deployments.prepare().await {
+        pool.shut_down().await;
+        return Err(error);
+    }
+    // What names no deployment goes where everybody acts.
+    let installation = Installation::new(deployments, database.storage()).with_keys(keys);
+    let router = installation.with_default(Tenant::default()).router();
+    pool.connect(Arc::new(FromWithin(router.clone())));
     let stop = CancellationToken::new();
     let worker = tokio::spawn(crate::worker::work(worker, Some(dispatcher), stop.clone()));
     announce_ready(&mounted, pool.graphs().await?, begin.elapsed());
     Ok(Started { listener, router, pool, database, worker, stop, data })
-}
-
-/// All deployments, reached by path, host and key; what names none goes where everybody acts.
-async fn serve_all(served: deployments::Application, keys: &Arc<KeyRing>) -> Result<axum::Router, CommandError> {
-    let (pool, storage) = (Arc::clone(&served.pool), served.database.storage());
-    app::announce(keys, &pool, served.login.address).await?;
-    let default = served.build(Tenant::default()).await?;
-    let source = Arc::new(deployments::Served { application: served, default });
-    let router =
-        Installation::new(source, storage).with_keys(Arc::clone(keys)).with_default(Tenant::default()).router();
-    app::connect(&pool, router.clone(), Tenant::default());
-    Ok(router)
 }

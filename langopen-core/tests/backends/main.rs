@@ -1,5 +1,8 @@
 //! The conformance suite over every backend, and what only a file can show: a restart.
 
+#[cfg(feature = "postgres")]
+mod postgres;
+
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
