@@ -11,6 +11,7 @@ mod columns;
 mod conditions;
 mod connection;
 mod crons;
+mod event_log;
 mod outbox;
 mod queue;
 mod readiness;
@@ -40,6 +41,7 @@ use crate::ids::RunId;
 use crate::queue::CancelSignal;
 use crate::signals::{Signal, Signals};
 
+pub use event_log::PostgresEventLog;
 pub use signals::PostgresSignals;
 
 /// How a database is opened.
