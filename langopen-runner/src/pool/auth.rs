@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::HostPool;
+use super::{HostPool, Work};
 use crate::frame::payload::ReadyAuth;
 
 /// How long a handler may take, and a host may be waited for.
@@ -105,7 +105,7 @@ impl From<Refused> for Error {
 impl AppAuth {
     /// The `Auth` object of the pool's application; `None` if it has none.
     pub fn of(pool: &Arc<HostPool>) -> Option<Self> {
-        let handles = pool.auth.clone()?;
+        let handles = pool.auth()?;
         Some(Self { pool: Arc::clone(pool), handles, tenant: Tenant::default(), deadline: DEADLINE, kept: None })
     }
 
@@ -144,7 +144,7 @@ impl AppAuth {
         let asked = async {
             let mut attempt = 1;
             loop {
-                match self.pool.choose().await?.ask_auth(question).await {
+                match self.pool.choose(Work::Question).await?.ask_auth(question).await {
                     Err(error) if error.kind() == ErrorKind::Unavailable && attempt < ATTEMPTS => attempt += 1,
                     answer => return answer,
                 }

@@ -13,6 +13,7 @@ mod conditions;
 mod connection;
 mod crons;
 mod deployments;
+mod event_log;
 mod outbox;
 mod queue;
 mod readiness;
@@ -42,6 +43,9 @@ use crate::ids::RunId;
 use crate::queue::CancelSignal;
 use crate::signals::{Signal, Signals};
 
+pub use event_log::PostgresEventLog;
+#[cfg(feature = "redis")]
+pub(crate) use event_log::{Mode, PostgresStore};
 pub use signals::PostgresSignals;
 
 /// How a database is opened.
