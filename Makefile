@@ -9,7 +9,7 @@ CONFIG ?= examples/agent/langgraph.json
 SERVICES := target/debug/langopen-test-services
 WITH_SERVICES := $(SERVICES)
 
-.PHONY: help up build test test-rust test-host test-sdk test-sdk-memory test-clients chromium lint fmt doc bench deny clean
+.PHONY: help up build test test-rust test-host test-sdk test-sdk-memory test-clients test-clients-memory chromium lint fmt doc bench deny clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -20,7 +20,7 @@ up: ## Serve the example agent on http://127.0.0.1:2024
 build: ## Build the binary
 	$(CARGO) build --locked -p langopen
 
-test: test-rust test-host test-sdk test-sdk-memory test-clients ## Run every test
+test: test-rust test-host test-sdk test-sdk-memory test-clients test-clients-memory ## Run every test
 
 test-rust: $(SERVICES) ## Unit, conformance and API tests, and the docs' examples
 	$(WITH_SERVICES) $(CARGO) test --locked --workspace --all-features
@@ -33,18 +33,24 @@ $(SERVICES):
 test-host: $(VENV)/.complete ## The graph host, driven over its socket
 	$(VENV)/bin/python -m pytest -q langopen-runner/python/tests
 
-test-sdk: $(VENV)/.complete ## The stock Python SDK against the real binary
+test-sdk: $(VENV)/.complete $(SERVICES) ## The stock Python SDK against the real binary
 	$(CARGO) build --locked --workspace --all-features --bin langopen
-	LANGOPEN_TEST_DATA=$(abspath target/sdk-data) $(VENV)/bin/python -m pytest -q tests/sdk
+	LANGOPEN_TEST_DATA=$(abspath target/sdk-data) $(WITH_SERVICES) $(VENV)/bin/python -m pytest -q tests/sdk
 
 test-sdk-memory: $(VENV)/.complete ## The same with everything in memory
 	$(CARGO) build --locked --workspace --all-features --bin langopen
 	LANGOPEN_TEST_DATABASE=memory: LANGOPEN_TEST_DATA=$(abspath target/sdk-data) $(VENV)/bin/python -m pytest -q tests/sdk
 
+CLIENT_TESTS := $(VENV)/bin/python tests/with_server.py \
+	node --test --test-reporter=spec --test-concurrency=4 $(CLIENTS:%=%/*.test.js)
+
 test-clients: $(VENV)/.complete $(CLIENTS:%=%/node_modules/.complete) chromium ## The JavaScript SDK, and useStream in a browser, against the real binary
 	$(CARGO) build --locked --workspace --all-features --bin langopen
-	LANGOPEN_TEST_DATA=$(abspath target/sdk-data) $(VENV)/bin/python tests/with_server.py \
-		node --test --test-reporter=spec --test-concurrency=4 $(CLIENTS:%=%/*.test.js)
+	LANGOPEN_TEST_DATA=$(abspath target/sdk-data) $(CLIENT_TESTS)
+
+test-clients-memory: $(VENV)/.complete $(CLIENTS:%=%/node_modules/.complete) chromium ## The same with everything in memory
+	$(CARGO) build --locked --workspace --all-features --bin langopen
+	LANGOPEN_TEST_DATABASE=memory: LANGOPEN_TEST_DATA=$(abspath target/sdk-data) $(CLIENT_TESTS)
 
 chromium:
 	@for name in "$$LANGOPEN_TEST_CHROMIUM" chromium chromium-browser google-chrome google-chrome-stable; do \

@@ -1,17 +1,18 @@
-//! Log records on standard error.
+//! Log records on standard error, and traces beside them.
 
 use std::env;
 use std::io::{IsTerminal, stderr};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use json_subscriber::JsonLayer;
-use tracing::Subscriber;
+use tracing::{Subscriber, warn};
 use tracing_subscriber::fmt::time::SystemTime;
 use tracing_subscriber::prelude::*;
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::{EnvFilter, Layer};
 
 use crate::cli::LogFormat;
+use crate::tracing_export::{self, Traces};
 
 /// Whether everything that is written, to either output, is to be a record.
 static JSON: AtomicBool = AtomicBool::new(false);
@@ -27,11 +28,21 @@ const LEVELS: [(&str, &str); 7] = [
     ("WARNING", "warn"),
 ];
 
-/// Starts logging.
-pub(crate) fn start(format: Option<LogFormat>) {
+/// Starts logging, and the export of traces if it is asked for. `program` names the process in them. Call it within the runtime.
+pub(crate) fn start(format: Option<LogFormat>, program: &'static str) -> Option<Traces> {
     let format = format.unwrap_or_else(by_variable);
     JSON.store(format == LogFormat::Json, Ordering::Relaxed);
-    tracing_subscriber::registry().with(layer(format).with_filter(filter())).init();
+    let (traces, failure) = match tracing_export::start(program) {
+        Ok(started) => (started, None),
+        Err(error) => (None, Some(error)),
+    };
+    let (traces, exported) = traces.unzip();
+    let layers = [Some(layer(format).with_filter(filter()).boxed()), exported];
+    tracing_subscriber::registry().with(layers.into_iter().flatten().collect::<Vec<_>>()).init();
+    if let Some(error) = failure {
+        warn!(%error, "traces are not exported: the variables that configure them cannot be followed");
+    }
+    traces
 }
 
 /// Whether people's lines are to be records too.

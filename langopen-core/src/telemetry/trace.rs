@@ -8,6 +8,8 @@ use std::sync::OnceLock;
 use serde::{Deserialize, Serialize};
 use tracing::Span;
 
+use super::HostSpan;
+
 /// The largest `tracestate` that is passed on.
 const TRACESTATE_LIMIT: usize = 512;
 
@@ -51,6 +53,12 @@ impl TraceContext {
         self.tracestate.as_deref()
     }
 
+    /// Another span's place in the same trace. `None` for a `span_id` that is not 16 hexadecimal digits, or is zero.
+    pub fn with_span_id(&self, span_id: &str) -> Option<Self> {
+        let flags = &self.traceparent[53..];
+        Self::parse(&format!("00-{}-{span_id}-{flags}", self.trace_id()), self.tracestate())
+    }
+
     /// The trace's id, 32 hexadecimal digits.
     pub fn trace_id(&self) -> &str {
         &self.traceparent[3..35]
@@ -67,13 +75,16 @@ impl TraceContext {
     }
 }
 
-/// Knows the place of `tracing` spans in distributed traces.
+/// Knows the place of `tracing` spans in distributed traces, and where spans go.
 pub trait Propagator: Send + Sync + 'static {
     /// Makes a span, which has not been entered yet, a child of `parent`.
     fn adopt(&self, span: &Span, parent: &TraceContext);
 
     /// The span's own place; `None` for a span that is in no trace.
     fn context_of(&self, span: &Span) -> Option<TraceContext>;
+
+    /// Exports a span that ended in a graph host. Must not block: what cannot be taken is dropped.
+    fn report(&self, span: HostSpan);
 }
 
 static PROPAGATOR: OnceLock<Box<dyn Propagator>> = OnceLock::new();
@@ -95,6 +106,13 @@ pub fn context_of(span: &Span) -> Option<TraceContext> {
     PROPAGATOR.get()?.context_of(span)
 }
 
+/// Exports a span that ended in a graph host, if there is a propagator.
+pub fn report(span: HostSpan) {
+    if let Some(propagator) = PROPAGATOR.get() {
+        propagator.report(span);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -111,6 +129,9 @@ mod tests {
         assert_eq!(later.traceparent(), PARENT);
         assert!(!TraceContext::parse(&PARENT.replace("-01", "-02"), None).unwrap().is_sampled());
         assert_eq!(TraceContext::parse(PARENT, Some("a=\n")).unwrap().tracestate(), None);
+        let child = context.with_span_id("00000000000000ab").unwrap();
+        assert_eq!(child.traceparent(), PARENT.replace("00f067aa0ba902b7", "00000000000000ab"));
+        assert_eq!((child.tracestate(), context.with_span_id("ab")), (Some("a=b"), None));
     }
 
     #[test]

@@ -13,7 +13,7 @@ from typing import Any
 
 import orjson
 
-from langopen_host import PROTOCOL_VERSION, errors, frames, loading, loopback, scope
+from langopen_host import PROTOCOL_VERSION, errors, frames, loading, loopback, scope, spans
 from langopen_host.asgi import WebApp
 from langopen_host.calls import METHODS
 from langopen_host.connection import Connection
@@ -141,6 +141,7 @@ class Host:
             except BaseException as error:
                 self._fatal(None, target, error)
                 return
+        await asyncio.to_thread(spans.find_opentelemetry)
         # What is loaded stays: the collector need not look at it again.
         gc.collect()
         gc.freeze()

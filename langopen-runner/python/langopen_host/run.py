@@ -17,6 +17,7 @@ from langopen_host.factory import EXECUTION, context_fields
 from langopen_host.graphs import Graphs
 from langopen_host.scope import Scope
 from langopen_host.serialize import dumps
+from langopen_host.spans import Trace
 from langopen_host.stream import Plan
 
 INITIAL_CREDIT = 1024 * 1024
@@ -46,6 +47,8 @@ class Run(Scope):
         self.write_behind = self._durability != "sync"
         self._plan = Plan(_modes(self._kwargs), temporary=self._temporary)
         self._config = _config(spec, self._kwargs, server)
+        given = spec.get("trace")
+        self._trace = None if given is None else Trace(connection, handle, given, spec["graph_id"])
         self._credit = INITIAL_CREDIT
         self._refill: asyncio.Future[None] | None = None
         self._task: asyncio.Task[None] | None = None
@@ -83,6 +86,8 @@ class Run(Scope):
 
     async def _main(self) -> None:
         scope.enter(self)
+        if self._trace is not None:
+            self._trace.enter()
         graph_id = self._spec["graph_id"]
         try:
             if (graph := self._graphs.ready(graph_id, temporary=self._temporary)) is not None:
@@ -129,7 +134,7 @@ class Run(Scope):
             await self._follow_events(graph, given)
             return
         # Closed by hand: a cancel may come while the generator is not the one that waits, and its tasks have to end too.
-        async with aclosing(graph.astream(given, self._config, **self._options(graph, subgraphs))) as stream:
+        async with aclosing(graph.astream(given, self._followed(), **self._options(graph, subgraphs))) as stream:
             async for chunk in stream:
                 if self._cancelled:
                     raise asyncio.CancelledError
@@ -142,7 +147,7 @@ class Run(Scope):
     async def _follow_events(self, graph: Pregel, given: Any) -> None:
         """`events` mode: the graph's own chunks are the stream records of its root, the rest goes out as it is."""
         subgraphs = bool(self._kwargs.get("subgraphs"))
-        records = graph.astream_events(given, self._config, version="v2", **self._options(graph, subgraphs))
+        records = graph.astream_events(given, self._followed(), version="v2", **self._options(graph, subgraphs))
         async with aclosing(records) as stream:
             async for record in stream:
                 if self._cancelled:
@@ -156,6 +161,11 @@ class Run(Scope):
                     if self._credit <= 0:
                         await self._more_credit()
                     self._emit(name, data)
+
+    def _followed(self) -> dict[str, Any]:
+        """The config with what follows the graph for the trace."""
+        callbacks = [] if self._trace is None else self._trace.callbacks
+        return {**self._config, "callbacks": callbacks} if callbacks else self._config
 
     def _options(self, graph: Pregel, subgraphs: bool) -> dict[str, Any]:
         kwargs = self._kwargs
@@ -219,6 +229,8 @@ class Run(Scope):
         values, rest, checkpoint_id, stopped = self._final_documents(snapshot)
         if self.before_done is not None:
             self.before_done(self)
+        if self._trace is not None:
+            self._trace.finish(error, cancelled)
         header = {
             "status": "cancelled" if cancelled else "error" if error is not None else "success",
             "thread_status": "error" if error is not None else "interrupted" if stopped else "idle",

@@ -31,6 +31,7 @@ class RunInFlight:
     header: dict[str, Any] | None = None
     values: Any = None
     state: Any = None
+    spans: list[dict[str, Any]] = field(default_factory=list)
     ended: asyncio.Event = field(default_factory=asyncio.Event)
     first: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -206,6 +207,8 @@ class FakeRunner:
             self.logs.append(json.loads(payload))
         elif kind == frames.PONG and self._pong:
             self._pong.set_result(payload)
+        elif kind == frames.SPAN:
+            self.runs[stream].spans.append(json.loads(payload))
         elif kind == frames.EVENT:
             self._event(self.runs[stream], payload)
         elif kind == frames.DONE:
@@ -261,14 +264,14 @@ class FakeRunner:
         return await asyncio.wait_for(future, 20)
 
     def start(self, graph_id: str, thread_id: str | None = None, **given: Any) -> RunInFlight:
-        """Starts a run; `given` are kwargs of the run, and `attempt`, `run_id`, `temporary`, `fresh_thread`, `configurable`."""
+        """Starts a run; `given` are kwargs of the run, and `attempt`, `run_id`, `temporary`, `fresh_thread`, `trace`, `configurable`."""
         self._last += 1
         run = self.runs[self._last] = RunInFlight(self._last)
         temporary = given.pop("temporary", thread_id is None)
         thread_id = thread_id or str(uuid.uuid4())
         run_id = given.pop("run_id", None) or str(uuid.uuid4())
         config = given.pop("config", {})
-        top = {key: given.pop(key) for key in ("attempt", "fresh_thread") if key in given}
+        top = {key: given.pop(key) for key in ("attempt", "fresh_thread", "trace") if key in given}
         assistant_id = str(uuid.uuid4())
         configurable = {
             **config.get("configurable", {}),

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 use bytes::{Buf, Bytes};
 use langopen_core::executor::{GraphInfo, ResultState, RunResult, RunResultStatus};
 use langopen_core::model::{RunError, ThreadStatus};
+use langopen_core::telemetry::{AttributeValue, TraceContext};
 use langopen_core::{Error, JsonMap, RawJson, Result};
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
@@ -32,7 +33,7 @@ pub(crate) struct Ready {
 }
 
 /// What the application's `Auth` object handles.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ReadyAuth {
     /// Whether it says who asks.
     pub(crate) authenticate: bool,
@@ -62,6 +63,29 @@ pub(crate) struct Log {
     pub(crate) logger: Option<String>,
 }
 
+/// SPAN.
+#[derive(Debug, Deserialize)]
+pub(crate) struct SpanReport {
+    pub(crate) span_id: String,
+    pub(crate) parent_span_id: String,
+    pub(crate) name: String,
+    pub(crate) start: u64,
+    pub(crate) end: u64,
+    #[serde(default)]
+    pub(crate) attributes: BTreeMap<String, AttributeValue>,
+    #[serde(default)]
+    pub(crate) error: Option<String>,
+}
+
+/// The trace that a run belongs to.
+#[derive(Debug, Serialize)]
+pub(crate) struct RunTrace<'a> {
+    #[serde(flatten)]
+    pub(crate) context: &'a TraceContext,
+    /// Whether the host is to report its spans.
+    pub(crate) report: bool,
+}
+
 /// RUN.
 #[derive(Debug, Serialize)]
 pub(crate) struct RunRequest<'a> {
@@ -74,6 +98,7 @@ pub(crate) struct RunRequest<'a> {
     pub(crate) fresh_thread: bool,
     pub(crate) metadata: &'a JsonMap,
     pub(crate) kwargs: &'a RawJson,
+    pub(crate) trace: Option<RunTrace<'a>>,
 }
 
 /// The header of DONE.
