@@ -4,7 +4,8 @@
 -- Locks are taken in this order: rows of threads (by id), advisory locks of limited tenants (by key), rows of runs. A claim waits for no run's row.
 
 -- Puts the thread's oldest pending run in front, if nobody is there and it is due; returns that run. One that is not due is marked as delayed: a claim will come
--- back to it. The caller holds the lock of the thread's row.
+-- back to it. A run that was due when it was accepted is so still, if the clocks of the two processes differ by no more than a second. The caller holds the
+-- lock of the thread's row.
 CREATE FUNCTION langopen_promote(p_thread_id UUID, p_now BIGINT) RETURNS UUID LANGUAGE plpgsql AS $$
 DECLARE
     v_next RECORD;
@@ -14,7 +15,7 @@ BEGIN
     END IF;
     SELECT r.run_id, r.available_at, r.delayed INTO v_next FROM runs r
         WHERE r.thread_id = p_thread_id AND r.status = 'pending' ORDER BY r.available_at, r.run_id LIMIT 1;
-    IF v_next.available_at <= p_now THEN
+    IF v_next.available_at <= p_now + (CASE WHEN v_next.delayed THEN 0 ELSE 1000000 END) THEN
         UPDATE runs SET ready = TRUE, delayed = FALSE WHERE run_id = v_next.run_id;
         RETURN v_next.run_id;
     ELSIF NOT v_next.delayed THEN

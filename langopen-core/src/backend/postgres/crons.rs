@@ -7,6 +7,7 @@ use tokio::sync::Notify;
 
 use super::Postgres;
 use super::columns::{self, CRON, Context, is_taken, text};
+use super::session::transaction;
 use crate::backend::rules::{cron, documents::passes};
 use crate::clock::Timestamp;
 use crate::error::{Error, Result};
@@ -142,15 +143,14 @@ impl Crons for Postgres {
     async fn create_cron(&self, scope: &Scope, new: NewCron) -> Result<Cron> {
         const OPERATION: &str = "crons.create";
         let now = self.now();
-        let created = self.retrying(|| async {
-            let mut db = self.begin(OPERATION).await?;
-            check_new(OPERATION, &mut db, scope, &new).await?;
+        let created = transaction!(self, OPERATION, |db| {
+            check_new(OPERATION, db, scope, &new).await?;
             let cron = cron::row(new.clone(), now)?;
-            match insert(OPERATION, &mut db, scope, &cron).await {
+            match insert(OPERATION, db, scope, &cron).await {
                 Err(error) if is_taken(&error) => Err(cron::taken(OPERATION, cron.cron_id)),
                 inserted => inserted,
             }?;
-            db.commit().await.context(OPERATION).map(|()| cron)
+            Ok(cron)
         });
         let created = created.await?;
         self.hint(Signal::CronsChanged);
@@ -166,14 +166,13 @@ impl Crons for Postgres {
     async fn update_cron(&self, scope: &Scope, id: CronId, patch: CronPatch) -> Result<Cron> {
         const OPERATION: &str = "crons.update";
         let now = self.now();
-        let changed = self.retrying(|| async {
-            let mut db = self.begin(OPERATION).await?;
-            let there = in_tenant(OPERATION, &mut db, scope, id, LOCK).await?;
+        let changed = transaction!(self, OPERATION, |db| {
+            let there = in_tenant(OPERATION, db, scope, id, LOCK).await?;
             let there = there.filter(|cron| passes(scope, &cron.metadata));
             let there = there.ok_or_else(|| cron::not_found(OPERATION, id))?;
             let cron = cron::patched(there, patch.clone(), now)?;
-            set_patched(OPERATION, &mut db, &cron).await?;
-            db.commit().await.context(OPERATION).map(|()| cron)
+            set_patched(OPERATION, db, &cron).await?;
+            Ok(cron)
         });
         let changed = changed.await?;
         self.hint(Signal::CronsChanged);
@@ -182,15 +181,14 @@ impl Crons for Postgres {
 
     async fn delete_cron(&self, scope: &Scope, id: CronId) -> Result<()> {
         const OPERATION: &str = "crons.delete";
-        self.retrying(|| async {
-            let mut db = self.begin(OPERATION).await?;
-            let there = in_tenant(OPERATION, &mut db, scope, id, "FOR UPDATE").await?;
+        transaction!(self, OPERATION, |db| {
+            let there = in_tenant(OPERATION, db, scope, id, "FOR UPDATE").await?;
             if !there.is_some_and(|cron| passes(scope, &cron.metadata)) {
                 return Err(cron::not_found(OPERATION, id));
             }
             let delete = sqlx::query("DELETE FROM crons WHERE cron_id = $1").bind(id.0);
             delete.execute(&mut *db).await.context(OPERATION)?;
-            db.commit().await.context(OPERATION)
+            Ok(())
         })
         .await
     }
@@ -224,11 +222,10 @@ impl Crons for Postgres {
     async fn skip_cron(&self, scope: &Scope, firing: CronFiring) -> Result<()> {
         const OPERATION: &str = "crons.skip";
         let now = self.now();
-        self.retrying(|| async {
-            let mut db = self.begin(OPERATION).await?;
-            check_firing(OPERATION, &mut db, scope, firing, now).await?;
-            advance(OPERATION, &mut db, firing).await?;
-            db.commit().await.context(OPERATION)
+        transaction!(self, OPERATION, |db| {
+            check_firing(OPERATION, db, scope, firing, now).await?;
+            advance(OPERATION, db, firing).await?;
+            Ok(())
         })
         .await
     }

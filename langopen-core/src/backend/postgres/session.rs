@@ -49,6 +49,36 @@ impl DerefMut for Session {
     }
 }
 
+/// Does an operation in a transaction: all of it if it succeeds, nothing if it fails; and does it again while it ends because of others that are under way.
+/// A macro, for futures of closures that borrow cannot be known to be `Send`.
+macro_rules! transaction {
+    ($self:ident, $operation:expr, |$db:ident| $work:block) => {
+        $self.retrying(|| async {
+            let mut transaction = $self.begin($operation).await?;
+            let $db: &mut sqlx::PgConnection = &mut transaction;
+            let done = async { $work }.await;
+            $crate::backend::postgres::session::end($operation, transaction, done).await
+        })
+    };
+}
+pub(super) use transaction;
+
+/// Ends a transaction: for good if the work was done, else as if it had never begun.
+pub(super) async fn end<T>(
+    operation: &'static str,
+    transaction: Transaction<'static, sqlx::Postgres>,
+    done: Result<T>,
+) -> Result<T> {
+    match done {
+        Ok(done) => transaction.commit().await.context(operation).map(|()| done),
+        Err(error) => {
+            // Now, and not when the connection is used next: others may wait for its locks. If this fails, the connection is gone, and they are free.
+            let _ = transaction.rollback().await;
+            Err(error)
+        }
+    }
+}
+
 impl Postgres {
     /// A connection for a statement.
     pub(super) async fn session(&self, operation: &'static str) -> Result<Session> {

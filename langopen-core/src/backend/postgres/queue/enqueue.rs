@@ -9,6 +9,7 @@ use crate::backend::postgres::Postgres;
 use crate::backend::postgres::columns::{self, Context, get, is_taken, text};
 use crate::backend::postgres::conditions::searchable;
 use crate::backend::postgres::readiness::{self, Unbegun};
+use crate::backend::postgres::session::transaction;
 use crate::backend::postgres::{crons, thread_rows};
 use crate::backend::rules::{documents, run};
 use crate::clock::Timestamp;
@@ -152,10 +153,13 @@ impl Postgres {
             if new.firing.is_some() {
                 break;
             }
-            let mut db = self.session(OPERATION).await?;
-            match attempt(&mut db, scope, new, seen.as_ref(), false, self.now()).await? {
+            let attempted = self.retrying(|| async {
+                let mut db = self.session(OPERATION).await?;
+                let attempted = attempt(&mut db, scope, new, seen.as_ref(), false, self.now()).await?;
+                db.done(OPERATION).await.map(|()| attempted)
+            });
+            match attempted.await? {
                 Attempt::Added { run, fresh_thread, wakes } => {
-                    db.done(OPERATION).await?;
                     let enqueued = Enqueued { run, fresh_thread, ended: Vec::new() };
                     return Ok(Added { enqueued, signal: None, wakes });
                 }
@@ -173,36 +177,33 @@ impl Postgres {
 
     /// Creates a run in a transaction that holds the thread from the beginning; `None` if it was not there at the beginning, and was then.
     async fn add_run_step_by_step(&self, scope: &Scope, new: &NewRun) -> Result<Option<Added>> {
-        let mut db = self.begin(OPERATION).await?;
-        let seen = match look(&mut db, new, "FOR NO KEY UPDATE").await? {
-            Some(row) => Seen::of(&row, scope, new)?,
-            None if new.thread.create => None,
-            None => return Err(thread_rows::not_found(OPERATION, new.thread_id)),
-        };
-        let there = sqlx::query("SELECT 1 FROM runs WHERE run_id = $1").bind(new.run_id.0);
-        if there.fetch_optional(&mut *db).await.context(OPERATION)?.is_some() {
-            return Err(taken(new.run_id));
-        }
-        let now = self.now();
-        if let Some(firing) = new.firing {
-            crons::check_firing(OPERATION, &mut db, scope, firing, now).await?;
-        }
-        let superseded = match run::superseded_by(new) {
-            Some(request) => supersede(&mut db, &scope.tenant, new, &request, now).await?,
-            None => Superseded::default(),
-        };
-        let settled = new.multitask_strategy != MultitaskStrategy::Reject;
-        let Attempt::Added { run, fresh_thread, wakes } =
-            attempt(&mut db, scope, new, seen.as_ref(), settled, now).await?
-        else {
-            return Ok(None);
-        };
-        if let Some(firing) = new.firing {
-            crons::advance(OPERATION, &mut db, firing).await?;
-        }
-        db.commit().await.context(OPERATION)?;
-        let Superseded { ended, signal } = superseded;
-        Ok(Some(Added { enqueued: Enqueued { run, fresh_thread, ended }, signal, wakes }))
+        transaction!(self, OPERATION, |db| {
+            let seen = match look(db, new, "FOR NO KEY UPDATE").await? {
+                Some(row) => Seen::of(&row, scope, new)?,
+                None if new.thread.create => None,
+                None => return Err(thread_rows::not_found(OPERATION, new.thread_id)),
+            };
+            let there = sqlx::query("SELECT 1 FROM runs WHERE run_id = $1").bind(new.run_id.0);
+            if there.fetch_optional(&mut *db).await.context(OPERATION)?.is_some() {
+                return Err(taken(new.run_id));
+            }
+            let now = self.now();
+            if let Some(firing) = new.firing {
+                crons::check_firing(OPERATION, db, scope, firing, now).await?;
+            }
+            let Superseded { ended, signal } = match run::superseded_by(new) {
+                Some(request) => supersede(db, &scope.tenant, new, &request, now).await?,
+                None => Superseded::default(),
+            };
+            let settled = new.multitask_strategy != MultitaskStrategy::Reject;
+            let attempted = attempt(db, scope, new, seen.as_ref(), settled, now).await?;
+            let Attempt::Added { run, fresh_thread, wakes } = attempted else { return Ok(None) };
+            if let Some(firing) = new.firing {
+                crons::advance(OPERATION, db, firing).await?;
+            }
+            Ok(Some(Added { enqueued: Enqueued { run, fresh_thread, ended }, signal, wakes }))
+        })
+        .await
     }
 }
 

@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use crate::backend::postgres::Postgres;
 use crate::backend::postgres::columns::{Context, get};
+use crate::backend::postgres::session::transaction;
 use crate::backend::postgres::{outbox, readiness, thread_rows};
 use crate::backend::rules::{run, thread};
 use crate::clock::Timestamp;
@@ -78,39 +79,47 @@ impl Postgres {
     pub(super) async fn end_run(&self, lease: Lease, outcome: &Outcome) -> Result<(Finished, bool)> {
         let now = self.now();
         if !outcome.rollback {
-            let mut db = self.session(OPERATION).await?;
-            if let Some(finished) = end(&mut db, lease, outcome, false, now).await? {
-                return db.done(OPERATION).await.map(|()| (finished, false));
+            let ended = self.retrying(|| async {
+                let mut db = self.session(OPERATION).await?;
+                let ended = end(&mut db, lease, outcome, false, now).await?;
+                db.done(OPERATION).await.map(|()| ended)
+            });
+            if let Some(finished) = ended.await? {
+                return Ok((finished, false));
             }
         }
-        let mut db = self.begin(OPERATION).await?;
-        let Leased { thread_id, temporary, tells } = leased(OPERATION, &mut db, lease).await?;
-        if tells {
-            outbox::tell_outcome(OPERATION, &mut db, lease.run_id, outcome, now).await?;
-        }
-        let finished = match outcome.rollback && !temporary {
-            true => roll_back(&mut db, thread_id, lease, outcome, now).await?,
-            false => end(&mut db, lease, outcome, true, now).await?.unwrap_or_default(),
-        };
-        db.commit().await.context(OPERATION).map(|()| (finished, tells))
+        transaction!(self, OPERATION, |db| {
+            let Leased { thread_id, temporary, tells } = leased(OPERATION, db, lease).await?;
+            if tells {
+                outbox::tell_outcome(OPERATION, db, lease.run_id, outcome, now).await?;
+            }
+            let finished = match outcome.rollback && !temporary {
+                true => roll_back(db, thread_id, lease, outcome, now).await?,
+                false => end(db, lease, outcome, true, now).await?.unwrap_or_default(),
+            };
+            Ok((finished, tells))
+        })
+        .await
     }
 
     pub(super) async fn hand_back(&self, lease: Lease, delay: Duration) -> Result<()> {
         const OPERATION: &str = "queue.release";
         let now = self.now();
-        let mut db = self.begin(OPERATION).await?;
-        let Leased { thread_id, .. } = leased(OPERATION, &mut db, lease).await?;
-        // Without a delay it keeps its place before the runs that came after it.
-        let available_at = (!delay.is_zero()).then(|| now.plus(delay).as_micros());
-        let release = sqlx::query(
-            "UPDATE runs SET status = 'pending', delayed = $2, available_at = coalesce($3, available_at), lease_owner = NULL,
-                lease_expires_at = NULL, updated_at = $4 WHERE run_id = $1",
-        );
-        let release =
-            release.bind(lease.run_id.0).bind(available_at.is_some()).bind(available_at).bind(now.as_micros());
-        release.execute(&mut *db).await.context(OPERATION)?;
-        readiness::promote(OPERATION, &mut db, thread_id, now).await?;
-        db.commit().await.context(OPERATION)
+        transaction!(self, OPERATION, |db| {
+            let Leased { thread_id, .. } = leased(OPERATION, db, lease).await?;
+            // Without a delay it keeps its place before the runs that came after it.
+            let available_at = (!delay.is_zero()).then(|| now.plus(delay).as_micros());
+            let release = sqlx::query(
+                "UPDATE runs SET status = 'pending', delayed = $2, available_at = coalesce($3, available_at), lease_owner = NULL,
+                    lease_expires_at = NULL, updated_at = $4 WHERE run_id = $1",
+            );
+            let release =
+                release.bind(lease.run_id.0).bind(available_at.is_some()).bind(available_at).bind(now.as_micros());
+            release.execute(&mut *db).await.context(OPERATION)?;
+            readiness::promote(OPERATION, db, thread_id, now).await?;
+            Ok(())
+        })
+        .await
     }
 }
 
