@@ -3,9 +3,10 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use langopen_core::backend::failover::FailoverEventLog;
 use langopen_core::backend::memory::{Memory, MemoryEventLog};
 use langopen_core::backend::postgres::{Postgres, PostgresEventLog, PostgresOptions, PostgresSignals};
-use langopen_core::backend::redis::{RedisEventLog, RedisLogOptions, RedisSignals};
+use langopen_core::backend::redis::{RedisLogOptions, RedisSignals};
 use langopen_core::backend::sqlite::{Sqlite, SqliteOptions};
 use langopen_core::model::AssistantQuery;
 use langopen_core::outbox::Outbox;
@@ -115,16 +116,18 @@ impl Database {
 
     async fn shared(shared: Shared) -> Result<Self, CommandError> {
         let Shared { postgres, redis, redis_prefix, connections } = shared;
-        let signals: Arc<dyn Signals> = match &redis {
+        let through_postgres: Arc<dyn Signals> = Arc::new(PostgresSignals::new(postgres.expose())?);
+        let signals = match &redis {
             Some(redis) => Arc::new(RedisSignals::new(redis.expose(), &redis_prefix)?),
-            None => Arc::new(PostgresSignals::new(postgres.expose())?),
+            None => Arc::clone(&through_postgres),
         };
         let options = PostgresOptions::default().with_connections(connections).with_signals(signals);
         let postgres = Postgres::open(postgres.expose(), options).await?;
         let events: Arc<dyn EventLog> = match &redis {
             Some(redis) => {
                 let options = RedisLogOptions::default().with_prefix(redis_prefix);
-                Arc::new(RedisEventLog::open(redis.expose(), options).await?)
+                let signals = Some(through_postgres);
+                Arc::new(FailoverEventLog::open(redis.expose(), options, &postgres, signals).await?)
             }
             None => Arc::new(PostgresEventLog::open(&postgres).await?),
         };
