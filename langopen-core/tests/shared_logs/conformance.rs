@@ -69,7 +69,8 @@ async fn both_together_keep_their_promises() {
 async fn both_together_keep_their_promises_without_redis() {
     let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let url = format!("redis://{closed}/0");
-    run_some(|name| !name.ends_with("ids_rise_whatever_the_clock_does"), async |clock| failover(&url, clock).await).await;
+    run_some(|name| !name.ends_with("ids_rise_whatever_the_clock_does"), async |clock| failover(&url, clock).await)
+        .await;
 }
 
 async fn failover(url: &str, clock: Arc<ManualClock>) -> (Arc<dyn EventLog>, Option<Database>) {

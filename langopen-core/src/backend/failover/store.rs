@@ -214,13 +214,7 @@ impl LogStore for FailoverStore {
         self.moves.postgres.left(thread_id);
     }
 
-    async fn kept(
-        &self,
-        thread_id: ThreadId,
-        run_id: Option<RunId>,
-        after: EventId,
-        opened: &Opened,
-    ) -> Result<Page> {
+    async fn kept(&self, thread_id: ThreadId, run_id: Option<RunId>, after: EventId, opened: &Opened) -> Result<Page> {
         let began = Instant::now();
         loop {
             match self.kept_in_both(thread_id, run_id, after, opened).await {

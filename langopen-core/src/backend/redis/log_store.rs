@@ -186,7 +186,11 @@ impl RedisStore {
         script.arg(&write.mark.as_bytes()[..]).arg(u8::from(again)).arg(self.keys.thread(thread_id));
         script.arg(thread_id.to_string()).arg(self.horizon.generation.load(Ordering::Relaxed));
         script.arg(now.saturating_sub(kept_millis)).arg(now.saturating_sub(LIVE_MILLIS)).arg(LIVE_BYTES);
-        script.arg(ABANDONED).arg(TOLD_BYTES).arg(u8::from(self.everyone.load(Ordering::Relaxed))).arg(&write.bytes[..]);
+        script
+            .arg(ABANDONED)
+            .arg(TOLD_BYTES)
+            .arg(u8::from(self.everyone.load(Ordering::Relaxed)))
+            .arg(&write.bytes[..]);
         script.invoke_async(&mut self.connection.clone()).await
     }
 
@@ -336,7 +340,10 @@ impl LogStore for RedisStore {
         let logs = script.invoke_async(&mut self.connection.clone()).await;
         let mut page = merge(logs.map_err(self.server.failed("event_log.read"))?)?;
         // What was before is not here.
-        page.records.iter_mut().filter(|record| self.horizon.is_beyond(record.before)).for_each(|record| record.before = EventId::ZERO);
+        page.records
+            .iter_mut()
+            .filter(|record| self.horizon.is_beyond(record.before))
+            .for_each(|record| record.before = EventId::ZERO);
         Ok(page)
     }
 

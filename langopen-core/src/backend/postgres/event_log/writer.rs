@@ -35,11 +35,7 @@ pub(super) enum Written {
 }
 
 /// Writes what is appended, until nothing will be.
-pub(super) async fn write(
-    db: Postgres,
-    signals: Option<Arc<dyn Signals>>,
-    mut appended: Calls<Appending, Written>,
-) {
+pub(super) async fn write(db: Postgres, signals: Option<Arc<dyn Signals>>, mut appended: Calls<Appending, Written>) {
     while let Some(calls) = appended.next().await {
         let (appending, askers): (Vec<_>, Vec<_>) = calls.into_iter().unzip();
         let told = |thread_id| {
