@@ -116,19 +116,18 @@ impl Database {
 
     async fn shared(shared: Shared) -> Result<Self, CommandError> {
         let Shared { postgres, redis, redis_prefix, connections } = shared;
-        let url = postgres.expose().to_owned();
-        let signals: Arc<dyn Signals> = match &redis {
+        let through_postgres: Arc<dyn Signals> = Arc::new(PostgresSignals::new(postgres.expose())?);
+        let signals = match &redis {
             Some(redis) => Arc::new(RedisSignals::new(redis.expose(), &redis_prefix)?),
-            None => Arc::new(PostgresSignals::new(&url)?),
+            None => Arc::clone(&through_postgres),
         };
         let options = PostgresOptions::default().with_connections(connections).with_signals(signals);
-        let postgres = Postgres::open(&url, options).await?;
+        let postgres = Postgres::open(postgres.expose(), options).await?;
         let events: Arc<dyn EventLog> = match &redis {
             Some(redis) => {
                 let options = RedisLogOptions::default().with_prefix(redis_prefix);
-                // What tells others while Redis is away cannot go through Redis.
-                let signals = Arc::new(PostgresSignals::new(&url)?);
-                Arc::new(FailoverEventLog::open(redis.expose(), options, &postgres, Some(signals)).await?)
+                let signals = Some(through_postgres);
+                Arc::new(FailoverEventLog::open(redis.expose(), options, &postgres, signals).await?)
             }
             None => Arc::new(PostgresEventLog::open(&postgres).await?),
         };
