@@ -116,10 +116,10 @@ pub(crate) struct UpOptions {
     /// How many Python processes share the graphs' load.
     #[arg(long, env = "LANGOPEN_HOSTS", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=256))]
     pub(crate) hosts: u16,
-    /// `memory:` keeps everything in memory, for trials and tests; Postgres is not available in this version.
+    /// A Postgres (postgres://...) that processes share; `memory:` keeps everything in memory, for trials and tests [default: SQLite in the data folder; also: DATABASE_URI, POSTGRES_URI].
     #[arg(long, env = "LANGOPEN_DATABASE_URL", value_name = "URL", hide_env_values = true)]
     pub(crate) database: Option<String>,
-    /// A Redis for wake-ups and streams.
+    /// A Redis for the wake-ups and streams of processes that share a Postgres [also: REDIS_URI].
     #[arg(long, env = "LANGOPEN_REDIS_URL", value_name = "URL", hide_env_values = true)]
     pub(crate) redis: Option<String>,
     /// How the names of the workers' gauges in /metrics begin.

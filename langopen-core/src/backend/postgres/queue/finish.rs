@@ -18,7 +18,15 @@ use crate::queue::{Finished, Lease, Outcome};
 
 const OPERATION: &str = "queue.finish";
 
-const FINISH: &str = "SELECT outcome, promoted FROM langopen_finish($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
+const FINISH: &str =
+    "SELECT outcome, promoted, wakes FROM langopen_finish($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
+
+/// What ending a run did, and whom to tell.
+pub(super) struct Ended {
+    pub(super) finished: Finished,
+    pub(super) wakes: bool,
+    pub(super) tells: bool,
+}
 
 /// Ends a run that is not rolled back; `None` if it has a webhook that was not told.
 async fn end(
@@ -27,7 +35,7 @@ async fn end(
     outcome: &Outcome,
     told: bool,
     now: Timestamp,
-) -> Result<Option<Finished>> {
+) -> Result<Option<Ended>> {
     // Whether others are in flight is known there; it says no more than that the thread stays busy.
     let change = thread::after(outcome.clone(), false);
     let (leave, checkpoint_id, rest) = thread_rows::state_columns(&change);
@@ -46,7 +54,10 @@ async fn end(
         .bind(rest);
     let row = row.fetch_one(db).await.context(OPERATION)?;
     match get(&row, "outcome")? {
-        "ended" => Ok(Some(Finished { promoted: get::<Option<Uuid>>(&row, "promoted")?.map(RunId) })),
+        "ended" => {
+            let finished = Finished { promoted: get::<Option<Uuid>>(&row, "promoted")?.map(RunId) };
+            Ok(Some(Ended { finished, wakes: get(&row, "wakes")?, tells: told }))
+        }
         "tell" => Ok(None),
         _ => Err(run::lease_lost(OPERATION, lease)),
     }
@@ -75,8 +86,7 @@ async fn leased(operation: &'static str, db: &mut PgConnection, lease: Lease) ->
 }
 
 impl Postgres {
-    /// Ends a run, and says whether a webhook is to be told.
-    pub(super) async fn end_run(&self, lease: Lease, outcome: &Outcome) -> Result<(Finished, bool)> {
+    pub(super) async fn end_run(&self, lease: Lease, outcome: &Outcome) -> Result<Ended> {
         let now = self.now();
         if !outcome.rollback {
             let ended = self.retrying(|| async {
@@ -84,8 +94,8 @@ impl Postgres {
                 let ended = end(&mut db, lease, outcome, false, now).await?;
                 db.done(OPERATION).await.map(|()| ended)
             });
-            if let Some(finished) = ended.await? {
-                return Ok((finished, false));
+            if let Some(ended) = ended.await? {
+                return Ok(ended);
             }
         }
         transaction!(self, OPERATION, |db| {
@@ -93,11 +103,12 @@ impl Postgres {
             if tells {
                 outbox::tell_outcome(OPERATION, db, lease.run_id, outcome, now).await?;
             }
-            let finished = match outcome.rollback && !temporary {
-                true => roll_back(db, thread_id, lease, outcome, now).await?,
-                false => end(db, lease, outcome, true, now).await?.unwrap_or_default(),
-            };
-            Ok((finished, tells))
+            if outcome.rollback && !temporary {
+                let finished = roll_back(db, thread_id, lease, outcome, now).await?;
+                return Ok(Ended { finished, wakes: true, tells });
+            }
+            let ended = end(db, lease, outcome, true, now).await?.ok_or_else(|| run::lease_lost(OPERATION, lease))?;
+            Ok(Ended { tells, ..ended })
         })
         .await
     }
