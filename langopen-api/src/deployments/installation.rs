@@ -73,7 +73,7 @@ impl Installation {
         self
     }
 
-    /// Answers what would be 404 or 400 because it names no deployment: the process's own `/ok` and `/metrics`, for one.
+    /// Answers requests that name no deployment, on paths that `root` has: the process's own `/ok` and `/metrics`, for one. Its fallback is not asked.
     #[must_use]
     pub fn with_root(mut self, root: Router) -> Self {
         self.root = Some(root);
@@ -129,9 +129,26 @@ struct Way {
 
 /// Why it goes nowhere.
 enum Lost {
-    /// Nothing names a deployment.
-    Unnamed(ApiError),
+    Unnamed(Unnamed),
     Refused(ApiError),
+}
+
+/// Nothing names a deployment.
+#[derive(Clone, Copy)]
+enum Unnamed {
+    /// Not even an API key.
+    Bare,
+    /// The API key is for several.
+    Several,
+}
+
+impl From<Unnamed> for ApiError {
+    fn from(unnamed: Unnamed) -> Self {
+        match unnamed {
+            Unnamed::Bare => Self::not_found(NONE),
+            Unnamed::Several => Self::bad_request(SEVERAL),
+        }
+    }
 }
 
 impl<E: Into<ApiError>> From<E> for Lost {
@@ -146,10 +163,11 @@ async fn answer(State(front): State<Arc<Front>>, request: Request) -> Response {
     let request = Request::from_parts(parts, body);
     match found {
         Ok((reached, router)) => pass_on(reached, router, request).await,
-        Err(Lost::Unnamed(error)) => match front.root.clone() {
-            Some(root) => call(root, request).await,
-            None => front.refuse(error, request).await,
-        },
+        Err(Lost::Unnamed(unnamed)) => {
+            let root = front.root.clone().unwrap_or_default();
+            let refuse = async move |request| front.refuse(unnamed.into(), request).await;
+            call(root.fallback(refuse), request).await
+        }
         Err(Lost::Refused(error)) => front.refuse(error, request).await,
     }
 }
@@ -207,11 +225,11 @@ impl Front {
             match (scope, &self.default) {
                 (Some(scope), _) => match scope.deployment() {
                     Some(tenant) => unnamed(tenant.clone()),
-                    None => return Err(Lost::Unnamed(ApiError::bad_request(SEVERAL))),
+                    None => return Err(Lost::Unnamed(Unnamed::Several)),
                 },
                 (None, Some(tenant)) => unnamed(tenant.clone()),
-                (None, None) if is_preflight(request) => return Err(Lost::Refused(ApiError::not_found(NONE))),
-                (None, None) => return Err(Lost::Unnamed(ApiError::not_found(NONE))),
+                (None, None) if is_preflight(request) => return Err(Lost::Refused(Unnamed::Bare.into())),
+                (None, None) => return Err(Lost::Unnamed(Unnamed::Bare)),
             }
         };
         if scope.is_some_and(|scope| !scope.covers(&way.tenant)) {

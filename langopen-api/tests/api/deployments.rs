@@ -81,6 +81,7 @@ struct Bench {
 struct Options {
     open: bool,
     app: bool,
+    root: bool,
     default: Option<Tenant>,
 }
 
@@ -122,6 +123,10 @@ impl Bench {
         });
         let mut installation =
             Installation::new(source.clone(), memory.clone()).with_keys(ring).with_clock(clock.clone());
+        if options.root {
+            let ok = axum::routing::get(async || "the process is well");
+            installation = installation.with_root(axum::Router::new().route("/ok", ok));
+        }
         if let Some(default) = options.default {
             installation = installation.with_default(default);
         }
@@ -267,6 +272,22 @@ async fn requests_that_name_nothing_go_to_the_default() {
     request.extensions_mut().insert(Trusted { tenant: tenant("acme/web/prod") });
     let response = tower::ServiceExt::oneshot(server.router.clone(), request).await.unwrap();
     assert_eq!(response.status(), 404, "a request from within acts where it says");
+}
+
+#[tokio::test]
+async fn the_process_itself_answers_what_names_nothing() {
+    let bench = Bench::with(Options { root: true, ..Options::default() }).await;
+    let key = bench.admin("acme/web/*").await;
+    assert_eq!(bench.server.get("/ok").await.text, "the process is well");
+    assert_eq!(bench.send(&key, "GET", "/ok", json!({})).await.text, "the process is well");
+    assert_eq!(bench.send(&key, "GET", "/d/prod/ok", json!({})).await.ok()["ok"], true);
+    for (answer, status) in [
+        (bench.server.post("/threads", json!({})).await, 404),
+        (bench.send(&key, "POST", "/threads", json!({})).await, 400),
+    ] {
+        assert_eq!(answer.status, status, "{}", answer.text);
+        assert!(answer.detail().contains("/d/{deployment}"), "{}", answer.text);
+    }
 }
 
 #[tokio::test]

@@ -48,7 +48,7 @@ async fn deployments_share_a_platform_and_see_nothing_of_each_other() {
 
     platform.langopen(&["deployments", "set", "acme/web/prod", "--max-runs-in-flight", "0"]).await;
     let prod = here.at("/d/prod", &project);
-    assert_eq!(prod.post("/runs/wait", body.clone()).await.err(), Some(429));
+    assert_eq!(prod.post("/runs/wait", body.clone()).await.err(), Some(429), "at once, on every server");
     assert!(here.at("/d/test", &project).post("/runs/wait", body).await.is_ok());
 
     platform.langopen(&["keys", "revoke", &project_id]).await;
