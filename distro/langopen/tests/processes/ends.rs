@@ -94,7 +94,7 @@ async fn graphs_see_nothing_of_the_platforms_secrets() {
     let worker = platform.worker(&[&address], &[]).await;
     let (server, client) = platform.api(&[&address]).await;
     let body = json!({"assistant_id": "surroundings", "input": {"log": []}});
-    assert_eq!(client.post("/runs/wait", body.clone()).await.unwrap_err(), 404, "the deployment is another one");
+    assert_eq!(client.post("/runs/wait", body.clone()).await.unwrap_err(), 503, "the runner is another deployment's");
     let seen = client.post("/d/acme.web.prod/runs/wait", body).await.unwrap();
     let names: Vec<_> = seen["log"].as_array().unwrap().iter().filter_map(|name| name.as_str()).collect();
     assert!(names.contains(&"PATH"));
