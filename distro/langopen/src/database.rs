@@ -20,7 +20,7 @@ use crate::error::CommandError;
 const IN_MEMORY: &str = "memory:";
 
 /// What names in Redis begin with, and how many connections a process has, unless something else is said.
-const PREFIX: &str = "langopen:";
+pub(crate) const PREFIX: &str = "langopen:";
 const CONNECTIONS: u32 = 16;
 
 /// Where data is to be kept.
@@ -77,6 +77,14 @@ impl Place {
             (_, Some(_)) => {
                 Err(wrong("--redis", "a Redis only helps processes that share a Postgres: name it with --database"))
             }
+        }
+    }
+
+    /// The same, with this prefix in Redis if there is one.
+    pub(crate) fn with_redis_prefix(self, prefix: &str) -> Self {
+        match self {
+            Self::Postgres(shared) => Self::Postgres(Shared { redis_prefix: prefix.to_owned(), ..shared }),
+            other => other,
         }
     }
 

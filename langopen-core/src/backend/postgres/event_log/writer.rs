@@ -54,7 +54,7 @@ fn written(row: &PgRow) -> Result<Written> {
     Ok(Written::Done(match place_or_none(row, "last_millis", "last_sequence")? {
         Some(last) => {
             let before = place(row, "before_millis", "before_sequence")?;
-            Appended::At { before, last, kept: get(row, "is_kept")? }
+            Appended::At { before, last, kept: get(row, "is_kept")?, read: get(row, "is_read")? }
         }
         None => Appended::Nowhere,
     }))
