@@ -88,16 +88,8 @@ async fn start(settings: &Settings) -> Result<Started, CommandError> {
         }
         false => None,
     };
-    let (storage, set) = (database.storage(), Arc::clone(&runners));
-    let readiness = Readiness::default()
-        .needs("database", move || {
-            let storage = storage.clone();
-            async move { database::answers(&*storage).await.map_err(|_| "it does not answer".to_owned()) }
-        })
-        .likes("runners", move || {
-            let state = connected(&set);
-            async move { state }
-        });
+    let set = Arc::clone(&runners);
+    let readiness = database::readiness(&database).likes("runners", move || std::future::ready(connected(&set)));
     let (readiness, stop, probes) = (Arc::new(readiness), CancellationToken::new(), CancellationToken::new());
     tokio::spawn(probes::serve(listener, Arc::clone(&readiness), recorder, probes.clone()));
     let worker = tokio::spawn(work(worker, dispatcher, stop.clone()));
@@ -148,9 +140,11 @@ pub(crate) async fn work(worker: Worker, dispatcher: Option<WebhookDispatcher>, 
 struct Rules {
     runners: Arc<RunnerSet>,
     api_url: Option<String>,
-    /// What was made of an announcement.
-    webhooks: Mutex<HashMap<Tenant, (Arc<Announcement>, Option<Arc<WebhookSettings>>)>>,
+    webhooks: Mutex<HashMap<Tenant, Made>>,
 }
+
+/// What was made of an announcement.
+type Made = (Arc<Announcement>, Option<Arc<WebhookSettings>>);
 
 impl Rules {
     fn new(runners: Arc<RunnerSet>, api_url: Option<String>) -> Self {

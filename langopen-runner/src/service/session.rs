@@ -20,8 +20,8 @@ use crate::host::{HOSTS, write_frames};
 use crate::metrics::RUNNER_CLIENTS;
 use crate::pool::{Source, Work, best};
 
-/// A client asks for signs of life much more often than this; one that is silent for so long is gone.
-const SILENCE: Duration = Duration::from_secs(30);
+/// A client asks for signs of life twenty times as often; one that is silent for so long is gone, and has lost the leases of its runs.
+const SILENCE: Duration = Duration::from_secs(10);
 
 /// How many bytes may wait for a client that does not take them. Events are bounded by each run's credit; what hosts ask is not.
 const MAX_QUEUED: usize = 512 * 1024 * 1024;

@@ -102,18 +102,11 @@ fn root(recorder: metrics::Recorder) -> Router {
 }
 
 fn readiness(database: &Database, runners: &Arc<RunnerSet>) -> Readiness {
-    let (storage, set, seen) = (database.storage(), Arc::clone(runners), Arc::clone(runners));
-    Readiness::default()
-        .needs("database", move || {
-            let storage = storage.clone();
-            async move { database::answers(&*storage).await.map_err(|_| "it does not answer".to_owned()) }
-        })
+    let (set, seen) = (Arc::clone(runners), Arc::clone(runners));
+    database::readiness(database)
         .needs("deployments", move || {
             let any = !seen.deployments().is_empty();
-            async move { if any { Ok(()) } else { Err("no runner was seen yet".to_owned()) } }
+            std::future::ready(if any { Ok(()) } else { Err("no runner was seen yet".to_owned()) })
         })
-        .likes("runners", move || {
-            let state = connected(&set);
-            async move { state }
-        })
+        .likes("runners", move || std::future::ready(connected(&set)))
 }
