@@ -20,7 +20,7 @@ use crate::error::CommandError;
 const IN_MEMORY: &str = "memory:";
 
 /// What names in Redis begin with, and how many connections a process has, unless something else is said.
-const PREFIX: &str = "langopen:";
+pub(crate) const PREFIX: &str = "langopen:";
 const CONNECTIONS: u32 = 16;
 
 /// Where data is to be kept.
@@ -80,6 +80,14 @@ impl Place {
         }
     }
 
+    /// The same, with this prefix in Redis if there is one.
+    pub(crate) fn with_redis_prefix(self, prefix: &str) -> Self {
+        match self {
+            Self::Postgres(shared) => Self::Postgres(Shared { redis_prefix: prefix.to_owned(), ..shared }),
+            other => other,
+        }
+    }
+
     /// For people; without any secret.
     pub(crate) fn describe(&self, folder: &Path) -> String {
         match self {
@@ -116,19 +124,18 @@ impl Database {
 
     async fn shared(shared: Shared) -> Result<Self, CommandError> {
         let Shared { postgres, redis, redis_prefix, connections } = shared;
-        let url = postgres.expose().to_owned();
-        let signals: Arc<dyn Signals> = match &redis {
+        let through_postgres: Arc<dyn Signals> = Arc::new(PostgresSignals::new(postgres.expose())?);
+        let signals = match &redis {
             Some(redis) => Arc::new(RedisSignals::new(redis.expose(), &redis_prefix)?),
-            None => Arc::new(PostgresSignals::new(&url)?),
+            None => Arc::clone(&through_postgres),
         };
         let options = PostgresOptions::default().with_connections(connections).with_signals(signals);
-        let postgres = Postgres::open(&url, options).await?;
+        let postgres = Postgres::open(postgres.expose(), options).await?;
         let events: Arc<dyn EventLog> = match &redis {
             Some(redis) => {
                 let options = RedisLogOptions::default().with_prefix(redis_prefix);
-                // What tells others while Redis is away cannot go through Redis.
-                let signals = Arc::new(PostgresSignals::new(&url)?);
-                Arc::new(FailoverEventLog::open(redis.expose(), options, &postgres, Some(signals)).await?)
+                let signals = Some(through_postgres);
+                Arc::new(FailoverEventLog::open(redis.expose(), options, &postgres, signals).await?)
             }
             None => Arc::new(PostgresEventLog::open(&postgres).await?),
         };

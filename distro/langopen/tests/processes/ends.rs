@@ -19,10 +19,7 @@ async fn a_runner_that_is_killed_loses_no_run() {
     let health = client.get("/readyz").await.unwrap();
     assert_eq!(health["services"], json!({"database": "healthy", "deployments": "healthy", "runners": "healthy"}));
 
-    let runs = [
-        client.begin("slow", json!({"seconds": 6})).await,
-        client.begin("slow", json!({"seconds": 6})).await,
-    ];
+    let runs = [client.begin("slow", json!({"seconds": 6})).await, client.begin("slow", json!({"seconds": 6})).await];
     for (run, _) in &runs {
         client.until_status(run, "running").await;
         until(async || started(&client, run).await.then_some(())).await;

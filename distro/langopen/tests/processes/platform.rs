@@ -35,7 +35,20 @@ impl Platform {
         let app = format!("{here}/../../langopen-runner/tests/app/langgraph.json");
         let cache = std::env::var("LANGOPEN_CACHE_DIR").unwrap_or_else(|_| format!("{here}/../../target/environments"));
         let data = format!("{here}/../../target/runner-data");
-        let common = ["--config", &app, "--port", "0", "--health-port", "0", "--data", &data, "--cache-dir", &cache, "--hosts", "1"];
+        let common = [
+            "--config",
+            &app,
+            "--port",
+            "0",
+            "--health-port",
+            "0",
+            "--data",
+            &data,
+            "--cache-dir",
+            &cache,
+            "--hosts",
+            "1",
+        ];
         let arguments = [&common[..], arguments].concat();
         let variables = [("LANGOPEN_RUNNER_TOKEN", TOKEN), ("DATABASE_URI", &self.database)];
         let mut runner = Program::start("runner", env!("CARGO_BIN_EXE_langopen-runner"), &arguments, &variables);

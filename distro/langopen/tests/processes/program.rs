@@ -29,7 +29,8 @@ impl Program {
             }
         }
         command.args(arguments).envs(variables.iter().copied());
-        let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true).spawn();
+        let child =
+            command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true).spawn();
         let mut child = child.unwrap();
         let (tell, said) = watch::channel(Vec::new());
         let logged = Arc::<Mutex<Vec<String>>>::default();

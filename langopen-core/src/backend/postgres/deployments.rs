@@ -1,10 +1,9 @@
 use async_trait::async_trait;
-use sqlx::PgConnection;
 use sqlx::postgres::PgRow;
 
 use super::Postgres;
 use super::columns::{self, Context, damaged, get, text, time};
-use super::session::transaction;
+use super::session::{Db, transaction};
 use crate::backend::rules::deployment;
 use crate::error::Result;
 use crate::model::{Deployment, DeploymentLimits, DeploymentSpec};
@@ -35,7 +34,7 @@ fn deployment(row: &PgRow) -> Result<Deployment> {
 }
 
 /// All rows, or that of one tenant.
-async fn rows(operation: &'static str, db: &mut PgConnection, tenant: Option<&Tenant>) -> Result<Vec<Deployment>> {
+async fn rows(operation: &'static str, db: &mut Db, tenant: Option<&Tenant>) -> Result<Vec<Deployment>> {
     let rows = sqlx::query(ALL).bind(tenant.map(Tenant::as_str)).fetch_all(db).await.context(operation)?;
     rows.iter().map(deployment).collect()
 }

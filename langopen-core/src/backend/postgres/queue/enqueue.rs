@@ -1,7 +1,7 @@
 //! Creating runs.
 
+use sqlx::AssertSqlSafe;
 use sqlx::postgres::PgRow;
-use sqlx::{AssertSqlSafe, PgConnection};
 use uuid::Uuid;
 
 use super::cancel;
@@ -9,7 +9,7 @@ use crate::backend::postgres::Postgres;
 use crate::backend::postgres::columns::{self, Context, get, is_taken, text};
 use crate::backend::postgres::conditions::searchable;
 use crate::backend::postgres::readiness::{self, Unbegun};
-use crate::backend::postgres::session::transaction;
+use crate::backend::postgres::session::{Db, transaction};
 use crate::backend::postgres::{crons, thread_rows};
 use crate::backend::rules::{deployment, documents, run};
 use crate::clock::Timestamp;
@@ -79,7 +79,7 @@ enum Attempt {
 }
 
 async fn attempt(
-    db: &mut PgConnection,
+    db: &mut Db,
     scope: &Scope,
     new: &NewRun,
     seen: Option<&Seen>,
@@ -140,7 +140,7 @@ fn taken(id: RunId) -> Error {
 }
 
 /// The thread as it is; the row has the columns of [`Attempt::Changed`].
-async fn look(db: &mut PgConnection, new: &NewRun, lock: &str) -> Result<Option<PgRow>> {
+async fn look(db: &mut Db, new: &NewRun, lock: &str) -> Result<Option<PgRow>> {
     let sql = format!("SELECT tenant, metadata, config FROM threads WHERE thread_id = $1 {lock}");
     sqlx::query(AssertSqlSafe(sql)).bind(new.thread_id.0).fetch_optional(db).await.context(OPERATION)
 }
@@ -220,7 +220,7 @@ struct Superseded {
 }
 
 async fn supersede(
-    db: &mut PgConnection,
+    db: &mut Db,
     tenant: &Tenant,
     new: &NewRun,
     request: &CancelRequest,

@@ -2,12 +2,11 @@
 
 use std::time::Duration;
 
-use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::backend::postgres::Postgres;
 use crate::backend::postgres::columns::{Context, get};
-use crate::backend::postgres::session::transaction;
+use crate::backend::postgres::session::{Db, transaction};
 use crate::backend::postgres::{outbox, readiness, thread_rows};
 use crate::backend::rules::{run, thread};
 use crate::clock::Timestamp;
@@ -29,13 +28,7 @@ pub(super) struct Ended {
 }
 
 /// Ends a run that is not rolled back; `None` if it has a webhook that was not told.
-async fn end(
-    db: &mut PgConnection,
-    lease: Lease,
-    outcome: &Outcome,
-    told: bool,
-    now: Timestamp,
-) -> Result<Option<Ended>> {
+async fn end(db: &mut Db, lease: Lease, outcome: &Outcome, told: bool, now: Timestamp) -> Result<Option<Ended>> {
     // Whether others are in flight is known there; it says no more than that the thread stays busy.
     let change = thread::after(outcome.clone(), false);
     let (leave, checkpoint_id, rest) = thread_rows::state_columns(&change);
@@ -71,7 +64,7 @@ struct Leased {
 }
 
 /// Locks a run's thread and the run, if the lease is the current one.
-async fn leased(operation: &'static str, db: &mut PgConnection, lease: Lease) -> Result<Leased> {
+async fn leased(operation: &'static str, db: &mut Db, lease: Lease) -> Result<Leased> {
     let lost = || run::lease_lost(operation, lease);
     let thread = sqlx::query_scalar::<_, Uuid>("SELECT thread_id FROM runs WHERE run_id = $1").bind(lease.run_id.0);
     let thread_id = ThreadId(thread.fetch_optional(&mut *db).await.context(operation)?.ok_or_else(lost)?);
@@ -135,7 +128,7 @@ impl Postgres {
 }
 
 async fn roll_back(
-    db: &mut PgConnection,
+    db: &mut Db,
     thread_id: ThreadId,
     lease: Lease,
     outcome: &Outcome,
