@@ -31,14 +31,20 @@ sys.path.insert(0, str(APP))
 from talk import talk_builder, team_builder  # noqa: E402
 
 
-@pytest.fixture
-def source():
+@contextlib.contextmanager
+def database():
     """A database of its own, beside the one that DATABASE_URL names."""
     name = f"langopen_import_{uuid.uuid4().hex[:12]}"
     with psycopg.connect(SERVICE, autocommit=True) as admin:
         admin.execute(f'CREATE DATABASE "{name}"')
         yield re.sub(r"/[^/?]*(\?|$)", rf"/{name}\1", SERVICE, count=1)
         admin.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+@pytest.fixture
+def source():
+    with database() as source:
+        yield source
 
 
 @contextlib.contextmanager
@@ -59,10 +65,11 @@ def say(text: str, **more) -> dict:
 
 
 class Import:
-    """Runs of `langopen import` into one data folder."""
+    """Runs of `langopen import` into one data folder, or into a Postgres of ours."""
 
-    def __init__(self, source: str, data, cache) -> None:
-        self.source, self.data, self.env = source, data, environment(cache)
+    def __init__(self, source: str, data, cache, target: str | None = None) -> None:
+        own = {} if target is None else {"LANGOPEN_DATABASE_URL": target}
+        self.source, self.data, self.env = source, data, environment(cache, own)
 
     def __call__(self, *options: str, status: int = 0) -> str:
         command = [find_binary(), "import", "--from", self.source, "--data", self.data, *options]
@@ -74,7 +81,7 @@ class Import:
 
     @contextlib.contextmanager
     def serve(self, cache_dir):
-        server = Server(self.data, cache_dir, config=APP / "langgraph.json")
+        server = Server(self.data, cache_dir, config=APP / "langgraph.json", env=self.env)
         try:
             yield server.start()
         finally:
@@ -99,7 +106,17 @@ def shown(config, parent, following, values, step) -> tuple:
     return (config.get("configurable") or config)["checkpoint_id"], parent_id, list(following), messages, rest, step
 
 
-async def test_conversations_go_on(source, imported, cache_dir):
+@pytest.fixture(params=["sqlite", "postgres"])
+def imported_anywhere(request, source, tmp_path, cache_dir):
+    if request.param == "sqlite":
+        yield Import(source, tmp_path / "data", cache_dir)
+        return
+    with database() as target:
+        yield Import(source, tmp_path / "data", cache_dir, target)
+
+
+async def test_conversations_go_on(source, imported_anywhere, cache_dir):
+    imported = imported_anywhere
     plain, asked, sent = (str(uuid.uuid4()) for _ in range(3))
     with stock(source) as (talk, team, store):
         for turn in range(3):
