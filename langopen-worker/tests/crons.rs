@@ -8,9 +8,10 @@ use langopen_core::backend::memory::{Memory, MemoryEventLog};
 use langopen_core::clock::ManualClock;
 use langopen_core::executor::FunctionExecutor;
 use langopen_core::model::{
-    Cron, CronCreator, CronPatch, IfExists, NewAssistant, NewCron, NewThread, OnCompletion, Run, RunQuery, ThreadQuery,
+    Cron, CronCreator, CronPatch, DeploymentLimits, DeploymentSpec, IfExists, NewAssistant, NewCron, NewThread,
+    OnCompletion, Run, RunQuery, ThreadQuery,
 };
-use langopen_core::storage::{Assistants, Crons, Runs, Threads};
+use langopen_core::storage::{Assistants, Crons, Deployments, Runs, Threads};
 use langopen_core::{AssistantId, CronId, JsonMap, RunStatus, Scope, Tenant, ThreadId, Timestamp};
 use langopen_worker::{Services, Worker, WorkerSettings};
 use serde_json::{Value, json};
@@ -259,6 +260,26 @@ async fn a_refused_run_passes_a_moment_over() {
     bench.moved_on(&firm, "2026-11-23T14:44:00Z").await;
     let runs = bench.runs().await;
     assert_eq!(runs.len(), 2, "{runs:#?}");
+    bench.stop().await;
+}
+
+#[tokio::test]
+async fn a_full_deployment_passes_a_moment_over() {
+    let bench = Bench::new().work(1, true);
+    let limit = async |max_runs_in_flight| {
+        let limits = DeploymentLimits { max_runs_in_flight, ..DeploymentLimits::default() };
+        let spec = DeploymentSpec { hosts: Vec::new(), limits };
+        bench.memory.put_deployment(&bench.scope.tenant, spec).await.unwrap();
+    };
+    limit(Some(0)).await;
+    let cron = bench.cron(|_| {}).await;
+    bench.advance(MINUTE);
+    bench.moved_on(&cron, "2026-11-23T14:42:00Z").await;
+    assert_eq!(bench.runs().await.len(), 0);
+    limit(None).await;
+    bench.advance(MINUTE);
+    bench.moved_on(&cron, "2026-11-23T14:43:00Z").await;
+    assert_eq!(bench.runs().await.len(), 1);
     bench.stop().await;
 }
 

@@ -25,12 +25,12 @@ impl Scheduler {
             Err(failure) => failure,
         };
         match failure.kind() {
+            // Its thread is busy, another scheduler was faster, or its deployment is full: others' crons must not wait behind it.
+            ErrorKind::Conflict | ErrorKind::LimitReached => {}
             kind if kind.is_retryable() => {
                 warn!(error = %failure, "a cron cannot be fired now; trying again");
                 return false;
             }
-            // Its thread is busy, or another scheduler was faster.
-            ErrorKind::Conflict => {}
             ErrorKind::NotFound => warn!(error = %failure, "what the cron runs, or runs on, is not there any more"),
             _ => error!(error = %failure, "the cron cannot be fired"),
         }

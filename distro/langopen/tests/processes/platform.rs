@@ -1,6 +1,7 @@
 //! A platform of processes, and its client.
 
 use langopen_test_services::{postgres_url, redis_url};
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::{Value, json};
 use sqlx::{Connection, Executor, PgConnection};
 use url::Url;
@@ -76,6 +77,14 @@ impl Platform {
         (server, client)
     }
 
+    /// What the command line says, told what to do with the platform's database.
+    pub(crate) async fn langopen(&self, arguments: &[&str]) -> String {
+        let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_langopen"));
+        let done = command.args(arguments).envs(self.variables()).output().await.unwrap();
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+        String::from_utf8_lossy(&done.stdout).into_owned()
+    }
+
     fn variables(&self) -> [(&str, &str); 3] {
         [
             ("LANGOPEN_DATABASE_URL", &self.database),
@@ -103,6 +112,14 @@ pub(crate) struct Client {
 }
 
 impl Client {
+    /// The same, at a path below, with an API key.
+    pub(crate) fn at(&self, path: &str, key: &str) -> Self {
+        let headers =
+            HeaderMap::from_iter([(HeaderName::from_static("x-api-key"), HeaderValue::from_str(key).unwrap())]);
+        let http = reqwest::Client::builder().default_headers(headers).build().unwrap();
+        Self { url: format!("{}{path}", self.url), http }
+    }
+
     /// The answer, or its status if that is none of success.
     pub(crate) async fn get(&self, path: &str) -> Result<Value, u16> {
         answer(self.http.get(format!("{}{path}", self.url))).await
