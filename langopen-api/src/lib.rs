@@ -32,6 +32,7 @@ mod extract;
 mod meta;
 mod observe;
 mod openapi;
+mod protocol;
 mod router;
 mod run_body;
 mod runs;

@@ -12,6 +12,7 @@ mod harness;
 mod meta;
 mod metrics;
 mod parity;
+mod protocol;
 mod refusals;
 mod runs;
 mod state;
