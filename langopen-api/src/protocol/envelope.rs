@@ -13,7 +13,6 @@ pub(super) const LOST: &str = r#"{"type":"error","id":null,"error":"unknown_erro
 /// What kind of failure it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
-#[expect(dead_code, reason = "some kinds are the protocol's, and not ours to give")]
 pub(super) enum ErrorCode {
     InvalidArgument,
     UnknownCommand,

@@ -18,7 +18,7 @@ use super::command::{Commander, not_an_object};
 use super::envelope::{Command, LOST, Malformed, Reply};
 use super::event::ProtocolEvent;
 use super::subscriptions::Subscriptions;
-use super::tape::{Items, Play, Tape};
+use super::tape::{Items, Play};
 use crate::access::Caller;
 use crate::error::{ApiError, ApiResult};
 use crate::extract::{Forwarded, Object, ThreadPath, parse_json};

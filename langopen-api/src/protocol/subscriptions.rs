@@ -3,8 +3,11 @@
 //! An event is sent once, if any subscription wants it. A new subscription also gets what was kept before it came: so the thread is read anew from the
 //! beginning, and what the others have had already is passed over for them.
 
+use std::time::Duration;
+
 use langopen_core::{JsonMap, Scope, ThreadId};
 use serde_json::{Value, json};
+use tokio::time::timeout;
 use uuid::Uuid;
 
 use super::command::Commander;
@@ -17,6 +20,9 @@ use crate::server::App;
 
 /// The most subscriptions of one connection.
 const MOST: usize = 256;
+
+/// How long to wait for more of what is kept before it is counted.
+const REPLAY: Duration = Duration::from_millis(200);
 
 struct Subscription {
     id: Uuid,
@@ -145,7 +151,7 @@ impl Subscriptions {
             Ok(tape) => tape,
             Err(error) => return refused(error.into()),
         };
-        let before = self.drain().await;
+        let (before, position) = (self.drain().await, self.tape.as_ref().map(Tape::last));
         if !matches!(before, Play::Events(_)) {
             return (before, answer(&json!({})), Play::Events(Vec::new()));
         }
@@ -153,7 +159,9 @@ impl Subscriptions {
         let id = Uuid::from(self.app.ids.random());
         let seen = filter.since;
         self.all.push(Subscription { id, filter, seen });
-        let mut after = self.drain().await;
+        // Up to where the thread was read before, or, if this is taken up anew, until no more comes.
+        let until = if matches!(opening, Opening::Reconnect(_)) { Some(u64::MAX) } else { position };
+        let mut after = self.replay(until.unwrap_or_default()).await;
         let replayed = match &mut after {
             Play::Events(events) => opening.skip(events),
             _ => None,
@@ -173,6 +181,19 @@ impl Subscriptions {
     async fn drain(&mut self) -> Play {
         let mut all = Vec::new();
         while let Some(items) = self.tape.as_mut().and_then(Tape::ready) {
+            match self.take(items).await {
+                Play::Events(events) => all.extend(events),
+                other => return other,
+            }
+        }
+        Play::Events(all)
+    }
+
+    /// What is kept up to the event with the number `until`, as far as it comes soon.
+    async fn replay(&mut self, until: u64) -> Play {
+        let mut all = Vec::new();
+        while let Some(tape) = self.tape.as_mut().filter(|tape| tape.last() < until) {
+            let Ok(Some(items)) = timeout(REPLAY, tape.wait()).await else { break };
             match self.take(items).await {
                 Play::Events(events) => all.extend(events),
                 other => return other,
