@@ -9,6 +9,7 @@ use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgr
 use axum::response::{IntoResponse, Response};
 use bytes::{Bytes, BytesMut};
 use futures::future::{BoxFuture, OptionFuture};
+use http::{HeaderMap, StatusCode, header};
 use langopen_core::auth::{Action, Resource};
 use langopen_core::{RawObject, Scope};
 use serde_json::json;
@@ -20,6 +21,7 @@ use super::event::ProtocolEvent;
 use super::subscriptions::Subscriptions;
 use super::tape::{Items, Play};
 use crate::access::Caller;
+use crate::cors::Cors;
 use crate::error::{ApiError, ApiResult};
 use crate::extract::{Forwarded, Object, ThreadPath, parse_json};
 use crate::server::App;
@@ -38,9 +40,13 @@ pub(super) async fn open_socket(
     caller: ApiResult<Caller>,
     thread_id: ApiResult<ThreadPath>,
     forwarded: Forwarded,
+    headers: HeaderMap,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Response {
-    let admitted = admit(&app, caller, thread_id, forwarded).await;
+    let admitted = match may_call(app.settings.cors.as_ref(), &headers) {
+        true => admit(&app, caller, thread_id, forwarded).await,
+        false => Err(ApiError::new(StatusCode::FORBIDDEN, "Pages of this origin may not call")),
+    };
     let upgrade = match (upgrade, &admitted) {
         (Ok(upgrade), _) => {
             upgrade.max_message_size(app.settings.max_body_bytes).max_frame_size(app.settings.max_body_bytes)
@@ -61,6 +67,14 @@ pub(super) async fn open_socket(
         }
         .instrument(span)
     })
+}
+
+/// Whether the page that asks, if it is one, may call. Browsers let pages of every origin open a WebSocket: it is for the server to refuse.
+fn may_call(cors: Option<&Cors>, headers: &HeaderMap) -> bool {
+    let Some(origin) = headers.get(header::ORIGIN) else { return true };
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    let own = origin.to_str().ok().and_then(|origin| origin.split_once("://")).map(|(_, host)| host);
+    own.is_some() && own == host || cors.is_some_and(|cors| cors.allows(origin))
 }
 
 async fn admit(

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::harness::{Answer, Server, quick, server_with};
 
 /// Everything belongs to the user that made it.
-struct Owners;
+pub(crate) struct Owners;
 
 #[async_trait]
 impl Auth for Owners {

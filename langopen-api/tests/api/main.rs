@@ -13,6 +13,7 @@ mod meta;
 mod metrics;
 mod parity;
 mod protocol;
+mod protocol_socket;
 mod refusals;
 mod runs;
 mod state;

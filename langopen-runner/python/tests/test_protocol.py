@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import json
+
 from helpers import HI, thread, with_runner
+from langchain_core.messages import AIMessageChunk
+
+from langopen_host.blocks import Assembly
+from langopen_host.lifecycle import Lifecycle
+from langopen_host.protocol import ProtocolPlan
 
 MODES = ["values", "updates", "messages", "tools", "lifecycle", "custom", "tasks", "checkpoints"]
 
@@ -61,3 +68,45 @@ def test_interrupts_are_among_values_and_the_end_is_told() -> None:
         assert not failed.named("protocol/lifecycle")
 
     with_runner(check)
+
+
+def test_chunks_of_tokens_become_blocks() -> None:
+    assembly = Assembly()
+    told = assembly.add(AIMessageChunk(content="Hel", id="m"))
+    told += assembly.add(AIMessageChunk(content="lo", id="m", tool_call_chunks=[{"name": "add", "args": '{"a": 1}', "id": "c", "index": 0}]))
+    assert [piece["event"] for piece in told] == ["message-start", "content-block-start", "content-block-delta", "content-block-delta"]
+    closed = assembly.close()
+    assert closed[0]["content"] == {"type": "text", "text": "Hello"}
+    assert closed[2]["content"]["name"] == "add" and closed[2]["content"]["args"] == {"a": 1}
+    assert closed[-1]["event"] == "message-finish" and assembly.close() == []
+
+
+def test_a_subagent_names_the_tool_call_that_started_it() -> None:
+    lifecycle = Lifecycle()
+    call = {"type": "tool_call", "id": "call-1", "name": "task", "args": {}}
+    assert lifecycle.before((), {"id": "t1", "name": "tools", "input": {"tool_call": call}}) == []
+    inner = {"id": "t2", "name": "model", "input": {}, "metadata": {"lc_agent_name": "researcher"}}
+    [(namespace, started)] = lifecycle.before(("tools:t1",), inner)
+    assert namespace == ("tools:t1",) and started["graph_name"] == "researcher"
+    assert started["cause"] == {"type": "toolCall", "tool_call_id": "call-1"}
+    assert lifecycle.before(("tools:t1",), {**inner, "id": "t3"}) == []
+    assert lifecycle.after((), {"id": "t1", "result": {}, "error": None, "interrupts": []}) == [
+        (("tools:t1",), {"event": "completed", "graph_name": "researcher"}),
+    ]
+    assert lifecycle.close("interrupted") == [((), {"event": "interrupted"})]
+
+
+def test_messages_that_are_told_at_once_say_which_they_are() -> None:
+    plan = ProtocolPlan(temporary=False)
+
+    def told(call: str, piece: dict) -> dict:
+        [(_, data)] = plan.convert((), "messages", (piece, {"run_id": call, "langgraph_node": call}))
+        return json.loads(data)["data"]
+
+    told("left", {"event": "message-start", "role": "ai", "id": "l"})
+    assert "id" not in told("left", {"event": "content-block-start", "index": 0, "content": {"type": "text", "text": ""}})
+    told("right", {"event": "message-start", "role": "ai", "id": "r"})
+    delta = {"event": "content-block-delta", "index": 0, "delta": {"type": "text-delta", "text": "x"}}
+    assert (told("left", delta)["id"], told("right", delta)["id"]) == ("l", "r")
+    told("left", {"event": "message-finish"})
+    assert "id" not in told("right", delta)
