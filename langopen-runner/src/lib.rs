@@ -8,12 +8,19 @@
 pub mod config;
 pub mod environment;
 mod frame;
+mod greeting;
 mod host;
 mod metrics;
 mod pool;
+mod remote;
+mod service;
+mod tls;
 
 pub use config::AppConfig;
 pub use environment::{Environment, EnvironmentPlan};
 pub use host::{HostError, LoadFailure, WebAnswer, WebApi, WebApp, WebBody, WebCall, WebRoute};
 pub use metrics::describe_metrics;
 pub use pool::{AppAuth, AuthCacheSettings, HostPool, PoolGraph, PoolSettings};
+pub use remote::{Announcement, InvalidRunnerUrl, RunnerSet, RunnerSetSettings, RunnerUrl};
+pub use service::{RunnerError, RunnerService, RunnerServiceSettings};
+pub use tls::{ClientTls, ServerTls, TlsError};

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use langopen_core::queue::{ClaimRequest, Claims};
+use langopen_core::{Executor, Tenant};
 use tokio_util::sync::CancellationToken;
 use tracing::error;
 
@@ -15,6 +16,14 @@ const POLL: Duration = Duration::from_secs(1);
 
 /// The shortest pause while a run waits for its time.
 const SHORTEST: Duration = Duration::from_millis(1);
+
+/// Whose runs to ask for: those that the worker is for, as far as its executor can take them now.
+fn tenants(settings: &WorkerSettings, executor: &dyn Executor) -> Option<Vec<Tenant>> {
+    match (settings.tenants.clone(), executor.tenants()) {
+        (Some(wanted), Some(able)) => Some(wanted.into_iter().filter(|tenant| able.contains(tenant)).collect()),
+        (wanted, able) => wanted.or(able),
+    }
+}
 
 /// Claims and starts runs until `stop`.
 pub(crate) async fn claim_until(
@@ -38,7 +47,7 @@ pub(crate) async fn claim_until(
             worker: settings.name.clone(),
             max: free,
             lease: settings.lease,
-            tenants: settings.tenants.clone(),
+            tenants: tenants(settings, &*services.executor),
         };
         let Claims { runs, next_due } = match services.queue.claim(&request).await {
             Ok(claims) => claims,

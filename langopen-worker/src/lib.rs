@@ -15,6 +15,7 @@ mod crons;
 mod heartbeat;
 mod metrics;
 mod outcome;
+mod rules;
 mod run;
 mod settings;
 mod sweep;
@@ -28,6 +29,7 @@ use tracing::info;
 
 pub use active::Slots;
 pub use metrics::describe_metrics;
+pub use rules::DeploymentRules;
 pub use settings::WorkerSettings;
 pub use webhooks::{InvalidHeader, WebhookDispatcher, WebhookHeaders, WebhookSettings};
 
@@ -52,19 +54,27 @@ pub struct Worker {
     settings: Arc<WorkerSettings>,
     active: Arc<active::Active>,
     ids: Arc<dyn IdSource>,
+    rules: Option<Arc<dyn DeploymentRules>>,
 }
 
 impl Worker {
     /// A worker that is not running yet.
     pub fn new(services: Services, settings: WorkerSettings) -> Self {
         let active = Arc::new(active::Active::new(settings.concurrency));
-        Self { services, settings: Arc::new(settings), active, ids: Arc::new(SystemIds) }
+        Self { services, settings: Arc::new(settings), active, ids: Arc::new(SystemIds), rules: None }
     }
 
     /// Takes the ids of crons' runs from `ids`.
     #[must_use]
     pub fn with_ids(mut self, ids: Arc<dyn IdSource>) -> Self {
         self.ids = ids;
+        self
+    }
+
+    /// Works by the rules of the deployment that each run is of.
+    #[must_use]
+    pub fn with_rules(mut self, rules: Arc<dyn DeploymentRules>) -> Self {
+        self.rules = Some(rules);
         self
     }
 
@@ -89,6 +99,7 @@ impl Worker {
                 services: self.services.clone(),
                 ids: self.ids.clone(),
                 thread_ttl: self.settings.thread_ttl,
+                rules: self.rules.clone(),
             };
             tokio::spawn(scheduler.run(stop.clone()))
         });

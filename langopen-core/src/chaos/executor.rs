@@ -9,11 +9,16 @@ use crate::error::Result;
 use crate::executor::{ExecutionContext, Executor, GraphCall, GraphInfo, RunJob, RunOutput};
 use crate::json::RawJson;
 use crate::model::FieldVector;
+use crate::tenant::Tenant;
 
 #[async_trait]
 impl<T: Executor + ?Sized> Executor for Chaotic<T> {
     async fn graphs(&self) -> Result<Vec<GraphInfo>> {
         self.call("executor.graphs", self.inner.graphs()).await
+    }
+
+    fn tenants(&self) -> Option<Vec<Tenant>> {
+        self.inner.tenants()
     }
 
     async fn execute(&self, job: RunJob) -> Result<BoxStream<'static, Result<RunOutput>>> {

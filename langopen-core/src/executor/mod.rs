@@ -14,7 +14,7 @@ use crate::error::Result;
 use crate::json::RawJson;
 use crate::model::{CancelRequest, Run, RunError, ThreadStatus};
 use crate::storage::Storage;
-use crate::tenant::Scope;
+use crate::tenant::{Scope, Tenant};
 
 pub use function::{FunctionContext, FunctionExecutor};
 
@@ -169,6 +169,11 @@ pub struct StateSummary {
 pub trait Executor: Send + Sync + 'static {
     /// The graphs that it offers.
     async fn graphs(&self) -> Result<Vec<GraphInfo>>;
+
+    /// The tenants whose runs it can execute now, in any order; `None` for those of all. Runs of others are not claimed for it.
+    fn tenants(&self) -> Option<Vec<Tenant>> {
+        None
+    }
 
     /// Executes a run. The stream yields events in order and ends with exactly one [`RunOutput::Done`]; a stream that ends without one, or with an error
     /// item, means that the executor lost the run, and another attempt is made. The stream is polled only as fast as events can be kept: an

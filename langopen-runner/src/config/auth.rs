@@ -1,12 +1,14 @@
 //! The keys `auth`, `encryption` and `priority`: the user's own hooks.
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::section::Section;
 use super::target::Target;
 
 /// Who may do what.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct AuthConfig {
     /// The `Auth` object.
     pub path: Option<Target>,
@@ -21,7 +23,8 @@ pub struct AuthConfig {
 }
 
 /// Parts of an OpenAPI document, as written.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct AuthOpenApi {
     /// By name.
     pub security_schemes: Map<String, Value>,
@@ -32,7 +35,8 @@ pub struct AuthOpenApi {
 }
 
 /// How long the answers of the authenticate handler are kept.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct AuthCache {
     /// The headers that tell users apart.
     pub cache_keys: Vec<String>,

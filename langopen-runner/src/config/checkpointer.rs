@@ -1,5 +1,6 @@
 //! The key `checkpointer`: short-term memory of threads.
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::secret::Secret;
@@ -19,7 +20,7 @@ pub enum CheckpointerBackend {
 }
 
 /// What happens to a thread whose time is over.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum TtlStrategy {
     /// The thread goes.
     #[default]
@@ -43,7 +44,8 @@ pub enum AllowedModules {
 }
 
 /// How long threads live.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct ThreadTtl {
     /// What happens then.
     pub strategy: TtlStrategy,

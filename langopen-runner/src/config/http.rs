@@ -1,10 +1,12 @@
 //! The key `http`: which routes are served, and how.
 
+use serde::{Deserialize, Serialize};
+
 use super::section::Section;
 use super::target::Target;
 
 /// Whether the user's middleware runs before or after authentication.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum MiddlewareOrder {
     /// After.
     AuthFirst,
@@ -14,7 +16,8 @@ pub enum MiddlewareOrder {
 }
 
 /// Header names by pattern. `*` stands for any text; an exclusion wins over an inclusion.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct HeaderPatterns {
     /// Absent: the feature's default.
     pub includes: Option<Vec<String>>,
@@ -23,7 +26,8 @@ pub struct HeaderPatterns {
 }
 
 /// Cross-origin rules. An absent field leaves the server's default.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct CorsConfig {
     /// Origins, or `*`.
     pub allow_origins: Option<Vec<String>>,
@@ -42,7 +46,8 @@ pub struct CorsConfig {
 }
 
 /// Which routes are served, and how.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct HttpConfig {
     /// A web application of the user's own, served beside ours.
     pub app: Option<Target>,

@@ -6,6 +6,7 @@
 //!
 //! Relative paths start at the folder of the file. `null` counts as absence.
 
+mod app_settings;
 mod auth;
 mod checkpointer;
 mod dependency;
@@ -32,6 +33,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
+pub use app_settings::AppSettings;
 pub use auth::{AuthCache, AuthConfig, AuthOpenApi, HookConfig};
 pub use checkpointer::{AllowedModules, CheckpointerBackend, CheckpointerConfig, SerdeConfig, ThreadTtl, TtlStrategy};
 pub use dependency::Dependency;

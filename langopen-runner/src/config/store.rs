@@ -1,12 +1,13 @@
 //! The key `store`: long-term memory.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::section::Section;
 use super::target::Target;
 
 /// Long-term memory.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct StoreConfig {
     /// A store of the user's own.
     pub path: Option<Target>,
@@ -17,7 +18,7 @@ pub struct StoreConfig {
 }
 
 /// How items are indexed for semantic search. Serializes as graph hosts expect it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoreIndex {
     /// The length of an embedding vector.
     pub dims: u64,
@@ -28,7 +29,8 @@ pub struct StoreIndex {
 }
 
 /// How long items live.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct StoreTtl {
     /// Whether reading an item starts its time again; absent: yes.
     pub refresh_on_read: Option<bool>,

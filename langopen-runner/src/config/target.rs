@@ -3,12 +3,14 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use serde::{Deserialize, Serialize};
+
 use super::section::Context;
 
 const JAVASCRIPT: [&str; 7] = ["ts", "mts", "cts", "tsx", "js", "mjs", "cjs"];
 
 /// What a target's first part names.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum TargetKind {
     /// A `.py` file.
     PythonFile,
@@ -19,7 +21,7 @@ pub enum TargetKind {
 }
 
 /// A reference to an object in the user's code.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Target {
     /// The file as written (relative to the configuration file's folder, or absolute), or the module's dotted name.
     pub path_or_module: String,

@@ -2,12 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use super::describe;
 use super::secret::Secret;
 use super::section::Section;
 
 /// Which addresses a webhook may have. An absent field leaves the server's default.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct WebhookUrlPolicy {
     /// Only `https`.
     pub require_https: Option<bool>,
@@ -26,13 +29,15 @@ pub struct WebhookUrlPolicy {
 /// What may be called when a run ends.
 ///
 /// The values of `headers` come from [`super::AppConfig::resolve_webhook_headers`].
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct WebhooksConfig {
     /// Only environment variables that start with this may stand in `headers`; absent: `LG_WEBHOOK_`.
     pub env_prefix: Option<String>,
     /// Which addresses are allowed.
     pub url: WebhookUrlPolicy,
     /// Headers by name; a value may hold `${{ env.NAME }}`.
+    #[serde(skip)]
     pub headers: BTreeMap<String, Secret>,
     /// The fields of the payload; absent: all.
     pub allowed_fields: Option<Vec<String>>,

@@ -13,6 +13,9 @@ const HEADER: usize = 5;
 /// The longest frame that either side may send.
 const MAX_FRAME: usize = 512 * 1024 * 1024;
 
+/// The longest frame of a peer that has not proved itself.
+const MAX_STRANGERS_FRAME: usize = 64 * 1024;
+
 /// Splits a byte stream into frames. A payload shares the read buffer: it is not copied.
 #[derive(Debug)]
 pub(crate) struct FrameCodec(LengthDelimitedCodec);
@@ -20,6 +23,20 @@ pub(crate) struct FrameCodec(LengthDelimitedCodec);
 impl Default for FrameCodec {
     fn default() -> Self {
         Self(LengthDelimitedCodec::builder().length_field_type::<u32>().max_frame_length(MAX_FRAME).new_codec())
+    }
+}
+
+impl FrameCodec {
+    /// For a peer that has not proved itself: it may send short frames alone.
+    pub(crate) fn for_stranger() -> Self {
+        let mut codec = Self::default();
+        codec.0.set_max_frame_length(MAX_STRANGERS_FRAME);
+        codec
+    }
+
+    /// The peer has proved itself.
+    pub(crate) fn trust(&mut self) {
+        self.0.set_max_frame_length(MAX_FRAME);
     }
 }
 
@@ -92,5 +109,14 @@ mod tests {
         for bytes in [&b"\x00\x00\x00\x01\x10"[..], &b"\x00\x00\x00\x05\xff\0\0\0\0"[..], &b"\xff\xff\xff\xff"[..]] {
             assert!(FrameCodec::default().decode(&mut BytesMut::from(bytes)).is_err(), "{bytes:?}");
         }
+    }
+
+    #[test]
+    fn a_stranger_may_send_short_frames_alone() {
+        let long = &b"\x00\x02\x00\x00\x01"[..];
+        let mut codec = FrameCodec::for_stranger();
+        assert!(codec.decode(&mut BytesMut::from(long)).is_err());
+        codec.trust();
+        assert!(codec.decode(&mut BytesMut::from(long)).is_ok_and(|frame| frame.is_none()));
     }
 }

@@ -1,4 +1,4 @@
-//! Frames between runner and graph host: the header and its codec. The crate's README describes every kind.
+//! Frames between runner and graph host, and between a runner and its clients: the header and its codec. The crate's README describes every kind.
 
 mod codec;
 pub(crate) mod payload;
@@ -18,12 +18,14 @@ pub(crate) enum Kind {
     Pong,
     Log,
     Shutdown,
+    Status,
     Run,
     Event,
     Done,
     Cancel,
     Credit,
     Span,
+    Lost,
     Call,
     Reply,
     Error,
@@ -35,7 +37,7 @@ pub(crate) enum Kind {
     HttpAbort,
 }
 
-const KINDS: [(Kind, u8); 23] = [
+const KINDS: [(Kind, u8); 25] = [
     (Kind::Hello, 0x01),
     (Kind::Init, 0x02),
     (Kind::Ready, 0x03),
@@ -44,12 +46,14 @@ const KINDS: [(Kind, u8); 23] = [
     (Kind::Pong, 0x06),
     (Kind::Log, 0x07),
     (Kind::Shutdown, 0x08),
+    (Kind::Status, 0x09),
     (Kind::Run, 0x10),
     (Kind::Event, 0x11),
     (Kind::Done, 0x12),
     (Kind::Cancel, 0x13),
     (Kind::Credit, 0x14),
     (Kind::Span, 0x15),
+    (Kind::Lost, 0x16),
     (Kind::Call, 0x20),
     (Kind::Reply, 0x21),
     (Kind::Error, 0x22),

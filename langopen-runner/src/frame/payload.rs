@@ -33,7 +33,7 @@ pub(crate) struct Ready {
 }
 
 /// What the application's `Auth` object handles.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ReadyAuth {
     /// Whether it says who asks.
     pub(crate) authenticate: bool,

@@ -58,12 +58,12 @@ impl Host {
         let gone = || Error::unavailable("host.call", "the graph host went away before it answered; try again");
         let payload = serde_json::to_vec(call)
             .map_err(|error| Error::internal("host.call", "the call has no JSON form").with_source(error))?;
-        let id = self.next_handle();
+        let id = self.next_handle()?;
         let (answer, answered) = oneshot::channel();
         self.waiting.lock().insert(id, Waiting { answer, reach });
         let _withdraw = Withdraw { host: self, id };
         self.count(1);
-        if self.is_closed() || self.outgoing.send(Frame::new(Kind::Call, id, payload)).await.is_err() {
+        if !self.send(Frame::new(Kind::Call, id, payload)) {
             return Err(gone());
         }
         answered.await.map_err(|_| gone())

@@ -6,7 +6,7 @@ use super::Host;
 use crate::frame::payload::{Log, from_json};
 
 /// Writes a LOG frame into our log, with the ids of the run that it names, if that is under way.
-pub(super) fn write(host: &Host, run: u32, payload: &[u8]) {
+pub(crate) fn write(host: &Host, run: u32, payload: &[u8]) {
     let log: Log = match from_json("host.log", payload) {
         Ok(log) => log,
         Err(error) => {

@@ -3,8 +3,11 @@
 mod calls;
 mod connection;
 mod files;
+mod handles;
 mod handshake;
+mod health;
 mod logs;
+mod owner;
 mod process;
 mod run;
 mod serve;
@@ -14,6 +17,12 @@ mod web;
 pub use process::{HostError, LoadFailure};
 pub use web::{WebAnswer, WebApi, WebApp, WebBody, WebCall, WebRoute};
 
-pub(crate) use connection::Host;
+pub(crate) use connection::{Attach, Host, write_frames};
 pub(crate) use files::unpack;
-pub(crate) use process::{HostSpec, Init, InitAuth, InitGraph, InitHttp, InitServer, start};
+pub(crate) use handles::HandleRange;
+pub(crate) use health::Status;
+pub(crate) use logs::write as write_log;
+pub(crate) use owner::{Owner, Relay};
+pub(crate) use process::{HostSpec, Init, InitAuth, InitGraph, InitHttp, InitServer, Offer, start};
+pub(crate) use run::handed_back;
+pub(crate) use web::HOSTS;

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use langopen_core::executor::GraphInfo;
-use serde::Serialize;
+use metrics::gauge;
+use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 use tokio::net::UnixListener;
 use tokio::process::{Child, Command};
@@ -16,11 +17,12 @@ use tokio_util::codec::Framed;
 use tracing::info;
 use uuid::Uuid;
 
-use super::Host;
 use super::handshake;
-use super::web::{WebApi, WebApp};
+use super::web::WebApp;
+use super::{Attach, HandleRange, Host, Owner, Status};
 use crate::frame::FrameCodec;
 use crate::frame::payload::{Fatal, Ready, ReadyAuth};
+use crate::metrics::HOST_LOAD;
 
 /// Variables of our own process that user code must not see: the platform's settings and the data stores' credentials.
 const WITHHELD: [&str; 6] =
@@ -163,23 +165,20 @@ pub enum HostError {
     Load(Box<LoadFailure>),
 }
 
-/// What a host is, once it is ready.
-pub(super) struct Loaded {
+/// What a host offers, once it is ready.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Offer {
     /// The version of the library in the application's environment.
-    pub(super) langgraph_version: String,
+    pub(crate) langgraph_version: String,
     /// What the application's `Auth` object handles.
-    pub(super) auth: Option<ReadyAuth>,
-    pub(super) graphs: Vec<GraphInfo>,
+    pub(crate) auth: Option<ReadyAuth>,
+    pub(crate) graphs: Vec<GraphInfo>,
     /// The application's own web app.
-    pub(super) http: Option<WebApp>,
+    pub(crate) http: Option<WebApp>,
 }
 
 /// Starts a host and waits until its graphs are loaded. The child's end must be awaited by the caller; dropping it kills it.
-pub(crate) async fn start(
-    spec: &HostSpec,
-    number: usize,
-    api: Arc<OnceLock<Arc<dyn WebApi>>>,
-) -> Result<(Arc<Host>, Child), HostError> {
+pub(crate) async fn start(spec: &HostSpec, number: usize, owner: Arc<Owner>) -> Result<(Arc<Host>, Child), HostError> {
     // A folder of its own, readable by this user alone, keeps other users of the machine from the socket.
     let folder = tempfile::Builder::new().prefix("langopen-host-").tempdir();
     let folder = folder.map_err(|source| HostError::Prepare { path: std::env::temp_dir(), source })?;
@@ -198,7 +197,7 @@ pub(crate) async fn start(
         let mut connection = Framed::new(stream, FrameCodec::default());
         let langgraph_version = handshake::greet(&mut connection, &token).await?;
         let Ready { graphs, auth, http } = handshake::load(&mut connection, spec).await?;
-        Ok((Loaded { langgraph_version, graphs, auth, http }, connection))
+        Ok((Offer { langgraph_version, graphs, auth, http }, connection))
     };
     let connected = tokio::select! {
         connected = connect => connected,
@@ -206,7 +205,17 @@ pub(crate) async fn start(
         () = tokio::time::sleep(spec.load_timeout) => return Err(HostError::Slow(spec.load_timeout)),
     };
     match connected {
-        Ok((loaded, connection)) => Ok((Host::attach(number, loaded, api, connection), child)),
+        Ok((offer, connection)) => {
+            let attach = Attach {
+                number,
+                offer: Arc::new(offer),
+                handles: HandleRange::ALL,
+                status: Status::ONE_HOST,
+                load: gauge!(HOST_LOAD, "host" => number.to_string()),
+                owner,
+            };
+            Ok((Host::attach(attach, connection), child))
+        }
         Err(HostError::Protocol(why)) => {
             // A host that breaks off while it loads has usually died; its own last words explain more.
             match tokio::time::timeout(Duration::from_secs(1), child.wait()).await {

@@ -75,7 +75,7 @@ impl Host {
         };
         let request = serde_json::to_vec(&request)
             .map_err(|error| Error::internal("host.execute", "the run has no JSON form").with_source(error))?;
-        let handle = self.next_handle();
+        let handle = self.next_handle()?;
         let (sender, frames) = mpsc::unbounded_channel();
         let reach = Reach::new(job.context, Some(job.run.run_id));
         let in_flight = InFlight { frames: sender, reach, span: Span::current(), traced };
@@ -91,7 +91,7 @@ impl Host {
             names: Names::default(),
             over: false,
         };
-        if self.is_closed() || self.outgoing.send(Frame::new(Kind::Run, handle, request)).await.is_err() {
+        if !self.send(Frame::new(Kind::Run, handle, request)) {
             return Err(Error::unavailable("host.execute", "the graph host went away before the run began"));
         }
         let outputs = stream::unfold(execution, |mut execution| async move {
@@ -112,7 +112,7 @@ impl Execution {
             tokio::select! {
                 biased;
                 frame = self.frames.recv() => match frame {
-                    Some(frame) => return Some(self.output(frame).await),
+                    Some(frame) => return Some(self.output(frame)),
                     None => {
                         self.over = true;
                         return Some(Err(Error::unavailable("host.execute", "the graph host died during the run")));
@@ -120,7 +120,7 @@ impl Execution {
                 },
                 request = wish(&mut self.cancel), if give_up.is_none() => {
                     self.give_up = Some(tokio::time::Instant::now() + CANCEL_GRACE);
-                    self.send_cancel(&request).await;
+                    self.send_cancel(&request);
                 }
                 () = tokio::time::sleep_until(give_up.unwrap_or_else(tokio::time::Instant::now)), if give_up.is_some() => {
                     self.over = true;
@@ -130,33 +130,37 @@ impl Execution {
         }
     }
 
-    async fn output(&mut self, frame: Frame) -> Result<RunOutput> {
+    fn output(&mut self, frame: Frame) -> Result<RunOutput> {
         if frame.kind == Kind::Done {
             self.over = true;
             return payload::done(frame.payload).map(|result| RunOutput::Done(Box::new(result)));
         }
-        self.pay(frame.payload.len()).await;
+        self.pay(frame.payload.len());
         let (name, data) = payload::event(frame.payload)?;
         Ok(RunOutput::Event { name: self.names.get(&name)?, data })
     }
 
     /// Gives the run's credit back as its events are taken.
-    async fn pay(&mut self, bytes: usize) {
+    fn pay(&mut self, bytes: usize) {
         self.unpaid += bytes;
         if self.unpaid >= CREDIT_PORTION {
             let credit = u32::try_from(self.unpaid).unwrap_or(u32::MAX);
             self.unpaid = 0;
-            let frame = Frame::new(Kind::Credit, self.handle, credit.to_be_bytes().to_vec());
             // A host that is gone ends the stream by itself.
-            let _ = self.host.outgoing.send(frame).await;
+            self.host.send(Frame::new(Kind::Credit, self.handle, credit.to_be_bytes().to_vec()));
         }
     }
 
-    async fn send_cancel(&self, request: &CancelRequest) {
+    fn send_cancel(&self, request: &CancelRequest) {
         if let Ok(request) = serde_json::to_vec(request) {
-            let _ = self.host.outgoing.send(Frame::new(Kind::Cancel, self.handle, request)).await;
+            self.host.send(Frame::new(Kind::Cancel, self.handle, request));
         }
     }
+}
+
+/// The cancel of a run that nobody reads any more.
+pub(crate) fn handed_back() -> CancelRequest {
+    CancelRequest { action: CancelAction::Interrupt, reason: "the run was handed back".to_owned() }
 }
 
 async fn wish(cancel: &mut watch::Receiver<Option<CancelRequest>>) -> CancelRequest {
@@ -194,9 +198,6 @@ impl Drop for Execution {
             return;
         }
         // Nobody reads the run any more: stop it.
-        let request = CancelRequest { action: CancelAction::Interrupt, reason: "the run was handed back".to_owned() };
-        if let Ok(request) = serde_json::to_vec(&request) {
-            let _ = self.host.outgoing.try_send(Frame::new(Kind::Cancel, self.handle, request));
-        }
+        self.send_cancel(&handed_back());
     }
 }

@@ -68,11 +68,11 @@ pub(super) fn serve(host: &Arc<Host>, frame: Frame) {
             }
         };
         drop(write);
-        reply(&host, frame.stream, answer).await;
+        reply(&host, frame.stream, answer);
     });
 }
 
-async fn reply(host: &Host, stream: u32, answer: Result<Bytes>) {
+fn reply(host: &Host, stream: u32, answer: Result<Bytes>) {
     let answer = match answer {
         Ok(payload) => Frame::new(Kind::Reply, stream, payload),
         Err(error) => {
@@ -85,7 +85,7 @@ async fn reply(host: &Host, stream: u32, answer: Result<Bytes>) {
         }
     };
     // A host that is gone needs no answer.
-    let _ = host.outgoing.send(answer).await;
+    host.send(answer);
 }
 
 fn reach(host: &Host, caller: Caller) -> Result<Reach> {

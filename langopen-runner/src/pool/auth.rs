@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::HostPool;
+use super::{HostPool, Work};
 use crate::frame::payload::ReadyAuth;
 
 /// How long a handler may take, and a host may be waited for.
@@ -105,7 +105,7 @@ impl From<Refused> for Error {
 impl AppAuth {
     /// The `Auth` object of the pool's application; `None` if it has none.
     pub fn of(pool: &Arc<HostPool>) -> Option<Self> {
-        let handles = pool.auth.clone()?;
+        let handles = pool.auth()?;
         Some(Self { pool: Arc::clone(pool), handles, tenant: Tenant::default(), deadline: DEADLINE, kept: None })
     }
 
@@ -144,7 +144,7 @@ impl AppAuth {
         let asked = async {
             let mut attempt = 1;
             loop {
-                match self.pool.choose().await?.ask_auth(question).await {
+                match self.pool.choose(Work::Question).await?.ask_auth(question).await {
                     Err(error) if error.kind() == ErrorKind::Unavailable && attempt < ATTEMPTS => attempt += 1,
                     answer => return answer,
                 }
@@ -179,7 +179,7 @@ impl AppAuth {
         }
         match answer {
             Authenticated::Identity { identity, permissions, user } => {
-                Ok(Identity { tenant: self.tenant.clone(), identity, permissions, user: Some(user) })
+                Ok(Identity { tenant: self.tenant.clone(), identity, role: None, permissions, user: Some(user) })
             }
             Authenticated::Refusal(refusal) => Err(refusal.into()),
             Authenticated::NeedsBody(_) => {
@@ -211,14 +211,19 @@ impl Auth for AppAuth {
         if !self.handles.authenticate {
             return Err(Refusal::new(401, "Unauthorized").into());
         }
+        // The login is the application's own: it decides for whichever of its deployments is asked.
+        let here = |identity| Identity {
+            tenant: credentials.tenant.clone().unwrap_or_else(|| self.tenant.clone()),
+            ..identity
+        };
         let kept = self.kept.as_ref().and_then(|kept| Some((&kept.identities, fingerprint(&kept.keys, credentials)?)));
-        let Some((cache, key)) = kept else { return self.identify(credentials).await };
+        let Some((cache, key)) = kept else { return self.identify(credentials).await.map(here) };
         if let Some(identity) = cache.get(&key) {
-            return Ok(identity);
+            return Ok(here(identity));
         }
         let identity = self.identify(credentials).await?;
         cache.insert(key, identity.clone());
-        Ok(identity)
+        Ok(here(identity))
     }
 
     async fn authorize(

@@ -1,16 +1,15 @@
 //! A place for one host: starts it again when it dies, and watches that it lives.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use metrics::{counter, gauge};
 use parking_lot::Mutex;
 use tokio::process::Child;
-use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use crate::host::{Host, HostSpec, WebApi, start};
+use crate::host::{Host, HostSpec, Owner, start};
 use crate::metrics::{HOST_RESTARTS, HOSTS_UP};
 
 /// How often a host is asked for a sign of life.
@@ -25,7 +24,7 @@ const RESTART_PAUSE: (Duration, Duration) = (Duration::from_millis(100), Duratio
 pub(super) struct Slot {
     number: usize,
     spec: Arc<HostSpec>,
-    api: Arc<OnceLock<Arc<dyn WebApi>>>,
+    owner: Arc<Owner>,
     unresponsive_after: Duration,
     host: Mutex<Option<Arc<Host>>>,
     failure: Mutex<Option<String>>,
@@ -38,13 +37,8 @@ enum End {
 }
 
 impl Slot {
-    pub(super) fn new(
-        number: usize,
-        spec: Arc<HostSpec>,
-        api: Arc<OnceLock<Arc<dyn WebApi>>>,
-        unresponsive_after: Duration,
-    ) -> Self {
-        Self { number, spec, api, unresponsive_after, host: Mutex::default(), failure: Mutex::default() }
+    pub(super) fn new(number: usize, spec: Arc<HostSpec>, owner: Arc<Owner>, unresponsive_after: Duration) -> Self {
+        Self { number, spec, owner, unresponsive_after, host: Mutex::default(), failure: Mutex::default() }
     }
 
     pub(super) fn fill(&self, host: Arc<Host>) {
@@ -64,7 +58,7 @@ impl Slot {
     }
 
     /// Keeps a host in this place until `stop`.
-    pub(super) async fn supervise(self: Arc<Self>, child: Child, ready: Arc<Notify>, stop: CancellationToken) {
+    pub(super) async fn supervise(self: Arc<Self>, child: Child, stop: CancellationToken) {
         let mut child = child;
         loop {
             let Some(host) = self.host.lock().clone() else { return };
@@ -73,7 +67,7 @@ impl Slot {
             gauge!(HOSTS_UP).decrement(1);
             match end {
                 End::Stopped => {
-                    host.shut_down().await;
+                    host.shut_down();
                     if tokio::time::timeout(END_GRACE, child.wait()).await.is_err() {
                         let _ = child.kill().await;
                     }
@@ -91,7 +85,7 @@ impl Slot {
             counter!(HOST_RESTARTS).increment(1);
             child = started;
             self.fill(host);
-            ready.notify_waiters();
+            self.owner.changed.notify_waiters();
             info!(host = self.number, "a graph host is ready again");
         }
     }
@@ -130,7 +124,7 @@ impl Slot {
                 () = stop.cancelled() => return None,
                 () = tokio::time::sleep(pause) => {}
             }
-            match start(&self.spec, self.number, Arc::clone(&self.api)).await {
+            match start(&self.spec, self.number, Arc::clone(&self.owner)).await {
                 Ok(started) => return Some(started),
                 Err(why) => {
                     error!(host = self.number, error = %why, "a graph host does not start");

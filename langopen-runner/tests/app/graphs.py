@@ -7,7 +7,7 @@ import signal
 import time
 from typing import Annotated, TypedDict
 
-from langgraph.config import get_stream_writer
+from langgraph.config import get_store, get_stream_writer
 from langgraph.graph import END, START, StateGraph
 
 
@@ -46,8 +46,19 @@ async def die(state: State):
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+async def put_item(state: State):
+    await get_store().aput(("notes",), "one", {"text": "kept"})
+    return {"log": ["remembered"]}
+
+
+async def look_around(state: State):
+    return {"log": sorted(os.environ)}
+
+
 counter = one_step("count", count)
 slow = one_step("sleep", sleep)
 blocking = one_step("block", block)
 flood = one_step("write", write_much)
 deadly = one_step("die", die)
+remember = one_step("put_item", put_item)
+surroundings = one_step("look_around", look_around)

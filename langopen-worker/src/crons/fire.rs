@@ -86,7 +86,7 @@ impl Scheduler {
             now,
             needs_values: false,
             firing: Some(firing),
-            thread_ttl: self.thread_ttl,
+            thread_ttl: self.thread_ttl(&scope.tenant),
         };
         plan.build()
     }

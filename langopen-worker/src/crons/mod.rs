@@ -8,11 +8,11 @@ use std::time::Duration;
 use futures::StreamExt;
 use langopen_core::model::DueCrons;
 use langopen_core::model::ThreadTtl;
-use langopen_core::{IdSource, Result};
+use langopen_core::{IdSource, Result, Tenant};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
-use crate::Services;
+use crate::{DeploymentRules, Services};
 
 /// The longest pause between two looks, whatever wake-ups there were.
 const POLL: Duration = Duration::from_secs(5);
@@ -31,6 +31,8 @@ pub(crate) struct Scheduler {
     pub(crate) ids: Arc<dyn IdSource>,
     /// How long threads live that crons make.
     pub(crate) thread_ttl: Option<ThreadTtl>,
+    /// Where deployments have rules of their own.
+    pub(crate) rules: Option<Arc<dyn DeploymentRules>>,
 }
 
 impl Scheduler {
@@ -56,6 +58,11 @@ impl Scheduler {
                 () = tokio::time::sleep(pause) => {}
             }
         }
+    }
+
+    /// How long threads live that the deployment's crons make.
+    fn thread_ttl(&self, tenant: &Tenant) -> Option<ThreadTtl> {
+        self.rules.as_ref().map_or(self.thread_ttl, |rules| rules.thread_ttl(tenant))
     }
 
     /// Fires a batch of what is due, and says how long there is nothing more to do.

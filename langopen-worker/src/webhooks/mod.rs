@@ -7,6 +7,7 @@ mod pause;
 mod payload;
 mod resolve;
 mod send;
+mod senders;
 mod settings;
 
 use std::sync::Arc;
@@ -23,9 +24,11 @@ use tracing::{Instrument, debug, error, info_span, warn};
 pub use headers::{InvalidHeader, WebhookHeaders};
 pub use settings::WebhookSettings;
 
+use crate::DeploymentRules;
 use crate::metrics::WEBHOOK_ATTEMPTS;
 use resolve::SystemResolver;
-use send::{Attempt, Sender};
+use send::Attempt;
+use senders::Senders;
 
 /// The longest pause between two looks, whatever wake-ups there were.
 const POLL: Duration = Duration::from_secs(1);
@@ -36,6 +39,9 @@ const SHORTEST: Duration = Duration::from_millis(1);
 /// How often what was given up is swept.
 const SWEEP: Duration = Duration::from_secs(600);
 
+/// How long a delivery waits whose deployment's rules are not known.
+const UNKNOWN_PAUSE: Duration = Duration::from_secs(10);
+
 /// How much longer a claim lasts than an attempt may take.
 const LEASE_MARGIN: Duration = Duration::from_secs(30);
 
@@ -45,7 +51,7 @@ pub struct WebhookDispatcher {
     outbox: Arc<dyn Outbox>,
     clock: Arc<dyn Clock>,
     settings: Arc<WebhookSettings>,
-    sender: Arc<Sender>,
+    senders: Arc<Senders>,
 }
 
 impl WebhookDispatcher {
@@ -67,8 +73,16 @@ impl WebhookDispatcher {
         settings: WebhookSettings,
         resolver: Arc<dyn Resolve>,
     ) -> Result<Self> {
-        let sender = Arc::new(Sender::new(&settings, resolver)?);
-        Ok(Self { outbox, clock, settings: Arc::new(settings), sender })
+        let settings = Arc::new(settings);
+        let senders = Arc::new(Senders::new(Arc::clone(&settings), resolver)?);
+        Ok(Self { outbox, clock, settings, senders })
+    }
+
+    /// Sends by the rules of the deployment that each run is of.
+    #[must_use]
+    pub fn with_rules(mut self, rules: Arc<dyn DeploymentRules>) -> Self {
+        self.senders = Arc::new(self.senders.with_rules(rules));
+        self
     }
 
     /// Delivers until `stop`; then claims nothing more, lets deliveries under way end within the grace period, puts the rest off, and returns.
@@ -130,15 +144,27 @@ impl WebhookDispatcher {
 
     async fn deliver(&self, delivery: Delivery, hand_back: &CancellationToken) {
         let lease = delivery.lease();
+        let (settings, sender) = match self.senders.of(&delivery.tenant) {
+            Ok(Some(found)) => found,
+            Ok(None) => {
+                let until = self.clock.now().plus(UNKNOWN_PAUSE);
+                self.kept(self.outbox.put_off(lease, until, "the deployment's rules are not known yet").await);
+                return;
+            }
+            Err(error) => {
+                self.kept(self.give_up(&delivery, &error.to_string()).await);
+                return;
+            }
+        };
         let attempt = tokio::select! {
-            attempt = self.sender.attempt(&self.settings, &delivery, self.clock.now()) => attempt,
+            attempt = sender.attempt(&settings, &delivery, self.clock.now()) => attempt,
             () = hand_back.cancelled() => {
                 self.kept(self.outbox.put_off(lease, self.clock.now(), "the server stopped").await);
                 return;
             }
         };
         let now = self.clock.now();
-        let pause = |asked| pause::pause_after(&self.settings, lease.attempt, now.since(delivery.created_at), asked);
+        let pause = |asked| pause::pause_after(&settings, lease.attempt, now.since(delivery.created_at), asked);
         let done = match attempt {
             Attempt::Delivered => {
                 debug!("webhook delivered");

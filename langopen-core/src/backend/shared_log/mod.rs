@@ -5,6 +5,7 @@
 
 mod batch;
 mod follow;
+mod marks;
 mod replay;
 mod store;
 mod turns;
@@ -25,6 +26,7 @@ use crate::clock::{Clock, Timestamp};
 use crate::error::Result;
 use crate::event_log::{EventStream, LogKey, NewEvent, ReadFrom, run_done};
 use crate::ids::{IdSource, RunId, SystemIds, ThreadId};
+use marks::Marks;
 use replay::Replay;
 use turns::Turns;
 use watches::Watches;
@@ -67,7 +69,7 @@ impl<S: LogStore> SharedLog<S> {
         let first = turn.next(millis(now));
         let again = false;
         let write = Write { thread_id, kind, keep, mark, count, first, now, again, bytes: bytes.clone() };
-        if let Appended::At { before, last } = self.store.append(&write).await? {
+        if let Appended::At { before, last, .. } = self.store.append(&write).await? {
             *turn = last.max(*turn);
             // While it is our turn, so that readers here get what is said here in order and at once.
             self.watches.take(thread_id, Record::decode(before, last, bytes)?);
@@ -104,15 +106,18 @@ impl<S: LogStore> SharedLog<S> {
     async fn open(&self, thread_id: ThreadId, run_id: Option<RunId>, from: ReadFrom) -> Result<EventStream> {
         // First the place among the live readers, then where it begins: so nothing passes between the two.
         let (live, _) = self.watches.enter(thread_id, run_id);
-        let opened = self.store.open(thread_id, run_id).await?;
-        self.watches.begin(thread_id, opened.last);
+        let mut opened = self.store.open(thread_id, run_id).await?;
+        if opened.last < self.watches.begin(thread_id, opened.last) {
+            // Another reader began a moment later, and what comes is handed out from there on.
+            opened = self.store.open(thread_id, run_id).await?;
+        }
         let (seen, replaying) = match from {
             ReadFrom::Now => (opened.last, false),
-            ReadFrom::After(seen) => (seen, opened.kept && seen < opened.last),
+            ReadFrom::After(seen) => (seen, opened.kept && seen < opened.last.max(opened.elsewhere)),
         };
         let live = (!opened.ended).then_some(live);
-        let (store, until, page) = (Arc::clone(&self.store), opened.last, VecDeque::new());
-        Ok(Replay { store, thread_id, run_id, after: seen, seen, until, page, replaying, live }.stream())
+        let (store, marks, page) = (Arc::clone(&self.store), Marks::default(), VecDeque::new());
+        Ok(Replay { store, thread_id, run_id, after: seen, seen, opened, marks, page, replaying, live }.stream())
     }
 
     pub(crate) async fn begin(&self, log: LogKey) -> Result<EventStream> {

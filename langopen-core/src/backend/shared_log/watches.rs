@@ -3,14 +3,14 @@
 //! Records come from the store in any way: told by it, appended here, or fetched. Each names the place before it, so it is known whether something is
 //! missing; what is early waits, and the thread is to be looked up.
 
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
 use tokio::sync::Notify;
-use uuid::Uuid;
 
 use super::batch::{Kind, Record};
+use super::marks::Marks;
 use crate::backend::memory::{Home, LiveEvents, Reader};
 use crate::error::Error;
 use crate::event_log::EventId;
@@ -18,9 +18,6 @@ use crate::ids::{RunId, ThreadId};
 
 /// How many early records of a thread wait; more are fetched again.
 const EARLY: usize = 256;
-
-/// How many marks of a thread are remembered, to know a record that comes again in another place.
-const MARKS: usize = 64;
 
 struct Place {
     /// `None` for one who reads the whole thread.
@@ -33,10 +30,12 @@ struct Place {
 struct Watch {
     /// Up to where everything was handed out; `None` until it is known where to begin.
     seen: Option<EventId>,
+    /// After which place records were handed out, first of all.
+    begins: Option<EventId>,
     readers: Vec<Place>,
     /// Records that came early, by the place before them.
     early: BTreeMap<EventId, Record>,
-    marks: VecDeque<Uuid>,
+    marks: Marks,
 }
 
 #[derive(Default)]
@@ -99,13 +98,9 @@ impl Watch {
 
     fn hand_out(&mut self, record: Record) {
         let seen = self.seen.replace(record.last).unwrap_or(EventId::ZERO);
-        if self.marks.contains(&record.mark) {
+        if !self.marks.add(record.mark) {
             return;
         }
-        if self.marks.len() == MARKS {
-            self.marks.pop_front();
-        }
-        self.marks.push_back(record.mark);
         if record.kind == Kind::Removed {
             // A reader's stream ends when its sender is gone.
             self.readers.clear();
@@ -145,17 +140,20 @@ impl Watches {
         (live, watch.seen.is_some())
     }
 
-    /// Says where a thread that was just opened begins, if nobody said it before.
-    pub(crate) fn begin(&self, thread_id: ThreadId, last: EventId) {
+    /// Says where a thread that was just opened begins, if nobody said it before; tells after which place records are handed out.
+    pub(crate) fn begin(&self, thread_id: ThreadId, last: EventId) -> EventId {
         let mut state = self.state.lock();
-        let Some(watch) = state.threads.get_mut(&thread_id) else { return };
-        if watch.seen.is_none() {
+        let Some(watch) = state.threads.get_mut(&thread_id) else { return last };
+        if watch.begins.is_none() {
+            watch.begins = Some(last);
             watch.seen = Some(last);
             watch.take_early();
             if !watch.early.is_empty() {
                 self.doubt(&mut state, thread_id);
             }
+            return last;
         }
+        watch.begins.unwrap_or(last)
     }
 
     /// Takes a record that was appended here, or that the store told.

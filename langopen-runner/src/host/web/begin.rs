@@ -9,7 +9,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::body::{self, Incoming, Load};
-use super::exchange::{Exchange, HOSTS, MAX_EXCHANGES, WINDOW, give_up};
+use super::exchange::{Exchange, MAX_EXCHANGES, WINDOW, give_up};
 use super::head::ToApp;
 use super::{WebApi, WebBody, WebCall};
 use crate::frame::{Frame, Kind};
@@ -36,7 +36,7 @@ impl Host {
         let gone = || Error::unavailable("host.web", "the graph host went away before it answered; try again");
         let head = serde_json::to_vec(&ToApp::new(&call))
             .map_err(|error| Error::internal("host.web", "the request has no JSON form").with_source(error))?;
-        let id = self.next_handle() % HOSTS;
+        let id = self.next_handle()?;
         let (waiting, answered) = oneshot::channel();
         let (parts, received) = mpsc::unbounded_channel();
         let window = Arc::new(AtomicI64::new(WINDOW as i64));
@@ -59,7 +59,7 @@ impl Host {
         }
         let mut pending = Pending { host: self, id, answered: false };
         let load = Load::new(self);
-        if self.is_closed() || self.outgoing.send(Frame::new(Kind::HttpRequest, id, head)).await.is_err() {
+        if !self.send(Frame::new(Kind::HttpRequest, id, head)) {
             return Err(gone());
         }
         if call.has_body {

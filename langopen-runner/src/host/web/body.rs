@@ -62,14 +62,14 @@ impl Incoming {
             return None;
         }
         if std::mem::take(&mut self.lazy) {
-            self.pay(WINDOW).await;
+            self.pay(WINDOW);
         }
         match self.parts.recv().await {
             Some(Part::Data(piece)) => {
                 self.unpaid += piece.len();
                 if self.unpaid >= PORTION {
                     let portion = std::mem::take(&mut self.unpaid);
-                    self.pay(portion).await;
+                    self.pay(portion);
                 }
                 Some(Ok(piece))
             }
@@ -84,11 +84,11 @@ impl Incoming {
         }
     }
 
-    async fn pay(&self, bytes: usize) {
+    fn pay(&self, bytes: usize) {
         self.window.fetch_add(i64::try_from(bytes).unwrap_or(i64::MAX), Ordering::Relaxed);
         let credit = u32::try_from(bytes).unwrap_or(u32::MAX);
         // A host that is gone ends the body by itself.
-        let _ = self.host.outgoing.send(Frame::new(Kind::HttpCredit, self.id, credit.to_be_bytes().to_vec())).await;
+        self.host.send(Frame::new(Kind::HttpCredit, self.id, credit.to_be_bytes().to_vec()));
     }
 }
 
@@ -111,10 +111,10 @@ pub(super) async fn send(host: &Arc<Host>, id: u32, credit: &Semaphore, mut body
             let piece = bytes.split_to(bytes.len().min(PIECE));
             let Ok(permits) = credit.acquire_many(u32::try_from(piece.len()).unwrap_or(u32::MAX)).await else { return };
             permits.forget();
-            if host.outgoing.send(Frame::new(Kind::HttpBody, id, piece)).await.is_err() {
+            if !host.send(Frame::new(Kind::HttpBody, id, piece)) {
                 return;
             }
         }
     }
-    let _ = host.outgoing.send(Frame::new(Kind::HttpEnd, id, Bytes::new())).await;
+    host.send(Frame::new(Kind::HttpEnd, id, Bytes::new()));
 }

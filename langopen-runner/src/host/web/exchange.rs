@@ -97,7 +97,7 @@ pub(in crate::host) fn receive(host: &Arc<Host>, frame: Frame) {
 }
 
 /// Ids from here on are of exchanges that the host began.
-pub(super) const HOSTS: u32 = 1 << 31;
+pub(crate) const HOSTS: u32 = 1 << 31;
 
 fn answered(exchange: &mut Exchange, payload: &[u8]) -> bool {
     match (exchange.head.take(), from_json::<ResponseHead>("host.web", payload)) {
@@ -130,12 +130,6 @@ pub(super) fn give_up(host: &Arc<Host>, id: u32) {
 
 /// Tells the host that an exchange is over.
 pub(super) fn abort(host: &Arc<Host>, id: u32) {
-    let frame = Frame::new(Kind::HttpAbort, id, Bytes::new());
-    if let Err(mpsc::error::TrySendError::Full(frame)) = host.outgoing.try_send(frame) {
-        let host = Arc::clone(host);
-        tokio::spawn(async move {
-            // A host that is gone needs not be told.
-            let _ = host.outgoing.send(frame).await;
-        });
-    }
+    // A host that is gone needs not be told.
+    host.send(Frame::new(Kind::HttpAbort, id, Bytes::new()));
 }

@@ -15,16 +15,17 @@ use bytes::Bytes;
 use futures::stream::BoxStream;
 use http::{Request, Response};
 use langopen_core::{JsonMap, Tenant};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+pub(crate) use exchange::HOSTS;
 pub(super) use exchange::{Exchange, receive};
 
 /// A body in pieces.
 pub type WebBody = BoxStream<'static, io::Result<Bytes>>;
 
 /// What a host tells of the application's own web app.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct WebApp {
     /// Whether every request has to pass through it: it has middleware, or its routes cannot be told.
     pub first: bool,
@@ -37,7 +38,7 @@ pub struct WebApp {
 }
 
 /// Where the app may have a route.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WebRoute {
     /// A regular expression for the decoded path.
     pub pattern: String,

@@ -70,9 +70,10 @@ fn begin(host: &Arc<Host>, id: u32, payload: &[u8]) -> Result<Served> {
         None => {
             let run = |run| host.runs.lock().get(&run).map(|run| run.reach.context.scope.tenant.clone());
             let within = |exchange| exchanges.get(&exchange).and_then(|exchange| exchange.tenant.clone());
-            let tenant = head.run.and_then(run).or_else(|| head.within.and_then(within)).unwrap_or_default();
+            let tenant = head.run.and_then(run).or_else(|| head.within.and_then(within));
+            let tenant = tenant.unwrap_or_else(|| host.owner.tenant.clone());
             request.extensions_mut().insert::<Tenant>(tenant);
-            let api = host.api.get().cloned().ok_or_else(|| refused("the API is not served here"))?;
+            let api = host.owner.api().ok_or_else(|| refused("the API is not served here"))?;
             (api, CancellationToken::new())
         }
     };
@@ -112,7 +113,7 @@ async fn answer(host: &Arc<Host>, id: u32, served: Served) {
         return;
     };
     // A host that is gone needs no answer.
-    if host.outgoing.send(Frame::new(Kind::HttpResponse, id, head)).await.is_ok() {
+    if host.send(Frame::new(Kind::HttpResponse, id, head)) {
         body::send(host, id, &credit, body).await;
     }
 }

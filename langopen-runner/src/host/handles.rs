@@ -1,0 +1,60 @@
+//! The numbers of what we begin on a host.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// Numbers to choose from, both ends included. Several clients of one runner have ranges that do not meet, so that its hosts tell them apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct HandleRange {
+    first: u32,
+    last: u32,
+}
+
+/// Gives the numbers of a range out, in turn.
+#[derive(Debug)]
+pub(super) struct Handles {
+    range: HandleRange,
+    next: AtomicU32,
+}
+
+impl HandleRange {
+    /// All of a host that works for nobody else. The upper half is for exchanges that hosts begin.
+    pub(crate) const ALL: Self = Self { first: 1, last: super::HOSTS - 1 };
+
+    /// `None` for a range that is empty or not ours to choose from.
+    pub(crate) fn new(first: u32, last: u32) -> Option<Self> {
+        (0 < first && first <= last && last < super::HOSTS).then_some(Self { first, last })
+    }
+}
+
+impl Handles {
+    pub(super) fn new(range: HandleRange) -> Self {
+        Self { range, next: AtomicU32::new(0) }
+    }
+
+    /// The next number that is not `taken`; `None` if all are.
+    pub(super) fn next(&self, taken: impl Fn(u32) -> bool) -> Option<u32> {
+        let HandleRange { first, last } = self.range;
+        let count = last - first + 1;
+        (0..count).map(|_| first + self.next.fetch_add(1, Ordering::Relaxed) % count).find(|&number| !taken(number))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_come_round_and_taken_ones_are_passed_over() {
+        let handles = Handles::new(HandleRange::new(5, 7).unwrap());
+        let next = |taken: &[u32]| handles.next(|number| taken.contains(&number));
+        assert_eq!([next(&[]), next(&[]), next(&[]), next(&[])], [Some(5), Some(6), Some(7), Some(5)]);
+        assert_eq!(next(&[6, 7]), Some(5));
+        assert_eq!(next(&[5, 6, 7]), None);
+    }
+
+    #[test]
+    fn a_range_is_below_the_hosts_own_numbers() {
+        assert!(HandleRange::new(0, 7).is_none() && HandleRange::new(8, 7).is_none());
+        assert!(HandleRange::new(1, super::super::HOSTS).is_none());
+    }
+}

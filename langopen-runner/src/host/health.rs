@@ -1,0 +1,58 @@
+//! Whether a host lives, and whether it can take work.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use serde::{Deserialize, Serialize};
+
+/// When a host was asked, and when it last answered, in milliseconds since `start`; 0 for never.
+pub(super) struct Health {
+    start: Instant,
+    asked: AtomicU64,
+    answered: AtomicU64,
+}
+
+/// What stands behind a connection, as STATUS tells. A host's own connection has one host behind it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Status {
+    /// Hosts that have loaded their graphs.
+    pub(crate) hosts: u32,
+    /// Of these, those whose loops are not blocked by their graphs.
+    pub(crate) responsive: u32,
+    /// Whether it is about to end: new runs had better go elsewhere.
+    pub(crate) draining: bool,
+}
+
+impl Status {
+    pub(crate) const ONE_HOST: Self = Self { hosts: 1, responsive: 1, draining: false };
+}
+
+impl Health {
+    pub(super) fn new() -> Self {
+        Self { start: Instant::now(), asked: AtomicU64::new(0), answered: AtomicU64::new(0) }
+    }
+
+    /// The mark of a question that may be asked now; `None` while one is unanswered.
+    pub(super) fn question(&self) -> Option<u64> {
+        (self.answered.load(Ordering::Relaxed) >= self.asked.load(Ordering::Relaxed)).then(|| self.now())
+    }
+
+    pub(super) fn asked(&self, mark: u64) {
+        self.asked.store(mark, Ordering::Relaxed);
+    }
+
+    pub(super) fn answered(&self, mark: u64) {
+        self.answered.store(mark, Ordering::Relaxed);
+    }
+
+    /// For how many milliseconds an answer has been owed.
+    pub(super) fn silent_for(&self) -> u64 {
+        let (asked, answered) = (self.asked.load(Ordering::Relaxed), self.answered.load(Ordering::Relaxed));
+        if answered < asked { self.now().saturating_sub(asked) } else { 0 }
+    }
+
+    fn now(&self) -> u64 {
+        // Never 0, which stands for never.
+        u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX).saturating_add(1)
+    }
+}

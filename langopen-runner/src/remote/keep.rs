@@ -1,0 +1,141 @@
+//! Keeping connections: one to each address that a name stands for.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use metrics::gauge;
+use rand::RngExt;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{info, warn};
+
+use super::RunnerUrl;
+use super::dial::{Connection, Dialer, Found};
+use super::set::Shared;
+use crate::host::{Attach, Host};
+use crate::metrics::RUNNER_LOAD;
+
+/// How often a name is looked up.
+const LOOK_UP: Duration = Duration::from_secs(5);
+
+/// How often a runner is asked for a sign of life, and after how many milliseconds without one it is given up. The runner's answer does not depend on its graphs.
+const PING_EVERY: Duration = Duration::from_millis(500);
+const SILENT_AFTER: u64 = 5_000;
+
+/// The first and the longest pause before a runner is tried again. Each is longer by up to as much again, at random.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
+
+/// Keeps the connections to all runners that one address stands for.
+#[derive(Clone)]
+pub(super) struct Keeper {
+    pub(super) url: Arc<RunnerUrl>,
+    pub(super) dialer: Arc<Dialer>,
+    pub(super) shared: Arc<Shared>,
+    pub(super) stop: CancellationToken,
+    pub(super) tasks: TaskTracker,
+}
+
+impl Keeper {
+    /// Looks the name up again and again, and keeps a connection to each address that it stands for.
+    pub(super) async fn keep(self) {
+        let mut kept = BTreeMap::<SocketAddr, CancellationToken>::new();
+        loop {
+            match tokio::net::lookup_host((self.url.host.as_str(), self.url.port)).await {
+                Ok(found) => self.follow(&mut kept, found.collect()),
+                Err(error) => warn!(runner = %self.url, %error, "the name of a runner cannot be looked up"),
+            }
+            tokio::select! {
+                () = tokio::time::sleep(LOOK_UP) => {}
+                () = self.stop.cancelled() => return,
+            }
+        }
+    }
+
+    fn follow(&self, kept: &mut BTreeMap<SocketAddr, CancellationToken>, found: Vec<SocketAddr>) {
+        kept.retain(|address, stay| {
+            let there = found.contains(address);
+            if !there {
+                stay.cancel();
+            }
+            there
+        });
+        for address in found {
+            kept.entry(address).or_insert_with(|| {
+                let stay = self.stop.child_token();
+                self.tasks.spawn(self.clone().keep_one(address, stay.clone()));
+                stay
+            });
+        }
+    }
+
+    /// Keeps a connection to one address. One that the name stands for no longer is used as long as it lasts.
+    async fn keep_one(self, address: SocketAddr, stay: CancellationToken) {
+        let mut pause = PAUSES.0;
+        while !stay.is_cancelled() {
+            let dialled = tokio::select! {
+                dialled = self.dialer.dial(&self.url, address) => dialled,
+                () = stay.cancelled() => break,
+            };
+            match dialled {
+                Ok((found, connection)) => {
+                    pause = PAUSES.0;
+                    self.use_one(address, found, connection).await;
+                }
+                Err(error) => {
+                    let why = error.to_string();
+                    if self.shared.failed(address, &why) {
+                        warn!(runner = %self.url, %address, why, "a runner cannot be used; trying again");
+                    }
+                }
+            }
+            let jitter = rand::rng().random_range(1.0..2.0);
+            tokio::select! {
+                () = tokio::time::sleep(pause.mul_f64(jitter)) => {}
+                () = stay.cancelled() => break,
+            }
+            pause = (pause * 2).min(PAUSES.1);
+        }
+        self.shared.forget(address);
+    }
+
+    async fn use_one(&self, address: SocketAddr, found: Found, connection: Connection) {
+        let app = self.shared.announce(&found);
+        let attach = Attach {
+            number: usize::from(address.port()),
+            offer: Arc::clone(&found.offer),
+            handles: found.handles,
+            status: found.status,
+            load: gauge!(RUNNER_LOAD, "runner" => address.to_string()),
+            owner: Arc::clone(&app.owner),
+        };
+        let host = Host::attach(attach, connection);
+        info!(runner = found.name, %address, deployment = %found.tenant, "a runner is connected");
+        self.shared.add(address, found.tenant, Arc::clone(&host));
+        self.watch(&host).await;
+        self.shared.remove(&host);
+        host.cut();
+        if !self.stop.is_cancelled() {
+            warn!(runner = found.name, %address, "a runner is gone; its runs are handed back");
+        }
+    }
+
+    /// Waits until the runner is gone, or silent, or not needed any more.
+    async fn watch(&self, host: &Host) {
+        let mut pings = tokio::time::interval(PING_EVERY);
+        pings.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                () = host.closed() => return,
+                () = self.stop.cancelled() => return,
+                _ = pings.tick() => {
+                    host.ping();
+                    if host.silent_for() > SILENT_AFTER {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,27 @@
+//! Why a runner does not start.
+
+use std::io;
+use std::net::SocketAddr;
+
+use crate::host::HostError;
+use crate::tls::TlsError;
+
+/// Why a runner does not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RunnerError {
+    /// Whoever reaches the port could have graphs run.
+    #[error(
+        "the runner would listen on {0} without asking anybody who they are; set a token, or certificates with a CA for clients"
+    )]
+    Unprotected(SocketAddr),
+    /// The certificates cannot be used.
+    #[error("{0}")]
+    Tls(#[from] TlsError),
+    /// A graph host does not start.
+    #[error("{0}")]
+    Host(#[from] HostError),
+    /// The port cannot be used.
+    #[error("cannot listen: {0}")]
+    Listen(#[source] io::Error),
+}

@@ -1,0 +1,355 @@
+//! What hosts send goes to the client that it is for.
+//!
+//! Each client chooses its numbers from a range of its own, so those that stand in payloads need no change. Numbers that hosts choose stand in headers alone, and are
+//! exchanged for numbers that are unique on the client's connection.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use serde::Deserialize;
+use tokio::sync::{Notify, mpsc, watch};
+use tracing::{debug, warn};
+
+use super::greet::Client;
+use super::session::Session;
+use super::table::{Asked, Table};
+use crate::frame::payload::{CallError, Caller, from_json};
+use crate::frame::{Frame, Kind};
+use crate::host::{HOSTS, Host, Relay, Status, handed_back, write_log};
+
+/// How many bits of a number are the client's to choose. The others are the client's own number.
+const BITS: u32 = 21;
+
+/// The most clients at a time: their numbers and the bits above together stay below what hosts choose.
+const CLIENTS: u32 = HOSTS >> BITS;
+
+/// The numbers that a client may choose.
+pub(super) fn handles(client: u32) -> (u32, u32) {
+    (client << BITS, (client << BITS) | ((1 << BITS) - 1))
+}
+
+/// Who is there, and what hosts have begun.
+#[derive(Default)]
+pub(super) struct Switch {
+    sessions: Mutex<Sessions>,
+    /// Exchanges that hosts began, by the host's place and its number.
+    exchanges: Mutex<HashMap<(usize, u32), Placed>>,
+    /// What clients have in flight.
+    count: watch::Sender<usize>,
+    host_lost: Notify,
+}
+
+#[derive(Default)]
+struct Sessions {
+    by_number: HashMap<u32, Arc<Session>>,
+    last: u32,
+}
+
+/// An exchange that a host began, where its client knows it.
+struct Placed {
+    host: Arc<Host>,
+    session: Arc<Session>,
+    number: u32,
+}
+
+/// On whose behalf a host calls, as far as that is needed here.
+#[derive(Deserialize)]
+struct CallOrigin {
+    params: Caller,
+}
+
+/// What a host's request goes on with.
+#[derive(Deserialize)]
+struct RequestOrigin {
+    #[serde(default)]
+    parent: Option<u32>,
+    #[serde(default)]
+    run: Option<u32>,
+    #[serde(default)]
+    within: Option<u32>,
+}
+
+impl Switch {
+    /// A place for a client; `None` if all are taken. Numbers come round late, so that what a client left behind is not mistaken for the next one's.
+    pub(super) fn admit(&self, client: &Client) -> Option<(Arc<Session>, mpsc::UnboundedReceiver<Frame>)> {
+        let mut sessions = self.sessions.lock();
+        let last = sessions.last;
+        // 0 is nobody's: no number is 0 then.
+        let number = (1..CLIENTS)
+            .map(|step| 1 + (last + step - 1) % (CLIENTS - 1))
+            .find(|n| !sessions.by_number.contains_key(n))?;
+        sessions.last = number;
+        let (session, queue) = Session::new(number, client);
+        sessions.by_number.insert(number, Arc::clone(&session));
+        Some((session, queue))
+    }
+
+    /// The client is gone: its runs are cancelled, and hosts that wait for its answers learn it.
+    pub(super) fn close(&self, session: &Arc<Session>) {
+        let mut table = session.table.lock();
+        table.open = false;
+        let cancel = serde_json::to_vec(&handed_back()).map(Bytes::from).unwrap_or_default();
+        table.begun.retain(|number, begun| match begun.kind {
+            Kind::Run => begun.host.send(Frame::new(Kind::Cancel, *number, cancel.clone())),
+            Kind::HttpRequest => {
+                begun.host.send(Frame::new(Kind::HttpAbort, *number, Bytes::new()));
+                false
+            }
+            _ => true,
+        });
+        for (_, asked) in table.calls.drain() {
+            refuse(&asked, "unavailable", "the worker or API server that the run belongs to is gone");
+        }
+        let exchanges: Vec<_> = table.exchanges.drain().map(|(_, asked)| asked).collect();
+        let over = table.begun.is_empty();
+        drop(table);
+        for asked in exchanges {
+            self.exchanges.lock().remove(&(asked.host.number, asked.id));
+            asked.host.send(Frame::new(Kind::HttpAbort, asked.id, Bytes::new()));
+        }
+        if over {
+            self.forget(session);
+        }
+    }
+
+    /// What counts what clients have in flight.
+    pub(super) fn count(&self) -> &watch::Sender<usize> {
+        &self.count
+    }
+
+    /// Waits until clients have nothing in flight, at most for `grace`. Returns how much is left.
+    pub(super) async fn wait_until_idle(&self, grace: Duration) -> usize {
+        let mut count = self.count.subscribe();
+        // The sender lives in `self`, so waiting cannot fail.
+        let _ = tokio::time::timeout(grace, count.wait_for(|count| *count == 0)).await;
+        *self.count.borrow()
+    }
+
+    /// Tells all clients how the hosts are.
+    pub(super) fn tell(&self, status: Status) {
+        let Ok(payload) = serde_json::to_vec(&status).map(Bytes::from) else { return };
+        for session in self.open() {
+            session.push(Frame::new(Kind::Status, 0, payload.clone()));
+        }
+    }
+
+    /// Waits until a host is lost.
+    pub(super) async fn host_lost(&self) {
+        self.host_lost.notified().await;
+    }
+
+    pub(super) fn cut_all(&self) {
+        self.open().iter().for_each(|session| session.cut());
+    }
+
+    /// Passes a client's part of an exchange on that a host began.
+    pub(super) fn answer(&self, session: &Session, frame: Frame) {
+        let last = matches!(frame.kind, Kind::HttpEnd | Kind::HttpAbort);
+        let asked = {
+            let mut table = session.table.lock();
+            if last { table.exchanges.remove(&frame.stream) } else { table.exchanges.get(&frame.stream).cloned() }
+        };
+        let Some(asked) = asked else { return };
+        if last {
+            self.exchanges.lock().remove(&(asked.host.number, asked.id));
+        }
+        asked.host.send(Frame { stream: asked.id, ..frame });
+    }
+
+    fn open(&self) -> Vec<Arc<Session>> {
+        let all: Vec<_> = self.sessions.lock().by_number.values().cloned().collect();
+        all.into_iter().filter(|session| session.table.lock().open).collect()
+    }
+
+    fn forget(&self, session: &Session) {
+        self.sessions.lock().by_number.remove(&session.number);
+    }
+
+    /// The client that chose the number, there or not.
+    fn chooser(&self, number: u32) -> Option<Arc<Session>> {
+        self.sessions.lock().by_number.get(&(number >> BITS)).cloned()
+    }
+
+    /// The client that began this on the host and waits for it.
+    fn beginner(&self, host: &Arc<Host>, number: u32) -> Option<Arc<Session>> {
+        self.chooser(number).filter(|session| {
+            let table = session.table.lock();
+            table.open && is_on(&table, host, number)
+        })
+    }
+
+    /// To the client that began it.
+    fn pass(&self, host: &Arc<Host>, frame: Frame) {
+        let Some(session) = self.chooser(frame.stream) else { return };
+        let last = matches!(frame.kind, Kind::Done | Kind::Reply | Kind::Error | Kind::HttpEnd | Kind::HttpAbort);
+        let mut table = session.table.lock();
+        if !is_on(&table, host, frame.stream) {
+            return;
+        }
+        if last {
+            table.begun.remove(&frame.stream);
+        }
+        let (open, over) = (table.open, !table.open && table.begun.is_empty());
+        drop(table);
+        if open {
+            session.push(frame);
+        } else if over {
+            self.forget(&session);
+        }
+    }
+
+    /// A host's call goes to the client whose run or call it serves.
+    fn call(&self, host: &Arc<Host>, frame: Frame) {
+        let asked = Asked { host: Arc::clone(host), id: frame.stream };
+        let Ok(CallOrigin { params }) = rmp_serde::from_slice(&frame.payload) else {
+            return refuse(&asked, "invalid", "the call cannot be read");
+        };
+        let begun = [params.run, params.call].into_iter().flatten();
+        let session = begun.filter_map(|number| self.beginner(host, number)).next();
+        let number = session.as_ref().and_then(|session| session.table.lock().call(asked.clone()));
+        match (session, number) {
+            (Some(session), Some(number)) => session.push(Frame { stream: number, ..frame }),
+            _ => refuse(&asked, "conflict", "the run or call that this belongs to is over"),
+        }
+    }
+
+    /// A host's request goes to the client whose request it goes on with, or to one that serves the API.
+    fn request(&self, host: &Arc<Host>, frame: Frame) {
+        let id = frame.stream;
+        let abort = || {
+            host.send(Frame::new(Kind::HttpAbort, id, Bytes::new()));
+        };
+        let Ok(origin) = from_json::<RequestOrigin>("runner.request", &frame.payload) else { return abort() };
+        let session = match origin.parent {
+            Some(parent) => self.beginner(host, parent),
+            None => {
+                let own = [origin.within, origin.run].into_iter().flatten();
+                let own = own.filter_map(|number| self.beginner(host, number)).find(|session| session.serves_api);
+                own.or_else(|| self.open().into_iter().find(|session| session.serves_api))
+            }
+        };
+        let Some(session) = session else {
+            debug!(host = host.number, "a request of the application's own has no API server to go to");
+            return abort();
+        };
+        let asked = Asked { host: Arc::clone(host), id };
+        let Some(number) = session.table.lock().exchange(asked) else { return abort() };
+        let placed = Placed { host: Arc::clone(host), session: Arc::clone(&session), number };
+        self.exchanges.lock().insert((host.number, id), placed);
+        session.push(Frame { stream: number, ..frame });
+    }
+
+    /// More of an exchange that a host began.
+    fn go_on(&self, host: &Arc<Host>, frame: Frame) {
+        let mut exchanges = self.exchanges.lock();
+        let key = (host.number, frame.stream);
+        let Some(placed) = exchanges.get(&key).filter(|placed| Arc::ptr_eq(&placed.host, host)) else { return };
+        let (session, number) = (Arc::clone(&placed.session), placed.number);
+        if frame.kind == Kind::HttpAbort {
+            exchanges.remove(&key);
+            drop(exchanges);
+            session.table.lock().exchanges.remove(&number);
+        }
+        session.push(Frame { stream: number, ..frame });
+    }
+}
+
+impl Relay for Switch {
+    fn take(&self, host: &Arc<Host>, frame: Frame) {
+        match frame.kind {
+            Kind::Event | Kind::Span | Kind::Done | Kind::Reply | Kind::Error => self.pass(host, frame),
+            Kind::Call => self.call(host, frame),
+            Kind::HttpRequest => self.request(host, frame),
+            Kind::HttpResponse | Kind::HttpBody | Kind::HttpEnd | Kind::HttpCredit | Kind::HttpAbort => {
+                match frame.stream < HOSTS {
+                    true => self.pass(host, frame),
+                    false => self.go_on(host, frame),
+                }
+            }
+            // A run's worker knows all of its ids.
+            Kind::Log => match self.beginner(host, frame.stream) {
+                Some(session) => session.push(frame),
+                None => write_log(host, frame.stream, &frame.payload),
+            },
+            other => warn!(host = host.number, kind = ?other, "a graph host sent a frame that is not its to send"),
+        }
+    }
+
+    fn lost(&self, host: &Arc<Host>) {
+        self.exchanges.lock().retain(|_, placed| !Arc::ptr_eq(&placed.host, host));
+        let sessions: Vec<_> = self.sessions.lock().by_number.values().cloned().collect();
+        for session in sessions {
+            let mut frames = Vec::new();
+            let mut table = session.table.lock();
+            table.begun.retain(|number, begun| {
+                let kept = !Arc::ptr_eq(&begun.host, host);
+                if !kept {
+                    frames.push(begun.lost(*number));
+                }
+                kept
+            });
+            table.calls.retain(|_, asked| !asked.is_of(host));
+            table.exchanges.retain(|number, asked| {
+                let kept = !asked.is_of(host);
+                if !kept {
+                    frames.push(Frame::new(Kind::HttpAbort, *number, Bytes::new()));
+                }
+                kept
+            });
+            let (open, over) = (table.open, !table.open && table.begun.is_empty());
+            drop(table);
+            if open {
+                frames.into_iter().for_each(|frame| session.push(frame));
+            } else if over {
+                self.forget(&session);
+            }
+        }
+        self.host_lost.notify_one();
+    }
+}
+
+fn is_on(table: &Table, host: &Arc<Host>, number: u32) -> bool {
+    table.begun.get(&number).is_some_and(|begun| Arc::ptr_eq(&begun.host, host))
+}
+
+/// Answers a host's call that nobody else answers.
+fn refuse(asked: &Asked, error: &str, message: &str) {
+    let error = CallError { error: error.to_owned(), message: message.to_owned() };
+    // Two texts always have a MessagePack form.
+    let payload = rmp_serde::to_vec_named(&error).unwrap_or_default();
+    asked.host.send(Frame::new(Kind::Error, asked.id, payload));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_do_not_meet_and_stay_below_the_hosts_own() {
+        let mut end = 0;
+        for client in 1..CLIENTS {
+            let (first, last) = handles(client);
+            assert!(end < first && first < last && last < HOSTS, "{client}");
+            end = last;
+        }
+    }
+
+    #[test]
+    fn places_come_round_late_and_are_given_up() {
+        let switch = Switch::default();
+        let client = Client { name: String::new(), serves_api: false, delivers_webhooks: false };
+        let mut seen = Vec::new();
+        for _ in 1..CLIENTS {
+            let (session, _queue) = switch.admit(&client).unwrap();
+            assert!(!seen.contains(&session.number));
+            seen.push(session.number);
+            if session.number % 2 == 0 {
+                switch.close(&session);
+            }
+        }
+        assert_eq!(switch.admit(&client).map(|(session, _)| session.number), Some(2));
+    }
+}

@@ -1,0 +1,136 @@
+//! What the tests share: the test application's environment, and runs.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use futures::StreamExt;
+use futures::stream::BoxStream;
+use langopen_core::auth::Credentials;
+use langopen_core::backend::memory::Memory;
+use langopen_core::executor::{ExecutionContext, Executor, RunJob, RunOutput, RunResult};
+use langopen_core::model::{CancelAction, CancelRequest, IfExists, MultitaskStrategy, NewThread, Run};
+use langopen_core::{AssistantId, Clock, JsonMap, Result, RunId, RunStatus, Scope, SystemClock, Tenant, ThreadId};
+use langopen_runner::environment::Options;
+use langopen_runner::{AppConfig, EnvironmentPlan, HostPool, PoolGraph, PoolSettings};
+use serde_json::{Value, json};
+use tokio::sync::watch;
+use uuid::Uuid;
+
+/// The settings of a pool for the test application; its environment is made once and kept below the target folder.
+pub(crate) async fn settings(hosts: usize) -> PoolSettings {
+    let here = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    let config = AppConfig::load(&here.join("tests/app/langgraph.json")).unwrap();
+    let cache =
+        std::env::var_os("LANGOPEN_CACHE_DIR").map_or_else(|| here.join("../target/environments"), PathBuf::from);
+    let plan = EnvironmentPlan::new(&config, Options::new(cache)).await.unwrap();
+    let environment = plan.ensure(|_| {}).await.unwrap();
+    PoolSettings {
+        hosts,
+        python: environment.python,
+        program_dir: here.join("../target/host-program"),
+        base_dir: config.base_dir().to_owned(),
+        search_path: environment.search_path,
+        env: std::collections::BTreeMap::new(),
+        graphs: config
+            .graphs
+            .iter()
+            .map(|(id, graph)| (id.clone(), PoolGraph { target: graph.target.to_string(), description: None }))
+            .collect(),
+        auth: None,
+        store_index: None,
+        store_ttl: None,
+        web_app: None,
+        mount_prefix: String::new(),
+        api_url: "http://127.0.0.1".to_owned(),
+        load_timeout: PoolSettings::LOAD_TIMEOUT,
+        unresponsive_after: PoolSettings::UNRESPONSIVE_AFTER,
+    }
+}
+
+pub(crate) struct Bench {
+    pub(crate) pool: Arc<HostPool>,
+    pub(crate) context: ExecutionContext,
+}
+
+pub(crate) type Outputs = BoxStream<'static, Result<RunOutput>>;
+
+impl Bench {
+    pub(crate) async fn start(hosts: usize) -> Self {
+        Self::with(settings(hosts).await).await
+    }
+
+    pub(crate) async fn with(settings: PoolSettings) -> Self {
+        let pool = Arc::new(HostPool::start(settings).await.unwrap());
+        Self::of(pool, Tenant::default())
+    }
+
+    /// Runs on hosts that are there already.
+    pub(crate) fn of(pool: Arc<HostPool>, tenant: Tenant) -> Self {
+        let context = ExecutionContext { storage: Arc::new(Memory::new()), scope: Scope::tenant(tenant) };
+        Self { pool, context }
+    }
+
+    pub(crate) async fn thread(&self) -> ThreadId {
+        let thread_id = ThreadId(Uuid::now_v7());
+        let new = NewThread { thread_id, metadata: JsonMap::new(), ttl: None };
+        self.context.storage.create_thread(&self.context.scope, new, IfExists::Raise).await.unwrap();
+        thread_id
+    }
+
+    pub(crate) async fn run(
+        &self,
+        graph_id: &str,
+        thread_id: ThreadId,
+        input: Value,
+    ) -> (Outputs, watch::Sender<Option<CancelRequest>>) {
+        let run_id = RunId(Uuid::now_v7());
+        let now = SystemClock.now();
+        let kwargs = json!({
+            "input": input,
+            "config": {"configurable": {"thread_id": thread_id, "run_id": run_id, "graph_id": graph_id}},
+            "stream_mode": ["values", "custom"],
+        });
+        let run = Run {
+            run_id,
+            thread_id,
+            assistant_id: AssistantId::system(graph_id),
+            graph_id: graph_id.to_owned(),
+            metadata: JsonMap::new(),
+            status: RunStatus::Running,
+            kwargs: kwargs.into(),
+            multitask_strategy: MultitaskStrategy::Enqueue,
+            resumable: false,
+            webhook: None,
+            temporary: false,
+            origin: Default::default(),
+            attempt: 1,
+            created_at: now,
+            updated_at: now,
+        };
+        let (cancel, cancelled) = watch::channel(None);
+        let job = RunJob { run, fresh_thread: false, context: self.context.clone(), cancel: cancelled };
+        (self.pool.execute(job).await.unwrap(), cancel)
+    }
+}
+
+pub(crate) async fn to_the_end(mut outputs: Outputs) -> Result<(Vec<String>, RunResult)> {
+    let mut names = Vec::new();
+    while let Some(output) = outputs.next().await {
+        match output? {
+            RunOutput::Event { name, .. } => names.push(name.to_string()),
+            RunOutput::Done(result) => {
+                assert!(outputs.next().await.is_none(), "nothing follows the end");
+                return Ok((names, *result));
+            }
+        }
+    }
+    panic!("the stream ended without a result");
+}
+
+pub(crate) fn interrupt() -> Option<CancelRequest> {
+    Some(CancelRequest { action: CancelAction::Interrupt, reason: "by the test".to_owned() })
+}
+
+pub(crate) fn bearer(token: &str) -> Credentials {
+    Credentials { headers: vec![("authorization".to_owned(), token.to_owned())], ..Credentials::default() }
+}

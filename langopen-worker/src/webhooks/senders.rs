@@ -1,0 +1,53 @@
+//! The sender for each deployment.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use langopen_core::{Result, Tenant};
+use parking_lot::Mutex;
+use reqwest::dns::Resolve;
+
+use super::WebhookSettings;
+use super::send::Sender;
+use crate::DeploymentRules;
+
+/// The sender for each deployment: connections are kept between deliveries, as long as the settings stay.
+pub(super) struct Senders {
+    resolver: Arc<dyn Resolve>,
+    /// For all, unless deployments have rules of their own.
+    common: (Arc<WebhookSettings>, Arc<Sender>),
+    rules: Option<Arc<dyn DeploymentRules>>,
+    kept: Mutex<HashMap<Tenant, (Arc<WebhookSettings>, Arc<Sender>)>>,
+}
+
+impl Senders {
+    pub(super) fn new(settings: Arc<WebhookSettings>, resolver: Arc<dyn Resolve>) -> Result<Self> {
+        let sender = Arc::new(Sender::new(&settings, Arc::clone(&resolver))?);
+        Ok(Self { resolver, common: (settings, sender), rules: None, kept: Mutex::default() })
+    }
+
+    /// The same, with rules of the deployments' own.
+    pub(super) fn with_rules(&self, rules: Arc<dyn DeploymentRules>) -> Self {
+        Self {
+            resolver: Arc::clone(&self.resolver),
+            common: self.common.clone(),
+            rules: Some(rules),
+            kept: Mutex::default(),
+        }
+    }
+
+    /// Those of a deployment; `None` while its rules are not known.
+    pub(super) fn of(&self, tenant: &Tenant) -> Result<Option<(Arc<WebhookSettings>, Arc<Sender>)>> {
+        let Some(rules) = &self.rules else { return Ok(Some(self.common.clone())) };
+        let Some(settings) = rules.webhooks(tenant) else { return Ok(None) };
+        let mut kept = self.kept.lock();
+        if let Some((held, sender)) = kept.get(tenant)
+            && Arc::ptr_eq(held, &settings)
+        {
+            return Ok(Some((settings, Arc::clone(sender))));
+        }
+        let sender = Arc::new(Sender::new(&settings, Arc::clone(&self.resolver))?);
+        kept.insert(tenant.clone(), (Arc::clone(&settings), Arc::clone(&sender)));
+        Ok(Some((settings, sender)))
+    }
+}
