@@ -35,6 +35,7 @@ mod extract;
 mod meta;
 mod observe;
 mod openapi;
+mod protocol;
 mod router;
 mod run_body;
 mod runs;

@@ -35,6 +35,8 @@ const OPERATIONS: &[(&str, &str)] = &[
     ("get", "/threads/{thread_id}/runs"),
     ("post", "/threads/{thread_id}/runs"),
     ("get", "/threads/{thread_id}/stream"),
+    ("post", "/threads/{thread_id}/stream/events"),
+    ("post", "/threads/{thread_id}/commands"),
     ("post", "/threads/{thread_id}/runs/stream"),
     ("post", "/threads/{thread_id}/runs/wait"),
     ("get", "/threads/{thread_id}/runs/{run_id}"),

@@ -13,6 +13,8 @@ mod harness;
 mod meta;
 mod metrics;
 mod parity;
+mod protocol;
+mod protocol_socket;
 mod refusals;
 mod roles;
 mod runs;
