@@ -1,0 +1,170 @@
+/** The host: answers the runner's frames and keeps the runs that are in flight. */
+
+import { serve } from "./calls.js";
+import { Connection } from "./connection.js";
+import * as errors from "./errors.js";
+import * as frames from "./frames.js";
+import { Graphs } from "./graphs.js";
+import { isCommonJs, langgraphVersion, loadLibrary } from "./library.js";
+import { locate } from "./loading.js";
+import { Capture } from "./logs.js";
+import { Run } from "./run.js";
+import { saverClass } from "./saver.js";
+import { Scope } from "./scope.js";
+import { dumps } from "./serialize.js";
+import { storeClass } from "./store.js";
+
+const PROTOCOL_VERSION = 1;
+// How long runs may take to unwind when the host is told to stop, in milliseconds.
+const SHUTDOWN_GRACE = 5000;
+
+export class Host {
+  /** Resolves with the exit status when the host should end. */
+  ended;
+  #end;
+  #connection;
+  #capture;
+  // `{graphs, library}`: what runs and calls need of the application.
+  #app = { graphs: new Graphs(), library: null };
+  #runs = new Map();
+  #server = {};
+
+  /** Introduces this host on a connected socket and takes over the process's outputs. */
+  constructor(socket, token) {
+    this.ended = new Promise((resolve) => (this.#end = resolve));
+    this.#connection = new Connection(
+      socket,
+      (kind, stream, payload) => this.#frame(kind, stream, payload),
+      () => this.#lost(),
+    );
+    const greeting = {
+      protocol: PROTOCOL_VERSION,
+      token,
+      pid: process.pid,
+      node_version: process.versions.node,
+      langgraph_version: langgraphVersion(process.cwd()) ?? "unknown",
+    };
+    this.#send(frames.HELLO, 0, greeting);
+    this.#capture = new Capture(this.#connection);
+    // A promise that nobody awaits must not end the runs of others.
+    process.on("unhandledRejection", (reason) => console.error("A promise was rejected and nobody handled it:", reason));
+    process.on("uncaughtException", (error) => console.error("An error was thrown outside of any run:", error));
+  }
+
+  #frame(kind, stream, payload) {
+    switch (kind) {
+      case frames.INIT:
+        this.#load(JSON.parse(payload));
+        break;
+      case frames.PING:
+        this.#connection.send(frames.PONG, 0, payload);
+        break;
+      case frames.SHUTDOWN:
+        this.#stop();
+        break;
+      case frames.RUN:
+        this.#run(stream, JSON.parse(payload));
+        break;
+      case frames.CANCEL:
+        this.#runs.get(stream)?.cancel();
+        break;
+      case frames.CREDIT:
+        this.#runs.get(stream)?.addCredit(payload.readUInt32BE(0));
+        break;
+      case frames.CALL:
+        this.#answer(stream, payload);
+        break;
+      case frames.HTTP_REQUEST:
+        this.#connection.send(frames.HTTP_ABORT, stream, Buffer.alloc(0));
+        break;
+    }
+  }
+
+  async #load(init) {
+    let at = { graphId: null, target: "" };
+    try {
+      const server = init.server ?? {};
+      const first = Object.values(init.graphs)[0];
+      at = { graphId: Object.keys(init.graphs)[0] ?? null, target: first?.target ?? "" };
+      const { file } = locate(`graph ${JSON.stringify(at.graphId)}`, at.target, init.base_dir);
+      const library = await loadLibrary(file, isCommonJs(file));
+      this.#app.library = library;
+      this.#server = {
+        langgraph_version: library.version,
+        langgraph_api_version: server.api_version,
+        langgraph_plan: server.plan,
+        langgraph_host: server.host,
+        langgraph_api_url: server.api_url,
+      };
+      this.#app.graphs.use(saverClass(library), storeClass(library, null, init.store_ttl));
+      for (const [graphId, { target, description }] of Object.entries(init.graphs)) {
+        at = { graphId, target };
+        await this.#app.graphs.load(graphId, target, description, init.base_dir);
+      }
+    } catch (error) {
+      this.#fatal(at, error);
+      return;
+    }
+    this.#send(frames.READY, 0, { graphs: this.#app.graphs.described(), auth: null, http: null });
+  }
+
+  #fatal({ graphId, target }, error) {
+    const failure = {
+      error: error?.kind ?? errors.className(error),
+      message: errors.messageOf(error),
+      traceback: errors.userTraceback(error),
+      graph_id: graphId,
+      target,
+    };
+    this.#send(frames.FATAL, 0, failure);
+    this.#exit(1);
+  }
+
+  async #run(handle, spec) {
+    const run = new Run(this.#connection, this.#app, handle, spec, this.#server);
+    run.beforeDone = (ended) => this.#capture.finish(ended);
+    this.#runs.set(handle, run);
+    await run.start();
+    this.#runs.delete(handle);
+    // What it printed after its end.
+    this.#capture.finish(run);
+  }
+
+  async #answer(id, payload) {
+    const scope = new Scope(this.#connection, { call: id });
+    try {
+      const { method, params } = JSON.parse(payload);
+      const result = await scope.enter(() => this.#serve(method, params, scope));
+      this.#send(frames.REPLY, id, result);
+    } catch (error) {
+      this.#send(frames.ERROR, id, { error: errors.clientClass(error), message: errors.messageOf(error) });
+    }
+  }
+
+  async #serve(method, params, scope) {
+    const result = await serve(method, params, this.#app, scope);
+    if (result === undefined) throw Object.assign(new Error(`There is no method '${method}'`), { name: "UnsupportedOperation" });
+    return result;
+  }
+
+  async #stop() {
+    for (const run of this.#runs.values()) run.cancel();
+    const deadline = Date.now() + SHUTDOWN_GRACE;
+    while (this.#runs.size > 0 && Date.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 20));
+    this.#exit(0);
+  }
+
+  #lost() {
+    for (const run of this.#runs.values()) run.cancel();
+    this.#exit(1);
+  }
+
+  async #exit(status) {
+    await this.#connection.close();
+    this.#end(status);
+  }
+
+  #send(kind, stream, document) {
+    this.#connection.send(kind, stream, Buffer.from(dumps(document)));
+  }
+}
