@@ -4,15 +4,17 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use langopen_runner::HostError;
 use langopen_runner::config::{ConfigError, Unsupported};
 use langopen_runner::environment::EnvironmentError;
+use langopen_runner::{HostError, RunnerError, TlsError};
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CommandError {
     #[error("{0}")]
     Config(#[from] ConfigError),
+    #[error("the settings cannot be used: {why}")]
+    Settings { why: String },
     #[error("{name} cannot be used: {why}")]
     Setting { name: &'static str, why: String },
     #[error("{} asks for features that are not available yet:\n{}", path.display(), lines(found))]
@@ -38,6 +40,10 @@ pub(crate) enum CommandError {
     #[error("{0}")]
     Host(#[from] HostError),
     #[error("{0}")]
+    Runner(#[from] RunnerError),
+    #[error("{0}")]
+    Tls(#[from] TlsError),
+    #[error("{0}")]
     Core(#[from] langopen_core::Error),
     #[error("cannot gather metrics: {0}")]
     Metrics(#[from] metrics_exporter_prometheus::BuildError),
@@ -55,6 +61,10 @@ impl CommandError {
     /// What to do, where the message does not say it already.
     pub(crate) fn remedy(&self) -> Option<&'static str> {
         match self {
+            Self::Settings { .. } => Some("--print-settings shows what there is, and what it means"),
+            Self::Runner(RunnerError::Unprotected(_)) => {
+                Some("set --token, or --tls-cert, --tls-key and --tls-client-ca")
+            }
             Self::OptionUnavailable { .. } => Some("leave the option out, and unset its environment variable"),
             Self::KeysFile { .. } => Some("make a record with `langopen keys new --name NAME`"),
             Self::NoAuthenticateHandler => {

@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use langopen_api::{Metrics, WorkerCounts};
-use langopen_worker::Slots;
+use langopen_api::Metrics;
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use metrics_process::Collector;
 
@@ -18,6 +17,7 @@ const SIZES: [f64; 9] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0];
 const UPKEEP: Duration = Duration::from_secs(5);
 
 /// What gathers metrics in this process.
+#[derive(Clone)]
 pub(crate) struct Recorder {
     handle: PrometheusHandle,
     process: Collector,
@@ -52,13 +52,15 @@ pub(crate) fn install() -> Result<Recorder, BuildError> {
 }
 
 impl Recorder {
-    /// What `/metrics` shows: everything recorded, and this worker.
-    pub(crate) fn shown(self, worker: Slots, prefix: &str) -> Metrics {
-        let render = move || {
-            self.process.collect();
-            self.handle.render()
-        };
-        let count = move || WorkerCounts { max: worker.max(), active: worker.active() };
-        Metrics::default().with_exposition(render).with_workers(count).with_prefix(prefix)
+    /// Everything recorded, as Prometheus reads it.
+    pub(crate) fn render(&self) -> String {
+        self.process.collect();
+        self.handle.render()
+    }
+
+    /// What `/metrics` of the API shows: everything recorded.
+    pub(crate) fn shown(&self, prefix: &str) -> Metrics {
+        let recorder = self.clone();
+        Metrics::default().with_exposition(move || recorder.render()).with_prefix(prefix)
     }
 }

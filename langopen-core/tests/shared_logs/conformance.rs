@@ -4,32 +4,30 @@ use std::sync::Arc;
 
 use langopen_core::EventLog;
 use langopen_core::backend::memory::Memory;
+use langopen_core::backend::postgres::{PostgresEventLog, PostgresOptions, PostgresSignals};
 use langopen_core::clock::ManualClock;
 use langopen_core::conformance::{Backend, CASES};
 
-use crate::support::{RETENTION, clock, prefix, redis_log};
+use crate::support::{Database, RETENTION, clock, prefix, redis_log};
 
-/// Runs the cases of event logs, and tells all that failed rather than the first.
-async fn run_all(new: impl AsyncFn(Arc<ManualClock>) -> Arc<dyn EventLog>) {
+/// Runs the cases of event logs, and tells all that failed rather than the first. A log's database goes after its case.
+async fn run_all(new: impl AsyncFn(Arc<ManualClock>) -> (Arc<dyn EventLog>, Option<Database>)) {
     let only = std::env::var("CONFORMANCE").unwrap_or_default();
     let mut failed = Vec::new();
     let of_logs = |name: &str| name.starts_with("event_log::") || name.starts_with("thread_log::");
     for case in CASES.iter().filter(|case| of_logs(case.name) && case.name.contains(&only)) {
         let clock = clock();
         let memory = Arc::new(Memory::with_clock(clock.clone()));
-        let event_log = new(clock.clone()).await;
-        let backend = Backend {
-            storage: memory.clone(),
-            queue: memory.clone(),
-            outbox: memory,
-            event_log,
-            clock,
-            retention: RETENTION,
-        };
+        let (event_log, database) = new(clock.clone()).await;
+        let (storage, queue, outbox, retention) = (memory.clone(), memory.clone(), memory, RETENTION);
+        let backend = Backend { storage, queue, outbox, event_log, clock, retention };
         let ran = std::panic::AssertUnwindSafe((case.run)(backend));
         if futures::FutureExt::catch_unwind(ran).await.is_err() {
             eprintln!("FAILED {}", case.name);
             failed.push(case.name);
+        }
+        if let Some(database) = database {
+            database.drop().await;
         }
     }
     assert!(failed.is_empty(), "broken promises: {failed:#?}");
@@ -37,5 +35,17 @@ async fn run_all(new: impl AsyncFn(Arc<ManualClock>) -> Arc<dyn EventLog>) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn redis_keeps_its_promises() {
-    run_all(async |clock| Arc::new(redis_log(&prefix(), clock).await) as Arc<dyn EventLog>).await;
+    run_all(async |clock| (Arc::new(redis_log(&prefix(), clock).await) as Arc<dyn EventLog>, None)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn postgres_keeps_its_promises() {
+    run_all(async |clock| {
+        let database = Database::new().await;
+        let signals = Arc::new(PostgresSignals::new(&database.url()).unwrap());
+        let db = database.open(PostgresOptions::default().with_clock(clock).with_signals(signals)).await;
+        let log = PostgresEventLog::open_with_retention(&db, RETENTION).await.expect("open the log");
+        (Arc::new(log) as Arc<dyn EventLog>, Some(database))
+    })
+    .await;
 }

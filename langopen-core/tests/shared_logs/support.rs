@@ -5,16 +5,51 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::StreamExt;
+use langopen_core::backend::postgres::{Postgres, PostgresOptions};
 use langopen_core::backend::redis::{RedisEventLog, RedisLogOptions};
 use langopen_core::clock::{Clock, ManualClock, Timestamp};
 use langopen_core::event_log::{Event, EventStream, LogKey, NewEvent};
 use langopen_core::{RunId, ThreadId};
+use langopen_test_services::postgres_url;
+use sqlx::Connection;
 use uuid::Uuid;
 
 pub(crate) const RETENTION: Duration = Duration::from_secs(60);
 
-pub(crate) async fn redis_url() -> String {
-    std::env::var("REDIS_URL").expect("REDIS_URL names a Redis server")
+pub(crate) use langopen_test_services::redis_url;
+
+/// A database of a test's own, which goes with it.
+pub(crate) struct Database {
+    server: String,
+    name: String,
+}
+
+impl Database {
+    pub(crate) async fn new() -> Self {
+        let database = Self { server: postgres_url().await, name: format!("test_{}", Uuid::new_v4().simple()) };
+        database.run(&format!("CREATE DATABASE {}", database.name)).await;
+        database
+    }
+
+    pub(crate) fn url(&self) -> String {
+        let mut url = url::Url::parse(&self.server).unwrap();
+        url.set_path(&self.name);
+        url.to_string()
+    }
+
+    pub(crate) async fn open(&self, options: PostgresOptions) -> Postgres {
+        Postgres::open(&self.url(), options).await.expect("open the database")
+    }
+
+    async fn run(&self, sql: &str) {
+        let mut connection = sqlx::PgConnection::connect(&self.server).await.expect("connect");
+        sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&mut connection).await.expect(sql);
+        connection.close().await.expect("close");
+    }
+
+    pub(crate) async fn drop(self) {
+        self.run(&format!("DROP DATABASE {} WITH (FORCE)", self.name)).await;
+    }
 }
 
 pub(crate) fn clock() -> Arc<ManualClock> {

@@ -20,6 +20,8 @@ pub struct Announcement {
     pub app: AppSettings,
     /// The headers of webhooks; empty unless the client delivers them.
     pub webhook_headers: BTreeMap<String, Secret>,
+    /// Which this is of those that this process has heard from the deployment.
+    pub revision: u64,
     pub(super) offer: Arc<Offer>,
 }
 
@@ -39,10 +41,13 @@ impl App {
     }
 
     /// Takes what a runner says; whether that is new.
-    pub(super) fn announce(&self, announcement: Announcement) -> bool {
+    pub(super) fn announce(&self, mut announcement: Announcement) -> bool {
         let mut held = self.announcement.write();
-        let new = **held != announcement;
+        announcement.revision = held.revision;
+        // The first one is new, even if there is nothing in it.
+        let new = held.revision == 0 || **held != announcement;
         if new {
+            announcement.revision += 1;
             *held = Arc::new(announcement);
         }
         new

@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::HostPool;
+use crate::host::WebApi;
 use crate::tls::TlsError;
 use app::RemoteHosts;
 use dial::Dialer;
@@ -78,6 +79,11 @@ impl RunnerSet {
     /// Changes when a deployment is new, or its announcement is.
     pub fn announced(&self) -> watch::Receiver<u64> {
         self.shared.announced.subscribe()
+    }
+
+    /// Serves the requests that applications make of the API by themselves, each in its deployment; see [`HostPool::connect`].
+    pub fn serve(&self, api: Arc<dyn WebApi>) {
+        self.shared.serve(api);
     }
 
     /// Whether a runner takes runs.

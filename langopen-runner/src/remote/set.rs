@@ -11,7 +11,7 @@ use tokio::sync::{Notify, watch};
 
 use super::app::{Announcement, App};
 use super::dial::Found;
-use crate::host::Host;
+use crate::host::{Host, WebApi};
 use crate::metrics::RUNNERS_UP;
 
 /// Which runners are connected, and which deployments they are of.
@@ -24,6 +24,8 @@ pub(super) struct Shared {
     apps: RwLock<BTreeMap<Tenant, Arc<App>>>,
     runners: RwLock<Vec<(SocketAddr, Tenant, Arc<Host>)>>,
     failures: RwLock<BTreeMap<SocketAddr, String>>,
+    /// Serves the applications' own requests.
+    api: RwLock<Option<Arc<dyn WebApi>>>,
 }
 
 impl Shared {
@@ -56,18 +58,32 @@ impl Shared {
     pub(super) fn announce(&self, found: &Found) -> Arc<App> {
         let mut apps = self.apps.write();
         let app = apps.entry(found.tenant.clone());
-        let app = app.or_insert_with(|| Arc::new(App::new(found.tenant.clone(), Arc::clone(&self.changed))));
+        let app = app.or_insert_with(|| {
+            let app = App::new(found.tenant.clone(), Arc::clone(&self.changed));
+            if let Some(api) = self.api.read().clone() {
+                app.owner.serve(api);
+            }
+            Arc::new(app)
+        });
         let app = Arc::clone(app);
         drop(apps);
         let announcement = Announcement {
             app: found.app.clone(),
             webhook_headers: found.webhook_headers.clone(),
+            revision: 0,
             offer: Arc::clone(&found.offer),
         };
         if app.announce(announcement) {
             self.announced.send_modify(|count| *count += 1);
         }
         app
+    }
+
+    /// Serves the requests of all deployments' applications with `api` from now on.
+    pub(super) fn serve(&self, api: Arc<dyn WebApi>) {
+        let apps = self.apps.write();
+        apps.values().for_each(|app| app.owner.serve(Arc::clone(&api)));
+        *self.api.write() = Some(api);
     }
 
     pub(super) fn add(&self, address: SocketAddr, tenant: Tenant, host: Arc<Host>) {

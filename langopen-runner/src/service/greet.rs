@@ -43,10 +43,7 @@ pub(super) struct Client {
 
 impl Door {
     pub(super) fn new(settings: RunnerServiceSettings, address: SocketAddr) -> Result<Self, RunnerError> {
-        let certified = settings.tls.as_ref().is_some_and(|tls| tls.client_ca.is_some());
-        if settings.token.is_none() && !certified && !address.ip().is_loopback() {
-            return Err(RunnerError::Unprotected(address));
-        }
+        settings.check(address)?;
         let acceptor = settings.tls.as_ref().map(|tls| tls.acceptor()).transpose()?;
         Ok(Self { settings, acceptor })
     }

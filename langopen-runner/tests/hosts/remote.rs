@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::{StreamExt, stream};
-use langopen_core::auth::{Auth, Refusal};
+use langopen_core::auth::{Auth, Credentials, Refusal};
 use langopen_core::executor::{Executor, GraphCall, RunOutput, RunResultStatus};
 use langopen_core::{ErrorKind, JsonMap, RawJson, Tenant};
 use langopen_runner::config::{AppSettings, Secret};
@@ -99,10 +99,11 @@ async fn a_runner_does_over_the_network_what_hosts_do_here() {
     cancel.send_replace(interrupt());
     assert_eq!(to_the_end(outputs).await.unwrap().1.status, RunResultStatus::Cancelled);
 
-    let auth = AppAuth::of(&pool).unwrap().with_tenant(Tenant::parse(TENANT).unwrap());
+    let auth = AppAuth::of(&pool).unwrap();
     let refused = auth.authenticate(&bearer("")).await.unwrap_err();
     assert_eq!(Refusal::of(&refused), Some(&Refusal::new(401, "No token")));
-    let alice = auth.authenticate(&bearer("alice")).await.unwrap();
+    let alice = Credentials { tenant: Some(Tenant::parse(TENANT).unwrap()), ..bearer("alice") };
+    let alice = auth.authenticate(&alice).await.unwrap();
     assert_eq!((alice.identity.as_str(), alice.tenant.as_str()), ("alice", TENANT));
 
     // Longer than the credit of a body.

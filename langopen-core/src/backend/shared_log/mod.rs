@@ -104,8 +104,11 @@ impl<S: LogStore> SharedLog<S> {
     async fn open(&self, thread_id: ThreadId, run_id: Option<RunId>, from: ReadFrom) -> Result<EventStream> {
         // First the place among the live readers, then where it begins: so nothing passes between the two.
         let (live, _) = self.watches.enter(thread_id, run_id);
-        let opened = self.store.open(thread_id, run_id).await?;
-        self.watches.begin(thread_id, opened.last);
+        let mut opened = self.store.open(thread_id, run_id).await?;
+        if opened.last < self.watches.begin(thread_id, opened.last) {
+            // Another reader began a moment later, and what comes is handed out from there on.
+            opened = self.store.open(thread_id, run_id).await?;
+        }
         let (seen, replaying) = match from {
             ReadFrom::Now => (opened.last, false),
             ReadFrom::After(seen) => (seen, opened.kept && seen < opened.last),

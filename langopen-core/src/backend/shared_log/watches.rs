@@ -33,6 +33,8 @@ struct Place {
 struct Watch {
     /// Up to where everything was handed out; `None` until it is known where to begin.
     seen: Option<EventId>,
+    /// After which place records were handed out, first of all.
+    begins: Option<EventId>,
     readers: Vec<Place>,
     /// Records that came early, by the place before them.
     early: BTreeMap<EventId, Record>,
@@ -145,17 +147,20 @@ impl Watches {
         (live, watch.seen.is_some())
     }
 
-    /// Says where a thread that was just opened begins, if nobody said it before.
-    pub(crate) fn begin(&self, thread_id: ThreadId, last: EventId) {
+    /// Says where a thread that was just opened begins, if nobody said it before; tells after which place records are handed out.
+    pub(crate) fn begin(&self, thread_id: ThreadId, last: EventId) -> EventId {
         let mut state = self.state.lock();
-        let Some(watch) = state.threads.get_mut(&thread_id) else { return };
-        if watch.seen.is_none() {
+        let Some(watch) = state.threads.get_mut(&thread_id) else { return last };
+        if watch.begins.is_none() {
+            watch.begins = Some(last);
             watch.seen = Some(last);
             watch.take_early();
             if !watch.early.is_empty() {
                 self.doubt(&mut state, thread_id);
             }
+            return last;
         }
+        watch.begins.unwrap_or(last)
     }
 
     /// Takes a record that was appended here, or that the store told.

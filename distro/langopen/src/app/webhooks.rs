@@ -4,36 +4,33 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use langopen_core::webhook::UrlPolicy;
-use langopen_runner::AppConfig;
+use langopen_runner::config::{AppSettings, Secret};
 use langopen_worker::{WebhookHeaders, WebhookSettings};
 
-use super::http::Variables;
 use crate::error::CommandError;
 
-/// What the dispatcher needs; its policy is the API's too.
-pub(super) fn settings(
-    config: &AppConfig,
-    env: &BTreeMap<String, String>,
-    address: SocketAddr,
+/// What the dispatcher needs; its policy is the API's too. `own_url` is the API's address, for relative URLs.
+pub(crate) fn settings(
+    app: &AppSettings,
+    headers: &BTreeMap<String, Secret>,
+    own_url: Option<String>,
 ) -> Result<WebhookSettings, CommandError> {
-    let variables = Variables(env);
-    let headers = config.resolve_webhook_headers(|name| variables.value(name))?;
     let headers = WebhookHeaders::new(headers.iter().map(|(name, value)| (name.as_str(), value.expose())));
     let headers =
         headers.map_err(|error| CommandError::Setting { name: "webhooks.headers", why: error.to_string() })?;
     Ok(WebhookSettings {
-        enabled: config.http.as_ref().is_none_or(|http| !http.disable_webhooks),
-        policy: policy(config),
-        own_url: Some(own_url(address)),
+        enabled: !app.http.disable_webhooks,
+        policy: policy(app),
+        own_url,
         headers,
-        allowed_fields: config.webhooks.as_ref().and_then(|webhooks| webhooks.allowed_fields.clone()),
+        allowed_fields: app.webhooks.as_ref().and_then(|webhooks| webhooks.allowed_fields.clone()),
         ..WebhookSettings::default()
     })
 }
 
-fn policy(config: &AppConfig) -> UrlPolicy {
+pub(super) fn policy(app: &AppSettings) -> UrlPolicy {
     let default = UrlPolicy::default();
-    let Some(url) = config.webhooks.as_ref().map(|webhooks| webhooks.url.clone()) else { return default };
+    let Some(url) = app.webhooks.as_ref().map(|webhooks| webhooks.url.clone()) else { return default };
     UrlPolicy {
         require_https: url.require_https.unwrap_or(default.require_https),
         allowed_domains: url.allowed_domains,
@@ -47,7 +44,7 @@ fn policy(config: &AppConfig) -> UrlPolicy {
 }
 
 /// Where this process reaches itself, whatever address it listens on.
-fn own_url(mut address: SocketAddr) -> String {
+pub(crate) fn own_url(mut address: SocketAddr) -> String {
     if address.ip().is_unspecified() {
         address.set_ip(match address.ip() {
             IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),

@@ -4,18 +4,17 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use langopen_api::{ConfigurableHeaders, Cors, Features, LoggingHeaders, Settings};
-use langopen_runner::AppConfig;
-use langopen_runner::config::{CorsConfig, HttpConfig};
+use langopen_runner::config::{AppSettings, CorsConfig};
 use serde::Deserialize;
 
 use crate::error::CommandError;
 
 /// Variables of the process, and behind them those of the application.
-pub(super) struct Variables<'a>(pub(super) &'a BTreeMap<String, String>);
+pub(crate) struct Variables<'a>(pub(crate) &'a BTreeMap<String, String>);
 
 impl Variables<'_> {
     /// What the variable is set to.
-    pub(super) fn value(&self, name: &str) -> Option<String> {
+    pub(crate) fn value(&self, name: &str) -> Option<String> {
         std::env::var(name).ok().or_else(|| self.0.get(name).cloned())
     }
 
@@ -28,9 +27,8 @@ impl Variables<'_> {
 }
 
 /// Sets what `http` and its variables say. The file wins over the environment.
-pub(super) fn apply(settings: &mut Settings, config: &AppConfig, env: &Variables<'_>) -> Result<(), CommandError> {
-    let none = HttpConfig::default();
-    let http = config.http.as_ref().unwrap_or(&none);
+pub(super) fn apply(settings: &mut Settings, app: &AppSettings) -> Result<(), CommandError> {
+    let (http, env) = (&app.http, &Variables(&app.variables));
     settings.features = Features {
         assistants: !http.disable_assistants,
         threads: !http.disable_threads,
@@ -43,7 +41,7 @@ pub(super) fn apply(settings: &mut Settings, config: &AppConfig, env: &Variables
         event_streaming: !http.disable_event_streaming,
         meta: !http.disable_meta,
     };
-    settings.mount_prefix = mount_prefix(http, env)?;
+    settings.mount_prefix = mount_prefix(app)?;
     if let Some(headers) = http.configurable_headers.clone() {
         let (includes, excludes) = (headers.includes.unwrap_or_default(), headers.excludes.unwrap_or_default());
         settings.configurable_headers = ConfigurableHeaders { includes, excludes };
@@ -60,11 +58,13 @@ pub(super) fn apply(settings: &mut Settings, config: &AppConfig, env: &Variables
 }
 
 /// The path that the API lies under, if any.
-pub(super) fn mount_prefix(http: &HttpConfig, env: &Variables<'_>) -> Result<Option<String>, CommandError> {
-    if let Some(prefix) = &http.mount_prefix {
+pub(crate) fn mount_prefix(app: &AppSettings) -> Result<Option<String>, CommandError> {
+    if let Some(prefix) = &app.http.mount_prefix {
         return Ok(Some(prefix.clone()));
     }
-    let Some((name, prefix)) = env.get(&["MOUNT_PREFIX", "LANGGRAPH_MOUNT_PREFIX"]) else { return Ok(None) };
+    let Some((name, prefix)) = Variables(&app.variables).get(&["MOUNT_PREFIX", "LANGGRAPH_MOUNT_PREFIX"]) else {
+        return Ok(None);
+    };
     if !prefix.starts_with('/') {
         return Err(wrong(name, "does not start with a slash"));
     }

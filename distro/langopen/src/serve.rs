@@ -8,23 +8,20 @@ use axum::Router;
 use axum::serve::ListenerExt;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use super::announce::say;
+use crate::announce::say;
 use crate::error::CommandError;
 
-/// How long open connections may take to end after the last run has.
-const CONNECTION_GRACE: Duration = Duration::from_secs(1);
-
-/// Serves until Ctrl-C or SIGTERM; a second one ends the process at once.
-pub(super) async fn serve(
+/// Serves until Ctrl-C or SIGTERM, then awaits `drain` with requests still answered, then lets open ones end within `grace`; a second signal ends the
+/// process at once.
+pub(crate) async fn serve(
     listener: TcpListener,
     router: Router,
-    stop: CancellationToken,
-    worker: JoinHandle<()>,
-    mut signals: Signals,
+    drain: impl Future<Output = ()>,
+    grace: Duration,
+    signals: &mut Signals,
 ) -> Result<(), CommandError> {
     let quiet = CancellationToken::new();
     // Streams write small pieces; without this each would wait for the other side to acknowledge the one before.
@@ -40,14 +37,7 @@ pub(super) async fn serve(
         served = &mut server => return served.map_err(CommandError::Serve),
         () = signals.next() => {}
     }
-    say("stopping", "runs in flight may end; press Ctrl-C again to stop at once");
-    stop.cancel();
-    let drain = async {
-        if let Err(error) = worker.await {
-            warn!(%error, "the worker did not stop in order");
-        }
-        quiet.cancel();
-    };
+    say("stopping", "what is in flight may end; press Ctrl-C again to stop at once");
     tokio::pin!(drain);
     // Requests are answered while runs end: clients that wait for them get their results.
     tokio::select! {
@@ -55,27 +45,30 @@ pub(super) async fn serve(
         () = &mut drain => {}
         () = signals.next() => return Ok(()),
     }
+    quiet.cancel();
     // Endless streams would keep the server from ending.
-    if tokio::time::timeout(CONNECTION_GRACE, server).await.is_err() {
-        info!("open connections were closed");
+    tokio::select! {
+        served = &mut server => served.map_err(CommandError::Serve)?,
+        () = tokio::time::sleep(grace) => info!("open connections were closed"),
+        () = signals.next() => {}
     }
     Ok(())
 }
 
 /// Ctrl-C and SIGTERM. From when this is made, neither ends the process by itself.
-pub(super) struct Signals {
+pub(crate) struct Signals {
     interrupt: Signal,
     terminate: Signal,
 }
 
 impl Signals {
-    pub(super) fn listen() -> Result<Self, CommandError> {
+    pub(crate) fn listen() -> Result<Self, CommandError> {
         let listen = |kind| signal(kind).map_err(CommandError::Signals);
         Ok(Self { interrupt: listen(SignalKind::interrupt())?, terminate: listen(SignalKind::terminate())? })
     }
 
     /// Waits for the next one.
-    pub(super) async fn next(&mut self) {
+    pub(crate) async fn next(&mut self) {
         tokio::select! {
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}

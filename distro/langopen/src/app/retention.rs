@@ -1,11 +1,9 @@
 //! How long threads and store items live, and how often the worker looks for those whose time is over.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use langopen_core::model::{PruneStrategy, ThreadTtl};
-use langopen_runner::AppConfig;
-use langopen_runner::config::{ThreadTtl as ConfiguredTtl, TtlStrategy};
+use langopen_runner::config::{AppSettings, ThreadTtl as ConfiguredTtl, TtlStrategy};
 use langopen_worker::WorkerSettings;
 use serde::Deserialize;
 
@@ -40,11 +38,13 @@ impl From<&ConfiguredTtl> for TtlVariable {
 }
 
 /// What is set for threads: the file wins over the environment.
-fn thread_settings(config: &AppConfig, env: &BTreeMap<String, String>) -> Result<Option<TtlVariable>, CommandError> {
-    if let Some(ttl) = config.checkpointer.as_ref().and_then(|checkpointer| checkpointer.ttl.as_ref()) {
+fn thread_settings(app: &AppSettings) -> Result<Option<TtlVariable>, CommandError> {
+    if let Some(ttl) = &app.thread_ttl {
         return Ok(Some(ttl.into()));
     }
-    let Some(text) = Variables(env).value(VARIABLE).filter(|text| !text.trim().is_empty()) else { return Ok(None) };
+    let Some(text) = Variables(&app.variables).value(VARIABLE).filter(|text| !text.trim().is_empty()) else {
+        return Ok(None);
+    };
     let parsed = serde_json::from_str(&text);
     parsed.map(Some).map_err(|error| CommandError::Setting {
         name: VARIABLE,
@@ -53,11 +53,8 @@ fn thread_settings(config: &AppConfig, env: &BTreeMap<String, String>) -> Result
 }
 
 /// How long threads live that are created without a word about it.
-pub(super) fn thread_ttl(
-    config: &AppConfig,
-    env: &BTreeMap<String, String>,
-) -> Result<Option<ThreadTtl>, CommandError> {
-    let Some(TtlVariable { strategy, default_ttl: Some(minutes), .. }) = thread_settings(config, env)? else {
+pub(crate) fn thread_ttl(app: &AppSettings) -> Result<Option<ThreadTtl>, CommandError> {
+    let Some(TtlVariable { strategy, default_ttl: Some(minutes), .. }) = thread_settings(app)? else {
         return Ok(None);
     };
     if minutes > 0.0 {
@@ -68,18 +65,14 @@ pub(super) fn thread_ttl(
 }
 
 /// How long threads of crons live, and how often the worker looks.
-pub(super) fn sweeps(
-    settings: &mut WorkerSettings,
-    config: &AppConfig,
-    env: &BTreeMap<String, String>,
-) -> Result<(), CommandError> {
-    settings.thread_ttl = thread_ttl(config, env)?;
-    if let Some(ttl) = thread_settings(config, env)? {
+pub(crate) fn sweeps(settings: &mut WorkerSettings, app: &AppSettings) -> Result<(), CommandError> {
+    settings.thread_ttl = thread_ttl(app)?;
+    if let Some(ttl) = thread_settings(app)? {
         settings.thread_sweep_interval = pause(ttl.sweep_interval_minutes, settings.thread_sweep_interval);
         let limit = ttl.sweep_limit.map(|limit| u32::try_from(limit).unwrap_or(u32::MAX));
         settings.thread_sweep_limit = limit.unwrap_or(settings.thread_sweep_limit);
     }
-    let items = config.store.as_ref().and_then(|store| store.ttl.as_ref()?.sweep_interval_minutes);
+    let items = app.store.as_ref().and_then(|store| store.ttl.as_ref()?.sweep_interval_minutes);
     settings.item_sweep_interval = pause(items, settings.item_sweep_interval);
     Ok(())
 }
@@ -92,47 +85,43 @@ fn pause(minutes: Option<f64>, default: Duration) -> Duration {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
 
-    fn config(checkpointer: &str) -> AppConfig {
-        let folder = tempfile::tempdir().unwrap_or_else(|error| panic!("{error}"));
-        let text = format!(r#"{{"dependencies": ["."], "graphs": {{"a": "./a.py:a"}}{checkpointer}}}"#);
-        let path = folder.path().join("langgraph.json");
-        let written = std::fs::write(folder.path().join("a.py"), "").and_then(|()| std::fs::write(&path, text));
-        written.unwrap_or_else(|error| panic!("{error}"));
-        AppConfig::load(&path).unwrap_or_else(|error| panic!("{error}"))
+    fn given(text: &str) -> AppSettings {
+        AppSettings { variables: BTreeMap::from([(VARIABLE.to_owned(), text.to_owned())]), ..AppSettings::default() }
     }
 
-    fn variable(text: &str) -> BTreeMap<String, String> {
-        BTreeMap::from([(VARIABLE.to_owned(), text.to_owned())])
+    fn with(default_ttl: f64) -> ConfiguredTtl {
+        ConfiguredTtl { default_ttl: Some(default_ttl), ..ConfiguredTtl::default() }
     }
 
     #[test]
     fn the_file_wins_over_the_environment() {
         let by_variable =
             r#"{"strategy": "keep_latest", "default_ttl": 1.5, "sweep_interval_minutes": 2, "sweep_limit": 7}"#;
-        let (silent, env) = (config(""), variable(by_variable));
+        let env = given(by_variable);
         let kept = ThreadTtl { strategy: PruneStrategy::KeepLatest, minutes: 1.5 };
-        assert_eq!(thread_ttl(&silent, &env).unwrap_or_default(), Some(kept));
-        assert_eq!(thread_ttl(&silent, &BTreeMap::new()).unwrap_or_default(), None);
+        assert_eq!(thread_ttl(&env).unwrap_or_default(), Some(kept));
+        assert_eq!(thread_ttl(&AppSettings::default()).unwrap_or_default(), None);
         let mut settings = WorkerSettings::default();
-        assert!(sweeps(&mut settings, &silent, &env).is_ok());
+        assert!(sweeps(&mut settings, &env).is_ok());
         let read = (settings.thread_sweep_interval, settings.thread_sweep_limit, settings.thread_ttl);
         assert_eq!(read, (Duration::from_secs(120), 7, Some(kept)));
-        let given = config(r#", "checkpointer": {"ttl": {"default_ttl": 60}}"#);
+        let file = AppSettings { thread_ttl: Some(with(60.0)), ..env };
         let deleted = ThreadTtl { strategy: PruneStrategy::Delete, minutes: 60.0 };
-        assert_eq!(thread_ttl(&given, &env).unwrap_or_default(), Some(deleted));
+        assert_eq!(thread_ttl(&file).unwrap_or_default(), Some(deleted));
     }
 
     #[test]
     fn what_is_wrong_is_named() {
-        let silent = config("");
         for text in ["5", "[]", r#"{"strategy": "x"}"#, r#"{"ttl": 5}"#, "{"] {
-            let said = thread_ttl(&silent, &variable(text)).map_err(|error| error.to_string());
+            let said = thread_ttl(&given(text)).map_err(|error| error.to_string());
             assert!(said.as_ref().is_err_and(|text| text.contains(VARIABLE)), "{text}: {said:?}");
         }
-        let never = config(r#", "checkpointer": {"ttl": {"default_ttl": 0}}"#);
-        assert!(thread_ttl(&never, &BTreeMap::new()).is_err());
+        let never = AppSettings { thread_ttl: Some(with(0.0)), ..AppSettings::default() };
+        assert!(thread_ttl(&never).is_err());
     }
 
     #[test]

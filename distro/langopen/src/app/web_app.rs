@@ -85,7 +85,7 @@ impl WebApi for Behind {
 
 /// The whole server, for requests that the application makes by itself: they are trusted within their tenant, as the application could do the same
 /// by its graphs.
-pub(super) struct FromWithin(pub(super) Router);
+pub(crate) struct FromWithin(pub(crate) Router);
 
 #[async_trait]
 impl WebApi for FromWithin {

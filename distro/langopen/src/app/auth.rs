@@ -1,6 +1,6 @@
 //! Who may do what: the bearers of API keys, the users of the application's own `Auth` object, both, or everybody everything.
 
-use std::net::IpAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,8 +10,8 @@ use langopen_core::auth::{ApiKeyAuth, ApiKeyRecord, Auth, OpenAuth, StudioAuth};
 use langopen_runner::config::AuthConfig;
 use langopen_runner::{AppAuth, AuthCacheSettings, HostPool};
 
-use super::announce::say;
-use crate::cli::UpOptions;
+use super::Login;
+use crate::announce::say;
 use crate::error::CommandError;
 use crate::keys;
 
@@ -20,12 +20,12 @@ const CACHE_TTL: Duration = Duration::from_secs(60);
 const CACHE_SIZE: u64 = 1000;
 
 /// The API keys that the command line names, if it names any.
-pub(super) fn keys(options: &UpOptions) -> Result<Option<Vec<ApiKeyRecord>>, CommandError> {
-    options.api_keys.as_deref().map(keys::read).transpose()
+pub(crate) fn keys(file: Option<&Path>) -> Result<Option<Vec<ApiKeyRecord>>, CommandError> {
+    file.map(keys::read).transpose()
 }
 
 /// The tenants that callers may act in.
-pub(super) fn tenants(keys: Option<&Vec<ApiKeyRecord>>) -> Result<Vec<Tenant>, CommandError> {
+pub(crate) fn tenants(keys: Option<&Vec<ApiKeyRecord>>) -> Result<Vec<Tenant>, CommandError> {
     let mut tenants = vec![Tenant::default()];
     for record in keys.into_iter().flatten() {
         let tenant = record.tenant()?;
@@ -38,11 +38,11 @@ pub(super) fn tenants(keys: Option<&Vec<ApiKeyRecord>>) -> Result<Vec<Tenant>, C
 
 /// Puts the logins together that were asked for.
 pub(super) fn login(
-    keys: Option<Vec<ApiKeyRecord>>,
+    given: Login,
     config: Option<&AuthConfig>,
     pool: &Arc<HostPool>,
-    address: IpAddr,
 ) -> Result<Arc<dyn Auth>, CommandError> {
+    let Login { keys, required, address } = given;
     let config = config.cloned().unwrap_or_default();
     let app = AppAuth::of(pool).map(|app| with_cache(app, &config));
     if let Some(app) = &app {
@@ -52,17 +52,15 @@ pub(super) fn login(
         announce(app);
     }
     let (has_app, has_keys) = (app.is_some(), keys.is_some());
-    if let Some(keys) = &keys {
-        say("auth", &format!("{} API keys", keys.len()));
-    }
     let app = app.map(|app| Arc::new(app) as Arc<dyn Auth>);
+    let app = if required { app } else { app.or_else(|| Some(Arc::new(OpenAuth::default()))) };
     let auth: Arc<dyn Auth> = match (keys, app) {
         (None, None) => Arc::new(OpenAuth::default()),
         (None, Some(app)) => app,
-        (Some(keys), None) => Arc::new(ApiKeyAuth::new(keys)),
-        (Some(keys), Some(app)) => Arc::new(ApiKeyAuth::new(keys).with_fallback(app)),
+        (Some(keys), None) => Arc::new(ApiKeyAuth::of(keys)),
+        (Some(keys), Some(app)) => Arc::new(ApiKeyAuth::of(keys).with_fallback(app)),
     };
-    if !has_app && !has_keys && !address.is_loopback() {
+    if !has_app && !required && !address.is_loopback() {
         say(
             "note",
             &format!("whoever reaches {address} can do everything here: there is neither auth.path nor --api-keys"),

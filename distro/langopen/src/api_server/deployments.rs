@@ -1,0 +1,54 @@
+//! The API of each deployment: made when its first runner is seen, and again when its runners say something new.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use langopen_api::{AgentServer, DeploymentSource, Metrics};
+use langopen_core::auth::KeyRing;
+use langopen_core::{Error, Result, Tenant};
+use langopen_runner::RunnerSet;
+use tracing::error;
+
+use crate::app::{self, Login, ServerParts};
+use crate::database::Database;
+
+/// Makes the API of each deployment that a runner was seen of. It stays when the runners go: what needs no graph is answered.
+pub(super) struct Deployments {
+    pub(super) runners: Arc<RunnerSet>,
+    pub(super) database: Arc<Database>,
+    pub(super) keys: Arc<KeyRing>,
+    /// Whether nobody else is let in, where the application has no login.
+    pub(super) keys_required: bool,
+    pub(super) address: IpAddr,
+    pub(super) metrics: Metrics,
+    pub(super) crons: bool,
+}
+
+#[async_trait]
+impl DeploymentSource for Deployments {
+    async fn revision(&self, tenant: &Tenant, _listed: bool) -> Result<Option<String>> {
+        Ok(self.runners.announcement(tenant).map(|announcement| announcement.revision.to_string()))
+    }
+
+    async fn server(&self, tenant: &Tenant, _revision: &str) -> Result<AgentServer> {
+        let gone = || Error::unavailable("deployments.server", "no runner of the deployment was seen yet");
+        let announcement = self.runners.announcement(tenant).ok_or_else(gone)?;
+        let parts = ServerParts {
+            database: &self.database,
+            pool: Arc::new(self.runners.pool(tenant).ok_or_else(gone)?),
+            app: &announcement.app,
+            tenants: std::slice::from_ref(tenant),
+            login: Login { keys: Some(self.keys.clone()), required: self.keys_required, address: self.address },
+            metrics: self.metrics.clone(),
+            crons: self.crons,
+        };
+        app::build(parts).await.map_err(|error| {
+            error!(deployment = %tenant, %error, "the API of a deployment cannot be served");
+            Error::unavailable(
+                "deployments.server",
+                "the deployment cannot be served now; its operator finds why in the log",
+            )
+        })
+    }
+}

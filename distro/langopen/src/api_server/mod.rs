@@ -1,0 +1,119 @@
+//! `langopen-api-server`: the Agent Server API of the deployments whose runners it knows.
+
+mod deployments;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::routing::get;
+use langopen_api::Installation;
+use langopen_core::SystemClock;
+use langopen_core::auth::KeyRing;
+use langopen_runner::RunnerSet;
+use tokio::net::TcpListener;
+use tracing::info;
+
+use crate::announce::say;
+use crate::app::{self, FromWithin};
+use crate::database::{self, Database};
+use crate::error::CommandError;
+use crate::metrics;
+use crate::names::process_name;
+use crate::probes::{self, Readiness};
+use crate::program::listen;
+use crate::serve::{self, Signals};
+use crate::settings::{self, ApiServerOptions, Settings};
+use crate::worker::connected;
+use deployments::Deployments;
+
+/// Serves until Ctrl-C or SIGTERM; then accepts nothing new, and what is in flight may end within the grace period.
+pub(crate) async fn run(options: ApiServerOptions) -> Result<(), CommandError> {
+    let mut signals = Signals::listen()?;
+    let file = options.common.settings.clone();
+    let settings = settings::load(file.as_deref(), options.overrides())?;
+    let started = tokio::select! {
+        started = start(&settings) => started?,
+        () = signals.next() => return Ok(()),
+    };
+    let Started { listener, router, runners, readiness, database } = started;
+    let grace = Duration::from_secs(settings.api.grace_seconds);
+    let drain = async { readiness.drain() };
+    let served = serve::serve(listener, router, drain, grace, &mut signals).await;
+    runners.shut_down().await;
+    database.close().await;
+    info!("the API server stopped");
+    served
+}
+
+struct Started {
+    listener: TcpListener,
+    router: Router,
+    runners: Arc<RunnerSet>,
+    readiness: Arc<Readiness>,
+    database: Arc<Database>,
+}
+
+async fn start(settings: &Settings) -> Result<Started, CommandError> {
+    let recorder = metrics::install()?;
+    let (section, place) = (&settings.api, settings.place()?);
+    let mut client = settings.runners.client(process_name("api-server"))?;
+    client.serves_api = true;
+    let (default, records) = (section.tenant()?, app::keys(section.api_keys.as_deref())?);
+    let (listener, address) = listen(section.host, section.port).await?;
+    say("data", &place.describe(Path::new("")));
+    let database = Arc::new(Database::open(place, Path::new("")).await?);
+    let runners = Arc::new(RunnerSet::connect(client)?);
+    let keys = KeyRing::new(records.unwrap_or_default());
+    let keys = Arc::new(keys.with_stored(database.storage(), Arc::new(SystemClock)));
+    if !section.requires_keys() && !address.ip().is_loopback() {
+        say("note", &format!("whoever reaches {address} can do everything in deployments without auth.path"));
+    }
+    let source = Deployments {
+        runners: Arc::clone(&runners),
+        database: Arc::clone(&database),
+        keys: Arc::clone(&keys),
+        keys_required: section.requires_keys(),
+        address: address.ip(),
+        metrics: recorder.shown(&section.metric_prefix),
+        crons: section.crons,
+    };
+    let mut installation =
+        Installation::new(Arc::new(source), database.storage()).with_keys(keys).with_root(root(recorder));
+    if let Some(default) = default {
+        installation = installation.with_default(default);
+    }
+    let installation = installation.router();
+    runners.serve(Arc::new(FromWithin(installation.clone())));
+    let readiness = Arc::new(readiness(&database, &runners));
+    let router = probes::router(Arc::clone(&readiness)).fallback_service(installation);
+    say("API", &format!("http://{address}"));
+    say("health", &format!("http://{address}/readyz"));
+    say("stop", "with Ctrl-C");
+    Ok(Started { listener, router, runners, readiness, database })
+}
+
+/// What is answered where no deployment is named.
+fn root(recorder: metrics::Recorder) -> Router {
+    Router::new()
+        .route("/ok", get(async || axum::Json(serde_json::json!({"ok": true}))))
+        .route("/metrics", get(move || std::future::ready(probes::exposition(&recorder))))
+}
+
+fn readiness(database: &Database, runners: &Arc<RunnerSet>) -> Readiness {
+    let (storage, set, seen) = (database.storage(), Arc::clone(runners), Arc::clone(runners));
+    Readiness::default()
+        .needs("database", move || {
+            let storage = storage.clone();
+            async move { database::answers(&*storage).await.map_err(|_| "it does not answer".to_owned()) }
+        })
+        .needs("deployments", move || {
+            let any = !seen.deployments().is_empty();
+            async move { if any { Ok(()) } else { Err("no runner was seen yet".to_owned()) } }
+        })
+        .likes("runners", move || {
+            let state = connected(&set);
+            async move { state }
+        })
+}

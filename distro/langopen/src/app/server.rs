@@ -1,0 +1,65 @@
+//! The API of one deployment.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use langopen_api::{AgentServer, Metrics};
+use langopen_core::auth::KeyRing;
+use langopen_core::{Executor, Tenant};
+use langopen_runner::HostPool;
+use langopen_runner::config::AppSettings;
+
+use super::web_app::PoolApp;
+use super::{api_settings, app_options, auth};
+use crate::database::Database;
+use crate::error::CommandError;
+
+/// Who is let in beside the users of the application's own login.
+pub(crate) struct Login {
+    /// Bearers of these.
+    pub(crate) keys: Option<Arc<KeyRing>>,
+    /// Whether nobody else is, where the application has no login.
+    pub(crate) required: bool,
+    /// Where the server listens.
+    pub(crate) address: IpAddr,
+}
+
+/// What the API of one deployment is made of.
+pub(crate) struct ServerParts<'a> {
+    pub(crate) database: &'a Database,
+    /// Its hosts, here or on runners.
+    pub(crate) pool: Arc<HostPool>,
+    pub(crate) app: &'a AppSettings,
+    /// Where callers may act.
+    pub(crate) tenants: &'a [Tenant],
+    pub(crate) login: Login,
+    pub(crate) metrics: Metrics,
+    /// Whether crons fire.
+    pub(crate) crons: bool,
+}
+
+/// Makes the API of one application, with a system assistant for each graph in each tenant.
+pub(crate) async fn build(parts: ServerParts<'_>) -> Result<AgentServer, CommandError> {
+    let ServerParts { database, pool, app, tenants, login, metrics, crons } = parts;
+    let mut settings = api_settings(app)?;
+    settings.crons = crons;
+    if let Some(version) = pool.langgraph_version() {
+        settings.langgraph_version = version;
+    }
+    let login = auth::login(login, app.auth.as_ref(), &pool)?;
+    let executor = Arc::clone(&pool) as Arc<dyn Executor>;
+    let mut server = AgentServer::new(database.storage(), database.queue(), database.events(), executor)
+        .with_auth(login)
+        .with_settings(settings)
+        .with_metrics(metrics);
+    if let Some(custom) = PoolApp::of(&pool) {
+        server = server.with_app(Arc::new(custom), app_options(app));
+    }
+    if app.store.as_ref().is_some_and(|store| store.index.is_some()) {
+        server = server.with_embedder(pool.clone());
+    }
+    for tenant in tenants {
+        server.sync_system_assistants(tenant).await?;
+    }
+    Ok(server)
+}

@@ -1,0 +1,163 @@
+//! Where data is kept: in the data folder's SQLite file, in this process's memory, or in a Postgres that processes share.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use langopen_core::backend::memory::{Memory, MemoryEventLog};
+use langopen_core::backend::sqlite::{Sqlite, SqliteOptions};
+use langopen_core::model::AssistantQuery;
+use langopen_core::outbox::Outbox;
+use langopen_core::{EventLog, Queue, Result, Scope, Storage};
+use langopen_runner::config::Secret;
+
+use crate::error::CommandError;
+
+/// The value of `--database` that keeps everything in memory.
+const IN_MEMORY: &str = "memory:";
+
+/// Where data is to be kept.
+#[derive(Debug, Clone)]
+pub(crate) enum Place {
+    /// A file in the data folder.
+    Sqlite,
+    /// Gone with the process: for trials and tests.
+    Memory,
+    /// Servers that processes share.
+    Postgres(Shared),
+}
+
+/// Servers that processes share.
+#[derive(Debug, Clone)]
+pub(crate) struct Shared {
+    postgres: Secret,
+    /// Wake-ups and streams; without one Postgres does both.
+    redis: Option<Secret>,
+    connections: u32,
+}
+
+impl Shared {
+    /// The same, with so many connections at most.
+    pub(crate) fn with_connections(self, connections: u32) -> Self {
+        Self { connections: connections.max(2), ..self }
+    }
+
+    /// Whether there is a Redis.
+    pub(crate) fn has_redis(&self) -> bool {
+        self.redis.is_some()
+    }
+}
+
+impl Place {
+    /// Reads `--database` and `--redis`.
+    pub(crate) fn of(database: Option<&str>, redis: Option<&str>) -> Result<Self, CommandError> {
+        let wrong = |name, why: &str| CommandError::Setting { name, why: why.to_owned() };
+        let is = |url: &str, schemes: &[&str]| schemes.iter().any(|scheme| url.starts_with(&format!("{scheme}://")));
+        if redis.is_some_and(|url| !is(url, &["redis", "rediss"])) {
+            return Err(wrong("--redis", "it does not begin with redis:// or rediss://"));
+        }
+        match (database, redis) {
+            (None, None) => Ok(Self::Sqlite),
+            (Some(IN_MEMORY), None) => Ok(Self::Memory),
+            (Some(url), redis) if is(url, &["postgres", "postgresql"]) => {
+                let redis = redis.map(|url| Secret::from(url.to_owned()));
+                Ok(Self::Postgres(Shared { postgres: Secret::from(url.to_owned()), redis, connections: 16 }))
+            }
+            (Some(_), None) => Err(wrong("--database", "it is neither postgres://... nor memory:")),
+            (_, Some(_)) => {
+                Err(wrong("--redis", "a Redis only helps processes that share a Postgres: name it with --database"))
+            }
+        }
+    }
+
+    /// For people; without any secret.
+    pub(crate) fn describe(&self, folder: &Path) -> String {
+        match self {
+            Self::Sqlite => format!("{} (SQLite)", folder.display()),
+            Self::Memory => "in memory: it is gone when this process ends".to_owned(),
+            Self::Postgres(shared) if shared.has_redis() => "in Postgres and Redis".to_owned(),
+            Self::Postgres(_) => "in Postgres".to_owned(),
+        }
+    }
+}
+
+/// The backends of one kind.
+pub(crate) struct Database {
+    storage: Arc<dyn Storage>,
+    queue: Arc<dyn Queue>,
+    outbox: Arc<dyn Outbox>,
+    events: Arc<dyn EventLog>,
+    sqlite: Option<Sqlite>,
+}
+
+impl Database {
+    /// Opens it; `file` is SQLite's.
+    pub(crate) async fn open(place: Place, file: &Path) -> Result<Self, CommandError> {
+        match place {
+            Place::Sqlite => {
+                let sqlite = Sqlite::open(file, SqliteOptions::default()).await?;
+                Ok(Self::of(Arc::new(sqlite.clone()), Arc::new(sqlite.event_log()), Some(sqlite)))
+            }
+            Place::Memory => Ok(Self::of(Arc::new(Memory::new()), Arc::new(MemoryEventLog::new()), None)),
+            Place::Postgres(shared) => Self::shared(shared).await,
+        }
+    }
+
+    async fn shared(shared: Shared) -> Result<Self, CommandError> {
+        let Shared { postgres: _, redis: _, connections: _ } = shared;
+        Err(CommandError::OptionUnavailable { option: "database" })
+    }
+
+    fn of<B: Storage + Queue + Outbox>(backend: Arc<B>, events: Arc<dyn EventLog>, sqlite: Option<Sqlite>) -> Self {
+        Self { storage: backend.clone(), queue: backend.clone(), outbox: backend, events, sqlite }
+    }
+
+    pub(crate) fn storage(&self) -> Arc<dyn Storage> {
+        self.storage.clone()
+    }
+
+    pub(crate) fn queue(&self) -> Arc<dyn Queue> {
+        self.queue.clone()
+    }
+
+    pub(crate) fn outbox(&self) -> Arc<dyn Outbox> {
+        self.outbox.clone()
+    }
+
+    pub(crate) fn events(&self) -> Arc<dyn EventLog> {
+        self.events.clone()
+    }
+
+    pub(crate) async fn close(&self) {
+        if let Some(sqlite) = self.sqlite.clone() {
+            sqlite.close().await;
+        }
+    }
+}
+
+/// Whether the database answers.
+pub(crate) async fn answers(storage: &dyn Storage) -> Result<()> {
+    let one = AssistantQuery { limit: 1, ..AssistantQuery::default() };
+    storage.search_assistants(&Scope::default(), &one).await.map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_are_told_apart_and_shown_without_secrets() {
+        let place = |database, redis| Place::of(database, redis).map_err(|error| error.to_string());
+        assert!(matches!(place(None, None), Ok(Place::Sqlite)));
+        assert!(matches!(place(Some("memory:"), None), Ok(Place::Memory)));
+        let shared = place(Some("postgres://u:hush@a/b"), Some("redis://:hush@a")).unwrap();
+        assert_eq!(shared.describe(Path::new("/data")), "in Postgres and Redis");
+        assert!(!format!("{shared:?}").contains("hush"));
+        for (database, redis, says) in [
+            (Some("mysql://a"), None, "--database"),
+            (None, Some("redis://a"), "--database"),
+            (Some("postgres://a/b"), Some("http://a"), "--redis"),
+        ] {
+            assert!(place(database, redis).is_err_and(|why| why.contains(says)), "{database:?} {redis:?}");
+        }
+    }
+}

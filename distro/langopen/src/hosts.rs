@@ -1,0 +1,95 @@
+//! The application's Python environment and the settings of its hosts.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use langopen_runner::config::{AppSettings, Graph, Secret};
+use langopen_runner::environment::{EnvironmentPlan, Options, Progress};
+use langopen_runner::{AppConfig, PoolGraph, PoolSettings};
+use serde_json::json;
+
+use crate::announce::say;
+use crate::app::{Variables, mount_prefix};
+use crate::error::CommandError;
+
+/// How hosts are run on this machine.
+pub(crate) struct HostOptions {
+    pub(crate) hosts: u16,
+    pub(crate) environment: Options,
+    /// A folder of ours for the host program's files.
+    pub(crate) program_dir: PathBuf,
+    /// The address that runs show as `langgraph_api_url`, without the mount prefix.
+    pub(crate) api_url: String,
+}
+
+/// An application that was read.
+pub(crate) struct Application {
+    pub(crate) config: AppConfig,
+    /// Its variables.
+    pub(crate) env: BTreeMap<String, String>,
+    /// What other parts need to know of it.
+    pub(crate) settings: AppSettings,
+    /// The headers of webhooks, with their templates filled.
+    pub(crate) webhook_headers: BTreeMap<String, Secret>,
+}
+
+impl Application {
+    /// Reads `langgraph.json`, and says what it asks for in vain.
+    pub(crate) fn read(path: &Path) -> Result<Self, CommandError> {
+        let config = AppConfig::load(path)?;
+        let (fatal, rest): (Vec<_>, Vec<_>) = config.require_supported().into_iter().partition(|found| found.fatal);
+        if !fatal.is_empty() {
+            return Err(CommandError::Unsupported { path: path.to_owned(), found: fatal });
+        }
+        let names = config.graphs.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
+        say("config", &format!("{} (graphs: {names})", path.display()));
+        for found in rest {
+            say("note", &found.to_string());
+        }
+        let env = config.resolve_env()?;
+        let settings = AppSettings::of(&config, &env);
+        let webhook_headers = config.resolve_webhook_headers(|name| Variables(&env).value(name))?;
+        Ok(Self { config, env, settings, webhook_headers })
+    }
+
+    /// Makes the environment if it is not there yet, and says how its hosts are started.
+    pub(crate) async fn prepare(&self, options: HostOptions) -> Result<PoolSettings, CommandError> {
+        let HostOptions { hosts, environment, program_dir, api_url } = options;
+        let plan = EnvironmentPlan::new(&self.config, environment).await?;
+        let environment = plan.ensure(|progress| say_progress(&progress)).await?;
+        let python = environment.python.display();
+        say("environment", &format!("{python}{}", if environment.fresh { "" } else { " (cached)" }));
+        say("graphs", &format!("loading in {hosts} Python processes"));
+        let config = &self.config;
+        let mount_prefix = mount_prefix(&self.settings)?.unwrap_or_default();
+        let graph =
+            |graph: &Graph| PoolGraph { target: graph.target.to_string(), description: graph.description.clone() };
+        let store = config.store.as_ref();
+        Ok(PoolSettings {
+            hosts: usize::from(hosts),
+            python: environment.python,
+            program_dir,
+            base_dir: config.base_dir().to_owned(),
+            search_path: environment.search_path,
+            env: self.env.clone(),
+            graphs: config.graphs.iter().map(|(id, each)| (id.clone(), graph(each))).collect(),
+            auth: config.auth.as_ref().and_then(|auth| auth.path.as_ref()).map(ToString::to_string),
+            store_index: store.and_then(|store| store.index.as_ref()).map(|index| json!(index)),
+            store_ttl: store.and_then(|store| store.ttl.as_ref()).map(
+                |ttl| json!({"default_ttl": ttl.default_ttl, "refresh_on_read": ttl.refresh_on_read.unwrap_or(true)}),
+            ),
+            web_app: config.http.as_ref().and_then(|http| http.app.as_ref()).map(ToString::to_string),
+            api_url: format!("{api_url}{mount_prefix}"),
+            mount_prefix,
+            load_timeout: PoolSettings::LOAD_TIMEOUT,
+            unresponsive_after: PoolSettings::UNRESPONSIVE_AFTER,
+        })
+    }
+}
+
+fn say_progress(progress: &Progress) {
+    match progress {
+        Progress::Output(line) => say("", line),
+        step => say("environment", &step.to_string()),
+    }
+}

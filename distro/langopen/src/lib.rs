@@ -1,0 +1,65 @@
+//! The programs of the platform: everything in one process, and one program for each plane.
+
+#![forbid(unsafe_code)]
+
+mod announce;
+mod api_server;
+mod app;
+mod cli;
+mod database;
+mod error;
+mod hosts;
+mod keys;
+mod logging;
+mod metrics;
+mod names;
+mod probes;
+mod program;
+mod runner;
+mod serve;
+mod settings;
+mod tracing_export;
+mod up;
+mod worker;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+/// `langopen`: everything in one process, and the command line.
+pub fn langopen() -> ExitCode {
+    let cli = cli::Cli::parse();
+    program::run("langopen", cli.log_format, async {
+        match cli.command {
+            cli::Command::Up(options) => up::up(options).await,
+            cli::Command::Keys(cli::KeysCommand::New(options)) => keys::new(options),
+        }
+    })
+}
+
+/// `langopen-api-server`.
+pub fn api_server() -> ExitCode {
+    let options = settings::ApiServerOptions::parse();
+    if program::prints_settings(&options.common) {
+        return ExitCode::SUCCESS;
+    }
+    program::run("langopen-api-server", options.common.log_format, api_server::run(options))
+}
+
+/// `langopen-worker`.
+pub fn worker() -> ExitCode {
+    let options = settings::WorkerOptions::parse();
+    if program::prints_settings(&options.common) {
+        return ExitCode::SUCCESS;
+    }
+    program::run("langopen-worker", options.common.log_format, worker::run(options))
+}
+
+/// `langopen-runner`.
+pub fn runner() -> ExitCode {
+    let options = settings::RunnerOptions::parse();
+    if program::prints_settings(&options.common) {
+        return ExitCode::SUCCESS;
+    }
+    program::run("langopen-runner", options.common.log_format, runner::run(options))
+}

@@ -1,0 +1,8 @@
+//! What processes are called.
+
+/// A name that no other process of the platform has: the program, the machine, the process, and a little chance, as containers often have the same
+/// process id.
+pub(crate) fn process_name(program: &str) -> String {
+    let machine = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    format!("{program}-{machine}-{}-{:04x}", std::process::id(), rand::random::<u16>())
+}

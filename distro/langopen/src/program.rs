@@ -1,0 +1,68 @@
+//! What all programs have in common: the runtime, logging, and how an end is told.
+
+use std::net::{IpAddr, SocketAddr};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+
+use crate::cli::LogFormat;
+use crate::error::CommandError;
+use crate::logging;
+use crate::settings::{self, CommonOptions};
+
+/// Runs a program to its end.
+pub(crate) fn run(
+    name: &'static str,
+    log_format: Option<LogFormat>,
+    program: impl Future<Output = Result<(), CommandError>>,
+) -> ExitCode {
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("error: cannot start the runtime: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let traces = {
+        let _entered = runtime.enter();
+        logging::start(log_format, name)
+    };
+    let outcome = runtime.block_on(program);
+    if let Some(traces) = traces {
+        traces.stop();
+    }
+    // What still blocks in the background must not keep a finished program from ending.
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            if logging::is_json() {
+                tracing::error!(hint = error.remedy(), "{error}");
+                return ExitCode::FAILURE;
+            }
+            eprintln!("\nerror: {error}");
+            if let Some(remedy) = error.remedy() {
+                eprintln!("  hint: {remedy}");
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Prints the settings' documentation, if that is what is wanted.
+pub(crate) fn prints_settings(common: &CommonOptions) -> bool {
+    if common.print_settings {
+        print!("{}", settings::DEFAULT);
+    }
+    common.print_settings
+}
+
+/// Listens, and says where.
+pub(crate) async fn listen(host: IpAddr, port: u16) -> Result<(TcpListener, SocketAddr), CommandError> {
+    let address = SocketAddr::new(host, port);
+    let unusable = |source| CommandError::Listen { address, source };
+    let listener = TcpListener::bind(address).await.map_err(unusable)?;
+    let address = listener.local_addr().map_err(unusable)?;
+    Ok((listener, address))
+}

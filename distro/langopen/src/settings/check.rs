@@ -1,0 +1,131 @@
+//! Rules that span several settings, checked before anything starts.
+
+use std::time::Duration;
+
+use langopen_core::Tenant;
+use langopen_runner::{ClientTls, RunnerSetSettings, RunnerUrl, ServerTls};
+
+use super::{ApiSettings, RequireApiKeys, RunnerSettings, RunnersSettings, Settings, WorkerSection};
+use crate::database::Place;
+use crate::error::CommandError;
+
+fn wrong<T>(name: &'static str, why: &str) -> Result<T, CommandError> {
+    Err(CommandError::Setting { name, why: why.to_owned() })
+}
+
+impl Settings {
+    /// Where data is: API servers and workers of one platform share it, so it is a Postgres.
+    pub(crate) fn place(&self) -> Result<Place, CommandError> {
+        let Some(url) = &self.database.url else {
+            return wrong("database.url", "name the Postgres that the platform's processes share, with --database");
+        };
+        match Place::of(Some(url.expose()), self.redis.url.as_ref().map(|url| url.expose()))? {
+            Place::Postgres(shared) => Ok(Place::Postgres(shared.with_connections(self.database.connections))),
+            _ => wrong("database.url", "processes of one platform can only share a Postgres: postgres://..."),
+        }
+    }
+}
+
+impl RunnersSettings {
+    /// How runners are reached by a client of this name.
+    pub(crate) fn client(&self, name: String) -> Result<RunnerSetSettings, CommandError> {
+        let urls = RunnerUrl::list(&self.urls).or_else(|error| wrong("runners.urls", &error.to_string()))?;
+        if urls.is_empty() {
+            return wrong("runners.urls", "name at least one runner, with --runner-urls");
+        }
+        let identity = match (&self.cert, &self.key) {
+            (Some(cert), Some(key)) => Some((cert.clone(), key.clone())),
+            (None, None) => None,
+            _ => return wrong("runners.cert", "a certificate and its key go together"),
+        };
+        let tls = match &self.ca {
+            Some(ca) => Some(ClientTls { ca: ca.clone(), identity }),
+            None if urls.iter().any(RunnerUrl::is_tls) || identity.is_some() => {
+                return wrong("runners.ca", "name the CA of the runners' certificates, with --runner-ca");
+            }
+            None => None,
+        };
+        let token = self.token.clone();
+        Ok(RunnerSetSettings { urls, token, tls, name, serves_api: false, delivers_webhooks: false })
+    }
+}
+
+impl ApiSettings {
+    /// Where requests go that name no deployment.
+    pub(crate) fn tenant(&self) -> Result<Option<Tenant>, CommandError> {
+        let parse = |text: &String| Tenant::parse(text).or_else(|error| wrong("api.deployment", error.message()));
+        self.deployment.as_ref().map(parse).transpose()
+    }
+
+    pub(crate) fn requires_keys(&self) -> bool {
+        match self.require_api_keys {
+            RequireApiKeys::Auto => !self.host.is_loopback(),
+            RequireApiKeys::Always => true,
+            RequireApiKeys::Never => false,
+        }
+    }
+}
+
+impl WorkerSection {
+    pub(crate) fn lease(&self) -> Result<Duration, CommandError> {
+        match Duration::try_from_secs_f64(self.lease_seconds) {
+            Ok(lease) if lease >= Duration::from_millis(100) => Ok(lease),
+            _ => wrong("worker.lease_seconds", "it must be 0.1 or more"),
+        }
+    }
+}
+
+impl RunnerSettings {
+    pub(crate) fn tenant(&self) -> Result<Tenant, CommandError> {
+        Tenant::parse(&self.deployment).or_else(|error| wrong("runner.deployment", error.message()))
+    }
+
+    pub(crate) fn tls(&self) -> Result<Option<ServerTls>, CommandError> {
+        match (&self.tls_cert, &self.tls_key, &self.tls_client_ca) {
+            (Some(cert), Some(key), client_ca) => {
+                Ok(Some(ServerTls { cert: cert.clone(), key: key.clone(), client_ca: client_ca.clone() }))
+            }
+            (None, None, None) => Ok(None),
+            (None, None, Some(_)) => {
+                wrong("runner.tls_client_ca", "it needs a certificate and a key of the runner's own")
+            }
+            _ => wrong("runner.tls_cert", "a certificate and its key go together"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Overrides, load};
+    use super::*;
+
+    fn settings(values: &[(&'static str, &str)]) -> Settings {
+        let mut overrides = Overrides::default();
+        for (key, value) in values {
+            overrides.set(key, Some(*value));
+        }
+        load(None, overrides).unwrap()
+    }
+
+    fn refusal<T>(checked: Result<T, CommandError>) -> String {
+        checked.map(|_| String::new()).unwrap_or_else(|error| error.to_string())
+    }
+
+    #[test]
+    fn what_belongs_together_is_asked_for_together() {
+        let client = |values| refusal(settings(values).runners.client(String::new()));
+        assert_eq!(client(&[]), "");
+        assert!(client(&[("runners.urls", "tls://a:1")]).contains("runners.ca"));
+        assert!(client(&[("runners.ca", "a"), ("runners.key", "k")]).contains("runners.cert"));
+        assert_eq!(client(&[("runners.urls", "tls://a:1"), ("runners.ca", "a")]), "");
+        let server = |values| refusal(settings(values).runner.tls());
+        assert!(server(&[("runner.tls_client_ca", "a")]).contains("tls_client_ca"));
+        assert!(server(&[("runner.tls_key", "a")]).contains("tls_cert"));
+        assert_eq!(server(&[("runner.tls_cert", "a"), ("runner.tls_key", "a")]), "");
+        let place = |values| refusal(settings(values).place());
+        assert!(place(&[]).contains("--database") && place(&[("database.url", "memory:")]).contains("Postgres"));
+        assert_eq!(place(&[("database.url", "postgres://a/b")]), "");
+        assert!(refusal(settings(&[("worker.lease_seconds", "0")]).worker.lease()).contains("lease_seconds"));
+        assert!(refusal(settings(&[("runner.deployment", "prod")]).runner.tenant()).contains("runner.deployment"));
+    }
+}

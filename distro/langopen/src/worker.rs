@@ -1,0 +1,185 @@
+//! `langopen-worker`: claims runs and has runners execute them.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use langopen_core::model::ThreadTtl;
+use langopen_core::{Executor, SystemClock, Tenant};
+use langopen_runner::{Announcement, RunnerSet};
+use langopen_worker::{DeploymentRules, Services, WebhookDispatcher, WebhookSettings, Worker, WorkerSettings};
+use parking_lot::Mutex;
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info};
+
+use crate::announce::say;
+use crate::app;
+use crate::database::{self, Database};
+use crate::error::CommandError;
+use crate::metrics;
+use crate::names::process_name;
+use crate::probes::{self, Readiness};
+use crate::program::listen;
+use crate::serve::Signals;
+use crate::settings::{self, Settings, WorkerOptions};
+
+/// Works until Ctrl-C or SIGTERM; then claims nothing more, lets runs end within the grace period, and hands the rest back.
+pub(crate) async fn run(options: WorkerOptions) -> Result<(), CommandError> {
+    let mut signals = Signals::listen()?;
+    let file = options.common.settings.clone();
+    let settings = settings::load(file.as_deref(), options.overrides())?;
+    let started = tokio::select! {
+        started = start(&settings) => started?,
+        () = signals.next() => return Ok(()),
+    };
+    let Started { database, runners, readiness, worker, stop, probes } = started;
+    signals.next().await;
+    say("stopping", "runs in flight may end; press Ctrl-C again to stop at once");
+    readiness.drain();
+    stop.cancel();
+    tokio::select! {
+        ended = worker => if let Err(error) = ended {
+            error!(%error, "the worker did not stop in order");
+        },
+        () = signals.next() => return Ok(()),
+    }
+    runners.shut_down().await;
+    database.close().await;
+    probes.cancel();
+    info!("the worker stopped");
+    Ok(())
+}
+
+struct Started {
+    database: Database,
+    runners: Arc<RunnerSet>,
+    readiness: Arc<Readiness>,
+    worker: tokio::task::JoinHandle<()>,
+    stop: CancellationToken,
+    probes: CancellationToken,
+}
+
+async fn start(settings: &Settings) -> Result<Started, CommandError> {
+    let recorder = metrics::install()?;
+    let (section, place) = (&settings.worker, settings.place()?);
+    let name = process_name("worker");
+    let mut client = settings.runners.client(name.clone())?;
+    client.delivers_webhooks = section.webhooks;
+    let working = working(settings, name)?;
+    let (listener, address) = listen(section.host, section.port).await?;
+    say("data", &place.describe(Path::new("")));
+    let database = Database::open(place, Path::new("")).await?;
+    let runners = Arc::new(RunnerSet::connect(client)?);
+    let services = Services {
+        queue: database.queue(),
+        storage: database.storage(),
+        events: database.events(),
+        executor: Arc::clone(&runners) as Arc<dyn Executor>,
+        clock: Arc::new(SystemClock),
+    };
+    let rules = Arc::new(Rules::new(Arc::clone(&runners), section.api_url.clone()));
+    let worker = Worker::new(services, working).with_rules(rules.clone());
+    let dispatcher = match section.webhooks {
+        true => {
+            let dispatcher =
+                WebhookDispatcher::new(database.outbox(), Arc::new(SystemClock), WebhookSettings::default())?;
+            Some(dispatcher.with_rules(rules))
+        }
+        false => None,
+    };
+    let (storage, set) = (database.storage(), Arc::clone(&runners));
+    let readiness = Readiness::default()
+        .needs("database", move || {
+            let storage = storage.clone();
+            async move { database::answers(&*storage).await.map_err(|_| "it does not answer".to_owned()) }
+        })
+        .likes("runners", move || {
+            let state = connected(&set);
+            async move { state }
+        });
+    let (readiness, stop, probes) = (Arc::new(readiness), CancellationToken::new(), CancellationToken::new());
+    tokio::spawn(probes::serve(listener, Arc::clone(&readiness), recorder, probes.clone()));
+    let worker = tokio::spawn(work(worker, dispatcher, stop.clone()));
+    say("ready", &format!("http://{address}/readyz"));
+    say("stop", "with Ctrl-C");
+    Ok(Started { database, runners, readiness, worker, stop, probes })
+}
+
+/// Whether a runner is connected, or why not.
+pub(crate) fn connected(runners: &RunnerSet) -> Result<(), String> {
+    if runners.is_ready() {
+        return Ok(());
+    }
+    Err(runners.failure().unwrap_or_else(|| "none is connected".to_owned()))
+}
+
+fn working(settings: &Settings, name: String) -> Result<WorkerSettings, CommandError> {
+    let section = &settings.worker;
+    Ok(WorkerSettings {
+        name,
+        concurrency: usize::from(section.jobs.max(1)),
+        lease: section.lease()?,
+        max_attempts: section.job_max_retries.saturating_add(1),
+        run_timeout: Duration::from_secs(section.job_timeout_seconds),
+        grace: Duration::from_secs(section.grace_seconds),
+        crons: section.crons,
+        thread_sweep_interval: Duration::from_secs(section.thread_sweep_seconds.max(1)),
+        thread_sweep_limit: section.thread_sweep_limit,
+        item_sweep_interval: Duration::from_secs(section.item_sweep_seconds.max(1)),
+        ..WorkerSettings::default()
+    })
+}
+
+/// Works until `stop`. Webhooks are told as long as runs may end.
+pub(crate) async fn work(worker: Worker, dispatcher: Option<WebhookDispatcher>, stop: CancellationToken) {
+    let no_more_runs = CancellationToken::new();
+    let webhooks = dispatcher.map(|dispatcher| tokio::spawn(dispatcher.run(no_more_runs.clone())));
+    worker.run(stop).await;
+    no_more_runs.cancel();
+    if let Some(webhooks) = webhooks
+        && let Err(error) = webhooks.await
+    {
+        tracing::warn!(%error, "the delivery of webhooks did not stop in order");
+    }
+}
+
+/// The rules of deployments, as their runners announce them.
+struct Rules {
+    runners: Arc<RunnerSet>,
+    api_url: Option<String>,
+    /// What was made of an announcement.
+    webhooks: Mutex<HashMap<Tenant, (Arc<Announcement>, Option<Arc<WebhookSettings>>)>>,
+}
+
+impl Rules {
+    fn new(runners: Arc<RunnerSet>, api_url: Option<String>) -> Self {
+        Self { runners, api_url, webhooks: Mutex::default() }
+    }
+}
+
+impl DeploymentRules for Rules {
+    fn thread_ttl(&self, tenant: &Tenant) -> Option<ThreadTtl> {
+        let announcement = self.runners.announcement(tenant)?;
+        app::thread_ttl(&announcement.app).unwrap_or_else(|error| {
+            error!(%tenant, %error, "how long threads live cannot be read from what the deployment's runners say");
+            None
+        })
+    }
+
+    fn webhooks(&self, tenant: &Tenant) -> Option<Arc<WebhookSettings>> {
+        let announcement = self.runners.announcement(tenant)?;
+        let mut made = self.webhooks.lock();
+        if let Some((of, settings)) = made.get(tenant)
+            && Arc::ptr_eq(of, &announcement)
+        {
+            return settings.clone();
+        }
+        let settings = app::webhook_settings(&announcement.app, &announcement.webhook_headers, self.api_url.clone());
+        let settings = settings.map(Arc::new).inspect_err(|error| {
+            error!(%tenant, %error, "webhooks cannot be sent by what the deployment's runners say");
+        });
+        made.insert(tenant.clone(), (announcement, settings.as_ref().ok().cloned()));
+        settings.ok()
+    }
+}

@@ -1,0 +1,106 @@
+//! Appending: what is appended at the same time is one statement, and one commit.
+
+use sqlx::postgres::PgRow;
+use uuid::Uuid;
+
+use super::super::Postgres;
+use super::super::columns::{Context, get};
+use super::group::{Calls, answer};
+use super::rows::{place, place_or_none, signed};
+use crate::backend::shared_log::{Appended, Write};
+use crate::error::Result;
+use crate::ids::ThreadId;
+use crate::signals::Signal;
+
+const OPERATION: &str = "event_log.append";
+
+/// A record to append.
+#[derive(Debug, Clone)]
+pub(super) struct Appending {
+    pub(super) write: Write,
+    /// Whether it is known that the thread is read.
+    pub(super) read: bool,
+    /// The move since which the log must be in the database.
+    pub(super) generation: Option<u64>,
+}
+
+/// What became of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Written {
+    Done(Appended),
+    /// The log has moved meanwhile.
+    Stale,
+}
+
+/// Writes what is appended, until nothing will be.
+pub(super) async fn write(db: Postgres, mut appended: Calls<Appending, Written>) {
+    while let Some(calls) = appended.next().await {
+        let (appending, askers): (Vec<_>, Vec<_>) = calls.into_iter().unzip();
+        answer(askers, db.append_records(&appending).await);
+    }
+}
+
+fn written(row: &PgRow) -> Result<Written> {
+    if get::<Option<bool>>(row, "stale")? == Some(true) {
+        return Ok(Written::Stale);
+    }
+    Ok(Written::Done(match place_or_none(row, "last_millis", "last_sequence")? {
+        Some(last) => Appended::At { before: place(row, "before_millis", "before_sequence")?, last },
+        None => Appended::Nowhere,
+    }))
+}
+
+impl Postgres {
+    /// Appends records in one step; the answers are in their order. Several of one thread keep theirs.
+    async fn append_records(&self, appending: &[Appending]) -> Result<Vec<Written>> {
+        // Who takes several locks takes them in the order of ids.
+        let mut order: Vec<_> = (0..appending.len()).collect();
+        order.sort_by_key(|index| appending[*index].write.thread_id);
+        let sorted: Vec<_> = order.iter().map(|index| &appending[*index]).collect();
+        let rows = self.retrying(|| self.append_sorted(&sorted)).await?;
+        let mut answers = vec![Written::Stale; appending.len()];
+        for (row, index) in rows.iter().zip(order) {
+            answers[index] = written(row)?;
+            if get::<Option<bool>>(row, "is_read")? == Some(true) {
+                self.tell_events(appending[index].write.thread_id);
+            }
+        }
+        Ok(answers)
+    }
+
+    async fn append_sorted(&self, appending: &[&Appending]) -> Result<Vec<PgRow>> {
+        let writes = || appending.iter().map(|appending| &appending.write);
+        let column = |of: fn(&Write) -> i64| writes().map(of).collect::<Vec<_>>();
+        let sql = sqlx::query(
+            "SELECT a.* FROM unnest($1::UUID[], $2::TEXT[], $3::UUID[], $4::BOOLEAN[], $5::UUID[], $6::BIGINT[], $7::BIGINT[],
+                $8::BIGINT[], $9::BIGINT[], $10::BOOLEAN[], $11::BOOLEAN[], $12::BIGINT[], $13::BYTEA[])
+                WITH ORDINALITY AS w(thread_id, kind, run_id, keep, mark, count, millis, sequence, now, again, read, generation, bytes, n)
+             CROSS JOIN LATERAL event_log_append(w.thread_id, w.kind, w.run_id, w.keep, w.mark, w.count, w.millis, w.sequence, w.now,
+                w.again, w.read, w.generation, w.bytes) AS a ORDER BY w.n",
+        );
+        let sql = sql.bind(writes().map(|write| write.thread_id.0).collect::<Vec<Uuid>>());
+        let sql = sql.bind(writes().map(|write| char::from(write.kind.code()).to_string()).collect::<Vec<_>>());
+        let sql = sql.bind(writes().map(|write| write.kind.run_id().map(|id| id.0)).collect::<Vec<_>>());
+        let sql = sql.bind(writes().map(|write| write.keep).collect::<Vec<_>>());
+        let sql = sql.bind(writes().map(|write| write.mark).collect::<Vec<_>>());
+        let sql = sql.bind(column(|write| i64::from(write.count)));
+        let sql = sql.bind(column(|write| signed(write.first.millis)));
+        let sql = sql.bind(column(|write| signed(write.first.sequence)));
+        let sql = sql.bind(column(|write| write.now.as_micros()));
+        let sql = sql.bind(writes().map(|write| write.again).collect::<Vec<_>>());
+        let sql = sql.bind(appending.iter().map(|each| each.read).collect::<Vec<_>>());
+        let sql = sql.bind(appending.iter().map(|each| each.generation.map(signed)).collect::<Vec<_>>());
+        let sql = sql.bind(writes().map(|write| &write.bytes[..]).collect::<Vec<_>>());
+        let mut session = self.session(OPERATION).await?;
+        let rows = sql.fetch_all(&mut *session).await.context(OPERATION)?;
+        session.done(OPERATION).await?;
+        Ok(rows)
+    }
+
+    /// Tells other processes that something was appended to a thread.
+    fn tell_events(&self, thread_id: ThreadId) {
+        if let Some(signals) = &self.shared.signals {
+            signals.send(Signal::Events(thread_id));
+        }
+    }
+}
