@@ -10,7 +10,9 @@ from pathlib import Path
 import httpx
 
 HERE = Path(__file__).resolve().parent
-APP_CONFIG = HERE / "app" / "langgraph.json"
+# The application under test: `app`, or `app_ts` with the same graphs in TypeScript.
+APP = os.environ.get("LANGOPEN_TEST_APP", "app")
+APP_CONFIG = HERE / APP / "langgraph.json"
 # The value of `--database`: `memory:`, or none for SQLite.
 DATABASE = os.environ.get("LANGOPEN_TEST_DATABASE")
 START_SECONDS = 180  # the first start makes the Python environment

@@ -48,6 +48,9 @@ export class Host {
     this.#capture = new Capture(this.#connection);
     // A promise that nobody awaits must not end the runs of others.
     process.on("unhandledRejection", (reason) => console.error("A promise was rejected and nobody handled it:", reason));
+    process.exit = (status) => {
+      throw Object.assign(new Error(`process.exit(${status ?? ""}) was called: a graph cannot end its process`), { name: "SystemExit" });
+    };
     process.on("uncaughtException", (error) => console.error("An error was thrown outside of any run:", error));
   }
 
