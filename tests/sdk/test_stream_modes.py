@@ -2,7 +2,7 @@
 
 import pytest
 
-from helpers import HI, names, normal, run_events
+from helpers import HI, library_differs, names, normal, run_events
 
 RUN_METADATA = {"created_by", "graph_id", "assistant_id", "run_attempt", "run_id"}
 STEPS = [[], ["one"], ["one", "two"], ["one", "two", "three"]]
@@ -93,6 +93,7 @@ async def test_debug(http, thread_id):
     assert data[4]["payload"]["values"] == STATES[1]
 
 
+@library_differs("its nodes have no stream event of their own")
 async def test_events(http, thread_id):
     found = await data_of(http, thread_id, "three", ["events"])
     data = [item for _, item in found]
@@ -111,6 +112,7 @@ async def test_events_of_a_chat_model(http, thread_id):
     assert tokens == ["Good", " day", " to", " you", ""]
 
 
+@library_differs("ids begin with run-, and the last chunk is not marked")
 async def test_messages_tuple(http, thread_id):
     found = await data_of(http, thread_id, "chat", ["messages-tuple"], input=HI)
     assert {name for name, _ in found} == {"messages"}

@@ -64,7 +64,7 @@ export class Graphs {
       if (make === undefined) throw Object.assign(new Error(`There is no graph '${graphId}'`), { name: "GraphNotFound" });
       graph = compiled(await make(...factoryArguments(config, access, store, context)));
     }
-    return bind(graph, graphId, temporary ? false : new this.#saver(scope), store);
+    return bind(graph, graphId, new this.#saver(scope, { transient: temporary }), store);
   }
 }
 

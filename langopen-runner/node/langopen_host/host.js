@@ -1,18 +1,23 @@
 /** The host: answers the runner's frames and keeps the runs that are in flight. */
 
+import { AppAuth } from "./auth.js";
 import { serve } from "./calls.js";
 import { Connection } from "./connection.js";
 import * as errors from "./errors.js";
+import { Exchanges } from "./exchange.js";
 import * as frames from "./frames.js";
 import { Graphs } from "./graphs.js";
 import { isCommonJs, langgraphVersion, loadLibrary } from "./library.js";
 import { locate } from "./loading.js";
 import { Capture } from "./logs.js";
+import * as loopback from "./loopback.js";
 import { Run } from "./run.js";
 import { saverClass } from "./saver.js";
 import { Scope } from "./scope.js";
 import { dumps } from "./serialize.js";
 import { storeClass } from "./store.js";
+import { StoreIndex } from "./store_index.js";
+import { WebApp } from "./web.js";
 
 const PROTOCOL_VERSION = 1;
 // How long runs may take to unwind when the host is told to stop, in milliseconds.
@@ -26,6 +31,12 @@ export class Host {
   #capture;
   // `{graphs, library}`: what runs and calls need of the application.
   #app = { graphs: new Graphs(), library: null };
+  // Each null where the application has none.
+  #auth = null;
+  #index = null;
+  #web = null;
+  #exchanges;
+  #isReady = false;
   #runs = new Map();
   #server = {};
 
@@ -37,6 +48,7 @@ export class Host {
       (kind, stream, payload) => this.#frame(kind, stream, payload),
       () => this.#lost(),
     );
+    this.#exchanges = new Exchanges(this.#connection);
     const greeting = {
       protocol: PROTOCOL_VERSION,
       token,
@@ -78,37 +90,64 @@ export class Host {
         this.#answer(stream, payload);
         break;
       case frames.HTTP_REQUEST:
-        this.#connection.send(frames.HTTP_ABORT, stream, Buffer.alloc(0));
+        this.#request(stream, JSON.parse(payload));
         break;
+      default:
+        if (kind >= frames.HTTP_RESPONSE) this.#exchanges.frame(kind, stream, payload);
     }
   }
 
   async #load(init) {
+    const { graphs, base_dir: baseDir, server = {}, auth, store_index: index, http = {} } = init;
+    // What is being loaded, for the message if it fails.
     let at = { graphId: null, target: "" };
     try {
-      const server = init.server ?? {};
-      const first = Object.values(init.graphs)[0];
-      at = { graphId: Object.keys(init.graphs)[0] ?? null, target: first?.target ?? "" };
-      const { file } = locate(`graph ${JSON.stringify(at.graphId)}`, at.target, init.base_dir);
-      const library = await loadLibrary(file, isCommonJs(file));
-      this.#app.library = library;
-      this.#server = {
-        langgraph_version: library.version,
-        langgraph_api_version: server.api_version,
-        langgraph_plan: server.plan,
-        langgraph_host: server.host,
-        langgraph_api_url: server.api_url,
-      };
-      this.#app.graphs.use(saverClass(library), storeClass(library, null, init.store_ttl));
-      for (const [graphId, { target, description }] of Object.entries(init.graphs)) {
+      loopback.install(this.#exchanges, http.root_path ?? "", () => this.#isReady);
+      const [first] = Object.entries(graphs);
+      if (first !== undefined) {
+        at = { graphId: first[0], target: first[1].target };
+        await this.#loadLibrary(locate(`graph ${JSON.stringify(first[0])}`, first[1].target, baseDir).file, server);
+      }
+      if (index) {
+        at = { graphId: null, target: `store.index.embed (${index.embed})` };
+        this.#index = await StoreIndex.load(index, baseDir);
+      }
+      const { library } = this.#app;
+      if (library !== null) this.#app.graphs.use(saverClass(library), storeClass(library, this.#index, init.store_ttl));
+      for (const [graphId, { target, description }] of Object.entries(graphs)) {
         at = { graphId, target };
-        await this.#app.graphs.load(graphId, target, description, init.base_dir);
+        await this.#app.graphs.load(graphId, target, description, baseDir);
+      }
+      if (auth) {
+        at = { graphId: null, target: auth.path };
+        this.#auth = await AppAuth.load(auth.path, baseDir);
+      }
+      if (http.app) {
+        at = { graphId: null, target: http.app };
+        this.#web = await WebApp.load(http.app, baseDir, this.#exchanges);
       }
     } catch (error) {
       this.#fatal(at, error);
       return;
     }
-    this.#send(frames.READY, 0, { graphs: this.#app.graphs.described(), auth: null, http: null });
+    this.#isReady = true;
+    this.#send(frames.READY, 0, {
+      graphs: this.#app.graphs.described(),
+      embeds: this.#index !== null,
+      auth: this.#auth?.described() ?? null,
+      http: this.#web?.description ?? null,
+    });
+  }
+
+  async #loadLibrary(file, server) {
+    this.#app.library = await loadLibrary(file, isCommonJs(file));
+    this.#server = {
+      langgraph_version: this.#app.library.version,
+      langgraph_api_version: server.api_version,
+      langgraph_plan: server.plan,
+      langgraph_host: server.host,
+      langgraph_api_url: server.api_url,
+    };
   }
 
   #fatal({ graphId, target }, error) {
@@ -133,6 +172,11 @@ export class Host {
     this.#capture.finish(run);
   }
 
+  #request(number, head) {
+    if (this.#web === null) this.#connection.send(frames.HTTP_ABORT, number, Buffer.alloc(0));
+    else this.#web.serve(number, head);
+  }
+
   async #answer(id, payload) {
     const scope = new Scope(this.#connection, { call: id });
     try {
@@ -145,6 +189,10 @@ export class Host {
   }
 
   async #serve(method, params, scope) {
+    if (this.#auth !== null && method === "auth.authenticate") return this.#auth.authenticate(params);
+    if (this.#auth !== null && method === "auth.authorize") return this.#auth.authorize(params);
+    if (this.#index !== null && method === "store.embed_value") return this.#index.embedValue(params.value, params.fields);
+    if (this.#index !== null && method === "store.embed_query") return this.#index.embedQuery(params.query);
     const result = await serve(method, params, this.#app, scope);
     if (result === undefined) throw Object.assign(new Error(`There is no method '${method}'`), { name: "UnsupportedOperation" });
     return result;
@@ -152,6 +200,7 @@ export class Host {
 
   async #stop() {
     for (const run of this.#runs.values()) run.cancel();
+    this.#web?.stop();
     const deadline = Date.now() + SHUTDOWN_GRACE;
     while (this.#runs.size > 0 && Date.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 20));
     this.#exit(0);
@@ -159,6 +208,7 @@ export class Host {
 
   #lost() {
     for (const run of this.#runs.values()) run.cancel();
+    this.#exchanges.breakOff();
     this.#exit(1);
   }
 

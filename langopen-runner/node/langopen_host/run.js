@@ -9,6 +9,7 @@ import { Scope } from "./scope.js";
 import { dumps } from "./serialize.js";
 import * as state from "./state.js";
 import { Plan } from "./stream.js";
+import { Turns } from "./turns.js";
 
 const INITIAL_CREDIT = 1024 * 1024;
 // How long a cancelled run may take to unwind, in milliseconds. Code that ignores its signal is then left behind.
@@ -47,7 +48,7 @@ export class Run extends Scope {
     this.#durability = durabilityOf(this.#kwargs);
     this.writeBehind = this.#durability !== "sync";
     this.#plan = new Plan(modesOf(this.#kwargs), { temporary: this.#temporary });
-    this.#config = { ...runConfig(spec, server), signal: this.#abort.signal };
+    this.#config = { ...runConfig(spec, server), signal: this.#abort.signal, callbacks: [new Turns()] };
   }
 
   /** Executes it; resolves when DONE is sent and its code has ended. */

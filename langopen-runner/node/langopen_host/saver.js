@@ -25,10 +25,14 @@ export function saverClass(library) {
   const { BaseCheckpointSaver, WRITES_IDX_MAP, copyCheckpoint } = library.checkpoint;
 
   return class HostSaver extends BaseCheckpointSaver {
-    constructor(scope) {
+    #transient;
+
+    /** With `transient`, nothing outlives the scope: a graph can then stop for a question, and nobody can answer it. */
+    constructor(scope, { transient = false } = {}) {
       super();
       // Not enumerable: configs that hold a saver are shown to people.
       Object.defineProperty(this, "scope", { value: scope });
+      this.#transient = transient;
     }
 
     async getTuple(config) {
@@ -39,7 +43,7 @@ export function saverClass(library) {
       if (kept !== undefined && (checkpointId === null || kept.checkpoint.id === checkpointId)) {
         return this.#kept(threadId, ns, kept);
       }
-      if (kept === undefined && scope.freshThread && threadId === scope.threadId) return undefined;
+      if (this.#transient || (kept === undefined && scope.freshThread && threadId === scope.threadId)) return undefined;
       const found = await scope.request("checkpoints.get", {
         thread_id: threadId,
         checkpoint_ns: ns,
@@ -50,6 +54,7 @@ export function saverClass(library) {
 
     async *list(config, { limit, before, filter } = {}) {
       const { configurable } = config;
+      if (this.#transient) return;
       if (configurable?.thread_id === undefined) throw new Error("Checkpoints can be listed only for a thread");
       const found = await this.scope.request("checkpoints.list", {
         thread_id: String(configurable.thread_id),
@@ -66,6 +71,10 @@ export function saverClass(library) {
       const { scope } = this;
       const [threadId, ns] = place(config);
       const parent = config.configurable.checkpoint_id || null;
+      const kept = remembered(config, metadata);
+      const own = configOf(threadId, ns, checkpoint.id);
+      if (scope.threadId === threadId) this.#keep(threadId, ns, own, checkpoint, kept, parent);
+      if (this.#transient) return own;
       const { channel_values: values, ...bare } = checkpoint;
       const changed = Object.entries(newVersions ?? checkpoint.channel_versions);
       const [[kind, bytes], ...blobs] = await Promise.all([
@@ -75,9 +84,6 @@ export function saverClass(library) {
           return [channel, String(version), ...typed];
         }),
       ]);
-      const kept = remembered(config, metadata);
-      const own = configOf(threadId, ns, checkpoint.id);
-      if (scope.threadId === threadId) this.#keep(threadId, ns, own, checkpoint, kept, parent);
       const params = {
         thread_id: threadId,
         checkpoint_ns: ns,
@@ -100,6 +106,7 @@ export function saverClass(library) {
       const [threadId, ns] = place(config);
       const checkpointId = config.configurable.checkpoint_id;
       if (scope.threadId === threadId) this.#rememberWrites(threadId, ns, checkpointId, taskId, taskPath, writes);
+      if (this.#transient) return;
       const rows = await Promise.all(
         writes.map(async ([channel, value], position) => {
           const index = WRITES_IDX_MAP[channel] ?? position;

@@ -2,7 +2,7 @@
 
 import { Accumulator } from "./messages.js";
 import { dumps } from "./serialize.js";
-import { checkpointOf, taskDocument } from "./state.js";
+import { checkpointOf } from "./state.js";
 
 const NAMES = new Set(["values", "updates", "custom", "tasks", "checkpoints", "debug", "tools"]);
 export const INTERRUPT = "__interrupt__";
@@ -18,6 +18,8 @@ export class Plan {
   #temporary;
   #tuples;
   #accumulator;
+  // The last values by namespace.
+  #seen = new Map();
   lastValues = null;
   interrupts = [];
   hasValues = false;
@@ -40,29 +42,54 @@ export class Plan {
       if (this.#tuples) return [[named("messages", namespace), dumps(payload)]];
       return this.#accumulator?.events(payload) ?? [];
     }
-    let shown = payload;
-    if (mode === "values" && namespace.length === 0) shown = this.#values(payload);
-    if (!this.#shown.has(mode)) return [];
-    if (mode === "debug") shown = debugRecord(payload);
-    if (mode === "checkpoints") shown = checkpointRecord(payload);
-    return [[named(mode, namespace), dumps(shown)]];
+    const shown = mode === "values" ? this.#values(namespace.join("|"), payload) : (RECORDS[mode]?.(payload) ?? payload);
+    return shown === undefined || !this.#shown.has(mode) ? [] : [[named(mode, namespace), dumps(shown)]];
   }
 
-  // An interrupt comes alone; clients get it with the values that it interrupts.
-  #values(payload) {
-    if (payload === null || typeof payload !== "object" || !(INTERRUPT in payload)) {
-      this.lastValues = payload;
-      this.hasValues = true;
+  // An interrupt comes alone; clients get it with the values that it interrupts. One without a question is no news.
+  #values(namespace, payload) {
+    const known = this.#seen.get(namespace);
+    if (!raised(payload)) {
+      this.#seen.set(namespace, payload);
+      if (namespace === "") this.#remember(payload);
       return payload;
     }
-    if (this.#temporary) this.interrupts.push(...payload[INTERRUPT]);
-    const { [INTERRUPT]: _interrupts, ...values } = payload;
-    if (Object.keys(values).length > 0 || !this.hasValues) {
-      this.lastValues = values;
-      this.hasValues = true;
+    const { [INTERRUPT]: interrupts, ...values } = payload;
+    if (interrupts.length === 0) return undefined;
+    if (namespace === "") {
+      if (this.#temporary) this.interrupts.push(...interrupts);
+      if (known === undefined) this.#remember(values);
     }
-    return { ...this.lastValues, [INTERRUPT]: payload[INTERRUPT] };
+    return { ...known, ...values, [INTERRUPT]: interrupts.map(asked) };
   }
+
+  #remember(values) {
+    this.lastValues = values;
+    this.hasValues = true;
+  }
+}
+
+const RECORDS = {
+  updates: (payload) => (raised(payload) ? { ...payload, [INTERRUPT]: payload[INTERRUPT].map(asked) } : payload),
+  tasks: taskRecord,
+  checkpoints: checkpointRecord,
+  debug: debugRecord,
+};
+
+function raised(payload) {
+  return payload !== null && typeof payload === "object" && Array.isArray(payload[INTERRUPT]);
+}
+
+/** An interrupt in the stream. */
+function asked({ value, id, response_schema: schema }) {
+  return { value, id, response_schema: schema ?? null };
+}
+
+/** The begin or the end of a task; at its begin, nothing can have been asked yet. */
+function taskRecord(record) {
+  if (!("triggers" in record)) return record;
+  const { interrupts: _none, ...shown } = record;
+  return shown;
 }
 
 function named(name, namespace) {
@@ -71,25 +98,21 @@ function named(name, namespace) {
 
 /** A debug record; one of a checkpoint names checkpoints as the API does, beside langgraph's configs. */
 function debugRecord(record) {
+  if (record.type === "task") return { ...record, payload: taskRecord(record.payload) };
   if (record.type !== "checkpoint") return record;
   const inner = checkpointRecord(record.payload);
-  return {
-    ...record,
-    payload: {
-      ...inner,
-      tasks: record.payload.tasks.map((task) => {
-        const { state, ...shown } = taskDocument(task);
-        return shown.checkpoint === null ? { ...shown, state } : shown;
-      }),
-      checkpoint: checkpointOf(inner.config),
-      parent_checkpoint: checkpointOf(inner.parent_config),
-    },
-  };
+  const tasks = inner.tasks.map((task) => {
+    const { state, ...shown } = task;
+    return state?.configurable ? { ...shown, checkpoint: state.configurable } : task;
+  });
+  const at = { checkpoint: checkpointOf(inner.config), parent_checkpoint: checkpointOf(inner.parent_config) };
+  return { ...record, payload: { ...inner, tasks, ...at } };
 }
 
 /** A checkpoint of langgraph's stream with names as Python writes them. */
 function checkpointRecord({ parentConfig, ...record }) {
-  return { ...record, config: bare(record.config), parent_config: bare(parentConfig) };
+  const tasks = record.tasks.map(({ path: _path, result: _result, state, ...task }) => ({ ...task, state: state ?? null }));
+  return { ...record, tasks, config: bare(record.config), parent_config: bare(parentConfig) };
 }
 
 // What langgraph and this host keep in configs for themselves is nobody else's business.

@@ -44,6 +44,7 @@ export class WordsModel extends BaseChatModel {
       });
       yield await told(new ChatGenerationChunk({ text: content, message }), runManager);
     }
+    yield await told(theEnd(), runManager);
   }
 }
 
@@ -76,8 +77,12 @@ export class ToolModel extends WordsModel {
       const message = new AIMessageChunk({ content: "", tool_call_chunks: [call] });
       yield await told(new ChatGenerationChunk({ text: "", message }), runManager);
     }
+    yield await told(theEnd(), runManager);
   }
 }
+
+/** What LangChain for Python sends behind every model's last chunk. */
+const theEnd = () => new ChatGenerationChunk({ text: "", message: new AIMessageChunk("") });
 
 async function told(chunk: ChatGenerationChunk, runManager?: CallbackManagerForLLMRun) {
   await runManager?.handleLLMNewToken(chunk.text, undefined, undefined, undefined, undefined, { chunk });
