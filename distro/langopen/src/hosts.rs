@@ -58,7 +58,8 @@ impl Application {
         let node = self.node(&environment).await?;
         let python = self.python(environment).await?;
         let kinds = [("Python", python.is_some()), ("Node.js", node.is_some())];
-        let kinds: Vec<_> = kinds.iter().filter(|(_, there)| *there).map(|(kind, _)| format!("{hosts} {kind}")).collect();
+        let kinds: Vec<_> =
+            kinds.iter().filter(|(_, there)| *there).map(|(kind, _)| format!("{hosts} {kind}")).collect();
         say("graphs", &format!("loading in {} processes", kinds.join(" and ")));
         let config = &self.config;
         let mount_prefix = mount_prefix(&self.settings)?.unwrap_or_default();

@@ -27,7 +27,12 @@ const CASES: [(&[&str], &str); 15] = [
          [tool.uv] package = false to install the dependencies alone.",
     ),
     (
-        &["can only install packages when your package.json and", "err_pnpm_outdated_lockfile", "frozen-lockfile", "yn0028"],
+        &[
+            "can only install packages when your package.json and",
+            "err_pnpm_outdated_lockfile",
+            "frozen-lockfile",
+            "yn0028",
+        ],
         "The lock file does not fit package.json: run the package manager's install, and keep the lock file that it writes.",
     ),
     (

@@ -135,7 +135,8 @@ fn no_python(wanted: Option<PythonVersion>, seen: &[String]) -> String {
 }
 
 fn no_node(wanted: Option<u32>, seen: &[String]) -> String {
-    let name = wanted.map_or_else(|| "Node.js 20.11 or newer".to_owned(), |version| format!("Node.js {version} or newer"));
+    let name =
+        wanted.map_or_else(|| "Node.js 20.11 or newer".to_owned(), |version| format!("Node.js {version} or newer"));
     let tried = match seen {
         [] => " There is no node on PATH at all. ".to_owned(),
         _ => format!(" Tried:{}\n", seen.iter().map(|line| format!("\n  - {line}")).collect::<String>()),

@@ -120,7 +120,10 @@ impl PoolSettings {
                 store_index: self.store_index.as_ref().filter(embed).cloned(),
                 store_ttl: self.store_ttl.clone(),
                 auth: self.auth.as_ref().filter(own).map(|path| InitAuth { path: path.clone() }),
-                http: InitHttp { app: self.web_app.as_ref().filter(own).cloned(), root_path: self.mount_prefix.clone() },
+                http: InitHttp {
+                    app: self.web_app.as_ref().filter(own).cloned(),
+                    root_path: self.mount_prefix.clone(),
+                },
             },
             load_timeout: self.load_timeout,
         }

@@ -21,7 +21,8 @@ fn what_would_be_unsafe_or_wrong_is_fatal() {
 
 #[test]
 fn javascript_is_supported_alone_and_beside_python() {
-    let graphs = r#"{"node_version": "20", "graphs": {"ts": "./web/agent.ts:graph"}, "auth": {"path": "./web/agent.ts:auth"}}"#;
+    let graphs =
+        r#"{"node_version": "20", "graphs": {"ts": "./web/agent.ts:graph"}, "auth": {"path": "./web/agent.ts:auth"}}"#;
     assert!(unsupported(graphs).is_empty());
     let more = r#""auth": {"path": "./web/agent.ts:auth"}, "http": {"app": "./web/agent.ts:app"}"#;
     assert!(unsupported(&with(more)).is_empty());

@@ -106,7 +106,9 @@ impl NodePlan {
             Some(hash) if hash == self.hash => return Ok(false),
             None if self.project.has_langgraph() => {
                 let folder = packages.display();
-                progress(Progress::Note(format!("using the packages in {folder} as they are; remove it to have them installed")));
+                progress(Progress::Note(format!(
+                    "using the packages in {folder} as they are; remove it to have them installed"
+                )));
                 return Ok(false);
             }
             _ => {}

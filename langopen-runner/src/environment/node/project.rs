@@ -27,7 +27,8 @@ impl Project {
         let roots = folder.ancestors().filter(|root| root.join(PACKAGE_JSON).is_file());
         let found = roots.into_iter().find_map(|root| {
             let named = named_manager(root);
-            let mut locks = Kind::ALL.into_iter().flat_map(|kind| kind.lock_files().iter().map(move |name| (kind, *name)));
+            let mut locks =
+                Kind::ALL.into_iter().flat_map(|kind| kind.lock_files().iter().map(move |name| (kind, *name)));
             let mut there: Vec<_> = locks.by_ref().filter(|(_, name)| root.join(name).is_file()).collect();
             // Where there are several, the one that package.json names counts.
             there.sort_by_key(|(kind, _)| Some(*kind) != named);
