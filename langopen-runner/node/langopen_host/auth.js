@@ -97,10 +97,13 @@ function pairOf(event) {
 class Incoming {
   bodyWanted = false;
 
-  constructor({ method, path, query, headers, body, has_body: hasBody }) {
+  constructor({ method: given, path, query, headers, body, has_body: hasBody }) {
+    const method = given || "GET";
     const named = new Headers();
-    for (const [name, value] of headers) named.append(name, value);
-    const url = `http://${named.get("host") ?? "localhost"}${path}${query ? `?${query}` : ""}`;
+    // fetch shows one character for each byte.
+    for (const [name, value] of headers) named.append(name, Buffer.from(value).toString("latin1"));
+    const url = new URL(`http://${named.get("host") || "localhost"}`);
+    Object.assign(url, { pathname: path, search: query });
     const missing = hasBody && (body === null || body === undefined);
     const carries = hasBody && !["GET", "HEAD"].includes(method);
     const content = missing

@@ -2,22 +2,8 @@
 
 import { decode, encode } from "@msgpack/msgpack";
 
+import { CallFailed, ConnectionLost } from "./failures.js";
 import * as frames from "./frames.js";
-
-/** The runner is gone. What was under way here goes on elsewhere, so it counts as retryable. */
-export class ConnectionLost extends Error {
-  name = "ConnectionLost";
-}
-
-/** The runner answered a call with an error: `kind` is its class, the text its message. */
-export class CallFailed extends Error {
-  name = "CallFailed";
-
-  constructor(kind, message) {
-    super(message);
-    this.kind = kind;
-  }
-}
 
 // Least time between two writes that carry nothing but frames which nobody waits for, in milliseconds.
 const PACE = 1;

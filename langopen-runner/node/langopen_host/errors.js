@@ -3,7 +3,7 @@
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 
-import { CallFailed, ConnectionLost } from "./connection.js";
+import { CallFailed, ConnectionLost } from "./failures.js";
 
 const MASK = "An internal error occurred";
 const HOST = path.dirname(fileURLToPath(import.meta.url));

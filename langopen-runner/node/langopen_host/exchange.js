@@ -5,7 +5,7 @@
  * holds up no other.
  */
 
-import { ConnectionLost } from "./connection.js";
+import { ConnectionLost } from "./failures.js";
 import * as frames from "./frames.js";
 import { dumps } from "./serialize.js";
 

@@ -7,6 +7,7 @@ import * as frames from "./frames.js";
 import { EXECUTION } from "./graphs.js";
 import { Scope } from "./scope.js";
 import { dumps } from "./serialize.js";
+import { Reporter } from "./spans.js";
 import * as state from "./state.js";
 import { Plan } from "./stream.js";
 import { Turns } from "./turns.js";
@@ -26,6 +27,8 @@ export class Run extends Scope {
   #durability;
   #plan;
   #config;
+  // Null where nobody follows the run's trace.
+  #spans = null;
   #credit = INITIAL_CREDIT;
   #refill = null;
   #abort = new AbortController();
@@ -48,7 +51,9 @@ export class Run extends Scope {
     this.#durability = durabilityOf(this.#kwargs);
     this.writeBehind = this.#durability !== "sync";
     this.#plan = new Plan(modesOf(this.#kwargs), { temporary: this.#temporary });
-    this.#config = { ...runConfig(spec, server), signal: this.#abort.signal, callbacks: [new Turns()] };
+    if (spec.trace?.report) this.#spans = new Reporter(connection, handle, spec.trace, spec.graph_id);
+    const callbacks = this.#spans === null ? [new Turns()] : [new Turns(), this.#spans];
+    this.#config = { ...runConfig(spec, server), signal: this.#abort.signal, callbacks };
   }
 
   /** Executes it; resolves when DONE is sent and its code has ended. */
@@ -182,6 +187,7 @@ export class Run extends Scope {
     const error = cancelled ? null : raised;
     const { values, rest, checkpointId, stopped } = this.#documents(snapshot);
     this.beforeDone?.(this);
+    this.#spans?.finish(error, cancelled);
     const head = {
       status: cancelled ? "cancelled" : error === null ? "success" : "error",
       thread_status: error !== null ? "error" : stopped ? "interrupted" : "idle",

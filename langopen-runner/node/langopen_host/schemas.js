@@ -25,7 +25,10 @@ export async function draw(graph, config, params) {
     const shown = { id, type: "runnable", data: { name: name ?? String(id) } };
     return metadata && Object.keys(metadata).length > 0 ? { ...shown, metadata } : shown;
   });
-  const edges = drawn.edges.map(({ source, target, data, conditional }) => ({
+  // In the order of the nodes that they leave.
+  const order = new Map(drawn.nodes.map(({ id }, at) => [id, at]));
+  const sorted = [...drawn.edges].sort((one, other) => order.get(one.source) - order.get(other.source));
+  const edges = sorted.map(({ source, target, data, conditional }) => ({
     source,
     target,
     ...(data === undefined ? {} : { data }),

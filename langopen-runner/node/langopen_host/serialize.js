@@ -57,7 +57,7 @@ export function messageDocument(message) {
   if (type === "ai") {
     shown.tool_calls = (message.tool_calls ?? []).map(toolCall);
     shown.invalid_tool_calls = message.invalid_tool_calls ?? [];
-    shown.usage_metadata = message.usage_metadata ?? null;
+    shown.usage_metadata = usage(message.usage_metadata);
     if (chunk) shown.tool_call_chunks = (message.tool_call_chunks ?? []).map(toolCallChunk);
   } else if (type === "tool") {
     shown.tool_call_id = message.tool_call_id;
@@ -67,6 +67,13 @@ export function messageDocument(message) {
     shown.role = message.role;
   }
   return shown;
+}
+
+/** What a model counted, without the details that it did not tell. */
+function usage(counted) {
+  if (counted === undefined || counted === null) return null;
+  const told = Object.entries(counted).filter(([, value]) => typeof value !== "object" || Object.keys(value ?? {}).length > 0);
+  return Object.fromEntries(told);
 }
 
 function toolCall(call) {

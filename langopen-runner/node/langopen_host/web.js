@@ -134,7 +134,8 @@ class Passage {
     const { method, path, query, headers, body } = this.#head;
     const named = new Headers();
     for (const [name, value] of headers) named.append(name, value);
-    const url = `http://${named.get("host") || "localhost"}${path}${query ? `?${query}` : ""}`;
+    const url = new URL(`http://${named.get("host") || "localhost"}`);
+    Object.assign(url, { pathname: path, search: query });
     const carries = body && !["GET", "HEAD"].includes(method);
     const content = carries ? { body: this.exchange.stream(), duplex: "half" } : {};
     return new Request(url, { method, headers: named, signal: this.#client.signal, ...content });

@@ -65,12 +65,14 @@ export class ToolModel extends WordsModel {
       yield* model._streamResponseChunks(messages, options, runManager);
       return;
     }
+    // A call's id is its own on the whole thread: one that was answered is not made again.
+    const id = `call-${1 + messages.filter((message) => message.getType() === "tool").length}`;
     for (const args of ['{"a": 6,', ' "b": 7}']) {
       const first = args.startsWith("{");
       const call = {
         name: first ? "multiply" : undefined,
         args,
-        id: first ? "call-1" : undefined,
+        id: first ? id : undefined,
         index: 0,
         type: "tool_call_chunk" as const,
       };
