@@ -4,9 +4,12 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use langopen_core::Tenant;
 use langopen_runner::config::{ConfigError, Unsupported};
 use langopen_runner::environment::EnvironmentError;
 use langopen_runner::{HostError, RunnerError, TlsError};
+
+use crate::import::ImportError;
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
@@ -19,14 +22,18 @@ pub(crate) enum CommandError {
     Setting { name: &'static str, why: String },
     #[error("{} asks for features that are not available yet:\n{}", path.display(), lines(found))]
     Unsupported { path: PathBuf, found: Vec<Unsupported> },
-    #[error(
-        "--{option} is not available in this version: everything runs in this process, on SQLite in the data folder"
-    )]
-    OptionUnavailable { option: &'static str },
     #[error("cannot read API keys from {}: {why}", path.display())]
     KeysFile { path: PathBuf, why: String },
     #[error("the key's record cannot be written: {0}")]
     WriteKey(String),
+    #[error("there is no database {}", path.display())]
+    NoDatabase { path: PathBuf },
+    #[error("there is no deployment {0}")]
+    NoDeployment(Tenant),
+    #[error("there is no API key {0}")]
+    NoKey(String),
+    #[error("cannot write the answer: {0}")]
+    Answer(#[from] serde_json::Error),
     #[error("the object that auth.path names has no authenticate handler, so nobody could get in")]
     NoAuthenticateHandler,
     #[error("cannot use the data folder {}: {source}", path.display())]
@@ -45,6 +52,8 @@ pub(crate) enum CommandError {
     Tls(#[from] TlsError),
     #[error("{0}")]
     Core(#[from] langopen_core::Error),
+    #[error("{0}")]
+    Import(#[from] ImportError),
     #[error("cannot gather metrics: {0}")]
     Metrics(#[from] metrics_exporter_prometheus::BuildError),
     #[error("cannot listen for signals: {0}")]
@@ -65,13 +74,20 @@ impl CommandError {
             Self::Runner(RunnerError::Unprotected(_)) => {
                 Some("set --token, or --tls-cert, --tls-key and --tls-client-ca")
             }
-            Self::OptionUnavailable { .. } => Some("leave the option out, and unset its environment variable"),
+            Self::NoDatabase { .. } => {
+                Some("name the data folder of `langopen up` with --data, or a database with --database")
+            }
+            Self::NoDeployment(_) => Some(
+                "`langopen deployments list` shows those that there are, `langopen deployments set NAME` makes one",
+            ),
+            Self::NoKey(_) => Some("`langopen keys list` shows those that there are"),
             Self::KeysFile { .. } => Some("make a record with `langopen keys new --name NAME`"),
             Self::NoAuthenticateHandler => {
                 Some("decorate a function with @auth.authenticate, or let bearers of API keys in with --api-keys")
             }
             Self::DataFolder { .. } => Some("choose a folder that this user may write to with --data"),
             Self::DataFolderInUse { .. } => Some("stop the other process, or choose another folder with --data"),
+            Self::Import(error) => error.remedy(),
             Self::Listen { source, .. } if source.kind() == io::ErrorKind::AddrInUse => {
                 Some("stop the program that uses the port, or choose another one with --port")
             }

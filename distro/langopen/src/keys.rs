@@ -1,4 +1,4 @@
-//! API keys: the file that a server reads them from, and new ones.
+//! API keys of a file that a server reads when it starts.
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -6,8 +6,8 @@ use std::path::Path;
 use langopen_core::auth::{ApiKey, ApiKeyRecord};
 use serde::{Deserialize, Serialize};
 
-use crate::cli::NewKeyOptions;
 use crate::error::CommandError;
+use crate::manage::NewKeyOptions;
 
 /// The file: TOML, or JSON if its name ends with `.json`.
 #[derive(Serialize, Deserialize)]
@@ -48,8 +48,8 @@ fn describe(text: &str, error: &toml::de::Error) -> String {
 /// Makes a key, and prints it once with the record to keep.
 pub(crate) fn new(options: NewKeyOptions) -> Result<(), CommandError> {
     let key = ApiKey::generate()?;
-    let NewKeyOptions { name, identity, tenant, permissions } = options;
-    let record = ApiKeyRecord { name, hash: key.hash(), identity, tenant, role: Default::default(), permissions };
+    let NewKeyOptions { name, identity, tenant, role, permissions } = options;
+    let record = ApiKeyRecord { name, hash: key.hash(), identity, tenant, role, permissions };
     record.tenant()?;
     let record =
         toml::to_string(&KeysFile { keys: vec![record] }).map_err(|error| CommandError::WriteKey(error.to_string()))?;
@@ -85,7 +85,8 @@ mod tests {
         let hash = ApiKey::generate().unwrap().hash();
         let one = |more: &str| format!("[[keys]]\nname = \"ci\"\nhash = \"{hash}\"\n{more}");
         for (text, says) in [
-            (one("role = \"admin\"\n"), "role"),
+            (one("role = \"king\"\n"), "king"),
+            (one("rolle = \"admin\"\n"), "rolle"),
             (one(&one("")), "two keys"),
             (one("tenant = \"acme\"\n"), "organization/project/deployment"),
             ("[[keys]]\nname = \"ci\"\nhash = \"lok_oops\"\n".to_owned(), "sha256:"),

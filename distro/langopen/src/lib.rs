@@ -9,8 +9,10 @@ mod cli;
 mod database;
 mod error;
 mod hosts;
+mod import;
 mod keys;
 mod logging;
+mod manage;
 mod metrics;
 mod names;
 mod probes;
@@ -32,7 +34,9 @@ pub fn langopen() -> ExitCode {
     program::run("langopen", cli.log_format, async {
         match cli.command {
             cli::Command::Up(options) => up::up(options).await,
-            cli::Command::Keys(cli::KeysCommand::New(options)) => keys::new(options),
+            cli::Command::Import(options) => import::import(options).await,
+            cli::Command::Keys(command) => manage::keys(command).await,
+            cli::Command::Deployments(command) => manage::deployments(command).await,
         }
     })
 }

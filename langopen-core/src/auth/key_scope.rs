@@ -103,10 +103,10 @@ impl fmt::Display for KeyScope {
 }
 
 impl FromStr for KeyScope {
-    type Err = Error;
+    type Err = String;
 
-    fn from_str(text: &str) -> Result<Self> {
-        Self::parse(text)
+    fn from_str(text: &str) -> Result<Self, String> {
+        Self::parse(text).map_err(|error| error.message().to_owned())
     }
 }
 

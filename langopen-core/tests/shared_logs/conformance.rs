@@ -1,14 +1,16 @@
 //! The conformance suite's cases of event logs.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use langopen_core::EventLog;
+use langopen_core::backend::failover::FailoverEventLog;
 use langopen_core::backend::memory::Memory;
 use langopen_core::backend::postgres::{PostgresEventLog, PostgresOptions, PostgresSignals};
 use langopen_core::clock::ManualClock;
 use langopen_core::conformance::{Backend, CASES};
 
-use crate::support::{Database, RETENTION, clock, prefix, redis_log};
+use crate::support::{Database, RETENTION, clock, event, new_log, options, prefix, redis_log, redis_url};
 
 /// Runs the cases of event logs, and tells all that failed rather than the first. A log's database goes after its case.
 async fn run_all(new: impl AsyncFn(Arc<ManualClock>) -> (Arc<dyn EventLog>, Option<Database>)) {
@@ -48,4 +50,33 @@ async fn postgres_keeps_its_promises() {
         (Arc::new(log) as Arc<dyn EventLog>, Some(database))
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn both_together_keep_their_promises() {
+    let url = redis_url().await;
+    run_all(async |clock| failover(&url, clock).await).await;
+}
+
+/// The same while Redis is away.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn both_together_keep_their_promises_without_redis() {
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let url = format!("redis://{closed}/0");
+    run_all(async |clock: Arc<ManualClock>| {
+        let (log, database) = failover(&url, clock.clone()).await;
+        log.append(new_log(), false, vec![event(0)]).await.expect("append, which moves the log");
+        // The move leaves a gap in the ids, which the clock has to pass.
+        clock.advance(Duration::from_secs(3));
+        (log, database)
+    })
+    .await;
+}
+
+async fn failover(url: &str, clock: Arc<ManualClock>) -> (Arc<dyn EventLog>, Option<Database>) {
+    let database = Database::new().await;
+    let signals = Arc::new(PostgresSignals::new(&database.url()).unwrap());
+    let db = database.open(PostgresOptions::default().with_clock(clock.clone())).await;
+    let log = FailoverEventLog::open(url, options(&prefix(), clock), &db, Some(signals)).await.expect("open the log");
+    (Arc::new(log) as Arc<dyn EventLog>, Some(database))
 }

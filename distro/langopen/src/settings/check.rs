@@ -6,6 +6,7 @@ use langopen_core::Tenant;
 use langopen_runner::{ClientTls, RunnerSetSettings, RunnerUrl, ServerTls};
 
 use super::{ApiSettings, RequireApiKeys, RunnerSettings, RunnersSettings, Settings, WorkerSection};
+use crate::app::KeysNeeded;
 use crate::database::Place;
 use crate::error::CommandError;
 
@@ -20,7 +21,7 @@ impl Settings {
             return wrong("database.url", "name the Postgres that the platform's processes share, with --database");
         };
         match Place::of(Some(url.expose()), self.redis.url.as_ref().map(|url| url.expose()))? {
-            Place::Postgres(shared) => Ok(Place::Postgres(shared.with_connections(self.database.connections))),
+            Place::Postgres(shared) => Ok(Place::Postgres(shared.with(self.database.connections, &self.redis.prefix))),
             _ => wrong("database.url", "processes of one platform can only share a Postgres: postgres://..."),
         }
     }
@@ -57,11 +58,11 @@ impl ApiSettings {
         self.deployment.as_ref().map(parse).transpose()
     }
 
-    pub(crate) fn requires_keys(&self) -> bool {
+    pub(crate) fn needed_keys(&self) -> KeysNeeded {
         match self.require_api_keys {
-            RequireApiKeys::Auto => !self.host.is_loopback(),
-            RequireApiKeys::Always => true,
-            RequireApiKeys::Never => false,
+            RequireApiKeys::Auto if self.host.is_loopback() => KeysNeeded::FromFirst,
+            RequireApiKeys::Auto | RequireApiKeys::Always => KeysNeeded::Always,
+            RequireApiKeys::Never => KeysNeeded::Never,
         }
     }
 }

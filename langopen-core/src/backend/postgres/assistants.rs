@@ -1,11 +1,12 @@
 use async_trait::async_trait;
 use futures::TryStreamExt;
-use sqlx::{AssertSqlSafe, PgConnection, Postgres as Db, QueryBuilder};
+use sqlx::{AssertSqlSafe, QueryBuilder};
 
 use super::Postgres;
 use super::columns::{self, ASSISTANT, Context, get, text};
 use super::conditions::{self, searchable};
 use super::queue::cancel::{self, Stopped};
+use super::session::{Db, transaction};
 use super::thread_rows;
 use crate::backend::rules::documents::{page, passes};
 use crate::backend::rules::{assistant, run};
@@ -19,12 +20,7 @@ use crate::storage::{Assistants, DeletedAssistant};
 use crate::tenant::{Scope, Tenant};
 
 /// The version in force, if the scope shows it.
-async fn visible(
-    operation: &'static str,
-    db: &mut PgConnection,
-    scope: &Scope,
-    id: AssistantId,
-) -> Result<Option<Assistant>> {
+async fn visible(operation: &'static str, db: &mut Db, scope: &Scope, id: AssistantId) -> Result<Option<Assistant>> {
     let sql = format!(
         "SELECT {ASSISTANT} FROM assistants a JOIN assistant_versions v USING (tenant, assistant_id, version)
          WHERE a.tenant = $1 AND a.assistant_id = $2"
@@ -36,7 +32,7 @@ async fn visible(
 }
 
 /// The version in force of an assistant that nobody else changes until the transaction ends.
-async fn locked(operation: &'static str, db: &mut PgConnection, scope: &Scope, id: AssistantId) -> Result<Assistant> {
+async fn locked(operation: &'static str, db: &mut Db, scope: &Scope, id: AssistantId) -> Result<Assistant> {
     // What waits for the lock sees the row as it is then, but the version beside it as it was before: so it is read once more.
     let lock = sqlx::query("SELECT 1 FROM assistants WHERE tenant = $1 AND assistant_id = $2 FOR NO KEY UPDATE");
     lock.bind(scope.tenant.as_str()).bind(id.0).execute(&mut *db).await.context(operation)?;
@@ -47,7 +43,7 @@ async fn locked(operation: &'static str, db: &mut PgConnection, scope: &Scope, i
 /// What is there under this id: nothing (the new one is kept), a row of the scope, or a foreign row, which is an error.
 async fn add(
     operation: &'static str,
-    db: &mut PgConnection,
+    db: &mut Db,
     scope: &Scope,
     new: NewAssistant,
     now: Timestamp,
@@ -68,12 +64,7 @@ async fn add(
     }
 }
 
-async fn insert_version(
-    operation: &'static str,
-    db: &mut PgConnection,
-    scope: &Scope,
-    version: &Assistant,
-) -> Result<()> {
+async fn insert_version(operation: &'static str, db: &mut Db, scope: &Scope, version: &Assistant) -> Result<()> {
     sqlx::query(
         "INSERT INTO assistant_versions (tenant, assistant_id, version, graph_id, graph_folded, name, name_folded, description,
             updated_at, metadata, metadata_search, config, context)
@@ -100,7 +91,7 @@ async fn insert_version(
 
 async fn put_in_force(
     operation: &'static str,
-    db: &mut PgConnection,
+    db: &mut Db,
     tenant: &Tenant,
     id: AssistantId,
     version: i64,
@@ -115,7 +106,7 @@ fn taken_error(operation: &'static str, id: AssistantId) -> Error {
 }
 
 /// Adds which assistants a query finds; `false` means that [`is_found`] must be asked about each of them too.
-fn push_found(sql: &mut QueryBuilder<Db>, scope: &Scope, query: &AssistantQuery) -> Result<bool> {
+fn push_found(sql: &mut QueryBuilder<sqlx::Postgres>, scope: &Scope, query: &AssistantQuery) -> Result<bool> {
     sql.push(" FROM assistants a JOIN assistant_versions v USING (tenant, assistant_id, version) WHERE a.tenant = ");
     sql.push_bind(scope.tenant.as_str().to_owned());
     if let Some(graph_id) = &query.graph_id {
@@ -137,12 +128,7 @@ fn is_found(scope: &Scope, query: &AssistantQuery, metadata: &JsonMap) -> bool {
 }
 
 /// The threads that the scope shows and whose metadata names the assistant, locked.
-async fn threads_of(
-    operation: &'static str,
-    db: &mut PgConnection,
-    scope: &Scope,
-    id: AssistantId,
-) -> Result<Vec<ThreadId>> {
+async fn threads_of(operation: &'static str, db: &mut Db, scope: &Scope, id: AssistantId) -> Result<Vec<ThreadId>> {
     let named = JsonMap::from_iter([("assistant_id".to_owned(), id.to_string().into())]);
     let rows = sqlx::query(
         "SELECT thread_id, metadata FROM threads WHERE tenant = $1 AND metadata_search @> $2::JSONB ORDER BY thread_id FOR UPDATE",
@@ -160,7 +146,7 @@ async fn threads_of(
 /// Cancels the runs in flight of an assistant that goes.
 async fn stop_runs_of(
     operation: &'static str,
-    db: &mut PgConnection,
+    db: &mut Db,
     tenant: &Tenant,
     id: AssistantId,
     now: Timestamp,
@@ -186,19 +172,20 @@ impl Postgres {
     async fn remove_assistant(&self, scope: &Scope, id: AssistantId, threads: Option<&Scope>) -> Result<Deleted> {
         const OPERATION: &str = "assistants.delete";
         let now = self.now();
-        let mut db = self.begin(OPERATION).await?;
-        let named = match threads {
-            Some(threads) => threads_of(OPERATION, &mut db, threads, id).await?,
-            None => Vec::new(),
-        };
-        locked(OPERATION, &mut db, scope, id).await?;
-        let gone = thread_rows::in_flight(OPERATION, &mut db, &named).await?;
-        thread_rows::remove(OPERATION, &mut db, &named).await?;
-        let stopped = stop_runs_of(OPERATION, &mut db, &scope.tenant, id, now).await?;
-        let delete = sqlx::query("DELETE FROM assistants WHERE tenant = $1 AND assistant_id = $2");
-        delete.bind(scope.tenant.as_str()).bind(id.0).execute(&mut *db).await.context(OPERATION)?;
-        db.commit().await.context(OPERATION)?;
-        Ok(Deleted { threads: named, gone, stopped })
+        transaction!(self, OPERATION, |db| {
+            let named = match threads {
+                Some(threads) => threads_of(OPERATION, db, threads, id).await?,
+                None => Vec::new(),
+            };
+            locked(OPERATION, db, scope, id).await?;
+            let gone = thread_rows::in_flight(OPERATION, db, &named).await?;
+            thread_rows::remove(OPERATION, db, &named).await?;
+            let stopped = stop_runs_of(OPERATION, db, &scope.tenant, id, now).await?;
+            let delete = sqlx::query("DELETE FROM assistants WHERE tenant = $1 AND assistant_id = $2");
+            delete.bind(scope.tenant.as_str()).bind(id.0).execute(&mut *db).await.context(OPERATION)?;
+            Ok(Deleted { threads: named, gone, stopped })
+        })
+        .await
     }
 }
 
@@ -207,13 +194,8 @@ impl Assistants for Postgres {
     async fn create_assistant(&self, scope: &Scope, new: NewAssistant, if_exists: IfExists) -> Result<Assistant> {
         const OPERATION: &str = "assistants.create";
         let (id, now) = (new.assistant_id, self.now());
-        let (assistant, created) = self
-            .retrying(|| async {
-                let mut db = self.begin(OPERATION).await?;
-                let added = add(OPERATION, &mut db, scope, new.clone(), now).await?;
-                db.commit().await.context(OPERATION).map(|()| added)
-            })
-            .await?;
+        let added = transaction!(self, OPERATION, |db| { add(OPERATION, db, scope, new.clone(), now).await });
+        let (assistant, created) = added.await?;
         match if_exists {
             IfExists::Raise if !created => Err(taken_error(OPERATION, id)),
             _ => Ok(assistant),
@@ -223,10 +205,9 @@ impl Assistants for Postgres {
     async fn sync_system_assistant(&self, scope: &Scope, new: NewAssistant) -> Result<Assistant> {
         const OPERATION: &str = "assistants.sync";
         let now = self.now();
-        self.retrying(|| async {
+        transaction!(self, OPERATION, |db| {
             let (name, description) = (new.name.clone(), new.description.clone());
-            let mut db = self.begin(OPERATION).await?;
-            let (mut there, created) = add(OPERATION, &mut db, scope, new.clone(), now).await?;
+            let (mut there, created) = add(OPERATION, db, scope, new.clone(), now).await?;
             if !created && (there.name != name || there.description != description) {
                 let update = sqlx::query(
                     "UPDATE assistant_versions SET name = $1, name_folded = $2, description = $3
@@ -237,7 +218,7 @@ impl Assistants for Postgres {
                 update.execute(&mut *db).await.context(OPERATION)?;
                 there = Assistant { name, description, ..there };
             }
-            db.commit().await.context(OPERATION).map(|()| there)
+            Ok(there)
         })
         .await
     }
@@ -250,18 +231,17 @@ impl Assistants for Postgres {
     async fn update_assistant(&self, scope: &Scope, id: AssistantId, patch: AssistantPatch) -> Result<Assistant> {
         const OPERATION: &str = "assistants.update";
         let now = self.now();
-        self.retrying(|| async {
-            let mut db = self.begin(OPERATION).await?;
-            let current = locked(OPERATION, &mut db, scope, id).await?;
+        transaction!(self, OPERATION, |db| {
+            let current = locked(OPERATION, db, scope, id).await?;
             let highest = sqlx::query_scalar::<_, i64>(
                 "SELECT max(version) FROM assistant_versions WHERE tenant = $1 AND assistant_id = $2",
             );
             let highest =
                 highest.bind(scope.tenant.as_str()).bind(id.0).fetch_one(&mut *db).await.context(OPERATION)?;
             let patched = assistant::patched(current, highest + 1, patch.clone(), now);
-            insert_version(OPERATION, &mut db, scope, &patched).await?;
-            put_in_force(OPERATION, &mut db, &scope.tenant, id, patched.version).await?;
-            db.commit().await.context(OPERATION).map(|()| patched)
+            insert_version(OPERATION, db, scope, &patched).await?;
+            put_in_force(OPERATION, db, &scope.tenant, id, patched.version).await?;
+            Ok(patched)
         })
         .await
     }
@@ -272,7 +252,7 @@ impl Assistants for Postgres {
         id: AssistantId,
         threads: Option<&Scope>,
     ) -> Result<DeletedAssistant> {
-        let Deleted { threads, gone, stopped } = self.retrying(|| self.remove_assistant(scope, id, threads)).await?;
+        let Deleted { threads, gone, stopped } = self.remove_assistant(scope, id, threads).await?;
         self.stop_deleted(&gone);
         Ok(DeletedAssistant { threads, ended: self.tell(stopped).ended })
     }
@@ -355,9 +335,8 @@ impl Assistants for Postgres {
     async fn set_latest_assistant(&self, scope: &Scope, id: AssistantId, version: i64) -> Result<Assistant> {
         const OPERATION: &str = "assistants.set_latest";
         let now = self.now();
-        self.retrying(|| async {
-            let mut db = self.begin(OPERATION).await?;
-            locked(OPERATION, &mut db, scope, id).await?;
+        transaction!(self, OPERATION, |db| {
+            locked(OPERATION, db, scope, id).await?;
             let update = sqlx::query(
                 "UPDATE assistant_versions SET updated_at = $1 WHERE tenant = $2 AND assistant_id = $3 AND version = $4",
             );
@@ -365,10 +344,10 @@ impl Assistants for Postgres {
             if update.execute(&mut *db).await.context(OPERATION)?.rows_affected() == 0 {
                 return Err(Error::not_found(OPERATION, format!("the assistant has no version {version}")));
             }
-            put_in_force(OPERATION, &mut db, &scope.tenant, id, version).await?;
+            put_in_force(OPERATION, db, &scope.tenant, id, version).await?;
             // The filter allowed the version that was in force; this one may have other metadata.
-            let there = locked(OPERATION, &mut db, &Scope::tenant(scope.tenant.clone()), id).await?;
-            db.commit().await.context(OPERATION).map(|()| there)
+            let there = locked(OPERATION, db, &Scope::tenant(scope.tenant.clone()), id).await?;
+            Ok(there)
         })
         .await
     }

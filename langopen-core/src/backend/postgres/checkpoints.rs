@@ -1,10 +1,11 @@
 use async_trait::async_trait;
 use futures::TryStreamExt;
-use sqlx::{AssertSqlSafe, PgConnection, QueryBuilder};
+use sqlx::{AssertSqlSafe, QueryBuilder};
 
 use super::Postgres;
 use super::checkpoint_rows::{self, BELONGINGS, TUPLE};
 use super::columns::{self, Context, get};
+use super::session::{Db, transaction};
 use super::thread_rows::{self, Lock, not_found};
 use crate::error::Result;
 use crate::filter::contains_all;
@@ -56,7 +57,7 @@ const PUT_WRITES: &str = "
     SELECT 1 FROM t";
 
 /// Runs [`PUT`]; says whether the checkpoint was new.
-async fn put(operation: &'static str, db: &mut PgConnection, scope: &Scope, new: &NewCheckpoint) -> Result<bool> {
+async fn put(operation: &'static str, db: &mut Db, scope: &Scope, new: &NewCheckpoint) -> Result<bool> {
     let (channels, versions): (Vec<_>, Vec<_>) =
         new.channel_versions.iter().map(|(channel, version)| (channel.as_str(), version.as_str())).unzip();
     let row = sqlx::query(PUT)
@@ -81,7 +82,7 @@ async fn put(operation: &'static str, db: &mut PgConnection, scope: &Scope, new:
 }
 
 /// Replaces a checkpoint that is there.
-async fn replace(operation: &'static str, db: &mut PgConnection, new: &NewCheckpoint) -> Result<()> {
+async fn replace(operation: &'static str, db: &mut Db, new: &NewCheckpoint) -> Result<()> {
     let (channels, versions): (Vec<_>, Vec<_>) =
         new.channel_versions.iter().map(|(channel, version)| (channel.as_str(), version.as_str())).unzip();
     let replace = sqlx::query(REPLACE)
@@ -186,13 +187,12 @@ impl Checkpoints for Postgres {
                 return db.done(OPERATION).await;
             }
         }
-        self.retrying(|| async {
-            let mut db = self.begin(OPERATION).await?;
-            thread_rows::must_be_visible(OPERATION, &mut db, scope, new.thread_id, Lock::Remove).await?;
-            if !put(OPERATION, &mut db, scope, &new).await? {
-                replace(OPERATION, &mut db, &new).await?;
+        transaction!(self, OPERATION, |db| {
+            thread_rows::must_be_visible(OPERATION, db, scope, new.thread_id, Lock::Remove).await?;
+            if !put(OPERATION, db, scope, &new).await? {
+                replace(OPERATION, db, &new).await?;
             }
-            db.commit().await.context(OPERATION)
+            Ok(())
         })
         .await
     }
@@ -223,12 +223,11 @@ impl Checkpoints for Postgres {
 
     async fn delete_checkpoints(&self, scope: &Scope, thread_id: ThreadId) -> Result<()> {
         const OPERATION: &str = "checkpoints.delete";
-        self.retrying(|| async {
-            let mut db = self.begin(OPERATION).await?;
-            if thread_rows::is_visible(OPERATION, &mut db, scope, thread_id, Lock::Remove).await? {
-                checkpoint_rows::remove_all(OPERATION, &mut db, thread_id).await?;
+        transaction!(self, OPERATION, |db| {
+            if thread_rows::is_visible(OPERATION, db, scope, thread_id, Lock::Remove).await? {
+                checkpoint_rows::remove_all(OPERATION, db, thread_id).await?;
             }
-            db.commit().await.context(OPERATION)
+            Ok(())
         })
         .await
     }

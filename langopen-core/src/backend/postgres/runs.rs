@@ -4,6 +4,7 @@ use sqlx::AssertSqlSafe;
 use super::Postgres;
 use super::columns::{self, Context, RUN, get};
 use super::readiness;
+use super::session::transaction;
 use super::thread_rows::{Lock, is_visible, lock};
 use crate::backend::rules::documents::{page, passes};
 use crate::error::{Error, Result};
@@ -19,23 +20,25 @@ impl Postgres {
     async fn remove_run(&self, scope: &Scope, thread_id: ThreadId, run_id: RunId) -> Result<(bool, bool)> {
         const OPERATION: &str = "runs.delete";
         let now = self.now();
-        let mut db = self.begin(OPERATION).await?;
-        lock(OPERATION, &mut db, &[thread_id]).await?;
-        let there = readiness::visible_run(OPERATION, &mut db, scope, thread_id, run_id).await?;
-        let message = || format!("there is no run {run_id} on thread {thread_id}");
-        let row = there.ok_or_else(|| Error::not_found(OPERATION, message()))?;
-        let in_flight = !columns::named(&row, "status", RunStatus::parse)?.is_terminal();
-        let delete = sqlx::query("DELETE FROM runs WHERE run_id = $1").bind(run_id.0);
-        delete.execute(&mut *db).await.context(OPERATION)?;
-        let promoted = match (in_flight, get(&row, "temporary")?) {
-            (false, _) => false,
-            (true, true) => {
-                super::thread_rows::remove(OPERATION, &mut db, &[thread_id]).await?;
-                false
-            }
-            (true, false) => readiness::settle(OPERATION, &mut db, &[thread_id], now).await?,
-        };
-        db.commit().await.context(OPERATION).map(|()| (in_flight, promoted))
+        transaction!(self, OPERATION, |db| {
+            lock(OPERATION, db, &[thread_id]).await?;
+            let there = readiness::visible_run(OPERATION, db, scope, thread_id, run_id).await?;
+            let message = || format!("there is no run {run_id} on thread {thread_id}");
+            let row = there.ok_or_else(|| Error::not_found(OPERATION, message()))?;
+            let in_flight = !columns::named(&row, "status", RunStatus::parse)?.is_terminal();
+            let delete = sqlx::query("DELETE FROM runs WHERE run_id = $1").bind(run_id.0);
+            delete.execute(&mut *db).await.context(OPERATION)?;
+            let promoted = match (in_flight, get(&row, "temporary")?) {
+                (false, _) => false,
+                (true, true) => {
+                    super::thread_rows::remove(OPERATION, db, &[thread_id]).await?;
+                    false
+                }
+                (true, false) => readiness::settle(OPERATION, db, &[thread_id], now).await?,
+            };
+            Ok((in_flight, promoted))
+        })
+        .await
     }
 }
 
@@ -76,7 +79,7 @@ impl Runs for Postgres {
     }
 
     async fn delete_run(&self, scope: &Scope, thread_id: ThreadId, run_id: RunId) -> Result<bool> {
-        let (in_flight, promoted) = self.retrying(|| self.remove_run(scope, thread_id, run_id)).await?;
+        let (in_flight, promoted) = self.remove_run(scope, thread_id, run_id).await?;
         self.stop_deleted(&[run_id]);
         self.hint_if(promoted, Signal::RunsReady);
         Ok(in_flight)

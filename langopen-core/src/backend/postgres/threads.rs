@@ -3,6 +3,7 @@ use async_trait::async_trait;
 use super::Postgres;
 use super::checkpoint_rows;
 use super::columns::{self, Context, get};
+use super::session::transaction;
 use super::thread_rows::{self, Lock, not_found};
 use super::{thread_prune, thread_search};
 use crate::backend::rules::documents::{merge, passes};
@@ -24,11 +25,13 @@ fn taken(operation: &'static str, id: ThreadId) -> Error {
 impl Postgres {
     async fn remove_thread(&self, scope: &Scope, id: ThreadId) -> Result<Vec<RunId>> {
         const OPERATION: &str = "threads.delete";
-        let mut db = self.begin(OPERATION).await?;
-        thread_rows::must_be_visible(OPERATION, &mut db, scope, id, Lock::Remove).await?;
-        let runs = thread_rows::in_flight(OPERATION, &mut db, &[id]).await?;
-        thread_rows::remove(OPERATION, &mut db, &[id]).await?;
-        db.commit().await.context(OPERATION).map(|()| runs)
+        transaction!(self, OPERATION, |db| {
+            thread_rows::must_be_visible(OPERATION, db, scope, id, Lock::Remove).await?;
+            let runs = thread_rows::in_flight(OPERATION, db, &[id]).await?;
+            thread_rows::remove(OPERATION, db, &[id]).await?;
+            Ok(runs)
+        })
+        .await
     }
 }
 
@@ -57,21 +60,20 @@ impl Threads for Postgres {
     async fn update_thread(&self, scope: &Scope, id: ThreadId, patch: ThreadPatch) -> Result<Thread> {
         const OPERATION: &str = "threads.update";
         let now = self.now();
-        self.retrying(|| async {
-            let mut db = self.begin(OPERATION).await?;
-            let thread = thread_rows::visible(OPERATION, &mut db, scope, id, Lock::Change).await?;
+        transaction!(self, OPERATION, |db| {
+            let thread = thread_rows::visible(OPERATION, db, scope, id, Lock::Change).await?;
             let mut thread = thread.ok_or_else(|| not_found(OPERATION, id))?;
             merge(&mut thread.metadata, patch.metadata.clone());
             thread.ttl = patch.ttl.or(thread.ttl);
             thread.updated_at = now;
-            thread_rows::set_patched(OPERATION, &mut db, &thread).await?;
-            db.commit().await.context(OPERATION).map(|()| thread)
+            thread_rows::set_patched(OPERATION, db, &thread).await?;
+            Ok(thread)
         })
         .await
     }
 
     async fn delete_thread(&self, scope: &Scope, id: ThreadId) -> Result<Vec<RunId>> {
-        let gone = self.retrying(|| self.remove_thread(scope, id)).await?;
+        let gone = self.remove_thread(scope, id).await?;
         self.stop_deleted(&gone);
         Ok(gone)
     }
@@ -87,17 +89,16 @@ impl Threads for Postgres {
     async fn copy_thread(&self, scope: &Scope, source: ThreadId, new: ThreadId) -> Result<Thread> {
         const OPERATION: &str = "threads.copy";
         let now = self.now();
-        self.retrying(|| async {
-            let mut db = self.begin(OPERATION).await?;
-            let there = thread_rows::visible(OPERATION, &mut db, scope, source, Lock::Change).await?;
+        transaction!(self, OPERATION, |db| {
+            let there = thread_rows::visible(OPERATION, db, scope, source, Lock::Change).await?;
             let there = there.ok_or_else(|| not_found(OPERATION, source))?;
             let mut copy = thread::row(new, there.metadata, there.config, there.ttl, now);
             copy.values = there.values;
-            if !thread_rows::insert(OPERATION, &mut db, &scope.tenant, &copy).await? {
+            if !thread_rows::insert(OPERATION, db, &scope.tenant, &copy).await? {
                 return Err(taken(OPERATION, new));
             }
-            checkpoint_rows::copy(OPERATION, &mut db, source, new).await?;
-            db.commit().await.context(OPERATION).map(|()| copy)
+            checkpoint_rows::copy(OPERATION, db, source, new).await?;
+            Ok(copy)
         })
         .await
     }
@@ -116,12 +117,11 @@ impl Threads for Postgres {
         let mut done = PrunedThreads::default();
         for ids in ids.chunks(thread_prune::AT_ONCE) {
             let now = self.now();
-            let pruned = self.retrying(|| async {
-                let mut db = self.begin(OPERATION).await?;
-                let found = thread_prune::prunable(OPERATION, &mut db, scope, ids).await?;
+            let pruned = transaction!(self, OPERATION, |db| {
+                let found = thread_prune::prunable(OPERATION, db, scope, ids).await?;
                 let wanted = found.into_iter().map(|id| (id, strategy)).collect();
-                let pruned = thread_prune::prune(OPERATION, &mut db, wanted, now).await?;
-                db.commit().await.context(OPERATION).map(|()| pruned)
+                let pruned = thread_prune::prune(OPERATION, db, wanted, now).await?;
+                Ok(pruned)
             });
             let PrunedThreads { deleted, cut } = pruned.await?;
             done.deleted.extend(deleted);
@@ -133,11 +133,10 @@ impl Threads for Postgres {
     async fn sweep_threads(&self, limit: u32) -> Result<PrunedThreads> {
         const OPERATION: &str = "threads.sweep";
         let now = self.now();
-        self.retrying(|| async {
-            let mut db = self.begin(OPERATION).await?;
-            let expired = thread_prune::expired(OPERATION, &mut db, now, limit).await?;
-            let pruned = thread_prune::prune(OPERATION, &mut db, expired, now).await?;
-            db.commit().await.context(OPERATION).map(|()| pruned)
+        transaction!(self, OPERATION, |db| {
+            let expired = thread_prune::expired(OPERATION, db, now, limit).await?;
+            let pruned = thread_prune::prune(OPERATION, db, expired, now).await?;
+            Ok(pruned)
         })
         .await
     }
@@ -169,11 +168,10 @@ impl Threads for Postgres {
     ) -> Result<Thread> {
         const OPERATION: &str = "threads.set_state";
         let now = self.now();
-        self.retrying(|| async {
-            let mut db = self.begin(OPERATION).await?;
-            let there = thread_rows::visible(OPERATION, &mut db, scope, id, Lock::Change).await?;
+        transaction!(self, OPERATION, |db| {
+            let there = thread_rows::visible(OPERATION, db, scope, id, Lock::Change).await?;
             let mut thread = there.ok_or_else(|| not_found(OPERATION, id))?;
-            if !thread_rows::in_flight(OPERATION, &mut db, &[id]).await?.is_empty() {
+            if !thread_rows::in_flight(OPERATION, db, &[id]).await?.is_empty() {
                 return Err(Error::conflict(OPERATION, format!("a run is in flight on thread {id}")));
             }
             let change = ThreadChange {
@@ -183,10 +181,10 @@ impl Threads for Postgres {
                 values: Some(state.values.clone()),
                 state: StateChange::Set { checkpoint_id: state.checkpoint_id.clone(), rest: state.rest.clone() },
             };
-            thread_rows::apply(OPERATION, &mut db, id, &change, now).await?;
+            thread_rows::apply(OPERATION, db, id, &change, now).await?;
             (thread.status, thread.updated_at, thread.state_updated_at) = (change.status, now, now);
             (thread.interrupts, thread.values) = (Some(change.interrupts), change.values);
-            db.commit().await.context(OPERATION).map(|()| thread)
+            Ok(thread)
         })
         .await
     }

@@ -9,4 +9,6 @@ mod signals;
 mod subscriber;
 
 pub use event_log::{RedisEventLog, RedisLogOptions};
+#[cfg(feature = "postgres")]
+pub(crate) use log_store::RedisStore;
 pub use signals::RedisSignals;

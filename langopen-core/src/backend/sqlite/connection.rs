@@ -25,12 +25,15 @@ fn options(path: &Path) -> SqliteConnectOptions {
         .optimize_on_close(false, None)
 }
 
-/// Opens the writing connection, with the schema up to date, no run left running, and no delivery claimed.
-pub(super) async fn open_writer(path: &Path) -> Result<SqliteConnection> {
+/// Opens the writing connection, with the schema up to date and, unless another process may own the file, no run left running and no delivery claimed.
+pub(super) async fn open_writer(path: &Path, beside: bool) -> Result<SqliteConnection> {
     super::vectors::register();
     let options = options(path).create_if_missing(true).pragma("cache_size", "-4096");
     let mut connection = options.connect().await.map_err(|error| explain(path, error))?;
     MIGRATIONS.run(&mut connection).await.map_err(|error| explain_migration(path, error))?;
+    if beside {
+        return Ok(connection);
+    }
     // One process owns the file, so whoever ran these is gone. Their threads' other runs wait as before.
     let hand_back = "UPDATE runs SET status = 'pending', ready = 1, lease_owner = NULL, lease_expires_at = NULL WHERE status = 'running'";
     let handed_back = sqlx::query(hand_back).execute(&mut connection).await.map_err(|error| explain(path, error))?;

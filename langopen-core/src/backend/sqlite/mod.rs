@@ -52,9 +52,19 @@ pub struct SqliteOptions {
     pub clock: Arc<dyn Clock>,
     /// How many connections read.
     pub readers: u32,
+    /// Whether another process may own the file.
+    pub beside: bool,
 }
 
 impl SqliteOptions {
+    /// Opens the file beside the process that owns it, if any: no run is handed back. For a look, and for rows that the owner reads anew each time,
+    /// as deployments and API keys; nothing tells the owner of runs that become ready.
+    #[must_use]
+    pub fn beside_owner(mut self) -> Self {
+        self.beside = true;
+        self
+    }
+
     /// Reads time from `clock`.
     #[must_use]
     pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
@@ -65,13 +75,13 @@ impl SqliteOptions {
 
 impl Default for SqliteOptions {
     fn default() -> Self {
-        Self { clock: Arc::new(SystemClock), readers: 4 }
+        Self { clock: Arc::new(SystemClock), readers: 4, beside: false }
     }
 }
 
 /// [`Storage`](crate::Storage), [`Queue`](crate::Queue) and [`Outbox`](crate::Outbox) in one SQLite file. Clones share everything.
 ///
-/// Opening is for one process at a time; the caller sees to that, e.g. with a lock file. Runs that another process left running are pending again
+/// Opening is for one process at a time, but for [`SqliteOptions::beside_owner`]; the caller sees to that, e.g. with a lock file. Runs that another process left running are pending again
 /// when `open` returns.
 #[derive(Clone)]
 pub struct Sqlite {
@@ -94,7 +104,7 @@ impl Sqlite {
     /// # Errors
     /// `Unavailable` for a file that cannot be opened or written, `Invalid` for one that is not ours or comes from a newer version; the message says what to do.
     pub async fn open(path: &Path, options: SqliteOptions) -> Result<Self> {
-        let writer = connection::open_writer(path).await?;
+        let writer = connection::open_writer(path, options.beside).await?;
         let readers = connection::open_readers(path, options.readers).await?;
         let (cancels, _) = broadcast::channel(CANCELS_KEPT);
         let writer = Writer::start(writer);

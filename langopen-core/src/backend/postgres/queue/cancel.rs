@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use sqlx::QueryBuilder;
 use sqlx::postgres::PgRow;
-use sqlx::{PgConnection, QueryBuilder};
 use uuid::Uuid;
 
 use crate::backend::postgres::Postgres;
 use crate::backend::postgres::columns::{self, Context, get};
 use crate::backend::postgres::readiness::{self, Unbegun};
+use crate::backend::postgres::session::{Db, transaction};
 use crate::backend::postgres::{conditions, thread_rows};
 use crate::backend::rules::documents::passes;
 use crate::backend::rules::run::merged_cancel;
@@ -36,12 +37,7 @@ pub(super) fn merged(row: &PgRow, request: &CancelRequest) -> Result<CancelReque
 }
 
 /// Asks the worker of a running run to end it.
-pub(super) async fn ask(
-    operation: &'static str,
-    db: &mut PgConnection,
-    run_id: RunId,
-    request: &CancelRequest,
-) -> Result<()> {
+pub(super) async fn ask(operation: &'static str, db: &mut Db, run_id: RunId, request: &CancelRequest) -> Result<()> {
     let ask = sqlx::query("UPDATE runs SET cancel_action = $1, cancel_reason = $2 WHERE run_id = $3");
     let ask = ask.bind(request.action.as_str()).bind(&request.reason).bind(run_id.0);
     ask.execute(db).await.context(operation)?;
@@ -51,7 +47,7 @@ pub(super) async fn ask(
 /// Cancels those of the runs that are in flight, in their order, in one step.
 pub(in crate::backend::postgres) async fn stop(
     operation: &'static str,
-    db: &mut PgConnection,
+    db: &mut Db,
     tenant: &Tenant,
     runs: &[(ThreadId, RunId)],
     request: &CancelRequest,
@@ -62,7 +58,7 @@ pub(in crate::backend::postgres) async fn stop(
 
 async fn stop_those(
     operation: &'static str,
-    db: &mut PgConnection,
+    db: &mut Db,
     tenant: &Tenant,
     runs: &[(ThreadId, RunId)],
     which: InFlight,
@@ -85,7 +81,7 @@ async fn stop_those(
 /// Cancels runs whose rows are locked, and their threads' too.
 async fn stop_locked(
     operation: &'static str,
-    db: &mut PgConnection,
+    db: &mut Db,
     rows: &[&PgRow],
     which: InFlight,
     request: &CancelRequest,
@@ -126,24 +122,26 @@ impl Postgres {
     pub(super) async fn cancel_runs(&self, scope: &Scope, which: InFlight, request: &CancelRequest) -> Result<Stopped> {
         const OPERATION: &str = "queue.cancel_in_flight";
         let now = self.now();
-        let mut db = self.begin(OPERATION).await?;
-        let mut runs = Vec::new();
-        for status in which.statuses() {
-            let mut sql = QueryBuilder::new(
-                "SELECT r.thread_id, r.run_id, t.metadata FROM runs r JOIN threads t USING (thread_id) WHERE r.status = ",
-            );
-            // As text, so that the index over this status fits.
-            sql.push(format_args!("'{}' AND r.tenant = ", status.as_str())).push_bind(scope.tenant.as_str());
-            let decided = conditions::push_filter(&mut sql, "t.metadata_search", scope.filter.as_ref())?;
-            sql.push(" ORDER BY r.available_at, r.run_id");
-            for row in sql.build().persistent(false).fetch_all(&mut *db).await.context(OPERATION)? {
-                if decided || passes(scope, &columns::json(&row, "metadata")?) {
-                    runs.push((ThreadId(get(&row, "thread_id")?), RunId(get(&row, "run_id")?)));
+        transaction!(self, OPERATION, |db| {
+            let mut runs = Vec::new();
+            for status in which.statuses() {
+                let mut sql = QueryBuilder::new(
+                    "SELECT r.thread_id, r.run_id, t.metadata FROM runs r JOIN threads t USING (thread_id) WHERE r.status = ",
+                );
+                // As text, so that the index over this status fits.
+                sql.push(format_args!("'{}' AND r.tenant = ", status.as_str())).push_bind(scope.tenant.as_str());
+                let decided = conditions::push_filter(&mut sql, "t.metadata_search", scope.filter.as_ref())?;
+                sql.push(" ORDER BY r.available_at, r.run_id");
+                for row in sql.build().persistent(false).fetch_all(&mut *db).await.context(OPERATION)? {
+                    if decided || passes(scope, &columns::json(&row, "metadata")?) {
+                        runs.push((ThreadId(get(&row, "thread_id")?), RunId(get(&row, "run_id")?)));
+                    }
                 }
             }
-        }
-        let stopped = stop_those(OPERATION, &mut db, &scope.tenant, &runs, which, request, now).await?;
-        db.commit().await.context(OPERATION).map(|()| stopped)
+            let stopped = stop_those(OPERATION, db, &scope.tenant, &runs, which, request, now).await?;
+            Ok(stopped)
+        })
+        .await
     }
 
     pub(super) async fn cancel_run(
@@ -155,16 +153,18 @@ impl Postgres {
     ) -> Result<Stopped> {
         const OPERATION: &str = "queue.cancel";
         let now = self.now();
-        let mut db = self.begin(OPERATION).await?;
-        thread_rows::lock(OPERATION, &mut db, &[thread_id]).await?;
-        let there = readiness::visible_run(OPERATION, &mut db, scope, thread_id, run_id).await?;
-        let missing =
-            || Error::not_found(OPERATION, format!("there is no run {run_id} in flight on thread {thread_id}"));
-        let row = there.ok_or_else(missing)?;
-        if columns::named(&row, "status", RunStatus::parse)?.is_terminal() {
-            return Err(missing());
-        }
-        let stopped = stop_locked(OPERATION, &mut db, &[&row], InFlight::All, request, now).await?;
-        db.commit().await.context(OPERATION).map(|()| stopped)
+        transaction!(self, OPERATION, |db| {
+            thread_rows::lock(OPERATION, db, &[thread_id]).await?;
+            let there = readiness::visible_run(OPERATION, db, scope, thread_id, run_id).await?;
+            let missing =
+                || Error::not_found(OPERATION, format!("there is no run {run_id} in flight on thread {thread_id}"));
+            let row = there.ok_or_else(missing)?;
+            if columns::named(&row, "status", RunStatus::parse)?.is_terminal() {
+                return Err(missing());
+            }
+            let stopped = stop_locked(OPERATION, db, &[&row], InFlight::All, request, now).await?;
+            Ok(stopped)
+        })
+        .await
     }
 }

@@ -19,6 +19,9 @@ const CLAIM: &str =
     temporary, webhook, origin, attempt, created_at, updated_at, cancel_action, cancel_reason, fresh_thread, next_due
     FROM langopen_claim($1, $2, $3, $4, $5)";
 
+/// When it is worth a look again at what somebody else held.
+const HELD_FOR: Duration = Duration::from_millis(20);
+
 /// Extends leases. The rows are locked in the order in which everybody locks several.
 const HEARTBEAT: &str = "
     WITH held AS MATERIALIZED (
@@ -59,6 +62,8 @@ impl Postgres {
             // What is due already became so together with many others; each look gets further.
             let goes_on = claims.next_due.is_some_and(|due| due <= now) && claims.runs.len() > before;
             if !goes_on {
+                // What is due and was not found is held by somebody for the moment.
+                claims.next_due = claims.next_due.map(|due| due.max(now.plus(HELD_FOR)));
                 break;
             }
         }

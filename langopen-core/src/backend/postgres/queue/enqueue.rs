@@ -1,7 +1,7 @@
 //! Creating runs.
 
+use sqlx::AssertSqlSafe;
 use sqlx::postgres::PgRow;
-use sqlx::{AssertSqlSafe, PgConnection};
 use uuid::Uuid;
 
 use super::cancel;
@@ -9,8 +9,9 @@ use crate::backend::postgres::Postgres;
 use crate::backend::postgres::columns::{self, Context, get, is_taken, text};
 use crate::backend::postgres::conditions::searchable;
 use crate::backend::postgres::readiness::{self, Unbegun};
+use crate::backend::postgres::session::{Db, transaction};
 use crate::backend::postgres::{crons, thread_rows};
-use crate::backend::rules::{documents, run};
+use crate::backend::rules::{deployment, documents, run};
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ids::RunId;
@@ -23,7 +24,7 @@ use crate::tenant::{Scope, Tenant};
 const OPERATION: &str = "queue.enqueue";
 
 const ENQUEUE: &str =
-    "SELECT outcome, available_at, wakes, fresh_thread, tenant, metadata, config FROM langopen_enqueue(
+    "SELECT outcome, available_at, wakes, fresh_thread, tenant, metadata, config, in_flight, most FROM langopen_enqueue(
     $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)";
 
 /// What creating a run did, and whom to tell.
@@ -78,7 +79,7 @@ enum Attempt {
 }
 
 async fn attempt(
-    db: &mut PgConnection,
+    db: &mut Db,
     scope: &Scope,
     new: &NewRun,
     seen: Option<&Seen>,
@@ -125,6 +126,11 @@ async fn attempt(
         }
         "changed" => Ok(Attempt::Changed(row)),
         "in flight" => Err(Error::conflict(OPERATION, format!("a run is in flight on thread {}", new.thread_id))),
+        "full" => {
+            let most = u32::try_from(columns::count(&row, "most")?).unwrap_or(u32::MAX);
+            deployment::check_room(OPERATION, columns::count(&row, "in_flight")?, most)?;
+            Err(Error::internal(OPERATION, "the deployment has room for runs, and has not"))
+        }
         _ => Ok(Attempt::Supersedes),
     }
 }
@@ -134,7 +140,7 @@ fn taken(id: RunId) -> Error {
 }
 
 /// The thread as it is; the row has the columns of [`Attempt::Changed`].
-async fn look(db: &mut PgConnection, new: &NewRun, lock: &str) -> Result<Option<PgRow>> {
+async fn look(db: &mut Db, new: &NewRun, lock: &str) -> Result<Option<PgRow>> {
     let sql = format!("SELECT tenant, metadata, config FROM threads WHERE thread_id = $1 {lock}");
     sqlx::query(AssertSqlSafe(sql)).bind(new.thread_id.0).fetch_optional(db).await.context(OPERATION)
 }
@@ -152,10 +158,13 @@ impl Postgres {
             if new.firing.is_some() {
                 break;
             }
-            let mut db = self.session(OPERATION).await?;
-            match attempt(&mut db, scope, new, seen.as_ref(), false, self.now()).await? {
+            let attempted = self.retrying(|| async {
+                let mut db = self.session(OPERATION).await?;
+                let attempted = attempt(&mut db, scope, new, seen.as_ref(), false, self.now()).await?;
+                db.done(OPERATION).await.map(|()| attempted)
+            });
+            match attempted.await? {
                 Attempt::Added { run, fresh_thread, wakes } => {
-                    db.done(OPERATION).await?;
                     let enqueued = Enqueued { run, fresh_thread, ended: Vec::new() };
                     return Ok(Added { enqueued, signal: None, wakes });
                 }
@@ -173,36 +182,33 @@ impl Postgres {
 
     /// Creates a run in a transaction that holds the thread from the beginning; `None` if it was not there at the beginning, and was then.
     async fn add_run_step_by_step(&self, scope: &Scope, new: &NewRun) -> Result<Option<Added>> {
-        let mut db = self.begin(OPERATION).await?;
-        let seen = match look(&mut db, new, "FOR NO KEY UPDATE").await? {
-            Some(row) => Seen::of(&row, scope, new)?,
-            None if new.thread.create => None,
-            None => return Err(thread_rows::not_found(OPERATION, new.thread_id)),
-        };
-        let there = sqlx::query("SELECT 1 FROM runs WHERE run_id = $1").bind(new.run_id.0);
-        if there.fetch_optional(&mut *db).await.context(OPERATION)?.is_some() {
-            return Err(taken(new.run_id));
-        }
-        let now = self.now();
-        if let Some(firing) = new.firing {
-            crons::check_firing(OPERATION, &mut db, scope, firing, now).await?;
-        }
-        let superseded = match run::superseded_by(new) {
-            Some(request) => supersede(&mut db, &scope.tenant, new, &request, now).await?,
-            None => Superseded::default(),
-        };
-        let settled = new.multitask_strategy != MultitaskStrategy::Reject;
-        let Attempt::Added { run, fresh_thread, wakes } =
-            attempt(&mut db, scope, new, seen.as_ref(), settled, now).await?
-        else {
-            return Ok(None);
-        };
-        if let Some(firing) = new.firing {
-            crons::advance(OPERATION, &mut db, firing).await?;
-        }
-        db.commit().await.context(OPERATION)?;
-        let Superseded { ended, signal } = superseded;
-        Ok(Some(Added { enqueued: Enqueued { run, fresh_thread, ended }, signal, wakes }))
+        transaction!(self, OPERATION, |db| {
+            let seen = match look(db, new, "FOR NO KEY UPDATE").await? {
+                Some(row) => Seen::of(&row, scope, new)?,
+                None if new.thread.create => None,
+                None => return Err(thread_rows::not_found(OPERATION, new.thread_id)),
+            };
+            let there = sqlx::query("SELECT 1 FROM runs WHERE run_id = $1").bind(new.run_id.0);
+            if there.fetch_optional(&mut *db).await.context(OPERATION)?.is_some() {
+                return Err(taken(new.run_id));
+            }
+            let now = self.now();
+            if let Some(firing) = new.firing {
+                crons::check_firing(OPERATION, db, scope, firing, now).await?;
+            }
+            let Superseded { ended, signal } = match run::superseded_by(new) {
+                Some(request) => supersede(db, &scope.tenant, new, &request, now).await?,
+                None => Superseded::default(),
+            };
+            let settled = new.multitask_strategy != MultitaskStrategy::Reject;
+            let attempted = attempt(db, scope, new, seen.as_ref(), settled, now).await?;
+            let Attempt::Added { run, fresh_thread, wakes } = attempted else { return Ok(None) };
+            if let Some(firing) = new.firing {
+                crons::advance(OPERATION, db, firing).await?;
+            }
+            Ok(Some(Added { enqueued: Enqueued { run, fresh_thread, ended }, signal, wakes }))
+        })
+        .await
     }
 }
 
@@ -214,7 +220,7 @@ struct Superseded {
 }
 
 async fn supersede(
-    db: &mut PgConnection,
+    db: &mut Db,
     tenant: &Tenant,
     new: &NewRun,
     request: &CancelRequest,

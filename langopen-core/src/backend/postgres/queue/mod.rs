@@ -40,7 +40,7 @@ impl Postgres {
 #[async_trait]
 impl Queue for Postgres {
     async fn enqueue(&self, scope: &Scope, new: NewRun) -> Result<Enqueued> {
-        let added = self.retrying(|| self.add_run(scope, &new)).await?;
+        let added = self.add_run(scope, &new).await?;
         if let Some(signal) = added.signal {
             self.hint(Signal::Cancel(signal));
         }
@@ -63,14 +63,14 @@ impl Queue for Postgres {
 
     async fn finish(&self, lease: Lease, outcome: Outcome) -> Result<Finished> {
         check_end(outcome.status)?;
-        let (finished, tells) = self.retrying(|| self.end_run(lease, &outcome)).await?;
-        self.hint_if(finished.promoted.is_some(), Signal::RunsReady);
-        self.hint_if(tells, Signal::DeliveriesReady);
-        Ok(finished)
+        let ended = self.end_run(lease, &outcome).await?;
+        self.hint_if(ended.wakes, Signal::RunsReady);
+        self.hint_if(ended.tells, Signal::DeliveriesReady);
+        Ok(ended.finished)
     }
 
     async fn release(&self, lease: Lease, delay: Duration) -> Result<()> {
-        self.retrying(|| self.hand_back(lease, delay)).await?;
+        self.hand_back(lease, delay).await?;
         self.hint(Signal::RunsReady);
         Ok(())
     }
@@ -82,7 +82,7 @@ impl Queue for Postgres {
         run_id: RunId,
         request: CancelRequest,
     ) -> Result<Cancelled> {
-        let stopped = self.retrying(|| self.cancel_run(scope, thread_id, run_id, &request)).await?;
+        let stopped = self.cancel_run(scope, thread_id, run_id, &request).await?;
         match self.tell(stopped).requested.is_empty() {
             true => Ok(Cancelled::Ended),
             false => Ok(Cancelled::Requested),
@@ -90,7 +90,7 @@ impl Queue for Postgres {
     }
 
     async fn cancel_in_flight(&self, scope: &Scope, which: InFlight, request: CancelRequest) -> Result<CancelledMany> {
-        let stopped = self.retrying(|| self.cancel_runs(scope, which, &request)).await?;
+        let stopped = self.cancel_runs(scope, which, &request).await?;
         Ok(self.tell(stopped))
     }
 

@@ -1,5 +1,8 @@
 //! The conformance suite over every backend, and what only a file can show: a restart.
 
+#[cfg(feature = "postgres")]
+mod postgres;
+
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -136,6 +139,27 @@ fn new_run(clock: &ManualClock, thread_id: ThreadId) -> NewRun {
 
 fn new_log() -> LogKey {
     LogKey { thread_id: ThreadId(Uuid::now_v7()), run_id: RunId(Uuid::now_v7()) }
+}
+
+#[tokio::test]
+async fn another_process_may_look_in_beside_the_owner() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("langopen.db");
+    let (clock, scope, thread_id) = (clock(), Scope::default(), ThreadId(Uuid::now_v7()));
+    let owner = open(&path, clock.clone()).await;
+    owner.enqueue(&scope, new_run(&clock, thread_id)).await.unwrap();
+    let claim = owner.claim(&ClaimRequest::new("owner", 1, LEASE)).await.unwrap().runs.remove(0);
+    let beside = SqliteOptions::default().with_clock(clock.clone()).beside_owner();
+    let beside = Sqlite::open(&path, beside).await.unwrap();
+    let limits = DeploymentLimits { max_running_runs: Some(1), ..Default::default() };
+    let spec = DeploymentSpec { hosts: Vec::new(), limits };
+    beside.put_deployment(&scope.tenant, spec).await.unwrap();
+    beside.close().await;
+    owner.enqueue(&scope, new_run(&clock, ThreadId(Uuid::now_v7()))).await.unwrap();
+    let held = owner.claim(&ClaimRequest::new("owner", 1, LEASE)).await.unwrap();
+    assert_eq!(held.runs.len(), 0, "the owner goes by the limit");
+    let run = owner.run(&scope, thread_id, claim.run.run_id).await.unwrap().unwrap();
+    assert_eq!((run.status, run.attempt), (RunStatus::Running, 1), "what it runs is still its own");
 }
 
 fn event(n: usize) -> NewEvent {

@@ -1,0 +1,30 @@
+//! Commands that change what all processes of an installation go by: API keys and deployments, in its database.
+
+mod deployments;
+mod keys;
+mod store;
+mod table;
+
+pub(crate) use deployments::{DeploymentsCommand, run as deployments};
+pub(crate) use keys::{KeysCommand, NewKeyOptions, run as keys};
+
+use std::str::FromStr;
+
+use langopen_core::Tenant;
+
+/// A deployment on the command line: `organization/project/deployment`, or its name alone in the project where everybody acts.
+#[derive(Debug, Clone)]
+pub(crate) struct DeploymentName(pub(crate) Tenant);
+
+impl FromStr for DeploymentName {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let default = Tenant::default();
+        let tenant = match text.contains('/') {
+            true => Tenant::parse(text),
+            false => Tenant::new(default.organization(), default.project(), text),
+        };
+        tenant.map(Self).map_err(|error| error.message().to_owned())
+    }
+}

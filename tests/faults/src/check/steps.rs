@@ -1,0 +1,129 @@
+//! Steps are taken in order, none is left out, and one is repeated only where something was broken.
+
+use std::collections::{BTreeMap, HashMap};
+
+use serde_json::Value;
+
+use super::{Evidence, Violation};
+use crate::load::{Entry, Kind};
+use crate::platform::LEASE;
+
+const ORDER: &str = "steps are taken in order";
+const REPEATED: &str = "a step is repeated only where something was broken";
+const COMPLETE: &str = "a run that succeeded took every step, and its thread shows each once";
+
+/// What a graph wrote before it took a step.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Line {
+    pub(crate) attempt: u64,
+    pub(crate) step: u64,
+    /// Nanoseconds since the Unix epoch.
+    pub(crate) at: u128,
+}
+
+/// Reads the file of steps: lines by run, in the order in which they were written.
+pub(crate) fn parse(text: &str) -> HashMap<String, Vec<Line>> {
+    let mut lines: HashMap<String, Vec<Line>> = HashMap::new();
+    for line in text.lines() {
+        let mut words = line.split(' ');
+        let parsed = (|| {
+            let run_id = words.next()?.to_owned();
+            let mut number = || words.next()?.parse().ok();
+            Some((run_id, Line { attempt: number()? as u64, step: number()? as u64, at: number()? }))
+        })();
+        if let Some((run_id, line)) = parsed {
+            lines.entry(run_id).or_default().push(line);
+        }
+    }
+    lines
+}
+
+pub(super) fn check(evidence: &Evidence, found: &mut Vec<Violation>) {
+    for entry in &evidence.entries {
+        let Some(run_id) = &entry.run_id else { continue };
+        let lines = evidence.lines(run_id);
+        let mut broken = |promise, text: String| {
+            let evidence = format!("{text}; lines: {:?}", short(lines));
+            found.push(Violation { promise, of: run_id.clone(), evidence });
+        };
+        let attempts = attempts(lines);
+        let mut before: Option<(&u64, &Vec<Line>)> = None;
+        for (attempt, steps) in &attempts {
+            if steps.windows(2).any(|pair| pair[0].step + 1 != pair[1].step) {
+                broken(ORDER, format!("attempt {attempt}"));
+            }
+            let (first, last) = (steps[0], before.and_then(|(_, steps)| steps.last()));
+            // A run that keeps no checkpoints begins again.
+            let most = if entry.kind == Kind::Stateless { 1 } else { last.map_or(0, |last| last.step) + 1 };
+            if first.step > most {
+                broken(ORDER, format!("attempt {attempt} begins with step {}, {} were taken", first.step, most - 1));
+            }
+            if let Some((earlier, steps)) = before
+                && !explained(evidence, steps[0].at, first.at)
+            {
+                broken(REPEATED, format!("attempt {attempt} follows {earlier}, and nothing was broken in between"));
+            }
+            before = Some((attempt, steps));
+        }
+        if evidence.succeeded(run_id) {
+            let taken = |step| lines.iter().any(|line| line.step == step);
+            if !(1..=entry.steps).all(taken) {
+                broken(COMPLETE, format!("there are {} steps", entry.steps));
+            }
+        }
+        check_answer(entry, run_id, &mut broken);
+        if let Some(values) = evidence.values.get(&entry.thread_id)
+            && evidence.succeeded(run_id)
+            && logged(values, run_id) != (1..=entry.steps).collect::<Vec<_>>()
+        {
+            broken(COMPLETE, format!("of {} steps its thread shows {:?}", entry.steps, logged(values, run_id)));
+        }
+    }
+}
+
+/// What `wait` answered shows each step once, if the run was not stopped.
+fn check_answer(entry: &Entry, run_id: &str, broken: &mut impl FnMut(&'static str, String)) {
+    let Some(answer) = entry.answer.as_ref().filter(|answer| answer.get("log").is_some()) else { return };
+    let logged = logged(answer, run_id);
+    if logged != (1..=entry.steps).collect::<Vec<_>>() {
+        broken(COMPLETE, format!("of {} steps the answer shows {logged:?}", entry.steps));
+    }
+}
+
+/// The steps of the run that the values show.
+fn logged(values: &Value, run_id: &str) -> Vec<u64> {
+    let log = values.get("log").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
+    log.filter_map(|line| line.strip_prefix(run_id)?.trim().parse().ok()).collect()
+}
+
+fn attempts(lines: &[Line]) -> BTreeMap<u64, Vec<Line>> {
+    let mut attempts: BTreeMap<u64, Vec<Line>> = BTreeMap::new();
+    lines.iter().for_each(|line| attempts.entry(line.attempt).or_default().push(*line));
+    attempts
+}
+
+/// Whether something was broken between two moments, or so shortly before that it still had its effect.
+fn explained(evidence: &Evidence, from: u128, until: u128) -> bool {
+    let before = from.saturating_sub(3 * LEASE.as_nanos());
+    evidence.incidents.iter().any(|incident| incident.from <= until && incident.until >= before)
+}
+
+fn short(lines: &[Line]) -> Vec<String> {
+    let first = lines.first().map_or(0, |line| line.at);
+    lines
+        .iter()
+        .map(|line| format!("{}.{}+{}ms", line.attempt, line.step, line.at.saturating_sub(first) / 1_000_000))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_read_and_damaged_ones_left_out() {
+        let lines = parse("a 1 1 100\na 1 2 200\nb 2 1 300\nnonsense\n");
+        assert_eq!(lines["a"].len(), 2);
+        assert_eq!((lines["b"][0].attempt, lines["b"][0].step, lines["b"][0].at), (2, 1, 300));
+    }
+}

@@ -1,0 +1,95 @@
+//! Faults one after another, some at the same time, by a seed.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+use rand::rngs::StdRng;
+use rand::seq::IndexedRandom;
+use rand::{RngExt, SeedableRng};
+use tokio::task::JoinSet;
+
+use super::act::{Chosen, Target, revive, start};
+use super::{Fault, Incident, nanos};
+use crate::platform::Platform;
+
+/// Breaks a platform.
+pub(crate) struct Breaking {
+    platform: Arc<Platform>,
+    faults: Vec<Fault>,
+    dice: StdRng,
+    busy: Arc<Mutex<HashSet<Target>>>,
+    incidents: Arc<Mutex<Vec<Incident>>>,
+}
+
+impl Breaking {
+    pub(crate) fn new(platform: Arc<Platform>, faults: Vec<Fault>, seed: u64) -> Self {
+        let dice = StdRng::seed_from_u64(seed);
+        Self { platform, faults, dice, busy: Arc::default(), incidents: Arc::default() }
+    }
+
+    /// Makes faults for this long, waits until all are mended, and returns them.
+    pub(crate) async fn run(mut self, time: Duration) -> Vec<Incident> {
+        let end = Instant::now() + time;
+        let mut going_on = JoinSet::new();
+        while Instant::now() < end && !self.faults.is_empty() {
+            let pause = self.dice.random_range(50..900);
+            tokio::time::sleep(Duration::from_millis(pause)).await;
+            self.restart_ended();
+            let Ok(fault) = self.faults.choose_weighted(&mut self.dice, |fault| fault.weight()) else { break };
+            let Some(chosen) = Chosen::choose(&self.platform, *fault, &mut self.dice) else { continue };
+            if !self.busy.lock().insert(chosen.target.clone()) {
+                continue;
+            }
+            going_on.spawn(self.happen(chosen));
+            while going_on.try_join_next().is_some() {}
+            // Two at the same time are enough to meet each other.
+            while going_on.len() > 2 {
+                going_on.join_next().await;
+            }
+        }
+        while going_on.join_next().await.is_some() {}
+        let incidents = self.incidents.lock().clone();
+        incidents
+    }
+
+    fn happen(&self, chosen: Chosen) -> impl Future<Output = ()> + Send + 'static {
+        let (platform, busy, incidents) =
+            (Arc::clone(&self.platform), Arc::clone(&self.busy), Arc::clone(&self.incidents));
+        async move {
+            let (fault, what, from) = (chosen.fault, chosen.target.clone(), nanos());
+            chosen.happen(&platform).await;
+            busy.lock().remove(&what);
+            incidents.lock().push(Incident { fault, what, from, until: nanos() });
+        }
+    }
+
+    /// A process that gave up, for example because it came up while its database was down, is started again as a supervisor would.
+    fn restart_ended(&self) {
+        let ended = self.platform.nodes.iter().filter(|node| node.has_ended());
+        for node in ended.filter(|node| !self.busy.lock().contains(&node.name)) {
+            start(node);
+        }
+    }
+}
+
+/// Makes sure that everything is up, in case that mending something did not work.
+pub(crate) async fn heal(platform: &Platform) {
+    if let Some(postgres) = &platform.postgres {
+        if let Some(disk) = &postgres.disk {
+            disk.free();
+        }
+        revive(postgres).await;
+    }
+    for node in &platform.nodes {
+        node.hold(false);
+        for link in &node.links {
+            link.proxy.close(false);
+            link.proxy.hold(false);
+        }
+        if node.has_ended() {
+            start(node);
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! Reading a run's stream to its end, as often as it takes.
+
+use futures::StreamExt;
+use reqwest::{Method, Response};
+use std::time::Duration;
+
+use super::SseEvent;
+use super::api::{Answer, Api, is_over};
+use super::history::History;
+use super::sse::Parser;
+
+/// Reads what is left of a response; returns whether it came to its end.
+async fn read(response: Response, mut seen: impl FnMut(SseEvent)) -> bool {
+    let (mut parser, mut pieces) = (Parser::default(), response.bytes_stream());
+    while let Some(piece) = pieces.next().await {
+        match piece {
+            Ok(piece) => parser.feed(&piece).into_iter().for_each(&mut seen),
+            Err(_) => return false,
+        }
+    }
+    true
+}
+
+/// Follows a run from the response that began its stream to its end, and then reads it again from the beginning as somebody else would.
+pub(super) async fn follow(api: &Api, history: &History, number: usize, first: Response) {
+    let Some((thread_id, run_id)) = history.get(number, |entry| Some((entry.thread_id.clone(), entry.run_id.clone()?)))
+    else {
+        return;
+    };
+    let path = format!("/threads/{thread_id}/runs/{run_id}/stream");
+    let note = |event| history.change(number, |entry| entry.events.push(event));
+    let mut whole = read(first, note).await;
+    loop {
+        // A server that goes away in order ends its streams in order; the run goes on.
+        if whole && is_over(&api.status(&thread_id, &run_id).await) {
+            break;
+        }
+        let last = history.get(number, |entry| entry.events.last().map_or("-1".to_owned(), |event| event.id.clone()));
+        history.change(number, |entry| entry.rejoined += 1);
+        whole = match api.send(Method::GET, &path, None, Some(&last)).await {
+            Answer::Yes(response) => read(response, note).await,
+            // Rolled back: there is nothing to come back to.
+            Answer::No(status) if status == reqwest::StatusCode::NOT_FOUND => return,
+            Answer::No(_) | Answer::Unknown => false,
+        };
+        if !whole {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+    replay(api, history, number, &path).await;
+}
+
+async fn replay(api: &Api, history: &History, number: usize, path: &str) {
+    for _ in 0..50 {
+        let mut events = Vec::new();
+        if let Answer::Yes(response) = api.send(Method::GET, path, None, Some("-1")).await
+            && read(response, |event| events.push(event)).await
+        {
+            history.change(number, |entry| entry.replay = Some(events));
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}

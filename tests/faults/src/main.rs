@@ -1,0 +1,88 @@
+//! Fault injection: real processes, a load of runs that say in a file what they do, faults by a seed, and a checker of what must hold all the same.
+//! See the README beside this crate.
+
+#![forbid(unsafe_code)]
+
+mod check;
+mod cli;
+mod error;
+mod faults;
+mod load;
+mod platform;
+mod process;
+mod report;
+mod services;
+mod trial;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::cli::Cli;
+use crate::error::{Error, Result, io};
+use crate::trial::Trial;
+
+// One thread: what is tried needs the other cores.
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    let cli = Cli::parse();
+    // Dropping the trials ends everything that they started.
+    let result = tokio::select! {
+        result = trials(&cli) => result,
+        stop = stopped() => stop.and(Err(Error::Stopped)),
+    };
+    match result {
+        Ok(trials) if trials.iter().all(|trial| trial.violations.is_empty()) => ExitCode::SUCCESS,
+        Ok(_) => ExitCode::from(1),
+        Err(error) => {
+            eprintln!("langopen-faults: {error}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+async fn trials(cli: &Cli) -> Result<Vec<Trial>> {
+    let mut trials = Vec::new();
+    loop {
+        let done = trials.len() as u64;
+        let more = cli.until_faults.is_some_and(|wanted| report::faults(&trials) < wanted);
+        if done >= cli.trials && !more {
+            break;
+        }
+        let trial = trial(cli, cli.seed + done).await?;
+        eprintln!("{}", report::line(&trial));
+        trials.push(trial);
+    }
+    println!("{}", report::text(&trials));
+    if let Some(path) = &cli.json {
+        std::fs::write(path, report::as_json(&trials).to_string()).map_err(io(format!("{}", path.display())))?;
+    }
+    Ok(trials)
+}
+
+async fn trial(cli: &Cli, seed: u64) -> Result<Trial> {
+    if let Some(kept) = &cli.keep {
+        let folder = std::path::absolute(kept.join(format!("seed-{seed}"))).map_err(io("the folder to keep"))?;
+        std::fs::create_dir_all(&folder).map_err(io(format!("{}", folder.display())))?;
+        return trial::run(cli, seed, &folder).await;
+    }
+    let folder = tempfile::Builder::new().prefix("langopen-faults-").tempdir().map_err(io("a temporary folder"))?;
+    open_to_all(folder.path())?;
+    trial::run(cli, seed, folder.path()).await
+}
+
+/// Postgres does not run as root, and must be able to reach its folder all the same.
+fn open_to_all(folder: &std::path::Path) -> Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o755)).map_err(io("chmod"))
+}
+
+/// Ends on Ctrl-C or SIGTERM.
+async fn stopped() -> Result<()> {
+    let mut terminate = signal(SignalKind::terminate()).map_err(io("cannot listen for signals"))?;
+    tokio::select! {
+        ctrl_c = tokio::signal::ctrl_c() => ctrl_c.map_err(io("cannot listen for signals")),
+        _ = terminate.recv() => Ok(()),
+    }
+}

@@ -1,0 +1,35 @@
+//! The application that runs on the platform, and the file in which it says what it did.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use crate::error::{Result, io};
+
+const GRAPH: &str = include_str!("../../app/steps.py");
+const REQUIREMENTS: &str = include_str!("../../app/requirements.txt");
+const CONFIG: &str = include_str!("../../app/langgraph.json");
+
+/// The application of one trial.
+#[derive(Debug)]
+pub(crate) struct App {
+    pub(crate) config: PathBuf,
+    pub(crate) steps: PathBuf,
+}
+
+impl App {
+    pub(crate) fn write(folder: &Path) -> Result<Self> {
+        let app = folder.join("app");
+        std::fs::create_dir_all(&app).map_err(io("the application's folder"))?;
+        let steps = folder.join("steps.txt");
+        let mut config: Value = serde_json::from_str(CONFIG).unwrap_or_default();
+        config["env"] = json!({"FAULTS_STEPS_FILE": steps});
+        for (name, text) in
+            [("langgraph.json", config.to_string().as_str()), ("steps.py", GRAPH), ("requirements.txt", REQUIREMENTS)]
+        {
+            std::fs::write(app.join(name), text).map_err(io(name))?;
+        }
+        std::fs::write(&steps, "").map_err(io("steps.txt"))?;
+        Ok(Self { config: app.join("langgraph.json"), steps })
+    }
+}

@@ -1,0 +1,67 @@
+//! What came of all trials, for people and as JSON.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use crate::trial::Trial;
+
+/// Most violations that are told in full.
+const TOLD: usize = 20;
+
+/// How often each kind of fault was made.
+fn kinds(trials: &[Trial]) -> BTreeMap<String, usize> {
+    let mut kinds = BTreeMap::new();
+    for incident in trials.iter().flat_map(|trial| &trial.incidents) {
+        *kinds.entry(incident.fault.name()).or_default() += 1;
+    }
+    kinds
+}
+
+pub(crate) fn faults(trials: &[Trial]) -> u64 {
+    trials.iter().map(|trial| trial.incidents.len() as u64).sum()
+}
+
+/// One line about a trial.
+pub(crate) fn line(trial: &Trial) -> String {
+    format!(
+        "seed {}: {} faults, {} runs asked for, {} accepted, {} attempted again, {} times gone back to, {} violations",
+        trial.seed,
+        trial.incidents.len(),
+        trial.asked,
+        trial.accepted,
+        trial.repeated,
+        trial.rejoined,
+        trial.violations.len()
+    )
+}
+
+pub(crate) fn text(trials: &[Trial]) -> String {
+    let mut lines = Vec::new();
+    for (kind, number) in kinds(trials) {
+        lines.push(format!("{number:>6}  {kind}"));
+    }
+    let accepted: usize = trials.iter().map(|trial| trial.accepted).sum();
+    lines.push(format!("{:>6}  faults in {} trials with {accepted} accepted runs", faults(trials), trials.len()));
+    let violations = || trials.iter().flat_map(|trial| trial.violations.iter().map(|found| (trial.seed, found)));
+    for (seed, found) in violations().take(TOLD) {
+        lines.push(format!("VIOLATION (seed {seed}) {}: {}: {}", found.promise, found.of, found.evidence));
+    }
+    lines.push(format!("{:>6}  violations", violations().count()));
+    lines.join("\n")
+}
+
+pub(crate) fn as_json(trials: &[Trial]) -> Value {
+    let trial = |trial: &Trial| {
+        json!({
+            "seed": trial.seed, "faults": trial.incidents.len(), "asked": trial.asked, "accepted": trial.accepted,
+            "attempted_again": trial.repeated, "gone_back_to": trial.rejoined, "violations": trial.violations,
+        })
+    };
+    json!({
+        "faults": faults(trials),
+        "kinds": kinds(trials),
+        "trials": trials.iter().map(trial).collect::<Vec<_>>(),
+        "violations": trials.iter().map(|trial| trial.violations.len()).sum::<usize>(),
+    })
+}

@@ -1,0 +1,123 @@
+//! One trial: a platform, clients, faults, and what must hold afterwards.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::check::{self, Evidence, Violation};
+use crate::cli::Cli;
+use crate::error::{Result, io};
+use crate::faults::{Breaking, Incident, available, heal};
+use crate::load::{Api, Client, History, Hooks, Kind};
+use crate::platform::Platform;
+
+/// How long clients may take to see their last runs end once nothing is broken any more. A run that has not ended by then is lost, and reported.
+const TO_END: Duration = Duration::from_secs(240);
+
+/// How long webhooks may take after that.
+const TO_TELL: Duration = Duration::from_secs(90);
+
+/// What a trial found.
+pub(crate) struct Trial {
+    pub(crate) seed: u64,
+    pub(crate) incidents: Vec<Incident>,
+    /// Runs that clients asked for, that were accepted, and that began more than once.
+    pub(crate) asked: usize,
+    pub(crate) accepted: usize,
+    pub(crate) repeated: usize,
+    /// How often clients went back to a run.
+    pub(crate) rejoined: u64,
+    pub(crate) violations: Vec<Violation>,
+}
+
+pub(crate) async fn run(cli: &Cli, seed: u64, folder: &Path) -> Result<Trial> {
+    let platform = Arc::new(Platform::start(cli, folder).await?);
+    let faults = available(&platform, &cli.faults)?;
+    let (api, history, hooks) = (Api::new(&platform.urls)?, History::default(), Hooks::start().await?);
+    let stop = CancellationToken::new();
+    let mut clients = JoinSet::new();
+    for number in 0..cli.clients {
+        let client = Client::new(number, seed, api.clone(), history.clone(), hooks.url.clone(), stop.clone());
+        clients.spawn(client.run());
+    }
+    let incidents = Breaking::new(Arc::clone(&platform), faults, seed).run(Duration::from_secs(cli.seconds)).await;
+    heal(&platform).await;
+    stop.cancel();
+    let ended = async { while clients.join_next().await.is_some() {} };
+    // Who is not done by then waits for something that is lost, and the checks say what.
+    let _ = tokio::time::timeout(TO_END, ended).await;
+    clients.abort_all();
+    until_told(&history, &hooks).await;
+    let evidence = gather(&platform, &api, &history, &hooks, incidents).await?;
+    platform.stop().await;
+    keep(folder, "history.json", &evidence.entries)?;
+    keep(folder, "faults.json", &evidence.incidents)?;
+    let accepted = evidence.entries.iter().filter(|entry| entry.run_id.is_some());
+    let repeated = evidence.lines.values().filter(|lines| lines.iter().any(|line| line.attempt > 1));
+    Ok(Trial {
+        seed,
+        asked: evidence.entries.len(),
+        accepted: accepted.count(),
+        repeated: repeated.count(),
+        rejoined: evidence.entries.iter().map(|entry| u64::from(entry.rejoined)).sum(),
+        violations: check::check(&evidence),
+        incidents: evidence.incidents,
+    })
+}
+
+fn keep(folder: &Path, name: &str, what: &impl Serialize) -> Result<()> {
+    std::fs::write(folder.join(name), serde_json::to_vec(what).unwrap_or_default()).map_err(io(name))
+}
+
+/// Waits until the end of each run that was to be told has been.
+async fn until_told(history: &History, hooks: &Hooks) {
+    let told = async {
+        loop {
+            let told = hooks.told();
+            let waits = |entry: &crate::load::Entry| {
+                let ended = entry.statuses.last().is_some_and(|status| status == "success");
+                entry.hooked && ended && entry.run_id.as_ref().is_some_and(|run_id| !told.contains_key(run_id))
+            };
+            if !history.entries().iter().any(waits) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        }
+    };
+    // What is missing then is reported.
+    let _ = tokio::time::timeout(TO_TELL, told).await;
+}
+
+async fn gather(
+    platform: &Platform,
+    api: &Api,
+    history: &History,
+    hooks: &Hooks,
+    incidents: Vec<Incident>,
+) -> Result<Evidence> {
+    let entries = history.entries();
+    let (mut statuses, mut values) = (HashMap::new(), HashMap::new());
+    for entry in entries.iter().filter(|entry| entry.kind != Kind::Stateless) {
+        let Some(run_id) = &entry.run_id else { continue };
+        statuses.insert(run_id.clone(), api.status(&entry.thread_id, run_id).await);
+        if !values.contains_key(&entry.thread_id) {
+            let state = api.get(&format!("/threads/{}/state", entry.thread_id)).await.unwrap_or_default();
+            values.insert(entry.thread_id.clone(), state.get("values").cloned().unwrap_or_default());
+        }
+    }
+    let in_flight = match &platform.postgres {
+        Some(postgres) => {
+            let rows = postgres.ask("SELECT run_id, status, attempt FROM runs WHERE status IN ('pending', 'running')");
+            rows.await?.lines().map(str::to_owned).collect()
+        }
+        None => Vec::new(),
+    };
+    let steps = std::fs::read_to_string(&platform.app.steps).map_err(io("steps.txt"))?;
+    let lines = check::parse(&steps);
+    Ok(Evidence { entries, lines, incidents, told: hooks.told(), statuses, values, in_flight })
+}
