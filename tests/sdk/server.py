@@ -14,7 +14,9 @@ import httpx
 import psycopg
 
 HERE = Path(__file__).resolve().parent
-APP_CONFIG = HERE / "app" / "langgraph.json"
+# The application under test: `app`, or `app_ts` with the same graphs in TypeScript.
+APP = os.environ.get("LANGOPEN_TEST_APP", "app")
+APP_CONFIG = HERE / APP / "langgraph.json"
 # The value of `--database`: `memory:`, `postgres` for databases beside the one that DATABASE_URL names, or none for SQLite.
 DATABASE = os.environ.get("LANGOPEN_TEST_DATABASE")
 # With `postgres`: the Redis beside it; none to do without.
