@@ -1,5 +1,7 @@
 //! Failures as clients see them.
 
+use std::time::Duration;
+
 use axum::Json;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
@@ -9,6 +11,9 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 pub(crate) type ApiResult<T, E = ApiError> = Result<T, E>;
+
+/// When it is worth asking again for a place that a run must leave first.
+const RUNS_END_SOON: Duration = Duration::from_secs(5);
 
 /// Headers that describe our answers themselves.
 const OURS: [HeaderName; 4] =
@@ -34,7 +39,7 @@ pub(crate) struct ErrorKey {
 pub(crate) struct ApiError {
     status: StatusCode,
     body: Body,
-    /// Those of a refusal; almost never any.
+    /// Those of a refusal, or when to try again; almost never any.
     headers: Option<Box<HeaderMap>>,
 }
 
@@ -75,6 +80,22 @@ impl ApiError {
 
     pub(crate) fn invalid(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, detail)
+    }
+
+    /// 429; the client may try again after a while, in whole seconds.
+    pub(crate) fn too_many(detail: impl Into<String>, after: Duration) -> Self {
+        Self::after(StatusCode::TOO_MANY_REQUESTS, detail, after)
+    }
+
+    /// 503 for what may be there after a while, in whole seconds.
+    pub(crate) fn try_later(detail: impl Into<String>, after: Duration) -> Self {
+        Self::after(StatusCode::SERVICE_UNAVAILABLE, detail, after)
+    }
+
+    fn after(status: StatusCode, detail: impl Into<String>, after: Duration) -> Self {
+        let seconds = after.as_secs() + u64::from(after.subsec_nanos() > 0);
+        let headers = HeaderMap::from_iter([(header::RETRY_AFTER, HeaderValue::from(seconds.max(1)))]);
+        Self { headers: Some(Box::new(headers)), ..Self::new(status, detail) }
     }
 
     pub(crate) fn internal() -> Self {
@@ -126,6 +147,7 @@ impl From<Error> for ApiError {
             ErrorKind::Unsupported => StatusCode::NOT_IMPLEMENTED,
             ErrorKind::Unauthenticated => StatusCode::UNAUTHORIZED,
             ErrorKind::Forbidden => StatusCode::FORBIDDEN,
+            ErrorKind::LimitReached => return Self::too_many(error.message(), RUNS_END_SOON),
             ErrorKind::Unavailable => {
                 tracing::warn!(error.operation = error.operation(), error = %error, "a part of the platform does not answer");
                 StatusCode::SERVICE_UNAVAILABLE

@@ -18,6 +18,8 @@
 //! }
 //! ```
 //!
+//! [`Installation`] serves several deployments, each an [`AgentServer`], behind one address.
+//!
 //! The server only accepts, reads and cancels runs; a worker that shares the queue executes them.
 
 #![forbid(unsafe_code)]
@@ -27,6 +29,7 @@ mod assistants;
 mod cors;
 mod crons;
 mod custom;
+mod deployments;
 mod error;
 mod extract;
 mod meta;
@@ -47,6 +50,7 @@ mod wire;
 pub use access::{Authenticator, Trusted, require_auth};
 pub use cors::{Cors, InvalidCors};
 pub use custom::{Api, AppDescription, AppOptions, AppRequest, AppRoute, CustomApp};
+pub use deployments::{DeploymentSource, Installation};
 pub use observe::{Metrics, WorkerCounts, describe_metrics};
 pub use server::AgentServer;
 pub use settings::{ConfigurableHeaders, Features, HostInfo, LoggingHeaders, SecurityDocument, Settings};

@@ -76,8 +76,11 @@ impl Active {
         places
     }
 
+    /// Adds a run. An earlier attempt of it that is still here has lost its lease; no heartbeat would tell it any more.
     pub(crate) fn insert(&self, handle: Handle) {
-        self.runs.lock().insert(handle.lease.run_id, handle);
+        if let Some(earlier) = self.runs.lock().insert(handle.lease.run_id, handle) {
+            earlier.lost.cancel();
+        }
     }
 
     /// Forgets a run, unless a later attempt has taken its place.

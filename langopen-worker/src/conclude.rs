@@ -1,6 +1,7 @@
 //! The last steps of a run: committing its end, then telling its readers; or handing it back.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -14,7 +15,7 @@ use tracing::{Span, error, info, warn};
 use crate::metrics::{RETRIES, RUN_DURATION, RUNS_ENDED};
 use crate::run::ClaimedRun;
 
-/// How often to try when the end of a run cannot be kept.
+/// How often to try when the end of a run, or of its log, cannot be kept.
 const TRIES: u32 = 6;
 
 /// The pause before the second try; it doubles each time.
@@ -33,6 +34,20 @@ pub(crate) enum Conclusion {
     HandBack,
     /// It is somebody else's.
     Leave,
+}
+
+/// Takes a step until it works or fails for good, or was tried often enough.
+async fn persist<F: Future<Output = Result<()>>>(not_yet: &'static str, step: impl Fn() -> F) -> Result<()> {
+    let mut pause = FIRST_PAUSE;
+    for _ in 1..TRIES {
+        match step().await {
+            Err(error) if error.is_retryable() => warn!(%error, "{not_yet}"),
+            other => return other,
+        }
+        tokio::time::sleep(pause).await;
+        pause *= 2;
+    }
+    step().await
 }
 
 impl ClaimedRun {
@@ -73,22 +88,35 @@ impl ClaimedRun {
         if let Some(failure) = failure {
             self.tell(&failure).await;
         }
-        if let Err(error) = self.services.events.end(self.log).await {
+        let ended = persist("the run's event log cannot be ended yet", || self.services.events.end(self.log));
+        if let Err(error) = ended.await {
             error!(%error, "the run's event log cannot be ended; readers learn it from the run's status");
         }
     }
 
     async fn commit(&self, outcome: Outcome) -> Result<()> {
-        let mut pause = FIRST_PAUSE;
-        for _ in 1..TRIES {
-            match self.services.queue.finish(self.lease, outcome.clone()).await {
-                Err(error) if error.is_retryable() => warn!(%error, "the end of the run cannot be kept yet"),
-                other => return other.map(drop),
+        let unanswered = AtomicBool::new(false);
+        persist("the end of the run cannot be kept yet", || self.try_commit(outcome.clone(), &unanswered)).await
+    }
+
+    async fn try_commit(&self, outcome: Outcome, unanswered: &AtomicBool) -> Result<()> {
+        match self.services.queue.finish(self.lease, outcome).await {
+            Ok(_) => Ok(()),
+            // An earlier try may have done it, and nobody heard. Then the readers are still to be told, and only this worker will do it.
+            Err(error) if error.kind() == ErrorKind::LeaseLost && unanswered.load(Relaxed) => {
+                if self.has_ended().await? { Ok(()) } else { Err(error) }
             }
-            tokio::time::sleep(pause).await;
-            pause *= 2;
+            Err(error) => {
+                unanswered.fetch_or(error.is_retryable(), Relaxed);
+                Err(error)
+            }
         }
-        self.services.queue.finish(self.lease, outcome).await.map(drop)
+    }
+
+    /// Whether the run ended in this attempt, or is gone.
+    async fn has_ended(&self) -> Result<bool> {
+        let run = self.services.storage.run(&self.scope, self.log.thread_id, self.lease.run_id).await?;
+        Ok(run.is_none_or(|run| run.attempt == self.lease.attempt && run.status.is_terminal()))
     }
 
     async fn tell(&self, failure: &RunError) {

@@ -49,6 +49,7 @@ pub(crate) fn spawn(
         start: Instant::now(),
         events: counter!(EVENTS, "graph_id" => Arc::clone(&graph_id)),
         graph_id,
+        scope: Scope::tenant(claim.tenant.clone()),
         log: LogKey { thread_id: claim.run.thread_id, run_id: lease.run_id },
         resumable: claim.run.resumable,
         cancelled,
@@ -116,6 +117,8 @@ pub(crate) struct ClaimedRun {
     pub(crate) start: Instant,
     /// Counts the events that are kept.
     events: Counter,
+    /// The rows of the run's tenant.
+    pub(crate) scope: Scope,
     pub(crate) log: LogKey,
     pub(crate) resumable: bool,
     pub(crate) cancelled: watch::Receiver<Option<langopen_core::model::CancelRequest>>,
@@ -153,7 +156,7 @@ impl ClaimedRun {
         let job = RunJob {
             run: claim.run,
             fresh_thread: claim.fresh_thread,
-            context: ExecutionContext { storage: self.services.storage.clone(), scope: Scope::tenant(claim.tenant) },
+            context: ExecutionContext { storage: self.services.storage.clone(), scope: self.scope.clone() },
             cancel: self.cancelled.clone(),
         };
         let mut outputs = self.services.executor.execute(job).await?.ready_chunks(BATCH);

@@ -38,7 +38,13 @@ impl Auth for Owners {
         }
         let permissions = if claims.admin { vec![ADMIN.to_owned()] } else { Vec::new() };
         let user = json!({"identity": claims.user, "permissions": permissions});
-        Ok(Identity { tenant: Tenant::default(), identity: claims.user, permissions, user: user.as_object().cloned() })
+        Ok(Identity {
+            tenant: Tenant::default(),
+            identity: claims.user,
+            role: None,
+            permissions,
+            user: user.as_object().cloned(),
+        })
     }
 
     async fn authorize(&self, who: &Identity, what: Resource, action: Action, value: &mut Value) -> Result<Decision> {

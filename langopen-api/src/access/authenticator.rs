@@ -8,6 +8,7 @@ use axum::response::{IntoResponse, Response};
 use langopen_core::auth::{Auth, Identity};
 
 use super::credentials;
+use crate::deployments::Reached;
 use crate::error::ApiError;
 use crate::extract::BodyLimits;
 use crate::settings::Settings;
@@ -55,6 +56,9 @@ impl Authenticator {
         let (mut parts, body) = request.into_parts();
         let asked = self.auth.authenticate(&credentials::of(&mut parts).await).await;
         let identity = asked.map_err(|error| ApiError::from(error).into_response())?;
+        if let Some(reached) = parts.extensions.get::<Reached>() {
+            reached.check(&identity).map_err(IntoResponse::into_response)?;
+        }
         Ok((identity, Request::from_parts(parts, body)))
     }
 }

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use http::request::Parts;
 use langopen_core::auth::Credentials;
 
+use crate::deployments::Reached;
 use crate::extract::{BodyLimits, read_body};
 use crate::server::App;
 
@@ -32,6 +33,7 @@ pub(super) async fn of(parts: &mut Parts) -> Credentials {
         headers: parts.headers.iter().map(text).collect(),
         body: parts.extensions.get::<KeptBody>().map(|body| body.0.clone()),
         peer: parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip()),
+        tenant: parts.extensions.get::<Reached>().map(|reached| reached.tenant.clone()),
     }
 }
 

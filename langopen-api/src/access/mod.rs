@@ -3,14 +3,16 @@
 mod authenticator;
 mod credentials;
 mod permit;
+mod roles;
 
-use axum::extract::FromRequestParts;
+use axum::extract::{FromRequestParts, MatchedPath, NestedPath};
 use http::request::Parts;
 use http::{Extensions, StatusCode};
-use langopen_core::auth::{Action, Decision, Identity, Resource};
+use langopen_core::auth::{Action, Decision, Identity, Resource, Role};
 use langopen_core::{ErrorKind, JsonMap, Scope, Tenant};
 use serde_json::Value;
 
+use crate::deployments::Reached;
 use crate::error::{ApiError, ApiResult};
 use crate::observe::record_tenant;
 use crate::server::App;
@@ -18,6 +20,7 @@ use crate::server::App;
 pub use authenticator::{Authenticator, require_auth};
 pub(crate) use credentials::keep_body;
 pub(crate) use permit::Permit;
+pub(crate) use roles::{check as check_role, least_elsewhere};
 
 /// A request that comes from within the platform, put among a request's extensions by whoever calls the router in process: it is neither
 /// authenticated nor authorized. Nothing that comes over the network can carry it.
@@ -61,8 +64,23 @@ impl FromRequestParts<App> for Caller {
             None => (app.auth.authenticate(&credentials::of(parts).await).await?, false),
         };
         record_tenant(&identity.tenant);
+        if let Some(reached) = parts.extensions.get::<Reached>() {
+            reached.check(&identity)?;
+            if !trusted {
+                reached.count()?;
+            }
+        }
+        check_role(identity.role, least(parts).await)?;
         Ok(Self { app: app.clone(), identity, trusted })
     }
+}
+
+/// The least role for the operation that a request has reached, wherever the API is mounted.
+async fn least(parts: &mut Parts) -> Role {
+    let nested = NestedPath::from_request_parts(parts, &()).await.ok();
+    let route = parts.extensions.get::<MatchedPath>().map_or("", MatchedPath::as_str);
+    let prefix = nested.as_ref().map_or("", NestedPath::as_str).trim_end_matches('/');
+    roles::least(&parts.method, route.strip_prefix(prefix).unwrap_or_default())
 }
 
 /// Shows a graph's factory who asks, when a graph is asked about itself or a state. Where there are no users, nothing is shown.
@@ -74,6 +92,11 @@ pub(crate) fn show_user(identity: &Identity, configurable: &mut JsonMap) {
 }
 
 impl Caller {
+    /// Refuses a caller whose role is less, for what an operation does only if it is asked to.
+    pub(crate) fn must_be(&self, least: Role) -> ApiResult<()> {
+        check_role(self.identity.role, least)
+    }
+
     /// Asks whether the caller may act, on which rows, and with what data. `value` builds the request's data, an object, and is called only
     /// if someone will look at it.
     pub(crate) async fn may(

@@ -3,13 +3,14 @@
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use langopen_core::auth::Identity;
 use langopen_core::{JsonMap, Tenant};
 use tower_service::Service;
 
-use crate::access::{Authenticator, Pass};
+use crate::access::{Authenticator, Pass, check_role, least_elsewhere};
+use crate::deployments::Reached;
 use crate::router::UnknownPath;
 
 /// The API behind a custom app, for one request.
@@ -19,6 +20,8 @@ pub struct Api {
     pub(super) authenticator: Authenticator,
     /// Who asks, if that is known already.
     pub(super) pass: Option<Pass>,
+    /// The deployment that the request has reached, where there are several.
+    pub(super) reached: Option<Reached>,
     /// Headers with the platform's own credentials, which the app does not see.
     pub(super) withheld: HeaderMap,
 }
@@ -30,6 +33,12 @@ impl Api {
             request.extensions_mut().insert(pass.clone());
         }
         self.restore(request.headers_mut());
+        if let Some(reached) = &self.reached {
+            if let Some(below) = reached.below(request.uri()) {
+                *request.uri_mut() = below;
+            }
+            request.extensions_mut().insert(reached.clone());
+        }
         answer(&self.router, request).await
     }
 
@@ -42,7 +51,12 @@ impl Api {
     pub async fn authenticate(&self, request: http::Request<()>) -> Result<JsonMap, Response> {
         let mut request = request.map(|()| Body::empty());
         self.restore(request.headers_mut());
+        if let Some(reached) = &self.reached {
+            request.extensions_mut().insert(reached.clone());
+        }
+        let least = least_elsewhere(request.method());
         let (identity, _) = self.authenticator.authenticate(request).await?;
+        check_role(identity.role, least).map_err(IntoResponse::into_response)?;
         Ok(user(&identity))
     }
 

@@ -16,7 +16,8 @@ use super::api::{Api, answer, user, withhold};
 use super::later::{Again, twice};
 use super::table::{Table, is_open};
 use super::{AppDescription, AppOptions, AppRequest, CustomApp};
-use crate::access::{Authenticator, Pass};
+use crate::access::{Authenticator, Pass, check_role, least_elsewhere};
+use crate::deployments::Reached;
 use crate::error::ApiError;
 use crate::settings::Settings;
 
@@ -96,8 +97,28 @@ impl Front {
         };
         if now && pass.is_none() {
             match self.authenticator.authenticate(request).await {
-                Ok((identity, same)) => (pass, request) = (Some(Pass::Known(identity)), same),
+                Ok((identity, same)) => {
+                    // What the API answers in the end is the API's to decide.
+                    let least = least_elsewhere(same.method());
+                    if route && let Err(error) = check_role(identity.role, least) {
+                        return error.into_response();
+                    }
+                    (pass, request) = (Some(Pass::Known(identity)), same);
+                }
                 Err(response) => return response,
+            }
+        }
+        let reached = request.extensions().get::<Reached>().cloned();
+        if let Some(reached) = &reached {
+            let trusted = matches!(pass, Some(Pass::Trusted(_)));
+            if route
+                && !trusted
+                && let Err(error) = reached.count()
+            {
+                return error.into_response();
+            }
+            if let Some(whole) = reached.whole(request.uri()) {
+                *request.uri_mut() = whole;
             }
         }
         let told = request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
@@ -108,7 +129,7 @@ impl Front {
         let passed = Arc::new(AtomicBool::new(false));
         let request = limited(request, self.max_body_bytes, Arc::clone(&passed));
         let app_request = AppRequest {
-            root_path: self.prefix.clone(),
+            root_path: format!("{}{}", reached.as_ref().map_or("", |reached| &reached.prefix), self.prefix),
             unknown,
             authenticate: self.options.authenticate_routes && pass.is_none(),
             user: pass.as_ref().and_then(|pass| match pass {
@@ -118,7 +139,7 @@ impl Front {
             client: request.extensions().get::<ConnectInfo<SocketAddr>>().map(|info| info.0),
             request,
         };
-        let api = Api { router: self.api.clone(), authenticator: self.authenticator.clone(), pass, withheld };
+        let api = Api { router: self.api.clone(), authenticator: self.authenticator.clone(), pass, reached, withheld };
         let response = self.app.call(app_request, api).await;
         if passed.load(Ordering::Relaxed) { self.too_large() } else { response }
     }

@@ -4,9 +4,11 @@ use axum::routing::get;
 use axum::{Extension, Router};
 use bytes::Bytes;
 use http::{HeaderValue, header};
+use serde_json::{Value, json as value};
 use std::sync::Arc;
 use utoipa_swagger_ui::{Config, serve};
 
+use crate::deployments::Reached;
 use crate::error::{ApiError, ApiResult};
 use crate::server::App;
 use crate::wire::json;
@@ -29,9 +31,22 @@ pub(super) async fn get_docs() -> ApiResult<Response> {
 
 /// `/openapi.json`, and the files that the page at `/docs` loads.
 pub(crate) fn documentation() -> Router<App> {
-    let document = |Extension(Document(text)): Extension<Document>| async move { json(text) };
+    let document = |Extension(Document(text)): Extension<Document>, reached: Option<Extension<Reached>>| async move {
+        match reached.filter(|reached| !reached.prefix.is_empty()) {
+            Some(reached) => below(&text, &reached.prefix).map(json),
+            None => Ok(json(text)),
+        }
+    };
     let asset = |Path(path): Path<String>| async move { file(&path) };
     Router::new().route("/openapi.json", get(document)).route("/docs/{*path}", get(asset))
+}
+
+/// The document of an API that lies below a prefix, whatever it says of itself.
+fn below(text: &[u8], prefix: &str) -> ApiResult<Bytes> {
+    let mut document: Value = serde_json::from_slice(text)?;
+    let own = document["servers"][0]["url"].as_str().unwrap_or_default();
+    document["servers"] = value!([{"url": format!("{prefix}{own}")}]);
+    Ok(serde_json::to_vec(&document)?.into())
 }
 
 fn file(path: &str) -> ApiResult<Response> {

@@ -1,14 +1,15 @@
 use std::fmt::Write;
 use std::time::Duration;
 
-use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 use http::header;
 use langopen_core::queue::QueueStats;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::deployments::Reached;
 use crate::error::{ApiError, ApiResult, ErrorResponse};
 use crate::extract::Query;
 use crate::observe::WorkerCounts;
@@ -64,7 +65,15 @@ struct WorkerFigures {
         (status = 422, description = "Invalid request", body = ErrorResponse),
     )
 )]
-pub(super) async fn get_metrics(State(app): State<App>, query: Query) -> ApiResult<Response> {
+pub(super) async fn get_metrics(
+    State(app): State<App>,
+    reached: Option<Extension<Reached>>,
+    query: Query,
+) -> ApiResult<Response> {
+    // They are the process's, and tell of all its deployments.
+    if reached.is_some_and(|reached| reached.named) {
+        return Err(ApiError::not_found("Not Found"));
+    }
     let format = Format::of(&query)?;
     let (stats, workers) = (app.queue.stats().await?, app.metrics.workers());
     Ok(match format {

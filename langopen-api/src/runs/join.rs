@@ -1,7 +1,7 @@
 use axum::extract::State;
 use axum::response::Response;
 use langopen_core::Scope;
-use langopen_core::auth::{Action, Resource};
+use langopen_core::auth::{Action, Resource, Role};
 use langopen_core::event_log::{LogKey, ReadFrom};
 use serde_json::json;
 
@@ -35,6 +35,10 @@ pub(super) async fn join_run(
     RunPath(thread_id, run_id): RunPath,
     query: Query,
 ) -> ApiResult<Response> {
+    let cancel = query.flag("cancel_on_disconnect");
+    if cancel {
+        caller.must_be(Role::Developer)?;
+    }
     let value = || json!({"thread_id": thread_id, "run_id": run_id});
     let permit = caller.may(Resource::Threads, Action::Read, value).await?;
     let events = app.events.read(LogKey { thread_id, run_id }, ReadFrom::Now).await?;
@@ -43,7 +47,7 @@ pub(super) async fn join_run(
     let tenant = &caller.identity.tenant;
     let place = (thread_id, run_id);
     let over = run.status.is_terminal();
-    let guard = CancelOnDrop::new(&app, tenant, place, query.flag("cancel_on_disconnect") && !over);
+    let guard = CancelOnDrop::new(&app, tenant, place, cancel && !over);
     let events = if over { Box::pin(futures::stream::empty()) } else { events };
     let follow = Follow::new(&app, tenant, place, run.resumable, events);
     let path = format!("/threads/{thread_id}/runs/{run_id}");

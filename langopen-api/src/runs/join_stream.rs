@@ -2,7 +2,7 @@ use axum::body::Body as HttpBody;
 use axum::extract::State;
 use axum::response::Response;
 use http::HeaderMap;
-use langopen_core::auth::{Action, Resource};
+use langopen_core::auth::{Action, Resource, Role};
 use langopen_core::event_log::{Event, LogKey, ReadFrom};
 use serde_json::json;
 use std::sync::Arc;
@@ -40,6 +40,10 @@ pub(super) async fn join_run_stream(
     query: Query,
     headers: HeaderMap,
 ) -> ApiResult<Response> {
+    let cancel = query.flag("cancel_on_disconnect");
+    if cancel {
+        caller.must_be(Role::Developer)?;
+    }
     let value = || json!({"thread_id": thread_id, "run_id": run_id});
     let permit = caller.may(Resource::Threads, Action::Read, value).await?;
     let from = last_event_id(&headers)?;
@@ -49,7 +53,7 @@ pub(super) async fn join_run_stream(
     let run = run.ok_or_else(|| ApiError::not_found("Run not found"))?;
     let tenant = &caller.identity.tenant;
     let over = run.status.is_terminal();
-    let cancel = query.flag("cancel_on_disconnect") && !over;
+    let cancel = cancel && !over;
     let guard = CancelOnDrop::new(&app, tenant, (thread_id, run_id), cancel);
     let follow = Follow::new(&app, tenant, (thread_id, run_id), run.resumable, events).over(over);
     let follow = match from {

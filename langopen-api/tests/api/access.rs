@@ -26,6 +26,7 @@ impl Auth for Owners {
         Ok(Identity {
             tenant: Tenant::default(),
             identity: user.to_owned(),
+            role: None,
             permissions: vec!["p1".to_owned()],
             user: json!({"identity": user}).as_object().cloned(),
         })

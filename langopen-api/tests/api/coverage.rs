@@ -21,6 +21,7 @@ impl Auth for Owners {
         let (tenant, user) = (Tenant::default(), user.to_owned());
         Ok(Identity {
             tenant,
+            role: None,
             permissions: Vec::new(),
             user: json!({"identity": user}).as_object().cloned(),
             identity: user,
@@ -39,7 +40,7 @@ impl Auth for Owners {
 }
 
 /// Operations about the server itself.
-const OPEN: [&str; 6] = ["/", "/ok", "/info", "/docs", "/metrics", "/openapi.json"];
+pub(crate) const OPEN: [&str; 6] = ["/", "/ok", "/info", "/docs", "/metrics", "/openapi.json"];
 
 /// What somebody else must hear.
 enum Heard {

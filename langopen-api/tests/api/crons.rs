@@ -250,7 +250,7 @@ impl Auth for Stamps {
     async fn authenticate(&self, _: &Credentials) -> Result<Identity> {
         let user = json!({"identity": "ada", "team": 7}).as_object().cloned();
         let permissions = vec!["run".to_owned()];
-        Ok(Identity { tenant: Tenant::default(), identity: "ada".to_owned(), permissions, user })
+        Ok(Identity { tenant: Tenant::default(), identity: "ada".to_owned(), role: None, permissions, user })
     }
 
     async fn authorize(&self, who: &Identity, what: Resource, action: Action, value: &mut Value) -> Result<Decision> {

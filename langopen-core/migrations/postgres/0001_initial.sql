@@ -194,3 +194,14 @@ CREATE TABLE webhook_deliveries (
 );
 CREATE INDEX webhook_deliveries_due ON webhook_deliveries (due_at, run_id) WHERE failed_at IS NULL;
 CREATE INDEX webhook_deliveries_failed ON webhook_deliveries (failed_at) WHERE failed_at IS NOT NULL;
+
+-- What is known of deployments beside their rows: where they are reached, and how much they may use. A tenant without a row has no limits.
+CREATE TABLE deployments (
+    tenant TEXT COLLATE "C" PRIMARY KEY,
+    hosts TEXT NOT NULL, -- a JSON array of host names
+    max_running_runs BIGINT,
+    max_runs_in_flight BIGINT,
+    max_requests_per_second BIGINT,
+    created_at BIGINT NOT NULL,
+    updated_at BIGINT NOT NULL
+);

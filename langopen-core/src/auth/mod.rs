@@ -1,7 +1,9 @@
 //! Who asks, and what they may do.
 
 mod api_key;
+mod api_key_auth;
 mod decision;
+mod key_ring;
 mod key_scope;
 mod refusal;
 mod role;
@@ -19,7 +21,9 @@ use crate::filter::MetadataFilter;
 use crate::json::JsonMap;
 use crate::tenant::{Scope, Tenant};
 
-pub use api_key::{ApiKey, ApiKeyAuth, ApiKeyHash, ApiKeyRecord};
+pub use api_key::{ApiKey, ApiKeyHash, ApiKeyRecord};
+pub use api_key_auth::ApiKeyAuth;
+pub use key_ring::{KeyGrant, KeyRing};
 pub use key_scope::KeyScope;
 pub use refusal::Refusal;
 pub use role::Role;
@@ -42,6 +46,8 @@ pub struct Credentials {
     pub body: Option<Bytes>,
     /// The other end of the connection, if the server knows it: a proxy's address where there is one.
     pub peer: Option<IpAddr>,
+    /// The deployment that the request is for, where the server serves several; the request may be for no other.
+    pub tenant: Option<Tenant>,
 }
 
 impl fmt::Debug for Credentials {
@@ -64,6 +70,8 @@ pub struct Identity {
     pub tenant: Tenant,
     /// The user's name or id; empty for an anonymous one.
     pub identity: String,
+    /// What the platform itself lets the caller do at most; `None` sets no bound, so that [`Auth::authorize`] alone decides.
+    pub role: Option<Role>,
     /// What the user was granted, in the application's own words.
     pub permissions: Vec<String>,
     /// The user as graphs see it (`langgraph_auth_user`); `None` when there is no user.
@@ -152,7 +160,7 @@ pub enum Decision {
 /// must refuse when it cannot decide.
 #[async_trait]
 pub trait Auth: Send + Sync + 'static {
-    /// Finds out who asks.
+    /// Finds out who asks. An implementor that is told for which [`tenant`](Credentials::tenant) must answer that one, or refuse.
     ///
     /// # Errors
     /// `Unauthenticated` (401) or `Forbidden` (403) with a message for the client; a [`Refusal`] to choose status and headers too.
@@ -185,17 +193,17 @@ pub trait Auth: Send + Sync + 'static {
     }
 }
 
-/// Lets everybody do everything in one tenant.
+/// Lets everybody do everything.
 #[derive(Debug, Clone, Default)]
 pub struct OpenAuth {
-    /// Where requests act.
+    /// Where requests act that are not for a certain deployment.
     pub tenant: Tenant,
 }
 
 #[async_trait]
 impl Auth for OpenAuth {
-    async fn authenticate(&self, _: &Credentials) -> Result<Identity> {
-        Ok(Identity::anonymous(self.tenant.clone()))
+    async fn authenticate(&self, credentials: &Credentials) -> Result<Identity> {
+        Ok(Identity::anonymous(credentials.tenant.clone().unwrap_or_else(|| self.tenant.clone())))
     }
 
     async fn authorize(&self, _: &Identity, _: Resource, _: Action, _: &mut Value) -> Result<Decision> {
@@ -210,7 +218,7 @@ impl Auth for OpenAuth {
 impl Identity {
     /// Nobody in particular.
     pub fn anonymous(tenant: Tenant) -> Self {
-        Self { tenant, identity: String::new(), permissions: Vec::new(), user: None }
+        Self { tenant, identity: String::new(), role: None, permissions: Vec::new(), user: None }
     }
 
     /// The scope that a decision leaves, or `None` when it denies.

@@ -67,8 +67,9 @@ impl Auth for StudioAuth {
             "kind": "StudioUser",
         });
         Ok(Identity {
-            tenant: self.tenant.clone(),
+            tenant: credentials.tenant.clone().unwrap_or_else(|| self.tenant.clone()),
             identity: Self::USER.to_owned(),
+            role: None,
             permissions,
             user: user.as_object().cloned(),
         })

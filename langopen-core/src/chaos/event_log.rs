@@ -25,6 +25,11 @@ impl<T: EventLog + ?Sized> EventLog for Chaotic<T> {
         Ok(broken(&self.chaos, "event_log.reader", Break::Told, stream))
     }
 
+    async fn begin(&self, log: LogKey) -> Result<EventStream> {
+        let stream = self.call("event_log.begin", self.inner.begin(log)).await?;
+        Ok(broken(&self.chaos, "event_log.reader", Break::Told, stream))
+    }
+
     async fn read_thread(&self, thread_id: ThreadId, from: ReadFrom) -> Result<EventStream> {
         let stream = self.call("event_log.read_thread", self.inner.read_thread(thread_id, from)).await?;
         Ok(broken(&self.chaos, "event_log.reader", Break::Told, stream))

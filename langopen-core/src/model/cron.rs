@@ -75,7 +75,7 @@ pub struct CronCreator {
 impl CronCreator {
     /// The creator as a caller in this tenant.
     pub fn in_tenant(self, tenant: Tenant) -> Identity {
-        Identity { tenant, identity: self.identity, permissions: self.permissions, user: self.user }
+        Identity { tenant, identity: self.identity, role: None, permissions: self.permissions, user: self.user }
     }
 }
 

@@ -179,7 +179,7 @@ impl AppAuth {
         }
         match answer {
             Authenticated::Identity { identity, permissions, user } => {
-                Ok(Identity { tenant: self.tenant.clone(), identity, permissions, user: Some(user) })
+                Ok(Identity { tenant: self.tenant.clone(), identity, role: None, permissions, user: Some(user) })
             }
             Authenticated::Refusal(refusal) => Err(refusal.into()),
             Authenticated::NeedsBody(_) => {
@@ -211,14 +211,19 @@ impl Auth for AppAuth {
         if !self.handles.authenticate {
             return Err(Refusal::new(401, "Unauthorized").into());
         }
+        // The login is the application's own: it decides for whichever of its deployments is asked.
+        let here = |identity| Identity {
+            tenant: credentials.tenant.clone().unwrap_or_else(|| self.tenant.clone()),
+            ..identity
+        };
         let kept = self.kept.as_ref().and_then(|kept| Some((&kept.identities, fingerprint(&kept.keys, credentials)?)));
-        let Some((cache, key)) = kept else { return self.identify(credentials).await };
+        let Some((cache, key)) = kept else { return self.identify(credentials).await.map(here) };
         if let Some(identity) = cache.get(&key) {
-            return Ok(identity);
+            return Ok(here(identity));
         }
         let identity = self.identify(credentials).await?;
         cache.insert(key, identity.clone());
-        Ok(identity)
+        Ok(here(identity))
     }
 
     async fn authorize(

@@ -4,10 +4,26 @@
 //! of the thread's row, which is taken before any of its runs' rows; what is hot is a function in the database, so that it is one round trip. Nothing
 //! is kept in a session, so a pooler such as PgBouncer may stand between, in transaction mode too (see [`PostgresOptions::pooler`]).
 
+mod assistants;
+mod checkpoint_rows;
+mod checkpoints;
 mod columns;
+mod conditions;
 mod connection;
+mod crons;
+mod outbox;
+mod queue;
+mod readiness;
+mod runs;
 mod session;
 mod signals;
+mod store_items;
+mod store_similarity;
+mod thread_prune;
+mod thread_rows;
+mod thread_search;
+mod threads;
+mod vectors;
 
 use std::fmt;
 use std::sync::Arc;

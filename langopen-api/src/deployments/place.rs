@@ -1,0 +1,127 @@
+//! What of a request tells which deployment it is for.
+
+use http::request::Parts;
+use http::uri::Authority;
+use http::{Uri, header};
+use langopen_core::Tenant;
+use langopen_core::auth::KeyScope;
+
+/// How a request names a deployment in its path.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Named<'a> {
+    /// `deployment`, `project.deployment` or `organization.project.deployment`.
+    name: &'a str,
+}
+
+impl<'a> Named<'a> {
+    /// The name in a path `/d/{name}/...`.
+    pub(super) fn of(path: &'a str) -> Option<Self> {
+        let rest = path.strip_prefix("/d/")?;
+        let name = rest.split('/').next().filter(|name| !name.is_empty())?;
+        Some(Self { name })
+    }
+
+    pub(super) fn as_str(&self) -> &'a str {
+        self.name
+    }
+
+    /// The part of the path that names it.
+    pub(super) fn prefix(&self) -> String {
+        format!("/d/{}", self.name)
+    }
+
+    /// The deployment. What the name leaves out is that of the key's scope, or of the deployment where everybody acts.
+    pub(super) fn tenant(&self, scope: Option<&KeyScope>, default: Option<&Tenant>) -> Result<Tenant, Unclear> {
+        let parts: Vec<_> = self.name.split('.').collect();
+        let organization = || match scope {
+            Some(scope) => Some(scope.organization()),
+            None => default.map(Tenant::organization),
+        };
+        let project = || match scope {
+            Some(scope) => scope.project(),
+            None => default.map(Tenant::project),
+        };
+        let tenant = match parts[..] {
+            [deployment] => {
+                Tenant::new(organization().ok_or(Unclear::More)?, project().ok_or(Unclear::More)?, deployment)
+            }
+            [project, deployment] => Tenant::new(organization().ok_or(Unclear::More)?, project, deployment),
+            [organization, project, deployment] => Tenant::new(organization, project, deployment),
+            _ => return Err(Unclear::Never),
+        };
+        tenant.map_err(|_| Unclear::Never)
+    }
+}
+
+/// Why a name leads nowhere.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Unclear {
+    /// It leaves out what nothing else tells.
+    More,
+    /// No deployment can have it.
+    Never,
+}
+
+/// The host that the request is for, in lower case, without its port.
+pub(super) fn host(request: &Parts) -> Option<String> {
+    let named = request.headers.get(header::HOST).and_then(|value| value.to_str().ok()?.parse::<Authority>().ok());
+    let host = request.uri.host().map(str::to_ascii_lowercase);
+    host.or_else(|| named.map(|authority| authority.host().to_ascii_lowercase()))
+}
+
+/// The address below the prefix; `None` if it cannot be one.
+pub(super) fn below(uri: &Uri, prefix: &str) -> Option<Uri> {
+    match uri.path().strip_prefix(prefix)? {
+        "" => with_path(uri, "/"),
+        path => with_path(uri, path),
+    }
+}
+
+/// The address with another path.
+pub(super) fn with_path(uri: &Uri, path: &str) -> Option<Uri> {
+    let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
+    let mut parts = uri.clone().into_parts();
+    parts.path_and_query = Some(format!("{path}{query}").parse().ok()?);
+    Uri::from_parts(parts).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_made_whole() {
+        let default = Tenant::new("here", "main", "one").unwrap();
+        let of = |path: &str, scope: Option<&str>, default: Option<&Tenant>| {
+            let scope = scope.map(|scope| KeyScope::parse(scope).unwrap());
+            Named::of(path).unwrap().tenant(scope.as_ref(), default).map(|tenant| tenant.to_string())
+        };
+        for (path, scope, expected) in [
+            ("/d/x", None, Ok("here/main/x")),
+            ("/d/x/threads/search", Some("acme/web/prod"), Ok("acme/web/x")),
+            ("/d/x", Some("acme/web/*"), Ok("acme/web/x")),
+            ("/d/x", Some("acme/*"), Err(Unclear::More)),
+            ("/d/web.x/", Some("acme/*"), Ok("acme/web/x")),
+            ("/d/web.x", None, Ok("here/web/x")),
+            ("/d/acme.web.x", None, Ok("acme/web/x")),
+            ("/d/a.b.c.d", None, Err(Unclear::Never)),
+            ("/d/X", None, Err(Unclear::Never)),
+            ("/d/.x", None, Err(Unclear::Never)),
+        ] {
+            assert_eq!(of(path, scope, Some(&default)), expected.map(str::to_owned), "{path} {scope:?}");
+        }
+        assert_eq!(of("/d/x", None, None), Err(Unclear::More));
+        for path in ["/", "/d", "/d/", "/d//x", "/docs", "/dx"] {
+            assert_eq!(Named::of(path), None, "{path}");
+        }
+    }
+
+    #[test]
+    fn a_prefix_is_taken_off() {
+        let below = |uri: &str, prefix| below(&uri.parse().unwrap(), prefix).map(|uri| uri.to_string());
+        assert_eq!(below("/d/x/threads?a=%2F", "/d/x").as_deref(), Some("/threads?a=%2F"));
+        assert_eq!(below("/d/x", "/d/x").as_deref(), Some("/"));
+        assert_eq!(below("/d/x?a", "/d/x").as_deref(), Some("/?a"));
+        assert_eq!(below("http://h:1/d/x/ok", "/d/x").as_deref(), Some("http://h:1/ok"));
+    }
+}

@@ -1,0 +1,346 @@
+//! Several deployments behind one address.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use axum::response::{IntoResponse, Response};
+use langopen_api::{
+    AgentServer, Api, AppDescription, AppOptions, AppRequest, AppRoute, CustomApp, DeploymentSource, Installation,
+    Trusted,
+};
+use langopen_core::auth::{ApiKey, ApiKeyAuth, Auth, KeyRing, KeyScope, OpenAuth, Role};
+use langopen_core::backend::memory::{Memory, MemoryEventLog};
+use langopen_core::clock::ManualClock;
+use langopen_core::model::{DeploymentLimits, DeploymentSpec, NewStoredApiKey};
+use langopen_core::storage::{ApiKeys, Deployments};
+use langopen_core::{ApiKeyId, Result, Tenant, Timestamp};
+use parking_lot::Mutex;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::harness::{Answer, Server, graphs, quick};
+
+/// Serves what is listed, `acme/web/down` excepted.
+struct Source {
+    memory: Arc<Memory>,
+    events: Arc<MemoryEventLog>,
+    auth: Arc<dyn Auth>,
+    revision: Mutex<String>,
+    made: AtomicUsize,
+    app: bool,
+}
+
+#[async_trait]
+impl DeploymentSource for Source {
+    async fn revision(&self, tenant: &Tenant, listed: bool) -> Result<Option<String>> {
+        let served = listed && tenant.deployment() != "down";
+        Ok(served.then(|| self.revision.lock().clone()))
+    }
+
+    async fn server(&self, tenant: &Tenant, _: &str) -> Result<AgentServer> {
+        self.made.fetch_add(1, Ordering::SeqCst);
+        let (memory, executor) = (self.memory.clone(), Arc::new(graphs()));
+        let server = AgentServer::new(memory.clone(), memory, self.events.clone(), executor);
+        let server = server.with_settings(quick()).with_auth(self.auth.clone());
+        server.sync_system_assistants(tenant).await?;
+        Ok(match self.app {
+            true => server.with_app(Arc::new(App), AppOptions::default()),
+            false => server,
+        })
+    }
+}
+
+struct App;
+
+#[async_trait]
+impl CustomApp for App {
+    fn describe(&self) -> AppDescription {
+        let route = AppRoute { pattern: "^/mine$".to_owned(), methods: None, websocket: false };
+        AppDescription { first: true, routes: vec![route], later: false, openapi: None }
+    }
+
+    async fn call(&self, request: AppRequest, api: Api) -> Response {
+        let path = request.request.uri().path().to_owned();
+        match path.ends_with("/mine") {
+            true => axum::Json(json!({"path": path, "root": request.root_path})).into_response(),
+            false => api.call(request.request).await,
+        }
+    }
+}
+
+struct Bench {
+    server: Server,
+    source: Arc<Source>,
+    clock: Arc<ManualClock>,
+}
+
+/// How a server of the tests is made.
+#[derive(Default)]
+struct Options {
+    open: bool,
+    app: bool,
+    default: Option<Tenant>,
+}
+
+fn tenant(text: &str) -> Tenant {
+    Tenant::parse(text).unwrap()
+}
+
+fn limits(limits: DeploymentLimits) -> DeploymentSpec {
+    DeploymentSpec { limits, ..DeploymentSpec::default() }
+}
+
+impl Bench {
+    /// The deployments `acme/web/prod` (with the host `prod.example`), `acme/web/test`, `acme/web/down` and `other/web/prod`.
+    async fn new() -> Self {
+        Self::with(Options::default()).await
+    }
+
+    async fn with(options: Options) -> Self {
+        let clock = Arc::new(ManualClock::new(Timestamp::from_micros(1_763_900_000_000_000)));
+        let memory = Arc::new(Memory::with_clock(clock.clone()));
+        let events = Arc::new(MemoryEventLog::new());
+        let ring = Arc::new(KeyRing::new(Vec::new()).with_stored(memory.clone(), clock.clone()));
+        let auth: Arc<dyn Auth> = match options.open {
+            true => Arc::new(OpenAuth::default()),
+            false => Arc::new(ApiKeyAuth::of(ring.clone())),
+        };
+        for name in ["acme/web/prod", "acme/web/test", "acme/web/down", "other/web/prod"] {
+            let hosts = if name == "acme/web/prod" { vec!["prod.example".to_owned()] } else { Vec::new() };
+            let spec = DeploymentSpec { hosts, limits: DeploymentLimits::default() };
+            memory.put_deployment(&tenant(name), spec).await.unwrap();
+        }
+        let source = Arc::new(Source {
+            memory: memory.clone(),
+            events: events.clone(),
+            auth,
+            revision: Mutex::new("1".to_owned()),
+            made: AtomicUsize::new(0),
+            app: options.app,
+        });
+        let mut installation =
+            Installation::new(source.clone(), memory.clone()).with_keys(ring).with_clock(clock.clone());
+        if let Some(default) = options.default {
+            installation = installation.with_default(default);
+        }
+        Self { server: Server { router: installation.router(), events, memory }, source, clock }
+    }
+
+    async fn key(&self, scope: &str, role: Role) -> (ApiKeyId, String) {
+        let key = ApiKey::generate().unwrap();
+        let new = NewStoredApiKey {
+            key_id: ApiKeyId(Uuid::now_v7()),
+            name: scope.to_owned(),
+            hash: key.hash(),
+            prefix: key.prefix().to_owned(),
+            scope: KeyScope::parse(scope).unwrap(),
+            role,
+            expires_at: None,
+        };
+        let id = self.server.memory.create_api_key(new).await.unwrap().key_id;
+        (id, key.expose().to_owned())
+    }
+
+    async fn admin(&self, scope: &str) -> String {
+        self.key(scope, Role::Admin).await.1
+    }
+
+    async fn put(&self, name: &str, spec: DeploymentSpec) {
+        self.server.memory.put_deployment(&tenant(name), spec).await.unwrap();
+        self.clock.advance(Duration::from_secs(5));
+    }
+
+    async fn send(&self, key: &str, method: &str, path: &str, body: Value) -> Answer {
+        self.server.send(method, path, &[("x-api-key", key)], body.to_string()).await
+    }
+
+    async fn status(&self, key: &str, path: &str) -> u16 {
+        self.send(key, "POST", path, json!({})).await.status.as_u16()
+    }
+}
+
+#[tokio::test]
+async fn a_deployment_is_reached_by_path_host_and_key() {
+    let bench = Bench::new().await;
+    let [prod, project, organization] =
+        [bench.admin("acme/web/prod").await, bench.admin("acme/web/*").await, bench.admin("acme/*").await];
+    let thread = bench.send(&prod, "POST", "/threads", json!({})).await.ok();
+    let path = format!("/threads/{}", thread["thread_id"].as_str().unwrap());
+    let get = async |key: &str, host: &str, path: &str| {
+        let headers = [("x-api-key", key), ("host", host)];
+        bench.server.send("GET", path, &headers, "").await.status.as_u16()
+    };
+    for (key, host, prefix) in [
+        (&prod, "localhost", ""),
+        (&prod, "localhost", "/d/prod"),
+        (&prod, "localhost", "/d/web.prod"),
+        (&prod, "localhost", "/d/acme.web.prod"),
+        (&project, "localhost:2024", "/d/prod"),
+        (&organization, "localhost", "/d/web.prod"),
+        (&organization, "prod.example", ""),
+        (&project, "PROD.example:443", ""),
+    ] {
+        assert_eq!(get(key, host, &format!("{prefix}{path}")).await, 200, "{host} {prefix}");
+    }
+    assert_eq!(get(&project, "localhost", &format!("/d/test{path}")).await, 404, "it is another's thread");
+    assert_eq!(get(&prod, "prod.example", &format!("/d/prod{path}")).await, 404, "a host has named it already");
+    assert_eq!(get(&prod, "xprod.example", "/d/prod/ok").await, 200, "a host that is nobody's names nothing");
+}
+
+#[tokio::test]
+async fn what_names_no_deployment_or_anothers_is_refused() {
+    let bench = Bench::new().await;
+    let [prod, project, organization] =
+        [bench.admin("acme/web/prod").await, bench.admin("acme/web/*").await, bench.admin("acme/*").await];
+    for (key, path, status) in [
+        (&prod, "/d/test/threads", 403),
+        (&prod, "/d/nothing/threads", 403),
+        (&prod, "/d/other.web.prod/threads", 403),
+        (&project, "/d/other.web.prod/threads", 403),
+        (&project, "/d/other.web.nothing/threads", 403),
+        (&project, "/d/nothing/threads", 404),
+        (&project, "/d/NOTHING/threads", 404),
+        (&project, "/d/down/threads", 503),
+        (&project, "/threads", 400),
+        (&organization, "/threads", 400),
+        (&organization, "/d/prod/threads", 400),
+    ] {
+        let answer = bench.send(key, "POST", path, json!({})).await;
+        assert_eq!(answer.status, status, "{path}: {}", answer.text);
+        let detail = answer.detail();
+        assert!(!detail.is_empty() && !detail.contains("other"), "{path}: {detail}");
+    }
+    // Of what is not the key's, it does not learn whether it is there.
+    let [there, not] = [bench.send(&prod, "POST", "/d/other.web.prod/threads", json!({})).await, {
+        bench.send(&prod, "POST", "/d/other.web.nothing/threads", json!({})).await
+    }];
+    assert_eq!((there.status, there.text), (not.status, not.text));
+    let foreign_host = bench.admin("other/web/prod").await;
+    let headers = [("x-api-key", foreign_host.as_str()), ("host", "prod.example")];
+    assert_eq!(bench.server.send("POST", "/threads/search", &headers, "{}").await.status, 403);
+
+    assert_eq!(bench.status("lok_unknown", "/d/acme.web.prod/threads").await, 401);
+    for (path, status) in [("/threads", 404), ("/d/prod/threads", 400), ("/d/acme.web.prod/threads", 401)] {
+        assert_eq!(bench.server.post(path, json!({})).await.status, status, "{path}");
+    }
+    assert_eq!(bench.server.get("/d/acme.web.nothing/ok").await.status, 404);
+    // A page in a browser learns it, too.
+    let headers = [("origin", "https://a.example")];
+    let answer = bench.server.send("GET", "/d/acme.web.nothing/ok", &headers, "").await;
+    assert_eq!((answer.status.as_u16(), answer.header("access-control-allow-origin")), (404, "*"));
+    let headers = [headers[0], ("access-control-request-method", "GET")];
+    assert_eq!(bench.server.send("OPTIONS", "/threads", &headers, "").await.status, 200);
+}
+
+#[tokio::test]
+async fn a_prefix_is_taken_off_and_told_where_it_belongs() {
+    let bench = Bench::with(Options { open: true, app: true, ..Options::default() }).await;
+    let server = &bench.server;
+    let run = json!({"assistant_id": "echo", "input": {}});
+    let created = server.post("/d/acme.web.prod/runs", run).await;
+    let location = created.header("content-location").to_owned();
+    assert!(location.starts_with("/runs/"), "clients put it behind their base URL: {location}");
+    let redirect = server.get("/d/acme.web.prod/info/?a=1").await;
+    assert_eq!((redirect.status.as_u16(), redirect.header("location")), (307, "/d/acme.web.prod/info?a=1"));
+    let document = server.get("/d/acme.web.prod/openapi.json").await.ok();
+    assert_eq!(document["servers"], json!([{"url": "/d/acme.web.prod"}]));
+    assert!(server.get("/d/acme.web.prod/docs").await.text.contains("docs/"));
+    let mine = server.get("/d/acme.web.prod/mine").await.ok();
+    assert_eq!(mine, json!({"path": "/d/acme.web.prod/mine", "root": "/d/acme.web.prod"}));
+    assert_eq!(server.post("/d/acme.web.prod/threads/search", json!({})).await.ok().as_array().unwrap().len(), 1);
+    assert_eq!(server.get("/d/acme.web.prod").await.ok()["ok"], true);
+    assert_eq!(server.get("/d/acme.web.prod/metrics").await.status, 404, "they tell of all deployments");
+}
+
+#[tokio::test]
+async fn requests_that_name_nothing_go_to_the_default() {
+    let default = tenant("acme/web/test");
+    let bench = Bench::with(Options { open: true, default: Some(default.clone()), ..Options::default() }).await;
+    let server = &bench.server;
+    let id = server.thread().await;
+    assert_eq!(server.get(&format!("/d/test/threads/{id}")).await.status, 200, "what is left out is the default's");
+    assert_eq!(server.get(&format!("/d/prod/threads/{id}")).await.status, 404);
+    assert_eq!(server.get("/metrics").await.status, 200);
+    let mut request = http::Request::builder().uri(format!("/threads/{id}")).body(axum::body::Body::empty()).unwrap();
+    request.extensions_mut().insert(Trusted { tenant: tenant("acme/web/prod") });
+    let response = tower::ServiceExt::oneshot(server.router.clone(), request).await.unwrap();
+    assert_eq!(response.status(), 404, "a request from within acts where it says");
+}
+
+#[tokio::test]
+async fn roles_and_revocations_hold_for_stored_keys() {
+    let bench = Bench::new().await;
+    let (id, viewer) = bench.key("acme/web/*", Role::Viewer).await;
+    assert_eq!(bench.status(&viewer, "/d/prod/threads/search").await, 200);
+    assert_eq!(bench.status(&viewer, "/d/prod/threads").await, 403);
+    bench.server.memory.revoke_api_key(None, id).await.unwrap();
+    bench.clock.advance(KeyRing::FRESH);
+    assert_eq!(bench.status(&viewer, "/d/prod/threads/search").await, 401);
+}
+
+#[tokio::test]
+async fn a_server_is_made_once_for_each_revision() {
+    let bench = Bench::new().await;
+    let key = bench.admin("acme/web/*").await;
+    let all = (0..8).map(|_| bench.status(&key, "/d/prod/threads/search"));
+    assert_eq!(futures::future::join_all(all).await, [200; 8]);
+    assert_eq!(bench.source.made.load(Ordering::SeqCst), 1);
+    "2".clone_into(&mut bench.source.revision.lock());
+    assert_eq!(bench.status(&key, "/d/prod/threads/search").await, 200);
+    assert_eq!(bench.source.made.load(Ordering::SeqCst), 2);
+    // Rows come and go, too.
+    assert_eq!(bench.status(&key, "/d/new/threads/search").await, 404);
+    bench.put("acme/web/new", DeploymentSpec::default()).await;
+    assert_eq!(bench.status(&key, "/d/new/threads/search").await, 200);
+    bench.server.memory.delete_deployment(&tenant("acme/web/new")).await.unwrap();
+    bench.clock.advance(Duration::from_secs(5));
+    assert_eq!(bench.status(&key, "/d/new/threads/search").await, 404);
+}
+
+#[tokio::test]
+async fn more_requests_than_a_deployment_takes_are_refused() {
+    let bench = Bench::new().await;
+    let key = bench.admin("acme/web/*").await;
+    bench
+        .put("acme/web/prod", limits(DeploymentLimits { max_requests_per_second: Some(1), ..Default::default() }))
+        .await;
+    let refused = loop {
+        // Two requests within a second, sooner or later.
+        let answer = bench.send(&key, "POST", "/d/prod/threads/search", json!({})).await;
+        if answer.status != 200 {
+            break answer;
+        }
+    };
+    assert_eq!((refused.status.as_u16(), refused.header("retry-after")), (429, "1"), "{}", refused.text);
+    assert!(refused.detail().contains("max_requests_per_second"), "{}", refused.text);
+    assert_eq!(bench.status("lok_unknown", "/d/acme.web.prod/threads/search").await, 401, "strangers do not count");
+    for _ in 0..5 {
+        assert_eq!(bench.status(&key, "/d/test/threads/search").await, 200, "another deployment has no limit");
+    }
+    bench.put("acme/web/prod", DeploymentSpec::default()).await;
+    for _ in 0..5 {
+        assert_eq!(bench.status(&key, "/d/prod/threads/search").await, 200, "the limit is gone");
+    }
+}
+
+#[tokio::test]
+async fn more_runs_than_a_deployment_may_have_are_refused() {
+    let bench = Bench::new().await;
+    let key = bench.admin("acme/web/*").await;
+    bench.put("acme/web/prod", limits(DeploymentLimits { max_runs_in_flight: Some(2), ..Default::default() })).await;
+    let run = json!({"assistant_id": "echo", "input": {}});
+    for _ in 0..2 {
+        bench.send(&key, "POST", "/d/prod/runs", run.clone()).await.ok();
+    }
+    for path in ["/d/prod/runs", "/d/prod/runs/wait", "/d/prod/runs/stream"] {
+        let refused = bench.send(&key, "POST", path, run.clone()).await;
+        assert_eq!((refused.status.as_u16(), refused.header("retry-after")), (429, "5"), "{}", refused.text);
+        assert!(refused.detail().contains("max_runs_in_flight"), "{}", refused.text);
+    }
+    bench.send(&key, "POST", "/d/test/runs", run.clone()).await.ok();
+    let cancel = json!({"status": "all"});
+    assert_eq!(bench.send(&key, "POST", "/d/prod/runs/cancel", cancel).await.status, 204);
+    bench.send(&key, "POST", "/d/prod/runs", run).await.ok();
+}

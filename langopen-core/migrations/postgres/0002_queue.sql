@@ -1,0 +1,263 @@
+-- What is hot of the queue, as functions: one round trip each. Every statement in them sees what was committed before it began, so what is read under a lock is as
+-- it is. A change of one of them is a function of another name: processes of the version before go on calling these.
+--
+-- Locks are taken in this order: rows of threads (by id), advisory locks of limited tenants (by key), rows of runs. A claim waits for no run's row.
+
+-- Puts the thread's oldest pending run in front, if nobody is there and it is due; returns that run. One that is not due is marked as delayed: a claim will come
+-- back to it. The caller holds the lock of the thread's row.
+CREATE FUNCTION langopen_promote(p_thread_id UUID, p_now BIGINT) RETURNS UUID LANGUAGE plpgsql AS $$
+DECLARE
+    v_next RECORD;
+BEGIN
+    IF EXISTS (SELECT 1 FROM runs r WHERE r.thread_id = p_thread_id AND (r.ready OR r.status = 'running')) THEN
+        RETURN NULL;
+    END IF;
+    SELECT r.run_id, r.available_at, r.delayed INTO v_next FROM runs r
+        WHERE r.thread_id = p_thread_id AND r.status = 'pending' ORDER BY r.available_at, r.run_id LIMIT 1;
+    IF v_next.available_at <= p_now THEN
+        UPDATE runs SET ready = TRUE, delayed = FALSE WHERE run_id = v_next.run_id;
+        RETURN v_next.run_id;
+    ELSIF NOT v_next.delayed THEN
+        UPDATE runs SET delayed = TRUE WHERE run_id = v_next.run_id;
+    END IF;
+    RETURN NULL;
+END $$;
+
+-- Creates a run, and its thread if need be. Outcomes:
+--   added       with when the run may start, whether a claim may find something new, and whether its thread is without checkpoints
+--   changed     the thread is not as the caller saw it; with what is there, or a NULL tenant for nothing
+--   in flight   another run is, and the strategy is to refuse
+--   supersedes  others are in flight that the caller must deal with first; it says with p_settled that it did
+CREATE FUNCTION langopen_enqueue(
+    p_now BIGINT, p_run_id UUID, p_tenant TEXT, p_thread_id UUID, p_assistant_id UUID, p_graph_id TEXT, p_available_at BIGINT,
+    p_multitask_strategy TEXT, p_resumable BOOLEAN, p_temporary BOOLEAN, p_webhook TEXT, p_metadata TEXT, p_kwargs TEXT, p_origin TEXT,
+    -- the thread as it becomes
+    p_thread_metadata TEXT, p_thread_search TEXT, p_thread_config TEXT, p_ttl_strategy TEXT, p_ttl_minutes DOUBLE PRECISION,
+    -- the thread as the caller saw it; NULL: there was none
+    p_seen_metadata TEXT, p_seen_config TEXT,
+    p_settled BOOLEAN
+) RETURNS TABLE (outcome TEXT, available_at BIGINT, wakes BOOLEAN, fresh_thread BOOLEAN, tenant TEXT, metadata TEXT, config TEXT)
+LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+DECLARE
+    v_thread RECORD;
+    v_last RECORD;
+    v_in_front BOOLEAN := FALSE;
+    v_pending BOOLEAN := FALSE;
+    v_fresh BOOLEAN := TRUE;
+    v_delayed BOOLEAN := p_available_at > p_now;
+    v_ready BOOLEAN;
+    v_at BIGINT := greatest(p_available_at, p_now);
+BEGIN
+    IF p_seen_metadata IS NULL THEN
+        INSERT INTO threads (thread_id, tenant, status, created_at, updated_at, state_updated_at, metadata, metadata_search, config,
+            ttl_strategy, ttl_minutes)
+        VALUES (p_thread_id, p_tenant, 'busy', p_now, p_now, p_now, p_thread_metadata, p_thread_search::JSONB, p_thread_config,
+            p_ttl_strategy, p_ttl_minutes)
+        ON CONFLICT (thread_id) DO NOTHING;
+        IF NOT FOUND THEN
+            SELECT t.tenant, t.metadata, t.config INTO v_thread FROM threads t WHERE t.thread_id = p_thread_id;
+            RETURN QUERY SELECT 'changed', NULL::BIGINT, NULL::BOOLEAN, NULL::BOOLEAN, v_thread.tenant, v_thread.metadata, v_thread.config;
+            RETURN;
+        END IF;
+    ELSE
+        SELECT t.tenant, t.metadata, t.config INTO v_thread FROM threads t WHERE t.thread_id = p_thread_id FOR NO KEY UPDATE;
+        IF NOT FOUND OR v_thread.tenant <> p_tenant OR v_thread.metadata <> p_seen_metadata OR v_thread.config <> p_seen_config THEN
+            RETURN QUERY SELECT 'changed', NULL::BIGINT, NULL::BOOLEAN, NULL::BOOLEAN, v_thread.tenant, v_thread.metadata, v_thread.config;
+            RETURN;
+        END IF;
+        SELECT EXISTS (SELECT 1 FROM runs r WHERE r.thread_id = p_thread_id AND (r.ready OR r.status = 'running')),
+            EXISTS (SELECT 1 FROM runs r WHERE r.thread_id = p_thread_id AND r.status = 'pending'),
+            NOT EXISTS (SELECT 1 FROM checkpoints c WHERE c.thread_id = p_thread_id)
+            INTO v_in_front, v_pending, v_fresh;
+        IF NOT p_settled AND (v_in_front OR v_pending) AND p_multitask_strategy <> 'enqueue' THEN
+            RETURN QUERY SELECT CASE p_multitask_strategy WHEN 'reject' THEN 'in flight' ELSE 'supersedes' END,
+                NULL::BIGINT, NULL::BOOLEAN, NULL::BOOLEAN, NULL::TEXT, NULL::TEXT, NULL::TEXT;
+            RETURN;
+        END IF;
+        IF v_pending AND NOT v_delayed THEN
+            -- Runs start in the order in which they were accepted, also where the clocks of two processes differ.
+            SELECT r.available_at, r.run_id INTO v_last FROM runs r
+                WHERE r.thread_id = p_thread_id AND r.status = 'pending' AND NOT r.delayed ORDER BY r.available_at DESC, r.run_id DESC LIMIT 1;
+            IF (v_last.available_at, v_last.run_id) > (v_at, p_run_id) THEN
+                v_at := v_last.available_at + (v_last.run_id > p_run_id)::INTEGER;
+            END IF;
+        END IF;
+        UPDATE threads SET status = 'busy', metadata = p_thread_metadata, metadata_search = p_thread_search::JSONB, config = p_thread_config,
+            updated_at = p_now WHERE thread_id = p_thread_id;
+    END IF;
+    v_ready := NOT (v_delayed OR v_in_front OR v_pending);
+    INSERT INTO runs (run_id, tenant, thread_id, assistant_id, graph_id, status, ready, delayed, available_at, attempt, multitask_strategy,
+        resumable, temporary, webhook, created_at, updated_at, metadata, kwargs, origin)
+    VALUES (p_run_id, p_tenant, p_thread_id, p_assistant_id, p_graph_id, 'pending', v_ready, v_delayed, v_at, 0, p_multitask_strategy,
+        p_resumable, p_temporary, p_webhook, v_at, p_now, p_metadata, p_kwargs, p_origin);
+    -- Those that are pending may have become due before this one.
+    IF NOT (v_ready OR v_delayed OR v_in_front) THEN
+        v_ready := langopen_promote(p_thread_id, p_now) IS NOT NULL;
+    END IF;
+    RETURN QUERY SELECT 'added', v_at, v_ready OR v_delayed, v_fresh, NULL::TEXT, NULL::TEXT, NULL::TEXT;
+END $$;
+
+-- Gives way to runs whose time has come, of at most so many threads. A thread that somebody else holds is left for the next call.
+CREATE FUNCTION langopen_wake_delayed(p_now BIGINT, p_max INTEGER) RETURNS VOID LANGUAGE plpgsql AS $$
+DECLARE
+    v_thread_id UUID;
+BEGIN
+    FOR v_thread_id IN
+        SELECT t.thread_id FROM threads t
+        WHERE t.thread_id IN (SELECT d.thread_id FROM runs d WHERE d.delayed AND d.available_at <= p_now ORDER BY d.available_at, d.run_id LIMIT p_max)
+        ORDER BY t.thread_id FOR NO KEY UPDATE SKIP LOCKED
+    LOOP
+        UPDATE runs SET delayed = FALSE WHERE thread_id = v_thread_id AND delayed AND available_at <= p_now;
+        PERFORM langopen_promote(v_thread_id, p_now);
+    END LOOP;
+END $$;
+
+-- Claims runs whose lease has expired, then ready ones: the tenant with the fewest running runs first, the oldest first within a tenant, and never more of a tenant
+-- than its deployment may have running. The last row, if fewer were found than wanted, has no run but when the next one becomes due.
+CREATE FUNCTION langopen_claim(p_now BIGINT, p_worker TEXT, p_max INTEGER, p_lease_expires_at BIGINT, p_tenants TEXT[])
+RETURNS TABLE (
+    run_id UUID, tenant TEXT, thread_id UUID, assistant_id UUID, graph_id TEXT, metadata TEXT, status TEXT, kwargs TEXT,
+    multitask_strategy TEXT, resumable BOOLEAN, temporary BOOLEAN, webhook TEXT, origin TEXT, attempt BIGINT, created_at BIGINT, updated_at BIGINT,
+    cancel_action TEXT, cancel_reason TEXT, fresh_thread BOOLEAN, next_due BIGINT
+) LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+DECLARE
+    v_left INTEGER := p_max;
+    v_found INTEGER;
+    v_tenants TEXT[];
+    v_limited BOOLEAN;
+BEGIN
+    IF EXISTS (SELECT 1 FROM runs r WHERE r.delayed AND r.available_at <= p_now) THEN
+        PERFORM langopen_wake_delayed(p_now, p_max);
+    END IF;
+
+    RETURN QUERY
+    WITH chosen AS MATERIALIZED (
+        SELECT r.run_id FROM runs r
+        WHERE r.status = 'running' AND r.lease_expires_at <= p_now AND (p_tenants IS NULL OR r.tenant = ANY (p_tenants))
+        ORDER BY r.lease_expires_at LIMIT v_left FOR NO KEY UPDATE SKIP LOCKED)
+    UPDATE runs r SET attempt = r.attempt + 1, lease_owner = p_worker, lease_expires_at = p_lease_expires_at, updated_at = p_now
+    FROM chosen WHERE r.run_id = chosen.run_id
+    RETURNING r.run_id, r.tenant, r.thread_id, r.assistant_id, r.graph_id, r.metadata, r.status, r.kwargs, r.multitask_strategy, r.resumable,
+        r.temporary, r.webhook, r.origin, r.attempt, r.created_at, r.updated_at, r.cancel_action, r.cancel_reason,
+        NOT EXISTS (SELECT 1 FROM checkpoints c WHERE c.thread_id = r.thread_id), NULL::BIGINT;
+    GET DIAGNOSTICS v_found = ROW_COUNT;
+    v_left := v_left - v_found;
+
+    IF v_left > 0 AND p_tenants IS NULL THEN
+        -- One step over the index for each tenant that has ready runs.
+        WITH RECURSIVE waiting AS (
+            (SELECT r.tenant FROM runs r WHERE r.ready ORDER BY r.tenant LIMIT 1)
+            UNION ALL
+            SELECT (SELECT r.tenant FROM runs r WHERE r.ready AND r.tenant > w.tenant ORDER BY r.tenant LIMIT 1) FROM waiting w
+            WHERE w.tenant IS NOT NULL)
+        SELECT array_agg(w.tenant) INTO v_tenants FROM waiting w WHERE w.tenant IS NOT NULL;
+    ELSIF v_left > 0 THEN
+        SELECT array_agg(w.tenant) INTO v_tenants FROM unnest(p_tenants) AS w (tenant)
+        WHERE EXISTS (SELECT 1 FROM runs r WHERE r.ready AND r.tenant = w.tenant);
+    END IF;
+
+    IF v_tenants IS NOT NULL THEN
+        -- Who counts a limited tenant's running runs is alone in adding to them.
+        PERFORM pg_advisory_xact_lock(1818324334, l.key) FROM (
+            SELECT hashtext(d.tenant) AS key FROM deployments d
+            WHERE d.tenant = ANY (v_tenants) AND d.max_running_runs IS NOT NULL ORDER BY 1) l;
+        v_limited := FOUND;
+    END IF;
+
+    -- Another try where others were faster; what they took is no longer ready then.
+    FOR v_try IN 1..3 LOOP
+        EXIT WHEN v_left = 0 OR v_tenants IS NULL;
+        IF cardinality(v_tenants) = 1 AND NOT v_limited THEN
+            RETURN QUERY
+            WITH chosen AS MATERIALIZED (
+                SELECT r.run_id FROM runs r WHERE r.ready AND r.tenant = v_tenants[1]
+                ORDER BY r.available_at, r.run_id LIMIT v_left FOR NO KEY UPDATE SKIP LOCKED)
+            UPDATE runs r SET status = 'running', ready = FALSE, attempt = r.attempt + 1, lease_owner = p_worker,
+                lease_expires_at = p_lease_expires_at, updated_at = p_now
+            FROM chosen WHERE r.run_id = chosen.run_id
+            RETURNING r.run_id, r.tenant, r.thread_id, r.assistant_id, r.graph_id, r.metadata, r.status, r.kwargs, r.multitask_strategy,
+                r.resumable, r.temporary, r.webhook, r.origin, r.attempt, r.created_at, r.updated_at, r.cancel_action, r.cancel_reason,
+                NOT EXISTS (SELECT 1 FROM checkpoints c WHERE c.thread_id = r.thread_id), NULL::BIGINT;
+            GET DIAGNOSTICS v_found = ROW_COUNT;
+            v_left := v_left - v_found;
+            -- It goes past rows that others hold, so there is no more.
+            EXIT;
+        END IF;
+        RETURN QUERY
+        WITH heads AS (
+            -- No more tenants than runs are wanted can have a turn.
+            SELECT w.tenant, n.running, d.max_running_runs AS most FROM unnest(v_tenants) AS w (tenant)
+            CROSS JOIN LATERAL (
+                SELECT r.available_at FROM runs r WHERE r.ready AND r.tenant = w.tenant ORDER BY r.available_at, r.run_id LIMIT 1) f
+            CROSS JOIN LATERAL (SELECT count(*) AS running FROM runs r WHERE r.status = 'running' AND r.tenant = w.tenant) n
+            LEFT JOIN deployments d ON d.tenant = w.tenant
+            WHERE d.max_running_runs IS NULL OR n.running < d.max_running_runs
+            ORDER BY n.running, f.available_at LIMIT v_left),
+        candidates AS (
+            SELECT h.most, f.run_id, f.available_at,
+                h.running + row_number() OVER (PARTITION BY h.tenant ORDER BY f.available_at, f.run_id) - 1 AS turn
+            FROM heads h CROSS JOIN LATERAL (
+                SELECT r.run_id, r.available_at FROM runs r WHERE r.ready AND r.tenant = h.tenant
+                ORDER BY r.available_at, r.run_id LIMIT v_left * 2 + 8) f),
+        chosen AS MATERIALIZED (
+            SELECT r.run_id FROM candidates c JOIN runs r ON r.run_id = c.run_id
+            WHERE r.ready AND (c.most IS NULL OR c.turn < c.most)
+            ORDER BY c.turn, c.available_at, c.run_id LIMIT v_left FOR NO KEY UPDATE OF r SKIP LOCKED)
+        UPDATE runs r SET status = 'running', ready = FALSE, attempt = r.attempt + 1, lease_owner = p_worker,
+            lease_expires_at = p_lease_expires_at, updated_at = p_now
+        FROM chosen WHERE r.run_id = chosen.run_id
+        RETURNING r.run_id, r.tenant, r.thread_id, r.assistant_id, r.graph_id, r.metadata, r.status, r.kwargs, r.multitask_strategy, r.resumable,
+            r.temporary, r.webhook, r.origin, r.attempt, r.created_at, r.updated_at, r.cancel_action, r.cancel_reason,
+            NOT EXISTS (SELECT 1 FROM checkpoints c WHERE c.thread_id = r.thread_id), NULL::BIGINT;
+        GET DIAGNOSTICS v_found = ROW_COUNT;
+        v_left := v_left - v_found;
+    END LOOP;
+
+    IF v_left > 0 THEN
+        next_due := (SELECT r.available_at FROM runs r WHERE r.delayed AND (p_tenants IS NULL OR r.tenant = ANY (p_tenants))
+            ORDER BY r.available_at, r.run_id LIMIT 1);
+        RETURN NEXT;
+    END IF;
+END $$;
+
+-- Ends a run. Outcomes:
+--   ended  with the thread's next run, if it may start now
+--   tell   nothing happened: the run has a webhook, for which the caller writes what is to be told first; it says with p_told that it did
+--   lost   nothing happened: the attempt is not the current one
+CREATE FUNCTION langopen_finish(
+    p_now BIGINT, p_run_id UUID, p_attempt BIGINT, p_status TEXT, p_told BOOLEAN,
+    -- the thread as it becomes
+    p_thread_status TEXT, p_error TEXT, p_interrupts TEXT, p_values TEXT, p_leave_state BOOLEAN, p_state_checkpoint_id TEXT, p_state_rest TEXT
+) RETURNS TABLE (outcome TEXT, promoted UUID) LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+DECLARE
+    v_thread_id UUID;
+    v_run RECORD;
+    v_others BOOLEAN;
+BEGIN
+    SELECT r.thread_id INTO v_thread_id FROM runs r WHERE r.run_id = p_run_id AND r.attempt = p_attempt AND r.status = 'running';
+    PERFORM 1 FROM threads t WHERE t.thread_id = v_thread_id FOR NO KEY UPDATE;
+    SELECT r.temporary, r.webhook IS NOT NULL AS tells INTO v_run FROM runs r
+        WHERE r.run_id = p_run_id AND r.attempt = p_attempt AND r.status = 'running' FOR NO KEY UPDATE;
+    IF NOT FOUND THEN
+        RETURN QUERY SELECT 'lost', NULL::UUID;
+        RETURN;
+    ELSIF v_run.tells AND NOT p_told THEN
+        RETURN QUERY SELECT 'tell', NULL::UUID;
+        RETURN;
+    ELSIF v_run.temporary THEN
+        DELETE FROM threads WHERE thread_id = v_thread_id;
+        RETURN QUERY SELECT 'ended', NULL::UUID;
+        RETURN;
+    END IF;
+    UPDATE runs SET status = p_status, lease_owner = NULL, lease_expires_at = NULL, updated_at = p_now WHERE run_id = p_run_id;
+    v_others := EXISTS (SELECT 1 FROM runs r WHERE r.thread_id = v_thread_id AND r.status = 'pending');
+    UPDATE threads SET status = CASE WHEN v_others THEN 'busy' ELSE p_thread_status END, updated_at = p_now, state_updated_at = p_now,
+        error = p_error, interrupts = p_interrupts, "values" = coalesce(p_values, "values"),
+        state_checkpoint_id = CASE WHEN p_leave_state THEN state_checkpoint_id ELSE p_state_checkpoint_id END,
+        state_rest = CASE WHEN p_leave_state THEN state_rest ELSE p_state_rest END
+    WHERE thread_id = v_thread_id;
+    RETURN QUERY SELECT 'ended', CASE WHEN v_others THEN langopen_promote(v_thread_id, p_now) END;
+END $$;

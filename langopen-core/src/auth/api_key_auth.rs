@@ -1,0 +1,125 @@
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use serde_json::Value;
+
+use super::{Action, ApiKeyRecord, Auth, Credentials, Decision, Identity, KeyRing, Refusal, Resource};
+use crate::error::Result;
+
+/// Lets bearers of API keys in, by `x-api-key: KEY` or `authorization: Bearer KEY`.
+///
+/// A credential that looks like one of our keys is decided here and nowhere else. Every other request goes to the login that
+/// [`ApiKeyAuth::with_fallback`] names, and is refused where there is none. That login also authorizes the bearers of keys, so that its rules
+/// hold for all, beside the key's role; without it a key may do in its deployments what its role allows.
+pub struct ApiKeyAuth {
+    keys: Arc<KeyRing>,
+    fallback: Option<Arc<dyn Auth>>,
+}
+
+impl ApiKeyAuth {
+    /// Knows these keys.
+    pub fn new(records: Vec<ApiKeyRecord>) -> Self {
+        Self::of(Arc::new(KeyRing::new(records)))
+    }
+
+    /// Knows the keys of this ring.
+    pub fn of(keys: Arc<KeyRing>) -> Self {
+        Self { keys, fallback: None }
+    }
+
+    /// Asks `fallback` who sends a request without one of our keys, and what anybody may do.
+    #[must_use]
+    pub fn with_fallback(mut self, fallback: Arc<dyn Auth>) -> Self {
+        self.fallback = Some(fallback);
+        self
+    }
+}
+
+#[async_trait]
+impl Auth for ApiKeyAuth {
+    async fn authenticate(&self, credentials: &Credentials) -> Result<Identity> {
+        match (self.keys.find(credentials).await?, &self.fallback) {
+            (Some(grant), _) => grant.identity(credentials.tenant.as_ref()),
+            (None, Some(fallback)) => fallback.authenticate(credentials).await,
+            (None, None) => {
+                Err(Refusal::new(401, "An API key is required").header("www-authenticate", "Bearer").into())
+            }
+        }
+    }
+
+    async fn authorize(
+        &self,
+        identity: &Identity,
+        resource: Resource,
+        action: Action,
+        value: &mut Value,
+    ) -> Result<Decision> {
+        match &self.fallback {
+            Some(fallback) => fallback.authorize(identity, resource, action, value).await,
+            None => Ok(Decision::Allow),
+        }
+    }
+
+    fn authorizes(&self, resource: Resource, action: Action) -> bool {
+        self.fallback.as_ref().is_some_and(|fallback| fallback.authorizes(resource, action))
+    }
+
+    fn needs_body(&self) -> bool {
+        self.fallback.as_ref().is_some_and(|fallback| fallback.needs_body())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::auth::{ApiKey, ApiKeyHash, OpenAuth, Role};
+    use crate::error::ErrorKind;
+
+    fn with(name: &str, value: &str) -> Credentials {
+        Credentials { headers: vec![(name.to_owned(), value.to_owned())], ..Credentials::default() }
+    }
+
+    fn record(name: &str, hash: ApiKeyHash) -> ApiKeyRecord {
+        ApiKeyRecord {
+            name: name.to_owned(),
+            hash,
+            identity: Some(format!("{name}@example.org")),
+            tenant: Some("acme/web/prod".to_owned()),
+            role: None,
+            permissions: vec!["read".to_owned()],
+        }
+    }
+
+    #[tokio::test]
+    async fn a_key_lets_its_bearer_in() {
+        let (key, other) = (ApiKey::generate().unwrap(), ApiKey::generate().unwrap());
+        assert_ne!(key.expose(), other.expose());
+        let auth = ApiKeyAuth::new(vec![record("a", ApiKey::generate().unwrap().hash()), record("b", key.hash())]);
+        let bearer = format!("Bearer {}", key.expose());
+        for credentials in [with("x-api-key", key.expose()), with("authorization", &bearer)] {
+            let identity = auth.authenticate(&credentials).await.unwrap();
+            assert_eq!((identity.identity.as_str(), identity.tenant.as_str()), ("b@example.org", "acme/web/prod"));
+            assert_eq!((identity.permissions, identity.role), (vec!["read".to_owned()], Some(Role::Admin)));
+        }
+        for credentials in [
+            with("x-api-key", other.expose()),
+            with("x-api-key", &key.expose()[..20]),
+            with("x-api-key", "lsv2_something"),
+            with("authorization", key.expose()),
+            Credentials::default(),
+        ] {
+            let refused = auth.authenticate(&credentials).await.unwrap_err();
+            assert_eq!(refused.kind(), ErrorKind::Unauthenticated);
+        }
+    }
+
+    #[tokio::test]
+    async fn other_credentials_go_to_the_other_login() {
+        let auth = ApiKeyAuth::new(Vec::new()).with_fallback(Arc::new(OpenAuth::default()));
+        assert!(auth.authenticate(&with("x-api-key", "lsv2_something")).await.is_ok());
+        assert!(
+            auth.authenticate(&with("x-api-key", "lok_wrong")).await.is_err(),
+            "a key of ours is decided by us alone"
+        );
+    }
+}

@@ -1,0 +1,276 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use moka::sync::Cache;
+use serde_json::json;
+
+use super::api_key::PREFIX;
+use super::{ApiKeyHash, ApiKeyRecord, Credentials, Identity, KeyScope, Refusal, Role};
+use crate::clock::{Clock, Timestamp};
+use crate::error::Result;
+use crate::ids::ApiKeyId;
+use crate::model::StoredApiKey;
+use crate::storage::ApiKeys;
+use crate::tenant::Tenant;
+
+/// How many answers of the storage are kept.
+const KEPT: u64 = 10_000;
+
+/// How often it is noted, at most, that a key was used.
+const NOTED_EVERY: Duration = Duration::from_secs(60);
+
+/// What a key grants its bearer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyGrant {
+    /// Which deployments it is for.
+    pub scope: KeyScope,
+    /// What its bearer may do there.
+    pub role: Role,
+    /// The key's name.
+    pub name: String,
+    /// Who its bearer is.
+    pub identity: String,
+    /// What its bearer was granted, in the application's own words.
+    pub permissions: Vec<String>,
+}
+
+impl KeyGrant {
+    /// The bearer in a deployment, or in the one that the key is for where none is named.
+    ///
+    /// # Errors
+    /// `Forbidden` in a deployment that the key is not for; `Invalid` where none is named and the key is for several.
+    pub fn identity(&self, named: Option<&Tenant>) -> Result<Identity> {
+        let tenant = match named {
+            Some(named) if self.scope.covers(named) => named,
+            Some(_) => return Err(Refusal::new(403, "This API key is not for that deployment").into()),
+            None => self.scope.deployment().ok_or_else(|| {
+                let detail = "This API key is for several deployments: name one in the path, as /d/{deployment}/...";
+                Refusal::new(400, detail)
+            })?,
+        };
+        let user = json!({
+            "identity": self.identity, "is_authenticated": true, "display_name": self.name,
+            "permissions": self.permissions, "role": self.role, "kind": "ApiKey",
+        });
+        Ok(Identity {
+            tenant: tenant.clone(),
+            identity: self.identity.clone(),
+            role: Some(self.role),
+            permissions: self.permissions.clone(),
+            user: user.as_object().cloned(),
+        })
+    }
+}
+
+/// The API keys that a server knows: those of its configuration, and those of its storage.
+///
+/// A key of the storage is asked for again when the answer is older than [`KeyRing::FRESH`], so a key that is revoked lets nobody in after that
+/// time, on every server.
+pub struct KeyRing {
+    records: Vec<ApiKeyRecord>,
+    stored: Option<Stored>,
+}
+
+struct Stored {
+    keys: Arc<dyn ApiKeys>,
+    clock: Arc<dyn Clock>,
+    answers: Cache<ApiKeyHash, (Timestamp, Option<StoredApiKey>)>,
+}
+
+impl KeyRing {
+    /// For how long an answer of the storage holds.
+    pub const FRESH: Duration = Duration::from_secs(5);
+
+    /// Knows these keys.
+    pub fn new(records: Vec<ApiKeyRecord>) -> Self {
+        Self { records, stored: None }
+    }
+
+    /// Also knows the keys of a storage.
+    #[must_use]
+    pub fn with_stored(mut self, keys: Arc<dyn ApiKeys>, clock: Arc<dyn Clock>) -> Self {
+        self.stored = Some(Stored { keys, clock, answers: Cache::new(KEPT) });
+        self
+    }
+
+    /// What the request's key grants; `None` for a request without one of our keys.
+    ///
+    /// # Errors
+    /// `Unauthenticated` for a key that is unknown, revoked or expired; `Unavailable` when the storage does not answer.
+    pub async fn find(&self, credentials: &Credentials) -> Result<Option<KeyGrant>> {
+        let Some(key) = key_of(credentials) else { return Ok(None) };
+        let hash = ApiKeyHash::of(key);
+        let mut grant = self.configured(&hash)?;
+        if let (None, Some(stored)) = (&grant, &self.stored) {
+            grant = stored.find(hash).await?.map(KeyGrant::from);
+        }
+        match grant {
+            Some(grant) => Ok(Some(grant)),
+            None => Err(Refusal::new(401, "Invalid API key").into()),
+        }
+    }
+
+    /// Every record is compared, each in constant time, so that the time tells nothing about the keys that there are.
+    fn configured(&self, hash: &ApiKeyHash) -> Result<Option<KeyGrant>> {
+        let mut found = None;
+        for record in &self.records {
+            if record.is_of(hash) {
+                found = Some(record);
+            }
+        }
+        found.map(KeyGrant::of).transpose()
+    }
+}
+
+impl Stored {
+    async fn find(&self, hash: ApiKeyHash) -> Result<Option<StoredApiKey>> {
+        let now = self.clock.now();
+        // An answer from the future, by a clock that went back, is as good as none.
+        let is_fresh = |at: Timestamp| at <= now && now.since(at) < KeyRing::FRESH;
+        let key = match self.answers.get(&hash).filter(|(at, _)| is_fresh(*at)) {
+            Some((_, key)) => key,
+            None => {
+                let key = self.keys.api_key_of_hash(&hash).await?;
+                self.answers.insert(hash, (now, key.clone()));
+                if let Some(key) = key.as_ref().filter(|key| key.is_valid(now)) {
+                    self.note_use(key, now);
+                }
+                key
+            }
+        };
+        Ok(key.filter(|key| key.is_valid(now)))
+    }
+
+    /// In the background: nobody waits for it, and nothing hangs on it.
+    fn note_use(&self, key: &StoredApiKey, now: Timestamp) {
+        if key.last_used_at.is_some_and(|at| now.since(at) < NOTED_EVERY) {
+            return;
+        }
+        let (keys, id): (_, ApiKeyId) = (Arc::clone(&self.keys), key.key_id);
+        tokio::spawn(async move {
+            if let Err(error) = keys.touch_api_key(id).await {
+                tracing::warn!(key_id = %id, %error, "it was not noted that a key was used");
+            }
+        });
+    }
+}
+
+impl KeyGrant {
+    fn of(record: &ApiKeyRecord) -> Result<Self> {
+        Ok(Self {
+            scope: KeyScope::Deployment(record.tenant()?),
+            role: record.role.unwrap_or(Role::Admin),
+            name: record.name.clone(),
+            identity: record.identity.clone().unwrap_or_else(|| record.name.clone()),
+            permissions: record.permissions.clone(),
+        })
+    }
+}
+
+impl From<StoredApiKey> for KeyGrant {
+    fn from(key: StoredApiKey) -> Self {
+        Self { scope: key.scope, role: key.role, identity: key.name.clone(), name: key.name, permissions: Vec::new() }
+    }
+}
+
+/// The credential of a request that looks like one of our keys.
+fn key_of(credentials: &Credentials) -> Option<&str> {
+    let bearer = || {
+        let (scheme, key) = credentials.header("authorization")?.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then_some(key)
+    };
+    let ours = |key: &&str| key.starts_with(PREFIX);
+    credentials.header("x-api-key").map(str::trim).filter(ours).or_else(|| bearer().map(str::trim).filter(ours))
+}
+
+#[cfg(all(test, feature = "memory"))]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::auth::ApiKey;
+    use crate::backend::memory::Memory;
+    use crate::clock::ManualClock;
+    use crate::error::{Error, ErrorKind};
+    use crate::model::NewStoredApiKey;
+
+    fn with(key: &ApiKey) -> Credentials {
+        let headers = vec![("x-api-key".to_owned(), key.expose().to_owned())];
+        Credentials { headers, ..Credentials::default() }
+    }
+
+    #[tokio::test]
+    async fn a_revoked_key_lets_nobody_in_after_a_few_seconds() {
+        let clock = Arc::new(ManualClock::new(Timestamp::from_micros(1_763_900_000_000_000)));
+        let memory = Arc::new(Memory::with_clock(clock.clone()));
+        let ring = KeyRing::new(Vec::new()).with_stored(memory.clone(), clock.clone());
+        let key = ApiKey::generate().unwrap();
+        let find = async || ring.find(&with(&key)).await.map(|grant| grant.unwrap().role).map_err(|error| error.kind());
+        assert_eq!(find().await, Err(ErrorKind::Unauthenticated));
+        let new = NewStoredApiKey {
+            key_id: ApiKeyId(Uuid::now_v7()),
+            name: "ci".to_owned(),
+            hash: key.hash(),
+            prefix: key.prefix().to_owned(),
+            scope: KeyScope::parse("acme/web/*").unwrap(),
+            role: Role::Developer,
+            expires_at: Some(clock.now().plus(Duration::from_secs(60))),
+        };
+        let id = memory.create_api_key(new).await.unwrap().key_id;
+        assert_eq!(find().await, Err(ErrorKind::Unauthenticated), "that there was none is known for as long");
+        clock.advance(KeyRing::FRESH);
+        assert_eq!(find().await, Ok(Role::Developer));
+        memory.revoke_api_key(None, id).await.unwrap();
+        clock.advance(KeyRing::FRESH - Duration::from_micros(1));
+        assert_eq!(find().await, Ok(Role::Developer), "the storage is not asked each time");
+        clock.advance(Duration::from_micros(1));
+        assert_eq!(find().await, Err(ErrorKind::Unauthenticated));
+        clock.set(Timestamp::from_micros(0));
+        assert_eq!(find().await, Err(ErrorKind::Unauthenticated), "a clock that goes back does not bring it back");
+    }
+
+    #[tokio::test]
+    async fn a_key_expires_while_its_answer_is_kept_and_its_use_is_noted() {
+        let clock = Arc::new(ManualClock::new(Timestamp::from_micros(1_763_900_000_000_000)));
+        let memory = Arc::new(Memory::with_clock(clock.clone()));
+        let ring = KeyRing::new(Vec::new()).with_stored(memory.clone(), clock.clone());
+        let key = ApiKey::generate().unwrap();
+        let new = NewStoredApiKey {
+            key_id: ApiKeyId(Uuid::now_v7()),
+            name: "ci".to_owned(),
+            hash: key.hash(),
+            prefix: key.prefix().to_owned(),
+            scope: KeyScope::parse("acme/web/prod").unwrap(),
+            role: Role::Viewer,
+            expires_at: Some(clock.now().plus(Duration::from_secs(1))),
+        };
+        memory.create_api_key(new).await.unwrap();
+        assert!(ring.find(&with(&key)).await.is_ok());
+        while memory.api_key_of_hash(&key.hash()).await.unwrap().unwrap().last_used_at.is_none() {
+            tokio::task::yield_now().await;
+        }
+        clock.advance(Duration::from_secs(1));
+        assert!(ring.find(&with(&key)).await.is_err());
+    }
+
+    #[test]
+    fn a_key_is_for_the_deployments_of_its_scope() {
+        let grant = |scope: &str| KeyGrant {
+            scope: KeyScope::parse(scope).unwrap(),
+            role: Role::Viewer,
+            name: "ci".to_owned(),
+            identity: "ci".to_owned(),
+            permissions: Vec::new(),
+        };
+        let in_tenant = |scope: &str, named: Option<&str>| {
+            let named = named.map(|named| Tenant::parse(named).unwrap());
+            let identity = grant(scope).identity(named.as_ref());
+            identity.map(|identity| identity.tenant.to_string()).map_err(|error: Error| error.kind())
+        };
+        assert_eq!(in_tenant("a/b/c", None), Ok("a/b/c".to_owned()));
+        assert_eq!(in_tenant("a/b/*", Some("a/b/c")), Ok("a/b/c".to_owned()));
+        assert_eq!(in_tenant("a/b/*", None), Err(ErrorKind::Invalid));
+        assert_eq!(in_tenant("a/b/*", Some("a/x/c")), Err(ErrorKind::Forbidden));
+        assert_eq!(in_tenant("a/b/c", Some("a/b/d")), Err(ErrorKind::Forbidden));
+    }
+}

@@ -1,0 +1,84 @@
+use async_trait::async_trait;
+use sqlx::AssertSqlSafe;
+
+use super::Postgres;
+use super::columns::{self, Context, RUN, get};
+use super::readiness;
+use super::thread_rows::{Lock, is_visible, lock};
+use crate::backend::rules::documents::{page, passes};
+use crate::error::{Error, Result};
+use crate::ids::{RunId, ThreadId};
+use crate::model::{Page, Run, RunQuery};
+use crate::run_state::RunStatus;
+use crate::signals::Signal;
+use crate::storage::Runs;
+use crate::tenant::Scope;
+
+impl Postgres {
+    /// Removes a run; says whether it was in flight, and whether another one may start.
+    async fn remove_run(&self, scope: &Scope, thread_id: ThreadId, run_id: RunId) -> Result<(bool, bool)> {
+        const OPERATION: &str = "runs.delete";
+        let now = self.now();
+        let mut db = self.begin(OPERATION).await?;
+        lock(OPERATION, &mut db, &[thread_id]).await?;
+        let there = readiness::visible_run(OPERATION, &mut db, scope, thread_id, run_id).await?;
+        let message = || format!("there is no run {run_id} on thread {thread_id}");
+        let row = there.ok_or_else(|| Error::not_found(OPERATION, message()))?;
+        let in_flight = !columns::named(&row, "status", RunStatus::parse)?.is_terminal();
+        let delete = sqlx::query("DELETE FROM runs WHERE run_id = $1").bind(run_id.0);
+        delete.execute(&mut *db).await.context(OPERATION)?;
+        let promoted = match (in_flight, get(&row, "temporary")?) {
+            (false, _) => false,
+            (true, true) => {
+                super::thread_rows::remove(OPERATION, &mut db, &[thread_id]).await?;
+                false
+            }
+            (true, false) => readiness::settle(OPERATION, &mut db, &[thread_id], now).await?,
+        };
+        db.commit().await.context(OPERATION).map(|()| (in_flight, promoted))
+    }
+}
+
+#[async_trait]
+impl Runs for Postgres {
+    async fn run(&self, scope: &Scope, thread_id: ThreadId, run_id: RunId) -> Result<Option<Run>> {
+        const OPERATION: &str = "runs.get";
+        let sql = format!(
+            "SELECT {RUN}, t.metadata AS thread_metadata FROM runs r JOIN threads t USING (thread_id)
+             WHERE r.run_id = $1 AND r.thread_id = $2 AND r.tenant = $3"
+        );
+        let row = sqlx::query(AssertSqlSafe(sql)).bind(run_id.0).bind(thread_id.0).bind(scope.tenant.as_str());
+        match row.fetch_optional(&mut *self.session(OPERATION).await?).await.context(OPERATION)? {
+            Some(row) if passes(scope, &columns::json(&row, "thread_metadata")?) => columns::run(&row).map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    async fn list_runs(&self, scope: &Scope, thread_id: ThreadId, query: &RunQuery) -> Result<Page<Run>> {
+        const OPERATION: &str = "runs.list";
+        let mut db = self.session(OPERATION).await?;
+        if !is_visible(OPERATION, &mut db, scope, thread_id, Lock::None).await? {
+            return Ok(Page { items: Vec::new(), more: false });
+        }
+        let sql = format!(
+            "SELECT {RUN} FROM runs r WHERE thread_id = $1 AND tenant = $2 AND ($3::TEXT IS NULL OR status = $3)
+             ORDER BY created_at DESC, run_id DESC LIMIT $4 OFFSET $5"
+        );
+        let rows = sqlx::query(AssertSqlSafe(sql))
+            .bind(thread_id.0)
+            .bind(scope.tenant.as_str())
+            .bind(query.status.map(RunStatus::as_str))
+            .bind(i64::from(query.limit) + 1)
+            .bind(i64::from(query.offset));
+        let rows = rows.fetch_all(&mut *db).await.context(OPERATION)?;
+        let runs = rows.iter().map(columns::run).collect::<Result<Vec<_>>>()?;
+        Ok(page(runs, 0, query.limit))
+    }
+
+    async fn delete_run(&self, scope: &Scope, thread_id: ThreadId, run_id: RunId) -> Result<bool> {
+        let (in_flight, promoted) = self.retrying(|| self.remove_run(scope, thread_id, run_id)).await?;
+        self.stop_deleted(&[run_id]);
+        self.hint_if(promoted, Signal::RunsReady);
+        Ok(in_flight)
+    }
+}

@@ -1,0 +1,213 @@
+//! Workers whose every part fails on purpose: runs end all the same, once, and their streams are whole.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt;
+use langopen_core::backend::memory::{Memory, MemoryEventLog};
+use langopen_core::chaos::{Chaos, Rates};
+use langopen_core::event_log::{EventId, LogKey, ReadFrom};
+use langopen_core::executor::FunctionExecutor;
+use langopen_core::model::{CancelAction, CancelRequest, MultitaskStrategy, NewRun, RunThread};
+use langopen_core::queue::Cancelled;
+use langopen_core::storage::Runs;
+use langopen_core::{
+    AssistantId, Clock, ErrorKind, EventLog, JsonMap, Outbox, Queue, RunId, RunStatus, Scope, SystemClock, ThreadId,
+};
+use langopen_worker::{Services, Worker, WorkerSettings};
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+const LEASE: Duration = Duration::from_millis(300);
+const EVENTS: u64 = 8;
+const WORKERS: u64 = 3;
+const THREADS: usize = 6;
+const RUNS: usize = 48;
+
+/// Calls that take longer than a lease are among them.
+const RATES: Rates = Rates {
+    refused: 0.03,
+    unanswered: 0.03,
+    delayed: 0.04,
+    lost_hint: 0.3,
+    broken: 0.01,
+    longest: Duration::from_millis(600),
+};
+
+/// What everything stands on, without chaos.
+#[derive(Clone)]
+struct Ground {
+    memory: Arc<Memory>,
+    events: Arc<MemoryEventLog>,
+}
+
+/// Graphs that count, one to its end and one until it is cancelled.
+fn graphs() -> FunctionExecutor {
+    FunctionExecutor::new()
+        .graph("count", |run| async move {
+            for n in 0..EVENTS {
+                run.custom(&json!({"attempt": run.run().attempt, "n": n})).await?;
+                tokio::task::yield_now().await;
+            }
+            Ok(json!({}))
+        })
+        .graph("wait", |run| async move {
+            run.custom(&json!({"attempt": run.run().attempt, "n": 0})).await?;
+            std::future::pending().await
+        })
+}
+
+fn start(ground: &Ground, chaos: &Chaos, name: String, stop: &CancellationToken) -> tokio::task::JoinHandle<()> {
+    let services = Services {
+        queue: chaos.around(ground.memory.clone()),
+        storage: chaos.around(ground.memory.clone()),
+        events: chaos.around(ground.events.clone()),
+        executor: chaos.around(Arc::new(graphs())),
+        clock: Arc::new(SystemClock),
+    };
+    let settings =
+        WorkerSettings { name, concurrency: 4, lease: LEASE, max_attempts: 1000, ..WorkerSettings::default() };
+    tokio::spawn(Worker::new(services, settings).run(stop.clone()))
+}
+
+fn new_run(thread_id: ThreadId, graph_id: &str) -> NewRun {
+    NewRun {
+        run_id: RunId(Uuid::now_v7()),
+        thread_id,
+        assistant_id: AssistantId::system(graph_id),
+        graph_id: graph_id.to_owned(),
+        metadata_base: JsonMap::new(),
+        metadata_own: JsonMap::new(),
+        kwargs: json!({"stream_mode": ["custom"]}).into(),
+        multitask_strategy: MultitaskStrategy::Enqueue,
+        resumable: true,
+        // Each end writes one delivery, so these count the ends.
+        webhook: Some("https://hooks.example/".to_owned()),
+        temporary: false,
+        origin: Default::default(),
+        available_at: SystemClock.now(),
+        thread: RunThread { create: true, metadata: JsonMap::new(), config: JsonMap::new(), ttl: None },
+        firing: None,
+    }
+}
+
+/// Asks until there is an answer.
+async fn create(queue: &dyn Queue, new: NewRun) -> LogKey {
+    let log = LogKey { thread_id: new.thread_id, run_id: new.run_id };
+    loop {
+        match queue.enqueue(&Scope::default(), new.clone()).await {
+            Ok(_) => return log,
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => return log,
+            Err(error) => assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}"),
+        }
+    }
+}
+
+/// Cancels a run once it is running, until that has worked.
+async fn cancel(ground: Ground, log: LogKey) {
+    let request = CancelRequest { action: CancelAction::Interrupt, reason: "by the test".to_owned() };
+    while status(&ground, log).await == RunStatus::Pending {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    match ground.memory.cancel(&Scope::default(), log.thread_id, log.run_id, request).await {
+        // It was handed back in between, so nobody else ends its log.
+        Ok(Cancelled::Ended) => ground.events.end(log).await.unwrap(),
+        other => drop(other.unwrap()),
+    }
+}
+
+async fn status(ground: &Ground, log: LogKey) -> RunStatus {
+    ground.memory.run(&Scope::default(), log.thread_id, log.run_id).await.unwrap().unwrap().status
+}
+
+/// Everything that the run says, by a reader that loses its place and comes back.
+async fn read(events: Arc<dyn EventLog>, log: LogKey) -> Vec<(EventId, Value)> {
+    let (mut all, mut last) = (Vec::new(), EventId::ZERO);
+    loop {
+        let Ok(mut stream) = events.read(log, ReadFrom::After(last)).await else { continue };
+        loop {
+            match stream.next().await {
+                Some(Ok(event)) => {
+                    last = event.id;
+                    all.push((event.id, serde_json::from_slice(&event.data).unwrap()));
+                }
+                Some(Err(_)) => break,
+                None => return all,
+            }
+        }
+    }
+}
+
+/// Each attempt counts from 0 without a gap, each event is there once, and the last attempt is whole if the run succeeded.
+fn check_stream(events: &[(EventId, Value)], status: RunStatus, whole: u64) {
+    assert!(events.windows(2).all(|pair| pair[0].0 < pair[1].0), "ids must rise: {events:?}");
+    let mut counted: HashMap<u64, u64> = HashMap::new();
+    let mut begun = Vec::new();
+    for (_, event) in events {
+        let attempt = event["attempt"].as_u64().unwrap();
+        match event["n"].as_u64() {
+            None => begun.push(attempt),
+            Some(n) => {
+                let next = counted.entry(attempt).or_default();
+                assert_eq!(n, *next, "attempt {attempt} must count on: {events:?}");
+                *next += 1;
+            }
+        }
+    }
+    assert!(counted.keys().all(|attempt| begun.contains(attempt)), "an attempt begins with its metadata: {events:?}");
+    if status == RunStatus::Success {
+        assert_eq!(
+            counted.get(begun.iter().max().unwrap()),
+            Some(&whole),
+            "the last attempt must be whole: {events:?}"
+        );
+    }
+}
+
+async fn story(seed: u64) {
+    let ground = Ground { memory: Arc::new(Memory::new()), events: Arc::new(MemoryEventLog::new()) };
+    let stop = CancellationToken::new();
+    let plans: Vec<_> = (0..=WORKERS).map(|n| Chaos::new(seed * 1000 + n, RATES)).collect();
+    let workers: Vec<_> =
+        plans[1..].iter().enumerate().map(|(n, chaos)| start(&ground, chaos, format!("worker-{n}"), &stop)).collect();
+    let queue = plans[0].around(ground.memory.clone());
+    let reading: Arc<dyn EventLog> = plans[0].around(ground.events.clone());
+    let threads: Vec<_> = (0..THREADS).map(|_| ThreadId(Uuid::now_v7())).collect();
+    let (mut readers, mut cancels) = (Vec::new(), Vec::new());
+    for n in 0..RUNS {
+        let waits = n % 8 == 7;
+        let new = new_run(threads[n % THREADS], if waits { "wait" } else { "count" });
+        let log = LogKey { thread_id: new.thread_id, run_id: new.run_id };
+        readers.push((log, waits, tokio::spawn(read(reading.clone(), log))));
+        create(queue.as_ref(), new).await;
+        if waits {
+            cancels.push(tokio::spawn(cancel(ground.clone(), log)));
+        }
+    }
+    let mut told = HashMap::new();
+    for (log, waits, reader) in readers {
+        let events = reader.await.unwrap();
+        let ended = status(&ground, log).await;
+        assert_eq!(ended, if waits { RunStatus::Interrupted } else { RunStatus::Success });
+        check_stream(&events, ended, EVENTS);
+        told.insert(log.run_id, 0);
+    }
+    futures::future::join_all(cancels).await.into_iter().for_each(Result::unwrap);
+    plans.iter().for_each(Chaos::calm);
+    stop.cancel();
+    futures::future::join_all(workers).await.into_iter().for_each(Result::unwrap);
+    for delivery in ground.memory.claim_deliveries(1000, LEASE).await.unwrap().deliveries {
+        *told.get_mut(&delivery.run_id).unwrap() += 1;
+    }
+    assert!(told.values().all(|ends| *ends == 1), "each run must end once: {told:?}");
+    let faults: u64 = plans.iter().map(|chaos| chaos.counts().faults()).sum();
+    assert!(faults > 50, "only {faults} faults");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn runs_end_once_and_their_streams_are_whole_whatever_fails() {
+    futures::future::join_all((1..=4).map(story)).await;
+}
