@@ -49,7 +49,7 @@ fn describe(text: &str, error: &toml::de::Error) -> String {
 pub(crate) fn new(options: NewKeyOptions) -> Result<(), CommandError> {
     let key = ApiKey::generate()?;
     let NewKeyOptions { name, identity, tenant, permissions } = options;
-    let record = ApiKeyRecord { name, hash: key.hash(), identity, tenant, permissions };
+    let record = ApiKeyRecord { name, hash: key.hash(), identity, tenant, permissions, role: None };
     record.tenant()?;
     let record =
         toml::to_string(&KeysFile { keys: vec![record] }).map_err(|error| CommandError::WriteKey(error.to_string()))?;

@@ -3,12 +3,16 @@
 #![forbid(unsafe_code)]
 
 mod cli;
+mod connections;
 mod error;
 mod keys;
 mod logging;
 mod metrics;
 mod tracing_export;
 mod up;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 use std::process::ExitCode;
 

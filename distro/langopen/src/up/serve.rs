@@ -1,11 +1,8 @@
 //! Serving until told to stop, and stopping in order: no new runs, then no new requests.
 
-use std::future::IntoFuture;
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use axum::Router;
-use axum::serve::ListenerExt;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinHandle;
@@ -13,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::announce::say;
+use crate::connections;
 use crate::error::CommandError;
 
 /// How long open connections may take to end after the last run has.
@@ -27,17 +25,10 @@ pub(super) async fn serve(
     mut signals: Signals,
 ) -> Result<(), CommandError> {
     let quiet = CancellationToken::new();
-    // Streams write small pieces; without this each would wait for the other side to acknowledge the one before.
-    let listener = listener.tap_io(|stream| {
-        if let Err(error) = stream.set_nodelay(true) {
-            warn!(%error, "a connection cannot be set to send at once");
-        }
-    });
-    let service = router.into_make_service_with_connect_info::<SocketAddr>();
-    let server = axum::serve(listener, service).with_graceful_shutdown(quiet.clone().cancelled_owned()).into_future();
+    let server = connections::serve(listener, router, quiet.clone());
     tokio::pin!(server);
     tokio::select! {
-        served = &mut server => return served.map_err(CommandError::Serve),
+        () = &mut server => return Ok(()),
         () = signals.next() => {}
     }
     say("stopping", "runs in flight may end; press Ctrl-C again to stop at once");
@@ -51,7 +42,7 @@ pub(super) async fn serve(
     tokio::pin!(drain);
     // Requests are answered while runs end: clients that wait for them get their results.
     tokio::select! {
-        served = &mut server => return served.map_err(CommandError::Serve),
+        () = &mut server => return Ok(()),
         () = &mut drain => {}
         () = signals.next() => return Ok(()),
     }
