@@ -6,6 +6,7 @@ mod announce;
 mod api_server;
 mod app;
 mod cli;
+mod connections;
 mod database;
 mod error;
 mod hosts;
@@ -27,6 +28,10 @@ mod worker;
 use std::process::ExitCode;
 
 use clap::Parser;
+
+/// Idle connections hold buffers that are mostly empty: an allocator that leaves untouched pages untouched keeps them small.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// `langopen`: everything in one process, and the command line.
 pub fn langopen() -> ExitCode {

@@ -1,0 +1,19 @@
+//! Connections of the comparison's own to the two stores, as a process of the platform has them.
+
+use std::sync::Arc;
+
+use langopen_core::EventLog;
+use langopen_core::backend::postgres::{Postgres, PostgresOptions};
+use langopen_core::backend::redis::{RedisEventLog, RedisLogOptions, RedisSignals};
+
+use crate::error::Result;
+
+/// What keys and channels begin with.
+const PREFIX: &str = "langopen";
+
+/// Opens both.
+pub(super) async fn open(database: &str, redis: &str) -> Result<(Postgres, Arc<dyn EventLog>)> {
+    let signals = Arc::new(RedisSignals::new(redis, PREFIX)?);
+    let postgres = Postgres::open(database, PostgresOptions::default().with_signals(signals)).await?;
+    Ok((postgres, Arc::new(RedisEventLog::open(redis, RedisLogOptions::default()).await?)))
+}
