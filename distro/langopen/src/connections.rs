@@ -96,7 +96,12 @@ async fn is_http2(stream: &TcpStream) -> io::Result<bool> {
     }
 }
 
-async fn serve_http1(stream: TcpStream, peer: SocketAddr, router: Router, quiet: CancellationToken) -> hyper::Result<()> {
+async fn serve_http1(
+    stream: TcpStream,
+    peer: SocketAddr,
+    router: Router,
+    quiet: CancellationToken,
+) -> hyper::Result<()> {
     let service = service_fn(move |request| answer(&router, peer, request));
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(HEAD);
@@ -109,7 +114,12 @@ async fn serve_http1(stream: TcpStream, peer: SocketAddr, router: Router, quiet:
     connection.await
 }
 
-async fn serve_http2(stream: TcpStream, peer: SocketAddr, router: Router, quiet: CancellationToken) -> hyper::Result<()> {
+async fn serve_http2(
+    stream: TcpStream,
+    peer: SocketAddr,
+    router: Router,
+    quiet: CancellationToken,
+) -> hyper::Result<()> {
     let service = service_fn(move |request| answer(&router, peer, request));
     let mut builder = http2::Builder::new(TokioExecutor::new());
     builder.timer(TokioTimer::new()).enable_connect_protocol();

@@ -40,7 +40,12 @@ pub(super) async fn measure(place: &Place) -> Result<Found> {
     found.figure("cycles of other threads, without a backlog", alone, "/s");
     found.figure(format!("cycles of other threads, {QUEUED} runs queued on one"), behind, "/s");
     let slower = Some(alone / behind);
-    found.bars.push(Bar::at_most("cycles of others: time with the backlog, of that without", slower, Some(SLOWER), "x"));
+    found.bars.push(Bar::at_most(
+        "cycles of others: time with the backlog, of that without",
+        slower,
+        Some(SLOWER),
+        "x",
+    ));
     Ok(found)
 }
 

@@ -8,9 +8,7 @@ use async_trait::async_trait;
 use futures::StreamExt;
 use futures::stream::{self, BoxStream};
 use langopen_api::AgentServer;
-use langopen_core::executor::{
-    ExecutionContext, GraphCall, GraphInfo, RunJob, RunOutput, RunResult, RunResultStatus,
-};
+use langopen_core::executor::{ExecutionContext, GraphCall, GraphInfo, RunJob, RunOutput, RunResult, RunResultStatus};
 use langopen_core::model::ThreadStatus;
 use langopen_core::{Error as CoreError, ErrorKind, Executor, RawJson, SystemClock, Tenant};
 use langopen_worker::{Services, Worker, WorkerSettings};

@@ -53,8 +53,9 @@ pub(super) async fn measure(place: &Place) -> Result<Found> {
     let mut late = Vec::with_capacity(WATCHED);
     let run = json!({"assistant_id": "noop", "input": {"messages": []}, "stream_mode": ["values"]}).to_string();
     for (thread, stream) in open.iter_mut().step_by(STREAMS / WATCHED) {
+        let path = format!("/threads/{thread}/runs/wait");
         let began = Instant::now();
-        let created = client.wait(&format!("/threads/{thread}/runs/wait"), run.clone().into());
+        let created = client.wait(&path, run.clone().into());
         let came = async {
             loop {
                 match stream.next().await {
@@ -74,10 +75,24 @@ pub(super) async fn measure(place: &Place) -> Result<Found> {
     platform.stop().await;
     let late = Quantiles::of(&mut late);
     let mut found = Found::default();
-    found.figure(format!("run's create to its first values on one of {STREAMS} idle streams, p50"), late.map_or(f64::NAN, |late| late.p50), "ms");
+    found.figure(
+        format!("run's create to its first values on one of {STREAMS} idle streams, p50"),
+        late.map_or(f64::NAN, |late| late.p50),
+        "ms",
+    );
     found.bars.extend([
-        Bar::at_most(format!("{STREAMS} idle streams: API server's memory for each"), Some(each), Some(KIB_EACH), "KiB"),
-        Bar::at_most("an event reaches an idle stream, from its run's creation: p99", late.map(|late| late.p99), Some(LATE_MS), "ms"),
+        Bar::at_most(
+            format!("{STREAMS} idle streams: API server's memory for each"),
+            Some(each),
+            Some(KIB_EACH),
+            "KiB",
+        ),
+        Bar::at_most(
+            "an event reaches an idle stream, from its run's creation: p99",
+            late.map(|late| late.p99),
+            Some(LATE_MS),
+            "ms",
+        ),
     ]);
     Ok(found)
 }

@@ -91,6 +91,7 @@ async fn worker_of(platform: &Platform, run_id: &str) -> Result<u32> {
         .await
         .map_err(Error::Database)?;
     let pids = platform.worker_pids();
-    let held = pids.into_iter().find(|pid| owner.split(|c: char| !c.is_ascii_digit()).any(|part| part == pid.to_string()));
+    let held =
+        pids.into_iter().find(|pid| owner.split(|c: char| !c.is_ascii_digit()).any(|part| part == pid.to_string()));
     held.ok_or_else(|| Error::Option(format!("none of our workers is {owner}")))
 }

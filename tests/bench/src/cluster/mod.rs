@@ -115,6 +115,8 @@ fn programs(options: &ClusterOptions) -> Result<PathBuf> {
     let folder = options.programs.clone().or_else(beside).unwrap_or_default();
     match folder.join("langopen-worker").is_file() {
         true => Ok(folder),
-        false => Err(Error::Option(format!("no langopen-worker in {}: build it, or name its folder", folder.display()))),
+        false => {
+            Err(Error::Option(format!("no langopen-worker in {}: build it, or name its folder", folder.display())))
+        }
     }
 }

@@ -3,17 +3,20 @@
 use std::sync::Arc;
 
 use langopen_core::EventLog;
-use langopen_core::backend::postgres::{Postgres, PostgresOptions};
-use langopen_core::backend::redis::{RedisEventLog, RedisLogOptions, RedisSignals};
+use langopen_core::backend::failover::FailoverEventLog;
+use langopen_core::backend::postgres::{Postgres, PostgresOptions, PostgresSignals};
+use langopen_core::backend::redis::{RedisLogOptions, RedisSignals};
 
 use crate::error::Result;
 
 /// What keys and channels begin with.
-const PREFIX: &str = "langopen";
+const PREFIX: &str = "langopen:";
 
 /// Opens both.
 pub(super) async fn open(database: &str, redis: &str) -> Result<(Postgres, Arc<dyn EventLog>)> {
     let signals = Arc::new(RedisSignals::new(redis, PREFIX)?);
     let postgres = Postgres::open(database, PostgresOptions::default().with_signals(signals)).await?;
-    Ok((postgres, Arc::new(RedisEventLog::open(redis, RedisLogOptions::default()).await?)))
+    let through_postgres = Arc::new(PostgresSignals::new(database)?);
+    let events = FailoverEventLog::open(redis, RedisLogOptions::default(), &postgres, Some(through_postgres)).await?;
+    Ok((postgres, Arc::new(events)))
 }

@@ -44,7 +44,9 @@ impl Platform {
         for number in 0..runners {
             let (port, health) = (free_port()?, free_port()?);
             let mut command = program("langopen-runner");
-            command.env("LANGOPEN_CONFIG", place.folder.join("langgraph.json")).env("LANGOPEN_HOSTS", hosts.to_string());
+            command
+                .env("LANGOPEN_CONFIG", place.folder.join("langgraph.json"))
+                .env("LANGOPEN_HOSTS", hosts.to_string());
             command.env("LANGOPEN_HOST", "127.0.0.1").env("LANGOPEN_PORT", &port);
             command.env("LANGOPEN_HEALTH_PORT", health);
             command.env("LANGOPEN_DATA", folder.join(format!("runner-{number}")));

@@ -93,7 +93,10 @@ impl Executor for Started {
         Ok(vec![empty::graph()])
     }
 
-    async fn execute(&self, job: RunJob) -> langopen_core::Result<BoxStream<'static, langopen_core::Result<RunOutput>>> {
+    async fn execute(
+        &self,
+        job: RunJob,
+    ) -> langopen_core::Result<BoxStream<'static, langopen_core::Result<RunOutput>>> {
         // The receiver is gone only when the measurement has failed.
         let _ = self.0.send((job.run.run_id, Instant::now()));
         Ok(empty::done())
