@@ -58,8 +58,6 @@ pub(crate) enum CommandError {
     Metrics(#[from] metrics_exporter_prometheus::BuildError),
     #[error("cannot listen for signals: {0}")]
     Signals(io::Error),
-    #[error("the server stopped: {0}")]
-    Serve(io::Error),
 }
 
 fn lines(found: &[Unsupported]) -> String {

@@ -16,7 +16,8 @@ async fn deployments_share_a_platform_and_see_nothing_of_each_other() {
     let (prod, test) = (of("acme/web/prod"), of("acme/web/test"));
     let ((runner, a), (other_runner, b)) = tokio::join!(platform.runner(&prod), platform.runner(&test));
     let worker = platform.worker(&[&a, &b], &[]).await;
-    let ((server, here), (other_server, there)) = tokio::join!(platform.api(&[&a, &b]), platform.api(&[&a, &b]));
+    let runners = [a.as_str(), b.as_str()];
+    let ((server, here), (other_server, there)) = tokio::join!(platform.api(&runners), platform.api(&runners));
 
     for deployment in ["acme/web/prod", "acme/web/test"] {
         platform.langopen(&["deployments", "set", deployment]).await;
