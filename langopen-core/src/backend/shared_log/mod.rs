@@ -15,6 +15,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use futures::StreamExt;
+use futures::future::try_join_all;
 use tokio::task::AbortHandle;
 
 #[cfg(test)]
@@ -30,6 +31,9 @@ use marks::Marks;
 use replay::Replay;
 use turns::Turns;
 use watches::Watches;
+
+/// How many threads are removed at the same time.
+const TOGETHER: usize = 64;
 
 /// An event log over a store that processes share.
 pub(crate) struct SharedLog<S> {
@@ -132,8 +136,8 @@ impl<S: LogStore> SharedLog<S> {
     }
 
     pub(crate) async fn remove_threads(&self, threads: &[ThreadId]) -> Result<()> {
-        for thread_id in threads {
-            self.write(*thread_id, Kind::Removed, false, &[]).await?;
+        for some in threads.chunks(TOGETHER) {
+            try_join_all(some.iter().map(|thread_id| self.write(*thread_id, Kind::Removed, false, &[]))).await?;
         }
         Ok(())
     }
