@@ -78,7 +78,10 @@ async fn sample(
         match start {
             Ok(Some((started, at))) if started == run_id => samples.push(at - began),
             Ok(_) => return Err(Error::Option("another run started than was enqueued".into())),
-            Err(_) => return Err(Error::Option(format!("a run did not start within {TO_START:?}"))),
+            Err(_) => {
+                let problem = format!("after {} samples, a run did not start within {TO_START:?}", samples.len());
+                return Err(Error::Option(problem));
+            }
         }
     }
     Quantiles::of(&mut samples).ok_or_else(|| Error::Option("no samples".into()))
