@@ -45,7 +45,8 @@ pub(super) async fn call(app: &App, caller: &Caller, forwarded: &Forwarded, para
     let create = RunCreate { assistant_id: assistant.assistant_id.to_string(), on_disconnect, request };
     let outcome = come_to(app, caller, forwarded, create).await.map_err(|error| failed(&error))?;
     let outcome = String::from_utf8_lossy(&outcome).trim().to_owned();
-    let failure = serde_json::from_str::<Value>(&outcome).ok().and_then(|mut value| Some(value.get_mut("__error__")?.take()));
+    let failure =
+        serde_json::from_str::<Value>(&outcome).ok().and_then(|mut value| Some(value.get_mut("__error__")?.take()));
     let mut result = match failure {
         Some(failure) => {
             let (class, message) = (text(&failure, "error"), text(&failure, "message"));

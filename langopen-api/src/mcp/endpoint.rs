@@ -121,9 +121,9 @@ fn initialize(params: &RawJson) -> Answer {
         protocol_version: Option<ProtocolVersion>,
     }
     let given: Initialize = params.decode().map_err(|error| invalid(error.to_string()))?;
-    let known = given.protocol_version.filter(|version| {
-        ProtocolVersion::KNOWN_VERSIONS.contains(version) && version.has_initialize()
-    });
+    let known = given
+        .protocol_version
+        .filter(|version| ProtocolVersion::KNOWN_VERSIONS.contains(version) && version.has_initialize());
     let mut capabilities = ServerCapabilities::default();
     capabilities.tools = serde_json::from_value(json!({"listChanged": false})).ok();
     let mut result = InitializeResult::new(capabilities);

@@ -43,7 +43,10 @@ mod tests {
         let (here, there) = ("127.0.0.1:5", "192.0.2.1:5");
         assert!(may("http://localhost:6274", "localhost:2024", here) && may("http://[::1]", "[::1]:2024", here));
         assert!(may("https://named.example", "localhost:2024", here));
-        assert!(!may("http://evil.example:2024", "evil.example:2024", here), "its name leads here, but it is not of here");
+        assert!(
+            !may("http://evil.example:2024", "evil.example:2024", here),
+            "its name leads here, but it is not of here"
+        );
         assert!(!may("https://evil.example", "localhost:2024", here));
         assert!(may("https://agents.example", "agents.example", there));
         assert!(may_call(None, &HeaderMap::new(), None), "no page");

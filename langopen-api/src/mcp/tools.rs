@@ -31,7 +31,8 @@ pub(super) fn name(assistant: &Assistant) -> String {
 
 /// A page of the assistants that the caller may see, and whether there are more.
 pub(super) async fn assistants(app: &App, caller: &Caller, offset: u32) -> ApiResult<(Scope, Vec<Assistant>, bool)> {
-    let mut query = AssistantQuery { graphs: Some(graph_ids(app).await?), limit: PAGE, offset, ..AssistantQuery::default() };
+    let mut query =
+        AssistantQuery { graphs: Some(graph_ids(app).await?), limit: PAGE, offset, ..AssistantQuery::default() };
     let value = || json!({"graph_id": null, "metadata": {}, "limit": PAGE, "offset": offset});
     let mut permit = caller.may(Resource::Assistants, Action::Search, value).await?;
     query.metadata = permit.object("metadata", JsonMap::new());
@@ -90,7 +91,8 @@ fn schema(input: &Value) -> JsonMap {
     schema.insert("type".to_owned(), "object".into());
     let properties = schema.entry("properties").or_insert_with(|| json!({}));
     if let Some(messages) = properties.get_mut("messages") {
-        *messages = json!({"type": "string", "title": "Messages", "description": "The user message to send to the agent."});
+        *messages =
+            json!({"type": "string", "title": "Messages", "description": "The user message to send to the agent."});
         if !properties.to_string().contains("\"$ref\"") {
             schema.shift_remove("$defs");
         }
