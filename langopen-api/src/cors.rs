@@ -125,6 +125,12 @@ impl Cors {
         named || pattern.is_some_and(|pattern| pattern.is_match(text))
     }
 
+    /// Whether this origin is named itself, and not let call with all others.
+    pub(crate) fn names(&self, origin: &HeaderValue) -> bool {
+        let named = self.allow_origins.iter().filter(|allowed| *allowed != "*").cloned().collect();
+        Self { allow_origins: named, ..self.clone() }.allows(origin)
+    }
+
     /// The rules as a layer. Rules that [`Cors::validate`] refuses let nobody call.
     pub(crate) fn layer(&self) -> PreflightLayer {
         PreflightLayer(self.rules().unwrap_or_else(|error| {

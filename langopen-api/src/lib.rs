@@ -32,6 +32,7 @@ mod custom;
 mod deployments;
 mod error;
 mod extract;
+mod mcp;
 mod meta;
 mod observe;
 mod openapi;

@@ -239,14 +239,17 @@ async def test_a_cancelled_run_has_an_end(client, http):
     assert {event["event_id"] for event in ends} == {f"synth:{run}:lc||failed" for run in (waiting, running)}
 
 
-async def test_a_stream_cut_anywhere_shows_each_event_once(http):
-    thread_id = fresh()
-    await command(http, thread_id, "run.start", assistant_id="nested_chat", input=HI)
-    whole = await take(sse(http, thread_id), 1)
-    await command(http, thread_id, "run.start", assistant_id="long_chat", input=HI)
-    dice, heard, since, ends = random.Random(7), [], None, 2
-    while ends:
-        patience = dice.randint(1, 12)
+async def test_a_stream_cut_a_hundred_times_shows_each_event_once(http):
+    """Cut at random while runs go on, and taken up again after the last number that was heard."""
+    thread_id, dice = fresh(), random.Random(7)
+    graphs = [("nested_chat", HI), ("three", {"log": []}), ("tool_agent", HI), ("nested", {"log": []})]
+    heard, since, ends, cuts = [], None, 0, 0
+    while cuts < 100 or ends:
+        if not ends:
+            graph, given = dice.choice(graphs)
+            await command(http, thread_id, "run.start", assistant_id=graph, input=given)
+            ends += 1
+        patience = dice.randint(1, 4)
         events = sse(http, thread_id, since=since)
         async for event in events:
             heard.append(event)
@@ -256,12 +259,29 @@ async def test_a_stream_cut_anywhere_shows_each_event_once(http):
             if not patience or not ends:
                 break
         await events.aclose()
-    assert heard[: len(whole)] == whole
-    again = await take(sse(http, thread_id), 2)
-    assert heard == again
+        cuts += 1
+    runs = sum(map(is_end, heard))
+    assert heard == await take(sse(http, thread_id), runs)
     ids = [event["event_id"] for event in heard]
     assert len(set(ids)) == len(ids)
     assert [event["seq"] for event in heard] == sorted({event["seq"] for event in heard})
+
+
+async def test_a_socket_cut_and_opened_again_shows_each_event_once(http, socket):
+    thread_id, dice = fresh(), random.Random(11)
+    await command(http, thread_id, "run.start", assistant_id="long_chat", input=HI)
+    heard, since = [], 0
+    while not any(map(is_end, heard)):
+        async with socket(thread_id) as connection:
+            ws = Socket(connection)
+            await ws.ask("subscription.subscribe", channels=ALL, since=since)
+            for _ in range(dice.randint(1, 6)):
+                if any(map(is_end, ws.events)):
+                    break
+                await ws.next()
+        heard += ws.events
+        since = heard[-1]["seq"] if heard else 0
+    assert heard == await take(sse(http, thread_id), 1)
 
 
 async def test_a_socket_carries_commands_answers_and_events(socket):

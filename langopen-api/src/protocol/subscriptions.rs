@@ -156,7 +156,7 @@ impl Subscriptions {
             return (before, answer(&json!({})), Play::Events(Vec::new()));
         }
         self.tape = Some(new);
-        let id = Uuid::from(self.app.ids.random());
+        let id = self.app.ids.random();
         let seen = filter.since;
         self.all.push(Subscription { id, filter, seen });
         // Up to where the thread was read before, or, if this is taken up anew, until no more comes.

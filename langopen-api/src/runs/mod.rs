@@ -24,6 +24,7 @@ use crate::server::App;
 
 pub(crate) use close::{close_streams, close_threads};
 pub(crate) use submit::{Attach, named_assistant, permit_run, submit};
+pub(crate) use wait::come_to;
 
 pub(crate) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()

@@ -101,6 +101,12 @@ fn row(operation: &str, ids: &Ids) -> Option<(Value, Heard)> {
             let command = json!({"id": 1, "method": "run.start", "params": run()});
             (command, Refused("404: Thread or assistant not found."))
         }
+        "post_mcp" => {
+            let nothing = json!({"jsonrpc": "2.0", "id": 1, "result": {"tools": []}});
+            (json!({"jsonrpc": "2.0", "id": 1, "method": "tools/list"}), Nothing(nothing))
+        }
+        "get_mcp" => (empty(), Refusal(&[405])),
+        "delete_mcp" => (empty(), Refusal(&[404])),
         "copy_thread" => (empty(), Refusal(&[409])),
         "update_thread_state" => (json!({"values": {"log": ["x"]}}), hidden()),
         "post_thread_state_at_checkpoint" => (json!({"checkpoint": {"checkpoint_id": ids.checkpoint}}), hidden()),
