@@ -32,7 +32,13 @@ export function installGate(app, askApi) {
   const last = app.routes.some((route) => EVERYTHING.has(route.path) && !isMiddleware(route));
   // A route for everything would hide the API, which therefore is asked before the application is.
   if (last) return;
-  app.all("*", async (context) => (await askApi(context.req.raw, { keepUnknown: true })) ?? context.notFound());
+  app.all("*", async (context) => (await askApi(await asLeft(context.req), { keepUnknown: true })) ?? context.notFound());
+}
+
+/** The request as middleware left it, which may have read its body. */
+async function asLeft(request) {
+  const { raw } = request;
+  return raw.bodyUsed ? new Request(raw.url, { method: raw.method, headers: raw.headers, body: await request.arrayBuffer() }) : raw;
 }
 
 function isHono(app) {

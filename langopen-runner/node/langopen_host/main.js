@@ -12,14 +12,17 @@ if (!address || token === undefined) {
 }
 const exit = process.exit;
 const socket = connect(place(address));
-socket.once("error", (error) => {
-  console.error(`The runner cannot be reached at ${address}: ${error.message}`);
-  exit(1);
-});
+socket.once("error", unreachable);
 socket.once("connect", async () => {
+  socket.off("error", unreachable);
   // Timers and sockets of the application may be at work still, and nothing waits for them.
   exit(await new Host(socket, token).ended);
 });
+
+function unreachable(error) {
+  console.error(`The runner cannot be reached at ${address}: ${error.message}`);
+  exit(1);
+}
 
 /** A unix socket's path, or `tcp://host:port`, as node takes it. */
 function place(text) {

@@ -100,19 +100,18 @@ class Passage {
     const url = new URL(request.url);
     const exchange = this.#exchanges.begin({
       method: request.method,
-      path: url.pathname,
+      path: `${this.#head.root_path}${url.pathname}`,
       query: url.search.slice(1),
       headers: [...request.headers],
       parent: this.exchange.number,
       body: request.body !== null,
     });
-    const sending = request.body === null ? null : exchange.pump(request.body, { lazy: true }).catch(() => exchange.abort());
+    if (request.body !== null) exchange.pump(request.body, { lazy: true }).catch(() => exchange.abort());
     const answer = await exchange.head;
     if (answer.unknown && keepUnknown) {
       exchange.abort();
       return null;
     }
-    await Promise.race([sending, null]);
     return new Response(BARE.includes(answer.status) ? null : exchange.stream(), answer);
   }
 
@@ -131,11 +130,13 @@ class Passage {
   }
 
   #request() {
-    const { method, path, query, headers, body } = this.#head;
+    const { method, path, query, headers, body, root_path: root } = this.#head;
     const named = new Headers();
     for (const [name, value] of headers) named.append(name, value);
     const url = new URL(`http://${named.get("host") || "localhost"}`);
-    Object.assign(url, { pathname: path, search: query });
+    // The application does not know where it is mounted.
+    const own = root !== "" && path.startsWith(`${root}/`) ? path.slice(root.length) : path;
+    Object.assign(url, { pathname: own, search: query });
     const carries = body && !["GET", "HEAD"].includes(method);
     const content = carries ? { body: this.exchange.stream(), duplex: "half" } : {};
     return new Request(url, { method, headers: named, signal: this.#client.signal, ...content });
