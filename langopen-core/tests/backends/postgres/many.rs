@@ -181,7 +181,9 @@ async fn cancels_and_ends_do_not_block_each_other() {
                     futures::future::join_all(leases.iter().map(|lease| db.finish(*lease, success()))),
                     db.heartbeat(&leases, LEASE),
                 );
-                ends.into_iter().for_each(|end| drop(end.expect("finish")));
+                for end in ends {
+                    end.expect("finish");
+                }
                 beats.expect("heartbeat");
             }
         }
