@@ -33,9 +33,9 @@ $(SERVICES):
 test-host: $(VENV)/.complete ## The graph host, driven over its socket
 	$(VENV)/bin/python -m pytest -q langopen-runner/python/tests
 
-test-sdk: $(VENV)/.complete ## The stock Python SDK against the real binary
+test-sdk: $(VENV)/.complete $(SERVICES) ## The stock Python SDK against the real binary
 	$(CARGO) build --locked --workspace --all-features --bin langopen
-	LANGOPEN_TEST_DATA=$(abspath target/sdk-data) $(VENV)/bin/python -m pytest -q tests/sdk
+	LANGOPEN_TEST_DATA=$(abspath target/sdk-data) $(WITH_SERVICES) $(VENV)/bin/python -m pytest -q tests/sdk
 
 test-sdk-memory: $(VENV)/.complete ## The same with everything in memory
 	$(CARGO) build --locked --workspace --all-features --bin langopen

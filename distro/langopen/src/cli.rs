@@ -30,12 +30,60 @@ pub(crate) enum LogFormat {
 pub(crate) enum Command {
     /// Serve an application with everything in this one process, and its data in one folder.
     Up(UpOptions),
+    /// Take over threads, checkpoints and store items from a Postgres that langgraph's PostgresSaver and PostgresStore filled.
+    Import(ImportOptions),
     /// Make, show and revoke API keys.
     #[command(subcommand)]
     Keys(KeysCommand),
     /// Say which deployments there are, how they are reached, and what limits them.
     #[command(subcommand)]
     Deployments(DeploymentsCommand),
+}
+
+/// What becomes of threads whose ids are not UUIDs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OtherThreadIds {
+    /// Stop before anything is written, if there are any.
+    Refuse,
+    /// Give each a UUID that is made of its id, always the same one; the metadata keep the id as imported_thread_id.
+    Map,
+    /// Leave them out.
+    Skip,
+}
+
+/// Options of `langopen import`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ImportOptions {
+    /// The Postgres to read, as postgres://USER:PASSWORD@HOST/DATABASE. Nothing is written there; stop the application that writes there first.
+    #[arg(long, env = "LANGOPEN_IMPORT_FROM", value_name = "URL", hide_env_values = true)]
+    pub(crate) from: String,
+    /// The data folder that `langopen up` serves; no server may run on it meanwhile.
+    #[arg(long, env = "LANGOPEN_DATA", default_value = ".langopen", value_name = "DIR")]
+    pub(crate) data: PathBuf,
+    /// The database to write, instead of the data folder's.
+    #[arg(long, env = "LANGOPEN_DATABASE_URL", value_name = "URL", hide_env_values = true)]
+    pub(crate) database: Option<String>,
+    /// Whose it becomes, as organization/project/deployment [default: where everybody acts].
+    #[arg(long)]
+    pub(crate) tenant: Option<String>,
+    /// The graph that the threads are of. Without one, a thread's state can be read only after its first run here.
+    #[arg(long, value_name = "ID")]
+    pub(crate) graph: Option<String>,
+    /// The key of checkpoints' metadata that names a thread's graph; --graph is for threads that have none there.
+    #[arg(long, value_name = "KEY")]
+    pub(crate) graph_key: Option<String>,
+    /// A key of checkpoints' metadata that threads get too, so that they are found by it; may be repeated.
+    #[arg(long = "metadata-key", value_name = "KEY")]
+    pub(crate) metadata_keys: Vec<String>,
+    /// What becomes of threads whose ids are not UUIDs.
+    #[arg(long, value_enum, default_value_t = OtherThreadIds::Refuse)]
+    pub(crate) other_thread_ids: OtherThreadIds,
+    /// How many threads are taken over at once.
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=32))]
+    pub(crate) jobs: u8,
+    /// Count what there is, and write nothing.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
 }
 
 /// Options of `langopen up`. Each has an environment variable too.
@@ -71,7 +119,7 @@ pub(crate) struct UpOptions {
     /// `memory:` keeps everything in memory, for trials and tests; Postgres is not available in this version.
     #[arg(long, env = "LANGOPEN_DATABASE_URL", value_name = "URL", hide_env_values = true)]
     pub(crate) database: Option<String>,
-    /// A Redis for wake-ups and streams (not available in this version).
+    /// A Redis for wake-ups and streams.
     #[arg(long, env = "LANGOPEN_REDIS_URL", value_name = "URL", hide_env_values = true)]
     pub(crate) redis: Option<String>,
     /// How the names of the workers' gauges in /metrics begin.

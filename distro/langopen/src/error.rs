@@ -9,6 +9,8 @@ use langopen_runner::config::{ConfigError, Unsupported};
 use langopen_runner::environment::EnvironmentError;
 use langopen_runner::{HostError, RunnerError, TlsError};
 
+use crate::import::ImportError;
+
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CommandError {
@@ -54,6 +56,8 @@ pub(crate) enum CommandError {
     Tls(#[from] TlsError),
     #[error("{0}")]
     Core(#[from] langopen_core::Error),
+    #[error("{0}")]
+    Import(#[from] ImportError),
     #[error("cannot gather metrics: {0}")]
     Metrics(#[from] metrics_exporter_prometheus::BuildError),
     #[error("cannot listen for signals: {0}")]
@@ -88,6 +92,7 @@ impl CommandError {
             }
             Self::DataFolder { .. } => Some("choose a folder that this user may write to with --data"),
             Self::DataFolderInUse { .. } => Some("stop the other process, or choose another folder with --data"),
+            Self::Import(error) => error.remedy(),
             Self::Listen { source, .. } if source.kind() == io::ErrorKind::AddrInUse => {
                 Some("stop the program that uses the port, or choose another one with --port")
             }

@@ -9,6 +9,7 @@ mod cli;
 mod database;
 mod error;
 mod hosts;
+mod import;
 mod keys;
 mod logging;
 mod manage;
@@ -33,6 +34,7 @@ pub fn langopen() -> ExitCode {
     program::run("langopen", cli.log_format, async {
         match cli.command {
             cli::Command::Up(options) => up::up(options).await,
+            cli::Command::Import(options) => import::import(options).await,
             cli::Command::Keys(command) => manage::keys(command).await,
             cli::Command::Deployments(command) => manage::deployments(command).await,
         }

@@ -182,7 +182,7 @@ impl Front {
     async fn find(&self, request: &Parts) -> Result<(Reached, Router), Lost> {
         let rows = self.directory.rows().await?;
         let Way { tenant, prefix, named } = self.way(request, &rows).await?;
-        let listed = rows.has(&tenant);
+        let listed = rows.has(&tenant) || self.default.as_ref() == Some(&tenant);
         let Some(revision) = self.source.revision(&tenant, listed).await? else {
             return Err(Lost::Refused(not_served(&tenant, listed)));
         };

@@ -21,7 +21,7 @@ pub(crate) use reached::Reached;
 #[async_trait]
 pub trait DeploymentSource: Send + Sync + 'static {
     /// What is served for the deployment now, by a name that changes when anything changes that its server was made with; `None` if nothing is.
-    /// `listed` tells whether the deployment has a row in the storage.
+    /// `listed` tells whether the deployment has a row in the storage, or is [`Installation::with_default`]'s.
     async fn revision(&self, tenant: &Tenant, listed: bool) -> Result<Option<String>>;
 
     /// Makes the server of a revision, its system assistants included. Its login must answer the deployment that

@@ -3,7 +3,7 @@
 use langopen_core::auth::Identity;
 use langopen_core::event_log::NewEvent;
 use langopen_core::executor::{GraphCall, StateSummary};
-use langopen_core::model::{Thread, ThreadState};
+use langopen_core::model::{Thread, ThreadState, ThreadStatus};
 use langopen_core::{ErrorKind, JsonMap, RawJson, Scope};
 use serde_json::{Value, json};
 
@@ -54,11 +54,46 @@ pub(super) async fn state_at(
     checkpoint: &CheckpointConfig,
     subgraphs: bool,
 ) -> ApiResult<String> {
-    let Some(graph_id) = graph_id(thread) else { return Ok(ThreadStateBody::EMPTY.to_owned()) };
+    match ask(app, (scope, identity), thread, checkpoint, subgraphs).await? {
+        Some(state) => shown(&state),
+        None => Ok(ThreadStateBody::EMPTY.to_owned()),
+    }
+}
+
+/// Asks the graph for the newest state. That of a thread whose checkpoints came from elsewhere, with none of its runs, is kept on its row.
+pub(super) async fn newest_state(
+    app: &App,
+    (scope, identity): (&Scope, &Identity),
+    thread: &Thread,
+    subgraphs: bool,
+) -> ApiResult<String> {
+    let state = ask(app, (scope, identity), thread, &CheckpointConfig::default(), subgraphs).await?;
+    let Some(state) = state else { return Ok(ThreadStateBody::EMPTY.to_owned()) };
+    let unknown = thread.status == ThreadStatus::Idle && thread.values.is_none() && thread.interrupts.is_none();
+    if unknown && !subgraphs {
+        let row = app.storage.thread(scope, thread.thread_id).await?;
+        // A run that began meanwhile knows better.
+        if row.is_some_and(|row| row.updated_at == thread.updated_at)
+            && let Err(error) = keep(app, scope, thread, &state).await
+        {
+            tracing::debug!(thread.id = %thread.thread_id, error = error.message(), "a state was not kept");
+        }
+    }
+    shown(&state)
+}
+
+/// What the graph says of a state; `None` for a thread whose graph is not known.
+async fn ask(
+    app: &App,
+    (scope, identity): (&Scope, &Identity),
+    thread: &Thread,
+    checkpoint: &CheckpointConfig,
+    subgraphs: bool,
+) -> ApiResult<Option<RawJson>> {
+    let Some(graph_id) = graph_id(thread) else { return Ok(None) };
     let config = config(thread, checkpoint, identity)?;
     let call = GraphCall::GetState { graph_id: graph_id.to_owned(), config, subgraphs };
-    let state = app.executor.call(app.reach(scope), call).await?;
-    shown(&state)
+    Ok(Some(app.executor.call(app.reach(scope), call).await?))
 }
 
 /// A state without what is meant for us.

@@ -5,13 +5,13 @@ use langopen_core::model::ThreadState;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::answer::state_at;
+use super::answer::newest_state;
 use crate::access::Caller;
 use crate::error::{ApiResult, ErrorResponse};
 use crate::extract::{Query, ThreadPath};
 use crate::server::App;
 use crate::threads::not_found;
-use crate::wire::{CheckpointConfig, ThreadStateBody, concat_objects, json as json_response};
+use crate::wire::{ThreadStateBody, concat_objects, json as json_response};
 
 /// Get Thread State
 #[utoipa::path(
@@ -41,9 +41,7 @@ pub(super) async fn get_state(
         return Ok(json_response(concat_objects(&values, state.rest.as_str())));
     }
     let thread = app.storage.thread(&scope, thread_id).await?.ok_or_else(|| not_found(thread_id))?;
-    Ok(json_response(
-        state_at(&app, (&scope, &caller.identity), &thread, &CheckpointConfig::default(), subgraphs).await?,
-    ))
+    Ok(json_response(newest_state(&app, (&scope, &caller.identity), &thread, subgraphs).await?))
 }
 
 /// Whether the state may have subgraphs: only open tasks do.

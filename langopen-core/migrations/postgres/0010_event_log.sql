@@ -60,19 +60,18 @@ CREATE TABLE event_log_mode (
     moved_at TIMESTAMPTZ NOT NULL,
     stays_seconds DOUBLE PRECISION NOT NULL -- how long the log stays here before it moves to Redis again
 );
-INSERT INTO event_log_mode (generation, on_redis, floor_millis, moved_at, stays_seconds) VALUES (0, TRUE, 0, '-infinity', 0);
+INSERT INTO event_log_mode (generation, on_redis, floor_millis, moved_at, stays_seconds) VALUES (0, TRUE, 0, 'epoch', 0);
 
 -- Appends a record; all NULL if it goes nowhere: its log has ended, or nobody reads it and it is not kept. With a generation, the log must be in these tables
 -- since then, or the record is stale.
 CREATE FUNCTION event_log_append(
     p_thread_id UUID, p_kind TEXT, p_run_id UUID, p_keep BOOLEAN, p_mark UUID, p_count BIGINT, p_first_millis BIGINT, p_first_sequence BIGINT,
     p_now BIGINT, p_again BOOLEAN, p_read BOOLEAN, p_generation BIGINT, p_bytes BYTEA,
-    OUT before_millis BIGINT, OUT before_sequence BIGINT, OUT last_millis BIGINT, OUT last_sequence BIGINT, OUT is_read BOOLEAN, OUT stale BOOLEAN
+    OUT before_millis BIGINT, OUT before_sequence BIGINT, OUT last_millis BIGINT, OUT last_sequence BIGINT, OUT is_read BOOLEAN, OUT is_kept BOOLEAN, OUT stale BOOLEAN
 ) LANGUAGE plpgsql AS $$
 DECLARE
     v_now BIGINT := p_now / 1000;
     v_open BOOLEAN;
-    v_kept BOOLEAN;
 BEGIN
     IF p_generation IS NOT NULL THEN
         -- Moving takes it alone.
@@ -89,8 +88,8 @@ BEGIN
     IF p_kind IN ('r', 'e') THEN
         SELECT l.ended_at IS NULL INTO v_open FROM event_logs l WHERE l.run_id = p_run_id;
     END IF;
-    v_kept := p_kind = 't' OR v_open IS NOT NULL OR (p_kind = 'r' AND p_keep);
-    IF NOT v_kept AND NOT is_read
+    is_kept := p_kind = 't' OR v_open IS NOT NULL OR (p_kind = 'r' AND p_keep);
+    IF NOT is_kept AND NOT is_read
         AND (p_kind <> 'x' OR NOT EXISTS (SELECT 1 FROM log_threads t WHERE t.thread_id = p_thread_id)) THEN
         RETURN;
     END IF;
@@ -103,11 +102,12 @@ BEGIN
     END LOOP;
 
     IF p_again THEN
-        SELECT r.before_millis, r.before_sequence, r.millis, r.sequence INTO before_millis, before_sequence, last_millis, last_sequence
+        SELECT r.before_millis, r.before_sequence, r.millis, r.sequence, r.kept
+        INTO before_millis, before_sequence, last_millis, last_sequence, is_kept
         FROM (
-            SELECT k.* FROM kept_records k WHERE k.thread_id = p_thread_id AND k.millis >= p_first_millis AND k.mark = p_mark
+            SELECT k.*, TRUE AS kept FROM kept_records k WHERE k.thread_id = p_thread_id AND k.millis >= p_first_millis AND k.mark = p_mark
             UNION ALL
-            SELECT v.* FROM live_records v WHERE v.thread_id = p_thread_id AND v.millis >= p_first_millis AND v.mark = p_mark
+            SELECT v.*, FALSE FROM live_records v WHERE v.thread_id = p_thread_id AND v.millis >= p_first_millis AND v.mark = p_mark
         ) r;
         IF FOUND THEN
             RETURN;
@@ -117,7 +117,7 @@ BEGIN
     -- It may have ended, or begun, while we waited for the lock.
     IF p_kind IN ('r', 'e') THEN
         SELECT l.ended_at IS NULL INTO v_open FROM event_logs l WHERE l.run_id = p_run_id;
-        v_kept := v_open IS NOT NULL OR (p_kind = 'r' AND p_keep);
+        is_kept := v_open IS NOT NULL OR (p_kind = 'r' AND p_keep);
         IF NOT v_open THEN
             RETURN;
         END IF;
@@ -138,12 +138,12 @@ BEGIN
     IF p_kind = 'x' THEN
         DELETE FROM event_logs l WHERE l.thread_id = p_thread_id;
         DELETE FROM kept_records k WHERE k.thread_id = p_thread_id;
-    ELSIF p_kind = 'r' AND v_kept AND v_open IS NULL THEN
+    ELSIF p_kind = 'r' AND is_kept AND v_open IS NULL THEN
         INSERT INTO event_logs (run_id, thread_id, first_millis) VALUES (p_run_id, p_thread_id, last_millis);
-    ELSIF p_kind = 'e' AND v_kept THEN
+    ELSIF p_kind = 'e' AND is_kept THEN
         UPDATE event_logs l SET ended_at = p_now WHERE l.run_id = p_run_id;
     END IF;
-    IF v_kept THEN
+    IF is_kept THEN
         INSERT INTO kept_records (thread_id, millis, sequence, before_millis, before_sequence, kind, run_id, mark, bytes)
         VALUES (p_thread_id, last_millis, last_sequence, before_millis, before_sequence, p_kind, p_run_id, p_mark, p_bytes);
     ELSE

@@ -14,6 +14,7 @@ use crate::error::Result;
 pub struct ApiKeyAuth {
     keys: Arc<KeyRing>,
     fallback: Option<Arc<dyn Auth>>,
+    open: Option<Arc<dyn Auth>>,
 }
 
 impl ApiKeyAuth {
@@ -24,7 +25,14 @@ impl ApiKeyAuth {
 
     /// Knows the keys of this ring.
     pub fn of(keys: Arc<KeyRing>) -> Self {
-        Self { keys, fallback: None }
+        Self { keys, fallback: None, open: None }
+    }
+
+    /// Has `open` decide who gets in, where there is no other login, for as long as there is no key at all ([`KeyRing::has_any`]).
+    #[must_use]
+    pub fn until_first_key(mut self, open: Arc<dyn Auth>) -> Self {
+        self.open = Some(open);
+        self
     }
 
     /// Asks `fallback` who sends a request without one of our keys, and what anybody may do.
@@ -41,9 +49,10 @@ impl Auth for ApiKeyAuth {
         match (self.keys.find(credentials).await?, &self.fallback) {
             (Some(grant), _) => grant.identity(credentials.tenant.as_ref()),
             (None, Some(fallback)) => fallback.authenticate(credentials).await,
-            (None, None) => {
-                Err(Refusal::new(401, "An API key is required").header("www-authenticate", "Bearer").into())
-            }
+            (None, None) => match &self.open {
+                Some(open) if !self.keys.has_any().await? => open.authenticate(credentials).await,
+                _ => Err(Refusal::new(401, "An API key is required").header("www-authenticate", "Bearer").into()),
+            },
         }
     }
 
@@ -111,6 +120,16 @@ mod tests {
             let refused = auth.authenticate(&credentials).await.unwrap_err();
             assert_eq!(refused.kind(), ErrorKind::Unauthenticated);
         }
+    }
+
+    #[tokio::test]
+    async fn a_server_is_open_until_there_is_a_key() {
+        let open = || Arc::new(OpenAuth::default());
+        let none = ApiKeyAuth::new(Vec::new()).until_first_key(open());
+        assert!(none.authenticate(&Credentials::default()).await.is_ok());
+        assert!(none.authenticate(&with("x-api-key", "lok_wrong")).await.is_err(), "a key must be one");
+        let some = ApiKeyAuth::new(vec![record("a", ApiKey::generate().unwrap().hash())]).until_first_key(open());
+        assert!(some.authenticate(&Credentials::default()).await.is_err());
     }
 
     #[tokio::test]

@@ -2,6 +2,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use moka::sync::Cache;
+use parking_lot::Mutex;
 use serde_json::json;
 
 use super::api_key::PREFIX;
@@ -74,6 +75,8 @@ pub struct KeyRing {
 struct Stored {
     keys: Arc<dyn ApiKeys>,
     clock: Arc<dyn Clock>,
+    /// Whether there is any, as of when.
+    any: Mutex<Option<(Timestamp, bool)>>,
     answers: Cache<ApiKeyHash, (Timestamp, Option<StoredApiKey>)>,
 }
 
@@ -89,7 +92,7 @@ impl KeyRing {
     /// Also knows the keys of a storage.
     #[must_use]
     pub fn with_stored(mut self, keys: Arc<dyn ApiKeys>, clock: Arc<dyn Clock>) -> Self {
-        self.stored = Some(Stored { keys, clock, answers: Cache::new(KEPT) });
+        self.stored = Some(Stored { keys, clock, any: Mutex::default(), answers: Cache::new(KEPT) });
         self
     }
 
@@ -110,6 +113,19 @@ impl KeyRing {
         }
     }
 
+    /// Whether there is any key at all, be it revoked or expired: who has made keys means them to be asked for. It is known within
+    /// [`KeyRing::FRESH`] of the first one, on every server.
+    ///
+    /// # Errors
+    /// `Unavailable` when the storage does not answer.
+    pub async fn has_any(&self) -> Result<bool> {
+        match &self.stored {
+            _ if !self.records.is_empty() => Ok(true),
+            Some(stored) => stored.has_any().await,
+            None => Ok(false),
+        }
+    }
+
     /// Every record is compared, each in constant time, so that the time tells nothing about the keys that there are.
     fn configured(&self, hash: &ApiKeyHash) -> Result<Option<KeyGrant>> {
         let mut found = None;
@@ -123,11 +139,23 @@ impl KeyRing {
 }
 
 impl Stored {
+    async fn has_any(&self) -> Result<bool> {
+        let (now, known) = (self.clock.now(), *self.any.lock());
+        match known {
+            // Rows of keys stay.
+            Some((_, true)) => Ok(true),
+            Some((at, any)) if is_fresh(at, now) => Ok(any),
+            _ => {
+                let any = !self.keys.list_api_keys(None).await?.is_empty();
+                *self.any.lock() = Some((now, any));
+                Ok(any)
+            }
+        }
+    }
+
     async fn find(&self, hash: ApiKeyHash) -> Result<Option<StoredApiKey>> {
         let now = self.clock.now();
-        // An answer from the future, by a clock that went back, is as good as none.
-        let is_fresh = |at: Timestamp| at <= now && now.since(at) < KeyRing::FRESH;
-        let key = match self.answers.get(&hash).filter(|(at, _)| is_fresh(*at)) {
+        let key = match self.answers.get(&hash).filter(|(at, _)| is_fresh(*at, now)) {
             Some((_, key)) => key,
             None => {
                 let key = self.keys.api_key_of_hash(&hash).await?;
@@ -153,6 +181,11 @@ impl Stored {
             }
         });
     }
+}
+
+/// Whether what was answered then still holds. An answer from the future, by a clock that went back, is as good as none.
+fn is_fresh(at: Timestamp, now: Timestamp) -> bool {
+    at <= now && now.since(at) < KeyRing::FRESH
 }
 
 impl KeyGrant {
@@ -207,6 +240,7 @@ mod tests {
         let key = ApiKey::generate().unwrap();
         let find = async || ring.find(&with(&key)).await.map(|grant| grant.unwrap().role).map_err(|error| error.kind());
         assert_eq!(find().await, Err(ErrorKind::Unauthenticated));
+        assert!(!ring.has_any().await.unwrap());
         let new = NewStoredApiKey {
             key_id: ApiKeyId(Uuid::now_v7()),
             name: "ci".to_owned(),
@@ -220,11 +254,13 @@ mod tests {
         assert_eq!(find().await, Err(ErrorKind::Unauthenticated), "that there was none is known for as long");
         clock.advance(KeyRing::FRESH);
         assert_eq!(find().await, Ok(Role::Developer));
+        assert!(ring.has_any().await.unwrap());
         memory.revoke_api_key(None, id).await.unwrap();
         clock.advance(KeyRing::FRESH - Duration::from_micros(1));
         assert_eq!(find().await, Ok(Role::Developer), "the storage is not asked each time");
         clock.advance(Duration::from_micros(1));
         assert_eq!(find().await, Err(ErrorKind::Unauthenticated));
+        assert!(ring.has_any().await.unwrap(), "a key that is revoked is one that was asked for");
         clock.set(Timestamp::from_micros(0));
         assert_eq!(find().await, Err(ErrorKind::Unauthenticated), "a clock that goes back does not bring it back");
     }

@@ -1,5 +1,7 @@
 //! Ready implementations of the traits.
 
+#[cfg(all(feature = "redis", feature = "postgres"))]
+pub mod failover;
 #[cfg(feature = "memory")]
 pub mod memory;
 #[cfg(feature = "postgres")]

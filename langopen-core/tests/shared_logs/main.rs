@@ -1,4 +1,8 @@
-//! The event logs that processes share, over real servers.
+//! The event logs that processes share, and signals between processes, over real servers.
 
 mod conformance;
+mod outages;
+mod server;
+mod sharing;
+mod signals;
 mod support;

@@ -1,11 +1,9 @@
 //! The API of each deployment: made when its first runner is seen, and again when its runners say something new.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use langopen_api::{AgentServer, DeploymentSource, Metrics};
-use langopen_core::auth::KeyRing;
 use langopen_core::{Error, Result, Tenant};
 use langopen_runner::RunnerSet;
 use tracing::error;
@@ -17,10 +15,7 @@ use crate::database::Database;
 pub(super) struct Deployments {
     pub(super) runners: Arc<RunnerSet>,
     pub(super) database: Arc<Database>,
-    pub(super) keys: Arc<KeyRing>,
-    /// Whether nobody else is let in, where the application has no login.
-    pub(super) keys_required: bool,
-    pub(super) address: IpAddr,
+    pub(super) login: Login,
     pub(super) metrics: Metrics,
     pub(super) crons: bool,
 }
@@ -38,8 +33,8 @@ impl DeploymentSource for Deployments {
             database: &self.database,
             pool: Arc::new(self.runners.pool(tenant).ok_or_else(gone)?),
             app: &announcement.app,
-            tenants: std::slice::from_ref(tenant),
-            login: Login { keys: Some(self.keys.clone()), required: self.keys_required, address: self.address },
+            tenant,
+            login: self.login.clone(),
             metrics: self.metrics.clone(),
             crons: self.crons,
         };

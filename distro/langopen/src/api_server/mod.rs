@@ -16,9 +16,10 @@ use tokio::net::TcpListener;
 use tracing::info;
 
 use crate::announce::say;
-use crate::app::{self, FromWithin};
+use crate::app::{FromWithin, KeysNeeded, Login};
 use crate::database::{self, Database};
 use crate::error::CommandError;
+use crate::keys;
 use crate::metrics;
 use crate::names::process_name;
 use crate::probes::{self, Readiness};
@@ -60,22 +61,21 @@ async fn start(settings: &Settings) -> Result<Started, CommandError> {
     let (section, place) = (&settings.api, settings.place()?);
     let mut client = settings.runners.client(process_name("api-server"))?;
     client.serves_api = true;
-    let (default, records) = (section.tenant()?, app::keys(section.api_keys.as_deref())?);
+    let (default, records) = (section.tenant()?, section.api_keys.as_deref().map(keys::read).transpose()?);
     let (listener, address) = listen(section.host, section.port).await?;
     say("data", &place.describe(Path::new("")));
     let database = Arc::new(Database::open(place, Path::new("")).await?);
     let runners = Arc::new(RunnerSet::connect(client)?);
     let keys = KeyRing::new(records.unwrap_or_default());
     let keys = Arc::new(keys.with_stored(database.storage(), Arc::new(SystemClock)));
-    if !section.requires_keys() && !address.ip().is_loopback() {
+    let login = Login { keys: Arc::clone(&keys), needed: section.needed_keys(), address: address.ip() };
+    if login.needed != KeysNeeded::Always && !address.ip().is_loopback() {
         say("note", &format!("whoever reaches {address} can do everything in deployments without auth.path"));
     }
     let source = Deployments {
         runners: Arc::clone(&runners),
         database: Arc::clone(&database),
-        keys: Arc::clone(&keys),
-        keys_required: section.requires_keys(),
-        address: address.ip(),
+        login,
         metrics: recorder.shown(&section.metric_prefix),
         crons: section.crons,
     };

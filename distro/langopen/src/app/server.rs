@@ -9,17 +9,19 @@ use langopen_core::{Executor, Tenant};
 use langopen_runner::HostPool;
 use langopen_runner::config::AppSettings;
 
+use super::auth::KeysNeeded;
 use super::web_app::PoolApp;
 use super::{api_settings, app_options, auth};
 use crate::database::Database;
 use crate::error::CommandError;
 
 /// Who is let in beside the users of the application's own login.
+#[derive(Clone)]
 pub(crate) struct Login {
     /// Bearers of these.
-    pub(crate) keys: Option<Arc<KeyRing>>,
+    pub(crate) keys: Arc<KeyRing>,
     /// Whether nobody else is, where the application has no login.
-    pub(crate) required: bool,
+    pub(crate) needed: KeysNeeded,
     /// Where the server listens.
     pub(crate) address: IpAddr,
 }
@@ -30,23 +32,23 @@ pub(crate) struct ServerParts<'a> {
     /// Its hosts, here or on runners.
     pub(crate) pool: Arc<HostPool>,
     pub(crate) app: &'a AppSettings,
-    /// Where callers may act.
-    pub(crate) tenants: &'a [Tenant],
+    /// Which deployment.
+    pub(crate) tenant: &'a Tenant,
     pub(crate) login: Login,
     pub(crate) metrics: Metrics,
     /// Whether crons fire.
     pub(crate) crons: bool,
 }
 
-/// Makes the API of one application, with a system assistant for each graph in each tenant.
+/// Makes the API of one deployment, with a system assistant for each graph.
 pub(crate) async fn build(parts: ServerParts<'_>) -> Result<AgentServer, CommandError> {
-    let ServerParts { database, pool, app, tenants, login, metrics, crons } = parts;
+    let ServerParts { database, pool, app, tenant, login, metrics, crons } = parts;
     let mut settings = api_settings(app)?;
     settings.crons = crons;
     if let Some(version) = pool.langgraph_version() {
         settings.langgraph_version = version;
     }
-    let login = auth::login(login, app.auth.as_ref(), &pool)?;
+    let login = auth::login(login, app.auth.as_ref(), &pool).await?;
     let executor = Arc::clone(&pool) as Arc<dyn Executor>;
     let mut server = AgentServer::new(database.storage(), database.queue(), database.events(), executor)
         .with_auth(login)
@@ -58,8 +60,6 @@ pub(crate) async fn build(parts: ServerParts<'_>) -> Result<AgentServer, Command
     if app.store.as_ref().is_some_and(|store| store.index.is_some()) {
         server = server.with_embedder(pool.clone());
     }
-    for tenant in tenants {
-        server.sync_system_assistants(tenant).await?;
-    }
+    server.sync_system_assistants(tenant).await?;
     Ok(server)
 }

@@ -1,18 +1,19 @@
 //! The database of an installation, beside the processes that serve it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Args;
 use langopen_core::Storage;
 use langopen_core::backend::sqlite::{Sqlite, SqliteOptions};
 
+use crate::database::{Database, Place};
 use crate::error::CommandError;
 
 /// Which installation.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct StoreOptions {
-    /// The installation's database.
+    /// The installation's database, as postgres://USER:PASSWORD@HOST/DATABASE.
     #[arg(long, env = "LANGOPEN_DATABASE_URL", value_name = "URL", hide_env_values = true)]
     database: Option<String>,
     /// The data folder of `langopen up`, if there is no --database. The server may be running.
@@ -21,29 +22,44 @@ pub(crate) struct StoreOptions {
 }
 
 /// An open database.
-pub(super) struct Store {
-    sqlite: Sqlite,
+pub(super) enum Store {
+    /// A file that a server may hold.
+    Beside(Sqlite),
+    /// A database that processes share.
+    Shared(Database),
 }
 
 impl StoreOptions {
     pub(super) async fn open(&self) -> Result<Store, CommandError> {
-        if self.database.is_some() {
-            return Err(CommandError::OptionUnavailable { option: "database" });
+        match Place::of(self.database.as_deref(), None)? {
+            Place::Sqlite => {
+                let path = self.data.join("langopen.db");
+                if !path.is_file() {
+                    return Err(CommandError::NoDatabase { path });
+                }
+                Ok(Store::Beside(Sqlite::open(&path, SqliteOptions::default().beside_owner()).await?))
+            }
+            Place::Memory => Err(CommandError::Setting {
+                name: "--database",
+                why: "what is in the memory of another process cannot be reached".to_owned(),
+            }),
+            place => Ok(Store::Shared(Database::open(place, Path::new("")).await?)),
         }
-        let path = self.data.join("langopen.db");
-        if !path.is_file() {
-            return Err(CommandError::NoDatabase { path });
-        }
-        Ok(Store { sqlite: Sqlite::open(&path, SqliteOptions::default().beside_owner()).await? })
     }
 }
 
 impl Store {
     pub(super) fn storage(&self) -> Arc<dyn Storage> {
-        Arc::new(self.sqlite.clone())
+        match self {
+            Self::Beside(sqlite) => Arc::new(sqlite.clone()),
+            Self::Shared(database) => database.storage(),
+        }
     }
 
     pub(super) async fn close(self) {
-        self.sqlite.close().await;
+        match self {
+            Self::Beside(sqlite) => sqlite.close().await,
+            Self::Shared(database) => database.close().await,
+        }
     }
 }

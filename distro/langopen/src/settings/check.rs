@@ -6,6 +6,7 @@ use langopen_core::Tenant;
 use langopen_runner::{ClientTls, RunnerSetSettings, RunnerUrl, ServerTls};
 
 use super::{ApiSettings, RequireApiKeys, RunnerSettings, RunnersSettings, Settings, WorkerSection};
+use crate::app::KeysNeeded;
 use crate::database::Place;
 use crate::error::CommandError;
 
@@ -57,11 +58,11 @@ impl ApiSettings {
         self.deployment.as_ref().map(parse).transpose()
     }
 
-    pub(crate) fn requires_keys(&self) -> bool {
+    pub(crate) fn needed_keys(&self) -> KeysNeeded {
         match self.require_api_keys {
-            RequireApiKeys::Auto => !self.host.is_loopback(),
-            RequireApiKeys::Always => true,
-            RequireApiKeys::Never => false,
+            RequireApiKeys::Auto if self.host.is_loopback() => KeysNeeded::FromFirst,
+            RequireApiKeys::Auto | RequireApiKeys::Always => KeysNeeded::Always,
+            RequireApiKeys::Never => KeysNeeded::Never,
         }
     }
 }

@@ -13,15 +13,19 @@ use crate::error::CommandError;
 const DEFAULT: &str = ".langopen";
 
 /// A data folder that this process holds.
-pub(super) struct DataFolder {
+pub(crate) struct DataFolder {
     path: PathBuf,
     /// The lock lasts as long as the file is open.
     _lock: File,
 }
 
 impl DataFolder {
-    pub(super) fn open(options: &UpOptions, config: &AppConfig) -> Result<Self, CommandError> {
-        let path = options.data.clone().unwrap_or_else(|| config.base_dir().join(DEFAULT));
+    pub(crate) fn open(options: &UpOptions, config: &AppConfig) -> Result<Self, CommandError> {
+        Self::hold(options.data.clone().unwrap_or_else(|| config.base_dir().join(DEFAULT)))
+    }
+
+    /// Holds the folder at `path`, and makes it if it is missing.
+    pub(crate) fn hold(path: PathBuf) -> Result<Self, CommandError> {
         let unusable = |source: io::Error| CommandError::DataFolder { path: path.clone(), source };
         std::fs::create_dir_all(&path).map_err(unusable)?;
         let path = std::path::absolute(&path).map_err(unusable)?;
@@ -39,19 +43,19 @@ impl DataFolder {
         Ok(Self { path, _lock: lock })
     }
 
-    pub(super) fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
-    pub(super) fn database(&self) -> PathBuf {
+    pub(crate) fn database(&self) -> PathBuf {
         self.path.join("langopen.db")
     }
 
-    pub(super) fn environments(&self) -> PathBuf {
+    pub(crate) fn environments(&self) -> PathBuf {
         self.path.join("environments")
     }
 
-    pub(super) fn program(&self) -> PathBuf {
+    pub(crate) fn program(&self) -> PathBuf {
         self.path.join("host")
     }
 }

@@ -1,30 +1,34 @@
 //! `langopen up`: API, worker and graph hosts in this process, data in one folder.
 
-mod data;
+pub(crate) mod data;
+mod deployments;
 mod settings;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use langopen_api::WorkerCounts;
-use langopen_core::auth::KeyRing;
-use langopen_core::{Executor, SystemClock};
+use langopen_api::{Installation, WorkerCounts};
+use langopen_core::auth::{ApiKeyRecord, KeyRing};
+use langopen_core::{Executor, SystemClock, Tenant};
 use langopen_runner::HostPool;
 use langopen_worker::{Services, WebhookDispatcher, Worker};
+use parking_lot::Mutex;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::announce::{announce_ready, say};
-use crate::app::{self, FromWithin, Login, ServerParts};
+use crate::app::{self, FromWithin, KeysNeeded, Login};
 use crate::cli::UpOptions;
 use crate::database::{Database, Place};
 use crate::error::CommandError;
 use crate::hosts::Application;
+use crate::keys;
 use crate::metrics;
 use crate::serve::{self, Signals};
 use data::DataFolder;
+use deployments::Deployments;
 
 /// How long open connections may take to end after the last run has.
 const CONNECTION_GRACE: Duration = Duration::from_secs(1);
@@ -55,7 +59,7 @@ struct Started {
     listener: TcpListener,
     router: axum::Router,
     pool: Arc<HostPool>,
-    database: Database,
+    database: Arc<Database>,
     worker: JoinHandle<()>,
     stop: CancellationToken,
     /// Held until the end: the folder is this process's alone.
@@ -67,7 +71,7 @@ async fn start(options: UpOptions) -> Result<Started, CommandError> {
     let place = Place::of(options.database.as_deref(), options.redis.as_deref())?;
     let recorder = metrics::install()?;
     let application = Application::read(&options.config)?;
-    let keys = app::keys(options.api_keys.as_deref())?;
+    let records = options.api_keys.as_deref().map(keys::read).transpose()?;
     let data = DataFolder::open(&options, &application.config)?;
     say("data", &place.describe(data.path()));
     // The port is taken before the slow steps, so that a port in use is told at once.
@@ -75,7 +79,7 @@ async fn start(options: UpOptions) -> Result<Started, CommandError> {
     let listener = TcpListener::bind(address).await.map_err(|source| CommandError::Listen { address, source })?;
     let address = listener.local_addr().map_err(|source| CommandError::Listen { address, source })?;
     let api_url = format!("http://{address}");
-    let database = Database::open(place, &data.database()).await?;
+    let database = Arc::new(Database::open(place, &data.database()).await?);
 
     let app = &application.settings;
     let working = settings::worker(&options, app)?;
@@ -95,28 +99,27 @@ async fn start(options: UpOptions) -> Result<Started, CommandError> {
     let dispatcher = WebhookDispatcher::new(database.outbox(), Arc::new(SystemClock), webhooks)?;
     let slots = worker.slots();
     let count = move || WorkerCounts { max: slots.max(), active: slots.active() };
-    let tenants = app::tenants(keys.as_ref())?;
-    if let Some(keys) = &keys {
-        say("auth", &format!("{} API keys", keys.len()));
-    }
-    let required = keys.is_some();
-    let login = Login { keys: keys.map(|keys| Arc::new(KeyRing::new(keys))), required, address: address.ip() };
-    let parts = ServerParts {
-        database: &database,
+    let needed = if records.is_some() { KeysNeeded::Always } else { KeysNeeded::FromFirst };
+    let records = records.unwrap_or_default();
+    let known = records.iter().map(ApiKeyRecord::tenant).collect::<Result<_, _>>()?;
+    let keys = Arc::new(KeyRing::new(records).with_stored(database.storage(), Arc::new(SystemClock)));
+    let deployments = Arc::new(Deployments {
+        database: Arc::clone(&database),
         pool: Arc::clone(&pool),
-        app,
-        tenants: &tenants,
-        login,
+        app: app.clone(),
+        login: Login { keys: Arc::clone(&keys), needed, address: address.ip() },
         metrics: recorder.shown(&options.metric_prefix).with_workers(count),
         crons: options.crons,
-    };
-    let router = match app::build(parts).await {
-        Ok(server) => server.router(),
-        Err(error) => {
-            pool.shut_down().await;
-            return Err(error);
-        }
-    };
+        known,
+        first: Mutex::default(),
+    });
+    if let Err(error) = deployments.prepare().await {
+        pool.shut_down().await;
+        return Err(error);
+    }
+    // What names no deployment goes where everybody acts.
+    let installation = Installation::new(deployments, database.storage()).with_keys(keys);
+    let router = installation.with_default(Tenant::default()).router();
     pool.connect(Arc::new(FromWithin(router.clone())));
     let stop = CancellationToken::new();
     let worker = tokio::spawn(crate::worker::work(worker, Some(dispatcher), stop.clone()));

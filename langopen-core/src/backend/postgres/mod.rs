@@ -42,6 +42,8 @@ use crate::queue::CancelSignal;
 use crate::signals::{Signal, Signals};
 
 pub use event_log::PostgresEventLog;
+#[cfg(feature = "redis")]
+pub(crate) use event_log::{Mode, PostgresStore};
 pub use signals::PostgresSignals;
 
 /// How a database is opened.

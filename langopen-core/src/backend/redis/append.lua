@@ -6,7 +6,7 @@ local first_ms, first_seq = tonumber(ARGV[4]), tonumber(ARGV[5])
 local mark, again, channel, id, generation = ARGV[8], ARGV[9] == '1', ARGV[10], ARGV[11], ARGV[12]
 local told_until, live_until, live_bytes, day, push_bytes =
     ARGV[13], ARGV[14], tonumber(ARGV[15]), ARGV[16], tonumber(ARGV[17])
-local bytes = ARGV[18]
+local everyone, bytes = ARGV[18] == '1', ARGV[19]
 
 local function place(ms, seq)
     return string.format('%.0f-%.0f', ms, seq)
@@ -17,16 +17,16 @@ local last = known[1] or '0-0'
 local ours, ended = known[2], known[3]
 
 if again then
-    for _, key in ipairs({live, told, run_log}) do
+    for n, key in ipairs({live, told, run_log}) do
         for _, entry in ipairs(redis.call('XRANGE', key, place(first_ms, first_seq), '+')) do
             if string.sub(entry[2][4], 19, 34) == mark then
-                return {1, entry[2][2], entry[1]}
+                return {entry[2][2], entry[1], n == 1 and '0' or '1'}
             end
         end
     end
 end
 if ended and (kind == 'r' or kind == 'e') then
-    return {0}
+    return {}
 end
 local kept = kind == 't' or ((kind == 'r' or kind == 'e') and ours) or (kind == 'r' and keep)
 
@@ -37,7 +37,7 @@ if redis.call('SET', epoch, time, 'NX') then
 else
     time = time - tonumber(redis.call('GET', epoch))
 end
-local read = time < 60 or redis.call('EXISTS', watched) == 1
+local read = everyone or time < 60 or redis.call('EXISTS', watched) == 1
 
 if kind == 'x' then
     for _, field in ipairs(redis.call('HKEYS', thread)) do
@@ -51,7 +51,7 @@ if kind == 'x' then
     redis.call('ZREM', told_threads, id)
 end
 if not kept and not read and kind ~= 'x' then
-    return {0}
+    return {}
 end
 
 local last_ms, last_seq = string.match(last, '^(%d+)-(%d+)$')
@@ -97,4 +97,4 @@ if read then
     end
     redis.call('PUBLISH', channel, head)
 end
-return {1, last, at}
+return {last, at, kept and '1' or '0'}

@@ -6,7 +6,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::LazyLock;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -52,6 +52,7 @@ const PAUSE: Duration = Duration::from_millis(20);
 static APPEND: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("append.lua")));
 static OPEN: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("open.lua")));
 static SINCE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("since.lua")));
+static NOTE_END: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("note_end.lua")));
 static SWEEP: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("sweep.lua")));
 
 /// An entry of a stream: its place, and the fields `p` (the place before it) and `b` (its bytes).
@@ -59,6 +60,31 @@ type Entry = (String, (String, String, String, Bytes));
 
 /// The threads that are read in this process.
 pub(super) type Watched = Arc<Mutex<HashSet<ThreadId>>>;
+
+/// Since when the log is here, if it can move between stores.
+#[derive(Debug, Default)]
+struct Horizon {
+    /// Counts the moves. What is told by one who knows of a later move is not taken, but looked up.
+    generation: AtomicU64,
+    /// What has its place up to this millisecond is of an earlier time, and is told to nobody any more.
+    millis: AtomicU64,
+}
+
+impl Horizon {
+    /// The last place of the earlier time.
+    fn last(&self) -> EventId {
+        match self.millis.load(Ordering::Relaxed) {
+            0 => EventId::ZERO,
+            // As far as a script can count.
+            millis => EventId { millis, sequence: u64::from(u32::MAX) },
+        }
+    }
+
+    fn is_beyond(&self, id: EventId) -> bool {
+        let millis = self.millis.load(Ordering::Relaxed);
+        millis > 0 && id.millis <= millis
+    }
+}
 
 /// A log on a Redis server.
 pub(crate) struct RedisStore {
@@ -68,8 +94,9 @@ pub(crate) struct RedisStore {
     retention: Duration,
     /// How long an append is tried.
     patience: Duration,
-    /// Counts the times that the log moved between stores; what is told by a later one is not taken, but looked up.
-    pub(crate) generation: Arc<AtomicU64>,
+    horizon: Arc<Horizon>,
+    /// Whether every thread is taken to be read by someone.
+    everyone: AtomicBool,
     watched: Watched,
     changes: UnboundedSender<Change>,
     news: Mutex<Option<UnboundedReceiver<News>>>,
@@ -84,18 +111,18 @@ impl RedisStore {
         let (keys, watched) = (Keys::new(prefix), Watched::default());
         let (changes, changed) = mpsc::unbounded_channel();
         let (tell, news) = mpsc::unbounded_channel();
-        let generation = Arc::new(AtomicU64::new(0));
+        let (horizon, everyone) = (Arc::<Horizon>::default(), AtomicBool::new(false));
         let renewal = renew::Renewal::new(connection.clone(), keys.clone(), Arc::clone(&watched), tell.clone());
         let heard = {
-            let (keys, generation, renewal) = (keys.clone(), Arc::clone(&generation), Arc::clone(&renewal));
-            move |heard| hear(&keys, &generation, &renewal, &tell, heard)
+            let (keys, horizon, renewal) = (keys.clone(), Arc::clone(&horizon), Arc::clone(&renewal));
+            move |heard| hear(&keys, &horizon, &renewal, &tell, heard)
         };
         let tasks = [
             tokio::spawn(subscribe(server.clone(), changed, heard)).abort_handle(),
             tokio::spawn(renewal.run()).abort_handle(),
         ];
         let news = Mutex::new(Some(news));
-        Ok(Self { server, connection, keys, retention, patience, generation, watched, changes, news, tasks })
+        Ok(Self { server, connection, keys, retention, patience, horizon, everyone, watched, changes, news, tasks })
     }
 
     /// Waits for the server's answer.
@@ -105,11 +132,45 @@ impl RedisStore {
         answer.map(drop).map_err(self.server.failed("redis.ping"))
     }
 
+    /// Waits until something was written.
+    pub(crate) async fn try_write(&self) -> Result<()> {
+        let mut set = redis::cmd("SET");
+        set.arg(self.keys.name("probe")).arg(1).arg("EX").arg(60);
+        let answer: RedisResult<redis::Value> = set.query_async(&mut self.connection.clone()).await;
+        answer.map(drop).map_err(self.server.failed("redis.ping"))
+    }
+
+    /// Says that the log is here since this move, which is known by its number, and since this millisecond of its places.
+    pub(crate) fn since_move(&self, generation: u64, millis: u64) {
+        self.horizon.millis.store(millis, Ordering::Relaxed);
+        self.horizon.generation.store(generation, Ordering::Relaxed);
+    }
+
+    /// Notes that the log of a run has ended while it was elsewhere.
+    pub(crate) async fn note_end(&self, thread_id: ThreadId, run_id: RunId, now: Timestamp) -> Result<()> {
+        let mut script = NOTE_END.key(self.keys.thread(thread_id));
+        script.key(self.keys.name("ended")).arg(run_id.to_string()).arg(format!("{thread_id} {run_id}"));
+        let noted = script.arg(millis(now)).invoke_async(&mut self.connection.clone()).await;
+        noted.map_err(self.server.failed("event_log.end"))
+    }
+
     fn key(&self, thread_id: ThreadId, part: &str) -> String {
         self.keys.of_thread(thread_id, part)
     }
 
-    async fn try_append(&self, write: &Write, again: bool) -> RedisResult<Vec<redis::Value>> {
+    /// Takes every thread to be read by someone, or not.
+    pub(crate) fn assume_readers(&self, everyone: bool) {
+        self.everyone.store(everyone, Ordering::Relaxed);
+    }
+
+    /// Hears what is appended to a thread from now on.
+    pub(crate) fn watch(&self, thread_id: ThreadId) {
+        self.watched.lock().insert(thread_id);
+        // Without the task that hears channels, events are looked up.
+        let _ = self.changes.send(Change::Add(self.keys.thread(thread_id)));
+    }
+
+    async fn try_append(&self, write: &Write, again: bool) -> RedisResult<Vec<String>> {
         let thread_id = write.thread_id;
         let run_id = write.kind.run_id();
         let run = run_id.map(|run_id| run_id.to_string()).unwrap_or_default();
@@ -123,9 +184,9 @@ impl RedisStore {
         script.arg(&[write.kind.code()][..]).arg(run).arg(u8::from(write.keep));
         script.arg(first_millis).arg(first_sequence).arg(now).arg(write.count);
         script.arg(&write.mark.as_bytes()[..]).arg(u8::from(again)).arg(self.keys.thread(thread_id));
-        script.arg(thread_id.to_string()).arg(self.generation.load(Ordering::Relaxed));
+        script.arg(thread_id.to_string()).arg(self.horizon.generation.load(Ordering::Relaxed));
         script.arg(now.saturating_sub(kept_millis)).arg(now.saturating_sub(LIVE_MILLIS)).arg(LIVE_BYTES);
-        script.arg(ABANDONED).arg(TOLD_BYTES).arg(&write.bytes[..]);
+        script.arg(ABANDONED).arg(TOLD_BYTES).arg(u8::from(self.everyone.load(Ordering::Relaxed))).arg(&write.bytes[..]);
         script.invoke_async(&mut self.connection.clone()).await
     }
 
@@ -146,7 +207,7 @@ impl Drop for RedisStore {
 }
 
 /// Passes on what the server told.
-fn hear(keys: &Keys, generation: &AtomicU64, renewal: &renew::Renewal, tell: &UnboundedSender<News>, heard: Heard) {
+fn hear(keys: &Keys, horizon: &Horizon, renewal: &renew::Renewal, tell: &UnboundedSender<News>, heard: Heard) {
     let news = match heard {
         Heard::Connected => {
             // An empty server has forgotten who reads.
@@ -159,7 +220,11 @@ fn hear(keys: &Keys, generation: &AtomicU64, renewal: &renew::Renewal, tell: &Un
         Heard::Message(channel, bytes) => {
             let Some(thread_id) = keys.thread_of(&channel) else { return };
             let news = match told(bytes) {
-                Some((of, record)) if of <= generation.load(Ordering::Relaxed) => News::Record(thread_id, record),
+                Some((of, record))
+                    if of <= horizon.generation.load(Ordering::Relaxed) && !horizon.is_beyond(record.before) =>
+                {
+                    News::Record(thread_id, record)
+                }
                 _ => News::Look(thread_id),
             };
             vec![news]
@@ -226,24 +291,22 @@ impl LogStore for RedisStore {
             again = true;
             tokio::time::sleep(PAUSE).await;
         };
-        let mut answer = answer.into_iter().skip(1).map(redis::from_redis_value::<String>);
-        match (answer.next(), answer.next()) {
-            (Some(Ok(before)), Some(Ok(last))) => Ok(Appended::At { before: place(&before)?, last: place(&last)? }),
-            (None, None) => Ok(Appended::Nowhere),
-            _ => Err(Error::internal(OPERATION, "the script gave an answer that is none of its own")),
+        let nonsense = || Error::internal(OPERATION, "the script gave an answer that is none of its own");
+        match answer.as_slice() {
+            [] => Ok(Appended::Nowhere),
+            [before, last, kept] => Ok(Appended::At { before: place(before)?, last: place(last)?, kept: kept == "1" }),
+            _ => Err(nonsense()),
         }
     }
 
     async fn open(&self, thread_id: ThreadId, run_id: Option<RunId>) -> Result<Opened> {
-        self.watched.lock().insert(thread_id);
-        // Without the task that hears channels, events are looked up.
-        let _ = self.changes.send(Change::Add(self.keys.thread(thread_id)));
+        self.watch(thread_id);
         let mut script = OPEN.key(self.keys.thread(thread_id));
         script.key(self.key(thread_id, "told")).key(self.key(thread_id, "watched"));
         script.arg(run_id.map(|run_id| run_id.to_string()).unwrap_or_default());
         let answer = script.invoke_async(&mut self.connection.clone()).await;
         let (last, ended, kept): (String, bool, bool) = answer.map_err(self.server.failed("event_log.read"))?;
-        Ok(Opened { last: place(&last)?, ended, kept })
+        Ok(Opened { last: place(&last)?, ended, kept, ..Opened::default() })
     }
 
     fn left(&self, thread_id: ThreadId) {
@@ -251,7 +314,7 @@ impl LogStore for RedisStore {
         let _ = self.changes.send(Change::Remove(self.keys.thread(thread_id)));
     }
 
-    async fn kept(&self, thread_id: ThreadId, run_id: Option<RunId>, after: EventId, until: EventId) -> Result<Page> {
+    async fn kept(&self, thread_id: ThreadId, run_id: Option<RunId>, after: EventId, opened: &Opened) -> Result<Page> {
         let failed = self.server.failed("event_log.read");
         let keys = match run_id {
             Some(run_id) => vec![self.keys.run(thread_id, run_id)],
@@ -263,14 +326,18 @@ impl LogStore for RedisStore {
                 runs.map(|run| self.key(thread_id, run)).chain([self.key(thread_id, "told")]).collect()
             }
         };
-        merge(self.range(&keys, after, until).await.map_err(failed)?)
+        merge(self.range(&keys, after, opened.last).await.map_err(failed)?)
     }
 
     async fn since(&self, thread_id: ThreadId, after: EventId) -> Result<Page> {
         let mut script = SINCE.key(self.keys.thread(thread_id));
+        let after = after.max(self.horizon.last());
         script.key(self.key(thread_id, "live")).key(self.key(thread_id, "told")).arg(after.to_string()).arg(PAGE);
         let logs = script.invoke_async(&mut self.connection.clone()).await;
-        merge(logs.map_err(self.server.failed("event_log.read"))?)
+        let mut page = merge(logs.map_err(self.server.failed("event_log.read"))?)?;
+        // What was before is not here.
+        page.records.iter_mut().filter(|record| self.horizon.is_beyond(record.before)).for_each(|record| record.before = EventId::ZERO);
+        Ok(page)
     }
 
     async fn lasts(&self, threads: &[ThreadId]) -> Result<Vec<EventId>> {
@@ -280,7 +347,9 @@ impl LogStore for RedisStore {
         }
         let lasts = pipeline.query_async(&mut self.connection.clone()).await;
         let lasts: Vec<Option<String>> = lasts.map_err(self.server.failed("event_log.read"))?;
-        lasts.into_iter().map(|last| last.map_or(Ok(EventId::ZERO), |last| place(&last))).collect()
+        let place = |last: Option<String>| last.map_or(Ok(EventId::ZERO), |last| place(&last));
+        let here = |last| if self.horizon.is_beyond(last) { EventId::ZERO } else { last };
+        lasts.into_iter().map(|last| place(last).map(here)).collect()
     }
 
     async fn sweep(&self, now: Timestamp, retention: Duration) -> Result<u64> {

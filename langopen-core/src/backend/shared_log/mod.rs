@@ -5,6 +5,7 @@
 
 mod batch;
 mod follow;
+mod marks;
 mod replay;
 mod store;
 mod turns;
@@ -25,6 +26,7 @@ use crate::clock::{Clock, Timestamp};
 use crate::error::Result;
 use crate::event_log::{EventStream, LogKey, NewEvent, ReadFrom, run_done};
 use crate::ids::{IdSource, RunId, SystemIds, ThreadId};
+use marks::Marks;
 use replay::Replay;
 use turns::Turns;
 use watches::Watches;
@@ -67,7 +69,7 @@ impl<S: LogStore> SharedLog<S> {
         let first = turn.next(millis(now));
         let again = false;
         let write = Write { thread_id, kind, keep, mark, count, first, now, again, bytes: bytes.clone() };
-        if let Appended::At { before, last } = self.store.append(&write).await? {
+        if let Appended::At { before, last, .. } = self.store.append(&write).await? {
             *turn = last.max(*turn);
             // While it is our turn, so that readers here get what is said here in order and at once.
             self.watches.take(thread_id, Record::decode(before, last, bytes)?);
@@ -111,11 +113,11 @@ impl<S: LogStore> SharedLog<S> {
         }
         let (seen, replaying) = match from {
             ReadFrom::Now => (opened.last, false),
-            ReadFrom::After(seen) => (seen, opened.kept && seen < opened.last),
+            ReadFrom::After(seen) => (seen, opened.kept && seen < opened.last.max(opened.elsewhere)),
         };
         let live = (!opened.ended).then_some(live);
-        let (store, until, page) = (Arc::clone(&self.store), opened.last, VecDeque::new());
-        Ok(Replay { store, thread_id, run_id, after: seen, seen, until, page, replaying, live }.stream())
+        let (store, marks, page) = (Arc::clone(&self.store), Marks::default(), VecDeque::new());
+        Ok(Replay { store, thread_id, run_id, after: seen, seen, opened, marks, page, replaying, live }.stream())
     }
 
     pub(crate) async fn begin(&self, log: LogKey) -> Result<EventStream> {

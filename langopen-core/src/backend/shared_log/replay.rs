@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use futures::StreamExt;
 
-use super::store::LogStore;
+use super::marks::Marks;
+use super::store::{LogStore, Opened};
 use crate::backend::memory::LiveEvents;
 use crate::error::Result;
 use crate::event_log::{Event, EventId, EventStream};
@@ -20,8 +21,9 @@ pub(super) struct Replay<S> {
     pub(super) after: EventId,
     /// The last event that the reader has.
     pub(super) seen: EventId,
-    /// Where the replay ends; what comes live begins after it.
-    pub(super) until: EventId,
+    /// Where the replay ends, and what comes live begins.
+    pub(super) opened: Opened,
+    pub(super) marks: Marks,
     pub(super) page: VecDeque<Event>,
     pub(super) replaying: bool,
     pub(super) live: Option<LiveEvents>,
@@ -46,17 +48,20 @@ impl<S: LogStore> Replay<S> {
             }
             match self.live.as_mut()?.next().await? {
                 // The reader was among the live ones before its place was known.
-                Ok(event) if event.id <= self.until => {}
+                Ok(event) if event.id <= self.opened.last => {}
                 item => return Some((item, self)),
             }
         }
     }
 
     async fn turn_page(&mut self) -> Result<()> {
-        let page = self.store.kept(self.thread_id, self.run_id, self.after, self.until).await?;
+        let page = self.store.kept(self.thread_id, self.run_id, self.after, &self.opened).await?;
         self.replaying = page.more;
         for record in page.records {
             self.after = record.last;
+            if !self.marks.add(record.mark) {
+                continue;
+            }
             // The reader's place may be in the middle of a record.
             self.page.extend(record.events()?.into_iter().filter(|event| event.id > self.seen));
         }

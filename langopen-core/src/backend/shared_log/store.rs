@@ -14,17 +14,19 @@ use crate::ids::{RunId, ThreadId};
 /// Where an appended record is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Appended {
-    /// There, after `before`.
-    At { before: EventId, last: EventId },
+    /// There, after `before`; `kept` for later readers or not.
+    At { before: EventId, last: EventId, kept: bool },
     /// Nowhere: its log has ended, or nobody reads it and it is not kept.
     Nowhere,
 }
 
 /// What a reader finds when it takes its place.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Opened {
     /// The thread's last place. Everything that is appended from now on comes after it.
     pub(crate) last: EventId,
+    /// Up to where what another store holds is kept records too, if the log has moved from there.
+    pub(crate) elsewhere: EventId,
     /// Whether the run's log has ended and is kept.
     pub(crate) ended: bool,
     /// Whether anything is kept that the reader asks for.
@@ -64,8 +66,8 @@ pub(crate) trait LogStore: Send + Sync + 'static {
     /// Says that threads are no longer read in this process. Returns at once.
     fn left(&self, thread_id: ThreadId);
 
-    /// A page of what is kept of a thread, or of one of its runs, after one place and up to another.
-    async fn kept(&self, thread_id: ThreadId, run_id: Option<RunId>, after: EventId, until: EventId) -> Result<Page>;
+    /// A page of what is kept of a thread, or of one of its runs, after a place and up to where the reader was opened.
+    async fn kept(&self, thread_id: ThreadId, run_id: Option<RunId>, after: EventId, opened: &Opened) -> Result<Page>;
 
     /// A page of everything that was appended to a thread after this place and is still there, kept or not.
     async fn since(&self, thread_id: ThreadId, after: EventId) -> Result<Page>;

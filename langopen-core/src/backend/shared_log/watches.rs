@@ -3,14 +3,14 @@
 //! Records come from the store in any way: told by it, appended here, or fetched. Each names the place before it, so it is known whether something is
 //! missing; what is early waits, and the thread is to be looked up.
 
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
 use tokio::sync::Notify;
-use uuid::Uuid;
 
 use super::batch::{Kind, Record};
+use super::marks::Marks;
 use crate::backend::memory::{Home, LiveEvents, Reader};
 use crate::error::Error;
 use crate::event_log::EventId;
@@ -18,9 +18,6 @@ use crate::ids::{RunId, ThreadId};
 
 /// How many early records of a thread wait; more are fetched again.
 const EARLY: usize = 256;
-
-/// How many marks of a thread are remembered, to know a record that comes again in another place.
-const MARKS: usize = 64;
 
 struct Place {
     /// `None` for one who reads the whole thread.
@@ -38,7 +35,7 @@ struct Watch {
     readers: Vec<Place>,
     /// Records that came early, by the place before them.
     early: BTreeMap<EventId, Record>,
-    marks: VecDeque<Uuid>,
+    marks: Marks,
 }
 
 #[derive(Default)]
@@ -101,13 +98,9 @@ impl Watch {
 
     fn hand_out(&mut self, record: Record) {
         let seen = self.seen.replace(record.last).unwrap_or(EventId::ZERO);
-        if self.marks.contains(&record.mark) {
+        if !self.marks.add(record.mark) {
             return;
         }
-        if self.marks.len() == MARKS {
-            self.marks.pop_front();
-        }
-        self.marks.push_back(record.mark);
         if record.kind == Kind::Removed {
             // A reader's stream ends when its sender is gone.
             self.readers.clear();

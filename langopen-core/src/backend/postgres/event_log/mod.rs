@@ -1,6 +1,8 @@
 //! The event log in the database: for installations without Redis, and for the times when it is away.
 
 mod group;
+#[cfg(feature = "redis")]
+mod mode;
 mod readers;
 mod rows;
 mod store;
@@ -16,6 +18,8 @@ use crate::backend::shared_log::{SharedLog, event_log};
 use crate::clock::Clock;
 use crate::error::Result;
 
+#[cfg(feature = "redis")]
+pub(crate) use mode::Mode;
 pub(crate) use store::PostgresStore;
 
 /// [`EventLog`](crate::EventLog) in a Postgres database, shared by all processes on it. Clones share everything.
@@ -43,7 +47,7 @@ impl PostgresEventLog {
     /// # Errors
     /// `Unavailable` if the database does not answer.
     pub async fn open_with_retention(db: &Postgres, retention: Duration) -> Result<Self> {
-        let store = Arc::new(PostgresStore::open(db, retention).await?);
+        let store = Arc::new(PostgresStore::open(db, retention, db.shared.signals.clone()).await?);
         let clock = Arc::clone(&db.shared.clock);
         Ok(Self { log: Arc::new(SharedLog::new(store, Arc::clone(&clock))), clock, retention })
     }

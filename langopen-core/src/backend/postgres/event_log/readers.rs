@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -17,6 +18,7 @@ use super::group::{Calls, answer};
 use super::rows::place_or_none;
 use crate::backend::shared_log::{News, Opened};
 use crate::error::Result;
+use crate::event_log::EventId;
 use crate::ids::{RunId, ThreadId};
 
 const OPERATION: &str = "event_log.read";
@@ -40,12 +42,13 @@ pub(super) struct Readers {
     process: Uuid,
     watched: Mutex<HashSet<ThreadId>>,
     soon: Notify,
+    announced: AtomicBool,
 }
 
 impl Readers {
     /// Says that this process is there.
     pub(super) async fn new(db: Postgres, process: Uuid) -> Result<Arc<Self>> {
-        let readers = Self { db, process, watched: Mutex::default(), soon: Notify::new() };
+        let readers = Self { db, process, watched: Mutex::default(), soon: Notify::new(), announced: AtomicBool::new(true) };
         readers.say().await?;
         Ok(Arc::new(readers))
     }
@@ -60,6 +63,17 @@ impl Readers {
 
     pub(super) fn leave(&self, thread_id: ThreadId) {
         self.watched.lock().remove(&thread_id);
+    }
+
+    pub(super) fn is_announced(&self) -> bool {
+        self.announced.load(Ordering::Relaxed)
+    }
+
+    /// Announces what is read, or not.
+    pub(super) fn announce(&self, announced: bool) {
+        if self.announced.swap(announced, Ordering::Relaxed) != announced {
+            self.renew();
+        }
     }
 
     /// Says what is read soon: the database may have lost it.
@@ -87,7 +101,10 @@ impl Readers {
     }
 
     async fn say(&self) -> Result<()> {
-        let threads: Vec<Uuid> = self.watched.lock().iter().map(|thread_id| thread_id.0).collect();
+        let threads: Vec<Uuid> = match self.is_announced() {
+            true => self.watched.lock().iter().map(|thread_id| thread_id.0).collect(),
+            false => Vec::new(),
+        };
         let mut transaction = self.db.begin(OPERATION).await?;
         let live = sqlx::query(
             "INSERT INTO event_processes (process_id, until) VALUES ($1, clock_timestamp() + make_interval(secs => $2))
@@ -149,6 +166,7 @@ impl Readers {
                 last: place_or_none(row, "millis", "sequence")?.unwrap_or_default(),
                 ended: get(row, "ended")?,
                 kept: run_id.is_none() || get(row, "kept")?,
+                elsewhere: EventId::ZERO,
             })
         };
         rows.iter().zip(opened).map(decode).collect()

@@ -59,8 +59,8 @@ pub(crate) struct PostgresStore {
 }
 
 impl PostgresStore {
-    /// The log in `db`.
-    pub(crate) async fn open(db: &Postgres, retention: Duration) -> Result<Self> {
+    /// The log in `db`. Other processes are told by `signals`, and these are heard.
+    pub(crate) async fn open(db: &Postgres, retention: Duration, signals: Option<Arc<dyn Signals>>) -> Result<Self> {
         db.make_partitions(db.now(), retention).await?;
         let (tell, news) = mpsc::unbounded_channel();
         let readers = Readers::new(db.clone(), SystemIds.random()).await?;
@@ -69,13 +69,13 @@ impl PostgresStore {
             tokio::spawn(Arc::clone(&readers).follow(changes)).abort_handle(),
             tokio::spawn(Arc::clone(&readers).keep_saying(tell.clone())).abort_handle(),
         ];
-        if let Some(signals) = &db.shared.signals {
+        if let Some(signals) = &signals {
             tasks.push(tokio::spawn(hear(Arc::clone(signals), tell)).abort_handle());
         }
         let mut writers = Vec::with_capacity(WRITERS);
         for _ in 0..WRITERS {
             let (group, appended) = Group::new();
-            tasks.push(tokio::spawn(writer::write(db.clone(), appended)).abort_handle());
+            tasks.push(tokio::spawn(writer::write(db.clone(), signals.clone(), appended)).abort_handle());
             writers.push(group);
         }
         let (everyone, news) = (AtomicBool::new(false), Mutex::new(Some(news)));
@@ -87,7 +87,17 @@ impl PostgresStore {
         self.everyone.store(everyone, Ordering::Relaxed);
     }
 
-    pub(crate) fn db(&self) -> &Postgres {
+    /// Whether threads that are read here are announced in the database. Without, nothing is written of who reads.
+    pub(crate) fn announce(&self, announced: bool) {
+        self.readers.announce(announced);
+    }
+
+    /// Remembers that a thread is read here, for when that is announced.
+    pub(crate) fn watch(&self, thread_id: ThreadId) {
+        self.readers.watch(thread_id);
+    }
+
+    pub(super) fn db(&self) -> &Postgres {
         &self.db
     }
 
@@ -211,10 +221,12 @@ impl LogStore for PostgresStore {
 
     fn left(&self, thread_id: ThreadId) {
         self.readers.leave(thread_id);
-        self.reading.tell(Reading::Left(thread_id));
+        if self.readers.is_announced() {
+            self.reading.tell(Reading::Left(thread_id));
+        }
     }
 
-    async fn kept(&self, thread_id: ThreadId, run_id: Option<RunId>, after: EventId, until: EventId) -> Result<Page> {
+    async fn kept(&self, thread_id: ThreadId, run_id: Option<RunId>, after: EventId, opened: &Opened) -> Result<Page> {
         let of_run = "SELECT k.millis, k.sequence, k.before_millis, k.before_sequence, k.bytes
              FROM event_logs l JOIN kept_records k ON k.thread_id = l.thread_id AND k.run_id = l.run_id AND k.millis >= l.first_millis
              WHERE l.run_id = $6 AND k.thread_id = $1 AND k.kind = 'r' AND k.millis >= $2 AND (k.millis, k.sequence) > ($2, $3)
@@ -225,7 +237,7 @@ impl LogStore for PostgresStore {
              ORDER BY k.millis, k.sequence LIMIT $7";
         let sql = sqlx::query(if run_id.is_some() { of_run } else { of_thread }).bind(thread_id.0);
         let sql = sql.bind(signed(after.millis)).bind(signed(after.sequence));
-        let sql = sql.bind(signed(until.millis)).bind(signed(until.sequence));
+        let sql = sql.bind(signed(opened.last.millis)).bind(signed(opened.last.sequence));
         let sql = match run_id {
             Some(run_id) => sql.bind(run_id.0),
             None => sql.bind(before(self.db.now(), in_millis(self.retention))),

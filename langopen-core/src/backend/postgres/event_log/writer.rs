@@ -1,5 +1,7 @@
 //! Appending: what is appended at the same time is one statement, and one commit.
 
+use std::sync::Arc;
+
 use sqlx::postgres::PgRow;
 use uuid::Uuid;
 
@@ -10,7 +12,7 @@ use super::rows::{place, place_or_none, signed};
 use crate::backend::shared_log::{Appended, Write};
 use crate::error::Result;
 use crate::ids::ThreadId;
-use crate::signals::Signal;
+use crate::signals::{Signal, Signals};
 
 const OPERATION: &str = "event_log.append";
 
@@ -33,10 +35,19 @@ pub(super) enum Written {
 }
 
 /// Writes what is appended, until nothing will be.
-pub(super) async fn write(db: Postgres, mut appended: Calls<Appending, Written>) {
+pub(super) async fn write(
+    db: Postgres,
+    signals: Option<Arc<dyn Signals>>,
+    mut appended: Calls<Appending, Written>,
+) {
     while let Some(calls) = appended.next().await {
         let (appending, askers): (Vec<_>, Vec<_>) = calls.into_iter().unzip();
-        answer(askers, db.append_records(&appending).await);
+        let told = |thread_id| {
+            if let Some(signals) = &signals {
+                signals.send(Signal::Events(thread_id));
+            }
+        };
+        answer(askers, db.append_records(&appending, told).await);
     }
 }
 
@@ -45,14 +56,17 @@ fn written(row: &PgRow) -> Result<Written> {
         return Ok(Written::Stale);
     }
     Ok(Written::Done(match place_or_none(row, "last_millis", "last_sequence")? {
-        Some(last) => Appended::At { before: place(row, "before_millis", "before_sequence")?, last },
+        Some(last) => {
+            let before = place(row, "before_millis", "before_sequence")?;
+            Appended::At { before, last, kept: get(row, "is_kept")? }
+        }
         None => Appended::Nowhere,
     }))
 }
 
 impl Postgres {
-    /// Appends records in one step; the answers are in their order. Several of one thread keep theirs.
-    async fn append_records(&self, appending: &[Appending]) -> Result<Vec<Written>> {
+    /// Appends records in one step; the answers are in their order. Several of one thread keep theirs. `told` hears of the threads that someone reads.
+    async fn append_records(&self, appending: &[Appending], told: impl Fn(ThreadId)) -> Result<Vec<Written>> {
         // Who takes several locks takes them in the order of ids.
         let mut order: Vec<_> = (0..appending.len()).collect();
         order.sort_by_key(|index| appending[*index].write.thread_id);
@@ -62,7 +76,7 @@ impl Postgres {
         for (row, index) in rows.iter().zip(order) {
             answers[index] = written(row)?;
             if get::<Option<bool>>(row, "is_read")? == Some(true) {
-                self.tell_events(appending[index].write.thread_id);
+                told(appending[index].write.thread_id);
             }
         }
         Ok(answers)
@@ -95,12 +109,5 @@ impl Postgres {
         let rows = sql.fetch_all(&mut *session).await.context(OPERATION)?;
         session.done(OPERATION).await?;
         Ok(rows)
-    }
-
-    /// Tells other processes that something was appended to a thread.
-    fn tell_events(&self, thread_id: ThreadId) {
-        if let Some(signals) = &self.shared.signals {
-            signals.send(Signal::Events(thread_id));
-        }
     }
 }

@@ -1,0 +1,42 @@
+//! Where an import goes.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use langopen_core::Storage;
+
+use crate::cli::ImportOptions;
+use crate::database::{Database, Place};
+use crate::error::CommandError;
+use crate::up::data::DataFolder;
+
+/// A database of ours.
+pub(super) struct Target {
+    database: Database,
+    /// A data folder, held until the end: no server may work on it meanwhile.
+    _data: Option<DataFolder>,
+}
+
+impl Target {
+    pub(super) async fn open(options: &ImportOptions) -> Result<Self, CommandError> {
+        match Place::of(options.database.as_deref(), None)? {
+            Place::Sqlite => {
+                let data = DataFolder::hold(options.data.clone())?;
+                let database = Database::open(Place::Sqlite, &data.database()).await?;
+                Ok(Self { database, _data: Some(data) })
+            }
+            Place::Memory => {
+                Err(CommandError::Setting { name: "--database", why: "memory is gone with this command".to_owned() })
+            }
+            place => Ok(Self { database: Database::open(place, Path::new("")).await?, _data: None }),
+        }
+    }
+
+    pub(super) fn storage(&self) -> Arc<dyn Storage> {
+        self.database.storage()
+    }
+
+    pub(super) async fn close(self) {
+        self.database.close().await;
+    }
+}

@@ -1,0 +1,69 @@
+//! The deployments that this process serves: all of the same application, each with data of its own.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use langopen_api::{AgentServer, DeploymentSource, Metrics};
+use langopen_core::{Error, Result, Tenant};
+use langopen_runner::HostPool;
+use langopen_runner::config::AppSettings;
+use parking_lot::Mutex;
+
+use crate::app::{self, Login, ServerParts};
+use crate::database::Database;
+use crate::error::CommandError;
+
+/// The application, for as many deployments as there are rows.
+pub(super) struct Deployments {
+    pub(super) database: Arc<Database>,
+    pub(super) pool: Arc<HostPool>,
+    pub(super) app: AppSettings,
+    pub(super) login: Login,
+    pub(super) metrics: Metrics,
+    pub(super) crons: bool,
+    /// Deployments without a row: those that keys of a file are for.
+    pub(super) known: Vec<Tenant>,
+    /// That of the deployment where everybody acts, until it is served.
+    pub(super) first: Mutex<Option<AgentServer>>,
+}
+
+impl Deployments {
+    /// Makes the server of the deployment where everybody acts: what is wrong is told when the process starts.
+    pub(super) async fn prepare(&self) -> Result<(), CommandError> {
+        app::announce(&self.login, &self.pool).await?;
+        let first = self.build(&Tenant::default()).await?;
+        *self.first.lock() = Some(first);
+        Ok(())
+    }
+
+    async fn build(&self, tenant: &Tenant) -> Result<AgentServer, CommandError> {
+        let parts = ServerParts {
+            database: &self.database,
+            pool: Arc::clone(&self.pool),
+            app: &self.app,
+            tenant,
+            login: self.login.clone(),
+            metrics: self.metrics.clone(),
+            crons: self.crons,
+        };
+        app::build(parts).await
+    }
+}
+
+#[async_trait]
+impl DeploymentSource for Deployments {
+    async fn revision(&self, tenant: &Tenant, listed: bool) -> Result<Option<String>> {
+        // The application is what it was when the process started.
+        Ok((listed || self.known.contains(tenant)).then(String::new))
+    }
+
+    async fn server(&self, tenant: &Tenant, _revision: &str) -> Result<AgentServer> {
+        if *tenant == Tenant::default()
+            && let Some(first) = self.first.lock().take()
+        {
+            return Ok(first);
+        }
+        let failed = |error: CommandError| Error::unavailable("deployments.server", error.to_string());
+        self.build(tenant).await.map_err(failed)
+    }
+}

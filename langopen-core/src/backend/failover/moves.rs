@@ -1,0 +1,200 @@
+//! Where the log is, and moving it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::join_all;
+use parking_lot::Mutex;
+use tokio::sync::Mutex as AsyncMutex;
+use tokio::sync::mpsc::UnboundedSender;
+use tokio::time::{Instant, timeout};
+use tracing::{debug, info, warn};
+
+use super::tail::Tail;
+use crate::backend::postgres::{Mode, PostgresStore};
+use crate::backend::redis::RedisStore;
+use crate::backend::shared_log::{Kind, News, Write, millis};
+use crate::clock::{Clock, Timestamp};
+use crate::error::{Error, Result};
+use crate::ids::{RunId, ThreadId};
+
+/// How often it is looked where the log is, and whether Redis is back.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+/// How long Redis may take to show that it is back.
+const PROBE: Duration = Duration::from_millis(500);
+
+/// How far clocks of processes may be apart, and how long one may not know of a move, in milliseconds.
+const APART: u64 = 2000;
+
+/// How long after a move everything is taken to be read: until all processes have said what they read.
+const UNKNOWN: Duration = Duration::from_secs(60);
+
+/// How many ends are noted in Redis afterwards.
+const ENDS: usize = 10_000;
+
+/// Where the log is, and since when this process knows.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Known {
+    pub(super) mode: Mode,
+    at: Instant,
+}
+
+impl Known {
+    /// How long ago the log moved.
+    pub(super) fn moved(&self) -> Duration {
+        self.mode.moved + self.at.elapsed()
+    }
+}
+
+/// The two stores, and which of them carries the log.
+pub(super) struct Moves {
+    pub(super) redis: RedisStore,
+    pub(super) postgres: PostgresStore,
+    pub(super) tail: Tail,
+    clock: Arc<dyn Clock>,
+    known: Mutex<Known>,
+    moving: AsyncMutex<()>,
+    /// The runs that ended while the log was in the database.
+    ends: Mutex<Vec<(ThreadId, RunId, Timestamp)>>,
+    tell: UnboundedSender<News>,
+}
+
+impl Moves {
+    pub(super) async fn new(
+        redis: RedisStore,
+        postgres: PostgresStore,
+        clock: Arc<dyn Clock>,
+        tell: UnboundedSender<News>,
+    ) -> Result<Self> {
+        let mode = postgres.mode().await?;
+        let known = Mutex::new(Known { mode, at: Instant::now() });
+        let moving = AsyncMutex::default();
+        let moves = Self { redis, postgres, tail: Tail::default(), clock, known, moving, ends: Mutex::default(), tell };
+        moves.settle(mode);
+        Ok(moves)
+    }
+
+    /// Where the log is, as far as this process knows.
+    pub(super) fn known(&self) -> Known {
+        *self.known.lock()
+    }
+
+    /// Looks where the log is.
+    pub(super) async fn look(&self) -> Result<()> {
+        let mode = self.postgres.mode().await?;
+        let _moving = self.moving.lock().await;
+        self.adopt(mode).await;
+        Ok(())
+    }
+
+    /// Moves the log to the database because Redis failed, unless it has moved since.
+    pub(super) async fn leave_redis(&self, from: Mode, why: &Error) -> Result<()> {
+        let _moving = self.moving.lock().await;
+        if self.known().mode.generation != from.generation {
+            return Ok(());
+        }
+        let floor = millis(self.clock.now()).max(from.floor) + APART;
+        let mode = self.postgres.move_here(from.generation, floor).await?;
+        warn!(error = %why, generation = mode.generation, "Redis fails, so the event log goes on in Postgres");
+        self.adopt(mode).await;
+        Ok(())
+    }
+
+    /// Goes on where the log is now. Called by one at a time.
+    async fn adopt(&self, mode: Mode) {
+        let before = self.known().mode;
+        if mode.generation < before.generation {
+            return;
+        }
+        let moved = mode.generation > before.generation;
+        // What was appended to Redis since the last move that this process knows of; of what comes after it, it has appended nothing.
+        if moved && before.on_redis {
+            self.copy_tail(&mode).await;
+        }
+        self.settle(mode);
+        *self.known.lock() = Known { mode, at: Instant::now() };
+        if moved {
+            // Without a receiver the log is going away.
+            let _ = self.tell.send(News::LookEverywhere);
+        }
+    }
+
+    fn settle(&self, mode: Mode) {
+        if mode.on_redis {
+            self.redis.since_move(mode.generation, mode.floor);
+        }
+        self.postgres.announce(!mode.on_redis);
+        let unknown = mode.generation > 0 && mode.moved < UNKNOWN;
+        self.postgres.assume_readers(unknown);
+        self.redis.assume_readers(unknown);
+    }
+
+    async fn copy_tail(&self, mode: &Mode) {
+        let writes = self.tail.take();
+        let generation = (!mode.on_redis).then_some(mode.generation);
+        self.postgres.assume_readers(true);
+        let copies = writes.iter().map(|write| self.postgres.append_since(write, generation));
+        for copied in join_all(copies).await {
+            if let Err(error) = copied {
+                warn!(%error, "events that were appended just before Redis failed cannot be copied; readers may miss them");
+            }
+        }
+    }
+
+    /// Remembers that a run has ended in the database.
+    pub(super) fn note_end(&self, write: &Write) {
+        if let Kind::End(run_id) = write.kind {
+            let mut ends = self.ends.lock();
+            if ends.len() < ENDS {
+                ends.push((write.thread_id, run_id, write.now));
+            }
+        }
+    }
+
+    /// Looks where the log is, again and again, and moves it back to Redis when it may.
+    pub(super) async fn watch(self: Arc<Self>) {
+        loop {
+            tokio::time::sleep(LOOK_EVERY).await;
+            if let Err(error) = self.look().await {
+                debug!(%error, "it cannot be looked up where the event log is");
+                continue;
+            }
+            let mode = self.known().mode;
+            if mode.on_redis {
+                self.tell_ends().await;
+                continue;
+            }
+            // It must be there at the beginning of the time that the log stays in the database, and at its end, before the log moves back.
+            let is_back = matches!(timeout(PROBE, self.redis.try_write()).await, Ok(Ok(())));
+            if is_back && mode.may_move {
+                self.return_to_redis(mode).await;
+            }
+        }
+    }
+
+    async fn return_to_redis(&self, from: Mode) {
+        let _moving = self.moving.lock().await;
+        match self.postgres.move_to_redis(from.generation, millis(self.clock.now())).await {
+            Ok(mode) => {
+                if mode.on_redis {
+                    info!(generation = mode.generation, "Redis is back, and carries the event log again");
+                }
+                self.adopt(mode).await;
+            }
+            Err(error) => debug!(%error, "the event log cannot move back to Redis yet"),
+        }
+    }
+
+    async fn tell_ends(&self) {
+        let mut ends = std::mem::take(&mut *self.ends.lock());
+        while let Some((thread_id, run_id, now)) = ends.last().copied() {
+            if let Err(error) = self.redis.note_end(thread_id, run_id, now).await {
+                debug!(%error, "Redis cannot be told which runs have ended meanwhile");
+                self.ends.lock().append(&mut ends);
+                return;
+            }
+            ends.pop();
+        }
+    }
+}

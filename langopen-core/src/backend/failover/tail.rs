@@ -1,0 +1,55 @@
+//! What this process appended to Redis in the last moments.
+//!
+//! When Redis goes, readers in other processes may not have heard of it yet. It is copied to where the log moves, in its places, so that they miss nothing.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::time::Instant;
+
+use crate::backend::shared_log::{Appended, Write};
+use crate::event_log::EventId;
+
+/// How long a reader may be behind: it looks every second, and is told at once.
+const MOMENTS: Duration = Duration::from_secs(4);
+
+/// How many bytes are remembered.
+const MOST: usize = 16 * 1024 * 1024;
+
+#[derive(Debug, Default)]
+struct State {
+    writes: VecDeque<(Instant, Write)>,
+    bytes: usize,
+}
+
+/// The last appended records, oldest first.
+#[derive(Debug, Default)]
+pub(super) struct Tail(Mutex<State>);
+
+impl Tail {
+    /// Remembers a record that was appended.
+    pub(super) fn add(&self, write: &Write, appended: Appended) {
+        let Appended::At { last, kept, .. } = appended else { return };
+        let sequence = (last.sequence + 1).saturating_sub(u64::from(write.count));
+        let first = EventId { millis: last.millis, sequence };
+        let now = Instant::now();
+        let mut state = self.0.lock();
+        state.bytes += write.bytes.len();
+        state.writes.push_back((now, Write { keep: kept, first, again: true, ..write.clone() }));
+        while let Some((at, oldest)) = state.writes.front()
+            && (state.bytes > MOST || now.duration_since(*at) > MOMENTS)
+        {
+            state.bytes -= oldest.bytes.len();
+            state.writes.pop_front();
+        }
+    }
+
+    /// Takes what is remembered.
+    pub(super) fn take(&self) -> Vec<Write> {
+        let State { writes, .. } = std::mem::take(&mut *self.0.lock());
+        let now = Instant::now();
+        let recent = writes.into_iter().filter(|(at, _)| now.duration_since(*at) <= MOMENTS);
+        recent.map(|(_, write)| write).collect()
+    }
+}

@@ -1,0 +1,199 @@
+//! Redis goes away in the middle of everything, and comes back.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use futures::StreamExt;
+use langopen_core::backend::failover::FailoverEventLog;
+use langopen_core::backend::postgres::{PostgresOptions, PostgresSignals};
+use langopen_core::event_log::{Event, EventId, EventLog, LogKey, ReadFrom};
+use langopen_core::{RunId, SystemClock};
+use rand::{RngExt, SeedableRng};
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use crate::server::Server;
+use crate::support::{Database, event, new_log, number, options, rest, rising};
+
+const WRITERS: usize = 6;
+
+async fn open(server: &Server, database: &Database) -> Arc<FailoverEventLog> {
+    let signals = Arc::new(PostgresSignals::new(&database.url()).expect("signals"));
+    let db = database.open(PostgresOptions::default().with_connections(6)).await;
+    let options = options("outage:", Arc::new(SystemClock));
+    Arc::new(FailoverEventLog::open(&server.url(), options, &db, Some(signals)).await.expect("open"))
+}
+
+async fn until(log: &FailoverEventLog, on_redis: bool) {
+    while log.is_on_redis() != on_redis {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// Says numbers until it is told to end, and a while longer; tells how many those were, and how long the longest append took.
+async fn say(log: Arc<FailoverEventLog>, key: LogKey, resumable: bool, over: Arc<AtomicUsize>) -> (usize, Duration) {
+    let (mut said, mut longest) = (0, Duration::ZERO);
+    while over.load(Ordering::Relaxed) == 0 {
+        let began = Instant::now();
+        log.append(key, resumable, vec![event(said), event(said + 1)]).await.expect("append");
+        longest = longest.max(began.elapsed());
+        said += 2;
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    log.end(key).await.expect("end");
+    (said, longest)
+}
+
+/// Reads a run to its end, going away and coming back at random.
+async fn rejoin(logs: [Arc<FailoverEventLog>; 2], key: LogKey, seed: u64) -> Vec<Event> {
+    let mut random = rand::rngs::StdRng::seed_from_u64(seed);
+    let mut seen: Vec<Event> = Vec::new();
+    loop {
+        let from = seen.last().map_or(ReadFrom::After(EventId::ZERO), |event| ReadFrom::After(event.id));
+        let Ok(mut stream) = logs[random.random_range(0..2)].read(key, from).await else {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            continue;
+        };
+        for _ in 0..random.random_range(1..200) {
+            match stream.next().await {
+                Some(Ok(event)) => seen.push(event),
+                Some(Err(_)) => break,
+                None => return seen,
+            }
+        }
+    }
+}
+
+fn numbers(events: &[Event]) -> Vec<usize> {
+    events.iter().map(number).collect()
+}
+
+/// Runs go on while `outage` happens, and readers who were there hear everything once. With `whole`, those who come and go do, too.
+async fn goes_on(durable: bool, outages: usize, whole: bool, outage: impl AsyncFn(&mut Server)) {
+    let mut server = Server::start(durable).await;
+    let database = Database::new().await;
+    let (worker, other) = (open(&server, &database).await, open(&server, &database).await);
+    let over = Arc::new(AtomicUsize::new(0));
+    let runs: Vec<(LogKey, bool)> = (0..WRITERS).map(|n| (new_log(), n % 2 == 0)).collect();
+    let mut staying = Vec::new();
+    for (key, _) in &runs {
+        let run = rest(other.begin(*key).await.expect("begin"));
+        let thread = other.read_thread(key.thread_id, ReadFrom::Now).await.expect("read");
+        let thread = thread.map(|event| event.expect("no failure"));
+        let thread = thread.take_while(|event| std::future::ready(&*event.name != "metadata")).collect::<Vec<_>>();
+        staying.push((tokio::spawn(run), tokio::spawn(thread)));
+    }
+    let saying: Vec<_> = runs
+        .iter()
+        .map(|(key, resumable)| tokio::spawn(say(worker.clone(), *key, *resumable, over.clone())))
+        .collect();
+    let rejoining: Vec<_> = runs
+        .iter()
+        .filter(|(_, resumable)| *resumable)
+        .flat_map(|(key, _)| (0..3).map(move |seed| (*key, seed)))
+        .map(|(key, seed)| (key, tokio::spawn(rejoin([worker.clone(), other.clone()], key, seed))))
+        .collect();
+    for _ in 0..outages {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        outage(&mut server).await;
+        until(&worker, true).await;
+        until(&other, true).await;
+    }
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    over.store(1, Ordering::Relaxed);
+
+    let mut said = Vec::new();
+    for writer in saying {
+        let (count, longest) = writer.await.expect("a writer");
+        println!("{count} events were said; the longest append took {longest:?}");
+        said.push((0..count).collect::<Vec<_>>());
+    }
+    let mut heard = Vec::new();
+    for ((run, thread), said) in staying.into_iter().zip(&said) {
+        let (run, thread) = (run.await.expect("a reader"), thread.await.expect("a reader"));
+        rising(&run);
+        assert_eq!(&numbers(&run), said, "a reader of a run who was there hears everything once");
+        assert_eq!(run, thread, "and so does a reader of the thread");
+        heard.push(run);
+    }
+    for (key, reader) in rejoining {
+        let seen = reader.await.expect("a reader");
+        rising(&seen);
+        let place = runs.iter().position(|(run, _)| *run == key).expect("its run");
+        match whole {
+            true => assert_eq!(seen, heard[place], "each event once, in the same place"),
+            false => assert!(seen.iter().all(|event| heard[place].contains(event)), "nothing twice, nothing else"),
+        }
+    }
+    drop((worker, other));
+    database.drop().await;
+}
+
+async fn kill_and_start(server: &mut Server) {
+    server.kill();
+    tokio::time::sleep(Duration::from_millis(700)).await;
+    server.start_again().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_durable_server_is_killed() {
+    goes_on(true, 3, true, kill_and_start).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_forgets_is_killed() {
+    goes_on(false, 3, false, kill_and_start).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_stands_still() {
+    goes_on(true, 2, true, async |server: &mut Server| {
+        server.signal("-STOP");
+        tokio::time::sleep(Duration::from_millis(1500)).await;
+        server.signal("-CONT");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn connections_are_cut() {
+    goes_on(true, 20, true, async |server: &mut Server| {
+        for kind in ["normal", "pubsub"] {
+            server.ask(&["CLIENT", "KILL", "TYPE", kind, "SKIPME", "yes"]).await.expect("cut");
+        }
+    })
+    .await;
+}
+
+/// A run that begins while Redis is away is read from its beginning at once, and after Redis is back.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_run_begins_without_redis() {
+    let mut server = Server::start(true).await;
+    server.kill();
+    let database = Database::new().await;
+    let (worker, other) = (open(&server, &database).await, open(&server, &database).await);
+    let before = new_log();
+    worker.append(before, true, vec![event(0)]).await.expect("append, though Redis was never there");
+    until(&other, false).await;
+    // Its id says that it is younger than the move, once the ids have passed the gap that the move left.
+    tokio::time::sleep(Duration::from_millis(2100)).await;
+    let run = LogKey { run_id: RunId(Uuid::now_v7()), ..before };
+    worker.append(run, true, (0..100).map(event).collect()).await.expect("append");
+    let beginning = ReadFrom::After(EventId::ZERO);
+    let early = other.read(run, beginning).await.expect("read").take(100);
+    let early: Vec<_> = early.map(|event| event.expect("no failure")).collect().await;
+    assert_eq!(numbers(&early), (0..100).collect::<Vec<_>>());
+    server.start_again().await;
+    until(&worker, true).await;
+    until(&other, true).await;
+    worker.append(run, true, vec![event(100)]).await.expect("append");
+    worker.end(run).await.expect("end");
+    let late = rest(other.read(run, beginning).await.expect("read")).await;
+    assert_eq!(numbers(&late), (0..=100).collect::<Vec<_>>(), "from both");
+    rising(&late);
+    let of_thread = other.read_thread(run.thread_id, beginning).await.expect("read").take(103);
+    let of_thread: Vec<_> = of_thread.map(|event| event.expect("no failure")).collect().await;
+    rising(&of_thread);
+    database.drop().await;
+}
