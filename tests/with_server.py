@@ -12,7 +12,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent / "sdk"))
 
-from server import Server  # noqa: E402
+from server import MADE, Server, drop_databases  # noqa: E402
 
 
 def run(command: list[str], url: str) -> int:
@@ -32,6 +32,8 @@ def main(command: list[str]) -> int:
             status = run(command, server.url)
         finally:
             server.stop()
+            if MADE:
+                drop_databases()
         if status:
             print(f"\nThe end of the server's log:\n{server.logs(6_000)}", file=sys.stderr)
         return status

@@ -8,7 +8,7 @@ import pytest
 from langgraph_sdk import get_client, get_sync_client
 
 from helpers import OTHER_SERVER
-from server import Server
+from server import MADE, Server, drop_databases
 
 SERVER = pytest.StashKey[Server]()
 LOG_START = pytest.StashKey[int]()
@@ -64,6 +64,11 @@ async def http(base_url):
 @pytest.fixture
 async def thread_id(client) -> str:
     return (await client.threads.create())["thread_id"]
+
+
+def pytest_sessionfinish():
+    if MADE:
+        drop_databases()
 
 
 def pytest_runtest_setup(item):

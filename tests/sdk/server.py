@@ -1,6 +1,9 @@
 """Starts and stops `langopen up` for the tests."""
 
+import hashlib
 import os
+import re
+import secrets
 import signal
 import socket
 import subprocess
@@ -8,11 +11,14 @@ import time
 from pathlib import Path
 
 import httpx
+import psycopg
 
 HERE = Path(__file__).resolve().parent
 APP_CONFIG = HERE / "app" / "langgraph.json"
-# The value of `--database`: `memory:`, or none for SQLite.
+# The value of `--database`: `memory:`, `postgres` for databases beside the one that DATABASE_URL names, or none for SQLite.
 DATABASE = os.environ.get("LANGOPEN_TEST_DATABASE")
+# With `postgres`: the Redis beside it; none to do without.
+REDIS = os.environ.get("LANGOPEN_TEST_REDIS")
 START_SECONDS = 180  # the first start makes the Python environment
 
 
@@ -39,12 +45,43 @@ def environment(cache: Path, extra: dict[str, str] | None = None) -> dict[str, s
     return kept | {"LANGOPEN_CACHE_DIR": str(cache)} | (extra or {})
 
 
+def database_of(data: Path) -> list[str]:
+    """The options for the database that stands for this data folder: the same folder, the same database."""
+    if DATABASE != "postgres":
+        return ["--database", DATABASE] if DATABASE else []
+    service = os.environ["DATABASE_URL"]
+    name = "langopen_sdk_" + hashlib.sha256(f"{RUN}{data}".encode()).hexdigest()[:24]
+    with psycopg.connect(service, autocommit=True) as admin:
+        if not admin.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone():
+            admin.execute(f'CREATE DATABASE "{name}"')
+            MADE.add(name)
+    url = re.sub(r"/[^/?]*(\?|$)", rf"/{name}\1", service, count=1)
+    redis = ["--redis", REDIS] if REDIS else []
+    return ["--database", url, *redis]
+
+
+# Tells this session's databases from those of others on the same service.
+RUN = secrets.token_hex(8)
+MADE: set[str] = set()
+
+
+def drop_databases() -> None:
+    """Removes what `database_of` made."""
+    with psycopg.connect(os.environ["DATABASE_URL"], autocommit=True) as admin:
+        while MADE:
+            admin.execute(f'DROP DATABASE IF EXISTS "{MADE.pop()}" WITH (FORCE)')
+
+
 class Server:
     """One server process with its own data folder; can be killed and started again on it."""
 
     def __init__(self, data: Path, cache: Path, config: Path = APP_CONFIG, env: dict[str, str] | None = None):
         self.data, self.config = data, config
         self.env = environment(cache, env)
+        self.database = database_of(data)
+        if REDIS:
+            # Whoever shares a Redis has names of its own there.
+            self.env["LANGOPEN_REDIS_PREFIX"] = f"{self.database[1].rsplit('/', 1)[1]}:"
         self.log_path = data.parent / f"{data.name}.log"
         self.port = free_port()
         self.process: subprocess.Popen | None = None
@@ -57,7 +94,7 @@ class Server:
     def command(self) -> list[str]:
         return [
             str(find_binary()), "up", "--config", str(self.config), "--port", str(self.port),
-            "--data", str(self.data), "--hosts", "2", *(["--database", DATABASE] if DATABASE else []),
+            "--data", str(self.data), "--hosts", "2", *self.database,
         ]  # fmt: skip
 
     def start(self) -> "Server":

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::database::PREFIX;
 use crate::manage::{DeploymentsCommand, KeysCommand};
 
 /// Run LangGraph agents on your own machines, behind LangGraph's Agent Server API.
@@ -116,12 +117,15 @@ pub(crate) struct UpOptions {
     /// How many Python processes share the graphs' load.
     #[arg(long, env = "LANGOPEN_HOSTS", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=256))]
     pub(crate) hosts: u16,
-    /// `memory:` keeps everything in memory, for trials and tests; Postgres is not available in this version.
+    /// A Postgres (postgres://...) that processes share; `memory:` keeps everything in memory, for trials and tests [default: SQLite in the data folder; also: DATABASE_URI, POSTGRES_URI].
     #[arg(long, env = "LANGOPEN_DATABASE_URL", value_name = "URL", hide_env_values = true)]
     pub(crate) database: Option<String>,
-    /// A Redis for wake-ups and streams.
+    /// A Redis for the wake-ups and streams of processes that share a Postgres [also: REDIS_URI].
     #[arg(long, env = "LANGOPEN_REDIS_URL", value_name = "URL", hide_env_values = true)]
     pub(crate) redis: Option<String>,
+    /// What the names of all keys and channels in Redis begin with.
+    #[arg(long, env = "LANGOPEN_REDIS_PREFIX", value_name = "TEXT", default_value = PREFIX, hide = true)]
+    pub(crate) redis_prefix: String,
     /// How the names of the workers' gauges in /metrics begin.
     #[arg(long, env = "METRIC_PREFIX", default_value = "lg_api_", hide = true)]
     pub(crate) metric_prefix: String,

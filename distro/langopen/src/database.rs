@@ -3,10 +3,14 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use langopen_core::backend::failover::FailoverEventLog;
 use langopen_core::backend::memory::{Memory, MemoryEventLog};
+use langopen_core::backend::postgres::{Postgres, PostgresEventLog, PostgresOptions, PostgresSignals};
+use langopen_core::backend::redis::{RedisLogOptions, RedisSignals};
 use langopen_core::backend::sqlite::{Sqlite, SqliteOptions};
 use langopen_core::model::AssistantQuery;
 use langopen_core::outbox::Outbox;
+use langopen_core::signals::Signals;
 use langopen_core::{EventLog, Queue, Result, Scope, Storage};
 use langopen_runner::config::Secret;
 
@@ -14,6 +18,10 @@ use crate::error::CommandError;
 
 /// The value of `--database` that keeps everything in memory.
 const IN_MEMORY: &str = "memory:";
+
+/// What names in Redis begin with, and how many connections a process has, unless something else is said.
+pub(crate) const PREFIX: &str = "langopen:";
+const CONNECTIONS: u32 = 16;
 
 /// Where data is to be kept.
 #[derive(Debug, Clone)]
@@ -32,13 +40,15 @@ pub(crate) struct Shared {
     postgres: Secret,
     /// Wake-ups and streams; without one Postgres does both.
     redis: Option<Secret>,
+    /// What the names of everything in Redis begin with.
+    redis_prefix: String,
     connections: u32,
 }
 
 impl Shared {
-    /// The same, with so many connections at most.
-    pub(crate) fn with_connections(self, connections: u32) -> Self {
-        Self { connections: connections.max(2), ..self }
+    /// The same, with so many connections at most, and this prefix in Redis.
+    pub(crate) fn with(self, connections: u32, redis_prefix: &str) -> Self {
+        Self { connections: connections.max(2), redis_prefix: redis_prefix.to_owned(), ..self }
     }
 
     /// Whether there is a Redis.
@@ -60,12 +70,21 @@ impl Place {
             (Some(IN_MEMORY), None) => Ok(Self::Memory),
             (Some(url), redis) if is(url, &["postgres", "postgresql"]) => {
                 let redis = redis.map(|url| Secret::from(url.to_owned()));
-                Ok(Self::Postgres(Shared { postgres: Secret::from(url.to_owned()), redis, connections: 16 }))
+                let (postgres, redis_prefix) = (Secret::from(url.to_owned()), PREFIX.to_owned());
+                Ok(Self::Postgres(Shared { postgres, redis, redis_prefix, connections: CONNECTIONS }))
             }
             (Some(_), None) => Err(wrong("--database", "it is neither postgres://... nor memory:")),
             (_, Some(_)) => {
                 Err(wrong("--redis", "a Redis only helps processes that share a Postgres: name it with --database"))
             }
+        }
+    }
+
+    /// The same, with this prefix in Redis if there is one.
+    pub(crate) fn with_redis_prefix(self, prefix: &str) -> Self {
+        match self {
+            Self::Postgres(shared) => Self::Postgres(Shared { redis_prefix: prefix.to_owned(), ..shared }),
+            other => other,
         }
     }
 
@@ -87,6 +106,7 @@ pub(crate) struct Database {
     outbox: Arc<dyn Outbox>,
     events: Arc<dyn EventLog>,
     sqlite: Option<Sqlite>,
+    postgres: Option<Postgres>,
 }
 
 impl Database {
@@ -103,12 +123,28 @@ impl Database {
     }
 
     async fn shared(shared: Shared) -> Result<Self, CommandError> {
-        let Shared { postgres: _, redis: _, connections: _ } = shared;
-        Err(CommandError::OptionUnavailable { option: "database" })
+        let Shared { postgres, redis, redis_prefix, connections } = shared;
+        let through_postgres: Arc<dyn Signals> = Arc::new(PostgresSignals::new(postgres.expose())?);
+        let signals = match &redis {
+            Some(redis) => Arc::new(RedisSignals::new(redis.expose(), &redis_prefix)?),
+            None => Arc::clone(&through_postgres),
+        };
+        let options = PostgresOptions::default().with_connections(connections).with_signals(signals);
+        let postgres = Postgres::open(postgres.expose(), options).await?;
+        let events: Arc<dyn EventLog> = match &redis {
+            Some(redis) => {
+                let options = RedisLogOptions::default().with_prefix(redis_prefix);
+                let signals = Some(through_postgres);
+                Arc::new(FailoverEventLog::open(redis.expose(), options, &postgres, signals).await?)
+            }
+            None => Arc::new(PostgresEventLog::open(&postgres).await?),
+        };
+        let database = Self::of(Arc::new(postgres.clone()), events, None);
+        Ok(Self { postgres: Some(postgres), ..database })
     }
 
     fn of<B: Storage + Queue + Outbox>(backend: Arc<B>, events: Arc<dyn EventLog>, sqlite: Option<Sqlite>) -> Self {
-        Self { storage: backend.clone(), queue: backend.clone(), outbox: backend, events, sqlite }
+        Self { storage: backend.clone(), queue: backend.clone(), outbox: backend, events, sqlite, postgres: None }
     }
 
     pub(crate) fn storage(&self) -> Arc<dyn Storage> {
@@ -128,8 +164,11 @@ impl Database {
     }
 
     pub(crate) async fn close(&self) {
-        if let Some(sqlite) = self.sqlite.clone() {
+        if let Some(sqlite) = &self.sqlite {
             sqlite.close().await;
+        }
+        if let Some(postgres) = &self.postgres {
+            postgres.close().await;
         }
     }
 }

@@ -22,10 +22,6 @@ pub(crate) enum CommandError {
     Setting { name: &'static str, why: String },
     #[error("{} asks for features that are not available yet:\n{}", path.display(), lines(found))]
     Unsupported { path: PathBuf, found: Vec<Unsupported> },
-    #[error(
-        "--{option} is not available in this version: everything runs in this process, on SQLite in the data folder"
-    )]
-    OptionUnavailable { option: &'static str },
     #[error("cannot read API keys from {}: {why}", path.display())]
     KeysFile { path: PathBuf, why: String },
     #[error("the key's record cannot be written: {0}")]
@@ -78,7 +74,6 @@ impl CommandError {
             Self::Runner(RunnerError::Unprotected(_)) => {
                 Some("set --token, or --tls-cert, --tls-key and --tls-client-ca")
             }
-            Self::OptionUnavailable { .. } => Some("leave the option out, and unset its environment variable"),
             Self::NoDatabase { .. } => {
                 Some("name the data folder of `langopen up` with --data, or a database with --database")
             }

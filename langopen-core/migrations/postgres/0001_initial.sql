@@ -88,6 +88,7 @@ CREATE UNIQUE INDEX runs_in_front ON runs (thread_id) WHERE ready OR status = 'r
 CREATE INDEX runs_ready ON runs (tenant, available_at, run_id) WHERE ready;
 CREATE INDEX runs_delayed ON runs (available_at, run_id) WHERE delayed;
 CREATE INDEX runs_pending ON runs (thread_id, available_at, run_id) WHERE status = 'pending';
+CREATE INDEX runs_pending_of_tenants ON runs (tenant) WHERE status = 'pending';
 CREATE INDEX runs_running ON runs (tenant, lease_expires_at) WHERE status = 'running';
 CREATE INDEX runs_by_thread ON runs (thread_id, created_at, run_id);
 
@@ -195,13 +196,26 @@ CREATE TABLE webhook_deliveries (
 CREATE INDEX webhook_deliveries_due ON webhook_deliveries (due_at, run_id) WHERE failed_at IS NULL;
 CREATE INDEX webhook_deliveries_failed ON webhook_deliveries (failed_at) WHERE failed_at IS NOT NULL;
 
--- What is known of deployments beside their rows: where they are reached, and how much they may use. A tenant without a row has no limits.
+-- Deployments and API keys of the installation. A deployment without a row has no host and no limit.
 CREATE TABLE deployments (
     tenant TEXT COLLATE "C" PRIMARY KEY,
-    hosts TEXT NOT NULL, -- a JSON array of host names
+    hosts TEXT NOT NULL, -- a JSON array of names in lower case
     max_running_runs BIGINT,
     max_runs_in_flight BIGINT,
     max_requests_per_second BIGINT,
     created_at BIGINT NOT NULL,
     updated_at BIGINT NOT NULL
+);
+
+CREATE TABLE api_keys (
+    key_id UUID PRIMARY KEY,
+    name TEXT NOT NULL,
+    hash TEXT COLLATE "C" NOT NULL UNIQUE, -- of the secret, which is nowhere
+    prefix TEXT NOT NULL, -- how the secret begins
+    scope TEXT NOT NULL, -- organization/project/deployment, organization/project/* or organization/*
+    role TEXT NOT NULL CHECK (role IN ('viewer', 'developer', 'operator', 'admin')),
+    created_at BIGINT NOT NULL,
+    expires_at BIGINT,
+    revoked_at BIGINT,
+    last_used_at BIGINT
 );

@@ -1,7 +1,7 @@
 -- What is hot of the queue, as functions: one round trip each. Every statement in them sees what was committed before it began, so what is read under a lock is as
 -- it is. A change of one of them is a function of another name: processes of the version before go on calling these.
 --
--- Locks are taken in this order: rows of threads (by id), advisory locks of limited tenants (by key), rows of runs. A claim waits for no run's row.
+-- Locks are taken in this order: rows of threads (by id), advisory locks of limited tenants (by key), rows of runs. A claim waits for no thread's and no run's row.
 
 -- Puts the thread's oldest pending run in front, if nobody is there and it is due; returns that run. One that is not due is marked as delayed: a claim will come
 -- back to it. A run that was due when it was accepted is so still, if the clocks of the two processes differ by no more than a second. The caller holds the
@@ -24,10 +24,24 @@ BEGIN
     RETURN NULL;
 END $$;
 
+-- How many runs of a deployment are in flight, and how many may be; no row without a limit. Until the transaction ends, nobody else finds room.
+CREATE FUNCTION langopen_room(p_tenant TEXT) RETURNS TABLE (in_flight BIGINT, most BIGINT) LANGUAGE plpgsql AS $$
+BEGIN
+    SELECT d.max_runs_in_flight INTO most FROM deployments d WHERE d.tenant = p_tenant;
+    IF most IS NULL THEN
+        RETURN;
+    END IF;
+    PERFORM pg_advisory_xact_lock(1818324335, hashtext(p_tenant));
+    in_flight := (SELECT count(*) FROM runs r WHERE r.tenant = p_tenant AND r.status = 'pending')
+        + (SELECT count(*) FROM runs r WHERE r.tenant = p_tenant AND r.status = 'running');
+    RETURN NEXT;
+END $$;
+
 -- Creates a run, and its thread if need be. Outcomes:
 --   added       with when the run may start, whether a claim may find something new, and whether its thread is without checkpoints
 --   changed     the thread is not as the caller saw it; with what is there, or a NULL tenant for nothing
 --   in flight   another run is, and the strategy is to refuse
+--   full        the deployment has as many runs in flight as it may; with how many it has and may have
 --   supersedes  others are in flight that the caller must deal with first; it says with p_settled that it did
 CREATE FUNCTION langopen_enqueue(
     p_now BIGINT, p_run_id UUID, p_tenant TEXT, p_thread_id UUID, p_assistant_id UUID, p_graph_id TEXT, p_available_at BIGINT,
@@ -37,11 +51,13 @@ CREATE FUNCTION langopen_enqueue(
     -- the thread as the caller saw it; NULL: there was none
     p_seen_metadata TEXT, p_seen_config TEXT,
     p_settled BOOLEAN
-) RETURNS TABLE (outcome TEXT, available_at BIGINT, wakes BOOLEAN, fresh_thread BOOLEAN, tenant TEXT, metadata TEXT, config TEXT)
+) RETURNS TABLE (outcome TEXT, available_at BIGINT, wakes BOOLEAN, fresh_thread BOOLEAN, tenant TEXT, metadata TEXT, config TEXT,
+    in_flight BIGINT, most BIGINT)
 LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 DECLARE
     v_thread RECORD;
+    v_room RECORD;
     v_last RECORD;
     v_in_front BOOLEAN := FALSE;
     v_pending BOOLEAN := FALSE;
@@ -51,6 +67,13 @@ DECLARE
     v_at BIGINT := greatest(p_available_at, p_now);
 BEGIN
     IF p_seen_metadata IS NULL THEN
+        SELECT m.in_flight, m.most INTO v_room FROM langopen_room(p_tenant) m;
+        -- On a thread that is there, the run may take the place of others.
+        IF v_room.in_flight >= v_room.most AND NOT EXISTS (SELECT 1 FROM threads t WHERE t.thread_id = p_thread_id) THEN
+            RETURN QUERY SELECT 'full', NULL::BIGINT, NULL::BOOLEAN, NULL::BOOLEAN, NULL::TEXT, NULL::TEXT, NULL::TEXT,
+                v_room.in_flight, v_room.most;
+            RETURN;
+        END IF;
         INSERT INTO threads (thread_id, tenant, status, created_at, updated_at, state_updated_at, metadata, metadata_search, config,
             ttl_strategy, ttl_minutes)
         VALUES (p_thread_id, p_tenant, 'busy', p_now, p_now, p_now, p_thread_metadata, p_thread_search::JSONB, p_thread_config,
@@ -58,13 +81,15 @@ BEGIN
         ON CONFLICT (thread_id) DO NOTHING;
         IF NOT FOUND THEN
             SELECT t.tenant, t.metadata, t.config INTO v_thread FROM threads t WHERE t.thread_id = p_thread_id;
-            RETURN QUERY SELECT 'changed', NULL::BIGINT, NULL::BOOLEAN, NULL::BOOLEAN, v_thread.tenant, v_thread.metadata, v_thread.config;
+            RETURN QUERY SELECT 'changed', NULL::BIGINT, NULL::BOOLEAN, NULL::BOOLEAN, v_thread.tenant, v_thread.metadata, v_thread.config,
+                NULL::BIGINT, NULL::BIGINT;
             RETURN;
         END IF;
     ELSE
         SELECT t.tenant, t.metadata, t.config INTO v_thread FROM threads t WHERE t.thread_id = p_thread_id FOR NO KEY UPDATE;
         IF NOT FOUND OR v_thread.tenant <> p_tenant OR v_thread.metadata <> p_seen_metadata OR v_thread.config <> p_seen_config THEN
-            RETURN QUERY SELECT 'changed', NULL::BIGINT, NULL::BOOLEAN, NULL::BOOLEAN, v_thread.tenant, v_thread.metadata, v_thread.config;
+            RETURN QUERY SELECT 'changed', NULL::BIGINT, NULL::BOOLEAN, NULL::BOOLEAN, v_thread.tenant, v_thread.metadata, v_thread.config,
+                NULL::BIGINT, NULL::BIGINT;
             RETURN;
         END IF;
         SELECT EXISTS (SELECT 1 FROM runs r WHERE r.thread_id = p_thread_id AND (r.ready OR r.status = 'running')),
@@ -73,7 +98,13 @@ BEGIN
             INTO v_in_front, v_pending, v_fresh;
         IF NOT p_settled AND (v_in_front OR v_pending) AND p_multitask_strategy <> 'enqueue' THEN
             RETURN QUERY SELECT CASE p_multitask_strategy WHEN 'reject' THEN 'in flight' ELSE 'supersedes' END,
-                NULL::BIGINT, NULL::BOOLEAN, NULL::BOOLEAN, NULL::TEXT, NULL::TEXT, NULL::TEXT;
+                NULL::BIGINT, NULL::BOOLEAN, NULL::BOOLEAN, NULL::TEXT, NULL::TEXT, NULL::TEXT, NULL::BIGINT, NULL::BIGINT;
+            RETURN;
+        END IF;
+        SELECT m.in_flight, m.most INTO v_room FROM langopen_room(p_tenant) m;
+        IF v_room.in_flight >= v_room.most THEN
+            RETURN QUERY SELECT 'full', NULL::BIGINT, NULL::BOOLEAN, NULL::BOOLEAN, NULL::TEXT, NULL::TEXT, NULL::TEXT,
+                v_room.in_flight, v_room.most;
             RETURN;
         END IF;
         IF v_pending AND NOT v_delayed THEN
@@ -96,7 +127,7 @@ BEGIN
     IF NOT (v_ready OR v_delayed OR v_in_front) THEN
         v_ready := langopen_promote(p_thread_id, p_now) IS NOT NULL;
     END IF;
-    RETURN QUERY SELECT 'added', v_at, v_ready OR v_delayed, v_fresh, NULL::TEXT, NULL::TEXT, NULL::TEXT;
+    RETURN QUERY SELECT 'added', v_at, v_ready OR v_delayed, v_fresh, NULL::TEXT, NULL::TEXT, NULL::TEXT, NULL::BIGINT, NULL::BIGINT;
 END $$;
 
 -- Gives way to runs whose time has come, of at most so many threads. A thread that somebody else holds is left for the next call.
@@ -224,33 +255,37 @@ BEGIN
 END $$;
 
 -- Ends a run. Outcomes:
---   ended  with the thread's next run, if it may start now
+--   ended  with the thread's next run, if it may start now, and whether a claim may find something that it could not before
 --   tell   nothing happened: the run has a webhook, for which the caller writes what is to be told first; it says with p_told that it did
 --   lost   nothing happened: the attempt is not the current one
 CREATE FUNCTION langopen_finish(
     p_now BIGINT, p_run_id UUID, p_attempt BIGINT, p_status TEXT, p_told BOOLEAN,
     -- the thread as it becomes
     p_thread_status TEXT, p_error TEXT, p_interrupts TEXT, p_values TEXT, p_leave_state BOOLEAN, p_state_checkpoint_id TEXT, p_state_rest TEXT
-) RETURNS TABLE (outcome TEXT, promoted UUID) LANGUAGE plpgsql AS $$
+) RETURNS TABLE (outcome TEXT, promoted UUID, wakes BOOLEAN) LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 DECLARE
     v_thread_id UUID;
     v_run RECORD;
     v_others BOOLEAN;
+    v_promoted UUID;
+    v_makes_room BOOLEAN;
 BEGIN
     SELECT r.thread_id INTO v_thread_id FROM runs r WHERE r.run_id = p_run_id AND r.attempt = p_attempt AND r.status = 'running';
     PERFORM 1 FROM threads t WHERE t.thread_id = v_thread_id FOR NO KEY UPDATE;
-    SELECT r.temporary, r.webhook IS NOT NULL AS tells INTO v_run FROM runs r
+    SELECT r.tenant, r.temporary, r.webhook IS NOT NULL AS tells INTO v_run FROM runs r
         WHERE r.run_id = p_run_id AND r.attempt = p_attempt AND r.status = 'running' FOR NO KEY UPDATE;
     IF NOT FOUND THEN
-        RETURN QUERY SELECT 'lost', NULL::UUID;
+        RETURN QUERY SELECT 'lost', NULL::UUID, FALSE;
         RETURN;
     ELSIF v_run.tells AND NOT p_told THEN
-        RETURN QUERY SELECT 'tell', NULL::UUID;
+        RETURN QUERY SELECT 'tell', NULL::UUID, FALSE;
         RETURN;
-    ELSIF v_run.temporary THEN
+    END IF;
+    v_makes_room := EXISTS (SELECT 1 FROM deployments d WHERE d.tenant = v_run.tenant AND d.max_running_runs IS NOT NULL);
+    IF v_run.temporary THEN
         DELETE FROM threads WHERE thread_id = v_thread_id;
-        RETURN QUERY SELECT 'ended', NULL::UUID;
+        RETURN QUERY SELECT 'ended', NULL::UUID, v_makes_room;
         RETURN;
     END IF;
     UPDATE runs SET status = p_status, lease_owner = NULL, lease_expires_at = NULL, updated_at = p_now WHERE run_id = p_run_id;
@@ -260,5 +295,8 @@ BEGIN
         state_checkpoint_id = CASE WHEN p_leave_state THEN state_checkpoint_id ELSE p_state_checkpoint_id END,
         state_rest = CASE WHEN p_leave_state THEN state_rest ELSE p_state_rest END
     WHERE thread_id = v_thread_id;
-    RETURN QUERY SELECT 'ended', CASE WHEN v_others THEN langopen_promote(v_thread_id, p_now) END;
+    IF v_others THEN
+        v_promoted := langopen_promote(v_thread_id, p_now);
+    END IF;
+    RETURN QUERY SELECT 'ended', v_promoted, v_makes_room OR v_promoted IS NOT NULL;
 END $$;

@@ -2,6 +2,7 @@
 
 mod database;
 mod many;
+mod pooler;
 mod schema;
 
 use std::sync::Arc;

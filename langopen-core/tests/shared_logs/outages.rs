@@ -84,10 +84,8 @@ async fn goes_on(durable: bool, outages: usize, whole: bool, outage: impl AsyncF
         let thread = thread.take_while(|event| std::future::ready(&*event.name != "metadata")).collect::<Vec<_>>();
         staying.push((tokio::spawn(run), tokio::spawn(thread)));
     }
-    let saying: Vec<_> = runs
-        .iter()
-        .map(|(key, resumable)| tokio::spawn(say(worker.clone(), *key, *resumable, over.clone())))
-        .collect();
+    let saying: Vec<_> =
+        runs.iter().map(|(key, resumable)| tokio::spawn(say(worker.clone(), *key, *resumable, over.clone()))).collect();
     let rejoining: Vec<_> = runs
         .iter()
         .filter(|(_, resumable)| *resumable)

@@ -88,6 +88,8 @@ pub(crate) async fn rest(stream: EventStream) -> Vec<Event> {
 
 #[track_caller]
 pub(crate) fn rising(events: &[Event]) {
-    let ids: Vec<_> = events.iter().map(|event| event.id).collect();
-    assert!(ids.windows(2).all(|pair| pair[0] < pair[1]), "ids must rise: {ids:?}");
+    if let Some(pair) = events.windows(2).find(|pair| pair[0].id >= pair[1].id) {
+        let shown = |event: &Event| format!("{} {:?}", event.id, event.data);
+        panic!("ids must rise, but after {} came {}", shown(&pair[0]), shown(&pair[1]));
+    }
 }

@@ -51,9 +51,14 @@ async def put_item(state: State):
     return {"log": ["remembered"]}
 
 
+async def look_around(state: State):
+    return {"log": sorted(os.environ)}
+
+
 counter = one_step("count", count)
 slow = one_step("sleep", sleep)
 blocking = one_step("block", block)
 flood = one_step("write", write_much)
 deadly = one_step("die", die)
 remember = one_step("put_item", put_item)
+surroundings = one_step("look_around", look_around)

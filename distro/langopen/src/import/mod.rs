@@ -15,9 +15,9 @@ mod threads;
 use futures::{StreamExt, TryStreamExt, stream};
 use langopen_core::{Scope, Storage, Tenant};
 
+use crate::announce::say;
 use crate::cli::{ImportOptions, OtherThreadIds};
 use crate::error::CommandError;
-use crate::announce::say;
 use report::{Report, warn_of_kinds};
 use source::{Source, Totals};
 use target::Target;

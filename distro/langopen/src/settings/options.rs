@@ -62,6 +62,7 @@ impl DataOptions {
     fn put(self, overrides: &mut Overrides) {
         overrides.set_or("database.url", self.database, &["DATABASE_URI", "POSTGRES_URI"]);
         overrides.set_or("redis.url", self.redis, &["REDIS_URI"]);
+        overrides.set_or("redis.prefix", None::<String>, &["LANGOPEN_REDIS_PREFIX"]);
     }
 }
 

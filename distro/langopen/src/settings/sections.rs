@@ -31,6 +31,7 @@ pub(crate) struct DatabaseSettings {
 pub(crate) struct RedisSettings {
     #[serde(deserialize_with = "given")]
     pub(crate) url: Option<Secret>,
+    pub(crate) prefix: String,
 }
 
 #[derive(Debug, Clone, Deserialize)]

@@ -66,9 +66,21 @@ struct Started {
     data: DataFolder,
 }
 
+/// Where data is kept, by the options or by the variables of LangGraph's own servers.
+fn place(options: &UpOptions) -> Result<Place, CommandError> {
+    let given = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let database = options.database.clone().or_else(|| given("DATABASE_URI")).or_else(|| given("POSTGRES_URI"));
+    // A Redis without a Postgres is refused where it was asked for, and no matter where it just happens to be named.
+    let redis = options
+        .redis
+        .clone()
+        .or_else(|| database.as_ref().filter(|url| url.starts_with("postgres")).and_then(|_| given("REDIS_URI")));
+    Ok(Place::of(database.as_deref(), redis.as_deref())?.with_redis_prefix(&options.redis_prefix))
+}
+
 async fn start(options: UpOptions) -> Result<Started, CommandError> {
     let begin = Instant::now();
-    let place = Place::of(options.database.as_deref(), options.redis.as_deref())?;
+    let place = place(&options)?;
     let recorder = metrics::install()?;
     let application = Application::read(&options.config)?;
     let records = options.api_keys.as_deref().map(keys::read).transpose()?;

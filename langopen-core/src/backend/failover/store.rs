@@ -55,7 +55,7 @@ impl FailoverStore {
         signals: Option<Arc<dyn Signals>>,
     ) -> Result<Self> {
         let RedisLogOptions { clock, prefix, retention, patience } = options;
-        let redis = RedisStore::new(url, &prefix, retention, patience.min(PATIENCE))?;
+        let redis = RedisStore::new(url, &prefix, retention, patience.min(PATIENCE))?.giving_up();
         let postgres = PostgresStore::open(db, retention, signals).await?;
         let (tell, news) = mpsc::unbounded_channel();
         let mut tasks: Vec<_> = [redis.news(), postgres.news()]
@@ -86,7 +86,7 @@ impl FailoverStore {
         }
         redis.watch(thread_id);
         let here = postgres.open(thread_id, run_id).await?;
-        if run_id.is_some_and(|run_id| began_after(run_id.0, &known)) {
+        if began_after(run_id.map_or(thread_id.0, |run_id| run_id.0), &known) {
             return Ok(here);
         }
         // Redis may have some of it, also when it cannot be asked now.
@@ -214,13 +214,7 @@ impl LogStore for FailoverStore {
         self.moves.postgres.left(thread_id);
     }
 
-    async fn kept(
-        &self,
-        thread_id: ThreadId,
-        run_id: Option<RunId>,
-        after: EventId,
-        opened: &Opened,
-    ) -> Result<Page> {
+    async fn kept(&self, thread_id: ThreadId, run_id: Option<RunId>, after: EventId, opened: &Opened) -> Result<Page> {
         let began = Instant::now();
         loop {
             match self.kept_in_both(thread_id, run_id, after, opened).await {

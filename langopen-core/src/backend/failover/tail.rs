@@ -12,7 +12,7 @@ use crate::backend::shared_log::{Appended, Write};
 use crate::event_log::EventId;
 
 /// How long a reader may be behind: it looks every second, and is told at once.
-const MOMENTS: Duration = Duration::from_secs(4);
+const MOMENTS: Duration = Duration::from_secs(3);
 
 /// How many bytes are remembered.
 const MOST: usize = 16 * 1024 * 1024;
@@ -30,7 +30,8 @@ pub(super) struct Tail(Mutex<State>);
 impl Tail {
     /// Remembers a record that was appended.
     pub(super) fn add(&self, write: &Write, appended: Appended) {
-        let Appended::At { last, kept, .. } = appended else { return };
+        // What nobody reads is there when it is read later.
+        let Appended::At { last, kept, read: true, .. } = appended else { return };
         let sequence = (last.sequence + 1).saturating_sub(u64::from(write.count));
         let first = EventId { millis: last.millis, sequence };
         let now = Instant::now();

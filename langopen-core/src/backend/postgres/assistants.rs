@@ -1,12 +1,12 @@
 use async_trait::async_trait;
 use futures::TryStreamExt;
-use sqlx::{AssertSqlSafe, PgConnection, Postgres as Db, QueryBuilder};
+use sqlx::{AssertSqlSafe, QueryBuilder};
 
 use super::Postgres;
 use super::columns::{self, ASSISTANT, Context, get, text};
 use super::conditions::{self, searchable};
 use super::queue::cancel::{self, Stopped};
-use super::session::transaction;
+use super::session::{Db, transaction};
 use super::thread_rows;
 use crate::backend::rules::documents::{page, passes};
 use crate::backend::rules::{assistant, run};
@@ -20,12 +20,7 @@ use crate::storage::{Assistants, DeletedAssistant};
 use crate::tenant::{Scope, Tenant};
 
 /// The version in force, if the scope shows it.
-async fn visible(
-    operation: &'static str,
-    db: &mut PgConnection,
-    scope: &Scope,
-    id: AssistantId,
-) -> Result<Option<Assistant>> {
+async fn visible(operation: &'static str, db: &mut Db, scope: &Scope, id: AssistantId) -> Result<Option<Assistant>> {
     let sql = format!(
         "SELECT {ASSISTANT} FROM assistants a JOIN assistant_versions v USING (tenant, assistant_id, version)
          WHERE a.tenant = $1 AND a.assistant_id = $2"
@@ -37,7 +32,7 @@ async fn visible(
 }
 
 /// The version in force of an assistant that nobody else changes until the transaction ends.
-async fn locked(operation: &'static str, db: &mut PgConnection, scope: &Scope, id: AssistantId) -> Result<Assistant> {
+async fn locked(operation: &'static str, db: &mut Db, scope: &Scope, id: AssistantId) -> Result<Assistant> {
     // What waits for the lock sees the row as it is then, but the version beside it as it was before: so it is read once more.
     let lock = sqlx::query("SELECT 1 FROM assistants WHERE tenant = $1 AND assistant_id = $2 FOR NO KEY UPDATE");
     lock.bind(scope.tenant.as_str()).bind(id.0).execute(&mut *db).await.context(operation)?;
@@ -48,7 +43,7 @@ async fn locked(operation: &'static str, db: &mut PgConnection, scope: &Scope, i
 /// What is there under this id: nothing (the new one is kept), a row of the scope, or a foreign row, which is an error.
 async fn add(
     operation: &'static str,
-    db: &mut PgConnection,
+    db: &mut Db,
     scope: &Scope,
     new: NewAssistant,
     now: Timestamp,
@@ -69,12 +64,7 @@ async fn add(
     }
 }
 
-async fn insert_version(
-    operation: &'static str,
-    db: &mut PgConnection,
-    scope: &Scope,
-    version: &Assistant,
-) -> Result<()> {
+async fn insert_version(operation: &'static str, db: &mut Db, scope: &Scope, version: &Assistant) -> Result<()> {
     sqlx::query(
         "INSERT INTO assistant_versions (tenant, assistant_id, version, graph_id, graph_folded, name, name_folded, description,
             updated_at, metadata, metadata_search, config, context)
@@ -101,7 +91,7 @@ async fn insert_version(
 
 async fn put_in_force(
     operation: &'static str,
-    db: &mut PgConnection,
+    db: &mut Db,
     tenant: &Tenant,
     id: AssistantId,
     version: i64,
@@ -116,7 +106,7 @@ fn taken_error(operation: &'static str, id: AssistantId) -> Error {
 }
 
 /// Adds which assistants a query finds; `false` means that [`is_found`] must be asked about each of them too.
-fn push_found(sql: &mut QueryBuilder<Db>, scope: &Scope, query: &AssistantQuery) -> Result<bool> {
+fn push_found(sql: &mut QueryBuilder<sqlx::Postgres>, scope: &Scope, query: &AssistantQuery) -> Result<bool> {
     sql.push(" FROM assistants a JOIN assistant_versions v USING (tenant, assistant_id, version) WHERE a.tenant = ");
     sql.push_bind(scope.tenant.as_str().to_owned());
     if let Some(graph_id) = &query.graph_id {
@@ -138,12 +128,7 @@ fn is_found(scope: &Scope, query: &AssistantQuery, metadata: &JsonMap) -> bool {
 }
 
 /// The threads that the scope shows and whose metadata names the assistant, locked.
-async fn threads_of(
-    operation: &'static str,
-    db: &mut PgConnection,
-    scope: &Scope,
-    id: AssistantId,
-) -> Result<Vec<ThreadId>> {
+async fn threads_of(operation: &'static str, db: &mut Db, scope: &Scope, id: AssistantId) -> Result<Vec<ThreadId>> {
     let named = JsonMap::from_iter([("assistant_id".to_owned(), id.to_string().into())]);
     let rows = sqlx::query(
         "SELECT thread_id, metadata FROM threads WHERE tenant = $1 AND metadata_search @> $2::JSONB ORDER BY thread_id FOR UPDATE",
@@ -161,7 +146,7 @@ async fn threads_of(
 /// Cancels the runs in flight of an assistant that goes.
 async fn stop_runs_of(
     operation: &'static str,
-    db: &mut PgConnection,
+    db: &mut Db,
     tenant: &Tenant,
     id: AssistantId,
     now: Timestamp,

@@ -1,10 +1,11 @@
 //! Rows of checkpoints, blobs and writes: reading, copying and removing them.
 
 use sqlx::postgres::{PgHasArrayType, PgRow};
-use sqlx::{Decode, PgConnection, Postgres, Type};
+use sqlx::{Decode, Postgres, Type};
 use uuid::Uuid;
 
 use super::columns::{self, Context, get};
+use super::session::Db;
 use crate::error::Result;
 use crate::ids::ThreadId;
 use crate::json::{RawJson, RawObject};
@@ -70,7 +71,7 @@ where
 }
 
 /// Removes the blobs that no checkpoint of the thread names any more. Whoever calls it has locked the thread so that no checkpoints are kept meanwhile.
-pub(super) async fn prune_blobs(operation: &'static str, db: &mut PgConnection, thread_id: ThreadId) -> Result<()> {
+pub(super) async fn prune_blobs(operation: &'static str, db: &mut Db, thread_id: ThreadId) -> Result<()> {
     let prune = sqlx::query(
         "DELETE FROM checkpoint_blobs WHERE thread_id = $1 AND (checkpoint_ns, channel, version) NOT IN
             (SELECT c.checkpoint_ns, v.channel, v.version
@@ -83,7 +84,7 @@ pub(super) async fn prune_blobs(operation: &'static str, db: &mut PgConnection, 
 /// Removes what runs made: their checkpoints with all that hangs on them, and their writes on others.
 pub(super) async fn remove_of_runs(
     operation: &'static str,
-    db: &mut PgConnection,
+    db: &mut Db,
     thread_id: ThreadId,
     runs: &[Uuid],
 ) -> Result<()> {
@@ -104,11 +105,7 @@ pub(super) async fn remove_of_runs(
 }
 
 /// How much a thread's checkpoints take.
-pub(super) async fn volumes(
-    operation: &'static str,
-    db: &mut PgConnection,
-    thread_id: ThreadId,
-) -> Result<ThreadStorage> {
+pub(super) async fn volumes(operation: &'static str, db: &mut Db, thread_id: ThreadId) -> Result<ThreadStorage> {
     let rows = sqlx::query(
         "SELECT 'checkpoints' AS what, '' AS channel, count(*) AS number,
             coalesce(sum(length(bytes) + octet_length(metadata)), 0)::BIGINT AS bytes FROM checkpoints WHERE thread_id = $1
@@ -131,7 +128,7 @@ pub(super) async fn volumes(
 }
 
 /// Removes all checkpoints of a thread.
-pub(super) async fn remove_all(operation: &'static str, db: &mut PgConnection, thread_id: ThreadId) -> Result<()> {
+pub(super) async fn remove_all(operation: &'static str, db: &mut Db, thread_id: ThreadId) -> Result<()> {
     let statements = [
         "DELETE FROM checkpoints WHERE thread_id = $1",
         "DELETE FROM checkpoint_blobs WHERE thread_id = $1",
@@ -145,12 +142,7 @@ pub(super) async fn remove_all(operation: &'static str, db: &mut PgConnection, t
 }
 
 /// Copies all checkpoints of a thread to another one. The copies are no run's, and their metadata name the new thread.
-pub(super) async fn copy(
-    operation: &'static str,
-    db: &mut PgConnection,
-    source: ThreadId,
-    new: ThreadId,
-) -> Result<()> {
+pub(super) async fn copy(operation: &'static str, db: &mut Db, source: ThreadId, new: ThreadId) -> Result<()> {
     let statements = [
         "INSERT INTO checkpoints (thread_id, checkpoint_ns, checkpoint_id, tenant, parent_checkpoint_id, kind, channels, versions,
             metadata, bytes)
@@ -170,7 +162,7 @@ pub(super) async fn copy(
 }
 
 /// Puts a thread's own id into its checkpoints' metadata that have one. Not in SQL: all else in them stays as it is spelled.
-async fn rename_thread(operation: &'static str, db: &mut PgConnection, id: ThreadId) -> Result<()> {
+async fn rename_thread(operation: &'static str, db: &mut Db, id: ThreadId) -> Result<()> {
     let rows = sqlx::query(
         "SELECT checkpoint_ns, checkpoint_id, metadata FROM checkpoints WHERE thread_id = $1 AND strpos(metadata, 'thread_id') > 0",
     );

@@ -1,11 +1,11 @@
 use async_trait::async_trait;
 use futures::TryStreamExt;
-use sqlx::{AssertSqlSafe, PgConnection, QueryBuilder};
+use sqlx::{AssertSqlSafe, QueryBuilder};
 
 use super::Postgres;
 use super::checkpoint_rows::{self, BELONGINGS, TUPLE};
 use super::columns::{self, Context, get};
-use super::session::transaction;
+use super::session::{Db, transaction};
 use super::thread_rows::{self, Lock, not_found};
 use crate::error::Result;
 use crate::filter::contains_all;
@@ -57,7 +57,7 @@ const PUT_WRITES: &str = "
     SELECT 1 FROM t";
 
 /// Runs [`PUT`]; says whether the checkpoint was new.
-async fn put(operation: &'static str, db: &mut PgConnection, scope: &Scope, new: &NewCheckpoint) -> Result<bool> {
+async fn put(operation: &'static str, db: &mut Db, scope: &Scope, new: &NewCheckpoint) -> Result<bool> {
     let (channels, versions): (Vec<_>, Vec<_>) =
         new.channel_versions.iter().map(|(channel, version)| (channel.as_str(), version.as_str())).unzip();
     let row = sqlx::query(PUT)
@@ -82,7 +82,7 @@ async fn put(operation: &'static str, db: &mut PgConnection, scope: &Scope, new:
 }
 
 /// Replaces a checkpoint that is there.
-async fn replace(operation: &'static str, db: &mut PgConnection, new: &NewCheckpoint) -> Result<()> {
+async fn replace(operation: &'static str, db: &mut Db, new: &NewCheckpoint) -> Result<()> {
     let (channels, versions): (Vec<_>, Vec<_>) =
         new.channel_versions.iter().map(|(channel, version)| (channel.as_str(), version.as_str())).unzip();
     let replace = sqlx::query(REPLACE)

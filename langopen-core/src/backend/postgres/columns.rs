@@ -63,7 +63,7 @@ pub(super) fn is_taken(error: &Error) -> bool {
     cause(error).and_then(sqlx::Error::as_database_error).is_some_and(|error| error.is_unique_violation())
 }
 
-fn damaged(column: &str, error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
+pub(super) fn damaged(column: &str, error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
     Error::internal(READ, format!("column {column:?} holds what it must not")).with_source(error)
 }
 

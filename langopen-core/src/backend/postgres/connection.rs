@@ -74,7 +74,7 @@ pub(super) async fn open(url: &str, options: &PostgresOptions) -> Result<(PgPool
         .connect_with(connect)
         .await
         .map_err(explain)?;
-    migrate(&pool).await?;
+    migrate(&pool, pooler).await?;
     Ok((pool, pooler))
 }
 
@@ -123,13 +123,23 @@ pub(super) fn begin(pooler: bool) -> &'static str {
     }
 }
 
-async fn migrate(pool: &PgPool) -> Result<()> {
+async fn migrate(pool: &PgPool, pooler: bool) -> Result<()> {
     let mut transaction = pool.begin().await.map_err(explain)?;
     must_be_supported(&mut transaction).await?;
     let lock = sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(MIGRATION_LOCK).persistent(false);
     lock.execute(&mut *transaction).await.map_err(explain)?;
+    forget_statements(&mut transaction, pooler).await?;
     MIGRATIONS.run_direct(None, &mut *transaction, false).await.map_err(explain_migration)?;
+    forget_statements(&mut transaction, pooler).await?;
     transaction.commit().await.map_err(explain)
+}
+
+/// The migrator prepares statements and leaves them there, where the next user of a pooler's connection would prepare others of the same names.
+async fn forget_statements(connection: &mut PgConnection, pooler: bool) -> Result<()> {
+    if pooler {
+        sqlx::raw_sql("DEALLOCATE ALL").execute(connection).await.map_err(explain)?;
+    }
+    Ok(())
 }
 
 async fn must_be_supported(connection: &mut PgConnection) -> Result<()> {

@@ -1,13 +1,13 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use sqlx::AssertSqlSafe;
 use sqlx::postgres::PgRow;
-use sqlx::{AssertSqlSafe, PgConnection};
 use tokio::sync::Notify;
 
 use super::Postgres;
 use super::columns::{self, CRON, Context, is_taken, text};
-use super::session::transaction;
+use super::session::{Db, transaction};
 use crate::backend::rules::{cron, documents::passes};
 use crate::clock::Timestamp;
 use crate::error::{Error, Result};
@@ -20,7 +20,7 @@ use crate::tenant::Scope;
 /// The cron, if it is in the tenant; locked, unless `lock` is empty.
 async fn in_tenant(
     operation: &'static str,
-    db: &mut PgConnection,
+    db: &mut Db,
     scope: &Scope,
     id: CronId,
     lock: &str,
@@ -36,7 +36,7 @@ const LOCK: &str = "FOR NO KEY UPDATE";
 /// Refuses a firing that is not this cron's now; else nobody else fires it until the transaction ends.
 pub(super) async fn check_firing(
     operation: &'static str,
-    db: &mut PgConnection,
+    db: &mut Db,
     scope: &Scope,
     firing: CronFiring,
     now: Timestamp,
@@ -46,7 +46,7 @@ pub(super) async fn check_firing(
 }
 
 /// Moves a cron on.
-pub(super) async fn advance(operation: &'static str, db: &mut PgConnection, firing: CronFiring) -> Result<()> {
+pub(super) async fn advance(operation: &'static str, db: &mut Db, firing: CronFiring) -> Result<()> {
     let advance = sqlx::query("UPDATE crons SET next_run_date = $1 WHERE cron_id = $2");
     let advance = advance.bind(firing.next.map(Timestamp::as_micros)).bind(firing.cron_id.0);
     advance.execute(db).await.context(operation)?;
@@ -54,7 +54,7 @@ pub(super) async fn advance(operation: &'static str, db: &mut PgConnection, firi
 }
 
 /// Refuses a cron on what is not there; else that stays until the transaction ends.
-async fn check_new(operation: &'static str, db: &mut PgConnection, scope: &Scope, new: &NewCron) -> Result<()> {
+async fn check_new(operation: &'static str, db: &mut Db, scope: &Scope, new: &NewCron) -> Result<()> {
     let assistant = sqlx::query("SELECT 1 FROM assistants WHERE assistant_id = $1 AND tenant = $2 FOR KEY SHARE");
     let assistant = assistant.bind(new.assistant_id.0).bind(scope.tenant.as_str());
     if assistant.fetch_optional(&mut *db).await.context(operation)?.is_none() {
@@ -66,7 +66,7 @@ async fn check_new(operation: &'static str, db: &mut PgConnection, scope: &Scope
     thread.map(drop).ok_or_else(|| Error::not_found(operation, format!("there is no thread {id}")))
 }
 
-async fn insert(operation: &'static str, db: &mut PgConnection, scope: &Scope, cron: &Cron) -> Result<()> {
+async fn insert(operation: &'static str, db: &mut Db, scope: &Scope, cron: &Cron) -> Result<()> {
     sqlx::query(
         "INSERT INTO crons (cron_id, tenant, assistant_id, thread_id, enabled, next_run_date, end_time, created_at,
             updated_at, schedule, timezone, on_run_completed, metadata, creator, payload)
@@ -94,7 +94,7 @@ async fn insert(operation: &'static str, db: &mut PgConnection, scope: &Scope, c
 }
 
 /// Writes what a patch may change.
-async fn set_patched(operation: &'static str, db: &mut PgConnection, cron: &Cron) -> Result<()> {
+async fn set_patched(operation: &'static str, db: &mut Db, cron: &Cron) -> Result<()> {
     sqlx::query(
         "UPDATE crons SET enabled = $2, next_run_date = $3, end_time = $4, updated_at = $5, schedule = $6, timezone = $7,
             on_run_completed = $8, metadata = $9, payload = $10 WHERE cron_id = $1",

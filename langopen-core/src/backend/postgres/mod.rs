@@ -4,6 +4,7 @@
 //! of the thread's row, which is taken before any of its runs' rows; what is hot is a function in the database, so that it is one round trip. Nothing
 //! is kept in a session, so a pooler such as PgBouncer may stand between, in transaction mode too (see [`PostgresOptions::pooler`]).
 
+mod api_keys;
 mod assistants;
 mod checkpoint_rows;
 mod checkpoints;
@@ -11,6 +12,7 @@ mod columns;
 mod conditions;
 mod connection;
 mod crons;
+mod deployments;
 mod event_log;
 mod outbox;
 mod queue;
@@ -194,8 +196,9 @@ impl Postgres {
         }
     }
 
-    /// Tells the workers of runs that were deleted.
+    /// Tells the workers of runs that were deleted, and that they have left room for others.
     fn stop_deleted(&self, runs: &[RunId]) {
+        self.hint_if(!runs.is_empty(), Signal::RunsReady);
         for run_id in runs {
             self.hint(Signal::Cancel(run::deleted(*run_id)));
         }

@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use sqlx::AssertSqlSafe;
 use sqlx::postgres::PgRow;
-use sqlx::{AssertSqlSafe, PgConnection};
 use tokio::sync::Notify;
 use uuid::Uuid;
 
 use super::Postgres;
 use super::columns::{self, Context, RUN, get, raw, time};
+use super::session::Db;
 use crate::backend::rules::delivery::{lease_lost, of_cancel, of_outcome};
 use crate::clock::Timestamp;
 use crate::error::Result;
@@ -24,7 +25,7 @@ use crate::tenant::{Scope, Tenant};
 /// Keeps what the webhook of a run is told of its outcome, before the run's row shows it.
 pub(super) async fn tell_outcome(
     operation: &'static str,
-    db: &mut PgConnection,
+    db: &mut Db,
     run_id: RunId,
     outcome: &Outcome,
     now: Timestamp,
@@ -37,7 +38,7 @@ pub(super) async fn tell_outcome(
 /// Keeps what the webhook of a pending run is told of its cancel, before the run's row shows it.
 pub(super) async fn tell_cancel(
     operation: &'static str,
-    db: &mut PgConnection,
+    db: &mut Db,
     run_id: RunId,
     request: &CancelRequest,
     now: Timestamp,
@@ -54,12 +55,7 @@ struct Ended {
     values: Option<RawJson>,
 }
 
-async fn ended(
-    operation: &'static str,
-    db: &mut PgConnection,
-    run_id: RunId,
-    with_values: bool,
-) -> Result<Option<Ended>> {
+async fn ended(operation: &'static str, db: &mut Db, run_id: RunId, with_values: bool) -> Result<Option<Ended>> {
     let sql = format!(
         "SELECT {RUN}, r.tenant, CASE WHEN $1 THEN t.\"values\" END AS thread_values FROM runs r JOIN threads t USING (thread_id)
          WHERE r.run_id = $2 AND r.webhook IS NOT NULL"
@@ -70,7 +66,7 @@ async fn ended(
     Ok(Some(Ended { tenant: columns::tenant(&row)?, run: columns::run(&row)?, values }))
 }
 
-async fn keep(operation: &'static str, db: &mut PgConnection, delivery: Option<Delivery>) -> Result<()> {
+async fn keep(operation: &'static str, db: &mut Db, delivery: Option<Delivery>) -> Result<()> {
     let Some(delivery) = delivery else { return Ok(()) };
     sqlx::query(
         "INSERT INTO webhook_deliveries (run_id, tenant, url, created_at, due_at, attempt, claimed, payload)

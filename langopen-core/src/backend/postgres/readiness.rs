@@ -2,13 +2,13 @@
 
 use std::collections::HashMap;
 
-use sqlx::PgConnection;
 use sqlx::postgres::PgRow;
 use uuid::Uuid;
 
 use super::checkpoint_rows;
 use super::columns::{self, Context, get};
 use super::outbox;
+use super::session::Db;
 use super::thread_rows::uuids;
 use crate::backend::rules::{documents::passes, run, thread};
 use crate::clock::Timestamp;
@@ -21,7 +21,7 @@ use crate::tenant::Scope;
 /// What settling a run needs of its row, if it is on that thread and the scope shows the thread. The run's row is locked.
 pub(super) async fn visible_run(
     operation: &'static str,
-    db: &mut PgConnection,
+    db: &mut Db,
     scope: &Scope,
     thread_id: ThreadId,
     run_id: RunId,
@@ -40,7 +40,7 @@ pub(super) async fn visible_run(
 /// Puts the thread's oldest pending run in front, unless somebody is there, and names it if it is due.
 pub(super) async fn promote(
     operation: &'static str,
-    db: &mut PgConnection,
+    db: &mut Db,
     thread_id: ThreadId,
     now: Timestamp,
 ) -> Result<Option<RunId>> {
@@ -50,12 +50,7 @@ pub(super) async fn promote(
 }
 
 /// Settles threads that lost runs without an outcome, and says whether other runs of theirs may start.
-pub(super) async fn settle(
-    operation: &'static str,
-    db: &mut PgConnection,
-    threads: &[ThreadId],
-    now: Timestamp,
-) -> Result<bool> {
+pub(super) async fn settle(operation: &'static str, db: &mut Db, threads: &[ThreadId], now: Timestamp) -> Result<bool> {
     let rows = sqlx::query(
         "SELECT thread_id, error, interrupts, state_rest,
             EXISTS (SELECT 1 FROM runs r WHERE r.thread_id = t.thread_id AND r.status = 'running')
@@ -85,12 +80,7 @@ pub(super) async fn settle(
 }
 
 /// Removes runs of a thread with the checkpoints that they made.
-pub(super) async fn roll_back(
-    operation: &'static str,
-    db: &mut PgConnection,
-    thread_id: ThreadId,
-    runs: &[Uuid],
-) -> Result<()> {
+pub(super) async fn roll_back(operation: &'static str, db: &mut Db, thread_id: ThreadId, runs: &[Uuid]) -> Result<()> {
     sqlx::query("DELETE FROM runs WHERE run_id = ANY ($1)").bind(runs).execute(&mut *db).await.context(operation)?;
     checkpoint_rows::remove_of_runs(operation, db, thread_id, runs).await
 }
@@ -106,12 +96,7 @@ pub(super) struct Unbegun {
 }
 
 /// Ends pending runs as their cancels say, and shows the last of each thread on it.
-pub(super) async fn end_unbegun(
-    operation: &'static str,
-    db: &mut PgConnection,
-    runs: &[Unbegun],
-    now: Timestamp,
-) -> Result<()> {
+pub(super) async fn end_unbegun(operation: &'static str, db: &mut Db, runs: &[Unbegun], now: Timestamp) -> Result<()> {
     for run in runs.iter().filter(|run| run.tells) {
         outbox::tell_cancel(operation, db, run.run_id, &run.request, now).await?;
     }

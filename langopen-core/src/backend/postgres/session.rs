@@ -1,51 +1,145 @@
 //! Connections for statements and transactions, and another try where two transactions were in each other's way.
 
+use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::time::Duration;
 
 use backon::{ExponentialBuilder, Retryable};
+use futures::future::BoxFuture;
+use futures::stream::BoxStream;
+use sqlx::error::BoxDynError;
 use sqlx::pool::PoolConnection;
-use sqlx::{PgConnection, Transaction};
+use sqlx::postgres::{PgArguments, PgConnection, PgQueryResult, PgRow, PgStatement, PgTypeInfo};
+use sqlx::{Either, Execute, Executor, SqlStr, Transaction};
 
 use super::Postgres;
 use super::columns::{Context, cause};
 use super::connection;
 use crate::error::{Error, Result};
 
-/// A connection for one statement, or for a few that may as well happen one by one.
-pub(super) enum Session {
+/// A connection that executes statements. With a pooler before the server it prepares none that outlive their transaction: the next one may reach another
+/// server process, which does not know them.
+pub(super) struct Db {
+    held: Held,
+    prepares: bool,
+}
+
+enum Held {
     Connection(PoolConnection<sqlx::Postgres>),
-    /// With a pooler, even one statement needs the same connection from its preparation to its end.
     Transaction(Transaction<'static, sqlx::Postgres>),
 }
+
+impl Db {
+    fn connection(&mut self) -> &mut PgConnection {
+        match &mut self.held {
+            Held::Connection(connection) => connection,
+            Held::Transaction(transaction) => transaction,
+        }
+    }
+}
+
+impl fmt::Debug for Db {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Db").field("prepares", &self.prepares).finish_non_exhaustive()
+    }
+}
+
+/// A query that is prepared for this time alone, if it was to be prepared for later ones too.
+struct Unprepared<E> {
+    query: E,
+    prepares: bool,
+}
+
+impl<'q, E: Execute<'q, sqlx::Postgres>> Execute<'q, sqlx::Postgres> for Unprepared<E> {
+    fn sql(self) -> SqlStr {
+        self.query.sql()
+    }
+
+    fn statement(&self) -> Option<&PgStatement> {
+        self.query.statement()
+    }
+
+    fn take_arguments(&mut self) -> Result<Option<PgArguments>, BoxDynError> {
+        self.query.take_arguments()
+    }
+
+    fn persistent(&self) -> bool {
+        self.prepares && self.query.persistent()
+    }
+}
+
+impl<'c> Executor<'c> for &'c mut Db {
+    type Database = sqlx::Postgres;
+
+    fn fetch_many<'e, 'q: 'e, E>(self, query: E) -> BoxStream<'e, sqlx::Result<Either<PgQueryResult, PgRow>>>
+    where
+        'c: 'e,
+        E: 'q + Execute<'q, Self::Database>,
+    {
+        let query = Unprepared { query, prepares: self.prepares };
+        self.connection().fetch_many(query)
+    }
+
+    fn fetch_optional<'e, 'q: 'e, E>(self, query: E) -> BoxFuture<'e, sqlx::Result<Option<PgRow>>>
+    where
+        'c: 'e,
+        E: 'q + Execute<'q, Self::Database>,
+    {
+        let query = Unprepared { query, prepares: self.prepares };
+        self.connection().fetch_optional(query)
+    }
+
+    fn prepare_with<'e>(self, sql: SqlStr, parameters: &'e [PgTypeInfo]) -> BoxFuture<'e, sqlx::Result<PgStatement>>
+    where
+        'c: 'e,
+    {
+        self.connection().prepare_with(sql, parameters)
+    }
+
+    fn describe<'e>(self, sql: SqlStr) -> BoxFuture<'e, sqlx::Result<sqlx::Describe<sqlx::Postgres>>>
+    where
+        'c: 'e,
+    {
+        self.connection().describe(sql)
+    }
+}
+
+/// A connection for one statement, for a few that may as well happen one by one, or for a transaction. Dropping it rolls a transaction back.
+#[derive(Debug)]
+pub(super) struct Session(Db);
 
 impl Session {
     /// Makes what was done last. Reading needs no call of it.
     pub(super) async fn done(self, operation: &'static str) -> Result<()> {
-        match self {
-            Self::Connection(_) => Ok(()),
-            Self::Transaction(transaction) => transaction.commit().await.context(operation),
+        self.commit().await.context(operation)
+    }
+
+    pub(super) async fn commit(self) -> sqlx::Result<()> {
+        match self.0.held {
+            Held::Connection(_) => Ok(()),
+            Held::Transaction(transaction) => transaction.commit().await,
+        }
+    }
+
+    async fn rollback(self) -> sqlx::Result<()> {
+        match self.0.held {
+            Held::Connection(_) => Ok(()),
+            Held::Transaction(transaction) => transaction.rollback().await,
         }
     }
 }
 
 impl Deref for Session {
-    type Target = PgConnection;
+    type Target = Db;
 
-    fn deref(&self) -> &PgConnection {
-        match self {
-            Self::Connection(connection) => connection,
-            Self::Transaction(transaction) => transaction,
-        }
+    fn deref(&self) -> &Db {
+        &self.0
     }
 }
 
 impl DerefMut for Session {
-    fn deref_mut(&mut self) -> &mut PgConnection {
-        match self {
-            Self::Connection(connection) => connection,
-            Self::Transaction(transaction) => transaction,
-        }
+    fn deref_mut(&mut self) -> &mut Db {
+        &mut self.0
     }
 }
 
@@ -55,7 +149,7 @@ macro_rules! transaction {
     ($self:ident, $operation:expr, |$db:ident| $work:block) => {
         $self.retrying(|| async {
             let mut transaction = $self.begin($operation).await?;
-            let $db: &mut sqlx::PgConnection = &mut transaction;
+            let $db: &mut $crate::backend::postgres::session::Db = &mut transaction;
             let done = async { $work }.await;
             $crate::backend::postgres::session::end($operation, transaction, done).await
         })
@@ -64,11 +158,7 @@ macro_rules! transaction {
 pub(super) use transaction;
 
 /// Ends a transaction: for good if the work was done, else as if it had never begun.
-pub(super) async fn end<T>(
-    operation: &'static str,
-    transaction: Transaction<'static, sqlx::Postgres>,
-    done: Result<T>,
-) -> Result<T> {
+pub(super) async fn end<T>(operation: &'static str, transaction: Session, done: Result<T>) -> Result<T> {
     match done {
         Ok(done) => transaction.commit().await.context(operation).map(|()| done),
         Err(error) => {
@@ -83,22 +173,27 @@ impl Postgres {
     /// A connection for a statement.
     pub(super) async fn session(&self, operation: &'static str) -> Result<Session> {
         match self.shared.pooler {
-            true => self.begin(operation).await.map(Session::Transaction),
-            false => self.shared.pool.acquire().await.map(Session::Connection).context(operation),
+            // Even one statement needs the same connection from its preparation to its end.
+            true => self.begin(operation).await,
+            false => {
+                let connection = self.shared.pool.acquire().await.context(operation)?;
+                Ok(Session(Db { held: Held::Connection(connection), prepares: true }))
+            }
         }
     }
 
-    /// A transaction; dropping it rolls it back.
-    pub(super) async fn begin(&self, operation: &'static str) -> Result<Transaction<'static, sqlx::Postgres>> {
+    /// A transaction.
+    pub(super) async fn begin(&self, operation: &'static str) -> Result<Session> {
         let begin = connection::begin(self.shared.pooler);
-        match self.shared.pool.begin_with(begin).await {
+        let transaction = match self.shared.pool.begin_with(begin).await {
             // Nothing has happened yet: the connection broke while nobody used it, e.g. because the server was started anew.
             Err(error) if connection::is_broken(&error) => {
                 connection::raise_doubt();
                 self.shared.pool.begin_with(begin).await.context(operation)
             }
             begun => begun.context(operation),
-        }
+        };
+        Ok(Session(Db { held: Held::Transaction(transaction?), prepares: !self.shared.pooler }))
     }
 
     /// Does an operation, and does it again while it ends because of others that are under way: it has left nothing behind then.

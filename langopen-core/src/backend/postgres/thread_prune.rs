@@ -1,11 +1,12 @@
 //! Removing threads, or cutting their history.
 
+use sqlx::AssertSqlSafe;
 use sqlx::postgres::PgRow;
-use sqlx::{AssertSqlSafe, PgConnection};
 use uuid::Uuid;
 
 use super::checkpoint_rows;
 use super::columns::{self, Context, get, named};
+use super::session::Db;
 use super::thread_rows::{self, uuids};
 use crate::backend::rules::documents::passes;
 use crate::backend::rules::history::{self, Newest};
@@ -26,7 +27,7 @@ const NOTHING_IN_FLIGHT: &str =
 /// Those of the threads that the scope shows and that nothing is in flight on, locked.
 pub(super) async fn prunable(
     operation: &'static str,
-    db: &mut PgConnection,
+    db: &mut Db,
     scope: &Scope,
     ids: &[ThreadId],
 ) -> Result<Vec<ThreadId>> {
@@ -51,7 +52,7 @@ pub(super) async fn prunable(
 /// Threads whose time is over and that nothing is in flight on, locked. Those that somebody else holds are left for the next time.
 pub(super) async fn expired(
     operation: &'static str,
-    db: &mut PgConnection,
+    db: &mut Db,
     now: Timestamp,
     limit: u32,
 ) -> Result<Vec<(ThreadId, PruneStrategy)>> {
@@ -72,7 +73,7 @@ pub(super) async fn expired(
 
 pub(super) async fn prune(
     operation: &'static str,
-    db: &mut PgConnection,
+    db: &mut Db,
     threads: Vec<(ThreadId, PruneStrategy)>,
     now: Timestamp,
 ) -> Result<PrunedThreads> {
@@ -91,7 +92,7 @@ pub(super) async fn prune(
 }
 
 /// Cuts a thread's history.
-async fn cut(operation: &'static str, db: &mut PgConnection, id: ThreadId, now: Timestamp) -> Result<()> {
+async fn cut(operation: &'static str, db: &mut Db, id: ThreadId, now: Timestamp) -> Result<()> {
     let rows = sqlx::query(
         "SELECT DISTINCT ON (checkpoint_ns) checkpoint_ns, checkpoint_id, metadata FROM checkpoints
          WHERE thread_id = $1 ORDER BY checkpoint_ns, checkpoint_id DESC",
@@ -129,12 +130,7 @@ async fn cut(operation: &'static str, db: &mut PgConnection, id: ThreadId, now: 
 }
 
 /// The ancestors that a checkpoint is computed from.
-async fn ancestors(
-    operation: &'static str,
-    db: &mut PgConnection,
-    id: ThreadId,
-    newest: &Newest,
-) -> Result<Vec<String>> {
+async fn ancestors(operation: &'static str, db: &mut Db, id: ThreadId, newest: &Newest) -> Result<Vec<String>> {
     let (mut found, mut needed) = (Vec::new(), history::computed_channels(&newest.metadata));
     let mut child = newest.checkpoint_id.clone();
     while !needed.is_empty() {

@@ -1,10 +1,11 @@
 //! Threads' rows, for whoever needs one.
 
-use sqlx::{AssertSqlSafe, PgConnection};
+use sqlx::AssertSqlSafe;
 use uuid::Uuid;
 
 use super::columns::{self, Context, THREAD, get, text};
 use super::conditions::searchable;
+use super::session::Db;
 use crate::backend::rules::documents::passes;
 use crate::backend::rules::thread::{StateChange, ThreadChange};
 use crate::clock::Timestamp;
@@ -42,7 +43,7 @@ pub(super) fn uuids(ids: &[ThreadId]) -> Vec<Uuid> {
 /// Whether the scope shows the thread.
 pub(super) async fn is_visible(
     operation: &'static str,
-    db: &mut PgConnection,
+    db: &mut Db,
     scope: &Scope,
     id: ThreadId,
     lock: Lock,
@@ -59,7 +60,7 @@ pub(super) async fn is_visible(
 /// Fails with `NotFound` for a thread that the scope does not show.
 pub(super) async fn must_be_visible(
     operation: &'static str,
-    db: &mut PgConnection,
+    db: &mut Db,
     scope: &Scope,
     id: ThreadId,
     lock: Lock,
@@ -77,7 +78,7 @@ pub(super) fn not_found(operation: &'static str, id: ThreadId) -> Error {
 /// The whole row, if the scope shows it.
 pub(super) async fn visible(
     operation: &'static str,
-    db: &mut PgConnection,
+    db: &mut Db,
     scope: &Scope,
     id: ThreadId,
     lock: Lock,
@@ -90,19 +91,14 @@ pub(super) async fn visible(
 }
 
 /// Locks threads in the order in which everybody does; those that are not there any more are left out.
-pub(super) async fn lock(operation: &'static str, db: &mut PgConnection, ids: &[ThreadId]) -> Result<()> {
+pub(super) async fn lock(operation: &'static str, db: &mut Db, ids: &[ThreadId]) -> Result<()> {
     let lock = sqlx::query("SELECT 1 FROM threads WHERE thread_id = ANY ($1) ORDER BY thread_id FOR NO KEY UPDATE");
     lock.bind(uuids(ids)).execute(db).await.context(operation)?;
     Ok(())
 }
 
 /// Adds a row; `false` if its id is taken, whoever's that row is.
-pub(super) async fn insert(
-    operation: &'static str,
-    db: &mut PgConnection,
-    tenant: &Tenant,
-    thread: &Thread,
-) -> Result<bool> {
+pub(super) async fn insert(operation: &'static str, db: &mut Db, tenant: &Tenant, thread: &Thread) -> Result<bool> {
     let insert = sqlx::query(
         "INSERT INTO threads (thread_id, tenant, status, created_at, updated_at, state_updated_at, metadata, metadata_search, config,
             \"values\", ttl_strategy, ttl_minutes)
@@ -124,7 +120,7 @@ pub(super) async fn insert(
 }
 
 /// Writes what a patch changes.
-pub(super) async fn set_patched(operation: &'static str, db: &mut PgConnection, thread: &Thread) -> Result<()> {
+pub(super) async fn set_patched(operation: &'static str, db: &mut Db, thread: &Thread) -> Result<()> {
     sqlx::query(
         "UPDATE threads SET metadata = $2, metadata_search = $3::JSONB, updated_at = $4, ttl_strategy = $5, ttl_minutes = $6
          WHERE thread_id = $1",
@@ -153,7 +149,7 @@ pub(super) fn state_columns(change: &ThreadChange) -> (bool, Option<&str>, Optio
 /// Sets the columns that the end of a run sets.
 pub(super) async fn apply(
     operation: &'static str,
-    db: &mut PgConnection,
+    db: &mut Db,
     id: ThreadId,
     change: &ThreadChange,
     now: Timestamp,
@@ -182,7 +178,7 @@ pub(super) async fn apply(
 }
 
 /// The runs in flight on threads.
-pub(super) async fn in_flight(operation: &'static str, db: &mut PgConnection, ids: &[ThreadId]) -> Result<Vec<RunId>> {
+pub(super) async fn in_flight(operation: &'static str, db: &mut Db, ids: &[ThreadId]) -> Result<Vec<RunId>> {
     let runs = sqlx::query(
         "SELECT run_id FROM runs WHERE thread_id = ANY ($1) AND status = 'running'
          UNION ALL SELECT run_id FROM runs WHERE thread_id = ANY ($1) AND status = 'pending'",
@@ -192,7 +188,7 @@ pub(super) async fn in_flight(operation: &'static str, db: &mut PgConnection, id
 }
 
 /// Removes threads; everything on them goes with them.
-pub(super) async fn remove(operation: &'static str, db: &mut PgConnection, ids: &[ThreadId]) -> Result<()> {
+pub(super) async fn remove(operation: &'static str, db: &mut Db, ids: &[ThreadId]) -> Result<()> {
     let remove = sqlx::query("DELETE FROM threads WHERE thread_id = ANY ($1)");
     remove.bind(uuids(ids)).execute(db).await.context(operation)?;
     Ok(())

@@ -2,11 +2,12 @@
 
 use futures::{Stream, TryStreamExt};
 use sqlx::postgres::PgRow;
-use sqlx::{AssertSqlSafe, PgConnection, Postgres as Db, QueryBuilder};
+use sqlx::{AssertSqlSafe, QueryBuilder};
 
 use super::Postgres;
 use super::columns::{self, Context, THREAD, get};
 use super::conditions::{self, weakened};
+use super::session::Db;
 use super::thread_rows::uuids;
 use crate::backend::rules::documents::{page, passes};
 use crate::backend::rules::thread::values_contain;
@@ -25,7 +26,7 @@ struct Conditions<'q> {
 
 impl<'q> Conditions<'q> {
     /// Adds the table and the conditions.
-    fn push(sql: &mut QueryBuilder<Db>, scope: &'q Scope, query: &'q ThreadQuery) -> Result<Self> {
+    fn push(sql: &mut QueryBuilder<sqlx::Postgres>, scope: &'q Scope, query: &'q ThreadQuery) -> Result<Self> {
         sql.push(" FROM threads WHERE tenant = ").push_bind(scope.tenant.as_str());
         if let Some(ids) = &query.ids {
             sql.push(" AND thread_id = ANY (").push_bind(uuids(ids)).push(")");
@@ -67,9 +68,9 @@ fn is_decided(scope: &Scope, query: &ThreadQuery) -> Result<bool> {
 }
 
 fn rows<'e>(
-    sql: &'e mut QueryBuilder<Db>,
+    sql: &'e mut QueryBuilder<sqlx::Postgres>,
     conditions: &Conditions<'_>,
-    db: &'e mut PgConnection,
+    db: &'e mut Db,
 ) -> impl Stream<Item = sqlx::Result<PgRow>> + Unpin + 'e {
     // Texts that clients shape must not push the common ones out of the cache of statements.
     sql.build().persistent(conditions.is_common()).fetch(db)

@@ -20,7 +20,7 @@ if again then
     for n, key in ipairs({live, told, run_log}) do
         for _, entry in ipairs(redis.call('XRANGE', key, place(first_ms, first_seq), '+')) do
             if string.sub(entry[2][4], 19, 34) == mark then
-                return {entry[2][2], entry[1], n == 1 and '0' or '1'}
+                return {entry[2][2], entry[1], n == 1 and '0' or '1', '1'}
             end
         end
     end
@@ -97,4 +97,4 @@ if read then
     end
     redis.call('PUBLISH', channel, head)
 end
-return {last, at, kept and '1' or '0'}
+return {last, at, kept and '1' or '0', read and '1' or '0'}

@@ -94,6 +94,8 @@ pub(crate) struct RedisStore {
     retention: Duration,
     /// How long an append is tried.
     patience: Duration,
+    /// Whether it is not tried again when nothing listens at the server's address.
+    gives_up: bool,
     horizon: Arc<Horizon>,
     /// Whether every thread is taken to be read by someone.
     everyone: AtomicBool,
@@ -121,8 +123,28 @@ impl RedisStore {
             tokio::spawn(subscribe(server.clone(), changed, heard)).abort_handle(),
             tokio::spawn(renewal.run()).abort_handle(),
         ];
-        let news = Mutex::new(Some(news));
-        Ok(Self { server, connection, keys, retention, patience, horizon, everyone, watched, changes, news, tasks })
+        let (news, gives_up) = (Mutex::new(Some(news)), false);
+        Ok(Self {
+            server,
+            connection,
+            keys,
+            retention,
+            patience,
+            gives_up,
+            horizon,
+            everyone,
+            watched,
+            changes,
+            news,
+            tasks,
+        })
+    }
+
+    /// Does not try again when nothing listens at the server's address.
+    #[must_use]
+    pub(crate) fn giving_up(mut self) -> Self {
+        self.gives_up = true;
+        self
     }
 
     /// Waits for the server's answer.
@@ -170,6 +192,31 @@ impl RedisStore {
         let _ = self.changes.send(Change::Add(self.keys.thread(thread_id)));
     }
 
+    /// Does something until it is done, for as long as the patience lasts. From the second time on, the server may have done it, and only its answer was lost.
+    async fn persistently<T, F>(&self, operation: &'static str, attempt: impl Fn(bool) -> F) -> Result<T>
+    where
+        F: Future<Output = RedisResult<T>>,
+    {
+        let deadline = Instant::now() + self.patience;
+        let mut again = false;
+        loop {
+            let error = match timeout_at(deadline, attempt(again)).await {
+                Ok(Ok(answer)) => return Ok(answer),
+                Ok(Err(error)) => error,
+                Err(late) => {
+                    return Err(Error::unavailable(operation, "Redis did not answer in time").with_source(late));
+                }
+            };
+            let is_gone = self.gives_up && error.is_connection_refusal();
+            let error = self.server.failed(operation)(error);
+            if is_gone || !error.is_retryable() || Instant::now() + PAUSE >= deadline {
+                return Err(error);
+            }
+            again = true;
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
     async fn try_append(&self, write: &Write, again: bool) -> RedisResult<Vec<String>> {
         let thread_id = write.thread_id;
         let run_id = write.kind.run_id();
@@ -186,7 +233,11 @@ impl RedisStore {
         script.arg(&write.mark.as_bytes()[..]).arg(u8::from(again)).arg(self.keys.thread(thread_id));
         script.arg(thread_id.to_string()).arg(self.horizon.generation.load(Ordering::Relaxed));
         script.arg(now.saturating_sub(kept_millis)).arg(now.saturating_sub(LIVE_MILLIS)).arg(LIVE_BYTES);
-        script.arg(ABANDONED).arg(TOLD_BYTES).arg(u8::from(self.everyone.load(Ordering::Relaxed))).arg(&write.bytes[..]);
+        script
+            .arg(ABANDONED)
+            .arg(TOLD_BYTES)
+            .arg(u8::from(self.everyone.load(Ordering::Relaxed)))
+            .arg(&write.bytes[..]);
         script.invoke_async(&mut self.connection.clone()).await
     }
 
@@ -274,27 +325,15 @@ fn merge(logs: Vec<Vec<Entry>>) -> Result<Page> {
 impl LogStore for RedisStore {
     async fn append(&self, write: &Write) -> Result<Appended> {
         const OPERATION: &str = "event_log.append";
-        let deadline = Instant::now() + self.patience;
-        let mut again = write.again;
-        let answer = loop {
-            let error = match timeout_at(deadline, self.try_append(write, again)).await {
-                Ok(Ok(answer)) => break answer,
-                Ok(Err(error)) => self.server.failed(OPERATION)(error),
-                Err(late) => {
-                    return Err(Error::unavailable(OPERATION, "Redis did not answer in time").with_source(late));
-                }
-            };
-            if !error.is_retryable() || Instant::now() + PAUSE >= deadline {
-                return Err(error);
-            }
-            // It may have done it, and the answer was lost.
-            again = true;
-            tokio::time::sleep(PAUSE).await;
-        };
+        let again = |before| self.try_append(write, write.again || before);
+        let answer = self.persistently(OPERATION, again).await?;
         let nonsense = || Error::internal(OPERATION, "the script gave an answer that is none of its own");
         match answer.as_slice() {
             [] => Ok(Appended::Nowhere),
-            [before, last, kept] => Ok(Appended::At { before: place(before)?, last: place(last)?, kept: kept == "1" }),
+            [before, last, kept, read] => {
+                let (kept, read) = (kept == "1", read == "1");
+                Ok(Appended::At { before: place(before)?, last: place(last)?, kept, read })
+            }
             _ => Err(nonsense()),
         }
     }
@@ -304,8 +343,11 @@ impl LogStore for RedisStore {
         let mut script = OPEN.key(self.keys.thread(thread_id));
         script.key(self.key(thread_id, "told")).key(self.key(thread_id, "watched"));
         script.arg(run_id.map(|run_id| run_id.to_string()).unwrap_or_default());
-        let answer = script.invoke_async(&mut self.connection.clone()).await;
-        let (last, ended, kept): (String, bool, bool) = answer.map_err(self.server.failed("event_log.read"))?;
+        let open = |_| {
+            let (script, mut connection) = (&script, self.connection.clone());
+            async move { script.invoke_async(&mut connection).await }
+        };
+        let (last, ended, kept): (String, bool, bool) = self.persistently("event_log.read", open).await?;
         Ok(Opened { last: place(&last)?, ended, kept, ..Opened::default() })
     }
 
@@ -336,7 +378,10 @@ impl LogStore for RedisStore {
         let logs = script.invoke_async(&mut self.connection.clone()).await;
         let mut page = merge(logs.map_err(self.server.failed("event_log.read"))?)?;
         // What was before is not here.
-        page.records.iter_mut().filter(|record| self.horizon.is_beyond(record.before)).for_each(|record| record.before = EventId::ZERO);
+        page.records
+            .iter_mut()
+            .filter(|record| self.horizon.is_beyond(record.before))
+            .for_each(|record| record.before = EventId::ZERO);
         Ok(page)
     }
 

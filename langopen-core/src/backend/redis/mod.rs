@@ -8,7 +8,7 @@ mod renew;
 mod signals;
 mod subscriber;
 
+pub use event_log::{RedisEventLog, RedisLogOptions};
 #[cfg(feature = "postgres")]
 pub(crate) use log_store::RedisStore;
-pub use event_log::{RedisEventLog, RedisLogOptions};
 pub use signals::RedisSignals;

@@ -37,6 +37,7 @@ impl<S: LogStore> Replay<S> {
     async fn next(mut self) -> Option<(Result<Event>, Self)> {
         loop {
             if let Some(event) = self.page.pop_front() {
+                self.seen = event.id;
                 return Some((Ok(event), self));
             }
             if self.replaying {
@@ -47,8 +48,8 @@ impl<S: LogStore> Replay<S> {
                 continue;
             }
             match self.live.as_mut()?.next().await? {
-                // The reader was among the live ones before its place was known.
-                Ok(event) if event.id <= self.opened.last => {}
+                // The reader was among the live ones before its place was known; and what it has comes again when it is copied from store to store.
+                Ok(event) if event.id <= self.opened.last.max(self.seen) => {}
                 item => return Some((item, self)),
             }
         }

@@ -14,8 +14,8 @@ use crate::ids::{RunId, ThreadId};
 /// Where an appended record is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Appended {
-    /// There, after `before`; `kept` for later readers or not.
-    At { before: EventId, last: EventId, kept: bool },
+    /// There, after `before`; `kept` for later readers or not, and maybe `read` by someone now.
+    At { before: EventId, last: EventId, kept: bool, read: bool },
     /// Nowhere: its log has ended, or nobody reads it and it is not kept.
     Nowhere,
 }

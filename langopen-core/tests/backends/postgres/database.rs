@@ -16,7 +16,7 @@ pub(crate) struct Database {
 
 /// The server.
 async fn server() -> String {
-    std::env::var("DATABASE_URL").expect("DATABASE_URL names a Postgres server on which databases may be created")
+    langopen_test_services::postgres_url().await
 }
 
 async fn admin() -> PgConnection {
@@ -79,7 +79,7 @@ impl Database {
     /// Removes all rows.
     pub(crate) async fn clear(&self) {
         let mut db = self.connect().await;
-        let clear = "DELETE FROM threads; DELETE FROM assistants; DELETE FROM store_items; DELETE FROM webhook_deliveries; DELETE FROM deployments";
+        let clear = "DELETE FROM threads; DELETE FROM assistants; DELETE FROM store_items; DELETE FROM webhook_deliveries; DELETE FROM deployments; DELETE FROM api_keys";
         sqlx::raw_sql(clear).execute(&mut db).await.expect("clear");
         db.close().await.expect("close");
     }

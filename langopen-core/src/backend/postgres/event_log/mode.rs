@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use sqlx::PgConnection;
 use sqlx::postgres::PgRow;
 
 use super::super::columns::{Context, get};
 use super::rows::signed;
 use super::store::PostgresStore;
+use crate::backend::postgres::session::Db;
 use crate::error::Result;
 
 /// Whoever moves the log to Redis holds this lock alone, whoever appends to it here holds it with others. See `event_log_append`.
@@ -45,7 +45,7 @@ fn mode(row: &PgRow) -> Result<Mode> {
     })
 }
 
-async fn read(operation: &'static str, connection: &mut PgConnection) -> Result<Mode> {
+async fn read(operation: &'static str, connection: &mut Db) -> Result<Mode> {
     let sql = sqlx::query(
         "SELECT generation, on_redis, floor_millis, extract(epoch FROM clock_timestamp() - moved_at)::DOUBLE PRECISION AS moved_for,
             NOT on_redis AND moved_at + make_interval(secs => stays_seconds) <= clock_timestamp() AS may_move,

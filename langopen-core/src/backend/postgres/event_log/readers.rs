@@ -48,7 +48,8 @@ pub(super) struct Readers {
 impl Readers {
     /// Says that this process is there.
     pub(super) async fn new(db: Postgres, process: Uuid) -> Result<Arc<Self>> {
-        let readers = Self { db, process, watched: Mutex::default(), soon: Notify::new(), announced: AtomicBool::new(true) };
+        let readers =
+            Self { db, process, watched: Mutex::default(), soon: Notify::new(), announced: AtomicBool::new(true) };
         readers.say().await?;
         Ok(Arc::new(readers))
     }

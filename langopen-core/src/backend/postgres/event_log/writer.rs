@@ -35,11 +35,7 @@ pub(super) enum Written {
 }
 
 /// Writes what is appended, until nothing will be.
-pub(super) async fn write(
-    db: Postgres,
-    signals: Option<Arc<dyn Signals>>,
-    mut appended: Calls<Appending, Written>,
-) {
+pub(super) async fn write(db: Postgres, signals: Option<Arc<dyn Signals>>, mut appended: Calls<Appending, Written>) {
     while let Some(calls) = appended.next().await {
         let (appending, askers): (Vec<_>, Vec<_>) = calls.into_iter().unzip();
         let told = |thread_id| {
@@ -58,7 +54,7 @@ fn written(row: &PgRow) -> Result<Written> {
     Ok(Written::Done(match place_or_none(row, "last_millis", "last_sequence")? {
         Some(last) => {
             let before = place(row, "before_millis", "before_sequence")?;
-            Appended::At { before, last, kept: get(row, "is_kept")? }
+            Appended::At { before, last, kept: get(row, "is_kept")?, read: get(row, "is_read")? }
         }
         None => Appended::Nowhere,
     }))

@@ -2,14 +2,14 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use sqlx::QueryBuilder;
 use sqlx::postgres::PgRow;
-use sqlx::{PgConnection, QueryBuilder};
 use uuid::Uuid;
 
 use crate::backend::postgres::Postgres;
 use crate::backend::postgres::columns::{self, Context, get};
 use crate::backend::postgres::readiness::{self, Unbegun};
-use crate::backend::postgres::session::transaction;
+use crate::backend::postgres::session::{Db, transaction};
 use crate::backend::postgres::{conditions, thread_rows};
 use crate::backend::rules::documents::passes;
 use crate::backend::rules::run::merged_cancel;
@@ -37,12 +37,7 @@ pub(super) fn merged(row: &PgRow, request: &CancelRequest) -> Result<CancelReque
 }
 
 /// Asks the worker of a running run to end it.
-pub(super) async fn ask(
-    operation: &'static str,
-    db: &mut PgConnection,
-    run_id: RunId,
-    request: &CancelRequest,
-) -> Result<()> {
+pub(super) async fn ask(operation: &'static str, db: &mut Db, run_id: RunId, request: &CancelRequest) -> Result<()> {
     let ask = sqlx::query("UPDATE runs SET cancel_action = $1, cancel_reason = $2 WHERE run_id = $3");
     let ask = ask.bind(request.action.as_str()).bind(&request.reason).bind(run_id.0);
     ask.execute(db).await.context(operation)?;
@@ -52,7 +47,7 @@ pub(super) async fn ask(
 /// Cancels those of the runs that are in flight, in their order, in one step.
 pub(in crate::backend::postgres) async fn stop(
     operation: &'static str,
-    db: &mut PgConnection,
+    db: &mut Db,
     tenant: &Tenant,
     runs: &[(ThreadId, RunId)],
     request: &CancelRequest,
@@ -63,7 +58,7 @@ pub(in crate::backend::postgres) async fn stop(
 
 async fn stop_those(
     operation: &'static str,
-    db: &mut PgConnection,
+    db: &mut Db,
     tenant: &Tenant,
     runs: &[(ThreadId, RunId)],
     which: InFlight,
@@ -86,7 +81,7 @@ async fn stop_those(
 /// Cancels runs whose rows are locked, and their threads' too.
 async fn stop_locked(
     operation: &'static str,
-    db: &mut PgConnection,
+    db: &mut Db,
     rows: &[&PgRow],
     which: InFlight,
     request: &CancelRequest,

@@ -1,7 +1,7 @@
 //! Creating runs.
 
+use sqlx::AssertSqlSafe;
 use sqlx::postgres::PgRow;
-use sqlx::{AssertSqlSafe, PgConnection};
 use uuid::Uuid;
 
 use super::cancel;
@@ -9,9 +9,9 @@ use crate::backend::postgres::Postgres;
 use crate::backend::postgres::columns::{self, Context, get, is_taken, text};
 use crate::backend::postgres::conditions::searchable;
 use crate::backend::postgres::readiness::{self, Unbegun};
-use crate::backend::postgres::session::transaction;
+use crate::backend::postgres::session::{Db, transaction};
 use crate::backend::postgres::{crons, thread_rows};
-use crate::backend::rules::{documents, run};
+use crate::backend::rules::{deployment, documents, run};
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ids::RunId;
@@ -24,7 +24,7 @@ use crate::tenant::{Scope, Tenant};
 const OPERATION: &str = "queue.enqueue";
 
 const ENQUEUE: &str =
-    "SELECT outcome, available_at, wakes, fresh_thread, tenant, metadata, config FROM langopen_enqueue(
+    "SELECT outcome, available_at, wakes, fresh_thread, tenant, metadata, config, in_flight, most FROM langopen_enqueue(
     $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)";
 
 /// What creating a run did, and whom to tell.
@@ -79,7 +79,7 @@ enum Attempt {
 }
 
 async fn attempt(
-    db: &mut PgConnection,
+    db: &mut Db,
     scope: &Scope,
     new: &NewRun,
     seen: Option<&Seen>,
@@ -126,6 +126,11 @@ async fn attempt(
         }
         "changed" => Ok(Attempt::Changed(row)),
         "in flight" => Err(Error::conflict(OPERATION, format!("a run is in flight on thread {}", new.thread_id))),
+        "full" => {
+            let most = u32::try_from(columns::count(&row, "most")?).unwrap_or(u32::MAX);
+            deployment::check_room(OPERATION, columns::count(&row, "in_flight")?, most)?;
+            Err(Error::internal(OPERATION, "the deployment has room for runs, and has not"))
+        }
         _ => Ok(Attempt::Supersedes),
     }
 }
@@ -135,7 +140,7 @@ fn taken(id: RunId) -> Error {
 }
 
 /// The thread as it is; the row has the columns of [`Attempt::Changed`].
-async fn look(db: &mut PgConnection, new: &NewRun, lock: &str) -> Result<Option<PgRow>> {
+async fn look(db: &mut Db, new: &NewRun, lock: &str) -> Result<Option<PgRow>> {
     let sql = format!("SELECT tenant, metadata, config FROM threads WHERE thread_id = $1 {lock}");
     sqlx::query(AssertSqlSafe(sql)).bind(new.thread_id.0).fetch_optional(db).await.context(OPERATION)
 }
@@ -215,7 +220,7 @@ struct Superseded {
 }
 
 async fn supersede(
-    db: &mut PgConnection,
+    db: &mut Db,
     tenant: &Tenant,
     new: &NewRun,
     request: &CancelRequest,

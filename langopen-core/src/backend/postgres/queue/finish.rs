@@ -2,12 +2,11 @@
 
 use std::time::Duration;
 
-use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::backend::postgres::Postgres;
 use crate::backend::postgres::columns::{Context, get};
-use crate::backend::postgres::session::transaction;
+use crate::backend::postgres::session::{Db, transaction};
 use crate::backend::postgres::{outbox, readiness, thread_rows};
 use crate::backend::rules::{run, thread};
 use crate::clock::Timestamp;
@@ -18,16 +17,18 @@ use crate::queue::{Finished, Lease, Outcome};
 
 const OPERATION: &str = "queue.finish";
 
-const FINISH: &str = "SELECT outcome, promoted FROM langopen_finish($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
+const FINISH: &str =
+    "SELECT outcome, promoted, wakes FROM langopen_finish($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
+
+/// What ending a run did, and whom to tell.
+pub(super) struct Ended {
+    pub(super) finished: Finished,
+    pub(super) wakes: bool,
+    pub(super) tells: bool,
+}
 
 /// Ends a run that is not rolled back; `None` if it has a webhook that was not told.
-async fn end(
-    db: &mut PgConnection,
-    lease: Lease,
-    outcome: &Outcome,
-    told: bool,
-    now: Timestamp,
-) -> Result<Option<Finished>> {
+async fn end(db: &mut Db, lease: Lease, outcome: &Outcome, told: bool, now: Timestamp) -> Result<Option<Ended>> {
     // Whether others are in flight is known there; it says no more than that the thread stays busy.
     let change = thread::after(outcome.clone(), false);
     let (leave, checkpoint_id, rest) = thread_rows::state_columns(&change);
@@ -46,7 +47,10 @@ async fn end(
         .bind(rest);
     let row = row.fetch_one(db).await.context(OPERATION)?;
     match get(&row, "outcome")? {
-        "ended" => Ok(Some(Finished { promoted: get::<Option<Uuid>>(&row, "promoted")?.map(RunId) })),
+        "ended" => {
+            let finished = Finished { promoted: get::<Option<Uuid>>(&row, "promoted")?.map(RunId) };
+            Ok(Some(Ended { finished, wakes: get(&row, "wakes")?, tells: told }))
+        }
         "tell" => Ok(None),
         _ => Err(run::lease_lost(OPERATION, lease)),
     }
@@ -60,7 +64,7 @@ struct Leased {
 }
 
 /// Locks a run's thread and the run, if the lease is the current one.
-async fn leased(operation: &'static str, db: &mut PgConnection, lease: Lease) -> Result<Leased> {
+async fn leased(operation: &'static str, db: &mut Db, lease: Lease) -> Result<Leased> {
     let lost = || run::lease_lost(operation, lease);
     let thread = sqlx::query_scalar::<_, Uuid>("SELECT thread_id FROM runs WHERE run_id = $1").bind(lease.run_id.0);
     let thread_id = ThreadId(thread.fetch_optional(&mut *db).await.context(operation)?.ok_or_else(lost)?);
@@ -75,8 +79,7 @@ async fn leased(operation: &'static str, db: &mut PgConnection, lease: Lease) ->
 }
 
 impl Postgres {
-    /// Ends a run, and says whether a webhook is to be told.
-    pub(super) async fn end_run(&self, lease: Lease, outcome: &Outcome) -> Result<(Finished, bool)> {
+    pub(super) async fn end_run(&self, lease: Lease, outcome: &Outcome) -> Result<Ended> {
         let now = self.now();
         if !outcome.rollback {
             let ended = self.retrying(|| async {
@@ -84,8 +87,8 @@ impl Postgres {
                 let ended = end(&mut db, lease, outcome, false, now).await?;
                 db.done(OPERATION).await.map(|()| ended)
             });
-            if let Some(finished) = ended.await? {
-                return Ok((finished, false));
+            if let Some(ended) = ended.await? {
+                return Ok(ended);
             }
         }
         transaction!(self, OPERATION, |db| {
@@ -93,11 +96,12 @@ impl Postgres {
             if tells {
                 outbox::tell_outcome(OPERATION, db, lease.run_id, outcome, now).await?;
             }
-            let finished = match outcome.rollback && !temporary {
-                true => roll_back(db, thread_id, lease, outcome, now).await?,
-                false => end(db, lease, outcome, true, now).await?.unwrap_or_default(),
-            };
-            Ok((finished, tells))
+            if outcome.rollback && !temporary {
+                let finished = roll_back(db, thread_id, lease, outcome, now).await?;
+                return Ok(Ended { finished, wakes: true, tells });
+            }
+            let ended = end(db, lease, outcome, true, now).await?.ok_or_else(|| run::lease_lost(OPERATION, lease))?;
+            Ok(Ended { tells, ..ended })
         })
         .await
     }
@@ -124,7 +128,7 @@ impl Postgres {
 }
 
 async fn roll_back(
-    db: &mut PgConnection,
+    db: &mut Db,
     thread_id: ThreadId,
     lease: Lease,
     outcome: &Outcome,

@@ -63,10 +63,10 @@ impl Queue for Postgres {
 
     async fn finish(&self, lease: Lease, outcome: Outcome) -> Result<Finished> {
         check_end(outcome.status)?;
-        let (finished, tells) = self.end_run(lease, &outcome).await?;
-        self.hint_if(finished.promoted.is_some(), Signal::RunsReady);
-        self.hint_if(tells, Signal::DeliveriesReady);
-        Ok(finished)
+        let ended = self.end_run(lease, &outcome).await?;
+        self.hint_if(ended.wakes, Signal::RunsReady);
+        self.hint_if(ended.tells, Signal::DeliveriesReady);
+        Ok(ended.finished)
     }
 
     async fn release(&self, lease: Lease, delay: Duration) -> Result<()> {

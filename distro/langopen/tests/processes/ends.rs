@@ -1,0 +1,105 @@
+//! How processes end, and what becomes of the runs in flight.
+
+use rustix::process::Signal;
+use serde_json::json;
+
+use crate::platform::Platform;
+use crate::program::until;
+
+#[tokio::test]
+async fn a_runner_that_is_killed_loses_no_run() {
+    let platform = Platform::new().await;
+    let ((first, a), (second, b)) = tokio::join!(platform.runner(&[]), platform.runner(&[]));
+    // Long enough that no run would come back by the end of its lease.
+    let worker = platform.worker(&[&a, &b], &["--lease-seconds", "3600"]).await;
+    let (server, client) = platform.api(&[&a, &b]).await;
+
+    let body = json!({"assistant_id": "counter", "input": {"log": ["begun"]}});
+    assert_eq!(client.post("/runs/wait", body).await.unwrap()["log"], json!(["begun", "counted"]));
+    let health = client.get("/readyz").await.unwrap();
+    assert_eq!(health["services"], json!({"database": "healthy", "deployments": "healthy", "runners": "healthy"}));
+
+    let runs = [client.begin("slow", json!({"seconds": 6})).await, client.begin("slow", json!({"seconds": 6})).await];
+    for (run, _) in &runs {
+        client.until_status(run, "running").await;
+        until(async || started(&client, run).await.then_some(())).await;
+    }
+    first.signal(Signal::KILL);
+    for (run, thread) in &runs {
+        client.until_status(run, "success").await;
+        let state = client.get(&format!("{thread}/state")).await.unwrap();
+        assert_eq!(state["values"]["log"], json!(["slept"]), "it went on from its last checkpoint");
+    }
+    assert!(worker.log().contains("a runner is gone"), "{}", worker.log());
+    drop((server, worker, second, first));
+    platform.remove().await;
+}
+
+/// Whether the run's graph has begun: its worker keeps what it says.
+async fn started(client: &crate::platform::Client, run: &str) -> bool {
+    let thread = run.split("/runs/").next().unwrap_or_default();
+    client.get(&format!("{thread}/state")).await.is_ok_and(|state| state["next"] == json!(["sleep"]))
+}
+
+#[tokio::test]
+async fn those_that_are_told_to_end_end_in_order() {
+    let platform = Platform::new().await;
+    let ((mut first, a), (second, b)) = tokio::join!(platform.runner(&[]), platform.runner(&[]));
+    let mut worker = platform.worker(&[&a, &b], &["--grace-seconds", "0"]).await;
+    let (mut server, client) = platform.api(&[&a, &b]).await;
+
+    // Runs on both runners; the one that is told to end lets its run end.
+    let (one, _) = client.begin("slow", json!({"seconds": 3})).await;
+    let (two, _) = client.begin("slow", json!({"seconds": 3})).await;
+    client.until_status(&one, "running").await;
+    client.until_status(&two, "running").await;
+    first.signal(Signal::TERM);
+    first.says("stopping").await;
+    let body = json!({"assistant_id": "counter", "input": {"log": []}});
+    assert_eq!(client.post("/runs/wait", body).await.unwrap()["log"], json!(["counted"]));
+    client.until_status(&one, "success").await;
+    client.until_status(&two, "success").await;
+    assert!(first.end().await.success());
+
+    // A worker without grace hands its run back, and another one takes it over.
+    let (run, thread) = client.begin("slow", json!({"seconds": 3})).await;
+    client.until_status(&run, "running").await;
+    worker.signal(Signal::TERM);
+    assert!(worker.end().await.success());
+    let other = platform.worker(&[&b], &[]).await;
+    client.until_status(&run, "success").await;
+    assert_eq!(client.get(&format!("{thread}/state")).await.unwrap()["values"]["log"], json!(["slept"]));
+
+    // An API server that is told to end answers what it was asked before.
+    let (run, _) = client.begin("slow", json!({"seconds": 2})).await;
+    client.until_status(&run, "running").await;
+    let join = format!("{run}/join");
+    let joined = client.get(&join);
+    let ended = async {
+        tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+        server.signal(Signal::TERM);
+        server.end().await
+    };
+    let (joined, ended) = tokio::join!(joined, ended);
+    assert_eq!(joined.unwrap()["log"], json!(["slept"]));
+    assert!(ended.success());
+    drop((other, second));
+    platform.remove().await;
+}
+
+#[tokio::test]
+async fn graphs_see_nothing_of_the_platforms_secrets() {
+    let platform = Platform::new().await;
+    let (runner, address) = platform.runner(&["--deployment", "acme/web/prod"]).await;
+    let worker = platform.worker(&[&address], &[]).await;
+    let (server, client) = platform.api(&[&address]).await;
+    let body = json!({"assistant_id": "surroundings", "input": {"log": []}});
+    assert_eq!(client.post("/runs/wait", body.clone()).await.unwrap_err(), 404, "the deployment is another one");
+    let seen = client.post("/d/acme.web.prod/runs/wait", body).await.unwrap();
+    let names: Vec<_> = seen["log"].as_array().unwrap().iter().filter_map(|name| name.as_str()).collect();
+    assert!(names.contains(&"PATH"));
+    let secret = ["LANGOPEN_RUNNER_TOKEN", "DATABASE_URI", "LANGOPEN_DATABASE_URL", "LANGOPEN_REDIS_URL"];
+    assert!(!names.iter().any(|name| secret.contains(name)), "{names:?}");
+    drop((server, worker, runner));
+    platform.remove().await;
+}

@@ -1,0 +1,137 @@
+//! A platform of processes, and its client.
+
+use langopen_test_services::{postgres_url, redis_url};
+use serde_json::{Value, json};
+use sqlx::{Connection, Executor, PgConnection};
+use url::Url;
+use uuid::Uuid;
+
+use crate::program::{Program, until};
+
+const TOKEN: &str = "only for these tests";
+
+/// Servers and settings that processes of one test share.
+pub(crate) struct Platform {
+    database: String,
+    redis: String,
+    root: String,
+    name: String,
+}
+
+impl Platform {
+    pub(crate) async fn new() -> Self {
+        let (root, redis) = (postgres_url().await, redis_url().await);
+        let name = format!("langopen_processes_{}", Uuid::new_v4().simple());
+        let mut connection = PgConnection::connect(&root).await.unwrap();
+        connection.execute(sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}"))).await.unwrap();
+        let mut url: Url = root.parse().unwrap();
+        url.set_path(&name);
+        Self { database: url.to_string(), redis, root, name }
+    }
+
+    /// A runner of the test application, and its address.
+    pub(crate) async fn runner(&self, arguments: &[&str]) -> (Program, String) {
+        let here = env!("CARGO_MANIFEST_DIR");
+        let app = format!("{here}/../../langopen-runner/tests/app/langgraph.json");
+        let cache = std::env::var("LANGOPEN_CACHE_DIR").unwrap_or_else(|_| format!("{here}/../../target/environments"));
+        let data = format!("{here}/../../target/runner-data");
+        let common = [
+            "--config",
+            &app,
+            "--port",
+            "0",
+            "--health-port",
+            "0",
+            "--data",
+            &data,
+            "--cache-dir",
+            &cache,
+            "--hosts",
+            "1",
+        ];
+        let arguments = [&common[..], arguments].concat();
+        let variables = [("LANGOPEN_RUNNER_TOKEN", TOKEN), ("DATABASE_URI", &self.database)];
+        let mut runner = Program::start("runner", env!("CARGO_BIN_EXE_langopen-runner"), &arguments, &variables);
+        let address = runner.says("runner").await.split(' ').next().unwrap().to_owned();
+        (runner, address)
+    }
+
+    pub(crate) async fn worker(&self, runners: &[&str], arguments: &[&str]) -> Program {
+        let urls = urls(runners);
+        let arguments = [&["--port", "0", "--runner-urls", &urls][..], arguments].concat();
+        let path = env!("CARGO_BIN_EXE_langopen-worker");
+        let mut worker = Program::start("worker", path, &arguments, &self.variables());
+        worker.says("ready").await;
+        worker
+    }
+
+    /// An API server that is ready, and its client.
+    pub(crate) async fn api(&self, runners: &[&str]) -> (Program, Client) {
+        let urls = urls(runners);
+        let path = env!("CARGO_BIN_EXE_langopen-api-server");
+        let arguments = ["--port", "0", "--runner-urls", &urls, "--grace-seconds", "600"];
+        let mut server = Program::start("API server", path, &arguments, &self.variables());
+        let client = Client { url: server.says("API").await, http: reqwest::Client::new() };
+        until(async || client.get("/readyz").await.ok()).await;
+        (server, client)
+    }
+
+    fn variables(&self) -> [(&str, &str); 3] {
+        [
+            ("LANGOPEN_DATABASE_URL", &self.database),
+            ("LANGOPEN_REDIS_URL", &self.redis),
+            ("LANGOPEN_RUNNER_TOKEN", TOKEN),
+        ]
+    }
+
+    /// Removes the database. Call it when the processes have ended.
+    pub(crate) async fn remove(self) {
+        let mut connection = PgConnection::connect(&self.root).await.unwrap();
+        let drop = format!("DROP DATABASE {} WITH (FORCE)", self.name);
+        connection.execute(sqlx::AssertSqlSafe(drop)).await.unwrap();
+    }
+}
+
+fn urls(addresses: &[&str]) -> String {
+    addresses.iter().map(|address| format!("tcp://{address}")).collect::<Vec<_>>().join(",")
+}
+
+/// A client of the API.
+pub(crate) struct Client {
+    url: String,
+    http: reqwest::Client,
+}
+
+impl Client {
+    /// The answer, or its status if that is none of success.
+    pub(crate) async fn get(&self, path: &str) -> Result<Value, u16> {
+        answer(self.http.get(format!("{}{path}", self.url))).await
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: Value) -> Result<Value, u16> {
+        let request = self.http.post(format!("{}{path}", self.url)).header("content-type", "application/json");
+        answer(request.body(body.to_string())).await
+    }
+
+    /// Begins a run on a new thread; the paths of both.
+    pub(crate) async fn begin(&self, graph: &str, input: Value) -> (String, String) {
+        let thread = self.post("/threads", json!({})).await.unwrap();
+        let thread = format!("/threads/{}", thread["thread_id"].as_str().unwrap());
+        let body = json!({"assistant_id": graph, "input": input, "stream_resumable": true});
+        let run = self.post(&format!("{thread}/runs"), body).await.unwrap();
+        (format!("{thread}/runs/{}", run["run_id"].as_str().unwrap()), thread)
+    }
+
+    /// Waits until the run has the status.
+    pub(crate) async fn until_status(&self, run: &str, status: &str) {
+        until(async || (self.get(run).await.ok()?["status"] == status).then_some(())).await;
+    }
+}
+
+async fn answer(request: reqwest::RequestBuilder) -> Result<Value, u16> {
+    let response = request.send().await.map_err(|_| 0_u16)?;
+    match response.status().is_success() {
+        true => Ok(serde_json::from_slice(&response.bytes().await.map_err(|_| 0_u16)?).unwrap_or_default()),
+        false => Err(response.status().as_u16()),
+    }
+}
