@@ -6,6 +6,7 @@ mod announce;
 mod api_server;
 mod app;
 mod cli;
+mod clock;
 mod database;
 mod error;
 mod hosts;
