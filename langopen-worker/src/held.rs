@@ -7,8 +7,8 @@ use tokio::time::Instant;
 
 /// How long a lease is surely held: counted from before it was asked for, on the machine's monotonic clock, which goes on while the process stands still.
 ///
-/// The queue refuses what a lost lease writes there, but an event log cannot: without this, a worker that was held up for longer than a lease would speak
-/// into the words of its successor before it hears that it has one.
+/// The queue and the event log refuse what a lost lease writes once its successor has begun. Between the end of a lease and that, a worker that was held up
+/// must not go on either: it would say what the next attempt says again.
 #[derive(Clone)]
 pub(crate) struct Held(Arc<watch::Sender<Instant>>);
 

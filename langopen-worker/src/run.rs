@@ -226,7 +226,7 @@ impl ClaimedRun {
 
     pub(crate) async fn append(&self, events: Vec<NewEvent>) -> Result<()> {
         let count = events.len() as u64;
-        self.services.events.append(self.log, self.resumable, events).await?;
+        self.services.events.append(self.log, self.lease.attempt, self.resumable, events).await?;
         self.events.increment(count);
         Ok(())
     }
