@@ -62,6 +62,10 @@ test-clients-memory: $(VENV)/.complete $(CLIENTS:%=%/node_modules/.complete) chr
 	$(CARGO) build --locked --workspace --all-features --bin langopen
 	LANGOPEN_TEST_DATABASE=memory: LANGOPEN_TEST_DATA=$(abspath target/sdk-data) $(CLIENT_TESTS)
 
+test-faults: ## Break a whole platform for a minute, and check that nothing was lost (tests/faults/README.md)
+	$(CARGO) build --locked -p langopen -p langopen-faults --bins
+	target/debug/langopen-faults --seconds 45 $(FAULTS_ARGS)
+
 chromium:
 	@for name in "$$LANGOPEN_TEST_CHROMIUM" chromium chromium-browser google-chrome google-chrome-stable; do \
 		command -v "$$name" >/dev/null && exit 0; done; \

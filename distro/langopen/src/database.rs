@@ -14,6 +14,7 @@ use langopen_core::signals::Signals;
 use langopen_core::{EventLog, Queue, Result, Scope, Storage};
 use langopen_runner::config::Secret;
 
+use crate::clock::clock;
 use crate::error::CommandError;
 use crate::probes::Readiness;
 
@@ -116,7 +117,7 @@ impl Database {
     pub(crate) async fn open(place: Place, file: &Path) -> Result<Self, CommandError> {
         match place {
             Place::Sqlite => {
-                let sqlite = Sqlite::open(file, SqliteOptions::default()).await?;
+                let sqlite = Sqlite::open(file, SqliteOptions::default().with_clock(clock())).await?;
                 Ok(Self::of(Arc::new(sqlite.clone()), Arc::new(sqlite.event_log()), Some(sqlite)))
             }
             Place::Memory => Ok(Self::of(Arc::new(Memory::new()), Arc::new(MemoryEventLog::new()), None)),
@@ -131,11 +132,12 @@ impl Database {
             Some(redis) => Arc::new(RedisSignals::new(redis.expose(), &redis_prefix)?),
             None => Arc::clone(&through_postgres),
         };
-        let options = PostgresOptions::default().with_connections(connections).with_signals(signals);
+        let options =
+            PostgresOptions::default().with_clock(clock()).with_connections(connections).with_signals(signals);
         let postgres = Postgres::open(postgres.expose(), options).await?;
         let redis = match &redis {
             Some(redis) => {
-                let options = RedisLogOptions::default().with_prefix(redis_prefix);
+                let options = RedisLogOptions::default().with_clock(clock()).with_prefix(redis_prefix);
                 let signals = Some(through_postgres);
                 Some(FailoverEventLog::open(redis.expose(), options, &postgres, signals).await?)
             }

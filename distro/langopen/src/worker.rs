@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use langopen_core::model::ThreadTtl;
-use langopen_core::{Executor, SystemClock, Tenant};
+use langopen_core::{Executor, Tenant};
 use langopen_runner::{Announcement, RunnerSet};
 use langopen_worker::{DeploymentRules, Services, WebhookDispatcher, WebhookSettings, Worker, WorkerSettings};
 use parking_lot::Mutex;
@@ -15,6 +15,7 @@ use tracing::{error, info};
 
 use crate::announce::say;
 use crate::app;
+use crate::clock::clock;
 use crate::database::{self, Database};
 use crate::error::CommandError;
 use crate::metrics;
@@ -76,14 +77,13 @@ async fn start(settings: &Settings) -> Result<Started, CommandError> {
         storage: database.storage(),
         events: database.events(),
         executor: Arc::clone(&runners) as Arc<dyn Executor>,
-        clock: Arc::new(SystemClock),
+        clock: clock(),
     };
     let rules = Arc::new(Rules::new(Arc::clone(&runners), section.api_url.clone()));
     let worker = Worker::new(services, working).with_rules(rules.clone());
     let dispatcher = match section.webhooks {
         true => {
-            let dispatcher =
-                WebhookDispatcher::new(database.outbox(), Arc::new(SystemClock), WebhookSettings::default())?;
+            let dispatcher = WebhookDispatcher::new(database.outbox(), clock(), WebhookSettings::default())?;
             Some(dispatcher.with_rules(rules))
         }
         false => None,

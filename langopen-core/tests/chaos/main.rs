@@ -1,6 +1,9 @@
 //! Parts that fail on purpose: the decorator, and the run state machine through it.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+#[cfg(feature = "postgres")]
+#[path = "../backends/postgres/database.rs"]
+mod database;
 mod decorator;
 mod driver;
 mod model;

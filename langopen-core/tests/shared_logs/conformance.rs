@@ -65,7 +65,7 @@ async fn both_together_keep_their_promises_without_redis() {
     let url = format!("redis://{closed}/0");
     run_all(async |clock: Arc<ManualClock>| {
         let (log, database) = failover(&url, clock.clone()).await;
-        log.append(new_log(), false, vec![event(0)]).await.expect("append, which moves the log");
+        log.append(new_log(), 1, false, vec![event(0)]).await.expect("append, which moves the log");
         // The move leaves a gap in the ids, which the clock has to pass.
         clock.advance(Duration::from_secs(3));
         (log, database)

@@ -12,6 +12,7 @@ mod process;
 mod run;
 mod serve;
 mod spans;
+mod turns;
 mod web;
 
 pub use process::{HostError, LoadFailure};

@@ -212,7 +212,7 @@ impl RedisStore {
         script.key(self.keys.thread(thread_id)).key(self.key(thread_id, "live")).key(self.key(thread_id, "told"));
         script.key(self.key(thread_id, &format!("run:{run}"))).key(self.key(thread_id, "watched"));
         script.key(self.keys.name("epoch")).key(self.keys.name("ended")).key(self.keys.name("told"));
-        script.arg(&[write.kind.code()][..]).arg(run).arg(u8::from(write.keep));
+        script.arg(&[write.kind.code()][..]).arg(run).arg(u8::from(write.keep)).arg(write.attempt);
         script.arg(first_millis).arg(first_sequence).arg(now).arg(write.count);
         script.arg(&write.mark.as_bytes()[..]).arg(u8::from(again)).arg(self.keys.thread(thread_id));
         script.arg(thread_id.to_string()).arg(self.horizon.generation.load(Ordering::Relaxed));
@@ -250,6 +250,7 @@ impl LogStore for RedisStore {
         let nonsense = || Error::internal(OPERATION, "the script gave an answer that is none of its own");
         match answer.as_slice() {
             [] => Ok(Appended::Nowhere),
+            [late] if late == "late" => Ok(Appended::Late),
             [before, last, kept, read] => {
                 let (kept, read) = (kept == "1", read == "1");
                 Ok(Appended::At { before: place(before)?, last: place(last)?, kept, read })
