@@ -47,7 +47,7 @@ async fn rate(writer: &Log, other: &Log, resumable: bool, batch: usize, read: bo
         let writer = writer.clone();
         tokio::spawn(async move {
             for _ in 0..batches {
-                writer.append(log, resumable, (0..batch).map(|_| event()).collect()).await.expect("append");
+                writer.append(log, 1, resumable, (0..batch).map(|_| event()).collect()).await.expect("append");
             }
             writer.end(log).await.expect("end");
         })
@@ -68,7 +68,7 @@ async fn latencies(writer: &Log, other: &Log, resumable: bool) -> Vec<Duration> 
     let mut latencies = Vec::new();
     for _ in 0..500 {
         let began = Instant::now();
-        writer.append(log, resumable, vec![event()]).await.expect("append");
+        writer.append(log, 1, resumable, vec![event()]).await.expect("append");
         stream.next().await.expect("it goes on").expect("an event");
         latencies.push(began.elapsed());
         tokio::time::sleep(Duration::from_millis(7)).await;

@@ -159,7 +159,7 @@ impl Driver {
         let claimable = self.model.claimable(now);
         let tenants = Some(vec![self.scope.tenant.clone()]);
         let request = ClaimRequest { tenants, ..ClaimRequest::new("worker", max, LEASE) };
-        let answer = self.queue.claim(&ClaimRequest::new("worker", max, LEASE)).await;
+        let answer = self.queue.claim(&request).await;
         let there = self.there().await;
         let attempted = |run_id: &RunId| there.get(run_id).map_or(0, |(_, attempt)| *attempt);
         let claimed: Vec<_> =
