@@ -1,5 +1,6 @@
 //! The conformance suite over Postgres, and what only a database that processes share can show.
 
+mod broken;
 mod database;
 mod many;
 mod pooler;

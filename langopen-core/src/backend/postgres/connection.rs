@@ -183,6 +183,9 @@ fn explain(error: sqlx::Error) -> Error {
         }
         Some("53300") => unavailable("the server has no connection left; raise its max_connections, or use a pooler"),
         Some("53100") => unavailable("the server's disk is full; free some space"),
+        Some("08P01") => unavailable(
+            "it does not take the parameters of a session; if a pooler such as PgBouncer stands before it, add ?pooler=true to the URL",
+        ),
         Some("25006") => unavailable("the server only reads; name the primary"),
         Some(_) => unavailable("the server refused a statement"),
         None => unavailable("the server of the URL cannot be reached"),

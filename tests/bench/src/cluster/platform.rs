@@ -65,7 +65,7 @@ impl Platform {
         let mut working = Vec::new();
         for number in 0..workers {
             let mut command = shared(program("langopen-worker"));
-            command.env("LANGOPEN_HEALTH_PORT", free_port()?);
+            command.env("LANGOPEN_PORT", free_port()?);
             working.push(start(command, format!("worker-{number}"))?);
         }
         let url = format!("http://127.0.0.1:{port}");
