@@ -9,7 +9,7 @@ CONFIG ?= examples/agent/langgraph.json
 SERVICES := target/debug/langopen-test-services
 WITH_SERVICES := $(SERVICES)
 
-.PHONY: help up build test test-rust test-host test-sdk test-sdk-memory test-clients test-clients-memory chromium lint fmt doc bench deny clean
+.PHONY: help up build test test-rust test-host test-sdk test-sdk-memory test-sdk-typescript test-clients test-clients-memory chromium lint fmt doc bench deny clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -20,7 +20,7 @@ up: ## Serve the example agent on http://127.0.0.1:2024
 build: ## Build the binary
 	$(CARGO) build --locked -p langopen
 
-test: test-rust test-host test-sdk test-sdk-memory test-clients test-clients-memory ## Run every test
+test: test-rust test-host test-sdk test-sdk-memory test-sdk-typescript test-clients test-clients-memory ## Run every test
 
 test-rust: $(SERVICES) ## Unit, conformance and API tests, and the docs' examples
 	$(WITH_SERVICES) $(CARGO) test --locked --workspace --all-features
@@ -30,8 +30,9 @@ test-rust: $(SERVICES) ## Unit, conformance and API tests, and the docs' example
 $(SERVICES):
 	$(CARGO) build --locked --workspace --all-features --bin langopen-test-services
 
-test-host: $(VENV)/.complete ## The graph host, driven over its socket
+test-host: $(VENV)/.complete ## The graph hosts: Python's driven over its socket, the parts of node's
 	$(VENV)/bin/python -m pytest -q langopen-runner/python/tests
+	node --test langopen-runner/node/tests
 
 test-sdk: $(VENV)/.complete $(SERVICES) ## The stock Python SDK against the real binary
 	$(CARGO) build --locked --workspace --all-features --bin langopen
@@ -40,6 +41,15 @@ test-sdk: $(VENV)/.complete $(SERVICES) ## The stock Python SDK against the real
 test-sdk-memory: $(VENV)/.complete ## The same with everything in memory
 	$(CARGO) build --locked --workspace --all-features --bin langopen
 	LANGOPEN_TEST_DATABASE=memory: LANGOPEN_TEST_DATA=$(abspath target/sdk-data) $(VENV)/bin/python -m pytest -q tests/sdk
+
+# What depends on graphs: the other files have applications of their own, or ask only the server.
+GRAPH_SUITES := $(addprefix tests/sdk/test_,$(addsuffix .py,assistants batch cancel concurrency copy_fork graph_errors graph_targets \
+	interrupts javascript_errors multitask remote_graph restart resumable run_ends runs_create_wait_join state_history stateless store \
+	stream_modes subgraph_streams sync_client thread_stream))
+
+test-sdk-typescript: $(VENV)/.complete ## The same with the graphs in TypeScript
+	$(CARGO) build --locked --workspace --all-features --bin langopen
+	LANGOPEN_TEST_APP=app_ts LANGOPEN_TEST_DATA=$(abspath target/sdk-data) $(VENV)/bin/python -m pytest -q $(GRAPH_SUITES)
 
 CLIENT_TESTS := $(VENV)/bin/python tests/with_server.py \
 	node --test --test-reporter=spec --test-concurrency=4 $(CLIENTS:%=%/*.test.js)
@@ -51,6 +61,10 @@ test-clients: $(VENV)/.complete $(CLIENTS:%=%/node_modules/.complete) chromium #
 test-clients-memory: $(VENV)/.complete $(CLIENTS:%=%/node_modules/.complete) chromium ## The same with everything in memory
 	$(CARGO) build --locked --workspace --all-features --bin langopen
 	LANGOPEN_TEST_DATABASE=memory: LANGOPEN_TEST_DATA=$(abspath target/sdk-data) $(CLIENT_TESTS)
+
+test-faults: ## Break a whole platform for a minute, and check that nothing was lost (tests/faults/README.md)
+	$(CARGO) build --locked -p langopen -p langopen-faults --bins
+	target/debug/langopen-faults --seconds 45 $(FAULTS_ARGS)
 
 chromium:
 	@for name in "$$LANGOPEN_TEST_CHROMIUM" chromium chromium-browser google-chrome google-chrome-stable; do \

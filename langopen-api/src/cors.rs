@@ -116,6 +116,21 @@ impl Cors {
             .max_age(self.max_age))
     }
 
+    /// Whether pages of this origin may call.
+    pub(crate) fn allows(&self, origin: &HeaderValue) -> bool {
+        let Ok(text) = origin.to_str() else { return false };
+        let named = self.allow_origins.iter().any(|allowed| allowed == "*" || allowed == text);
+        // A pattern that cannot be followed lets nobody call.
+        let pattern = self.allow_origin_regex.as_deref().and_then(|pattern| whole(pattern).ok());
+        named || pattern.is_some_and(|pattern| pattern.is_match(text))
+    }
+
+    /// Whether this origin is named itself, and not let call with all others.
+    pub(crate) fn names(&self, origin: &HeaderValue) -> bool {
+        let named = self.allow_origins.iter().filter(|allowed| *allowed != "*").cloned().collect();
+        Self { allow_origins: named, ..self.clone() }.allows(origin)
+    }
+
     /// The rules as a layer. Rules that [`Cors::validate`] refuses let nobody call.
     pub(crate) fn layer(&self) -> PreflightLayer {
         PreflightLayer(self.rules().unwrap_or_else(|error| {
@@ -186,6 +201,22 @@ where
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn origins_are_named_or_match() {
+        let cors = |origins: &[&str], pattern: Option<&str>| Cors {
+            allow_origins: origins.iter().map(|origin| (*origin).to_owned()).collect(),
+            allow_origin_regex: pattern.map(str::to_owned),
+            ..Cors::default()
+        };
+        let page = HeaderValue::from_static("https://a.example");
+        assert!(Cors::default().allows(&page));
+        assert!(cors(&["https://a.example"], None).allows(&page));
+        assert!(cors(&[], Some(r"https://.*\.example")).allows(&page));
+        for refusing in [cors(&["https://b.example"], None), cors(&[], Some("a.example")), cors(&[], Some("("))] {
+            assert!(!refusing.allows(&page));
+        }
+    }
 
     #[test]
     fn rules_that_cannot_be_followed_are_named() {

@@ -122,6 +122,18 @@ impl ApiError {
         Self { status, body: Body::Detail(refusal.detail.clone()), headers }
     }
 
+    pub(crate) fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// 400 in place of 422, where the protocol has it so.
+    pub(crate) fn malformed(self) -> Self {
+        match self.status {
+            StatusCode::UNPROCESSABLE_ENTITY => Self { status: StatusCode::BAD_REQUEST, ..self },
+            _ => self,
+        }
+    }
+
     pub(crate) fn is_not_found(&self) -> bool {
         self.status == StatusCode::NOT_FOUND
     }

@@ -20,7 +20,7 @@ use crate::meta::Document;
 use crate::observe::observe;
 use crate::server::App;
 use crate::unread::discard_unread;
-use crate::{assistants, crons, custom, meta, openapi, runs, state, store, threads};
+use crate::{assistants, crons, custom, mcp, meta, openapi, protocol, runs, state, store, threads};
 
 pub(crate) fn build(app: App) -> Router {
     let features = app.settings.features;
@@ -30,8 +30,10 @@ pub(crate) fn build(app: App) -> Router {
         (features.threads, threads::routes),
         (features.threads, state::routes),
         (features.runs, runs::routes),
+        (features.threads && features.runs && features.event_streaming, protocol::routes),
         (features.runs, crons::routes),
         (features.store, store::routes),
+        (features.assistants && features.runs && features.mcp, mcp::routes),
         (features.meta, meta::routes),
     ];
     for (served, routes) in groups {

@@ -15,7 +15,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::BoxStream;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::ids::{RunId, ThreadId};
 
 /// The place of an event in its log; before every event by default.
@@ -97,6 +97,12 @@ pub struct Event {
     pub data: Bytes,
 }
 
+/// The error for an attempt that comes after a later one.
+pub(crate) fn late(run_id: RunId, attempt: u32) -> Error {
+    let message = format!("a later attempt of run {run_id} than {attempt} has begun to speak");
+    Error::new(ErrorKind::LeaseLost, "event_log.append", message)
+}
+
 /// The event that tells the readers of a thread that a run is over. Its status is committed by then.
 pub fn run_done(run_id: RunId) -> NewEvent {
     NewEvent { name: "metadata".into(), data: format!(r#"{{"status":"run_done","run_id":"{run_id}"}}"#).into() }
@@ -117,9 +123,15 @@ pub type EventStream = BoxStream<'static, Result<Event>>;
 /// What runs said.
 #[async_trait]
 pub trait EventLog: Send + Sync + 'static {
-    /// Appends events of a run in order. When it returns, every reader of the run and of its thread will see them, and those of a resumable run survive a
+    /// Appends events of an attempt of a run in order. When it returns, every reader of the run and of its thread will see them, and those of a resumable run survive a
     /// restart of the process. For a run that is not resumable, nobody pays for readers who are not there: the events go to who reads just then.
-    async fn append(&self, log: LogKey, resumable: bool, events: Vec<NewEvent>) -> Result<()>;
+    ///
+    /// Once an attempt has appended, the run's earlier ones may not: a worker that was held up, or whose words were under way for long, must not speak into
+    /// those of its successor.
+    ///
+    /// # Errors
+    /// `LeaseLost` for an attempt that comes after a later one; nothing is appended.
+    async fn append(&self, log: LogKey, attempt: u32, resumable: bool, events: Vec<NewEvent>) -> Result<()>;
 
     /// Appends events that belong to no run, in order. When it returns, every reader of the thread will see them. They are kept for the time that the log
     /// of a run is kept after its end.

@@ -4,7 +4,7 @@
 //! - [`run_plan`]: from what a client asked for to a run that the queue can take.
 //! - [`storage`], [`queue`], [`event_log`], [`outbox`], [`signals`], [`executor`], [`auth`]: the traits. Implement one to bring your own part.
 //! - [`webhook`]: where webhooks may go.
-//! - [`backend`]: ready implementations, by feature: `memory`, `sqlite`.
+//! - [`backend`]: ready implementations, by feature: `memory`, `sqlite`, `postgres`, `redis`.
 //! - `conformance` (feature): the suite that every backend here passes, and that yours can run.
 //! - `chaos` (feature): a decorator over every trait that makes parts fail on purpose.
 //!

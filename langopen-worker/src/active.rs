@@ -12,10 +12,14 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::held::Held;
+
 /// What the rest of the worker can tell a run.
 #[derive(Clone)]
 pub(crate) struct Handle {
     pub(crate) lease: Lease,
+    /// Until when that is surely so.
+    pub(crate) held: Held,
     /// Ask the graph to end.
     pub(crate) cancel: Arc<watch::Sender<Option<CancelRequest>>>,
     /// The lease is lost: stop, and write nothing more.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use langopen_core::queue::{ClaimRequest, Claims};
 use langopen_core::{Executor, Tenant};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::error;
 
@@ -49,6 +50,7 @@ pub(crate) async fn claim_until(
             lease: settings.lease,
             tenants: tenants(settings, &*services.executor),
         };
+        let held_until = Instant::now() + settings.lease;
         let Claims { runs, next_due } = match services.queue.claim(&request).await {
             Ok(claims) => claims,
             Err(error) => {
@@ -58,7 +60,7 @@ pub(crate) async fn claim_until(
         };
         let full = runs.len() == free;
         for (claim, place) in runs.into_iter().zip(places.drain(..)) {
-            run::spawn(services, settings, active, claim, place);
+            run::spawn(services, settings, active, claim, held_until, place);
         }
         drop(places);
         if full {

@@ -21,8 +21,12 @@ const TRIES: u32 = 6;
 /// The pause before the second try; it doubles each time.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 
-/// How much longer each further attempt waits.
-const PAUSE_PER_ATTEMPT: Duration = Duration::from_millis(100);
+/// How long to wait before a run is attempted anew: longer after each attempt.
+pub(crate) fn pause_after(attempt: u32) -> Duration {
+    const PER_ATTEMPT: Duration = Duration::from_millis(100);
+    const MOST: Duration = Duration::from_secs(5);
+    PER_ATTEMPT.saturating_mul(attempt).min(MOST)
+}
 
 /// What is to become of a run.
 pub(crate) enum Conclusion {
@@ -57,9 +61,9 @@ impl ClaimedRun {
             Conclusion::TryAgain(why) => {
                 warn!(why, "the run failed for a reason that is not its graph's; it will be tried again");
                 counter!(RETRIES, "graph_id" => Arc::clone(&self.graph_id)).increment(1);
-                self.release(PAUSE_PER_ATTEMPT * self.lease.attempt).await;
+                self.release().await;
             }
-            Conclusion::HandBack => self.release(Duration::ZERO).await,
+            Conclusion::HandBack => self.release().await,
             Conclusion::Leave => {}
         }
     }
@@ -129,8 +133,9 @@ impl ClaimedRun {
         }
     }
 
-    async fn release(&self, delay: Duration) {
-        if let Err(error) = self.services.queue.release(self.lease, delay).await {
+    /// Hands the run back at once: a delay would let the runs behind it begin before it.
+    async fn release(&self) {
+        if let Err(error) = self.services.queue.release(self.lease, Duration::ZERO).await {
             warn!(%error, "the run cannot be handed back; another attempt follows when its lease is over");
         }
     }

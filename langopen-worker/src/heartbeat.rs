@@ -6,6 +6,7 @@ use langopen_core::Queue;
 use langopen_core::queue::Heartbeat;
 use metrics::counter;
 use tokio::sync::broadcast::error::RecvError;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
@@ -43,6 +44,7 @@ async fn extend(active: &Active, queue: &dyn Queue, settings: &WorkerSettings) {
         return;
     }
     let leases: Vec<_> = handles.iter().map(|handle| handle.lease).collect();
+    let held_until = Instant::now() + settings.lease;
     let answers = match queue.heartbeat(&leases, settings.lease).await {
         Ok(answers) => answers,
         Err(error) => {
@@ -51,6 +53,9 @@ async fn extend(active: &Active, queue: &dyn Queue, settings: &WorkerSettings) {
         }
     };
     for (handle, answer) in handles.iter().zip(answers) {
+        if answer != Heartbeat::Lost {
+            handle.held.extend(held_until);
+        }
         match answer {
             Heartbeat::Held(None) => {}
             Heartbeat::Held(Some(request)) => {

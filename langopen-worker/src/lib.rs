@@ -13,6 +13,7 @@ mod claim;
 mod conclude;
 mod crons;
 mod heartbeat;
+mod held;
 mod metrics;
 mod outcome;
 mod rules;

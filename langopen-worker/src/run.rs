@@ -16,7 +16,8 @@ use tracing::field::Empty;
 use tracing::{Instrument, Span, debug, error_span, warn};
 
 use crate::active::{Active, Handle};
-use crate::conclude::Conclusion;
+use crate::conclude::{Conclusion, pause_after};
+use crate::held::Held;
 use crate::metrics::{ATTEMPTS, EVENTS, QUEUE_WAIT};
 use crate::{Services, WorkerSettings, outcome};
 
@@ -29,11 +30,13 @@ pub(crate) fn spawn(
     settings: &Arc<WorkerSettings>,
     active: &Arc<Active>,
     claim: Claim,
+    held_until: Instant,
     place: OwnedSemaphorePermit,
 ) {
     let lease = claim.lease();
     let (cancel, cancelled) = watch::channel(claim.cancel.clone());
-    let handle = Handle { lease, cancel: Arc::new(cancel), lost: CancellationToken::new() };
+    let held = Held::until(held_until);
+    let handle = Handle { lease, held: held.clone(), cancel: Arc::new(cancel), lost: CancellationToken::new() };
     active.insert(handle.clone());
     let span = span(&claim);
     let graph_id: Arc<str> = claim.run.graph_id.as_str().into();
@@ -46,6 +49,7 @@ pub(crate) fn spawn(
         services: services.clone(),
         settings: Arc::clone(settings),
         lease,
+        held,
         start: Instant::now(),
         events: counter!(EVENTS, "graph_id" => Arc::clone(&graph_id)),
         graph_id,
@@ -59,7 +63,7 @@ pub(crate) fn spawn(
     let task = async move {
         let _present = Present { active: Arc::clone(&active), lease, _place: place };
         let conclusion = tokio::select! {
-            conclusion = run.execute(claim) => conclusion,
+            conclusion = run.attempt(claim) => conclusion,
             () = handle.lost.cancelled() => return,
             () = active.hand_back.cancelled() => Conclusion::HandBack,
         };
@@ -112,6 +116,7 @@ pub(crate) struct ClaimedRun {
     pub(crate) services: Services,
     pub(crate) settings: Arc<WorkerSettings>,
     pub(crate) lease: Lease,
+    held: Held,
     pub(crate) graph_id: Arc<str>,
     /// When this attempt began.
     pub(crate) start: Instant,
@@ -125,6 +130,16 @@ pub(crate) struct ClaimedRun {
 }
 
 impl ClaimedRun {
+    /// Executes the graph, and pauses before it is to be executed again. The run is still held then, and so are its place among the runs of its thread and
+    /// everything behind it.
+    async fn attempt(&self, claim: Claim) -> Conclusion {
+        let conclusion = self.execute(claim).await;
+        if let Conclusion::TryAgain(_) = conclusion {
+            tokio::time::sleep(pause_after(self.lease.attempt)).await;
+        }
+        conclusion
+    }
+
     /// Executes the graph, and says what is to become of the run.
     async fn execute(&self, claim: Claim) -> Conclusion {
         debug!("run started");
@@ -152,6 +167,7 @@ impl ClaimedRun {
     async fn follow(&self, claim: Claim) -> Result<RunResult> {
         let Lease { run_id, attempt } = self.lease;
         let metadata = format!(r#"{{"run_id":"{run_id}","attempt":{attempt}}}"#);
+        self.held.sure().await;
         self.append(vec![NewEvent { name: "metadata".into(), data: metadata.into() }]).await?;
         let job = RunJob {
             run: claim.run,
@@ -172,6 +188,7 @@ impl ClaimedRun {
             }
             // What came before an error counts: the next attempt goes on after it.
             if !events.is_empty() {
+                self.held.sure().await;
                 self.append(events).await?;
             }
             if let Some(end) = end {
@@ -209,7 +226,7 @@ impl ClaimedRun {
 
     pub(crate) async fn append(&self, events: Vec<NewEvent>) -> Result<()> {
         let count = events.len() as u64;
-        self.services.events.append(self.log, self.resumable, events).await?;
+        self.services.events.append(self.log, self.lease.attempt, self.resumable, events).await?;
         self.events.increment(count);
         Ok(())
     }

@@ -9,14 +9,16 @@ use futures::StreamExt;
 use langopen_core::backend::memory::{Memory, MemoryEventLog};
 use langopen_core::chaos::{Chaos, Rates};
 use langopen_core::event_log::{EventId, LogKey, ReadFrom};
-use langopen_core::executor::FunctionExecutor;
+use langopen_core::executor::{FunctionContext, FunctionExecutor};
 use langopen_core::model::{CancelAction, CancelRequest, MultitaskStrategy, NewRun, RunThread};
 use langopen_core::queue::Cancelled;
 use langopen_core::storage::Runs;
 use langopen_core::{
-    AssistantId, Clock, ErrorKind, EventLog, JsonMap, Outbox, Queue, RunId, RunStatus, Scope, SystemClock, ThreadId,
+    AssistantId, Clock, ErrorKind, EventLog, JsonMap, Outbox, Queue, Result, RunId, RunStatus, Scope, SystemClock,
+    ThreadId,
 };
 use langopen_worker::{Services, Worker, WorkerSettings};
+use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -42,22 +44,52 @@ const RATES: Rates = Rates {
 struct Ground {
     memory: Arc<Memory>,
     events: Arc<MemoryEventLog>,
+    starts: Starts,
 }
 
 /// Graphs that count, one to its end and one until it is cancelled.
-fn graphs() -> FunctionExecutor {
+fn graphs(starts: &Starts) -> FunctionExecutor {
+    let (counting, waiting) = (Arc::clone(starts), Arc::clone(starts));
     FunctionExecutor::new()
-        .graph("count", |run| async move {
-            for n in 0..EVENTS {
-                run.custom(&json!({"attempt": run.run().attempt, "n": n})).await?;
-                tokio::task::yield_now().await;
-            }
-            Ok(json!({}))
+        .graph("count", move |run| {
+            note(&counting, &run);
+            count(run)
         })
-        .graph("wait", |run| async move {
-            run.custom(&json!({"attempt": run.run().attempt, "n": 0})).await?;
-            std::future::pending().await
+        .graph("wait", move |run| {
+            note(&waiting, &run);
+            wait(run)
         })
+}
+
+/// Runs as they begin, each with its attempt.
+type Starts = Arc<Mutex<Vec<(RunId, u32)>>>;
+
+fn note(starts: &Starts, run: &FunctionContext) {
+    starts.lock().push((run.run().run_id, run.run().attempt));
+}
+
+async fn count(run: FunctionContext) -> Result<Value> {
+    for n in 0..EVENTS {
+        run.custom(&json!({"attempt": run.run().attempt, "n": n})).await?;
+        tokio::task::yield_now().await;
+    }
+    Ok(json!({}))
+}
+
+async fn wait(run: FunctionContext) -> Result<Value> {
+    run.custom(&json!({"attempt": run.run().attempt, "n": 0})).await?;
+    std::future::pending().await
+}
+
+/// A run begins for the last time before any run of its thread begins that was created after it. One that is cancelled in time never begins.
+fn check_order(starts: &[(RunId, u32)], of_thread: &[RunId]) {
+    let of = |run_id: RunId| starts.iter().enumerate().filter(move |(_, start)| start.0 == run_id);
+    let began: Vec<_> = of_thread.iter().copied().filter(|run_id| of(*run_id).next().is_some()).collect();
+    for pair in began.windows(2) {
+        let last = of(pair[0]).max_by_key(|(_, start)| start.1).map(|(place, _)| place);
+        let first = of(pair[1]).map(|(place, _)| place).min();
+        assert!(last < first, "run {} must begin before {}: {starts:?}", pair[0], pair[1]);
+    }
 }
 
 fn start(ground: &Ground, chaos: &Chaos, name: String, stop: &CancellationToken) -> tokio::task::JoinHandle<()> {
@@ -65,7 +97,7 @@ fn start(ground: &Ground, chaos: &Chaos, name: String, stop: &CancellationToken)
         queue: chaos.around(ground.memory.clone()),
         storage: chaos.around(ground.memory.clone()),
         events: chaos.around(ground.events.clone()),
-        executor: chaos.around(Arc::new(graphs())),
+        executor: chaos.around(Arc::new(graphs(&ground.starts))),
         clock: Arc::new(SystemClock),
     };
     let settings =
@@ -157,18 +189,16 @@ fn check_stream(events: &[(EventId, Value)], status: RunStatus, whole: u64) {
             }
         }
     }
+    assert!(begun.windows(2).all(|pair| pair[0] < pair[1]), "attempts must rise: {events:?}");
     assert!(counted.keys().all(|attempt| begun.contains(attempt)), "an attempt begins with its metadata: {events:?}");
     if status == RunStatus::Success {
-        assert_eq!(
-            counted.get(begun.iter().max().unwrap()),
-            Some(&whole),
-            "the last attempt must be whole: {events:?}"
-        );
+        assert_eq!(counted.get(begun.last().unwrap()), Some(&whole), "the last attempt must be whole: {events:?}");
     }
 }
 
 async fn story(seed: u64) {
-    let ground = Ground { memory: Arc::new(Memory::new()), events: Arc::new(MemoryEventLog::new()) };
+    let ground =
+        Ground { memory: Arc::new(Memory::new()), events: Arc::new(MemoryEventLog::new()), starts: Starts::default() };
     let stop = CancellationToken::new();
     let plans: Vec<_> = (0..=WORKERS).map(|n| Chaos::new(seed * 1000 + n, RATES)).collect();
     let workers: Vec<_> =
@@ -187,13 +217,14 @@ async fn story(seed: u64) {
             cancels.push(tokio::spawn(cancel(ground.clone(), log)));
         }
     }
-    let mut told = HashMap::new();
+    let (mut told, mut of_threads) = (HashMap::new(), HashMap::<_, Vec<_>>::new());
     for (log, waits, reader) in readers {
         let events = reader.await.unwrap();
         let ended = status(&ground, log).await;
         assert_eq!(ended, if waits { RunStatus::Interrupted } else { RunStatus::Success });
         check_stream(&events, ended, EVENTS);
         told.insert(log.run_id, 0);
+        of_threads.entry(log.thread_id).or_default().push(log.run_id);
     }
     futures::future::join_all(cancels).await.into_iter().for_each(Result::unwrap);
     plans.iter().for_each(Chaos::calm);
@@ -203,6 +234,7 @@ async fn story(seed: u64) {
         *told.get_mut(&delivery.run_id).unwrap() += 1;
     }
     assert!(told.values().all(|ends| *ends == 1), "each run must end once: {told:?}");
+    of_threads.values().for_each(|of_thread| check_order(&ground.starts.lock(), of_thread));
     let faults: u64 = plans.iter().map(|chaos| chaos.counts().faults()).sum();
     assert!(faults > 50, "only {faults} faults");
 }

@@ -10,12 +10,14 @@ use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
+use langopen_core::Tenant;
 use langopen_core::backend::memory::Memory;
 use langopen_core::clock::ManualClock;
+use langopen_core::model::ThreadTtl;
 use langopen_core::model::{CancelAction, CancelRequest, MultitaskStrategy, NewRun, RunThread};
 use langopen_core::webhook::UrlPolicy;
 use langopen_core::{AssistantId, Clock, JsonMap, Outbox, Queue, RunId, Scope, SystemClock, ThreadId, Timestamp};
-use langopen_worker::{WebhookDispatcher, WebhookHeaders, WebhookSettings};
+use langopen_worker::{DeploymentRules, WebhookDispatcher, WebhookHeaders, WebhookSettings};
 use parking_lot::Mutex;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use serde_json::{Value, json};
@@ -377,4 +379,49 @@ async fn rules_that_became_stricter_hold_for_what_is_on_its_way() {
     bench.ended(&receiver.url("/")).await;
     assert_eq!(bench.failed().await, [(1, "webhooks are switched off".to_owned())]);
     assert_eq!(receiver.count(), 0);
+}
+
+/// The rules of the one deployment, once they are known.
+#[derive(Default)]
+struct Rules(Mutex<Option<Arc<WebhookSettings>>>);
+
+impl DeploymentRules for Rules {
+    fn thread_ttl(&self, _: &Tenant) -> Option<ThreadTtl> {
+        None
+    }
+
+    fn webhooks(&self, tenant: &Tenant) -> Option<Arc<WebhookSettings>> {
+        assert_eq!(*tenant, Tenant::default());
+        self.0.lock().clone()
+    }
+}
+
+#[tokio::test]
+async fn a_deployments_own_rules_are_waited_for_and_followed() {
+    let receiver = Receiver::ok().await;
+    let clock = Arc::new(ManualClock::new(Timestamp::parse("2026-11-23T14:27:14Z").unwrap()));
+    let mut bench = Bench::new(clock.clone());
+    let rules = Arc::new(Rules::default());
+    let dispatcher =
+        WebhookDispatcher::new(Arc::new(bench.memory.clone()), clock.clone(), WebhookSettings::default()).unwrap();
+    bench.dispatcher = Some(tokio::spawn(dispatcher.with_rules(rules.clone()).run(bench.stop.clone())));
+    let begin = clock.now();
+    bench.ended(&receiver.url("/")).await;
+    until("a pause", async || bench.next_due().await == Some(begin.plus(Duration::from_secs(10)))).await;
+    assert_eq!(receiver.count(), 0);
+
+    for secret in ["one", "two"] {
+        let headers = WebhookHeaders::new([("x-secret", secret)]).unwrap();
+        *rules.0.lock() = Some(Arc::new(WebhookSettings { headers, ..open() }));
+        match secret {
+            "one" => clock.advance(Duration::from_secs(10)),
+            _ => {
+                bench.ended(&receiver.url("/")).await;
+            }
+        }
+        bench.settled().await;
+        assert_eq!(receiver.seen.lock().last().unwrap().1["x-secret"], secret);
+    }
+    assert_eq!(receiver.count(), 2);
+    bench.stop().await;
 }

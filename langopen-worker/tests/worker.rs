@@ -19,17 +19,22 @@ use langopen_core::model::{
 };
 use langopen_core::storage::{Runs, Threads};
 use langopen_core::{
-    AssistantId, Clock, Error, EventLog, JsonMap, Queue, RawJson, Result, RunId, RunStatus, Scope, SystemClock,
+    AssistantId, Clock, Error, EventLog, JsonMap, Queue, RawJson, Result, RunId, RunStatus, Scope, SystemClock, Tenant,
     ThreadId, Timestamp,
 };
 use langopen_worker::{Services, Worker, WorkerSettings};
+use parking_lot::Mutex;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 type Script = Arc<dyn Fn(RunJob) -> BoxFuture<'static, Result<BoxStream<'static, Result<RunOutput>>>> + Send + Sync>;
 
-struct Scripted(Script);
+struct Scripted {
+    script: Script,
+    /// Whose runs it can execute.
+    tenants: Option<Arc<Mutex<Vec<Tenant>>>>,
+}
 
 #[async_trait]
 impl Executor for Scripted {
@@ -38,7 +43,11 @@ impl Executor for Scripted {
     }
 
     async fn execute(&self, job: RunJob) -> Result<BoxStream<'static, Result<RunOutput>>> {
-        (self.0)(job).await
+        (self.script)(job).await
+    }
+
+    fn tenants(&self) -> Option<Vec<Tenant>> {
+        self.tenants.as_ref().map(|tenants| tenants.lock().clone())
     }
 
     async fn call(&self, _: ExecutionContext, _: GraphCall) -> Result<RawJson> {
@@ -68,13 +77,17 @@ impl Bench {
     where
         F: Fn(RunJob) -> BoxFuture<'static, Result<BoxStream<'static, Result<RunOutput>>>> + Send + Sync + 'static,
     {
+        Self::with(settings, Scripted { script: Arc::new(script), tenants: None })
+    }
+
+    fn with(settings: WorkerSettings, executor: Scripted) -> Self {
         let memory = Memory::new();
         let events = Arc::new(MemoryEventLog::new());
         let services = Services {
             queue: Arc::new(memory.clone()),
             storage: Arc::new(memory.clone()),
             events: events.clone(),
-            executor: Arc::new(Scripted(Arc::new(script))),
+            executor: Arc::new(executor),
             clock: Arc::new(SystemClock),
         };
         let stop = CancellationToken::new();
@@ -172,6 +185,21 @@ fn until_cancelled(job: RunJob) -> BoxFuture<'static, Result<BoxStream<'static, 
 
 fn names(events: &[(String, String)]) -> Vec<&str> {
     events.iter().map(|(name, _)| name.as_str()).collect()
+}
+
+#[tokio::test]
+async fn only_runs_that_the_executor_can_take_are_claimed() {
+    let able = Arc::new(Mutex::new(vec![Tenant::new("acme", "web", "prod").unwrap()]));
+    let script: Script =
+        Arc::new(|_| async { Ok(stream::iter([done(result(RunResultStatus::Success))]).boxed()) }.boxed());
+    let bench = Bench::with(WorkerSettings::default(), Scripted { script, tenants: Some(Arc::clone(&able)) });
+    let (thread_id, run_id, events) = bench.create().await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert_eq!(bench.row(thread_id, run_id).await.unwrap().status, RunStatus::Pending);
+    able.lock().push(Tenant::default());
+    events.await.unwrap();
+    assert_eq!(bench.row(thread_id, run_id).await.unwrap().status, RunStatus::Success);
+    bench.stop().await;
 }
 
 #[tokio::test]
@@ -344,8 +372,9 @@ async fn a_delayed_run_starts_when_the_queues_clock_says_so() {
     let clock = Arc::new(langopen_core::clock::ManualClock::new(SystemClock.now()));
     let memory = Memory::with_clock(clock.clone());
     let events = Arc::new(MemoryEventLog::new());
-    let executor =
-        Scripted(Arc::new(|_| async { Ok(stream::iter([done(result(RunResultStatus::Success))]).boxed()) }.boxed()));
+    let script: Script =
+        Arc::new(|_| async { Ok(stream::iter([done(result(RunResultStatus::Success))]).boxed()) }.boxed());
+    let executor = Scripted { script, tenants: None };
     let services = Services {
         queue: Arc::new(memory.clone()),
         storage: Arc::new(memory.clone()),

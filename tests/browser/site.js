@@ -2,6 +2,7 @@
 
 import { createServer } from "node:http";
 import { readFile } from "node:fs/promises";
+import { basename } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 
@@ -9,7 +10,8 @@ const file = (name) => fileURLToPath(new URL(`page/${name}`, import.meta.url));
 
 export async function startSite() {
   const bundle = await build({
-    entryPoints: [file("chat.jsx")],
+    entryPoints: [file("chat.jsx"), file("protocol.jsx")],
+    outdir: "/",
     bundle: true,
     write: false,
     format: "esm",
@@ -20,8 +22,10 @@ export async function startSite() {
   const html = await readFile(file("index.html"));
   const pages = {
     "/": ["text/html; charset=utf-8", html],
-    "/page.js": ["text/javascript; charset=utf-8", bundle.outputFiles[0].contents],
   };
+  for (const { path, contents } of bundle.outputFiles) {
+    pages[`/${basename(path)}`] = ["text/javascript; charset=utf-8", contents];
+  }
   const server = createServer((request, response) => {
     const [type, body] = pages[new URL(request.url, "http://site").pathname] ?? [];
     response.writeHead(body ? 200 : 404, { "content-type": type ?? "text/plain" }).end(body ?? "not found");

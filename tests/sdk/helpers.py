@@ -22,6 +22,11 @@ def reference_differs(why: str):
     return pytest.mark.skipif(bool(OTHER_SERVER), reason=f"the reference differs: {why}")
 
 
+def library_differs(why: str):
+    """Skips a test of TypeScript graphs: the JavaScript library does this differently, and so its users expect it."""
+    return pytest.mark.skipif(os.environ.get("LANGOPEN_TEST_APP") == "app_ts", reason=f"the JavaScript library differs: {why}")
+
+
 durable_only = pytest.mark.skipif(
     os.environ.get("LANGOPEN_TEST_DATABASE") == "memory:", reason="in memory nothing outlives the process"
 )

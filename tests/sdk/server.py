@@ -1,4 +1,4 @@
-"""Starts and stops `langopen up` for the tests."""
+"""Starts and stops `langopen up`, or the separate programs, for the tests."""
 
 import hashlib
 import os
@@ -14,11 +14,15 @@ import httpx
 import psycopg
 
 HERE = Path(__file__).resolve().parent
-APP_CONFIG = HERE / "app" / "langgraph.json"
+# The application under test: `app`, or `app_ts` with the same graphs in TypeScript.
+APP = os.environ.get("LANGOPEN_TEST_APP", "app")
+APP_CONFIG = HERE / APP / "langgraph.json"
 # The value of `--database`: `memory:`, `postgres` for databases beside the one that DATABASE_URL names, or none for SQLite.
 DATABASE = os.environ.get("LANGOPEN_TEST_DATABASE")
 # With `postgres`: the Redis beside it; none to do without.
 REDIS = os.environ.get("LANGOPEN_TEST_REDIS")
+# Whether the API server, a worker and a runner are processes of their own; needs `postgres`.
+SEPARATE = bool(os.environ.get("LANGOPEN_TEST_SEPARATE"))
 START_SECONDS = 180  # the first start makes the Python environment
 
 
@@ -85,6 +89,13 @@ class Server:
         self.log_path = data.parent / f"{data.name}.log"
         self.port = free_port()
         self.process: subprocess.Popen | None = None
+        # Beside an API server: its runner and its worker.
+        self.others: list[subprocess.Popen] = []
+
+    @property
+    def store(self) -> list[str]:
+        """The options that name its database to other commands."""
+        return self.database[:2] if DATABASE == "postgres" else ["--data", str(self.data)]
 
     @property
     def url(self) -> str:
@@ -97,15 +108,35 @@ class Server:
             "--data", str(self.data), "--hosts", "2", *self.database,
         ]  # fmt: skip
 
-    def start(self) -> "Server":
+    @property
+    def separate_commands(self) -> list[list[str]]:
+        """The API server is the last."""
+        programs, runner = find_binary().parent, f"127.0.0.1:{free_port()}"
+        reach = ["--runner-urls", f"tcp://{runner}", *self.database]
+        return [
+            [
+                str(programs / "langopen-runner"), "--config", str(self.config), "--port", runner.split(":")[1],
+                "--health-port", "0", "--data", str(self.data), "--api-url", self.url,
+            ],
+            [str(programs / "langopen-worker"), "--port", "0", "--jobs", "40", "--api-url", self.url, "--grace-seconds", "2", *reach],
+            [str(programs / "langopen-api-server"), "--port", str(self.port), "--grace-seconds", "1", *reach],
+        ]  # fmt: skip
+
+    def _run(self, command: list[str]) -> subprocess.Popen:
         with self.log_path.open("ab") as log:
-            self.process = subprocess.Popen(
-                self.command, env=self.env, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+            return subprocess.Popen(
+                command, env=self.env, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
             )
+
+    def start(self) -> "Server":
+        commands = self.separate_commands if SEPARATE else [self.command]
+        *self.others, self.process = [self._run(command) for command in commands]
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
-            if self.process.poll() is not None:
-                raise RuntimeError(f"the server ended with status {self.process.returncode}\n{self.logs()}")
+            for process in (self.process, *self.others):
+                if process.poll() is not None:
+                    self.kill()
+                    raise RuntimeError(f"the server ended with status {process.returncode}\n{self.logs()}")
             try:
                 if httpx.get(f"{self.url}/ok", timeout=2).status_code == 200:
                     return self
@@ -117,15 +148,21 @@ class Server:
 
     def interrupt(self, seconds: float = 30) -> int:
         """Ctrl-C: the exit status, or an error when the server goes on."""
-        self.process.send_signal(signal.SIGINT)
-        return self.process.wait(seconds)
+        # Those who need a runner end before it does.
+        statuses = []
+        for process in (self.process, *reversed(self.others)):
+            process.send_signal(signal.SIGINT)
+            statuses.append(process.wait(seconds))
+        return max(statuses)
 
     def kill(self) -> None:
         """As `kill -9` on the server alone; its children have to notice by themselves."""
-        if self.process and self.process.poll() is None:
-            self.process.kill()
-        if self.process:
-            self.process.wait(10)
+        processes = [process for process in (self.process, *self.others) if process]
+        for process in processes:
+            if process.poll() is None:
+                process.kill()
+        for process in processes:
+            process.wait(10)
 
     def stop(self) -> None:
         if not self.process or self.process.poll() is not None:

@@ -14,7 +14,9 @@ use langopen_core::signals::Signals;
 use langopen_core::{EventLog, Queue, Result, Scope, Storage};
 use langopen_runner::config::Secret;
 
+use crate::clock::clock;
 use crate::error::CommandError;
+use crate::probes::Readiness;
 
 /// The value of `--database` that keeps everything in memory.
 const IN_MEMORY: &str = "memory:";
@@ -107,6 +109,7 @@ pub(crate) struct Database {
     events: Arc<dyn EventLog>,
     sqlite: Option<Sqlite>,
     postgres: Option<Postgres>,
+    redis: Option<FailoverEventLog>,
 }
 
 impl Database {
@@ -114,7 +117,7 @@ impl Database {
     pub(crate) async fn open(place: Place, file: &Path) -> Result<Self, CommandError> {
         match place {
             Place::Sqlite => {
-                let sqlite = Sqlite::open(file, SqliteOptions::default()).await?;
+                let sqlite = Sqlite::open(file, SqliteOptions::default().with_clock(clock())).await?;
                 Ok(Self::of(Arc::new(sqlite.clone()), Arc::new(sqlite.event_log()), Some(sqlite)))
             }
             Place::Memory => Ok(Self::of(Arc::new(Memory::new()), Arc::new(MemoryEventLog::new()), None)),
@@ -129,22 +132,35 @@ impl Database {
             Some(redis) => Arc::new(RedisSignals::new(redis.expose(), &redis_prefix)?),
             None => Arc::clone(&through_postgres),
         };
-        let options = PostgresOptions::default().with_connections(connections).with_signals(signals);
+        let options =
+            PostgresOptions::default().with_clock(clock()).with_connections(connections).with_signals(signals);
         let postgres = Postgres::open(postgres.expose(), options).await?;
-        let events: Arc<dyn EventLog> = match &redis {
+        let redis = match &redis {
             Some(redis) => {
-                let options = RedisLogOptions::default().with_prefix(redis_prefix);
+                let options = RedisLogOptions::default().with_clock(clock()).with_prefix(redis_prefix);
                 let signals = Some(through_postgres);
-                Arc::new(FailoverEventLog::open(redis.expose(), options, &postgres, signals).await?)
+                Some(FailoverEventLog::open(redis.expose(), options, &postgres, signals).await?)
             }
+            None => None,
+        };
+        let events: Arc<dyn EventLog> = match &redis {
+            Some(log) => Arc::new(log.clone()),
             None => Arc::new(PostgresEventLog::open(&postgres).await?),
         };
         let database = Self::of(Arc::new(postgres.clone()), events, None);
-        Ok(Self { postgres: Some(postgres), ..database })
+        Ok(Self { postgres: Some(postgres), redis, ..database })
     }
 
     fn of<B: Storage + Queue + Outbox>(backend: Arc<B>, events: Arc<dyn EventLog>, sqlite: Option<Sqlite>) -> Self {
-        Self { storage: backend.clone(), queue: backend.clone(), outbox: backend, events, sqlite, postgres: None }
+        Self {
+            storage: backend.clone(),
+            queue: backend.clone(),
+            outbox: backend,
+            events,
+            sqlite,
+            postgres: None,
+            redis: None,
+        }
     }
 
     pub(crate) fn storage(&self) -> Arc<dyn Storage> {
@@ -163,6 +179,11 @@ impl Database {
         self.events.clone()
     }
 
+    /// The log that is on Redis while that answers, if there is one.
+    pub(crate) fn redis(&self) -> Option<FailoverEventLog> {
+        self.redis.clone()
+    }
+
     pub(crate) async fn close(&self) {
         if let Some(sqlite) = &self.sqlite {
             sqlite.close().await;
@@ -174,9 +195,21 @@ impl Database {
 }
 
 /// Whether the database answers.
-pub(crate) async fn answers(storage: &dyn Storage) -> Result<()> {
+async fn answers(storage: Arc<dyn Storage>) -> Result<(), String> {
     let one = AssistantQuery { limit: 1, ..AssistantQuery::default() };
-    storage.search_assistants(&Scope::default(), &one).await.map(drop)
+    let answer = storage.search_assistants(&Scope::default(), &one).await;
+    answer.map(drop).map_err(|_| "it does not answer".to_owned())
+}
+
+/// A process that needs the database is not ready without it; without its Redis, streams and wake-ups go through the database.
+pub(crate) fn readiness(database: &Database) -> Readiness {
+    let storage = database.storage();
+    let readiness = Readiness::default().needs("database", move || answers(storage.clone()));
+    let Some(log) = database.redis() else { return readiness };
+    readiness.likes("redis", move || {
+        let away = "it does not answer; Postgres carries the streams";
+        std::future::ready(if log.is_on_redis() { Ok(()) } else { Err(away.to_owned()) })
+    })
 }
 
 #[cfg(test)]

@@ -1,11 +1,11 @@
-//! The application's Python environment and the settings of its hosts.
+//! The application's environments and the settings of its hosts.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use langopen_runner::config::{AppSettings, Graph, Secret};
-use langopen_runner::environment::{EnvironmentPlan, Options, Progress};
-use langopen_runner::{AppConfig, PoolGraph, PoolSettings};
+use langopen_runner::config::{AppSettings, Graph, Language, Secret};
+use langopen_runner::environment::{EnvironmentPlan, NodePlan, Options, Progress};
+use langopen_runner::{AppConfig, NodeRuntime, PoolGraph, PoolSettings, PythonRuntime};
 use serde_json::json;
 
 use crate::announce::say;
@@ -55,11 +55,12 @@ impl Application {
     /// Makes the environment if it is not there yet, and says how its hosts are started.
     pub(crate) async fn prepare(&self, options: HostOptions) -> Result<PoolSettings, CommandError> {
         let HostOptions { hosts, environment, program_dir, api_url } = options;
-        let plan = EnvironmentPlan::new(&self.config, environment).await?;
-        let environment = plan.ensure(|progress| say_progress(&progress)).await?;
-        let python = environment.python.display();
-        say("environment", &format!("{python}{}", if environment.fresh { "" } else { " (cached)" }));
-        say("graphs", &format!("loading in {hosts} Python processes"));
+        let node = self.node(&environment).await?;
+        let python = self.python(environment).await?;
+        let kinds = [("Python", python.is_some()), ("Node.js", node.is_some())];
+        let kinds: Vec<_> =
+            kinds.iter().filter(|(_, there)| *there).map(|(kind, _)| format!("{hosts} {kind}")).collect();
+        say("graphs", &format!("loading in {} processes", kinds.join(" and ")));
         let config = &self.config;
         let mount_prefix = mount_prefix(&self.settings)?.unwrap_or_default();
         let graph =
@@ -67,10 +68,10 @@ impl Application {
         let store = config.store.as_ref();
         Ok(PoolSettings {
             hosts: usize::from(hosts),
-            python: environment.python,
+            python,
+            node,
             program_dir,
             base_dir: config.base_dir().to_owned(),
-            search_path: environment.search_path,
             env: self.env.clone(),
             graphs: config.graphs.iter().map(|(id, each)| (id.clone(), graph(each))).collect(),
             auth: config.auth.as_ref().and_then(|auth| auth.path.as_ref()).map(ToString::to_string),
@@ -85,6 +86,34 @@ impl Application {
             unresponsive_after: PoolSettings::UNRESPONSIVE_AFTER,
         })
     }
+}
+
+impl Application {
+    /// Makes the environment for Python code; none where there is no such code.
+    async fn python(&self, options: Options) -> Result<Option<PythonRuntime>, CommandError> {
+        if !self.config.uses(Language::Python) {
+            return Ok(None);
+        }
+        let plan = EnvironmentPlan::new(&self.config, options).await?;
+        let environment = plan.ensure(|progress| say_progress(&progress)).await?;
+        say_made(&environment.python, environment.fresh);
+        Ok(Some(PythonRuntime { interpreter: environment.python, search_path: environment.search_path }))
+    }
+
+    /// Makes the environment for JavaScript and TypeScript; none where there is no such code.
+    async fn node(&self, options: &Options) -> Result<Option<NodeRuntime>, CommandError> {
+        if !self.config.uses(Language::JavaScript) {
+            return Ok(None);
+        }
+        let plan = NodePlan::new(&self.config, options).await?;
+        let environment = plan.ensure(|progress| say_progress(&progress)).await?;
+        say_made(&environment.node, environment.fresh);
+        Ok(Some(NodeRuntime { interpreter: environment.node, program: environment.program }))
+    }
+}
+
+fn say_made(interpreter: &Path, fresh: bool) {
+    say("environment", &format!("{}{}", interpreter.display(), if fresh { "" } else { " (cached)" }));
 }
 
 fn say_progress(progress: &Progress) {

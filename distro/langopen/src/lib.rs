@@ -6,6 +6,8 @@ mod announce;
 mod api_server;
 mod app;
 mod cli;
+mod clock;
+mod connections;
 mod database;
 mod error;
 mod hosts;

@@ -1,17 +1,15 @@
 //! Serving until told to stop, and stopping in order: no new runs, then no new requests.
 
-use std::future::IntoFuture;
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use axum::Router;
-use axum::serve::ListenerExt;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::info;
 
 use crate::announce::say;
+use crate::connections;
 use crate::error::CommandError;
 
 /// Serves until Ctrl-C or SIGTERM, then awaits `drain` with requests still answered, then lets open ones end within `grace`; a second signal ends the
@@ -24,31 +22,24 @@ pub(crate) async fn serve(
     signals: &mut Signals,
 ) -> Result<(), CommandError> {
     let quiet = CancellationToken::new();
-    // Streams write small pieces; without this each would wait for the other side to acknowledge the one before.
-    let listener = listener.tap_io(|stream| {
-        if let Err(error) = stream.set_nodelay(true) {
-            warn!(%error, "a connection cannot be set to send at once");
-        }
-    });
-    let service = router.into_make_service_with_connect_info::<SocketAddr>();
-    let server = axum::serve(listener, service).with_graceful_shutdown(quiet.clone().cancelled_owned()).into_future();
+    let server = connections::serve(listener, router, quiet.clone());
     tokio::pin!(server);
     tokio::select! {
-        served = &mut server => return served.map_err(CommandError::Serve),
+        () = &mut server => return Ok(()),
         () = signals.next() => {}
     }
     say("stopping", "what is in flight may end; press Ctrl-C again to stop at once");
     tokio::pin!(drain);
     // Requests are answered while runs end: clients that wait for them get their results.
     tokio::select! {
-        served = &mut server => return served.map_err(CommandError::Serve),
+        () = &mut server => return Ok(()),
         () = &mut drain => {}
         () = signals.next() => return Ok(()),
     }
     quiet.cancel();
     // Endless streams would keep the server from ending.
     tokio::select! {
-        served = &mut server => served.map_err(CommandError::Serve)?,
+        () = &mut server => {}
         () = tokio::time::sleep(grace) => info!("open connections were closed"),
         () = signals.next() => {}
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use langopen_core::model::ThreadTtl;
-use langopen_core::{Executor, SystemClock, Tenant};
+use langopen_core::{Executor, Tenant};
 use langopen_runner::{Announcement, RunnerSet};
 use langopen_worker::{DeploymentRules, Services, WebhookDispatcher, WebhookSettings, Worker, WorkerSettings};
 use parking_lot::Mutex;
@@ -15,6 +15,7 @@ use tracing::{error, info};
 
 use crate::announce::say;
 use crate::app;
+use crate::clock::clock;
 use crate::database::{self, Database};
 use crate::error::CommandError;
 use crate::metrics;
@@ -76,28 +77,19 @@ async fn start(settings: &Settings) -> Result<Started, CommandError> {
         storage: database.storage(),
         events: database.events(),
         executor: Arc::clone(&runners) as Arc<dyn Executor>,
-        clock: Arc::new(SystemClock),
+        clock: clock(),
     };
     let rules = Arc::new(Rules::new(Arc::clone(&runners), section.api_url.clone()));
     let worker = Worker::new(services, working).with_rules(rules.clone());
     let dispatcher = match section.webhooks {
         true => {
-            let dispatcher =
-                WebhookDispatcher::new(database.outbox(), Arc::new(SystemClock), WebhookSettings::default())?;
+            let dispatcher = WebhookDispatcher::new(database.outbox(), clock(), WebhookSettings::default())?;
             Some(dispatcher.with_rules(rules))
         }
         false => None,
     };
-    let (storage, set) = (database.storage(), Arc::clone(&runners));
-    let readiness = Readiness::default()
-        .needs("database", move || {
-            let storage = storage.clone();
-            async move { database::answers(&*storage).await.map_err(|_| "it does not answer".to_owned()) }
-        })
-        .likes("runners", move || {
-            let state = connected(&set);
-            async move { state }
-        });
+    let set = Arc::clone(&runners);
+    let readiness = database::readiness(&database).likes("runners", move || std::future::ready(connected(&set)));
     let (readiness, stop, probes) = (Arc::new(readiness), CancellationToken::new(), CancellationToken::new());
     tokio::spawn(probes::serve(listener, Arc::clone(&readiness), recorder, probes.clone()));
     let worker = tokio::spawn(work(worker, dispatcher, stop.clone()));
@@ -148,9 +140,11 @@ pub(crate) async fn work(worker: Worker, dispatcher: Option<WebhookDispatcher>, 
 struct Rules {
     runners: Arc<RunnerSet>,
     api_url: Option<String>,
-    /// What was made of an announcement.
-    webhooks: Mutex<HashMap<Tenant, (Arc<Announcement>, Option<Arc<WebhookSettings>>)>>,
+    webhooks: Mutex<HashMap<Tenant, Made>>,
 }
+
+/// What was made of an announcement.
+type Made = (Arc<Announcement>, Option<Arc<WebhookSettings>>);
 
 impl Rules {
     fn new(runners: Arc<RunnerSet>, api_url: Option<String>) -> Self {

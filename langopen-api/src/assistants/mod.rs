@@ -49,14 +49,14 @@ async fn read(app: &App, caller: &Caller, id: AssistantId) -> ApiResult<(Scope, 
 }
 
 /// The graphs that there are, sorted.
-async fn graph_ids(app: &App) -> ApiResult<Vec<String>> {
+pub(crate) async fn graph_ids(app: &App) -> ApiResult<Vec<String>> {
     let mut graphs: Vec<_> = app.executor.graphs().await?.into_iter().map(|graph| graph.graph_id).collect();
     graphs.sort();
     Ok(graphs)
 }
 
 /// The config with which an assistant's graph is asked.
-fn graph_config(assistant: &Assistant, caller: &Caller) -> ApiResult<RawJson> {
+pub(crate) fn graph_config(assistant: &Assistant, caller: &Caller) -> ApiResult<RawJson> {
     if caller.identity.user.is_none() {
         return Ok(RawJson::of(&assistant.config)?);
     }

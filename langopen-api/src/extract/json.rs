@@ -8,7 +8,7 @@ use crate::error::{ApiError, ApiResult};
 
 const NOT_JSON: &str = "Invalid JSON in request body";
 
-pub(super) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> ApiResult<T> {
+pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> ApiResult<T> {
     let text = std::str::from_utf8(bytes).map_err(|_| ApiError::invalid(NOT_JSON))?;
     let text = clean(text).map_err(|refusal| {
         ApiError::invalid(match refusal {

@@ -10,6 +10,8 @@ mod query;
 mod text;
 
 pub(crate) use body::{Body, BodyLimits, ListBody, read_body};
+pub(crate) use field::Object;
 pub(crate) use forwarded::Forwarded;
+pub(crate) use json::parse as parse_json;
 pub(crate) use path::{AssistantPath, CronPath, NewRunPath, RunPath, ThreadPath, parse_id};
 pub(crate) use query::Query;

@@ -11,6 +11,7 @@ use langopen_core::event_log::{Event, EventId, EventStream, LogKey, ReadFrom};
 use langopen_core::{RunId, Scope, Tenant, ThreadId};
 use tokio::time::timeout;
 
+use crate::protocol::NATIVE;
 use crate::server::App;
 
 /// How many events that wait already are taken together.
@@ -128,7 +129,9 @@ impl Follow {
             match item {
                 Ok(event) => {
                     self.last = Some(event.id);
-                    events.push(event);
+                    if !event.name.starts_with(NATIVE) {
+                        events.push(event);
+                    }
                 }
                 Err(error) => lost = Some(error),
             }

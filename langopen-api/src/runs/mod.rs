@@ -23,7 +23,8 @@ use utoipa_axum::routes;
 use crate::server::App;
 
 pub(crate) use close::{close_streams, close_threads};
-pub(crate) use submit::{named_assistant, permit_run};
+pub(crate) use submit::{Attach, named_assistant, permit_run, submit};
+pub(crate) use wait::come_to;
 
 pub(crate) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()

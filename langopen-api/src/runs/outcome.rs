@@ -167,7 +167,7 @@ pub(super) fn respond(
 }
 
 /// The outcome of a run that is over, from its rows.
-async fn from_rows(app: &App, scope: &Scope, thread_id: ThreadId, run_id: RunId) -> Bytes {
+pub(super) async fn from_rows(app: &App, scope: &Scope, thread_id: ThreadId, run_id: RunId) -> Bytes {
     read_rows(app, scope, thread_id, run_id).await.unwrap_or_else(|error| {
         tracing::error!(run.id = %run_id, error = %error, "the outcome of a run cannot be read");
         let error = RunError { error: "InternalError".to_owned(), message: "An internal error occurred".to_owned() };

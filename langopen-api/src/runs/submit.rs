@@ -22,7 +22,7 @@ const NO_THREAD_OR_ASSISTANT: &str = "Thread or assistant not found.";
 
 /// What the answer will be made of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Attach {
+pub(crate) enum Attach {
     /// The run's row: its events are not read.
     Nothing,
     /// Its events as they come.
@@ -32,15 +32,15 @@ pub(super) enum Attach {
 }
 
 /// A run that was created.
-pub(super) struct Submitted {
-    pub(super) run: Run,
+pub(crate) struct Submitted {
+    pub(crate) run: Run,
     /// Its events from the first, unless they are not read.
     pub(super) events: Option<EventStream>,
     /// Cancels it when its client goes away, if the client wished so.
     pub(super) guard: CancelOnDrop,
 }
 
-pub(super) async fn submit(
+pub(crate) async fn submit(
     app: &App,
     caller: &Caller,
     forwarded: &Forwarded,

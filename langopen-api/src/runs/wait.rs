@@ -1,10 +1,11 @@
 use axum::extract::State;
 use axum::response::Response;
+use bytes::Bytes;
 use langopen_core::event_log::EventId;
 use langopen_core::{Scope, ThreadId};
 
-use super::follow::Follow;
-use super::outcome::{Answer, has_feedback, respond};
+use super::follow::{Follow, News};
+use super::outcome::{Answer, Outcome, from_rows, has_feedback, respond};
 use super::submit::{Attach, Submitted, submit};
 use crate::access::Caller;
 use crate::error::{ApiError, ApiResult, ErrorResponse};
@@ -56,4 +57,24 @@ pub(super) async fn start(
     let answer = Answer::Outcome { feedback: has_feedback(&run) };
     let headers = locations(Some(format!("{path}/join")), Some(path));
     Ok(respond(app, Scope::tenant(tenant.clone()), place, follow, guard, answer, headers))
+}
+
+/// Creates a run on a thread of its own, and waits for what it comes to: its last values, `__interrupt__` or `__error__`, as JSON.
+pub(crate) async fn come_to(app: &App, caller: &Caller, forwarded: &Forwarded, create: RunCreate) -> ApiResult<Bytes> {
+    let Submitted { run, events, mut guard } = submit(app, caller, forwarded, None, create, Attach::Values).await?;
+    let events = events.ok_or_else(ApiError::internal)?;
+    let tenant = &caller.identity.tenant;
+    let place = (run.thread_id, run.run_id);
+    let mut follow = Follow::new(app, tenant, place, run.resumable, events).after(EventId::ZERO);
+    let mut outcome = Outcome::default();
+    while let Some(news) = follow.next().await {
+        if let News::Events(events) = &news {
+            events.iter().for_each(|event| outcome.absorb(event));
+        }
+    }
+    guard.disarm();
+    match outcome.body() {
+        Some(body) => Ok(body),
+        None => Ok(from_rows(app, &Scope::tenant(tenant.clone()), run.thread_id, run.run_id).await),
+    }
 }

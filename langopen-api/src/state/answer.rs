@@ -47,7 +47,7 @@ pub(super) fn bare_config(thread: &Thread, checkpoint: &CheckpointConfig) -> Raw
 }
 
 /// Asks the graph for the state at a checkpoint, as the wire shows it.
-pub(super) async fn state_at(
+pub(crate) async fn state_at(
     app: &App,
     (scope, identity): (&Scope, &Identity),
     thread: &Thread,

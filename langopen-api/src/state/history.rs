@@ -1,8 +1,9 @@
 use axum::extract::State;
 use axum::response::Response;
-use langopen_core::auth::{Action, Resource};
+use langopen_core::auth::{Action, Identity, Resource};
 use langopen_core::executor::GraphCall;
-use langopen_core::{JsonMap, RawJson, ThreadId};
+use langopen_core::model::Thread;
+use langopen_core::{JsonMap, RawJson, Scope, ThreadId};
 use serde::{Deserialize, Deserializer, de};
 use serde_json::json;
 use utoipa::{IntoParams, ToSchema};
@@ -120,16 +121,38 @@ pub(super) async fn post_history(
 async fn answer(app: &App, caller: &Caller, thread_id: ThreadId, search: ThreadStateSearch) -> ApiResult<Response> {
     let scope = caller.may(Resource::Threads, Action::Read, || json!({"thread_id": thread_id})).await?.scope;
     let thread = app.storage.thread(&scope, thread_id).await?.ok_or_else(|| not_found(thread_id))?;
-    let Some(graph_id) = graph_id(&thread) else { return Ok(json_response("[]")) };
+    let states = history(app, (&scope, &caller.identity), &thread, search).await?;
+    let states: Vec<String> = states.iter().map(shown).collect::<ApiResult<_>>()?;
+    Ok(json_response(format!("[{}]", states.join(","))))
+}
+
+/// The states that `search` asks for, as the graph's host gives them.
+async fn history(
+    app: &App,
+    (scope, identity): (&Scope, &Identity),
+    thread: &Thread,
+    search: ThreadStateSearch,
+) -> ApiResult<Vec<RawJson>> {
+    let Some(graph_id) = graph_id(thread) else { return Ok(Vec::new()) };
     let metadata = search.metadata.filter(|metadata| !metadata.is_empty());
     let call = GraphCall::StateHistory {
         graph_id: graph_id.to_owned(),
-        config: config(&thread, &search.checkpoint.unwrap_or_default(), &caller.identity)?,
+        config: config(thread, &search.checkpoint.unwrap_or_default(), identity)?,
         limit: search.limit.unwrap_or(1),
-        before: search.before.map(|before| bare_config(&thread, &before)),
+        before: search.before.map(|before| bare_config(thread, &before)),
         metadata: metadata.map(|metadata| RawJson::of(&metadata)).transpose()?,
     };
-    let states: Vec<RawJson> = app.executor.call(app.reach(&scope), call).await?.decode()?;
-    let states: Vec<String> = states.iter().map(shown).collect::<ApiResult<_>>()?;
-    Ok(json_response(format!("[{}]", states.join(","))))
+    Ok(app.executor.call(app.reach(scope), call).await?.decode()?)
+}
+
+/// The latest states below `checkpoint`, at most `limit`, before another one if given.
+pub(crate) async fn states_before(
+    app: &App,
+    caller: (&Scope, &Identity),
+    thread: &Thread,
+    checkpoint: CheckpointConfig,
+    (limit, before): (u32, Option<CheckpointConfig>),
+) -> ApiResult<Vec<RawJson>> {
+    let search = ThreadStateSearch { limit: Some(limit), before, checkpoint: Some(checkpoint), metadata: None };
+    history(app, caller, thread, search).await
 }

@@ -18,6 +18,9 @@ use crate::error::{ApiError, ApiResult};
 use crate::server::App;
 use crate::threads::graph_id;
 
+pub(crate) use answer::state_at;
+pub(crate) use history::states_before;
+
 pub(crate) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(get::get_state, update::update_state))

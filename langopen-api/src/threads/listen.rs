@@ -1,7 +1,4 @@
 //! Listening to a thread for as long as the client wishes.
-//!
-//! The log of a thread does not know whose the thread is, and a client may listen before the thread is made. So nothing is passed on until the caller was seen
-//! to see the thread's row; and when it has long been quiet, the row is looked at again, for threads go in more ways than by a request.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -13,15 +10,14 @@ use langopen_core::event_log::{Event, EventStream};
 use langopen_core::{Result, Scope, ThreadId};
 use tokio::time::{Instant, timeout};
 
+use super::sight::{Sight, Watch};
 use super::stream::Modes;
+use crate::protocol::NATIVE;
 use crate::server::App;
 use crate::sse::{HEARTBEAT, frame, frames};
 
 /// How many events that wait already are taken together.
 const BATCH: usize = 64;
-
-/// How long it is quiet before the row is looked at again.
-const LOOK_AGAIN: Duration = Duration::from_secs(60);
 
 /// The `error` event for a caller whom the thread is hidden from.
 pub(super) fn denied() -> Bytes {
@@ -36,50 +32,26 @@ fn slow_reader() -> Bytes {
     )
 }
 
-/// What the caller sees of a thread.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Sight {
-    /// Its row.
-    Visible,
-    /// Nothing, though it is there: the caller's filter does not let it pass.
-    Hidden,
-    /// There is none.
-    Missing,
-}
-
 /// One client that listens to a thread.
 pub(super) struct Listen {
-    app: App,
-    scope: Scope,
     thread_id: ThreadId,
+    watch: Watch,
+    heartbeat: Duration,
     modes: Modes,
     events: ReadyChunks<EventStream>,
-    /// Whether the caller was seen to see the thread.
-    admitted: bool,
-    looked: Instant,
     ended: bool,
 }
 
 impl Listen {
     pub(super) fn new(app: &App, scope: Scope, thread_id: ThreadId, modes: Modes, events: EventStream) -> Self {
         let events = events.ready_chunks(BATCH);
-        let (app, looked) = (app.clone(), Instant::now());
-        Self { app, scope, thread_id, modes, events, admitted: false, looked, ended: false }
+        let (watch, heartbeat) = (Watch::new(app, scope, thread_id), app.settings.heartbeat);
+        Self { thread_id, watch, heartbeat, modes, events, ended: false }
     }
 
     /// Looks whether the caller sees the thread.
     pub(super) async fn look(&mut self) -> Result<Sight> {
-        self.looked = Instant::now();
-        let storage = &self.app.storage;
-        if storage.thread(&self.scope, self.thread_id).await?.is_some() {
-            self.admitted = true;
-            return Ok(Sight::Visible);
-        }
-        let everything = Scope::tenant(self.scope.tenant.clone());
-        if self.scope.filter.is_some() && storage.thread(&everything, self.thread_id).await?.is_some() {
-            return Ok(Sight::Hidden);
-        }
-        Ok(Sight::Missing)
+        self.watch.look().await
     }
 
     /// What is sent to the client.
@@ -88,7 +60,7 @@ impl Listen {
     }
 
     async fn next(&mut self) -> Option<Bytes> {
-        let heartbeat = self.app.settings.heartbeat;
+        let heartbeat = self.heartbeat;
         let begun = Instant::now();
         while !self.ended {
             // Events that the client does not want are silence to it.
@@ -104,7 +76,7 @@ impl Listen {
                     }
                 }
                 Err(_) => {
-                    self.ended = self.is_gone().await;
+                    self.ended = self.watch.is_gone().await;
                     return (!self.ended).then_some(HEARTBEAT);
                 }
             }
@@ -113,8 +85,8 @@ impl Listen {
     }
 
     async fn take(&mut self, items: Vec<Result<Event>>) -> Bytes {
-        if !self.admitted {
-            match self.look().await {
+        if !self.watch.admitted() {
+            match self.watch.look().await {
                 Ok(Sight::Visible) => {}
                 Ok(Sight::Hidden) => {
                     self.ended = true;
@@ -129,6 +101,7 @@ impl Listen {
         let mut failure = Bytes::new();
         for item in items {
             match item {
+                Ok(event) if event.name.starts_with(NATIVE) => {}
                 Ok(event) => events.push(event),
                 Err(error) => failure = self.fail(&error),
             }
@@ -141,19 +114,5 @@ impl Listen {
         tracing::warn!(thread.id = %self.thread_id, error = %error, "a reader of a thread's events lost its place");
         self.ended = true;
         slow_reader()
-    }
-
-    /// Whether the thread that was listened to is no more.
-    async fn is_gone(&mut self) -> bool {
-        if !self.admitted || self.looked.elapsed() < LOOK_AGAIN {
-            return false;
-        }
-        match self.look().await {
-            Ok(sight) => sight != Sight::Visible,
-            Err(error) => {
-                tracing::warn!(thread.id = %self.thread_id, error = %error, "a thread's row cannot be read");
-                false
-            }
-        }
     }
 }

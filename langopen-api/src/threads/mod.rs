@@ -9,6 +9,7 @@ mod get;
 mod listen;
 mod prune;
 mod search;
+mod sight;
 mod storage;
 mod stream;
 mod ttl;
@@ -21,6 +22,8 @@ use utoipa_axum::routes;
 
 use crate::error::ApiError;
 use crate::server::App;
+
+pub(crate) use sight::{Sight, Watch};
 
 pub(crate) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()

@@ -7,7 +7,8 @@ use langopen_core::event_log::Event;
 use serde_json::json;
 use utoipa::{IntoParams, ToSchema};
 
-use super::listen::{Listen, Sight, denied};
+use super::listen::{Listen, denied};
+use super::sight::Sight;
 use crate::access::Caller;
 use crate::error::{ApiError, ApiResult, ErrorResponse};
 use crate::extract::{Query, ThreadPath};

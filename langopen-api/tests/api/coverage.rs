@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::harness::{Answer, Server, quick, server_with};
 
 /// Everything belongs to the user that made it.
-struct Owners;
+pub(crate) struct Owners;
 
 #[async_trait]
 impl Auth for Owners {
@@ -54,11 +54,13 @@ enum Heard {
     NoContent,
     /// That something of the caller's own was made.
     Own,
+    /// 200 with an error of the protocol, of this message.
+    Refused(&'static str),
 }
 
 /// A request that would do something if the caller were the owner, and what another caller must hear.
 fn row(operation: &str, ids: &Ids) -> Option<(Value, Heard)> {
-    use Heard::{DeniedStream, NoContent, Nothing, Own, Refusal};
+    use Heard::{DeniedStream, NoContent, Nothing, Own, Refusal, Refused};
     let hidden = || Refusal(&[404]);
     let run = || json!({"assistant_id": ids.assistant, "input": {}});
     let empty = || json!({});
@@ -94,6 +96,17 @@ fn row(operation: &str, ids: &Ids) -> Option<(Value, Heard)> {
         | "join_run_stream"
         | "cancel_run" => (empty(), hidden()),
         "join_thread_stream" => (empty(), DeniedStream),
+        "stream_thread_events" => (json!({"channels": ["values"]}), hidden()),
+        "send_thread_command" => {
+            let command = json!({"id": 1, "method": "run.start", "params": run()});
+            (command, Refused("404: Thread or assistant not found."))
+        }
+        "post_mcp" => {
+            let nothing = json!({"jsonrpc": "2.0", "id": 1, "result": {"tools": []}});
+            (json!({"jsonrpc": "2.0", "id": 1, "method": "tools/list"}), Nothing(nothing))
+        }
+        "get_mcp" => (empty(), Refusal(&[405])),
+        "delete_mcp" => (empty(), Refusal(&[404])),
         "copy_thread" => (empty(), Refusal(&[409])),
         "update_thread_state" => (json!({"values": {"log": ["x"]}}), hidden()),
         "post_thread_state_at_checkpoint" => (json!({"checkpoint": {"checkpoint_id": ids.checkpoint}}), hidden()),
@@ -222,6 +235,10 @@ async fn no_operation_shows_or_changes_what_belongs_to_another() {
                     (200, format!("event: error\r\ndata: {denied}\r\n\r\n")),
                     "{operation}"
                 );
+            }
+            Heard::Refused(message) => {
+                let reply = answer.ok();
+                assert_eq!((&reply["type"], &reply["message"]), (&json!("error"), &json!(message)), "{operation}");
             }
             Heard::NoContent => assert_eq!(status, 204, "{operation}"),
             Heard::Own => assert!(answer.text.contains(r#""owner":"bob""#), "{operation}: {}", answer.text),

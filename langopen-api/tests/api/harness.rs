@@ -188,7 +188,7 @@ async fn execute(
     let (run_id, resumable, lease) = (claim.run.run_id, claim.run.resumable, claim.lease());
     let log = LogKey { thread_id: claim.run.thread_id, run_id };
     let metadata = json!({"run_id": run_id, "attempt": claim.run.attempt}).to_string();
-    let say = |name: &str, data: Bytes| events.append(log, resumable, vec![NewEvent { name: name.into(), data }]);
+    let say = |name: &str, data: Bytes| events.append(log, 1, resumable, vec![NewEvent { name: name.into(), data }]);
     say("metadata", metadata.into()).await.unwrap();
     let storage: Arc<dyn Storage> = memory.clone();
     let context = ExecutionContext { storage, scope: Scope::tenant(claim.tenant.clone()) };

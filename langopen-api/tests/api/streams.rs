@@ -173,7 +173,7 @@ async fn any_number_of_events_comes_in_order() {
     let response = server.open("GET", &at, &[], Body::empty()).await;
     for n in 0..500 {
         let event = NewEvent { name: "custom".into(), data: n.to_string().into() };
-        server.events.append(log, false, vec![event]).await.unwrap();
+        server.events.append(log, 1, false, vec![event]).await.unwrap();
     }
     server.events.end(log).await.unwrap();
     let bytes = axum::body::to_bytes(response.into_body(), usize::MAX).await.unwrap();
@@ -246,7 +246,7 @@ async fn a_stream_of_unwanted_events_is_not_silent() {
     let talk = tokio::spawn(async move {
         loop {
             let event = NewEvent { name: "custom".into(), data: "1".into() };
-            events.append(log, false, vec![event]).await.unwrap();
+            events.append(log, 1, false, vec![event]).await.unwrap();
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     });
@@ -267,7 +267,7 @@ async fn a_stream_that_is_read_too_slowly_ends_with_an_error_instead_of_a_hole()
     let data = bytes::Bytes::from(vec![b'1'; 1024 * 1024]);
     for _ in 0..40 {
         let event = NewEvent { name: "values".into(), data: data.clone() };
-        server.events.append(log, false, vec![event]).await.unwrap();
+        server.events.append(log, 1, false, vec![event]).await.unwrap();
     }
     let text = axum::body::to_bytes(response.into_body(), usize::MAX).await.unwrap();
     let end = String::from_utf8_lossy(&text[text.len() - 300..]).into_owned();

@@ -168,12 +168,12 @@ async fn what_is_said_on_a_thread_that_the_caller_does_not_see_is_not_heard() {
     // As if another tenant had a thread of that id: the log has it, and the caller's rows do not.
     let log = log(NOWHERE, NOWHERE);
     let event = |text: &'static str| vec![NewEvent { name: "values".into(), data: text.into() }];
-    server.events.append(log, true, event("1")).await.unwrap();
+    server.events.append(log, 1, true, event("1")).await.unwrap();
     server.events.append_to_thread(log.thread_id, event("2")).await.unwrap();
     let alive = tokio::time::timeout(Duration::from_secs(30), listener.body.next()).await.unwrap().unwrap().unwrap();
     assert_eq!(alive, ": heartbeat\r\n\r\n");
     server.post("/threads", json!({"thread_id": NOWHERE})).await.ok();
-    server.events.append(log, true, event("3")).await.unwrap();
+    server.events.append(log, 1, true, event("3")).await.unwrap();
     let heard = listener.until(|all| !all.is_empty()).await.unwrap();
     assert_eq!(heard[0].1, 3, "from when the thread is the caller's");
 }
@@ -221,7 +221,7 @@ async fn a_listener_who_reads_too_slowly_is_told() {
     let data = bytes::Bytes::from(vec![b'1'; 1024 * 1024]);
     for _ in 0..40 {
         let event = NewEvent { name: "values".into(), data: data.clone() };
-        server.events.append(log(&thread, NOWHERE), false, vec![event]).await.unwrap();
+        server.events.append(log(&thread, NOWHERE), 1, false, vec![event]).await.unwrap();
     }
     let mut end = Vec::new();
     let mut body = listener.body;

@@ -65,6 +65,8 @@ CREATE TABLE runs (
     graph_id TEXT NOT NULL,
     status TEXT COLLATE "C" NOT NULL CHECK (status IN ('pending', 'running', 'error', 'success', 'timeout', 'interrupted')),
     ready BOOLEAN NOT NULL CHECK (NOT ready OR status = 'pending'), -- nothing but a worker is missing
+    -- One run of a thread is in front: the running one, else one that is ready. A column, lest an index over it is taken for one over those that are ready.
+    in_front BOOLEAN GENERATED ALWAYS AS (ready OR status = 'running') STORED,
     delayed BOOLEAN NOT NULL CHECK (NOT delayed OR status = 'pending'), -- its time lay ahead when it was last looked at
     available_at BIGINT NOT NULL, -- when it may start; runs of a thread start in this order
     attempt BIGINT NOT NULL,
@@ -83,8 +85,7 @@ CREATE TABLE runs (
     origin TEXT, -- what made it: the request's id, and its place in a trace
     CHECK (NOT (ready AND delayed))
 );
--- One run of a thread is in front: the running one, else one that is ready. No two are ever running.
-CREATE UNIQUE INDEX runs_in_front ON runs (thread_id) WHERE ready OR status = 'running';
+CREATE UNIQUE INDEX runs_in_front ON runs (thread_id) WHERE in_front; -- so no two of a thread are ever running
 CREATE INDEX runs_ready ON runs (tenant, available_at, run_id) WHERE ready;
 CREATE INDEX runs_delayed ON runs (available_at, run_id) WHERE delayed;
 CREATE INDEX runs_pending ON runs (thread_id, available_at, run_id) WHERE status = 'pending';

@@ -1,16 +1,19 @@
 -- What is hot of the queue, as functions: one round trip each. Every statement in them sees what was committed before it began, so what is read under a lock is as
 -- it is. A change of one of them is a function of another name: processes of the version before go on calling these.
 --
+-- What is known of the sizes of a queue is always out of date, so that the planner is told to use the indexes.
+--
 -- Locks are taken in this order: rows of threads (by id), advisory locks of limited tenants (by key), rows of runs. A claim waits for no thread's and no run's row.
 
 -- Puts the thread's oldest pending run in front, if nobody is there and it is due; returns that run. One that is not due is marked as delayed: a claim will come
 -- back to it. A run that was due when it was accepted is so still, if the clocks of the two processes differ by no more than a second. The caller holds the
 -- lock of the thread's row.
-CREATE FUNCTION langopen_promote(p_thread_id UUID, p_now BIGINT) RETURNS UUID LANGUAGE plpgsql AS $$
+CREATE FUNCTION langopen_promote(p_thread_id UUID, p_now BIGINT) RETURNS UUID LANGUAGE plpgsql
+SET enable_seqscan = off AS $$
 DECLARE
     v_next RECORD;
 BEGIN
-    IF EXISTS (SELECT 1 FROM runs r WHERE r.thread_id = p_thread_id AND (r.ready OR r.status = 'running')) THEN
+    IF EXISTS (SELECT 1 FROM runs r WHERE r.thread_id = p_thread_id AND r.in_front) THEN
         RETURN NULL;
     END IF;
     SELECT r.run_id, r.available_at, r.delayed INTO v_next FROM runs r
@@ -53,7 +56,7 @@ CREATE FUNCTION langopen_enqueue(
     p_settled BOOLEAN
 ) RETURNS TABLE (outcome TEXT, available_at BIGINT, wakes BOOLEAN, fresh_thread BOOLEAN, tenant TEXT, metadata TEXT, config TEXT,
     in_flight BIGINT, most BIGINT)
-LANGUAGE plpgsql AS $$
+LANGUAGE plpgsql SET enable_seqscan = off AS $$
 #variable_conflict use_column
 DECLARE
     v_thread RECORD;
@@ -92,7 +95,7 @@ BEGIN
                 NULL::BIGINT, NULL::BIGINT;
             RETURN;
         END IF;
-        SELECT EXISTS (SELECT 1 FROM runs r WHERE r.thread_id = p_thread_id AND (r.ready OR r.status = 'running')),
+        SELECT EXISTS (SELECT 1 FROM runs r WHERE r.thread_id = p_thread_id AND r.in_front),
             EXISTS (SELECT 1 FROM runs r WHERE r.thread_id = p_thread_id AND r.status = 'pending'),
             NOT EXISTS (SELECT 1 FROM checkpoints c WHERE c.thread_id = p_thread_id)
             INTO v_in_front, v_pending, v_fresh;
@@ -152,7 +155,7 @@ RETURNS TABLE (
     run_id UUID, tenant TEXT, thread_id UUID, assistant_id UUID, graph_id TEXT, metadata TEXT, status TEXT, kwargs TEXT,
     multitask_strategy TEXT, resumable BOOLEAN, temporary BOOLEAN, webhook TEXT, origin TEXT, attempt BIGINT, created_at BIGINT, updated_at BIGINT,
     cancel_action TEXT, cancel_reason TEXT, fresh_thread BOOLEAN, next_due BIGINT
-) LANGUAGE plpgsql AS $$
+) LANGUAGE plpgsql SET enable_seqscan = off AS $$
 #variable_conflict use_column
 DECLARE
     v_left INTEGER := p_max;
@@ -262,7 +265,8 @@ CREATE FUNCTION langopen_finish(
     p_now BIGINT, p_run_id UUID, p_attempt BIGINT, p_status TEXT, p_told BOOLEAN,
     -- the thread as it becomes
     p_thread_status TEXT, p_error TEXT, p_interrupts TEXT, p_values TEXT, p_leave_state BOOLEAN, p_state_checkpoint_id TEXT, p_state_rest TEXT
-) RETURNS TABLE (outcome TEXT, promoted UUID, wakes BOOLEAN) LANGUAGE plpgsql AS $$
+) RETURNS TABLE (outcome TEXT, promoted UUID, wakes BOOLEAN) LANGUAGE plpgsql
+SET enable_seqscan = off AS $$
 #variable_conflict use_column
 DECLARE
     v_thread_id UUID;

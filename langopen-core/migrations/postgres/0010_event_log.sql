@@ -6,7 +6,10 @@
 CREATE TABLE log_threads (
     thread_id UUID PRIMARY KEY,
     millis BIGINT NOT NULL,
-    sequence BIGINT NOT NULL
+    sequence BIGINT NOT NULL,
+    -- Whose words the last ones of a run were: an earlier attempt of that run says nothing more.
+    run_id UUID,
+    attempt BIGINT
 ) WITH (fillfactor = 50);
 CREATE INDEX log_threads_by_age ON log_threads (millis);
 
@@ -62,12 +65,12 @@ CREATE TABLE event_log_mode (
 );
 INSERT INTO event_log_mode (generation, on_redis, floor_millis, moved_at, stays_seconds) VALUES (0, TRUE, 0, 'epoch', 0);
 
--- Appends a record; all NULL if it goes nowhere: its log has ended, or nobody reads it and it is not kept. With a generation, the log must be in these tables
+-- Appends a record; all NULL if it goes nowhere: its log has ended, or nobody reads it and it is not kept; `late` if a later attempt of its run has appended. With a generation, the log must be in these tables
 -- since then, or the record is stale.
 CREATE FUNCTION event_log_append(
-    p_thread_id UUID, p_kind TEXT, p_run_id UUID, p_keep BOOLEAN, p_mark UUID, p_count BIGINT, p_first_millis BIGINT, p_first_sequence BIGINT,
+    p_thread_id UUID, p_kind TEXT, p_run_id UUID, p_attempt BIGINT, p_keep BOOLEAN, p_mark UUID, p_count BIGINT, p_first_millis BIGINT, p_first_sequence BIGINT,
     p_now BIGINT, p_again BOOLEAN, p_read BOOLEAN, p_generation BIGINT, p_bytes BYTEA,
-    OUT before_millis BIGINT, OUT before_sequence BIGINT, OUT last_millis BIGINT, OUT last_sequence BIGINT, OUT is_read BOOLEAN, OUT is_kept BOOLEAN, OUT stale BOOLEAN
+    OUT before_millis BIGINT, OUT before_sequence BIGINT, OUT last_millis BIGINT, OUT last_sequence BIGINT, OUT is_read BOOLEAN, OUT is_kept BOOLEAN, OUT stale BOOLEAN, OUT late BOOLEAN
 ) LANGUAGE plpgsql AS $$
 DECLARE
     v_now BIGINT := p_now / 1000;
@@ -114,6 +117,12 @@ BEGIN
         END IF;
         SELECT t.millis, t.sequence INTO before_millis, before_sequence FROM log_threads t WHERE t.thread_id = p_thread_id;
     END IF;
+    IF p_kind = 'r' THEN
+        late := EXISTS (SELECT 1 FROM log_threads t WHERE t.thread_id = p_thread_id AND t.run_id = p_run_id AND t.attempt > p_attempt);
+        IF late THEN
+            RETURN;
+        END IF;
+    END IF;
     -- It may have ended, or begun, while we waited for the lock.
     IF p_kind IN ('r', 'e') THEN
         SELECT l.ended_at IS NULL INTO v_open FROM event_logs l WHERE l.run_id = p_run_id;
@@ -150,7 +159,9 @@ BEGIN
         INSERT INTO live_records (thread_id, millis, sequence, before_millis, before_sequence, kind, run_id, mark, bytes)
         VALUES (p_thread_id, last_millis, last_sequence, before_millis, before_sequence, p_kind, p_run_id, p_mark, p_bytes);
     END IF;
-    UPDATE log_threads t SET millis = last_millis, sequence = last_sequence WHERE t.thread_id = p_thread_id;
+    UPDATE log_threads t SET millis = last_millis, sequence = last_sequence,
+        run_id = CASE WHEN p_kind = 'r' THEN p_run_id ELSE t.run_id END, attempt = CASE WHEN p_kind = 'r' THEN p_attempt ELSE t.attempt END
+    WHERE t.thread_id = p_thread_id;
 END
 $$;
 

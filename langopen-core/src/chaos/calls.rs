@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use super::Chaos;
-use super::hints::{Cancels, Wakes};
+use super::hints::{Broadcast, Wakes};
 use crate::error::{Error, Result};
+use crate::queue::CancelSignal;
+use crate::signals::Signal;
 
 /// A part with chaos around it. It implements the traits of this crate that the part implements.
 pub struct Chaotic<T: ?Sized> {
@@ -13,13 +15,15 @@ pub struct Chaotic<T: ?Sized> {
     pub(super) wakes: Wakes,
     pub(super) delivery_wakes: Wakes,
     pub(super) cron_wakes: Wakes,
-    pub(super) cancels: Cancels,
+    pub(super) cancels: Broadcast<CancelSignal>,
+    pub(super) signals: Broadcast<Signal>,
 }
 
 impl<T: ?Sized> Chaotic<T> {
     pub(super) fn new(chaos: Chaos, inner: Arc<T>) -> Self {
         let (wakes, delivery_wakes, cron_wakes) = (Wakes::new(), Wakes::new(), Wakes::new());
-        Self { chaos, inner, wakes, delivery_wakes, cron_wakes, cancels: Cancels::new() }
+        let (cancels, signals) = (Broadcast::new(), Broadcast::new());
+        Self { chaos, inner, wakes, delivery_wakes, cron_wakes, cancels, signals }
     }
 
     /// The part itself, with nothing around it.

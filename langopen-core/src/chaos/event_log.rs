@@ -8,8 +8,8 @@ use crate::ids::ThreadId;
 
 #[async_trait]
 impl<T: EventLog + ?Sized> EventLog for Chaotic<T> {
-    async fn append(&self, log: LogKey, resumable: bool, events: Vec<NewEvent>) -> Result<()> {
-        self.call("event_log.append", self.inner.append(log, resumable, events)).await
+    async fn append(&self, log: LogKey, attempt: u32, resumable: bool, events: Vec<NewEvent>) -> Result<()> {
+        self.call("event_log.append", self.inner.append(log, attempt, resumable, events)).await
     }
 
     async fn append_to_thread(&self, thread_id: ThreadId, events: Vec<NewEvent>) -> Result<()> {

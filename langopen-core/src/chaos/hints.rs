@@ -7,12 +7,11 @@ use tokio::sync::{Notify, broadcast};
 use tokio::task::AbortHandle;
 
 use super::Chaos;
-use crate::queue::CancelSignal;
 
 pub(super) type Wakes = OnceLock<Relay<Arc<Notify>>>;
-pub(super) type Cancels = OnceLock<Relay<broadcast::Sender<CancelSignal>>>;
+pub(super) type Broadcast<H> = OnceLock<Relay<broadcast::Sender<H>>>;
 
-/// How many cancels a listener may be behind.
+/// How many hints a listener may be behind.
 const BEHIND: usize = 1024;
 
 /// What passes hints on to `outer`, and loses some. It ends with its owner.
@@ -48,13 +47,13 @@ pub(super) fn wakes(chaos: &Chaos, hint: &'static str, relay: &Wakes, inner: Arc
     relay.outer.clone()
 }
 
-/// The same for cancels.
-pub(super) fn cancels(
+/// The same for hints that say something.
+pub(super) fn heard<H: Clone + Send + 'static>(
     chaos: &Chaos,
     hint: &'static str,
-    relay: &Cancels,
-    mut inner: broadcast::Receiver<CancelSignal>,
-) -> broadcast::Receiver<CancelSignal> {
+    relay: &Broadcast<H>,
+    mut inner: broadcast::Receiver<H>,
+) -> broadcast::Receiver<H> {
     if !chaos.may_lose(hint) {
         return inner;
     }
@@ -65,7 +64,7 @@ pub(super) fn cancels(
             loop {
                 match inner.recv().await {
                     // Without a receiver there is nobody to tell.
-                    Ok(signal) if !chaos.loses(hint) => drop(to.send(signal)),
+                    Ok(said) if !chaos.loses(hint) => drop(to.send(said)),
                     Ok(_) | Err(RecvError::Lagged(_)) => {}
                     Err(RecvError::Closed) => return,
                 }

@@ -22,7 +22,7 @@
 //! - a call that fails before it does anything ([`Rates::refused`]);
 //! - a call that does its work, and whose answer is lost ([`Rates::unanswered`]): the caller is told `Unavailable` and cannot know;
 //! - a call that takes long, and then arrives late ([`Rates::delayed`]);
-//! - a hint that never comes ([`Rates::lost_hint`]): wakes and cancels;
+//! - a hint that never comes ([`Rates::lost_hint`]): wakes, cancels, signals between processes;
 //! - a stream that breaks off ([`Rates::broken`]): a reader that is told to come back, an execution that is lost.
 //!
 //! Nothing here breaks a promise of the traits, so whatever is built on them must keep its own: no run lost, none ended twice, no event shown twice.
@@ -38,6 +38,7 @@ mod hints;
 mod outbox;
 mod plan;
 mod queue;
+mod signals;
 mod storage;
 mod streams;
 

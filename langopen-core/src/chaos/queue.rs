@@ -4,7 +4,7 @@ use std::time::Duration;
 use tokio::sync::{Notify, broadcast};
 
 use super::calls::chaotic;
-use super::hints::{cancels, wakes};
+use super::hints::{heard, wakes};
 use crate::ids::{RunId, ThreadId};
 use crate::model::{CancelRequest, NewRun};
 use crate::queue::{
@@ -28,7 +28,7 @@ chaotic!(Queue {
         }
 
         fn cancels(&self) -> broadcast::Receiver<CancelSignal> {
-            cancels(&self.chaos, "queue.cancels", &self.cancels, self.inner.cancels())
+            heard(&self.chaos, "queue.cancels", &self.cancels, self.inner.cancels())
         }
     }
 });

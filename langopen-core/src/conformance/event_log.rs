@@ -5,7 +5,7 @@ use futures::StreamExt;
 
 use super::Backend;
 use super::events::{BEGINNING, append, events, log, next, number, numbers, quiet, read, rest, rising};
-use super::support::SECOND;
+use super::support::{SECOND, refused};
 use crate::clock::Timestamp;
 use crate::error::ErrorKind;
 use crate::event_log::{EventId, NewEvent, ReadFrom};
@@ -34,6 +34,23 @@ pub async fn ids_rise_whatever_the_clock_does(backend: &Backend) {
         assert_eq!(all[3].id.millis, all[0].id.millis + 1000);
         assert_eq!((&*all[0].name, &all[0].data), ("values", &Bytes::from_static(b"0")));
         backend.event_log.end(log).await.expect("end");
+    }
+}
+
+/// Once an attempt has said something, the earlier ones of its run are refused, and nothing of theirs is heard.
+pub async fn a_later_attempt_silences_the_earlier(backend: &Backend) {
+    for resumable in [true, false] {
+        let log = log();
+        let stream = read(backend, log, BEGINNING).await;
+        let append = async |attempt, n| backend.event_log.append(log, attempt, resumable, events([n])).await;
+        append(1, 0).await.expect("the first attempt");
+        append(1, 1).await.expect("the first attempt goes on");
+        append(3, 2).await.expect("a later attempt");
+        refused(append(1, 9).await, ErrorKind::LeaseLost, "the first attempt is over");
+        refused(append(2, 9).await, ErrorKind::LeaseLost, "the second attempt is over");
+        append(3, 3).await.expect("the later attempt goes on");
+        backend.event_log.end(log).await.expect("end");
+        assert_eq!(numbers(&rest(stream).await), [0, 1, 2, 3]);
     }
 }
 
@@ -114,7 +131,7 @@ pub async fn concurrent_readers_miss_and_repeat_nothing(backend: &Backend) {
         tokio::spawn(async move {
             for n in 0..50 {
                 let base = writer * 1000 + n * 3;
-                events_of.append(log, true, events(base..base + 3)).await.expect("append");
+                events_of.append(log, 1, true, events(base..base + 3)).await.expect("append");
                 tokio::task::yield_now().await;
             }
         })
@@ -172,7 +189,7 @@ pub async fn a_slow_reader_is_told(backend: &Backend) {
     let big = Bytes::from(vec![b'1'; 4 * 1024 * 1024]);
     for _ in 0..20 {
         let event = NewEvent { name: "values".into(), data: big.clone() };
-        backend.event_log.append(log, false, vec![event]).await.expect("append");
+        backend.event_log.append(log, 1, false, vec![event]).await.expect("append");
         assert_eq!(next(&mut quick).await.map(|event| event.data.len()), Some(big.len()));
     }
     backend.event_log.end(log).await.expect("end");

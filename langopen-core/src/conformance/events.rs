@@ -28,7 +28,7 @@ pub(super) fn number(event: &Event) -> usize {
 }
 
 pub(super) async fn append(backend: &Backend, log: LogKey, resumable: bool, numbers: impl IntoIterator<Item = usize>) {
-    backend.event_log.append(log, resumable, events(numbers)).await.expect("append");
+    backend.event_log.append(log, 1, resumable, events(numbers)).await.expect("append");
 }
 
 pub(super) async fn read(backend: &Backend, log: LogKey, from: ReadFrom) -> EventStream {

@@ -136,7 +136,7 @@ cases! {
         a_delivery_is_claimed_by_one, an_expired_claim_is_made_anew, an_old_claim_can_do_nothing, what_is_put_off_waits, what_was_given_up_is_kept_until_swept,
         a_delivery_wakes;
     event_log: ids_rise_whatever_the_clock_does, a_reader_replays_and_goes_on, now_means_the_next_event, a_log_that_is_not_resumable_keeps_nothing,
-        an_end_ends_every_reader, concurrent_readers_miss_and_repeat_nothing, a_slow_reader_is_told, ended_logs_are_kept_for_a_while;
+        an_end_ends_every_reader, a_later_attempt_silences_the_earlier, concurrent_readers_miss_and_repeat_nothing, a_slow_reader_is_told, ended_logs_are_kept_for_a_while;
     thread_log: a_thread_is_all_its_runs, a_thread_replays_and_goes_on, ids_rise_from_run_to_run,
         concurrent_readers_of_a_thread_miss_and_repeat_nothing, a_slow_reader_of_a_thread_is_told, a_removed_thread_ends_its_readers,
         a_thread_is_kept_for_a_while;

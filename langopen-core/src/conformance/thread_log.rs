@@ -164,7 +164,7 @@ pub async fn concurrent_readers_of_a_thread_miss_and_repeat_nothing(backend: &Ba
         tokio::spawn(async move {
             for n in (0..EACH).step_by(3) {
                 let base = writer * 1000 + n;
-                events_of.append(log, writer % 2 == 0, events(base..base + 3)).await.expect("append");
+                events_of.append(log, 1, writer % 2 == 0, events(base..base + 3)).await.expect("append");
                 if n % 30 == 0 {
                     events_of.append_to_thread(thread_id, events([9000 + writer * 100 + n])).await.expect("append");
                 }
@@ -238,7 +238,7 @@ pub async fn a_slow_reader_of_a_thread_is_told(backend: &Backend) {
     let big = Bytes::from(vec![b'1'; 4 * 1024 * 1024]);
     for _ in 0..20 {
         let event = NewEvent { name: "values".into(), data: big.clone() };
-        backend.event_log.append(log, false, vec![event]).await.expect("append");
+        backend.event_log.append(log, 1, false, vec![event]).await.expect("append");
         assert_eq!(next(&mut quick).await.map(|event| event.data.len()), Some(big.len()));
     }
     let items: Vec<_> = slow.collect().await;

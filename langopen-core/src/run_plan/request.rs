@@ -32,6 +32,12 @@ pub enum StreamMode {
     Events,
     Debug,
     Custom,
+    /// Of runs that are started through the event streaming protocol alone.
+    #[serde(skip_deserializing)]
+    Tools,
+    /// The same.
+    #[serde(skip_deserializing)]
+    Lifecycle,
 }
 
 /// When checkpoints are written.

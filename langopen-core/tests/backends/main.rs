@@ -258,8 +258,8 @@ async fn resumable_events_replay_after_a_restart_and_go_on() {
     let (clock, open_run, ended) = (clock(), new_log(), new_log());
     let db = open(&path, clock.clone()).await;
     let log = db.event_log();
-    log.append(open_run, true, (0..150).map(event).collect()).await.unwrap();
-    log.append(ended, true, vec![event(0)]).await.unwrap();
+    log.append(open_run, 1, true, (0..150).map(event).collect()).await.unwrap();
+    log.append(ended, 1, true, vec![event(0)]).await.unwrap();
     log.end(ended).await.unwrap();
     db.close().await;
 
@@ -271,8 +271,8 @@ async fn resumable_events_replay_after_a_restart_and_go_on() {
     let late: Vec<_> = log.read(ended, beginning).await.unwrap().collect().await;
     assert_eq!(late.len(), 1, "an ended log replays, and ends");
     let stream = log.read(open_run, beginning).await.unwrap();
-    log.append(open_run, true, vec![event(150)]).await.unwrap();
-    log.append(ended, true, vec![event(9)]).await.unwrap();
+    log.append(open_run, 1, true, vec![event(150)]).await.unwrap();
+    log.append(ended, 1, true, vec![event(9)]).await.unwrap();
     log.end(open_run).await.unwrap();
     let all: Vec<_> = stream.map(|event| event.unwrap()).collect().await;
     let numbers: Vec<usize> =
@@ -291,10 +291,10 @@ async fn a_thread_replays_after_a_restart_and_goes_on() {
     let second = LogKey { run_id: RunId(Uuid::now_v7()), ..first };
     let db = open(&path, clock.clone()).await;
     let log = db.event_log();
-    log.append(first, true, (0..100).map(event).collect()).await.unwrap();
+    log.append(first, 1, true, (0..100).map(event).collect()).await.unwrap();
     log.end(first).await.unwrap();
     log.append_to_thread(first.thread_id, vec![event(100)]).await.unwrap();
-    log.append(second, true, vec![event(101)]).await.unwrap();
+    log.append(second, 1, true, vec![event(101)]).await.unwrap();
     db.close().await;
 
     // A clock that went back over the restart must not make ids fall, whoever comes first.
@@ -303,8 +303,8 @@ async fn a_thread_replays_after_a_restart_and_goes_on() {
     let log = db.event_log();
     let stream = log.read_thread(first.thread_id, ReadFrom::After(EventId::ZERO)).await.unwrap();
     let third = LogKey { run_id: RunId(Uuid::now_v7()), ..first };
-    log.append(third, false, vec![event(102)]).await.unwrap();
-    log.append(second, true, vec![event(103)]).await.unwrap();
+    log.append(third, 1, false, vec![event(102)]).await.unwrap();
+    log.append(second, 1, true, vec![event(103)]).await.unwrap();
     log.end(second).await.unwrap();
     let all: Vec<_> = stream.take(106).map(|event| event.unwrap()).collect().await;
     assert!(all.windows(2).all(|pair| pair[0].id < pair[1].id));
@@ -327,7 +327,7 @@ async fn logs_that_a_dead_process_left_open_are_swept() {
     db.enqueue(&scope, run.clone()).await.unwrap();
     let left = LogKey { thread_id: run.thread_id, run_id: run.run_id };
     for log in [left, new_log()] {
-        db.event_log().append(log, true, vec![event(0)]).await.unwrap();
+        db.event_log().append(log, 1, true, vec![event(0)]).await.unwrap();
     }
     db.close().await;
     let db = open(&path, clock.clone()).await;

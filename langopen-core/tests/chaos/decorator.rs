@@ -79,7 +79,7 @@ async fn a_broken_reader_is_told_and_an_end_stays_an_end() {
     let log = LogKey { thread_id: ThreadId(Uuid::now_v7()), run_id: RunId(Uuid::now_v7()) };
     let events = Arc::new(MemoryEventLog::new());
     let event = NewEvent { name: "values".into(), data: "{}".into() };
-    events.append(log, true, vec![event; 3]).await.unwrap();
+    events.append(log, 1, true, vec![event; 3]).await.unwrap();
     events.end(log).await.unwrap();
     let chaos = certain(Rates { broken: 0.5, ..Rates::default() });
     let reading = chaos.around(events);

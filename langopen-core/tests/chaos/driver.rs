@@ -157,7 +157,9 @@ impl Driver {
     async fn claim(&mut self, max: usize) -> Vec<Claim> {
         let now = self.clock.now();
         let claimable = self.model.claimable(now);
-        let answer = self.queue.claim(&ClaimRequest::new("worker", max, LEASE)).await;
+        let tenants = Some(vec![self.scope.tenant.clone()]);
+        let request = ClaimRequest { tenants, ..ClaimRequest::new("worker", max, LEASE) };
+        let answer = self.queue.claim(&request).await;
         let there = self.there().await;
         let attempted = |run_id: &RunId| there.get(run_id).map_or(0, |(_, attempt)| *attempt);
         let claimed: Vec<_> =

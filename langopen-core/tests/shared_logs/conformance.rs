@@ -44,7 +44,7 @@ async fn redis_keeps_its_promises() {
 async fn postgres_keeps_its_promises() {
     run_all(async |clock| {
         let database = Database::new().await;
-        let signals = Arc::new(PostgresSignals::new(&database.url()).unwrap());
+        let signals = Arc::new(PostgresSignals::new(&database.url()).expect("the signals"));
         let db = database.open(PostgresOptions::default().with_clock(clock).with_signals(signals)).await;
         let log = PostgresEventLog::open_with_retention(&db, RETENTION).await.expect("open the log");
         (Arc::new(log) as Arc<dyn EventLog>, Some(database))
@@ -65,7 +65,7 @@ async fn both_together_keep_their_promises_without_redis() {
     let url = format!("redis://{closed}/0");
     run_all(async |clock: Arc<ManualClock>| {
         let (log, database) = failover(&url, clock.clone()).await;
-        log.append(new_log(), false, vec![event(0)]).await.expect("append, which moves the log");
+        log.append(new_log(), 1, false, vec![event(0)]).await.expect("append, which moves the log");
         // The move leaves a gap in the ids, which the clock has to pass.
         clock.advance(Duration::from_secs(3));
         (log, database)
@@ -75,7 +75,7 @@ async fn both_together_keep_their_promises_without_redis() {
 
 async fn failover(url: &str, clock: Arc<ManualClock>) -> (Arc<dyn EventLog>, Option<Database>) {
     let database = Database::new().await;
-    let signals = Arc::new(PostgresSignals::new(&database.url()).unwrap());
+    let signals = Arc::new(PostgresSignals::new(&database.url()).expect("the signals"));
     let db = database.open(PostgresOptions::default().with_clock(clock.clone())).await;
     let log = FailoverEventLog::open(url, options(&prefix(), clock), &db, Some(signals)).await.expect("open the log");
     (Arc::new(log) as Arc<dyn EventLog>, Some(database))

@@ -36,7 +36,7 @@ async fn say(log: Arc<FailoverEventLog>, key: LogKey, resumable: bool, over: Arc
     let (mut said, mut longest) = (0, Duration::ZERO);
     while over.load(Ordering::Relaxed) == 0 {
         let began = Instant::now();
-        log.append(key, resumable, vec![event(said), event(said + 1)]).await.expect("append");
+        log.append(key, 1, resumable, vec![event(said), event(said + 1)]).await.expect("append");
         longest = longest.max(began.elapsed());
         said += 2;
         tokio::time::sleep(Duration::from_millis(1)).await;
@@ -172,12 +172,12 @@ async fn a_run_begins_without_redis() {
     let database = Database::new().await;
     let (worker, other) = (open(&server, &database).await, open(&server, &database).await);
     let before = new_log();
-    worker.append(before, true, vec![event(0)]).await.expect("append, though Redis was never there");
+    worker.append(before, 1, true, vec![event(0)]).await.expect("append, though Redis was never there");
     until(&other, false).await;
     // Its id says that it is younger than the move, once the ids have passed the gap that the move left.
     tokio::time::sleep(Duration::from_millis(2100)).await;
     let run = LogKey { run_id: RunId(Uuid::now_v7()), ..before };
-    worker.append(run, true, (0..100).map(event).collect()).await.expect("append");
+    worker.append(run, 1, true, (0..100).map(event).collect()).await.expect("append");
     let beginning = ReadFrom::After(EventId::ZERO);
     let early = other.read(run, beginning).await.expect("read").take(100);
     let early: Vec<_> = early.map(|event| event.expect("no failure")).collect().await;
@@ -185,7 +185,7 @@ async fn a_run_begins_without_redis() {
     server.start_again().await;
     until(&worker, true).await;
     until(&other, true).await;
-    worker.append(run, true, vec![event(100)]).await.expect("append");
+    worker.append(run, 1, true, vec![event(100)]).await.expect("append");
     worker.end(run).await.expect("end");
     let late = rest(other.read(run, beginning).await.expect("read")).await;
     assert_eq!(numbers(&late), (0..=100).collect::<Vec<_>>(), "from both");

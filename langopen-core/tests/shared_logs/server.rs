@@ -64,7 +64,9 @@ impl Server {
         let client = redis::Client::open(self.url())?;
         let mut connection = client.get_multiplexed_async_connection().await?;
         let mut command = redis::Cmd::new();
-        words.iter().for_each(|word| drop(command.arg(word)));
+        for word in words {
+            command.arg(word);
+        }
         command.query_async(&mut connection).await
     }
 }

@@ -43,8 +43,8 @@ async fn readers_elsewhere_miss_and_repeat_nothing(writer: Log, other: Log) {
     let rejoining: Vec<_> =
         (0..100).map(|seed| tokio::spawn(rejoin([writer.clone(), other.clone()], kept, seed))).collect();
     for n in 0..BATCHES {
-        writer.append(kept, true, vec![event(n * 2), event(n * 2 + 1)]).await.expect("append");
-        writer.append(plain, false, vec![event(n)]).await.expect("append");
+        writer.append(kept, 1, true, vec![event(n * 2), event(n * 2 + 1)]).await.expect("append");
+        writer.append(plain, 1, false, vec![event(n)]).await.expect("append");
         if n % 100 == 0 {
             other.append_to_thread(kept.thread_id, vec![event(9_000_000 + n)]).await.expect("append");
         }
@@ -141,7 +141,7 @@ async fn what_nobody_reads_takes_no_space() {
     let (unread, read) = (new_log(), new_log());
     let stream = reader.begin(read).await.expect("begin");
     for log in [unread, read] {
-        writer.append(log, false, vec![event(0)]).await.expect("append");
+        writer.append(log, 1, false, vec![event(0)]).await.expect("append");
         writer.end(log).await.expect("end");
     }
     assert_eq!(rest(stream).await.len(), 1);

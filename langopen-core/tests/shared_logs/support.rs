@@ -32,7 +32,7 @@ impl Database {
     }
 
     pub(crate) fn url(&self) -> String {
-        let mut url = url::Url::parse(&self.server).unwrap();
+        let mut url = url::Url::parse(&self.server).expect("a URL");
         url.set_path(&self.name);
         url.to_string()
     }
@@ -78,7 +78,7 @@ pub(crate) fn event(n: usize) -> NewEvent {
 }
 
 pub(crate) fn number(event: &Event) -> usize {
-    std::str::from_utf8(&event.data).unwrap().parse().unwrap()
+    std::str::from_utf8(&event.data).ok().and_then(|text| text.parse().ok()).expect("a number")
 }
 
 /// Everything up to the end.

@@ -152,6 +152,7 @@ class Host:
     def _described(self) -> dict[str, Any]:
         return {
             "graphs": self._graphs.described(),
+            "embeds": HostStore.index is not None,
             "auth": None if self._auth is None else self._auth.described(),
             "http": None if self._web is None else self._web.description,
         }

@@ -18,6 +18,7 @@ from langopen_host.graphs import Graphs
 from langopen_host.scope import Scope
 from langopen_host.serialize import dumps
 from langopen_host.spans import Trace
+from langopen_host.protocol import ProtocolPlan
 from langopen_host.stream import Plan
 
 INITIAL_CREDIT = 1024 * 1024
@@ -45,8 +46,9 @@ class Run(Scope):
         self._temporary = bool(spec.get("temporary"))
         self._durability = _durability(self._kwargs)
         self.write_behind = self._durability != "sync"
-        self._plan = Plan(_modes(self._kwargs), temporary=self._temporary)
+        self._plan = _plan(_modes(self._kwargs), temporary=self._temporary)
         self._config = _config(spec, self._kwargs, server)
+        self._config["configurable"].update(self._plan.configurable)
         given = spec.get("trace")
         self._trace = None if given is None else Trace(connection, handle, given, spec["graph_id"])
         self._credit = INITIAL_CREDIT
@@ -129,7 +131,8 @@ class Run(Scope):
                 given = None
                 for key in ("checkpoint_id", "checkpoint_map"):
                     self._config["configurable"].pop(key, None)
-        convert, emit, subgraphs = self._plan.convert, self._emit, bool(self._kwargs.get("subgraphs"))
+        emit, subgraphs = self._emit, bool(self._kwargs.get("subgraphs"))
+        convert = self._plan.converter(subgraphs=subgraphs)
         if self._plan.events:
             await self._follow_events(graph, given)
             return
@@ -138,8 +141,7 @@ class Run(Scope):
             async for chunk in stream:
                 if self._cancelled:
                     raise asyncio.CancelledError
-                events = convert(*chunk) if subgraphs else convert((), *chunk)
-                for name, data in events:
+                for name, data in convert(chunk):
                     if self._credit <= 0:
                         await self._more_credit()
                     emit(name, data)
@@ -147,14 +149,14 @@ class Run(Scope):
     async def _follow_events(self, graph: Pregel, given: Any) -> None:
         """`events` mode: the graph's own chunks are the stream records of its root, the rest goes out as it is."""
         subgraphs = bool(self._kwargs.get("subgraphs"))
+        convert = self._plan.converter(subgraphs=subgraphs)
         records = graph.astream_events(given, self._followed(), version="v2", **self._options(graph, subgraphs))
         async with aclosing(records) as stream:
             async for record in stream:
                 if self._cancelled:
                     raise asyncio.CancelledError
                 if record["event"] == "on_chain_stream" and record["run_id"] == self.run_id:
-                    chunk = record["data"]["chunk"]
-                    events = self._plan.convert(*chunk) if subgraphs else self._plan.convert((), *chunk)
+                    events = convert(record["data"]["chunk"])
                 else:
                     events = [(b"events", dumps(record))]
                 for name, data in events:
@@ -169,7 +171,7 @@ class Run(Scope):
 
     def _options(self, graph: Pregel, subgraphs: bool) -> dict[str, Any]:
         kwargs = self._kwargs
-        options: dict[str, Any] = {"stream_mode": self._plan.modes, "subgraphs": subgraphs}
+        options: dict[str, Any] = {"stream_mode": self._plan.modes, "subgraphs": subgraphs, **self._plan.options}
         if (context := _context(graph, kwargs)) is not None:
             options["context"] = context
         if not self._temporary and self._durability is not None:
@@ -227,6 +229,9 @@ class Run(Scope):
             # What user code raised on being cancelled is no failure of the run.
             cancelled, error = True, None
         values, rest, checkpoint_id, stopped = self._final_documents(snapshot)
+        ended = "failed" if error is not None or cancelled else "interrupted" if stopped else "completed"
+        for name, data in self._plan.closing(ended):
+            self.connection.send(frames.EVENT, self.handle, frames.event_payload(name, data), urgent=False)
         if self.before_done is not None:
             self.before_done(self)
         if self._trace is not None:
@@ -270,6 +275,10 @@ def to_command(command: dict[str, Any]) -> Command[Any]:
 def _modes(kwargs: dict[str, Any]) -> list[str]:
     modes = kwargs.get("stream_mode") or ["values"]
     return [modes] if isinstance(modes, str) else modes
+
+
+def _plan(modes: list[str], *, temporary: bool) -> Plan:
+    return ProtocolPlan(temporary=temporary) if "lifecycle" in modes else Plan(modes, temporary=temporary)
 
 
 def _durability(kwargs: dict[str, Any]) -> str | None:

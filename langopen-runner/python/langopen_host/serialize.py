@@ -22,6 +22,7 @@ import orjson
 from langchain_core.messages import (
     AIMessage,
     AIMessageChunk,
+    BaseMessage,
     HumanMessage,
     SystemMessage,
 )
@@ -39,6 +40,26 @@ def dumps(value: Any) -> bytes:
     except TypeError:
         # Integers above 64 bits, lone surrogates, circular references: rare, and the slow way copes with them.
         return json.dumps(_plain(value, 0), ensure_ascii=True, separators=(",", ":"), allow_nan=False).encode()
+
+
+def dumps_compact(value: Any) -> bytes:
+    """`value` as compact JSON, its messages without what is empty."""
+    try:
+        return orjson.dumps(value, default=_default_compact, option=_OPTIONS)
+    except TypeError:
+        return dumps(value)
+
+
+def _default_compact(value: Any) -> Any:
+    if not isinstance(value, BaseMessage):
+        return default(value)
+    dumped = default(value)
+    if not isinstance(dumped, dict):
+        return dumped
+    compact = {"type": dumped.get("type"), "content": dumped.get("content"), "id": dumped.get("id")}
+    kept = ("tool_call_id", "status", "artifact")
+    compact.update((key, item) for key, item in dumped.items() if key not in compact and (item or key in kept))
+    return compact
 
 
 def default(value: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from langopen_host.messages import Accumulator, Event, Tuples
@@ -35,11 +36,24 @@ class Plan:
         self.interrupts: list[Any] = []
         self.has_values = False
 
+    # What the graph's stream and its config are given besides.
+    options: dict[str, Any] = {}
+    configurable: dict[str, Any] = {}
+
+    def converter(self, *, subgraphs: bool) -> Callable[[Any], list[Event]]:
+        """What makes events of a chunk of langgraph's stream, which has a namespace if subgraphs are streamed."""
+        convert = self.convert
+        return (lambda chunk: convert(*chunk)) if subgraphs else (lambda chunk: convert((), *chunk))
+
+    def closing(self, status: str) -> list[Event]:
+        """The events after the last chunk, when the graph has ended so: `completed`, `interrupted` or `failed`."""
+        return []
+
     def convert(self, namespace: tuple[str, ...], mode: str, payload: Any) -> list[Event]:
         """The events for one chunk of langgraph's stream."""
         if mode == "messages":
             if self._tuples is not None:
-                return [(_name(b"messages", namespace), self._tuples.data(payload))]
+                return [(named(b"messages", namespace), self._tuples.data(payload))]
             return self._accumulator.events(payload) if self._accumulator is not None else []
         if mode == "values" and self._temporary and not namespace:
             self._remember(payload)
@@ -47,7 +61,7 @@ class Plan:
             return []
         if mode == "debug":
             payload = _debug(payload)
-        return [(_name(_NAMES[mode], namespace), dumps(payload))]
+        return [(named(_NAMES[mode], namespace), dumps(payload))]
 
     def _remember(self, payload: Any) -> None:
         if isinstance(payload, dict) and INTERRUPT in payload:
@@ -59,7 +73,7 @@ class Plan:
         self.has_values = True
 
 
-def _name(name: bytes, namespace: tuple[str, ...]) -> bytes:
+def named(name: bytes, namespace: tuple[str, ...]) -> bytes:
     return b"%b|%b" % (name, "|".join(namespace).encode()) if namespace else name
 
 

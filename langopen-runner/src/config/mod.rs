@@ -46,7 +46,7 @@ pub use packaging::{OLDEST_PYTHON, PackagingConfig, PipInstaller, PythonVersion,
 pub use secret::Secret;
 pub use store::{StoreConfig, StoreIndex, StoreTtl};
 pub use supported::Unsupported;
-pub use target::{GraphTarget, Target, TargetKind};
+pub use target::{GraphTarget, Language, Target, TargetKind};
 pub use webhooks::{WebhookUrlPolicy, WebhooksConfig};
 
 use section::{Context, Section};
@@ -138,6 +138,16 @@ impl AppConfig {
     #[must_use]
     pub fn base_dir(&self) -> &Path {
         &self.base_dir
+    }
+
+    /// Whether some of the user's code is written in `language`.
+    #[must_use]
+    pub fn uses(&self, language: Language) -> bool {
+        let graphs = self.graphs.values().map(|graph| graph.target.to_string());
+        let auth = self.auth.as_ref().and_then(|auth| auth.path.as_ref()).map(ToString::to_string);
+        let app = self.http.as_ref().and_then(|http| http.app.as_ref()).map(ToString::to_string);
+        let embed = self.store.as_ref().and_then(|store| store.index.as_ref()).map(|index| index.embed.clone());
+        graphs.chain(auth).chain(app).chain(embed).any(|target| Language::of(&target) == language)
     }
 
     /// The variables for the user's code. Reads the env file anew each time.

@@ -4,7 +4,6 @@ use std::fmt;
 
 use super::AppConfig;
 use super::checkpointer::CheckpointerBackend;
-use super::target::Target;
 
 /// A feature that the configuration asks for and the runner does not have.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,17 +29,6 @@ pub(super) fn check(config: &AppConfig) -> Vec<Unsupported> {
             found.push(Unsupported { key: key.to_owned(), why: why.to_owned(), fatal });
         }
     };
-    for (id, graph) in &config.graphs {
-        let why = "JavaScript and TypeScript graphs cannot be run yet. Remove the graph, or write it in Python.";
-        add(graph.is_javascript(), &format!("graphs.{id}"), true, why);
-    }
-    add(
-        config.auth.as_ref().is_some_and(|auth| auth.path.as_ref().is_some_and(Target::is_javascript)),
-        "auth.path",
-        true,
-        "JavaScript and TypeScript handlers cannot be run, and without them anybody could do anything. \
-         Write them in Python, or remove the key and protect the server in another way.",
-    );
     add(
         config.auth.as_ref().is_some_and(|auth| auth.allow_langsmith_api_keys),
         "auth.allow_langsmith_api_keys",

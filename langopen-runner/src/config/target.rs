@@ -20,6 +20,26 @@ pub enum TargetKind {
     JavaScript,
 }
 
+/// What the user's code is written in, as far as it decides what runs it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Language {
+    /// Python.
+    Python,
+    /// JavaScript or TypeScript.
+    JavaScript,
+}
+
+impl Language {
+    /// The language of what a target in the form of the configuration file names.
+    #[must_use]
+    pub fn of(target: &str) -> Self {
+        match split(target) {
+            Some((place, _)) if is_javascript(place) => Self::JavaScript,
+            _ => Self::Python,
+        }
+    }
+}
+
 /// A reference to an object in the user's code.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Target {

@@ -14,7 +14,7 @@ pub(super) fn remedy(output: &str) -> String {
 }
 
 // The first that fits counts: causes stand before what they cause.
-const CASES: [(&[&str], &str); 11] = [
+const CASES: [(&[&str], &str); 15] = [
     (
         &["multiple top-level packages discovered", "multiple top-level modules discovered"],
         "setuptools does not know which of the folders are the package. Name them in pyproject.toml \
@@ -25,6 +25,27 @@ const CASES: [(&[&str], &str); 11] = [
         &["unable to determine which files to ship", "non-package mode"],
         "The project's build tool does not know which files are the package. Name them in pyproject.toml, or set \
          [tool.uv] package = false to install the dependencies alone.",
+    ),
+    (
+        &[
+            "can only install packages when your package.json and",
+            "err_pnpm_outdated_lockfile",
+            "frozen-lockfile",
+            "yn0028",
+        ],
+        "The lock file does not fit package.json: run the package manager's install, and keep the lock file that it writes.",
+    ),
+    (
+        &["err! 404", "err_pnpm_fetch_404", "npm error code e404", "couldn't find package"],
+        "The registry has no such package or version: check the names in package.json and the registry in .npmrc.",
+    ),
+    (
+        &["npm error code e401", "npm error code e403", "err_pnpm_fetch_401", "err_pnpm_fetch_403"],
+        "The registry refuses access: check the token in .npmrc.",
+    ),
+    (
+        &["enotfound", "econnrefused", "eai_again", "etimedout"],
+        "The registry cannot be reached. Check the network and the proxy, or name a registry of your own in .npmrc.",
     ),
     (&["no space left on device"], "The disk is full. Free some space, or put the environments elsewhere."),
     (

@@ -1,10 +1,10 @@
-//! Why a Python environment could not be made, told to the person who waits for it.
+//! Why an environment could not be made, told to the person who waits for it.
 
 use std::path::PathBuf;
 
 use crate::config::PythonVersion;
 
-/// Why a Python environment could not be made.
+/// Why an environment could not be made.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum EnvironmentError {
@@ -29,6 +29,44 @@ pub enum EnvironmentError {
         path: PathBuf,
         /// Its folder.
         root: PathBuf,
+    },
+    /// No node on this machine fits.
+    #[error("{}", no_node(*wanted, seen))]
+    NoNode {
+        /// The major version that the application asks for; absent: any that can run graphs.
+        wanted: Option<u32>,
+        /// What was tried and why it does not fit.
+        seen: Vec<String>,
+    },
+    /// JavaScript graphs without a `package.json`.
+    #[error(
+        "{} and the folders above it have no package.json, which JavaScript and TypeScript graphs need: it names the packages that they \
+         import, @langchain/langgraph among them. Make one with `npm init`, and `npm install @langchain/langgraph @langchain/core`.",
+        folder.display()
+    )]
+    PackageJsonMissing {
+        /// The application's folder.
+        folder: PathBuf,
+    },
+    /// Packages without a lock file.
+    #[error(
+        "{}: there is no lock file beside it (package-lock.json, npm-shrinkwrap.json, pnpm-lock.yaml or yarn.lock), so nobody could say \
+         which versions the graphs run with. Run `npm install` (or pnpm, or yarn) in {} and keep the file that it writes.",
+        package_json.display(), package_json.parent().unwrap_or(std::path::Path::new(".")).display()
+    )]
+    NodeLockFileMissing {
+        /// The file that names the packages.
+        package_json: PathBuf,
+    },
+    /// The package manager that a lock file belongs to is not there.
+    #[error("{} is for {name}, but {name} is not on PATH. Install it ({install}).", lock.display())]
+    PackageManagerMissing {
+        /// npm, pnpm or yarn.
+        name: &'static str,
+        /// The lock file, or the package file that it installs.
+        lock: PathBuf,
+        /// How to install it.
+        install: &'static str,
     },
     /// A `pyproject.toml` cannot be understood.
     #[error("{}: this is not a valid pyproject.toml: {message}", path.display())]
@@ -94,6 +132,16 @@ fn no_python(wanted: Option<PythonVersion>, seen: &[String]) -> String {
         "{name} was not found.{tried}Install it (for instance `uv python install {example}`), name an interpreter \
          with --python{other}."
     )
+}
+
+fn no_node(wanted: Option<u32>, seen: &[String]) -> String {
+    let name =
+        wanted.map_or_else(|| "Node.js 20.11 or newer".to_owned(), |version| format!("Node.js {version} or newer"));
+    let tried = match seen {
+        [] => " There is no node on PATH at all. ".to_owned(),
+        _ => format!(" Tried:{}\n", seen.iter().map(|line| format!("\n  - {line}")).collect::<String>()),
+    };
+    format!("{name} was not found, which JavaScript and TypeScript graphs need.{tried}Install it (https://nodejs.org).")
 }
 
 fn indented(output: &str) -> String {

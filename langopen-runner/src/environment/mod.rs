@@ -1,4 +1,4 @@
-//! The Python environment of an application: what is installed, how, and where it is kept.
+//! The environments of an application: what is installed, how, and where it is kept.
 //!
 //! An [`EnvironmentPlan`] says what an application needs and has a fingerprint. [`EnvironmentPlan::ensure`] makes the
 //! environment below the cache folder, under a lock, or finds it there ready-made; then no process is started.
@@ -7,6 +7,8 @@
 //! - A folder's `requirements.txt` is installed.
 //! - Any other folder goes on the search path, with its `src` folder, and with its parent when it is a package itself.
 //! - All of this is one call of the installer, so that all versions fit one another.
+//!
+//! JavaScript and TypeScript have environments of their own, see [`NodePlan`].
 //!
 //! Environments cannot be moved, so each is built where it stays; a marker that is written last tells finished ones from
 //! others.
@@ -19,6 +21,7 @@ mod error;
 mod hash;
 mod inputs;
 mod installer;
+mod node;
 mod progress;
 mod project;
 mod python;
@@ -33,6 +36,7 @@ use std::path::{Path, PathBuf};
 use crate::config::{AppConfig, PipInstaller};
 
 pub use error::{EnvironmentError, ToolFailure};
+pub use node::{NodeEnvironment, NodePlan};
 pub use progress::Progress;
 
 use cache::Marker;
@@ -50,6 +54,8 @@ pub struct Options {
     pub cache_dir: PathBuf,
     /// The interpreter to use; absent: one is looked for.
     pub python: Option<PathBuf>,
+    /// The node to use; absent: the one on PATH.
+    pub node: Option<PathBuf>,
     /// Stands above the application's `pip_installer`.
     pub installer: Option<PipInstaller>,
     /// Lines of a constraints file: `langgraph<2`.
@@ -65,6 +71,7 @@ impl Options {
         Self {
             cache_dir: cache_dir.into(),
             python: None,
+            node: None,
             installer: None,
             constraints: Vec::new(),
             host_requirements: vec![HOST_REQUIREMENT.to_owned()],
@@ -72,7 +79,7 @@ impl Options {
     }
 }
 
-/// What an application's environment is made of.
+/// What an application's Python environment is made of.
 #[derive(Debug)]
 pub struct EnvironmentPlan {
     inputs: Inputs,
@@ -84,7 +91,7 @@ pub struct EnvironmentPlan {
     hash: String,
 }
 
-/// A finished environment.
+/// A finished Python environment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Environment {
     /// The interpreter in the environment.

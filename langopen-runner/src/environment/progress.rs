@@ -27,6 +27,15 @@ pub enum Progress {
         /// How many requirements; each may bring others.
         count: usize,
     },
+    /// The packages of a JavaScript application are installed.
+    InstallingPackages {
+        /// The package manager.
+        manager: &'static str,
+        /// Where.
+        folder: PathBuf,
+    },
+    /// The packages of the node program are installed.
+    InstallingHost(PathBuf),
     /// A line that a tool printed, without credentials.
     Output(String),
     /// Something that the user should know.
@@ -39,7 +48,7 @@ pub(super) type Listener<'a> = &'a (dyn Fn(Progress) + Send + Sync);
 impl fmt::Display for Progress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Waiting => f.write_str("waiting for another process that makes the same Python environment"),
+            Self::Waiting => f.write_str("waiting for another process that makes the same environment"),
             Self::Removing(path) => write!(f, "removing the unfinished Python environment {}", path.display()),
             Self::Creating { python, installer, path } => {
                 write!(f, "creating a Python environment with {python} and {installer} in {}", path.display())
@@ -47,6 +56,10 @@ impl fmt::Display for Progress {
             Self::ReadingLockFile(path) => write!(f, "reading the lock file {}", path.display()),
             Self::Installing { count: 1 } => f.write_str("installing 1 requirement and what it needs"),
             Self::Installing { count } => write!(f, "installing {count} requirements and what they need"),
+            Self::InstallingPackages { manager, folder } => {
+                write!(f, "installing the packages of {} with {manager}", folder.display())
+            }
+            Self::InstallingHost(folder) => write!(f, "installing what runs TypeScript, in {}", folder.display()),
             Self::Output(line) | Self::Note(line) => f.write_str(line),
         }
     }

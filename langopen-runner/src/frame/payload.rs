@@ -17,7 +17,10 @@ use crate::host::WebApp;
 pub(crate) struct Hello {
     pub(crate) protocol: u32,
     pub(crate) token: String,
-    pub(crate) python_version: String,
+    #[serde(default)]
+    pub(crate) python_version: Option<String>,
+    #[serde(default)]
+    pub(crate) node_version: Option<String>,
     pub(crate) langgraph_version: String,
 }
 
@@ -30,6 +33,9 @@ pub(crate) struct Ready {
     /// The application's own web app.
     #[serde(default)]
     pub(crate) http: Option<WebApp>,
+    /// Whether it makes vectors of texts.
+    #[serde(default)]
+    pub(crate) embeds: bool,
 }
 
 /// What the application's `Auth` object handles.

@@ -31,7 +31,8 @@ pub(super) async fn greet(connection: &mut Connection, token: &str) -> Result<St
             hello.protocol
         )));
     }
-    debug!(python = hello.python_version, langgraph = hello.langgraph_version, "a graph host connected");
+    let (python, node) = (hello.python_version, hello.node_version);
+    debug!(python, node, langgraph = hello.langgraph_version, "a graph host connected");
     Ok(hello.langgraph_version)
 }
 

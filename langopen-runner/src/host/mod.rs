@@ -12,17 +12,18 @@ mod process;
 mod run;
 mod serve;
 mod spans;
+mod turns;
 mod web;
 
 pub use process::{HostError, LoadFailure};
 pub use web::{WebAnswer, WebApi, WebApp, WebBody, WebCall, WebRoute};
 
 pub(crate) use connection::{Attach, Host, write_frames};
-pub(crate) use files::unpack;
+pub(crate) use files::{node_name, unpack, unpack_node};
 pub(crate) use handles::HandleRange;
 pub(crate) use health::Status;
 pub(crate) use logs::write as write_log;
 pub(crate) use owner::{Owner, Relay};
-pub(crate) use process::{HostSpec, Init, InitAuth, InitGraph, InitHttp, InitServer, Offer, start};
+pub(crate) use process::{HostSpec, Init, InitAuth, InitGraph, InitHttp, InitServer, Offer, Runtime, start};
 pub(crate) use run::handed_back;
 pub(crate) use web::HOSTS;

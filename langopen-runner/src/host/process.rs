@@ -1,6 +1,7 @@
 //! A host's process: starting it, what it may see of our environment, and what it prints past its own capture.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
@@ -31,10 +32,8 @@ const WITHHELD: [&str; 6] =
 /// What a host is started with.
 #[derive(Debug, Clone)]
 pub(crate) struct HostSpec {
-    /// The interpreter of the application's environment.
-    pub(crate) python: PathBuf,
-    /// Where the host program lies.
-    pub(crate) program: PathBuf,
+    /// What runs the graphs.
+    pub(crate) runtime: Runtime,
     /// The application's folder, which is also the working directory.
     pub(crate) base_dir: PathBuf,
     /// The application's own variables.
@@ -43,6 +42,45 @@ pub(crate) struct HostSpec {
     pub(crate) init: Init,
     /// How long importing the graphs may take.
     pub(crate) load_timeout: Duration,
+}
+
+/// What runs graphs of one kind, and where the host program for it lies.
+#[derive(Debug, Clone)]
+pub(crate) enum Runtime {
+    /// The interpreter of the application's environment, and a folder for its path.
+    Python { interpreter: PathBuf, program: PathBuf },
+    /// Node, and the folder of the program with its packages.
+    Node { interpreter: PathBuf, program: PathBuf },
+}
+
+impl Runtime {
+    fn interpreter(&self) -> &Path {
+        let (Self::Python { interpreter, .. } | Self::Node { interpreter, .. }) = self;
+        interpreter
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new(self.interpreter());
+        match self {
+            Self::Python { .. } => {
+                command.args(["-m", "langopen_host"]);
+            }
+            Self::Node { program, .. } => {
+                // The library is found as the application's own modules find it, which node lets programs ask by this option alone.
+                command.args(["--experimental-import-meta-resolve", "--disable-warning=ExperimentalWarning"]);
+                command.arg("--enable-source-maps").arg(program.join("main.js"));
+            }
+        }
+        command
+    }
+
+    /// What stands above the application's own variables.
+    fn variables(&self) -> Vec<(&'static str, OsString)> {
+        match self {
+            Self::Python { program, .. } => vec![("PYTHONPATH", program.into()), ("PYTHONUNBUFFERED", "1".into())],
+            Self::Node { .. } => Vec::new(),
+        }
+    }
 }
 
 /// The payload of INIT.
@@ -56,6 +94,13 @@ pub(crate) struct Init {
     pub(crate) store_ttl: Option<serde_json::Value>,
     pub(crate) auth: Option<InitAuth>,
     pub(crate) http: InitHttp,
+}
+
+impl Init {
+    /// Whether there is nothing to load.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.graphs.is_empty() && self.auth.is_none() && self.store_index.is_none() && self.http.app.is_none()
+    }
 }
 
 /// The application's `Auth` object.
@@ -129,10 +174,10 @@ impl std::fmt::Display for LoadFailure {
 #[non_exhaustive]
 pub enum HostError {
     /// The process could not be started.
-    #[error("cannot start the graph host with {python}: {source}")]
+    #[error("cannot start the graph host with {interpreter}: {source}")]
     Spawn {
-        /// The interpreter.
-        python: PathBuf,
+        /// Python or node.
+        interpreter: PathBuf,
         /// Why.
         source: io::Error,
     },
@@ -175,6 +220,33 @@ pub(crate) struct Offer {
     pub(crate) graphs: Vec<GraphInfo>,
     /// The application's own web app.
     pub(crate) http: Option<WebApp>,
+    /// Whether it makes vectors of texts.
+    #[serde(default)]
+    pub(crate) embeds: bool,
+}
+
+impl Offer {
+    /// What hosts of different kinds offer together.
+    pub(crate) fn join(offers: impl IntoIterator<Item = Arc<Self>>) -> Self {
+        let mut joined = Self::default();
+        for offer in offers {
+            let Self { langgraph_version, auth, graphs, http, embeds } = (*offer).clone();
+            if joined.langgraph_version.is_empty() {
+                joined.langgraph_version = langgraph_version;
+            }
+            joined.auth = joined.auth.or(auth);
+            joined.http = joined.http.or(http);
+            joined.graphs.extend(graphs);
+            joined.embeds |= embeds;
+        }
+        joined.graphs.sort_by(|one, other| one.graph_id.cmp(&other.graph_id));
+        joined
+    }
+
+    /// Whether it has the graph.
+    pub(crate) fn has_graph(&self, graph_id: &str) -> bool {
+        self.graphs.iter().any(|graph| graph.graph_id == graph_id)
+    }
 }
 
 /// Starts a host and waits until its graphs are loaded. The child's end must be awaited by the caller; dropping it kills it.
@@ -188,7 +260,7 @@ pub(crate) async fn start(spec: &HostSpec, number: usize, owner: Arc<Owner>) -> 
     let token = Uuid::new_v4().simple().to_string();
     let mut child = command(spec, &socket, &token)
         .spawn()
-        .map_err(|source| HostError::Spawn { python: spec.python.clone(), source })?;
+        .map_err(|source| HostError::Spawn { interpreter: spec.runtime.interpreter().to_owned(), source })?;
     let tail = Arc::new(parking_lot::Mutex::new(Vec::new()));
     forward(child.stdout.take(), number, "stdout", Arc::clone(&tail));
     forward(child.stderr.take(), number, "stderr", Arc::clone(&tail));
@@ -196,8 +268,8 @@ pub(crate) async fn start(spec: &HostSpec, number: usize, owner: Arc<Owner>) -> 
         let (stream, _) = listener.accept().await.map_err(prepare)?;
         let mut connection = Framed::new(stream, FrameCodec::default());
         let langgraph_version = handshake::greet(&mut connection, &token).await?;
-        let Ready { graphs, auth, http } = handshake::load(&mut connection, spec).await?;
-        Ok((Offer { langgraph_version, graphs, auth, http }, connection))
+        let Ready { graphs, auth, http, embeds } = handshake::load(&mut connection, spec).await?;
+        Ok((Offer { langgraph_version, graphs, auth, http, embeds }, connection))
     };
     let connected = tokio::select! {
         connected = connect => connected,
@@ -236,8 +308,8 @@ async fn exited(status: ExitStatus, tail: &parking_lot::Mutex<Vec<String>>) -> H
 }
 
 fn command(spec: &HostSpec, socket: &Path, token: &str) -> Command {
-    let mut command = Command::new(&spec.python);
-    command.arg("-m").arg("langopen_host").current_dir(&spec.base_dir);
+    let mut command = spec.runtime.command();
+    command.current_dir(&spec.base_dir);
     for (name, _) in std::env::vars_os() {
         let name_text = name.to_string_lossy();
         if name_text.starts_with("LANGOPEN_") || WITHHELD.contains(&name_text.as_ref()) {
@@ -246,8 +318,7 @@ fn command(spec: &HostSpec, socket: &Path, token: &str) -> Command {
     }
     command
         .envs(&spec.env)
-        .env("PYTHONPATH", &spec.program)
-        .env("PYTHONUNBUFFERED", "1")
+        .envs(spec.runtime.variables())
         .env("LANGOPEN_HOST_SOCKET", socket)
         .env("LANGOPEN_HOST_TOKEN", token)
         .stdin(Stdio::null())

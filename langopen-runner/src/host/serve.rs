@@ -15,6 +15,7 @@ use tokio::sync::watch;
 use tracing::{debug, warn};
 
 use super::Host;
+use super::turns::Turns;
 use crate::frame::payload::{self, CallError, Caller, CheckpointReply, HostCall, ItemReply, from_json};
 use crate::frame::{Frame, Kind};
 
@@ -25,11 +26,13 @@ pub(super) struct Reach {
     pub(super) run_id: Option<RunId>,
     /// How many writes are under way. A host does not wait for its writes, yet its reads must see them.
     writes: watch::Sender<usize>,
+    /// For its checkpoints.
+    turns: Turns,
 }
 
 impl Reach {
     pub(super) fn new(context: ExecutionContext, run_id: Option<RunId>) -> Self {
-        Self { context, run_id, writes: watch::Sender::new(0) }
+        Self { context, run_id, writes: watch::Sender::new(0), turns: Turns::default() }
     }
 }
 
@@ -56,6 +59,10 @@ pub(super) fn serve(host: &Arc<Host>, frame: Frame) {
         .map_err(|error| Error::invalid("host.serve", "the call cannot be read").with_source(error))
         .and_then(|call| reach(&host, call.caller()).map(|reach| (call, reach)));
     let write = call.as_ref().ok().filter(|(call, _)| call.is_write()).map(|(_, reach)| Write::begin(reach));
+    let turn = match &call {
+        Ok((HostCall::PutCheckpoint(_), reach)) => Some(reach.turns.take()),
+        _ => None,
+    };
     tokio::spawn(async move {
         let answer = match call {
             Err(error) => Err(error),
@@ -64,7 +71,11 @@ pub(super) fn serve(host: &Arc<Host>, frame: Frame) {
                     // The sender lives in `reach`, so waiting cannot fail.
                     let _ = reach.writes.subscribe().wait_for(|count| *count == 0).await;
                 }
-                answer(&reach.context, reach.run_id, call).await
+                let answer = answer(&reach.context, reach.run_id, call);
+                match turn {
+                    Some(turn) => turn.run(answer).await,
+                    None => answer.await,
+                }
             }
         };
         drop(write);

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::{HostPool, Work};
+use super::{HostPool, Need, Work};
 use crate::frame::payload::ReadyAuth;
 
 /// How long a handler may take, and a host may be waited for.
@@ -144,7 +144,7 @@ impl AppAuth {
         let asked = async {
             let mut attempt = 1;
             loop {
-                match self.pool.choose(Work::Question).await?.ask_auth(question).await {
+                match self.pool.choose(Work::Question, Need::Auth).await?.ask_auth(question).await {
                     Err(error) if error.kind() == ErrorKind::Unavailable && attempt < ATTEMPTS => attempt += 1,
                     answer => return answer,
                 }

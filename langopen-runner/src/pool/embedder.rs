@@ -5,7 +5,7 @@ use langopen_core::model::FieldVector;
 use langopen_core::{Embedder, RawJson, Result};
 use serde::Serialize;
 
-use super::{HostPool, Work};
+use super::{HostPool, Need, Work};
 
 #[derive(Serialize)]
 #[serde(tag = "method", content = "params")]
@@ -20,12 +20,12 @@ enum Question<'a> {
 #[async_trait]
 impl Embedder for HostPool {
     async fn embed_value(&self, value: &RawJson, fields: Option<&[String]>) -> Result<Vec<FieldVector>> {
-        let host = self.choose(Work::Question).await?;
+        let host = self.choose(Work::Question, Need::Embedding).await?;
         let vectors: Vec<(String, Vec<f32>)> = host.ask_app(&Question::Value { value, fields }).await?;
         Ok(vectors.into_iter().map(|(path, vector)| FieldVector { path, vector }).collect())
     }
 
     async fn embed_query(&self, query: &str) -> Result<Vec<f32>> {
-        self.choose(Work::Question).await?.ask_app(&Question::Query { query }).await
+        self.choose(Work::Question, Need::Embedding).await?.ask_app(&Question::Query { query }).await
     }
 }

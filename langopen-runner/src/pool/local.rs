@@ -11,11 +11,13 @@ use tracing::info;
 use super::PoolSettings;
 use super::slot::Slot;
 use super::source::Source;
-use crate::host::{Host, HostError, HostSpec, Offer, Owner, Status, WebApi};
+use crate::host::{Host, HostError, Offer, Owner, Status, WebApi};
 
 /// Hosts that are processes of this machine.
 pub(crate) struct LocalHosts {
     slots: Vec<Arc<Slot>>,
+    /// How many kinds of hosts there are.
+    kinds: usize,
     offer: Arc<Offer>,
     owner: Arc<Owner>,
     stop: CancellationToken,
@@ -25,25 +27,33 @@ pub(crate) struct LocalHosts {
 impl LocalHosts {
     /// Starts the hosts and waits until all have loaded the application's graphs.
     pub(crate) async fn start(settings: PoolSettings, owner: Owner) -> Result<Self, HostError> {
-        let spec = Arc::new(settings.host_spec()?);
-        let count = settings.hosts.max(1);
+        let specs: Vec<_> = settings.host_specs()?.into_iter().map(Arc::new).collect();
+        let (kinds, count) = (specs.len(), settings.hosts.max(1));
         let (owner, stop, tasks) = (Arc::new(owner), CancellationToken::new(), TaskTracker::new());
-        let starts = (0..count).map(|number| {
-            let (spec, owner): (Arc<HostSpec>, _) = (Arc::clone(&spec), Arc::clone(&owner));
-            async move { crate::host::start(&spec, number, owner).await.map(|started| (number, started)) }
+        let places = specs.iter().flat_map(|spec| (0..count).map(move |_| spec)).enumerate();
+        let starts = places.map(|(number, spec)| {
+            let (spec, owner) = (Arc::clone(spec), Arc::clone(&owner));
+            async move { crate::host::start(&spec, number, owner).await.map(|started| (number, spec, started)) }
         });
         let started = futures::future::try_join_all(starts).await?;
-        let offer = started.first().map(|(_, (host, _))| Arc::clone(host.offer())).unwrap_or_default();
-        let mut slots = Vec::with_capacity(count);
-        for (number, (host, child)) in started {
-            let slot = Arc::new(Slot::new(number, Arc::clone(&spec), Arc::clone(&owner), settings.unresponsive_after));
+        // All hosts of a kind offer the same.
+        let offers = started.iter().step_by(count).map(|(_, _, (host, _))| Arc::clone(host.offer()));
+        let offer = Arc::new(Offer::join(offers));
+        let mut slots = Vec::with_capacity(started.len());
+        for (number, spec, (host, child)) in started {
+            let slot = Arc::new(Slot::new(number, spec, Arc::clone(&owner), settings.unresponsive_after));
             slot.fill(host);
             tasks.spawn(Arc::clone(&slot).supervise(child, stop.clone()));
             slots.push(slot);
         }
         tasks.close();
-        info!(hosts = count, graphs = offer.graphs.len(), "graph hosts are ready");
-        Ok(Self { slots, offer, owner, stop, tasks })
+        info!(hosts = slots.len(), graphs = offer.graphs.len(), "graph hosts are ready");
+        Ok(Self { slots, kinds, offer, owner, stop, tasks })
+    }
+
+    /// Whether each can do what any other can.
+    pub(crate) fn are_alike(&self) -> bool {
+        self.kinds < 2
     }
 
     /// How they are together.

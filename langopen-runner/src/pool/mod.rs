@@ -3,6 +3,7 @@
 mod auth;
 mod embedder;
 mod local;
+mod need;
 mod settings;
 mod slot;
 mod source;
@@ -19,8 +20,9 @@ use crate::host::{Host, HostError, Owner, WebApi, WebApp, WebBody, WebCall};
 
 pub use auth::{AppAuth, AuthCacheSettings};
 pub(crate) use local::LocalHosts;
-pub use settings::{PoolGraph, PoolSettings};
-pub(crate) use source::{Source, Work, best};
+pub(crate) use need::{Need, Work};
+pub use settings::{NodeRuntime, PoolGraph, PoolSettings, PythonRuntime};
+pub(crate) use source::{Source, best};
 
 /// Graph hosts of one application. Work goes to the host with the least in flight; one whose loop is blocked by its graphs is passed over.
 pub struct HostPool {
@@ -62,7 +64,7 @@ impl HostPool {
     /// # Errors
     /// `Unavailable` when no host can take the request or it died before it answered.
     pub async fn web(&self, call: WebCall, api: Arc<dyn WebApi>) -> Result<http::Response<WebBody>> {
-        self.choose(Work::Question).await?.web(call, api).await
+        self.choose(Work::Question, Need::WebApp).await?.web(call, api).await
     }
 
     /// Serves the requests that the application itself makes of the API, by an SDK client without an address; from now on with this `api`.
@@ -75,8 +77,8 @@ impl HostPool {
         self.source.offer().auth.clone()
     }
 
-    async fn choose(&self, work: Work) -> Result<Arc<Host>> {
-        source::choose(&*self.source, work).await
+    async fn choose(&self, work: Work, need: Need<'_>) -> Result<Arc<Host>> {
+        source::choose(&*self.source, work, need).await
     }
 }
 
@@ -87,13 +89,14 @@ impl Executor for HostPool {
     }
 
     async fn execute(&self, job: RunJob) -> Result<BoxStream<'static, Result<RunOutput>>> {
-        self.choose(Work::Run).await?.execute(job).await
+        let host = self.choose(Work::Run, Need::graph(&job.run.graph_id)).await?;
+        host.execute(job).await
     }
 
     async fn call(&self, context: ExecutionContext, call: GraphCall) -> Result<RawJson> {
-        if !self.source.offer().graphs.iter().any(|graph| graph.graph_id == call.graph_id()) {
+        if !self.source.offer().has_graph(call.graph_id()) {
             return Err(Error::not_found("pool.call", format!("there is no graph {:?}", call.graph_id())));
         }
-        self.choose(Work::Question).await?.call(context, &call).await
+        self.choose(Work::Question, Need::graph(call.graph_id())).await?.call(context, &call).await
     }
 }

@@ -6,41 +6,60 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::host::{HostError, HostSpec, Init, InitAuth, InitGraph, InitHttp, InitServer, unpack};
+use crate::config::Language;
+use crate::host::{HostError, HostSpec, Init, InitAuth, InitGraph, InitHttp, InitServer, Runtime, unpack};
 
 /// A graph to serve.
 #[derive(Debug, Clone)]
 pub struct PoolGraph {
-    /// `path.py:variable` or `module:variable`.
+    /// `path.py:variable`, `module:variable` or `path.ts:export`.
     pub target: String,
     /// For people.
     pub description: Option<String>,
 }
 
+/// What runs the application's Python code.
+#[derive(Debug, Clone)]
+pub struct PythonRuntime {
+    /// The interpreter of the application's environment.
+    pub interpreter: PathBuf,
+    /// Folders that Python imports from, beside the environment's own.
+    pub search_path: Vec<PathBuf>,
+}
+
+/// What runs the application's JavaScript and TypeScript code.
+#[derive(Debug, Clone)]
+pub struct NodeRuntime {
+    /// Node.
+    pub interpreter: PathBuf,
+    /// The folder of the host program with its packages.
+    pub program: PathBuf,
+}
+
 /// What a pool of hosts is started with.
 #[derive(Debug, Clone)]
 pub struct PoolSettings {
-    /// How many processes share the load; at least 1.
+    /// How many processes of each kind share the load; at least 1.
     pub hosts: usize,
-    /// The interpreter of the application's environment.
-    pub python: PathBuf,
+    /// What runs Python; needed where the application has Python code.
+    pub python: Option<PythonRuntime>,
+    /// What runs JavaScript and TypeScript; needed where the application has such code.
+    pub node: Option<NodeRuntime>,
     /// A folder of ours for the host program's files.
     pub program_dir: PathBuf,
     /// The application's folder.
     pub base_dir: PathBuf,
-    /// Folders that Python imports from, beside the environment's own.
-    pub search_path: Vec<PathBuf>,
     /// The application's own environment variables.
     pub env: BTreeMap<String, String>,
     /// The graphs, by id.
     pub graphs: BTreeMap<String, PoolGraph>,
-    /// The application's `Auth` object, as `path.py:variable` or `module:variable`.
+    /// The application's `Auth` object, as a graph's target is written.
     pub auth: Option<String>,
     /// The application's store index, as `langgraph.json` has it.
     pub store_index: Option<Value>,
     /// How long items live that graphs put: `{default_ttl: minutes, refresh_on_read}`.
     pub store_ttl: Option<Value>,
-    /// The application's own web app: `path.py:variable` or `module:variable`.
+    /// The application's own web app, as a graph's target is written.
     pub web_app: Option<String>,
     /// The path that the API is mounted at, or empty.
     pub mount_prefix: String,
@@ -59,31 +78,54 @@ impl PoolSettings {
     /// The default of `unresponsive_after`.
     pub const UNRESPONSIVE_AFTER: Duration = Duration::from_secs(600);
 
-    pub(super) fn host_spec(&self) -> Result<HostSpec, HostError> {
+    /// What hosts are started with: one of each kind that the application needs.
+    pub(super) fn host_specs(&self) -> Result<Vec<HostSpec>, HostError> {
         let prepare = |source| HostError::Prepare { path: self.program_dir.clone(), source };
+        let mut specs = Vec::new();
+        if let Some(PythonRuntime { interpreter, search_path }) = self.python.clone() {
+            let program = unpack(&self.program_dir).map_err(prepare)?;
+            specs.push(self.spec(Language::Python, Runtime::Python { interpreter, program }, search_path));
+        }
+        if let Some(NodeRuntime { interpreter, program }) = self.node.clone() {
+            specs.push(self.spec(Language::JavaScript, Runtime::Node { interpreter, program }, Vec::new()));
+        }
+        // One that has nothing to do but to wait is not needed where there are others.
+        if specs.len() > 1 {
+            specs.retain(|spec| !spec.init.is_idle());
+        }
+        Ok(specs)
+    }
+
+    /// The part of the application that is written in one language.
+    fn spec(&self, language: Language, runtime: Runtime, search_path: Vec<PathBuf>) -> HostSpec {
+        let own = |target: &&String| Language::of(target) == language;
+        let graphs = self.graphs.iter().filter(|(_, graph)| own(&&graph.target));
         let graph =
             |graph: &PoolGraph| InitGraph { target: graph.target.clone(), description: graph.description.clone() };
-        Ok(HostSpec {
-            python: self.python.clone(),
-            program: unpack(&self.program_dir).map_err(prepare)?,
+        let embed = |index: &&Value| index.get("embed").and_then(Value::as_str).map(Language::of) == Some(language);
+        HostSpec {
+            runtime,
             base_dir: self.base_dir.clone(),
             env: self.env.clone(),
             init: Init {
-                graphs: self.graphs.iter().map(|(id, each)| (id.clone(), graph(each))).collect(),
+                graphs: graphs.map(|(id, each)| (id.clone(), graph(each))).collect(),
                 base_dir: self.base_dir.clone(),
-                search_path: self.search_path.clone(),
+                search_path,
                 server: InitServer {
                     api_version: env!("CARGO_PKG_VERSION").to_owned(),
                     host: "self-hosted".to_owned(),
                     plan: "open".to_owned(),
                     api_url: self.api_url.clone(),
                 },
-                store_index: self.store_index.clone(),
+                store_index: self.store_index.as_ref().filter(embed).cloned(),
                 store_ttl: self.store_ttl.clone(),
-                auth: self.auth.clone().map(|path| InitAuth { path }),
-                http: InitHttp { app: self.web_app.clone(), root_path: self.mount_prefix.clone() },
+                auth: self.auth.as_ref().filter(own).map(|path| InitAuth { path: path.clone() }),
+                http: InitHttp {
+                    app: self.web_app.as_ref().filter(own).cloned(),
+                    root_path: self.mount_prefix.clone(),
+                },
             },
             load_timeout: self.load_timeout,
-        })
+        }
     }
 }

@@ -7,19 +7,11 @@ use async_trait::async_trait;
 use langopen_core::{Error, Result};
 use tokio::sync::Notify;
 
+use super::{Need, Work};
 use crate::host::{Host, Offer, WebApi};
 
 /// How long work waits for a host to come back before it is refused.
 const HOST_WAIT: Duration = Duration::from_secs(30);
-
-/// What is to be done by a host.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Work {
-    /// A run: not for a host that is about to end.
-    Run,
-    /// A question, which is soon answered.
-    Question,
-}
 
 /// Where the hosts of one application come from.
 #[async_trait]
@@ -43,20 +35,23 @@ pub(crate) trait Source: Send + Sync + 'static {
     async fn shut_down(&self);
 }
 
-/// The host for the work: one that is not blocked and has the least in flight.
-pub(crate) fn best(hosts: Vec<Arc<Host>>, work: Work) -> Option<Arc<Host>> {
+/// The host for the work: of those that have what it needs, one that is not blocked and has the least in flight.
+pub(crate) fn best(hosts: Vec<Arc<Host>>, work: Work, need: &Need<'_>) -> Option<Arc<Host>> {
     let able = |host: &Arc<Host>| host.is_ready() && (work == Work::Question || !host.is_draining());
-    hosts.into_iter().filter(able).min_by_key(|host| (host.is_draining(), host.is_blocked(), host.load()))
+    let fit = hosts.into_iter().filter(|host| able(host) && need.is_met_by(host.offer()));
+    fit.min_by_key(|host| (host.is_draining(), host.is_blocked(), host.load()))
 }
 
 /// Waits for a host, for 30 s at most.
-pub(crate) async fn choose(source: &dyn Source, work: Work) -> Result<Arc<Host>> {
+pub(crate) async fn choose(source: &dyn Source, work: Work, need: Need<'_>) -> Result<Arc<Host>> {
     let deadline = tokio::time::Instant::now() + HOST_WAIT;
     loop {
         let changed = source.changed().notified();
         tokio::pin!(changed);
         changed.as_mut().enable();
-        if let Some(host) = best(source.hosts(), work) {
+        // Asked again each time: what the application offers may have changed.
+        let need = need.as_offered(&source.offer());
+        if let Some(host) = best(source.hosts(), work, &need) {
             return Ok(host);
         }
         if tokio::time::timeout_at(deadline, changed).await.is_err() {

@@ -20,9 +20,9 @@ use crate::metrics::RUNNER_LOAD;
 /// How often a name is looked up.
 const LOOK_UP: Duration = Duration::from_secs(5);
 
-/// How often a runner is asked for a sign of life, and after how many milliseconds without one it is given up. The runner's answer does not depend on its graphs.
+/// How often a runner is asked for a sign of life, and after how many looks without one it is given up. The runner's answer does not depend on its graphs.
 const PING_EVERY: Duration = Duration::from_millis(500);
-const SILENT_AFTER: u64 = 5_000;
+const SILENT_LOOKS: u32 = 10;
 
 /// The first and the longest pause before a runner is tried again. Each is longer by up to as much again, at random.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
@@ -125,15 +125,15 @@ impl Keeper {
     async fn watch(&self, host: &Host) {
         let mut pings = tokio::time::interval(PING_EVERY);
         pings.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        loop {
+        // Looks are counted, not time: a process that stood still itself must not blame the runner for it.
+        let mut silent = 0;
+        while silent < SILENT_LOOKS {
             tokio::select! {
                 () = host.closed() => return,
                 () = self.stop.cancelled() => return,
                 _ = pings.tick() => {
+                    silent = if host.silent_for() > 0 { silent + 1 } else { 0 };
                     host.ping();
-                    if host.silent_for() > SILENT_AFTER {
-                        return;
-                    }
                 }
             }
         }

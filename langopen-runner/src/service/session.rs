@@ -18,10 +18,10 @@ use crate::frame::{Frame, Kind};
 use crate::greeting::{RUNNER_PROTOCOL, RunnerReady};
 use crate::host::{HOSTS, write_frames};
 use crate::metrics::RUNNER_CLIENTS;
-use crate::pool::{Source, Work, best};
+use crate::pool::{Need, Source, Work, best};
 
-/// A client asks for signs of life much more often than this; one that is silent for so long is gone.
-const SILENCE: Duration = Duration::from_secs(30);
+/// A client asks for signs of life twenty times as often; one that is silent for so long is gone, and has lost the leases of its runs.
+const SILENCE: Duration = Duration::from_secs(10);
 
 /// How many bytes may wait for a client that does not take them. Events are bounded by each run's credit; what hosts ask is not.
 const MAX_QUEUED: usize = 512 * 1024 * 1024;
@@ -177,7 +177,9 @@ fn begin(inside: &Inside, session: &Session, frame: Frame) -> Result<(), &'stati
         return Err("it chose a number that is not its to choose");
     }
     // A run that was on its way when we said that we are about to end may still come: it has the grace period.
-    let Some(host) = best(inside.hosts.hosts(), Work::Question) else {
+    let need =
+        if inside.hosts.are_alike() { Need::Nothing } else { Need::of(&frame).as_offered(&inside.hosts.offer()) };
+    let Some(host) = best(inside.hosts.hosts(), Work::Question, &need) else {
         drop(table);
         session.push(lost(frame.kind, frame.stream));
         return Ok(());

@@ -11,7 +11,7 @@ use langopen_core::executor::{ExecutionContext, Executor, RunJob, RunOutput, Run
 use langopen_core::model::{CancelAction, CancelRequest, IfExists, MultitaskStrategy, NewThread, Run};
 use langopen_core::{AssistantId, Clock, JsonMap, Result, RunId, RunStatus, Scope, SystemClock, Tenant, ThreadId};
 use langopen_runner::environment::Options;
-use langopen_runner::{AppConfig, EnvironmentPlan, HostPool, PoolGraph, PoolSettings};
+use langopen_runner::{AppConfig, EnvironmentPlan, HostPool, PoolGraph, PoolSettings, PythonRuntime};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 use uuid::Uuid;
@@ -26,10 +26,10 @@ pub(crate) async fn settings(hosts: usize) -> PoolSettings {
     let environment = plan.ensure(|_| {}).await.unwrap();
     PoolSettings {
         hosts,
-        python: environment.python,
+        python: Some(PythonRuntime { interpreter: environment.python, search_path: environment.search_path }),
+        node: None,
         program_dir: here.join("../target/host-program"),
         base_dir: config.base_dir().to_owned(),
-        search_path: environment.search_path,
         env: std::collections::BTreeMap::new(),
         graphs: config
             .graphs

@@ -11,13 +11,16 @@ use super::WebhookSettings;
 use super::send::Sender;
 use crate::DeploymentRules;
 
+/// How to send, and with what.
+pub(super) type Known = (Arc<WebhookSettings>, Arc<Sender>);
+
 /// The sender for each deployment: connections are kept between deliveries, as long as the settings stay.
 pub(super) struct Senders {
     resolver: Arc<dyn Resolve>,
     /// For all, unless deployments have rules of their own.
-    common: (Arc<WebhookSettings>, Arc<Sender>),
+    common: Known,
     rules: Option<Arc<dyn DeploymentRules>>,
-    kept: Mutex<HashMap<Tenant, (Arc<WebhookSettings>, Arc<Sender>)>>,
+    kept: Mutex<HashMap<Tenant, Known>>,
 }
 
 impl Senders {
@@ -37,7 +40,7 @@ impl Senders {
     }
 
     /// Those of a deployment; `None` while its rules are not known.
-    pub(super) fn of(&self, tenant: &Tenant) -> Result<Option<(Arc<WebhookSettings>, Arc<Sender>)>> {
+    pub(super) fn of(&self, tenant: &Tenant) -> Result<Option<Known>> {
         let Some(rules) = &self.rules else { return Ok(Some(self.common.clone())) };
         let Some(settings) = rules.webhooks(tenant) else { return Ok(None) };
         let mut kept = self.kept.lock();

@@ -1,6 +1,7 @@
 """Graphs to measure servers with: no network, no model, the same work every time."""
 
 import asyncio
+import os
 from typing import TypedDict
 
 from langchain_core.language_models.fake_chat_models import GenericFakeChatModel
@@ -71,3 +72,13 @@ async def nap(state: MessagesState):
 
 
 sleepy = single("nap", nap)
+
+
+async def rest(state: MessagesState):
+    """Says where it runs, and goes on for longer than anybody waits."""
+    get_stream_writer()({"host": os.getpid(), "runner": os.getppid()})
+    await asyncio.sleep(120)
+    return {"messages": [AIMessage(content="at last")]}
+
+
+patient = single("rest", rest)

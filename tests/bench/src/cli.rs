@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::cluster::Part;
 use crate::load::Scenario;
 
 /// Measures servers that speak the Agent Server API.
@@ -20,6 +21,11 @@ pub(crate) enum Command {
     Load(LoadOptions),
     /// Compare LangOpen, a peer and the bare library in one run; exit with 1 if a bar is missed.
     Compare(CompareOptions),
+    /// Measure the platform as several processes on Postgres and Redis, beside the open peer; exit with 1 if a bar is missed.
+    Cluster(ClusterOptions),
+    /// Serve the API with an executor that does nothing: a part of `cluster`.
+    #[command(hide = true)]
+    ServeEmpty(ServeEmptyOptions),
 }
 
 /// Options of `load`.
@@ -84,4 +90,35 @@ pub(crate) struct CompareOptions {
     /// Also write the JSON report to this file.
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,
+}
+
+/// Options of `cluster`. `DATABASE_URL` names a Postgres; without it, one is started in a container or of this machine's packages.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ClusterOptions {
+    /// Where langopen-api-server, langopen-worker and langopen-runner are [default: beside this program].
+    #[arg(long, env = "LANGOPEN_BENCH_PROGRAMS", value_name = "FOLDER")]
+    pub(crate) programs: Option<PathBuf>,
+    /// The open peer's command [default: aegra on PATH].
+    #[arg(long, env = "LANGOPEN_BENCH_AEGRA", value_name = "FILE")]
+    pub(crate) aegra: Option<PathBuf>,
+    /// Only these parts; may be repeated.
+    #[arg(long, value_enum)]
+    pub(crate) only: Vec<Part>,
+    /// Shorter measurements.
+    #[arg(long)]
+    pub(crate) quick: bool,
+    /// Also write the JSON report to this file.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) json: Option<PathBuf>,
+}
+
+/// Options of `serve-empty`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ServeEmptyOptions {
+    #[arg(long)]
+    pub(crate) database: String,
+    #[arg(long)]
+    pub(crate) redis: String,
+    #[arg(long)]
+    pub(crate) port: u16,
 }

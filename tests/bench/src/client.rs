@@ -4,7 +4,9 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use eventsource_stream::Eventsource;
 use futures::StreamExt;
+use futures::stream::BoxStream;
 use reqwest::{Method, RequestBuilder, Response};
 use serde_json::Value;
 
@@ -12,6 +14,12 @@ use crate::error::{Error, Result};
 use crate::sse::Scanner;
 
 const TIMEOUT: Duration = Duration::from_secs(60);
+
+/// How long a stream may be held.
+const FOR_LONG: Duration = Duration::from_secs(3600);
+
+/// Events: their names and data.
+pub(crate) type Events = BoxStream<'static, Result<(String, Value)>>;
 
 /// What a stream of one run brought.
 #[derive(Debug, Clone, Copy)]
@@ -99,6 +107,23 @@ impl Client {
                 Err(Error::Answer { request: name.into(), problem })
             }
         }
+    }
+
+    /// Opens a stream of events, those after the id `after` if it is kept; returns when the server has begun to answer.
+    pub(crate) async fn opened(&self, path: String, after: Option<&str>) -> Result<Events> {
+        let name = format!("GET {path}");
+        let mut request = self.request(Method::GET, &path, None).timeout(FOR_LONG);
+        if let Some(after) = after {
+            request = request.header("last-event-id", after);
+        }
+        let answer = send(&name, request).await?;
+        let events = answer.bytes_stream().eventsource().map(move |event| {
+            let failed = |problem: String| Error::Answer { request: name.clone(), problem };
+            let event = event.map_err(|error| failed(error.to_string()))?;
+            let data = serde_json::from_str(&event.data).map_err(|error| failed(error.to_string()))?;
+            Ok((event.event, data))
+        });
+        Ok(events.boxed())
     }
 
     fn request(&self, method: Method, path: &str, body: Option<Bytes>) -> RequestBuilder {

@@ -30,6 +30,12 @@ pub(crate) enum Error {
     /// A file or process could not be used.
     #[error("{what}: {source}")]
     Io { what: String, source: std::io::Error },
+    /// The platform's own parts failed.
+    #[error(transparent)]
+    Core(#[from] langopen_core::Error),
+    /// A database could not be used.
+    #[error("the database: {0}")]
+    Database(#[source] sqlx::Error),
     /// A person stopped the benchmark.
     #[error("stopped")]
     Stopped,

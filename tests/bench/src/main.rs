@@ -8,6 +8,7 @@ mod bar;
 mod bare;
 mod cli;
 mod client;
+mod cluster;
 mod columns;
 mod compare;
 mod error;
@@ -32,6 +33,8 @@ async fn main() -> ExitCode {
         match Cli::parse().command {
             Command::Load(options) => load::command(options).await,
             Command::Compare(options) => compare::command(options).await,
+            Command::Cluster(options) => cluster::command(options).await,
+            Command::ServeEmpty(options) => cluster::serve_empty(options).await,
         }
     };
     // Dropping the work kills the processes that it started.

@@ -5,7 +5,6 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use reqwest::Method;
 use tokio::process::Command;
 
 use crate::client::Client;
@@ -67,7 +66,8 @@ impl Server {
         }
     }
 
-    async fn start(name: &'static str, mut command: Command, folder: &Path, port: &str) -> Result<Self> {
+    /// Starts a server that will answer at the port.
+    pub(crate) async fn start(name: &'static str, mut command: Command, folder: &Path, port: &str) -> Result<Self> {
         // Neither server may send traces anywhere.
         command.current_dir(folder).env("LANGSMITH_TRACING", "false").env("LANGCHAIN_TRACING_V2", "false");
         let process = Process::start(command, folder.join(format!("{name}.log")))?;
@@ -82,7 +82,7 @@ impl Server {
     async fn until_ready(&mut self) -> Result<()> {
         let deadline = Instant::now() + TO_START;
         loop {
-            let failure = match self.try_run().await {
+            let failure = match try_run(&self.client).await {
                 Ok(()) => return Ok(()),
                 Err(error) => error,
             };
@@ -95,15 +95,15 @@ impl Server {
             tokio::time::sleep(BETWEEN_TRIES).await;
         }
     }
+}
 
-    async fn try_run(&self) -> Result<()> {
-        self.client.call(Method::GET, "/ok", None).await?;
-        self.client.wait("/runs/wait", Bytes::from_static(FIRST_RUN)).await
-    }
+/// Runs a graph.
+pub(crate) async fn try_run(client: &Client) -> Result<()> {
+    client.wait("/runs/wait", Bytes::from_static(FIRST_RUN)).await
 }
 
 /// A port that was free a moment ago.
-fn free_port() -> Result<String> {
+pub(crate) fn free_port() -> Result<String> {
     let failed = |source| Error::Io { what: "no free port".into(), source };
     let listener = TcpListener::bind(("127.0.0.1", 0)).map_err(failed)?;
     Ok(listener.local_addr().map_err(failed)?.port().to_string())

@@ -2,6 +2,7 @@
 
 use std::process::Stdio;
 
+use testcontainers::core::wait::LogWaitStrategy;
 use testcontainers::core::{IntoContainerPort, WaitFor};
 use testcontainers::runners::AsyncRunner;
 use testcontainers::{ContainerAsync, ContainerRequest, GenericImage, ImageExt};
@@ -18,11 +19,11 @@ pub(crate) async fn available() -> bool {
 }
 
 pub(crate) async fn postgres() -> Result<String> {
-    let ready = WaitFor::message_on_stderr("database system is ready to accept connections");
+    // It starts a first time to be set up, and a second time to stay.
+    let ready = LogWaitStrategy::stderr("database system is ready to accept connections").with_times(2);
     let image = GenericImage::new("postgres", "17-alpine")
         .with_exposed_port(5432.tcp())
-        .with_wait_for(WaitFor::message_on_stdout("PostgreSQL init process complete"))
-        .with_wait_for(ready)
+        .with_wait_for(WaitFor::log(ready))
         .with_env_var("POSTGRES_HOST_AUTH_METHOD", "trust")
         .with_cmd(["postgres", "-c", "fsync=off", "-c", "max_connections=300"]);
     let address = start("Postgres", image, 5432).await?;

@@ -9,7 +9,6 @@ use std::time::Duration;
 use axum::Router;
 use axum::routing::get;
 use langopen_api::Installation;
-use langopen_core::SystemClock;
 use langopen_core::auth::KeyRing;
 use langopen_runner::RunnerSet;
 use tokio::net::TcpListener;
@@ -17,6 +16,7 @@ use tracing::info;
 
 use crate::announce::say;
 use crate::app::{FromWithin, KeysNeeded, Login};
+use crate::clock::clock;
 use crate::database::{self, Database};
 use crate::error::CommandError;
 use crate::keys;
@@ -67,7 +67,7 @@ async fn start(settings: &Settings) -> Result<Started, CommandError> {
     let database = Arc::new(Database::open(place, Path::new("")).await?);
     let runners = Arc::new(RunnerSet::connect(client)?);
     let keys = KeyRing::new(records.unwrap_or_default());
-    let keys = Arc::new(keys.with_stored(database.storage(), Arc::new(SystemClock)));
+    let keys = Arc::new(keys.with_stored(database.storage(), clock()));
     let login = Login { keys: Arc::clone(&keys), needed: section.needed_keys(), address: address.ip() };
     if login.needed != KeysNeeded::Always && !address.ip().is_loopback() {
         say("note", &format!("whoever reaches {address} can do everything in deployments without auth.path"));
@@ -79,8 +79,10 @@ async fn start(settings: &Settings) -> Result<Started, CommandError> {
         metrics: recorder.shown(&section.metric_prefix),
         crons: section.crons,
     };
-    let mut installation =
-        Installation::new(Arc::new(source), database.storage()).with_keys(keys).with_root(root(recorder));
+    let mut installation = Installation::new(Arc::new(source), database.storage())
+        .with_clock(clock())
+        .with_keys(keys)
+        .with_root(root(recorder));
     if let Some(default) = default {
         installation = installation.with_default(default);
     }
@@ -102,18 +104,11 @@ fn root(recorder: metrics::Recorder) -> Router {
 }
 
 fn readiness(database: &Database, runners: &Arc<RunnerSet>) -> Readiness {
-    let (storage, set, seen) = (database.storage(), Arc::clone(runners), Arc::clone(runners));
-    Readiness::default()
-        .needs("database", move || {
-            let storage = storage.clone();
-            async move { database::answers(&*storage).await.map_err(|_| "it does not answer".to_owned()) }
-        })
+    let (set, seen) = (Arc::clone(runners), Arc::clone(runners));
+    database::readiness(database)
         .needs("deployments", move || {
             let any = !seen.deployments().is_empty();
-            async move { if any { Ok(()) } else { Err("no runner was seen yet".to_owned()) } }
+            std::future::ready(if any { Ok(()) } else { Err("no runner was seen yet".to_owned()) })
         })
-        .likes("runners", move || {
-            let state = connected(&set);
-            async move { state }
-        })
+        .likes("runners", move || std::future::ready(connected(&set)))
 }

@@ -12,6 +12,7 @@ use langopen_runner::config::AppSettings;
 use super::auth::KeysNeeded;
 use super::web_app::PoolApp;
 use super::{api_settings, app_options, auth};
+use crate::clock::clock;
 use crate::database::Database;
 use crate::error::CommandError;
 
@@ -52,6 +53,7 @@ pub(crate) async fn build(parts: ServerParts<'_>) -> Result<AgentServer, Command
     let executor = Arc::clone(&pool) as Arc<dyn Executor>;
     let mut server = AgentServer::new(database.storage(), database.queue(), database.events(), executor)
         .with_auth(login)
+        .with_clock(clock())
         .with_settings(settings)
         .with_metrics(metrics);
     if let Some(custom) = PoolApp::of(&pool) {

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use langopen_api::{Installation, WorkerCounts};
 use langopen_core::auth::{ApiKeyRecord, KeyRing};
-use langopen_core::{Executor, SystemClock, Tenant};
+use langopen_core::{Executor, Tenant};
 use langopen_runner::HostPool;
 use langopen_worker::{Services, WebhookDispatcher, Worker};
 use parking_lot::Mutex;
@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 use crate::announce::{announce_ready, say};
 use crate::app::{self, FromWithin, KeysNeeded, Login};
 use crate::cli::UpOptions;
+use crate::clock::clock;
 use crate::database::{Database, Place};
 use crate::error::CommandError;
 use crate::hosts::Application;
@@ -105,16 +106,16 @@ async fn start(options: UpOptions) -> Result<Started, CommandError> {
         storage: database.storage(),
         events: database.events(),
         executor: Arc::clone(&pool) as Arc<dyn Executor>,
-        clock: Arc::new(SystemClock),
+        clock: clock(),
     };
     let worker = Worker::new(services, working);
-    let dispatcher = WebhookDispatcher::new(database.outbox(), Arc::new(SystemClock), webhooks)?;
+    let dispatcher = WebhookDispatcher::new(database.outbox(), clock(), webhooks)?;
     let slots = worker.slots();
     let count = move || WorkerCounts { max: slots.max(), active: slots.active() };
     let needed = if records.is_some() { KeysNeeded::Always } else { KeysNeeded::FromFirst };
     let records = records.unwrap_or_default();
     let known = records.iter().map(ApiKeyRecord::tenant).collect::<Result<_, _>>()?;
-    let keys = Arc::new(KeyRing::new(records).with_stored(database.storage(), Arc::new(SystemClock)));
+    let keys = Arc::new(KeyRing::new(records).with_stored(database.storage(), clock()));
     let deployments = Arc::new(Deployments {
         database: Arc::clone(&database),
         pool: Arc::clone(&pool),

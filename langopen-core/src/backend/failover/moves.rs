@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures::future::join_all;
 use parking_lot::Mutex;
 use tokio::sync::Mutex as AsyncMutex;
@@ -14,9 +15,8 @@ use super::tail::Tail;
 use crate::backend::postgres::{Mode, PostgresStore};
 use crate::backend::redis::RedisStore;
 use crate::backend::shared_log::{Kind, News, Write, millis};
-use crate::clock::{Clock, Timestamp};
+use crate::clock::Clock;
 use crate::error::{Error, Result};
-use crate::ids::{RunId, ThreadId};
 
 /// How often it is looked where the log is, and whether Redis is back.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -55,8 +55,8 @@ pub(super) struct Moves {
     clock: Arc<dyn Clock>,
     known: Mutex<Known>,
     moving: AsyncMutex<()>,
-    /// The runs that ended while the log was in the database.
-    ends: Mutex<Vec<(ThreadId, RunId, Timestamp)>>,
+    /// Ends of runs and of threads that came while the log was in the database.
+    ends: Mutex<Vec<Write>>,
     tell: UnboundedSender<News>,
 }
 
@@ -142,13 +142,11 @@ impl Moves {
         }
     }
 
-    /// Remembers that a run has ended in the database.
+    /// Remembers what has ended while the log is in the database.
     pub(super) fn note_end(&self, write: &Write) {
-        if let Kind::End(run_id) = write.kind {
-            let mut ends = self.ends.lock();
-            if ends.len() < ENDS {
-                ends.push((write.thread_id, run_id, write.now));
-            }
+        let mut ends = self.ends.lock();
+        if matches!(write.kind, Kind::End(_) | Kind::Removed) && ends.len() < ENDS {
+            ends.push(Write { bytes: Bytes::new(), ..write.clone() });
         }
     }
 
@@ -186,11 +184,16 @@ impl Moves {
         }
     }
 
+    /// Tells Redis what has ended meanwhile.
     async fn tell_ends(&self) {
         let mut ends = std::mem::take(&mut *self.ends.lock());
-        while let Some((thread_id, run_id, now)) = ends.last().copied() {
-            if let Err(error) = self.redis.note_end(thread_id, run_id, now).await {
-                debug!(%error, "Redis cannot be told which runs have ended meanwhile");
+        while let Some(end) = ends.last() {
+            let told = match end.kind {
+                Kind::End(run_id) => self.redis.note_end(end.thread_id, run_id, end.now).await,
+                _ => self.redis.note_removal(end.thread_id).await,
+            };
+            if let Err(error) = told {
+                debug!(%error, "Redis cannot be told what has ended meanwhile");
                 self.ends.lock().append(&mut ends);
                 return;
             }

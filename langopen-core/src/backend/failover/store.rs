@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::moves::{Known, Moves};
 use crate::backend::postgres::{Mode, Postgres, PostgresStore};
 use crate::backend::redis::{RedisLogOptions, RedisStore};
-use crate::backend::shared_log::{Appended, LogStore, News, Opened, Page, Record, Write};
+use crate::backend::shared_log::{Appended, Kind, LogStore, News, Opened, Page, Record, Write};
 use crate::clock::Timestamp;
 use crate::error::{Error, Result};
 use crate::event_log::EventId;
@@ -177,6 +177,10 @@ impl LogStore for FailoverStore {
                 match redis.append(&write).await {
                     Ok(appended) => {
                         tail.add(&write, appended);
+                        if mode.used && write.kind == Kind::Removed {
+                            // What was kept there goes, too; who hears of it twice knows it by its mark.
+                            postgres.append_since(&write, None).await?;
+                        }
                         return Ok(appended);
                     }
                     Err(error) if error.is_retryable() => {

@@ -34,7 +34,7 @@ pub use event_log::MemoryEventLog;
 #[cfg(any(feature = "redis", feature = "postgres"))]
 pub(crate) use event_log::{Home, Reader};
 #[cfg(feature = "sqlite")]
-pub(crate) use event_log::{Hub, Writing, place};
+pub(crate) use event_log::{Hub, Refused, Writing, place};
 #[cfg(any(feature = "sqlite", feature = "redis", feature = "postgres"))]
 pub(crate) use event_log::{LiveEvents, RETENTION};
 use state::State;

@@ -1,18 +1,18 @@
 -- Appends a record to a thread, or tells that it goes nowhere. See log_store.rs for the keys.
 local thread, live, told, run_log, watched, epoch, ended_logs, told_threads =
     KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7], KEYS[8]
-local kind, run, keep, now, count = ARGV[1], ARGV[2], ARGV[3] == '1', tonumber(ARGV[6]), tonumber(ARGV[7])
-local first_ms, first_seq = tonumber(ARGV[4]), tonumber(ARGV[5])
-local mark, again, channel, id, generation = ARGV[8], ARGV[9] == '1', ARGV[10], ARGV[11], ARGV[12]
+local kind, run, keep, attempt = ARGV[1], ARGV[2], ARGV[3] == '1', tonumber(ARGV[4])
+local first_ms, first_seq, now, count = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8])
+local mark, again, channel, id, generation = ARGV[9], ARGV[10] == '1', ARGV[11], ARGV[12], ARGV[13]
 local told_until, live_until, live_bytes, day, push_bytes =
-    ARGV[13], ARGV[14], tonumber(ARGV[15]), ARGV[16], tonumber(ARGV[17])
-local everyone, bytes = ARGV[18] == '1', ARGV[19]
+    ARGV[14], ARGV[15], tonumber(ARGV[16]), ARGV[17], tonumber(ARGV[18])
+local everyone, bytes = ARGV[19] == '1', ARGV[20]
 
 local function place(ms, seq)
     return string.format('%.0f-%.0f', ms, seq)
 end
 
-local known = redis.call('HMGET', thread, 'last', 'run:' .. run, 'ended:' .. run)
+local known = redis.call('HMGET', thread, 'last', 'run:' .. run, 'ended:' .. run, 'speaker')
 local last = known[1] or '0-0'
 local ours, ended = known[2], known[3]
 
@@ -23,6 +23,13 @@ if again then
                 return {entry[2][2], entry[1], n == 1 and '0' or '1', '1'}
             end
         end
+    end
+end
+-- Whose words the last ones of a run were: an earlier attempt of that run says nothing more.
+if kind == 'r' and known[4] then
+    local speaker, latest = string.match(known[4], '^(%S+) (%d+)$')
+    if speaker == run and tonumber(latest) > attempt then
+        return {'late'}
     end
 end
 if ended and (kind == 'r' or kind == 'e') then
@@ -88,6 +95,9 @@ else
     end
 end
 redis.call('HSET', thread, 'last', at)
+if kind == 'r' then
+    redis.call('HSET', thread, 'speaker', run .. ' ' .. attempt)
+end
 redis.call('EXPIRE', thread, day)
 
 if read then

@@ -4,13 +4,11 @@
 //! for a minute, in case that they missed it when it was told. Whoever appends does it in a script, so that places rise in a thread whoever appends.
 
 use std::collections::HashSet;
-use std::sync::Arc;
-use std::sync::LazyLock;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use bytes::Bytes;
 use parking_lot::Mutex;
 use redis::aio::ConnectionManager;
 use redis::{RedisResult, Script};
@@ -20,9 +18,11 @@ use tokio::time::{Instant, timeout_at};
 
 use super::connection::Server;
 use super::keys::{Keys, bounds, numbers, place};
-use super::renew;
-use super::subscriber::{Change, Heard, subscribe};
-use crate::backend::shared_log::{Appended, LogStore, News, Opened, Page, Record, Write, millis};
+use super::pages::{Entry, PAGE, merge};
+use super::renew::Renewal;
+use super::subscriber::{Change, subscribe};
+use super::told::{Hearing, Horizon};
+use crate::backend::shared_log::{Appended, LogStore, News, Opened, Page, Write, millis};
 use crate::clock::Timestamp;
 use crate::error::{Error, Result};
 use crate::event_log::EventId;
@@ -40,11 +40,11 @@ const ABANDONED: u64 = 24 * 3600;
 /// Records up to this size are told; larger ones are fetched by who reads.
 const TOLD_BYTES: usize = 64 * 1024;
 
-/// How many records are fetched of a stream at once.
-const PAGE: usize = 32;
-
 /// How many logs one step of a sweep removes.
 const SWEPT: u64 = 500;
+
+/// How long the server may take for one answer.
+const ANSWER: Duration = Duration::from_secs(2);
 
 /// The pause before something is tried again.
 const PAUSE: Duration = Duration::from_millis(20);
@@ -53,38 +53,11 @@ static APPEND: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("app
 static OPEN: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("open.lua")));
 static SINCE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("since.lua")));
 static NOTE_END: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("note_end.lua")));
+static NOTE_REMOVAL: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("note_removal.lua")));
 static SWEEP: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("sweep.lua")));
-
-/// An entry of a stream: its place, and the fields `p` (the place before it) and `b` (its bytes).
-type Entry = (String, (String, String, String, Bytes));
 
 /// The threads that are read in this process.
 pub(super) type Watched = Arc<Mutex<HashSet<ThreadId>>>;
-
-/// Since when the log is here, if it can move between stores.
-#[derive(Debug, Default)]
-struct Horizon {
-    /// Counts the moves. What is told by one who knows of a later move is not taken, but looked up.
-    generation: AtomicU64,
-    /// What has its place up to this millisecond is of an earlier time, and is told to nobody any more.
-    millis: AtomicU64,
-}
-
-impl Horizon {
-    /// The last place of the earlier time.
-    fn last(&self) -> EventId {
-        match self.millis.load(Ordering::Relaxed) {
-            0 => EventId::ZERO,
-            // As far as a script can count.
-            millis => EventId { millis, sequence: u64::from(u32::MAX) },
-        }
-    }
-
-    fn is_beyond(&self, id: EventId) -> bool {
-        let millis = self.millis.load(Ordering::Relaxed);
-        millis > 0 && id.millis <= millis
-    }
-}
 
 /// A log on a Redis server.
 pub(crate) struct RedisStore {
@@ -109,15 +82,16 @@ impl RedisStore {
     /// A log under a prefix of keys. It does not connect yet.
     pub(crate) fn new(url: &str, prefix: &str, retention: Duration, patience: Duration) -> Result<Self> {
         let server = Server::new(url)?;
-        let connection = server.connection(patience)?;
+        let connection = server.connection(patience.min(ANSWER))?;
         let (keys, watched) = (Keys::new(prefix), Watched::default());
         let (changes, changed) = mpsc::unbounded_channel();
         let (tell, news) = mpsc::unbounded_channel();
         let (horizon, everyone) = (Arc::<Horizon>::default(), AtomicBool::new(false));
-        let renewal = renew::Renewal::new(connection.clone(), keys.clone(), Arc::clone(&watched), tell.clone());
+        let renewal = Renewal::new(connection.clone(), keys.clone(), Arc::clone(&watched), tell.clone());
         let heard = {
             let (keys, horizon, renewal) = (keys.clone(), Arc::clone(&horizon), Arc::clone(&renewal));
-            move |heard| hear(&keys, &horizon, &renewal, &tell, heard)
+            let hearing = Hearing { keys, horizon, renewal, tell };
+            move |heard| hearing.hear(heard)
         };
         let tasks = [
             tokio::spawn(subscribe(server.clone(), changed, heard)).abort_handle(),
@@ -176,6 +150,16 @@ impl RedisStore {
         noted.map_err(self.server.failed("event_log.end"))
     }
 
+    /// Removes what is here of a thread that was removed while the log was elsewhere, unless something was appended since.
+    pub(crate) async fn note_removal(&self, thread_id: ThreadId) -> Result<()> {
+        let mut script = NOTE_REMOVAL.key(self.keys.thread(thread_id));
+        script.key(self.key(thread_id, "live")).key(self.key(thread_id, "told"));
+        script.key(self.keys.name("ended")).key(self.keys.name("told"));
+        script.arg(thread_id.to_string()).arg(self.horizon.millis.load(Ordering::Relaxed));
+        let noted = script.invoke_async(&mut self.connection.clone()).await;
+        noted.map_err(self.server.failed("event_log.remove"))
+    }
+
     fn key(&self, thread_id: ThreadId, part: &str) -> String {
         self.keys.of_thread(thread_id, part)
     }
@@ -228,7 +212,7 @@ impl RedisStore {
         script.key(self.keys.thread(thread_id)).key(self.key(thread_id, "live")).key(self.key(thread_id, "told"));
         script.key(self.key(thread_id, &format!("run:{run}"))).key(self.key(thread_id, "watched"));
         script.key(self.keys.name("epoch")).key(self.keys.name("ended")).key(self.keys.name("told"));
-        script.arg(&[write.kind.code()][..]).arg(run).arg(u8::from(write.keep));
+        script.arg(&[write.kind.code()][..]).arg(run).arg(u8::from(write.keep)).arg(write.attempt);
         script.arg(first_millis).arg(first_sequence).arg(now).arg(write.count);
         script.arg(&write.mark.as_bytes()[..]).arg(u8::from(again)).arg(self.keys.thread(thread_id));
         script.arg(thread_id.to_string()).arg(self.horizon.generation.load(Ordering::Relaxed));
@@ -257,70 +241,6 @@ impl Drop for RedisStore {
     }
 }
 
-/// Passes on what the server told.
-fn hear(keys: &Keys, horizon: &Horizon, renewal: &renew::Renewal, tell: &UnboundedSender<News>, heard: Heard) {
-    let news = match heard {
-        Heard::Connected => {
-            // An empty server has forgotten who reads.
-            renewal.now();
-            vec![News::LookEverywhere]
-        }
-        Heard::Channels(channels) => {
-            channels.iter().filter_map(|channel| keys.thread_of(channel)).map(News::Look).collect()
-        }
-        Heard::Message(channel, bytes) => {
-            let Some(thread_id) = keys.thread_of(&channel) else { return };
-            let news = match told(bytes) {
-                Some((of, record))
-                    if of <= horizon.generation.load(Ordering::Relaxed) && !horizon.is_beyond(record.before) =>
-                {
-                    News::Record(thread_id, record)
-                }
-                _ => News::Look(thread_id),
-            };
-            vec![news]
-        }
-    };
-    for news in news {
-        // Without a receiver the log is going away.
-        let _ = tell.send(news);
-    }
-}
-
-/// Reads what is told: the place before, the place and the generation on one line, then the record, if it is not too large.
-fn told(mut bytes: Bytes) -> Option<(u64, Record)> {
-    let line = bytes.iter().position(|byte| *byte == b'\n')?;
-    let head = bytes.split_to(line + 1);
-    let mut words = std::str::from_utf8(&head).ok()?.split_whitespace();
-    let (before, last) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
-    let generation = words.next()?.parse().ok()?;
-    Some((generation, Record::decode(before, last, bytes).ok()?))
-}
-
-fn record((last, (_, before, _, bytes)): Entry) -> Result<Record> {
-    Record::decode(place(&before)?, place(&last)?, bytes)
-}
-
-/// Puts the entries of several streams into one order, as far as all of them are known.
-fn merge(logs: Vec<Vec<Entry>>) -> Result<Page> {
-    let mut page = Page::default();
-    let mut known = EventId::MAX;
-    for log in logs {
-        let full = log.len() == PAGE;
-        let start = page.records.len();
-        for entry in log {
-            page.records.push(record(entry)?);
-        }
-        if full {
-            page.more = true;
-            known = known.min(page.records[start..].last().map_or(EventId::MAX, |record| record.last));
-        }
-    }
-    page.records.sort_by_key(|record| record.last);
-    page.records.retain(|record| record.last <= known);
-    Ok(page)
-}
-
 #[async_trait]
 impl LogStore for RedisStore {
     async fn append(&self, write: &Write) -> Result<Appended> {
@@ -330,6 +250,7 @@ impl LogStore for RedisStore {
         let nonsense = || Error::internal(OPERATION, "the script gave an answer that is none of its own");
         match answer.as_slice() {
             [] => Ok(Appended::Nowhere),
+            [late] if late == "late" => Ok(Appended::Late),
             [before, last, kept, read] => {
                 let (kept, read) = (kept == "1", read == "1");
                 Ok(Appended::At { before: place(before)?, last: place(last)?, kept, read })
@@ -414,37 +335,5 @@ impl LogStore for RedisStore {
 
     fn news(&self) -> UnboundedReceiver<News> {
         self.news.lock().take().unwrap_or_else(|| mpsc::unbounded_channel().1)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use uuid::Uuid;
-
-    use super::*;
-    use crate::backend::shared_log::Kind;
-
-    fn entry(at: u64) -> Entry {
-        let bytes = crate::backend::shared_log::encode(Kind::Thread, Uuid::nil(), &[]).unwrap();
-        (format!("{at}-0"), ("p".to_owned(), "0-0".to_owned(), "b".to_owned(), bytes))
-    }
-
-    #[test]
-    fn streams_are_merged_as_far_as_all_are_known() {
-        let long: Vec<_> = (0..PAGE as u64).map(|n| entry(n * 10)).collect();
-        let short = vec![entry(5), entry(PAGE as u64 * 10)];
-        let page = merge(vec![long, short]).unwrap();
-        assert!(page.more);
-        assert_eq!(page.records.len(), PAGE + 1, "what comes after the long stream's page waits");
-        assert!(page.records.is_sorted_by_key(|record| record.last));
-        let page = merge(vec![vec![entry(5)], vec![entry(3)]]).unwrap();
-        assert!(!page.more && page.records.len() == 2);
-    }
-
-    #[test]
-    fn a_damaged_message_is_no_record() {
-        for bytes in ["", "\n", "1-0\n", "1-0 2-0 x\n", "1-0 2-0 0\n", "1-0 2-0 0\nabc"] {
-            assert!(told(Bytes::from(bytes)).is_none(), "{bytes:?}");
-        }
     }
 }

@@ -4,9 +4,11 @@ mod connection;
 mod event_log;
 mod keys;
 mod log_store;
+mod pages;
 mod renew;
 mod signals;
 mod subscriber;
+mod told;
 
 pub use event_log::{RedisEventLog, RedisLogOptions};
 #[cfg(feature = "postgres")]

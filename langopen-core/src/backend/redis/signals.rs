@@ -69,7 +69,9 @@ impl RedisSignals {
             let server = server.clone();
             move |messages: Vec<String>| {
                 let mut pipeline = redis::pipe();
-                messages.iter().for_each(|text| drop(pipeline.publish(&channel, text).ignore()));
+                for text in &messages {
+                    pipeline.publish(&channel, text).ignore();
+                }
                 let (mut connection, failed) = (connection.clone(), server.failed("signals.send"));
                 async move { pipeline.query_async::<()>(&mut connection).await.map_err(failed) }
             }

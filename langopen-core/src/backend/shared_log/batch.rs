@@ -64,6 +64,8 @@ impl Kind {
 pub(crate) struct Write {
     pub(crate) thread_id: ThreadId,
     pub(crate) kind: Kind,
+    /// Of which attempt of the run; 0 for what is not a run's.
+    pub(crate) attempt: u32,
     /// Whether the run is resumable.
     pub(crate) keep: bool,
     /// Its own, however often it is tried to append it, and wherever.

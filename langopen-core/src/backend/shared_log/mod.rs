@@ -15,6 +15,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use futures::StreamExt;
+use futures::future::try_join_all;
 use tokio::task::AbortHandle;
 
 #[cfg(test)]
@@ -24,12 +25,15 @@ pub(crate) use store::{Appended, LogStore, News, Opened, Page};
 
 use crate::clock::{Clock, Timestamp};
 use crate::error::Result;
-use crate::event_log::{EventStream, LogKey, NewEvent, ReadFrom, run_done};
+use crate::event_log::{EventStream, LogKey, NewEvent, ReadFrom, late, run_done};
 use crate::ids::{IdSource, RunId, SystemIds, ThreadId};
 use marks::Marks;
 use replay::Replay;
 use turns::Turns;
 use watches::Watches;
+
+/// How many threads are removed at the same time.
+const TOGETHER: usize = 64;
 
 /// An event log over a store that processes share.
 pub(crate) struct SharedLog<S> {
@@ -60,7 +64,14 @@ impl<S: LogStore> SharedLog<S> {
         &self.store
     }
 
-    async fn write(&self, thread_id: ThreadId, kind: Kind, keep: bool, events: &[NewEvent]) -> Result<()> {
+    async fn write(
+        &self,
+        thread_id: ThreadId,
+        kind: Kind,
+        attempt: u32,
+        keep: bool,
+        events: &[NewEvent],
+    ) -> Result<()> {
         let mark = SystemIds.random();
         let bytes = batch::encode(kind, mark, events)?;
         let count = u32::try_from(events.len()).unwrap_or(u32::MAX).max(1);
@@ -68,31 +79,35 @@ impl<S: LogStore> SharedLog<S> {
         let now = self.clock.now();
         let first = turn.next(millis(now));
         let again = false;
-        let write = Write { thread_id, kind, keep, mark, count, first, now, again, bytes: bytes.clone() };
-        if let Appended::At { before, last, .. } = self.store.append(&write).await? {
-            *turn = last.max(*turn);
-            // While it is our turn, so that readers here get what is said here in order and at once.
-            self.watches.take(thread_id, Record::decode(before, last, bytes)?);
+        let write = Write { thread_id, kind, attempt, keep, mark, count, first, now, again, bytes: bytes.clone() };
+        match (self.store.append(&write).await?, kind) {
+            (Appended::At { before, last, .. }, _) => {
+                *turn = last.max(*turn);
+                // While it is our turn, so that readers here get what is said here in order and at once.
+                self.watches.take(thread_id, Record::decode(before, last, bytes)?);
+                Ok(())
+            }
+            (Appended::Late, Kind::Run(run_id)) => Err(late(run_id, attempt)),
+            (Appended::Late | Appended::Nowhere, _) => Ok(()),
         }
-        Ok(())
     }
 
-    pub(crate) async fn append(&self, log: LogKey, resumable: bool, events: Vec<NewEvent>) -> Result<()> {
+    pub(crate) async fn append(&self, log: LogKey, attempt: u32, resumable: bool, events: Vec<NewEvent>) -> Result<()> {
         if events.is_empty() {
             return Ok(());
         }
-        self.write(log.thread_id, Kind::Run(log.run_id), resumable, &events).await
+        self.write(log.thread_id, Kind::Run(log.run_id), attempt, resumable, &events).await
     }
 
     pub(crate) async fn append_to_thread(&self, thread_id: ThreadId, events: Vec<NewEvent>) -> Result<()> {
         if events.is_empty() {
             return Ok(());
         }
-        self.write(thread_id, Kind::Thread, true, &events).await
+        self.write(thread_id, Kind::Thread, 0, true, &events).await
     }
 
     pub(crate) async fn end(&self, log: LogKey) -> Result<()> {
-        self.write(log.thread_id, Kind::End(log.run_id), false, &[run_done(log.run_id)]).await
+        self.write(log.thread_id, Kind::End(log.run_id), 0, false, &[run_done(log.run_id)]).await
     }
 
     pub(crate) async fn read(&self, log: LogKey, from: ReadFrom) -> Result<EventStream> {
@@ -132,8 +147,8 @@ impl<S: LogStore> SharedLog<S> {
     }
 
     pub(crate) async fn remove_threads(&self, threads: &[ThreadId]) -> Result<()> {
-        for thread_id in threads {
-            self.write(*thread_id, Kind::Removed, false, &[]).await?;
+        for some in threads.chunks(TOGETHER) {
+            try_join_all(some.iter().map(|thread_id| self.write(*thread_id, Kind::Removed, 0, false, &[]))).await?;
         }
         Ok(())
     }
@@ -153,10 +168,11 @@ macro_rules! event_log {
             async fn append(
                 &self,
                 log: $crate::event_log::LogKey,
+                attempt: u32,
                 resumable: bool,
                 events: Vec<$crate::event_log::NewEvent>,
             ) -> $crate::Result<()> {
-                self.log.append(log, resumable, events).await
+                self.log.append(log, attempt, resumable, events).await
             }
 
             async fn append_to_thread(

@@ -16,6 +16,8 @@ use crate::ids::{RunId, ThreadId};
 pub(crate) enum Appended {
     /// There, after `before`; `kept` for later readers or not, and maybe `read` by someone now.
     At { before: EventId, last: EventId, kept: bool, read: bool },
+    /// Nowhere: a later attempt of the run has appended before.
+    Late,
     /// Nowhere: its log has ended, or nobody reads it and it is not kept.
     Nowhere,
 }
@@ -57,7 +59,7 @@ pub(crate) enum News {
 /// A place that processes share. Whoever appends to a thread, its records get places that rise, each after the last one, and are seen in that order.
 #[async_trait]
 pub(crate) trait LogStore: Send + Sync + 'static {
-    /// Appends a record. One that was appended before under its mark is not appended twice, if the write says that it is tried again.
+    /// Appends a record, unless a later attempt of its run was the last that appended to the thread. One that was appended before under its mark is not appended twice, if the write says that it is tried again.
     async fn append(&self, write: &Write) -> Result<Appended>;
 
     /// Says that a thread is read in this process, so that what is said there is told and not dropped, and looks up where a reader begins.

@@ -13,9 +13,9 @@ use tokio::sync::Mutex as AsyncMutex;
 use super::Sqlite;
 use super::event_reader::Reading;
 use super::event_rows::Ending;
-use crate::backend::memory::{Hub, RETENTION, Writing, place};
+use crate::backend::memory::{Hub, RETENTION, Refused, Writing, place};
 use crate::error::{Error, Result};
-use crate::event_log::{EventId, EventLog, EventStream, LogKey, NewEvent, ReadFrom, run_done};
+use crate::event_log::{EventId, EventLog, EventStream, LogKey, NewEvent, ReadFrom, late, run_done};
 use crate::ids::{RunId, ThreadId};
 
 /// [`EventLog`] in an SQLite file. Clones share everything.
@@ -71,15 +71,17 @@ impl SqliteEventLog {
     }
 
     /// Appends what nobody keeps when it is its turn.
-    async fn deliver(&self, log: LogKey, events: Vec<NewEvent>) -> Result<()> {
+    async fn deliver(&self, log: LogKey, attempt: u32, events: Vec<NewEvent>) -> Result<()> {
         let turn = self.turn(log.thread_id);
         let _turn = turn.lock().await;
-        // Nobody else writes now.
-        let _ = self.hub.append(log, false, events, self.db.now());
-        Ok(())
+        match self.hub.append(log, attempt, false, events, self.db.now()) {
+            Err(Refused::Late) => Err(late(log.run_id, attempt)),
+            // Nobody else writes now.
+            Ok(()) | Err(Refused::NotItsTurn(_)) => Ok(()),
+        }
     }
 
-    async fn keep(&self, log: LogKey, events: Vec<NewEvent>) -> Result<()> {
+    async fn keep(&self, log: LogKey, attempt: u32, events: Vec<NewEvent>) -> Result<()> {
         let turn = self.turn(log.thread_id);
         let mut turn = turn.lock().await;
         if !turn.open.contains(&log.run_id) {
@@ -87,6 +89,9 @@ impl SqliteEventLog {
                 return Ok(());
             }
             turn.open.insert(log.run_id);
+        }
+        if !self.hub.admits(log, attempt) {
+            return Err(late(log.run_id, attempt));
         }
         let writing = self.begin_write(log.thread_id, &mut turn).await?;
         let events = place(writing.last, Some(log.run_id), events, self.db.now()).collect();
@@ -139,18 +144,19 @@ async fn whole<T: Send + 'static>(work: impl Future<Output = Result<T>> + Send +
 
 #[async_trait]
 impl EventLog for SqliteEventLog {
-    async fn append(&self, log: LogKey, resumable: bool, events: Vec<NewEvent>) -> Result<()> {
+    async fn append(&self, log: LogKey, attempt: u32, resumable: bool, events: Vec<NewEvent>) -> Result<()> {
         if events.is_empty() {
             return Ok(());
         }
         let this = self.clone();
         if resumable {
-            return whole(async move { this.keep(log, events).await }).await;
+            return whole(async move { this.keep(log, attempt, events).await }).await;
         }
-        if let Err(events) = self.hub.append(log, false, events, self.db.now()) {
-            return whole(async move { this.deliver(log, events).await }).await;
+        match self.hub.append(log, attempt, false, events, self.db.now()) {
+            Ok(()) => Ok(()),
+            Err(Refused::Late) => Err(late(log.run_id, attempt)),
+            Err(Refused::NotItsTurn(events)) => whole(async move { this.deliver(log, attempt, events).await }).await,
         }
-        Ok(())
     }
 
     async fn append_to_thread(&self, thread_id: ThreadId, events: Vec<NewEvent>) -> Result<()> {

@@ -17,7 +17,7 @@ use uuid::Uuid;
 use super::super::{LEASE, clock, new_run};
 use super::Database;
 
-fn success() -> Outcome {
+pub(super) fn success() -> Outcome {
     Outcome {
         status: RunStatus::Success,
         thread_status: ThreadStatus::Idle,
@@ -29,7 +29,7 @@ fn success() -> Outcome {
     }
 }
 
-fn interrupt() -> CancelRequest {
+pub(super) fn interrupt() -> CancelRequest {
     CancelRequest { action: CancelAction::Interrupt, reason: "stop".to_owned() }
 }
 
@@ -126,6 +126,32 @@ async fn no_run_is_left_between_an_end_and_a_beginning() {
     end(database, [a, b]).await;
 }
 
+/// Runs start in the order in which they were accepted, and none waits, where the clocks of the processes differ.
+#[tokio::test]
+async fn clocks_that_differ_change_no_order() {
+    let database = Database::new().await;
+    let (ahead, behind) = (clock(), clock());
+    ahead.advance(Duration::from_millis(900));
+    let [a, b] = [database.open(options(&ahead)).await, database.open(options(&behind)).await];
+    let (scope, id) = (Scope::default(), thread_id());
+    let mut accepted = Vec::new();
+    for n in 0..10 {
+        let (db, clock) = if n % 2 == 0 { (&a, &ahead) } else { (&b, &behind) };
+        accepted.push(db.enqueue(&scope, new_run(clock, id)).await.expect("enqueue").run.run_id);
+        ahead.advance(Duration::from_millis(1));
+        behind.advance(Duration::from_millis(1));
+    }
+    let mut began = Vec::new();
+    for n in 0..10 {
+        let db = if n % 3 == 0 { &a } else { &b };
+        let running = claim(db, 10).await;
+        began.extend(running.iter().map(|claim| claim.run.run_id));
+        b.finish(running[0].lease(), success()).await.expect("finish");
+    }
+    assert_eq!(began, accepted);
+    end(database, [a, b]).await;
+}
+
 /// A process that stood still past its lease can do nothing to the run that another one took over.
 #[tokio::test]
 async fn who_lost_a_lease_can_do_nothing() {
@@ -181,7 +207,9 @@ async fn cancels_and_ends_do_not_block_each_other() {
                     futures::future::join_all(leases.iter().map(|lease| db.finish(*lease, success()))),
                     db.heartbeat(&leases, LEASE),
                 );
-                ends.into_iter().for_each(|end| drop(end.expect("finish")));
+                for end in ends {
+                    end.expect("finish");
+                }
                 beats.expect("heartbeat");
             }
         }

@@ -6,7 +6,6 @@ use std::process::Stdio;
 use langopen_core::backend::postgres::{Postgres, PostgresOptions};
 use langopen_core::conformance::Case;
 use langopen_core::storage::*;
-use sqlx::Connection;
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
@@ -101,14 +100,15 @@ async fn postgres_behind_a_pooler_keeps_its_promises() {
     database.remove().await;
 }
 
-/// Why the option is there: a pooler gives the same statement's name to two.
+/// A pooler that was not named is refused, and how to name it is said.
 #[tokio::test]
 async fn a_pooler_is_named_in_the_url() {
     let Some(program) = program() else { return };
     let database = Database::new().await;
     let pgbouncer = PgBouncer::before(&database, program).await;
     let url = pgbouncer.url(&database);
-    sqlx::PgConnection::connect(&url.replace("pooler=true&", "")).await.map(drop).expect_err("parameters of a session");
+    let error = Postgres::open(&url.replace("pooler=true&", ""), PostgresOptions::default()).await.unwrap_err();
+    assert!(error.message().contains("?pooler=true"), "{error}");
     let db = Postgres::open(&url, PostgresOptions::default()).await.expect("open");
     let reads = (0..20).map(|_| db.list_deployments());
     assert!(futures::future::try_join_all(reads).await.expect("read").iter().all(Vec::is_empty));

@@ -15,11 +15,17 @@ fn a_plain_application_is_supported() {
 
 #[test]
 fn what_would_be_unsafe_or_wrong_is_fatal() {
-    let more = r#""auth": {"path": "./web/agent.ts:auth"}, "encryption": {"path": "./agent.py:enc"}"#;
-    let fatal = ["auth.path", "encryption"].map(|key| (key.to_owned(), true));
-    assert_eq!(unsupported(&with(more)), fatal);
-    let graphs = r#"{"node_version": "20", "graphs": {"ts": "./web/agent.ts:graph"}}"#;
-    assert_eq!(unsupported(graphs), [("graphs.ts".to_owned(), true)]);
+    let more = r#""encryption": {"path": "./agent.py:enc"}"#;
+    assert_eq!(unsupported(&with(more)), [("encryption".to_owned(), true)]);
+}
+
+#[test]
+fn javascript_is_supported_alone_and_beside_python() {
+    let graphs =
+        r#"{"node_version": "20", "graphs": {"ts": "./web/agent.ts:graph"}, "auth": {"path": "./web/agent.ts:auth"}}"#;
+    assert!(unsupported(graphs).is_empty());
+    let more = r#""auth": {"path": "./web/agent.ts:auth"}, "http": {"app": "./web/agent.ts:app"}"#;
+    assert!(unsupported(&with(more)).is_empty());
 }
 
 #[test]

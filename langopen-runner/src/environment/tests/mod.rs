@@ -1,6 +1,7 @@
 mod fingerprint;
 mod inputs;
 mod messages;
+mod node;
 mod real;
 
 use std::path::Path;

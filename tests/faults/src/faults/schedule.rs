@@ -50,8 +50,7 @@ impl Breaking {
             }
         }
         while going_on.join_next().await.is_some() {}
-        let incidents = self.incidents.lock().clone();
-        incidents
+        self.incidents.lock().clone()
     }
 
     fn happen(&self, chosen: Chosen) -> impl Future<Output = ()> + Send + 'static {

@@ -178,11 +178,14 @@ impl Client {
     /// Runs without a thread of their own.
     async fn stateless(&mut self, thread_id: &str) {
         let (number, submitted) = self.submit(Kind::Stateless, Strategy::Enqueue, thread_id).await;
-        if let Submitted::Accepted(answer) = submitted {
-            let answer = answer.json::<Value>().await.ok();
-            self.history.change(number, |entry| entry.answer = answer);
+        match submitted {
+            Submitted::Accepted(answer) => {
+                let answer = answer.json::<Value>().await.ok();
+                self.history.change(number, |entry| entry.answer = answer);
+                self.pause(200).await;
+            }
+            Submitted::Refused | Submitted::Unknown => self.pause(1500).await,
         }
-        self.pause(200).await;
     }
 
     /// Watches the client's runs on a thread until none is in flight, and notes every status on the way.

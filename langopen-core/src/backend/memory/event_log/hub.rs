@@ -40,6 +40,14 @@ impl Logs {
     }
 }
 
+/// Why nothing was appended.
+pub(crate) enum Refused {
+    /// It is another write's turn; these are the events.
+    NotItsTurn(Vec<NewEvent>),
+    /// A later attempt has spoken.
+    Late,
+}
+
 /// The logs of all threads of a process. With `keep`, it keeps what resumable runs said; otherwise it only delivers.
 pub(crate) struct Hub {
     keep: bool,
@@ -52,20 +60,21 @@ impl Hub {
     }
 
     /// Appends what a run says. Those that come after the end of a log are dropped.
-    ///
-    /// # Errors
-    /// Gives the events back if it is another write's turn.
     pub(crate) fn append(
         &self,
         log: LogKey,
+        attempt: u32,
         resumable: bool,
         events: Vec<NewEvent>,
         now: Timestamp,
-    ) -> Result<(), Vec<NewEvent>> {
+    ) -> Result<(), Refused> {
         let mut logs = self.logs.lock();
         let thread = logs.thread(log.thread_id);
         if thread.writing {
-            return Err(events);
+            return Err(Refused::NotItsTurn(events));
+        }
+        if !thread.admits(log.run_id, attempt) {
+            return Err(Refused::Late);
         }
         thread.append(self.keep, log.run_id, resumable, events, now);
         Ok(())
@@ -187,6 +196,11 @@ impl Hub {
         thread.writing = true;
         thread.last = thread.last.max(least);
         Writing { hub: Arc::clone(self), thread_id, last: thread.last }
+    }
+
+    /// Lets an attempt of a run speak; `false` if a later one has spoken. The caller holds the thread's turn.
+    pub(crate) fn admits(&self, log: LogKey, attempt: u32) -> bool {
+        self.logs.lock().thread(log.thread_id).admits(log.run_id, attempt)
     }
 
     /// Ends the readers of a run, whose log the caller ends.

@@ -13,12 +13,12 @@ use futures::StreamExt;
 
 use crate::clock::{Clock, SystemClock};
 use crate::error::Result;
-use crate::event_log::{EventId, EventLog, EventStream, LogKey, NewEvent, ReadFrom};
+use crate::event_log::{EventId, EventLog, EventStream, LogKey, NewEvent, ReadFrom, late};
 use crate::ids::ThreadId;
 
-pub(crate) use hub::Hub;
 #[cfg(feature = "sqlite")]
 pub(crate) use hub::Writing;
+pub(crate) use hub::{Hub, Refused};
 #[cfg(any(feature = "sqlite", feature = "redis", feature = "postgres"))]
 pub(crate) use live::LiveEvents;
 #[cfg(any(feature = "redis", feature = "postgres"))]
@@ -74,10 +74,12 @@ impl fmt::Debug for MemoryEventLog {
 
 #[async_trait]
 impl EventLog for MemoryEventLog {
-    async fn append(&self, log: LogKey, resumable: bool, events: Vec<NewEvent>) -> Result<()> {
-        // Nothing here is ever in the middle of a write, so it is always this one's turn.
-        let _ = self.hub.append(log, resumable, events, self.clock.now());
-        Ok(())
+    async fn append(&self, log: LogKey, attempt: u32, resumable: bool, events: Vec<NewEvent>) -> Result<()> {
+        match self.hub.append(log, attempt, resumable, events, self.clock.now()) {
+            Err(Refused::Late) => Err(late(log.run_id, attempt)),
+            // Nothing here is ever in the middle of a write, so it is always this one's turn.
+            Ok(()) | Err(Refused::NotItsTurn(_)) => Ok(()),
+        }
     }
 
     async fn append_to_thread(&self, thread_id: ThreadId, events: Vec<NewEvent>) -> Result<()> {

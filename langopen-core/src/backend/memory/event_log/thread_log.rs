@@ -13,13 +13,15 @@ pub(super) struct RunLog {
     /// The run's last event; zero if it said nothing yet.
     pub(super) last: EventId,
     pub(super) resumable: bool,
+    /// The latest attempt that said something.
+    pub(super) attempt: u32,
     pub(super) ended_at: Option<Timestamp>,
     pub(super) readers: Vec<Reader>,
 }
 
 impl Default for RunLog {
     fn default() -> Self {
-        Self { last: EventId::ZERO, resumable: false, ended_at: None, readers: Vec::new() }
+        Self { last: EventId::ZERO, resumable: false, attempt: 0, ended_at: None, readers: Vec::new() }
     }
 }
 
@@ -54,6 +56,14 @@ pub(crate) fn place(
 impl ThreadLog {
     pub(super) fn new(last: EventId) -> Self {
         Self { last, writing: false, runs: HashMap::new(), readers: Vec::new(), kept: Vec::new() }
+    }
+
+    /// Lets an attempt of a run speak; `false` if a later one has spoken.
+    pub(super) fn admits(&mut self, run_id: RunId, attempt: u32) -> bool {
+        let run = self.runs.entry(run_id).or_default();
+        let admitted = attempt >= run.attempt;
+        run.attempt = run.attempt.max(attempt);
+        admitted
     }
 
     /// Appends what a run says. What comes after the end of its log is dropped.

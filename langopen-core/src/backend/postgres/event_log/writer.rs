@@ -51,6 +51,9 @@ fn written(row: &PgRow) -> Result<Written> {
     if get::<Option<bool>>(row, "stale")? == Some(true) {
         return Ok(Written::Stale);
     }
+    if get::<Option<bool>>(row, "late")? == Some(true) {
+        return Ok(Written::Done(Appended::Late));
+    }
     Ok(Written::Done(match place_or_none(row, "last_millis", "last_sequence")? {
         Some(last) => {
             let before = place(row, "before_millis", "before_sequence")?;
@@ -82,15 +85,16 @@ impl Postgres {
         let writes = || appending.iter().map(|appending| &appending.write);
         let column = |of: fn(&Write) -> i64| writes().map(of).collect::<Vec<_>>();
         let sql = sqlx::query(
-            "SELECT a.* FROM unnest($1::UUID[], $2::TEXT[], $3::UUID[], $4::BOOLEAN[], $5::UUID[], $6::BIGINT[], $7::BIGINT[],
-                $8::BIGINT[], $9::BIGINT[], $10::BOOLEAN[], $11::BOOLEAN[], $12::BIGINT[], $13::BYTEA[])
-                WITH ORDINALITY AS w(thread_id, kind, run_id, keep, mark, count, millis, sequence, now, again, read, generation, bytes, n)
-             CROSS JOIN LATERAL event_log_append(w.thread_id, w.kind, w.run_id, w.keep, w.mark, w.count, w.millis, w.sequence, w.now,
+            "SELECT a.* FROM unnest($1::UUID[], $2::TEXT[], $3::UUID[], $4::BIGINT[], $5::BOOLEAN[], $6::UUID[], $7::BIGINT[], $8::BIGINT[],
+                $9::BIGINT[], $10::BIGINT[], $11::BOOLEAN[], $12::BOOLEAN[], $13::BIGINT[], $14::BYTEA[])
+                WITH ORDINALITY AS w(thread_id, kind, run_id, attempt, keep, mark, count, millis, sequence, now, again, read, generation, bytes, n)
+             CROSS JOIN LATERAL event_log_append(w.thread_id, w.kind, w.run_id, w.attempt, w.keep, w.mark, w.count, w.millis, w.sequence, w.now,
                 w.again, w.read, w.generation, w.bytes) AS a ORDER BY w.n",
         );
         let sql = sql.bind(writes().map(|write| write.thread_id.0).collect::<Vec<Uuid>>());
         let sql = sql.bind(writes().map(|write| char::from(write.kind.code()).to_string()).collect::<Vec<_>>());
         let sql = sql.bind(writes().map(|write| write.kind.run_id().map(|id| id.0)).collect::<Vec<_>>());
+        let sql = sql.bind(column(|write| i64::from(write.attempt)));
         let sql = sql.bind(writes().map(|write| write.keep).collect::<Vec<_>>());
         let sql = sql.bind(writes().map(|write| write.mark).collect::<Vec<_>>());
         let sql = sql.bind(column(|write| i64::from(write.count)));

@@ -68,7 +68,7 @@ impl Seen {
 /// What became of an attempt to create a run.
 enum Attempt {
     Added {
-        run: Run,
+        run: Box<Run>,
         fresh_thread: bool,
         wakes: bool,
     },
@@ -122,7 +122,11 @@ async fn attempt(
     match get(&row, "outcome")? {
         "added" => {
             run.created_at = columns::time(&row, "available_at")?;
-            Ok(Attempt::Added { run, fresh_thread: get(&row, "fresh_thread")?, wakes: get(&row, "wakes")? })
+            Ok(Attempt::Added {
+                run: Box::new(run),
+                fresh_thread: get(&row, "fresh_thread")?,
+                wakes: get(&row, "wakes")?,
+            })
         }
         "changed" => Ok(Attempt::Changed(row)),
         "in flight" => Err(Error::conflict(OPERATION, format!("a run is in flight on thread {}", new.thread_id))),
@@ -165,7 +169,7 @@ impl Postgres {
             });
             match attempted.await? {
                 Attempt::Added { run, fresh_thread, wakes } => {
-                    let enqueued = Enqueued { run, fresh_thread, ended: Vec::new() };
+                    let enqueued = Enqueued { run: *run, fresh_thread, ended: Vec::new() };
                     return Ok(Added { enqueued, signal: None, wakes });
                 }
                 Attempt::Changed(row) => seen = Seen::of(&row, scope, new)?,
@@ -206,7 +210,7 @@ impl Postgres {
             if let Some(firing) = new.firing {
                 crons::advance(OPERATION, db, firing).await?;
             }
-            Ok(Some(Added { enqueued: Enqueued { run, fresh_thread, ended }, signal, wakes }))
+            Ok(Some(Added { enqueued: Enqueued { run: *run, fresh_thread, ended }, signal, wakes }))
         })
         .await
     }

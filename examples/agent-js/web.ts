@@ -1,0 +1,5 @@
+/** A route of the application's own, beside the API. */
+
+import { Hono } from "hono";
+
+export const app = new Hono().get("/hello/:name", (context) => context.text(`Hello, ${context.req.param("name")}!`));

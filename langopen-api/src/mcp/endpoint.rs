@@ -1,0 +1,170 @@
+use std::net::SocketAddr;
+
+use axum::Json;
+use axum::extract::{ConnectInfo, Extension, State};
+use axum::response::{IntoResponse, Response};
+use http::{HeaderMap, StatusCode, header};
+use langopen_core::{RawJson, RawObject};
+use rmcp::model::{ErrorCode, ErrorData, Implementation, InitializeResult, ProtocolVersion, ServerCapabilities};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::{call, origin, tools};
+use crate::access::Caller;
+use crate::error::{ApiError, ApiResult, ErrorKey, ErrorResponse};
+use crate::extract::{Body, Forwarded};
+use crate::server::App;
+
+/// What a method answers.
+pub(super) type Answer = Result<RawJson, ErrorData>;
+
+/// A failure of the caller's parameters.
+pub(super) fn invalid(message: impl Into<String>) -> ErrorData {
+    ErrorData::new(ErrorCode::INVALID_PARAMS, message.into(), None)
+}
+
+/// A failure of an operation behind the method.
+pub(super) fn failed(error: &ApiError) -> ErrorData {
+    let code = match error.status() {
+        status if status.is_server_error() => ErrorCode::INTERNAL_ERROR,
+        _ => ErrorCode::INVALID_PARAMS,
+    };
+    ErrorData::new(code, error.message().to_owned(), None)
+}
+
+/// A document of ours as an answer.
+pub(super) fn answer(result: &impl Serialize) -> Answer {
+    RawJson::of(result).map_err(|error| failed(&ApiError::from(error)))
+}
+
+#[derive(Serialize)]
+struct Reply {
+    jsonrpc: &'static str,
+    id: RawJson,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    result: Option<RawJson>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<ErrorData>,
+}
+
+/// MCP Post
+///
+/// A message of the Model Context Protocol: `initialize`, `ping`, `tools/list`, `tools/call`. A tool is an assistant; calling it runs it on a thread of its own.
+#[utoipa::path(
+    post, path = "/mcp", tag = "MCP", operation_id = "post_mcp",
+    request_body(content = serde_json::Value, description = "A JSON-RPC 2.0 message"),
+    responses(
+        (status = 200, description = "The answer to a request", body = serde_json::Value),
+        (status = 202, description = "A notification was taken note of"),
+        (status = 400, description = "No JSON, or an Accept header that allows none", body = ErrorKey),
+        (status = 403, description = "Pages of this origin may not call", body = ErrorResponse),
+    )
+)]
+pub(super) async fn post_mcp(
+    State(app): State<App>,
+    caller: Caller,
+    forwarded: Forwarded,
+    peer: Option<Extension<ConnectInfo<SocketAddr>>>,
+    headers: HeaderMap,
+    body: ApiResult<Body<RawObject>>,
+) -> ApiResult<Response> {
+    if !origin::may_call(app.settings.cors.as_ref(), &headers, peer.as_ref().map(|peer| &peer.0)) {
+        return Err(ApiError::new(StatusCode::FORBIDDEN, "Pages of this origin may not call"));
+    }
+    if !accepts(&headers) {
+        let error = "Accept header must include application/json or text/event-stream";
+        return Err(ApiError::error_key(StatusCode::BAD_REQUEST, error));
+    }
+    let message = match body {
+        Ok(Body(message)) => message,
+        Err(error) if error.status() == StatusCode::UNPROCESSABLE_ENTITY => {
+            return Err(ApiError::error_key(StatusCode::BAD_REQUEST, "Invalid JSON"));
+        }
+        Err(error) => return Err(error),
+    };
+    let method: Option<String> = message.get("method").and_then(|method| method.decode().ok());
+    let Some(id) = message.get("id").filter(|id| id.as_str() != "null").cloned() else {
+        // Nothing is asked for.
+        return Ok(StatusCode::ACCEPTED.into_response());
+    };
+    let answer = match method {
+        Some(method) => obey(&app, &caller, &forwarded, &method, message.get("params")).await,
+        // What a client answers to a question that was never asked.
+        None if message.get("result").is_some() || message.get("error").is_some() => {
+            return Ok(StatusCode::ACCEPTED.into_response());
+        }
+        None => Err(ErrorData::new(ErrorCode::INVALID_REQUEST, "A message has a method", None)),
+    };
+    let (result, error) = match answer {
+        Ok(result) => (Some(result), None),
+        Err(error) => (None, Some(error)),
+    };
+    Ok(Json(Reply { jsonrpc: "2.0", id, result, error }).into_response())
+}
+
+async fn obey(app: &App, caller: &Caller, forwarded: &Forwarded, method: &str, params: Option<&RawJson>) -> Answer {
+    let nothing = RawJson::from(json!({}));
+    let params = params.filter(|params| params.as_str() != "null").unwrap_or(&nothing);
+    match method {
+        "initialize" => initialize(params),
+        "ping" => Ok(nothing),
+        "tools/list" => tools::list(app, caller, params).await,
+        "tools/call" => call::call(app, caller, forwarded, params).await,
+        _ => Err(ErrorData::new(ErrorCode::METHOD_NOT_FOUND, format!("Method not found: {method}"), None)),
+    }
+}
+
+fn initialize(params: &RawJson) -> Answer {
+    #[derive(Deserialize, Default)]
+    #[serde(default, rename_all = "camelCase")]
+    struct Initialize {
+        protocol_version: Option<ProtocolVersion>,
+    }
+    let given: Initialize = params.decode().map_err(|error| invalid(error.to_string()))?;
+    let known = given
+        .protocol_version
+        .filter(|version| ProtocolVersion::KNOWN_VERSIONS.contains(version) && version.has_initialize());
+    let mut capabilities = ServerCapabilities::default();
+    capabilities.tools = serde_json::from_value(json!({"listChanged": false})).ok();
+    let mut result = InitializeResult::new(capabilities);
+    result.protocol_version = known.unwrap_or(ProtocolVersion::LATEST_WITH_INITIALIZE);
+    result.server_info = Implementation::new("LangGraph", env!("CARGO_PKG_VERSION"));
+    answer(&result)
+}
+
+/// Whether the client takes one of the kinds that answers come in.
+fn accepts(headers: &HeaderMap) -> bool {
+    let mut given = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok()).peekable();
+    if given.peek().is_none() {
+        return true;
+    }
+    let kinds = ["application/json", "text/event-stream", "application/*", "*/*"];
+    given.any(|value| value.split(',').any(|kind| kinds.contains(&kind.split(';').next().unwrap_or_default().trim())))
+}
+
+/// MCP Get
+///
+/// There is no stream of messages from the server.
+#[utoipa::path(
+    get, path = "/mcp", tag = "MCP", operation_id = "get_mcp",
+    responses((status = 405, description = "Messages are sent with POST"))
+)]
+pub(super) async fn get_mcp(_caller: Caller) -> Response {
+    (StatusCode::METHOD_NOT_ALLOWED, [(header::ALLOW, "POST")]).into_response()
+}
+
+/// Terminate Session
+///
+/// There are no sessions.
+#[utoipa::path(
+    delete, path = "/mcp", tag = "MCP", operation_id = "delete_mcp",
+    responses((status = 404, description = "There is no session"))
+)]
+pub(super) async fn delete_mcp(_caller: Caller) -> Response {
+    StatusCode::NOT_FOUND.into_response()
+}
+
+/// A value under `key`, as text.
+pub(super) fn text(value: &Value, key: &str) -> String {
+    value[key].as_str().unwrap_or_default().to_owned()
+}

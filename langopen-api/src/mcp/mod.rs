@@ -1,0 +1,15 @@
+//! The Model Context Protocol at `/mcp`: every assistant is a tool. Streamable HTTP without sessions: each request stands for itself, and is answered with JSON.
+
+mod call;
+mod endpoint;
+mod origin;
+mod tools;
+
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::server::App;
+
+pub(crate) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(endpoint::post_mcp, endpoint::get_mcp, endpoint::delete_mcp))
+}

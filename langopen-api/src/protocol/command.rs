@@ -1,0 +1,90 @@
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use http::StatusCode;
+use langopen_core::auth::Role;
+use langopen_core::{RawObject, ThreadId};
+use serde_json::Value;
+
+use super::envelope::{Answer, Command, ErrorCode, Malformed, Refusal, Reply};
+use super::{inject, respond, start, state, status};
+use crate::access::Caller;
+use crate::error::{ApiError, ApiResult, ErrorResponse};
+use crate::extract::{Body, Forwarded, ThreadPath};
+use crate::server::App;
+
+/// Who gives commands to which thread.
+#[derive(Clone)]
+pub(super) struct Commander {
+    pub(super) app: App,
+    pub(super) caller: Arc<Caller>,
+    pub(super) forwarded: Arc<Forwarded>,
+    pub(super) thread_id: ThreadId,
+}
+
+impl Commander {
+    /// Does what a command says.
+    pub(super) async fn obey(&self, command: Command) -> Answer {
+        let Command { method, params, .. } = command;
+        if matches!(method.as_str(), "run.start" | "input.respond" | "input.inject" | "state.fork") {
+            self.caller.must_be(Role::Developer)?;
+        }
+        match method.as_str() {
+            "run.start" => start::start(self, &params).await,
+            "input.respond" => respond::respond(self, &params).await,
+            "input.inject" => inject::inject(self, &params).await,
+            "state.get" => state::get(self, &params).await,
+            "state.listCheckpoints" => state::list_checkpoints(self, &params).await,
+            "state.fork" => start::fork(self, &params).await,
+            "agent.getTree" => status::tree(self).await,
+            "subscription.subscribe" | "subscription.unsubscribe" | "subscription.reconnect" => Err(Refusal::new(
+                ErrorCode::NotSupported,
+                format!("{method} needs a WebSocket; over HTTP, each POST to …/stream/events is a subscription."),
+            )),
+            _ => Err(Refusal::new(ErrorCode::UnknownCommand, format!("Unknown protocol command: {method}"))),
+        }
+    }
+}
+
+/// Send Command
+///
+/// Does what a command of the protocol says: starts a run, answers an interrupt, reads a state. A command that is understood and cannot be done is answered with
+/// 200 and an error.
+#[utoipa::path(
+    post, path = "/threads/{thread_id}/commands", tag = "Threads", operation_id = "send_thread_command",
+    params(("thread_id" = Uuid, Path, description = "The thread; `run.start` makes it")),
+    request_body = Command,
+    responses(
+        (status = 200, description = "The answer", body = Reply),
+        (status = 400, description = "Not a command", body = super::envelope::Failure),
+        (status = 422, description = "Invalid thread ID", body = ErrorResponse),
+    )
+)]
+pub(super) async fn send_command(
+    State(app): State<App>,
+    caller: Caller,
+    ThreadPath(thread_id): ThreadPath,
+    forwarded: Forwarded,
+    body: ApiResult<Body<RawObject>>,
+) -> ApiResult<Response> {
+    let command = match body {
+        Ok(Body(body)) => Command::parse(&body),
+        Err(error) if error.status() == StatusCode::UNPROCESSABLE_ENTITY => Err(not_an_object(&error)),
+        Err(error) => return Err(error),
+    };
+    let command = match command {
+        Ok(command) => command,
+        Err(malformed) => return Ok((StatusCode::BAD_REQUEST, Json(Reply::malformed(malformed))).into_response()),
+    };
+    let (caller, forwarded) = (Arc::new(caller), Arc::new(forwarded));
+    let id = command.id;
+    let answer = Commander { app, caller, forwarded, thread_id }.obey(command).await;
+    Ok(Json(Reply::new(id, answer, 0).without_place()).into_response())
+}
+
+/// What is no JSON object at all.
+pub(super) fn not_an_object(error: &ApiError) -> Malformed {
+    Malformed { id: Value::Null, message: error.message().to_owned() }
+}

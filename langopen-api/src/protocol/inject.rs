@@ -1,0 +1,52 @@
+//! `input.inject`.
+
+use langopen_core::RawJson;
+use langopen_core::run_plan::RunRequest;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::command::Commander;
+use super::envelope::{Answer, ErrorCode, Refusal, answer, params};
+
+#[derive(Deserialize)]
+struct Message {
+    role: Role,
+    content: String,
+    #[serde(default)]
+    name: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Role {
+    User,
+    System,
+}
+
+#[derive(Deserialize)]
+struct Inject {
+    #[serde(default)]
+    namespace: Vec<String>,
+    message: Message,
+}
+
+/// Gives the thread's graph one more message: as the input of a run that comes after those in flight.
+pub(super) async fn inject(commander: &Commander, given: &RawJson) -> Answer {
+    let Inject { namespace, message } = params("input.inject", given)?;
+    if !namespace.is_empty() {
+        let message = "input.inject reaches the root graph alone: namespace must be [].";
+        return Err(Refusal::new(ErrorCode::NotSupported, message));
+    }
+    let role = match message.role {
+        Role::User => "user",
+        Role::System => "system",
+    };
+    let mut given = json!({"role": role, "content": message.content});
+    if let (Some(name), Value::Object(given)) = (message.name, &mut given) {
+        given.insert("name".to_owned(), name.into());
+    }
+    let assistant_id = commander.assistant_of_thread().await?;
+    let request = RunRequest { input: Some(json!({"messages": [given]}).into()), ..RunRequest::default() };
+    commander.run(assistant_id, request).await?;
+    answer(&json!({}))
+}

@@ -1,0 +1,29 @@
+//! `agent.getTree` without a connection that heard the run.
+
+use langopen_core::RunStatus;
+use langopen_core::model::{RunQuery, ThreadStatus};
+use serde_json::json;
+
+use super::command::Commander;
+use super::envelope::{Answer, ErrorCode, Refusal, answer};
+use super::tree::{Status, TreeNode};
+
+/// How the thread's latest run fares, by its row: the root alone.
+pub(super) async fn tree(commander: &Commander) -> Answer {
+    let none = || Refusal::new(ErrorCode::NoSuchRun, "No active run is bound to this thread.");
+    let (scope, thread) = commander.readable().await.map_err(|refusal| match refusal.error {
+        ErrorCode::NoSuchRun => none(),
+        _ => refusal,
+    })?;
+    let query = RunQuery { status: None, limit: 1, offset: 0 };
+    let runs = commander.app.storage.list_runs(&scope, thread.thread_id, &query).await?;
+    let run = runs.items.first().ok_or_else(none)?;
+    let status = match run.status {
+        RunStatus::Pending => Status::Started,
+        RunStatus::Running => Status::Running,
+        RunStatus::Success if thread.status == ThreadStatus::Interrupted => Status::Interrupted,
+        RunStatus::Success => Status::Completed,
+        RunStatus::Error | RunStatus::Timeout | RunStatus::Interrupted => Status::Failed,
+    };
+    answer(&json!({"tree": TreeNode::root(status, &run.graph_id)}))
+}

@@ -1,0 +1,244 @@
+//! From the log of a thread to the events of the protocol.
+//!
+//! Runs that were started through the protocol say most of it themselves, under names with [`NATIVE`] before them; what the others say is put into its
+//! shapes. Read from the beginning of the log, the same events come out with the same ids and numbers, always and everywhere.
+
+use std::collections::HashMap;
+
+use langopen_core::event_log::Event;
+use langopen_core::model::Run;
+use langopen_core::{Result, RunId, RunStatus};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::event::{Body, Method, Namespace};
+use super::filter::Methods;
+use super::out::Out;
+use super::rows::{Facts, Rows};
+use super::shapes::{self, Interrupt};
+use super::told::Told;
+use super::tree::{Status, Tree};
+
+/// Before the names of events that graph hosts say in the protocol's own shapes; other readers do not see them.
+pub(crate) const NATIVE: &str = "protocol/";
+
+/// The event of the log that keeps the end of a run which never began, for readers that come later.
+pub(crate) const NEVER_BEGUN: &str = "protocol/never-begun";
+
+/// What was heard of a run.
+#[derive(Default)]
+struct Heard {
+    facts: Facts,
+    /// Whether its graph host speaks the protocol itself: such a one does from its first word on.
+    native: bool,
+    told: Told,
+    error: Option<String>,
+    /// Whether its graph host says that it waits for something.
+    waits: bool,
+    asked: Vec<(Namespace, Interrupt)>,
+    /// Subgraphs at work, of a run whose graph host does not tell when they end.
+    open: Vec<Namespace>,
+    /// Whether its row was seen to be over, though its log was not.
+    over: bool,
+}
+
+impl Heard {
+    fn ask(&mut self, namespace: &Namespace, raised: Vec<Interrupt>) {
+        for interrupt in raised {
+            // What a subgraph asks, the graphs above it ask again.
+            if !self.asked.iter().any(|(_, asked)| asked.id == interrupt.id) {
+                self.asked.push((namespace.clone(), interrupt));
+            }
+        }
+    }
+}
+
+/// Translates one thread's log, from its beginning or from now on.
+#[derive(Default)]
+pub(super) struct Translator {
+    /// The number of the last event.
+    pub(super) last: u64,
+    runs: HashMap<RunId, Heard>,
+    pub(super) tree: Tree,
+}
+
+impl Translator {
+    /// What an event of the log becomes. Events of methods that are not `wanted` may be left out.
+    pub(super) async fn translate(&mut self, event: Event, rows: &Rows, wanted: Methods, out: &mut Out) {
+        out.begin(event.id, self.last);
+        match event.run_id {
+            Some(run_id) => self.said(run_id, event, rows, wanted, out).await,
+            None => {
+                if let Some(run_id) = ended(&event) {
+                    self.end(run_id, rows, out).await;
+                }
+            }
+        }
+        self.last = out.last;
+    }
+
+    async fn said(&mut self, run_id: RunId, event: Event, rows: &Rows, wanted: Methods, out: &mut Out) {
+        if &*event.name == NEVER_BEGUN {
+            return;
+        }
+        let (base, namespace) = Namespace::split(&event.name);
+        if !self.runs.contains_key(&run_id) {
+            self.begin(run_id, rows, out).await;
+        }
+        let Some(run) = self.runs.get_mut(&run_id) else { return };
+        run.native |= base.starts_with(NATIVE);
+        if !run.native {
+            open(run, &mut self.tree, &namespace, out);
+        }
+        if matches!(base, "values" | "updates" | "error") {
+            tell(run.told.end(), out);
+        }
+        let raw = |method| wanted.has(method).then(|| Body::Data(event.data.clone()));
+        match base {
+            "messages/partial" | "messages/complete" => {
+                tell(run.told.take(&event.data, base == "messages/complete"), out);
+            }
+            "error" => run.error = Some(shapes::message(&event.data)),
+            "values" => {
+                let (body, raised) = shapes::values(event.data);
+                run.ask(&namespace, raised);
+                body.into_iter().for_each(|body| out.push(Method::Values, &namespace, body));
+            }
+            "updates" if wanted.has(Method::Updates) || !run.facts.values => {
+                let (bodies, raised) = shapes::updates(&event.data);
+                if !run.facts.values {
+                    run.ask(&namespace, raised);
+                }
+                bodies.into_iter().for_each(|body| out.push(Method::Updates, &namespace, body));
+            }
+            "custom" if wanted.has(Method::Custom) => {
+                let (name, body) = shapes::custom(event.data);
+                out.push_named(&namespace, name, body);
+            }
+            "checkpoints" if wanted.has(Method::Checkpoints) => {
+                let body = shapes::checkpoint(&event.data);
+                body.into_iter().for_each(|body| out.push(Method::Checkpoints, &namespace, body));
+            }
+            "tasks" => raw(Method::Tasks).into_iter().for_each(|body| out.push(Method::Tasks, &namespace, body)),
+            "tools" => raw(Method::Tools).into_iter().for_each(|body| out.push(Method::Tools, &namespace, body)),
+            _ => match base.strip_prefix(NATIVE).and_then(Method::parse) {
+                Some(Method::Lifecycle) => {
+                    let (status, name) = shapes::lifecycle(&event.data).unwrap_or_default();
+                    let status = Status::parse(&status);
+                    if namespace.is_root() {
+                        // It is told when the end is kept: a client may act upon it then.
+                        run.waits = status == Some(Status::Interrupted);
+                        return;
+                    }
+                    status.into_iter().for_each(|status| self.tree.set(&namespace, status, name.as_deref()));
+                    out.push(Method::Lifecycle, &namespace, Body::Members(event.data));
+                }
+                Some(method) if wanted.has(method) => out.push(method, &namespace, Body::Members(event.data)),
+                _ => {}
+            },
+        }
+    }
+
+    /// A run is heard of for the first time.
+    async fn begin(&mut self, run_id: RunId, rows: &Rows, out: &mut Out) {
+        let facts = Facts::of(rows.run(run_id).await.ok().flatten().as_ref());
+        self.tree.begin(&facts.graph_name);
+        out.lifecycle(run_id, Status::Running, &facts.graph_name, None);
+        if !facts.answers.is_empty() {
+            let id = format!("synth:{run_id}:answered");
+            let data = json!({"interrupt_ids": facts.answers});
+            out.push_as(id, Method::InputAnswered, &Namespace::default(), Body::of(&data));
+        }
+        self.runs.insert(run_id, Heard { facts, ..Heard::default() });
+    }
+
+    /// A run is over, and its end is kept.
+    async fn end(&mut self, run_id: RunId, rows: &Rows, out: &mut Out) {
+        let row = rows.run(run_id).await;
+        let mut run = self.runs.remove(&run_id).unwrap_or_else(|| {
+            let facts = Facts::of(row.as_ref().ok().and_then(Option::as_ref));
+            self.tree.begin(&facts.graph_name);
+            Heard { facts, ..Heard::default() }
+        });
+        tell(run.told.end(), out);
+        let (status, error) = outcome(row, &run);
+        if status == Status::Interrupted {
+            for (namespace, interrupt) in &run.asked {
+                let id = format!("synth:{run_id}:input|{}|{}", namespace.joined(), interrupt.id);
+                out.push_as(id, Method::InputRequested, namespace, shapes::request(interrupt));
+            }
+        }
+        for namespace in run.open.iter().rev() {
+            self.tree.set(namespace, status, None);
+            let name = namespace.last().map(|(name, _)| name).unwrap_or_default();
+            out.push(Method::Lifecycle, namespace, Body::of(&json!({"event": status, "graph_name": name})));
+        }
+        self.tree.set(&Namespace::default(), status, None);
+        out.lifecycle(run_id, status, &run.facts.graph_name, error);
+    }
+
+    /// Ends runs whose rows are over, and were already when it was quiet before: what should have told it was lost.
+    pub(super) async fn settle(&mut self, rows: &Rows, out: &mut Out) {
+        let known: Vec<_> = self.runs.keys().copied().collect();
+        for run_id in known {
+            let Ok(row) = rows.run(run_id).await else { continue };
+            let over = row.is_none_or(|run| run.status.is_terminal());
+            let again = self.runs.get_mut(&run_id).is_some_and(|run| std::mem::replace(&mut run.over, over));
+            if over && again {
+                out.resume(self.last);
+                self.end(run_id, rows, out).await;
+                self.last = out.last;
+            }
+        }
+    }
+}
+
+/// Tells pieces of messages, which come from the root.
+fn tell(pieces: Vec<Value>, out: &mut Out) {
+    pieces.iter().for_each(|piece| out.push(Method::Messages, &Namespace::default(), Body::of(piece)));
+}
+
+/// The run that this event of the thread says is over.
+fn ended(event: &Event) -> Option<RunId> {
+    #[derive(Deserialize)]
+    struct Done {
+        status: String,
+        run_id: RunId,
+    }
+    if &*event.name != "metadata" {
+        return None;
+    }
+    let done: Done = serde_json::from_slice(&event.data).ok()?;
+    (done.status == "run_done").then_some(done.run_id)
+}
+
+/// Tells of subgraphs that are seen for the first time.
+fn open(run: &mut Heard, tree: &mut Tree, namespace: &Namespace, out: &mut Out) {
+    for depth in 1..=namespace.0.len() {
+        let above = Namespace(namespace.0[..depth].to_vec());
+        if run.open.contains(&above) {
+            continue;
+        }
+        let (name, task) = above.last().unwrap_or_default();
+        let data = json!({"event": "started", "namespace": above.0, "graph_name": name, "trigger_call_id": task});
+        tree.set(&above, Status::Started, None);
+        out.push(Method::Lifecycle, &above, Body::of(&data));
+        run.open.push(above);
+    }
+}
+
+/// How a run ended, by its row as far as that can be read.
+fn outcome(row: Result<Option<Run>>, run: &Heard) -> (Status, Option<String>) {
+    let failed = |why: &str| (Status::Failed, Some(run.error.clone().unwrap_or_else(|| why.to_owned())));
+    match row.map(|row| row.map(|row| row.status)) {
+        Ok(Some(RunStatus::Error)) => failed("the run failed"),
+        Ok(Some(RunStatus::Timeout)) => failed("the run took too long"),
+        Ok(Some(RunStatus::Interrupted)) => failed("the run was cancelled"),
+        Ok(None) => failed("the run was rolled back or deleted"),
+        Ok(Some(RunStatus::Success | RunStatus::Pending | RunStatus::Running)) | Err(_) => match &run.error {
+            Some(error) => (Status::Failed, Some(error.clone())),
+            None if run.waits || !run.asked.is_empty() => (Status::Interrupted, None),
+            None => (Status::Completed, None),
+        },
+    }
+}

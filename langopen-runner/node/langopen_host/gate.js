@@ -1,0 +1,65 @@
+/**
+ * Where the web app's own routes end and the API begins, inside a Hono application.
+ *
+ * A route behind all others has what none of the application's routes is for answered by the API. So the application's
+ * middleware sees the API's requests too, and may answer them, change them, or change their answers.
+ *
+ * Of a fetch handler that is not Hono's nothing is known: it is asked for what the API has no path for.
+ */
+
+const EVERYTHING = new Set(["*", "/*"]);
+
+/** `{first, routes, later, openapi}`: what passes through the application, see the runner's README. */
+export function describe(app) {
+  if (!isHono(app)) return { first: false, routes: [], later: true, openapi: null };
+  const routes = [];
+  let [first, later] = [false, false];
+  for (const route of app.routes) {
+    if (EVERYTHING.has(route.path)) {
+      if (isMiddleware(route)) first = true;
+      else later = true;
+    } else {
+      const methods = route.method === "ALL" ? null : [route.method];
+      routes.push({ pattern: patternOf(route.path), methods, websocket: false });
+    }
+  }
+  return { first, routes, later, openapi: null };
+}
+
+/** Puts the API behind the application's routes. */
+export function installGate(app, askApi) {
+  if (!isHono(app)) return;
+  const last = app.routes.some((route) => EVERYTHING.has(route.path) && !isMiddleware(route));
+  // A route for everything would hide the API, which therefore is asked before the application is.
+  if (last) return;
+  app.all("*", async (context) => (await askApi(await asLeft(context.req), { keepUnknown: true })) ?? context.notFound());
+}
+
+/** The request as middleware left it, which may have read its body. */
+async function asLeft(request) {
+  const { raw } = request;
+  return raw.bodyUsed ? new Request(raw.url, { method: raw.method, headers: raw.headers, body: await request.arrayBuffer() }) : raw;
+}
+
+function isHono(app) {
+  return typeof app?.fetch === "function" && Array.isArray(app.routes) && typeof app.notFound === "function" && typeof app.all === "function";
+}
+
+// A middleware takes what comes next; Hono itself does not tell the two apart.
+function isMiddleware({ method, handler }) {
+  return method === "ALL" && handler.length >= 2;
+}
+
+/** A path of Hono's as a regular expression: `/a/:id`, `/:name{[a-z]+}`, `/:maybe?`, `/files/*`. */
+export function patternOf(path) {
+  const parts = path.split("/").filter((part) => part !== "");
+  const pattern = parts.map((part, at) => {
+    if (part === "*") return at === parts.length - 1 ? "(?:/.*)?" : "/[^/]+";
+    const named = /^:([^{}?]+)(?:\{(.+)\})?(\?)?$/.exec(part);
+    if (named === null) return `/${part.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")}`;
+    const [, , own, optional] = named;
+    const value = `/(?:${own ?? "[^/]+"})`;
+    return optional ? `(?:${value})?` : value;
+  });
+  return `^${pattern.join("") || "/"}$`;
+}

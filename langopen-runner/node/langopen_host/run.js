@@ -1,0 +1,239 @@
+/** One run: from a RUN frame to its DONE. */
+
+import { toCommand } from "./command.js";
+import { contextOf, runConfig } from "./config.js";
+import * as errors from "./errors.js";
+import * as frames from "./frames.js";
+import { EXECUTION } from "./graphs.js";
+import { Scope } from "./scope.js";
+import { dumps } from "./serialize.js";
+import { Reporter } from "./spans.js";
+import * as state from "./state.js";
+import { Plan } from "./stream.js";
+import { Turns } from "./turns.js";
+
+const INITIAL_CREDIT = 1024 * 1024;
+// How long a cancelled run may take to unwind, in milliseconds. Code that ignores its signal is then left behind.
+const CANCEL_GRACE = 10_000;
+
+/** A run in flight. `spec` is the RUN frame's document, `server` the metadata that every run of this host gets. */
+export class Run extends Scope {
+  // Called before DONE, after which frames of the run are ignored.
+  beforeDone = null;
+  #app;
+  #spec;
+  #kwargs;
+  #temporary;
+  #durability;
+  #plan;
+  #config;
+  // Null where nobody follows the run's trace.
+  #spans = null;
+  #credit = INITIAL_CREDIT;
+  #refill = null;
+  #abort = new AbortController();
+  #cancelled = false;
+  // The graph has ended and its outcome is being gathered: too late to cancel.
+  #finishing = false;
+  #sent = false;
+
+  constructor(connection, app, handle, spec, server) {
+    super(connection, { run: handle });
+    this.handle = handle;
+    this.runId = spec.run_id;
+    this.threadId = spec.thread_id ?? null;
+    this.freshThread = Boolean(spec.fresh_thread);
+    this.onFailure = () => this.#interrupt();
+    this.#app = app;
+    this.#spec = spec;
+    this.#kwargs = spec.kwargs ?? {};
+    this.#temporary = Boolean(spec.temporary);
+    this.#durability = durabilityOf(this.#kwargs);
+    this.writeBehind = this.#durability !== "sync";
+    this.#plan = new Plan(modesOf(this.#kwargs), { temporary: this.#temporary });
+    if (spec.trace?.report) this.#spans = new Reporter(connection, handle, spec.trace, spec.graph_id);
+    const callbacks = this.#spans === null ? [new Turns()] : [new Turns(), this.#spans];
+    this.#config = { ...runConfig(spec, server), signal: this.#abort.signal, callbacks };
+  }
+
+  /** Executes it; resolves when DONE is sent and its code has ended. */
+  start() {
+    return this.enter(() => this.#main());
+  }
+
+  /** Stops the run; its DONE says `cancelled`. A node that ignores its signal is left behind. */
+  cancel() {
+    if (this.#cancelled || this.#finishing) return;
+    this.#cancelled = true;
+    this.#interrupt();
+    setTimeout(() => this.#finish(this.#abort.signal.reason), CANCEL_GRACE).unref();
+  }
+
+  addCredit(size) {
+    this.#credit += size;
+    if (this.#credit > 0) this.#refill?.();
+  }
+
+  #interrupt() {
+    if (this.#finishing) return;
+    this.#abort.abort();
+    this.#refill?.();
+  }
+
+  async #main() {
+    const { graph_id: graphId } = this.#spec;
+    let graph;
+    try {
+      const context = this.#kwargs.context ?? this.#config.configurable;
+      graph = await this.#app.graphs.open(graphId, this.#config, EXECUTION, this, { temporary: this.#temporary, context });
+    } catch (error) {
+      this.#finish(error);
+      return;
+    }
+    let failure = null;
+    try {
+      await this.#execute(graph);
+    } catch (error) {
+      failure = error ?? new Error("undefined was thrown");
+    }
+    this.#finishing = true;
+    try {
+      const [snapshot, interrupts] = await this.#finalState(graph);
+      await this.settle();
+      this.#finish(this.failure ?? failure, snapshot, interrupts);
+    } catch (error) {
+      this.#finish(this.failure ?? failure ?? error);
+    }
+  }
+
+  async #execute(graph) {
+    let given = this.#kwargs.command ? toCommand(this.#kwargs.command, this.#app.library) : (this.#kwargs.input ?? null);
+    if ((this.#spec.attempt ?? 1) > 1 && !this.#temporary) {
+      const progress = await this.#progress(graph);
+      if (progress === "finished") return;
+      if (progress === "started") {
+        given = null;
+        delete this.#config.configurable.checkpoint_id;
+        delete this.#config.configurable.checkpoint_map;
+      }
+    }
+    this.#abort.signal.throwIfAborted();
+    const subgraphs = Boolean(this.#kwargs.subgraphs);
+    const options = this.#options(graph, subgraphs);
+    const convert = (chunk) => (subgraphs ? this.#plan.convert(...chunk) : this.#plan.convert([], ...chunk));
+    if (this.#plan.events) {
+      for await (const record of graph.streamEvents(given, { ...options, version: "v2" })) {
+        const own = record.event === "on_chain_stream" && record.run_id === this.runId;
+        await this.#emit(own ? convert(record.data.chunk) : [["events", dumps(record)]]);
+      }
+      return;
+    }
+    for await (const chunk of await graph.stream(given, options)) await this.#emit(convert(chunk));
+  }
+
+  #options(graph, subgraphs) {
+    const { interrupt_before: before, interrupt_after: after } = this.#kwargs;
+    const options = { ...this.#config, streamMode: this.#plan.modes, subgraphs };
+    const context = contextOf(graph, this.#kwargs);
+    if (context !== undefined) options.context = context;
+    if (!this.#temporary && this.#durability !== null) options.durability = this.#durability;
+    if (before?.length) options.interruptBefore = nodes(before);
+    if (after?.length) options.interruptAfter = nodes(after);
+    return options;
+  }
+
+  /** How far an earlier attempt of this run came: `none`, `started` or `finished`. */
+  async #progress(graph) {
+    const snapshot = await graph.getState(this.#newest());
+    if (!state.exists(snapshot) || snapshot.metadata.run_id !== this.runId) return "none";
+    if (snapshot.next.length > 0) return "started";
+    return snapshot.metadata.source === "loop" ? "finished" : "none";
+  }
+
+  #newest() {
+    return { configurable: { thread_id: this.threadId, checkpoint_ns: "" } };
+  }
+
+  /** The thread's snapshot and its open interrupts; null for a run that keeps no checkpoints. */
+  async #finalState(graph) {
+    if (this.#temporary) return [null, {}];
+    const newest = this.#newest();
+    const snapshot = await graph.getState(newest);
+    return [snapshot, await state.interruptsOf(graph, newest, snapshot)];
+  }
+
+  async #emit(events) {
+    for (const [name, json] of events) {
+      while (this.#credit <= 0 && !this.#abort.signal.aborted) await this.#moreCredit();
+      this.#abort.signal.throwIfAborted();
+      if (this.#sent) throw new Error("the run was left behind");
+      const payload = frames.eventPayload(name, json);
+      this.#credit -= payload.length;
+      this.connection.send(frames.EVENT, this.handle, payload, { urgent: false });
+    }
+  }
+
+  async #moreCredit() {
+    await new Promise((resolve) => (this.#refill = resolve));
+    this.#refill = null;
+  }
+
+  /** Sends DONE. Says what the thread is now, as far as the state could be read. */
+  #finish(raised, snapshot = null, interrupts = {}) {
+    if (this.#sent || !this.connection.connected) return;
+    this.#sent = true;
+    // What user code throws on being cancelled is no failure of the run.
+    const cancelled = this.#cancelled && (raised === null || !errors.isRetryable(raised));
+    const error = cancelled ? null : raised;
+    const { values, rest, checkpointId, stopped } = this.#documents(snapshot);
+    this.beforeDone?.(this);
+    this.#spans?.finish(error, cancelled);
+    const head = {
+      status: cancelled ? "cancelled" : error === null ? "success" : "error",
+      thread_status: error !== null ? "error" : stopped ? "interrupted" : "idle",
+      error: error === null ? null : errors.publicError(error),
+      detail: error === null ? null : errors.detail(error),
+      retryable: error !== null && errors.isRetryable(error),
+      interrupts,
+      checkpoint_id: checkpointId,
+      has_state: rest !== "",
+    };
+    this.connection.send(frames.DONE, this.handle, frames.donePayload(dumps(head), values, rest));
+  }
+
+  /** The values, the rest of the state, its checkpoint, and whether the thread waits for something. */
+  #documents(snapshot) {
+    const nothing = { values: "", rest: "", checkpointId: null, stopped: false };
+    if (this.#temporary) {
+      if (!this.#plan.hasValues) return nothing;
+      const raised = this.#plan.interrupts.map(state.interruptDocument);
+      return {
+        values: dumps(this.#plan.lastValues),
+        rest: dumps(state.minimal(raised)),
+        checkpointId: null,
+        stopped: raised.length > 0,
+      };
+    }
+    if (snapshot === null) return nothing;
+    const rest = state.rest(snapshot);
+    return {
+      values: dumps(snapshot.values),
+      rest: dumps(rest),
+      checkpointId: rest.checkpoint_id,
+      stopped: snapshot.next.length > 0,
+    };
+  }
+}
+
+function modesOf({ stream_mode: modes }) {
+  return modes?.length ? [modes].flat() : ["values"];
+}
+
+function durabilityOf({ durability, checkpoint_during: during }) {
+  if (durability) return durability;
+  return during === undefined || during === null ? null : during ? "async" : "exit";
+}
+
+function nodes(names) {
+  return names === "*" || (names.length === 1 && names[0] === "*") ? "*" : names;
+}

@@ -1,0 +1,123 @@
+/** What a run streams: which of langgraph's modes it needs, and the events that come of their chunks. */
+
+import { Accumulator } from "./messages.js";
+import { dumps } from "./serialize.js";
+import { checkpointOf } from "./state.js";
+
+const NAMES = new Set(["values", "updates", "custom", "tasks", "checkpoints", "debug", "tools"]);
+export const INTERRUPT = "__interrupt__";
+
+/**
+ * The requested modes (`kwargs.stream_mode`) and what they mean for langgraph.
+ *
+ * `modes` is langgraph's list; `events` tells that streamEvents has to drive the graph. A run without checkpoints
+ * always follows `values`, since nothing else tells its result.
+ */
+export class Plan {
+  #shown;
+  #temporary;
+  #tuples;
+  #accumulator;
+  // The last values by namespace.
+  #seen = new Map();
+  lastValues = null;
+  interrupts = [];
+  hasValues = false;
+
+  constructor(requested, { temporary }) {
+    const wanted = new Set(requested);
+    this.events = wanted.has("events");
+    this.#shown = new Set([...wanted].filter((mode) => NAMES.has(mode)));
+    this.#temporary = temporary;
+    this.#tuples = wanted.has("messages-tuple");
+    this.#accumulator = wanted.has("messages") && !this.#tuples ? new Accumulator() : null;
+    this.modes = [...this.#shown].sort();
+    if (this.#tuples || this.#accumulator !== null) this.modes.push("messages");
+    if (!wanted.has("values") && (temporary || this.modes.length === 0)) this.modes.push("values");
+  }
+
+  /** The events `[name, JSON]` for one chunk of langgraph's stream. */
+  convert(namespace, mode, payload) {
+    if (mode === "messages") {
+      if (this.#tuples) return [[named("messages", namespace), dumps(payload)]];
+      return this.#accumulator?.events(payload) ?? [];
+    }
+    const shown = mode === "values" ? this.#values(namespace.join("|"), payload) : (RECORDS[mode]?.(payload) ?? payload);
+    return shown === undefined || !this.#shown.has(mode) ? [] : [[named(mode, namespace), dumps(shown)]];
+  }
+
+  // An interrupt comes alone; clients get it with the values that it interrupts. One without a question is no news.
+  #values(namespace, payload) {
+    const known = this.#seen.get(namespace);
+    if (!raised(payload)) {
+      this.#seen.set(namespace, payload);
+      if (namespace === "") this.#remember(payload);
+      return payload;
+    }
+    const { [INTERRUPT]: interrupts, ...values } = payload;
+    if (interrupts.length === 0) return undefined;
+    if (namespace === "") {
+      if (this.#temporary) this.interrupts.push(...interrupts);
+      if (known === undefined) this.#remember(values);
+    }
+    return { ...known, ...values, [INTERRUPT]: interrupts.map(asked) };
+  }
+
+  #remember(values) {
+    this.lastValues = values;
+    this.hasValues = true;
+  }
+}
+
+const RECORDS = {
+  updates: (payload) => (raised(payload) ? { ...payload, [INTERRUPT]: payload[INTERRUPT].map(asked) } : payload),
+  tasks: taskRecord,
+  checkpoints: checkpointRecord,
+  debug: debugRecord,
+};
+
+function raised(payload) {
+  return payload !== null && typeof payload === "object" && Array.isArray(payload[INTERRUPT]);
+}
+
+/** An interrupt in the stream. */
+function asked({ value, id, response_schema: schema }) {
+  return { value, id, response_schema: schema ?? null };
+}
+
+/** The begin or the end of a task; at its begin, nothing can have been asked yet. */
+function taskRecord(record) {
+  if (!("triggers" in record)) return record;
+  const { interrupts: _none, ...shown } = record;
+  return shown;
+}
+
+function named(name, namespace) {
+  return namespace.length > 0 ? `${name}|${namespace.join("|")}` : name;
+}
+
+/** A debug record; one of a checkpoint names checkpoints as the API does, beside langgraph's configs. */
+function debugRecord(record) {
+  if (record.type === "task") return { ...record, payload: taskRecord(record.payload) };
+  if (record.type !== "checkpoint") return record;
+  const inner = checkpointRecord(record.payload);
+  const tasks = inner.tasks.map((task) => {
+    const { state, ...shown } = task;
+    return state?.configurable ? { ...shown, checkpoint: state.configurable } : task;
+  });
+  const at = { checkpoint: checkpointOf(inner.config), parent_checkpoint: checkpointOf(inner.parent_config) };
+  return { ...record, payload: { ...inner, tasks, ...at } };
+}
+
+/** A checkpoint of langgraph's stream with names as Python writes them. */
+function checkpointRecord({ parentConfig, ...record }) {
+  const tasks = record.tasks.map(({ path: _path, result: _result, state, ...task }) => ({ ...task, state: state ?? null }));
+  return { ...record, tasks, config: bare(record.config), parent_config: bare(parentConfig) };
+}
+
+// What langgraph and this host keep in configs for themselves is nobody else's business.
+function bare(config) {
+  if (!config?.configurable) return config ?? null;
+  const own = Object.entries(config.configurable).filter(([name]) => !name.startsWith("__pregel"));
+  return { ...config, configurable: Object.fromEntries(own) };
+}

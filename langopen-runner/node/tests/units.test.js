@@ -1,0 +1,78 @@
+/** The parts of the host that need no runner. `node --test langopen-runner/node/tests` */
+
+import assert from "node:assert/strict";
+import test from "node:test";
+
+import * as errors from "../langopen_host/errors.js";
+import { Decoder, donePayload, eventPayload, header } from "../langopen_host/frames.js";
+import { describe, patternOf } from "../langopen_host/gate.js";
+import { dumps } from "../langopen_host/serialize.js";
+
+test("frames come out whole, whatever the pieces they arrive in", () => {
+  const frames = [
+    [0x11, 7, eventPayload("values", '{"a":"é"}')],
+    [0x12, 2 ** 31, donePayload("{}", "", "")],
+    [0x05, 0, Buffer.alloc(0)],
+  ];
+  const bytes = Buffer.concat(frames.flatMap(([kind, stream, payload]) => [header(kind, stream, payload.length), payload]));
+  for (const size of [1, 2, 9, 10, bytes.length]) {
+    const decoder = new Decoder();
+    const found = [];
+    for (let at = 0; at < bytes.length; at += size) found.push(...decoder.feed(bytes.subarray(at, at + size)));
+    assert.deepEqual(found.map(([kind, stream, payload]) => [kind, stream, Buffer.from(payload)]), frames, `${size}`);
+  }
+  assert.throws(() => new Decoder().feed(Buffer.from([0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0, 0])), RangeError);
+});
+
+test("values have a JSON form", () => {
+  const cases = [
+    [{ a: undefined, b: null, c: () => 1 }, '{"b":null}'],
+    [new Set([1, new Map([["k", "v"]])]), '[1,{"k":"v"}]'],
+    [{ error: new TypeError("no") }, '{"error":{"error":"TypeError","message":"no"}}'],
+    [Buffer.from("hi"), '"aGk="'],
+    [[10n, 10n ** 30n], '[10,"1000000000000000000000000000000"]'],
+    [undefined, "null"],
+    [NaN, "null"],
+  ];
+  for (const [value, expected] of cases) assert.equal(dumps(value), expected);
+  const round = { name: "round" };
+  round.self = round;
+  assert.equal(dumps(round), '{"name":"round","self":"<Object>"}');
+});
+
+test("errors show what they may", () => {
+  class Own extends Error {}
+  class OwnType extends TypeError {
+    name = "OwnType";
+  }
+  const system = Object.assign(new Error("open /etc/passwd"), { syscall: "open", errno: -2 });
+  const shown = [new Error("plain"), new OwnType("own type"), new Own("secret"), system, "a text"].map(errors.publicError);
+  assert.deepEqual(shown, [
+    { error: "Error", message: "plain" },
+    { error: "OwnType", message: "own type" },
+    { error: "Own", message: "An internal error occurred" },
+    { error: "Error", message: "An internal error occurred" },
+    { error: "String", message: "An internal error occurred" },
+  ]);
+});
+
+test("paths of Hono's match as Hono does", () => {
+  const cases = [
+    ["/", ["/"], ["/a"]],
+    ["/a/:id", ["/a/1"], ["/a", "/a/1/2"]],
+    ["/a/:id{[0-9]+}", ["/a/12"], ["/a/x"]],
+    ["/a/:maybe?", ["/a", "/a/1"], ["/b"]],
+    ["/files/*", ["/files", "/files/a/b"], ["/file"]],
+    ["/a/*/b", ["/a/x/b"], ["/a/b", "/a/x/y/b"]],
+    ["/v1.0", ["/v1.0"], ["/v1x0"]],
+  ];
+  for (const [path, yes, no] of cases) {
+    const pattern = new RegExp(patternOf(path));
+    for (const each of yes) assert.ok(pattern.test(each), `${path} ${each}`);
+    for (const each of no) assert.ok(!pattern.test(each), `${path} ${each}`);
+  }
+});
+
+test("of a plain fetch handler nothing is known", () => {
+  assert.deepEqual(describe({ fetch: () => new Response() }), { first: false, routes: [], later: true, openapi: null });
+});

@@ -1,0 +1,40 @@
+//! The host program and its packages, below the cache folder.
+
+use std::path::{Path, PathBuf};
+
+use super::interpreter::Node;
+use super::manager::{Kind, Manager};
+use crate::environment::cache;
+use crate::environment::error::EnvironmentError;
+use crate::environment::progress::{Listener, Progress};
+use crate::host::{node_name, unpack_node};
+
+/// Written last, and makes the folder whole.
+const MARKER: &str = "complete";
+
+/// Puts the program there, unless it is; returns its folder, and whether there was a need to.
+pub(super) async fn ensure(
+    node: &Node,
+    cache_dir: &Path,
+    progress: Listener<'_>,
+) -> Result<(PathBuf, bool), EnvironmentError> {
+    // Its packages are made for one kind of machine.
+    let name = format!("node-host-{}-{}", node_name(), std::env::consts::ARCH);
+    let folder = cache_dir.join(&name);
+    let marker = folder.join(MARKER);
+    if marker.is_file() {
+        return Ok((folder, false));
+    }
+    let _lock = cache::lock(&cache_dir.join(format!("{name}.lock")), progress).await?;
+    // Whoever held the lock may have made it.
+    if marker.is_file() {
+        return Ok((folder, false));
+    }
+    let failed = || EnvironmentError::io(&folder, "cannot be written");
+    unpack_node(&folder).map_err(failed())?;
+    let npm = Manager::find(Kind::Npm, node, &folder.join("package-lock.json"))?;
+    progress(Progress::InstallingHost(folder.clone()));
+    npm.install_host(&folder).run(progress).await?;
+    tokio::fs::write(&marker, "").await.map_err(failed())?;
+    Ok((folder, true))
+}

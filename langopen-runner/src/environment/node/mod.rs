@@ -1,0 +1,156 @@
+//! The environment of JavaScript and TypeScript code: node, the application's packages, and the host program with its own.
+//!
+//! The application's packages are installed where node looks for them, in the folder of the lock file, by the package manager that the
+//! lock file belongs to. A note among them holds the fingerprint of what they were made of; while it holds, no process is started. Packages
+//! that bear no note of ours are the user's own, and are used as they are.
+//!
+//! The host program brings two packages of its own: `tsx`, which translates TypeScript, and the codec of frames. Node's own type stripping
+//! knows too little of the language (no enums, no parameter properties, no JSX, no imports without an extension), and an application should
+//! not have to depend on our tools. They are installed once into the cache folder, by npm, from a lock file of ours.
+
+mod host;
+mod interpreter;
+mod manager;
+mod project;
+
+use std::path::{Path, PathBuf};
+
+use super::error::EnvironmentError;
+use super::hash::Hasher;
+use super::progress::{Listener, Progress};
+use super::{Options, cache};
+use crate::config::AppConfig;
+use interpreter::Node;
+use manager::Manager;
+use project::Project;
+
+// Raise it when packages are installed in another way, so that old ones are not used again.
+const FORMAT: &str = "1";
+
+/// The note among installed packages: what they were made of.
+const NOTE: &str = ".langopen";
+
+/// What an application's JavaScript environment is made of.
+#[derive(Debug)]
+pub struct NodePlan {
+    node: Node,
+    project: Project,
+    cache_dir: PathBuf,
+    hash: String,
+}
+
+/// A finished JavaScript environment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NodeEnvironment {
+    /// Node.
+    pub node: PathBuf,
+    /// The folder of the host program.
+    pub program: PathBuf,
+    /// Whether this call installed something.
+    pub fresh: bool,
+}
+
+impl NodePlan {
+    /// Finds node and the lock file, and reads what the fingerprint depends on.
+    ///
+    /// # Errors
+    ///
+    /// Node is absent or too old, or there is no `package.json` or no lock file.
+    pub async fn new(config: &AppConfig, options: &Options) -> Result<Self, EnvironmentError> {
+        let cache_dir = std::path::absolute(&options.cache_dir)
+            .map_err(EnvironmentError::io(&options.cache_dir, "cannot be made absolute"))?;
+        let project = Project::find(config.base_dir())?;
+        let node = interpreter::find(options.node.as_deref(), config.image.node_version).await?;
+        let hash = fingerprint(&node, &project);
+        Ok(Self { node, project, cache_dir, hash })
+    }
+
+    /// The fingerprint of what the packages are made of: 32 hexadecimal digits.
+    #[must_use]
+    pub fn hash(&self) -> &str {
+        &self.hash
+    }
+
+    /// Node, and its version.
+    #[must_use]
+    pub fn interpreter(&self) -> (&Path, &str) {
+        (&self.node.path, &self.node.version)
+    }
+
+    /// The lock file that says which packages there are.
+    #[must_use]
+    pub fn lock_file(&self) -> &Path {
+        &self.project.lock
+    }
+
+    /// Installs what is missing. `progress` hears of every step and every line of the tools.
+    ///
+    /// Dropping the future ends the tools; what they left is made good by the next call.
+    ///
+    /// # Errors
+    ///
+    /// A package manager failed or is missing, or a folder cannot be written.
+    pub async fn ensure(&self, progress: impl Fn(Progress) + Send + Sync) -> Result<NodeEnvironment, EnvironmentError> {
+        tokio::fs::create_dir_all(&self.cache_dir)
+            .await
+            .map_err(EnvironmentError::io(&self.cache_dir, "cannot be made"))?;
+        let installed = self.install(&progress).await?;
+        let (program, unpacked) = host::ensure(&self.node, &self.cache_dir, &progress).await?;
+        Ok(NodeEnvironment { node: self.node.path.clone(), program, fresh: installed || unpacked })
+    }
+
+    /// Installs the application's packages; whether there was a need to.
+    async fn install(&self, progress: Listener<'_>) -> Result<bool, EnvironmentError> {
+        let packages = self.project.root.join("node_modules");
+        match noted(&packages) {
+            Some(hash) if hash == self.hash => return Ok(false),
+            None if self.project.has_langgraph() => {
+                let folder = packages.display();
+                progress(Progress::Note(format!(
+                    "using the packages in {folder} as they are; remove it to have them installed"
+                )));
+                return Ok(false);
+            }
+            _ => {}
+        }
+        let mut place = Hasher::new();
+        place.path("root", &self.project.root);
+        let _lock = cache::lock(&self.cache_dir.join(format!("packages-{}.lock", place.finish())), progress).await?;
+        // Whoever held the lock may have installed them.
+        if noted(&packages).as_deref() == Some(&self.hash) {
+            return Ok(false);
+        }
+        let manager = Manager::find(self.project.kind, &self.node, &self.project.lock)?;
+        progress(Progress::InstallingPackages { manager: self.project.kind.name(), folder: self.project.root.clone() });
+        manager.install(&self.project.root, &self.project.lock).run(progress).await?;
+        let note = packages.join(NOTE);
+        let write = async {
+            // A project without dependencies has no such folder.
+            tokio::fs::create_dir_all(&packages).await?;
+            tokio::fs::write(&note, &self.hash).await
+        };
+        write.await.map_err(EnvironmentError::io(&note, "cannot be written"))?;
+        Ok(true)
+    }
+}
+
+fn noted(packages: &Path) -> Option<String> {
+    std::fs::read_to_string(packages.join(NOTE)).ok().map(|text| text.trim().to_owned())
+}
+
+fn fingerprint(node: &Node, project: &Project) -> String {
+    let mut hasher = Hasher::new();
+    hasher.text("format", FORMAT);
+    hasher.text("manager", project.kind.name());
+    // Compiled packages fit one major version.
+    hasher.text("node", &node.major().to_string());
+    hasher.text("machine", std::env::consts::ARCH);
+    for path in project.watched() {
+        hasher.path("file", &path);
+        match std::fs::read(&path) {
+            Ok(content) => hasher.bytes("content", &content),
+            Err(_) => hasher.text("absent", ""),
+        }
+    }
+    hasher.finish()
+}

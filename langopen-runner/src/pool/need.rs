@@ -1,0 +1,128 @@
+//! What work needs of a host: an application's hosts need not all be of one kind.
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+
+use crate::frame::{Frame, Kind};
+use crate::host::Offer;
+
+/// What is to be done by a host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Work {
+    /// A run: not for a host that is about to end.
+    Run,
+    /// A question, which is soon answered.
+    Question,
+}
+
+/// What a host must have for the work.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Need<'a> {
+    /// Nothing that not every host has.
+    Nothing,
+    /// A graph.
+    Graph(Cow<'a, str>),
+    /// The application's `Auth` object.
+    Auth,
+    /// The application's web app.
+    WebApp,
+    /// The application's embedding.
+    Embedding,
+}
+
+impl<'a> Need<'a> {
+    pub(crate) fn graph(graph_id: &'a str) -> Self {
+        Self::Graph(Cow::Borrowed(graph_id))
+    }
+
+    /// The same, or nothing where no host of the application has it: any of them can say so.
+    pub(crate) fn as_offered(&self, offer: &Offer) -> Self {
+        if self.is_met_by(offer) { self.clone() } else { Self::Nothing }
+    }
+
+    pub(crate) fn is_met_by(&self, offer: &Offer) -> bool {
+        match self {
+            Self::Nothing => true,
+            Self::Graph(graph_id) => offer.has_graph(graph_id),
+            Self::Auth => offer.auth.is_some(),
+            Self::WebApp => offer.http.is_some(),
+            Self::Embedding => offer.embeds,
+        }
+    }
+
+    /// What a frame needs that begins something.
+    pub(crate) fn of(frame: &'a Frame) -> Self {
+        match frame.kind {
+            Kind::HttpRequest => Self::WebApp,
+            Kind::Run => serde_json::from_slice::<Named<'_>>(&frame.payload).map_or(Self::Nothing, Named::need),
+            Kind::Call => serde_json::from_slice::<Call<'_>>(&frame.payload).map_or(Self::Nothing, Call::need),
+            _ => Self::Nothing,
+        }
+    }
+}
+
+#[derive(Default, Deserialize)]
+struct Named<'a> {
+    #[serde(borrow, default)]
+    graph_id: Option<Cow<'a, str>>,
+}
+
+#[derive(Deserialize)]
+struct Call<'a> {
+    #[serde(borrow)]
+    method: Cow<'a, str>,
+    #[serde(borrow, default)]
+    params: Named<'a>,
+}
+
+impl<'a> Named<'a> {
+    fn need(self) -> Need<'a> {
+        self.graph_id.map_or(Need::Nothing, Need::Graph)
+    }
+}
+
+impl<'a> Call<'a> {
+    fn need(self) -> Need<'a> {
+        match self.method.split_once('.') {
+            Some(("auth", _)) => Need::Auth,
+            Some(("store", _)) => Need::Embedding,
+            _ => self.params.need(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use langopen_core::executor::GraphInfo;
+
+    use super::*;
+
+    fn frame(kind: Kind, payload: &'static str) -> Frame {
+        Frame::new(kind, 1, Bytes::from_static(payload.as_bytes()))
+    }
+
+    #[test]
+    fn frames_say_what_they_need() {
+        let run = frame(Kind::Run, r#"{"run_id": "r", "kwargs": {"graph_id": "b"}, "graph_id": "a"}"#);
+        assert_eq!(Need::of(&run), Need::graph("a"));
+        let call = frame(Kind::Call, r#"{"method": "state.get", "params": {"graph_id": "a", "config": {}}}"#);
+        assert_eq!(Need::of(&call), Need::graph("a"));
+        let auth = frame(Kind::Call, r#"{"method": "auth.authorize", "params": {"graph_id": "a"}}"#);
+        assert_eq!(Need::of(&auth), Need::Auth);
+        let embed = frame(Kind::Call, r#"{"method": "store.embed_query", "params": {"query": "q"}}"#);
+        assert_eq!(Need::of(&embed), Need::Embedding);
+        assert_eq!(Need::of(&frame(Kind::HttpRequest, "{}")), Need::WebApp);
+        assert_eq!(Need::of(&frame(Kind::Run, "not JSON")), Need::Nothing);
+    }
+
+    #[test]
+    fn what_nobody_has_is_asked_of_anybody() {
+        let graph = |id: &str| GraphInfo { graph_id: id.to_owned(), name: id.to_owned(), description: None };
+        let offer = Offer { graphs: vec![graph("a")], ..Offer::default() };
+        assert_eq!(Need::graph("a").as_offered(&offer), Need::graph("a"));
+        assert_eq!(Need::graph("b").as_offered(&offer), Need::Nothing);
+        assert!(!Need::Auth.is_met_by(&offer) && Need::Nothing.is_met_by(&offer));
+    }
+}

@@ -1,0 +1,86 @@
+//! Whether a long queue on one thread slows the claims of the others.
+
+use std::time::{Duration, Instant};
+
+use futures::future::try_join_all;
+use langopen_core::model::ThreadStatus;
+use langopen_core::queue::{ClaimRequest, Outcome};
+use langopen_core::{Queue, RawJson, RunStatus, Scope};
+use serde_json::json;
+
+use super::report::Found;
+use super::{Place, new_run, open};
+use crate::bar::Bar;
+use crate::error::Result;
+
+/// Runs that wait on one thread.
+const QUEUED: usize = 20_000;
+/// Runs of other threads.
+const OTHERS: usize = 2_000;
+/// With the backlog, claims take at most this much longer.
+const SLOWER: f64 = 1.2;
+const AT_ONCE: usize = 32;
+const LEASE: Duration = Duration::from_secs(60);
+
+pub(super) async fn measure(place: &Place) -> Result<Found> {
+    let database = place.databases.make("backlog").await?;
+    let (queue, _) = open::open(&database, &place.redis.url).await?;
+    // The first cycles warm the caches of both sides up.
+    cycles(&queue).await?;
+    let alone = cycles(&queue).await?;
+    let thread = new_run::thread();
+    // The first of them is claimed and held, so that the others wait for it.
+    enqueue(&queue, 1, || thread).await?;
+    let held = queue.claim(&ClaimRequest::new("holder", 1, LEASE * 60)).await?;
+    enqueue(&queue, QUEUED, || thread).await?;
+    let behind = cycles(&queue).await?;
+    drop(held);
+    queue.close().await;
+    let mut found = Found::default();
+    found.figure("cycles of other threads, without a backlog", alone, "/s");
+    found.figure(format!("cycles of other threads, {QUEUED} runs queued on one"), behind, "/s");
+    let slower = Some(alone / behind);
+    found.bars.push(Bar::at_most(
+        "cycles of others: time with the backlog, of that without",
+        slower,
+        Some(SLOWER),
+        "x",
+    ));
+    Ok(found)
+}
+
+/// How many runs per second are enqueued, claimed and ended.
+async fn cycles(queue: &impl Queue) -> Result<f64> {
+    let began = Instant::now();
+    enqueue(queue, OTHERS, new_run::thread).await?;
+    let mut ended = 0;
+    while ended < OTHERS {
+        let claims = queue.claim(&ClaimRequest::new("bench", AT_ONCE, LEASE)).await?;
+        let finishes = claims.runs.iter().map(|claim| queue.finish(claim.lease(), outcome()));
+        ended += try_join_all(finishes).await?.len();
+    }
+    Ok(OTHERS as f64 / began.elapsed().as_secs_f64())
+}
+
+async fn enqueue(queue: &impl Queue, count: usize, thread: impl Fn() -> langopen_core::ThreadId) -> Result<()> {
+    let scope = Scope::default();
+    let mut left = count;
+    while left > 0 {
+        let some = left.min(AT_ONCE);
+        try_join_all((0..some).map(|_| queue.enqueue(&scope, new_run::on(thread())))).await?;
+        left -= some;
+    }
+    Ok(())
+}
+
+fn outcome() -> Outcome {
+    Outcome {
+        status: RunStatus::Success,
+        thread_status: ThreadStatus::Idle,
+        error: None,
+        interrupts: RawJson::from(json!({})),
+        state: None,
+        values: None,
+        rollback: false,
+    }
+}

@@ -1,0 +1,119 @@
+//! The platform without graphs: an executor that ends every run at once.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures::StreamExt;
+use futures::stream::{self, BoxStream};
+use langopen_api::AgentServer;
+use langopen_core::executor::{ExecutionContext, GraphCall, GraphInfo, RunJob, RunOutput, RunResult, RunResultStatus};
+use langopen_core::model::ThreadStatus;
+use langopen_core::{Error as CoreError, ErrorKind, Executor, RawJson, SystemClock, Tenant};
+use langopen_worker::{Services, Worker, WorkerSettings};
+use serde_json::json;
+use tokio::net::TcpListener;
+use tokio::process::Command;
+use tokio_util::sync::CancellationToken;
+
+use super::report::Found;
+use super::{Place, open};
+use crate::bar::Bar;
+use crate::cli::ServeEmptyOptions;
+use crate::error::{Error, Result};
+use crate::load::{Load, Scenario, Work, run};
+use crate::server::{Server, free_port};
+
+const RUNS_PER_SECOND: f64 = 1000.0;
+const CLIENTS: usize = 64;
+/// How many runs the worker executes at once.
+pub(super) const CONCURRENCY: usize = 64;
+
+pub(super) async fn measure(place: &Place) -> Result<Found> {
+    let (database, port) = (place.databases.make("empty").await?, free_port()?);
+    let program = std::env::current_exe().map_err(|source| Error::Io { what: "this program".into(), source })?;
+    let mut command = Command::new(program);
+    command.args(["serve-empty", "--database", &database, "--redis", &place.redis.url, "--port", &port]);
+    let server = Server::start("empty", command, &place.folder, &port).await?;
+    let seconds = if place.quick { 5.0 } else { 20.0 };
+    let work = Work::new(server.client.clone(), Scenario::Wait, "noop", &json!({}), "values");
+    let load = Load { clients: CLIENTS, warm_up: Duration::from_secs(2), window: Duration::from_secs_f64(seconds) };
+    let measure = run(work, load).await;
+    server.stop().await;
+    let mut found = Found::default();
+    found.figure(format!("empty runs, {CLIENTS} clients, p50"), measure.ms.map_or(f64::NAN, |ms| ms.p50), "ms");
+    found.bars.extend([
+        Bar::at_least("empty runs from create to terminal", Some(measure.per_s), Some(RUNS_PER_SECOND), "/s"),
+        Bar::at_most("empty runs: failed requests", Some(measure.errors as f64), Some(0.0), ""),
+    ]);
+    found.notes.extend(measure.last_error.map(|error| format!("empty runs: {error}")));
+    Ok(found)
+}
+
+/// `langopen-bench serve-empty`.
+pub(crate) async fn serve(options: ServeEmptyOptions) -> Result<ExitCode> {
+    let services = services(&options.database, &options.redis, Arc::new(Empty)).await?;
+    let server = AgentServer::new(
+        services.storage.clone(),
+        services.queue.clone(),
+        services.events.clone(),
+        services.executor.clone(),
+    );
+    server.sync_system_assistants(&Tenant::default()).await?;
+    let settings = WorkerSettings { concurrency: CONCURRENCY, ..WorkerSettings::default() };
+    tokio::spawn(Worker::new(services, settings).run(CancellationToken::new()));
+    let failed = |source| Error::Io { what: "cannot serve".into(), source };
+    let listener = TcpListener::bind(("127.0.0.1", options.port)).await.map_err(failed)?;
+    axum::serve(listener, server.router()).await.map_err(failed)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What a worker works with, on connections of its own.
+pub(super) async fn services(database: &str, redis: &str, executor: Arc<dyn Executor>) -> Result<Services> {
+    let (postgres, events) = open::open(database, redis).await?;
+    let postgres = Arc::new(postgres);
+    Ok(Services { queue: postgres.clone(), storage: postgres, events, executor, clock: Arc::new(SystemClock) })
+}
+
+/// Ends every run at once.
+pub(super) struct Empty;
+
+/// The graph that does nothing.
+pub(super) fn graph() -> GraphInfo {
+    GraphInfo { graph_id: "noop".to_owned(), name: "noop".to_owned(), description: None }
+}
+
+/// The end of a run that did nothing.
+pub(super) fn done() -> BoxStream<'static, langopen_core::Result<RunOutput>> {
+    let result = RunResult {
+        status: RunResultStatus::Success,
+        thread_status: ThreadStatus::Idle,
+        error: None,
+        detail: None,
+        retryable: false,
+        interrupts: RawJson::from(json!({})),
+        state: None,
+    };
+    stream::iter([Ok(RunOutput::Done(Box::new(result)))]).boxed()
+}
+
+/// The answer to questions that nobody asks here.
+pub(super) fn unsupported() -> CoreError {
+    CoreError::new(ErrorKind::Unsupported, "empty.call", "the empty executor answers no questions")
+}
+
+#[async_trait]
+impl Executor for Empty {
+    async fn graphs(&self) -> langopen_core::Result<Vec<GraphInfo>> {
+        Ok(vec![graph()])
+    }
+
+    async fn execute(&self, _: RunJob) -> langopen_core::Result<BoxStream<'static, langopen_core::Result<RunOutput>>> {
+        Ok(done())
+    }
+
+    async fn call(&self, _: ExecutionContext, _: GraphCall) -> langopen_core::Result<RawJson> {
+        Err(unsupported())
+    }
+}

@@ -1,0 +1,97 @@
+//! How long a run stands still when its worker or its runner is killed.
+
+use std::time::{Duration, Instant};
+
+use futures::StreamExt;
+use reqwest::Method;
+use serde_json::{Value, json};
+use sqlx::{Connection, PgConnection};
+
+use super::Place;
+use super::platform::Platform;
+use super::report::Found;
+use crate::bar::Bar;
+use crate::client::{Events, text};
+use crate::error::{Error, Result};
+
+/// The default lease, and the second in which other workers look for leases that have expired.
+const WORKER_MS: f64 = 11_000.0;
+const RUNNER_MS: f64 = 1_000.0;
+const PATIENCE: Duration = Duration::from_secs(60);
+
+pub(super) async fn measure(place: &Place) -> Result<Found> {
+    let mut platform = Platform::start(place, "lost", 2, 2, 1).await?;
+    let worker = standstill(&mut platform, Victim::Worker).await?;
+    let runner = standstill(&mut platform, Victim::Runner).await?;
+    platform.stop().await;
+    let mut found = Found::default();
+    found.bars.extend([
+        Bar::at_most("a worker is killed: its run goes on after", Some(worker), Some(WORKER_MS), "ms"),
+        Bar::at_most("a runner is killed: its run goes on after", Some(runner), Some(RUNNER_MS), "ms"),
+    ]);
+    Ok(found)
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Victim {
+    Worker,
+    Runner,
+}
+
+/// Starts a run that goes on for long, kills what executes it, and waits until its graph says again where it is: milliseconds.
+async fn standstill(platform: &mut Platform, victim: Victim) -> Result<f64> {
+    let thread = platform.client.create_thread().await?;
+    let body = json!({
+        "assistant_id": "patient", "input": {"messages": []}, "stream_mode": ["custom"], "stream_resumable": true,
+    });
+    let path = format!("/threads/{thread}/runs");
+    let run = platform.client.call_json(Method::POST, &path, Some(body.to_string().into())).await?;
+    let run_id = text(&run, "POST /threads/{id}/runs", "run_id")?;
+    let mut said = platform.client.opened(format!("{path}/{run_id}/stream"), Some("0-0")).await?;
+    let first = place(&mut said).await?;
+    let pid = match victim {
+        Victim::Runner => u32::try_from(first["runner"].as_u64().unwrap_or_default()).unwrap_or_default(),
+        Victim::Worker => worker_of(platform, &run_id).await?,
+    };
+    let began = Instant::now();
+    if !platform.kill(pid) {
+        return Err(Error::Option(format!("no {victim:?} of ours has the process id {pid}")));
+    }
+    let second = place(&mut said).await?;
+    let took = began.elapsed();
+    if victim == Victim::Runner && second["runner"] == first["runner"] {
+        return Err(Error::Option("the run did not move to another runner".into()));
+    }
+    platform.client.call(Method::POST, &format!("{path}/{run_id}/cancel"), None).await?;
+    Ok(took.as_micros() as f64 / 1000.0)
+}
+
+/// Where the graph says that it runs.
+async fn place(said: &mut Events) -> Result<Value> {
+    let found = async {
+        while let Some(event) = said.next().await {
+            let (name, data) = event?;
+            if name == "custom" {
+                return Ok(data);
+            }
+        }
+        Err(Error::Option("the run's stream ended".into()))
+    };
+    tokio::time::timeout(PATIENCE, found)
+        .await
+        .map_err(|_| Error::Option(format!("the run did not go on within {PATIENCE:?}")))?
+}
+
+/// The process that holds the run's lease: the workers' names end with their process ids.
+async fn worker_of(platform: &Platform, run_id: &str) -> Result<u32> {
+    let mut connection = PgConnection::connect(&platform.database).await.map_err(Error::Database)?;
+    let owner: String = sqlx::query_scalar("SELECT lease_owner FROM runs WHERE run_id = $1::uuid")
+        .bind(run_id)
+        .fetch_one(&mut connection)
+        .await
+        .map_err(Error::Database)?;
+    let pids = platform.worker_pids();
+    let held =
+        pids.into_iter().find(|pid| owner.split(|c: char| !c.is_ascii_digit()).any(|part| part == pid.to_string()));
+    held.ok_or_else(|| Error::Option(format!("none of our workers is {owner}")))
+}

@@ -1,0 +1,122 @@
+//! `langopen-bench cluster`: the platform as several processes on Postgres and Redis, and beside it the open peer on the same two.
+
+mod backlog;
+mod database;
+mod empty;
+mod idle;
+mod lost;
+mod new_run;
+mod open;
+mod peers;
+mod platform;
+mod redis;
+mod report;
+mod start;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use self::database::Databases;
+use self::redis::Redis;
+use self::report::Report;
+use crate::cli::ClusterOptions;
+use crate::columns::aligned;
+use crate::error::{Error, Result};
+use crate::{app, bar};
+
+pub(crate) use empty::serve as serve_empty;
+
+/// Where a comparison happens.
+struct Place {
+    databases: Databases,
+    redis: Redis,
+    /// The folder of the programs.
+    programs: PathBuf,
+    /// A folder with the application.
+    folder: PathBuf,
+    quick: bool,
+}
+
+/// Measures, prints the table and the JSON report, and fails if a bar is missed.
+pub(crate) async fn command(options: ClusterOptions) -> Result<ExitCode> {
+    let root = tempfile::Builder::new().prefix("langopen-bench-").tempdir();
+    let root = root.map_err(|source| Error::Io { what: "no temporary folder".into(), source })?;
+    app::unpack(root.path())?;
+    let place = Place {
+        databases: Databases::at(langopen_test_services::postgres_url().await),
+        redis: Redis::start(root.path()).await?,
+        programs: programs(&options)?,
+        folder: root.path().to_owned(),
+        quick: options.quick,
+    };
+    let mut report = Report::new(options.quick);
+    let wanted = |part| options.only.is_empty() || options.only.contains(&part);
+    for part in Part::ALL.into_iter().filter(|part| wanted(*part)) {
+        eprintln!("{}", part.name());
+        let found = match part {
+            Part::Runs => empty::measure(&place).await,
+            Part::Backlog => backlog::measure(&place).await,
+            Part::Start => start::measure(&place).await,
+            Part::Lost => lost::measure(&place).await,
+            Part::Idle => idle::measure(&place).await,
+            Part::Peers => peers::measure(&place, options.aegra.as_deref()).await,
+        };
+        report.add(part, found);
+    }
+    place.databases.drop_all().await;
+    println!("{}", aligned(report.rows()));
+    println!("\n{}", aligned(bar::rows(&report.bars)));
+    report.notes.iter().for_each(|note| println!("note: {note}"));
+    let json = serde_json::to_string(&report).map_err(|error| Error::Option(error.to_string()))?;
+    println!("{json}");
+    if let Some(file) = &options.json {
+        let failed = |source| Error::Io { what: format!("{} cannot be written", file.display()), source };
+        std::fs::write(file, json).map_err(failed)?;
+    }
+    Ok(if report.missed() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// The parts of the comparison.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Part {
+    /// Runs per second, from create to terminal, with an executor that does nothing.
+    Runs,
+    /// 20,000 runs queued on one thread, and the claims of the others.
+    Backlog,
+    /// From enqueue to start on an idle system, with Redis and without it.
+    Start,
+    /// A worker and a runner that are killed.
+    Lost,
+    /// Idle streams: their memory, and events that come nevertheless.
+    Idle,
+    /// The same graphs on the open peer.
+    Peers,
+}
+
+impl Part {
+    const ALL: [Self; 6] = [Self::Runs, Self::Backlog, Self::Start, Self::Lost, Self::Idle, Self::Peers];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Runs => "runs per second, with an executor that does nothing",
+            Self::Backlog => "a backlog on one thread",
+            Self::Start => "from enqueue to start",
+            Self::Lost => "a worker and a runner that are killed",
+            Self::Idle => "idle streams",
+            Self::Peers => "the open peer",
+        }
+    }
+}
+
+/// Where the platform's programs are.
+fn programs(options: &ClusterOptions) -> Result<PathBuf> {
+    let beside = || std::env::current_exe().ok().and_then(|this| Some(this.parent()?.to_owned()));
+    let folder = options.programs.clone().or_else(beside).unwrap_or_default();
+    match folder.join("langopen-worker").is_file() {
+        true => Ok(folder),
+        false => {
+            Err(Error::Option(format!("no langopen-worker in {}: build it, or name its folder", folder.display())))
+        }
+    }
+}

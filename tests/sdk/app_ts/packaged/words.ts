@@ -1,0 +1,3 @@
+/** A neighbour, to see that relative imports work. */
+
+export const GREETING = "Welcome";
