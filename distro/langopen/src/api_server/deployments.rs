@@ -29,16 +29,21 @@ impl DeploymentSource for Deployments {
     async fn server(&self, tenant: &Tenant, _revision: &str) -> Result<AgentServer> {
         let gone = || Error::unavailable("deployments.server", "no runner of the deployment was seen yet");
         let announcement = self.runners.announcement(tenant).ok_or_else(gone)?;
+        let pool = Arc::new(self.runners.pool(tenant).ok_or_else(gone)?);
         let parts = ServerParts {
             database: &self.database,
-            pool: Arc::new(self.runners.pool(tenant).ok_or_else(gone)?),
+            pool: Arc::clone(&pool),
             app: &announcement.app,
             tenant,
             login: self.login.clone(),
             metrics: self.metrics.clone(),
             crons: self.crons,
         };
-        app::build(parts).await.map_err(|error| {
+        let made = async {
+            app::announce(&self.login, &pool).await?;
+            app::build(parts).await
+        };
+        made.await.map_err(|error| {
             error!(deployment = %tenant, %error, "the API of a deployment cannot be served");
             Error::unavailable(
                 "deployments.server",

@@ -60,7 +60,7 @@ impl ApiSettings {
 
     pub(crate) fn needed_keys(&self) -> KeysNeeded {
         match self.require_api_keys {
-            RequireApiKeys::Auto if self.host.is_loopback() => KeysNeeded::FromFirst,
+            RequireApiKeys::Auto if self.host.is_loopback() && self.api_keys.is_none() => KeysNeeded::FromFirst,
             RequireApiKeys::Auto | RequireApiKeys::Always => KeysNeeded::Always,
             RequireApiKeys::Never => KeysNeeded::Never,
         }
