@@ -78,8 +78,15 @@ impl Model {
             Some(RunStatus::Pending) => run.available_at <= now && first(run),
             _ => false,
         };
-        let early =
-            |run: &&ModelRun| run.is(RunStatus::Pending) && run.available_at > now && !run.delayed && first(run);
+        let early = |run: &&ModelRun| {
+            let is_first =
+                || self.pending(run.thread_id).into_iter().find(|next| !self.run(*next).delayed) == Some(run.run_id);
+            run.is(RunStatus::Pending)
+                && run.available_at > now
+                && !run.delayed
+                && self.running(run.thread_id).is_none()
+                && is_first()
+        };
         let ids = |wanted: &dyn Fn(&&ModelRun) -> bool| {
             self.runs.iter().filter(|run| wanted(run)).map(|run| run.run_id).collect()
         };
