@@ -93,6 +93,11 @@ class Server:
         self.others: list[subprocess.Popen] = []
 
     @property
+    def store(self) -> list[str]:
+        """The options that name its database to other commands."""
+        return self.database[:2] if DATABASE == "postgres" else ["--data", str(self.data)]
+
+    @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 

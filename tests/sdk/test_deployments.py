@@ -24,7 +24,7 @@ def server(tmp_path, cache_dir):
 
 
 def langopen(server: Server, *arguments: str) -> str:
-    command = [str(find_binary()), *arguments, "--data", str(server.data)]
+    command = [str(find_binary()), *arguments, *server.store]
     done = subprocess.run(command, env=server.env, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     return done.stdout

@@ -34,7 +34,10 @@ def packages(app, suite_server):
     """The packages of the suite's application, which its server has installed."""
     if not (APP / "node_modules").is_dir():
         subprocess.run(["npm", "ci", "--no-audit", "--no-fund"], cwd=APP, check=True)
-    (app / "node_modules").symlink_to(APP / "node_modules")
+    # One by one: the folder itself would bear the note of whoever installed it.
+    (app / "node_modules").mkdir()
+    for package in (APP / "node_modules").glob("[!.]*"):
+        (app / "node_modules" / package.name).symlink_to(package)
 
 
 def up(app, cache_dir, **env):

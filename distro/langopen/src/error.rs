@@ -90,7 +90,7 @@ impl CommandError {
                 Some("stop the program that uses the port, or choose another one with --port")
             }
             Self::Host(HostError::Load(failure)) if failure.error == "ModuleNotFoundError" => Some(
-                "name the package that brings the module in the application's dependencies (langgraph.json, pyproject.toml or requirements.txt)",
+                "name the package that brings the module in the application's dependencies (langgraph.json, pyproject.toml, requirements.txt or package.json)",
             ),
             Self::Listen { .. } => Some("choose another address with --host or another port with --port"),
             _ => None,

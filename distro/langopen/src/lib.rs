@@ -30,10 +30,6 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-/// Idle connections hold buffers that are mostly empty: an allocator that leaves untouched pages untouched keeps them small.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// `langopen`: everything in one process, and the command line.
 pub fn langopen() -> ExitCode {
     let cli = cli::Cli::parse();

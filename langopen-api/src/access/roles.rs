@@ -29,6 +29,10 @@ const LEAST: &[(&str, &str, Role)] = &[
     ("POST", "/threads/{thread_id}/copy", Developer),
     ("GET", "/threads/{thread_id}/storage", Viewer),
     ("GET", "/threads/{thread_id}/stream", Viewer),
+    ("POST", "/threads/{thread_id}/stream/events", Viewer),
+    ("GET", "/threads/{thread_id}/stream/events", Viewer),
+    // Commands that do more than read ask for more themselves.
+    ("POST", "/threads/{thread_id}/commands", Viewer),
     ("GET", "/threads/{thread_id}/state", Viewer),
     ("POST", "/threads/{thread_id}/state", Developer),
     ("GET", "/threads/{thread_id}/state/{checkpoint_id}", Viewer),
@@ -56,6 +60,10 @@ const LEAST: &[(&str, &str, Role)] = &[
     ("GET", "/runs/crons/{cron_id}", Viewer),
     ("PATCH", "/runs/crons/{cron_id}", Operator),
     ("DELETE", "/runs/crons/{cron_id}", Operator),
+    // So do calls of tools.
+    ("POST", "/mcp", Viewer),
+    ("GET", "/mcp", Viewer),
+    ("DELETE", "/mcp", Viewer),
     ("PUT", "/store/items", Developer),
     ("GET", "/store/items", Viewer),
     ("DELETE", "/store/items", Developer),

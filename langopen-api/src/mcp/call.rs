@@ -1,5 +1,6 @@
 //! Calling a tool: a run on a thread of its own.
 
+use langopen_core::auth::Role;
 use langopen_core::model::Assistant;
 use langopen_core::run_plan::RunRequest;
 use langopen_core::{JsonMap, RawJson};
@@ -28,6 +29,7 @@ struct Call {
 
 /// Runs the assistant that the tool is, and answers its last values as JSON.
 pub(super) async fn call(app: &App, caller: &Caller, forwarded: &Forwarded, params: &RawJson) -> Answer {
+    caller.must_be(Role::Developer).map_err(|error| failed(&error))?;
     let Call { name, arguments, context } = params.decode().map_err(|error| invalid(error.to_string()))?;
     let mut named = named(app, caller, &name).await.map_err(|error| failed(&error))?;
     let assistant = match (named.pop(), named.is_empty()) {

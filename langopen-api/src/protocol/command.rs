@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
+use langopen_core::auth::Role;
 use langopen_core::{RawObject, ThreadId};
 use serde_json::Value;
 
@@ -27,6 +28,9 @@ impl Commander {
     /// Does what a command says.
     pub(super) async fn obey(&self, command: Command) -> Answer {
         let Command { method, params, .. } = command;
+        if matches!(method.as_str(), "run.start" | "input.respond" | "input.inject" | "state.fork") {
+            self.caller.must_be(Role::Developer)?;
+        }
         match method.as_str() {
             "run.start" => start::start(self, &params).await,
             "input.respond" => respond::respond(self, &params).await,

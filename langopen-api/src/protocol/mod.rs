@@ -20,6 +20,7 @@ mod state;
 mod status;
 mod subscriptions;
 mod tape;
+mod told;
 mod translate;
 mod tree;
 

@@ -30,8 +30,6 @@ impl Rows {
 #[derive(Debug, Default)]
 pub(super) struct Facts {
     pub(super) graph_name: String,
-    /// Whether its graph host speaks the protocol itself.
-    pub(super) native: bool,
     /// Whether its interrupts are seen among its values.
     pub(super) values: bool,
     /// The interrupts that it answers.
@@ -56,7 +54,6 @@ impl Facts {
         let has = |mode: &str| kwargs.stream_mode.iter().any(|each| each == mode);
         Self {
             graph_name: run.graph_id.clone(),
-            native: has("lifecycle"),
             values: has("values"),
             answers: kwargs.command.map(|command| answers(&command.resume)).unwrap_or_default(),
         }

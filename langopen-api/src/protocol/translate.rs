@@ -9,13 +9,14 @@ use langopen_core::event_log::Event;
 use langopen_core::model::Run;
 use langopen_core::{Result, RunId, RunStatus};
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::event::{Body, Method, Namespace};
 use super::filter::Methods;
 use super::out::Out;
 use super::rows::{Facts, Rows};
 use super::shapes::{self, Interrupt};
+use super::told::Told;
 use super::tree::{Status, Tree};
 
 /// Before the names of events that graph hosts say in the protocol's own shapes; other readers do not see them.
@@ -28,6 +29,9 @@ pub(crate) const NEVER_BEGUN: &str = "protocol/never-begun";
 #[derive(Default)]
 struct Heard {
     facts: Facts,
+    /// Whether its graph host speaks the protocol itself: such a one does from its first word on.
+    native: bool,
+    told: Told,
     error: Option<String>,
     /// Whether its graph host says that it waits for something.
     waits: bool,
@@ -82,11 +86,18 @@ impl Translator {
             self.begin(run_id, rows, out).await;
         }
         let Some(run) = self.runs.get_mut(&run_id) else { return };
-        if !run.facts.native {
+        run.native |= base.starts_with(NATIVE);
+        if !run.native {
             open(run, &mut self.tree, &namespace, out);
+        }
+        if matches!(base, "values" | "updates" | "error") {
+            tell(run.told.end(), out);
         }
         let raw = |method| wanted.has(method).then(|| Body::Data(event.data.clone()));
         match base {
+            "messages/partial" | "messages/complete" => {
+                tell(run.told.take(&event.data, base == "messages/complete"), out);
+            }
             "error" => run.error = Some(shapes::message(&event.data)),
             "values" => {
                 let (body, raised) = shapes::values(event.data);
@@ -144,11 +155,12 @@ impl Translator {
     /// A run is over, and its end is kept.
     async fn end(&mut self, run_id: RunId, rows: &Rows, out: &mut Out) {
         let row = rows.run(run_id).await;
-        let run = self.runs.remove(&run_id).unwrap_or_else(|| {
+        let mut run = self.runs.remove(&run_id).unwrap_or_else(|| {
             let facts = Facts::of(row.as_ref().ok().and_then(Option::as_ref));
             self.tree.begin(&facts.graph_name);
             Heard { facts, ..Heard::default() }
         });
+        tell(run.told.end(), out);
         let (status, error) = outcome(row, &run);
         if status == Status::Interrupted {
             for (namespace, interrupt) in &run.asked {
@@ -179,6 +191,11 @@ impl Translator {
             }
         }
     }
+}
+
+/// Tells pieces of messages, which come from the root.
+fn tell(pieces: Vec<Value>, out: &mut Out) {
+    pieces.iter().for_each(|piece| out.push(Method::Messages, &Namespace::default(), Body::of(piece)));
 }
 
 /// The run that this event of the thread says is over.

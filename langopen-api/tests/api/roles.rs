@@ -100,3 +100,19 @@ async fn a_role_holds_wherever_the_api_is_mounted() {
     let forged = [("x-api-key", keys[0].1.as_str()), ("x-role", "admin"), ("x-langopen-role", "admin")];
     assert_eq!(server.send("POST", "/threads", &forged, json!({}).to_string()).await.status, 403);
 }
+
+#[tokio::test]
+async fn a_viewer_reads_through_the_protocols_and_starts_nothing() {
+    let (server, keys) = server_of_all().await;
+    let start = json!({"id": 1, "method": "run.start", "params": {"assistant_id": "echo"}});
+    let call = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "echo"}});
+    for (role, key) in &keys {
+        let headers = [("x-api-key", key.as_str())];
+        let path = format!("/threads/{NOWHERE}/commands");
+        let started = server.send("POST", &path, &headers, start.to_string()).await.ok();
+        let called = server.send("POST", "/mcp", &headers, call.to_string()).await.ok();
+        let refused = *role < Role::Developer;
+        assert_eq!(started["error"] == "permission_denied", refused, "{role}: {started}");
+        assert_eq!(called["error"].is_object(), refused, "{role}: {called}");
+    }
+}

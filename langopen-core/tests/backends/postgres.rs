@@ -1,6 +1,7 @@
 //! The conformance suite over Postgres, and what only a database that processes share can show.
 
 mod broken;
+mod cancelled;
 mod database;
 mod many;
 mod pooler;

@@ -15,8 +15,8 @@ async fn deployments_share_a_platform_and_see_nothing_of_each_other() {
     let of = |deployment| ["--deployment", deployment];
     let (prod, test) = (of("acme/web/prod"), of("acme/web/test"));
     let ((runner, a), (other_runner, b)) = tokio::join!(platform.runner(&prod), platform.runner(&test));
-    let worker = platform.worker(&[&a, &b], &[]).await;
     let runners = [a.as_str(), b.as_str()];
+    let worker = platform.worker(&runners, &[]).await;
     let ((server, here), (other_server, there)) = tokio::join!(platform.api(&runners), platform.api(&runners));
 
     for deployment in ["acme/web/prod", "acme/web/test"] {

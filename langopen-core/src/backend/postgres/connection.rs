@@ -6,7 +6,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{Connection, PgConnection, PgPool, Postgres};
+use sqlx::{Connection, PgConnection, PgPool, Postgres, Transaction};
 use tokio::time::Instant;
 use url::Url;
 
@@ -115,16 +115,22 @@ pub(super) fn connect_options(url: &str, pooler: Option<bool>) -> Result<(PgConn
     Ok((options, pooler))
 }
 
-/// How a transaction begins.
-pub(super) fn begin(pooler: bool) -> &'static str {
-    match pooler {
+/// Begins a transaction, to the end of its beginning, whoever goes away meanwhile.
+///
+/// A request that is given up drops what it awaits. Where that is the beginning of a transaction, sqlx gives the connection back without knowing that one was
+/// begun; the next statement on it would be a part of it, answered as done and never committed.
+pub(super) async fn begin(pool: &PgPool, pooler: bool) -> sqlx::Result<Transaction<'static, Postgres>> {
+    let statement = match pooler {
         true => "BEGIN; SET LOCAL idle_in_transaction_session_timeout = '10s'",
         false => "BEGIN",
-    }
+    };
+    let pool = pool.clone();
+    let begun = tokio::spawn(async move { pool.begin_with(statement).await });
+    begun.await.map_err(|_| sqlx::Error::WorkerCrashed)?
 }
 
 async fn migrate(pool: &PgPool, pooler: bool) -> Result<()> {
-    let mut transaction = pool.begin().await.map_err(explain)?;
+    let mut transaction = begin(pool, pooler).await.map_err(explain)?;
     must_be_supported(&mut transaction).await?;
     let lock = sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(MIGRATION_LOCK).persistent(false);
     lock.execute(&mut *transaction).await.map_err(explain)?;

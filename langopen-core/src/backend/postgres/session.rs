@@ -184,12 +184,12 @@ impl Postgres {
 
     /// A transaction.
     pub(super) async fn begin(&self, operation: &'static str) -> Result<Session> {
-        let begin = connection::begin(self.shared.pooler);
-        let transaction = match self.shared.pool.begin_with(begin).await {
+        let begin = || connection::begin(&self.shared.pool, self.shared.pooler);
+        let transaction = match begin().await {
             // Nothing has happened yet: the connection broke while nobody used it, e.g. because the server was started anew.
             Err(error) if connection::is_broken(&error) => {
                 connection::raise_doubt();
-                self.shared.pool.begin_with(begin).await.context(operation)
+                begin().await.context(operation)
             }
             begun => begun.context(operation),
         };

@@ -68,7 +68,7 @@ async fn publish(pool: PgPool, pooler: bool, messages: Vec<String>) -> Result<()
     if !pooler {
         return notify.execute(&pool).await.map(drop).context(OPERATION);
     }
-    let mut transaction = pool.begin_with(connection::begin(pooler)).await.context(OPERATION)?;
+    let mut transaction = connection::begin(&pool, pooler).await.context(OPERATION)?;
     notify.execute(&mut *transaction).await.context(OPERATION)?;
     transaction.commit().await.context(OPERATION)
 }

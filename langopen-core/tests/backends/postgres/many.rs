@@ -29,7 +29,7 @@ pub(super) fn success() -> Outcome {
     }
 }
 
-fn interrupt() -> CancelRequest {
+pub(super) fn interrupt() -> CancelRequest {
     CancelRequest { action: CancelAction::Interrupt, reason: "stop".to_owned() }
 }
 
