@@ -47,6 +47,8 @@ pub(super) struct Follow {
     lost: bool,
     /// Whether events were missed, which the reader has not been told yet.
     gap: bool,
+    /// Whether the events since an attempt began may lack some: they were missed, or the log did not come to an end of its own.
+    incomplete: bool,
 }
 
 impl Follow {
@@ -69,6 +71,7 @@ impl Follow {
             over: false,
             lost: false,
             gap: false,
+            incomplete: false,
         }
     }
 
@@ -82,6 +85,11 @@ impl Follow {
     pub(super) fn after(mut self, last: EventId) -> Self {
         self.last = Some(last);
         self
+    }
+
+    /// Whether the end came without all that was said before it.
+    pub(super) fn is_incomplete(&self) -> bool {
+        self.incomplete
     }
 
     /// How long a client hears nothing at most.
@@ -113,7 +121,10 @@ impl Follow {
                         return Some(News::Events(events));
                     }
                 }
-                Err(_) if self.over => return None,
+                Err(_) if self.over => {
+                    self.incomplete = true;
+                    return None;
+                }
                 Err(_) => {
                     self.over = look(&self.app, &self.scope, self.thread_id, self.run_id).await;
                     return Some(News::Quiet);
@@ -129,6 +140,8 @@ impl Follow {
             match item {
                 Ok(event) => {
                     self.last = Some(event.id);
+                    // A new attempt begins: what was said before does not count.
+                    self.incomplete &= &*event.name != "metadata";
                     if !event.name.starts_with(NATIVE) {
                         events.push(event);
                     }
@@ -139,6 +152,7 @@ impl Follow {
         if let Some(error) = lost {
             tracing::warn!(run.id = %self.run_id, error = %error, "a reader of a run's events lost its place");
             self.gap = !self.resumable;
+            self.incomplete |= self.gap;
             self.find_place().await;
         }
         events

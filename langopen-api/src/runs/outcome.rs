@@ -153,6 +153,10 @@ pub(super) fn respond(
             }
             guard.disarm();
             let body = match (outcome.body(), answer) {
+                // What was missed may have been the last values; but of a run that is gone there are no others.
+                (Some(body), _) if follow.is_incomplete() => {
+                    Some(from_rows(&app, &scope, thread_id, run_id).await).filter(|rows| *rows != EMPTY).unwrap_or(body)
+                }
                 (Some(body), _) => body,
                 (None, Answer::Events) => EMPTY,
                 (None, Answer::Outcome { .. }) => from_rows(&app, &scope, thread_id, run_id).await,

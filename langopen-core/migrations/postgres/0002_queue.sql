@@ -43,6 +43,7 @@ END $$;
 -- Creates a run, and its thread if need be. Outcomes:
 --   added       with when the run may start, whether a claim may find something new, and whether its thread is without checkpoints
 --   changed     the thread is not as the caller saw it; with what is there, or a NULL tenant for nothing
+--   taken       the run is there already, and would be in its own way
 --   in flight   another run is, and the strategy is to refuse
 --   full        the deployment has as many runs in flight as it may; with how many it has and may have
 --   supersedes  others are in flight that the caller must deal with first; it says with p_settled that it did
@@ -73,7 +74,7 @@ BEGIN
         SELECT m.in_flight, m.most INTO v_room FROM langopen_room(p_tenant) m;
         -- On a thread that is there, the run may take the place of others.
         IF v_room.in_flight >= v_room.most AND NOT EXISTS (SELECT 1 FROM threads t WHERE t.thread_id = p_thread_id) THEN
-            RETURN QUERY SELECT 'full', NULL::BIGINT, NULL::BOOLEAN, NULL::BOOLEAN, NULL::TEXT, NULL::TEXT, NULL::TEXT,
+            RETURN QUERY SELECT CASE WHEN EXISTS (SELECT 1 FROM runs r WHERE r.run_id = p_run_id) THEN 'taken' ELSE 'full' END, NULL::BIGINT, NULL::BOOLEAN, NULL::BOOLEAN, NULL::TEXT, NULL::TEXT, NULL::TEXT,
                 v_room.in_flight, v_room.most;
             RETURN;
         END IF;
@@ -100,13 +101,14 @@ BEGIN
             NOT EXISTS (SELECT 1 FROM checkpoints c WHERE c.thread_id = p_thread_id)
             INTO v_in_front, v_pending, v_fresh;
         IF NOT p_settled AND (v_in_front OR v_pending) AND p_multitask_strategy <> 'enqueue' THEN
-            RETURN QUERY SELECT CASE p_multitask_strategy WHEN 'reject' THEN 'in flight' ELSE 'supersedes' END,
+            RETURN QUERY SELECT CASE WHEN EXISTS (SELECT 1 FROM runs r WHERE r.run_id = p_run_id) THEN 'taken'
+                WHEN p_multitask_strategy = 'reject' THEN 'in flight' ELSE 'supersedes' END,
                 NULL::BIGINT, NULL::BOOLEAN, NULL::BOOLEAN, NULL::TEXT, NULL::TEXT, NULL::TEXT, NULL::BIGINT, NULL::BIGINT;
             RETURN;
         END IF;
         SELECT m.in_flight, m.most INTO v_room FROM langopen_room(p_tenant) m;
         IF v_room.in_flight >= v_room.most THEN
-            RETURN QUERY SELECT 'full', NULL::BIGINT, NULL::BOOLEAN, NULL::BOOLEAN, NULL::TEXT, NULL::TEXT, NULL::TEXT,
+            RETURN QUERY SELECT CASE WHEN EXISTS (SELECT 1 FROM runs r WHERE r.run_id = p_run_id) THEN 'taken' ELSE 'full' END, NULL::BIGINT, NULL::BOOLEAN, NULL::BOOLEAN, NULL::TEXT, NULL::TEXT, NULL::TEXT,
                 v_room.in_flight, v_room.most;
             RETURN;
         END IF;

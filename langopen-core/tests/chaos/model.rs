@@ -17,6 +17,8 @@ pub(crate) struct ModelRun {
     pub(crate) status: Option<RunStatus>,
     pub(crate) attempt: u32,
     pub(crate) cancel: Option<CancelAction>,
+    /// Whether it was told to wait for its time. One that was not may begin at any time, also when the clock went back since it was accepted.
+    delayed: bool,
     available_at: Timestamp,
     expires_at: Timestamp,
 }
@@ -65,18 +67,30 @@ impl Model {
         pending.iter().map(|run| run.run_id).collect()
     }
 
-    /// The runs that must end up running if enough are claimed: one whose lease is over, or the first of a thread, if it is due and nothing is running there.
-    pub(crate) fn claimable(&self, now: Timestamp) -> Vec<RunId> {
-        let claimable = |run: &&ModelRun| match run.status {
+    /// The runs that end up running if enough are claimed: one whose lease is over, or the first of a thread, if it is due and nothing is running there. And those
+    /// that may: they would be due if the clock had not gone back.
+    pub(crate) fn claimable(&self, now: Timestamp) -> (Vec<RunId>, Vec<RunId>) {
+        let first = |run: &ModelRun| {
+            self.running(run.thread_id).is_none() && self.pending(run.thread_id).first() == Some(&run.run_id)
+        };
+        let due = |run: &&ModelRun| match run.status {
             Some(RunStatus::Running) => run.expires_at <= now,
-            Some(RunStatus::Pending) => {
-                run.available_at <= now
-                    && self.running(run.thread_id).is_none()
-                    && self.pending(run.thread_id).first() == Some(&run.run_id)
-            }
+            Some(RunStatus::Pending) => run.available_at <= now && first(run),
             _ => false,
         };
-        self.runs.iter().filter(claimable).map(|run| run.run_id).collect()
+        let early = |run: &&ModelRun| {
+            let is_first =
+                || self.pending(run.thread_id).into_iter().find(|next| !self.run(*next).delayed) == Some(run.run_id);
+            run.is(RunStatus::Pending)
+                && run.available_at > now
+                && !run.delayed
+                && self.running(run.thread_id).is_none()
+                && is_first()
+        };
+        let ids = |wanted: &dyn Fn(&&ModelRun) -> bool| {
+            self.runs.iter().filter(|run| wanted(run)).map(|run| run.run_id).collect()
+        };
+        (ids(&due), ids(&early))
     }
 
     pub(crate) fn claim(&mut self, run_id: RunId, now: Timestamp, lease: Duration) {
@@ -92,7 +106,7 @@ impl Model {
         (run_id, thread_id): (RunId, ThreadId),
         strategy: MultitaskStrategy,
         temporary: bool,
-        available_at: Timestamp,
+        (available_at, delayed): (Timestamp, bool),
     ) -> Result<Vec<RunId>, ErrorKind> {
         if self.runs.iter().any(|run| run.run_id == run_id) {
             return Err(ErrorKind::AlreadyExists);
@@ -115,7 +129,17 @@ impl Model {
             }
         }
         let (status, expires_at) = (Some(RunStatus::Pending), available_at);
-        let new = ModelRun { run_id, thread_id, temporary, status, attempt: 0, cancel: None, available_at, expires_at };
+        let new = ModelRun {
+            run_id,
+            thread_id,
+            temporary,
+            status,
+            attempt: 0,
+            cancel: None,
+            delayed,
+            available_at,
+            expires_at,
+        };
         self.runs.push(new);
         self.threads.insert(thread_id);
         Ok(ended)
@@ -141,7 +165,14 @@ impl Model {
         self.run_mut(lease.run_id).expires_at = now.plus(duration);
     }
 
-    /// Ends a run; the answer is the thread's next one.
+    /// When the queue dated a run that it accepted: not before it was asked for.
+    pub(crate) fn date(&mut self, run_id: RunId, at: Timestamp) {
+        let run = self.run_mut(run_id);
+        assert!(at >= run.available_at, "{at} is before {}", run.available_at);
+        run.available_at = at;
+    }
+
+    /// Ends a run; the answer is the thread's next one, if it is due.
     pub(crate) fn finish(&mut self, lease: Lease, end: RunStatus, rollback: bool, now: Timestamp) -> Option<RunId> {
         let run = self.run_mut(lease.run_id);
         run.status = (!rollback && !run.temporary).then_some(end);
@@ -149,11 +180,17 @@ impl Model {
         self.pending(thread_id).first().copied().filter(|next| self.run(*next).available_at <= now)
     }
 
+    /// Whether a run may count as due although its date lies ahead.
+    pub(crate) fn may_be_due(&self, run_id: RunId) -> bool {
+        !self.run(run_id).delayed
+    }
+
     pub(crate) fn release(&mut self, lease: Lease, delay: Duration, now: Timestamp) {
         let run = self.run_mut(lease.run_id);
         run.status = Some(RunStatus::Pending);
         if !delay.is_zero() {
             run.available_at = now.plus(delay);
+            run.delayed = true;
         }
     }
 

@@ -146,7 +146,8 @@ export class Run extends Scope {
   async #progress(graph) {
     const snapshot = await graph.getState(this.#newest());
     if (!state.exists(snapshot) || snapshot.metadata.run_id !== this.runId) return "none";
-    if (snapshot.next.length > 0) return "started";
+    // Not `next`: a task whose writes were kept, and whose checkpoint was not, is left out there, and still stands between here and the end.
+    if (snapshot.tasks.length > 0) return "started";
     return snapshot.metadata.source === "loop" ? "finished" : "none";
   }
 

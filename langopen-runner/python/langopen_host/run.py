@@ -190,7 +190,8 @@ class Run(Scope):
         snapshot = await graph.aget_state(self._newest())
         if snapshot.metadata is None or snapshot.metadata.get("run_id") != self.run_id:
             return "none"
-        if snapshot.next:
+        # Not `next`: a task whose writes were kept, and whose checkpoint was not, is left out there, and still stands between here and the end.
+        if snapshot.tasks:
             return "started"
         return "finished" if snapshot.metadata.get("source") == "loop" else "none"
 

@@ -160,6 +160,19 @@ def test_second_attempt() -> None:
     with_runner(check)
 
 
+def test_second_attempt_after_writes_without_their_checkpoint() -> None:
+    async def check(runner) -> None:
+        at, run_id = thread(), str(uuid.uuid4())
+        first = await runner.run("slow", at, run_id=run_id, input={"log": ["in"], "secs": 0})
+        kept = runner.tables.checkpoints[at, ""]
+        for lost in sorted(kept, reverse=True)[:2]:
+            del kept[lost]
+            again = await runner.run("slow", at, run_id=run_id, attempt=2, input={"log": ["in"], "secs": 0})
+            assert again.header["status"] == "success" and again.values == first.values
+
+    with_runner(check)
+
+
 def test_cancel() -> None:
     async def check(runner) -> None:
         async def cancelled(graph_id: str, events: int, **given):

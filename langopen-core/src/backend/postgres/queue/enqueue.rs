@@ -129,6 +129,8 @@ async fn attempt(
             })
         }
         "changed" => Ok(Attempt::Changed(row)),
+        // It was asked for before, and is in its own way.
+        "taken" => Err(taken(new.run_id)),
         "in flight" => Err(Error::conflict(OPERATION, format!("a run is in flight on thread {}", new.thread_id))),
         "full" => {
             let most = u32::try_from(columns::count(&row, "most")?).unwrap_or(u32::MAX);
