@@ -6,7 +6,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{Connection, PgConnection, PgPool, Postgres, Transaction};
+use sqlx::{ConnectOptions, Connection, PgConnection, PgPool, Postgres, Transaction};
 use tokio::time::Instant;
 use url::Url;
 
@@ -104,6 +104,9 @@ pub(super) fn connect_options(url: &str, pooler: Option<bool>) -> Result<(PgConn
     let pooler = pooler.or(in_url).unwrap_or(false);
     let options = PgConnectOptions::from_str(url.as_str())
         .map_err(|error| invalid("the database's URL is not understood".to_owned()).with_source(error))?;
+    // Asking for each statement whether it is logged would cost time, and more: the answer stays behind on the thread, and where each layer of
+    // `tracing_subscriber` has a filter of its own, the next span there is taken for switched off.
+    let options = options.disable_statement_logging();
     let options = match pooler {
         // A pooler takes no parameters that would belong to a session.
         true => options.statement_cache_capacity(0).extra_float_digits(None),

@@ -40,14 +40,14 @@ impl PgBouncer {
             TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port").local_addr().expect("its address").port();
         let server = url::Url::parse(database.url()).expect("a URL");
         let config = format!(
-            "[databases]\n{name} = host={host} port={server_port} dbname={name} user={user} password={password}\n\
+            "[databases]\n{name} = host={host} port={server_port} dbname={name} user={user}{password}\n\
              [pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\nauth_type = any\n\
              pool_mode = transaction\ndefault_pool_size = 2\nmax_client_conn = 100\n",
             name = database.name(),
             host = server.host_str().unwrap_or("127.0.0.1"),
             server_port = server.port().unwrap_or(5432),
             user = server.username(),
-            password = server.password().unwrap_or_default(),
+            password = server.password().map(|password| format!(" password={password}")).unwrap_or_default(),
         );
         let file = folder.path().join("pgbouncer.ini");
         std::fs::write(&file, config).expect("write the configuration");
