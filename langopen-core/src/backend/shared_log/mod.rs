@@ -132,7 +132,13 @@ impl<S: LogStore> SharedLog<S> {
         };
         let live = (!opened.ended).then_some(live);
         let (store, marks, page) = (Arc::clone(&self.store), Marks::default(), VecDeque::new());
-        Ok(Replay { store, thread_id, run_id, after: seen, seen, opened, marks, page, replaying, live }.stream())
+        let mut replay = Replay { store, thread_id, run_id, after: seen, seen, opened, marks, page, replaying, live };
+        // A reader that waits for a store that is away is silent, and silence after the end of a run is taken for the end of its log. So the store has answered
+        // before there is a reader.
+        if replaying {
+            replay.turn_page().await?;
+        }
+        Ok(replay.stream())
     }
 
     pub(crate) async fn begin(&self, log: LogKey) -> Result<EventStream> {

@@ -55,7 +55,8 @@ impl<S: LogStore> Replay<S> {
         }
     }
 
-    async fn turn_page(&mut self) -> Result<()> {
+    /// Reads the next page of what is kept.
+    pub(super) async fn turn_page(&mut self) -> Result<()> {
         let page = self.store.kept(self.thread_id, self.run_id, self.after, &self.opened).await?;
         self.replaying = page.more;
         for record in page.records {
