@@ -9,7 +9,7 @@ CONFIG ?= examples/agent/langgraph.json
 SERVICES := target/debug/langopen-test-services
 WITH_SERVICES := $(SERVICES)
 
-.PHONY: help up build test test-rust test-host test-sdk test-sdk-memory test-sdk-typescript test-clients test-clients-memory chromium lint fmt doc bench deny clean
+.PHONY: help up build test test-rust test-host test-sdk test-sdk-memory test-sdk-postgres test-sdk-typescript test-clients test-clients-memory chromium lint fmt doc bench deny clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -20,7 +20,7 @@ up: ## Serve the example agent on http://127.0.0.1:2024
 build: ## Build the binary
 	$(CARGO) build --locked -p langopen
 
-test: test-rust test-host test-sdk test-sdk-memory test-sdk-typescript test-clients test-clients-memory ## Run every test
+test: test-rust test-host test-sdk test-sdk-memory test-sdk-postgres test-sdk-typescript test-clients test-clients-memory ## Run every test
 
 test-rust: $(SERVICES) ## Unit, conformance and API tests, and the docs' examples
 	$(WITH_SERVICES) $(CARGO) test --locked --workspace --all-features
@@ -41,6 +41,11 @@ test-sdk: $(VENV)/.complete $(SERVICES) ## The stock Python SDK against the real
 test-sdk-memory: $(VENV)/.complete ## The same with everything in memory
 	$(CARGO) build --locked --workspace --all-features --bin langopen
 	LANGOPEN_TEST_DATABASE=memory: LANGOPEN_TEST_DATA=$(abspath target/sdk-data) $(VENV)/bin/python -m pytest -q tests/sdk
+
+test-sdk-postgres: $(VENV)/.complete $(SERVICES) ## The same over Postgres and Redis
+	$(CARGO) build --locked --workspace --all-features --bin langopen
+	LANGOPEN_TEST_DATABASE=postgres LANGOPEN_TEST_DATA=$(abspath target/sdk-data) \
+		$(WITH_SERVICES) sh -c 'LANGOPEN_TEST_REDIS=$$REDIS_URL exec $(VENV)/bin/python -m pytest -q tests/sdk'
 
 # What depends on graphs: the other files have applications of their own, or ask only the server.
 GRAPH_SUITES := $(addprefix tests/sdk/test_,$(addsuffix .py,assistants batch cancel concurrency copy_fork graph_errors graph_targets \
