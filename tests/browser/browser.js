@@ -86,7 +86,7 @@ class Tab {
   settled(text) {
     return this.until((wanted) => {
       const last = [...document.querySelectorAll(".message .text")].at(-1)?.textContent;
-      return document.querySelector("#status").textContent === "idle" && (wanted === undefined || last === wanted);
+      return document.querySelector("#status")?.textContent === "idle" && (wanted === undefined || last === wanted);
     }, text);
   }
 

@@ -130,7 +130,7 @@ async fn graphs_of_both_languages_share_threads_and_the_store() {
     let (_, values) = run(&bench, "ts_recall", bench.thread().await, json!({"log": []})).await;
     assert_eq!(values["log"], json!(["kept"]));
     let graphs: Vec<_> = bench.pool.graphs().await.unwrap().into_iter().map(|graph| graph.graph_id).collect();
-    assert!(graphs.is_sorted() && graphs.len() == 14, "{graphs:?}");
+    assert!(graphs.is_sorted() && graphs.len() == 15, "{graphs:?}");
     bench.pool.shut_down().await;
 }
 
