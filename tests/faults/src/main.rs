@@ -51,7 +51,7 @@ async fn trials(cli: &Cli) -> Result<Vec<Trial>> {
             break;
         }
         let trial = trial(cli, cli.seed + done).await?;
-        eprintln!("{}", report::line(&trial));
+        println!("{}", report::lines(&trial));
         trials.push(trial);
     }
     println!("{}", report::text(&trials));

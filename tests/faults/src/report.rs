@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::trial::Trial;
 
-/// Most violations that are told in full.
+/// Most violations of a trial that are told.
 const TOLD: usize = 20;
 
 /// How often each kind of fault was made.
@@ -22,9 +22,13 @@ pub(crate) fn faults(trials: &[Trial]) -> u64 {
     trials.iter().map(|trial| trial.incidents.len() as u64).sum()
 }
 
-/// One line about a trial.
-pub(crate) fn line(trial: &Trial) -> String {
-    format!(
+/// A line about a trial, and the promises that were broken in it.
+pub(crate) fn lines(trial: &Trial) -> String {
+    let found =
+        trial.violations.iter().take(TOLD).map(|found| {
+            format!("\nVIOLATION (seed {}) {}: {}: {}", trial.seed, found.promise, found.of, found.evidence)
+        });
+    let line = format!(
         "seed {}: {} faults, {} runs asked for, {} accepted, {} attempted again, {} times gone back to, {} violations",
         trial.seed,
         trial.incidents.len(),
@@ -33,7 +37,8 @@ pub(crate) fn line(trial: &Trial) -> String {
         trial.repeated,
         trial.rejoined,
         trial.violations.len()
-    )
+    );
+    found.fold(line, |lines, found| lines + &found)
 }
 
 pub(crate) fn text(trials: &[Trial]) -> String {
@@ -43,11 +48,7 @@ pub(crate) fn text(trials: &[Trial]) -> String {
     }
     let accepted: usize = trials.iter().map(|trial| trial.accepted).sum();
     lines.push(format!("{:>6}  faults in {} trials with {accepted} accepted runs", faults(trials), trials.len()));
-    let violations = || trials.iter().flat_map(|trial| trial.violations.iter().map(|found| (trial.seed, found)));
-    for (seed, found) in violations().take(TOLD) {
-        lines.push(format!("VIOLATION (seed {seed}) {}: {}: {}", found.promise, found.of, found.evidence));
-    }
-    lines.push(format!("{:>6}  violations", violations().count()));
+    lines.push(format!("{:>6}  violations", trials.iter().map(|trial| trial.violations.len()).sum::<usize>()));
     lines.join("\n")
 }
 
