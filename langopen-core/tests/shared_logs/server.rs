@@ -39,7 +39,12 @@ impl Server {
             .spawn()
             .expect("redis-server is installed");
         self.child = Some(child);
-        while self.ask(&["PING"]).await.is_err() {
+        self.insist(&["PING"]).await;
+    }
+
+    /// Sends a command until it is answered.
+    pub(crate) async fn insist(&self, words: &[&str]) {
+        while self.ask(words).await.is_err() {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }

@@ -14,8 +14,9 @@ use crate::error::Result;
 use crate::event_log::EventId;
 use crate::ids::ThreadId;
 
-/// How often every thread that is read here is looked up.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// Every thread that is read here is looked up once in a second: a part of them each time, so that many of them hold nothing up.
+const PARTS: usize = 10;
+const LOOK_EVERY: Duration = Duration::from_millis(1000 / PARTS as u64);
 
 /// How many threads are looked up in one question.
 const TOGETHER: usize = 500;
@@ -44,10 +45,11 @@ pub(super) async fn listen(watches: Arc<Watches>, mut news: UnboundedReceiver<Ne
 pub(super) async fn verify<S: LogStore>(watches: Arc<Watches>, store: Arc<S>) {
     let mut ticks = interval(LOOK_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut parts = (0..PARTS).cycle();
     loop {
         tokio::select! {
             () = watches.doubts.notified() => {}
-            _ = ticks.tick() => watches.look_everywhere(),
+            _ = ticks.tick() => parts.next().into_iter().for_each(|part| watches.look_at(part, PARTS)),
         }
         for threads in watches.doubtful().chunks(TOGETHER) {
             if let Err(error) = look_up(&watches, &*store, threads).await {

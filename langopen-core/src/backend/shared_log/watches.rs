@@ -210,6 +210,13 @@ impl Watches {
         }
     }
 
+    /// Has the threads of one part of so many looked up, when it is asked for next what to look up.
+    pub(crate) fn look_at(&self, part: usize, parts: usize) {
+        let State { threads, doubtful } = &mut *self.state.lock();
+        let is_part = |thread_id: &&ThreadId| thread_id.0.as_u128() % parts as u128 == part as u128;
+        doubtful.extend(threads.keys().filter(is_part));
+    }
+
     /// Has every thread looked up.
     pub(crate) fn look_everywhere(&self) {
         let mut state = self.state.lock();
