@@ -3,9 +3,10 @@
 use serde_json::json;
 
 use super::Backend;
-use super::support::{LEASE, SECOND, interrupt, outcome, refused, scope, state, thread_id};
+use super::support::{LEASE, SECOND, checkpoint, interrupt, outcome, refused, scope, state, thread_id, write, writes};
 use crate::error::ErrorKind;
-use crate::queue::{Heartbeat, Lease, Outcome};
+use crate::model::{CheckpointKey, NewCheckpoint, PendingWrites};
+use crate::queue::{Claim, Heartbeat, Lease, Outcome};
 use crate::run_state::RunStatus;
 
 /// A heartbeat extends the lease from now on; its answers are in the order of the question.
@@ -98,4 +99,35 @@ pub async fn a_deleted_run_has_no_lease(backend: &Backend) {
     refused(backend.queue.release(claim.lease(), SECOND).await, ErrorKind::LeaseLost, "releasing");
     backend.clock.advance(LEASE * 2);
     assert_eq!(backend.claimed_ids().await, [], "its lease does not expire into a claim");
+}
+
+/// What an attempt keeps that is not the current one, or has ended, is refused: it must not become the newest state of the thread.
+pub async fn an_old_attempt_keeps_no_checkpoints(backend: &Backend) {
+    let id = backend.new_thread().await;
+    let first = backend.running(id).await;
+    let keeps = async |claim: &Claim, checkpoint_id: &str| {
+        let (run_id, attempt) = (Some(claim.run.run_id), Some(claim.run.attempt));
+        let new = NewCheckpoint { run_id, attempt, ..checkpoint(id, checkpoint_id) };
+        let list = vec![write("task", 0, b"w")];
+        let new_writes = PendingWrites { run_id, attempt, ..writes(id, checkpoint_id, list) };
+        let kept = backend.storage.put_checkpoint(&scope(), new).await;
+        (kept, backend.storage.put_writes(&scope(), new_writes).await)
+    };
+    let refuses = async |claim: &Claim, what: &str| {
+        let (checkpoint, writes) = keeps(claim, "9").await;
+        refused(checkpoint, ErrorKind::LeaseLost, what);
+        refused(writes, ErrorKind::LeaseLost, what);
+    };
+    let (checkpoint, writes) = keeps(&first, "1").await;
+    checkpoint.and(writes).expect("the current attempt");
+    backend.clock.advance(LEASE);
+    let second = backend.claim_one().await;
+    refuses(&first, "the lease is lost").await;
+    let (checkpoint, writes) = keeps(&second, "2").await;
+    checkpoint.and(writes).expect("the current attempt");
+    backend.queue.finish(second.lease(), outcome()).await.expect("the end");
+    refuses(&second, "the run has ended").await;
+    let newest = CheckpointKey { thread_id: id, checkpoint_ns: String::new(), checkpoint_id: None };
+    let newest = backend.storage.checkpoint(&scope(), &newest).await.expect("read").expect("a checkpoint");
+    assert_eq!(newest.checkpoint_id, "2");
 }

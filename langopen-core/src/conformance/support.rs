@@ -88,6 +88,7 @@ pub(super) fn checkpoint(thread_id: ThreadId, checkpoint_id: &str) -> NewCheckpo
         checkpoint_id: checkpoint_id.to_owned(),
         parent_checkpoint_id: None,
         run_id: None,
+        attempt: None,
         kind: "msgpack".to_owned(),
         bytes: bytes::Bytes::from_static(b"checkpoint"),
         metadata: raw(json!({})),
@@ -107,6 +108,7 @@ pub(super) fn writes(thread_id: ThreadId, checkpoint_id: &str, writes: Vec<Pendi
         checkpoint_ns: String::new(),
         checkpoint_id: checkpoint_id.to_owned(),
         run_id: None,
+        attempt: None,
         task_path: String::new(),
         writes,
     }

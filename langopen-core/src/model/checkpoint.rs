@@ -40,6 +40,8 @@ pub struct NewCheckpoint {
     pub parent_checkpoint_id: Option<String>,
     /// The run that made it; `None` for a state update.
     pub run_id: Option<RunId>,
+    /// The attempt of the run; then this is kept only while that attempt is the current one, and running.
+    pub attempt: Option<u32>,
     /// The serialiser's name of the encoding.
     pub kind: String,
     /// The checkpoint without its channel values.
@@ -89,6 +91,8 @@ pub struct PendingWrites {
     pub checkpoint_id: String,
     /// The run that made them.
     pub run_id: Option<RunId>,
+    /// The attempt of the run; then this is kept only while that attempt is the current one, and running.
+    pub attempt: Option<u32>,
     /// The task's path, for ordering.
     pub task_path: String,
     /// The writes.

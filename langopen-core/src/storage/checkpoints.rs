@@ -7,7 +7,8 @@ use crate::tenant::Scope;
 
 /// Checkpoints, their blobs and writes. Bytes go in and come out unchanged.
 ///
-/// A thread that has no row (a client may keep checkpoints for one that was deleted meanwhile) makes `put` calls fail with `NotFound`.
+/// A thread that has no row (a client may keep checkpoints for one that was deleted meanwhile) makes `put` calls fail with `NotFound`, and an attempt of a run that
+/// is not the current one, or has ended, with `LeaseLost`: what a worker that was held up still keeps must not become the thread's newest state.
 #[async_trait]
 pub trait Checkpoints: Send + Sync {
     /// One checkpoint with its channel values and writes: the named one, or the newest of its namespace.

@@ -7,6 +7,7 @@ use futures::stream::BoxStream;
 use futures::{StreamExt, stream};
 use langopen_core::executor::{RunJob, RunOutput, RunResult, RunResultStatus};
 use langopen_core::model::{CancelAction, CancelRequest, ThreadStatus};
+use langopen_core::queue::Lease;
 use langopen_core::{Error, RawJson, Result};
 use tokio::sync::{mpsc, watch};
 use tracing::Span;
@@ -77,7 +78,8 @@ impl Host {
             .map_err(|error| Error::internal("host.execute", "the run has no JSON form").with_source(error))?;
         let handle = self.next_handle()?;
         let (sender, frames) = mpsc::unbounded_channel();
-        let reach = Reach::new(job.context, Some(job.run.run_id));
+        let lease = Lease { run_id: job.run.run_id, attempt: job.run.attempt };
+        let reach = Reach::new(job.context, Some(lease));
         let in_flight = InFlight { frames: sender, reach, span: Span::current(), traced };
         self.runs.lock().insert(handle, in_flight);
         self.count(1);

@@ -8,7 +8,8 @@ use langopen_core::model::{
     Blob, CheckpointKey, CheckpointList, CheckpointTuple, FieldVector, FilterOperator, ItemFilter, NamespaceQuery,
     NewCheckpoint, NewStoreItem, PendingWrite, PendingWrites, StoreItem, StoreItemQuery,
 };
-use langopen_core::{Error, JsonMap, Result, RunId, ThreadId};
+use langopen_core::queue::Lease;
+use langopen_core::{Error, JsonMap, Result, ThreadId};
 use serde::Serialize;
 use serde_bytes::ByteBuf;
 use tokio::sync::watch;
@@ -23,7 +24,8 @@ use crate::frame::{Frame, Kind};
 #[derive(Clone)]
 pub(super) struct Reach {
     pub(super) context: ExecutionContext,
-    pub(super) run_id: Option<RunId>,
+    /// The run with its attempt.
+    pub(super) lease: Option<Lease>,
     /// How many writes are under way. A host does not wait for its writes, yet its reads must see them.
     writes: watch::Sender<usize>,
     /// For its checkpoints.
@@ -31,8 +33,8 @@ pub(super) struct Reach {
 }
 
 impl Reach {
-    pub(super) fn new(context: ExecutionContext, run_id: Option<RunId>) -> Self {
-        Self { context, run_id, writes: watch::Sender::new(0), turns: Turns::default() }
+    pub(super) fn new(context: ExecutionContext, lease: Option<Lease>) -> Self {
+        Self { context, lease, writes: watch::Sender::new(0), turns: Turns::default() }
     }
 }
 
@@ -71,7 +73,7 @@ pub(super) fn serve(host: &Arc<Host>, frame: Frame) {
                     // The sender lives in `reach`, so waiting cannot fail.
                     let _ = reach.writes.subscribe().wait_for(|count| *count == 0).await;
                 }
-                let answer = answer(&reach.context, reach.run_id, call);
+                let answer = answer(&reach.context, reach.lease, call);
                 match turn {
                     Some(turn) => turn.run(answer).await,
                     None => answer.await,
@@ -105,7 +107,8 @@ fn reach(host: &Host, caller: Caller) -> Result<Reach> {
     run.or_else(call).ok_or_else(|| Error::conflict("host.serve", "the run or call that this belongs to is over"))
 }
 
-async fn answer(context: &ExecutionContext, run_id: Option<RunId>, call: HostCall) -> Result<Bytes> {
+async fn answer(context: &ExecutionContext, lease: Option<Lease>, call: HostCall) -> Result<Bytes> {
+    let (run_id, attempt) = (lease.map(|lease| lease.run_id), lease.map(|lease| lease.attempt));
     match call {
         HostCall::GetCheckpoint(call) => {
             let thread_id = thread(&call.thread_id)?;
@@ -138,6 +141,7 @@ async fn answer(context: &ExecutionContext, run_id: Option<RunId>, call: HostCal
                 checkpoint_id: call.checkpoint_id,
                 parent_checkpoint_id: call.parent_checkpoint_id,
                 run_id,
+                attempt,
                 kind: call.r#type,
                 bytes: call.checkpoint.into_vec().into(),
                 metadata: payload::raw(call.metadata.into_vec().into())?,
@@ -160,6 +164,7 @@ async fn answer(context: &ExecutionContext, run_id: Option<RunId>, call: HostCal
                 checkpoint_ns: call.checkpoint_ns,
                 checkpoint_id: call.checkpoint_id,
                 run_id,
+                attempt,
                 task_path: call.task_path,
                 writes: call.writes.into_iter().map(write).collect(),
             };

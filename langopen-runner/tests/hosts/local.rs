@@ -5,11 +5,10 @@ use std::time::{Duration, Instant};
 
 use futures::StreamExt;
 use langopen_core::auth::{Action, Auth, Credentials, Decision, Refusal, Resource};
-use langopen_core::backend::memory::Memory;
-use langopen_core::executor::{ExecutionContext, Executor, GraphCall, RunOutput, RunResultStatus};
+use langopen_core::executor::{Executor, GraphCall, RunOutput, RunResultStatus};
 use langopen_core::filter::MetadataFilter;
 use langopen_core::model::ThreadStatus;
-use langopen_core::{ErrorKind, RawJson, Scope};
+use langopen_core::{ErrorKind, RawJson, Tenant};
 use langopen_runner::{AppAuth, AuthCacheSettings, HostError, HostPool, PoolGraph, PoolSettings};
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -159,7 +158,7 @@ async fn the_applications_login_decides_and_a_blocked_host_lets_nobody_in() {
     let ttl = Duration::from_secs(600);
     let auth = auth.with_cache(AuthCacheSettings { keys, ttl, max_size: 10 }).with_deadline(Duration::from_secs(2));
     auth.authenticate(&bearer("alice")).await.unwrap();
-    let bench = Bench { pool, context: ExecutionContext { storage: Arc::new(Memory::new()), scope: Scope::default() } };
+    let bench = Bench::of(pool, Tenant::default());
     let (blocking, _cancel) = bench.run("blocking", bench.thread().await, json!({"seconds": 30})).await;
     let blocked = tokio::spawn(to_the_end(blocking));
     tokio::time::sleep(Duration::from_secs(2)).await;

@@ -1,17 +1,25 @@
 //! What the tests share: the test application's environment, and runs.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::StreamExt;
 use futures::stream::BoxStream;
 use langopen_core::auth::Credentials;
 use langopen_core::backend::memory::Memory;
 use langopen_core::executor::{ExecutionContext, Executor, RunJob, RunOutput, RunResult};
-use langopen_core::model::{CancelAction, CancelRequest, IfExists, MultitaskStrategy, NewThread, Run};
-use langopen_core::{AssistantId, Clock, JsonMap, Result, RunId, RunStatus, Scope, SystemClock, Tenant, ThreadId};
+use langopen_core::model::{
+    CancelAction, CancelRequest, IfExists, MultitaskStrategy, NewRun, NewThread, Run, RunThread, ThreadStatus,
+};
+use langopen_core::queue::{ClaimRequest, Lease, Outcome};
+use langopen_core::{
+    AssistantId, Clock, JsonMap, Queue, Result, RunId, RunStatus, Scope, SystemClock, Tenant, ThreadId,
+};
 use langopen_runner::environment::Options;
 use langopen_runner::{AppConfig, EnvironmentPlan, HostPool, PoolGraph, PoolSettings, PythonRuntime};
+use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 use uuid::Uuid;
@@ -50,6 +58,9 @@ pub(crate) async fn settings(hosts: usize) -> PoolSettings {
 pub(crate) struct Bench {
     pub(crate) pool: Arc<HostPool>,
     pub(crate) context: ExecutionContext,
+    memory: Memory,
+    /// The last run of each thread.
+    leases: Mutex<HashMap<ThreadId, Lease>>,
 }
 
 pub(crate) type Outputs = BoxStream<'static, Result<RunOutput>>;
@@ -66,8 +77,32 @@ impl Bench {
 
     /// Runs on hosts that are there already.
     pub(crate) fn of(pool: Arc<HostPool>, tenant: Tenant) -> Self {
-        let context = ExecutionContext { storage: Arc::new(Memory::new()), scope: Scope::tenant(tenant) };
-        Self { pool, context }
+        let memory = Memory::new();
+        let context = ExecutionContext { storage: Arc::new(memory.clone()), scope: Scope::tenant(tenant) };
+        Self { pool, context, memory, leases: Mutex::default() }
+    }
+
+    /// The run, running; the one before it on its thread has ended.
+    async fn claimed(&self, new: NewRun) -> Run {
+        let thread_id = new.thread_id;
+        let before = self.leases.lock().remove(&thread_id);
+        if let Some(lease) = before {
+            let end = Outcome {
+                status: RunStatus::Success,
+                thread_status: ThreadStatus::Idle,
+                error: None,
+                interrupts: json!({}).into(),
+                state: None,
+                values: None,
+                rollback: false,
+            };
+            self.memory.finish(lease, end).await.unwrap();
+        }
+        self.memory.enqueue(&self.context.scope, new).await.unwrap();
+        let request = ClaimRequest::new("worker", 1, Duration::from_secs(3600));
+        let claim = self.memory.claim(&request).await.unwrap().runs.remove(0);
+        self.leases.lock().insert(thread_id, claim.lease());
+        claim.run
     }
 
     pub(crate) async fn thread(&self) -> ThreadId {
@@ -84,29 +119,29 @@ impl Bench {
         input: Value,
     ) -> (Outputs, watch::Sender<Option<CancelRequest>>) {
         let run_id = RunId(Uuid::now_v7());
-        let now = SystemClock.now();
         let kwargs = json!({
             "input": input,
             "config": {"configurable": {"thread_id": thread_id, "run_id": run_id, "graph_id": graph_id}},
             "stream_mode": ["values", "custom"],
         });
-        let run = Run {
+        let new = NewRun {
             run_id,
             thread_id,
             assistant_id: AssistantId::system(graph_id),
             graph_id: graph_id.to_owned(),
-            metadata: JsonMap::new(),
-            status: RunStatus::Running,
+            metadata_base: JsonMap::new(),
+            metadata_own: JsonMap::new(),
             kwargs: kwargs.into(),
             multitask_strategy: MultitaskStrategy::Enqueue,
             resumable: false,
             webhook: None,
             temporary: false,
             origin: Default::default(),
-            attempt: 1,
-            created_at: now,
-            updated_at: now,
+            available_at: SystemClock.now(),
+            thread: RunThread { create: true, metadata: JsonMap::new(), config: JsonMap::new(), ttl: None },
+            firing: None,
         };
+        let run = self.claimed(new).await;
         let (cancel, cancelled) = watch::channel(None);
         let job = RunJob { run, fresh_thread: false, context: self.context.clone(), cancel: cancelled };
         (self.pool.execute(job).await.unwrap(), cancel)

@@ -69,6 +69,8 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
+        // One that is held up would not notice that its owner is gone.
+        self.hosts().into_iter().for_each(|host| signal(host, Signal::KILL));
         let _ = kill_process_group(self.group, Signal::KILL);
     }
 }

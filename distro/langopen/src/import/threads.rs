@@ -175,6 +175,7 @@ impl Threads<'_> {
                 checkpoint_id: row.checkpoint_id.clone(),
                 parent_checkpoint_id: row.parent_checkpoint_id.clone(),
                 run_id: None,
+                attempt: None,
                 kind,
                 bytes,
                 metadata: self.checkpoint_metadata(at.0, &row.metadata)?,
@@ -200,6 +201,7 @@ impl Threads<'_> {
                 checkpoint_ns: at.1.to_owned(),
                 checkpoint_id: checkpoint_id.to_owned(),
                 run_id: None,
+                attempt: None,
                 task_path: task.task_path,
                 writes: task.writes,
             };

@@ -121,6 +121,7 @@ impl Checkpoints for Memory {
 
     async fn put_checkpoint(&self, scope: &Scope, new: NewCheckpoint) -> Result<()> {
         let mut state = self.state();
+        state.must_be_current("checkpoints.put", new.run_id, new.attempt)?;
         let thread = state.thread_mut("checkpoints.put", scope, new.thread_id)?;
         thread.touch(&new.checkpoint_ns, &new.checkpoint_id);
         for blob in new.blobs {
@@ -143,6 +144,7 @@ impl Checkpoints for Memory {
 
     async fn put_writes(&self, scope: &Scope, writes: PendingWrites) -> Result<()> {
         let mut state = self.state();
+        state.must_be_current("checkpoints.put_writes", writes.run_id, writes.attempt)?;
         let thread = state.thread_mut("checkpoints.put_writes", scope, writes.thread_id)?;
         thread.touch(&writes.checkpoint_ns, &writes.checkpoint_id);
         for write in writes.writes {

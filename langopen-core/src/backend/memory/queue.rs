@@ -136,6 +136,21 @@ impl State {
         stopped
     }
 
+    /// Refuses what an attempt does that is not the current one. What is no attempt's may be done.
+    pub(super) fn must_be_current(
+        &self,
+        operation: &'static str,
+        run_id: Option<RunId>,
+        attempt: Option<u32>,
+    ) -> Result<()> {
+        let (Some(run_id), Some(attempt)) = (run_id, attempt) else { return Ok(()) };
+        let current = |row: &RunRow| row.run.status == RunStatus::Running && row.run.attempt == attempt;
+        match self.runs.get(&run_id).is_some_and(current) {
+            true => Ok(()),
+            false => Err(run::lease_lost(operation, Lease { run_id, attempt })),
+        }
+    }
+
     fn leased(&mut self, operation: &'static str, lease: Lease) -> Result<&mut RunRow> {
         self.runs
             .get_mut(&lease.run_id)

@@ -7,20 +7,23 @@ use super::checkpoint_rows::{self, BELONGINGS, TUPLE};
 use super::columns::{self, Context, get};
 use super::session::{Db, transaction};
 use super::thread_rows::{self, Lock, not_found};
-use crate::error::Result;
+use crate::backend::rules::run::lease_lost;
+use crate::error::{Error, Result};
 use crate::filter::contains_all;
-use crate::ids::ThreadId;
+use crate::ids::{RunId, ThreadId};
 use crate::model::{CheckpointKey, CheckpointList, CheckpointTuple, NewCheckpoint, PendingWrites};
+use crate::queue::Lease;
 use crate::storage::Checkpoints;
 use crate::tenant::Scope;
 
-/// Keeps a checkpoint with its blobs in one statement. It tells whether the thread is there, and whether the checkpoint was new: one that is there already
-/// stays as it was.
+/// Keeps a checkpoint with its blobs in one statement. It tells whether the thread is there and the attempt is the current one, and whether the checkpoint was new: one that
+/// is there already stays as it was.
 ///
 /// The lock keeps the thread from being removed, and its blobs from being pruned. The latest state goes when the checkpoint that it describes changes.
 const PUT: &str = "
     WITH t AS MATERIALIZED (
-        SELECT thread_id FROM threads WHERE thread_id = $1 AND tenant = $4 FOR KEY SHARE),
+        SELECT thread_id FROM threads WHERE thread_id = $1 AND tenant = $4 AND ($16::BIGINT IS NULL OR EXISTS (
+            SELECT 1 FROM runs r WHERE r.run_id = $6 AND r.attempt = $16 AND r.status = 'running')) FOR KEY SHARE),
     blobs AS (
         INSERT INTO checkpoint_blobs (thread_id, checkpoint_ns, channel, version, tenant, kind, bytes)
         SELECT t.thread_id, $2, b.channel, b.version, $4, b.kind, b.bytes
@@ -39,10 +42,11 @@ const PUT: &str = "
 const REPLACE: &str = "UPDATE checkpoints SET parent_checkpoint_id = $4, run_id = $5, kind = $6, channels = $7, versions = $8, metadata = $9, bytes = $10
      WHERE thread_id = $1 AND checkpoint_ns = $2 AND checkpoint_id = $3";
 
-/// Keeps writes in one statement, and tells whether the thread is there.
+/// Keeps writes in one statement, and tells whether the thread is there and the attempt is the current one.
 const PUT_WRITES: &str = "
     WITH t AS MATERIALIZED (
-        SELECT thread_id FROM threads WHERE thread_id = $1 AND tenant = $4 FOR KEY SHARE),
+        SELECT thread_id FROM threads WHERE thread_id = $1 AND tenant = $4 AND ($12::BIGINT IS NULL OR EXISTS (
+            SELECT 1 FROM runs r WHERE r.run_id = $5 AND r.attempt = $12 AND r.status = 'running')) FOR KEY SHARE),
     put AS (
         INSERT INTO checkpoint_writes (thread_id, checkpoint_ns, checkpoint_id, task_id, idx, tenant, run_id, task_path, channel, kind,
             bytes)
@@ -75,10 +79,28 @@ async fn put(operation: &'static str, db: &mut Db, scope: &Scope, new: &NewCheck
         .bind(new.blobs.iter().map(|blob| blob.version.as_str()).collect::<Vec<_>>())
         .bind(new.blobs.iter().map(|blob| blob.kind.as_str()).collect::<Vec<_>>())
         .bind(new.blobs.iter().map(|blob| &blob.bytes[..]).collect::<Vec<_>>())
-        .bind(&new.bytes[..]);
-    let row = row.fetch_optional(&mut *db).await.context(operation)?;
-    let row = row.ok_or_else(|| not_found(operation, new.thread_id))?;
-    get(&row, "new")
+        .bind(&new.bytes[..])
+        .bind(new.attempt.map(i64::from));
+    match row.fetch_optional(&mut *db).await.context(operation)? {
+        Some(row) => get(&row, "new"),
+        None => Err(refusal(operation, db, scope, new.thread_id, new.run_id.zip(new.attempt)).await?),
+    }
+}
+
+/// Why nothing was kept.
+async fn refusal(
+    operation: &'static str,
+    db: &mut Db,
+    scope: &Scope,
+    thread_id: ThreadId,
+    attempt: Option<(RunId, u32)>,
+) -> Result<Error> {
+    let there = sqlx::query("SELECT 1 FROM threads WHERE thread_id = $1 AND tenant = $2");
+    let there = there.bind(thread_id.0).bind(scope.tenant.as_str()).fetch_optional(db).await.context(operation)?;
+    Ok(match (there, attempt) {
+        (Some(_), Some((run_id, attempt))) => lease_lost(operation, Lease { run_id, attempt }),
+        _ => not_found(operation, thread_id),
+    })
 }
 
 /// Replaces a checkpoint that is there.
@@ -214,10 +236,11 @@ impl Checkpoints for Postgres {
             .bind(new.writes.iter().map(|write| write.index).collect::<Vec<_>>())
             .bind(new.writes.iter().map(|write| write.channel.as_str()).collect::<Vec<_>>())
             .bind(new.writes.iter().map(|write| write.kind.as_str()).collect::<Vec<_>>())
-            .bind(new.writes.iter().map(|write| &write.bytes[..]).collect::<Vec<_>>());
+            .bind(new.writes.iter().map(|write| &write.bytes[..]).collect::<Vec<_>>())
+            .bind(new.attempt.map(i64::from));
         match put.fetch_optional(&mut *db).await.context(OPERATION)? {
             Some(_) => db.done(OPERATION).await,
-            None => Err(not_found(OPERATION, new.thread_id)),
+            None => Err(refusal(OPERATION, &mut db, scope, new.thread_id, new.run_id.zip(new.attempt)).await?),
         }
     }
 

@@ -7,10 +7,12 @@ use super::checkpoint_rows;
 use super::columns::{self, Context, text};
 use super::thread_rows::{is_visible, must_be_visible};
 use super::writer::{run_together, together};
+use crate::backend::rules::run::lease_lost;
 use crate::error::Result;
 use crate::filter::contains_all;
-use crate::ids::ThreadId;
+use crate::ids::{RunId, ThreadId};
 use crate::model::{Blob, CheckpointKey, CheckpointList, CheckpointTuple, NewCheckpoint, PendingWrites};
+use crate::queue::Lease;
 use crate::storage::Checkpoints;
 use crate::tenant::{Scope, Tenant};
 
@@ -107,6 +109,19 @@ fn push_rows(sql: &mut String, head: &str, row: &str, count: usize) {
     }
 }
 
+/// Refuses what an attempt keeps that is not the current one. What is no attempt's may be kept.
+async fn must_be_current(
+    operation: &'static str,
+    db: &mut SqliteConnection,
+    run_id: Option<RunId>,
+    attempt: Option<u32>,
+) -> Result<()> {
+    let (Some(run_id), Some(attempt)) = (run_id, attempt) else { return Ok(()) };
+    let current = sqlx::query("SELECT 1 FROM runs WHERE run_id = ? AND attempt = ? AND status = 'running'");
+    let current = current.bind(run_id.0).bind(attempt).fetch_optional(db).await.context(operation)?;
+    current.map(drop).ok_or_else(|| lease_lost(operation, Lease { run_id, attempt }))
+}
+
 #[async_trait]
 impl Checkpoints for Sqlite {
     async fn checkpoint(&self, scope: &Scope, key: &CheckpointKey) -> Result<Option<CheckpointTuple>> {
@@ -183,6 +198,7 @@ impl Checkpoints for Sqlite {
         self.write_whole(OPERATION, move |db| {
             async move {
                 must_be_visible(OPERATION, db, &scope, new.thread_id).await?;
+                must_be_current(OPERATION, db, new.run_id, new.attempt).await?;
                 let there = "SELECT 1 FROM checkpoints WHERE thread_id = ? AND checkpoint_ns = ? AND checkpoint_id = ?";
                 let there = sqlx::query(there).bind(new.thread_id.0).bind(&new.checkpoint_ns).bind(&new.checkpoint_id);
                 if there.fetch_optional(&mut *db).await.context(OPERATION)?.is_none() {
@@ -204,6 +220,7 @@ impl Checkpoints for Sqlite {
         self.write_whole(OPERATION, move |db| {
             async move {
                 must_be_visible(OPERATION, db, &scope, writes.thread_id).await?;
+                must_be_current(OPERATION, db, writes.run_id, writes.attempt).await?;
                 insert_writes(db, &scope.tenant, &writes).await
             }
             .boxed()

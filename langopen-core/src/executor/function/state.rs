@@ -7,9 +7,10 @@ use super::Graph;
 use crate::clock::Clock;
 use crate::error::{Error, ErrorKind, Result};
 use crate::executor::{ExecutionContext, GraphCall, ResultState, RunJob};
-use crate::ids::{RunId, ThreadId};
+use crate::ids::ThreadId;
 use crate::json::{JsonMap, RawJson};
 use crate::model::{CheckpointKey, CheckpointList, CheckpointTuple, NewCheckpoint};
+use crate::queue::Lease;
 
 /// The serialiser's name in checkpoints that this executor writes.
 const KIND: &str = "json";
@@ -32,8 +33,8 @@ pub(super) async fn keep(job: &RunJob, clock: &dyn Clock, values: JsonMap) -> Re
     }
     let mut metadata = job.run.metadata.clone();
     metadata.insert("run_id".to_owned(), job.run.run_id.to_string().into());
-    let run_id = Some(job.run.run_id);
-    let kept = put(&job.context, clock, job.run.thread_id, run_id, "loop", metadata, values).await?;
+    let lease = Some(Lease { run_id: job.run.run_id, attempt: job.run.attempt });
+    let kept = put(&job.context, clock, job.run.thread_id, lease, "loop", metadata, values).await?;
     Ok(ResultState {
         checkpoint_id: Some(kept.checkpoint_id.clone()),
         values: RawJson::from(Value::Object(values_of(&kept)?)),
@@ -127,7 +128,7 @@ async fn put(
     context: &ExecutionContext,
     clock: &dyn Clock,
     thread_id: ThreadId,
-    run_id: Option<RunId>,
+    lease: Option<Lease>,
     source: &str,
     mut metadata: JsonMap,
     values: JsonMap,
@@ -143,7 +144,8 @@ async fn put(
         checkpoint_ns: String::new(),
         checkpoint_id: Uuid::now_v6(&[0x4c, 0x61, 0x6e, 0x67, 0x4f, 0x70]).to_string(),
         parent_checkpoint_id: parent.map(|parent| parent.checkpoint_id),
-        run_id,
+        run_id: lease.map(|lease| lease.run_id),
+        attempt: lease.map(|lease| lease.attempt),
         kind: KIND.to_owned(),
         bytes: encoded.to_string().into(),
         metadata: Value::Object(metadata).into(),

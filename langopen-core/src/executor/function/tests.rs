@@ -1,5 +1,6 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use futures::StreamExt;
 use serde_json::json;
@@ -10,34 +11,33 @@ use super::*;
 use crate::backend::memory::Memory;
 use crate::clock::Timestamp;
 use crate::ids::{AssistantId, RunId, ThreadId};
-use crate::model::{IfExists, MultitaskStrategy, NewThread, Run};
-use crate::run_state::RunStatus;
-use crate::storage::Threads;
+use crate::model::{MultitaskStrategy, NewRun, RunThread};
+use crate::queue::{ClaimRequest, Queue};
 use crate::tenant::Scope;
 
 async fn job(input: Value) -> RunJob {
-    let (storage, scope) = (Memory::new(), Scope::default());
-    let thread_id = ThreadId(Uuid::now_v7());
-    let new = NewThread { thread_id, metadata: JsonMap::new(), ttl: None };
-    storage.create_thread(&scope, new, IfExists::Raise).await.unwrap();
-    let run = Run {
+    let (memory, scope) = (Memory::new(), Scope::default());
+    let new = NewRun {
         run_id: RunId(Uuid::now_v7()),
-        thread_id,
+        thread_id: ThreadId(Uuid::now_v7()),
         assistant_id: AssistantId::system("count"),
         graph_id: "count".to_owned(),
-        metadata: JsonMap::new(),
-        status: RunStatus::Running,
+        metadata_base: JsonMap::new(),
+        metadata_own: JsonMap::new(),
         kwargs: json!({"input": input, "stream_mode": ["custom", "values"]}).into(),
         multitask_strategy: MultitaskStrategy::Enqueue,
         resumable: false,
         webhook: None,
         temporary: false,
         origin: Default::default(),
-        attempt: 1,
-        created_at: Timestamp::from_micros(0),
-        updated_at: Timestamp::from_micros(0),
+        available_at: Timestamp::from_micros(0),
+        thread: RunThread { create: true, metadata: JsonMap::new(), config: JsonMap::new(), ttl: None },
+        firing: None,
     };
-    let context = ExecutionContext { storage: Arc::new(storage), scope };
+    memory.enqueue(&scope, new).await.unwrap();
+    let request = ClaimRequest::new("worker", 1, Duration::from_secs(60));
+    let run = memory.claim(&request).await.unwrap().runs.remove(0).run;
+    let context = ExecutionContext { storage: Arc::new(memory), scope };
     RunJob { run, fresh_thread: true, context, cancel: watch::channel(None).1 }
 }
 

@@ -310,6 +310,7 @@ async fn a_rollback_spares_what_is_kept_meanwhile() {
             checkpoint_id,
             parent_checkpoint_id: None,
             run_id,
+            attempt: None,
             kind: "msgpack".to_owned(),
             bytes: bytes::Bytes::from_static(b"checkpoint"),
             metadata: RawJson::from(serde_json::json!({})),
