@@ -49,7 +49,7 @@ test-sdk-postgres: $(VENV)/.complete $(SERVICES) ## The same over Postgres and R
 
 # What depends on graphs: the other files have applications of their own, or ask only the server.
 GRAPH_SUITES := $(addprefix tests/sdk/test_,$(addsuffix .py,assistants batch cancel concurrency copy_fork graph_errors graph_targets \
-	interrupts javascript_errors multitask remote_graph restart resumable run_ends runs_create_wait_join state_history stateless store \
+	interrupts javascript_errors multitask protocol remote_graph restart resumable run_ends runs_create_wait_join state_history stateless store \
 	stream_modes subgraph_streams sync_client thread_stream))
 
 test-sdk-typescript: $(VENV)/.complete ## The same with the graphs in TypeScript

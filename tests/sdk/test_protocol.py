@@ -23,6 +23,17 @@ def is_end(event) -> bool:
     return event["method"] == "lifecycle" and not params["namespace"] and params["data"]["event"] in ("completed", "failed", "interrupted")
 
 
+def messages_of(pieces) -> list[list[dict]]:
+    """The deltas of each message, of those that are told one after another."""
+    groups = []
+    for piece in pieces:
+        if piece["data"]["event"] == "message-start":
+            groups.append([])
+        elif piece["data"]["event"] == "content-block-delta":
+            groups[-1].append(piece)
+    return groups
+
+
 class Socket:
     """A WebSocket of the protocol, spoken by hand."""
 
@@ -227,6 +238,24 @@ async def test_a_nested_interrupt_names_its_graph_and_input_answers_it(http):
     await command(http, thread_id, "run.start", assistant_id="nested_question", input="sure")
     after = await take(sse(http, thread_id, since=events[-1]["seq"], channels=["values", "lifecycle"]), 1)
     assert [e for e in after if e["method"] == "values"][-1]["params"]["data"]["reply"] == "sure"
+
+
+@reference_differs("it tells nothing of the messages of such runs")
+@pytest.mark.parametrize("mode", ["messages", "messages-tuple"])
+async def test_messages_of_classic_runs_are_told_in_blocks(client, http, mode):
+    thread_id = (await client.threads.create())["thread_id"]
+    modes, options = [mode, "values"], {"stream_subgraphs": True, "stream_resumable": True}
+    for graph in ("nested_chat", "tool_agent"):
+        await client.runs.create(thread_id, graph, input=HI, stream_mode=modes, **options)
+    events = await take(sse(http, thread_id), 2)
+    pieces = [event["params"] for event in events if event["method"] == "messages"]
+    texts = ["".join(p["data"]["delta"]["text"] for p in group) for group in messages_of(pieces)]
+    assert texts == ["Good day to you", "", "The product is 42"]
+    calls = [p["data"]["content"] for p in pieces if p["data"]["event"] == "content-block-finish" and p["data"]["index"] == 1]
+    assert [(call["type"], call["name"], call["args"]) for call in calls] == [("tool_call", "multiply", {"a": 6, "b": 7})]
+    if mode == "messages-tuple":
+        assert [p["node"] for p in pieces if p["data"]["event"] == "message-start"] == ["answer", "think", "think"]
+        assert pieces[0]["namespace"][0].startswith("inner_chat:") and not pieces[-1]["namespace"]
 
 
 @reference_differs("it tells a client nothing of the end of a pending run")

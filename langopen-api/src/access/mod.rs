@@ -52,6 +52,8 @@ pub(crate) struct Caller {
     pub(crate) identity: Identity,
     /// Whether nobody is asked what the caller may do.
     trusted: bool,
+    /// The deployment that the request has reached, where there are several.
+    reached: Option<Reached>,
 }
 
 impl FromRequestParts<App> for Caller {
@@ -64,14 +66,14 @@ impl FromRequestParts<App> for Caller {
             None => (app.auth.authenticate(&credentials::of(parts).await).await?, false),
         };
         record_tenant(&identity.tenant);
-        if let Some(reached) = parts.extensions.get::<Reached>() {
+        let reached = parts.extensions.get::<Reached>().cloned();
+        if let Some(reached) = &reached {
             reached.check(&identity)?;
-            if !trusted {
-                reached.count()?;
-            }
         }
-        check_role(identity.role, least(parts).await)?;
-        Ok(Self { app: app.clone(), identity, trusted })
+        let caller = Self { app: app.clone(), identity, trusted, reached };
+        caller.count()?;
+        check_role(caller.identity.role, least(parts).await)?;
+        Ok(caller)
     }
 }
 
@@ -92,6 +94,14 @@ pub(crate) fn show_user(identity: &Identity, configurable: &mut JsonMap) {
 }
 
 impl Caller {
+    /// Counts a request, and refuses what is more than the deployment takes.
+    pub(crate) fn count(&self) -> ApiResult<()> {
+        match &self.reached {
+            Some(reached) if !self.trusted => reached.count(),
+            _ => Ok(()),
+        }
+    }
+
     /// Refuses a caller whose role is less, for what an operation does only if it is asked to.
     pub(crate) fn must_be(&self, least: Role) -> ApiResult<()> {
         check_role(self.identity.role, least)

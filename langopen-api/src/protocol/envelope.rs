@@ -192,7 +192,12 @@ impl Reply {
     }
 
     pub(super) fn malformed(Malformed { id, message }: Malformed) -> Self {
-        Self::failure(id, Refusal::invalid(message), None)
+        Self::refused(id, Refusal::invalid(message))
+    }
+
+    /// The answer to a command that was not looked at any further.
+    pub(super) fn refused(id: Value, refusal: Refusal) -> Self {
+        Self::failure(id, refusal, None)
     }
 
     fn failure(id: Value, Refusal { error, message }: Refusal, meta: Option<Meta>) -> Self {

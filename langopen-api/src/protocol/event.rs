@@ -111,6 +111,11 @@ impl Body {
         // Maps with keys of text and lists always have a JSON form.
         Self::Data(serde_json::to_vec(data).unwrap_or_default().into())
     }
+
+    /// `members` is an object of `data` and more.
+    pub(super) fn members(members: &impl Serialize) -> Self {
+        Self::Members(serde_json::to_vec(members).unwrap_or_default().into())
+    }
 }
 
 impl ProtocolEvent {

@@ -3,6 +3,7 @@
 //! It is a door to the same runs, threads and log of events as the operations beside it: a command creates a run as they do, and a stream is the thread's log,
 //! translated. The types are those of the packages `@langchain/protocol` and `langchain-protocol`.
 
+mod chunks;
 mod command;
 mod envelope;
 mod event;

@@ -62,6 +62,12 @@ pub(super) fn updates(data: &[u8]) -> (Vec<Body>, Vec<Interrupt>) {
     (bodies, raised)
 }
 
+/// The nodes that `{node: delta}` is of.
+pub(super) fn nodes(data: &[u8]) -> Vec<String> {
+    let entries: Entries<'_> = read(data).unwrap_or_default();
+    entries.0.iter().map(|(node, _)| node.to_string()).collect()
+}
+
 /// What a graph wrote: `{name, payload}` as it is, with its name; anything else as a payload without a name.
 pub(super) fn custom(data: Bytes) -> (Option<String>, Body) {
     #[derive(Deserialize)]

@@ -16,7 +16,7 @@ use serde_json::json;
 use tracing::{Instrument, Span};
 
 use super::command::{Commander, not_an_object};
-use super::envelope::{Command, LOST, Malformed, Reply};
+use super::envelope::{Command, LOST, Reply};
 use super::event::ProtocolEvent;
 use super::subscriptions::Subscriptions;
 use super::tape::{Items, Play};
@@ -186,6 +186,11 @@ impl Connection {
             Ok(Object(given)) => Command::parse(&given),
             Err(error) => Err(not_an_object(&error)),
         };
+        // Each is a request of its own.
+        if let Err(error) = self.commander.caller.count() {
+            let id = command.map_or_else(|malformed| malformed.id, |command| command.id.into());
+            return self.answer(&Reply::refused(id, error.into())).await;
+        }
         match command {
             Ok(command) if command.method.starts_with("subscription.") || command.method == "agent.getTree" => {
                 self.subscribe(command).await
@@ -194,7 +199,7 @@ impl Connection {
                 self.waiting.push_back(command);
                 Ok(())
             }
-            Err(malformed) => self.refuse(malformed).await,
+            Err(malformed) => self.answer(&Reply::malformed(malformed)).await,
         }
     }
 
@@ -235,10 +240,6 @@ impl Connection {
             self.send(Message::Text(text)).await?;
         }
         Ok(())
-    }
-
-    async fn refuse(&mut self, malformed: Malformed) -> Result<(), End> {
-        self.answer(&Reply::malformed(malformed)).await
     }
 
     async fn answer(&mut self, reply: &Reply) -> Result<(), End> {

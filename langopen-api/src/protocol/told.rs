@@ -1,72 +1,177 @@
-//! Messages of graph hosts that do not speak in content blocks: each event carries a whole message so far, and here it becomes what was added.
+//! Messages of graph hosts that do not speak in content blocks: each event carries a whole message so far, or a chunk of one, and here it becomes what was added.
 
 use langopen_core::JsonMap;
+use serde::Serialize;
 use serde_json::{Value, json};
+
+use super::chunks;
+use super::event::{Body, Method, Namespace};
+use super::out::Out;
 
 /// A message that is being told.
 #[derive(Debug)]
 struct Open {
+    place: Place,
     id: String,
     text: String,
     /// As it was told last.
     message: JsonMap,
 }
 
+/// Where a message comes from: the graph, and the node if that is known.
+#[derive(Debug, Clone, Default)]
+struct Place {
+    namespace: Namespace,
+    node: Option<String>,
+}
+
 /// The messages of one run that are being told.
 #[derive(Debug, Default)]
 pub(super) struct Told(Vec<Open>);
 
-impl Told {
-    /// The pieces that a `messages/partial` or `messages/complete` event becomes.
-    pub(super) fn take(&mut self, data: &[u8], complete: bool) -> Vec<Value> {
-        let messages: Vec<JsonMap> = serde_json::from_slice(data).unwrap_or_default();
-        messages.into_iter().flat_map(|message| self.add(message, complete)).collect()
+/// Pieces of messages, with the places that they come from.
+#[derive(Debug, Default)]
+pub(super) struct Pieces(Vec<(Place, Value)>);
+
+impl Pieces {
+    /// Tells them.
+    pub(super) fn push(&self, out: &mut Out) {
+        #[derive(Serialize)]
+        struct Members<'a> {
+            data: &'a Value,
+            node: &'a str,
+        }
+        for (place, data) in &self.0 {
+            let body = match &place.node {
+                Some(node) => Body::members(&Members { data, node }),
+                None => Body::of(data),
+            };
+            out.push(Method::Messages, &place.namespace, body);
+        }
     }
 
-    fn add(&mut self, message: JsonMap, complete: bool) -> Vec<Value> {
-        let role = match message.get("type").and_then(Value::as_str) {
-            Some("human") => "human",
-            Some("system") => "system",
-            Some("ai" | "AIMessageChunk") => "ai",
-            // Results of tools are told as such.
-            _ => return Vec::new(),
-        };
-        let id = message.get("id").and_then(Value::as_str).unwrap_or_default().to_owned();
-        let text = text(message.get("content"));
-        let known = self.0.iter().position(|open| open.id == id);
-        let mut pieces = Vec::new();
-        let at = known.unwrap_or_else(|| {
-            pieces.push(json!({"event": "message-start", "role": role, "id": id}));
-            pieces.push(json!({"event": "content-block-start", "index": 0, "content": {"type": "text", "text": ""}}));
-            self.0.push(Open { id, text: String::new(), message: JsonMap::new() });
-            self.0.len() - 1
-        });
-        let open = &mut self.0[at];
-        // A text that was changed rather than added to is told at its end.
-        if let Some(added) = text.strip_prefix(open.text.as_str()).filter(|added| !added.is_empty()) {
-            pieces.push(
-                json!({"event": "content-block-delta", "index": 0, "delta": {"type": "text-delta", "text": added}}),
-            );
-        }
-        (open.text, open.message) = (text, message);
-        if complete {
-            let open = self.0.remove(at);
-            pieces.extend(end(&open));
+    fn add(&mut self, place: &Place, data: impl IntoIterator<Item = Value>) {
+        self.0.extend(data.into_iter().map(|data| (place.clone(), data)));
+    }
+}
+
+impl Told {
+    /// The pieces that a `messages/partial` or `messages/complete` event becomes. Such events do not say where they come from.
+    pub(super) fn take(&mut self, data: &[u8], complete: bool) -> Pieces {
+        let messages: Vec<JsonMap> = serde_json::from_slice(data).unwrap_or_default();
+        let mut pieces = Pieces::default();
+        for message in messages {
+            self.add(&Place::default(), message, complete, &mut pieces);
         }
         pieces
     }
 
-    /// The last pieces of every message: the graph has gone on.
-    pub(super) fn end(&mut self) -> Vec<Value> {
-        self.0.drain(..).flat_map(|open| end(&open)).collect()
+    /// The pieces that a `messages` event becomes: a pair of a message, or a chunk of one, and its metadata.
+    pub(super) fn take_pair(&mut self, namespace: &Namespace, data: &[u8]) -> Pieces {
+        let mut pieces = Pieces::default();
+        let Ok((message, metadata)) = serde_json::from_slice::<(JsonMap, Value)>(data) else { return pieces };
+        let node = metadata["langgraph_node"].as_str().map(str::to_owned);
+        let place = Place { namespace: namespace.clone(), node };
+        if message.get("type").and_then(Value::as_str).is_some_and(|kind| kind.ends_with("Chunk")) {
+            self.add_chunk(&place, message, &mut pieces);
+        } else {
+            self.add(&place, message, true, &mut pieces);
+        }
+        pieces
     }
+
+    fn add(&mut self, place: &Place, message: JsonMap, complete: bool, pieces: &mut Pieces) {
+        let Some(at) = self.open(place, &message, pieces) else { return };
+        let text = text(message.get("content"));
+        let open = &mut self.0[at];
+        // A text that was changed rather than added to is told at its end.
+        if let Some(added) = text.strip_prefix(open.text.as_str()) {
+            pieces.add(place, delta(added));
+        }
+        (open.text, open.message) = (text, message);
+        if complete {
+            let open = self.0.remove(at);
+            pieces.add(&open.place, end(&open));
+        }
+    }
+
+    fn add_chunk(&mut self, place: &Place, chunk: JsonMap, pieces: &mut Pieces) {
+        let Some(at) = self.open(place, &chunk, pieces) else { return };
+        let added = text(chunk.get("content"));
+        pieces.add(place, delta(&added));
+        let last = chunk.get("chunk_position").and_then(Value::as_str) == Some("last");
+        let open = &mut self.0[at];
+        open.text.push_str(&added);
+        chunks::add(&mut open.message, chunk);
+        if last {
+            let open = self.0.remove(at);
+            pieces.add(&open.place, end(&open));
+        }
+    }
+
+    /// Where the message is among those that are being told, unless it is of a kind that is not.
+    fn open(&mut self, place: &Place, message: &JsonMap, pieces: &mut Pieces) -> Option<usize> {
+        let role = match message.get("type").and_then(Value::as_str) {
+            Some("human" | "HumanMessageChunk") => "human",
+            Some("system" | "SystemMessageChunk") => "system",
+            Some("ai" | "AIMessageChunk") => "ai",
+            // Results of tools are told as such.
+            _ => return None,
+        };
+        let id = message.get("id").and_then(Value::as_str).unwrap_or_default();
+        if let Some(at) = self.0.iter().position(|open| open.id == id) {
+            return Some(at);
+        }
+        pieces.add(
+            place,
+            [
+                json!({"event": "message-start", "role": role, "id": id}),
+                json!({"event": "content-block-start", "index": 0, "content": {"type": "text", "text": ""}}),
+            ],
+        );
+        self.0.push(Open { place: place.clone(), id: id.to_owned(), text: String::new(), message: JsonMap::new() });
+        Some(self.0.len() - 1)
+    }
+
+    /// The last pieces of messages: the graph at `namespace` has gone on, or those of its nodes for which `over` is true have ended. A message whose
+    /// node is not known is taken to be over.
+    pub(super) fn end(&mut self, namespace: &Namespace, over: impl Fn(&str) -> bool) -> Pieces {
+        let mut pieces = Pieces::default();
+        self.0.retain(|open| {
+            let Place { namespace: own, node } = &open.place;
+            let ended = own.0.starts_with(&namespace.0)
+                && (own.0.len() > namespace.0.len() || node.as_deref().is_none_or(&over));
+            if ended {
+                pieces.add(&open.place, end(open));
+            }
+            !ended
+        });
+        pieces
+    }
+
+    /// The last pieces of every message.
+    pub(super) fn end_all(&mut self) -> Pieces {
+        self.end(&Namespace::default(), |_| true)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+fn delta(added: &str) -> Option<Value> {
+    let delta = || json!({"event": "content-block-delta", "index": 0, "delta": {"type": "text-delta", "text": added}});
+    (!added.is_empty()).then(delta)
 }
 
 fn end(open: &Open) -> Vec<Value> {
     let mut pieces =
         vec![json!({"event": "content-block-finish", "index": 0, "content": {"type": "text", "text": open.text}})];
-    let calls = open.message.get("tool_calls").and_then(Value::as_array).into_iter().flatten();
-    for (index, call) in (1..).zip(calls) {
+    let calls = match open.message.get("tool_calls") {
+        Some(Value::Array(calls)) => calls.clone(),
+        _ => chunks::tool_calls(&open.message),
+    };
+    for (index, call) in (1..).zip(&calls) {
         let content = |args: &Value| json!({"type": "tool_call", "id": call["id"], "name": call["name"], "args": args});
         pieces.push(json!({"event": "content-block-start", "index": index, "content": content(&json!({}))}));
         pieces.push(json!({"event": "content-block-finish", "index": index, "content": content(&call["args"])}));
@@ -97,8 +202,8 @@ fn text(content: Option<&Value>) -> String {
 mod tests {
     use super::*;
 
-    fn names(pieces: &[Value]) -> Vec<&str> {
-        pieces.iter().map(|piece| piece["event"].as_str().unwrap()).collect()
+    fn names(pieces: &Pieces) -> Vec<&str> {
+        pieces.0.iter().map(|(_, piece)| piece["event"].as_str().unwrap()).collect()
     }
 
     #[test]
@@ -112,12 +217,12 @@ mod tests {
             ["message-start", "content-block-start", "content-block-delta"]
         );
         let more = told.take(partial("Hello").as_bytes(), false);
-        assert_eq!(more[0]["delta"], json!({"type": "text-delta", "text": "llo"}));
-        assert!(told.take(partial("Hello").as_bytes(), false).is_empty());
-        let ended = told.end();
-        assert_eq!(ended[0]["content"]["text"], "Hello");
-        assert_eq!(ended[1], json!({"event": "message-finish", "usage": {"total_tokens": 3}}));
-        assert!(told.end().is_empty());
+        assert_eq!(more.0[0].1["delta"], json!({"type": "text-delta", "text": "llo"}));
+        assert!(names(&told.take(partial("Hello").as_bytes(), false)).is_empty());
+        let ended = told.end_all();
+        assert_eq!(ended.0[0].1["content"]["text"], "Hello");
+        assert_eq!(ended.0[1].1, json!({"event": "message-finish", "usage": {"total_tokens": 3}}));
+        assert!(told.is_empty());
     }
 
     #[test]
@@ -128,7 +233,39 @@ mod tests {
             .to_string();
         let pieces = told.take(data.as_bytes(), true);
         assert_eq!(names(&pieces).len(), 7);
-        assert_eq!(pieces[5]["content"], json!({"type": "tool_call", "id": "c", "name": "add", "args": {"a": 1}}));
-        assert!(told.take(json!([{"type": "tool", "content": "1"}]).to_string().as_bytes(), true).is_empty());
+        assert_eq!(pieces.0[5].1["content"], json!({"type": "tool_call", "id": "c", "name": "add", "args": {"a": 1}}));
+        assert!(names(&told.take(json!([{"type": "tool", "content": "1"}]).to_string().as_bytes(), true)).is_empty());
+    }
+
+    #[test]
+    fn chunks_are_told_where_they_come_from_and_end_with_their_node() {
+        let mut told = Told::default();
+        let inner = Namespace(vec!["inner:1".to_owned()]);
+        let mut chunk = |namespace: &Namespace, node: &str, text: &str, calls: Value| {
+            let message = json!({"type": "AIMessageChunk", "id": node, "content": text, "tool_call_chunks": calls});
+            told.take_pair(namespace, json!([message, {"langgraph_node": node}]).to_string().as_bytes())
+        };
+        let first = chunk(&inner, "deep", "He", json!([]));
+        assert_eq!(names(&first), ["message-start", "content-block-start", "content-block-delta"]);
+        assert_eq!((&first.0[0].0.namespace, first.0[0].0.node.as_deref()), (&inner, Some("deep")));
+        assert_eq!(chunk(&inner, "deep", "llo", json!([])).0[0].1["delta"]["text"], "llo");
+        chunk(&Namespace::default(), "left", "", json!([{"index": 0, "id": "c", "name": "add", "args": "{}"}]));
+        chunk(&Namespace::default(), "right", "r", json!([]));
+        let ended = told.end(&Namespace::default(), |node| node == "left");
+        // What is below a graph that went on is over, too.
+        assert_eq!(
+            names(&ended),
+            [
+                "content-block-finish",
+                "message-finish",
+                "content-block-finish",
+                "content-block-start",
+                "content-block-finish",
+                "message-finish"
+            ]
+        );
+        assert_eq!(ended.0[0].1["content"]["text"], "Hello");
+        assert_eq!(ended.0[4].1["content"]["args"], json!({}));
+        assert_eq!(names(&told.end_all()).len(), 2);
     }
 }

@@ -9,7 +9,7 @@ use langopen_core::event_log::Event;
 use langopen_core::model::Run;
 use langopen_core::{Result, RunId, RunStatus};
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::event::{Body, Method, Namespace};
 use super::filter::Methods;
@@ -90,13 +90,22 @@ impl Translator {
         if !run.native {
             open(run, &mut self.tree, &namespace, out);
         }
-        if matches!(base, "values" | "updates" | "error") {
-            tell(run.told.end(), out);
+        if !run.told.is_empty() {
+            match base {
+                "values" => run.told.end(&namespace, |_| true).push(out),
+                "updates" => {
+                    let nodes = shapes::nodes(&event.data);
+                    run.told.end(&namespace, |node| nodes.iter().any(|each| each == node)).push(out);
+                }
+                "error" => run.told.end_all().push(out),
+                _ => {}
+            }
         }
         let raw = |method| wanted.has(method).then(|| Body::Data(event.data.clone()));
         match base {
+            "messages" => run.told.take_pair(&namespace, &event.data).push(out),
             "messages/partial" | "messages/complete" => {
-                tell(run.told.take(&event.data, base == "messages/complete"), out);
+                run.told.take(&event.data, base == "messages/complete").push(out);
             }
             "error" => run.error = Some(shapes::message(&event.data)),
             "values" => {
@@ -160,7 +169,7 @@ impl Translator {
             self.tree.begin(&facts.graph_name);
             Heard { facts, ..Heard::default() }
         });
-        tell(run.told.end(), out);
+        run.told.end_all().push(out);
         let (status, error) = outcome(row, &run);
         if status == Status::Interrupted {
             for (namespace, interrupt) in &run.asked {
@@ -191,11 +200,6 @@ impl Translator {
             }
         }
     }
-}
-
-/// Tells pieces of messages, which come from the root.
-fn tell(pieces: Vec<Value>, out: &mut Out) {
-    pieces.iter().for_each(|piece| out.push(Method::Messages, &Namespace::default(), Body::of(piece)));
 }
 
 /// The run that this event of the thread says is over.

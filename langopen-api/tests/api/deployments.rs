@@ -20,7 +20,8 @@ use parking_lot::Mutex;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::harness::{Answer, Server, graphs, quick};
+use crate::harness::{Answer, NOWHERE, Server, graphs, quick};
+use crate::protocol_socket::listen;
 
 /// Serves what is listed, `acme/web/down` excepted.
 struct Source {
@@ -344,6 +345,27 @@ async fn more_requests_than_a_deployment_takes_are_refused() {
     for _ in 0..5 {
         assert_eq!(bench.status(&key, "/d/prod/threads/search").await, 200, "the limit is gone");
     }
+}
+
+#[tokio::test]
+async fn commands_over_a_socket_are_requests_too() {
+    let bench = Bench::new().await;
+    let key = bench.admin("acme/web/*").await;
+    let limit = DeploymentLimits { max_requests_per_second: Some(1), ..Default::default() };
+    bench.put("acme/web/prod", limits(limit)).await;
+    let port = listen(bench.server).await;
+    let mut socket = port.open_at("/d/prod", NOWHERE, &[("x-api-key", &key)]).await;
+    let refused = loop {
+        // Two within a second, sooner or later.
+        let answer = socket.ask("agent.getTree", json!({})).await;
+        if answer["type"] == "error" && answer["message"].as_str().is_some_and(|text| text.starts_with("429")) {
+            break answer;
+        }
+    };
+    assert_eq!((&refused["id"], &refused["error"]), (&json!(9), &json!("unknown_error")), "{refused}");
+    assert!(refused["message"].as_str().unwrap().contains("max_requests_per_second"), "{refused}");
+    // The connection lives on.
+    while socket.ask("subscription.subscribe", json!({"channels": ["values"]})).await["type"] != "success" {}
 }
 
 #[tokio::test]

@@ -18,12 +18,12 @@ use crate::coverage::Owners;
 use crate::harness::{NOWHERE, Server, quick, server_with};
 
 /// A server's port, and its router for everything else.
-struct Port {
+pub(crate) struct Port {
     address: String,
     server: Server,
 }
 
-async fn listen(server: Server) -> Port {
+pub(crate) async fn listen(server: Server) -> Port {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
     let router = server.router.clone();
@@ -31,14 +31,19 @@ async fn listen(server: Server) -> Port {
     Port { address, server }
 }
 
-struct Socket {
+pub(crate) struct Socket {
     stream: WebSocketStream<MaybeTlsStream<TcpStream>>,
     events: Vec<Value>,
 }
 
 impl Port {
     async fn open(&self, thread: &str, headers: &[(&'static str, &str)]) -> Socket {
-        let url = format!("ws://{}/threads/{thread}/stream/events", self.address);
+        self.open_at("", thread, headers).await
+    }
+
+    /// Opens the thread's WebSocket below a path.
+    pub(crate) async fn open_at(&self, prefix: &str, thread: &str, headers: &[(&'static str, &str)]) -> Socket {
+        let url = format!("ws://{}{prefix}/threads/{thread}/stream/events", self.address);
         let mut request = url.into_client_request().unwrap();
         for (name, value) in headers {
             request.headers_mut().insert(*name, value.parse().unwrap());
@@ -75,7 +80,7 @@ impl Socket {
     }
 
     /// The answer to a command; what comes before it is kept.
-    async fn ask(&mut self, method: &str, params: Value) -> Value {
+    pub(crate) async fn ask(&mut self, method: &str, params: Value) -> Value {
         self.say(json!({"id": 9, "method": method, "params": params}).to_string()).await;
         loop {
             let message = self.next().await.unwrap();

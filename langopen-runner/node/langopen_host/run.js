@@ -6,6 +6,7 @@ import * as errors from "./errors.js";
 import * as frames from "./frames.js";
 import { EXECUTION } from "./graphs.js";
 import { Scope } from "./scope.js";
+import { ProtocolPlan } from "./protocol.js";
 import { dumps } from "./serialize.js";
 import { Reporter } from "./spans.js";
 import * as state from "./state.js";
@@ -50,7 +51,7 @@ export class Run extends Scope {
     this.#temporary = Boolean(spec.temporary);
     this.#durability = durabilityOf(this.#kwargs);
     this.writeBehind = this.#durability !== "sync";
-    this.#plan = new Plan(modesOf(this.#kwargs), { temporary: this.#temporary });
+    this.#plan = planOf(modesOf(this.#kwargs), app.library, this.#temporary);
     if (spec.trace?.report) this.#spans = new Reporter(connection, handle, spec.trace, spec.graph_id);
     const callbacks = this.#spans === null ? [new Turns()] : [new Turns(), this.#spans];
     this.#config = { ...runConfig(spec, server), signal: this.#abort.signal, callbacks };
@@ -133,7 +134,7 @@ export class Run extends Scope {
 
   #options(graph, subgraphs) {
     const { interrupt_before: before, interrupt_after: after } = this.#kwargs;
-    const options = { ...this.#config, streamMode: this.#plan.modes, subgraphs };
+    const options = { ...this.#config, streamMode: this.#plan.modes, subgraphs, ...this.#plan.options };
     const context = contextOf(graph, this.#kwargs);
     if (context !== undefined) options.context = context;
     if (!this.#temporary && this.#durability !== null) options.durability = this.#durability;
@@ -168,10 +169,14 @@ export class Run extends Scope {
       while (this.#credit <= 0 && !this.#abort.signal.aborted) await this.#moreCredit();
       this.#abort.signal.throwIfAborted();
       if (this.#sent) throw new Error("the run was left behind");
-      const payload = frames.eventPayload(name, json);
-      this.#credit -= payload.length;
-      this.connection.send(frames.EVENT, this.handle, payload, { urgent: false });
+      this.#send(name, json);
     }
+  }
+
+  #send(name, json) {
+    const payload = frames.eventPayload(name, json);
+    this.#credit -= payload.length;
+    this.connection.send(frames.EVENT, this.handle, payload, { urgent: false });
   }
 
   async #moreCredit() {
@@ -187,6 +192,8 @@ export class Run extends Scope {
     const cancelled = this.#cancelled && (raised === null || !errors.isRetryable(raised));
     const error = cancelled ? null : raised;
     const { values, rest, checkpointId, stopped } = this.#documents(snapshot);
+    const ended = error !== null || cancelled ? "failed" : stopped ? "interrupted" : "completed";
+    for (const [name, json] of this.#plan.closing(ended)) this.#send(name, json);
     this.beforeDone?.(this);
     this.#spans?.finish(error, cancelled);
     const head = {
@@ -228,6 +235,10 @@ export class Run extends Scope {
 
 function modesOf({ stream_mode: modes }) {
   return modes?.length ? [modes].flat() : ["values"];
+}
+
+function planOf(modes, library, temporary) {
+  return modes.includes("lifecycle") ? new ProtocolPlan(library, { temporary }) : new Plan(modes, { temporary });
 }
 
 function durabilityOf({ durability, checkpoint_during: during }) {

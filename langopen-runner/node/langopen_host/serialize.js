@@ -17,6 +17,15 @@ export function dumps(value) {
   }
 }
 
+/** `value` as compact JSON, its messages without what is empty. */
+export function dumpsCompact(value) {
+  try {
+    return JSON.stringify(value, replaceCompact) ?? "null";
+  } catch {
+    return dumps(value);
+  }
+}
+
 /** Whether `value` is a LangChain message, of whatever copy of the library. */
 export function isMessage(value) {
   return (
@@ -92,6 +101,20 @@ function replace(key, value) {
     return value;
   }
   return standIn(original, value);
+}
+
+const KEPT = new Set(["tool_call_id", "status", "artifact"]);
+
+function replaceCompact(key, value) {
+  const original = this[key];
+  if (!isMessage(original)) return replace.call(this, key, value);
+  const { type, content, id, ...others } = messageDocument(original);
+  const told = Object.entries(others).filter(([name, item]) => KEPT.has(name) || !isEmpty(item));
+  return { type, content, id, ...Object.fromEntries(told) };
+}
+
+function isEmpty(value) {
+  return !value || (typeof value === "object" && Object.keys(value).length === 0);
 }
 
 /** A JSON-able stand-in for an object that JSON does not know; `value` for others. */

@@ -23,6 +23,8 @@ export class Plan {
   lastValues = null;
   interrupts = [];
   hasValues = false;
+  // What the graph's stream is given besides.
+  options = {};
 
   constructor(requested, { temporary }) {
     const wanted = new Set(requested);
@@ -42,12 +44,17 @@ export class Plan {
       if (this.#tuples) return [[named("messages", namespace), dumps(payload)]];
       return this.#accumulator?.events(payload) ?? [];
     }
-    const shown = mode === "values" ? this.#values(namespace.join("|"), payload) : (RECORDS[mode]?.(payload) ?? payload);
+    const shown = mode === "values" ? this.values(namespace.join("|"), payload) : (RECORDS[mode]?.(payload) ?? payload);
     return shown === undefined || !this.#shown.has(mode) ? [] : [[named(mode, namespace), dumps(shown)]];
   }
 
+  /** The events after the last chunk, when the graph has ended so: `completed`, `interrupted` or `failed`. */
+  closing(_status) {
+    return [];
+  }
+
   // An interrupt comes alone; clients get it with the values that it interrupts. One without a question is no news.
-  #values(namespace, payload) {
+  values(namespace, payload) {
     const known = this.#seen.get(namespace);
     if (!raised(payload)) {
       this.#seen.set(namespace, payload);
@@ -92,7 +99,7 @@ function taskRecord(record) {
   return shown;
 }
 
-function named(name, namespace) {
+export function named(name, namespace) {
   return namespace.length > 0 ? `${name}|${namespace.join("|")}` : name;
 }
 
