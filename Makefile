@@ -9,7 +9,7 @@ CONFIG ?= examples/agent/langgraph.json
 SERVICES := target/debug/langopen-test-services
 WITH_SERVICES := $(SERVICES)
 
-.PHONY: help up build test test-rust test-host test-sdk test-sdk-memory test-sdk-postgres test-sdk-typescript test-clients test-clients-memory chromium lint fmt doc bench bench-cluster deny clean
+.PHONY: help up build test test-rust test-host test-sdk test-sdk-memory test-sdk-postgres test-sdk-typescript test-clients test-clients-memory test-clients-typescript chromium lint fmt doc bench bench-cluster deny clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -20,7 +20,7 @@ up: ## Serve the example agent on http://127.0.0.1:2024
 build: ## Build the binary
 	$(CARGO) build --locked -p langopen
 
-test: test-rust test-host test-sdk test-sdk-memory test-sdk-postgres test-sdk-typescript test-clients test-clients-memory ## Run every test
+test: test-rust test-host test-sdk test-sdk-memory test-sdk-postgres test-sdk-typescript test-clients test-clients-memory test-clients-typescript ## Run every test
 
 test-rust: $(SERVICES) ## Unit, conformance and API tests, and the docs' examples
 	$(WITH_SERVICES) $(CARGO) test --locked --workspace --all-features
@@ -56,8 +56,8 @@ test-sdk-typescript: $(VENV)/.complete ## The same with the graphs in TypeScript
 	$(CARGO) build --locked --workspace --all-features --bin langopen
 	LANGOPEN_TEST_APP=app_ts LANGOPEN_TEST_DATA=$(abspath target/sdk-data) $(VENV)/bin/python -m pytest -q $(GRAPH_SUITES)
 
-CLIENT_TESTS := $(VENV)/bin/python tests/with_server.py \
-	node --test --test-reporter=spec --test-concurrency=4 $(CLIENTS:%=%/*.test.js)
+WITH_SERVER := $(VENV)/bin/python tests/with_server.py node --test --test-reporter=spec --test-concurrency=4
+CLIENT_TESTS := $(WITH_SERVER) $(CLIENTS:%=%/*.test.js)
 
 test-clients: $(VENV)/.complete $(CLIENTS:%=%/node_modules/.complete) chromium ## The JavaScript SDK, and useStream in a browser, against the real binary
 	$(CARGO) build --locked --workspace --all-features --bin langopen
@@ -66,6 +66,10 @@ test-clients: $(VENV)/.complete $(CLIENTS:%=%/node_modules/.complete) chromium #
 test-clients-memory: $(VENV)/.complete $(CLIENTS:%=%/node_modules/.complete) chromium ## The same with everything in memory
 	$(CARGO) build --locked --workspace --all-features --bin langopen
 	LANGOPEN_TEST_DATABASE=memory: LANGOPEN_TEST_DATA=$(abspath target/sdk-data) $(CLIENT_TESTS)
+
+test-clients-typescript: $(VENV)/.complete $(CLIENTS:%=%/node_modules/.complete) chromium ## The event streaming protocol with the graphs in TypeScript
+	$(CARGO) build --locked --workspace --all-features --bin langopen
+	LANGOPEN_TEST_APP=app_ts LANGOPEN_TEST_DATA=$(abspath target/sdk-data) $(WITH_SERVER) $(CLIENTS:%=%/protocol.test.js)
 
 test-faults: ## Break a whole platform for a minute, and check that nothing was lost (tests/faults/README.md)
 	$(CARGO) build --locked -p langopen -p langopen-faults --bins

@@ -3,9 +3,11 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
+import { Assembly, whole } from "../langopen_host/blocks.js";
 import * as errors from "../langopen_host/errors.js";
 import { Decoder, donePayload, eventPayload, header } from "../langopen_host/frames.js";
 import { describe, patternOf } from "../langopen_host/gate.js";
+import { Lifecycle } from "../langopen_host/lifecycle.js";
 import { dumps } from "../langopen_host/serialize.js";
 
 test("frames come out whole, whatever the pieces they arrive in", () => {
@@ -75,4 +77,47 @@ test("paths of Hono's match as Hono does", () => {
 
 test("of a plain fetch handler nothing is known", () => {
   assert.deepEqual(describe({ fetch: () => new Response() }), { first: false, routes: [], later: true, openapi: null });
+});
+
+/** A message, or a chunk of one, as langchain's. */
+function message(fields, more = undefined) {
+  const concat = (other) => message({ ...fields, ...other, content: fields.content + other.content });
+  return { getType: () => "ai", id: "m", concat, response_metadata: {}, ...fields, ...more };
+}
+
+test("messages are told in content blocks", () => {
+  const call = { name: "add", args: { a: 1 }, id: "c" };
+  const names = (told) => told.map(({ event, index }) => [event, ...(index === undefined ? [] : [index])].join(" "));
+  const told = whole(message({ content: "x", tool_calls: [call], usage_metadata: { total_tokens: 3 } }));
+  assert.deepEqual(names(told), [
+    "message-start",
+    "content-block-start 0",
+    "content-block-delta 0",
+    "content-block-finish 0",
+    "content-block-start 1",
+    "content-block-finish 1",
+    "message-finish",
+  ]);
+  assert.deepEqual(told[4].content, { type: "tool_call", id: "c", name: "add", args: {} });
+  assert.deepEqual(told[6], { event: "message-finish", usage: { total_tokens: 3 } });
+  const assembly = new Assembly();
+  const chunks = ["He", "", "llo"].flatMap((content) => assembly.add(message({ content })));
+  assert.deepEqual(names(chunks), ["message-start", "content-block-start 0", "content-block-delta 0", "content-block-delta 0"]);
+  assert.equal(assembly.close()[0].content.text, "Hello");
+  assert.deepEqual(assembly.close(), []);
+});
+
+test("subgraphs start with their first task and end with the task that they are of", () => {
+  const lifecycle = new Lifecycle();
+  const ns = ["inner:t1"];
+  const input = { lg_tool_call: { id: "call" } };
+  assert.deepEqual(lifecycle.before([], { id: "t1", input }), []);
+  const [[where, started]] = lifecycle.before(ns, { id: "t2", input: {}, metadata: { lc_agent_name: "helper" } });
+  assert.deepEqual(where, ns);
+  assert.deepEqual([started.graph_name, started.trigger_call_id, started.cause.tool_call_id], ["helper", "t1", "call"]);
+  assert.deepEqual(lifecycle.before(ns, { id: "t3", input: {} }), []);
+  assert.deepEqual(lifecycle.after(ns, { id: "t2", result: {} }), []);
+  const ended = lifecycle.after([], { id: "t1", result: {}, error: null, interrupts: [] });
+  assert.deepEqual(ended, [[ns, { event: "completed", graph_name: "helper" }]]);
+  assert.deepEqual(lifecycle.close("interrupted"), [[[], { event: "interrupted" }]]);
 });
