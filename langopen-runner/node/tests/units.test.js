@@ -80,9 +80,9 @@ test("of a plain fetch handler nothing is known", () => {
 });
 
 /** A message, or a chunk of one, as langchain's. */
-function message(fields, more = undefined) {
+function message(fields) {
   const concat = (other) => message({ ...fields, ...other, content: fields.content + other.content });
-  return { getType: () => "ai", id: "m", concat, response_metadata: {}, ...fields, ...more };
+  return { getType: () => "ai", id: "m", response_metadata: {}, ...fields, concat };
 }
 
 test("messages are told in content blocks", () => {
