@@ -46,6 +46,7 @@ mod sse;
 mod state;
 mod store;
 mod threads;
+mod ui;
 mod unread;
 mod wire;
 

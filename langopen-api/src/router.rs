@@ -20,7 +20,7 @@ use crate::meta::Document;
 use crate::observe::observe;
 use crate::server::App;
 use crate::unread::discard_unread;
-use crate::{assistants, crons, custom, mcp, meta, openapi, protocol, runs, state, store, threads};
+use crate::{assistants, crons, custom, mcp, meta, openapi, protocol, runs, state, store, threads, ui};
 
 pub(crate) fn build(app: App) -> Router {
     let features = app.settings.features;
@@ -34,6 +34,7 @@ pub(crate) fn build(app: App) -> Router {
         (features.runs, crons::routes),
         (features.store, store::routes),
         (features.assistants && features.runs && features.mcp, mcp::routes),
+        (features.ui && app.interfaces.is_some(), ui::routes),
         (features.meta, meta::routes),
     ];
     for (served, routes) in groups {

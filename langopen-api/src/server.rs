@@ -7,7 +7,7 @@ use langopen_core::executor::{ExecutionContext, GraphInfo};
 use langopen_core::model::NewAssistant;
 use langopen_core::{
     AssistantId, Clock, Embedder, EventLog, Executor, IdSource, JsonMap, Queue, Result, Scope, Storage, SystemClock,
-    SystemIds, Tenant,
+    SystemIds, Tenant, UserInterfaces,
 };
 
 use crate::custom::{AppOptions, CustomApp};
@@ -25,6 +25,8 @@ pub struct AgentServer {
     pub(crate) executor: Arc<dyn Executor>,
     /// Makes vectors for searches of the store; without one they are answered in order of time.
     pub(crate) embedder: Option<Arc<dyn Embedder>>,
+    /// Components that clients' pages show, if there are any.
+    pub(crate) interfaces: Option<Arc<dyn UserInterfaces>>,
     pub(crate) auth: Arc<dyn Auth>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) ids: Arc<dyn IdSource>,
@@ -47,6 +49,7 @@ impl AgentServer {
             events,
             executor,
             embedder: None,
+            interfaces: None,
             auth: Arc::new(OpenAuth::default()),
             clock: Arc::new(SystemClock),
             ids: Arc::new(SystemIds),
@@ -67,6 +70,13 @@ impl AgentServer {
     #[must_use]
     pub fn with_embedder(mut self, embedder: Arc<dyn Embedder>) -> Self {
         self.embedder = Some(embedder);
+        self
+    }
+
+    /// Serves the components of `interfaces` to pages that show them.
+    #[must_use]
+    pub fn with_user_interfaces(mut self, interfaces: Arc<dyn UserInterfaces>) -> Self {
+        self.interfaces = Some(interfaces);
         self
     }
 

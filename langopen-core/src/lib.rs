@@ -35,6 +35,7 @@ pub mod signals;
 pub mod storage;
 pub mod telemetry;
 pub mod tenant;
+pub mod user_interface;
 pub mod webhook;
 
 pub use clock::{Clock, SystemClock, Timestamp};
@@ -50,3 +51,4 @@ pub use run_state::RunStatus;
 pub use signals::Signals;
 pub use storage::Storage;
 pub use tenant::{Scope, Tenant};
+pub use user_interface::UserInterfaces;

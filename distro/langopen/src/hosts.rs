@@ -82,6 +82,8 @@ impl Application {
             web_app: config.http.as_ref().and_then(|http| http.app.as_ref()).map(ToString::to_string),
             api_url: format!("{api_url}{mount_prefix}"),
             mount_prefix,
+            ui: if config.bundles_ui() { config.ui.clone() } else { BTreeMap::new() },
+            ui_shared: config.ui_config.shared.clone(),
             load_timeout: PoolSettings::LOAD_TIMEOUT,
             unresponsive_after: PoolSettings::UNRESPONSIVE_AFTER,
         })
@@ -100,9 +102,9 @@ impl Application {
         Ok(Some(PythonRuntime { interpreter: environment.python, search_path: environment.search_path }))
     }
 
-    /// Makes the environment for JavaScript and TypeScript; none where there is no such code.
+    /// Makes the environment for JavaScript and TypeScript, and for components of user interfaces; none where there is no such code.
     async fn node(&self, options: &Options) -> Result<Option<NodeRuntime>, CommandError> {
-        if !self.config.uses(Language::JavaScript) {
+        if !self.config.needs_node() {
             return Ok(None);
         }
         let plan = NodePlan::new(&self.config, options).await?;

@@ -19,6 +19,7 @@ const LEAST: &[(&str, &str, Role)] = &[
     ("GET", "/assistants/{assistant_id}/subgraphs/{namespace}", Viewer),
     ("POST", "/assistants/{assistant_id}/versions", Viewer),
     ("POST", "/assistants/{assistant_id}/latest", Developer),
+    ("POST", "/ui/{name}", Viewer),
     ("POST", "/threads", Developer),
     ("POST", "/threads/search", Viewer),
     ("POST", "/threads/count", Viewer),

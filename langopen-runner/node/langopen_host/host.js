@@ -17,6 +17,7 @@ import { Scope } from "./scope.js";
 import { dumps } from "./serialize.js";
 import { storeClass } from "./store.js";
 import { StoreIndex } from "./store_index.js";
+import { Bundles } from "./ui.js";
 import { WebApp } from "./web.js";
 
 const PROTOCOL_VERSION = 1;
@@ -35,6 +36,7 @@ export class Host {
   #auth = null;
   #index = null;
   #web = null;
+  #ui = null;
   #exchanges;
   #isReady = false;
   #runs = new Map();
@@ -98,7 +100,7 @@ export class Host {
   }
 
   async #load(init) {
-    const { graphs, base_dir: baseDir, server = {}, auth, store_index: index, http = {} } = init;
+    const { graphs, base_dir: baseDir, server = {}, auth, store_index: index, http = {}, ui } = init;
     // What is being loaded, for the message if it fails.
     let at = { graphId: null, target: "" };
     try {
@@ -126,6 +128,10 @@ export class Host {
         at = { graphId: null, target: http.app };
         this.#web = await WebApp.load(http.app, baseDir, this.#exchanges);
       }
+      if (ui) {
+        at = { graphId: null, target: "ui" };
+        this.#ui = await Bundles.make(ui, baseDir);
+      }
     } catch (error) {
       this.#fatal(at, error);
       return;
@@ -136,6 +142,7 @@ export class Host {
       embeds: this.#index !== null,
       auth: this.#auth?.described() ?? null,
       http: this.#web?.description ?? null,
+      ui: this.#ui?.described() ?? {},
     });
   }
 
@@ -193,6 +200,7 @@ export class Host {
     if (this.#auth !== null && method === "auth.authorize") return this.#auth.authorize(params);
     if (this.#index !== null && method === "store.embed_value") return this.#index.embedValue(params.value, params.fields);
     if (this.#index !== null && method === "store.embed_query") return this.#index.embedQuery(params.query);
+    if (this.#ui !== null && method === "ui.files") return this.#ui.files(params.name);
     const result = await serve(method, params, this.#app, scope);
     if (result === undefined) throw Object.assign(new Error(`There is no method '${method}'`), { name: "UnsupportedOperation" });
     return result;

@@ -25,13 +25,14 @@ mod supported;
 mod target;
 #[cfg(test)]
 mod tests;
+mod ui;
 mod webhook_headers;
 mod webhooks;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 pub use app_settings::AppSettings;
 pub use auth::{AuthCache, AuthConfig, AuthOpenApi, HookConfig};
@@ -47,6 +48,7 @@ pub use secret::Secret;
 pub use store::{StoreConfig, StoreIndex, StoreTtl};
 pub use supported::Unsupported;
 pub use target::{GraphTarget, Language, Target, TargetKind};
+pub use ui::UiConfig;
 pub use webhooks::{WebhookUrlPolicy, WebhooksConfig};
 
 use section::{Context, Section};
@@ -83,10 +85,10 @@ pub struct AppConfig {
     pub http: Option<HttpConfig>,
     /// What may be called when a run ends.
     pub webhooks: Option<WebhooksConfig>,
-    /// UI bundles: name and path.
+    /// Component files by name.
     pub ui: BTreeMap<String, String>,
-    /// What UI bundles share, as written.
-    pub ui_config: Option<Map<String, Value>>,
+    /// What component bundles have in common.
+    pub ui_config: UiConfig,
 }
 
 impl AppConfig {
@@ -150,6 +152,18 @@ impl AppConfig {
         graphs.chain(auth).chain(app).chain(embed).any(|target| Language::of(&target) == language)
     }
 
+    /// Whether Node.js is needed: for code, or to bundle components.
+    #[must_use]
+    pub fn needs_node(&self) -> bool {
+        self.uses(Language::JavaScript) || self.bundles_ui()
+    }
+
+    /// Whether components are bundled for browsers.
+    #[must_use]
+    pub fn bundles_ui(&self) -> bool {
+        !self.ui.is_empty() && !self.http.as_ref().is_some_and(|http| http.disable_ui)
+    }
+
     /// The variables for the user's code. Reads the env file anew each time.
     ///
     /// # Errors
@@ -199,8 +213,8 @@ fn read(path: &Path, top: &Section<'_>) -> AppConfig {
         priority: top.section("priority", auth::read_hook),
         http: top.section("http", http::read),
         webhooks: top.section("webhooks", webhooks::read),
-        ui: ui(top),
-        ui_config: top.object("ui_config").cloned(),
+        ui: ui::read(top),
+        ui_config: top.section("ui_config", ui::read_config).unwrap_or_default(),
     };
     // Without a dependency no folder is on the search path, and the first import of a sibling file would fail.
     let listed = top.get("dependencies").is_none_or(|value| value.as_array().is_some_and(Vec::is_empty));
@@ -210,19 +224,6 @@ fn read(path: &Path, top: &Section<'_>) -> AppConfig {
         top.context.report("dependencies", message, "Add the application's own folder: \"dependencies\": [\".\"].");
     }
     config
-}
-
-fn ui(top: &Section<'_>) -> BTreeMap<String, String> {
-    let mut bundles = BTreeMap::new();
-    for (name, value) in top.object("ui").into_iter().flatten() {
-        match value.as_str() {
-            Some(path) => {
-                bundles.insert(name.clone(), path.to_owned());
-            }
-            None => top.context.wrong(format!("ui.{name}"), value, "a text"),
-        }
-    }
-    bundles
 }
 
 fn syntax(path: &Path, error: &serde_json::Error) -> ConfigError {

@@ -42,7 +42,6 @@ pub(super) fn check(config: &AppConfig) -> Vec<Unsupported> {
         "Custom encryption cannot be run yet, and without it data would be stored in the clear. Remove the key, \
          and encrypt the data store's disks instead.",
     );
-    add(!config.ui.is_empty(), "ui", false, "UI bundles are not served yet.");
     let checkpointer = config.checkpointer.as_ref();
     add(
         checkpointer.is_some_and(|c| c.path.is_some()),

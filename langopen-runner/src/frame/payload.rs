@@ -36,6 +36,16 @@ pub(crate) struct Ready {
     /// Whether it makes vectors of texts.
     #[serde(default)]
     pub(crate) embeds: bool,
+    /// Bundles of components for browsers, by name.
+    #[serde(default)]
+    pub(crate) ui: BTreeMap<String, UiOffer>,
+}
+
+/// What came of bundling a component file: the hash of its files, or why there are none.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct UiOffer {
+    pub(crate) hash: Option<String>,
+    pub(crate) error: Option<String>,
 }
 
 /// What the application's `Auth` object handles.

@@ -24,6 +24,6 @@ pub(crate) use handles::HandleRange;
 pub(crate) use health::Status;
 pub(crate) use logs::write as write_log;
 pub(crate) use owner::{Owner, Relay};
-pub(crate) use process::{HostSpec, Init, InitAuth, InitGraph, InitHttp, InitServer, Offer, Runtime, start};
+pub(crate) use process::{HostSpec, Init, InitAuth, InitGraph, InitHttp, InitServer, InitUi, Offer, Runtime, start};
 pub(crate) use run::handed_back;
 pub(crate) use web::HOSTS;

@@ -22,7 +22,7 @@ use super::handshake;
 use super::web::WebApp;
 use super::{Attach, HandleRange, Host, Owner, Status};
 use crate::frame::FrameCodec;
-use crate::frame::payload::{Fatal, Ready, ReadyAuth};
+use crate::frame::payload::{Fatal, Ready, ReadyAuth, UiOffer};
 use crate::metrics::HOST_LOAD;
 
 /// Variables of our own process that user code must not see: the platform's settings and the data stores' credentials.
@@ -94,11 +94,17 @@ pub(crate) struct Init {
     pub(crate) store_ttl: Option<serde_json::Value>,
     pub(crate) auth: Option<InitAuth>,
     pub(crate) http: InitHttp,
+    pub(crate) ui: Option<InitUi>,
 }
 
 impl Init {
     /// Whether there is nothing to load.
     pub(crate) fn is_idle(&self) -> bool {
+        self.ui.is_none() && self.has_no_code()
+    }
+
+    /// Whether it executes nothing of the application's.
+    pub(crate) fn has_no_code(&self) -> bool {
         self.graphs.is_empty() && self.auth.is_none() && self.store_index.is_none() && self.http.app.is_none()
     }
 }
@@ -114,6 +120,15 @@ pub(crate) struct InitAuth {
 pub(crate) struct InitHttp {
     pub(crate) app: Option<String>,
     pub(crate) root_path: String,
+}
+
+/// Components to bundle for browsers.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct InitUi {
+    /// Files by name.
+    pub(crate) sources: BTreeMap<String, String>,
+    /// Packages that the page hands out.
+    pub(crate) shared: Vec<String>,
 }
 
 /// A graph to load.
@@ -223,6 +238,9 @@ pub(crate) struct Offer {
     /// Whether it makes vectors of texts.
     #[serde(default)]
     pub(crate) embeds: bool,
+    /// Bundles of components for browsers, by name.
+    #[serde(default)]
+    pub(crate) ui: BTreeMap<String, UiOffer>,
 }
 
 impl Offer {
@@ -230,7 +248,7 @@ impl Offer {
     pub(crate) fn join(offers: impl IntoIterator<Item = Arc<Self>>) -> Self {
         let mut joined = Self::default();
         for offer in offers {
-            let Self { langgraph_version, auth, graphs, http, embeds } = (*offer).clone();
+            let Self { langgraph_version, auth, graphs, http, embeds, ui } = (*offer).clone();
             if joined.langgraph_version.is_empty() {
                 joined.langgraph_version = langgraph_version;
             }
@@ -238,6 +256,7 @@ impl Offer {
             joined.http = joined.http.or(http);
             joined.graphs.extend(graphs);
             joined.embeds |= embeds;
+            joined.ui.extend(ui);
         }
         joined.graphs.sort_by(|one, other| one.graph_id.cmp(&other.graph_id));
         joined
@@ -268,8 +287,8 @@ pub(crate) async fn start(spec: &HostSpec, number: usize, owner: Arc<Owner>) -> 
         let (stream, _) = listener.accept().await.map_err(prepare)?;
         let mut connection = Framed::new(stream, FrameCodec::default());
         let langgraph_version = handshake::greet(&mut connection, &token).await?;
-        let Ready { graphs, auth, http, embeds } = handshake::load(&mut connection, spec).await?;
-        Ok((Offer { langgraph_version, graphs, auth, http, embeds }, connection))
+        let Ready { graphs, auth, http, embeds, ui } = handshake::load(&mut connection, spec).await?;
+        Ok((Offer { langgraph_version, graphs, auth, http, embeds, ui }, connection))
     };
     let connected = tokio::select! {
         connected = connect => connected,

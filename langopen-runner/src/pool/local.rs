@@ -6,12 +6,12 @@ use async_trait::async_trait;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::info;
+use tracing::{error, info};
 
 use super::PoolSettings;
 use super::slot::Slot;
 use super::source::Source;
-use crate::host::{Host, HostError, Offer, Owner, Status, WebApi};
+use crate::host::{Host, HostError, HostSpec, Offer, Owner, Status, WebApi};
 
 /// Hosts that are processes of this machine.
 pub(crate) struct LocalHosts {
@@ -28,17 +28,23 @@ impl LocalHosts {
     /// Starts the hosts and waits until all have loaded the application's graphs.
     pub(crate) async fn start(settings: PoolSettings, owner: Owner) -> Result<Self, HostError> {
         let specs: Vec<_> = settings.host_specs()?.into_iter().map(Arc::new).collect();
-        let (kinds, count) = (specs.len(), settings.hosts.max(1));
+        let kinds = specs.len();
         let (owner, stop, tasks) = (Arc::new(owner), CancellationToken::new(), TaskTracker::new());
-        let places = specs.iter().flat_map(|spec| (0..count).map(move |_| spec)).enumerate();
+        // Who has no code of the application to execute has next to nothing to do.
+        let count = |spec: &HostSpec| if spec.init.has_no_code() { 1 } else { settings.hosts.max(1) };
+        let places = specs.iter().flat_map(|spec| (0..count(spec)).map(move |_| spec)).enumerate();
         let starts = places.map(|(number, spec)| {
             let (spec, owner) = (Arc::clone(spec), Arc::clone(&owner));
             async move { crate::host::start(&spec, number, owner).await.map(|started| (number, spec, started)) }
         });
         let started = futures::future::try_join_all(starts).await?;
         // All hosts of a kind offer the same.
-        let offers = started.iter().step_by(count).map(|(_, _, (host, _))| Arc::clone(host.offer()));
+        let first = |spec| started.iter().find(move |(_, own, _)| Arc::ptr_eq(own, spec));
+        let offers = specs.iter().filter_map(first).map(|(_, _, (host, _))| Arc::clone(host.offer()));
         let offer = Arc::new(Offer::join(offers));
+        for error in offer.ui.values().filter_map(|bundle| bundle.error.as_ref()) {
+            error!(error, "a user interface cannot be bundled; who asks for it is told");
+        }
         let mut slots = Vec::with_capacity(started.len());
         for (number, spec, (host, child)) in started {
             let slot = Arc::new(Slot::new(number, spec, Arc::clone(&owner), settings.unresponsive_after));

@@ -7,13 +7,17 @@ mod need;
 mod settings;
 mod slot;
 mod source;
+mod ui;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use futures::stream::BoxStream;
 use langopen_core::executor::{ExecutionContext, Executor, GraphCall, GraphInfo, RunJob, RunOutput};
+use langopen_core::user_interface::Bundle;
 use langopen_core::{Error, RawJson, Result, Tenant};
+use parking_lot::Mutex;
 
 use crate::frame::payload::ReadyAuth;
 use crate::host::{Host, HostError, Owner, WebApi, WebApp, WebBody, WebCall};
@@ -27,6 +31,8 @@ pub(crate) use source::{Source, best};
 /// Graph hosts of one application. Work goes to the host with the least in flight; one whose loop is blocked by its graphs is passed over.
 pub struct HostPool {
     source: Arc<dyn Source>,
+    /// Bundles of components that were asked for, by name.
+    bundles: Mutex<HashMap<String, Arc<Bundle>>>,
 }
 
 impl HostPool {
@@ -40,7 +46,7 @@ impl HostPool {
     }
 
     pub(crate) fn of(source: Arc<dyn Source>) -> Self {
-        Self { source }
+        Self { source, bundles: Mutex::default() }
     }
 
     /// The version of langgraph that runs the graphs.
@@ -70,6 +76,11 @@ impl HostPool {
     /// Serves the requests that the application itself makes of the API, by an SDK client without an address; from now on with this `api`.
     pub fn connect(&self, api: Arc<dyn WebApi>) {
         self.source.connect(api);
+    }
+
+    /// Whether the application has components for browsers, be they bundled or not.
+    pub fn has_ui(&self) -> bool {
+        !self.source.offer().ui.is_empty()
     }
 
     /// What the application's `Auth` object handles.

@@ -29,6 +29,8 @@ pub(crate) enum Need<'a> {
     WebApp,
     /// The application's embedding.
     Embedding,
+    /// Bundles of components for browsers.
+    Ui,
 }
 
 impl<'a> Need<'a> {
@@ -48,6 +50,7 @@ impl<'a> Need<'a> {
             Self::Auth => offer.auth.is_some(),
             Self::WebApp => offer.http.is_some(),
             Self::Embedding => offer.embeds,
+            Self::Ui => !offer.ui.is_empty(),
         }
     }
 
@@ -87,6 +90,7 @@ impl<'a> Call<'a> {
         match self.method.split_once('.') {
             Some(("auth", _)) => Need::Auth,
             Some(("store", _)) => Need::Embedding,
+            Some(("ui", _)) => Need::Ui,
             _ => self.params.need(),
         }
     }
@@ -113,6 +117,8 @@ mod tests {
         assert_eq!(Need::of(&auth), Need::Auth);
         let embed = frame(Kind::Call, r#"{"method": "store.embed_query", "params": {"query": "q"}}"#);
         assert_eq!(Need::of(&embed), Need::Embedding);
+        let ui = frame(Kind::Call, r#"{"method": "ui.files", "params": {"name": "a"}}"#);
+        assert_eq!(Need::of(&ui), Need::Ui);
         assert_eq!(Need::of(&frame(Kind::HttpRequest, "{}")), Need::WebApp);
         assert_eq!(Need::of(&frame(Kind::Run, "not JSON")), Need::Nothing);
     }

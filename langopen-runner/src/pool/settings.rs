@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::config::Language;
-use crate::host::{HostError, HostSpec, Init, InitAuth, InitGraph, InitHttp, InitServer, Runtime, unpack};
+use crate::host::{HostError, HostSpec, Init, InitAuth, InitGraph, InitHttp, InitServer, InitUi, Runtime, unpack};
 
 /// A graph to serve.
 #[derive(Debug, Clone)]
@@ -61,6 +61,10 @@ pub struct PoolSettings {
     pub store_ttl: Option<Value>,
     /// The application's own web app, as a graph's target is written.
     pub web_app: Option<String>,
+    /// Component files to bundle for browsers, by name.
+    pub ui: BTreeMap<String, String>,
+    /// Packages that the pages which show components hand out, beside React.
+    pub ui_shared: Vec<String>,
     /// The path that the API is mounted at, or empty.
     pub mount_prefix: String,
     /// The address that runs show as `langgraph_api_url`.
@@ -96,6 +100,12 @@ impl PoolSettings {
         Ok(specs)
     }
 
+    /// The components, which are bundled by hosts of one language.
+    fn ui_of(&self, language: Language) -> Option<InitUi> {
+        let there = language == Language::JavaScript && !self.ui.is_empty();
+        there.then(|| InitUi { sources: self.ui.clone(), shared: self.ui_shared.clone() })
+    }
+
     /// The part of the application that is written in one language.
     fn spec(&self, language: Language, runtime: Runtime, search_path: Vec<PathBuf>) -> HostSpec {
         let own = |target: &&String| Language::of(target) == language;
@@ -124,6 +134,7 @@ impl PoolSettings {
                     app: self.web_app.as_ref().filter(own).cloned(),
                     root_path: self.mount_prefix.clone(),
                 },
+                ui: self.ui_of(language),
             },
             load_timeout: self.load_timeout,
         }

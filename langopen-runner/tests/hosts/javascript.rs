@@ -43,6 +43,8 @@ async fn typescript(hosts: usize) -> PoolSettings {
         store_index: None,
         store_ttl: None,
         web_app: None,
+        ui: std::collections::BTreeMap::new(),
+        ui_shared: Vec::new(),
         mount_prefix: String::new(),
         api_url: "http://127.0.0.1".to_owned(),
         load_timeout: PoolSettings::LOAD_TIMEOUT,

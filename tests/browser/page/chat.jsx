@@ -1,6 +1,7 @@
 // A small chat around `useStream`. Its address says what to talk to: ?url=…&graph=…&thread=…&reconnect=1
 
 import { useStream } from "@langchain/langgraph-sdk/react";
+import { LoadExternalComponent, uiMessageReducer } from "@langchain/langgraph-sdk/react-ui";
 import { useState } from "react";
 import { createRoot } from "react-dom/client";
 
@@ -72,6 +73,7 @@ function Chat() {
     },
     reconnectOnMount: option("reconnect") === "1",
     fetchStateHistory: true,
+    onCustomEvent: (event, { mutate }) => mutate((before) => ({ ...before, ui: uiMessageReducer(before.ui ?? [], event) })),
   });
   remember(stream.messages);
   const submit = (event) => {
@@ -86,6 +88,11 @@ function Chat() {
   return (
     <main>
       <ul>{stream.messages.map((message, index) => <Message key={message.id ?? index} message={message} stream={stream} />)}</ul>
+      {stream.values.ui?.map((ui) => (
+        <div className="card" key={ui.id}>
+          <LoadExternalComponent stream={stream} message={ui} fallback={<i>loading</i>} />
+        </div>
+      ))}
       <pre id="values">{JSON.stringify(stream.values)}</pre>
       <p id="status">{stream.isLoading ? "loading" : "idle"}</p>
       {stream.error && <p id="error">{String(stream.error.message)}</p>}

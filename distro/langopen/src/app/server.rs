@@ -62,6 +62,9 @@ pub(crate) async fn build(parts: ServerParts<'_>) -> Result<AgentServer, Command
     if app.store.as_ref().is_some_and(|store| store.index.is_some()) {
         server = server.with_embedder(pool.clone());
     }
+    if pool.has_ui() {
+        server = server.with_user_interfaces(pool.clone());
+    }
     server.sync_system_assistants(tenant).await?;
     Ok(server)
 }

@@ -30,8 +30,8 @@ fn javascript_is_supported_alone_and_beside_python() {
 
 #[test]
 fn the_rest_is_a_warning() {
-    let more = r#""auth": {"allow_langsmith_api_keys": true}, "ui": {"agent": "./ui.tsx"}, "store": {"path": "./agent.py:store"},
+    let more = r#""auth": {"allow_langsmith_api_keys": true}, "store": {"path": "./agent.py:store"},
                   "checkpointer": {"backend": "custom", "path": "./agent.py:saver"}"#;
-    let warnings = ["auth.allow_langsmith_api_keys", "ui", "checkpointer.path", "checkpointer.backend", "store.path"];
+    let warnings = ["auth.allow_langsmith_api_keys", "checkpointer.path", "checkpointer.backend", "store.path"];
     assert_eq!(unsupported(&with(more)), warnings.map(|key| (key.to_owned(), false)));
 }

@@ -19,7 +19,7 @@ use super::error::EnvironmentError;
 use super::hash::Hasher;
 use super::progress::{Listener, Progress};
 use super::{Options, cache};
-use crate::config::AppConfig;
+use crate::config::{AppConfig, Language};
 use interpreter::Node;
 use manager::Manager;
 use project::Project;
@@ -34,8 +34,11 @@ const NOTE: &str = ".langopen";
 #[derive(Debug)]
 pub struct NodePlan {
     node: Node,
-    project: Project,
+    /// None of components alone, which need not have packages.
+    project: Option<Project>,
     cache_dir: PathBuf,
+    /// Whether there is code for node to execute.
+    executes: bool,
     hash: String,
 }
 
@@ -59,10 +62,14 @@ impl NodePlan {
     pub async fn new(config: &AppConfig, options: &Options) -> Result<Self, EnvironmentError> {
         let cache_dir = std::path::absolute(&options.cache_dir)
             .map_err(EnvironmentError::io(&options.cache_dir, "cannot be made absolute"))?;
-        let project = Project::find(config.base_dir())?;
+        let executes = config.uses(Language::JavaScript);
+        let project = match Project::find(config.base_dir()) {
+            Err(EnvironmentError::PackageJsonMissing { .. }) if !executes => None,
+            found => Some(found?),
+        };
         let node = interpreter::find(options.node.as_deref(), config.image.node_version).await?;
-        let hash = fingerprint(&node, &project);
-        Ok(Self { node, project, cache_dir, hash })
+        let hash = fingerprint(&node, project.as_ref());
+        Ok(Self { node, project, cache_dir, executes, hash })
     }
 
     /// The fingerprint of what the packages are made of: 32 hexadecimal digits.
@@ -77,10 +84,10 @@ impl NodePlan {
         (&self.node.path, &self.node.version)
     }
 
-    /// The lock file that says which packages there are.
+    /// The lock file that says which packages there are; `None` for components without packages.
     #[must_use]
-    pub fn lock_file(&self) -> &Path {
-        &self.project.lock
+    pub fn lock_file(&self) -> Option<&Path> {
+        self.project.as_ref().map(|project| project.lock.as_path())
     }
 
     /// Installs what is missing. `progress` hears of every step and every line of the tools.
@@ -101,10 +108,11 @@ impl NodePlan {
 
     /// Installs the application's packages; whether there was a need to.
     async fn install(&self, progress: Listener<'_>) -> Result<bool, EnvironmentError> {
-        let packages = self.project.root.join("node_modules");
+        let Some(project) = &self.project else { return Ok(false) };
+        let packages = project.root.join("node_modules");
         match noted(&packages) {
             Some(hash) if hash == self.hash => return Ok(false),
-            None if self.project.has_langgraph() => {
+            None if project.has_langgraph() || (!self.executes && packages.is_dir()) => {
                 let folder = packages.display();
                 progress(Progress::Note(format!(
                     "using the packages in {folder} as they are; remove it to have them installed"
@@ -114,15 +122,15 @@ impl NodePlan {
             _ => {}
         }
         let mut place = Hasher::new();
-        place.path("root", &self.project.root);
+        place.path("root", &project.root);
         let _lock = cache::lock(&self.cache_dir.join(format!("packages-{}.lock", place.finish())), progress).await?;
         // Whoever held the lock may have installed them.
         if noted(&packages).as_deref() == Some(&self.hash) {
             return Ok(false);
         }
-        let manager = Manager::find(self.project.kind, &self.node, &self.project.lock)?;
-        progress(Progress::InstallingPackages { manager: self.project.kind.name(), folder: self.project.root.clone() });
-        manager.install(&self.project.root, &self.project.lock).run(progress).await?;
+        let manager = Manager::find(project.kind, &self.node, &project.lock)?;
+        progress(Progress::InstallingPackages { manager: project.kind.name(), folder: project.root.clone() });
+        manager.install(&project.root, &project.lock).run(progress).await?;
         let note = packages.join(NOTE);
         let write = async {
             // A project without dependencies has no such folder.
@@ -138,14 +146,14 @@ fn noted(packages: &Path) -> Option<String> {
     std::fs::read_to_string(packages.join(NOTE)).ok().map(|text| text.trim().to_owned())
 }
 
-fn fingerprint(node: &Node, project: &Project) -> String {
+fn fingerprint(node: &Node, project: Option<&Project>) -> String {
     let mut hasher = Hasher::new();
     hasher.text("format", FORMAT);
-    hasher.text("manager", project.kind.name());
+    hasher.text("manager", project.map_or("none", |project| project.kind.name()));
     // Compiled packages fit one major version.
     hasher.text("node", &node.major().to_string());
     hasher.text("machine", std::env::consts::ARCH);
-    for path in project.watched() {
+    for path in project.map(Project::watched).unwrap_or_default() {
         hasher.path("file", &path);
         match std::fs::read(&path) {
             Ok(content) => hasher.bytes("content", &content),
