@@ -57,9 +57,11 @@ impl Application {
         let HostOptions { hosts, environment, program_dir, api_url } = options;
         let node = self.node(&environment).await?;
         let python = self.python(environment).await?;
-        let kinds = [("Python", python.is_some()), ("Node.js", node.is_some())];
+        // One is enough to bundle components.
+        let nodes = if self.config.uses(Language::JavaScript) { hosts } else { 1 };
+        let kinds = [("Python", python.is_some(), hosts), ("Node.js", node.is_some(), nodes)];
         let kinds: Vec<_> =
-            kinds.iter().filter(|(_, there)| *there).map(|(kind, _)| format!("{hosts} {kind}")).collect();
+            kinds.iter().filter(|(_, there, _)| *there).map(|(kind, _, count)| format!("{count} {kind}")).collect();
         say("graphs", &format!("loading in {} processes", kinds.join(" and ")));
         let config = &self.config;
         let mount_prefix = mount_prefix(&self.settings)?.unwrap_or_default();

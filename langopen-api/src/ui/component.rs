@@ -1,4 +1,3 @@
-use axum::Extension;
 use axum::extract::{OriginalUri, Path, State};
 use axum::response::{IntoResponse, Response};
 use http::uri::Authority;
@@ -11,7 +10,6 @@ use serde_json::json;
 use super::bundle;
 use crate::access::Caller;
 use crate::assistants;
-use crate::deployments::Reached;
 use crate::error::{ApiError, ApiResult};
 use crate::extract::Body;
 use crate::server::App;
@@ -29,7 +27,6 @@ pub(super) async fn show_component(
     caller: Caller,
     Path(name): Path<String>,
     OriginalUri(uri): OriginalUri,
-    reached: Option<Extension<Reached>>,
     headers: HeaderMap,
     Body(body): Body<ComponentBody>,
 ) -> ApiResult<Response> {
@@ -40,10 +37,10 @@ pub(super) async fn show_component(
     let bundle = bundle(&app, &name).await?;
     let host =
         host(&uri, &headers).ok_or_else(|| ApiError::bad_request("The request does not say for which host it is"))?;
+    // The path as the client wrote it, whatever the API is mounted under.
     let before = uri.path().rsplit_once("/ui/").map_or("", |(before, _)| before);
-    let prefix = reached.as_ref().map_or("", |Extension(reached)| &reached.prefix);
     let name = percent_encoding::utf8_percent_encode(&name, percent_encoding::NON_ALPHANUMERIC);
-    let base = format!("{}//{host}{prefix}{before}/ui/{name}/{}", scheme(&headers), bundle.hash);
+    let base = format!("{}//{host}{before}/ui/{name}/{}", scheme(&headers), bundle.hash);
     Ok(([(header::CONTENT_TYPE, "text/html; charset=utf-8")], html(&bundle, &base, &body.name)).into_response())
 }
 

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use axum::body::to_bytes;
 use axum::response::{IntoResponse, Response};
 use langopen_api::{
     AgentServer, Api, AppDescription, AppOptions, AppRequest, AppRoute, CustomApp, DeploymentSource, Installation,
@@ -15,7 +16,8 @@ use langopen_core::backend::memory::{Memory, MemoryEventLog};
 use langopen_core::clock::ManualClock;
 use langopen_core::model::{DeploymentLimits, DeploymentSpec, NewStoredApiKey};
 use langopen_core::storage::{ApiKeys, Deployments};
-use langopen_core::{ApiKeyId, Result, Tenant, Timestamp};
+use langopen_core::user_interface::Bundle;
+use langopen_core::{ApiKeyId, Result, Tenant, Timestamp, UserInterfaces};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -46,10 +48,21 @@ impl DeploymentSource for Source {
         let server = AgentServer::new(memory.clone(), memory, self.events.clone(), executor);
         let server = server.with_settings(quick()).with_auth(self.auth.clone());
         server.sync_system_assistants(tenant).await?;
+        let server = server.with_user_interfaces(Arc::new(Components));
         Ok(match self.app {
             true => server.with_app(Arc::new(App), AppOptions::default()),
             false => server,
         })
+    }
+}
+
+struct Components;
+
+#[async_trait]
+impl UserInterfaces for Components {
+    async fn bundle(&self, name: &str) -> Result<Arc<Bundle>> {
+        let (hash, global) = ("0".repeat(64), format!("__{name}"));
+        Ok(Arc::new(Bundle { hash, global, script: "code".into(), style: None }))
     }
 }
 
@@ -345,6 +358,20 @@ async fn more_requests_than_a_deployment_takes_are_refused() {
     for _ in 0..5 {
         assert_eq!(bench.status(&key, "/d/prod/threads/search").await, 200, "the limit is gone");
     }
+}
+
+#[tokio::test]
+async fn pages_are_told_addresses_that_lead_to_the_deployment() {
+    let bench = Bench::new().await;
+    let key = bench.admin("acme/web/*").await;
+    let headers = [("x-api-key", key.as_str()), ("host", "agents.example"), ("content-type", "application/json")];
+    let page = bench.server.open("POST", "/d/prod/ui/echo", &headers, r#"{"name": "x"}"#).await;
+    let html = to_bytes(page.into_body(), 10_000).await.unwrap();
+    let html = std::str::from_utf8(&html).unwrap();
+    let address = html.split('"').nth(1).unwrap().strip_prefix("//agents.example").unwrap();
+    assert_eq!(address, format!("/d/prod/ui/echo/{}.js", "0".repeat(64)));
+    assert_eq!(bench.server.open("GET", address, &[], "").await.status(), 200, "scripts come without a key");
+    assert_eq!(bench.server.open("POST", "/d/prod/ui/echo", &headers[1..], r#"{"name": "x"}"#).await.status(), 401);
 }
 
 #[tokio::test]

@@ -10,13 +10,15 @@ use http::{Method, Request};
 use langopen_core::auth::{Action, Auth, Credentials, Decision, Refusal, Resource};
 use langopen_core::executor::{Executor, GraphCall, RunResult, RunResultStatus};
 use langopen_core::model::ThreadStatus;
-use langopen_core::{JsonMap, RawJson, Tenant, ThreadId};
+use langopen_core::{ErrorKind, JsonMap, RawJson, Tenant, ThreadId, UserInterfaces};
 use langopen_runner::environment::{NodePlan, Options};
 use langopen_runner::{
-    AppAuth, AppConfig, HostError, HostPool, NodeRuntime, PoolGraph, PoolSettings, WebAnswer, WebApi, WebBody, WebCall,
+    AppAuth, AppConfig, HostError, HostPool, NodeRuntime, PoolGraph, PoolSettings, RunnerSet, WebAnswer, WebApi,
+    WebBody, WebCall,
 };
 use serde_json::{Value, json};
 
+use crate::remote::{TENANT, client, pool, runner, service};
 use crate::support::{Bench, bearer, interrupt, settings, to_the_end};
 
 /// The settings of a pool for the test application in TypeScript; its packages are installed once.
@@ -265,4 +267,29 @@ async fn a_fetch_handler_serves_its_routes_and_lets_the_api_have_the_rest() {
     assert_eq!(ask(Method::GET, "/known", "").await, (200, "from the API".to_owned()));
     assert_eq!(ask(Method::GET, "/unknown", "").await, (404, "404 Not Found".to_owned()), "the app has the last word");
     pool.shut_down().await;
+}
+
+#[tokio::test]
+async fn components_are_bundled_here_and_behind_a_runner() {
+    let ui = [("agent", "./ui.tsx"), ("broken", "./broken.tsx")].map(|(name, file)| (name.to_owned(), file.to_owned()));
+    let settings = PoolSettings { ui: ui.into(), ..both().await };
+    let base_dir = settings.base_dir.clone();
+    let (runner, address) = runner(settings.clone(), service(TENANT)).await;
+    let set = RunnerSet::connect(client(&format!("tcp://{address}"))).unwrap();
+    let far = pool(&set, TENANT).await;
+    let near = HostPool::start(settings).await.unwrap();
+    assert!(far.has_ui() && near.has_ui(), "{}", base_dir.display());
+    let bundles = [near.bundle("agent").await.unwrap(), far.bundle("agent").await.unwrap()];
+    assert_eq!(bundles[0], bundles[1]);
+    assert!(std::str::from_utf8(&bundles[0].script).unwrap().contains("LGUI_REQUIRE"));
+    assert!(Arc::ptr_eq(&bundles[1], &far.bundle("agent").await.unwrap()), "it is fetched once");
+    for pool in [&near, &*far] {
+        let error = pool.bundle("broken").await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Graph);
+        assert!(error.message().contains("broken.tsx:1:"), "{error}");
+        assert_eq!(pool.bundle("other").await.unwrap_err().kind(), ErrorKind::NotFound);
+    }
+    set.shut_down().await;
+    runner.shut_down().await;
+    near.shut_down().await;
 }

@@ -22,7 +22,7 @@ use crate::support::{Bench, bearer, interrupt, settings, to_the_end};
 
 const TOKEN: &str = "only for these tests";
 
-fn service(tenant: &str) -> RunnerServiceSettings {
+pub(crate) fn service(tenant: &str) -> RunnerServiceSettings {
     RunnerServiceSettings {
         name: "runner".to_owned(),
         tenant: Tenant::parse(tenant).unwrap(),
@@ -34,13 +34,13 @@ fn service(tenant: &str) -> RunnerServiceSettings {
 }
 
 /// A runner, and its address without the scheme.
-async fn runner(pool: PoolSettings, service: RunnerServiceSettings) -> (RunnerService, String) {
+pub(crate) async fn runner(pool: PoolSettings, service: RunnerServiceSettings) -> (RunnerService, String) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
     (RunnerService::start(listener, pool, service).await.unwrap(), address)
 }
 
-fn client(urls: &str) -> RunnerSetSettings {
+pub(crate) fn client(urls: &str) -> RunnerSetSettings {
     RunnerSetSettings {
         urls: RunnerUrl::list(urls).unwrap(),
         token: Some(Secret::from(TOKEN.to_owned())),
@@ -50,7 +50,7 @@ fn client(urls: &str) -> RunnerSetSettings {
 }
 
 /// The runners of a deployment, once one is connected.
-async fn pool(set: &RunnerSet, tenant: &str) -> Arc<HostPool> {
+pub(crate) async fn pool(set: &RunnerSet, tenant: &str) -> Arc<HostPool> {
     let tenant = Tenant::parse(tenant).unwrap();
     let mut announced = set.announced();
     loop {
@@ -61,7 +61,7 @@ async fn pool(set: &RunnerSet, tenant: &str) -> Arc<HostPool> {
     }
 }
 
-const TENANT: &str = "acme/web/prod";
+pub(crate) const TENANT: &str = "acme/web/prod";
 
 #[tokio::test]
 async fn a_runner_does_over_the_network_what_hosts_do_here() {
