@@ -42,6 +42,16 @@ impl Reached {
         })
     }
 
+    /// A path, as the client wrote it, as one that leads here without an API key: from that nothing is filled in then.
+    pub(crate) fn without_credentials(&self, path: &str) -> String {
+        match path.strip_prefix(&*self.prefix) {
+            Some(below) if !self.prefix.is_empty() || !self.named => {
+                format!("/d/{}{below}", self.tenant.to_string().replace('/', "."))
+            }
+            _ => path.to_owned(),
+        }
+    }
+
     /// An address as the client wrote it, from one below the prefix.
     pub(crate) fn whole(&self, uri: &Uri) -> Option<Uri> {
         place::with_path(uri, &format!("{}{}", self.prefix, uri.path()))

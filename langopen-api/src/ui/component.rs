@@ -1,3 +1,4 @@
+use axum::Extension;
 use axum::extract::{OriginalUri, Path, State};
 use axum::response::{IntoResponse, Response};
 use http::uri::Authority;
@@ -10,6 +11,7 @@ use serde_json::json;
 use super::bundle;
 use crate::access::Caller;
 use crate::assistants;
+use crate::deployments::Reached;
 use crate::error::{ApiError, ApiResult};
 use crate::extract::Body;
 use crate::server::App;
@@ -27,6 +29,7 @@ pub(super) async fn show_component(
     caller: Caller,
     Path(name): Path<String>,
     OriginalUri(uri): OriginalUri,
+    reached: Option<Extension<Reached>>,
     headers: HeaderMap,
     Body(body): Body<ComponentBody>,
 ) -> ApiResult<Response> {
@@ -39,6 +42,7 @@ pub(super) async fn show_component(
         host(&uri, &headers).ok_or_else(|| ApiError::bad_request("The request does not say for which host it is"))?;
     // The path as the client wrote it, whatever the API is mounted under.
     let before = uri.path().rsplit_once("/ui/").map_or("", |(before, _)| before);
+    let before = reached.map_or_else(|| before.to_owned(), |Extension(reached)| reached.without_credentials(before));
     let name = percent_encoding::utf8_percent_encode(&name, percent_encoding::NON_ALPHANUMERIC);
     let base = format!("{}//{host}{before}/ui/{name}/{}", scheme(&headers), bundle.hash);
     Ok(([(header::CONTENT_TYPE, "text/html; charset=utf-8")], html(&bundle, &base, &body.name)).into_response())

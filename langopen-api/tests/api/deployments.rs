@@ -365,13 +365,26 @@ async fn pages_are_told_addresses_that_lead_to_the_deployment() {
     let bench = Bench::new().await;
     let key = bench.admin("acme/web/*").await;
     let headers = [("x-api-key", key.as_str()), ("host", "agents.example"), ("content-type", "application/json")];
-    let page = bench.server.open("POST", "/d/prod/ui/echo", &headers, r#"{"name": "x"}"#).await;
-    let html = to_bytes(page.into_body(), 10_000).await.unwrap();
-    let html = std::str::from_utf8(&html).unwrap();
-    let address = html.split('"').nth(1).unwrap().strip_prefix("//agents.example").unwrap();
-    assert_eq!(address, format!("/d/prod/ui/echo/{}.js", "0".repeat(64)));
-    assert_eq!(bench.server.open("GET", address, &[], "").await.status(), 200, "scripts come without a key");
-    assert_eq!(bench.server.open("POST", "/d/prod/ui/echo", &headers[1..], r#"{"name": "x"}"#).await.status(), 401);
+    let one = bench.admin("acme/web/test").await;
+    for (path, key, host, expected) in [
+        ("/d/prod/ui/echo", &key, "agents.example", "/d/acme.web.prod/ui/echo"),
+        ("/ui/echo", &one, "agents.example", "/d/acme.web.test/ui/echo"),
+        ("/ui/echo", &key, "prod.example", "/ui/echo"),
+    ] {
+        let headers = [("x-api-key", key.as_str()), ("host", host), ("content-type", "application/json")];
+        let page = bench.server.open("POST", path, &headers, r#"{"name": "x"}"#).await;
+        let html = to_bytes(page.into_body(), 10_000).await.unwrap();
+        let html = std::str::from_utf8(&html).unwrap();
+        let address =
+            html.split('"').nth(1).and_then(|address| address.strip_prefix(&format!("//{host}"))).unwrap_or(html);
+        assert_eq!(address, format!("{expected}/{}.js", "0".repeat(64)));
+        let script = bench.server.open("GET", address, &[("host", host)], "").await;
+        assert_eq!(script.status(), 200, "scripts come without a key");
+    }
+    assert_eq!(
+        bench.server.open("POST", "/d/acme.web.prod/ui/echo", &headers[1..], r#"{"name": "x"}"#).await.status(),
+        401
+    );
 }
 
 #[tokio::test]
