@@ -1,26 +1,14 @@
 """The event streaming protocol with the stock SDK: `threads.stream()` over server-sent events and over WebSockets, asynchronous and synchronous."""
 
-import asyncio
 import json
-import random
-import uuid
+from functools import partial
 
 import pytest
-import websockets
 
 from helpers import HI, reference_differs
+from protocol import Socket, command, fresh, is_end, open_socket, sse, take
 
-ALL = ["values", "updates", "messages", "tools", "lifecycle", "input", "tasks", "custom", "checkpoints"]
 WAYS = ["sse", "websocket"]
-
-
-def fresh() -> str:
-    return str(uuid.uuid4())
-
-
-def is_end(event) -> bool:
-    params = event["params"]
-    return event["method"] == "lifecycle" and not params["namespace"] and params["data"]["event"] in ("completed", "failed", "interrupted")
 
 
 def messages_of(pieces) -> list[list[dict]]:
@@ -34,75 +22,10 @@ def messages_of(pieces) -> list[list[dict]]:
     return groups
 
 
-class Socket:
-    """A WebSocket of the protocol, spoken by hand."""
-
-    def __init__(self, connection) -> None:
-        self.connection = connection
-        self.events: list[dict] = []
-        self._id = 0
-
-    async def send(self, method: str, **params) -> int:
-        self._id += 1
-        await self.connection.send(json.dumps({"id": self._id, "method": method, "params": params}))
-        return self._id
-
-    async def next(self) -> dict:
-        message = json.loads(await asyncio.wait_for(self.connection.recv(), 60))
-        if message["type"] == "event":
-            self.events.append(message)
-        return message
-
-    async def ask(self, method: str, **params) -> dict:
-        """The answer to a command; events that come before it are kept."""
-        id = await self.send(method, **params)
-        while True:
-            message = await self.next()
-            if message["type"] != "event" and message["id"] == id:
-                return message
-
-    async def ends(self, count: int) -> list[dict]:
-        """Every event until so many runs were over."""
-        while sum(map(is_end, self.events)) < count:
-            await self.next()
-        return self.events
-
-
 @pytest.fixture
 def socket(base_url):
     """Opens a thread's WebSocket."""
-
-    def open(thread_id: str):
-        return websockets.connect(base_url.replace("http", "ws", 1) + f"/threads/{thread_id}/stream/events", max_size=None)
-
-    return open
-
-
-async def sse(http, thread_id, since=None, channels=ALL, **more):
-    """A thread's events over HTTP, for as long as the caller listens."""
-    body = {"channels": channels, **more} | ({} if since is None else {"since": since})
-    async with http.stream("POST", f"/threads/{thread_id}/stream/events", json=body) as response:
-        assert response.status_code == 200
-        async for line in response.aiter_lines():
-            if line.startswith("data: "):
-                yield json.loads(line[6:])
-
-
-async def take(events, ends: int) -> list[dict]:
-    taken = []
-    async for event in events:
-        taken.append(event)
-        ends -= is_end(event)
-        if not ends:
-            break
-    await events.aclose()
-    return taken
-
-
-async def command(http, thread_id, method, **params):
-    response = await http.post(f"/threads/{thread_id}/commands", json={"id": 1, "method": method, "params": params})
-    assert response.status_code == 200
-    return response.json()
+    return partial(open_socket, base_url)
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -268,51 +191,6 @@ async def test_a_cancelled_run_has_an_end(client, http):
     await client.runs.cancel(thread_id, running)
     ends = [event for event in await take(sse(http, thread_id, channels=["lifecycle"]), 2) if is_end(event)]
     assert {event["event_id"] for event in ends} == {f"synth:{run}:lc||failed" for run in (waiting, running)}
-
-
-async def test_a_stream_cut_a_hundred_times_shows_each_event_once(http):
-    """Cut at random while runs go on, and taken up again after the last number that was heard."""
-    thread_id, dice = fresh(), random.Random(7)
-    graphs = [("nested_chat", HI), ("three", {"log": []}), ("tool_agent", HI), ("nested", {"log": []})]
-    heard, since, ends, cuts = [], None, 0, 0
-    while cuts < 100 or ends:
-        if not ends:
-            graph, given = dice.choice(graphs)
-            await command(http, thread_id, "run.start", assistant_id=graph, input=given)
-            ends += 1
-        patience = dice.randint(1, 4)
-        events = sse(http, thread_id, since=since)
-        async for event in events:
-            heard.append(event)
-            since = event["seq"]
-            ends -= is_end(event)
-            patience -= 1
-            if not patience or not ends:
-                break
-        await events.aclose()
-        cuts += 1
-    runs = sum(map(is_end, heard))
-    assert heard == await take(sse(http, thread_id), runs)
-    ids = [event["event_id"] for event in heard]
-    assert len(set(ids)) == len(ids)
-    assert [event["seq"] for event in heard] == sorted({event["seq"] for event in heard})
-
-
-async def test_a_socket_cut_and_opened_again_shows_each_event_once(http, socket):
-    thread_id, dice = fresh(), random.Random(11)
-    await command(http, thread_id, "run.start", assistant_id="long_chat", input=HI)
-    heard, since = [], 0
-    while not any(map(is_end, heard)):
-        async with socket(thread_id) as connection:
-            ws = Socket(connection)
-            await ws.ask("subscription.subscribe", channels=ALL, since=since)
-            for _ in range(dice.randint(1, 6)):
-                if any(map(is_end, ws.events)):
-                    break
-                await ws.next()
-        heard += ws.events
-        since = heard[-1]["seq"] if heard else 0
-    assert heard == await take(sse(http, thread_id), 1)
 
 
 async def test_a_socket_carries_commands_answers_and_events(socket):
