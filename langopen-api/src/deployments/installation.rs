@@ -206,7 +206,8 @@ impl Front {
         };
         let router = self.server(&tenant, revision).await?;
         let rate = rows.rate(&tenant);
-        Ok((Reached { tenant, prefix: prefix.into(), named, rate }, router))
+        let default = self.default.as_ref() == Some(&tenant);
+        Ok((Reached { tenant, prefix: prefix.into(), named, default, rate }, router))
     }
 
     async fn way(&self, request: &Parts, rows: &Rows) -> Result<Way, Lost> {

@@ -18,6 +18,8 @@ pub(crate) struct Reached {
     pub(crate) prefix: Arc<str>,
     /// Whether the request names it, by path or host.
     pub(crate) named: bool,
+    /// Whether requests that name nothing and bear no API key reach it.
+    pub(super) default: bool,
     pub(super) rate: Option<Arc<Rate>>,
 }
 
@@ -42,10 +44,10 @@ impl Reached {
         })
     }
 
-    /// A path, as the client wrote it, as one that leads here without an API key: from that nothing is filled in then.
+    /// A path, as the client wrote it, as one that leads here without an API key, which may have told what the path does not.
     pub(crate) fn without_credentials(&self, path: &str) -> String {
         match path.strip_prefix(&*self.prefix) {
-            Some(below) if !self.prefix.is_empty() || !self.named => {
+            Some(below) if !self.prefix.is_empty() || !(self.named || self.default) => {
                 format!("/d/{}{below}", self.tenant.to_string().replace('/', "."))
             }
             _ => path.to_owned(),
