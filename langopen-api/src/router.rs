@@ -42,6 +42,7 @@ pub(crate) fn build(app: App) -> Router {
         }
     }
     let (mut router, mut document) = api.split_for_parts();
+    openapi::describe_refusals(&mut document);
     let prefix = app.settings.mount_prefix.as_deref().unwrap_or_default().trim_matches('/').to_owned();
     if !prefix.is_empty() {
         document.servers = Some(vec![Server::new(format!("/{prefix}"))]);
