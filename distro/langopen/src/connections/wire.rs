@@ -38,7 +38,8 @@ impl Wire {
         let (begin, read) = chain.into_inner();
         let (place, mut rest) = (usize::try_from(begin.position()).unwrap_or(usize::MAX), begin.into_inner());
         let rest = rest.split_off(place.min(rest.len()));
-        let unread = if rest.is_empty() { unread } else { [unread, rest].concat().into() };
+        // Copied: hyper's buffer would be kept for a few bytes, or for none.
+        let unread = [unread, rest].concat().into();
         Self { unread, read, write }
     }
 }
