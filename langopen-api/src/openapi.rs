@@ -19,6 +19,7 @@ use crate::settings::SecurityDocument;
         (name = "Stateless Runs", description = "A run on a thread of its own, which is removed afterwards unless it is kept."),
         (name = "Crons", description = "A cron creates runs on a schedule."),
         (name = "Store", description = "Long-term memory: documents that every thread can reach."),
+        (name = "A2A", description = "Agents of other makers talk to an assistant in the Agent2Agent protocol."),
         (name = "Meta", description = "The server itself."),
     )
 )]

@@ -20,7 +20,7 @@ use crate::meta::Document;
 use crate::observe::observe;
 use crate::server::App;
 use crate::unread::discard_unread;
-use crate::{assistants, crons, custom, mcp, meta, openapi, protocol, runs, state, store, threads};
+use crate::{a2a, assistants, crons, custom, mcp, meta, openapi, protocol, runs, state, store, threads};
 
 pub(crate) fn build(app: App) -> Router {
     let features = app.settings.features;
@@ -34,6 +34,7 @@ pub(crate) fn build(app: App) -> Router {
         (features.runs, crons::routes),
         (features.store, store::routes),
         (features.assistants && features.runs && features.mcp, mcp::routes),
+        (features.assistants && features.threads && features.runs && features.a2a, a2a::routes),
         (features.meta, meta::routes),
     ];
     for (served, routes) in groups {

@@ -38,7 +38,7 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
 }
 
 /// Reads an assistant that the caller may read.
-async fn read(app: &App, caller: &Caller, id: AssistantId) -> ApiResult<(Scope, Assistant)> {
+pub(crate) async fn read(app: &App, caller: &Caller, id: AssistantId) -> ApiResult<(Scope, Assistant)> {
     let value = || json!({"assistant_id": id, "metadata": {}});
     let scope = caller.may(Resource::Assistants, Action::Read, value).await?.scope;
     let assistant = app.storage.assistant(&scope, id).await?;

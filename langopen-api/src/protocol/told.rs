@@ -3,6 +3,8 @@
 use langopen_core::JsonMap;
 use serde_json::{Value, json};
 
+use crate::wire::message_text;
+
 /// A message that is being told.
 #[derive(Debug)]
 struct Open {
@@ -32,7 +34,7 @@ impl Told {
             _ => return Vec::new(),
         };
         let id = message.get("id").and_then(Value::as_str).unwrap_or_default().to_owned();
-        let text = text(message.get("content"));
+        let text = message_text(message.get("content"));
         let known = self.0.iter().position(|open| open.id == id);
         let mut pieces = Vec::new();
         let at = known.unwrap_or_else(|| {
@@ -80,17 +82,6 @@ fn end(open: &Open) -> Vec<Value> {
     }
     pieces.push(finish);
     pieces
-}
-
-/// The text of a message's content: a text, or blocks of which some are.
-fn text(content: Option<&Value>) -> String {
-    match content {
-        Some(Value::String(text)) => text.clone(),
-        Some(Value::Array(blocks)) => {
-            blocks.iter().filter_map(|block| block.as_str().or_else(|| block["text"].as_str())).collect()
-        }
-        _ => String::new(),
-    }
 }
 
 #[cfg(test)]

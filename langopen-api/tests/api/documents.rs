@@ -37,6 +37,7 @@ const OPERATIONS: &[(&str, &str)] = &[
     ("get", "/threads/{thread_id}/stream"),
     ("post", "/threads/{thread_id}/stream/events"),
     ("post", "/threads/{thread_id}/commands"),
+    ("post", "/a2a/{assistant_id}"),
     ("post", "/mcp"),
     ("get", "/mcp"),
     ("delete", "/mcp"),

@@ -1,0 +1,163 @@
+//! What a message means to a graph: its input, or the answer to what it asks.
+
+use langopen_core::executor::GraphCall;
+use langopen_core::run_plan::RunRequest;
+use langopen_core::{JsonMap, RawJson, RawObject};
+use rmcp::model::ErrorData;
+use serde_json::{Value, json};
+
+use super::content::content;
+use super::ending::Question;
+use super::message::Said;
+use super::request::Request;
+use crate::assistants::graph_config;
+use crate::json_rpc::{failed, invalid};
+
+/// The command that a message gives outright: `params.command`, or data that is one under `command` or has an answer under `resume`.
+pub(super) fn command_of(given: Option<RawJson>, said: &Said) -> Result<Option<RawJson>, ErrorData> {
+    let objects = || said.data.iter().filter_map(|data| data.decode::<RawObject>().ok());
+    let command = given.or_else(|| objects().find_map(|data| data.get("command").cloned()));
+    if let Some(command) = command {
+        return match command.decode::<RawObject>() {
+            Ok(fields) if fields.get("resume").is_some() => Ok(Some(command)),
+            _ => Err(invalid("command must be an object with an answer under resume")),
+        };
+    }
+    Ok(objects().find_map(|data| data.get("resume").cloned()).map(resume))
+}
+
+fn resume(answer: RawJson) -> RawJson {
+    let mut command = RawObject::default();
+    command.insert("resume", answer);
+    RawJson::of(&command).unwrap_or_default()
+}
+
+/// The command that answers what the graph asks with what was said.
+pub(super) fn answer_to(asked: &[Question], said: Said) -> Result<RawJson, ErrorData> {
+    if asked.len() > 1 {
+        let ids: Vec<_> = asked.iter().filter_map(|question| question.id.as_deref()).collect();
+        let message = "The task asks several questions; answer with a data part {\"resume\": {<id>: <answer>}} of";
+        return Err(invalid(format!("{message} {}", ids.join(", "))));
+    }
+    let answer = match (said.data.len(), said.pieces.is_empty()) {
+        (1, true) => said.data.into_iter().next().unwrap_or_default(),
+        (0, _) => content(said.pieces).into(),
+        _ => return Err(invalid("An answer is either words and files, or one data part")),
+    };
+    Ok(resume(answer))
+}
+
+/// The input of a graph, and the messages in it.
+pub(super) fn input_of(said: Said) -> Result<RawJson, ErrorData> {
+    let mut input = RawObject::default();
+    for data in said.data {
+        let data: RawObject =
+            data.decode().map_err(|_| invalid("A data part is the graph's input, so it must be an object"))?;
+        input.extend(data);
+    }
+    if !said.pieces.is_empty() {
+        let mut messages: Vec<RawJson> = match input.get("messages") {
+            Some(messages) => messages.decode().map_err(|_| invalid("messages in a data part must be an array"))?,
+            None => Vec::new(),
+        };
+        messages.push(json!({"role": "user", "content": content(said.pieces), "id": said.message_id}).into());
+        input.insert("messages", RawJson::of(&messages).unwrap_or_default());
+    }
+    Ok(RawJson::of(&input).unwrap_or_default())
+}
+
+/// What the graph's input may hold, as far as its schema tells.
+pub(super) async fn fields(request: &Request) -> Result<Option<(Vec<String>, Vec<Value>)>, ErrorData> {
+    let Request { app, assistant, caller, scope, .. } = request;
+    let config = graph_config(assistant, caller).map_err(|error| failed(&error))?;
+    let call = GraphCall::Schemas { graph_id: assistant.graph_id.clone(), config };
+    let schemas: Value = match app.executor.call(app.reach(scope), call).await {
+        Ok(schemas) => schemas.decode().unwrap_or_default(),
+        // The run itself tells what is wrong with the graph.
+        Err(error) => {
+            tracing::warn!(graph_id = assistant.graph_id, error = %error, "a graph does not tell its schemas");
+            return Ok(None);
+        }
+    };
+    let schema = &schemas["input_schema"];
+    let properties = schema["properties"].as_object().map(|properties| properties.keys().cloned().collect());
+    let required = schema["required"].as_array().cloned().unwrap_or_default();
+    Ok(properties.map(|properties| (properties, required)))
+}
+
+/// # Errors
+/// For a graph that has no place for messages.
+pub(super) async fn converses(request: &Request) -> Result<(), ErrorData> {
+    let Some((fields, _)) = fields(request).await? else { return Ok(()) };
+    if fields.iter().any(|field| field == "messages") {
+        return Ok(());
+    }
+    let fields: Vec<_> = fields.iter().map(|field| format!("'{field}'")).collect();
+    Err(invalid(format!(
+        "Assistant '{}' (graph '{}') does not support A2A conversational messages. Graph input schema must include a 'messages' field to accept text or file \
+         parts. Available input fields: [{}]",
+        request.assistant.assistant_id,
+        request.assistant.graph_id,
+        fields.join(", ")
+    )))
+}
+
+/// A request for a run that keeps what it says.
+pub(super) fn kept(metadata: JsonMap, context: Option<JsonMap>) -> RunRequest {
+    use langopen_core::run_plan::StreamMode::{MessagesTuple, Values};
+    RunRequest {
+        metadata: Some(metadata),
+        context,
+        stream_mode: Some(vec![Values, MessagesTuple]),
+        stream_resumable: Some(true),
+        ..RunRequest::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::a2a::content::Piece;
+
+    fn said(texts: &[&str], data: &[Value]) -> Said {
+        Said {
+            message_id: "m".to_owned(),
+            pieces: texts.iter().map(|text| Piece::Text((*text).to_owned())).collect(),
+            data: data.iter().cloned().map(RawJson::from).collect(),
+        }
+    }
+
+    #[test]
+    fn words_and_data_make_one_input() {
+        let input =
+            input_of(said(&["hi"], &[json!({"a": 1}), json!({"messages": [{"role": "system", "content": "s"}]})]));
+        assert_eq!(
+            input.unwrap().as_str(),
+            r#"{"a":1,"messages":[{"role":"system","content":"s"},{"role":"user","content":"hi","id":"m"}]}"#
+        );
+        assert_eq!(input_of(said(&[], &[json!({"a": 1})])).unwrap().as_str(), r#"{"a":1}"#);
+        assert!(input_of(said(&[], &[json!([1])])).is_err());
+        assert!(input_of(said(&["hi"], &[json!({"messages": "x"})])).is_err());
+    }
+
+    #[test]
+    fn answers_are_words_data_or_commands() {
+        let question = Question { id: Some("i".to_owned()), value: RawJson::default() };
+        let one = std::slice::from_ref(&question);
+        assert_eq!(answer_to(one, said(&["yes"], &[])).unwrap().as_str(), r#"{"resume":"yes"}"#);
+        assert_eq!(answer_to(one, said(&[], &[json!({"a": 1})])).unwrap().as_str(), r#"{"resume":{"a":1}}"#);
+        assert!(answer_to(one, said(&["yes"], &[json!({})])).is_err());
+        assert!(answer_to(&[question.clone(), question], said(&["yes"], &[])).is_err());
+
+        let command = |given: Option<Value>, data: &[Value]| {
+            command_of(given.map(RawJson::from), &said(&[], data))
+                .map(|command| command.map(|raw| raw.as_str().to_owned()))
+        };
+        assert_eq!(command(None, &[json!({"resume": false})]).unwrap().as_deref(), Some(r#"{"resume":false}"#));
+        let whole = json!({"resume": 1, "update": {"a": 2}});
+        assert_eq!(command(None, &[json!({"command": whole})]).unwrap(), Some(whole.to_string()));
+        assert_eq!(command(Some(whole.clone()), &[]).unwrap(), Some(whole.to_string()));
+        assert_eq!(command(None, &[json!({"a": 1})]).unwrap(), None);
+        assert!(command(Some(json!("x")), &[]).is_err() && command(Some(json!({"goto": "x"})), &[]).is_err());
+    }
+}
