@@ -84,9 +84,10 @@ impl Segment {
         history
     }
 
-    /// The last thing that the agent says.
-    pub(super) fn answer(&self, dialect: Dialect) -> Option<Vec<Part>> {
-        let said = self.messages[self.start..].iter().rev().filter(|message| role(message) == Some(Role::Agent));
+    /// The last thing that the agent says: in the task, or, `anywhere`, before it, for a graph may put its answer in the place of an earlier message.
+    pub(super) fn answer(&self, dialect: Dialect, anywhere: bool) -> Option<Vec<Part>> {
+        let from = if anywhere { 0 } else { self.start };
+        let said = self.messages[from..].iter().rev().filter(|message| role(message) == Some(Role::Agent));
         said.map(|message| parts(dialect, message.get("content"))).find(|parts| !parts.is_empty())
     }
 }
@@ -151,7 +152,7 @@ mod tests {
         let segment = Segment::of(messages, own, &later.iter().map(|id| (*id).to_owned()).collect());
         let show = Show { dialect: Dialect::V1, scope, history };
         let ids = segment.history(show, TASK).into_iter().map(|message| message.message_id).collect();
-        (ids, segment.answer(Dialect::V1).and_then(|parts| parts[0].text.clone()))
+        (ids, segment.answer(Dialect::V1, false).and_then(|parts| parts[0].text.clone()))
     }
 
     #[test]

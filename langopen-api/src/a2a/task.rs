@@ -47,7 +47,7 @@ impl Picture {
                 let said = said.unwrap_or_else(|| format!("The run ended with status {}", run.status.as_str()));
                 (Some(vec![dialect.text(said)]), None)
             }
-            State::Completed if speaks => (None, segment.answer(dialect)),
+            State::Completed if speaks => (None, segment.answer(dialect, ending.exact)),
             // A graph that does not converse answers with its state.
             State::Completed if ending.exact => (None, ending.values.map(|values| vec![dialect.data(values)])),
             _ => (None, None),
