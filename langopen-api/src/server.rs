@@ -10,6 +10,7 @@ use langopen_core::{
     SystemIds, Tenant,
 };
 
+use crate::a2a::KnownFields;
 use crate::custom::{AppOptions, CustomApp};
 use crate::observe::Metrics;
 use crate::settings::Settings;
@@ -31,6 +32,7 @@ pub struct AgentServer {
     pub(crate) settings: Settings,
     pub(crate) custom: Option<(Arc<dyn CustomApp>, AppOptions)>,
     pub(crate) metrics: Metrics,
+    pub(crate) known_fields: KnownFields,
 }
 
 impl AgentServer {
@@ -53,6 +55,7 @@ impl AgentServer {
             settings: Settings::default(),
             custom: None,
             metrics: Metrics::default(),
+            known_fields: KnownFields::default(),
         }
     }
 

@@ -12,8 +12,9 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::endpoint::{Answered, agent};
+use super::error;
+use super::fields::fields;
 use super::request::Request;
-use super::{error, input};
 use crate::access::Caller;
 use crate::deployments::Reached;
 use crate::extract::{AssistantIdText, Forwarded, Query};
@@ -125,8 +126,7 @@ async fn card(request: &Request) -> Result<Value, ErrorData> {
     let name = if assistant.name.trim().is_empty() { &assistant.graph_id } else { &assistant.name };
     let own = assistant.description.clone().filter(|text| !text.trim().is_empty());
     let description = own.unwrap_or_else(|| format!("{name} assistant"));
-    let (properties, required) = input::fields(request).await?.unwrap_or_default();
-    let converses = properties.iter().any(|field| field == "messages");
+    let fields = fields(request).await?;
     let (input_modes, output_modes) = modes(assistant);
     let interface = |version: &str| json!({"url": address, "protocolBinding": "JSONRPC", "protocolVersion": version});
     let history_scope = json!({
@@ -157,7 +157,10 @@ async fn card(request: &Request) -> Result<Value, ErrorData> {
             "inputModes": input_modes,
             "outputModes": output_modes,
             "metadata": {
-                "inputSchema": {"required": required, "properties": properties, "supportsA2A": converses},
+                "inputSchema": {
+                    "required": fields.required, "properties": fields.properties.as_deref().unwrap_or_default(),
+                    "supportsA2A": fields.converses(),
+                },
             },
         }],
         "version": app.settings.version,

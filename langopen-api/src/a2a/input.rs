@@ -1,17 +1,14 @@
 //! What a message means to a graph: its input, or the answer to what it asks.
 
-use langopen_core::executor::GraphCall;
 use langopen_core::run_plan::RunRequest;
 use langopen_core::{JsonMap, RawJson, RawObject};
 use rmcp::model::ErrorData;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::content::content;
 use super::ending::Question;
 use super::message::Said;
-use super::request::Request;
-use crate::assistants::graph_config;
-use crate::json_rpc::{failed, invalid};
+use crate::json_rpc::invalid;
 
 /// The command that a message gives outright: `params.command`, or data that is one under `command` or has an answer under `resume`.
 pub(super) fn command_of(given: Option<RawJson>, said: &Said) -> Result<Option<RawJson>, ErrorData> {
@@ -66,42 +63,6 @@ pub(super) fn input_of(said: Said) -> Result<RawJson, ErrorData> {
     Ok(RawJson::of(&input).unwrap_or_default())
 }
 
-/// What the graph's input may hold, as far as its schema tells.
-pub(super) async fn fields(request: &Request) -> Result<Option<(Vec<String>, Vec<Value>)>, ErrorData> {
-    let Request { app, assistant, caller, scope, .. } = request;
-    let config = graph_config(assistant, caller).map_err(|error| failed(&error))?;
-    let call = GraphCall::Schemas { graph_id: assistant.graph_id.clone(), config };
-    let schemas: Value = match app.executor.call(app.reach(scope), call).await {
-        Ok(schemas) => schemas.decode().unwrap_or_default(),
-        // The run itself tells what is wrong with the graph.
-        Err(error) => {
-            tracing::warn!(graph_id = assistant.graph_id, error = %error, "a graph does not tell its schemas");
-            return Ok(None);
-        }
-    };
-    let schema = &schemas["input_schema"];
-    let properties = schema["properties"].as_object().map(|properties| properties.keys().cloned().collect());
-    let required = schema["required"].as_array().cloned().unwrap_or_default();
-    Ok(properties.map(|properties| (properties, required)))
-}
-
-/// # Errors
-/// For a graph that has no place for messages.
-pub(super) async fn converses(request: &Request) -> Result<(), ErrorData> {
-    let Some((fields, _)) = fields(request).await? else { return Ok(()) };
-    if fields.iter().any(|field| field == "messages") {
-        return Ok(());
-    }
-    let fields: Vec<_> = fields.iter().map(|field| format!("'{field}'")).collect();
-    Err(invalid(format!(
-        "Assistant '{}' (graph '{}') does not support A2A conversational messages. Graph input schema must include a 'messages' field to accept text or file \
-         parts. Available input fields: [{}]",
-        request.assistant.assistant_id,
-        request.assistant.graph_id,
-        fields.join(", ")
-    )))
-}
-
 /// A request for a run that keeps what it says.
 pub(super) fn kept(metadata: JsonMap, context: Option<JsonMap>) -> RunRequest {
     use langopen_core::run_plan::StreamMode::{MessagesTuple, Values};
@@ -118,6 +79,7 @@ pub(super) fn kept(metadata: JsonMap, context: Option<JsonMap>) -> RunRequest {
 mod tests {
     use super::*;
     use crate::a2a::content::Piece;
+    use serde_json::Value;
 
     fn said(texts: &[&str], data: &[Value]) -> Said {
         Said {

@@ -15,6 +15,7 @@ mod dialect;
 mod ending;
 mod endpoint;
 mod error;
+mod fields;
 mod get;
 mod history;
 mod input;
@@ -34,6 +35,8 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::server::App;
+
+pub(crate) use fields::KnownFields;
 
 pub(crate) fn routes() -> OpenApiRouter<App> {
     // The Agent Server's document has the one operation.

@@ -20,6 +20,7 @@ use tokio::time::timeout;
 use super::chain::Chain;
 use super::dialect::State;
 use super::endpoint::Answered;
+use super::fields::must_converse;
 use super::message::{GivenMessage, Said};
 use super::request::{Request, Show};
 use super::shapes::Event;
@@ -172,7 +173,7 @@ async fn deliver(request: Request, params: Params, attach: Attach) -> Result<Sen
     };
     if let Some(said) = said {
         if !said.pieces.is_empty() {
-            input::converses(&request).await?;
+            must_converse(&request).await?;
         }
         run.input = Some(input::input_of(said)?);
     }
