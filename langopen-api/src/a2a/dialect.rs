@@ -1,6 +1,6 @@
 //! What the two dialects call things.
 
-use langopen_core::RawJson;
+use langopen_core::{RawJson, RawObject};
 
 use super::shapes::{File, Message, Part};
 
@@ -108,7 +108,7 @@ impl Dialect {
     pub(super) fn data(self, data: RawJson) -> Part {
         let data = match self {
             Self::V03 if !data.as_str().starts_with('{') => {
-                let mut object = langopen_core::RawObject::default();
+                let mut object = RawObject::default();
                 object.insert("value", data);
                 RawJson::of(&object).unwrap_or_default()
             }

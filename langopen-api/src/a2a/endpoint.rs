@@ -3,14 +3,16 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::request::Parts;
 use http::{HeaderMap, StatusCode};
-use langopen_core::{RawJson, RawObject};
+use langopen_core::model::Assistant;
+use langopen_core::{RawJson, RawObject, Scope};
 use rmcp::model::{ErrorCode, ErrorData};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::dialect::Dialect;
 use super::request::Request;
 use super::{cancel, card, error, get, list, send, subscribe};
 use crate::access::Caller;
+use crate::assistants;
 use crate::error::{ApiError, ApiResult, ErrorKey};
 use crate::extract::{AssistantIdText, Forwarded, ListBody, accepts, parse_id};
 use crate::json_rpc::{Reply, failed, invalid};
@@ -88,13 +90,9 @@ pub(super) async fn post_a2a(
 }
 
 /// The assistant of this id, and where the caller may read it.
-pub(super) async fn agent(
-    app: &App,
-    caller: &Caller,
-    id: &str,
-) -> Result<(langopen_core::Scope, langopen_core::model::Assistant), ErrorData> {
+pub(super) async fn agent(app: &App, caller: &Caller, id: &str) -> Result<(Scope, Assistant), ErrorData> {
     let assistant_id = parse_id(id, "assistant").map_err(|error| failed(&error))?;
-    crate::assistants::read(app, caller, assistant_id).await.map_err(|error| match error.is_not_found() {
+    assistants::read(app, caller, assistant_id).await.map_err(|error| match error.is_not_found() {
         true => invalid(format!("Assistant '{id}' not found")),
         false => failed(&error),
     })
@@ -127,7 +125,7 @@ impl Envelope {
         }
         let Some(method) = text("method") else { return Err((Some(id), refused("A request has a method"))) };
         let params = fields.get("params").filter(|params| params.as_str() != "null").cloned();
-        let params = params.unwrap_or_else(|| serde_json::json!({}).into());
+        let params = params.unwrap_or_else(|| json!({}).into());
         if !params.as_str().starts_with('{') {
             return Err((Some(id), invalid("Invalid params: must be an object")));
         }

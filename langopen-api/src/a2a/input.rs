@@ -1,6 +1,6 @@
 //! What a message means to a graph: its input, or the answer to what it asks.
 
-use langopen_core::run_plan::RunRequest;
+use langopen_core::run_plan::{RunRequest, StreamMode};
 use langopen_core::{JsonMap, RawJson, RawObject};
 use rmcp::model::ErrorData;
 use serde_json::json;
@@ -10,17 +10,21 @@ use super::ending::Question;
 use super::message::Said;
 use crate::json_rpc::invalid;
 
-/// The command that a message gives outright: `params.command`, or data that is one under `command` or has an answer under `resume`.
+/// The command that a message gives outright: `params.command`, or data that has an answer under `resume` or such a command under `command`.
+///
+/// # Errors
+/// For a `params.command` that answers nothing.
 pub(super) fn command_of(given: Option<RawJson>, said: &Said) -> Result<Option<RawJson>, ErrorData> {
-    let objects = || said.data.iter().filter_map(|data| data.decode::<RawObject>().ok());
-    let command = given.or_else(|| objects().find_map(|data| data.get("command").cloned()));
-    if let Some(command) = command {
-        return match command.decode::<RawObject>() {
-            Ok(fields) if fields.get("resume").is_some() => Ok(Some(command)),
-            _ => Err(invalid("command must be an object with an answer under resume")),
+    let answers = |command: &RawJson| command.decode::<RawObject>().is_ok_and(|fields| fields.get("resume").is_some());
+    if let Some(command) = given {
+        return match answers(&command) {
+            true => Ok(Some(command)),
+            false => Err(invalid("command must be an object with an answer under resume")),
         };
     }
-    Ok(objects().find_map(|data| data.get("resume").cloned()).map(resume))
+    let objects = || said.data.iter().filter_map(|data| data.decode::<RawObject>().ok());
+    let command = objects().find_map(|data| data.get("command").filter(|command| answers(command)).cloned());
+    Ok(command.or_else(|| objects().find_map(|data| data.get("resume").cloned()).map(resume)))
 }
 
 fn resume(answer: RawJson) -> RawJson {
@@ -65,11 +69,10 @@ pub(super) fn input_of(said: Said) -> Result<RawJson, ErrorData> {
 
 /// A request for a run that keeps what it says.
 pub(super) fn kept(metadata: JsonMap, context: Option<JsonMap>) -> RunRequest {
-    use langopen_core::run_plan::StreamMode::{MessagesTuple, Values};
     RunRequest {
         metadata: Some(metadata),
         context,
-        stream_mode: Some(vec![Values, MessagesTuple]),
+        stream_mode: Some(vec![StreamMode::Values, StreamMode::MessagesTuple]),
         stream_resumable: Some(true),
         ..RunRequest::default()
     }
@@ -120,6 +123,7 @@ mod tests {
         assert_eq!(command(None, &[json!({"command": whole})]).unwrap(), Some(whole.to_string()));
         assert_eq!(command(Some(whole.clone()), &[]).unwrap(), Some(whole.to_string()));
         assert_eq!(command(None, &[json!({"a": 1})]).unwrap(), None);
+        assert_eq!(command(None, &[json!({"command": "ls"})]).unwrap(), None, "a field of the graph's own");
         assert!(command(Some(json!("x")), &[]).is_err() && command(Some(json!({"goto": "x"})), &[]).is_err());
     }
 }

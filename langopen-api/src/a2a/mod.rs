@@ -21,6 +21,7 @@ mod history;
 mod input;
 mod list;
 mod message;
+mod place;
 mod request;
 mod send;
 mod shapes;

@@ -7,29 +7,28 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::response::Response;
 use bytes::Bytes;
-use langopen_core::auth::{Action, Resource, Role};
+use langopen_core::auth::Role;
 use langopen_core::event_log::{EventId, EventStream};
-use langopen_core::model::{MultitaskStrategy, Thread, ThreadStatus};
+use langopen_core::model::MultitaskStrategy;
 use langopen_core::run_plan::{IfNotExists, RunRequest};
-use langopen_core::{JsonMap, RawJson, Scope, ThreadId};
+use langopen_core::{JsonMap, RawJson};
 use rmcp::model::ErrorData;
 use serde::Deserialize;
-use serde_json::json;
 use tokio::time::timeout;
 
 use super::chain::Chain;
-use super::dialect::State;
 use super::endpoint::Answered;
 use super::fields::must_converse;
-use super::message::{GivenMessage, Said};
+use super::message::GivenMessage;
+use super::place::{Place, place};
 use super::request::{Request, Show};
-use super::shapes::Event;
+use super::shapes::{Event, Task};
 use super::stream::Teller;
 use super::task;
-use super::task_id::{TASK_KEY, TaskId};
-use super::{card, ending, error, input};
+use super::task_id::TASK_KEY;
+use super::{card, error, input};
 use crate::error::ApiError;
-use crate::json_rpc::{Reply, failed, invalid};
+use crate::json_rpc::{Reply, failed};
 use crate::run_body::RunCreate;
 use crate::runs::{Attach, Follow, ended, submit};
 use crate::wire::{OnDisconnect, json};
@@ -118,7 +117,7 @@ impl Sent {
     }
 }
 
-fn event(show: &Show, task: super::shapes::Task) -> Result<RawJson, ErrorData> {
+fn event(show: &Show, task: Task) -> Result<RawJson, ErrorData> {
     Event::Task(task).result(show.dialect).map_err(|error| failed(&error.into()))
 }
 
@@ -132,16 +131,6 @@ fn keep_alive(heartbeat: Duration, text: impl Future<Output = Bytes> + Send + 's
         })
     });
     json(Body::from_stream(body))
-}
-
-/// Where a message goes.
-enum Place {
-    /// To a context, perhaps a new one, to begin a task there.
-    Context(ThreadId),
-    /// To a task that asks, as the answer.
-    Answer(Chain, RawJson),
-    /// To a task that is at work.
-    Task(Chain),
 }
 
 /// Creates the run that a message means.
@@ -196,75 +185,4 @@ async fn deliver(request: Request, params: Params, attach: Attach) -> Result<Sen
         }
     };
     Ok(Sent { request, show, chain, events: submitted.events })
-}
-
-/// Finds out where a message goes; what is left of it to say is the run's input.
-async fn place(
-    request: &Request,
-    (task_id, context_id): (Option<String>, Option<String>),
-    said: Said,
-    command: Option<RawJson>,
-) -> Result<(Place, Option<Said>), ErrorData> {
-    let given = |id: Option<String>| id.filter(|id| !id.is_empty());
-    let thread_id: Option<ThreadId> = match given(context_id) {
-        None => None,
-        Some(id) => Some(id.parse().map_err(|_| invalid("Invalid context ID: must be a UUID"))?),
-    };
-    let demanded = command.is_some();
-    let command = input::command_of(command, &said)?;
-    let Some(task_id) = given(task_id) else {
-        // An answer may name the context alone.
-        if let (Some(thread_id), Some(command)) = (thread_id, &command)
-            && let Some(chain) = waiting(request, thread_id).await?
-        {
-            return Ok((Place::Answer(chain, command.clone()), None));
-        }
-        if demanded {
-            return Err(error::unsupported("No task of the context waits for an answer"));
-        }
-        let new = || ThreadId(request.app.ids.ordered());
-        return Ok((Place::Context(thread_id.unwrap_or_else(new)), Some(said)));
-    };
-    let task: TaskId = task_id.parse().map_err(|()| error::task_not_found(&task_id))?;
-    if thread_id.is_some_and(|id| id != task.thread_id) {
-        return Err(invalid(format!("Task '{task}' is not of context '{}'", thread_id.unwrap_or(task.thread_id))));
-    }
-    let scope = readable(request, task.thread_id).await?;
-    let (chain, thread) = find(request, &scope, task).await?;
-    let asked = ending::open(&thread);
-    let state = task::shown(request.dialect, &chain, Some(&thread)).state;
-    match state {
-        State::InputRequired => {
-            let command = command.map_or_else(|| input::answer_to(&asked, said), Ok)?;
-            Ok((Place::Answer(chain, command), None))
-        }
-        _ if demanded => Err(error::unsupported(format!("Task '{task}' waits for no answer"))),
-        State::Submitted | State::Working => Ok((Place::Task(chain), Some(said))),
-        _ => Err(error::over(task, state.name(request.dialect))),
-    }
-}
-
-/// A task with its thread's row.
-async fn find(request: &Request, scope: &Scope, task: TaskId) -> Result<(Chain, Thread), ErrorData> {
-    let Request { app, assistant, .. } = request;
-    let chain = Chain::find(app, scope, assistant.assistant_id, task).await.map_err(|error| failed(&error))?;
-    let thread = app.storage.thread(scope, task.thread_id).await.map_err(|error| failed(&error.into()))?;
-    chain.zip(thread).ok_or_else(|| error::task_not_found(&task.to_string()))
-}
-
-/// The task of a context that waits for an answer.
-async fn waiting(request: &Request, thread_id: ThreadId) -> Result<Option<Chain>, ErrorData> {
-    let Request { app, assistant, .. } = request;
-    let scope = readable(request, thread_id).await?;
-    let thread = app.storage.thread(&scope, thread_id).await.map_err(|error| failed(&error.into()))?;
-    if thread.is_none_or(|thread| thread.status != ThreadStatus::Interrupted) {
-        return Ok(None);
-    }
-    Chain::newest(app, &scope, assistant.assistant_id, thread_id).await.map_err(|error| failed(&error))
-}
-
-/// Which rows of a thread the caller may read.
-pub(super) async fn readable(request: &Request, thread_id: ThreadId) -> Result<Scope, ErrorData> {
-    let permit = request.caller.may(Resource::Threads, Action::Read, || json!({"thread_id": thread_id})).await;
-    permit.map(|permit| permit.scope).map_err(|error| failed(&error))
 }

@@ -3,6 +3,8 @@
 use langopen_core::{RawJson, Timestamp};
 use serde::Serialize;
 
+use super::dialect::Dialect;
+
 #[derive(Debug, Clone, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Part {
@@ -125,10 +127,10 @@ enum Keyed<'a> {
 
 impl Event {
     /// The result that a client of the dialect gets.
-    pub(super) fn result(&self, dialect: super::dialect::Dialect) -> serde_json::Result<RawJson> {
+    pub(super) fn result(&self, dialect: Dialect) -> serde_json::Result<RawJson> {
         match dialect {
-            super::dialect::Dialect::V03 => RawJson::of(self),
-            super::dialect::Dialect::V1 => RawJson::of(&match self {
+            Dialect::V03 => RawJson::of(self),
+            Dialect::V1 => RawJson::of(&match self {
                 Self::Task(task) => Keyed::Task(task),
                 Self::Status(update) => Keyed::StatusUpdate(update),
                 Self::Artifact(update) => Keyed::ArtifactUpdate(update),

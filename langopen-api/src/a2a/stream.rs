@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::chain::Chain;
 use super::cursor::Cursor;
 use super::dialect::{Dialect, State};
-use super::shapes::{ArtifactUpdate, Event, Status, StatusUpdate, Task};
+use super::shapes::{Artifact, ArtifactUpdate, Event, Status, StatusUpdate, Task};
 use super::task::{self, response};
 use super::translate::{News, Translator};
 use crate::error::ApiError;
@@ -137,7 +137,7 @@ impl Teller {
         })
     }
 
-    fn artifact(&self, artifact: super::shapes::Artifact, append: bool, last_chunk: bool) -> Event {
+    fn artifact(&self, artifact: Artifact, append: bool, last_chunk: bool) -> Event {
         let task = self.chain.task;
         Event::Artifact(ArtifactUpdate {
             kind: self.dialect.kind("artifact-update"),

@@ -7,8 +7,8 @@ use uuid::Uuid;
 
 use super::chain::Chain;
 use super::dialect::{Dialect, Role, State};
-use super::ending::{Ending, Question};
-use super::history::{Segment, messages_of};
+use super::ending::{Ending, Question, open};
+use super::history::{Segment, all, given_to, messages_of};
 use super::request::Show;
 use super::shapes::{Artifact, Message, Part, Status, Task};
 use super::task_id::TaskId;
@@ -103,14 +103,14 @@ pub(super) async fn kept(app: &App, rows: &Scope, dialect: Dialect, chain: &Chai
 /// A task that has just been begun or gone on with.
 pub(super) fn begun(show: Show, chain: &Chain) -> Task {
     let (run, task) = (chain.run(), chain.task);
-    let given = super::history::given_to(run);
+    let given = given_to(run);
     Task {
         kind: show.dialect.kind("task"),
         id: task.to_string(),
         context_id: task.thread_id.to_string(),
         status: Status { state: state(run, false).name(show.dialect), timestamp: run.updated_at, message: None },
         artifacts: None,
-        history: (show.history > 0).then(|| super::history::all(show.dialect, &given, task)),
+        history: (show.history > 0).then(|| all(show.dialect, &given, task)),
     }
 }
 
@@ -138,7 +138,7 @@ pub(super) fn state(run: &Run, waits: bool) -> State {
 
 /// Whether the thread's graph stopped where it was told to, and asks nothing.
 fn stops(thread: &Thread) -> bool {
-    thread.status == ThreadStatus::Interrupted && super::ending::open(thread).is_empty()
+    thread.status == ThreadStatus::Interrupted && open(thread).is_empty()
 }
 
 /// What an agent answers.
