@@ -48,7 +48,7 @@ test-sdk-postgres: $(VENV)/.complete $(SERVICES) ## The same over Postgres and R
 		$(WITH_SERVICES) sh -c 'LANGOPEN_TEST_REDIS=$$REDIS_URL exec $(VENV)/bin/python -m pytest -q tests/sdk'
 
 # What depends on graphs: the other files have applications of their own, or ask only the server.
-GRAPH_SUITES := $(addprefix tests/sdk/test_,$(addsuffix .py,assistants batch cancel concurrency copy_fork cut_and_rejoin graph_errors graph_targets \
+GRAPH_SUITES := $(addprefix tests/sdk/test_,$(addsuffix .py,a2a assistants batch cancel concurrency copy_fork cut_and_rejoin graph_errors graph_targets \
 	interrupts javascript_errors multitask protocol remote_graph restart resumable run_ends runs_create_wait_join state_history stateless store \
 	stream_modes subgraph_streams sync_client thread_stream))
 

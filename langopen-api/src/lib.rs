@@ -24,6 +24,7 @@
 
 #![forbid(unsafe_code)]
 
+mod a2a;
 mod access;
 mod assistants;
 mod cors;
@@ -32,6 +33,7 @@ mod custom;
 mod deployments;
 mod error;
 mod extract;
+mod json_rpc;
 mod mcp;
 mod meta;
 mod observe;

@@ -1,8 +1,12 @@
 //! The frame of the OpenAPI document; the handlers fill it.
 
 use serde_json::{Map, Value};
-use utoipa::OpenApi;
+use utoipa::openapi::path::PathItem;
+use utoipa::openapi::schema::{Object, Ref, Type};
+use utoipa::openapi::{ContentBuilder, HeaderBuilder, Response, ResponseBuilder};
+use utoipa::{OpenApi, ToSchema};
 
+use crate::error::ErrorResponse;
 use crate::settings::SecurityDocument;
 
 #[derive(OpenApi)]
@@ -15,10 +19,50 @@ use crate::settings::SecurityDocument;
         (name = "Stateless Runs", description = "A run on a thread of its own, which is removed afterwards unless it is kept."),
         (name = "Crons", description = "A cron creates runs on a schedule."),
         (name = "Store", description = "Long-term memory: documents that every thread can reach."),
+        (name = "A2A", description = "Agents of other makers talk to an assistant in the Agent2Agent protocol."),
         (name = "Meta", description = "The server itself."),
     )
 )]
 pub(crate) struct Frame;
+
+/// What every operation that asks who calls may answer before its handler is reached.
+const REFUSALS: [(&str, &str, bool); 4] = [
+    ("401", "No credentials, or unknown ones", false),
+    ("403", "The caller's role does not permit it", false),
+    ("429", "The deployment takes no more requests for now", true),
+    ("503", "A data store is away for now", true),
+];
+
+/// Writes down what callers are refused with. The operations of the server itself ask nobody who they are.
+pub(crate) fn describe_refusals(document: &mut utoipa::openapi::OpenApi) {
+    for operation in document.paths.paths.values_mut().flat_map(operations) {
+        if operation.tags.iter().flatten().any(|tag| tag == "Meta") {
+            continue;
+        }
+        for (status, description, again) in REFUSALS {
+            let responses = &mut operation.responses.responses;
+            responses.entry(status.to_owned()).or_insert_with(|| refusal(description, again).into());
+        }
+    }
+}
+
+fn operations(path: &mut PathItem) -> impl Iterator<Item = &mut utoipa::openapi::path::Operation> {
+    let PathItem { get, put, post, delete, patch, .. } = path;
+    [get, put, post, delete, patch].into_iter().flatten()
+}
+
+fn refusal(description: &str, again: bool) -> Response {
+    let body = ContentBuilder::new().schema(Some(Ref::from_schema_name(ErrorResponse::name()))).build();
+    let refusal = ResponseBuilder::new().description(description).content("application/json", body);
+    let seconds = || {
+        let seconds = HeaderBuilder::new().schema(Some(Object::with_type(Type::Integer)));
+        seconds.description(Some("After how many seconds it may be tried again")).build()
+    };
+    match again {
+        true => refusal.header("Retry-After", seconds()).build(),
+        false => refusal.build(),
+    }
+}
 
 /// The document's text, with the custom app's part, and with what clients are told about logging in, merged into it.
 pub(crate) fn text(

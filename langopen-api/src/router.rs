@@ -20,7 +20,7 @@ use crate::meta::Document;
 use crate::observe::observe;
 use crate::server::App;
 use crate::unread::discard_unread;
-use crate::{assistants, crons, custom, mcp, meta, openapi, protocol, runs, state, store, threads, ui};
+use crate::{a2a, assistants, crons, custom, mcp, meta, openapi, protocol, runs, state, store, threads, ui};
 
 pub(crate) fn build(app: App) -> Router {
     let features = app.settings.features;
@@ -35,6 +35,7 @@ pub(crate) fn build(app: App) -> Router {
         (features.store, store::routes),
         (features.assistants && features.runs && features.mcp, mcp::routes),
         (features.ui && app.interfaces.is_some(), ui::routes),
+        (features.assistants && features.threads && features.runs && features.a2a, a2a::routes),
         (features.meta, meta::routes),
     ];
     for (served, routes) in groups {
@@ -43,6 +44,7 @@ pub(crate) fn build(app: App) -> Router {
         }
     }
     let (mut router, mut document) = api.split_for_parts();
+    openapi::describe_refusals(&mut document);
     let prefix = app.settings.mount_prefix.as_deref().unwrap_or_default().trim_matches('/').to_owned();
     if !prefix.is_empty() {
         document.servers = Some(vec![Server::new(format!("/{prefix}"))]);

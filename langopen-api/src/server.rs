@@ -10,6 +10,7 @@ use langopen_core::{
     SystemIds, Tenant, UserInterfaces,
 };
 
+use crate::a2a::KnownFields;
 use crate::custom::{AppOptions, CustomApp};
 use crate::observe::Metrics;
 use crate::settings::Settings;
@@ -33,6 +34,7 @@ pub struct AgentServer {
     pub(crate) settings: Settings,
     pub(crate) custom: Option<(Arc<dyn CustomApp>, AppOptions)>,
     pub(crate) metrics: Metrics,
+    pub(crate) known_fields: KnownFields,
 }
 
 impl AgentServer {
@@ -56,6 +58,7 @@ impl AgentServer {
             settings: Settings::default(),
             custom: None,
             metrics: Metrics::default(),
+            known_fields: KnownFields::default(),
         }
     }
 

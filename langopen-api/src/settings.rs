@@ -45,6 +45,8 @@ pub struct Settings {
     pub thread_ttl: Option<ThreadTtl>,
     /// Minutes after which store items expire, unless the item says otherwise; `None` for never.
     pub store_default_ttl_minutes: Option<f64>,
+    /// The id of the assistant whose agent card is shown at the root where a request names none.
+    pub default_a2a_assistant: Option<String>,
     /// Whether reading a store item puts its expiry off, unless the request says otherwise.
     pub store_refresh_on_read: bool,
 }
@@ -68,6 +70,7 @@ impl Default for Settings {
             security: SecurityDocument::default(),
             thread_ttl: None,
             store_default_ttl_minutes: None,
+            default_a2a_assistant: None,
             store_refresh_on_read: true,
         }
     }

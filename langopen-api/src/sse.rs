@@ -65,6 +65,15 @@ pub(crate) fn frame(name: &[u8], data: &[u8]) -> Bytes {
     [b"event: ", name, b"\r\ndata: ", data, b"\r\n\r\n"].concat().into()
 }
 
+/// One frame as [`frame`] makes it, with the place that a reader may come back to.
+pub(crate) fn frame_at(name: &[u8], data: &[u8], id: &impl std::fmt::Display) -> Bytes {
+    let mut out = BytesMut::from(frame(name, data).as_ref());
+    out.truncate(out.len() - 2);
+    // Writing into memory does not fail.
+    let _ = write!(out, "id: {id}\r\n\r\n");
+    out.freeze()
+}
+
 /// A response that streams `body`.
 pub(crate) fn response(body: Body, locations: HeaderMap) -> Response {
     let mut response = body.into_response();

@@ -1,5 +1,6 @@
 //! What handlers take from a request, checked.
 
+mod accept;
 mod body;
 mod duplicates;
 pub(crate) mod field;
@@ -7,11 +8,14 @@ mod forwarded;
 mod json;
 mod path;
 mod query;
+mod scheme;
 mod text;
 
+pub(crate) use accept::accepts;
 pub(crate) use body::{Body, BodyLimits, ListBody, read_body};
 pub(crate) use field::Object;
 pub(crate) use forwarded::Forwarded;
 pub(crate) use json::parse as parse_json;
-pub(crate) use path::{AssistantPath, CronPath, NewRunPath, RunPath, ThreadPath, parse_id};
+pub(crate) use path::{AssistantIdText, AssistantPath, CronPath, NewRunPath, RunPath, ThreadPath, parse_id};
 pub(crate) use query::Query;
+pub(crate) use scheme::forwarded_scheme;

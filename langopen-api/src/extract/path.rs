@@ -12,6 +12,9 @@ use crate::server::App;
 /// `/assistants/{assistant_id}`.
 pub(crate) struct AssistantPath(pub(crate) AssistantId);
 
+/// `/a2a/{assistant_id}`, where what is no id is told in the protocol's own way.
+pub(crate) struct AssistantIdText(pub(crate) String);
+
 /// `/runs/crons/{cron_id}`.
 pub(crate) struct CronPath(pub(crate) CronId);
 
@@ -43,6 +46,14 @@ impl FromRequestParts<App> for AssistantPath {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> ApiResult<Self> {
         parse_id(param(&params(parts, app).await?, "assistant_id"), "assistant").map(Self)
+    }
+}
+
+impl FromRequestParts<App> for AssistantIdText {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> ApiResult<Self> {
+        Ok(Self(param(&params(parts, app).await?, "assistant_id").to_owned()))
     }
 }
 

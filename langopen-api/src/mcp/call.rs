@@ -8,11 +8,12 @@ use rmcp::model::{CallToolResult, ContentBlock};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::endpoint::{Answer, answer, failed, invalid, text};
+use super::endpoint::text;
 use super::tools;
 use crate::access::Caller;
 use crate::error::ApiResult;
 use crate::extract::Forwarded;
+use crate::json_rpc::{Answer, answer, failed, invalid};
 use crate::run_body::RunCreate;
 use crate::runs::come_to;
 use crate::server::App;

@@ -6,46 +6,15 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, StatusCode, header};
 use langopen_core::{RawJson, RawObject};
 use rmcp::model::{ErrorCode, ErrorData, Implementation, InitializeResult, ProtocolVersion, ServerCapabilities};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{call, origin, tools};
 use crate::access::Caller;
 use crate::error::{ApiError, ApiResult, ErrorKey, ErrorResponse};
-use crate::extract::{Body, Forwarded};
+use crate::extract::{Body, Forwarded, accepts};
+use crate::json_rpc::{Answer, Reply, answer, invalid};
 use crate::server::App;
-
-/// What a method answers.
-pub(super) type Answer = Result<RawJson, ErrorData>;
-
-/// A failure of the caller's parameters.
-pub(super) fn invalid(message: impl Into<String>) -> ErrorData {
-    ErrorData::new(ErrorCode::INVALID_PARAMS, message.into(), None)
-}
-
-/// A failure of an operation behind the method.
-pub(super) fn failed(error: &ApiError) -> ErrorData {
-    let code = match error.status() {
-        status if status.is_server_error() => ErrorCode::INTERNAL_ERROR,
-        _ => ErrorCode::INVALID_PARAMS,
-    };
-    ErrorData::new(code, error.message().to_owned(), None)
-}
-
-/// A document of ours as an answer.
-pub(super) fn answer(result: &impl Serialize) -> Answer {
-    RawJson::of(result).map_err(|error| failed(&ApiError::from(error)))
-}
-
-#[derive(Serialize)]
-struct Reply {
-    jsonrpc: &'static str,
-    id: RawJson,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    result: Option<RawJson>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<ErrorData>,
-}
 
 /// MCP Post
 ///
@@ -95,11 +64,7 @@ pub(super) async fn post_mcp(
         }
         None => Err(ErrorData::new(ErrorCode::INVALID_REQUEST, "A message has a method", None)),
     };
-    let (result, error) = match answer {
-        Ok(result) => (Some(result), None),
-        Err(error) => (None, Some(error)),
-    };
-    Ok(Json(Reply { jsonrpc: "2.0", id, result, error }).into_response())
+    Ok(Json(Reply::new(id, answer)).into_response())
 }
 
 async fn obey(app: &App, caller: &Caller, forwarded: &Forwarded, method: &str, params: Option<&RawJson>) -> Answer {
@@ -130,16 +95,6 @@ fn initialize(params: &RawJson) -> Answer {
     result.protocol_version = known.unwrap_or(ProtocolVersion::LATEST_WITH_INITIALIZE);
     result.server_info = Implementation::new("LangGraph", env!("CARGO_PKG_VERSION"));
     answer(&result)
-}
-
-/// Whether the client takes one of the kinds that answers come in.
-fn accepts(headers: &HeaderMap) -> bool {
-    let mut given = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok()).peekable();
-    if given.peek().is_none() {
-        return true;
-    }
-    let kinds = ["application/json", "text/event-stream", "application/*", "*/*"];
-    given.any(|value| value.split(',').any(|kind| kinds.contains(&kind.split(';').next().unwrap_or_default().trim())))
 }
 
 /// MCP Get

@@ -10,10 +10,10 @@ use rmcp::model::{Tool, ToolAnnotations};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::endpoint::{Answer, answer, failed, invalid};
 use crate::access::Caller;
 use crate::assistants::{graph_config, graph_ids};
 use crate::error::{ApiError, ApiResult};
+use crate::json_rpc::{Answer, answer, failed, invalid};
 use crate::server::App;
 
 /// How many tools a page has.

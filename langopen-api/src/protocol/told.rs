@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::chunks;
 use super::event::{Body, Method, Namespace};
 use super::out::Out;
+use crate::wire::message_text;
 
 /// A message that is being told.
 #[derive(Debug)]
@@ -82,7 +83,7 @@ impl Told {
 
     fn add(&mut self, place: &Place, message: JsonMap, complete: bool, pieces: &mut Pieces) {
         let Some(at) = self.open(place, &message, pieces) else { return };
-        let text = text(message.get("content"));
+        let text = message_text(message.get("content"));
         let open = &mut self.0[at];
         // A text that was changed rather than added to is told at its end.
         if let Some(added) = text.strip_prefix(open.text.as_str()) {
@@ -97,7 +98,7 @@ impl Told {
 
     fn add_chunk(&mut self, place: &Place, chunk: JsonMap, pieces: &mut Pieces) {
         let Some(at) = self.open(place, &chunk, pieces) else { return };
-        let added = text(chunk.get("content"));
+        let added = message_text(chunk.get("content"));
         pieces.add(place, delta(&added));
         let last = chunk.get("chunk_position").and_then(Value::as_str) == Some("last");
         let open = &mut self.0[at];
@@ -185,17 +186,6 @@ fn end(open: &Open) -> Vec<Value> {
     }
     pieces.push(finish);
     pieces
-}
-
-/// The text of a message's content: a text, or blocks of which some are.
-fn text(content: Option<&Value>) -> String {
-    match content {
-        Some(Value::String(text)) => text.clone(),
-        Some(Value::Array(blocks)) => {
-            blocks.iter().filter_map(|block| block.as_str().or_else(|| block["text"].as_str())).collect()
-        }
-        _ => String::new(),
-    }
 }
 
 #[cfg(test)]

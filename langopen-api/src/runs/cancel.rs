@@ -82,7 +82,7 @@ pub(super) fn wish(query: &Query, route: &str) -> CancelRequest {
 }
 
 /// Cancels a run, and closes its stream if that has ended it.
-pub(super) async fn cancel(
+pub(crate) async fn cancel(
     app: &App,
     scope: &Scope,
     thread_id: ThreadId,

@@ -24,7 +24,7 @@ const GRACE: Duration = Duration::from_millis(300);
 const KEPT_GRACE: Duration = Duration::from_secs(2);
 
 /// Something to tell the client.
-pub(super) enum News {
+pub(crate) enum News {
     /// Events, in order.
     Events(Vec<Event>),
     /// Nothing, for a whole heartbeat.
@@ -34,7 +34,7 @@ pub(super) enum News {
 }
 
 /// A reader of one run.
-pub(super) struct Follow {
+pub(crate) struct Follow {
     app: App,
     scope: Scope,
     thread_id: ThreadId,
@@ -53,7 +53,7 @@ pub(super) struct Follow {
 
 impl Follow {
     /// Follows a run whose events are read by `events`. The caller was authorized already.
-    pub(super) fn new(
+    pub(crate) fn new(
         app: &App,
         tenant: &Tenant,
         (thread_id, run_id): (ThreadId, RunId),
@@ -76,29 +76,29 @@ impl Follow {
     }
 
     /// Says that the run's row was seen to be over after `events` began.
-    pub(super) fn over(mut self, over: bool) -> Self {
+    pub(crate) fn over(mut self, over: bool) -> Self {
         self.over = over;
         self
     }
 
     /// Says which event the reader has seen last.
-    pub(super) fn after(mut self, last: EventId) -> Self {
+    pub(crate) fn after(mut self, last: EventId) -> Self {
         self.last = Some(last);
         self
     }
 
     /// Whether the end came without all that was said before it.
-    pub(super) fn is_incomplete(&self) -> bool {
+    pub(crate) fn is_incomplete(&self) -> bool {
         self.incomplete
     }
 
     /// How long a client hears nothing at most.
-    pub(super) fn patience(&self) -> Duration {
+    pub(crate) fn patience(&self) -> Duration {
         self.app.settings.heartbeat
     }
 
     /// What comes next; `None` at the end.
-    pub(super) async fn next(&mut self) -> Option<News> {
+    pub(crate) async fn next(&mut self) -> Option<News> {
         loop {
             if std::mem::take(&mut self.gap) {
                 return Some(News::Gap);

@@ -22,9 +22,12 @@ use utoipa_axum::routes;
 
 use crate::server::App;
 
+pub(crate) use cancel::cancel;
 pub(crate) use close::{close_streams, close_threads};
+pub(crate) use follow::{Follow, News};
+pub(crate) use outcome::{Outcome, flatten};
 pub(crate) use submit::{Attach, named_assistant, permit_run, submit};
-pub(crate) use wait::come_to;
+pub(crate) use wait::{come_to, ended};
 
 pub(crate) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()

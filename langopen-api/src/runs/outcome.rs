@@ -21,7 +21,7 @@ const EMPTY: Bytes = Bytes::from_static(b"{}");
 
 /// What is known from the events so far. Data stays the text that it came as.
 #[derive(Default)]
-pub(super) struct Outcome {
+pub(crate) struct Outcome {
     values: Option<Bytes>,
     error: Option<Bytes>,
     interrupts: Vec<Box<RawValue>>,
@@ -48,7 +48,7 @@ struct OnlyError<'a, E: Serialize> {
 }
 
 impl Outcome {
-    pub(super) fn absorb(&mut self, event: &Event) {
+    pub(crate) fn absorb(&mut self, event: &Event) {
         match event.name.as_ref() {
             // A new attempt begins: what an earlier one said does not count.
             "metadata" => *self = Self::default(),
@@ -86,6 +86,31 @@ impl Outcome {
             return Some(values);
         }
         serde_json::to_vec(&OnlyInterrupts { interrupts: &self.interrupts }).ok().map(Bytes::from)
+    }
+}
+
+impl Outcome {
+    /// The answer; what the events did not tell, the rows of run and thread do. `incomplete` says that events were missed.
+    pub(crate) async fn settle(
+        self,
+        app: &App,
+        scope: &Scope,
+        (thread_id, run_id): (ThreadId, RunId),
+        incomplete: bool,
+    ) -> Bytes {
+        match self.body() {
+            Some(body) if !incomplete => body,
+            // What was missed may have been the last values; but of a run that is gone there are no others.
+            Some(body) => {
+                Some(from_rows(app, scope, thread_id, run_id).await).filter(|rows| *rows != EMPTY).unwrap_or(body)
+            }
+            None => from_rows(app, scope, thread_id, run_id).await,
+        }
+    }
+
+    /// Whether the events told nothing.
+    fn is_silent(&self) -> bool {
+        self.values.is_none() && self.error.is_none()
     }
 }
 
@@ -152,14 +177,9 @@ pub(super) fn respond(
                 }
             }
             guard.disarm();
-            let body = match (outcome.body(), answer) {
-                // What was missed may have been the last values; but of a run that is gone there are no others.
-                (Some(body), _) if follow.is_incomplete() => {
-                    Some(from_rows(&app, &scope, thread_id, run_id).await).filter(|rows| *rows != EMPTY).unwrap_or(body)
-                }
-                (Some(body), _) => body,
-                (None, Answer::Events) => EMPTY,
-                (None, Answer::Outcome { .. }) => from_rows(&app, &scope, thread_id, run_id).await,
+            let body = match answer {
+                Answer::Events if outcome.is_silent() => EMPTY,
+                _ => outcome.settle(&app, &scope, (thread_id, run_id), follow.is_incomplete()).await,
             };
             let feedback = answer == Answer::Outcome { feedback: true };
             Some((Ok(if feedback { with_feedback(body) } else { body }), None))
@@ -171,7 +191,7 @@ pub(super) fn respond(
 }
 
 /// The outcome of a run that is over, from its rows.
-pub(super) async fn from_rows(app: &App, scope: &Scope, thread_id: ThreadId, run_id: RunId) -> Bytes {
+async fn from_rows(app: &App, scope: &Scope, thread_id: ThreadId, run_id: RunId) -> Bytes {
     read_rows(app, scope, thread_id, run_id).await.unwrap_or_else(|error| {
         tracing::error!(run.id = %run_id, error = %error, "the outcome of a run cannot be read");
         let error = RunError { error: "InternalError".to_owned(), message: "An internal error occurred".to_owned() };
@@ -211,7 +231,7 @@ fn text(values: &RawJson) -> Bytes {
 }
 
 /// The interrupts of all tasks, in the tasks' order.
-fn flatten(by_task: &RawJson) -> Vec<Box<RawValue>> {
+pub(crate) fn flatten(by_task: &RawJson) -> Vec<Box<RawValue>> {
     let tasks: Entries<'_> = by_task.decode().unwrap_or_default();
     let lists = tasks.0.iter().filter_map(|(_, list)| serde_json::from_str::<Vec<Box<RawValue>>>(list.get()).ok());
     lists.flatten().collect()

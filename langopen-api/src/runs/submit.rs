@@ -35,7 +35,7 @@ pub(crate) enum Attach {
 pub(crate) struct Submitted {
     pub(crate) run: Run,
     /// Its events from the first, unless they are not read.
-    pub(super) events: Option<EventStream>,
+    pub(crate) events: Option<EventStream>,
     /// Cancels it when its client goes away, if the client wished so.
     pub(super) guard: CancelOnDrop,
 }

@@ -2,10 +2,10 @@ use axum::extract::State;
 use axum::response::Response;
 use bytes::Bytes;
 use langopen_core::event_log::EventId;
-use langopen_core::{Scope, ThreadId};
+use langopen_core::{RunId, Scope, ThreadId};
 
 use super::follow::{Follow, News};
-use super::outcome::{Answer, Outcome, from_rows, has_feedback, respond};
+use super::outcome::{Answer, Outcome, has_feedback, respond};
 use super::submit::{Attach, Submitted, submit};
 use crate::access::Caller;
 use crate::error::{ApiError, ApiResult, ErrorResponse};
@@ -65,16 +65,19 @@ pub(crate) async fn come_to(app: &App, caller: &Caller, forwarded: &Forwarded, c
     let events = events.ok_or_else(ApiError::internal)?;
     let tenant = &caller.identity.tenant;
     let place = (run.thread_id, run.run_id);
-    let mut follow = Follow::new(app, tenant, place, run.resumable, events).after(EventId::ZERO);
+    let follow = Follow::new(app, tenant, place, run.resumable, events).after(EventId::ZERO);
+    let body = ended(app, &Scope::tenant(tenant.clone()), place, follow).await;
+    guard.disarm();
+    Ok(body)
+}
+
+/// Waits for what a run comes to.
+pub(crate) async fn ended(app: &App, scope: &Scope, place: (ThreadId, RunId), mut follow: Follow) -> Bytes {
     let mut outcome = Outcome::default();
     while let Some(news) = follow.next().await {
         if let News::Events(events) = &news {
             events.iter().for_each(|event| outcome.absorb(event));
         }
     }
-    guard.disarm();
-    match outcome.body() {
-        Some(body) => Ok(body),
-        None => Ok(from_rows(app, &Scope::tenant(tenant.clone()), run.thread_id, run.run_id).await),
-    }
+    outcome.settle(app, scope, place, follow.is_incomplete()).await
 }

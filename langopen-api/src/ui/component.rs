@@ -13,7 +13,7 @@ use crate::access::Caller;
 use crate::assistants;
 use crate::deployments::Reached;
 use crate::error::{ApiError, ApiResult};
-use crate::extract::Body;
+use crate::extract::{Body, forwarded_scheme};
 use crate::server::App;
 
 #[derive(Deserialize)]
@@ -44,7 +44,9 @@ pub(super) async fn show_component(
     let before = uri.path().rsplit_once("/ui/").map_or("", |(before, _)| before);
     let before = reached.map_or_else(|| before.to_owned(), |Extension(reached)| reached.without_credentials(before));
     let name = percent_encoding::utf8_percent_encode(&name, percent_encoding::NON_ALPHANUMERIC);
-    let base = format!("{}//{host}{before}/ui/{name}/{}", scheme(&headers), bundle.hash);
+    // Without a scheme it is that of the page.
+    let scheme = forwarded_scheme(&headers).map(|scheme| format!("{scheme}:")).unwrap_or_default();
+    let base = format!("{scheme}//{host}{before}/ui/{name}/{}", bundle.hash);
     Ok(([(header::CONTENT_TYPE, "text/html; charset=utf-8")], html(&bundle, &base, &body.name)).into_response())
 }
 
@@ -52,16 +54,6 @@ pub(super) async fn show_component(
 fn host(uri: &Uri, headers: &HeaderMap) -> Option<Authority> {
     let named = || headers.get(header::HOST)?.to_str().ok()?.parse().ok();
     uri.authority().cloned().or_else(named)
-}
-
-/// What a proxy in front says, or else that of the page.
-fn scheme(headers: &HeaderMap) -> &'static str {
-    let told = headers.get("x-forwarded-proto").and_then(|value| value.to_str().ok());
-    match told.and_then(|told| told.split(',').next()).map(str::trim) {
-        Some("https") => "https:",
-        Some("http") => "http:",
-        _ => "",
-    }
 }
 
 fn html(bundle: &Bundle, base: &str, component: &str) -> String {

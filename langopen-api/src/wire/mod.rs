@@ -3,6 +3,7 @@
 mod assistant;
 mod cron;
 mod entries;
+mod message;
 mod page;
 mod run;
 mod schema;
@@ -12,6 +13,7 @@ mod thread;
 pub(crate) use assistant::{AssistantBody, AssistantVersionBody};
 pub(crate) use cron::CronBody;
 pub(crate) use entries::{Entries, concat_objects, selected};
+pub(crate) use message::message_text;
 pub(crate) use page::{Listing, json};
 pub(crate) use run::RunBody;
 pub(crate) use schema::{

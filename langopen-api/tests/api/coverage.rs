@@ -105,6 +105,11 @@ fn row(operation: &str, ids: &Ids) -> Option<(Value, Heard)> {
             let nothing = json!({"jsonrpc": "2.0", "id": 1, "result": {"tools": []}});
             (json!({"jsonrpc": "2.0", "id": 1, "method": "tools/list"}), Nothing(nothing))
         }
+        "post_a2a" => {
+            let error = json!({"code": -32602, "message": format!("Assistant '{}' not found", ids.assistant)});
+            let nothing = json!({"jsonrpc": "2.0", "id": 1, "error": error});
+            (json!({"jsonrpc": "2.0", "id": 1, "method": "ListTasks"}), Nothing(nothing))
+        }
         "get_mcp" => (empty(), Refusal(&[405])),
         "delete_mcp" => (empty(), Refusal(&[404])),
         "copy_thread" => (empty(), Refusal(&[409])),

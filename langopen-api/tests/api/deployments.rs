@@ -17,7 +17,7 @@ use langopen_core::clock::ManualClock;
 use langopen_core::model::{DeploymentLimits, DeploymentSpec, NewStoredApiKey};
 use langopen_core::storage::{ApiKeys, Deployments};
 use langopen_core::user_interface::Bundle;
-use langopen_core::{ApiKeyId, Result, Tenant, Timestamp, UserInterfaces};
+use langopen_core::{ApiKeyId, AssistantId, Result, Tenant, Timestamp, UserInterfaces};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -268,6 +268,14 @@ async fn a_prefix_is_taken_off_and_told_where_it_belongs() {
     assert!(server.get("/d/acme.web.prod/docs").await.text.contains("docs/"));
     let mine = server.get("/d/acme.web.prod/mine").await.ok();
     assert_eq!(mine, json!({"path": "/d/acme.web.prod/mine", "root": "/d/acme.web.prod"}));
+    let agent = format!("/d/acme.web.prod/a2a/{}", AssistantId::system("echo"));
+    for path in [
+        agent.clone(),
+        format!("/d/acme.web.prod/.well-known/agent-card.json?assistant_id={}", AssistantId::system("echo")),
+    ] {
+        let card = server.send("GET", &path, &[("host", "here")], "").await.ok();
+        assert_eq!(card["url"], format!("http://here{agent}"));
+    }
     assert_eq!(server.post("/d/acme.web.prod/threads/search", json!({})).await.ok().as_array().unwrap().len(), 1);
     assert_eq!(server.get("/d/acme.web.prod").await.ok()["ok"], true);
     assert_eq!(server.get("/d/acme.web.prod/metrics").await.status, 404, "they tell of all deployments");

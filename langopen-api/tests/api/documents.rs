@@ -37,6 +37,7 @@ const OPERATIONS: &[(&str, &str)] = &[
     ("get", "/threads/{thread_id}/stream"),
     ("post", "/threads/{thread_id}/stream/events"),
     ("post", "/threads/{thread_id}/commands"),
+    ("post", "/a2a/{assistant_id}"),
     ("post", "/mcp"),
     ("get", "/mcp"),
     ("delete", "/mcp"),
@@ -136,6 +137,12 @@ async fn each_operation_is_described() {
         let id = operation["operationId"].as_str().unwrap_or_else(|| panic!("{method} {path}"));
         assert!(ids.insert(id.to_owned()), "{id} twice");
         assert!(operation["tags"][0].is_string() && operation["summary"].is_string(), "{method} {path}");
+        // Only the server's own operations ask nobody who they are.
+        let asks = operation["tags"][0] != "Meta";
+        for refusal in ["401", "403", "429", "503"] {
+            assert_eq!(operation["responses"][refusal].is_object(), asks, "{method} {path} {refusal}");
+        }
+        assert_eq!(operation["responses"]["429"]["headers"]["Retry-After"].is_object(), asks, "{method} {path}");
     }
     let described: usize =
         document["paths"].as_object().unwrap().values().map(|each| each.as_object().unwrap().len()).sum();

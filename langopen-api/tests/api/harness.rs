@@ -87,9 +87,14 @@ pub(crate) fn quick() -> Settings {
 }
 
 pub(crate) async fn server_with(change: impl FnOnce(AgentServer) -> AgentServer) -> Server {
+    server_of(graphs(), change).await
+}
+
+/// A server of these graphs.
+pub(crate) async fn server_of(graphs: FunctionExecutor, change: impl FnOnce(AgentServer) -> AgentServer) -> Server {
     let memory = Arc::new(Memory::new());
     let events = Arc::new(MemoryEventLog::new());
-    let executor: Arc<dyn Executor> = Arc::new(graphs());
+    let executor: Arc<dyn Executor> = Arc::new(graphs);
     let server = AgentServer::new(memory.clone(), memory.clone(), events.clone(), executor.clone());
     let server = change(server);
     server.sync_system_assistants(&Tenant::default()).await.unwrap();

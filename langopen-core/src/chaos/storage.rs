@@ -49,6 +49,7 @@ chaotic!(Threads {
 chaotic!(Runs {
     "runs.get" run(scope: &Scope, thread_id: ThreadId, run_id: RunId) -> Option<Run>;
     "runs.list" list_runs(scope: &Scope, thread_id: ThreadId, query: &RunQuery) -> Page<Run>;
+    "runs.of_threads" runs_of_threads(scope: &Scope, threads: &[ThreadId], limit: u32) -> Vec<Run>;
     "runs.delete" delete_run(scope: &Scope, thread_id: ThreadId, run_id: RunId) -> bool;
 });
 

@@ -3,13 +3,14 @@
 use serde_json::json;
 
 use super::Backend;
-use super::support::{SECOND, outcome, refused, scope, thread_id};
+use super::support::{SECOND, foreign, outcome, owned_by, refused, scope, thread_id};
 use crate::error::ErrorKind;
-use crate::ids::RunId;
+use crate::ids::{RunId, ThreadId};
 use crate::model::{NewRun, RunOrigin, RunQuery, ThreadStatus};
 use crate::queue::Outcome;
 use crate::run_state::RunStatus;
 use crate::telemetry::TraceContext;
+use crate::tenant::Scope;
 
 /// What made a run comes back, to the reader and to the worker.
 pub async fn a_run_keeps_its_origin(backend: &Backend) {
@@ -52,6 +53,27 @@ pub async fn runs_list_newest_first(backend: &Backend) {
     assert!(
         backend.storage.list_runs(&scope(), thread_id(), &RunQuery::default()).await.expect("list").items.is_empty()
     );
+}
+
+/// The runs of several threads come together, newest first, and none of other threads.
+pub async fn runs_of_several_threads(backend: &Backend) {
+    let threads = [backend.new_thread().await, backend.new_thread().await, backend.new_thread().await];
+    let mut ids = Vec::new();
+    for thread in [0, 1, 0, 2, 1] {
+        ids.push(backend.add_run(threads[thread]).await);
+        backend.clock.advance(SECOND);
+    }
+    let find = async |scope: &Scope, threads: &[ThreadId], limit| {
+        let runs = backend.storage.runs_of_threads(scope, threads, limit).await.expect("find");
+        runs.into_iter().map(|run| run.run_id).collect::<Vec<_>>()
+    };
+    let two = [threads[0], threads[1], threads[0], thread_id()];
+    assert_eq!(find(&scope(), &two, 10).await, [ids[4], ids[2], ids[1], ids[0]]);
+    assert_eq!(find(&scope(), &two, 2).await, [ids[4], ids[2]]);
+    assert_eq!(find(&scope(), &[], 10).await, []);
+    for hidden in [foreign(), owned_by("eve")] {
+        assert_eq!(find(&hidden, &two, 10).await, [], "{hidden:?}");
+    }
 }
 
 /// A deleted run settles its thread as if it had ended, and lets the next one start; one that had ended changes nothing.

@@ -14,6 +14,9 @@ pub trait Runs: Send + Sync {
     /// The runs of a thread, newest first.
     async fn list_runs(&self, scope: &Scope, thread_id: ThreadId, query: &RunQuery) -> Result<Page<Run>>;
 
+    /// The runs of some threads together, newest first and at most `limit`. A thread that is not there has none.
+    async fn runs_of_threads(&self, scope: &Scope, threads: &[ThreadId], limit: u32) -> Result<Vec<Run>>;
+
     /// Removes a run's row, in flight or not; its checkpoints stay. The thread's status is settled as if the run had
     /// ended, and the thread's next run is promoted. Returns whether the run was in flight: then its stream must be closed.
     ///

@@ -1,7 +1,6 @@
 //! Graph hosts for real: an environment made for the test application, Python processes, and the memory backend.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
-mod certificates;
 mod javascript;
 mod local;
 mod remote;

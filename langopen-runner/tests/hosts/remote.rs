@@ -14,10 +14,10 @@ use langopen_runner::{
     AppAuth, ClientTls, HostPool, PoolSettings, RunnerError, RunnerService, RunnerServiceSettings, RunnerSet,
     RunnerSetSettings, RunnerUrl, ServerTls, WebAnswer, WebApi, WebBody, WebCall,
 };
+use langopen_test_services::Authority;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
-use crate::certificates::Authority;
 use crate::support::{Bench, bearer, interrupt, settings, to_the_end};
 
 const TOKEN: &str = "only for these tests";

@@ -2,10 +2,12 @@
 
 import asyncio
 import os
+import time
 from typing import TypedDict
 
 from langchain_core.language_models.fake_chat_models import GenericFakeChatModel
-from langchain_core.messages import AIMessage
+from langchain_core.messages import AIMessage, AIMessageChunk
+from langchain_core.outputs import ChatGenerationChunk
 from langgraph.config import get_stream_writer
 from langgraph.graph import END, START, MessagesState, StateGraph
 
@@ -31,6 +33,22 @@ async def speak(state: MessagesState):
 
 
 tokens = single("speak", speak)
+
+
+class Clock(GenericFakeChatModel):
+    """A model that says what time it is, in seconds, again and again."""
+
+    async def _astream(self, messages, stop=None, run_manager=None, **kwargs):
+        for _ in range(100):
+            await asyncio.sleep(0.01)
+            yield ChatGenerationChunk(message=AIMessageChunk(content=f"{time.time():.6f} "))
+
+
+async def tell_time(state: MessagesState):
+    return {"messages": [await Clock(messages=iter([])).ainvoke(state["messages"])]}
+
+
+clock = single("tell_time", tell_time)
 
 
 async def emit(state: MessagesState):

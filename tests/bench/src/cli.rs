@@ -23,6 +23,8 @@ pub(crate) enum Command {
     Compare(CompareOptions),
     /// Measure the platform as several processes on Postgres and Redis, beside the open peer; exit with 1 if a bar is missed.
     Cluster(ClusterOptions),
+    /// Measure what is particular to TypeScript graphs and to the thread protocol; exit with 1 if a bar is missed.
+    Doors(DoorsOptions),
     /// Serve the API with an executor that does nothing: a part of `cluster`.
     #[command(hide = true)]
     ServeEmpty(ServeEmptyOptions),
@@ -104,6 +106,20 @@ pub(crate) struct ClusterOptions {
     /// Only these parts; may be repeated.
     #[arg(long, value_enum)]
     pub(crate) only: Vec<Part>,
+    /// Shorter measurements.
+    #[arg(long)]
+    pub(crate) quick: bool,
+    /// Also write the JSON report to this file.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) json: Option<PathBuf>,
+}
+
+/// Options of `doors`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct DoorsOptions {
+    /// The langopen binary [default: beside this one, else on PATH].
+    #[arg(long, env = "LANGOPEN_BIN", value_name = "FILE")]
+    pub(crate) langopen: Option<PathBuf>,
     /// Shorter measurements.
     #[arg(long)]
     pub(crate) quick: bool,

@@ -116,14 +116,17 @@ impl Client {
         if let Some(after) = after {
             request = request.header("last-event-id", after);
         }
-        let answer = send(&name, request).await?;
-        let events = answer.bytes_stream().eventsource().map(move |event| {
-            let failed = |problem: String| Error::Answer { request: name.clone(), problem };
-            let event = event.map_err(|error| failed(error.to_string()))?;
-            let data = serde_json::from_str(&event.data).map_err(|error| failed(error.to_string()))?;
-            Ok((event.event, data))
-        });
-        Ok(events.boxed())
+        events(name, request).await
+    }
+
+    /// The same for a stream that is asked for with a body.
+    pub(crate) async fn posted(&self, path: String, body: Bytes) -> Result<Events> {
+        events(format!("POST {path}"), self.request(Method::POST, &path, Some(body)).timeout(FOR_LONG)).await
+    }
+
+    /// The address of a WebSocket.
+    pub(crate) fn socket_url(&self, path: &str) -> String {
+        format!("{}{path}", self.base.replacen("http", "ws", 1))
     }
 
     fn request(&self, method: Method, path: &str, body: Option<Bytes>) -> RequestBuilder {
@@ -136,6 +139,18 @@ impl Client {
             None => request,
         }
     }
+}
+
+/// The events of an answer, once the server has begun with it.
+async fn events(name: String, request: RequestBuilder) -> Result<Events> {
+    let answer = send(&name, request).await?;
+    let events = answer.bytes_stream().eventsource().map(move |event| {
+        let failed = |problem: String| Error::Answer { request: name.clone(), problem };
+        let event = event.map_err(|error| failed(error.to_string()))?;
+        let data = serde_json::from_str(&event.data).map_err(|error| failed(error.to_string()))?;
+        Ok((event.event, data))
+    });
+    Ok(events.boxed())
 }
 
 /// The string `key` of an answer.

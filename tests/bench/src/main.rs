@@ -11,10 +11,13 @@ mod client;
 mod cluster;
 mod columns;
 mod compare;
+mod doors;
 mod error;
 mod load;
 mod process;
+mod program;
 mod quantiles;
+mod report;
 mod server;
 mod sse;
 
@@ -34,6 +37,7 @@ async fn main() -> ExitCode {
             Command::Load(options) => load::command(options).await,
             Command::Compare(options) => compare::command(options).await,
             Command::Cluster(options) => cluster::command(options).await,
+            Command::Doors(options) => doors::command(options).await,
             Command::ServeEmpty(options) => cluster::serve_empty(options).await,
         }
     };

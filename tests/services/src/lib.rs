@@ -1,9 +1,10 @@
-//! Postgres and Redis for tests: those that the environment names, containers, or servers of this machine's own packages.
+//! What tests need around them: certificates, and Postgres and Redis: those that the environment names, containers, or servers of this machine's own packages.
 //!
 //! See the README beside this crate for the order. Each is started at most once in a process.
 
 #![forbid(unsafe_code)]
 
+mod certificates;
 mod container;
 mod error;
 mod guard;
@@ -11,6 +12,7 @@ mod local;
 
 use tokio::sync::OnceCell;
 
+pub use certificates::Authority;
 pub use error::{Error, Result};
 
 /// The variable that names a Postgres.

@@ -53,6 +53,7 @@ pub(super) fn apply(settings: &mut Settings, app: &AppSettings) -> Result<(), Co
     if let Some((name, text)) = env.get(&["HTTP_MAX_REQUEST_BODY_BYTES"]) {
         settings.max_body_bytes = text.parse().map_err(|_| wrong(name, "is not a number of bytes"))?;
     }
+    settings.default_a2a_assistant = env.get(&["DEFAULT_A2A_ASSISTANT_ID"]).map(|(_, id)| id);
     settings.cors = Some(cors(http.cors.as_ref(), env)?);
     Ok(())
 }

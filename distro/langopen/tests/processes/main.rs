@@ -5,3 +5,4 @@ mod deployments;
 mod ends;
 mod platform;
 mod program;
+mod tls;

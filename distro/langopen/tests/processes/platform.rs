@@ -68,9 +68,14 @@ impl Platform {
 
     /// An API server that is ready, and its client.
     pub(crate) async fn api(&self, runners: &[&str]) -> (Program, Client) {
+        self.api_with(runners, &[]).await
+    }
+
+    /// The same, told more.
+    pub(crate) async fn api_with(&self, runners: &[&str], arguments: &[&str]) -> (Program, Client) {
         let urls = urls(runners);
         let path = env!("CARGO_BIN_EXE_langopen-api-server");
-        let arguments = ["--port", "0", "--runner-urls", &urls, "--grace-seconds", "600"];
+        let arguments = [&["--port", "0", "--runner-urls", &urls, "--grace-seconds", "600"][..], arguments].concat();
         let mut server = Program::start("API server", path, &arguments, &self.variables());
         let client = Client { url: server.says("API").await, http: reqwest::Client::new() };
         until(async || client.get("/readyz").await.ok()).await;
@@ -102,7 +107,8 @@ impl Platform {
 }
 
 fn urls(addresses: &[&str]) -> String {
-    addresses.iter().map(|address| format!("tcp://{address}")).collect::<Vec<_>>().join(",")
+    let url = |address: &&str| if address.contains("://") { (*address).to_owned() } else { format!("tcp://{address}") };
+    addresses.iter().map(url).collect::<Vec<_>>().join(",")
 }
 
 /// A client of the API.

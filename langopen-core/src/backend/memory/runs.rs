@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use async_trait::async_trait;
 
 use super::Memory;
@@ -22,6 +24,16 @@ impl Runs for Memory {
             .filter(|row| query.status.is_none_or(|status| status == row.run.status))
             .map(|row| row.run.clone());
         Ok(page(runs, query.offset, query.limit))
+    }
+
+    async fn runs_of_threads(&self, scope: &Scope, threads: &[ThreadId], limit: u32) -> Result<Vec<Run>> {
+        let state = self.state();
+        let threads: BTreeSet<_> = threads.iter().copied().collect();
+        let places = threads.into_iter().filter_map(|id| state.thread(scope, id)).flat_map(|row| row.runs.iter());
+        let mut places: Vec<_> = places.collect();
+        places.sort_unstable_by(|a, b| b.cmp(a));
+        let runs = places.into_iter().take(limit as usize).filter_map(|place| state.runs.get(&place.1));
+        Ok(runs.map(|row| row.run.clone()).collect())
     }
 
     async fn delete_run(&self, scope: &Scope, thread_id: ThreadId, run_id: RunId) -> Result<bool> {

@@ -1,11 +1,12 @@
 use async_trait::async_trait;
+use futures::TryStreamExt;
 use sqlx::AssertSqlSafe;
 
 use super::Postgres;
 use super::columns::{self, Context, RUN, get};
 use super::readiness;
 use super::session::transaction;
-use super::thread_rows::{Lock, is_visible, lock};
+use super::thread_rows::{Lock, is_visible, lock, uuids};
 use crate::backend::rules::documents::{page, passes};
 use crate::error::{Error, Result};
 use crate::ids::{RunId, ThreadId};
@@ -76,6 +77,26 @@ impl Runs for Postgres {
         let rows = rows.fetch_all(&mut *db).await.context(OPERATION)?;
         let runs = rows.iter().map(columns::run).collect::<Result<Vec<_>>>()?;
         Ok(page(runs, 0, query.limit))
+    }
+
+    async fn runs_of_threads(&self, scope: &Scope, threads: &[ThreadId], limit: u32) -> Result<Vec<Run>> {
+        const OPERATION: &str = "runs.of_threads";
+        let mut db = self.session(OPERATION).await?;
+        let sql = format!(
+            "SELECT {RUN}, t.metadata AS thread_metadata FROM runs r JOIN threads t USING (thread_id)
+             WHERE r.thread_id = ANY($1) AND r.tenant = $2 ORDER BY r.created_at DESC, r.run_id DESC"
+        );
+        let rows = sqlx::query(AssertSqlSafe(sql)).bind(uuids(threads)).bind(scope.tenant.as_str());
+        let mut rows = rows.fetch(&mut *db);
+        let mut runs = Vec::new();
+        while runs.len() < limit as usize
+            && let Some(row) = rows.try_next().await.context(OPERATION)?
+        {
+            if scope.filter.is_none() || passes(scope, &columns::json(&row, "thread_metadata")?) {
+                runs.push(columns::run(&row)?);
+            }
+        }
+        Ok(runs)
     }
 
     async fn delete_run(&self, scope: &Scope, thread_id: ThreadId, run_id: RunId) -> Result<bool> {

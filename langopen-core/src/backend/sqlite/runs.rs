@@ -1,5 +1,5 @@
 use async_trait::async_trait;
-use futures::FutureExt;
+use futures::{FutureExt, TryStreamExt};
 
 use super::Sqlite;
 use super::columns::{self, Context, get};
@@ -46,6 +46,26 @@ impl Runs for Sqlite {
         .context(OPERATION)?;
         let runs = rows.iter().map(columns::run).collect::<Result<Vec<_>>>()?;
         Ok(page(runs, 0, query.limit))
+    }
+
+    async fn runs_of_threads(&self, scope: &Scope, threads: &[ThreadId], limit: u32) -> Result<Vec<Run>> {
+        const OPERATION: &str = "runs.of_threads";
+        let ids = columns::id_list(threads.iter().map(|id| id.0))?;
+        let rows = sqlx::query(
+            "SELECT r.*, t.metadata AS thread_metadata FROM runs r JOIN threads t USING (thread_id)
+             WHERE r.thread_id IN (SELECT unhex(value) FROM json_each(?)) AND r.tenant = ?
+             ORDER BY r.created_at DESC, r.run_id DESC",
+        );
+        let mut rows = rows.bind(ids).bind(scope.tenant.as_str()).fetch(self.readers());
+        let mut runs = Vec::new();
+        while runs.len() < limit as usize
+            && let Some(row) = rows.try_next().await.context(OPERATION)?
+        {
+            if scope.filter.is_none() || passes(scope, &columns::json(&row, "thread_metadata")?) {
+                runs.push(columns::run(&row)?);
+            }
+        }
+        Ok(runs)
     }
 
     async fn delete_run(&self, scope: &Scope, thread_id: ThreadId, run_id: RunId) -> Result<bool> {

@@ -8,10 +8,10 @@ use langopen_core::queue::{ClaimRequest, Outcome};
 use langopen_core::{Queue, RawJson, RunStatus, Scope};
 use serde_json::json;
 
-use super::report::Found;
 use super::{Place, new_run, open};
 use crate::bar::Bar;
 use crate::error::Result;
+use crate::report::Found;
 
 /// Runs that wait on one thread.
 const QUEUED: usize = 20_000;

@@ -17,12 +17,12 @@ use tokio::net::TcpListener;
 use tokio::process::Command;
 use tokio_util::sync::CancellationToken;
 
-use super::report::Found;
 use super::{Place, open};
 use crate::bar::Bar;
 use crate::cli::ServeEmptyOptions;
 use crate::error::{Error, Result};
 use crate::load::{Load, Scenario, Work, run};
+use crate::report::Found;
 use crate::server::{Server, free_port};
 
 const RUNS_PER_SECOND: f64 = 1000.0;

@@ -8,11 +8,11 @@ use serde_json::{Value, json};
 
 use super::Place;
 use super::platform::Platform;
-use super::report::Found;
 use crate::bar::Bar;
 use crate::client::Client;
 use crate::error::{Error, Result};
 use crate::quantiles::Quantiles;
+use crate::report::Found;
 
 const STREAMS: usize = 5_000;
 const KIB_EACH: f64 = 12.0;

@@ -9,10 +9,10 @@ use sqlx::{Connection, PgConnection};
 
 use super::Place;
 use super::platform::Platform;
-use super::report::Found;
 use crate::bar::Bar;
 use crate::client::{Events, text};
 use crate::error::{Error, Result};
+use crate::report::Found;
 
 /// The default lease, and the second in which other workers look for leases that have expired.
 const WORKER_MS: f64 = 11_000.0;

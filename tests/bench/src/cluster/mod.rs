@@ -10,7 +10,6 @@ mod open;
 mod peers;
 mod platform;
 mod redis;
-mod report;
 mod start;
 
 use std::path::PathBuf;
@@ -18,11 +17,10 @@ use std::process::ExitCode;
 
 use self::database::Databases;
 use self::redis::Redis;
-use self::report::Report;
+use crate::app;
 use crate::cli::ClusterOptions;
-use crate::columns::aligned;
 use crate::error::{Error, Result};
-use crate::{app, bar};
+use crate::report::Report;
 
 pub(crate) use empty::serve as serve_empty;
 
@@ -41,7 +39,7 @@ struct Place {
 pub(crate) async fn command(options: ClusterOptions) -> Result<ExitCode> {
     let root = tempfile::Builder::new().prefix("langopen-bench-").tempdir();
     let root = root.map_err(|source| Error::Io { what: "no temporary folder".into(), source })?;
-    app::unpack(root.path())?;
+    app::unpack(app::PYTHON, root.path())?;
     let place = Place {
         databases: Databases::at(langopen_test_services::postgres_url().await),
         redis: Redis::start(root.path()).await?,
@@ -61,19 +59,10 @@ pub(crate) async fn command(options: ClusterOptions) -> Result<ExitCode> {
             Part::Idle => idle::measure(&place).await,
             Part::Peers => peers::measure(&place, options.aegra.as_deref()).await,
         };
-        report.add(part, found);
+        report.add(part.name(), found);
     }
     place.databases.drop_all().await;
-    println!("{}", aligned(report.rows()));
-    println!("\n{}", aligned(bar::rows(&report.bars)));
-    report.notes.iter().for_each(|note| println!("note: {note}"));
-    let json = serde_json::to_string(&report).map_err(|error| Error::Option(error.to_string()))?;
-    println!("{json}");
-    if let Some(file) = &options.json {
-        let failed = |source| Error::Io { what: format!("{} cannot be written", file.display()), source };
-        std::fs::write(file, json).map_err(failed)?;
-    }
-    Ok(if report.missed() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    report.tell(options.json.as_deref())
 }
 
 /// The parts of the comparison.

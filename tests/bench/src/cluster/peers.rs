@@ -8,11 +8,11 @@ use tokio::process::Command;
 
 use super::Place;
 use super::platform::Platform;
-use super::report::Found;
 use crate::bar::Bar;
 use crate::client::Client;
 use crate::error::Result;
 use crate::load::{Load, Measure, Scenario, Work, run};
+use crate::report::Found;
 use crate::server::{Server, free_port};
 
 const RATE_OF_PEER: f64 = 10.0;

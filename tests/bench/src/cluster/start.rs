@@ -11,11 +11,11 @@ use langopen_worker::{Worker, WorkerSettings};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::report::Found;
 use super::{Place, empty, new_run, open};
 use crate::bar::Bar;
 use crate::error::{Error, Result};
 use crate::quantiles::Quantiles;
+use crate::report::Found;
 
 const P50_MS: f64 = 5.0;
 const P99_MS: f64 = 25.0;

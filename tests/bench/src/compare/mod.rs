@@ -51,7 +51,7 @@ pub(crate) async fn command(options: CompareOptions) -> Result<ExitCode> {
 }
 
 async fn measure_ours(options: &CompareOptions, places: &Places, plan: &Plan, folder: &Path) -> Result<Figures> {
-    app::unpack(folder)?;
+    app::unpack(app::PYTHON, folder)?;
     let server = match (&options.url, &places.langopen) {
         (Some(url), _) => Server::running(url, options.pid).await?,
         (None, Some(program)) => Server::langopen(program, folder).await?,
@@ -64,7 +64,7 @@ async fn measure_ours(options: &CompareOptions, places: &Places, plan: &Plan, fo
 
 async fn measure_peer(places: &Places, plan: &Plan, folder: &Path) -> Result<Figures> {
     let program = places.peer.as_deref().map_err(|why| Error::Option(why.clone()))?;
-    app::unpack(folder)?;
+    app::unpack(app::PYTHON, folder)?;
     let server = Server::peer(program, folder).await?;
     let figures = measure::server(&server, plan, false).await;
     server.stop().await;
@@ -72,7 +72,7 @@ async fn measure_peer(places: &Places, plan: &Plan, folder: &Path) -> Result<Fig
 }
 
 async fn measure_bare(places: &Places, plan: &Plan, folder: &Path) -> Result<Bare> {
-    app::unpack(folder)?;
+    app::unpack(app::PYTHON, folder)?;
     eprintln!("bare library: {}", places.python.display());
     bare::measure(&places.python, folder, plan.bare).await
 }

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use crate::cli::CompareOptions;
-use crate::error::{Error, Result};
+use crate::error::Result;
+use crate::program;
 
 /// The programs that a comparison starts.
 #[derive(Debug)]
@@ -28,16 +29,8 @@ impl Places {
         let python = options.python.clone().or_else(beside_peer).unwrap_or_else(|| "python3".into());
         let langopen = match (&options.url, &options.langopen) {
             (Some(_), _) => None,
-            (None, Some(named)) => Some(found(named.clone())?),
-            (None, None) => match std::env::current_exe().ok().map(|this| this.with_file_name("langopen")) {
-                Some(path) if path.is_file() => Some(path),
-                _ => Some(found("langopen".into())?),
-            },
+            (None, named) => Some(program::langopen(named.as_deref())?),
         };
         Ok(Self { langopen, peer, python })
     }
-}
-
-fn found(program: PathBuf) -> Result<PathBuf> {
-    which::which(&program).map_err(|error| Error::Option(format!("{}: {error}", program.display())))
 }

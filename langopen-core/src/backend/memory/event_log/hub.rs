@@ -43,7 +43,10 @@ impl Logs {
 /// Why nothing was appended.
 pub(crate) enum Refused {
     /// It is another write's turn; these are the events.
-    NotItsTurn(Vec<NewEvent>),
+    NotItsTurn(
+        #[cfg_attr(not(feature = "sqlite"), expect(dead_code, reason = "in memory no write takes turns"))]
+        Vec<NewEvent>,
+    ),
     /// A later attempt has spoken.
     Late,
 }

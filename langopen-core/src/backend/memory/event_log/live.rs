@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll};
 
-use futures::Stream;
-use tokio::sync::mpsc;
+use futures::channel::mpsc;
+use futures::{Stream, StreamExt};
 
 use crate::error::{Error, Result};
 use crate::event_log::Event;
@@ -40,11 +40,11 @@ impl Reader {
         events.into_iter().all(|event| {
             let behind = self.waiting.fetch_add(cost(event), Ordering::Relaxed) + cost(event);
             if behind <= READER_BYTES {
-                return self.events.send(Ok(event.clone())).is_ok();
+                return self.events.unbounded_send(Ok(event.clone())).is_ok();
             }
             let message = "this reader was too slow and lost its place; read again after the last event it got";
             // A reader that is gone need not hear that it was slow.
-            let _ = self.events.send(Err(Error::unavailable("event_log.read", message)));
+            let _ = self.events.unbounded_send(Err(Error::unavailable("event_log.read", message)));
             false
         })
     }
@@ -53,7 +53,7 @@ impl Reader {
     #[cfg(any(feature = "redis", feature = "postgres"))]
     pub(crate) fn fail(&self, error: Error) {
         // A reader that is gone need not hear it.
-        let _ = self.events.send(Err(error));
+        let _ = self.events.unbounded_send(Err(error));
     }
 
     pub(crate) fn is_gone(&self) -> bool {
@@ -73,7 +73,8 @@ pub(crate) struct LiveEvents {
 impl LiveEvents {
     /// The two ends of a reader of a run, or of the whole thread.
     pub(crate) fn new(home: Weak<dyn Home>, thread_id: ThreadId, run_id: Option<RunId>) -> (Reader, Self) {
-        let (sender, events) = mpsc::unbounded_channel();
+        // Thousands of readers have nothing to read: tokio's channel keeps room for 32 events each, this one for none.
+        let (sender, events) = mpsc::unbounded();
         let waiting = Arc::<AtomicUsize>::default();
         (Reader { events: sender, waiting: waiting.clone() }, Self { events, waiting, home, thread_id, run_id })
     }
@@ -83,7 +84,7 @@ impl Stream for LiveEvents {
     type Item = Result<Event>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let next = self.events.poll_recv(context);
+        let next = self.events.poll_next_unpin(context);
         if let Poll::Ready(Some(Ok(event))) = &next {
             self.waiting.fetch_sub(cost(event), Ordering::Relaxed);
         }

@@ -2,7 +2,15 @@
 //!
 //! axum's own server reads the first bytes of a connection to tell the two apart and hands them on, which makes hyper take a read buffer of twice
 //! the size for as long as the connection lives. Thousands of idle streams are thousands of idle buffers; so here the first bytes are looked
-//! at where they are, and then left to whoever reads them.
+//! at where they are, and then left to whoever reads them. And hyper keeps 8 KiB to read into and 8 KiB to write from; so where it has nothing to
+//! do any more but to pass on an event now and then, the connection is taken from it until the stream ends.
+
+mod event_stream;
+mod hand_over;
+mod http1;
+#[cfg(test)]
+mod tests;
+mod wire;
 
 use std::io;
 use std::net::SocketAddr;
@@ -13,7 +21,7 @@ use axum::body::Body;
 use axum::extract::ConnectInfo;
 use hyper::Request;
 use hyper::body::Incoming;
-use hyper::server::conn::{http1, http2};
+use hyper::server::conn::http2;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
@@ -61,6 +69,9 @@ fn is_the_clients(error: &io::Error) -> bool {
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
 }
 
+/// Why a connection ended before its time.
+type Broken = Box<dyn std::error::Error + Send + Sync>;
+
 async fn connection(stream: TcpStream, peer: SocketAddr, router: Router, quiet: CancellationToken) {
     // Streams write small pieces; without this each would wait for the other side to acknowledge the one before.
     if let Err(error) = stream.set_nodelay(true) {
@@ -72,11 +83,11 @@ async fn connection(stream: TcpStream, peer: SocketAddr, router: Router, quiet: 
     };
     let served = match begins {
         Ok(Ok(true)) => serve_http2(stream, peer, router, quiet).await,
-        Ok(Ok(false)) => serve_http1(stream, peer, router, quiet).await,
+        Ok(Ok(false)) => http1::serve(stream, peer, router, quiet).await,
         Ok(Err(_)) | Err(_) => return,
     };
     if let Err(error) = served {
-        debug!(%error, "a connection broke");
+        debug!(error = &*error, "a connection broke");
     }
 }
 
@@ -96,47 +107,25 @@ async fn is_http2(stream: &TcpStream) -> io::Result<bool> {
     }
 }
 
-async fn serve_http1(
-    stream: TcpStream,
-    peer: SocketAddr,
-    router: Router,
-    quiet: CancellationToken,
-) -> hyper::Result<()> {
-    let service = service_fn(move |request| answer(&router, peer, request));
-    let mut builder = http1::Builder::new();
-    builder.timer(TokioTimer::new()).header_read_timeout(HEAD);
-    let connection = builder.serve_connection(TokioIo::new(stream), service).with_upgrades();
-    tokio::pin!(connection);
-    tokio::select! {
-        served = connection.as_mut() => return served,
-        () = quiet.cancelled() => connection.as_mut().graceful_shutdown(),
-    }
-    connection.await
-}
-
 async fn serve_http2(
     stream: TcpStream,
     peer: SocketAddr,
     router: Router,
     quiet: CancellationToken,
-) -> hyper::Result<()> {
-    let service = service_fn(move |request| answer(&router, peer, request));
+) -> Result<(), Broken> {
+    let service = service_fn(move |request: Request<Incoming>| answer(&router, peer, request.map(Body::new)));
     let mut builder = http2::Builder::new(TokioExecutor::new());
     builder.timer(TokioTimer::new()).enable_connect_protocol();
     let connection = builder.serve_connection(TokioIo::new(stream), service);
     tokio::pin!(connection);
     tokio::select! {
-        served = connection.as_mut() => return served,
+        served = connection.as_mut() => return Ok(served?),
         () = quiet.cancelled() => connection.as_mut().graceful_shutdown(),
     }
-    connection.await
+    Ok(connection.await?)
 }
 
-fn answer(
-    router: &Router,
-    peer: SocketAddr,
-    mut request: Request<Incoming>,
-) -> <Router as Service<Request<Body>>>::Future {
+fn answer(router: &Router, peer: SocketAddr, mut request: Request<Body>) -> <Router as Service<Request<Body>>>::Future {
     request.extensions_mut().insert(ConnectInfo(peer));
-    router.clone().call(request.map(Body::new))
+    router.clone().call(request)
 }

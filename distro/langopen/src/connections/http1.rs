@@ -1,0 +1,72 @@
+//! A connection of HTTP/1: hyper's, except for as long as a stream of events is all that happens on it.
+
+use std::future::{Future, poll_fn};
+use std::net::SocketAddr;
+use std::pin::{Pin, pin};
+use std::task::Poll;
+
+use axum::Router;
+use axum::body::Body;
+use hyper::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::TcpStream;
+use tokio_util::sync::CancellationToken;
+
+use super::hand_over::HandOver;
+use super::wire::Wire;
+use super::{Broken, HEAD, answer, event_stream};
+
+pub(super) async fn serve(
+    stream: TcpStream,
+    peer: SocketAddr,
+    router: Router,
+    quiet: CancellationToken,
+) -> Result<(), Broken> {
+    let mut wire = Wire::new(stream);
+    while let Some((left, events)) = requests(wire, peer, &router, &quiet).await? {
+        match event_stream::send(left, events).await? {
+            Some(next) if !quiet.is_cancelled() => wire = next,
+            _ => break,
+        }
+    }
+    Ok(())
+}
+
+/// Serves requests until the connection ends, or until the answer to one is a stream of events: then that is still to be sent.
+async fn requests(
+    wire: Wire,
+    peer: SocketAddr,
+    router: &Router,
+    quiet: &CancellationToken,
+) -> Result<Option<(Wire, Body)>, Broken> {
+    let hand_over = HandOver::default();
+    let service = service_fn(|request: Request<Incoming>| {
+        let (request, looked) = hand_over.look(request);
+        let answered = answer(router, peer, request);
+        async move { answered.await.map(|response| looked.answer(response)) }
+    });
+    let mut builder = http1::Builder::new();
+    builder.timer(TokioTimer::new()).header_read_timeout(HEAD);
+    let io = TokioIo::new(wire.lend(hand_over.clone()));
+    let mut connection = builder.serve_connection(io, service).with_upgrades();
+    let mut asked = false;
+    let mut quieted = pin!(quiet.cancelled());
+    let served = poll_fn(|context| {
+        if !asked && quieted.as_mut().poll(context).is_ready() {
+            asked = true;
+            Pin::new(&mut connection).graceful_shutdown();
+        }
+        match Pin::new(&mut connection).poll(context) {
+            Poll::Ready(served) => Poll::Ready(served.map(|()| None)),
+            Poll::Pending => hand_over.take().map_or(Poll::Pending, |events| Poll::Ready(Ok(Some(events)))),
+        }
+    });
+    let events = served.await?;
+    Ok(events.zip(connection.into_parts()).map(|(events, parts)| {
+        let wire = Wire::back(parts.io.into_inner(), parts.read_buf);
+        (wire, events)
+    }))
+}

@@ -1,0 +1,171 @@
+//! A task's part of the messages that its thread holds.
+
+use std::collections::HashSet;
+
+use langopen_core::RawJson;
+use langopen_core::model::Run;
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::content::parts;
+use super::dialect::{Dialect, Role};
+use super::request::{HistoryScope, Show};
+use super::shapes::{Message, Part};
+use super::task_id::TaskId;
+
+/// The messages in the values of a state; `None` if it keeps none.
+pub(super) fn messages_of(values: &RawJson) -> Option<Vec<Value>> {
+    #[derive(Deserialize)]
+    struct Values {
+        messages: Option<Value>,
+    }
+    match values.decode::<Values>().ok()?.messages? {
+        Value::Array(messages) => Some(messages),
+        _ => None,
+    }
+}
+
+/// The messages that a run was given.
+pub(super) fn given_to(run: &Run) -> Vec<Value> {
+    #[derive(Deserialize)]
+    struct Kwargs {
+        input: Option<RawJson>,
+    }
+    let kwargs: Option<Kwargs> = run.kwargs.decode().ok();
+    kwargs.and_then(|kwargs| messages_of(&kwargs.input?)).unwrap_or_default()
+}
+
+/// The ids of messages.
+pub(super) fn ids(messages: &[Value]) -> impl Iterator<Item = String> + '_ {
+    messages.iter().filter_map(|message| message["id"].as_str().map(str::to_owned))
+}
+
+/// Which of a thread's messages are a task's: from what its runs were given to what later runs were given.
+pub(super) struct Segment {
+    messages: Vec<Value>,
+    /// Where the task begins.
+    start: usize,
+}
+
+impl Segment {
+    /// The part of `messages` of a task that was given `own`; `later` are the ids of what later runs of the thread were given.
+    pub(super) fn of(mut messages: Vec<Value>, own: Vec<Value>, later: &HashSet<String>) -> Self {
+        let known: HashSet<_> = ids(&own).collect();
+        let is_in = |ids: &HashSet<String>, message: &Value| message["id"].as_str().is_some_and(|id| ids.contains(id));
+        let found = messages.iter().position(|message| is_in(&known, message));
+        let rest = found.map_or(0, |at| at + 1);
+        if let Some(end) = messages[rest..].iter().position(|message| is_in(later, message)) {
+            messages.truncate(rest + end);
+        }
+        let start = match found {
+            Some(at) => at,
+            // Nothing tells the task's messages from those before.
+            None if known.is_empty() => 0,
+            // The state does not have them yet.
+            None => {
+                let end = messages.len();
+                messages.extend(own);
+                end
+            }
+        };
+        Self { messages, start }
+    }
+
+    /// The history as it is to be shown: the last messages.
+    pub(super) fn history(&self, show: Show, task: TaskId) -> Vec<Message> {
+        let from = match show.scope {
+            HistoryScope::Context => 0,
+            HistoryScope::Task => self.start,
+        };
+        let said = self.messages[from..].iter().enumerate();
+        let mut history: Vec<_> =
+            said.filter_map(|(at, message)| shown(show.dialect, message, task, from + at)).collect();
+        history.drain(..history.len().saturating_sub(show.history));
+        history
+    }
+
+    /// The last thing that the agent says: in the task, or, `anywhere`, before it, for a graph may put its answer in the place of an earlier message.
+    pub(super) fn answer(&self, dialect: Dialect, anywhere: bool) -> Option<Vec<Part>> {
+        let from = if anywhere { 0 } else { self.start };
+        let said = self.messages[from..].iter().rev().filter(|message| role(message) == Some(Role::Agent));
+        said.map(|message| parts(dialect, message.get("content"))).find(|parts| !parts.is_empty())
+    }
+}
+
+/// Who says a chat message; nobody, if it is the model's own matter, as results of tools are.
+fn role(message: &Value) -> Option<Role> {
+    match message["type"].as_str().or_else(|| message["role"].as_str())? {
+        "human" | "HumanMessageChunk" | "user" => Some(Role::User),
+        "ai" | "AIMessageChunk" | "assistant" => Some(Role::Agent),
+        _ => None,
+    }
+}
+
+fn shown(dialect: Dialect, message: &Value, task: TaskId, at: usize) -> Option<Message> {
+    let role = role(message)?;
+    let parts = parts(dialect, message.get("content"));
+    if parts.is_empty() {
+        return None;
+    }
+    let id = message["id"].as_str().map_or_else(|| format!("{}-{at}", task.run_id), str::to_owned);
+    Some(dialect.message(role, id, parts).of(task))
+}
+
+/// Messages as a history shows them, of a task that was given them.
+pub(super) fn all(dialect: Dialect, messages: &[Value], task: TaskId) -> Vec<Message> {
+    messages.iter().enumerate().filter_map(|(at, message)| shown(dialect, message, task, at)).collect()
+}
+
+impl Message {
+    /// The same as a message of a task.
+    pub(super) fn of(self, task: TaskId) -> Self {
+        Self { task_id: task.to_string(), context_id: task.thread_id.to_string(), ..self }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use langopen_core::{RunId, ThreadId};
+    use serde_json::json;
+    use uuid::Uuid;
+
+    const TASK: TaskId = TaskId { thread_id: ThreadId(Uuid::nil()), run_id: RunId(Uuid::nil()) };
+
+    fn said(kind: &str, id: &str) -> Value {
+        json!({"type": kind, "id": id, "content": format!("text of {id}")})
+    }
+
+    fn shown(own: &[&str], later: &[&str], scope: HistoryScope, history: usize) -> (Vec<String>, Option<String>) {
+        let tool = json!({"type": "tool", "id": "t", "content": "42"});
+        let calls = json!({"type": "ai", "id": "c", "content": "", "tool_calls": []});
+        let messages = vec![
+            said("human", "1"),
+            said("ai", "2"),
+            said("human", "3"),
+            calls,
+            tool,
+            said("ai", "4"),
+            said("human", "5"),
+        ];
+        let own = own.iter().map(|id| said("human", id)).collect();
+        let segment = Segment::of(messages, own, &later.iter().map(|id| (*id).to_owned()).collect());
+        let show = Show { dialect: Dialect::V1, scope, history };
+        let ids = segment.history(show, TASK).into_iter().map(|message| message.message_id).collect();
+        (ids, segment.answer(Dialect::V1, false).and_then(|parts| parts[0].text.clone()))
+    }
+
+    #[test]
+    fn a_task_has_its_part_of_the_context() {
+        use HistoryScope::{Context, Task};
+        let answer = |id: &str| Some(format!("text of {id}"));
+        let ids = |ids: &[&str]| ids.iter().map(|id| (*id).to_owned()).collect::<Vec<_>>();
+        assert_eq!(shown(&["1"], &["3", "5"], Task, 10), (ids(&["1", "2"]), answer("2")));
+        assert_eq!(shown(&["3"], &["5"], Context, 10), (ids(&["1", "2", "3", "4"]), answer("4")));
+        assert_eq!(shown(&["3"], &["5"], Task, 10), (ids(&["3", "4"]), answer("4")));
+        assert_eq!(shown(&["3"], &["5"], Context, 1), (ids(&["4"]), answer("4")));
+        assert_eq!(shown(&["3"], &["5"], Context, 0), (ids(&[]), answer("4")));
+        assert_eq!(shown(&["6"], &[], Task, 10), (ids(&["6"]), None), "not in the state yet");
+        assert_eq!(shown(&[], &[], Task, 10).0.len(), 5, "nothing tells them apart");
+    }
+}

@@ -1,0 +1,171 @@
+//! How a task looks.
+
+use bytes::Bytes;
+use langopen_core::model::{Run, Thread, ThreadStatus};
+use langopen_core::{AssistantId, RawJson, Result, RunStatus, Scope};
+use uuid::Uuid;
+
+use super::chain::Chain;
+use super::dialect::{Dialect, Role, State};
+use super::ending::{Ending, Question, open};
+use super::history::{Segment, all, given_to, messages_of};
+use super::request::Show;
+use super::shapes::{Artifact, Message, Part, Status, Task};
+use super::task_id::TaskId;
+use crate::server::App;
+
+/// The name of what an agent answers.
+const RESPONSE: &str = "Assistant Response";
+
+/// A task at a moment.
+pub(super) struct Picture {
+    pub(super) state: State,
+    pub(super) status: Status,
+    pub(super) artifact: Option<Artifact>,
+    segment: Segment,
+    task: TaskId,
+}
+
+impl Picture {
+    /// A task whose last run came to `ending`; `thread` is its thread's row.
+    pub(super) fn of(dialect: Dialect, chain: &Chain, ending: Ending, thread: Option<&Thread>) -> Self {
+        let (run, task) = (chain.run(), chain.task);
+        let kept = || thread.and_then(|thread| messages_of(thread.values.as_ref()?));
+        let messages = ending.values.as_ref().and_then(messages_of);
+        let speaks = messages.is_some();
+        let segment = Segment::of(messages.or_else(kept).unwrap_or_default(), chain.given(), &chain.later);
+        let state = state(run, !ending.interrupts.is_empty() || chain.newest && thread.is_some_and(stops));
+        let (message, parts) = match state {
+            State::InputRequired => {
+                let parts: Vec<_> = ending.interrupts.iter().map(|question| question.part(dialect)).collect();
+                let asked = ending.interrupts.iter().map(|question| question.words(dialect)).collect();
+                let asked = if parts.is_empty() { vec![dialect.text("The agent waits to go on")] } else { asked };
+                (Some(asked), Some(parts).filter(|parts| !parts.is_empty()))
+            }
+            State::Failed => {
+                let said = ending.error.as_ref().map(|error| format!("{}: {}", error.error, error.message));
+                let said = said.unwrap_or_else(|| format!("The run ended with status {}", run.status.as_str()));
+                (Some(vec![dialect.text(said)]), None)
+            }
+            State::Completed if speaks => (None, segment.answer(dialect, ending.exact)),
+            // A graph that does not converse answers with its state.
+            State::Completed if ending.exact => (None, ending.values.map(|values| vec![dialect.data(values)])),
+            _ => (None, None),
+        };
+        let message = message.map(|parts| agent_message(dialect, run, task, parts));
+        let artifact = parts.map(|parts| match state {
+            State::InputRequired => Artifact {
+                artifact_id: derived(run, "interrupt"),
+                name: "Interrupt",
+                description: "Agent requires input to continue".to_owned(),
+                parts,
+            },
+            _ => response(run, run.assistant_id, parts),
+        });
+        let status = Status { state: state.name(dialect), timestamp: run.updated_at, message };
+        Self { state, status, artifact, segment, task }
+    }
+
+    /// The task as an answer.
+    pub(super) fn task(self, show: Show) -> Task {
+        let history = (show.history > 0).then(|| self.segment.history(show, self.task));
+        Task {
+            kind: show.dialect.kind("task"),
+            id: self.task.to_string(),
+            context_id: self.task.thread_id.to_string(),
+            status: self.status,
+            artifacts: Some(self.artifact.into_iter().collect()),
+            history,
+        }
+    }
+}
+
+/// Reads the rows of a task whose last run is over, and came to `body`.
+pub(super) async fn ended(
+    app: &App,
+    rows: &Scope,
+    dialect: Dialect,
+    chain: &mut Chain,
+    body: &Bytes,
+) -> Result<Picture> {
+    let thread_id = chain.task.thread_id;
+    chain.update(app.storage.run(rows, thread_id, chain.run().run_id).await?);
+    let thread = app.storage.thread(rows, thread_id).await?;
+    Ok(Picture::of(dialect, chain, Ending::of_body(body), thread.as_ref()))
+}
+
+/// A task as its rows show it.
+pub(super) async fn kept(app: &App, rows: &Scope, dialect: Dialect, chain: &Chain) -> Result<Picture> {
+    let thread = app.storage.thread(rows, chain.task.thread_id).await?;
+    Ok(shown(dialect, chain, thread.as_ref()))
+}
+
+/// A task that has just been begun or gone on with.
+pub(super) fn begun(show: Show, chain: &Chain) -> Task {
+    let (run, task) = (chain.run(), chain.task);
+    let given = given_to(run);
+    Task {
+        kind: show.dialect.kind("task"),
+        id: task.to_string(),
+        context_id: task.thread_id.to_string(),
+        status: Status { state: state(run, false).name(show.dialect), timestamp: run.updated_at, message: None },
+        artifacts: None,
+        history: (show.history > 0).then(|| all(show.dialect, &given, task)),
+    }
+}
+
+/// A task as the row of its thread shows it.
+pub(super) fn shown(dialect: Dialect, chain: &Chain, thread: Option<&Thread>) -> Picture {
+    let ending = match thread {
+        Some(thread) if chain.newest && chain.run().status.is_terminal() => Ending::of_thread(thread),
+        Some(thread) => Ending::outlived(thread),
+        None => Ending::default(),
+    };
+    Picture::of(dialect, chain, ending, thread)
+}
+
+/// How a task stands whose last run is `run`; `waits` says whether the graph wants an answer since then.
+pub(super) fn state(run: &Run, waits: bool) -> State {
+    match run.status {
+        RunStatus::Pending => State::Submitted,
+        RunStatus::Running => State::Working,
+        RunStatus::Success if waits => State::InputRequired,
+        RunStatus::Success => State::Completed,
+        RunStatus::Error | RunStatus::Timeout => State::Failed,
+        RunStatus::Interrupted => State::Canceled,
+    }
+}
+
+/// Whether the thread's graph stopped where it was told to, and asks nothing.
+fn stops(thread: &Thread) -> bool {
+    thread.status == ThreadStatus::Interrupted && open(thread).is_empty()
+}
+
+/// What an agent answers.
+pub(super) fn response(run: &Run, agent: AssistantId, parts: Vec<Part>) -> Artifact {
+    let description = format!("Response from assistant {agent}");
+    Artifact { artifact_id: derived(run, "response"), name: RESPONSE, description, parts }
+}
+
+fn agent_message(dialect: Dialect, run: &Run, task: TaskId, parts: Vec<Part>) -> Message {
+    dialect.message(Role::Agent, derived(run, "status"), parts).of(task)
+}
+
+/// An id that is the same whenever a run is read.
+fn derived(run: &Run, what: &str) -> String {
+    Uuid::new_v5(&run.run_id.0, what.as_bytes()).to_string()
+}
+
+impl Question {
+    fn part(&self, dialect: Dialect) -> Part {
+        dialect.data(RawJson::of(self).unwrap_or_default())
+    }
+
+    /// The question as somebody reads it, if it is put in words.
+    fn words(&self, dialect: Dialect) -> Part {
+        match self.value.decode::<String>() {
+            Ok(words) => dialect.text(words),
+            Err(_) => self.part(dialect),
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! From a model's saying a token to a client's hearing it: on the classic stream of a run, and on a thread's events.
+//!
+//! The model of the graph `clock` says what time it is; both sides read the same clock.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use futures::StreamExt;
+use serde_json::{Value, json};
+
+use super::Place;
+use crate::app;
+use crate::bar::Bar;
+use crate::client::{Client, Events};
+use crate::error::{Error, Result};
+use crate::quantiles::Quantiles;
+use crate::report::Found;
+
+/// How much later a token may come on a thread's events.
+const LATER_MS: f64 = 5.0;
+
+/// Fewer mean that something else was measured.
+const TOKENS: usize = 90;
+
+pub(super) async fn measure(place: &Place) -> Result<Found> {
+    let server = place.server("clock", app::PYTHON).await?;
+    let client = &server.client;
+    let runs = if place.quick { 3 } else { 10 };
+    let (mut classic, mut protocol) = (Vec::new(), Vec::new());
+    // By turns, so that both meet the same machine.
+    for _ in 0..runs {
+        classic.extend(of_run(client).await?);
+        protocol.extend(of_thread(client).await?);
+    }
+    server.stop().await;
+    let (classic, protocol) = (Quantiles::of(&mut classic), Quantiles::of(&mut protocol));
+    let mut found = Found::default();
+    for (name, quantiles) in [("a run's stream", classic), ("a thread's events", protocol)] {
+        let Some(quantiles) = quantiles else { continue };
+        found.figure(format!("a token on {name}: p50"), quantiles.p50, "ms");
+        found.figure(format!("a token on {name}: p99"), quantiles.p99, "ms");
+    }
+    let later = classic.zip(protocol).map(|(classic, protocol)| protocol.p50 - classic.p50);
+    found.bars.push(Bar::at_most(
+        "a token on a thread's events, later than on a run's stream: p50",
+        later,
+        Some(LATER_MS),
+        "ms",
+    ));
+    Ok(found)
+}
+
+async fn of_run(client: &Client) -> Result<Vec<Duration>> {
+    let body = json!({"assistant_id": "clock", "input": {"messages": []}, "stream_mode": ["messages-tuple"]});
+    let events = client.posted("/runs/stream".into(), body.to_string().into()).await?;
+    lateness(events, |name, data| match name {
+        "messages" => data.pointer("/0/content").and_then(Value::as_str).map(Heard::Token),
+        _ => None,
+    })
+    .await
+}
+
+async fn of_thread(client: &Client) -> Result<Vec<Duration>> {
+    let thread = client.create_thread().await?;
+    let wanted = json!({"channels": ["messages", "lifecycle"]});
+    let events = client.posted(format!("/threads/{thread}/stream/events"), wanted.to_string().into()).await?;
+    start(client, &thread).await?;
+    lateness(events, heard).await
+}
+
+/// Starts a run of the graph by the thread's protocol.
+pub(super) async fn start(client: &Client, thread: &str) -> Result<()> {
+    let path = format!("/threads/{thread}/commands");
+    let params = json!({"assistant_id": "clock", "input": {"messages": []}});
+    let command = json!({"id": 1, "method": "run.start", "params": params});
+    let answer = client.call_json(reqwest::Method::POST, &path, Some(command.to_string().into())).await?;
+    match answer["type"] == "success" {
+        true => Ok(()),
+        false => Err(Error::Answer { request: path, problem: answer.to_string() }),
+    }
+}
+
+/// What an event tells.
+pub(super) enum Heard<'a> {
+    Token(&'a str),
+    End,
+}
+
+/// What an event of the protocol tells.
+pub(super) fn heard<'a>(method: &str, event: &'a Value) -> Option<Heard<'a>> {
+    let data = &event["params"]["data"];
+    match method {
+        "messages" => data.pointer("/delta/text").and_then(Value::as_str).map(Heard::Token),
+        "lifecycle" if data["event"] != "running" => Some(Heard::End),
+        _ => None,
+    }
+}
+
+/// How long ago it was what a token tells; `None` for what is no time.
+pub(super) fn since(token: &str) -> Option<Duration> {
+    let told = Duration::try_from_secs_f64(token.trim().parse().ok()?).ok()?;
+    SystemTime::now().duration_since(UNIX_EPOCH).ok()?.checked_sub(told)
+}
+
+async fn lateness(
+    mut events: Events,
+    read: impl for<'a> Fn(&str, &'a Value) -> Option<Heard<'a>>,
+) -> Result<Vec<Duration>> {
+    let mut late = Vec::with_capacity(100);
+    while let Some(event) = events.next().await {
+        let (name, data) = event?;
+        match read(&name, &data) {
+            Some(Heard::Token(token)) => late.extend(since(token)),
+            Some(Heard::End) => break,
+            None => {}
+        }
+    }
+    match late.len() {
+        0..TOKENS => {
+            let problem = format!("only {} tokens with a time", late.len());
+            Err(Error::Answer { request: "a stream of tokens".into(), problem })
+        }
+        _ => Ok(late),
+    }
+}
