@@ -30,6 +30,9 @@ use crate::threads::{Sight, Watch, not_found};
 /// How many commands wait their turn on one connection before it is read no further.
 const WAITING: usize = 64;
 
+/// Bytes kept to read into on every connection; larger messages take more while they are read. Commands are short, and most sockets say nothing.
+const READ_BUFFER: usize = 4096;
+
 /// The longest reason that fits into a close frame.
 const REASON_BYTES: usize = 123;
 
@@ -49,7 +52,8 @@ pub(super) async fn open_socket(
     };
     let upgrade = match (upgrade, &admitted) {
         (Ok(upgrade), _) => {
-            upgrade.max_message_size(app.settings.max_body_bytes).max_frame_size(app.settings.max_body_bytes)
+            let most = app.settings.max_body_bytes;
+            upgrade.max_message_size(most).max_frame_size(most).read_buffer_size(READ_BUFFER)
         }
         (Err(_), Err(_)) => return admitted.map(|_| ()).into_response(),
         (Err(refused), Ok(_)) => {

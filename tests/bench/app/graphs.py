@@ -36,11 +36,11 @@ tokens = single("speak", speak)
 
 
 class Clock(GenericFakeChatModel):
-    """A model that says what time it is, in seconds, again and again."""
+    """A model that says what time it is, in seconds, a hundred times, after as many seconds each as it is told."""
 
     async def _astream(self, messages, stop=None, run_manager=None, **kwargs):
         for _ in range(100):
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(float(messages[-1].content))
             yield ChatGenerationChunk(message=AIMessageChunk(content=f"{time.time():.6f} "))
 
 

@@ -75,6 +75,9 @@ async fn the_document_says_what_the_agent_server_says() {
     drift.judge();
 }
 
+/// What callers are refused with before an operation is reached. The Agent Server answers so too, and does not write it down.
+const REFUSALS: [&str; 4] = ["401", "403", "429", "503"];
+
 fn served(json: &Value) -> BTreeMap<String, &Value> {
     let paths = json["paths"].as_object().into_iter().flatten();
     let operations =
@@ -97,6 +100,8 @@ fn compare_operation(document: &Document, name: &str, wanted: &Operation, found:
         compare_fields(&format!("{name} {place}"), wanted, &parameters.map(line).collect(), true, drift);
     }
     let answers = found["responses"].as_object().into_iter().flatten();
+    let answers =
+        answers.filter(|(status, _)| wanted.responses.contains_key(*status) || !REFUSALS.contains(&status.as_str()));
     let answers = answers.map(|(status, answer)| (status.clone(), answer_line(document, &answer["content"]))).collect();
     compare_fields(&format!("{name} ->"), &wanted.responses, &answers, false, drift);
 }

@@ -21,6 +21,8 @@ use crate::report::Found;
 
 const SOCKETS: usize = 1_000;
 const AT_ONCE: usize = 50;
+/// Seconds between two tokens: each is sent a thousand times.
+const PACE: &str = "0.1";
 const PATIENCE: Duration = Duration::from_secs(120);
 
 type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
@@ -42,7 +44,7 @@ pub(super) async fn measure(place: &Place) -> Result<Found> {
     let each = (resident() - before) * 1024.0 / SOCKETS as f64;
     let listeners: FuturesUnordered<_> = open.into_iter().map(to_the_end).collect();
     let listened = async { listeners.collect::<Vec<_>>().await };
-    let (started, listened) = tokio::join!(start(client, &thread), tokio::time::timeout(PATIENCE, listened));
+    let (started, listened) = tokio::join!(start(client, &thread, PACE), tokio::time::timeout(PATIENCE, listened));
     started?;
     let listened = listened.map_err(|_| failed("not all sockets heard the run's end".into()))?;
     server.stop().await;

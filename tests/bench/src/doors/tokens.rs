@@ -2,9 +2,11 @@
 //!
 //! The model of the graph `clock` says what time it is; both sides read the same clock.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use futures::StreamExt;
+use langopen_core::clock::Timestamp;
+use langopen_core::{Clock, SystemClock};
 use serde_json::{Value, json};
 
 use super::Place;
@@ -20,6 +22,9 @@ const LATER_MS: f64 = 5.0;
 
 /// Fewer mean that something else was measured.
 const TOKENS: usize = 90;
+
+/// Seconds between two tokens.
+const PACE: &str = "0.01";
 
 pub(super) async fn measure(place: &Place) -> Result<Found> {
     let server = place.server("clock", app::PYTHON).await?;
@@ -50,7 +55,7 @@ pub(super) async fn measure(place: &Place) -> Result<Found> {
 }
 
 async fn of_run(client: &Client) -> Result<Vec<Duration>> {
-    let body = json!({"assistant_id": "clock", "input": {"messages": []}, "stream_mode": ["messages-tuple"]});
+    let body = json!({"assistant_id": "clock", "input": input(PACE), "stream_mode": ["messages-tuple"]});
     let events = client.posted("/runs/stream".into(), body.to_string().into()).await?;
     lateness(events, |name, data| match name {
         "messages" => data.pointer("/0/content").and_then(Value::as_str).map(Heard::Token),
@@ -63,20 +68,24 @@ async fn of_thread(client: &Client) -> Result<Vec<Duration>> {
     let thread = client.create_thread().await?;
     let wanted = json!({"channels": ["messages", "lifecycle"]});
     let events = client.posted(format!("/threads/{thread}/stream/events"), wanted.to_string().into()).await?;
-    start(client, &thread).await?;
+    start(client, &thread, PACE).await?;
     lateness(events, heard).await
 }
 
 /// Starts a run of the graph by the thread's protocol.
-pub(super) async fn start(client: &Client, thread: &str) -> Result<()> {
+pub(super) async fn start(client: &Client, thread: &str, pace: &str) -> Result<()> {
     let path = format!("/threads/{thread}/commands");
-    let params = json!({"assistant_id": "clock", "input": {"messages": []}});
+    let params = json!({"assistant_id": "clock", "input": input(pace)});
     let command = json!({"id": 1, "method": "run.start", "params": params});
     let answer = client.call_json(reqwest::Method::POST, &path, Some(command.to_string().into())).await?;
     match answer["type"] == "success" {
         true => Ok(()),
         false => Err(Error::Answer { request: path, problem: answer.to_string() }),
     }
+}
+
+fn input(pace: &str) -> Value {
+    json!({"messages": [{"role": "user", "content": pace}]})
 }
 
 /// What an event tells.
@@ -97,8 +106,8 @@ pub(super) fn heard<'a>(method: &str, event: &'a Value) -> Option<Heard<'a>> {
 
 /// How long ago it was what a token tells; `None` for what is no time.
 pub(super) fn since(token: &str) -> Option<Duration> {
-    let told = Duration::try_from_secs_f64(token.trim().parse().ok()?).ok()?;
-    SystemTime::now().duration_since(UNIX_EPOCH).ok()?.checked_sub(told)
+    let told = token.trim().parse::<f64>().ok()?;
+    Some(SystemClock.now().since(Timestamp::from_micros((told * 1e6) as i64)))
 }
 
 async fn lateness(
