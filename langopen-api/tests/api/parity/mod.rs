@@ -28,7 +28,6 @@ const ON_PURPOSE: &[(&str, &str)] = &[
     ("POST /threads/{thread_id}/stream/events -> 404", "a thread that is hidden from the caller"),
     ("POST /threads/{thread_id}/stream/events -> 422", "an id in the path that is none"),
     ("POST /threads/{thread_id}/commands -> 422", "an id in the path that is none"),
-    ("POST /mcp -> 403", "pages whose name was made to lead to this machine are refused"),
     ("ProtocolError stacktrace", "no stack traces are shown"),
     ("POST /threads/count -> 404", "nothing that is named can be missing"),
     ("POST /runs/crons/count -> 404", "nothing that is named can be missing"),
