@@ -1,6 +1,7 @@
 //! What runs graphs: a Python process, a remote runner, or plain Rust.
 
 mod function;
+pub mod graph;
 
 use std::sync::Arc;
 
