@@ -86,12 +86,7 @@ impl Kind {
     }
 
     /// Takes what was written in a step, maybe nothing; says whether the channel changed.
-    pub(super) fn update(
-        &self,
-        key: &str,
-        held: &mut Option<Value>,
-        written: Vec<Value>,
-    ) -> Result<bool, NodeError> {
+    pub(super) fn update(&self, key: &str, held: &mut Option<Value>, written: Vec<Value>) -> Result<bool, NodeError> {
         let anything = !written.is_empty();
         match self {
             Self::Last if written.len() > 1 => {

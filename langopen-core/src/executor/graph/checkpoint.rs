@@ -210,7 +210,8 @@ fn encode(value: &impl Serialize) -> Result<Bytes> {
 
 fn decode<T: serde::de::DeserializeOwned>(kind: &str, bytes: &[u8]) -> Result<T> {
     if kind != KIND {
-        let what = format!("a checkpoint of this thread is encoded as {kind:?}: it was made by a graph in another language");
+        let what =
+            format!("a checkpoint of this thread is encoded as {kind:?}: it was made by a graph in another language");
         return Err(Error::new(crate::ErrorKind::Graph, "graph.read", what));
     }
     serde_json::from_slice(bytes).map_err(damaged)

@@ -108,11 +108,15 @@ impl Drawing {
                 continue;
             }
             let (from, to) = (from.as_str(), to.as_str());
-            let sources = opened(from).map_or_else(|| vec![from.to_owned()], |inside| inside_ends(inside, from, depth, Side::Last));
-            let targets = opened(to).map_or_else(|| vec![to.to_owned()], |inside| inside_ends(inside, to, depth, Side::First));
+            let sources = opened(from)
+                .map_or_else(|| vec![from.to_owned()], |inside| inside_ends(inside, from, depth, Side::Last));
+            let targets =
+                opened(to).map_or_else(|| vec![to.to_owned()], |inside| inside_ends(inside, to, depth, Side::First));
             for source in &sources {
                 for target in &targets {
-                    let place = |name: &str| if name == START || name == END { name.to_owned() } else { format!("{prefix}{name}") };
+                    let place = |name: &str| {
+                        if name == START || name == END { name.to_owned() } else { format!("{prefix}{name}") }
+                    };
                     let mut edge = json!({"source": place(source), "target": place(target)});
                     if conditional {
                         edge["conditional"] = true.into();

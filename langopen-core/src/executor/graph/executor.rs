@@ -135,10 +135,12 @@ impl Executor for GraphExecutor {
     async fn call(&self, context: ExecutionContext, call: GraphCall) -> Result<RawJson> {
         let (access, config) = match &call {
             GraphCall::GetState { config, .. } | GraphCall::StateHistory { config, .. } => ("threads.read", config),
-            GraphCall::UpdateState { config, .. } | GraphCall::BulkUpdateState { config, .. } => ("threads.update", config),
-            GraphCall::Schemas { config, .. } | GraphCall::Draw { config, .. } | GraphCall::Subgraphs { config, .. } => {
-                ("assistants.read", config)
+            GraphCall::UpdateState { config, .. } | GraphCall::BulkUpdateState { config, .. } => {
+                ("threads.update", config)
             }
+            GraphCall::Schemas { config, .. }
+            | GraphCall::Draw { config, .. }
+            | GraphCall::Subgraphs { config, .. } => ("assistants.read", config),
         };
         let config = config.decode().unwrap_or_default();
         let graph = self.make(call.graph_id(), &config, access)?;
@@ -228,7 +230,7 @@ async fn steps(graph: &Graph, shared: &Arc<Shared>) -> Result<Last, NodeError> {
     }
     let input = shared.kwargs.get("input").cloned().unwrap_or_default();
     shared.tell_graph(graph, "on_chain_start", json!({"input": input})).await?;
-    let interrupts = match level.run(given, None).await {
+    let interrupts = match level.run(given, shared.resumes()).await {
         Ok(values) => {
             shared.tell_graph(graph, "on_chain_end", json!({"output": values, "input": input})).await?;
             Vec::new()

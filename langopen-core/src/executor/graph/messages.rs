@@ -58,7 +58,9 @@ fn message(given: Value) -> Result<Value, NodeError> {
     if given.get("id").is_none_or(Value::is_null) {
         given.insert("id".to_owned(), Uuid::new_v4().to_string().into());
     }
-    let mut whole = object(json!({"content": "", "additional_kwargs": {}, "response_metadata": {}, "type": kind, "name": null, "id": null}));
+    let mut whole = object(
+        json!({"content": "", "additional_kwargs": {}, "response_metadata": {}, "type": kind, "name": null, "id": null}),
+    );
     match kind {
         "ai" => {
             whole.extend(object(json!({"tool_calls": [], "invalid_tool_calls": [], "usage_metadata": null})));
@@ -151,7 +153,8 @@ fn merge_call(sum: &mut Value, piece: &Value) {
     let Some(calls) = sum.as_array_mut() else { return };
     match calls.iter_mut().find(|call| !piece["index"].is_null() && call["index"] == piece["index"]) {
         Some(call) => {
-            let args = call["args"].as_str().unwrap_or_default().to_owned() + piece["args"].as_str().unwrap_or_default();
+            let args =
+                call["args"].as_str().unwrap_or_default().to_owned() + piece["args"].as_str().unwrap_or_default();
             call["args"] = args.into();
             for key in ["name", "id"] {
                 if call[key].is_null() {

@@ -67,7 +67,11 @@ impl Task {
 
     /// The namespace of what happens inside of it.
     pub(super) fn namespace(&self, outer: &str) -> String {
-        if outer.is_empty() { format!("{}:{}", self.name, self.id) } else { format!("{outer}|{}:{}", self.name, self.id) }
+        if outer.is_empty() {
+            format!("{}:{}", self.name, self.id)
+        } else {
+            format!("{outer}|{}:{}", self.name, self.id)
+        }
     }
 
     /// Whether it is one of the graph's nodes, and not how its input comes in.
@@ -188,7 +192,9 @@ impl Graph {
             Value::Object(update) => self.public_writes(update)?,
             Value::Null => Vec::new(),
             other => {
-                return Err(NodeError::invalid_update(format!("Expected an object as the update of {node}, got {other}")));
+                return Err(NodeError::invalid_update(format!(
+                    "Expected an object as the update of {node}, got {other}"
+                )));
             }
         };
         let after: Vec<_> = shape.edges.iter().filter(|(from, _)| from == node).map(|(_, to)| Goto::from(to)).collect();

@@ -29,6 +29,10 @@ const REMEMBERED: [&str; 8] = [
     "langgraph_request_id",
 ];
 
+/// Keys of `configurable` by which a graph elsewhere, of which this one is a node, says that it goes on, and with which answers.
+const RESUMING: &str = "__pregel_resuming";
+const RESUME_MAP: &str = "__pregel_resume_map";
+
 /// A run, for everything that takes part in it.
 pub(super) struct Shared {
     pub(super) run: Run,
@@ -50,7 +54,9 @@ impl Shared {
         let kwargs: JsonMap = job.run.kwargs.decode().unwrap_or_default();
         let config = config_of(&job.run, &kwargs);
         let resume = kwargs.get("command").and_then(|command| command.get("resume"));
-        let answers = resume.filter(|resume| is_by_id(resume)).and_then(Value::as_object).cloned().unwrap_or_default();
+        let mut answers = config["configurable"][RESUME_MAP].as_object().cloned().unwrap_or_default();
+        answers
+            .extend(resume.filter(|resume| is_by_id(resume)).and_then(Value::as_object).cloned().unwrap_or_default());
         Self {
             emitter: Emitter::new(&kwargs, events),
             run: job.run.clone(),
@@ -77,6 +83,11 @@ impl Shared {
             (_, None | Some(Value::Null)) => Given::Nothing,
             (_, Some(input)) => Given::Input(input.clone()),
         }
+    }
+
+    /// Whether the root goes on from where it stopped, if that was said.
+    pub(super) fn resumes(&self) -> Option<bool> {
+        self.config["configurable"][RESUMING].as_bool()
     }
 
     /// Whether checkpoints are kept as the run goes, and not only when it stops.
@@ -115,7 +126,9 @@ impl Shared {
 /// What a checkpoint remembers of the config that it was made with.
 pub(super) fn remembered(config: &Value) -> JsonMap {
     let configurable = &config["configurable"];
-    let known = |key: &&str| configurable.get(*key).filter(|value| !value.is_null()).map(|value| ((*key).to_owned(), value.clone()));
+    let known = |key: &&str| {
+        configurable.get(*key).filter(|value| !value.is_null()).map(|value| ((*key).to_owned(), value.clone()))
+    };
     let mut kept: JsonMap = REMEMBERED.iter().filter_map(known).collect();
     for (key, value) in config["metadata"].as_object().into_iter().flatten().filter(|(key, _)| !key.starts_with("__")) {
         kept.insert(key.clone(), value.clone());

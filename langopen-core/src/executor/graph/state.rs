@@ -21,9 +21,9 @@ pub(super) struct Named {
 
 impl Named {
     pub(super) fn of(config: &RawJson) -> Result<Self> {
-        let config: Value = config.decode().map_err(|error| {
-            Error::invalid("executor.call", "the config must be a JSON object").with_source(error)
-        })?;
+        let config: Value = config
+            .decode()
+            .map_err(|error| Error::invalid("executor.call", "the config must be a JSON object").with_source(error))?;
         let text = |key: &str| config["configurable"][key].as_str().filter(|text| !text.is_empty());
         let thread_id = text("thread_id").and_then(|id| id.parse().ok());
         let thread_id =

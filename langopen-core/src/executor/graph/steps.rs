@@ -116,7 +116,8 @@ impl Level {
 
     /// How far an earlier attempt of this run came.
     pub(super) fn progress(&self) -> Progress {
-        let own = self.saved.metadata.get("run_id").and_then(Value::as_str) == Some(&self.shared.run.run_id.to_string());
+        let own =
+            self.saved.metadata.get("run_id").and_then(Value::as_str) == Some(&self.shared.run.run_id.to_string());
         if self.shared.run.attempt <= 1 || !own {
             return Progress::None;
         }
@@ -170,7 +171,8 @@ impl Level {
         if self.replays && !commands {
             self.saved.pending.retain(|pending| pending.write.channel != RESUME);
         }
-        let outside = self.saved.pending.iter().filter(|p| p.task_id == NO_TASK && index_of(&p.write.channel).is_none());
+        let outside =
+            self.saved.pending.iter().filter(|p| p.task_id == NO_TASK && index_of(&p.write.channel).is_none());
         let writes: Vec<_> = outside.map(|pending| pending.write.clone()).collect();
         if !writes.is_empty() {
             self.apply(&[Applied { name: "__input__", path: "", triggers: &[], writes: &writes }])?;
@@ -203,7 +205,8 @@ impl Level {
         let mut writes = Vec::new();
         if let Some(resume) = resume.filter(|resume| !is_by_id(resume)) {
             if self.open_questions() > 1 {
-                let why = "When there are multiple pending interrupts, you must specify the interrupt id when resuming.";
+                let why =
+                    "When there are multiple pending interrupts, you must specify the interrupt id when resuming.";
                 return Err(NodeError::new("RuntimeError", why));
             }
             *self.shared.answer.lock() = Some(resume.clone());
@@ -213,7 +216,9 @@ impl Level {
         match update {
             Value::Object(update) => writes.extend(self.graph.public_writes(update)?),
             Value::Null => {}
-            other => return Err(NodeError::invalid_update(format!("Expected an object as a command's update, got {other}"))),
+            other => {
+                return Err(NodeError::invalid_update(format!("Expected an object as a command's update, got {other}")));
+            }
         }
         for target in goto {
             writes.extend(self.graph.arrow(target)?);

@@ -40,7 +40,8 @@ impl Store<'_> {
     /// # Errors
     /// When the storage does not answer.
     pub async fn search(&self, prefix: &[&str], limit: u32) -> Result<Vec<StoreItem>> {
-        let query = StoreItemQuery { namespace_prefix: labels(prefix), limit, refresh_ttl: true, ..StoreItemQuery::default() };
+        let query =
+            StoreItemQuery { namespace_prefix: labels(prefix), limit, refresh_ttl: true, ..StoreItemQuery::default() };
         let found = self.0.storage.search_items(&self.0.scope, &query).await?;
         Ok(found.items.into_iter().map(|scored| scored.item).collect())
     }

@@ -105,9 +105,10 @@ impl Level {
         }
         self.tasks[at].writes.clone_from(&writes);
         let task = self.tasks[at].clone();
-        self.put_writes(&task.id, &task.path, &writes).await?;
+        // Told before it is kept: who sees it in the state has heard of it.
         self.tell_update(&task).await?;
-        self.tell_result(&task, self.result_of(&writes), &[], None).await
+        self.tell_result(&task, self.result_of(&writes), &[], None).await?;
+        self.put_writes(&task.id, &task.path, &writes).await
     }
 
     async fn interrupted(&mut self, at: usize, interrupts: &[Interrupt], answers: Vec<Value>) -> Result<()> {
@@ -117,14 +118,14 @@ impl Level {
         if !answers.is_empty() {
             writes.push(Write::new(RESUME, Value::Array(answers)));
         }
-        self.put_writes(&task.id, &task.path, &writes).await?;
         let told: Vec<_> = interrupts.iter().map(Interrupt::told).collect();
         let emitter = &self.shared.emitter;
         emitter.emit("updates", &self.namespace, &json!({ INTERRUPT: told })).await?;
         let mut state = self.state();
         state.insert(INTERRUPT.to_owned(), Value::Array(told.clone()));
         emitter.emit("values", &self.namespace, &state).await?;
-        self.tell_result(&task, json!({}), &told, None).await
+        self.tell_result(&task, json!({}), &told, None).await?;
+        self.put_writes(&task.id, &task.path, &writes).await
     }
 
     async fn failed(&mut self, at: usize, failure: &Failure) -> Result<()> {
@@ -162,7 +163,8 @@ impl Level {
         if !task.is_shown() {
             return Ok(());
         }
-        let record = json!({"id": task.id, "name": task.name, "error": error, "result": result, "interrupts": interrupts});
+        let record =
+            json!({"id": task.id, "name": task.name, "error": error, "result": result, "interrupts": interrupts});
         let at = (self.step, self.shared.clock.as_ref());
         self.shared.emitter.trace(Trace::TaskResult, &self.namespace, at, record).await
     }
@@ -192,7 +194,9 @@ impl Job {
         if task.name == START {
             let input = match &task.input {
                 input @ Value::Object(_) => input.clone(),
-                other => return Err(NodeError::invalid_update(format!("Expected an object as the input, got {other}"))),
+                other => {
+                    return Err(NodeError::invalid_update(format!("Expected an object as the input, got {other}")));
+                }
             };
             return graph.writes(START, &self.state, Command::from(input));
         }

@@ -108,10 +108,8 @@ impl Superstep<'_> {
             done.push((as_node, writes));
         }
         let triggers = [INTERRUPT.to_owned()];
-        let applied: Vec<_> = done
-            .iter()
-            .map(|(name, writes)| Applied { name, path: name, triggers: &triggers, writes })
-            .collect();
+        let applied: Vec<_> =
+            done.iter().map(|(name, writes)| Applied { name, path: name, triggers: &triggers, writes }).collect();
         apply(&graph.0, &mut base.checkpoint, &applied).map_err(refused)?;
         self.put(base, "update").await
     }

@@ -4,7 +4,7 @@ use langopen_core::Result;
 use langopen_core::executor::graph::{END, Graph, GraphBuilder, NodeContext, NodeError, START};
 use serde_json::{Value, json};
 
-use crate::steps::say;
+use crate::steps::note;
 
 fn talk(name: &str) -> GraphBuilder {
     Graph::builder(name).append("log").value("reply")
@@ -30,9 +30,9 @@ fn plain(answer: &Value) -> String {
 fn question() -> Result<Graph> {
     talk("question")
         .description("Asks before it goes on")
-        .node("before", say("before"))
+        .node("before", note("before"))
         .node("ask", ask)
-        .node("after", say("after"))
+        .node("after", note("after"))
         .edge(START, "before")
         .edge("before", "ask")
         .edge("ask", "after")
@@ -44,8 +44,8 @@ fn two_questions() -> Result<Graph> {
     talk("two_questions")
         .node("left", ask_left)
         .node("right", ask_right)
-        .node("other", say("other"))
-        .node("join", say("join"))
+        .node("other", note("other"))
+        .node("join", note("join"))
         .edge(START, "left")
         .edge(START, "right")
         .edge(START, "other")
@@ -57,7 +57,7 @@ fn two_questions() -> Result<Graph> {
 fn nested_question() -> Result<Graph> {
     let inner = talk("inner").node("inner_ask", ask).edge(START, "inner_ask").edge("inner_ask", END).build()?;
     talk("nested_question")
-        .node("outer", say("outer"))
+        .node("outer", note("outer"))
         .subgraph("inner", inner)
         .edge(START, "outer")
         .edge("outer", "inner")

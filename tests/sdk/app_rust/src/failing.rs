@@ -4,7 +4,7 @@ use langopen_core::Result;
 use langopen_core::executor::graph::{END, Graph, GraphBuilder, NodeContext, NodeError, START};
 use serde_json::{Value, json};
 
-use crate::steps::say;
+use crate::steps::note;
 
 fn plan(name: &str) -> GraphBuilder {
     Graph::builder(name).append("log").value("kind")
@@ -33,16 +33,13 @@ async fn fail(run: NodeContext) -> Result<Value, NodeError> {
 
 pub(crate) fn graphs() -> Result<Vec<Graph>> {
     let failing = plan("failing")
-        .node("start", say("start"))
+        .node("start", note("start"))
         .node("fail", fail)
         .edge(START, "start")
         .edge("start", "fail")
         .edge("fail", END)
         .build()?;
-    let endless = plan("endless")
-        .node("forever", say("round"))
-        .edge(START, "forever")
-        .edge("forever", "forever")
-        .build()?;
+    let endless =
+        plan("endless").node("forever", note("round")).edge(START, "forever").edge("forever", "forever").build()?;
     Ok(vec![failing, endless])
 }

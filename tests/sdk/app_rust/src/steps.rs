@@ -19,6 +19,11 @@ pub(crate) fn say(word: &'static str) -> impl Fn(NodeContext) -> BoxFuture<'stat
     }
 }
 
+/// A node that notes a word and tells nothing.
+pub(crate) fn note(word: &'static str) -> impl Fn(NodeContext) -> BoxFuture<'static, Result<Value, NodeError>> {
+    move |_| Box::pin(async move { Ok(json!({"log": [word]})) })
+}
+
 fn secs(run: &NodeContext) -> Duration {
     Duration::from_secs_f64(run.state()["secs"].as_f64().unwrap_or(0.0))
 }
