@@ -8,7 +8,7 @@ use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use futures::{FutureExt, StreamExt};
 use serde_json::{Value, json};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use super::Graph;
 use super::error::{Cause, Interrupt, NodeError};
@@ -22,7 +22,7 @@ use crate::executor::{
     ExecutionContext, Executor, GraphCall, GraphInfo, ResultState, RunJob, RunOutput, RunResult, RunResultStatus,
 };
 use crate::json::{JsonMap, RawJson};
-use crate::model::ThreadStatus;
+use crate::model::{CancelRequest, ThreadStatus};
 
 /// How many events a run may be ahead of its readers.
 pub(in crate::executor) const EVENTS_AHEAD: usize = 64;
@@ -43,6 +43,7 @@ impl GraphRequest<'_> {
     }
 }
 
+type Cancel = watch::Receiver<Option<CancelRequest>>;
 type Make = Arc<dyn Fn(&GraphRequest<'_>) -> Result<Graph> + Send + Sync>;
 
 #[derive(Clone)]
@@ -182,16 +183,10 @@ struct Last {
 
 /// A run, from its input to its result.
 async fn work(graph: Graph, shared: Arc<Shared>, job: RunJob) -> RunResult {
-    let mut cancel = job.cancel.clone();
-    let outcome = tokio::select! {
-        biased;
-        Ok(_) = cancel.wait_for(Option::is_some) => None,
-        outcome = steps(&graph, &shared) => Some(outcome),
-    };
-    let (mut result, last) = match outcome {
-        None => (ended(RunResultStatus::Cancelled), Last::default()),
-        Some(Ok(last)) => (ended(RunResultStatus::Success), last),
-        Some(Err(error)) => (failed(&error), Last::default()),
+    let (mut result, last) = match steps(&graph, &shared, job.cancel).await {
+        Ok(Some(last)) => (ended(RunResultStatus::Success), last),
+        Ok(None) => (ended(RunResultStatus::Cancelled), Last::default()),
+        Err(error) => (failed(&error), Last::default()),
     };
     if shared.run.temporary {
         if !last.interrupts.is_empty() {
@@ -215,8 +210,8 @@ async fn work(graph: Graph, shared: Arc<Shared>, job: RunJob) -> RunResult {
     result
 }
 
-/// Runs the root graph, from where an earlier attempt left it.
-async fn steps(graph: &Graph, shared: &Arc<Shared>) -> Result<Last, NodeError> {
+/// Runs the root graph, from where an earlier attempt left it; `None` when it was cancelled.
+async fn steps(graph: &Graph, shared: &Arc<Shared>, mut cancel: Cancel) -> Result<Option<Last>, NodeError> {
     let root = |from| Level::open(shared, graph, String::new(), JsonMap::new(), from);
     let mut given = shared.given(graph.0.open);
     let mut level = root(if shared.fresh_thread { From::Nothing } else { From::Named }).await?;
@@ -225,12 +220,23 @@ async fn steps(graph: &Graph, shared: &Arc<Shared>) -> Result<Last, NodeError> {
         match newest.progress() {
             Progress::None => {}
             Progress::Started => (level, given) = (newest, Given::Nothing),
-            Progress::Finished => return Ok(Last::default()),
+            Progress::Finished => return Ok(Some(Last::default())),
         }
     }
     let input = shared.kwargs.get("input").cloned().unwrap_or_default();
     shared.tell_graph(graph, "on_chain_start", json!({"input": input})).await?;
-    let interrupts = match level.run(given, shared.resumes()).await {
+    let ran = tokio::select! {
+        biased;
+        Ok(_) = cancel.wait_for(Option::is_some) => None,
+        outcome = level.run(given, shared.resumes()) => Some(outcome),
+    };
+    let Some(outcome) = ran else {
+        if shared.keeps_end() {
+            level.keep_end().await?;
+        }
+        return Ok(None);
+    };
+    let interrupts = match outcome {
         Ok(values) => {
             shared.tell_graph(graph, "on_chain_end", json!({"output": values, "input": input})).await?;
             Vec::new()
@@ -239,7 +245,7 @@ async fn steps(graph: &Graph, shared: &Arc<Shared>) -> Result<Last, NodeError> {
         Err(error) => return Err(error),
     };
     let interrupts = interrupts.iter().map(Interrupt::shown).collect();
-    Ok(Last { values: shared.run.temporary.then(|| Value::Object(level.state())), interrupts })
+    Ok(Some(Last { values: shared.run.temporary.then(|| Value::Object(level.state())), interrupts }))
 }
 
 fn ended(status: RunResultStatus) -> RunResult {

@@ -39,6 +39,7 @@
 //! ```
 
 mod apply;
+mod begin;
 mod builder;
 mod channel;
 mod checkpoint;
@@ -48,6 +49,7 @@ mod describe;
 mod error;
 mod events;
 mod executor;
+mod keep;
 mod message_stream;
 mod messages;
 mod plan;
@@ -109,8 +111,10 @@ enum Work {
     Subgraph(Graph),
 }
 
+type Choose = Arc<dyn Fn(&JsonMap) -> Vec<Goto> + Send + Sync>;
+
 struct Branch {
-    choose: Arc<dyn Fn(&JsonMap) -> Vec<Goto> + Send + Sync>,
+    choose: Choose,
     targets: Vec<String>,
 }
 

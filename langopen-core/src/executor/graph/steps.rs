@@ -8,11 +8,10 @@ use serde_json::{Value, json};
 
 use super::Graph;
 use super::apply::{Applied, apply};
-use super::checkpoint::{Checkpoint, Pending, Saved, writes_to_keep};
-use super::command::{Command, START};
+use super::checkpoint::{Checkpoint, Saved};
 use super::error::{Cause, NodeError};
-use super::plan::{INTERRUPT, NO_TASK, RESUME, Task, Write, index_of};
-use super::run::{Shared, is_by_id};
+use super::plan::{INTERRUPT, Task};
+use super::run::Shared;
 use super::stream::Trace;
 use crate::error::Result;
 use crate::json::JsonMap;
@@ -61,10 +60,10 @@ pub(super) struct Level {
     /// Whether it does again what was done after its checkpoint.
     pub(super) replays: bool,
     /// The versions that the storage has, and the checkpoint that it has.
-    known: BTreeMap<String, String>,
-    kept: Option<String>,
+    pub(super) known: BTreeMap<String, String>,
+    pub(super) kept: Option<String>,
     /// The checkpoint before the present one, kept or not.
-    previous: Option<String>,
+    pub(super) previous: Option<String>,
 }
 
 impl Level {
@@ -129,7 +128,7 @@ impl Level {
         }
     }
 
-    fn is_root(&self) -> bool {
+    pub(super) fn is_root(&self) -> bool {
         self.namespace.is_empty()
     }
 
@@ -156,90 +155,6 @@ impl Level {
 
     pub(super) fn state(&self) -> JsonMap {
         self.saved.checkpoint.state(&self.graph.0)
-    }
-
-    async fn begin(&mut self, given: Given, resumes: Option<bool>) -> Result<(), NodeError> {
-        let stands = !self.saved.checkpoint.versions.is_empty();
-        self.resumes = stands && resumes.unwrap_or(!matches!(given, Given::Input(_)));
-        let commands = matches!(given, Given::Command(_));
-        if let Given::Command(command) = &given {
-            self.take_command(command).await?;
-        } else if self.is_root() && self.shared.run.attempt > 1 {
-            let kept = self.saved.pending.iter().rfind(|p| p.task_id == NO_TASK && p.write.channel == RESUME);
-            *self.shared.answer.lock() = kept.map(|pending| pending.write.value.clone());
-        }
-        if self.replays && !commands {
-            self.saved.pending.retain(|pending| pending.write.channel != RESUME);
-        }
-        let outside =
-            self.saved.pending.iter().filter(|p| p.task_id == NO_TASK && index_of(&p.write.channel).is_none());
-        let writes: Vec<_> = outside.map(|pending| pending.write.clone()).collect();
-        if !writes.is_empty() {
-            self.apply(&[Applied { name: "__input__", path: "", triggers: &[], writes: &writes }])?;
-        }
-        match given {
-            _ if self.resumes || (commands && !writes.is_empty()) => {
-                let versions = self.saved.checkpoint.versions.clone();
-                self.saved.checkpoint.seen.insert(INTERRUPT.to_owned(), versions);
-                self.tell_values().await?;
-                Ok(())
-            }
-            Given::Input(input) if !input.is_null() => {
-                // What waits for its turn waits no longer.
-                let dropped = self.graph.0.next_tasks(&self.saved.checkpoint, &self.namespace, self.step);
-                let writes = [Write::new(START, input)];
-                let mut applied: Vec<_> = dropped.iter().map(Task::applied).collect();
-                applied.push(Applied { name: "__input__", path: "", triggers: &[], writes: &writes });
-                self.apply(&applied)?;
-                self.saved.pending.clear();
-                self.put("input").await?;
-                Ok(())
-            }
-            _ => Err(NodeError::new("EmptyInputError", "Received no input for __start__")),
-        }
-    }
-
-    /// Takes the answers, the update and the targets of a command.
-    async fn take_command(&mut self, command: &JsonMap) -> Result<(), NodeError> {
-        let resume = command.get("resume").filter(|resume| !resume.is_null());
-        let mut writes = Vec::new();
-        if let Some(resume) = resume.filter(|resume| !is_by_id(resume)) {
-            if self.open_questions() > 1 {
-                let why =
-                    "When there are multiple pending interrupts, you must specify the interrupt id when resuming.";
-                return Err(NodeError::new("RuntimeError", why));
-            }
-            *self.shared.answer.lock() = Some(resume.clone());
-            writes.push(Write::new(RESUME, resume.clone()));
-        }
-        let Command { update, goto } = Command::read(command);
-        match update {
-            Value::Object(update) => writes.extend(self.graph.public_writes(update)?),
-            Value::Null => {}
-            other => {
-                return Err(NodeError::invalid_update(format!("Expected an object as a command's update, got {other}")));
-            }
-        }
-        for target in goto {
-            writes.extend(self.graph.arrow(target)?);
-        }
-        if writes.is_empty() && resume.is_none() {
-            return Err(NodeError::new("EmptyInputError", "Received empty Command input"));
-        }
-        if !writes.is_empty() {
-            self.put_writes(NO_TASK, "", &writes).await?;
-        }
-        Ok(())
-    }
-
-    fn open_questions(&self) -> usize {
-        let asks = |task: &Task| {
-            let own = || self.saved.pending.iter().filter(|pending| pending.task_id == task.id);
-            let ended = own().any(|pending| index_of(&pending.write.channel).is_none());
-            if ended { 0 } else { own().filter(|pending| pending.write.channel == INTERRUPT).count() }
-        };
-        let tasks = self.graph.0.next_tasks(&self.saved.checkpoint, &self.namespace, self.step);
-        tasks.iter().map(asks).sum()
     }
 
     async fn go_on(&mut self) -> Result<(), NodeError> {
@@ -271,10 +186,16 @@ impl Level {
             let tasks = std::mem::take(&mut self.tasks);
             let updated = self.apply(&tasks.iter().map(Task::applied).collect::<Vec<_>>())?;
             self.tasks = tasks;
-            if updated {
+            // Of a function, the state that it begins with is told whatever the input changed of it.
+            let begins = self.graph.0.open && self.tasks.iter().any(|task| !task.is_shown());
+            if updated || begins {
                 self.tell_values().await?;
             }
             self.saved.pending.clear();
+            if self.is_root() {
+                // An answer is for the questions of the step that the run goes on with.
+                self.shared.answer.lock().take();
+            }
             recalls = true;
             self.put("loop").await?;
             if self.stops_here("interrupt_after", &self.graph.0.interrupt_after) {
@@ -285,7 +206,7 @@ impl Level {
     }
 
     /// Brings writes into the state; says whether clients see a change.
-    fn apply(&mut self, tasks: &[Applied<'_>]) -> Result<bool, NodeError> {
+    pub(super) fn apply(&mut self, tasks: &[Applied<'_>]) -> Result<bool, NodeError> {
         let updated = apply(&self.graph.0, &mut self.saved.checkpoint, tasks)?;
         Ok(updated.iter().any(|channel| self.graph.0.is_public(channel)))
     }
@@ -301,76 +222,7 @@ impl Level {
         is_new && self.tasks.iter().any(is_meant)
     }
 
-    /// Makes the state a checkpoint.
-    async fn put(&mut self, source: &str) -> Result<()> {
-        self.previous = self.kept_or_made();
-        self.saved.checkpoint.renew(self.shared.clock.as_ref());
-        self.saved.metadata = self.shared.metadata(source, self.step, &self.parents);
-        self.saved.parent_id.clone_from(&self.kept);
-        if self.shared.keeps_steps() {
-            self.keep().await?;
-        }
-        self.step += 1;
-        Ok(())
-    }
-
-    fn kept_or_made(&self) -> Option<String> {
-        (!self.saved.metadata.is_empty()).then(|| self.saved.checkpoint.id.clone())
-    }
-
-    async fn keep(&mut self) -> Result<()> {
-        let new = self.saved.to_keep(&self.shared.place(&self.namespace), &self.known)?;
-        self.shared.reach.storage.put_checkpoint(&self.shared.reach.scope, new).await?;
-        self.known.clone_from(&self.saved.checkpoint.versions);
-        self.kept = Some(self.saved.checkpoint.id.clone());
-        Ok(())
-    }
-
-    /// Keeps what was not kept on the way.
-    async fn keep_end(&mut self) -> Result<()> {
-        if self.saved.metadata.is_empty() {
-            return Ok(());
-        }
-        if self.kept.as_ref() != Some(&self.saved.checkpoint.id) {
-            self.keep().await?;
-        }
-        let mut tasks: Vec<(&str, Vec<Write>)> = Vec::new();
-        for Pending { task_id, write } in &self.saved.pending {
-            match tasks.iter_mut().find(|(held, _)| held == task_id) {
-                Some((_, writes)) => writes.push(write.clone()),
-                None => tasks.push((task_id, vec![write.clone()])),
-            }
-        }
-        for (task_id, writes) in tasks {
-            let path = self.tasks.iter().find(|task| task.id == task_id).map_or("", |task| task.path.as_str());
-            self.store_writes(task_id, path, &writes).await?;
-        }
-        Ok(())
-    }
-
-    /// Notes what a task wrote, so that it need not run again should its step not be completed.
-    pub(super) async fn put_writes(&mut self, task_id: &str, path: &str, writes: &[Write]) -> Result<()> {
-        let replaced = |pending: &Pending| {
-            pending.task_id == task_id
-                && index_of(&pending.write.channel).is_some()
-                && writes.iter().any(|write| write.channel == pending.write.channel)
-        };
-        self.saved.pending.retain(|pending| !replaced(pending));
-        let new = writes.iter().map(|write| Pending { task_id: task_id.to_owned(), write: write.clone() });
-        self.saved.pending.extend(new);
-        if self.shared.keeps_steps() {
-            self.store_writes(task_id, path, writes).await?;
-        }
-        Ok(())
-    }
-
-    async fn store_writes(&self, task_id: &str, path: &str, writes: &[Write]) -> Result<()> {
-        let place = self.shared.place(&self.namespace);
-        let rows = writes_to_keep(&place, &self.saved.checkpoint.id, task_id, path, writes)?;
-        self.shared.reach.storage.put_writes(&self.shared.reach.scope, rows).await
-    }
-
-    async fn tell_values(&self) -> Result<()> {
+    pub(super) async fn tell_values(&self) -> Result<()> {
         if self.shared.emitter.wants("values", &self.namespace) {
             self.shared.emitter.emit("values", &self.namespace, &self.state()).await?;
         }

@@ -29,7 +29,7 @@ struct Ended {
 /// What a task needs to run apart from its graph's loop.
 struct Job {
     place: TaskPlace,
-    state: Checkpoint,
+    state: Arc<Checkpoint>,
     parents: JsonMap,
     resumes: bool,
     /// Where a graph inside begins.
@@ -42,8 +42,9 @@ impl Level {
         let mut running = JoinSet::new();
         // Who runs where, to tell of one that panicked.
         let mut ids = Vec::new();
+        let state = Arc::new(self.saved.checkpoint.clone());
         for (at, task) in self.tasks.iter().enumerate().filter(|(_, task)| task.writes.is_empty()) {
-            let job = self.job(task);
+            let job = self.job(task, &state);
             let answers = self.answers_of(task);
             let handle = running.spawn(job.run(at, task.clone(), answers).in_current_span());
             ids.push((handle.id(), at));
@@ -77,7 +78,7 @@ impl Level {
         if stopped { Err(NodeError::interrupted(asked)) } else { Ok(()) }
     }
 
-    fn job(&self, task: &Task) -> Job {
+    fn job(&self, task: &Task, state: &Arc<Checkpoint>) -> Job {
         let place = TaskPlace {
             shared: Arc::clone(&self.shared),
             graph: self.graph.clone(),
@@ -88,7 +89,7 @@ impl Level {
         let mut parents = self.parents.clone();
         parents.insert(self.namespace.clone(), self.saved.checkpoint.id.as_str().into());
         let inside = if self.resumes && !self.replays { From::Newest } else { From::Nothing };
-        Job { place, state: self.saved.checkpoint.clone(), parents, resumes: self.resumes, inside }
+        Job { place, state: Arc::clone(state), parents, resumes: self.resumes, inside }
     }
 
     /// The answers that a task got before, and the one that is for its question now.
@@ -212,7 +213,7 @@ impl Job {
         let source = Source { name: &task.name, run_id: &task.id, parents: &parents, metadata: &metadata };
         let emitter = &place.shared.emitter;
         emitter.event("on_chain_start", &source, json!({"input": task.input})).await?;
-        let state = self.state.clone();
+        let state = Arc::clone(&self.state);
         let mut command = self.command(node, task, context).await?;
         if let Value::Object(update) = command.update {
             command.update = Value::Object(messages.tell(update, context).await?);

@@ -27,7 +27,8 @@ async fn fail(run: NodeContext) -> Result<Value, NodeError> {
         "os" => Err(NodeError::masked("OSError", "secret of os")),
         "own" => Err(NodeError::masked("OwnError", "secret of own")),
         "exit" => panic!("a node that panics"),
-        other => Err(NodeError::masked("CancelledError", format!("a failure of the kind {other}"))),
+        "cancelled" => Err(NodeError::masked("CancelledError", "a node that was cancelled by itself")),
+        other => Err(NodeError::masked("NotImplementedError", format!("there is no failure of the kind {other}"))),
     }
 }
 
