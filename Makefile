@@ -57,7 +57,7 @@ test-sdk-typescript: $(VENV)/.complete ## The same with the graphs in TypeScript
 	LANGOPEN_TEST_APP=app_ts LANGOPEN_TEST_DATA=$(abspath target/sdk-data) $(VENV)/bin/python -m pytest -q $(GRAPH_SUITES)
 
 test-sdk-rust: $(VENV)/.complete ## The same with the graphs in Rust, served by a program of their own
-	$(CARGO) build --locked --workspace --all-features --bin langopen --bin langopen-test-app
+	$(CARGO) build --locked --workspace --all-features --bin langopen-test-app
 	LANGOPEN_TEST_APP=app_rust LANGOPEN_TEST_DATA=$(abspath target/sdk-data) \
 		$(VENV)/bin/python -m pytest -q $(filter-out %/test_javascript_errors.py,$(GRAPH_SUITES)) tests/sdk/test_protocol.py
 

@@ -17,8 +17,8 @@ LOG_START = pytest.StashKey[int]()
 # Tests of what graphs in Rust do not have, with the reason.
 NOT_IN_RUST = {
     "test_graph_errors.py::test_a_value_that_cannot_be_stored": "what a node in Rust returns is JSON, which can always be stored",
-    "test_protocol.py::test_tool_calls_and_subgraphs": "there is no ready tool node, and so no events of tools",
-    "test_protocol.py::test_events_have_the_shapes_of_the_protocol": "its host tells messages in their classic form, which has no node",
+    "test_run_ends.py::test_a_run_that_takes_too_long": "it brings an application in Python, which the suite of Python runs",
+    "test_run_ends.py::test_a_run_whose_process_dies_every_time": "it brings an application in Python, which the suite of Python runs",
 }
 
 

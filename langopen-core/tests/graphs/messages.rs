@@ -103,3 +103,46 @@ async fn the_mode_events_tells_of_graph_nodes_and_pieces() {
         ]
     );
 }
+
+#[tokio::test]
+async fn the_calls_of_tools_are_told_and_become_messages() {
+    let answer = |run: NodeContext| async move {
+        let call = json!({"id": "c", "name": "add", "args": {"a": 1}});
+        let added = run.tool_call(&call, async { Ok(json!({"sum": 2})) }).await?;
+        let fails = run.tool_call(&call, async { Err(NodeError::new("ValueError", "no")) }).await;
+        assert!(fails.is_err());
+        Ok(json!({"messages": added}))
+    };
+    let ran = chat(answer).run(json!({"input": {"messages": "hi"}, "stream_mode": ["tools"]})).await;
+    let message = ran.values()["messages"][1].clone();
+    assert_eq!((&message["content"], &message["tool_call_id"]), (&json!("{\"sum\":2}"), &json!("c")));
+    let begun = json!({"event": "tool-started", "tool_call_id": "c", "tool_name": "add", "input": {"a": 1}});
+    let ended = json!({"event": "tool-finished", "tool_call_id": "c", "output": message});
+    let failed = json!({"event": "tool-error", "tool_call_id": "c", "message": "no"});
+    assert_eq!(ran.of("tools"), [begun.clone(), ended, begun, failed]);
+}
+
+#[tokio::test]
+async fn runs_of_the_protocol_hear_messages_in_blocks() {
+    let answer = |run: NodeContext| async move {
+        let mut message = run.message();
+        message.text("hi").await?;
+        message.piece(json!({"usage_metadata": {"total_tokens": 1}})).await?;
+        let other = json!({"type": "ai", "content": "", "tool_calls": [{"name": "add", "args": {}, "id": "c"}]});
+        Ok(json!({"messages": [message.finish().await?, other]}))
+    };
+    let modes = ["values", "updates", "messages", "lifecycle", "tasks", "checkpoints"];
+    let ran = chat(answer).run(json!({"input": {"messages": "hi"}, "stream_mode": modes, "subgraphs": true})).await;
+    let told = ran.of("protocol/messages");
+    assert!(told.iter().all(|piece| piece["node"] == "answer"));
+    let pieces: Vec<_> = told.iter().map(|piece| piece["data"]["event"].as_str().unwrap()).collect();
+    let (start, finish) = ("content-block-start", "content-block-finish");
+    let streamed = ["message-start", start, "content-block-delta", finish, "message-finish"];
+    assert_eq!(pieces, [&streamed[..], &["message-start", start, finish, "message-finish"]].concat());
+    assert_eq!(told[4]["data"]["usage"], json!({"total_tokens": 1}));
+    assert_eq!(told[7]["data"]["content"]["type"], "tool_call");
+    let human = &ran.of("values")[0]["messages"][0];
+    assert_eq!(human.as_object().unwrap().keys().collect::<Vec<_>>(), ["type", "content", "id"]);
+    let steps: Vec<_> = ran.of("protocol/checkpoints").iter().map(|told| told["data"]["step"].clone()).collect();
+    assert_eq!(steps, [-1, 0, 1]);
+}

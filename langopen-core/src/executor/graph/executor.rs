@@ -193,7 +193,7 @@ async fn work(graph: Graph, shared: Arc<Shared>, job: RunJob) -> RunResult {
             result.thread_status = ThreadStatus::Interrupted;
         }
         result.state = last.values.map(|values| temporary(values, last.interrupts));
-        return result;
+        return closed(&shared, result).await;
     }
     let root = Reader { context: &shared.reach, graph, thread_id: shared.run.thread_id, namespace: String::new() };
     match final_state(&root).await {
@@ -207,7 +207,20 @@ async fn work(graph: Graph, shared: Arc<Shared>, job: RunJob) -> RunResult {
         Err(error) if result.status != RunResultStatus::Error => result = failed(&error.into()),
         Err(_) => {}
     }
-    result
+    closed(&shared, result).await
+}
+
+/// The last words of a run.
+async fn closed(shared: &Shared, result: RunResult) -> RunResult {
+    let status = match (result.status, result.thread_status) {
+        (RunResultStatus::Error | RunResultStatus::Cancelled, _) => "failed",
+        (_, ThreadStatus::Interrupted) => "interrupted",
+        _ => "completed",
+    };
+    match shared.emitter.close(status).await {
+        Ok(()) => result,
+        Err(error) => failed(&error.into()),
+    }
 }
 
 /// Runs the root graph, from where an earlier attempt left it; `None` when it was cancelled.

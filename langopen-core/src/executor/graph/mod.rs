@@ -53,6 +53,7 @@ mod keep;
 mod message_stream;
 mod messages;
 mod plan;
+mod protocol;
 mod run;
 mod snapshot;
 mod state;
@@ -60,6 +61,7 @@ mod steps;
 mod store;
 mod stream;
 mod tasks;
+mod tool_call;
 mod update;
 
 use std::fmt;

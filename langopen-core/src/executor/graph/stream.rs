@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
 use super::messages;
+use super::protocol::{self, Protocol};
 use crate::clock::{Clock, Timestamp};
 use crate::error::{Error, Result};
 use crate::executor::RunOutput;
@@ -20,6 +21,8 @@ pub(super) struct Emitter {
     modes: BTreeSet<String>,
     subgraphs: bool,
     told: Mutex<Told>,
+    /// Of a run of the event streaming protocol.
+    protocol: Option<Mutex<Protocol>>,
 }
 
 /// The messages that were told.
@@ -38,7 +41,8 @@ impl Emitter {
             _ => BTreeSet::from(["values".to_owned()]),
         };
         let subgraphs = kwargs.get("subgraphs").and_then(Value::as_bool).unwrap_or_default();
-        Self { events, modes, subgraphs, told: Mutex::default() }
+        let protocol = modes.contains("lifecycle").then(Mutex::default);
+        Self { events, modes, subgraphs, told: Mutex::default(), protocol }
     }
 
     /// Whether somebody asked for this mode, and for what happens in this namespace.
@@ -53,13 +57,49 @@ impl Emitter {
 
     /// An event of the mode, if it was asked for.
     pub(super) async fn emit(&self, mode: &str, namespace: &str, data: &impl Serialize) -> Result<()> {
-        if self.wants(mode, namespace) { self.send(mode, namespace, data).await } else { Ok(()) }
+        if !self.wants(mode, namespace) {
+            return Ok(());
+        }
+        if self.protocol.is_none() {
+            return self.send(mode, namespace, data).await;
+        }
+        let mut data = serde_json::to_value(data).map_err(no_form)?;
+        protocol::compact(&mut data);
+        self.send(mode, namespace, &data).await
+    }
+
+    /// What only runs of the protocol hear.
+    async fn tell(&self, told: Vec<protocol::Told>) -> Result<()> {
+        for (namespace, what, mut data) in told {
+            protocol::compact(&mut data);
+            self.send(&format!("protocol/{what}"), &namespace, &data).await?;
+        }
+        Ok(())
+    }
+
+    /// What the protocol makes of something; nothing for other runs.
+    fn protocol(&self, make: impl FnOnce(&mut Protocol) -> Vec<protocol::Told>) -> Vec<protocol::Told> {
+        self.protocol.as_ref().map(|protocol| make(&mut protocol.lock())).unwrap_or_default()
+    }
+
+    /// The run has ended so: `completed`, `interrupted` or `failed`.
+    pub(super) async fn close(&self, status: &str) -> Result<()> {
+        self.tell(self.protocol(|protocol| protocol.close(status))).await
     }
 
     /// A record of `tasks` or `checkpoints`, which `debug` shows in its own frame.
     pub(super) async fn trace(&self, kind: Trace, namespace: &str, at: (i64, &dyn Clock), data: Value) -> Result<()> {
         let (step, clock) = at;
+        if kind == Trace::Checkpoint && self.protocol.is_some() {
+            return self.send("protocol/checkpoints", namespace, &protocol::checkpoint(&data)).await;
+        }
+        if kind == Trace::Task {
+            self.tell(self.protocol(|protocol| protocol.started(namespace))).await?;
+        }
         self.emit(kind.mode(), namespace, &data).await?;
+        if kind == Trace::TaskResult {
+            self.tell(self.protocol(|protocol| protocol.ended(&data))).await?;
+        }
         if !self.wants("debug", namespace) {
             return Ok(());
         }
@@ -81,6 +121,10 @@ impl Emitter {
             return Ok(());
         }
         self.know(std::iter::once(chunk));
+        if self.protocol.is_some() {
+            let node = &metadata["langgraph_node"];
+            return self.tell(self.protocol(|protocol| protocol.chunk(namespace, chunk, node))).await;
+        }
         if self.wants("messages-tuple", namespace) {
             return self.send("messages", namespace, &(chunk, metadata)).await;
         }
@@ -114,6 +158,9 @@ impl Emitter {
         if message["type"] == "remove" || !self.told.lock().ids.insert(id.to_owned()) {
             return Ok(());
         }
+        if self.protocol.is_some() {
+            return self.tell(Protocol::whole(namespace, message, &metadata["langgraph_node"])).await;
+        }
         if self.wants("messages-tuple", namespace) {
             self.send("messages", namespace, &(message, metadata)).await
         } else if self.wants("messages", namespace) {
@@ -126,13 +173,16 @@ impl Emitter {
 
     /// An event as it is.
     async fn send(&self, name: &str, namespace: &str, data: &impl Serialize) -> Result<()> {
-        let data = serde_json::to_vec(data)
-            .map_err(|error| Error::invalid("executor.emit", "the event has no JSON form").with_source(error))?;
+        let data = serde_json::to_vec(data).map_err(no_form)?;
         let name = if namespace.is_empty() { name.into() } else { format!("{name}|{namespace}").into() };
         let event = RunOutput::Event { name, data: Bytes::from(data) };
         let sent = self.events.send(event).await;
         sent.map_err(|_| Error::unavailable("executor.emit", "the run is over; its events are no longer read"))
     }
+}
+
+fn no_form(error: serde_json::Error) -> Error {
+    Error::invalid("executor.emit", "the event has no JSON form").with_source(error)
 }
 
 /// What of a step is told.

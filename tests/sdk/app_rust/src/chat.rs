@@ -39,13 +39,16 @@ async fn think(run: NodeContext) -> Result<Value, NodeError> {
 
 /// Carries out the calls of the last message.
 async fn tools(run: NodeContext) -> Result<Value, NodeError> {
-    let calls = calls(run.values());
-    let results = calls.iter().map(|call| {
-        let number = |key: &str| call["args"][key].as_i64().unwrap_or_default();
-        let product = (number("a") * number("b")).to_string();
-        json!({"type": "tool", "content": product, "name": call["name"], "tool_call_id": call["id"]})
-    });
-    Ok(json!({"messages": results.collect::<Vec<_>>()}))
+    let mut results = Vec::new();
+    for call in calls(run.values()) {
+        results.push(run.tool_call(&call, multiply(&call["args"])).await?);
+    }
+    Ok(json!({"messages": results}))
+}
+
+async fn multiply(factors: &Value) -> Result<Value, NodeError> {
+    let number = |key: &str| factors[key].as_i64().unwrap_or_default();
+    Ok(json!(number("a") * number("b")))
 }
 
 fn calls(state: &JsonMap) -> Vec<Value> {
