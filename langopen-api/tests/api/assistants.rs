@@ -1,7 +1,7 @@
 use langopen_core::model::{IfExists, NewAssistant};
 use langopen_core::storage::Assistants;
 use langopen_core::{AssistantId, JsonMap, Scope};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::harness::server;
 

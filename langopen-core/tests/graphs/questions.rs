@@ -75,3 +75,21 @@ async fn a_graph_inside_that_stops_by_itself_goes_on() {
     thread.update(json!({"checkpoint_ns": namespace}), json!({"log": ["edited"]}), None).await.unwrap();
     assert_eq!(thread.run(json!({"input": null})).await.values()["log"], json!(["a", "edited", "b"]));
 }
+
+#[tokio::test]
+async fn what_several_answers_bring_with_them_adds_up() {
+    let thread = Thread::of(twice("twice"));
+    thread.run(json!({"input": {}})).await;
+    thread.run(json!({"command": {"resume": "Ada", "update": {"log": ["one"]}}})).await;
+    let done = thread.run(json!({"command": {"resume": "London", "update": [["log", ["two"]]]}})).await;
+    assert_eq!(done.values()["log"], json!(["one", "two", "Ada", "London"]));
+}
+
+#[tokio::test]
+async fn a_failure_of_a_command_leaves_the_question_open() {
+    let thread = Thread::of(twice("twice"));
+    thread.run(json!({"input": {}})).await;
+    let failed = thread.run(json!({"command": {"resume": "Ada", "goto": "nobody"}})).await;
+    assert_eq!(failed.error().0, "InvalidUpdateError");
+    assert_eq!(thread.state().await["interrupts"][0]["value"], "name?");
+}

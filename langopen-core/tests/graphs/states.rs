@@ -36,7 +36,9 @@ async fn a_run_from_an_old_checkpoint_does_again_what_came_after_it() {
     let old = thread.history("").await[1]["checkpoint_id"].clone();
     let again = json!({"input": null, "config": {"configurable": {"checkpoint_id": old}}});
     assert_eq!(thread.run(again).await.values()["log"], json!(["a", "b"]));
-    assert_eq!(thread.state().await["parent_checkpoint_id"], old);
+    let history = thread.history("").await;
+    let sources: Vec<_> = history[..2].iter().map(|state| state["metadata"]["source"].clone()).collect();
+    assert_eq!((sources, &history[1]["parent_checkpoint_id"]), (vec![json!("loop"), json!("fork")], &old));
     let edited = json!({"input": {"log": ["x"]}, "config": {"configurable": {"checkpoint_id": old}}});
     assert_eq!(thread.run(edited).await.values()["log"], json!(["a", "x", "a", "b"]));
 }

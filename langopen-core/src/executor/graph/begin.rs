@@ -15,14 +15,19 @@ impl Level {
         let stands = !self.saved.checkpoint.versions.is_empty();
         self.resumes = stands && resumes.unwrap_or(!matches!(given, Given::Input(_)));
         let commands = matches!(given, Given::Command(_));
+        if matches!(&given, Given::Command(command) if command.get("resume").is_some_and(|resume| !resume.is_null())) {
+            self.replays = false;
+        }
+        if self.replays && self.resumes && !matches!(self.saved.source(), Some("update" | "fork")) {
+            // What is done again is a branch of its own.
+            self.saved.pending.clear();
+            self.put("fork").await?;
+        }
         if let Given::Command(command) = &given {
             self.take_command(command).await?;
         } else if self.is_root() && self.shared.run.attempt > 1 {
             let kept = self.saved.pending.iter().rfind(|p| p.task_id == NO_TASK && p.write.channel == RESUME);
             *self.shared.answer.lock() = kept.map(|pending| pending.write.value.clone());
-        }
-        if self.replays && !commands {
-            self.saved.pending.retain(|pending| pending.write.channel != RESUME);
         }
         let outside =
             self.saved.pending.iter().filter(|p| p.task_id == NO_TASK && index_of(&p.write.channel).is_none());

@@ -112,8 +112,26 @@ impl Failure {
     /// As a task of the state shows it.
     pub(super) fn shown(&self) -> Value {
         let RunError { error, message } = self.public();
-        Value::String(format!("{error}({})", Value::String(message)))
+        Value::String(format!("{error}({})", quoted(&message)))
     }
+}
+
+/// A text in quotes, as LangGraph shows the text of an error.
+fn quoted(text: &str) -> String {
+    let quote = if text.contains('\'') && !text.contains('"') { '"' } else { '\'' };
+    let mut quoted = String::from(quote);
+    for character in text.chars() {
+        match character {
+            '\n' => quoted.push_str("\\n"),
+            '\r' => quoted.push_str("\\r"),
+            '\t' => quoted.push_str("\\t"),
+            '\\' => quoted.push_str("\\\\"),
+            other if other == quote => quoted.extend(['\\', quote]),
+            other => quoted.push(other),
+        }
+    }
+    quoted.push(quote);
+    quoted
 }
 
 impl Interrupt {

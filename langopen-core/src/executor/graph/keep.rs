@@ -1,7 +1,7 @@
 //! What of a graph's steps is kept, and when.
 
 use super::checkpoint::{Pending, writes_to_keep};
-use super::plan::{Write, index_of};
+use super::plan::{NO_TASK, Write, index_of};
 use super::steps::Level;
 use crate::error::Result;
 
@@ -63,10 +63,18 @@ impl Level {
         self.saved.pending.retain(|pending| !replaced(pending));
         let new = writes.iter().map(|write| Pending { task_id: task_id.to_owned(), write: write.clone() });
         self.saved.pending.extend(new);
-        if self.shared.keeps_steps() {
-            self.store_writes(task_id, path, writes).await?;
+        if !self.shared.keeps_steps() {
+            return Ok(());
         }
-        Ok(())
+        if task_id != NO_TASK {
+            return self.store_writes(task_id, path, writes).await;
+        }
+        // What several commands wrote at one checkpoint adds up, so each write keeps its place.
+        let own =
+            self.saved.pending.iter().filter(|pending| pending.task_id == NO_TASK).map(|pending| pending.write.clone());
+        let (special, mut all): (Vec<_>, Vec<_>) = own.partition(|write| index_of(&write.channel).is_some());
+        all.extend(special);
+        self.store_writes(task_id, path, &all).await
     }
 
     async fn store_writes(&self, task_id: &str, path: &str, writes: &[Write]) -> Result<()> {
