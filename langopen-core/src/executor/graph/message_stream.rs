@@ -24,9 +24,17 @@ impl MessageStream {
         Self { metadata: run.message_metadata(), run, id, sum, began: false }
     }
 
-    /// The message's id; it begins with `lc_run--`, as that of any message that is streamed.
+    /// The message's id; unless it was given one, it begins with `lc_run--`, as that of any message that is streamed.
     pub fn id(&self) -> &str {
         &self.id
+    }
+
+    /// Gives the message an id, e.g. that of the model's own. Only before its first piece.
+    #[must_use]
+    pub fn with_id(mut self, id: impl Into<String>) -> Self {
+        self.id = id.into();
+        self.sum["id"] = self.id.as_str().into();
+        self
     }
 
     /// Adds metadata that readers see with each piece, e.g. `ls_provider`, who made the model.
