@@ -9,7 +9,7 @@ CONFIG ?= examples/agent/langgraph.json
 SERVICES := target/debug/langopen-test-services
 WITH_SERVICES := $(SERVICES)
 
-.PHONY: help up build test test-rust test-host test-sdk test-sdk-memory test-sdk-postgres test-sdk-typescript test-clients test-clients-memory test-clients-typescript chromium lint fmt doc bench bench-cluster deny clean
+.PHONY: help up build test test-rust test-host test-sdk test-sdk-memory test-sdk-postgres test-sdk-typescript test-sdk-rust test-clients test-clients-memory test-clients-typescript chromium lint fmt doc bench bench-cluster deny clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -20,7 +20,7 @@ up: ## Serve the example agent on http://127.0.0.1:2024
 build: ## Build the binary
 	$(CARGO) build --locked -p langopen
 
-test: test-rust test-host test-sdk test-sdk-memory test-sdk-postgres test-sdk-typescript test-clients test-clients-memory test-clients-typescript ## Run every test
+test: test-rust test-host test-sdk test-sdk-memory test-sdk-postgres test-sdk-typescript test-sdk-rust test-clients test-clients-memory test-clients-typescript ## Run every test
 
 test-rust: $(SERVICES) ## Unit, conformance and API tests, and the docs' examples
 	$(WITH_SERVICES) $(CARGO) test --locked --workspace --all-features
@@ -55,6 +55,11 @@ GRAPH_SUITES := $(addprefix tests/sdk/test_,$(addsuffix .py,a2a assistants batch
 test-sdk-typescript: $(VENV)/.complete ## The same with the graphs in TypeScript
 	$(CARGO) build --locked --workspace --all-features --bin langopen
 	LANGOPEN_TEST_APP=app_ts LANGOPEN_TEST_DATA=$(abspath target/sdk-data) $(VENV)/bin/python -m pytest -q $(GRAPH_SUITES)
+
+test-sdk-rust: $(VENV)/.complete ## The same with the graphs in Rust, served by a program of their own
+	$(CARGO) build --locked --workspace --all-features --bin langopen-test-app
+	LANGOPEN_TEST_APP=app_rust LANGOPEN_TEST_DATA=$(abspath target/sdk-data) \
+		$(VENV)/bin/python -m pytest -q $(filter-out %/test_javascript_errors.py,$(GRAPH_SUITES))
 
 WITH_SERVER := $(VENV)/bin/python tests/with_server.py node --test --test-reporter=spec --test-concurrency=4
 CLIENT_TESTS := $(WITH_SERVER) $(CLIENTS:%=%/*.test.js)

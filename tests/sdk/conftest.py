@@ -8,10 +8,26 @@ import pytest
 from langgraph_sdk import get_client, get_sync_client
 
 from helpers import OTHER_SERVER
-from server import MADE, Server, drop_databases
+from server import APP, MADE, Server, drop_databases
 
 SERVER = pytest.StashKey[Server]()
 LOG_START = pytest.StashKey[int]()
+
+
+# Tests of what graphs in Rust do not have, with the reason.
+NOT_IN_RUST = {
+    "test_graph_errors.py::test_a_value_that_cannot_be_stored": "what a node in Rust returns is JSON, which can always be stored",
+    "test_run_ends.py::test_a_run_that_takes_too_long": "it brings an application in Python, which the suite of Python runs",
+    "test_run_ends.py::test_a_run_whose_process_dies_every_time": "it brings an application in Python, which the suite of Python runs",
+}
+
+
+def pytest_collection_modifyitems(items):
+    if APP != "app_rust":
+        return
+    for item in items:
+        if why := NOT_IN_RUST.get(f"{item.path.name}::{item.originalname}"):
+            item.add_marker(pytest.mark.skip(reason=f"not in Rust: {why}"))
 
 
 @pytest.fixture(scope="session")

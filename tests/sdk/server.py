@@ -14,9 +14,9 @@ import httpx
 import psycopg
 
 HERE = Path(__file__).resolve().parent
-# The application under test: `app`, or `app_ts` with the same graphs in TypeScript.
+# The application under test: `app`, or the same graphs in TypeScript (`app_ts`) or Rust (`app_rust`, a program that serves them by itself).
 APP = os.environ.get("LANGOPEN_TEST_APP", "app")
-APP_CONFIG = HERE / APP / "langgraph.json"
+APP_CONFIG = HERE / APP / ("Cargo.toml" if APP == "app_rust" else "langgraph.json")
 # The value of `--database`: `memory:`, `postgres` for databases beside the one that DATABASE_URL names, or none for SQLite.
 DATABASE = os.environ.get("LANGOPEN_TEST_DATABASE")
 # With `postgres`: the Redis beside it; none to do without.
@@ -26,15 +26,15 @@ SEPARATE = bool(os.environ.get("LANGOPEN_TEST_SEPARATE"))
 START_SECONDS = 180  # the first start makes the Python environment
 
 
-def find_binary() -> Path:
-    given = os.environ.get("LANGOPEN_BIN")
+def find_binary(name: str = "langopen") -> Path:
+    given = os.environ.get("LANGOPEN_BIN") if name == "langopen" else None
     root = HERE.parent.parent
-    candidates = [Path(given)] if given else [root / "target" / kind / "langopen" for kind in ("debug", "release")]
+    candidates = [Path(given)] if given else [root / "target" / kind / name for kind in ("debug", "release")]
     for candidate in candidates:
         if candidate.is_file():
             return candidate.resolve()
     tried = ", ".join(map(str, candidates))
-    raise FileNotFoundError(f"no langopen binary at {tried}; build it with `cargo build -p langopen` or set LANGOPEN_BIN")
+    raise FileNotFoundError(f"no {name} binary at {tried}; build it with `cargo build -p {name}`, or set LANGOPEN_BIN to that of langopen")
 
 
 def free_port() -> int:
@@ -103,6 +103,9 @@ class Server:
 
     @property
     def command(self) -> list[str]:
+        if self.config.name == "Cargo.toml":
+            own = [str(find_binary("langopen-test-app")), "--port", str(self.port), "--data", str(self.data)]
+            return [*own, *self.database]
         return [
             str(find_binary()), "up", "--config", str(self.config), "--port", str(self.port),
             "--data", str(self.data), "--hosts", "2", *self.database,

@@ -22,7 +22,7 @@ pub async fn service(stop: CancellationToken) -> Result<Router> {
         storage: memory.clone() as Arc<dyn Storage>,
         queue: memory as Arc<dyn Queue>,
         events: Arc::new(MemoryEventLog::new()) as Arc<dyn EventLog>,
-        executor: Arc::new(agent::executor()) as Arc<dyn Executor>,
+        executor: Arc::new(agent::executor()?) as Arc<dyn Executor>,
         clock: Arc::new(SystemClock),
     };
     let server = AgentServer::new(

@@ -44,6 +44,23 @@ async fn the_agent_streams_its_answer_word_by_word() {
     let input = json!({"messages": [{"type": "human", "content": "my name is Ada"}]});
     let body = json!({"assistant_id": "greeter", "stream_mode": "messages-tuple", "input": input});
     let stream = post(&service, "/agents/runs/stream", body).await;
-    assert_eq!(stream.matches("event: messages\r\n").count(), 5, "{stream}");
+    // Five words, and the piece that says that it was the last.
+    assert_eq!(stream.matches("event: messages\r\n").count(), 6, "{stream}");
+    stop.cancel();
+}
+
+#[tokio::test]
+async fn the_agent_asks_before_it_forgets() {
+    let stop = CancellationToken::new();
+    let service = embed::service(stop.clone()).await.unwrap();
+    let thread: Value = serde_json::from_str(&post(&service, "/agents/threads", json!({})).await).unwrap();
+    let runs = format!("/agents/threads/{}/runs/wait", thread["thread_id"].as_str().unwrap());
+    let input = json!({"messages": [{"type": "human", "content": "forget me"}]});
+    let asked = post(&service, &runs, json!({"assistant_id": "greeter", "input": input})).await;
+    let asked: Value = serde_json::from_str(&asked).unwrap();
+    assert_eq!(asked["__interrupt__"][0]["value"], "Shall I forget your name?");
+    let resumed = post(&service, &runs, json!({"assistant_id": "greeter", "command": {"resume": "yes"}})).await;
+    let resumed: Value = serde_json::from_str(&resumed).unwrap();
+    assert_eq!(resumed["messages"][1]["content"], "I do not know you any more.");
     stop.cancel();
 }

@@ -18,12 +18,12 @@ pub(crate) async fn agents() -> Server {
 
 pub(crate) fn chatty() -> FunctionExecutor {
     let chat = graphs().graph("chat", |run| async move {
-        let id = run.run().run_id.to_string();
+        let mut message = run.message().with_id(run.run().run_id.to_string());
         for text in CHUNKS {
             tokio::time::sleep(Duration::from_millis(run.input()["ms"].as_u64().unwrap_or(0))).await;
-            run.message(&json!({"type": "AIMessageChunk", "id": id, "content": text})).await?;
+            message.text(text).await?;
         }
-        Ok(json!({"messages": [{"type": "ai", "id": id, "content": CHUNKS.concat()}]}))
+        Ok(json!({"messages": [message.finish().await?]}))
     });
     chat.append("chat", "messages")
 }

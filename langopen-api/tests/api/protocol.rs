@@ -94,12 +94,13 @@ async fn a_stream_that_was_opened_before_its_thread_hears_run_after_run() {
     let mut events = Events::open(&server, NOWHERE, all()).await;
     let first = start(&server, NOWHERE, "echo", json!({"metadata": {"k": "v"}})).await;
     let heard = events.ends(1).await;
-    assert_eq!(names(&heard), ["running", "values", "custom", "updates", "values", "completed"]);
+    let told = ["checkpoints", "values", "checkpoints", "tasks", "custom", "updates", "tasks", "values", "checkpoints"];
+    assert_eq!(names(&heard), [&["running"], &told[..], &["completed"]].concat());
     let running = &heard[0];
     assert_eq!(running["event_id"], format!("synth:{first}:lc||running"));
     assert_eq!(running["params"]["data"], json!({"event": "running", "graph_name": "echo"}));
-    assert_eq!(heard[2]["params"]["data"], json!({"payload": {"heard": {"ms": 100}}}));
-    assert_eq!(heard[4]["params"]["data"]["log"], json!(["echo"]));
+    assert_eq!(heard[5]["params"]["data"], json!({"payload": {"heard": {"ms": 100}}}));
+    assert_eq!(heard[8]["params"]["data"]["log"], json!(["echo"]));
 
     start(&server, NOWHERE, "fail", json!({})).await;
     let heard = events.ends(2).await;

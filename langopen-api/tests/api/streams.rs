@@ -43,9 +43,9 @@ async fn a_stream_has_the_bytes_that_clients_expect() {
         answer.text.replace(alive, ""),
         format!(
             "event: metadata\r\ndata: {{\"run_id\":\"{run_id}\",\"attempt\":1}}\r\n\r\n\
-         event: values\r\ndata: {{\"ms\":150}}\r\n\r\n\
+         event: values\r\ndata: {{\"log\":[],\"ms\":150}}\r\n\r\n\
          event: updates\r\ndata: {{\"slow\":{{\"log\":[\"slow\"]}}}}\r\n\r\n\
-         event: values\r\ndata: {{\"ms\":150,\"log\":[\"slow\"]}}\r\n\r\n"
+         event: values\r\ndata: {{\"log\":[\"slow\"],\"ms\":150}}\r\n\r\n"
         )
     );
 }

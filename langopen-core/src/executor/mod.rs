@@ -1,6 +1,7 @@
 //! What runs graphs: a Python process, a remote runner, or plain Rust.
 
 mod function;
+pub mod graph;
 
 use std::sync::Arc;
 
@@ -115,16 +116,16 @@ pub enum RunResultStatus {
 #[serde(tag = "method", content = "params")]
 #[expect(missing_docs, reason = "the fields are those of the wire")]
 pub enum GraphCall {
-    /// Answers a [`StateAnswer`].
+    /// Answers a ThreadState with the key `__thread__` beside its own: a [`StateSummary`].
     #[serde(rename = "state.get")]
     GetState { graph_id: String, config: RawJson, subgraphs: bool },
     /// Answers an array of ThreadState, newest first.
     #[serde(rename = "state.history")]
     StateHistory { graph_id: String, config: RawJson, limit: u32, before: Option<RawJson>, metadata: Option<RawJson> },
-    /// Answers `{checkpoint, state: StateAnswer}`.
+    /// Answers `{checkpoint, state}`, the state as of `state.get`.
     #[serde(rename = "state.update")]
     UpdateState { graph_id: String, config: RawJson, values: RawJson, as_node: Option<String> },
-    /// Answers `{checkpoint, state: StateAnswer}`.
+    /// Answers `{checkpoint, state}`, the state as of `state.get`.
     #[serde(rename = "state.bulk_update")]
     BulkUpdateState { graph_id: String, config: RawJson, supersteps: RawJson },
     /// Answers `{input_schema, output_schema, state_schema, config_schema, context_schema}`.

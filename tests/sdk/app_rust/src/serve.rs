@@ -1,0 +1,70 @@
+//! The Agent Server API and its worker in one process, on SQLite or in memory.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Parser;
+use langopen_api::AgentServer;
+use langopen_core::backend::memory::{Memory, MemoryEventLog};
+use langopen_core::backend::sqlite::{Sqlite, SqliteOptions};
+use langopen_core::executor::graph::GraphExecutor;
+use langopen_core::{EventLog, Queue, Storage, SystemClock, Tenant};
+use langopen_worker::{Services, Worker, WorkerSettings};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+/// How long runs may go on after Ctrl-C.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// The options of `langopen up` that the suite gives.
+#[derive(Debug, Parser)]
+pub(crate) struct Options {
+    /// Where to listen, on 127.0.0.1.
+    #[arg(long)]
+    port: u16,
+    /// The folder of the data.
+    #[arg(long)]
+    data: PathBuf,
+    /// `memory:` keeps everything in memory.
+    #[arg(long)]
+    database: Option<String>,
+}
+
+/// Serves until Ctrl-C; then hands the runs in flight back and ends.
+pub(crate) async fn serve(options: Options, executor: GraphExecutor) -> Result<(), Box<dyn std::error::Error>> {
+    let sqlite = if options.database.as_deref() == Some("memory:") {
+        None
+    } else {
+        std::fs::create_dir_all(&options.data)?;
+        Some(Sqlite::open(&options.data.join("langopen.db"), SqliteOptions::default()).await?)
+    };
+    let services = match &sqlite {
+        Some(sqlite) => services(Arc::new(sqlite.clone()), Arc::new(sqlite.event_log()), executor),
+        None => services(Arc::new(Memory::new()), Arc::new(MemoryEventLog::new()), executor),
+    };
+    let Services { storage, queue, events, executor, .. } = services.clone();
+    let server = AgentServer::new(storage, queue, events, executor);
+    server.sync_system_assistants(&Tenant::default()).await?;
+    let settings = WorkerSettings { grace: GRACE, concurrency: 40, ..WorkerSettings::default() };
+    let stop = CancellationToken::new();
+    let worker = tokio::spawn(Worker::new(services, settings).run(stop.clone()));
+    let listener = tokio::net::TcpListener::bind(("127.0.0.1", options.port)).await?;
+    let served = tokio::spawn(axum::serve(listener, server.router()).into_future());
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        served = tokio::signal::ctrl_c() => served?,
+        _ = terminate.recv() => {}
+    }
+    stop.cancel();
+    worker.await?;
+    served.abort();
+    if let Some(sqlite) = sqlite {
+        sqlite.close().await;
+    }
+    Ok(())
+}
+
+fn services<S: Storage + Queue>(data: Arc<S>, events: Arc<dyn EventLog>, executor: GraphExecutor) -> Services {
+    Services { storage: data.clone(), queue: data, events, executor: Arc::new(executor), clock: Arc::new(SystemClock) }
+}
