@@ -101,6 +101,7 @@ impl Driver {
             }
         }
         self.check().await;
+        self.model.pass(self.clock.now());
     }
 
     /// Whether the last call took effect, by what befell it. Its answer, if it came, must be the model's.

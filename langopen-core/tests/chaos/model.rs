@@ -19,6 +19,8 @@ pub(crate) struct ModelRun {
     pub(crate) cancel: Option<CancelAction>,
     /// Whether it was told to wait for its time. One that was not may begin at any time, also when the clock went back since it was accepted.
     delayed: bool,
+    /// Whether its time had come once, while it waited. It may be known since; then it may begin, too.
+    was_due: bool,
     available_at: Timestamp,
     expires_at: Timestamp,
 }
@@ -79,11 +81,14 @@ impl Model {
             _ => false,
         };
         let early = |run: &&ModelRun| {
-            let is_first =
-                || self.pending(run.thread_id).into_iter().find(|next| !self.run(*next).delayed) == Some(run.run_id);
+            // Of those before it, all must be such that may still wait.
+            let is_first = || {
+                let before = self.pending(run.thread_id).into_iter().take_while(|next| *next != run.run_id);
+                before.into_iter().all(|next| self.run(next).delayed)
+            };
             run.is(RunStatus::Pending)
                 && run.available_at > now
-                && !run.delayed
+                && (!run.delayed || run.was_due)
                 && self.running(run.thread_id).is_none()
                 && is_first()
         };
@@ -91,6 +96,13 @@ impl Model {
             self.runs.iter().filter(|run| wanted(run)).map(|run| run.run_id).collect()
         };
         (ids(&due), ids(&early))
+    }
+
+    /// It is now so late.
+    pub(crate) fn pass(&mut self, now: Timestamp) {
+        for run in self.runs.iter_mut().filter(|run| run.is(RunStatus::Pending)) {
+            run.was_due |= run.available_at <= now;
+        }
     }
 
     pub(crate) fn claim(&mut self, run_id: RunId, now: Timestamp, lease: Duration) {
@@ -137,6 +149,7 @@ impl Model {
             attempt: 0,
             cancel: None,
             delayed,
+            was_due: false,
             available_at,
             expires_at,
         };
@@ -182,7 +195,8 @@ impl Model {
 
     /// Whether a run may count as due although its date lies ahead.
     pub(crate) fn may_be_due(&self, run_id: RunId) -> bool {
-        !self.run(run_id).delayed
+        let run = self.run(run_id);
+        !run.delayed || run.was_due
     }
 
     pub(crate) fn release(&mut self, lease: Lease, delay: Duration, now: Timestamp) {
@@ -190,7 +204,7 @@ impl Model {
         run.status = Some(RunStatus::Pending);
         if !delay.is_zero() {
             run.available_at = now.plus(delay);
-            run.delayed = true;
+            (run.delayed, run.was_due) = (true, false);
         }
     }
 
