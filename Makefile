@@ -42,9 +42,9 @@ test-sdk-memory: $(VENV)/.complete ## The same with everything in memory
 	$(CARGO) build --locked --workspace --all-features --bin langopen
 	LANGOPEN_TEST_DATABASE=memory: LANGOPEN_TEST_DATA=$(abspath target/sdk-data) $(VENV)/bin/python -m pytest -q tests/sdk
 
-test-sdk-postgres: $(VENV)/.complete $(SERVICES) ## The same over Postgres and Redis
-	$(CARGO) build --locked --workspace --all-features --bin langopen
-	LANGOPEN_TEST_DATABASE=postgres LANGOPEN_TEST_DATA=$(abspath target/sdk-data) \
+test-sdk-postgres: $(VENV)/.complete $(SERVICES) ## The same with an API server, a worker and a runner, over Postgres and Redis
+	$(CARGO) build --locked --workspace --all-features --bins
+	LANGOPEN_TEST_DATABASE=postgres LANGOPEN_TEST_SEPARATE=1 LANGOPEN_TEST_DATA=$(abspath target/sdk-data) \
 		$(WITH_SERVICES) sh -c 'LANGOPEN_TEST_REDIS=$$REDIS_URL exec $(VENV)/bin/python -m pytest -q tests/sdk'
 
 # What depends on graphs: the other files have applications of their own, or ask only the server.

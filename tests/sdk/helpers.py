@@ -30,6 +30,11 @@ def library_differs(why: str):
 durable_only = pytest.mark.skipif(
     os.environ.get("LANGOPEN_TEST_DATABASE") == "memory:", reason="in memory nothing outlives the process"
 )
+def one_process_only(why: str):
+    """What holds for `langopen up` alone."""
+    return pytest.mark.skipif(bool(os.environ.get("LANGOPEN_TEST_SEPARATE")), reason=f"in separate processes {why}")
+
+
 own_server_only = pytest.mark.skipif(bool(OTHER_SERVER), reason="starts its own server processes")
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from langgraph_sdk import get_sync_client
 
-from helpers import durable_only, own_server_only
+from helpers import durable_only, one_process_only, own_server_only
 from server import Server, environment, find_binary, free_port
 
 pytestmark = own_server_only
@@ -146,6 +146,7 @@ def test_data_folder_cannot_be_made(app):
     assert (app.folder / "file").read_text() == "kept"
 
 
+@one_process_only("nobody holds the folder")
 def test_data_folder_in_use(app, suite_server):
     """Two servers on one folder would take each other's runs."""
     assert_explained(app.up(app.config, data=suite_server.data), str(suite_server.data))

@@ -8,7 +8,7 @@ import pytest
 from langgraph_sdk import get_client
 from langgraph_sdk.errors import NotFoundError, PermissionDeniedError
 
-from helpers import HI, durable_only, own_server_only, until
+from helpers import HI, durable_only, one_process_only, own_server_only, until
 from server import Server, find_binary
 
 pytestmark = [own_server_only, durable_only]
@@ -41,6 +41,7 @@ async def status(url: str, key: str | None, path: str, body: dict) -> int:
         return (await http.post(path, json=body, headers=headers)).status_code
 
 
+@one_process_only("each deployment needs a runner of its own")
 async def test_deployments_of_one_address_are_apart(server):
     langopen(server, "deployments", "set", "prod", "--host", "prod.example")
 

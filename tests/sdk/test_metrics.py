@@ -3,7 +3,7 @@
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
-from helpers import HI, finished, own_server_only, reference_differs, run_events, run_status, until
+from helpers import HI, finished, one_process_only, own_server_only, reference_differs, run_events, run_status, until
 from server import DATABASE, Server
 
 QUEUE = {
@@ -35,6 +35,7 @@ def total(samples, name: str, **labels) -> float:
     return sum(sample.value for sample in samples.get(name, []) if wanted <= sample.labels.items())
 
 
+@one_process_only("workers have metrics of their own")
 async def test_json_has_the_known_shape(http):
     response = await http.get("/metrics?format=json")
     assert response.status_code == 200
@@ -48,6 +49,7 @@ async def test_json_has_the_known_shape(http):
     assert workers["max"] > 0 and workers["available"] == workers["max"] - workers["active"]
 
 
+@one_process_only("workers have metrics of their own")
 async def test_text_is_an_exposition_of_the_workers_and_the_process(http):
     samples = await scrape(http)
     workers = [samples[f"lg_api_workers_{kind}"][0].value for kind in ("max", "active", "available")]
@@ -57,6 +59,7 @@ async def test_text_is_an_exposition_of_the_workers_and_the_process(http):
         assert samples[name][0].value > 0, name
 
 
+@one_process_only("workers have metrics of their own")
 @reference_differs("its metrics have names of their own")
 async def test_runs_and_requests_are_counted(http, client, thread_id):
     before = await scrape(http)
@@ -114,6 +117,7 @@ async def test_what_is_open_is_shown(http, client, thread_id):
     await finished(client, waiting)
 
 
+@one_process_only("workers have metrics of their own")
 @own_server_only
 async def test_a_prefix_can_be_chosen(tmp_path, cache_dir):
     server = Server(tmp_path / "data", cache_dir, env={"METRIC_PREFIX": "team_"})

@@ -7,7 +7,7 @@ import time
 import pytest
 from langgraph_sdk import get_client
 
-from helpers import new_id, own_server_only
+from helpers import new_id, one_process_only, own_server_only
 from server import APP_CONFIG, Server
 
 THREE = {"log": []}
@@ -104,6 +104,7 @@ async def test_a_thread_tells_its_ttl(client, http):
         assert (await http.post("/threads", json={"ttl": bad})).status_code == 422, bad
 
 
+@one_process_only("workers sweep in an interval of their own")
 @own_server_only
 async def test_threads_expire(tmp_path, cache_dir):
     """By the configuration, those that runs make too; a thread's own time wins."""
