@@ -55,7 +55,7 @@ impl FailoverStore {
         signals: Option<Arc<dyn Signals>>,
     ) -> Result<Self> {
         let RedisLogOptions { clock, prefix, retention, patience } = options;
-        let redis = RedisStore::new(url, &prefix, retention, patience.min(PATIENCE))?.giving_up();
+        let redis = RedisStore::new(url, &prefix, retention, patience.min(PATIENCE))?.that_moves();
         let postgres = PostgresStore::open(db, retention, signals).await?;
         let (tell, news) = mpsc::unbounded_channel();
         let mut tasks: Vec<_> = [redis.news(), postgres.news()]
@@ -82,9 +82,11 @@ impl FailoverStore {
             }
             let there = postgres.open(thread_id, run_id).await?;
             let last = here.last.max(there.last);
+            self.moves.note_place(last);
             return Ok(Opened { last, ended: here.ended || there.ended, kept: here.kept || there.kept, ..here });
         }
         redis.watch(thread_id);
+        self.moves.settled().await;
         let here = postgres.open(thread_id, run_id).await?;
         if began_after(run_id.map_or(thread_id.0, |run_id| run_id.0), &known) {
             return Ok(here);
@@ -104,6 +106,7 @@ impl FailoverStore {
         opened: &Opened,
     ) -> Result<Page> {
         let Moves { redis, postgres, .. } = &*self.moves;
+        self.moves.settled().await;
         let known = self.moves.known();
         let Mode { on_redis, used, .. } = known.mode;
         let moved_meanwhile = opened.elsewhere > EventId::ZERO;
@@ -120,7 +123,7 @@ impl FailoverStore {
         if !used && on_redis {
             return Ok(from_redis);
         }
-        Ok(merge(from_redis, postgres.kept(thread_id, run_id, after, opened).await?))
+        Ok(merge(postgres.kept(thread_id, run_id, after, opened).await?, from_redis))
     }
 }
 
@@ -137,7 +140,7 @@ fn began_after(id: Uuid, known: &Known) -> bool {
     seconds * 1000 + u64::from(nanos / 1_000_000) > known.mode.floor
 }
 
-/// What two stores hold, in one order; what both hold, once.
+/// What two stores hold, in one order; what both hold, once. In doubt the first one is right.
 fn merge(one: Page, other: Page) -> Page {
     let end = |page: &Page| match page.more {
         true => page.records.last().map_or(EventId::ZERO, |record| record.last),
@@ -165,8 +168,9 @@ impl Drop for FailoverStore {
 #[async_trait]
 impl LogStore for FailoverStore {
     async fn append(&self, write: &Write) -> Result<Appended> {
-        let Moves { redis, postgres, tail, .. } = &*self.moves;
+        let Moves { redis, postgres, .. } = &*self.moves;
         let mut write = write.clone();
+        self.moves.look_again().await;
         for _ in 0..MOVES {
             let mode = self.moves.known().mode;
             // What Redis may have done before it failed keeps its place in the database, so that it is known when it comes twice.
@@ -176,7 +180,7 @@ impl LogStore for FailoverStore {
             if mode.on_redis {
                 match redis.append(&write).await {
                     Ok(appended) => {
-                        tail.add(&write, appended);
+                        self.moves.note_appended(&write, appended, mode).await;
                         if mode.used && write.kind == Kind::Removed {
                             // What was kept there goes, too; who hears of it twice knows it by its mark.
                             postgres.append_since(&write, None).await?;
@@ -230,26 +234,29 @@ impl LogStore for FailoverStore {
 
     async fn since(&self, thread_id: ThreadId, after: EventId) -> Result<Page> {
         let Moves { redis, postgres, .. } = &*self.moves;
+        self.moves.settled().await;
         let Mode { on_redis, used, .. } = self.moves.known().mode;
         // First Redis: if the log moves from there meanwhile, what comes after it in the database is what comes after it at all.
         let from_redis = if on_redis { redis.since(thread_id, after).await? } else { Page::default() };
         if on_redis && !used {
             return Ok(from_redis);
         }
-        Ok(merge(from_redis, postgres.since(thread_id, after).await?))
+        Ok(merge(postgres.since(thread_id, after).await?, from_redis))
     }
 
     async fn lasts(&self, threads: &[ThreadId]) -> Result<Vec<EventId>> {
         let Moves { redis, postgres, .. } = &*self.moves;
+        self.moves.settled().await;
         let Mode { on_redis, used, .. } = self.moves.known().mode;
-        if on_redis && !used {
-            return redis.lasts(threads).await;
-        }
-        let mut lasts = postgres.lasts(threads).await?;
+        let mut lasts = match on_redis && !used {
+            true => vec![EventId::ZERO; threads.len()],
+            false => postgres.lasts(threads).await?,
+        };
         if on_redis {
             let there = redis.lasts(threads).await?;
             lasts.iter_mut().zip(there).for_each(|(last, there)| *last = there.max(*last));
         }
+        lasts.iter().for_each(|last| self.moves.note_place(*last));
         Ok(lasts)
     }
 

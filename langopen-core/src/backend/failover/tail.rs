@@ -1,6 +1,6 @@
 //! What this process appended to Redis in the last moments.
 //!
-//! When Redis goes, readers in other processes may not have heard of it yet. It is copied to where the log moves, in its places, so that they miss nothing.
+//! When Redis goes, readers in other processes may not have heard of it yet, and Redis may not have it on disk. It is copied to where the log moves, in its places, so that they miss nothing.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -30,14 +30,17 @@ pub(super) struct Tail(Mutex<State>);
 impl Tail {
     /// Remembers a record that was appended.
     pub(super) fn add(&self, write: &Write, appended: Appended) {
-        // What nobody reads is there when it is read later.
-        let Appended::At { last, kept, read: true, .. } = appended else { return };
+        // What nobody reads now, and nobody can read later, is over.
+        let Appended::At { last, kept, read, .. } = appended else { return };
+        if !read && !kept {
+            return;
+        }
         let sequence = (last.sequence + 1).saturating_sub(u64::from(write.count));
         let first = EventId { millis: last.millis, sequence };
         let now = Instant::now();
         let mut state = self.0.lock();
         state.bytes += write.bytes.len();
-        state.writes.push_back((now, Write { keep: kept, first, again: true, ..write.clone() }));
+        state.writes.push_back((now, Write { keep: kept, first, again: true, copy: true, ..write.clone() }));
         while let Some((at, oldest)) = state.writes.front()
             && (state.bytes > MOST || now.duration_since(*at) > MOMENTS)
         {
