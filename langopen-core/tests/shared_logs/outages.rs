@@ -161,7 +161,7 @@ async fn a_server_that_forgets_is_killed() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_is_killed_while_processes_take_turns() {
-    goes_on(true, 4, true, 2, kill_and_start).await;
+    goes_on(true, 3, true, 2, kill_and_start).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -213,6 +213,49 @@ async fn a_run_begins_without_redis() {
     let of_thread = other.read_thread(run.thread_id, beginning).await.expect("read").take(103);
     let of_thread: Vec<_> = of_thread.map(|event| event.expect("no failure")).collect().await;
     rising(&of_thread);
+    database.drop().await;
+}
+
+/// Whoever reads what is kept gets all of it, also if the server goes just then.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_kept_is_read_whole() {
+    const EVENTS: usize = 40;
+    let mut server = Server::start(true).await;
+    let database = Database::new().await;
+    let logs = [open(&server, &database).await, open(&server, &database).await];
+    let key = new_log();
+    for n in 0..EVENTS {
+        logs[0].append(key, 1, true, vec![event(n)]).await.expect("append");
+    }
+    logs[0].end(key).await.expect("end");
+    // Longer ago than what is copied.
+    tokio::time::sleep(Duration::from_millis(3500)).await;
+    let over = Arc::new(AtomicUsize::new(0));
+    let reading = (0..20).map(|n| {
+        let (log, over) = (logs[n % 2].clone(), over.clone());
+        tokio::spawn(async move {
+            while over.load(Ordering::Relaxed) == 0 {
+                let Ok(stream) = log.read(key, ReadFrom::After(EventId::ZERO)).await else { continue };
+                let read = stream.take(EVENTS).map(|event| event.map(|event| number(&event)));
+                let read: Result<Vec<_>, _> = read.collect::<Vec<_>>().await.into_iter().collect();
+                // A reader that is told of a failure comes back.
+                assert!(read.as_ref().map_or(true, |read| *read == (0..EVENTS).collect::<Vec<_>>()), "{read:?}");
+            }
+        })
+    });
+    let reading: Vec<_> = reading.collect();
+    // What is appended meanwhile finds that the server is gone.
+    let other = new_log();
+    for n in 0..3 {
+        kill_and_start(&mut server).await;
+        logs[1].append(other, 1, true, vec![event(n)]).await.expect("append");
+        until(&logs[0], true).await;
+        until(&logs[1], true).await;
+    }
+    over.store(1, Ordering::Relaxed);
+    for reader in reading {
+        reader.await.expect("a reader");
+    }
     database.drop().await;
 }
 

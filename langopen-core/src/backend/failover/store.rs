@@ -77,6 +77,8 @@ impl FailoverStore {
         if on_redis {
             postgres.watch(thread_id);
             let here = within("event_log.read", redis.open(thread_id, run_id)).await?;
+            // Also if the log moves before it is read.
+            let here = Opened { elsewhere: here.last, ..here };
             if !used {
                 return Ok(here);
             }
@@ -109,9 +111,9 @@ impl FailoverStore {
         self.moves.settled().await;
         let known = self.moves.known();
         let Mode { on_redis, used, .. } = known.mode;
-        let moved_meanwhile = opened.elsewhere > EventId::ZERO;
+        let is_elsewhere = opened.elsewhere > EventId::ZERO;
         let in_redis = Opened { last: opened.last.max(opened.elsewhere), ..*opened };
-        let asked = match on_redis || moved_meanwhile {
+        let asked = match on_redis || is_elsewhere {
             true => within("event_log.read", redis.kept(thread_id, run_id, after, &in_redis)).await,
             false => Ok(Page::default()),
         };
