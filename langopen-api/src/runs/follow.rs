@@ -43,6 +43,8 @@ pub(super) struct Follow {
     events: ReadyChunks<EventStream>,
     last: Option<EventId>,
     over: bool,
+    /// Whether what is kept after `last` was read again since, because nothing more came.
+    read_again: bool,
     /// Whether the place among the readers is lost, and could not be found again yet.
     lost: bool,
     /// Whether events were missed, which the reader has not been told yet.
@@ -69,6 +71,7 @@ impl Follow {
             events: events.ready_chunks(BATCH),
             last: None,
             over: false,
+            read_again: false,
             lost: false,
             gap: false,
             incomplete: false,
@@ -121,6 +124,11 @@ impl Follow {
                         return Some(News::Events(events));
                     }
                 }
+                // It has an end, which was not heard of: maybe this process was held up for too long. What it missed is kept.
+                Err(_) if self.over && self.resumable && self.last.is_some() && !self.read_again => {
+                    self.read_again = true;
+                    self.find_place().await;
+                }
                 Err(_) if self.over => {
                     self.incomplete = true;
                     return None;
@@ -140,6 +148,7 @@ impl Follow {
             match item {
                 Ok(event) => {
                     self.last = Some(event.id);
+                    self.read_again = false;
                     // A new attempt begins: what was said before does not count.
                     self.incomplete &= &*event.name != "metadata";
                     if !event.name.starts_with(NATIVE) {

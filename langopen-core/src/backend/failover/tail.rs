@@ -14,6 +14,9 @@ use crate::event_log::EventId;
 /// How long a reader may be behind: it looks every second, and is told at once.
 const MOMENTS: Duration = Duration::from_secs(3);
 
+/// The same for what is kept, of which a reader that was held up must miss nothing either.
+const KEPT: Duration = Duration::from_secs(8);
+
 /// How many bytes are remembered.
 const MOST: usize = 16 * 1024 * 1024;
 
@@ -42,7 +45,7 @@ impl Tail {
         state.bytes += write.bytes.len();
         state.writes.push_back((now, Write { keep: kept, first, again: true, copy: true, ..write.clone() }));
         while let Some((at, oldest)) = state.writes.front()
-            && (state.bytes > MOST || now.duration_since(*at) > MOMENTS)
+            && (state.bytes > MOST || now.duration_since(*at) > KEPT)
         {
             state.bytes -= oldest.bytes.len();
             state.writes.pop_front();
@@ -53,7 +56,8 @@ impl Tail {
     pub(super) fn take(&self) -> Vec<Write> {
         let State { writes, .. } = std::mem::take(&mut *self.0.lock());
         let now = Instant::now();
-        let recent = writes.into_iter().filter(|(at, _)| now.duration_since(*at) <= MOMENTS);
-        recent.map(|(_, write)| write).collect()
+        let is_recent =
+            |(at, write): &(Instant, Write)| now.duration_since(*at) <= if write.keep { KEPT } else { MOMENTS };
+        writes.into_iter().filter(is_recent).map(|(_, write)| write).collect()
     }
 }
