@@ -87,10 +87,18 @@ pub(crate) fn quick() -> Settings {
 }
 
 pub(crate) async fn server_with(change: impl FnOnce(AgentServer) -> AgentServer) -> Server {
+    server_over(|events| events, change).await
+}
+
+/// A server that reads the worker's log by what `log` makes of it.
+pub(crate) async fn server_over(
+    log: impl FnOnce(Arc<MemoryEventLog>) -> Arc<dyn EventLog>,
+    change: impl FnOnce(AgentServer) -> AgentServer,
+) -> Server {
     let memory = Arc::new(Memory::new());
     let events = Arc::new(MemoryEventLog::new());
     let executor: Arc<dyn Executor> = Arc::new(graphs());
-    let server = AgentServer::new(memory.clone(), memory.clone(), events.clone(), executor.clone());
+    let server = AgentServer::new(memory.clone(), memory.clone(), log(events.clone()), executor.clone());
     let server = change(server);
     server.sync_system_assistants(&Tenant::default()).await.unwrap();
     tokio::spawn(work(memory.clone(), events.clone(), executor));
