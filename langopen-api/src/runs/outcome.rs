@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 use std::convert::Infallible;
 use tokio::time::Instant;
 
-use super::follow::{Follow, News};
+use super::follow::{Follow, Heard, News};
 use super::on_disconnect::CancelOnDrop;
 use crate::server::App;
 use crate::wire::{Entries, json};
@@ -152,14 +152,9 @@ pub(super) fn respond(
                 }
             }
             guard.disarm();
-            let body = match (outcome.body(), answer) {
-                // What was missed may have been the last values; but of a run that is gone there are no others.
-                (Some(body), _) if follow.is_incomplete() => {
-                    Some(from_rows(&app, &scope, thread_id, run_id).await).filter(|rows| *rows != EMPTY).unwrap_or(body)
-                }
-                (Some(body), _) => body,
-                (None, Answer::Events) => EMPTY,
-                (None, Answer::Outcome { .. }) => from_rows(&app, &scope, thread_id, run_id).await,
+            let body = match answer {
+                Answer::Events => outcome.body().unwrap_or(EMPTY),
+                Answer::Outcome { .. } => settled(&app, &scope, (thread_id, run_id), follow.heard(), outcome).await,
             };
             let feedback = answer == Answer::Outcome { feedback: true };
             Some((Ok(if feedback { with_feedback(body) } else { body }), None))
@@ -170,8 +165,31 @@ pub(super) fn respond(
     response
 }
 
+/// What a run came to that was followed to its end.
+pub(super) async fn settled(
+    app: &App,
+    scope: &Scope,
+    (thread_id, run_id): (ThreadId, RunId),
+    heard: Heard,
+    outcome: Outcome,
+) -> Bytes {
+    if heard == Heard::PartOfGone {
+        // The values that were heard last need not be its last ones.
+        let message = "The run is over, but what it came to was not heard".to_owned();
+        return only_error(&RunError { error: "InternalError".to_owned(), message });
+    }
+    match outcome.body() {
+        // What was missed may have been the last values.
+        Some(body) if heard == Heard::Part => {
+            Some(from_rows(app, scope, thread_id, run_id).await).filter(|rows| *rows != EMPTY).unwrap_or(body)
+        }
+        Some(body) => body,
+        None => from_rows(app, scope, thread_id, run_id).await,
+    }
+}
+
 /// The outcome of a run that is over, from its rows.
-pub(super) async fn from_rows(app: &App, scope: &Scope, thread_id: ThreadId, run_id: RunId) -> Bytes {
+async fn from_rows(app: &App, scope: &Scope, thread_id: ThreadId, run_id: RunId) -> Bytes {
     read_rows(app, scope, thread_id, run_id).await.unwrap_or_else(|error| {
         tracing::error!(run.id = %run_id, error = %error, "the outcome of a run cannot be read");
         let error = RunError { error: "InternalError".to_owned(), message: "An internal error occurred".to_owned() };

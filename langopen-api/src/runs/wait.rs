@@ -5,7 +5,7 @@ use langopen_core::event_log::EventId;
 use langopen_core::{Scope, ThreadId};
 
 use super::follow::{Follow, News};
-use super::outcome::{Answer, Outcome, from_rows, has_feedback, respond};
+use super::outcome::{Answer, Outcome, has_feedback, respond, settled};
 use super::submit::{Attach, Submitted, submit};
 use crate::access::Caller;
 use crate::error::{ApiError, ApiResult, ErrorResponse};
@@ -73,8 +73,5 @@ pub(crate) async fn come_to(app: &App, caller: &Caller, forwarded: &Forwarded, c
         }
     }
     guard.disarm();
-    match outcome.body() {
-        Some(body) => Ok(body),
-        None => Ok(from_rows(app, &Scope::tenant(tenant.clone()), run.thread_id, run.run_id).await),
-    }
+    Ok(settled(app, &Scope::tenant(tenant.clone()), place, follow.heard(), outcome).await)
 }

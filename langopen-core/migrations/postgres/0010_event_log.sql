@@ -75,12 +75,14 @@ CREATE FUNCTION event_log_append(
 DECLARE
     v_now BIGINT := p_now / 1000;
     v_open BOOLEAN;
+    v_floor BIGINT;
     v_within BOOLEAN := FALSE;
 BEGIN
     IF p_generation IS NOT NULL THEN
         -- Moving takes it alone.
         PERFORM pg_advisory_xact_lock_shared(7813570389617172);
-        stale := NOT EXISTS (SELECT 1 FROM event_log_mode m WHERE m.generation = p_generation AND NOT m.on_redis);
+        SELECT m.floor_millis INTO v_floor FROM event_log_mode m WHERE m.generation = p_generation AND NOT m.on_redis;
+        stale := NOT FOUND;
         IF stale THEN
             RETURN;
         END IF;
@@ -135,6 +137,11 @@ BEGIN
         END IF;
     END IF;
 
+    IF NOT p_copy AND p_first_millis <= v_floor THEN
+        -- It was to have a place elsewhere, where it may be another's by now.
+        p_first_millis := v_floor + 1;
+        p_first_sequence := 0;
+    END IF;
     v_within := p_copy AND (p_first_millis, p_first_sequence) <= (before_millis, before_sequence) AND NOT EXISTS (
         SELECT 1 FROM kept_records k WHERE k.thread_id = p_thread_id AND k.millis = p_first_millis
             AND k.sequence BETWEEN p_first_sequence AND p_first_sequence + p_count - 1

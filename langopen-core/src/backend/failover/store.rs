@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::moves::{Known, Moves};
 use crate::backend::postgres::{Mode, Postgres, PostgresStore};
 use crate::backend::redis::{RedisLogOptions, RedisStore};
-use crate::backend::shared_log::{Appended, Kind, LogStore, News, Opened, Page, Record, Write};
+use crate::backend::shared_log::{Appended, Kind, LogStore, News, Opened, Page, Write};
 use crate::clock::Timestamp;
 use crate::error::{Error, Result};
 use crate::event_log::EventId;
@@ -125,7 +125,7 @@ impl FailoverStore {
         if !used && on_redis {
             return Ok(from_redis);
         }
-        Ok(merge(postgres.kept(thread_id, run_id, after, opened).await?, from_redis))
+        Ok(merge(from_redis, postgres.kept(thread_id, run_id, after, opened).await?))
     }
 }
 
@@ -142,19 +142,20 @@ fn began_after(id: Uuid, known: &Known) -> bool {
     seconds * 1000 + u64::from(nanos / 1_000_000) > known.mode.floor
 }
 
-/// What two stores hold, in one order; what both hold, once. In doubt the first one is right.
-fn merge(one: Page, other: Page) -> Page {
+/// What both stores hold, in one order, and what both hold, once: in its place on Redis, where readers heard it first. A place that both have given is the
+/// database's: to Redis then wrote a process that did not know of a move.
+fn merge(redis: Page, postgres: Page) -> Page {
     let end = |page: &Page| match page.more {
         true => page.records.last().map_or(EventId::ZERO, |record| record.last),
         false => EventId::MAX,
     };
-    let known = end(&one).min(end(&other));
-    let mut records = one.records;
-    let more = one.more || other.more;
-    let is_new = |record: &Record, records: &[Record]| {
-        records.iter().all(|known| known.mark != record.mark && known.last != record.last)
-    };
-    let others: Vec<_> = other.records.into_iter().filter(|record| is_new(record, &records)).collect();
+    let known = end(&redis).min(end(&postgres));
+    let more = redis.more || postgres.more;
+    let mut records = redis.records;
+    records
+        .retain(|record| postgres.records.iter().all(|other| other.last != record.last || other.mark == record.mark));
+    let others = postgres.records.into_iter();
+    let others: Vec<_> = others.filter(|other| records.iter().all(|record| record.mark != other.mark)).collect();
     records.extend(others);
     records.sort_by_key(|record| record.last);
     records.retain(|record| record.last <= known);
@@ -243,7 +244,7 @@ impl LogStore for FailoverStore {
         if on_redis && !used {
             return Ok(from_redis);
         }
-        Ok(merge(postgres.since(thread_id, after).await?, from_redis))
+        Ok(merge(from_redis, postgres.since(thread_id, after).await?))
     }
 
     async fn lasts(&self, threads: &[ThreadId]) -> Result<Vec<EventId>> {
