@@ -9,7 +9,7 @@ CONFIG ?= examples/agent/langgraph.json
 SERVICES := target/debug/langopen-test-services
 WITH_SERVICES := $(SERVICES)
 
-.PHONY: help up build test test-rust test-host test-sdk test-sdk-memory test-sdk-postgres test-sdk-typescript test-sdk-rust test-clients test-clients-memory test-clients-typescript chromium lint fmt doc bench bench-cluster deny clean
+.PHONY: help up build test test-rust test-host test-sdk test-sdk-memory test-sdk-postgres test-sdk-typescript test-sdk-rust test-clients test-clients-memory test-clients-typescript test-faults chromium lint fmt doc bench bench-cluster deny clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -77,7 +77,7 @@ test-clients-typescript: $(VENV)/.complete $(CLIENTS:%=%/node_modules/.complete)
 	LANGOPEN_TEST_APP=app_ts LANGOPEN_TEST_DATA=$(abspath target/sdk-data) $(WITH_SERVER) $(CLIENTS:%=%/protocol.test.js)
 
 test-faults: ## Break a whole platform for a minute, and check that nothing was lost (tests/faults/README.md)
-	$(CARGO) build --locked -p langopen -p langopen-faults --bins
+	$(CARGO) build --locked --workspace --all-features --bin langopen --bin langopen-api-server --bin langopen-worker --bin langopen-runner --bin langopen-faults
 	target/debug/langopen-faults --seconds 45 $(FAULTS_ARGS)
 
 chromium:

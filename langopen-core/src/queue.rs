@@ -202,7 +202,7 @@ pub struct QueueStats {
 pub trait Queue: Send + Sync + 'static {
     /// Creates a run, in one step with what its strategy does to the others on its thread and with the change of the thread's row (metadata, config, status
     /// `busy`). Runs of a thread start in the order of `available_at`, then of id. A run whose `available_at` lies ahead holds no other run up, yet
-    /// counts as in flight.
+    /// counts as in flight. One that is due comes after all that were due before it, and stays due: also where the clocks of processes differ, or one goes back.
     ///
     /// `Reject` with a run in flight fails. `Interrupt` ends pending runs as interrupted and asks for the cancel of the running one; `Rollback`
     /// removes pending runs with their checkpoints and asks for the rollback of the running one. The new run starts when the running one has ended.

@@ -120,7 +120,7 @@ impl Teller {
 
     async fn ending(&mut self, outcome: Outcome) -> Result<[Option<Event>; 2]> {
         let place = (self.chain.task.thread_id, self.chain.run().run_id);
-        let body = outcome.settle(&self.app, &self.rows, place, self.follow.is_incomplete()).await;
+        let body = outcome.settle(&self.app, &self.rows, place, self.follow.heard()).await;
         let picture = task::ended(&self.app, &self.rows, self.dialect, &mut self.chain, &body).await?;
         let artifact = picture.artifact.map(|artifact| self.artifact(artifact, false, true));
         Ok([artifact, Some(self.status(picture.status, picture.state.rests()))])

@@ -23,6 +23,9 @@ const GRACE: Duration = Duration::from_millis(300);
 /// The same for a run whose events are kept: its log has an end of its own, and a page of it may take its time on a busy database.
 const KEPT_GRACE: Duration = Duration::from_secs(2);
 
+/// The same for a run that is gone: what it came to is in its log alone, which this process may have lost for a while.
+const GONE_GRACE: Duration = Duration::from_secs(10);
+
 /// Something to tell the client.
 pub(crate) enum News {
     /// Events, in order.
@@ -31,6 +34,17 @@ pub(crate) enum News {
     Quiet,
     /// Events were missed and cannot be had again: the reader was too slow, and the run keeps none. Later ones follow.
     Gap,
+}
+
+/// How much a reader heard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Heard {
+    /// All, up to the end.
+    All,
+    /// The end came without all that was said before it.
+    Part,
+    /// The same, and nothing else tells what the run came to.
+    PartOfGone,
 }
 
 /// A reader of one run.
@@ -43,6 +57,10 @@ pub(crate) struct Follow {
     events: ReadyChunks<EventStream>,
     last: Option<EventId>,
     over: bool,
+    /// Whether it is over and its row is gone, and for how long nothing was heard since.
+    gone: Option<Duration>,
+    /// Whether what is kept after `last` was read again since, because nothing more came.
+    read_again: bool,
     /// Whether the place among the readers is lost, and could not be found again yet.
     lost: bool,
     /// Whether events were missed, which the reader has not been told yet.
@@ -69,6 +87,8 @@ impl Follow {
             events: events.ready_chunks(BATCH),
             last: None,
             over: false,
+            gone: None,
+            read_again: false,
             lost: false,
             gap: false,
             incomplete: false,
@@ -87,9 +107,13 @@ impl Follow {
         self
     }
 
-    /// Whether the end came without all that was said before it.
-    pub(crate) fn is_incomplete(&self) -> bool {
-        self.incomplete
+    /// How much was heard of what the last attempt said.
+    pub(crate) fn heard(&self) -> Heard {
+        match (self.incomplete, self.gone) {
+            (false, _) => Heard::All,
+            (true, None) => Heard::Part,
+            (true, Some(_)) => Heard::PartOfGone,
+        }
     }
 
     /// How long a client hears nothing at most.
@@ -107,8 +131,10 @@ impl Follow {
                 tokio::time::sleep(GRACE).await;
                 self.find_place().await;
             }
+            let heartbeat = self.app.settings.heartbeat;
             let patience = match (self.over, self.resumable) {
-                (false, _) => self.app.settings.heartbeat,
+                (true, false) if self.gone.is_some() => heartbeat.min(GONE_GRACE),
+                (false, _) => heartbeat,
                 (true, false) => GRACE,
                 (true, true) => KEPT_GRACE,
             };
@@ -121,12 +147,21 @@ impl Follow {
                         return Some(News::Events(events));
                     }
                 }
+                // It has an end, which was not heard of: maybe this process was held up for too long. What it missed is kept.
+                Err(_) if self.over && self.resumable && self.last.is_some() && !self.read_again => {
+                    self.read_again = true;
+                    self.find_place().await;
+                }
+                Err(_) if self.gone.is_some_and(|silent| silent < GONE_GRACE) => {
+                    self.gone = self.gone.map(|silent| silent + patience);
+                    return Some(News::Quiet);
+                }
                 Err(_) if self.over => {
                     self.incomplete = true;
                     return None;
                 }
                 Err(_) => {
-                    self.over = look(&self.app, &self.scope, self.thread_id, self.run_id).await;
+                    self.look().await;
                     return Some(News::Quiet);
                 }
             }
@@ -140,6 +175,8 @@ impl Follow {
             match item {
                 Ok(event) => {
                     self.last = Some(event.id);
+                    self.read_again = false;
+                    self.gone = self.gone.map(|_| Duration::ZERO);
                     // A new attempt begins: what was said before does not count.
                     self.incomplete &= &*event.name != "metadata";
                     if !event.name.starts_with(NATIVE) {
@@ -168,7 +205,7 @@ impl Follow {
             Ok(events) => {
                 self.events = events.ready_chunks(BATCH);
                 self.lost = false;
-                self.over = look(&self.app, &self.scope, self.thread_id, self.run_id).await;
+                self.look().await;
             }
             Err(error) => {
                 tracing::error!(run.id = %self.run_id, error = %error, "a run's events cannot be read; trying again");
@@ -176,15 +213,19 @@ impl Follow {
             }
         }
     }
-}
 
-/// Whether the run's row is terminal or gone.
-async fn look(app: &App, scope: &Scope, thread_id: ThreadId, run_id: RunId) -> bool {
-    match app.storage.run(scope, thread_id, run_id).await {
-        Ok(run) => run.is_none_or(|run| run.status.is_terminal()),
-        Err(error) => {
-            tracing::warn!(run.id = %run_id, error = %error, "a run's row cannot be read");
-            false
+    /// Looks whether the run's row is terminal or gone.
+    async fn look(&mut self) {
+        match self.app.storage.run(&self.scope, self.thread_id, self.run_id).await {
+            Ok(Some(run)) => self.over = run.status.is_terminal(),
+            Ok(None) => {
+                self.over = true;
+                self.gone.get_or_insert(Duration::ZERO);
+            }
+            Err(error) => {
+                tracing::warn!(run.id = %self.run_id, error = %error, "a run's row cannot be read");
+                self.over = false;
+            }
         }
     }
 }

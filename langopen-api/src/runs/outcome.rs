@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 use std::convert::Infallible;
 use tokio::time::Instant;
 
-use super::follow::{Follow, News};
+use super::follow::{Follow, Heard, News};
 use super::on_disconnect::CancelOnDrop;
 use crate::server::App;
 use crate::wire::{Entries, json};
@@ -90,27 +90,27 @@ impl Outcome {
 }
 
 impl Outcome {
-    /// The answer; what the events did not tell, the rows of run and thread do. `incomplete` says that events were missed.
+    /// The answer; what the events did not tell, the rows of run and thread do.
     pub(crate) async fn settle(
         self,
         app: &App,
         scope: &Scope,
         (thread_id, run_id): (ThreadId, RunId),
-        incomplete: bool,
+        heard: Heard,
     ) -> Bytes {
+        if heard == Heard::PartOfGone {
+            // The values that were heard last need not be its last ones.
+            let message = "The run is over, but what it came to was not heard".to_owned();
+            return only_error(&RunError { error: "InternalError".to_owned(), message });
+        }
         match self.body() {
-            Some(body) if !incomplete => body,
-            // What was missed may have been the last values; but of a run that is gone there are no others.
-            Some(body) => {
+            // What was missed may have been the last values.
+            Some(body) if heard == Heard::Part => {
                 Some(from_rows(app, scope, thread_id, run_id).await).filter(|rows| *rows != EMPTY).unwrap_or(body)
             }
+            Some(body) => body,
             None => from_rows(app, scope, thread_id, run_id).await,
         }
-    }
-
-    /// Whether the events told nothing.
-    fn is_silent(&self) -> bool {
-        self.values.is_none() && self.error.is_none()
     }
 }
 
@@ -178,8 +178,8 @@ pub(super) fn respond(
             }
             guard.disarm();
             let body = match answer {
-                Answer::Events if outcome.is_silent() => EMPTY,
-                _ => outcome.settle(&app, &scope, (thread_id, run_id), follow.is_incomplete()).await,
+                Answer::Events => outcome.body().unwrap_or(EMPTY),
+                Answer::Outcome { .. } => outcome.settle(&app, &scope, (thread_id, run_id), follow.heard()).await,
             };
             let feedback = answer == Answer::Outcome { feedback: true };
             Some((Ok(if feedback { with_feedback(body) } else { body }), None))

@@ -79,5 +79,5 @@ pub(crate) async fn ended(app: &App, scope: &Scope, place: (ThreadId, RunId), mu
             events.iter().for_each(|event| outcome.absorb(event));
         }
     }
-    outcome.settle(app, scope, place, follow.is_incomplete()).await
+    outcome.settle(app, scope, place, follow.heard()).await
 }

@@ -92,10 +92,26 @@ pub(crate) async fn server_with(change: impl FnOnce(AgentServer) -> AgentServer)
 
 /// A server of these graphs.
 pub(crate) async fn server_of(graphs: FunctionExecutor, change: impl FnOnce(AgentServer) -> AgentServer) -> Server {
+    serve(graphs, |events| events, change).await
+}
+
+/// A server that reads the worker's log by what `log` makes of it.
+pub(crate) async fn server_over(
+    log: impl FnOnce(Arc<MemoryEventLog>) -> Arc<dyn EventLog>,
+    change: impl FnOnce(AgentServer) -> AgentServer,
+) -> Server {
+    serve(graphs(), log, change).await
+}
+
+async fn serve(
+    graphs: FunctionExecutor,
+    log: impl FnOnce(Arc<MemoryEventLog>) -> Arc<dyn EventLog>,
+    change: impl FnOnce(AgentServer) -> AgentServer,
+) -> Server {
     let memory = Arc::new(Memory::new());
     let events = Arc::new(MemoryEventLog::new());
     let executor: Arc<dyn Executor> = Arc::new(graphs);
-    let server = AgentServer::new(memory.clone(), memory.clone(), events.clone(), executor.clone());
+    let server = AgentServer::new(memory.clone(), memory.clone(), log(events.clone()), executor.clone());
     let server = change(server);
     server.sync_system_assistants(&Tenant::default()).await.unwrap();
     tokio::spawn(work(memory.clone(), events.clone(), executor));

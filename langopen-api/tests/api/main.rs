@@ -13,6 +13,7 @@ mod custom;
 mod deployments;
 mod documents;
 mod harness;
+mod held_up;
 mod mcp;
 mod meta;
 mod metrics;

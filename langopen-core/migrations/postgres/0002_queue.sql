@@ -5,26 +5,22 @@
 --
 -- Locks are taken in this order: rows of threads (by id), advisory locks of limited tenants (by key), rows of runs. A claim waits for no thread's and no run's row.
 
--- Puts the thread's oldest pending run in front, if nobody is there and it is due; returns that run. One that is not due is marked as delayed: a claim will come
--- back to it. A run that was due when it was accepted is so still, if the clocks of the two processes differ by no more than a second. The caller holds the
--- lock of the thread's row.
+-- Puts the thread's oldest pending run that is due in front, if nobody is there; returns it. A run that was due once is so still, whatever the clock says now. The
+-- caller holds the lock of the thread's row.
 CREATE FUNCTION langopen_promote(p_thread_id UUID, p_now BIGINT) RETURNS UUID LANGUAGE plpgsql
 SET enable_seqscan = off AS $$
 DECLARE
-    v_next RECORD;
+    v_next UUID;
 BEGIN
     IF EXISTS (SELECT 1 FROM runs r WHERE r.thread_id = p_thread_id AND r.in_front) THEN
         RETURN NULL;
     END IF;
-    SELECT r.run_id, r.available_at, r.delayed INTO v_next FROM runs r
-        WHERE r.thread_id = p_thread_id AND r.status = 'pending' ORDER BY r.available_at, r.run_id LIMIT 1;
-    IF v_next.available_at <= p_now + (CASE WHEN v_next.delayed THEN 0 ELSE 1000000 END) THEN
-        UPDATE runs SET ready = TRUE, delayed = FALSE WHERE run_id = v_next.run_id;
-        RETURN v_next.run_id;
-    ELSIF NOT v_next.delayed THEN
-        UPDATE runs SET delayed = TRUE WHERE run_id = v_next.run_id;
-    END IF;
-    RETURN NULL;
+    UPDATE runs SET ready = TRUE, delayed = FALSE WHERE run_id = (
+        SELECT r.run_id FROM runs r
+        WHERE r.thread_id = p_thread_id AND r.status = 'pending' AND (NOT r.delayed OR r.available_at <= p_now)
+        ORDER BY r.available_at, r.run_id LIMIT 1)
+    RETURNING run_id INTO v_next;
+    RETURN v_next;
 END $$;
 
 -- How many runs of a deployment are in flight, and how many may be; no row without a limit. Until the transaction ends, nobody else finds room.
@@ -112,10 +108,14 @@ BEGIN
                 v_room.in_flight, v_room.most;
             RETURN;
         END IF;
-        IF v_pending AND NOT v_delayed THEN
-            -- Runs start in the order in which they were accepted, also where the clocks of two processes differ.
-            SELECT r.available_at, r.run_id INTO v_last FROM runs r
-                WHERE r.thread_id = p_thread_id AND r.status = 'pending' AND NOT r.delayed ORDER BY r.available_at DESC, r.run_id DESC LIMIT 1;
+        IF (v_pending OR v_in_front) AND NOT v_delayed THEN
+            -- Runs start in the order in which they were accepted, also where clocks differ or go back; the one in front may be handed back.
+            SELECT l.available_at, l.run_id INTO v_last FROM (
+                (SELECT r.available_at, r.run_id FROM runs r
+                    WHERE r.thread_id = p_thread_id AND r.status = 'pending' AND NOT r.delayed ORDER BY r.available_at DESC, r.run_id DESC LIMIT 1)
+                UNION ALL
+                (SELECT r.available_at, r.run_id FROM runs r WHERE r.thread_id = p_thread_id AND r.in_front)) l
+                ORDER BY l.available_at DESC, l.run_id DESC LIMIT 1;
             IF (v_last.available_at, v_last.run_id) > (v_at, p_run_id) THEN
                 v_at := v_last.available_at + (v_last.run_id > p_run_id)::INTEGER;
             END IF;

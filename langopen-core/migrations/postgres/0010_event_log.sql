@@ -65,21 +65,24 @@ CREATE TABLE event_log_mode (
 );
 INSERT INTO event_log_mode (generation, on_redis, floor_millis, moved_at, stays_seconds) VALUES (0, TRUE, 0, 'epoch', 0);
 
--- Appends a record; all NULL if it goes nowhere: its log has ended, or nobody reads it and it is not kept; `late` if a later attempt of its run has appended. With a generation, the log must be in these tables
--- since then, or the record is stale.
+-- Appends a record; all NULL if it goes nowhere: its log has ended, or nobody reads it and it is not kept; `late` if a later attempt of its run has begun. With a generation, the log must be in these tables
+-- since then, or the record is stale. A copy of what was said elsewhere goes where it was, also before others, if that place is free.
 CREATE FUNCTION event_log_append(
     p_thread_id UUID, p_kind TEXT, p_run_id UUID, p_attempt BIGINT, p_keep BOOLEAN, p_mark UUID, p_count BIGINT, p_first_millis BIGINT, p_first_sequence BIGINT,
-    p_now BIGINT, p_again BOOLEAN, p_read BOOLEAN, p_generation BIGINT, p_bytes BYTEA,
+    p_now BIGINT, p_again BOOLEAN, p_copy BOOLEAN, p_read BOOLEAN, p_generation BIGINT, p_bytes BYTEA,
     OUT before_millis BIGINT, OUT before_sequence BIGINT, OUT last_millis BIGINT, OUT last_sequence BIGINT, OUT is_read BOOLEAN, OUT is_kept BOOLEAN, OUT stale BOOLEAN, OUT late BOOLEAN
 ) LANGUAGE plpgsql AS $$
 DECLARE
     v_now BIGINT := p_now / 1000;
     v_open BOOLEAN;
+    v_floor BIGINT;
+    v_within BOOLEAN := FALSE;
 BEGIN
     IF p_generation IS NOT NULL THEN
         -- Moving takes it alone.
         PERFORM pg_advisory_xact_lock_shared(7813570389617172);
-        stale := NOT EXISTS (SELECT 1 FROM event_log_mode m WHERE m.generation = p_generation AND NOT m.on_redis);
+        SELECT m.floor_millis INTO v_floor FROM event_log_mode m WHERE m.generation = p_generation AND NOT m.on_redis;
+        stale := NOT FOUND;
         IF stale THEN
             RETURN;
         END IF;
@@ -117,8 +120,10 @@ BEGIN
         END IF;
         SELECT t.millis, t.sequence INTO before_millis, before_sequence FROM log_threads t WHERE t.thread_id = p_thread_id;
     END IF;
-    IF p_kind = 'r' THEN
-        late := EXISTS (SELECT 1 FROM log_threads t WHERE t.thread_id = p_thread_id AND t.run_id = p_run_id AND t.attempt > p_attempt);
+    IF p_kind = 'r' AND NOT p_copy THEN
+        -- What a later attempt has said may be elsewhere, so the run itself is asked too.
+        late := EXISTS (SELECT 1 FROM log_threads t WHERE t.thread_id = p_thread_id AND t.run_id = p_run_id AND t.attempt > p_attempt)
+            OR EXISTS (SELECT 1 FROM runs r WHERE r.run_id = p_run_id AND r.attempt > p_attempt);
         IF late THEN
             RETURN;
         END IF;
@@ -127,11 +132,27 @@ BEGIN
     IF p_kind IN ('r', 'e') THEN
         SELECT l.ended_at IS NULL INTO v_open FROM event_logs l WHERE l.run_id = p_run_id;
         is_kept := v_open IS NOT NULL OR (p_kind = 'r' AND p_keep);
-        IF NOT v_open THEN
+        IF NOT v_open AND NOT p_copy THEN
             RETURN;
         END IF;
     END IF;
 
+    IF NOT p_copy AND p_first_millis <= v_floor THEN
+        -- It was to have a place elsewhere, where it may be another's by now.
+        p_first_millis := v_floor + 1;
+        p_first_sequence := 0;
+    END IF;
+    v_within := p_copy AND (p_first_millis, p_first_sequence) <= (before_millis, before_sequence) AND NOT EXISTS (
+        SELECT 1 FROM kept_records k WHERE k.thread_id = p_thread_id AND k.millis = p_first_millis
+            AND k.sequence BETWEEN p_first_sequence AND p_first_sequence + p_count - 1
+        UNION ALL
+        SELECT 1 FROM live_records v WHERE v.thread_id = p_thread_id AND v.millis = p_first_millis
+            AND v.sequence BETWEEN p_first_sequence AND p_first_sequence + p_count - 1);
+    IF v_within THEN
+        -- What is before it may be elsewhere.
+        before_millis := 0;
+        before_sequence := 0;
+    END IF;
     IF (p_first_millis, p_first_sequence) > (before_millis, before_sequence) THEN
         last_millis := p_first_millis;
         last_sequence := p_first_sequence;
@@ -149,6 +170,8 @@ BEGIN
         DELETE FROM kept_records k WHERE k.thread_id = p_thread_id;
     ELSIF p_kind = 'r' AND is_kept AND v_open IS NULL THEN
         INSERT INTO event_logs (run_id, thread_id, first_millis) VALUES (p_run_id, p_thread_id, last_millis);
+    ELSIF p_kind = 'r' AND is_kept AND v_within THEN
+        UPDATE event_logs l SET first_millis = last_millis WHERE l.run_id = p_run_id AND l.first_millis > last_millis;
     ELSIF p_kind = 'e' AND is_kept THEN
         UPDATE event_logs l SET ended_at = p_now WHERE l.run_id = p_run_id;
     END IF;
@@ -159,8 +182,12 @@ BEGIN
         INSERT INTO live_records (thread_id, millis, sequence, before_millis, before_sequence, kind, run_id, mark, bytes)
         VALUES (p_thread_id, last_millis, last_sequence, before_millis, before_sequence, p_kind, p_run_id, p_mark, p_bytes);
     END IF;
+    IF v_within THEN
+        RETURN;
+    END IF;
     UPDATE log_threads t SET millis = last_millis, sequence = last_sequence,
-        run_id = CASE WHEN p_kind = 'r' THEN p_run_id ELSE t.run_id END, attempt = CASE WHEN p_kind = 'r' THEN p_attempt ELSE t.attempt END
+        run_id = CASE WHEN p_kind = 'r' THEN p_run_id ELSE t.run_id END,
+        attempt = CASE WHEN p_kind = 'r' AND t.run_id = p_run_id THEN greatest(t.attempt, p_attempt) WHEN p_kind = 'r' THEN p_attempt ELSE t.attempt END
     WHERE t.thread_id = p_thread_id;
 END
 $$;

@@ -112,7 +112,7 @@ cases! {
         search_matches_whole_labels_and_filters,
         search_pages_most_recent_first, namespaces_match_wildcards_and_depth;
     queue_order: runs_are_dated_as_they_are_accepted, runs_of_a_thread_start_in_order_and_alone, a_delayed_run_holds_nobody_up, a_delayed_run_waits_for_the_running_one,
-        a_clock_that_goes_back_strands_no_run, concurrent_claims_never_share_a_run, a_long_queue_on_one_thread_lets_others_through,
+        a_clock_that_goes_back_strands_no_run, a_run_handed_back_keeps_its_place, a_delayed_run_does_not_overtake_by_a_clock_that_goes_back, concurrent_claims_never_share_a_run, a_long_queue_on_one_thread_lets_others_through,
         enqueue_merges_into_the_thread, enqueue_refuses_what_it_must;
     queue_strategies: reject_refuses_while_a_run_is_in_flight, interrupt_ends_the_pending_and_asks_the_running, rollback_removes_the_pending,
         cancelling_a_pending_run_ends_it, cancelling_a_running_run_asks_its_worker, what_has_ended_cannot_be_cancelled,

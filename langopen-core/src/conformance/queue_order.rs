@@ -1,7 +1,7 @@
 //! Which run starts when, and creating runs.
 
 use std::collections::HashSet;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 
@@ -119,7 +119,7 @@ pub async fn a_delayed_run_waits_for_the_running_one(backend: &Backend) {
     }
 }
 
-/// A clock that goes back delays runs, but loses none.
+/// A clock that goes back loses no run, and changes nothing of the order in which runs were accepted: one that was due stays due.
 pub async fn a_clock_that_goes_back_strands_no_run(backend: &Backend) {
     let id = backend.new_thread().await;
     let began = backend.now();
@@ -128,13 +128,44 @@ pub async fn a_clock_that_goes_back_strands_no_run(backend: &Backend) {
     // Less than a lease, so that none expires below.
     backend.clock.set(crate::Timestamp::from_micros(began.as_micros() - 10_000_000));
     backend.queue.finish(running.lease(), outcome()).await.expect("finish");
-    let earlier = backend.add_run(id).await;
+    let last = backend.add_run(id).await;
     let claim = backend.claim_one().await;
-    assert_eq!(claim.run.run_id, earlier, "by this clock, the other run lies ahead");
+    assert_eq!(claim.run.run_id, next, "it was accepted first");
     backend.clock.set(began);
     assert_eq!(backend.claimed_ids().await, [], "a run of the thread is running");
     backend.queue.finish(claim.lease(), outcome()).await.expect("finish");
-    assert_eq!(backend.claimed_ids().await, [next]);
+    assert_eq!(backend.claimed_ids().await, [last]);
+}
+
+/// A run that is handed back comes before those that were accepted while it was running, also by a clock that had gone back.
+pub async fn a_run_handed_back_keeps_its_place(backend: &Backend) {
+    let id = backend.new_thread().await;
+    let began = backend.now();
+    let first = backend.running(id).await;
+    backend.clock.set(crate::Timestamp::from_micros(began.as_micros() - 10_000_000));
+    let second = backend.add_run(id).await;
+    backend.queue.release(first.lease(), Duration::ZERO).await.expect("release");
+    let claim = backend.claim_one().await;
+    assert_eq!(claim.run.run_id, first.run.run_id);
+    backend.queue.finish(claim.lease(), outcome()).await.expect("finish");
+    assert_eq!(backend.claimed_ids().await, [second]);
+}
+
+/// What waits for its time holds nobody up that was due by a clock that has gone back since.
+pub async fn a_delayed_run_does_not_overtake_by_a_clock_that_goes_back(backend: &Backend) {
+    let id = backend.new_thread().await;
+    let began = backend.now();
+    let running = backend.running(id).await;
+    let next = backend.add_run(id).await;
+    backend.clock.set(crate::Timestamp::from_micros(began.as_micros() - 10_000_000));
+    let delayed = backend.enqueue(backend.delayed_run(id, SECOND * 5)).await;
+    backend.queue.finish(running.lease(), outcome()).await.expect("finish");
+    let claim = backend.claim_one().await;
+    assert_eq!(claim.run.run_id, next, "the other one waits for its time, which this one does not");
+    backend.queue.finish(claim.lease(), outcome()).await.expect("finish");
+    assert_eq!(backend.claimed_ids().await, []);
+    backend.clock.set(began);
+    assert_eq!(backend.claimed_ids().await, [delayed]);
 }
 
 /// However many claim at once, no run is given to two, and no thread has two running runs.

@@ -31,17 +31,25 @@ async fn until(log: &FailoverEventLog, on_redis: bool) {
     }
 }
 
-/// Says numbers until it is told to end, and a while longer; tells how many those were, and how long the longest append took.
-async fn say(log: Arc<FailoverEventLog>, key: LogKey, resumable: bool, over: Arc<AtomicUsize>) -> (usize, Duration) {
+/// Says numbers by each of the logs in turn until it is told to end, and a while longer; tells how many those were, and how long the longest append took.
+async fn say(
+    logs: Vec<Arc<FailoverEventLog>>,
+    key: LogKey,
+    resumable: bool,
+    over: Arc<AtomicUsize>,
+) -> (usize, Duration) {
     let (mut said, mut longest) = (0, Duration::ZERO);
-    while over.load(Ordering::Relaxed) == 0 {
+    for log in logs.iter().cycle() {
+        if over.load(Ordering::Relaxed) > 0 {
+            break;
+        }
         let began = Instant::now();
         log.append(key, 1, resumable, vec![event(said), event(said + 1)]).await.expect("append");
         longest = longest.max(began.elapsed());
         said += 2;
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
-    log.end(key).await.expect("end");
+    logs[0].end(key).await.expect("end");
     (said, longest)
 }
 
@@ -69,11 +77,16 @@ fn numbers(events: &[Event]) -> Vec<usize> {
     events.iter().map(number).collect()
 }
 
-/// Runs go on while `outage` happens, and readers who were there hear everything once. With `whole`, those who come and go do, too.
-async fn goes_on(durable: bool, outages: usize, whole: bool, outage: impl AsyncFn(&mut Server)) {
+/// Runs go on while `outage` happens, and readers who were there hear everything once. With `whole`, those who come and go do, too. So many processes say in turn
+/// what a run says.
+async fn goes_on(durable: bool, outages: usize, whole: bool, sayers: usize, outage: impl AsyncFn(&mut Server)) {
     let mut server = Server::start(durable).await;
     let database = Database::new().await;
     let (worker, other) = (open(&server, &database).await, open(&server, &database).await);
+    let mut saying_logs = vec![worker.clone()];
+    for _ in 1..sayers {
+        saying_logs.push(open(&server, &database).await);
+    }
     let over = Arc::new(AtomicUsize::new(0));
     let runs: Vec<(LogKey, bool)> = (0..WRITERS).map(|n| (new_log(), n % 2 == 0)).collect();
     let mut staying = Vec::new();
@@ -84,8 +97,10 @@ async fn goes_on(durable: bool, outages: usize, whole: bool, outage: impl AsyncF
         let thread = thread.take_while(|event| std::future::ready(&*event.name != "metadata")).collect::<Vec<_>>();
         staying.push((tokio::spawn(run), tokio::spawn(thread)));
     }
-    let saying: Vec<_> =
-        runs.iter().map(|(key, resumable)| tokio::spawn(say(worker.clone(), *key, *resumable, over.clone()))).collect();
+    let saying: Vec<_> = runs
+        .iter()
+        .map(|(key, resumable)| tokio::spawn(say(saying_logs.clone(), *key, *resumable, over.clone())))
+        .collect();
     let rejoining: Vec<_> = runs
         .iter()
         .filter(|(_, resumable)| *resumable)
@@ -124,7 +139,7 @@ async fn goes_on(durable: bool, outages: usize, whole: bool, outage: impl AsyncF
             false => assert!(seen.iter().all(|event| heard[place].contains(event)), "nothing twice, nothing else"),
         }
     }
-    drop((worker, other));
+    drop((worker, other, saying_logs));
     database.drop().await;
 }
 
@@ -136,17 +151,22 @@ async fn kill_and_start(server: &mut Server) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_durable_server_is_killed() {
-    goes_on(true, 3, true, kill_and_start).await;
+    goes_on(true, 3, true, 1, kill_and_start).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_forgets_is_killed() {
-    goes_on(false, 3, false, kill_and_start).await;
+    goes_on(false, 3, false, 1, kill_and_start).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_is_killed_while_processes_take_turns() {
+    goes_on(true, 3, true, 2, kill_and_start).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_stands_still() {
-    goes_on(true, 2, true, async |server: &mut Server| {
+    goes_on(true, 2, true, 1, async |server: &mut Server| {
         server.signal("-STOP");
         tokio::time::sleep(Duration::from_millis(1500)).await;
         server.signal("-CONT");
@@ -156,7 +176,7 @@ async fn a_server_stands_still() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn connections_are_cut() {
-    goes_on(true, 20, true, async |server: &mut Server| {
+    goes_on(true, 20, true, 1, async |server: &mut Server| {
         for kind in ["normal", "pubsub"] {
             server.insist(&["CLIENT", "KILL", "TYPE", kind, "SKIPME", "yes"]).await;
         }
@@ -193,5 +213,95 @@ async fn a_run_begins_without_redis() {
     let of_thread = other.read_thread(run.thread_id, beginning).await.expect("read").take(103);
     let of_thread: Vec<_> = of_thread.map(|event| event.expect("no failure")).collect().await;
     rising(&of_thread);
+    database.drop().await;
+}
+
+/// Whoever reads what is kept gets all of it, also if the server goes just then.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_kept_is_read_whole() {
+    const EVENTS: usize = 40;
+    let mut server = Server::start(true).await;
+    let database = Database::new().await;
+    let logs = [open(&server, &database).await, open(&server, &database).await];
+    let key = new_log();
+    for n in 0..EVENTS {
+        logs[0].append(key, 1, true, vec![event(n)]).await.expect("append");
+    }
+    logs[0].end(key).await.expect("end");
+    // Longer ago than what is copied.
+    tokio::time::sleep(Duration::from_millis(3500)).await;
+    let over = Arc::new(AtomicUsize::new(0));
+    let reading = (0..20).map(|n| {
+        let (log, over) = (logs[n % 2].clone(), over.clone());
+        tokio::spawn(async move {
+            while over.load(Ordering::Relaxed) == 0 {
+                let Ok(stream) = log.read(key, ReadFrom::After(EventId::ZERO)).await else { continue };
+                let read = stream.take(EVENTS).map(|event| event.map(|event| number(&event)));
+                let read: Result<Vec<_>, _> = read.collect::<Vec<_>>().await.into_iter().collect();
+                // A reader that is told of a failure comes back.
+                assert!(read.as_ref().map_or(true, |read| *read == (0..EVENTS).collect::<Vec<_>>()), "{read:?}");
+            }
+        })
+    });
+    let reading: Vec<_> = reading.collect();
+    // What is appended meanwhile finds that the server is gone.
+    let other = new_log();
+    for n in 0..3 {
+        kill_and_start(&mut server).await;
+        logs[1].append(other, 1, true, vec![event(n)]).await.expect("append");
+        until(&logs[0], true).await;
+        until(&logs[1], true).await;
+    }
+    over.store(1, Ordering::Relaxed);
+    for reader in reading {
+        reader.await.expect("a reader");
+    }
+    database.drop().await;
+}
+
+/// What was said just before a server forgets everything is said again where the log moves, by each process what it said, in the same places.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_said_last_is_copied_in_its_place() {
+    let mut server = Server::start(false).await;
+    let database = Database::new().await;
+    let (one, two) = (open(&server, &database).await, open(&server, &database).await);
+    let key = new_log();
+    for (n, log) in [&one, &two, &one].into_iter().enumerate() {
+        log.append(key, 1, true, vec![event(n)]).await.expect("append");
+    }
+    let beginning = ReadFrom::After(EventId::ZERO);
+    let said = two.read(key, beginning).await.expect("read").take(3).map(|event| event.expect("no failure"));
+    let said: Vec<_> = said.collect().await;
+    server.kill();
+    two.append(key, 1, true, vec![event(3)]).await.expect("append");
+    until(&one, false).await;
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    server.start_again().await;
+    until(&one, true).await;
+    until(&two, true).await;
+    let kept = one.read(key, beginning).await.expect("read").take(4).map(|event| event.expect("no failure"));
+    let kept: Vec<_> = kept.collect().await;
+    assert_eq!(numbers(&kept), [0, 1, 2, 3]);
+    assert_eq!(kept[..3], said, "in their places");
+    rising(&kept);
+    database.drop().await;
+}
+
+/// A process that does not know yet that the log has moved appends nothing to a server that is back.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_missed_a_move_appends_nothing() {
+    let server = Server::start(true).await;
+    let database = Database::new().await;
+    let log = open(&server, &database).await;
+    let key = new_log();
+    log.append(key, 1, true, vec![event(0)]).await.expect("append");
+    assert!(log.is_on_redis());
+    // As the one who moved it says it when the server answers again.
+    server.insist(&["SET", "outage:generation", "1"]).await;
+    log.append(key, 1, true, vec![event(1)]).await.expect("append");
+    assert!(!log.is_on_redis(), "it went to where the log is");
+    log.end(key).await.expect("end");
+    let read = rest(log.read(key, ReadFrom::After(EventId::ZERO)).await.expect("read")).await;
+    assert_eq!(numbers(&read), [0, 1]);
     database.drop().await;
 }

@@ -20,12 +20,12 @@ use store::FailoverStore;
 ///
 /// All processes agree by a row of the database on where the log is. Whoever finds that Redis does not do an append within half a second moves it to the
 /// database, and everybody goes on there; when Redis has answered again for a few seconds, it moves back. Whoever appended something in the last seconds
-/// before a move copies it, so readers who had not heard of it yet miss nothing; ids go on rising, because each move leaves a gap in them that no clock of a
+/// before a move copies it to its places, and readers wait a second for that, so they miss nothing that they had not heard of yet; ids go on rising, because each move leaves a gap in them that no clock of a
 /// process is off by. What Redis alone knew is read again when it is back; a reader who asks for it waits until then, for a minute.
 ///
 /// What is lost with a server that keeps nothing on disk is what was kept there for replay. Nothing is shown twice, and open readers go on.
 ///
-/// One thing is not covered: while only some processes lose Redis, and others reach it for another second, two of them that append to one thread within that second are seen in the order
+/// One thing is not covered: while only some processes lose Redis, and others reach it for another half a second without knowing, two of them that append to one thread within that time are seen in the order
 /// in which readers hear of it, or one of the two not at all.
 #[derive(Clone)]
 pub struct FailoverEventLog {

@@ -1,6 +1,7 @@
 //! Where the log is, and moving it.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -14,15 +15,22 @@ use tracing::{debug, info, warn};
 use super::tail::Tail;
 use crate::backend::postgres::{Mode, PostgresStore};
 use crate::backend::redis::RedisStore;
-use crate::backend::shared_log::{Kind, News, Write, millis};
+use crate::backend::shared_log::{Appended, Kind, News, Write, millis};
 use crate::clock::Clock;
 use crate::error::{Error, Result};
+use crate::event_log::EventId;
 
 /// How often it is looked where the log is, and whether Redis is back.
-const LOOK_EVERY: Duration = Duration::from_millis(500);
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+
+/// What a process knows of where the log is may be this old when it appends to Redis; and how long looking may hold it up.
+const FRESH: Duration = Duration::from_millis(500);
 
 /// How long Redis may take to show that it is back.
 const PROBE: Duration = Duration::from_millis(500);
+
+/// How long after a move from Redis nothing is read: by then, all processes have copied what they appended last.
+const SETTLES: Duration = Duration::from_secs(1);
 
 /// How far clocks of processes may be apart, and how long one may not know of a move, in milliseconds.
 const APART: u64 = 2000;
@@ -53,6 +61,8 @@ pub(super) struct Moves {
     pub(super) postgres: PostgresStore,
     pub(super) tail: Tail,
     clock: Arc<dyn Clock>,
+    /// The last millisecond of all places that this process has seen.
+    highest: AtomicU64,
     known: Mutex<Known>,
     moving: AsyncMutex<()>,
     /// Ends of runs and of threads that came while the log was in the database.
@@ -70,7 +80,8 @@ impl Moves {
         let mode = postgres.mode().await?;
         let known = Mutex::new(Known { mode, at: Instant::now() });
         let moving = AsyncMutex::default();
-        let moves = Self { redis, postgres, tail: Tail::default(), clock, known, moving, ends: Mutex::default(), tell };
+        let (tail, highest, ends) = (Tail::default(), AtomicU64::new(0), Mutex::default());
+        let moves = Self { redis, postgres, tail, clock, highest, known, moving, ends, tell };
         moves.settle(mode);
         Ok(moves)
     }
@@ -88,13 +99,46 @@ impl Moves {
         Ok(())
     }
 
+    /// Looks where the log is if that was long ago: whoever was held up may have missed a move. Without an answer, it is where it was.
+    pub(super) async fn look_again(&self) {
+        if self.known().at.elapsed() > FRESH {
+            // The one who watches says why it cannot be looked up.
+            let _ = timeout(FRESH, self.look()).await;
+        }
+    }
+
+    /// Waits until all processes have copied what they appended to Redis before the log moved from there.
+    pub(super) async fn settled(&self) {
+        let known = self.known();
+        if !known.mode.on_redis {
+            tokio::time::sleep(SETTLES.saturating_sub(known.moved())).await;
+        }
+    }
+
+    /// Notes a place of a thread: what comes after a move comes after it, whatever clocks say.
+    pub(super) fn note_place(&self, place: EventId) {
+        self.highest.fetch_max(place.millis, Ordering::Relaxed);
+    }
+
+    /// Notes what was appended to Redis. If the log moved while that went on, it is copied now.
+    pub(super) async fn note_appended(&self, write: &Write, appended: Appended, since: Mode) {
+        if let Appended::At { last, .. } = appended {
+            self.note_place(last);
+        }
+        self.tail.add(write, appended);
+        if self.known().mode.generation != since.generation {
+            let _moving = self.moving.lock().await;
+            self.copy_tail(&self.known().mode).await;
+        }
+    }
+
     /// Moves the log to the database because Redis failed, unless it has moved since.
     pub(super) async fn leave_redis(&self, from: Mode, why: &Error) -> Result<()> {
         let _moving = self.moving.lock().await;
         if self.known().mode.generation != from.generation {
             return Ok(());
         }
-        let floor = millis(self.clock.now()).max(from.floor) + APART;
+        let floor = millis(self.clock.now()).max(from.floor).max(self.highest.load(Ordering::Relaxed)) + APART;
         let mode = self.postgres.move_here(from.generation, floor).await?;
         warn!(error = %why, generation = mode.generation, "Redis fails, so the event log goes on in Postgres");
         self.adopt(mode).await;
@@ -164,7 +208,7 @@ impl Moves {
                 continue;
             }
             // It must be there at the beginning of the time that the log stays in the database, and at its end, before the log moves back.
-            let is_back = matches!(timeout(PROBE, self.redis.try_write()).await, Ok(Ok(())));
+            let is_back = matches!(timeout(PROBE, self.redis.shut(mode.generation)).await, Ok(Ok(())));
             if is_back && mode.may_move {
                 self.return_to_redis(mode).await;
             }

@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::moves::{Known, Moves};
 use crate::backend::postgres::{Mode, Postgres, PostgresStore};
 use crate::backend::redis::{RedisLogOptions, RedisStore};
-use crate::backend::shared_log::{Appended, Kind, LogStore, News, Opened, Page, Record, Write};
+use crate::backend::shared_log::{Appended, Kind, LogStore, News, Opened, Page, Write};
 use crate::clock::Timestamp;
 use crate::error::{Error, Result};
 use crate::event_log::EventId;
@@ -55,7 +55,7 @@ impl FailoverStore {
         signals: Option<Arc<dyn Signals>>,
     ) -> Result<Self> {
         let RedisLogOptions { clock, prefix, retention, patience } = options;
-        let redis = RedisStore::new(url, &prefix, retention, patience.min(PATIENCE))?.giving_up();
+        let redis = RedisStore::new(url, &prefix, retention, patience.min(PATIENCE))?.that_moves();
         let postgres = PostgresStore::open(db, retention, signals).await?;
         let (tell, news) = mpsc::unbounded_channel();
         let mut tasks: Vec<_> = [redis.news(), postgres.news()]
@@ -77,14 +77,18 @@ impl FailoverStore {
         if on_redis {
             postgres.watch(thread_id);
             let here = within("event_log.read", redis.open(thread_id, run_id)).await?;
+            // Also if the log moves before it is read.
+            let here = Opened { elsewhere: here.last, ..here };
             if !used {
                 return Ok(here);
             }
             let there = postgres.open(thread_id, run_id).await?;
             let last = here.last.max(there.last);
+            self.moves.note_place(last);
             return Ok(Opened { last, ended: here.ended || there.ended, kept: here.kept || there.kept, ..here });
         }
         redis.watch(thread_id);
+        self.moves.settled().await;
         let here = postgres.open(thread_id, run_id).await?;
         if began_after(run_id.map_or(thread_id.0, |run_id| run_id.0), &known) {
             return Ok(here);
@@ -104,11 +108,12 @@ impl FailoverStore {
         opened: &Opened,
     ) -> Result<Page> {
         let Moves { redis, postgres, .. } = &*self.moves;
+        self.moves.settled().await;
         let known = self.moves.known();
         let Mode { on_redis, used, .. } = known.mode;
-        let moved_meanwhile = opened.elsewhere > EventId::ZERO;
+        let is_elsewhere = opened.elsewhere > EventId::ZERO;
         let in_redis = Opened { last: opened.last.max(opened.elsewhere), ..*opened };
-        let asked = match on_redis || moved_meanwhile {
+        let asked = match on_redis || is_elsewhere {
             true => within("event_log.read", redis.kept(thread_id, run_id, after, &in_redis)).await,
             false => Ok(Page::default()),
         };
@@ -137,19 +142,20 @@ fn began_after(id: Uuid, known: &Known) -> bool {
     seconds * 1000 + u64::from(nanos / 1_000_000) > known.mode.floor
 }
 
-/// What two stores hold, in one order; what both hold, once.
-fn merge(one: Page, other: Page) -> Page {
+/// What both stores hold, in one order, and what both hold, once: in its place on Redis, where readers heard it first. A place that both have given is the
+/// database's: to Redis then wrote a process that did not know of a move.
+fn merge(redis: Page, postgres: Page) -> Page {
     let end = |page: &Page| match page.more {
         true => page.records.last().map_or(EventId::ZERO, |record| record.last),
         false => EventId::MAX,
     };
-    let known = end(&one).min(end(&other));
-    let mut records = one.records;
-    let more = one.more || other.more;
-    let is_new = |record: &Record, records: &[Record]| {
-        records.iter().all(|known| known.mark != record.mark && known.last != record.last)
-    };
-    let others: Vec<_> = other.records.into_iter().filter(|record| is_new(record, &records)).collect();
+    let known = end(&redis).min(end(&postgres));
+    let more = redis.more || postgres.more;
+    let mut records = redis.records;
+    records
+        .retain(|record| postgres.records.iter().all(|other| other.last != record.last || other.mark == record.mark));
+    let others = postgres.records.into_iter();
+    let others: Vec<_> = others.filter(|other| records.iter().all(|record| record.mark != other.mark)).collect();
     records.extend(others);
     records.sort_by_key(|record| record.last);
     records.retain(|record| record.last <= known);
@@ -165,8 +171,9 @@ impl Drop for FailoverStore {
 #[async_trait]
 impl LogStore for FailoverStore {
     async fn append(&self, write: &Write) -> Result<Appended> {
-        let Moves { redis, postgres, tail, .. } = &*self.moves;
+        let Moves { redis, postgres, .. } = &*self.moves;
         let mut write = write.clone();
+        self.moves.look_again().await;
         for _ in 0..MOVES {
             let mode = self.moves.known().mode;
             // What Redis may have done before it failed keeps its place in the database, so that it is known when it comes twice.
@@ -176,7 +183,7 @@ impl LogStore for FailoverStore {
             if mode.on_redis {
                 match redis.append(&write).await {
                     Ok(appended) => {
-                        tail.add(&write, appended);
+                        self.moves.note_appended(&write, appended, mode).await;
                         if mode.used && write.kind == Kind::Removed {
                             // What was kept there goes, too; who hears of it twice knows it by its mark.
                             postgres.append_since(&write, None).await?;
@@ -230,6 +237,7 @@ impl LogStore for FailoverStore {
 
     async fn since(&self, thread_id: ThreadId, after: EventId) -> Result<Page> {
         let Moves { redis, postgres, .. } = &*self.moves;
+        self.moves.settled().await;
         let Mode { on_redis, used, .. } = self.moves.known().mode;
         // First Redis: if the log moves from there meanwhile, what comes after it in the database is what comes after it at all.
         let from_redis = if on_redis { redis.since(thread_id, after).await? } else { Page::default() };
@@ -241,15 +249,17 @@ impl LogStore for FailoverStore {
 
     async fn lasts(&self, threads: &[ThreadId]) -> Result<Vec<EventId>> {
         let Moves { redis, postgres, .. } = &*self.moves;
+        self.moves.settled().await;
         let Mode { on_redis, used, .. } = self.moves.known().mode;
-        if on_redis && !used {
-            return redis.lasts(threads).await;
-        }
-        let mut lasts = postgres.lasts(threads).await?;
+        let mut lasts = match on_redis && !used {
+            true => vec![EventId::ZERO; threads.len()],
+            false => postgres.lasts(threads).await?,
+        };
         if on_redis {
             let there = redis.lasts(threads).await?;
             lasts.iter_mut().zip(there).for_each(|(last, there)| *last = there.max(*last));
         }
+        lasts.iter().for_each(|last| self.moves.note_place(*last));
         Ok(lasts)
     }
 

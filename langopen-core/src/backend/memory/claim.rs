@@ -65,7 +65,9 @@ impl State {
             let (tenant, _, place) = due.min_by_key(|(_, running, place)| (*running, *place))?;
             let tenant = tenant.clone();
             self.take_ready(&tenant, place);
-            let thread_id = self.runs.get(&place.1)?.run.thread_id;
+            let row = self.runs.get_mut(&place.1)?;
+            row.delayed = false;
+            let thread_id = row.run.thread_id;
             let thread = self.threads.get_mut(&thread_id)?;
             // A run that waited for its time finds another one running: the end of that one promotes it.
             if thread.running.is_none() {

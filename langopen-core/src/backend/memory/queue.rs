@@ -180,6 +180,10 @@ impl Queue for Memory {
             None => (Vec::new(), None),
         };
         self.wake_deliveries(!ended.is_empty());
+        let delayed = new.available_at > now;
+        if !delayed {
+            new.available_at = run::behind(state.last_in_line(thread_id), new.available_at, new.run_id);
+        }
         let place = (new.available_at, new.run_id);
         let row = state.threads.entry(thread_id).or_insert_with(|| {
             let thread = thread::row(thread_id, Default::default(), Default::default(), new.thread.ttl, now);
@@ -192,7 +196,7 @@ impl Queue for Memory {
         row.thread.updated_at = now;
         row.runs.insert((run.created_at, run.run_id));
         let fresh_thread = row.checkpoints.is_empty();
-        if state.is_ready(thread_id, place, now) {
+        if delayed || state.may_start(thread_id, place, now) {
             state.make_ready(&scope.tenant, place);
             self.shared.wakes.notify_one();
         }
@@ -200,7 +204,8 @@ impl Queue for Memory {
             row.pending.insert(place);
         }
         let tenant = scope.tenant.clone();
-        let row = RunRow { tenant, run: run.clone(), available_at: place.0, lease_expires_at: None, cancel: None };
+        let row =
+            RunRow { tenant, run: run.clone(), available_at: place.0, delayed, lease_expires_at: None, cancel: None };
         state.runs.insert(run.run_id, row);
         drop(state);
         if let Some(signal) = signal {
@@ -283,11 +288,12 @@ impl Queue for Memory {
         state.dequeue(lease.run_id);
         if let Some(row) = state.runs.get_mut(&lease.run_id) {
             row.available_at = place.0;
+            row.delayed = !delay.is_zero();
         }
         if let Some(row) = state.threads.get_mut(&thread_id) {
             row.pending.insert(place);
         }
-        if place.0 > now {
+        if !delay.is_zero() {
             state.make_ready(&tenant, place);
         }
         state.promote(thread_id, now);

@@ -9,11 +9,27 @@ use crate::run_state::RunStatus;
 use crate::tenant::Tenant;
 
 impl State {
-    /// Whether a run that is about to be added may start when it is due. One that lies ahead waits for nobody, and nobody for it.
-    pub(super) fn is_ready(&self, thread_id: ThreadId, place: Place, now: Timestamp) -> bool {
+    /// Whether a run that is due and about to be added waits for no other one of its thread.
+    pub(super) fn may_start(&self, thread_id: ThreadId, place: Place, now: Timestamp) -> bool {
         let Some(row) = self.threads.get(&thread_id) else { return false };
-        let behind = row.pending.first().is_some_and(|first| first.0 <= now && *first < place);
-        place.0 > now || (row.running.is_none() && !behind)
+        row.running.is_none() && self.first_due(row, now).is_none_or(|first| first > place)
+    }
+
+    fn is_delayed(&self, run_id: RunId) -> bool {
+        self.runs.get(&run_id).is_some_and(|row| row.delayed)
+    }
+
+    /// The thread's oldest pending run that is due.
+    fn first_due(&self, row: &ThreadRow, now: Timestamp) -> Option<Place> {
+        row.pending.iter().find(|place| place.0 <= now || !self.is_delayed(place.1)).copied()
+    }
+
+    /// The last of a thread's runs in flight that do not wait for their time. The running one counts: it may be handed back.
+    pub(super) fn last_in_line(&self, thread_id: ThreadId) -> Option<Place> {
+        let row = self.threads.get(&thread_id)?;
+        let pending = row.pending.iter().rev().find(|place| !self.is_delayed(place.1)).copied();
+        let running = row.running.and_then(|run_id| Some((self.runs.get(&run_id)?.available_at, run_id)));
+        pending.max(running)
     }
 
     pub(super) fn make_ready(&mut self, tenant: &Tenant, place: Place) {
@@ -32,12 +48,22 @@ impl State {
         }
     }
 
-    /// Makes the thread's oldest pending run ready, and names it if it is due.
+    /// Makes the thread's oldest pending run that is due ready, and names it.
     pub(super) fn promote(&mut self, thread_id: ThreadId, now: Timestamp) -> Option<RunId> {
         let row = self.threads.get(&thread_id).filter(|row| row.running.is_none())?;
-        let (tenant, place) = (row.tenant.clone(), *row.pending.first()?);
-        self.make_ready(&tenant, place);
-        (place.0 <= now).then_some(place.1)
+        let (tenant, place) = (row.tenant.clone(), self.first_due(row, now)?);
+        // Due by a clock that has gone back since; nobody who is due comes before it.
+        let due = (place.0.min(now), place.1);
+        if let Some(row) = self.runs.get_mut(&place.1) {
+            (row.available_at, row.delayed) = (due.0, false);
+        }
+        if let Some(row) = self.threads.get_mut(&thread_id) {
+            row.pending.remove(&place);
+            row.pending.insert(due);
+        }
+        self.take_ready(&tenant, place);
+        self.make_ready(&tenant, due);
+        Some(due.1)
     }
 
     /// Takes a run out of the queue, whether pending or running; its row stays.

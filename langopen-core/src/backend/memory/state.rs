@@ -87,6 +87,8 @@ pub(super) struct RunRow {
     pub(super) tenant: Tenant,
     pub(super) run: Run,
     pub(super) available_at: Timestamp,
+    /// Its time lay ahead when it was last looked at. A run that was due once is so still, whatever the clock says later.
+    pub(super) delayed: bool,
     pub(super) lease_expires_at: Option<Timestamp>,
     pub(super) cancel: Option<CancelRequest>,
 }

@@ -1,15 +1,20 @@
 -- Appends a record to a thread, or tells that it goes nowhere. See log_store.rs for the keys.
-local thread, live, told, run_log, watched, epoch, ended_logs, told_threads =
-    KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7], KEYS[8]
+local thread, live, told, run_log, watched, epoch, ended_logs, told_threads, moves =
+    KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7], KEYS[8], KEYS[9]
 local kind, run, keep, attempt = ARGV[1], ARGV[2], ARGV[3] == '1', tonumber(ARGV[4])
 local first_ms, first_seq, now, count = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8])
 local mark, again, channel, id, generation = ARGV[9], ARGV[10] == '1', ARGV[11], ARGV[12], ARGV[13]
 local told_until, live_until, live_bytes, day, push_bytes =
     ARGV[14], ARGV[15], tonumber(ARGV[16]), ARGV[17], tonumber(ARGV[18])
-local everyone, bytes = ARGV[19] == '1', ARGV[20]
+local everyone, fenced, bytes = ARGV[19] == '1', ARGV[20] == '1', ARGV[21]
 
 local function place(ms, seq)
     return string.format('%.0f-%.0f', ms, seq)
+end
+
+-- The log may have moved away while this server was not reached, and the caller may not know it yet.
+if fenced and tonumber(redis.call('GET', moves) or '0') > tonumber(generation) then
+    return {'moved'}
 end
 
 local known = redis.call('HMGET', thread, 'last', 'run:' .. run, 'ended:' .. run, 'speaker')

@@ -14,6 +14,7 @@ use crate::ids::{RunId, ThreadId};
 ///   `thread:<id>:run:<id>`: one of what a resumable run says.
 /// - `thread:<id>:watched`: there while some process reads the thread. The channel `thread:<id>` carries what is appended.
 /// - `ended` and `told`: sorted sets of what is to be removed, by the milliseconds since when. `epoch`: when the server was empty last.
+///   `generation`: the last move of the log away from here that was seen to.
 #[derive(Debug, Clone)]
 pub(super) struct Keys {
     prefix: String,

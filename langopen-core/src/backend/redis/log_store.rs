@@ -67,8 +67,8 @@ pub(crate) struct RedisStore {
     retention: Duration,
     /// How long an append is tried.
     patience: Duration,
-    /// Whether it is not tried again when nothing listens at the server's address.
-    gives_up: bool,
+    /// Whether the log can move elsewhere: then nothing is tried again when nothing listens at the server's address, and nothing is appended after a move.
+    moves: bool,
     horizon: Arc<Horizon>,
     /// Whether every thread is taken to be read by someone.
     everyone: AtomicBool,
@@ -97,14 +97,14 @@ impl RedisStore {
             tokio::spawn(subscribe(server.clone(), changed, heard)).abort_handle(),
             tokio::spawn(renewal.run()).abort_handle(),
         ];
-        let (news, gives_up) = (Mutex::new(Some(news)), false);
+        let (news, moves) = (Mutex::new(Some(news)), false);
         Ok(Self {
             server,
             connection,
             keys,
             retention,
             patience,
-            gives_up,
+            moves,
             horizon,
             everyone,
             watched,
@@ -114,10 +114,10 @@ impl RedisStore {
         })
     }
 
-    /// Does not try again when nothing listens at the server's address.
+    /// With another place for the log, to which it moves when this one fails.
     #[must_use]
-    pub(crate) fn giving_up(mut self) -> Self {
-        self.gives_up = true;
+    pub(crate) fn that_moves(mut self) -> Self {
+        self.moves = true;
         self
     }
 
@@ -128,12 +128,12 @@ impl RedisStore {
         answer.map(drop).map_err(self.server.failed("redis.ping"))
     }
 
-    /// Waits until something was written.
-    pub(crate) async fn try_write(&self) -> Result<()> {
+    /// Waits until it is written that the log has moved away, and which move that was: whoever does not know of it yet appends nothing more.
+    pub(crate) async fn shut(&self, generation: u64) -> Result<()> {
         let mut set = redis::cmd("SET");
-        set.arg(self.keys.name("probe")).arg(1).arg("EX").arg(60);
+        set.arg(self.keys.name("generation")).arg(generation);
         let answer: RedisResult<redis::Value> = set.query_async(&mut self.connection.clone()).await;
-        answer.map(drop).map_err(self.server.failed("redis.ping"))
+        answer.map(drop).map_err(self.server.failed("event_log.move"))
     }
 
     /// Says that the log is here since this move, which is known by its number, and since this millisecond of its places.
@@ -191,7 +191,7 @@ impl RedisStore {
                     return Err(Error::unavailable(operation, "Redis did not answer in time").with_source(late));
                 }
             };
-            let is_gone = self.gives_up && error.is_connection_refusal();
+            let is_gone = self.moves && error.is_connection_refusal();
             let error = self.server.failed(operation)(error);
             if is_gone || !error.is_retryable() || Instant::now() + PAUSE >= deadline {
                 return Err(error);
@@ -212,6 +212,7 @@ impl RedisStore {
         script.key(self.keys.thread(thread_id)).key(self.key(thread_id, "live")).key(self.key(thread_id, "told"));
         script.key(self.key(thread_id, &format!("run:{run}"))).key(self.key(thread_id, "watched"));
         script.key(self.keys.name("epoch")).key(self.keys.name("ended")).key(self.keys.name("told"));
+        script.key(self.keys.name("generation"));
         script.arg(&[write.kind.code()][..]).arg(run).arg(u8::from(write.keep)).arg(write.attempt);
         script.arg(first_millis).arg(first_sequence).arg(now).arg(write.count);
         script.arg(&write.mark.as_bytes()[..]).arg(u8::from(again)).arg(self.keys.thread(thread_id));
@@ -221,6 +222,7 @@ impl RedisStore {
             .arg(ABANDONED)
             .arg(TOLD_BYTES)
             .arg(u8::from(self.everyone.load(Ordering::Relaxed)))
+            .arg(u8::from(self.moves))
             .arg(&write.bytes[..]);
         script.invoke_async(&mut self.connection.clone()).await
     }
@@ -251,6 +253,9 @@ impl LogStore for RedisStore {
         match answer.as_slice() {
             [] => Ok(Appended::Nowhere),
             [late] if late == "late" => Ok(Appended::Late),
+            [moved] if moved == "moved" => {
+                Err(Error::unavailable(OPERATION, "the event log has moved away from Redis"))
+            }
             [before, last, kept, read] => {
                 let (kept, read) = (kept == "1", read == "1");
                 Ok(Appended::At { before: place(before)?, last: place(last)?, kept, read })

@@ -1,5 +1,7 @@
 //! What becomes of runs.
 
+use std::time::Duration;
+
 use crate::clock::Timestamp;
 use crate::error::{Error, Result};
 use crate::ids::RunId;
@@ -31,6 +33,14 @@ pub(crate) fn row(new: &NewRun, thread_metadata: &JsonMap, now: Timestamp) -> Ru
         attempt: 0,
         created_at: new.available_at,
         updated_at: now,
+    }
+}
+
+/// When a run that is due may start, so that it comes after the last one of its thread: also where the clocks of two processes differ, or one goes back.
+pub(crate) fn behind(last: Option<(Timestamp, RunId)>, available_at: Timestamp, run_id: RunId) -> Timestamp {
+    match last {
+        Some(last) if last > (available_at, run_id) => last.0.plus(Duration::from_micros(u64::from(last.1 > run_id))),
+        _ => available_at,
     }
 }
 

@@ -77,6 +77,8 @@ pub(crate) struct Write {
     pub(crate) now: Timestamp,
     /// Whether it was tried before, and may have succeeded.
     pub(crate) again: bool,
+    /// Whether it was appended elsewhere, and has its place already.
+    pub(crate) copy: bool,
     pub(crate) bytes: Bytes,
 }
 

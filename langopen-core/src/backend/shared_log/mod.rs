@@ -78,8 +78,9 @@ impl<S: LogStore> SharedLog<S> {
         let mut turn = self.turns.of(thread_id).await;
         let now = self.clock.now();
         let first = turn.next(millis(now));
-        let again = false;
-        let write = Write { thread_id, kind, attempt, keep, mark, count, first, now, again, bytes: bytes.clone() };
+        let (again, copy) = (false, false);
+        let write =
+            Write { thread_id, kind, attempt, keep, mark, count, first, now, again, copy, bytes: bytes.clone() };
         match (self.store.append(&write).await?, kind) {
             (Appended::At { before, last, .. }, _) => {
                 *turn = last.max(*turn);

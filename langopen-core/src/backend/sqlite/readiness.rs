@@ -4,7 +4,7 @@ use sqlx::SqliteConnection;
 use sqlx::sqlite::SqliteRow;
 
 use super::checkpoint_rows;
-use super::columns::{self, Context, get, time};
+use super::columns::{self, Context, get};
 use super::{outbox, thread_rows};
 use crate::backend::rules::{documents::passes, run, thread};
 use crate::clock::Timestamp;
@@ -33,7 +33,7 @@ pub(super) async fn visible_run(
     }
 }
 
-/// Makes the thread's oldest pending run ready, unless one is running, and names it if it is due.
+/// Makes the thread's oldest pending run that is due ready, unless one is running, and names it. One that was due by a clock that has gone back since is dated anew.
 pub(super) async fn promote(
     operation: &'static str,
     db: &mut SqliteConnection,
@@ -41,14 +41,14 @@ pub(super) async fn promote(
     now: Timestamp,
 ) -> Result<Option<RunId>> {
     let row = sqlx::query(
-        "UPDATE runs SET ready = 1 WHERE run_id =
-            (SELECT run_id FROM runs WHERE thread_id = ?1 AND status = 'pending' ORDER BY available_at, run_id LIMIT 1)
+        "UPDATE runs SET ready = 1, delayed = 0, available_at = min(available_at, ?2) WHERE run_id =
+            (SELECT run_id FROM runs WHERE thread_id = ?1 AND status = 'pending' AND (delayed = 0 OR available_at <= ?2)
+             ORDER BY available_at, run_id LIMIT 1)
             AND NOT EXISTS (SELECT 1 FROM runs WHERE thread_id = ?1 AND status = 'running')
-         RETURNING run_id, available_at",
+         RETURNING run_id",
     );
-    let Some(row) = row.bind(thread_id.0).fetch_optional(db).await.context(operation)? else { return Ok(None) };
-    let (run_id, available_at) = (RunId(get(&row, "run_id")?), time(&row, "available_at")?);
-    Ok((available_at <= now).then_some(run_id))
+    let row = row.bind(thread_id.0).bind(now.as_micros()).fetch_optional(db).await.context(operation)?;
+    row.map(|row| get(&row, "run_id").map(RunId)).transpose()
 }
 
 /// Settles a thread that lost a run without an outcome. One that existed for a temporary run goes with it.

@@ -4,8 +4,9 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use langopen_core::backend::postgres::{Postgres, PostgresOptions};
+use langopen_core::backend::postgres::{Postgres, PostgresEventLog, PostgresOptions};
 use langopen_core::clock::ManualClock;
+use langopen_core::event_log::{EventLog, LogKey, NewEvent};
 use langopen_core::model::*;
 use langopen_core::queue::{Cancelled, Claim, ClaimRequest, Heartbeat, InFlight, Outcome};
 use langopen_core::signals::LocalSignals;
@@ -335,6 +336,27 @@ async fn a_rollback_spares_what_is_kept_meanwhile() {
         assert_eq!(there.channel_values.len(), 1, "with its value");
     }
     end(database, [a, b]).await;
+}
+
+/// An attempt says nothing more when a later one has begun, though what that one says may be elsewhere: on a Redis that is away.
+#[tokio::test]
+async fn an_attempt_is_over_when_another_one_has_begun() {
+    let (database, clock) = (Database::new().await, clock());
+    let db = database.open(options(&clock)).await;
+    let log = PostgresEventLog::open(&db).await.expect("open");
+    let run = new_run(&clock, thread_id());
+    let key = LogKey { thread_id: run.thread_id, run_id: run.run_id };
+    db.enqueue(&Scope::default(), run).await.expect("enqueue");
+    assert_eq!(claim(&db, 1).await[0].run.attempt, 1);
+    let event = || vec![NewEvent { name: "values".into(), data: "{}".into() }];
+    log.append(key, 1, true, event()).await.expect("append");
+    clock.advance(LEASE);
+    assert_eq!(claim(&db, 1).await[0].run.attempt, 2);
+    let late = log.append(key, 1, true, event()).await.expect_err("late");
+    assert_eq!(late.kind(), ErrorKind::LeaseLost);
+    log.append(key, 2, true, event()).await.expect("append");
+    drop(log);
+    end(database, [db]).await;
 }
 
 /// What one process does wakes the others.

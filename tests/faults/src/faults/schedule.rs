@@ -37,6 +37,7 @@ impl Breaking {
             let pause = self.dice.random_range(50..900);
             tokio::time::sleep(Duration::from_millis(pause)).await;
             self.restart_ended();
+            self.platform.until_up().await;
             let Ok(fault) = self.faults.choose_weighted(&mut self.dice, |fault| fault.weight()) else { break };
             let Some(chosen) = Chosen::choose(&self.platform, *fault, &mut self.dice) else { continue };
             if !self.busy.lock().insert(chosen.target.clone()) {

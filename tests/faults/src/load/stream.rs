@@ -47,17 +47,18 @@ pub(super) async fn follow(api: &Api, history: &History, number: usize, first: R
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     }
-    replay(api, history, number, &path).await;
+    let events = replay(api, &path).await;
+    history.change(number, |entry| entry.replay = Some(events));
 }
 
-async fn replay(api: &Api, history: &History, number: usize, path: &str) {
-    for _ in 0..50 {
+/// Reads a run's stream from its beginning to its end, once that comes: until then, nobody can tell what a reader sees.
+async fn replay(api: &Api, path: &str) -> Vec<SseEvent> {
+    loop {
         let mut events = Vec::new();
         if let Answer::Yes(response) = api.send(Method::GET, path, None, Some("-1")).await
             && read(response, |event| events.push(event)).await
         {
-            history.change(number, |entry| entry.replay = Some(events));
-            return;
+            return events;
         }
         tokio::time::sleep(Duration::from_millis(200)).await;
     }

@@ -23,6 +23,9 @@ pub(crate) const LEASE: Duration = Duration::from_secs(3);
 /// The first start makes the Python environment.
 const TO_START: Duration = Duration::from_secs(300);
 
+/// How long a process is waited for that all depends on.
+const TO_COME_BACK: Duration = Duration::from_secs(5);
+
 /// The platform and what it stands on. All of it ends when this is dropped.
 pub(crate) struct Platform {
     pub(crate) nodes: Vec<Node>,
@@ -87,6 +90,19 @@ impl Platform {
             }
             tokio::time::sleep(Duration::from_millis(300)).await;
         }
+    }
+
+    /// Waits until somebody answers, where all depends on one process: who breaks one that is not up yet, tries nothing.
+    pub(crate) async fn until_up(&self) {
+        let [url] = self.urls.as_slice() else { return };
+        let answers = async || reqwest::get(format!("{url}/ok")).await.is_ok_and(|answer| answer.status().is_success());
+        let up = async {
+            while !answers().await {
+                tokio::time::sleep(Duration::from_millis(200)).await;
+            }
+        };
+        // It may be held up, or not come up by itself.
+        let _ = tokio::time::timeout(TO_COME_BACK, up).await;
     }
 
     /// A folder for something of the platform's.

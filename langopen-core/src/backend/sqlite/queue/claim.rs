@@ -18,7 +18,7 @@ const OPERATION: &str = "queue.claim";
 /// Without a tenant it is that of all ready runs, if there is but one and nothing limits it: so one walk does where an installation serves one deployment.
 ///
 /// Of the first ready runs, those are left that find another run of their thread before them, which happens to runs that waited for their time.
-const START: &str = "UPDATE runs SET status = 'running', ready = 0, attempt = attempt + 1, lease_owner = ?, lease_expires_at = ?, updated_at = ?
+const START: &str = "UPDATE runs SET status = 'running', ready = 0, delayed = 0, attempt = attempt + 1, lease_owner = ?, lease_expires_at = ?, updated_at = ?
      WHERE rowid IN (SELECT rowid FROM (
         SELECT rowid, 0 AS place FROM (SELECT rowid FROM runs WHERE status = 'running' AND lease_expires_at <= ?
             AND (? IS NULL OR tenant IN (SELECT value FROM json_each(?))) ORDER BY lease_expires_at LIMIT ?)
@@ -153,7 +153,7 @@ fn started(row: &SqliteRow) -> Result<Claim> {
 /// tenant name.
 async fn block(db: &mut SqliteConnection, tenant: &Tenant, window: usize, now: Timestamp) -> Result<()> {
     let block = sqlx::query(
-        "UPDATE runs SET ready = 0 WHERE status = 'pending' AND ready = 1 AND available_at <= ? AND thread_id IN
+        "UPDATE runs SET ready = 0, delayed = 0 WHERE status = 'pending' AND ready = 1 AND available_at <= ? AND thread_id IN
             (SELECT w.thread_id FROM (SELECT thread_id FROM runs WHERE status = 'pending' AND ready = 1 AND tenant = ?
                 AND available_at <= ? ORDER BY available_at, run_id LIMIT ?) w
              WHERE EXISTS (SELECT 1 FROM runs o WHERE o.thread_id = w.thread_id AND o.status = 'running'))",

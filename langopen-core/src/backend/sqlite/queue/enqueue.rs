@@ -4,7 +4,7 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{Connection, SqliteConnection};
 
 use crate::backend::rules::{deployment, documents, run};
-use crate::backend::sqlite::columns::{self, Context, get, text};
+use crate::backend::sqlite::columns::{self, Context, get, text, time};
 use crate::backend::sqlite::writer::{run_together, together};
 use crate::backend::sqlite::{crons, readiness, thread_rows};
 use crate::clock::Timestamp;
@@ -31,10 +31,17 @@ struct Before {
     pending: bool,
     /// The running run with the cancel that was asked for.
     running: Option<(RunId, Option<CancelAction>)>,
-    /// Whether an earlier run of the thread is pending and due.
+    /// Whether another run of the thread is pending and due.
     behind: bool,
     fresh_thread: bool,
     max_runs_in_flight: Option<u32>,
+}
+
+/// What a run writes to its own row, beside what it is.
+struct RunWrite {
+    metadata: String,
+    ready: bool,
+    delayed: bool,
 }
 
 /// What a run writes to its thread's row.
@@ -50,16 +57,14 @@ async fn look(db: &mut SqliteConnection, scope: &Scope, new: &NewRun, now: Times
         "SELECT t.tenant, t.metadata, t.config, r.run_id AS running, r.cancel_action,
             EXISTS (SELECT 1 FROM runs WHERE run_id = ?2) AS run_is_there,
             EXISTS (SELECT 1 FROM runs WHERE thread_id = ?1 AND status = 'pending') AS pending,
-            EXISTS (SELECT 1 FROM runs WHERE thread_id = ?1 AND status = 'pending' AND available_at <= ?3
-                AND (available_at, run_id) < (?4, ?2)) AS behind,
+            EXISTS (SELECT 1 FROM runs WHERE thread_id = ?1 AND status = 'pending' AND (delayed = 0 OR available_at <= ?3)) AS behind,
             NOT EXISTS (SELECT 1 FROM checkpoints WHERE thread_id = ?1) AS fresh_thread, d.max_runs_in_flight
-         FROM (SELECT 1) LEFT JOIN threads t ON t.thread_id = ?1 LEFT JOIN deployments d ON d.tenant = ?5
+         FROM (SELECT 1) LEFT JOIN threads t ON t.thread_id = ?1 LEFT JOIN deployments d ON d.tenant = ?4
             LEFT JOIN runs r ON r.thread_id = ?1 AND r.status = 'running'",
     )
     .bind(new.thread_id.0)
     .bind(new.run_id.0)
     .bind(now.as_micros())
-    .bind(new.available_at.as_micros())
     .bind(scope.tenant.as_str())
     .fetch_one(db)
     .await
@@ -120,6 +125,10 @@ pub(super) async fn enqueue(db: &mut SqliteConnection, scope: Scope, mut new: Ne
     if let Some(limit) = before.max_runs_in_flight {
         check_room(db, &scope, superseded.is_some().then_some(id), limit).await?;
     }
+    let delayed = new.available_at > now;
+    if !delayed && (before.pending || before.running.is_some()) {
+        new.available_at = run::behind(last_in_line(db, id).await?, new.available_at, new.run_id);
+    }
     let is_new = before.thread.is_none();
     let (mut metadata, mut config) = before.thread.unwrap_or_default();
     let row = run::row(&new, &metadata, now);
@@ -127,15 +136,15 @@ pub(super) async fn enqueue(db: &mut SqliteConnection, scope: Scope, mut new: Ne
     documents::merge_config(&mut config, new.thread.config);
     let ttl = new.thread.ttl.filter(|_| is_new);
     let thread = ThreadWrite { is_new, ttl, metadata: text(&metadata)?, config: text(&config)? };
-    let run_metadata = text(&row.metadata)?;
 
     let (mut ended, mut signal) = (Vec::new(), None);
     let supersedes = superseded.filter(|_| before.pending || before.running.is_some());
     // A run that lies ahead waits for nobody, and nobody for it.
     let behind = before.running.is_some() || (before.behind && supersedes.is_none());
-    let ready = new.available_at > now || !behind;
+    let write = RunWrite { metadata: text(&row.metadata)?, ready: delayed || !behind, delayed };
+    let ready = write.ready;
     match supersedes {
-        None => insert(db, &scope, &row, thread, run_metadata, ready, new.firing).await?,
+        None => insert(db, &scope, &row, thread, write, new.firing).await?,
         Some(request) => {
             // Several statements: in a transaction, or a part of the one that is open.
             let mut part = db.begin().await.context(OPERATION)?;
@@ -145,12 +154,26 @@ pub(super) async fn enqueue(db: &mut SqliteConnection, scope: Scope, mut new: Ne
             if let Some((run_id, earlier)) = before.running {
                 signal = Some(ask_to_cancel(&mut part, run_id, run::merged_cancel(earlier, request)).await?);
             }
-            insert(&mut part, &scope, &row, thread, run_metadata, ready, new.firing).await?;
+            insert(&mut part, &scope, &row, thread, write, new.firing).await?;
             part.commit().await.context(OPERATION)?;
         }
     }
     let enqueued = Enqueued { run: row, fresh_thread: before.fresh_thread, ended };
     Ok(Added { enqueued, signal, ready })
+}
+
+/// The last of a thread's runs in flight that do not wait for their time. The running one counts: it may be handed back.
+async fn last_in_line(db: &mut SqliteConnection, id: ThreadId) -> Result<Option<(Timestamp, RunId)>> {
+    let row = sqlx::query(
+        "SELECT available_at, run_id FROM (
+            SELECT * FROM (SELECT available_at, run_id FROM runs WHERE thread_id = ?1 AND status = 'pending' AND delayed = 0
+                ORDER BY available_at DESC, run_id DESC LIMIT 1)
+            UNION ALL
+            SELECT available_at, run_id FROM runs WHERE thread_id = ?1 AND status = 'running')
+         ORDER BY available_at DESC, run_id DESC LIMIT 1",
+    );
+    let row = row.bind(id.0).fetch_optional(db).await.context(OPERATION)?;
+    row.map(|row| Ok((time(&row, "available_at")?, RunId(get(&row, "run_id")?)))).transpose()
 }
 
 async fn end_pending(
@@ -181,14 +204,13 @@ async fn insert(
     scope: &Scope,
     run: &Run,
     thread: ThreadWrite,
-    metadata: String,
-    ready: bool,
+    write: RunWrite,
     firing: Option<CronFiring>,
 ) -> Result<()> {
     const INSERT_RUN: &str =
-        "INSERT INTO runs (run_id, tenant, thread_id, assistant_id, graph_id, status, ready, available_at, attempt,
+        "INSERT INTO runs (run_id, tenant, thread_id, assistant_id, graph_id, status, ready, delayed, available_at, attempt,
             multitask_strategy, resumable, temporary, webhook, created_at, updated_at, metadata, kwargs, origin)
-         VALUES (?, ?, ?, ?, ?, 'pending', ?, ?, 0, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+         VALUES (?, ?, ?, ?, ?, 'pending', ?, ?, ?, 0, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
     let ThreadWrite { is_new, ttl, metadata: thread_metadata, config: thread_config } = thread;
     let thread = match is_new {
         true => {
@@ -216,7 +238,8 @@ async fn insert(
         .bind(run.thread_id.0)
         .bind(run.assistant_id.0)
         .bind(&run.graph_id)
-        .bind(ready)
+        .bind(write.ready)
+        .bind(write.delayed)
         .bind(run.created_at.as_micros())
         .bind(run.multitask_strategy.as_str())
         .bind(run.resumable)
@@ -224,7 +247,7 @@ async fn insert(
         .bind(run.webhook.as_deref())
         .bind(run.created_at.as_micros())
         .bind(now)
-        .bind(metadata)
+        .bind(write.metadata)
         .bind(run.kwargs.as_str())
         .bind(origin);
     if let Some(firing) = firing {
