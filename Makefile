@@ -9,7 +9,7 @@ CONFIG ?= examples/agent/langgraph.json
 SERVICES := target/debug/langopen-test-services
 WITH_SERVICES := $(SERVICES)
 
-.PHONY: help up build test test-rust test-host test-sdk test-sdk-memory test-sdk-postgres test-sdk-typescript test-sdk-rust test-clients test-clients-memory test-clients-typescript test-faults chromium lint fmt doc bench bench-cluster deny clean
+.PHONY: help up build test test-rust test-host test-sdk test-sdk-memory test-sdk-postgres test-sdk-typescript test-sdk-rust test-clients test-clients-memory test-clients-typescript test-faults chromium lint fmt doc bench bench-cluster bench-doors deny clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -116,6 +116,10 @@ bench: ## Compare with langgraph dev and the bare library in one run (tests/benc
 bench-cluster: ## Measure the platform as several processes, beside the open peer (tests/bench/README.md)
 	$(CARGO) build --locked --release -p langopen -p langopen-bench
 	target/release/langopen-bench cluster $(BENCH_ARGS)
+
+bench-doors: ## Measure TypeScript graphs and the thread protocol (tests/bench/README.md)
+	$(CARGO) build --locked --release -p langopen -p langopen-bench
+	target/release/langopen-bench doors $(BENCH_ARGS)
 
 deny: ## Licences, duplicate and insecure dependencies (needs cargo-deny)
 	$(CARGO) deny check
