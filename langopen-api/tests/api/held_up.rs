@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use axum::body::{Body, to_bytes};
 use futures::StreamExt;
 use langopen_core::backend::memory::MemoryEventLog;
 use langopen_core::event_log::{EventStream, LogKey, NewEvent, ReadFrom};
 use langopen_core::{EventLog, Result, ThreadId};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::harness::{quick, server_over};
 use crate::streams::frames;
@@ -61,4 +62,16 @@ async fn what_a_resumable_run_said_meanwhile_is_read_again() {
         let names: Vec<_> = frames(&answer.text).into_iter().map(|(name, ..)| name).collect();
         assert_eq!(names, ["metadata", "values", "custom", "values"], "each once, though {heard} were heard");
     }
+}
+
+/// The values that were heard last are not told as what a run came to that is gone: it may have said more.
+#[tokio::test(start_paused = true)]
+async fn what_a_run_came_to_that_is_gone_is_not_guessed() {
+    let log = |events| Arc::new(HardOfHearing(events, 2)) as Arc<dyn EventLog>;
+    let server = server_over(log, |server| server.with_settings(quick())).await;
+    let body = json!({"assistant_id": "echo", "input": {"log": []}});
+    let answer = server.open("POST", "/runs/wait", &[], Body::from(body.to_string())).await;
+    let answer = to_bytes(answer.into_body(), usize::MAX).await.unwrap();
+    let answer: Value = serde_json::from_slice(&answer).unwrap();
+    assert_eq!(answer["__error__"]["error"], "InternalError", "{answer}");
 }

@@ -8,20 +8,24 @@ use futures::StreamExt;
 use langopen_core::backend::failover::FailoverEventLog;
 use langopen_core::backend::postgres::{PostgresOptions, PostgresSignals};
 use langopen_core::event_log::{Event, EventId, EventLog, LogKey, ReadFrom};
-use langopen_core::{RunId, SystemClock};
+use langopen_core::{Clock, RunId, SystemClock};
 use rand::{RngExt, SeedableRng};
 use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::server::Server;
-use crate::support::{Database, event, new_log, number, options, rest, rising};
+use crate::support::{Database, clock, event, new_log, number, options, rest, rising};
 
 const WRITERS: usize = 6;
 
 async fn open(server: &Server, database: &Database) -> Arc<FailoverEventLog> {
+    open_by(server, database, Arc::new(SystemClock)).await
+}
+
+async fn open_by(server: &Server, database: &Database, clock: Arc<dyn Clock>) -> Arc<FailoverEventLog> {
     let signals = Arc::new(PostgresSignals::new(&database.url()).expect("signals"));
     let db = database.open(PostgresOptions::default().with_connections(6)).await;
-    let options = options("outage:", Arc::new(SystemClock));
+    let options = options("outage:", clock);
     Arc::new(FailoverEventLog::open(&server.url(), options, &db, Some(signals)).await.expect("open"))
 }
 
@@ -303,5 +307,36 @@ async fn who_missed_a_move_appends_nothing() {
     log.end(key).await.expect("end");
     let read = rest(log.read(key, ReadFrom::After(EventId::ZERO)).await.expect("read")).await;
     assert_eq!(numbers(&read), [0, 1]);
+    database.drop().await;
+}
+
+/// What cannot be appended to Redis does not take a place in the database that another process has given on Redis.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_takes_the_place_of_another() {
+    let mut server = Server::start(true).await;
+    let database = Database::new().await;
+    // It stands still, so that every process would give the same place next.
+    let clock = clock();
+    let open = async || open_by(&server, &database, clock.clone()).await;
+    let (gone, stays, reads) = (open().await, open().await, open().await);
+    server.kill();
+    gone.append(new_log(), 1, true, vec![event(0)]).await.expect("append");
+    for log in [&gone, &stays, &reads] {
+        until(log, false).await;
+    }
+    server.start_again().await;
+    for log in [&gone, &stays, &reads] {
+        until(log, true).await;
+    }
+    let key = new_log();
+    let mut reader = reads.begin(key).await.expect("begin");
+    gone.append(key, 1, true, vec![event(0)]).await.expect("append");
+    assert_eq!(number(&reader.next().await.expect("an event").expect("no failure")), 0);
+    // Nobody copies what it said.
+    drop(gone);
+    server.kill();
+    stays.append(key, 1, true, vec![event(1)]).await.expect("append");
+    let next = tokio::time::timeout(Duration::from_secs(30), reader.next()).await.expect("it is heard");
+    assert_eq!(number(&next.expect("an event").expect("no failure")), 1);
     database.drop().await;
 }
