@@ -178,7 +178,8 @@ pub trait Executor: Send + Sync + 'static {
 
     /// Executes a run. The stream yields events in order and ends with exactly one [`RunOutput::Done`]; a stream that ends without one, or with an error
     /// item, means that the executor lost the run, and another attempt is made. The stream is polled only as fast as events can be kept: an
-    /// executor must hold the graph back rather than buffer without bound. Dropping the stream stops the execution.
+    /// executor must hold the graph back rather than buffer without bound; and after it was pending, it is polled again only when all that came before
+    /// is kept. Dropping the stream stops the execution.
     ///
     /// When `job.cancel` becomes `Some`, the execution must stop as soon as it can, with status `Cancelled`.
     async fn execute(&self, job: RunJob) -> Result<BoxStream<'static, Result<RunOutput>>>;

@@ -231,8 +231,13 @@ impl Driver {
         let (now, promoted) = (self.clock.now(), answer.as_ref().ok().copied().flatten());
         self.compare(answer, |model| match model.holds(lease) {
             true => {
-                let early = promoted.filter(|next| model.may_be_due(*next));
-                Ok(model.finish(lease, status, rollback, now).or(early))
+                let next = model.finish(lease, status, rollback, now);
+                let (due, early) = model.claimable(now);
+                let thread = |run_id: RunId| model.run(run_id).thread_id;
+                let may = |run_id: &RunId| {
+                    thread(*run_id) == thread(lease.run_id) && (due.contains(run_id) || early.contains(run_id))
+                };
+                Ok(promoted.filter(may).or(next))
             }
             false => Err(ErrorKind::LeaseLost),
         });

@@ -86,11 +86,17 @@ impl Model {
                 let before = self.pending(run.thread_id).into_iter().take_while(|next| *next != run.run_id);
                 before.into_iter().all(|next| self.run(next).delayed)
             };
+            // Whoever was accepted first comes first, even if the clock that dated the others went back.
+            let is_accepted_first = || {
+                let before = self.runs.iter().take_while(|other| other.run_id != run.run_id);
+                let mut before =
+                    before.filter(|other| other.thread_id == run.thread_id && other.is(RunStatus::Pending));
+                before.all(|other| other.delayed)
+            };
             run.is(RunStatus::Pending)
-                && run.available_at > now
                 && (!run.delayed || run.was_due)
                 && self.running(run.thread_id).is_none()
-                && is_first()
+                && (run.available_at > now && is_first() || is_accepted_first())
         };
         let ids = |wanted: &dyn Fn(&&ModelRun) -> bool| {
             self.runs.iter().filter(|run| wanted(run)).map(|run| run.run_id).collect()
@@ -191,12 +197,6 @@ impl Model {
         run.status = (!rollback && !run.temporary).then_some(end);
         let thread_id = run.thread_id;
         self.pending(thread_id).first().copied().filter(|next| self.run(*next).available_at <= now)
-    }
-
-    /// Whether a run may count as due although its date lies ahead.
-    pub(crate) fn may_be_due(&self, run_id: RunId) -> bool {
-        let run = self.run(run_id);
-        !run.delayed || run.was_due
     }
 
     pub(crate) fn release(&mut self, lease: Lease, delay: Duration, now: Timestamp) {

@@ -1,7 +1,9 @@
 //! The executor: runs and calls, for the graphs that it was given.
 
 use std::collections::BTreeMap;
+use std::future::poll_fn;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use futures::future::BoxFuture;
@@ -126,10 +128,11 @@ impl Executor for GraphExecutor {
 
     async fn execute(&self, job: RunJob) -> Result<BoxStream<'static, Result<RunOutput>>> {
         let (events, received) = mpsc::channel(EVENTS_AHEAD);
-        let shared = Arc::new(Shared::new(&job, self.clock.clone(), events));
+        let rounds = Arc::<AtomicU64>::default();
+        let shared = Arc::new(Shared::new(&job, self.clock.clone(), events, rounds.clone()));
         let graph = self.make(&job.run.graph_id, &shared.config, "threads.create_run")?;
         let work = work(graph, shared, job).boxed();
-        let execution = Execution { received, work: Some(work), result: None };
+        let execution = Execution { received, rounds, work: Some(work), result: None };
         Ok(futures::stream::unfold(execution, Execution::next).map(Ok).boxed())
     }
 
@@ -152,6 +155,8 @@ impl Executor for GraphExecutor {
 /// A run at work. It is polled by the stream of its outputs: it stops when the stream is dropped, and waits when nobody polls.
 struct Execution {
     received: mpsc::Receiver<RunOutput>,
+    /// Counts how often the work is polled; see [`super::stream::Emitter::kept`].
+    rounds: Arc<AtomicU64>,
     work: Option<BoxFuture<'static, RunResult>>,
     result: Option<RunResult>,
 }
@@ -159,6 +164,10 @@ struct Execution {
 impl Execution {
     async fn next(mut self) -> Option<(RunOutput, Self)> {
         if let Some(work) = &mut self.work {
+            let work = poll_fn(|context| {
+                self.rounds.fetch_add(1, Ordering::Release);
+                work.as_mut().poll(context)
+            });
             tokio::select! {
                 biased;
                 Some(output) = self.received.recv() => return Some((output, self)),

@@ -25,6 +25,7 @@ impl Level {
 
     async fn keep(&mut self) -> Result<()> {
         let new = self.saved.to_keep(&self.shared.place(&self.namespace), &self.known)?;
+        self.shared.said_is_kept().await;
         self.shared.reach.storage.put_checkpoint(&self.shared.reach.scope, new).await?;
         self.known.clone_from(&self.saved.checkpoint.versions);
         self.kept = Some(self.saved.checkpoint.id.clone());
@@ -80,6 +81,7 @@ impl Level {
     async fn store_writes(&self, task_id: &str, path: &str, writes: &[Write]) -> Result<()> {
         let place = self.shared.place(&self.namespace);
         let rows = writes_to_keep(&place, &self.saved.checkpoint.id, task_id, path, writes)?;
+        self.shared.said_is_kept().await;
         self.shared.reach.storage.put_writes(&self.shared.reach.scope, rows).await
     }
 }

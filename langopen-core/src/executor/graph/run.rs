@@ -1,6 +1,7 @@
 //! What all of a run's graphs share: the run, what it was asked for, what it may reach.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use parking_lot::Mutex;
 use serde_json::{Value, json};
@@ -50,7 +51,12 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    pub(super) fn new(job: &RunJob, clock: Arc<dyn Clock>, events: mpsc::Sender<RunOutput>) -> Self {
+    pub(super) fn new(
+        job: &RunJob,
+        clock: Arc<dyn Clock>,
+        events: mpsc::Sender<RunOutput>,
+        rounds: Arc<AtomicU64>,
+    ) -> Self {
         let kwargs: JsonMap = job.run.kwargs.decode().unwrap_or_default();
         let config = config_of(&job.run, &kwargs);
         let resume = kwargs.get("command").and_then(|command| command.get("resume"));
@@ -58,7 +64,7 @@ impl Shared {
         answers
             .extend(resume.filter(|resume| is_by_id(resume)).and_then(Value::as_object).cloned().unwrap_or_default());
         Self {
-            emitter: Emitter::new(&kwargs, events),
+            emitter: Emitter::new(&kwargs, events, rounds),
             run: job.run.clone(),
             kwargs,
             config,
@@ -68,6 +74,13 @@ impl Shared {
             answers,
             fresh_thread: job.fresh_thread,
             lease: Lease { run_id: job.run.run_id, attempt: job.run.attempt },
+        }
+    }
+
+    /// Before something is kept that a later attempt goes on after. Nobody comes back to a stream that is not kept.
+    pub(super) async fn said_is_kept(&self) {
+        if self.run.resumable {
+            self.emitter.kept().await;
         }
     }
 
