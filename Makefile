@@ -20,7 +20,7 @@ up: ## Serve the example agent on http://127.0.0.1:2024
 build: ## Build the binary
 	$(CARGO) build --locked -p langopen
 
-test: test-rust test-host test-sdk test-sdk-memory test-sdk-postgres test-sdk-typescript test-sdk-rust test-clients test-clients-memory test-clients-typescript ## Run every test
+test: test-rust test-host test-sdk test-sdk-memory test-sdk-postgres test-sdk-typescript test-sdk-rust test-clients test-clients-typescript ## Run every test
 
 test-rust: $(SERVICES) ## Unit, conformance and API tests, and the docs' examples
 	$(WITH_SERVICES) $(CARGO) test --locked --workspace --all-features
@@ -34,23 +34,26 @@ test-host: $(VENV)/.complete ## The graph hosts: Python's driven over its socket
 	$(VENV)/bin/python -m pytest -q langopen-runner/python/tests
 	node --test langopen-runner/node/tests
 
+# What depends on graphs: the other files have applications of their own, or ask only the server.
+GRAPH_SUITES := $(addprefix tests/sdk/test_,$(addsuffix .py,a2a assistants batch cancel concurrency copy_fork cut_and_rejoin graph_errors graph_targets \
+	interrupts javascript_errors multitask protocol remote_graph restart resumable run_ends runs_create_wait_join state_history stateless store \
+	stream_modes subgraph_streams sync_client thread_stream))
+# What depends on storage.
+STORAGE_SUITES := $(filter-out %/test_javascript_errors.py,$(GRAPH_SUITES)) $(addprefix tests/sdk/test_,$(addsuffix .py,auth counts crons metrics \
+	regressions retention store_meaning threads webhooks))
+
 test-sdk: $(VENV)/.complete $(SERVICES) ## The stock Python SDK against the real binary
 	$(CARGO) build --locked --workspace --all-features --bin langopen
 	LANGOPEN_TEST_DATA=$(abspath target/sdk-data) $(WITH_SERVICES) $(VENV)/bin/python -m pytest -q tests/sdk
 
-test-sdk-memory: $(VENV)/.complete ## The same with everything in memory
+test-sdk-memory: $(VENV)/.complete ## What depends on storage, with everything in memory
 	$(CARGO) build --locked --workspace --all-features --bin langopen
-	LANGOPEN_TEST_DATABASE=memory: LANGOPEN_TEST_DATA=$(abspath target/sdk-data) $(VENV)/bin/python -m pytest -q tests/sdk
+	LANGOPEN_TEST_DATABASE=memory: LANGOPEN_TEST_DATA=$(abspath target/sdk-data) $(VENV)/bin/python -m pytest -q $(STORAGE_SUITES)
 
 test-sdk-postgres: $(VENV)/.complete $(SERVICES) ## The same with an API server, a worker and a runner, over Postgres and Redis
 	$(CARGO) build --locked --workspace --all-features --bins
 	LANGOPEN_TEST_DATABASE=postgres LANGOPEN_TEST_SEPARATE=1 LANGOPEN_TEST_DATA=$(abspath target/sdk-data) \
 		$(WITH_SERVICES) sh -c 'LANGOPEN_TEST_REDIS=$$REDIS_URL exec $(VENV)/bin/python -m pytest -q tests/sdk'
-
-# What depends on graphs: the other files have applications of their own, or ask only the server.
-GRAPH_SUITES := $(addprefix tests/sdk/test_,$(addsuffix .py,a2a assistants batch cancel concurrency copy_fork cut_and_rejoin graph_errors graph_targets \
-	interrupts javascript_errors multitask protocol remote_graph restart resumable run_ends runs_create_wait_join state_history stateless store \
-	stream_modes subgraph_streams sync_client thread_stream))
 
 test-sdk-typescript: $(VENV)/.complete ## The same with the graphs in TypeScript
 	$(CARGO) build --locked --workspace --all-features --bin langopen
