@@ -20,6 +20,7 @@ use super::calls::Waiting;
 use super::handles::{HandleRange, Handles};
 use super::health::{Health, Status};
 use super::owner::Owner;
+use super::said::Said;
 use super::serve::Reach;
 use super::spans::Traced;
 use super::web::{self, Exchange};
@@ -36,7 +37,7 @@ const BLOCKED_AFTER: u64 = 500;
 /// A run in flight on a host.
 pub(super) struct InFlight {
     /// EVENT and DONE frames. Unbounded, because the run's credit bounds it.
-    pub(super) frames: mpsc::UnboundedSender<Frame>,
+    pub(super) said: mpsc::UnboundedSender<Said>,
     pub(super) reach: Reach,
     /// The span that it executes in: what its graph prints and logs is logged there.
     pub(super) span: Span,
@@ -264,7 +265,7 @@ fn dispatch(host: &Arc<Host>, frame: Frame) {
             if let Some(run) = runs.get(&frame.stream) {
                 let (stream, last) = (frame.stream, frame.kind == Kind::Done);
                 // A reader that is gone has withdrawn the run already.
-                let _ = run.frames.send(frame);
+                let _ = run.said.send(Said::Frame(frame));
                 if last {
                     runs.remove(&stream);
                 }

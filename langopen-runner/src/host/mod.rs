@@ -10,6 +10,7 @@ mod logs;
 mod owner;
 mod process;
 mod run;
+mod said;
 mod serve;
 mod spans;
 mod turns;

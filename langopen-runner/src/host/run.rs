@@ -9,11 +9,12 @@ use langopen_core::executor::{RunJob, RunOutput, RunResult, RunResultStatus};
 use langopen_core::model::{CancelAction, CancelRequest, ThreadStatus};
 use langopen_core::queue::Lease;
 use langopen_core::{Error, RawJson, Result};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tracing::Span;
 
 use super::Host;
 use super::connection::InFlight;
+use super::said::{Marks, Said, a_quiet_round};
 use super::serve::Reach;
 use super::spans::{self, Traced};
 use crate::frame::payload::{self, RunRequest};
@@ -29,7 +30,9 @@ const CANCEL_GRACE: Duration = Duration::from_secs(12);
 struct Execution {
     host: Arc<Host>,
     handle: u32,
-    frames: mpsc::UnboundedReceiver<Frame>,
+    said: mpsc::UnboundedReceiver<Said>,
+    /// Who waits until all that came so far is kept.
+    marks: Vec<oneshot::Sender<()>>,
     cancel: watch::Receiver<Option<CancelRequest>>,
     /// Set once a CANCEL was sent: when to stop waiting for the run's own end.
     give_up: Option<tokio::time::Instant>,
@@ -77,16 +80,19 @@ impl Host {
         let request = serde_json::to_vec(&request)
             .map_err(|error| Error::internal("host.execute", "the run has no JSON form").with_source(error))?;
         let handle = self.next_handle()?;
-        let (sender, frames) = mpsc::unbounded_channel();
+        let (sender, said) = mpsc::unbounded_channel();
         let lease = Lease { run_id: job.run.run_id, attempt: job.run.attempt };
-        let reach = Reach::new(job.context, Some(lease));
-        let in_flight = InFlight { frames: sender, reach, span: Span::current(), traced };
+        // Nobody comes back to a stream that is not kept.
+        let marks = job.run.resumable.then(|| Marks::of(&sender));
+        let reach = Reach::new(job.context, Some(lease)).with_marks(marks);
+        let in_flight = InFlight { said: sender, reach, span: Span::current(), traced };
         self.runs.lock().insert(handle, in_flight);
         self.count(1);
         let execution = Execution {
             host: Arc::clone(self),
             handle,
-            frames,
+            said,
+            marks: Vec::new(),
             cancel: job.cancel,
             give_up: None,
             unpaid: 0,
@@ -113,13 +119,20 @@ impl Execution {
             let give_up = self.give_up;
             tokio::select! {
                 biased;
-                frame = self.frames.recv() => match frame {
-                    Some(frame) => return Some(self.output(frame)),
+                said = self.said.recv() => match said {
+                    Some(Said::Frame(frame)) => return Some(self.output(frame)),
+                    Some(Said::Mark(mark)) => self.marks.push(mark),
                     None => {
                         self.over = true;
                         return Some(Err(Error::unavailable("host.execute", "the graph host died during the run")));
                     }
                 },
+                () = a_quiet_round(), if !self.marks.is_empty() => {
+                    // Who waited may have gone.
+                    for mark in self.marks.drain(..) {
+                        let _ = mark.send(());
+                    }
+                }
                 request = wish(&mut self.cancel), if give_up.is_none() => {
                     self.give_up = Some(tokio::time::Instant::now() + CANCEL_GRACE);
                     self.send_cancel(&request);

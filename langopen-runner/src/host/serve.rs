@@ -16,6 +16,7 @@ use tokio::sync::watch;
 use tracing::{debug, warn};
 
 use super::Host;
+use super::said::Marks;
 use super::turns::Turns;
 use crate::frame::payload::{self, CallError, Caller, CheckpointReply, HostCall, ItemReply, from_json};
 use crate::frame::{Frame, Kind};
@@ -30,11 +31,18 @@ pub(super) struct Reach {
     writes: watch::Sender<usize>,
     /// For its checkpoints.
     turns: Turns,
+    /// Of a run whose stream is kept.
+    marks: Option<Marks>,
 }
 
 impl Reach {
     pub(super) fn new(context: ExecutionContext, lease: Option<Lease>) -> Self {
-        Self { context, lease, writes: watch::Sender::new(0), turns: Turns::default() }
+        Self { context, lease, writes: watch::Sender::new(0), turns: Turns::default(), marks: None }
+    }
+
+    /// What was said is kept before what is written: what a checkpoint spares a later attempt to say, its readers must have from this one.
+    pub(super) fn with_marks(self, marks: Option<Marks>) -> Self {
+        Self { marks, ..self }
     }
 }
 
@@ -65,7 +73,14 @@ pub(super) fn serve(host: &Arc<Host>, frame: Frame) {
         Ok((HostCall::PutCheckpoint(_), reach)) => Some(reach.turns.take()),
         _ => None,
     };
+    let kept = match &call {
+        Ok((HostCall::PutCheckpoint(_) | HostCall::PutWrites(_), reach)) => reach.marks.as_ref().map(Marks::set),
+        _ => None,
+    };
     tokio::spawn(async move {
+        if let Some(kept) = kept {
+            kept.await;
+        }
         let answer = match call {
             Err(error) => Err(error),
             Ok((call, reach)) => {

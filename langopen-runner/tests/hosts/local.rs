@@ -7,7 +7,7 @@ use futures::StreamExt;
 use langopen_core::auth::{Action, Auth, Credentials, Decision, Refusal, Resource};
 use langopen_core::executor::{Executor, GraphCall, RunOutput, RunResultStatus};
 use langopen_core::filter::MetadataFilter;
-use langopen_core::model::ThreadStatus;
+use langopen_core::model::{CheckpointList, ThreadStatus};
 use langopen_core::{ErrorKind, RawJson, Tenant};
 use langopen_runner::{AppAuth, AuthCacheSettings, HostError, HostPool, PoolGraph, PoolSettings};
 use serde_json::{Value, json};
@@ -37,6 +37,30 @@ async fn runs_keep_their_state_through_calls_back() {
     let history: Vec<Value> = bench.pool.call(bench.context.clone(), call).await.unwrap().decode().unwrap();
     assert_eq!(history.len(), 9, "three checkpoints for each of three runs");
     bench.pool.shut_down().await;
+}
+
+#[tokio::test]
+async fn what_a_run_said_is_kept_before_the_checkpoint_that_spares_saying_it() {
+    let bench = Bench::start(1).await;
+    for resumable in [false, true] {
+        let thread_id = bench.thread().await;
+        let input = json!({"log": []});
+        let mut outputs = match resumable {
+            true => bench.resumable("counter", thread_id, input).await,
+            false => bench.run("counter", thread_id, input).await.0,
+        };
+        let steps = async || {
+            let (storage, all) = (&bench.context.storage, CheckpointList::default());
+            storage.list_checkpoints(&bench.context.scope, thread_id, &all).await.unwrap().len()
+        };
+        // The state that the graph begins with; then whoever reads takes its time.
+        outputs.next().await.unwrap().unwrap();
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let before = steps().await;
+        to_the_end(outputs).await.unwrap();
+        let after = steps().await;
+        assert_eq!(before < after, resumable, "{before} of {after}");
+    }
 }
 
 #[tokio::test]

@@ -120,6 +120,21 @@ impl Bench {
         thread_id: ThreadId,
         input: Value,
     ) -> (Outputs, watch::Sender<Option<CancelRequest>>) {
+        self.begin(graph_id, thread_id, input, false).await
+    }
+
+    /// The same with a stream that is kept.
+    pub(crate) async fn resumable(&self, graph_id: &str, thread_id: ThreadId, input: Value) -> Outputs {
+        self.begin(graph_id, thread_id, input, true).await.0
+    }
+
+    async fn begin(
+        &self,
+        graph_id: &str,
+        thread_id: ThreadId,
+        input: Value,
+        resumable: bool,
+    ) -> (Outputs, watch::Sender<Option<CancelRequest>>) {
         let run_id = RunId(Uuid::now_v7());
         let kwargs = json!({
             "input": input,
@@ -135,7 +150,7 @@ impl Bench {
             metadata_own: JsonMap::new(),
             kwargs: kwargs.into(),
             multitask_strategy: MultitaskStrategy::Enqueue,
-            resumable: false,
+            resumable,
             webhook: None,
             temporary: false,
             origin: Default::default(),

@@ -1,0 +1,51 @@
+//! What a host said of a run and is not kept yet.
+
+use std::future::poll_fn;
+use std::task::Poll;
+
+use tokio::sync::{mpsc, oneshot};
+
+use crate::frame::Frame;
+
+/// What comes of a run, in the order in which the host sent it.
+pub(super) enum Said {
+    /// An event, or the end.
+    Frame(Frame),
+    /// Somebody wants to know when all that came before is kept.
+    Mark(oneshot::Sender<()>),
+}
+
+/// A way to ask that. It keeps no run from ending.
+#[derive(Clone)]
+pub(super) struct Marks(mpsc::WeakUnboundedSender<Said>);
+
+impl Marks {
+    pub(super) fn of(run: &mpsc::UnboundedSender<Said>) -> Self {
+        Self(run.downgrade())
+    }
+
+    /// Ends when all that was said so far is kept, or when nobody listens to the run any more.
+    pub(super) fn set(&self) -> impl Future<Output = ()> + Send + 'static {
+        let (mark, kept) = oneshot::channel();
+        if let Some(run) = self.0.upgrade() {
+            // Nobody listens to a run that is over: then the mark is dropped, and its wait is over too.
+            let _ = run.send(Said::Mark(mark));
+        }
+        async move {
+            let _ = kept.await;
+        }
+    }
+}
+
+/// Waits for a round in which there is nothing more. Whoever polls a run's outputs keeps what came before it polls again after there was nothing.
+pub(super) async fn a_quiet_round() {
+    let mut quiet = false;
+    poll_fn(|context| match std::mem::replace(&mut quiet, true) {
+        true => Poll::Ready(()),
+        false => {
+            context.waker().wake_by_ref();
+            Poll::Pending
+        }
+    })
+    .await;
+}
