@@ -69,7 +69,7 @@ INSERT INTO event_log_mode (generation, on_redis, floor_millis, moved_at, stays_
 -- since then, or the record is stale. A copy of what was said elsewhere goes where it was, also before others, if that place is free.
 CREATE FUNCTION event_log_append(
     p_thread_id UUID, p_kind TEXT, p_run_id UUID, p_attempt BIGINT, p_keep BOOLEAN, p_mark UUID, p_count BIGINT, p_first_millis BIGINT, p_first_sequence BIGINT,
-    p_now BIGINT, p_again BOOLEAN, p_copy BOOLEAN, p_read BOOLEAN, p_generation BIGINT, p_bytes BYTEA,
+    p_now BIGINT, p_again BOOLEAN, p_copy BOOLEAN, p_pending BOOLEAN, p_read BOOLEAN, p_generation BIGINT, p_bytes BYTEA,
     OUT before_millis BIGINT, OUT before_sequence BIGINT, OUT last_millis BIGINT, OUT last_sequence BIGINT, OUT is_read BOOLEAN, OUT is_kept BOOLEAN, OUT stale BOOLEAN, OUT late BOOLEAN
 ) LANGUAGE plpgsql AS $$
 DECLARE
@@ -137,8 +137,8 @@ BEGIN
         END IF;
     END IF;
 
-    IF NOT p_copy AND p_first_millis <= v_floor THEN
-        -- It was to have a place elsewhere, where it may be another's by now.
+    IF NOT p_copy AND NOT p_pending AND p_first_millis <= v_floor THEN
+        -- It was to have a place elsewhere, where it may be another's by now. What may still come there keeps it, so that it is the same when it does.
         p_first_millis := v_floor + 1;
         p_first_sequence := 0;
     END IF;

@@ -20,7 +20,7 @@ use store::FailoverStore;
 ///
 /// All processes agree by a row of the database on where the log is. Whoever finds that Redis does not do an append within half a second moves it to the
 /// database, and everybody goes on there; when Redis has answered again for a few seconds, it moves back. Whoever appended something in the last seconds
-/// before a move copies it to its places, and readers wait a second for that, so they miss nothing that they had not heard of yet; ids go on rising, because each move leaves a gap in them that no clock of a
+/// before a move copies it to its places, and readers wait two seconds for that, so they miss nothing that they had not heard of yet; ids go on rising, because each move leaves a gap in them that no clock of a
 /// process is off by. What Redis alone knew is read again when it is back; a reader who asks for it waits until then, for a minute.
 ///
 /// What is lost with a server that keeps nothing on disk is what was kept there for replay. Nothing is shown twice, and open readers go on.

@@ -29,8 +29,8 @@ const FRESH: Duration = Duration::from_millis(500);
 /// How long Redis may take to show that it is back.
 const PROBE: Duration = Duration::from_millis(500);
 
-/// How long after a move from Redis nothing is read: by then, all processes have copied what they appended last.
-const SETTLES: Duration = Duration::from_secs(1);
+/// How long after a move from Redis nothing is read: by then, all processes have heard of it, a second late at most, and have copied what they appended last.
+const SETTLES: Duration = Duration::from_secs(2);
 
 /// How far clocks of processes may be apart, and how long one may not know of a move, in milliseconds.
 const APART: u64 = 2000;

@@ -162,6 +162,15 @@ fn merge(redis: Page, postgres: Page) -> Page {
     Page { records, more }
 }
 
+/// Whether Redis has not answered, and may do what it was asked all the same. Where the connection broke, it has done it by then, or never will.
+fn may_still_be_done(error: &Error) -> bool {
+    let first: Option<&(dyn std::error::Error + 'static)> = std::error::Error::source(error);
+    std::iter::successors(first, |error| error.source()).any(|error| {
+        error.is::<tokio::time::error::Elapsed>()
+            || error.downcast_ref::<redis::RedisError>().is_some_and(redis::RedisError::is_timeout)
+    })
+}
+
 impl Drop for FailoverStore {
     fn drop(&mut self) {
         self.tasks.iter().for_each(AbortHandle::abort);
@@ -193,6 +202,7 @@ impl LogStore for FailoverStore {
                     Err(error) if error.is_retryable() => {
                         self.moves.leave_redis(mode, &error).await?;
                         write.again = true;
+                        write.pending |= may_still_be_done(&error);
                     }
                     Err(error) => return Err(error),
                 }

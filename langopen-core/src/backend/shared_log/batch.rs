@@ -79,6 +79,8 @@ pub(crate) struct Write {
     pub(crate) again: bool,
     /// Whether it was appended elsewhere, and has its place already.
     pub(crate) copy: bool,
+    /// Whether it may still be appended elsewhere, by a server that has not answered.
+    pub(crate) pending: bool,
     pub(crate) bytes: Bytes,
 }
 

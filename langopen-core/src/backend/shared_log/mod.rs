@@ -79,8 +79,20 @@ impl<S: LogStore> SharedLog<S> {
         let now = self.clock.now();
         let first = turn.next(millis(now));
         let (again, copy) = (false, false);
-        let write =
-            Write { thread_id, kind, attempt, keep, mark, count, first, now, again, copy, bytes: bytes.clone() };
+        let write = Write {
+            thread_id,
+            kind,
+            attempt,
+            keep,
+            mark,
+            count,
+            first,
+            now,
+            again,
+            copy,
+            pending: false,
+            bytes: bytes.clone(),
+        };
         match (self.store.append(&write).await?, kind) {
             (Appended::At { before, last, .. }, _) => {
                 *turn = last.max(*turn);

@@ -86,10 +86,10 @@ impl Postgres {
         let column = |of: fn(&Write) -> i64| writes().map(of).collect::<Vec<_>>();
         let sql = sqlx::query(
             "SELECT a.* FROM unnest($1::UUID[], $2::TEXT[], $3::UUID[], $4::BIGINT[], $5::BOOLEAN[], $6::UUID[], $7::BIGINT[], $8::BIGINT[],
-                $9::BIGINT[], $10::BIGINT[], $11::BOOLEAN[], $12::BOOLEAN[], $13::BOOLEAN[], $14::BIGINT[], $15::BYTEA[])
-                WITH ORDINALITY AS w(thread_id, kind, run_id, attempt, keep, mark, count, millis, sequence, now, again, copy, read, generation, bytes, n)
+                $9::BIGINT[], $10::BIGINT[], $11::BOOLEAN[], $12::BOOLEAN[], $13::BOOLEAN[], $14::BOOLEAN[], $15::BIGINT[], $16::BYTEA[])
+                WITH ORDINALITY AS w(thread_id, kind, run_id, attempt, keep, mark, count, millis, sequence, now, again, copy, pending, read, generation, bytes, n)
              CROSS JOIN LATERAL event_log_append(w.thread_id, w.kind, w.run_id, w.attempt, w.keep, w.mark, w.count, w.millis, w.sequence, w.now,
-                w.again, w.copy, w.read, w.generation, w.bytes) AS a ORDER BY w.n",
+                w.again, w.copy, w.pending, w.read, w.generation, w.bytes) AS a ORDER BY w.n",
         );
         let sql = sql.bind(writes().map(|write| write.thread_id.0).collect::<Vec<Uuid>>());
         let sql = sql.bind(writes().map(|write| char::from(write.kind.code()).to_string()).collect::<Vec<_>>());
@@ -103,6 +103,7 @@ impl Postgres {
         let sql = sql.bind(column(|write| write.now.as_micros()));
         let sql = sql.bind(writes().map(|write| write.again).collect::<Vec<_>>());
         let sql = sql.bind(writes().map(|write| write.copy).collect::<Vec<_>>());
+        let sql = sql.bind(writes().map(|write| write.pending).collect::<Vec<_>>());
         let sql = sql.bind(appending.iter().map(|each| each.read).collect::<Vec<_>>());
         let sql = sql.bind(appending.iter().map(|each| each.generation.map(signed)).collect::<Vec<_>>());
         let sql = sql.bind(writes().map(|write| &write.bytes[..]).collect::<Vec<_>>());
