@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures::stream::BoxStream;
 use futures::{StreamExt, stream};
-use langopen_core::executor::{RunJob, RunOutput, RunResult, RunResultStatus};
+use langopen_core::executor::{RunJob, RunOutput, RunResult, RunResultStatus, a_quiet_round};
 use langopen_core::model::{CancelAction, CancelRequest, ThreadStatus};
 use langopen_core::queue::Lease;
 use langopen_core::{Error, RawJson, Result};
@@ -14,7 +14,7 @@ use tracing::Span;
 
 use super::Host;
 use super::connection::InFlight;
-use super::said::{Marks, Said, a_quiet_round};
+use super::said::{Marks, Said};
 use super::serve::Reach;
 use super::spans::{self, Traced};
 use crate::frame::payload::{self, RunRequest};

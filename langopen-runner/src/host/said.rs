@@ -1,8 +1,5 @@
 //! What a host said of a run and is not kept yet.
 
-use std::future::poll_fn;
-use std::task::Poll;
-
 use tokio::sync::{mpsc, oneshot};
 
 use crate::frame::Frame;
@@ -35,17 +32,4 @@ impl Marks {
             let _ = kept.await;
         }
     }
-}
-
-/// Waits for a round in which there is nothing more. Whoever polls a run's outputs keeps what came before it polls again after there was nothing.
-pub(super) async fn a_quiet_round() {
-    let mut quiet = false;
-    poll_fn(|context| match std::mem::replace(&mut quiet, true) {
-        true => Poll::Ready(()),
-        false => {
-            context.waker().wake_by_ref();
-            Poll::Pending
-        }
-    })
-    .await;
 }

@@ -1,16 +1,14 @@
 //! The executor: runs and calls, for the graphs that it was given.
 
 use std::collections::BTreeMap;
-use std::future::poll_fn;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use futures::{FutureExt, StreamExt};
 use serde_json::{Value, json};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use super::Graph;
 use super::error::{Cause, Interrupt, NodeError};
@@ -22,6 +20,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::error::{Error, Result};
 use crate::executor::{
     ExecutionContext, Executor, GraphCall, GraphInfo, ResultState, RunJob, RunOutput, RunResult, RunResultStatus,
+    a_quiet_round,
 };
 use crate::json::{JsonMap, RawJson};
 use crate::model::{CancelRequest, ThreadStatus};
@@ -128,11 +127,11 @@ impl Executor for GraphExecutor {
 
     async fn execute(&self, job: RunJob) -> Result<BoxStream<'static, Result<RunOutput>>> {
         let (events, received) = mpsc::channel(EVENTS_AHEAD);
-        let rounds = Arc::<AtomicU64>::default();
-        let shared = Arc::new(Shared::new(&job, self.clock.clone(), events, rounds.clone()));
+        let (marks, asked) = mpsc::unbounded_channel();
+        let shared = Arc::new(Shared::new(&job, self.clock.clone(), events, marks));
         let graph = self.make(&job.run.graph_id, &shared.config, "threads.create_run")?;
         let work = work(graph, shared, job).boxed();
-        let execution = Execution { received, rounds, work: Some(work), result: None };
+        let execution = Execution { received, asked, marks: Vec::new(), work: Some(work), result: None };
         Ok(futures::stream::unfold(execution, Execution::next).map(Ok).boxed())
     }
 
@@ -155,25 +154,31 @@ impl Executor for GraphExecutor {
 /// A run at work. It is polled by the stream of its outputs: it stops when the stream is dropped, and waits when nobody polls.
 struct Execution {
     received: mpsc::Receiver<RunOutput>,
-    /// Counts how often the work is polled; see [`super::stream::Emitter::kept`].
-    rounds: Arc<AtomicU64>,
+    asked: mpsc::UnboundedReceiver<oneshot::Sender<()>>,
+    /// Who waits until all that was said is kept.
+    marks: Vec<oneshot::Sender<()>>,
     work: Option<BoxFuture<'static, RunResult>>,
     result: Option<RunResult>,
 }
 
 impl Execution {
     async fn next(mut self) -> Option<(RunOutput, Self)> {
-        if let Some(work) = &mut self.work {
-            let work = poll_fn(|context| {
-                self.rounds.fetch_add(1, Ordering::Release);
-                work.as_mut().poll(context)
-            });
+        while let Some(work) = &mut self.work {
             tokio::select! {
                 biased;
                 Some(output) = self.received.recv() => return Some((output, self)),
-                result = work => self.result = Some(result),
+                Some(mark) = self.asked.recv() => self.marks.push(mark),
+                () = a_quiet_round(), if !self.marks.is_empty() => {
+                    for mark in self.marks.drain(..) {
+                        // Who waited may have gone.
+                        let _ = mark.send(());
+                    }
+                }
+                result = work => {
+                    self.result = Some(result);
+                    self.work = None;
+                }
             }
-            self.work = None;
         }
         // What the graph said comes before its end; a task that it left behind is not waited for.
         match self.received.try_recv() {

@@ -1,7 +1,6 @@
 //! What all of a run's graphs share: the run, what it was asked for, what it may reach.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 
 use parking_lot::Mutex;
 use serde_json::{Value, json};
@@ -9,7 +8,7 @@ use tokio::sync::mpsc;
 
 use super::checkpoint::Place;
 use super::steps::Given;
-use super::stream::Emitter;
+use super::stream::{Emitter, Marks};
 use crate::clock::Clock;
 use crate::executor::{ExecutionContext, RunJob, RunOutput};
 use crate::json::JsonMap;
@@ -51,12 +50,7 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    pub(super) fn new(
-        job: &RunJob,
-        clock: Arc<dyn Clock>,
-        events: mpsc::Sender<RunOutput>,
-        rounds: Arc<AtomicU64>,
-    ) -> Self {
+    pub(super) fn new(job: &RunJob, clock: Arc<dyn Clock>, events: mpsc::Sender<RunOutput>, marks: Marks) -> Self {
         let kwargs: JsonMap = job.run.kwargs.decode().unwrap_or_default();
         let config = config_of(&job.run, &kwargs);
         let resume = kwargs.get("command").and_then(|command| command.get("resume"));
@@ -64,7 +58,7 @@ impl Shared {
         answers
             .extend(resume.filter(|resume| is_by_id(resume)).and_then(Value::as_object).cloned().unwrap_or_default());
         Self {
-            emitter: Emitter::new(&kwargs, events, rounds),
+            emitter: Emitter::new(&kwargs, events, marks),
             run: job.run.clone(),
             kwargs,
             config,

@@ -1,16 +1,12 @@
 //! What a run tells its readers, by the modes that were asked for.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
-use std::future::poll_fn;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::task::Poll;
 
 use bytes::Bytes;
 use parking_lot::Mutex;
 use serde::Serialize;
 use serde_json::{Value, json};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use super::messages;
 use super::protocol::{self, Protocol};
@@ -19,11 +15,14 @@ use crate::error::{Error, Result};
 use crate::executor::RunOutput;
 use crate::json::JsonMap;
 
+/// Takes those who wait until all that was said before is kept.
+pub(super) type Marks = mpsc::UnboundedSender<oneshot::Sender<()>>;
+
 /// Sends a run's events, those of the graphs inside of it too.
 pub(super) struct Emitter {
     events: mpsc::Sender<RunOutput>,
-    /// How often the graph was polled when nothing waited that it had said.
-    rounds: Arc<AtomicU64>,
+    /// For who wants to know when all that was said is kept.
+    marks: Marks,
     modes: BTreeSet<String>,
     subgraphs: bool,
     told: Mutex<Told>,
@@ -40,7 +39,7 @@ struct Told {
 }
 
 impl Emitter {
-    pub(super) fn new(kwargs: &JsonMap, events: mpsc::Sender<RunOutput>, rounds: Arc<AtomicU64>) -> Self {
+    pub(super) fn new(kwargs: &JsonMap, events: mpsc::Sender<RunOutput>, marks: Marks) -> Self {
         let modes = match kwargs.get("stream_mode") {
             Some(Value::Array(modes)) => modes.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
             Some(Value::String(mode)) => BTreeSet::from([mode.clone()]),
@@ -48,27 +47,16 @@ impl Emitter {
         };
         let subgraphs = kwargs.get("subgraphs").and_then(Value::as_bool).unwrap_or_default();
         let protocol = modes.contains("lifecycle").then(Mutex::default);
-        Self { events, rounds, modes, subgraphs, told: Mutex::default(), protocol }
+        Self { events, marks, modes, subgraphs, told: Mutex::default(), protocol }
     }
 
     /// Waits until all that was said is kept: what a checkpoint spares a later attempt to say, its readers must have from this one.
-    ///
-    /// Whoever polls a run's outputs keeps what came before it polls again after there was nothing more: so that is when a round has begun after one in
-    /// which nothing waited.
     pub(super) async fn kept(&self) {
-        let mut quiet_since = None;
-        poll_fn(|context| {
-            let (round, waiting) =
-                (self.rounds.load(Ordering::Acquire), self.events.capacity() < self.events.max_capacity());
-            match quiet_since {
-                Some(since) if !waiting && round > since => return Poll::Ready(()),
-                Some(_) if !waiting => {}
-                _ => quiet_since = (!waiting).then_some(round),
-            }
-            context.waker().wake_by_ref();
-            Poll::Pending
-        })
-        .await;
+        let (mark, kept) = oneshot::channel();
+        // Nobody listens to a run that is over: then there is nothing to wait for.
+        if self.marks.send(mark).is_ok() {
+            let _ = kept.await;
+        }
     }
 
     /// Whether somebody asked for this mode, and for what happens in this namespace.
