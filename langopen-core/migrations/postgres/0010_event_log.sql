@@ -66,22 +66,25 @@ CREATE TABLE event_log_mode (
 INSERT INTO event_log_mode (generation, on_redis, floor_millis, moved_at, stays_seconds) VALUES (0, TRUE, 0, 'epoch', 0);
 
 -- Appends a record; all NULL if it goes nowhere: its log has ended, or nobody reads it and it is not kept; `late` if a later attempt of its run has begun. With a generation, the log must be in these tables
--- since then, or the record is stale. A copy of what was said elsewhere goes where it was, also before others, if that place is free.
+-- since then, or the record is stale. A copy of what was said elsewhere goes where it was, also before others, if that place is free, and names what was before it there. What is unsure may be elsewhere too,
+-- where nobody can be asked: it goes where it would be there, after what others have copied, as long as readers wait for copies.
 CREATE FUNCTION event_log_append(
     p_thread_id UUID, p_kind TEXT, p_run_id UUID, p_attempt BIGINT, p_keep BOOLEAN, p_mark UUID, p_count BIGINT, p_first_millis BIGINT, p_first_sequence BIGINT,
-    p_now BIGINT, p_again BOOLEAN, p_copy BOOLEAN, p_pending BOOLEAN, p_read BOOLEAN, p_generation BIGINT, p_bytes BYTEA,
+    p_before_millis BIGINT, p_before_sequence BIGINT, p_now BIGINT, p_again BOOLEAN, p_copy BOOLEAN, p_unsure BOOLEAN, p_read BOOLEAN, p_generation BIGINT, p_bytes BYTEA,
     OUT before_millis BIGINT, OUT before_sequence BIGINT, OUT last_millis BIGINT, OUT last_sequence BIGINT, OUT is_read BOOLEAN, OUT is_kept BOOLEAN, OUT stale BOOLEAN, OUT late BOOLEAN
 ) LANGUAGE plpgsql AS $$
 DECLARE
     v_now BIGINT := p_now / 1000;
     v_open BOOLEAN;
     v_floor BIGINT;
+    v_early BOOLEAN; -- readers wait for copies for a while longer
+    v_last RECORD;
     v_within BOOLEAN := FALSE;
 BEGIN
     IF p_generation IS NOT NULL THEN
         -- Moving takes it alone.
         PERFORM pg_advisory_xact_lock_shared(7813570389617172);
-        SELECT m.floor_millis INTO v_floor FROM event_log_mode m WHERE m.generation = p_generation AND NOT m.on_redis;
+        SELECT m.floor_millis, clock_timestamp() - m.moved_at < INTERVAL '2 seconds' INTO v_floor, v_early FROM event_log_mode m WHERE m.generation = p_generation AND NOT m.on_redis;
         stale := NOT FOUND;
         IF stale THEN
             RETURN;
@@ -137,21 +140,38 @@ BEGIN
         END IF;
     END IF;
 
-    IF NOT p_copy AND NOT p_pending AND p_first_millis <= v_floor THEN
-        -- It was to have a place elsewhere, where it may be another's by now. What may still come there keeps it, so that it is the same when it does.
+    IF p_copy THEN
+        v_within := (p_first_millis, p_first_sequence) <= (before_millis, before_sequence) AND NOT EXISTS (
+            SELECT 1 FROM kept_records k WHERE k.thread_id = p_thread_id AND k.millis = p_first_millis
+                AND k.sequence BETWEEN p_first_sequence AND p_first_sequence + p_count - 1
+            UNION ALL
+            SELECT 1 FROM live_records v WHERE v.thread_id = p_thread_id AND v.millis = p_first_millis
+                AND v.sequence BETWEEN p_first_sequence AND p_first_sequence + p_count - 1);
+        IF v_within OR (p_first_millis, p_first_sequence) > (before_millis, before_sequence) THEN
+            before_millis := p_before_millis;
+            before_sequence := p_before_sequence;
+        END IF;
+    ELSIF p_first_millis <= v_floor AND p_unsure AND v_early THEN
+        SELECT r.* INTO v_last FROM (
+            (SELECT k.millis, k.sequence FROM kept_records k WHERE k.thread_id = p_thread_id AND k.millis BETWEEN p_first_millis AND v_floor
+                ORDER BY k.millis DESC, k.sequence DESC LIMIT 1)
+            UNION ALL
+            (SELECT v.millis, v.sequence FROM live_records v WHERE v.thread_id = p_thread_id AND v.millis BETWEEN p_first_millis AND v_floor
+                ORDER BY v.millis DESC, v.sequence DESC LIMIT 1)
+        ) r ORDER BY r.millis DESC, r.sequence DESC LIMIT 1;
+        IF (p_first_millis, p_first_sequence) <= (v_last.millis, v_last.sequence) THEN
+            p_first_millis := v_last.millis;
+            p_first_sequence := v_last.sequence + 1;
+        END IF;
+        v_within := (p_first_millis, p_first_sequence) <= (before_millis, before_sequence);
+        IF v_within THEN
+            before_millis := coalesce(v_last.millis, 0);
+            before_sequence := coalesce(v_last.sequence, 0);
+        END IF;
+    ELSIF p_first_millis <= v_floor THEN
+        -- It was to have a place elsewhere, where it may be another's by now.
         p_first_millis := v_floor + 1;
         p_first_sequence := 0;
-    END IF;
-    v_within := p_copy AND (p_first_millis, p_first_sequence) <= (before_millis, before_sequence) AND NOT EXISTS (
-        SELECT 1 FROM kept_records k WHERE k.thread_id = p_thread_id AND k.millis = p_first_millis
-            AND k.sequence BETWEEN p_first_sequence AND p_first_sequence + p_count - 1
-        UNION ALL
-        SELECT 1 FROM live_records v WHERE v.thread_id = p_thread_id AND v.millis = p_first_millis
-            AND v.sequence BETWEEN p_first_sequence AND p_first_sequence + p_count - 1);
-    IF v_within THEN
-        -- What is before it may be elsewhere.
-        before_millis := 0;
-        before_sequence := 0;
     END IF;
     IF (p_first_millis, p_first_sequence) > (before_millis, before_sequence) THEN
         last_millis := p_first_millis;

@@ -20,13 +20,14 @@ use store::FailoverStore;
 ///
 /// All processes agree by a row of the database on where the log is. Whoever finds that Redis does not do an append within half a second moves it to the
 /// database, and everybody goes on there; when Redis has answered again for a few seconds, it moves back. Whoever appended something in the last seconds
-/// before a move copies it to its places, and readers wait two seconds for that, so they miss nothing that they had not heard of yet; ids go on rising, because each move leaves a gap in them that no clock of a
-/// process is off by. What Redis alone knew is read again when it is back; a reader who asks for it waits until then, for a minute.
+/// before a move copies it to its places, and puts behind it what Redis was asked to append and has not answered, where Redis would have put it. Readers wait two and a half seconds for that, so they miss nothing
+/// that they had not heard of yet; ids go on rising, because each move leaves a gap in them that no clock of a process is off by. What Redis alone knew is read again when it is back; a reader who asks for it
+/// waits until then, for a minute.
 ///
 /// What is lost with a server that keeps nothing on disk is what was kept there for replay. Nothing is shown twice, and open readers go on.
 ///
-/// One thing is not covered: while only some processes lose Redis, and others reach it for another half a second without knowing, two of them that append to one thread within that time are seen in the order
-/// in which readers hear of it, or one of the two not at all.
+/// Two things are not covered, both of which take two failures at once. Who dies together with Redis copies nothing, so readers in other processes may miss its very last words until they read again. And
+/// while only some processes lose Redis, and others reach it for another second without knowing, two that append to one thread within that time are heard in one order by all, which may not be theirs.
 #[derive(Clone)]
 pub struct FailoverEventLog {
     log: Arc<SharedLog<FailoverStore>>,

@@ -29,8 +29,11 @@ const FRESH: Duration = Duration::from_millis(500);
 /// How long Redis may take to show that it is back.
 const PROBE: Duration = Duration::from_millis(500);
 
-/// How long after a move from Redis nothing is read: by then, all processes have heard of it, a second late at most, and have copied what they appended last.
-const SETTLES: Duration = Duration::from_secs(2);
+/// By how long after a move from Redis all processes have heard of it, a second late at most, and have copied what they appended last.
+const COPIED: Duration = Duration::from_millis(1500);
+
+/// How long after a move from Redis nothing is read: by then, what Redis may have done has its place as well. Half a second before that, nothing is given such a place any more; see `event_log_append`.
+const SETTLES: Duration = Duration::from_millis(2500);
 
 /// How far clocks of processes may be apart, and how long one may not know of a move, in milliseconds.
 const APART: u64 = 2000;
@@ -45,13 +48,37 @@ const ENDS: usize = 10_000;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Known {
     pub(super) mode: Mode,
-    at: Instant,
+    /// When it was asked, and when the answer was taken in.
+    asked: Instant,
+    heard: Instant,
 }
 
 impl Known {
-    /// How long ago the log moved.
+    fn new(mode: Mode, asked: Instant) -> Self {
+        Self { mode, asked, heard: Instant::now() }
+    }
+
+    /// How long ago the log moved, at least.
     pub(super) fn moved(&self) -> Duration {
-        self.mode.moved + self.at.elapsed()
+        self.mode.moved + self.heard.elapsed()
+    }
+
+    /// Whether the log moved after this moment, for sure.
+    pub(super) fn has_moved_after(&self, moment: Instant) -> bool {
+        self.asked.checked_sub(self.mode.moved).is_some_and(|moved| moment < moved)
+    }
+
+    /// What was appended where the log is, as readers may take it. The first record after a move does not tell what is before it elsewhere.
+    pub(super) fn as_seen(&self, appended: Appended) -> Appended {
+        let Mode { on_redis, generation, floor, .. } = self.mode;
+        match appended {
+            Appended::At { before, last, kept, read, .. } => {
+                let is_first = generation > 0 && before.millis <= floor;
+                let settled = !is_first && (on_redis || self.moved() >= SETTLES);
+                Appended::At { before, last, kept, read, settled }
+            }
+            nowhere => nowhere,
+        }
     }
 }
 
@@ -77,8 +104,9 @@ impl Moves {
         clock: Arc<dyn Clock>,
         tell: UnboundedSender<News>,
     ) -> Result<Self> {
+        let asked = Instant::now();
         let mode = postgres.mode().await?;
-        let known = Mutex::new(Known { mode, at: Instant::now() });
+        let known = Mutex::new(Known::new(mode, asked));
         let moving = AsyncMutex::default();
         let (tail, highest, ends) = (Tail::default(), AtomicU64::new(0), Mutex::default());
         let moves = Self { redis, postgres, tail, clock, highest, known, moving, ends, tell };
@@ -93,26 +121,45 @@ impl Moves {
 
     /// Looks where the log is.
     pub(super) async fn look(&self) -> Result<()> {
+        let asked = Instant::now();
         let mode = self.postgres.mode().await?;
         let _moving = self.moving.lock().await;
-        self.adopt(mode).await;
+        self.adopt(mode, asked).await;
         Ok(())
     }
 
     /// Looks where the log is if that was long ago: whoever was held up may have missed a move. Without an answer, it is where it was.
     pub(super) async fn look_again(&self) {
-        if self.known().at.elapsed() > FRESH {
+        if self.known().asked.elapsed() > FRESH {
             // The one who watches says why it cannot be looked up.
             let _ = timeout(FRESH, self.look()).await;
         }
     }
 
     /// Waits until all processes have copied what they appended to Redis before the log moved from there.
+    pub(super) async fn copied(&self) {
+        self.wait_after_move(COPIED).await;
+    }
+
+    /// Waits until everything has its place that was said before the log moved from Redis.
     pub(super) async fn settled(&self) {
+        self.wait_after_move(SETTLES).await;
+    }
+
+    async fn wait_after_move(&self, time: Duration) {
         let known = self.known();
         if !known.mode.on_redis {
-            tokio::time::sleep(SETTLES.saturating_sub(known.moved())).await;
+            tokio::time::sleep(time.saturating_sub(known.moved())).await;
         }
+    }
+
+    /// Whether the log was still on Redis when something was read: what is in the database since it moved must not be read before it is settled.
+    pub(super) async fn stayed(&self, known: Known) -> Result<bool> {
+        if known.mode.on_redis && known.mode.used {
+            self.look().await?;
+            return Ok(self.known().mode.generation == known.mode.generation);
+        }
+        Ok(true)
     }
 
     /// Notes a place of a thread: what comes after a move comes after it, whatever clocks say.
@@ -138,15 +185,16 @@ impl Moves {
         if self.known().mode.generation != from.generation {
             return Ok(());
         }
+        let asked = Instant::now();
         let floor = millis(self.clock.now()).max(from.floor).max(self.highest.load(Ordering::Relaxed)) + APART;
         let mode = self.postgres.move_here(from.generation, floor).await?;
         warn!(error = %why, generation = mode.generation, "Redis fails, so the event log goes on in Postgres");
-        self.adopt(mode).await;
+        self.adopt(mode, asked).await;
         Ok(())
     }
 
     /// Goes on where the log is now. Called by one at a time.
-    async fn adopt(&self, mode: Mode) {
+    async fn adopt(&self, mode: Mode, asked: Instant) {
         let before = self.known().mode;
         if mode.generation < before.generation {
             return;
@@ -157,7 +205,7 @@ impl Moves {
             self.copy_tail(&mode).await;
         }
         self.settle(mode);
-        *self.known.lock() = Known { mode, at: Instant::now() };
+        *self.known.lock() = Known::new(mode, asked);
         if moved {
             // Without a receiver the log is going away.
             let _ = self.tell.send(News::LookEverywhere);
@@ -217,12 +265,13 @@ impl Moves {
 
     async fn return_to_redis(&self, from: Mode) {
         let _moving = self.moving.lock().await;
+        let asked = Instant::now();
         match self.postgres.move_to_redis(from.generation, millis(self.clock.now())).await {
             Ok(mode) => {
                 if mode.on_redis {
                     info!(generation = mode.generation, "Redis is back, and carries the event log again");
                 }
-                self.adopt(mode).await;
+                self.adopt(mode, asked).await;
             }
             Err(error) => debug!(%error, "the event log cannot move back to Redis yet"),
         }

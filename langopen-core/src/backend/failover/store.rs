@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::moves::{Known, Moves};
 use crate::backend::postgres::{Mode, Postgres, PostgresStore};
-use crate::backend::redis::{RedisLogOptions, RedisStore};
+use crate::backend::redis::{NotDone, RedisLogOptions, RedisStore};
 use crate::backend::shared_log::{Appended, Kind, LogStore, News, Opened, Page, Write};
 use crate::clock::Timestamp;
 use crate::error::{Error, Result};
@@ -88,6 +88,7 @@ impl FailoverStore {
             return Ok(Opened { last, ended: here.ended || there.ended, kept: here.kept || there.kept, ..here });
         }
         redis.watch(thread_id);
+        // Also if it has only just moved.
         self.moves.settled().await;
         let here = postgres.open(thread_id, run_id).await?;
         if began_after(run_id.map_or(thread_id.0, |run_id| run_id.0), &known) {
@@ -162,15 +163,6 @@ fn merge(redis: Page, postgres: Page) -> Page {
     Page { records, more }
 }
 
-/// Whether Redis has not answered, and may do what it was asked all the same. Where the connection broke, it has done it by then, or never will.
-fn may_still_be_done(error: &Error) -> bool {
-    let first: Option<&(dyn std::error::Error + 'static)> = std::error::Error::source(error);
-    std::iter::successors(first, |error| error.source()).any(|error| {
-        error.is::<tokio::time::error::Elapsed>()
-            || error.downcast_ref::<redis::RedisError>().is_some_and(redis::RedisError::is_timeout)
-    })
-}
-
 impl Drop for FailoverStore {
     fn drop(&mut self) {
         self.tasks.iter().for_each(AbortHandle::abort);
@@ -182,35 +174,44 @@ impl LogStore for FailoverStore {
     async fn append(&self, write: &Write) -> Result<Appended> {
         let Moves { redis, postgres, .. } = &*self.moves;
         let mut write = write.clone();
+        let begun = Instant::now();
         self.moves.look_again().await;
         for _ in 0..MOVES {
-            let mode = self.moves.known().mode;
-            // What Redis may have done before it failed keeps its place in the database, so that it is known when it comes twice.
-            if (mode.on_redis || !write.again) && write.first.millis <= mode.floor {
+            let known = self.moves.known();
+            let mode = known.mode;
+            // What began after the move comes after what others have said in the database by then.
+            write.unsure &= mode.on_redis || known.has_moved_after(begun);
+            if (mode.on_redis || !write.unsure) && write.first.millis <= mode.floor {
                 write.first = EventId { millis: mode.floor + 1, sequence: 0 };
             }
             if mode.on_redis {
-                match redis.append(&write).await {
+                match redis.append_or_tell(&write).await {
                     Ok(appended) => {
                         self.moves.note_appended(&write, appended, mode).await;
                         if mode.used && write.kind == Kind::Removed {
                             // What was kept there goes, too; who hears of it twice knows it by its mark.
                             postgres.append_since(&write, None).await?;
                         }
-                        return Ok(appended);
+                        return Ok(known.as_seen(appended));
                     }
-                    Err(error) if error.is_retryable() => {
+                    Err(NotDone { error, unsure }) if error.is_retryable() => {
                         self.moves.leave_redis(mode, &error).await?;
-                        write.again = true;
-                        write.pending |= may_still_be_done(&error);
+                        write.again |= unsure;
+                        // Who has not spoken here does not know its place there.
+                        write.unsure |= unsure && write.follows.millis > mode.floor;
                     }
-                    Err(error) => return Err(error),
+                    Err(NotDone { error, .. }) => return Err(error),
                 }
             } else {
+                if write.unsure {
+                    // It keeps the place that it may have on Redis, so that who heard it there does not hear it again; behind what others have there.
+                    self.moves.copied().await;
+                }
+                let known = self.moves.known();
                 match postgres.append_since(&write, Some(mode.generation)).await? {
                     Some(appended) => {
                         self.moves.note_end(&write);
-                        return Ok(appended);
+                        return Ok(known.as_seen(appended));
                     }
                     None => self.moves.look().await?,
                 }
@@ -220,13 +221,16 @@ impl LogStore for FailoverStore {
     }
 
     async fn open(&self, thread_id: ThreadId, run_id: Option<RunId>) -> Result<Opened> {
-        let known = self.moves.known();
-        match self.open_both(thread_id, run_id, known).await {
-            Err(error) if error.is_retryable() && known.mode.on_redis => {
-                self.moves.leave_redis(known.mode, &error).await?;
-                self.open_both(thread_id, run_id, self.moves.known()).await
+        loop {
+            let known = self.moves.known();
+            match self.open_both(thread_id, run_id, known).await {
+                Err(error) if error.is_retryable() && known.mode.on_redis => {
+                    self.moves.leave_redis(known.mode, &error).await?;
+                    return self.open_both(thread_id, run_id, self.moves.known()).await;
+                }
+                opened if self.moves.stayed(known).await? => return opened,
+                _ => {}
             }
-            opened => opened,
         }
     }
 
@@ -247,30 +251,39 @@ impl LogStore for FailoverStore {
 
     async fn since(&self, thread_id: ThreadId, after: EventId) -> Result<Page> {
         let Moves { redis, postgres, .. } = &*self.moves;
-        self.moves.settled().await;
-        let Mode { on_redis, used, .. } = self.moves.known().mode;
-        // First Redis: if the log moves from there meanwhile, what comes after it in the database is what comes after it at all.
-        let from_redis = if on_redis { redis.since(thread_id, after).await? } else { Page::default() };
-        if on_redis && !used {
-            return Ok(from_redis);
+        loop {
+            self.moves.settled().await;
+            let known = self.moves.known();
+            let Mode { on_redis, used, .. } = known.mode;
+            let mut page = if on_redis { redis.since(thread_id, after).await? } else { Page::default() };
+            if !on_redis || used {
+                page = merge(page, postgres.since(thread_id, after).await?);
+            }
+            if self.moves.stayed(known).await? {
+                return Ok(page);
+            }
         }
-        Ok(merge(from_redis, postgres.since(thread_id, after).await?))
     }
 
     async fn lasts(&self, threads: &[ThreadId]) -> Result<Vec<EventId>> {
         let Moves { redis, postgres, .. } = &*self.moves;
-        self.moves.settled().await;
-        let Mode { on_redis, used, .. } = self.moves.known().mode;
-        let mut lasts = match on_redis && !used {
-            true => vec![EventId::ZERO; threads.len()],
-            false => postgres.lasts(threads).await?,
-        };
-        if on_redis {
-            let there = redis.lasts(threads).await?;
-            lasts.iter_mut().zip(there).for_each(|(last, there)| *last = there.max(*last));
+        loop {
+            self.moves.settled().await;
+            let known = self.moves.known();
+            let Mode { on_redis, used, .. } = known.mode;
+            let mut lasts = match on_redis && !used {
+                true => vec![EventId::ZERO; threads.len()],
+                false => postgres.lasts(threads).await?,
+            };
+            if on_redis {
+                let there = redis.lasts(threads).await?;
+                lasts.iter_mut().zip(there).for_each(|(last, there)| *last = there.max(*last));
+            }
+            if self.moves.stayed(known).await? {
+                lasts.iter().for_each(|last| self.moves.note_place(*last));
+                return Ok(lasts);
+            }
         }
-        lasts.iter().for_each(|last| self.moves.note_place(*last));
-        Ok(lasts)
     }
 
     async fn sweep(&self, now: Timestamp, retention: Duration) -> Result<u64> {

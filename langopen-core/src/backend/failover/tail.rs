@@ -34,7 +34,7 @@ impl Tail {
     /// Remembers a record that was appended.
     pub(super) fn add(&self, write: &Write, appended: Appended) {
         // What nobody reads now, and nobody can read later, is over.
-        let Appended::At { last, kept, read, .. } = appended else { return };
+        let Appended::At { before, last, kept, read, .. } = appended else { return };
         if !read && !kept {
             return;
         }
@@ -43,7 +43,8 @@ impl Tail {
         let now = Instant::now();
         let mut state = self.0.lock();
         state.bytes += write.bytes.len();
-        state.writes.push_back((now, Write { keep: kept, first, again: true, copy: true, ..write.clone() }));
+        let copy = Write { keep: kept, first, again: true, copy_after: Some(before), ..write.clone() };
+        state.writes.push_back((now, copy));
         while let Some((at, oldest)) = state.writes.front()
             && (state.bytes > MOST || now.duration_since(*at) > KEPT)
         {

@@ -59,6 +59,25 @@ static SWEEP: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("swee
 /// The threads that are read in this process.
 pub(super) type Watched = Arc<Mutex<HashSet<ThreadId>>>;
 
+/// Why something was not done, and whether it may be done all the same: the server was reached, but there is no answer.
+#[derive(Debug)]
+pub(crate) struct NotDone {
+    pub(crate) error: Error,
+    pub(crate) unsure: bool,
+}
+
+impl From<Error> for NotDone {
+    fn from(error: Error) -> Self {
+        Self { error, unsure: false }
+    }
+}
+
+impl From<NotDone> for Error {
+    fn from(failure: NotDone) -> Self {
+        failure.error
+    }
+}
+
 /// A log on a Redis server.
 pub(crate) struct RedisStore {
     server: Server,
@@ -177,27 +196,52 @@ impl RedisStore {
     }
 
     /// Does something until it is done, for as long as the patience lasts. From the second time on, the server may have done it, and only its answer was lost.
-    async fn persistently<T, F>(&self, operation: &'static str, attempt: impl Fn(bool) -> F) -> Result<T>
+    async fn persistently<T, F>(
+        &self,
+        operation: &'static str,
+        attempt: impl Fn(bool) -> F,
+    ) -> std::result::Result<T, NotDone>
     where
         F: Future<Output = RedisResult<T>>,
     {
         let deadline = Instant::now() + self.patience;
-        let mut again = false;
+        let (mut again, mut unsure) = (false, false);
         loop {
             let error = match timeout_at(deadline, attempt(again)).await {
                 Ok(Ok(answer)) => return Ok(answer),
                 Ok(Err(error)) => error,
                 Err(late) => {
-                    return Err(Error::unavailable(operation, "Redis did not answer in time").with_source(late));
+                    let error = Error::unavailable(operation, "Redis did not answer in time").with_source(late);
+                    return Err(NotDone { error, unsure: true });
                 }
             };
-            let is_gone = self.moves && error.is_connection_refusal();
+            let is_gone = error.is_connection_refusal();
+            unsure |= !is_gone;
             let error = self.server.failed(operation)(error);
-            if is_gone || !error.is_retryable() || Instant::now() + PAUSE >= deadline {
-                return Err(error);
+            if (self.moves && is_gone) || !error.is_retryable() || Instant::now() + PAUSE >= deadline {
+                return Err(NotDone { error, unsure });
             }
             again = true;
             tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    /// Appends a record, or tells whether that may have been done all the same.
+    pub(crate) async fn append_or_tell(&self, write: &Write) -> std::result::Result<Appended, NotDone> {
+        const OPERATION: &str = "event_log.append";
+        let again = |before| self.try_append(write, write.again || before);
+        let answer = self.persistently(OPERATION, again).await?;
+        match answer.as_slice() {
+            [] => Ok(Appended::Nowhere),
+            [late] if late == "late" => Ok(Appended::Late),
+            [moved] if moved == "moved" => {
+                Err(Error::unavailable(OPERATION, "the event log has moved away from Redis").into())
+            }
+            [before, last, kept, read] => {
+                let (kept, read) = (kept == "1", read == "1");
+                Ok(Appended::At { before: place(before)?, last: place(last)?, kept, read, settled: true })
+            }
+            _ => Err(Error::internal(OPERATION, "the script gave an answer that is none of its own").into()),
         }
     }
 
@@ -246,22 +290,7 @@ impl Drop for RedisStore {
 #[async_trait]
 impl LogStore for RedisStore {
     async fn append(&self, write: &Write) -> Result<Appended> {
-        const OPERATION: &str = "event_log.append";
-        let again = |before| self.try_append(write, write.again || before);
-        let answer = self.persistently(OPERATION, again).await?;
-        let nonsense = || Error::internal(OPERATION, "the script gave an answer that is none of its own");
-        match answer.as_slice() {
-            [] => Ok(Appended::Nowhere),
-            [late] if late == "late" => Ok(Appended::Late),
-            [moved] if moved == "moved" => {
-                Err(Error::unavailable(OPERATION, "the event log has moved away from Redis"))
-            }
-            [before, last, kept, read] => {
-                let (kept, read) = (kept == "1", read == "1");
-                Ok(Appended::At { before: place(before)?, last: place(last)?, kept, read })
-            }
-            _ => Err(nonsense()),
-        }
+        Ok(self.append_or_tell(write).await?)
     }
 
     async fn open(&self, thread_id: ThreadId, run_id: Option<RunId>) -> Result<Opened> {

@@ -12,5 +12,5 @@ mod told;
 
 pub use event_log::{RedisEventLog, RedisLogOptions};
 #[cfg(feature = "postgres")]
-pub(crate) use log_store::RedisStore;
+pub(crate) use log_store::{NotDone, RedisStore};
 pub use signals::RedisSignals;

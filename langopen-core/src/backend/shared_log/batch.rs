@@ -74,13 +74,15 @@ pub(crate) struct Write {
     pub(crate) count: u32,
     /// The first of them, unless the log is there already.
     pub(crate) first: EventId,
+    /// The last place in the thread that this process has given; zero if it has given none.
+    pub(crate) follows: EventId,
     pub(crate) now: Timestamp,
     /// Whether it was tried before, and may have succeeded.
     pub(crate) again: bool,
-    /// Whether it was appended elsewhere, and has its place already.
-    pub(crate) copy: bool,
-    /// Whether it may still be appended elsewhere, by a server that has not answered.
-    pub(crate) pending: bool,
+    /// Where it was appended elsewhere, if it was: what is before it there. It has its place already.
+    pub(crate) copy_after: Option<EventId>,
+    /// Whether it may have been appended elsewhere, by a server that cannot be asked now, or may still be.
+    pub(crate) unsure: bool,
     pub(crate) bytes: Bytes,
 }
 

@@ -78,7 +78,6 @@ impl<S: LogStore> SharedLog<S> {
         let mut turn = self.turns.of(thread_id).await;
         let now = self.clock.now();
         let first = turn.next(millis(now));
-        let (again, copy) = (false, false);
         let write = Write {
             thread_id,
             kind,
@@ -87,17 +86,22 @@ impl<S: LogStore> SharedLog<S> {
             mark,
             count,
             first,
+            follows: *turn,
             now,
-            again,
-            copy,
-            pending: false,
+            again: false,
+            copy_after: None,
+            unsure: false,
             bytes: bytes.clone(),
         };
         match (self.store.append(&write).await?, kind) {
-            (Appended::At { before, last, .. }, _) => {
+            (Appended::At { before, last, settled, .. }, _) => {
                 *turn = last.max(*turn);
-                // While it is our turn, so that readers here get what is said here in order and at once.
-                self.watches.take(thread_id, Record::decode(before, last, bytes)?);
+                if settled {
+                    // While it is our turn, so that readers here get what is said here in order and at once.
+                    self.watches.take(thread_id, Record::decode(before, last, bytes)?);
+                } else {
+                    self.watches.look(thread_id);
+                }
                 Ok(())
             }
             (Appended::Late, Kind::Run(run_id)) => Err(late(run_id, attempt)),

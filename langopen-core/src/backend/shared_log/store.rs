@@ -14,8 +14,9 @@ use crate::ids::{RunId, ThreadId};
 /// Where an appended record is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Appended {
-    /// There, after `before`; `kept` for later readers or not, and maybe `read` by someone now.
-    At { before: EventId, last: EventId, kept: bool, read: bool },
+    /// There, after `before`; `kept` for later readers or not, and maybe `read` by someone now. Until it is `settled`, others may have places before it that are not known yet, and
+    /// readers look it up.
+    At { before: EventId, last: EventId, kept: bool, read: bool, settled: bool },
     /// Nowhere: a later attempt of the run has appended before.
     Late,
     /// Nowhere: its log has ended, or nobody reads it and it is not kept.

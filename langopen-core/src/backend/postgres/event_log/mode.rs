@@ -13,8 +13,8 @@ use crate::error::Result;
 /// Whoever moves the log to Redis holds this lock alone, whoever appends to it here holds it with others. See `event_log_append`.
 const LOCK: i64 = 7_813_570_389_617_172;
 
-/// How long the log stays here at least, and at most when Redis fails again and again, in seconds.
-const STAYS: f64 = 2.0;
+/// How long the log stays here at least, longer than readers wait for what was said before, and at most when Redis fails again and again, in seconds.
+const STAYS: f64 = 3.0;
 const STAYS_AT_MOST: f64 = 60.0;
 
 /// Where the log is.

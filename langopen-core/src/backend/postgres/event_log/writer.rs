@@ -57,7 +57,7 @@ fn written(row: &PgRow) -> Result<Written> {
     Ok(Written::Done(match place_or_none(row, "last_millis", "last_sequence")? {
         Some(last) => {
             let before = place(row, "before_millis", "before_sequence")?;
-            Appended::At { before, last, kept: get(row, "is_kept")?, read: get(row, "is_read")? }
+            Appended::At { before, last, kept: get(row, "is_kept")?, read: get(row, "is_read")?, settled: true }
         }
         None => Appended::Nowhere,
     }))
@@ -86,10 +86,10 @@ impl Postgres {
         let column = |of: fn(&Write) -> i64| writes().map(of).collect::<Vec<_>>();
         let sql = sqlx::query(
             "SELECT a.* FROM unnest($1::UUID[], $2::TEXT[], $3::UUID[], $4::BIGINT[], $5::BOOLEAN[], $6::UUID[], $7::BIGINT[], $8::BIGINT[],
-                $9::BIGINT[], $10::BIGINT[], $11::BOOLEAN[], $12::BOOLEAN[], $13::BOOLEAN[], $14::BOOLEAN[], $15::BIGINT[], $16::BYTEA[])
-                WITH ORDINALITY AS w(thread_id, kind, run_id, attempt, keep, mark, count, millis, sequence, now, again, copy, pending, read, generation, bytes, n)
-             CROSS JOIN LATERAL event_log_append(w.thread_id, w.kind, w.run_id, w.attempt, w.keep, w.mark, w.count, w.millis, w.sequence, w.now,
-                w.again, w.copy, w.pending, w.read, w.generation, w.bytes) AS a ORDER BY w.n",
+                $9::BIGINT[], $10::BIGINT[], $11::BIGINT[], $12::BIGINT[], $13::BOOLEAN[], $14::BOOLEAN[], $15::BOOLEAN[], $16::BOOLEAN[], $17::BIGINT[], $18::BYTEA[])
+                WITH ORDINALITY AS w(thread_id, kind, run_id, attempt, keep, mark, count, millis, sequence, before_millis, before_sequence, now, again, copy, unsure, read, generation, bytes, n)
+             CROSS JOIN LATERAL event_log_append(w.thread_id, w.kind, w.run_id, w.attempt, w.keep, w.mark, w.count, w.millis, w.sequence, w.before_millis, w.before_sequence, w.now,
+                w.again, w.copy, w.unsure, w.read, w.generation, w.bytes) AS a ORDER BY w.n",
         );
         let sql = sql.bind(writes().map(|write| write.thread_id.0).collect::<Vec<Uuid>>());
         let sql = sql.bind(writes().map(|write| char::from(write.kind.code()).to_string()).collect::<Vec<_>>());
@@ -100,10 +100,12 @@ impl Postgres {
         let sql = sql.bind(column(|write| i64::from(write.count)));
         let sql = sql.bind(column(|write| signed(write.first.millis)));
         let sql = sql.bind(column(|write| signed(write.first.sequence)));
+        let sql = sql.bind(column(|write| signed(write.copy_after.unwrap_or_default().millis)));
+        let sql = sql.bind(column(|write| signed(write.copy_after.unwrap_or_default().sequence)));
         let sql = sql.bind(column(|write| write.now.as_micros()));
         let sql = sql.bind(writes().map(|write| write.again).collect::<Vec<_>>());
-        let sql = sql.bind(writes().map(|write| write.copy).collect::<Vec<_>>());
-        let sql = sql.bind(writes().map(|write| write.pending).collect::<Vec<_>>());
+        let sql = sql.bind(writes().map(|write| write.copy_after.is_some()).collect::<Vec<_>>());
+        let sql = sql.bind(writes().map(|write| write.unsure).collect::<Vec<_>>());
         let sql = sql.bind(appending.iter().map(|each| each.read).collect::<Vec<_>>());
         let sql = sql.bind(appending.iter().map(|each| each.generation.map(signed)).collect::<Vec<_>>());
         let sql = sql.bind(writes().map(|write| &write.bytes[..]).collect::<Vec<_>>());
