@@ -1,8 +1,22 @@
 //! Runs in flight: creating, claiming, keeping, ending and cancelling them.
 //!
-//! The queue is the table of runs; a wake-up is only a hint. Readiness is decided when something is written, not when runs are claimed:
-//! a run is *ready* when no earlier run of its thread is in flight, and the end of a run promotes the next one of its thread. At most one run
-//! of a thread is running at any time.
+//! The queue is the table of runs; a wake-up is only a hint. At most one run of a thread is running at any time, and while none is, at most one is
+//! *ready*: it starts as soon as a worker claims it. So readiness is decided when something is written, not when runs are claimed.
+//!
+//! # Order
+//!
+//! A pending run either *waits for its time* (it was created with an `available_at` that lay ahead, or handed back with a delay) or stands *in line*. Runs
+//! have their places by the time when they may start, then by id:
+//!
+//! - A run that is due when it is created comes after all that stand in line and after the running one, so it is dated later where need be. So a line
+//!   keeps the order in which its runs were accepted, also where the clocks of processes differ, or one goes back. What waits for its time counts for
+//!   nothing here.
+//! - A call that adds a run to a thread, takes one out of flight or hands one back makes the thread's next run ready, unless one is ready or running: the one
+//!   that has the first place among those that stand in line or whose time has come by the clock of that call.
+//! - A claim of at least one run first puts every run in line whose time has come by its clock, whoever's it is, and makes the next run of each of their threads
+//!   ready in the same way. Runs of a thread that another call is changing at that moment may be left to the next claim.
+//! - A run that stands in line waits for its time no more, and one that is ready stays ready until it starts, ends or is removed: whatever clocks say later, and
+//!   whatever comes in line at an earlier place.
 //!
 //! A claim gives a [`Lease`]: the run's id and the attempt that this claim is. Every later write of the run names its lease and takes effect only
 //! while that attempt is the current one and running; otherwise it fails with [`ErrorKind::LeaseLost`](crate::ErrorKind::LeaseLost) and changes nothing.
@@ -201,8 +215,7 @@ pub struct QueueStats {
 #[async_trait]
 pub trait Queue: Send + Sync + 'static {
     /// Creates a run, in one step with what its strategy does to the others on its thread and with the change of the thread's row (metadata, config, status
-    /// `busy`). Runs of a thread start in the order of `available_at`, then of id. A run whose `available_at` lies ahead holds no other run up, yet
-    /// counts as in flight. One that is due comes after all that were due before it, and stays due: also where the clocks of processes differ, or one goes back.
+    /// `busy`). Runs of a thread start in [order](self#order). A run whose `available_at` lies ahead holds no other run up, yet counts as in flight.
     ///
     /// `Reject` with a run in flight fails. `Interrupt` ends pending runs as interrupted and asks for the cancel of the running one; `Rollback`
     /// removes pending runs with their checkpoints and asks for the rollback of the running one. The new run starts when the running one has ended.

@@ -67,7 +67,7 @@ CREATE TABLE runs (
     ready BOOLEAN NOT NULL CHECK (NOT ready OR status = 'pending'), -- nothing but a worker is missing
     -- One run of a thread is in front: the running one, else one that is ready. A column, lest an index over it is taken for one over those that are ready.
     in_front BOOLEAN GENERATED ALWAYS AS (ready OR status = 'running') STORED,
-    delayed BOOLEAN NOT NULL CHECK (NOT delayed OR status = 'pending'), -- its time lay ahead when it was last looked at
+    delayed BOOLEAN NOT NULL CHECK (NOT delayed OR status = 'pending'), -- it waits for its time; one whose time has come stands in line, whatever the clock says later
     available_at BIGINT NOT NULL, -- when it may start; runs of a thread start in this order
     attempt BIGINT NOT NULL,
     lease_owner TEXT,

@@ -5,8 +5,7 @@
 --
 -- Locks are taken in this order: rows of threads (by id), advisory locks of limited tenants (by key), rows of runs. A claim waits for no thread's and no run's row.
 
--- Puts the thread's oldest pending run that is due in front, if nobody is there; returns it. A run that was due once is so still, whatever the clock says now. The
--- caller holds the lock of the thread's row.
+-- Makes the thread's oldest pending run that is due ready, unless one is ready or running; returns it. The caller holds the lock of the thread's row.
 CREATE FUNCTION langopen_promote(p_thread_id UUID, p_now BIGINT) RETURNS UUID LANGUAGE plpgsql
 SET enable_seqscan = off AS $$
 DECLARE
@@ -129,29 +128,31 @@ BEGIN
     VALUES (p_run_id, p_tenant, p_thread_id, p_assistant_id, p_graph_id, 'pending', v_ready, v_delayed, v_at, 0, p_multitask_strategy,
         p_resumable, p_temporary, p_webhook, v_at, p_now, p_metadata, p_kwargs, p_origin);
     -- Those that are pending may have become due before this one.
-    IF NOT (v_ready OR v_delayed OR v_in_front) THEN
+    IF (v_pending OR NOT v_delayed) AND NOT (v_ready OR v_in_front) THEN
         v_ready := langopen_promote(p_thread_id, p_now) IS NOT NULL;
     END IF;
     RETURN QUERY SELECT 'added', v_at, v_ready OR v_delayed, v_fresh, NULL::TEXT, NULL::TEXT, NULL::TEXT, NULL::BIGINT, NULL::BIGINT;
 END $$;
 
--- Gives way to runs whose time has come, of at most so many threads. A thread that somebody else holds is left for the next call.
-CREATE FUNCTION langopen_wake_delayed(p_now BIGINT, p_max INTEGER) RETURNS VOID LANGUAGE plpgsql AS $$
+-- Puts runs in line whose time has come, of the threads of at most so many; returns how many. A thread that somebody else holds is left for the next call.
+CREATE FUNCTION langopen_wake_delayed(p_now BIGINT, p_max INTEGER) RETURNS BIGINT LANGUAGE plpgsql
+SET enable_seqscan = off AS $$
 DECLARE
-    v_thread_id UUID;
+    v_threads UUID[];
+    v_woken BIGINT;
 BEGIN
-    FOR v_thread_id IN
-        SELECT t.thread_id FROM threads t
+    v_threads := ARRAY(SELECT t.thread_id FROM threads t
         WHERE t.thread_id IN (SELECT d.thread_id FROM runs d WHERE d.delayed AND d.available_at <= p_now ORDER BY d.available_at, d.run_id LIMIT p_max)
-        ORDER BY t.thread_id FOR NO KEY UPDATE SKIP LOCKED
-    LOOP
-        UPDATE runs SET delayed = FALSE WHERE thread_id = v_thread_id AND delayed AND available_at <= p_now;
-        PERFORM langopen_promote(v_thread_id, p_now);
-    END LOOP;
+        ORDER BY t.thread_id FOR NO KEY UPDATE SKIP LOCKED);
+    UPDATE runs SET delayed = FALSE WHERE thread_id = ANY (v_threads) AND delayed AND available_at <= p_now;
+    GET DIAGNOSTICS v_woken = ROW_COUNT;
+    PERFORM langopen_promote(w.thread_id, p_now) FROM unnest(v_threads) AS w (thread_id);
+    RETURN v_woken;
 END $$;
 
 -- Claims runs whose lease has expired, then ready ones: the tenant with the fewest running runs first, the oldest first within a tenant, and never more of a tenant
--- than its deployment may have running. The last row, if fewer were found than wanted, has no run but when the next one becomes due.
+-- than its deployment may have running. The last row, if fewer were found than wanted, has no run but when the next one becomes due. Without a row, the time of
+-- so many runs has come at once that the next call goes on with them: no transaction holds the threads of all.
 CREATE FUNCTION langopen_claim(p_now BIGINT, p_worker TEXT, p_max INTEGER, p_lease_expires_at BIGINT, p_tenants TEXT[])
 RETURNS TABLE (
     run_id UUID, tenant TEXT, thread_id UUID, assistant_id UUID, graph_id TEXT, metadata TEXT, status TEXT, kwargs TEXT,
@@ -165,8 +166,8 @@ DECLARE
     v_tenants TEXT[];
     v_limited BOOLEAN;
 BEGIN
-    IF EXISTS (SELECT 1 FROM runs r WHERE r.delayed AND r.available_at <= p_now) THEN
-        PERFORM langopen_wake_delayed(p_now, p_max);
+    IF EXISTS (SELECT 1 FROM runs r WHERE r.delayed AND r.available_at <= p_now) AND langopen_wake_delayed(p_now, 1000) >= 1000 THEN
+        RETURN;
     END IF;
 
     RETURN QUERY

@@ -1,3 +1,10 @@
--- 1: its time lay ahead when it was last looked at. A run that was due once is so still, whatever the clock says later.
+-- 1: it waits for its time. One whose time has come stands in line, whatever the clock says later.
 ALTER TABLE runs ADD COLUMN delayed INTEGER NOT NULL DEFAULT 0;
 UPDATE runs SET delayed = 1 WHERE status = 'pending' AND available_at > unixepoch() * 1000000;
+-- No more than one run of a thread is ready: the first of those in line, while none is running.
+UPDATE runs SET ready = status = 'pending' AND delayed = 0
+    AND NOT EXISTS (SELECT 1 FROM runs o WHERE o.thread_id = runs.thread_id AND o.status = 'running')
+    AND NOT EXISTS (SELECT 1 FROM runs o WHERE o.thread_id = runs.thread_id AND o.status = 'pending' AND o.delayed = 0
+        AND (o.available_at, o.run_id) < (runs.available_at, runs.run_id));
+CREATE UNIQUE INDEX runs_one_ready ON runs (thread_id) WHERE ready = 1;
+CREATE INDEX runs_delayed ON runs (available_at, tenant) WHERE delayed = 1;

@@ -112,9 +112,10 @@ cases! {
         search_matches_whole_labels_and_filters,
         search_pages_most_recent_first, namespaces_match_wildcards_and_depth;
     queue_order: runs_are_dated_as_they_are_accepted, runs_of_a_thread_start_in_order_and_alone, a_delayed_run_holds_nobody_up, a_delayed_run_waits_for_the_running_one,
-        a_clock_that_goes_back_strands_no_run, a_run_handed_back_keeps_its_place, a_delayed_run_does_not_overtake_by_a_clock_that_goes_back, concurrent_claims_never_share_a_run, a_long_queue_on_one_thread_lets_others_through,
+        a_clock_that_goes_back_strands_no_run, a_run_handed_back_keeps_its_place, a_delayed_run_does_not_overtake_by_a_clock_that_goes_back, a_ready_run_stays_ready,
+        a_claim_puts_in_line_what_is_due, what_is_due_hides_nothing, each_change_of_a_thread_makes_its_next_run_ready, concurrent_claims_never_share_a_run, a_long_queue_on_one_thread_lets_others_through,
         enqueue_merges_into_the_thread, enqueue_refuses_what_it_must;
-    queue_strategies: reject_refuses_while_a_run_is_in_flight, interrupt_ends_the_pending_and_asks_the_running, rollback_removes_the_pending,
+    queue_strategies: reject_refuses_while_a_run_is_in_flight, what_a_run_ends_does_not_date_it, interrupt_ends_the_pending_and_asks_the_running, rollback_removes_the_pending,
         cancelling_a_pending_run_ends_it, cancelling_a_running_run_asks_its_worker, what_has_ended_cannot_be_cancelled,
         runs_in_flight_are_cancelled_together;
     queue_leases: a_heartbeat_keeps_a_lease, an_expired_lease_is_claimed_anew, an_old_lease_can_do_nothing, a_released_run_comes_back, an_old_attempt_keeps_no_checkpoints,

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use super::Backend;
-use super::support::{LEASE, SECOND, checkpoint, map, outcome, refused, scope, thread_id};
+use super::support::{LEASE, SECOND, checkpoint, foreign, interrupt, map, outcome, refused, scope, thread_id};
 use crate::clock::Clock;
 use crate::error::ErrorKind;
 use crate::ids::RunId;
@@ -166,6 +166,106 @@ pub async fn a_delayed_run_does_not_overtake_by_a_clock_that_goes_back(backend: 
     assert_eq!(backend.claimed_ids().await, []);
     backend.clock.set(began);
     assert_eq!(backend.claimed_ids().await, [delayed]);
+}
+
+/// A run that has become ready is the next of its thread, also by a clock that has gone back, and before a run whose time comes before its date.
+pub async fn a_ready_run_stays_ready(backend: &Backend) {
+    let id = backend.new_thread().await;
+    let began = backend.now();
+    let back = crate::Timestamp::from_micros(began.as_micros() - 10_000_000);
+    let running = backend.running(id).await;
+    let next = backend.add_run(id).await;
+    backend.clock.set(back);
+    let delayed = backend.enqueue(backend.delayed_run(id, SECOND * 5)).await;
+    let finished = backend.queue.finish(running.lease(), outcome()).await.expect("finish");
+    assert_eq!(finished.promoted, Some(next), "the other one waits for its time");
+    backend.clock.advance(SECOND * 6);
+    let claim = backend.claim_one().await;
+    assert_eq!(claim.run.run_id, next, "it was ready before the time of the other one came");
+    backend.queue.release(claim.lease(), Duration::ZERO).await.expect("release");
+    let claim = backend.claim_one().await;
+    assert_eq!(
+        claim.run.run_id, delayed,
+        "handed back, the first one is where its date puts it, which nothing changed"
+    );
+    backend.queue.finish(claim.lease(), outcome()).await.expect("finish");
+    assert_eq!(backend.claimed_ids().await, [next]);
+
+    backend.clock.set(began);
+    let id = thread_id();
+    let ready = backend.add_run(id).await;
+    backend.clock.set(back);
+    assert_eq!(backend.claimed_ids().await, [ready], "it was ready when it was created");
+}
+
+/// What a claim found due is in line from then on: it starts by a clock that has gone back, and before those that are accepted then. What nobody found waits.
+pub async fn a_claim_puts_in_line_what_is_due(backend: &Backend) {
+    let began = backend.now();
+    let (id, idle) = (backend.new_thread().await, backend.new_thread().await);
+    let running = backend.running(id).await;
+    let behind = backend.enqueue(backend.delayed_run(id, SECOND)).await;
+    let single = backend.enqueue(backend.delayed_run(idle, SECOND * 2)).await;
+    let unseen = backend.enqueue(backend.delayed_run(thread_id(), SECOND * 4)).await;
+    backend.clock.advance(SECOND * 3);
+    // One is asked for, of somebody else: yet all are put in line.
+    let tenants = Some(vec![foreign().tenant]);
+    let request = ClaimRequest { tenants, ..ClaimRequest::new("worker", 1, LEASE) };
+    assert_eq!(backend.queue.claim(&request).await.expect("claim").runs.len(), 0);
+    backend.clock.advance(SECOND * 3);
+    backend.clock.set(began);
+    let last = backend.add_run(id).await;
+    assert_eq!(backend.claimed_ids().await, [single]);
+    let finished = backend.queue.finish(running.lease(), outcome()).await.expect("finish");
+    assert_eq!(finished.promoted, Some(behind));
+    let claim = backend.claim_one().await;
+    assert_eq!(claim.run.run_id, behind);
+    backend.queue.finish(claim.lease(), outcome()).await.expect("finish");
+    assert_eq!(backend.claimed_ids().await, [last]);
+    backend.clock.advance(SECOND * 4);
+    assert_eq!(backend.claimed_ids().await, [unseen]);
+}
+
+/// However many runs became due on threads that are busy, one that may start is found at once.
+pub async fn what_is_due_hides_nothing(backend: &Backend) {
+    let mut running = Vec::new();
+    for _ in 0..3 {
+        running.push(backend.running(thread_id()).await);
+    }
+    for claim in &running {
+        backend.enqueue(backend.delayed_run(claim.run.thread_id, SECOND)).await;
+    }
+    let free = backend.enqueue(backend.delayed_run(thread_id(), SECOND * 2)).await;
+    backend.clock.advance(SECOND * 3);
+    let claims = backend.queue.claim(&ClaimRequest::new("worker", 1, LEASE)).await.expect("claim").runs;
+    assert_eq!(claims.iter().map(|claim| claim.run.run_id).collect::<Vec<_>>(), [free]);
+}
+
+/// Each change of what is in flight on a thread makes its next run ready: the end of another, a cancel, a removal, a run that is added or handed back.
+pub async fn each_change_of_a_thread_makes_its_next_run_ready(backend: &Backend) {
+    for change in 0..5 {
+        let id = backend.new_thread().await;
+        let began = backend.now();
+        let running = backend.running(id).await;
+        let other = backend.enqueue(backend.delayed_run(id, LEASE)).await;
+        let due = backend.enqueue(backend.delayed_run(id, SECOND)).await;
+        if change > 2 {
+            backend.queue.finish(running.lease(), outcome()).await.expect("finish");
+        }
+        backend.clock.advance(SECOND);
+        match change {
+            0 => drop(backend.queue.finish(running.lease(), outcome()).await.expect("finish")),
+            1 => backend.queue.release(running.lease(), LEASE).await.expect("release"),
+            2 => drop(backend.storage.delete_run(&scope(), id, running.run.run_id).await.expect("delete")),
+            3 => drop(backend.queue.cancel(&scope(), id, other, interrupt()).await.expect("cancel")),
+            _ => {
+                backend.enqueue(backend.delayed_run(id, LEASE)).await;
+            }
+        }
+        backend.clock.set(began);
+        let claim = backend.claim_one().await;
+        assert_eq!(claim.run.run_id, due, "change {change}");
+        backend.storage.delete_thread(&scope(), id).await.expect("delete the thread");
+    }
 }
 
 /// However many claim at once, no run is given to two, and no thread has two running runs.

@@ -53,6 +53,18 @@ pub async fn reject_refuses_while_a_run_is_in_flight(backend: &Backend) {
     assert_eq!(backend.row(id).await.metadata, map(json!({"rejected": true})));
 }
 
+/// A run comes after those in line, but not after those that it ends: so it is dated when it is accepted, also by a clock that has gone back.
+pub async fn what_a_run_ends_does_not_date_it(backend: &Backend) {
+    let id = backend.new_thread().await;
+    let began = backend.now();
+    backend.add_run(id).await;
+    backend.clock.set(crate::Timestamp::from_micros(began.as_micros() - 10_000_000));
+    for strategy in [MultitaskStrategy::Interrupt, MultitaskStrategy::Rollback] {
+        let new = backend.run_with(id, strategy);
+        assert_eq!(backend.queue.enqueue(&scope(), new).await.expect("enqueue").run.created_at, backend.now());
+    }
+}
+
 /// `Interrupt` ends what is pending, asks for the end of what is running, and starts when that has ended.
 pub async fn interrupt_ends_the_pending_and_asks_the_running(backend: &Backend) {
     let id = backend.new_thread().await;

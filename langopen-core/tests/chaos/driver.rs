@@ -1,6 +1,6 @@
 //! Takes steps through a queue that fails on purpose, and compares after each what is there with what the model says.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::fmt::Debug;
 use std::sync::Arc;
 use std::time::Duration;
@@ -87,7 +87,8 @@ impl Driver {
             Step::DeleteRun { run } => {
                 if let Some(run) = latest(&self.model.runs, *run) {
                     let deleted = self.storage.delete_run(&self.scope, run.thread_id, run.run_id).await;
-                    self.compare(deleted, |model| model.delete_run(run.run_id));
+                    let now = self.clock.now();
+                    self.compare(deleted, |model| model.delete_run(run.run_id, now));
                 }
             }
             Step::DeleteThread { thread } => {
@@ -101,7 +102,6 @@ impl Driver {
             }
         }
         self.check().await;
-        self.model.pass(self.clock.now());
     }
 
     /// Whether the last call took effect, by what befell it. Its answer, if it came, must be the model's.
@@ -147,14 +147,12 @@ impl Driver {
     async fn enqueue(&mut self, new: NewRun) {
         let ids = (new.run_id, new.thread_id);
         loop {
-            let answer = self.queue.enqueue(&self.scope, new.clone()).await.map(|enqueued| sorted(enqueued.ended));
+            let answer = self.queue.enqueue(&self.scope, new.clone()).await;
+            let answer = answer.map(|enqueued| (enqueued.run.created_at, sorted(enqueued.ended)));
             let (strategy, temporary) = (new.multitask_strategy, new.temporary);
-            let at = (new.available_at, new.available_at > self.clock.now());
-            let answered = self.compare(answer, |model| model.enqueue(ids, strategy, temporary, at).map(sorted));
-            if let Some(run) = self.truth.run(&self.scope, new.thread_id, new.run_id).await.unwrap() {
-                self.model.date(new.run_id, run.created_at);
-            }
-            if answered {
+            let at = (new.available_at, self.clock.now());
+            let expected = |model: &mut Model| model.enqueue(ids, strategy, temporary, at);
+            if self.compare(answer, |model| expected(model).map(|(at, ended)| (at, sorted(ended)))) {
                 return;
             }
         }
@@ -162,7 +160,6 @@ impl Driver {
 
     async fn claim(&mut self, max: usize) -> Vec<Claim> {
         let now = self.clock.now();
-        let (due, early) = self.model.claimable(now);
         let tenants = Some(vec![self.scope.tenant.clone()]);
         let request = ClaimRequest { tenants, ..ClaimRequest::new("worker", max, LEASE) };
         let answer = self.queue.claim(&request).await;
@@ -170,19 +167,20 @@ impl Driver {
         let attempted = |run_id: &RunId| there.get(run_id).map_or(0, |(_, attempt)| *attempt);
         let claimed: Vec<_> =
             self.model.runs.iter().filter(|run| attempted(&run.run_id) > run.attempt).map(|run| run.run_id).collect();
-        assert!(claimed.iter().all(|run_id| due.contains(run_id) || early.contains(run_id)), "{claimed:?} of {due:?}");
-        claimed.iter().for_each(|run_id| self.model.claim(*run_id, now, LEASE));
         if let Err(error) = &answer
             && error.message().contains("did nothing")
         {
             assert!(claimed.is_empty());
             return Vec::new();
         }
-        // On a thread whose first run is due, another one may have begun that is early.
-        let thread = |run_id: &RunId| self.model.run(*run_id).thread_id;
-        let begun: HashSet<_> = claimed.iter().map(thread).collect();
-        let enough = claimed.len() == max || due.iter().all(|run_id| begun.contains(&thread(run_id)));
-        assert!(enough && claimed.len() <= max, "{claimed:?} of {due:?}");
+        self.model.look(now);
+        let (expired, ready) = self.model.claimable(now);
+        let (anew, first): (Vec<RunId>, Vec<RunId>) = claimed.iter().partition(|run_id| expired.contains(run_id));
+        // Nothing says which of those whose lease is over come first.
+        assert_eq!(anew.len(), expired.len().min(max), "{claimed:?} of {expired:?}");
+        let expected = ready.iter().copied().take(max - anew.len()).collect();
+        assert_eq!(sorted(first), sorted(expected), "of {ready:?}");
+        claimed.iter().for_each(|run_id| self.model.claim(*run_id, now, LEASE));
         let claims = match answer {
             Ok(claims) => claims.runs,
             Err(error) => {
@@ -228,17 +226,9 @@ impl Driver {
             rollback,
         };
         let answer = self.queue.finish(lease, outcome).await.map(|finished| finished.promoted);
-        let (now, promoted) = (self.clock.now(), answer.as_ref().ok().copied().flatten());
+        let now = self.clock.now();
         self.compare(answer, |model| match model.holds(lease) {
-            true => {
-                let next = model.finish(lease, status, rollback, now);
-                let (due, early) = model.claimable(now);
-                let thread = |run_id: RunId| model.run(run_id).thread_id;
-                let may = |run_id: &RunId| {
-                    thread(*run_id) == thread(lease.run_id) && (due.contains(run_id) || early.contains(run_id))
-                };
-                Ok(promoted.filter(may).or(next))
-            }
+            true => Ok(model.finish(lease, status, rollback, now)),
             false => Err(ErrorKind::LeaseLost),
         });
     }
@@ -257,15 +247,17 @@ impl Driver {
 
     async fn cancel(&mut self, run_id: RunId, thread_id: ThreadId, action: CancelAction) {
         let answer = self.queue.cancel(&self.scope, thread_id, run_id, request(action)).await;
-        self.compare(answer, |model| model.cancel(run_id, action));
+        let now = self.clock.now();
+        self.compare(answer, |model| model.cancel(run_id, action, now));
     }
 
     async fn cancel_in_flight(&mut self, which: InFlight, action: CancelAction) {
         let answer = self.queue.cancel_in_flight(&self.scope, which, request(action)).await;
         let ended = |ended: Vec<langopen_core::event_log::LogKey>| ended.iter().map(|log| log.run_id).collect();
         let answer = answer.map(|done| (sorted(ended(done.ended)), sorted(done.requested)));
+        let now = self.clock.now();
         self.compare(answer, |model| {
-            let (ended, requested) = model.cancel_in_flight(which, action);
+            let (ended, requested) = model.cancel_in_flight(which, action, now);
             Ok((sorted(ended), sorted(requested)))
         });
     }

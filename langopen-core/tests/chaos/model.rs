@@ -17,10 +17,10 @@ pub(crate) struct ModelRun {
     pub(crate) status: Option<RunStatus>,
     pub(crate) attempt: u32,
     pub(crate) cancel: Option<CancelAction>,
-    /// Whether it was told to wait for its time. One that was not may begin at any time, also when the clock went back since it was accepted.
-    delayed: bool,
-    /// Whether its time had come once, while it waited. It may be known since; then it may begin, too.
-    was_due: bool,
+    /// Whether it waits for its time; while it is pending, it stands in line otherwise.
+    waits: bool,
+    /// Whether nothing but a worker is missing.
+    ready: bool,
     available_at: Timestamp,
     expires_at: Timestamp,
 }
@@ -69,63 +69,50 @@ impl Model {
         pending.iter().map(|run| run.run_id).collect()
     }
 
-    /// The runs that end up running if enough are claimed: one whose lease is over, or the first of a thread, if it is due and nothing is running there. And those
-    /// that may: they would be due if the clock had not gone back.
-    pub(crate) fn claimable(&self, now: Timestamp) -> (Vec<RunId>, Vec<RunId>) {
-        let first = |run: &ModelRun| {
-            self.running(run.thread_id).is_none() && self.pending(run.thread_id).first() == Some(&run.run_id)
-        };
-        let due = |run: &&ModelRun| match run.status {
-            Some(RunStatus::Running) => run.expires_at <= now,
-            Some(RunStatus::Pending) => run.available_at <= now && first(run),
-            _ => false,
-        };
-        let early = |run: &&ModelRun| {
-            // Of those before it, all must be such that may still wait.
-            let is_first = || {
-                let before = self.pending(run.thread_id).into_iter().take_while(|next| *next != run.run_id);
-                before.into_iter().all(|next| self.run(next).delayed)
-            };
-            // Whoever was accepted first comes first, even if the clock that dated the others went back.
-            let is_accepted_first = || {
-                let before = self.runs.iter().take_while(|other| other.run_id != run.run_id);
-                let mut before =
-                    before.filter(|other| other.thread_id == run.thread_id && other.is(RunStatus::Pending));
-                before.all(|other| other.delayed)
-            };
-            run.is(RunStatus::Pending)
-                && (!run.delayed || run.was_due)
-                && self.running(run.thread_id).is_none()
-                && (run.available_at > now && is_first() || is_accepted_first())
-        };
-        let ids = |wanted: &dyn Fn(&&ModelRun) -> bool| {
-            self.runs.iter().filter(|run| wanted(run)).map(|run| run.run_id).collect()
-        };
-        (ids(&due), ids(&early))
+    /// Makes the thread's next run ready and names it, unless one is ready or running: of those in line or whose time has come, the first.
+    fn promote(&mut self, thread_id: ThreadId, now: Timestamp) -> Option<RunId> {
+        if self.of_thread(thread_id).any(|run| run.ready || run.is(RunStatus::Running)) {
+            return None;
+        }
+        let due = |run_id: &RunId| !self.run(*run_id).waits || self.run(*run_id).available_at <= now;
+        let next = self.pending(thread_id).into_iter().find(due)?;
+        let run = self.run_mut(next);
+        (run.ready, run.waits) = (true, false);
+        Some(next)
     }
 
-    /// It is now so late.
-    pub(crate) fn pass(&mut self, now: Timestamp) {
-        for run in self.runs.iter_mut().filter(|run| run.is(RunStatus::Pending)) {
-            run.was_due |= run.available_at <= now;
+    /// What each claim does first: puts every run in line whose time has come.
+    pub(crate) fn look(&mut self, now: Timestamp) {
+        self.runs.iter_mut().for_each(|run| run.waits &= run.available_at > now);
+        for thread_id in self.runs.iter().map(|run| run.thread_id).collect::<HashSet<_>>() {
+            self.promote(thread_id, now);
         }
+    }
+
+    /// The runs whose lease is over, which come first; then those that are ready, in order.
+    pub(crate) fn claimable(&self, now: Timestamp) -> (Vec<RunId>, Vec<RunId>) {
+        let expired = |run: &&ModelRun| run.is(RunStatus::Running) && run.expires_at <= now;
+        let expired = self.runs.iter().filter(expired).map(|run| run.run_id).collect();
+        let mut ready: Vec<_> = self.runs.iter().filter(|run| run.ready).collect();
+        ready.sort_by_key(|run| run.place());
+        (expired, ready.iter().map(|run| run.run_id).collect())
     }
 
     pub(crate) fn claim(&mut self, run_id: RunId, now: Timestamp, lease: Duration) {
         let run = self.run_mut(run_id);
-        run.status = Some(RunStatus::Running);
+        (run.status, run.ready) = (Some(RunStatus::Running), false);
         run.attempt += 1;
         run.expires_at = now.plus(lease);
     }
 
-    /// What creating a run does to others; the answer names the pending ones that it ended.
+    /// What creating a run does to others; the answer tells when the run may start, and names the pending ones that it ended.
     pub(crate) fn enqueue(
         &mut self,
         (run_id, thread_id): (RunId, ThreadId),
         strategy: MultitaskStrategy,
         temporary: bool,
-        (available_at, delayed): (Timestamp, bool),
-    ) -> Result<Vec<RunId>, ErrorKind> {
+        (wanted, now): (Timestamp, Timestamp),
+    ) -> Result<(Timestamp, Vec<RunId>), ErrorKind> {
         if self.runs.iter().any(|run| run.run_id == run_id) {
             return Err(ErrorKind::AlreadyExists);
         }
@@ -146,6 +133,8 @@ impl Model {
                 self.ask(running, action);
             }
         }
+        let waits = wanted > now;
+        let available_at = if waits { wanted } else { self.end_of_line(thread_id, now, run_id) };
         let (status, expires_at) = (Some(RunStatus::Pending), available_at);
         let new = ModelRun {
             run_id,
@@ -154,14 +143,26 @@ impl Model {
             status,
             attempt: 0,
             cancel: None,
-            delayed,
-            was_due: false,
+            waits,
+            ready: false,
             available_at,
             expires_at,
         };
         self.runs.push(new);
         self.threads.insert(thread_id);
-        Ok(ended)
+        self.promote(thread_id, now);
+        Ok((available_at, ended))
+    }
+
+    /// The first moment, and not one before now, at which a run comes after all that stand in line and after the running one.
+    fn end_of_line(&self, thread_id: ThreadId, now: Timestamp, run_id: RunId) -> Timestamp {
+        let in_line = |run: &&ModelRun| run.in_flight() && !run.waits;
+        let last = self.of_thread(thread_id).filter(in_line).map(ModelRun::place).max();
+        match last {
+            Some(last) if last > (now, run_id) && last.1 > run_id => last.0.plus(Duration::from_micros(1)),
+            Some(last) if last > (now, run_id) => last.0,
+            _ => now,
+        }
     }
 
     fn ask(&mut self, run_id: RunId, action: CancelAction) {
@@ -173,6 +174,7 @@ impl Model {
     fn end_pending(&mut self, run_id: RunId, action: CancelAction) {
         let run = self.run_mut(run_id);
         run.status = (action == CancelAction::Interrupt).then_some(RunStatus::Interrupted);
+        (run.ready, run.waits) = (false, false);
     }
 
     pub(crate) fn holds(&self, lease: Lease) -> bool {
@@ -184,31 +186,30 @@ impl Model {
         self.run_mut(lease.run_id).expires_at = now.plus(duration);
     }
 
-    /// When the queue dated a run that it accepted: not before it was asked for.
-    pub(crate) fn date(&mut self, run_id: RunId, at: Timestamp) {
-        let run = self.run_mut(run_id);
-        assert!(at >= run.available_at, "{at} is before {}", run.available_at);
-        run.available_at = at;
-    }
-
     /// Ends a run; the answer is the thread's next one, if it is due.
     pub(crate) fn finish(&mut self, lease: Lease, end: RunStatus, rollback: bool, now: Timestamp) -> Option<RunId> {
         let run = self.run_mut(lease.run_id);
         run.status = (!rollback && !run.temporary).then_some(end);
         let thread_id = run.thread_id;
-        self.pending(thread_id).first().copied().filter(|next| self.run(*next).available_at <= now)
+        self.promote(thread_id, now)
     }
 
     pub(crate) fn release(&mut self, lease: Lease, delay: Duration, now: Timestamp) {
         let run = self.run_mut(lease.run_id);
         run.status = Some(RunStatus::Pending);
         if !delay.is_zero() {
-            run.available_at = now.plus(delay);
-            (run.delayed, run.was_due) = (true, false);
+            (run.available_at, run.waits) = (now.plus(delay), true);
         }
+        let thread_id = run.thread_id;
+        self.promote(thread_id, now);
     }
 
-    pub(crate) fn cancel(&mut self, run_id: RunId, action: CancelAction) -> Result<Cancelled, ErrorKind> {
+    pub(crate) fn cancel(
+        &mut self,
+        run_id: RunId,
+        action: CancelAction,
+        now: Timestamp,
+    ) -> Result<Cancelled, ErrorKind> {
         let run = self.run(run_id);
         match run.status {
             Some(RunStatus::Running) => {
@@ -217,11 +218,12 @@ impl Model {
             }
             Some(RunStatus::Pending) => {
                 let action = if run.cancel == Some(CancelAction::Rollback) { CancelAction::Rollback } else { action };
-                let temporary = run.temporary;
+                let (thread_id, temporary) = (run.thread_id, run.temporary);
                 self.end_pending(run_id, action);
                 if temporary {
                     self.run_mut(run_id).status = None;
                 }
+                self.promote(thread_id, now);
                 Ok(Cancelled::Ended)
             }
             _ => Err(ErrorKind::NotFound),
@@ -229,12 +231,17 @@ impl Model {
     }
 
     /// The runs that ended, and those that were asked to.
-    pub(crate) fn cancel_in_flight(&mut self, which: InFlight, action: CancelAction) -> (Vec<RunId>, Vec<RunId>) {
+    pub(crate) fn cancel_in_flight(
+        &mut self,
+        which: InFlight,
+        action: CancelAction,
+        now: Timestamp,
+    ) -> (Vec<RunId>, Vec<RunId>) {
         let (mut ended, mut requested) = (Vec::new(), Vec::new());
         let hit = |run: &&ModelRun| run.status.is_some_and(|status| which.statuses().contains(&status));
         let hit: Vec<_> = self.runs.iter().filter(hit).map(|run| run.run_id).collect();
         for run_id in hit {
-            match self.cancel(run_id, action) {
+            match self.cancel(run_id, action, now) {
                 Ok(Cancelled::Ended) => ended.push(run_id),
                 _ => requested.push(run_id),
             }
@@ -243,9 +250,15 @@ impl Model {
     }
 
     /// Whether the run was in flight.
-    pub(crate) fn delete_run(&mut self, run_id: RunId) -> Result<bool, ErrorKind> {
-        let was = self.run(run_id).in_flight();
-        self.run_mut(run_id).status.take().map(|_| was).ok_or(ErrorKind::NotFound)
+    pub(crate) fn delete_run(&mut self, run_id: RunId, now: Timestamp) -> Result<bool, ErrorKind> {
+        let (was, thread_id) = (self.run(run_id).in_flight(), self.run(run_id).thread_id);
+        let run = self.run_mut(run_id);
+        run.status.take().ok_or(ErrorKind::NotFound)?;
+        (run.ready, run.waits) = (false, false);
+        if was {
+            self.promote(thread_id, now);
+        }
+        Ok(was)
     }
 
     /// The runs that were in flight.
@@ -254,7 +267,9 @@ impl Model {
             return Err(ErrorKind::NotFound);
         }
         let in_flight = self.of_thread(thread_id).filter(|run| run.in_flight()).map(|run| run.run_id).collect();
-        self.runs.iter_mut().filter(|run| run.thread_id == thread_id).for_each(|run| run.status = None);
+        for run in self.runs.iter_mut().filter(|run| run.thread_id == thread_id) {
+            (run.status, run.ready, run.waits) = (None, false, false);
+        }
         Ok(in_flight)
     }
 }

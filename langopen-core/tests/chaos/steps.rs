@@ -44,7 +44,7 @@ fn end() -> impl Strategy<Value = RunStatus> {
 
 /// Mostly none.
 fn delay() -> impl Strategy<Value = u64> {
-    prop_oneof![3 => Just(0), 1 => 1..90u64]
+    prop_oneof![4 => Just(0), 1 => 1..15u64, 1 => 1..90u64]
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -64,7 +64,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (which, action()).prop_map(|(which, action)| Step::CancelInFlight { which, action }),
         2 => run.prop_map(|run| Step::DeleteRun { run }),
         1 => (0..THREADS).prop_map(|thread| Step::DeleteThread { thread }),
-        8 => prop_oneof![3 => 0..45i64, 1 => -60..0i64].prop_map(|seconds| Step::Jump { seconds }),
+        16 => prop_oneof![3 => 0..45i64, 2 => -60..0i64].prop_map(|seconds| Step::Jump { seconds }),
     ]
 }
 

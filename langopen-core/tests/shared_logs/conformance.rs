@@ -6,9 +6,10 @@ use std::time::Duration;
 use langopen_core::EventLog;
 use langopen_core::backend::failover::FailoverEventLog;
 use langopen_core::backend::memory::Memory;
-use langopen_core::backend::postgres::{PostgresEventLog, PostgresOptions, PostgresSignals};
+use langopen_core::backend::postgres::{Postgres, PostgresEventLog, PostgresOptions, PostgresSignals};
 use langopen_core::clock::ManualClock;
 use langopen_core::conformance::{Backend, CASES};
+use langopen_test_services::{PgBouncer, postgres_url};
 
 use crate::support::{Database, RETENTION, clock, event, new_log, options, prefix, redis_log, redis_url};
 
@@ -46,6 +47,21 @@ async fn postgres_keeps_its_promises() {
         let database = Database::new().await;
         let signals = Arc::new(PostgresSignals::new(&database.url()).expect("the signals"));
         let db = database.open(PostgresOptions::default().with_clock(clock).with_signals(signals)).await;
+        let log = PostgresEventLog::open_with_retention(&db, RETENTION).await.expect("open the log");
+        (Arc::new(log) as Arc<dyn EventLog>, Some(database))
+    })
+    .await;
+}
+
+/// The same behind a pooler in transaction mode. Signals go past it, for whoever listens must.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn postgres_behind_a_pooler_keeps_its_promises() {
+    let Some(pgbouncer) = PgBouncer::before(&postgres_url().await).await else { return };
+    run_all(async |clock| {
+        let database = Database::new().await;
+        let signals = Arc::new(PostgresSignals::new(&database.url()).expect("the signals"));
+        let options = PostgresOptions::default().with_clock(clock).with_connections(6).with_signals(signals);
+        let db = Postgres::open(&pgbouncer.url(database.name()), options).await.expect("open the database");
         let log = PostgresEventLog::open_with_retention(&db, RETENTION).await.expect("open the log");
         (Arc::new(log) as Arc<dyn EventLog>, Some(database))
     })

@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt;
-use langopen_core::backend::postgres::{PostgresEventLog, PostgresOptions, PostgresSignals};
+use langopen_core::backend::postgres::{Postgres, PostgresEventLog, PostgresOptions, PostgresSignals};
 use langopen_core::event_log::{Event, EventId, EventLog, LogKey, ReadFrom};
 use langopen_core::{RunId, SystemClock};
+use langopen_test_services::{PgBouncer, postgres_url};
 use rand::{RngExt, SeedableRng};
 use uuid::Uuid;
 
@@ -77,11 +78,16 @@ async fn readers_elsewhere_miss_and_repeat_nothing(writer: Log, other: Log) {
 }
 
 async fn postgres_log(database: &Database, told: bool) -> Log {
+    postgres_log_at(&database.url(), told.then(|| database.url())).await
+}
+
+async fn postgres_log_at(url: &str, signals: Option<String>) -> Log {
     let mut options = PostgresOptions::default().with_connections(6);
-    if told {
-        options = options.with_signals(Arc::new(PostgresSignals::new(&database.url()).expect("signals")));
+    if let Some(url) = signals {
+        options = options.with_signals(Arc::new(PostgresSignals::new(&url).expect("signals")));
     }
-    Arc::new(PostgresEventLog::open(&database.open(options).await).await.expect("open"))
+    let db = Postgres::open(url, options).await.expect("open the database");
+    Arc::new(PostgresEventLog::open(&db).await.expect("open"))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -97,6 +103,20 @@ async fn postgres_is_shared() {
     readers_elsewhere_miss_and_repeat_nothing(postgres_log(&database, true).await, postgres_log(&database, true).await)
         .await;
     database.drop().await;
+}
+
+/// Behind a pooler in transaction mode, with signals that go past it and with such that do not: nobody hears those, so a look finds what was appended.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn postgres_is_shared_behind_a_pooler() {
+    let Some(pgbouncer) = PgBouncer::before(&postgres_url().await).await else { return };
+    for past in [true, false] {
+        let database = Database::new().await;
+        database.open(PostgresOptions::default()).await.close().await;
+        let url = pgbouncer.url(database.name());
+        let log = async || postgres_log_at(&url, Some(if past { database.url() } else { url.clone() })).await;
+        readers_elsewhere_miss_and_repeat_nothing(log().await, log().await).await;
+        database.drop().await;
+    }
 }
 
 /// Without any signal, a look finds what was appended.

@@ -31,6 +31,10 @@ impl Database {
         database
     }
 
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
     pub(crate) fn url(&self) -> String {
         let mut url = url::Url::parse(&self.server).expect("a URL");
         url.set_path(&self.name);

@@ -1,4 +1,4 @@
-//! What tests need around them: certificates, and Postgres and Redis: those that the environment names, containers, or servers of this machine's own packages.
+//! What tests need around them: certificates, PgBouncer, and Postgres and Redis: those that the environment names, containers, or servers of this machine's own packages.
 //!
 //! See the README beside this crate for the order. Each is started at most once in a process.
 
@@ -9,11 +9,13 @@ mod container;
 mod error;
 mod guard;
 mod local;
+mod pgbouncer;
 
 use tokio::sync::OnceCell;
 
 pub use certificates::Authority;
 pub use error::{Error, Result};
+pub use pgbouncer::PgBouncer;
 
 /// The variable that names a Postgres.
 pub const DATABASE_URL: &str = "DATABASE_URL";

@@ -113,7 +113,7 @@ fn postgres_program(name: &'static str) -> Result<PathBuf> {
 }
 
 /// The user to run as where we are root: user and group id.
-fn unprivileged() -> Result<Option<(u32, u32)>> {
+pub(crate) fn unprivileged() -> Result<Option<(u32, u32)>> {
     let id = |arguments: &[&str]| {
         let output = run(Command::new("id").args(arguments))?;
         output.trim().parse::<u32>().map_err(|error| failed("id", error))
@@ -141,11 +141,11 @@ fn run(command: &mut Command) -> Result<String> {
     }
 }
 
-fn free_port() -> Result<u16> {
+pub(crate) fn free_port() -> Result<u16> {
     let port = TcpListener::bind(("127.0.0.1", 0)).and_then(|listener| listener.local_addr());
     Ok(port.map_err(|error| failed("a free port", error))?.port())
 }
 
-fn failed(program: &str, error: impl ToString) -> Error {
+pub(crate) fn failed(program: &str, error: impl ToString) -> Error {
     Error::Failed { program: program.to_owned(), output: error.to_string() }
 }

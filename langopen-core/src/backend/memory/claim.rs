@@ -16,13 +16,16 @@ type Running = HashMap<Tenant, u32>;
 impl State {
     pub(super) fn claim(&mut self, request: &ClaimRequest, now: Timestamp) -> Claims {
         let mut claims = Claims::default();
+        if request.max > 0 {
+            self.wake_delayed(now);
+        }
         let mut running = self.running();
         while claims.runs.len() < request.max {
             let claim = self.claim_expired(request, now).or_else(|| self.claim_ready(request, &mut running, now));
             match claim {
                 Some(claim) => claims.runs.push(claim),
                 None => {
-                    claims.next_due = self.turns(request, &running).map(|(_, _, place)| place.0).min();
+                    claims.next_due = self.next_due(request);
                     break;
                 }
             }
@@ -51,6 +54,11 @@ impl State {
         })
     }
 
+    fn next_due(&self, request: &ClaimRequest) -> Option<Timestamp> {
+        let wanted = |place: &&Place| self.runs.get(&place.1).is_some_and(|row| request.wants(&row.tenant));
+        self.delayed.iter().find(wanted).map(|place| place.0)
+    }
+
     fn claim_expired(&mut self, request: &ClaimRequest, now: Timestamp) -> Option<Claim> {
         let mut expired = self.leases.iter().take_while(|place| place.0 <= now);
         let wanted = |run_id| self.runs.get(run_id).is_some_and(|row| request.wants(&row.tenant));
@@ -60,22 +68,15 @@ impl State {
     }
 
     fn claim_ready(&mut self, request: &ClaimRequest, running: &mut Running, now: Timestamp) -> Option<Claim> {
-        loop {
-            let due = self.turns(request, running).filter(|(_, _, place)| place.0 <= now);
-            let (tenant, _, place) = due.min_by_key(|(_, running, place)| (*running, *place))?;
-            let tenant = tenant.clone();
-            self.take_ready(&tenant, place);
-            let row = self.runs.get_mut(&place.1)?;
-            row.delayed = false;
-            let thread_id = row.run.thread_id;
-            let thread = self.threads.get_mut(&thread_id)?;
-            // A run that waited for its time finds another one running: the end of that one promotes it.
-            if thread.running.is_none() {
-                thread.pending.remove(&place);
-                *running.entry(tenant).or_default() += 1;
-                return self.start(place.1, now, request.lease);
-            }
-        }
+        let turns = self.turns(request, running);
+        let (tenant, _, place) = turns.min_by_key(|(_, running, place)| (*running, *place))?;
+        let tenant = tenant.clone();
+        self.take_ready(&tenant, place);
+        let thread = self.threads.get_mut(&self.runs.get(&place.1)?.run.thread_id)?;
+        thread.pending.remove(&place);
+        thread.ready = None;
+        *running.entry(tenant).or_default() += 1;
+        self.start(place.1, now, request.lease)
     }
 
     /// Starts the next attempt of a run that is in no set of the queue any more.

@@ -196,17 +196,16 @@ impl Queue for Memory {
         row.thread.updated_at = now;
         row.runs.insert((run.created_at, run.run_id));
         let fresh_thread = row.checkpoints.is_empty();
-        if delayed || state.may_start(thread_id, place, now) {
-            state.make_ready(&scope.tenant, place);
+        row.pending.insert(place);
+        let tenant = scope.tenant.clone();
+        let row = RunRow { tenant, run: run.clone(), available_at: place.0, lease_expires_at: None, cancel: None };
+        state.runs.insert(run.run_id, row);
+        if delayed {
+            state.delayed.insert(place);
+        }
+        if state.promote(thread_id, now).is_some() || delayed {
             self.shared.wakes.notify_one();
         }
-        if let Some(row) = state.threads.get_mut(&thread_id) {
-            row.pending.insert(place);
-        }
-        let tenant = scope.tenant.clone();
-        let row =
-            RunRow { tenant, run: run.clone(), available_at: place.0, delayed, lease_expires_at: None, cancel: None };
-        state.runs.insert(run.run_id, row);
         drop(state);
         if let Some(signal) = signal {
             // Without a receiver there is no worker to tell; its heartbeat will learn it.
@@ -278,7 +277,7 @@ impl Queue for Memory {
         let now = self.now();
         let mut state = self.state();
         let row = state.leased("queue.release", lease)?;
-        let (thread_id, tenant, mut place) = (row.run.thread_id, row.tenant.clone(), (row.available_at, lease.run_id));
+        let (thread_id, mut place) = (row.run.thread_id, (row.available_at, lease.run_id));
         row.run.status = RunStatus::Pending;
         row.run.updated_at = now;
         // Without a delay it keeps its place before the runs that came after it.
@@ -288,13 +287,12 @@ impl Queue for Memory {
         state.dequeue(lease.run_id);
         if let Some(row) = state.runs.get_mut(&lease.run_id) {
             row.available_at = place.0;
-            row.delayed = !delay.is_zero();
         }
         if let Some(row) = state.threads.get_mut(&thread_id) {
             row.pending.insert(place);
         }
         if !delay.is_zero() {
-            state.make_ready(&tenant, place);
+            state.delayed.insert(place);
         }
         state.promote(thread_id, now);
         self.shared.wakes.notify_one();

@@ -1,5 +1,9 @@
 //! Which runs may start: kept up to date whenever something changes, so that claiming asks nothing.
 
+use std::time::Duration;
+
+use uuid::Uuid;
+
 use super::state::{Place, RunRow, State, ThreadRow};
 use crate::backend::rules::{delivery, run, thread};
 use crate::clock::Timestamp;
@@ -9,30 +13,15 @@ use crate::run_state::RunStatus;
 use crate::tenant::Tenant;
 
 impl State {
-    /// Whether a run that is due and about to be added waits for no other one of its thread.
-    pub(super) fn may_start(&self, thread_id: ThreadId, place: Place, now: Timestamp) -> bool {
-        let Some(row) = self.threads.get(&thread_id) else { return false };
-        row.running.is_none() && self.first_due(row, now).is_none_or(|first| first > place)
-    }
-
-    fn is_delayed(&self, run_id: RunId) -> bool {
-        self.runs.get(&run_id).is_some_and(|row| row.delayed)
-    }
-
-    /// The thread's oldest pending run that is due.
-    fn first_due(&self, row: &ThreadRow, now: Timestamp) -> Option<Place> {
-        row.pending.iter().find(|place| place.0 <= now || !self.is_delayed(place.1)).copied()
-    }
-
     /// The last of a thread's runs in flight that do not wait for their time. The running one counts: it may be handed back.
     pub(super) fn last_in_line(&self, thread_id: ThreadId) -> Option<Place> {
         let row = self.threads.get(&thread_id)?;
-        let pending = row.pending.iter().rev().find(|place| !self.is_delayed(place.1)).copied();
+        let pending = row.pending.iter().rev().find(|place| !self.delayed.contains(place)).copied();
         let running = row.running.and_then(|run_id| Some((self.runs.get(&run_id)?.available_at, run_id)));
         pending.max(running)
     }
 
-    pub(super) fn make_ready(&mut self, tenant: &Tenant, place: Place) {
+    fn make_ready(&mut self, tenant: &Tenant, place: Place) {
         match self.ready.get_mut(tenant) {
             Some(ready) => ready.insert(place),
             None => self.ready.entry(tenant.clone()).or_default().insert(place),
@@ -48,22 +37,25 @@ impl State {
         }
     }
 
-    /// Makes the thread's oldest pending run that is due ready, and names it.
+    /// Makes the thread's oldest pending run that is due ready, unless one is ready or running, and names it.
     pub(super) fn promote(&mut self, thread_id: ThreadId, now: Timestamp) -> Option<RunId> {
-        let row = self.threads.get(&thread_id).filter(|row| row.running.is_none())?;
-        let (tenant, place) = (row.tenant.clone(), self.first_due(row, now)?);
-        // Due by a clock that has gone back since; nobody who is due comes before it.
-        let due = (place.0.min(now), place.1);
-        if let Some(row) = self.runs.get_mut(&place.1) {
-            (row.available_at, row.delayed) = (due.0, false);
+        let row = self.threads.get_mut(&thread_id).filter(|row| row.running.is_none() && row.ready.is_none())?;
+        let place = *row.pending.iter().find(|place| place.0 <= now || !self.delayed.contains(place))?;
+        row.ready = Some(place.1);
+        let tenant = row.tenant.clone();
+        self.delayed.remove(&place);
+        self.make_ready(&tenant, place);
+        Some(place.1)
+    }
+
+    /// Puts the runs in line whose time has come.
+    pub(super) fn wake_delayed(&mut self, now: Timestamp) {
+        let ahead = self.delayed.split_off(&(now.plus(Duration::from_micros(1)), RunId(Uuid::nil())));
+        for (_, run_id) in std::mem::replace(&mut self.delayed, ahead) {
+            if let Some(row) = self.runs.get(&run_id) {
+                self.promote(row.run.thread_id, now);
+            }
         }
-        if let Some(row) = self.threads.get_mut(&thread_id) {
-            row.pending.remove(&place);
-            row.pending.insert(due);
-        }
-        self.take_ready(&tenant, place);
-        self.make_ready(&tenant, due);
-        Some(due.1)
     }
 
     /// Takes a run out of the queue, whether pending or running; its row stays.
@@ -76,8 +68,10 @@ impl State {
         }
         if let Some(thread) = self.threads.get_mut(&row.run.thread_id) {
             thread.pending.remove(&place);
+            thread.ready.take_if(|ready| *ready == run_id);
             thread.running.take_if(|running| *running == run_id);
         }
+        self.delayed.remove(&place);
         self.take_ready(&tenant, place);
     }
 

@@ -28,8 +28,10 @@ pub(super) struct State {
     pub(super) assistants: HashMap<(Tenant, AssistantId), AssistantRow>,
     pub(super) threads: HashMap<ThreadId, ThreadRow>,
     pub(super) runs: HashMap<RunId, RunRow>,
-    /// Pending runs that may be claimed once they are due, by tenant; no set is empty.
+    /// Ready runs by tenant; no set is empty.
     pub(super) ready: BTreeMap<Tenant, BTreeSet<Place>>,
+    /// Pending runs that wait for their time.
+    pub(super) delayed: BTreeSet<Place>,
     /// Running runs by the end of their lease.
     pub(super) leases: BTreeSet<Place>,
     pub(super) items: BTreeMap<ItemKey, ItemRow>,
@@ -57,6 +59,8 @@ pub(super) struct ThreadRow {
     pub(super) runs: BTreeSet<Place>,
     /// Pending runs by the time they may start.
     pub(super) pending: BTreeSet<Place>,
+    /// The pending run that is ready; none while one is running.
+    pub(super) ready: Option<RunId>,
     pub(super) running: Option<RunId>,
     /// By namespace and id.
     pub(super) checkpoints: BTreeMap<(String, String), CheckpointRow>,
@@ -87,8 +91,6 @@ pub(super) struct RunRow {
     pub(super) tenant: Tenant,
     pub(super) run: Run,
     pub(super) available_at: Timestamp,
-    /// Its time lay ahead when it was last looked at. A run that was due once is so still, whatever the clock says later.
-    pub(super) delayed: bool,
     pub(super) lease_expires_at: Option<Timestamp>,
     pub(super) cancel: Option<CancelRequest>,
 }
@@ -120,6 +122,7 @@ impl ThreadRow {
             state: None,
             runs: BTreeSet::new(),
             pending: BTreeSet::new(),
+            ready: None,
             running: None,
             checkpoints: BTreeMap::new(),
             blobs: HashMap::new(),

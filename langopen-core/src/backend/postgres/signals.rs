@@ -30,7 +30,7 @@ const PAUSE: Duration = Duration::from_millis(250);
 /// [`Signals`] by `NOTIFY`, between all processes on the same database. Clones are the same party.
 ///
 /// It has two connections of its own: one that sends and one that listens. A pooler in transaction mode carries what is sent, but whoever listens must go
-/// past it: behind one, a process hears nothing, and learns everything a little later when it looks.
+/// past it: with a URL that names a pooler (`?pooler=true`) a process hears nothing, and learns everything when it looks, up to a second later.
 #[derive(Clone)]
 pub struct PostgresSignals {
     shared: Arc<Shared>,
@@ -39,7 +39,7 @@ pub struct PostgresSignals {
 struct Shared {
     outbound: Arc<Outbound>,
     heard: broadcast::Sender<Signal>,
-    tasks: [AbortHandle; 2],
+    tasks: Vec<AbortHandle>,
 }
 
 impl PostgresSignals {
@@ -50,13 +50,17 @@ impl PostgresSignals {
     pub fn new(url: &str) -> Result<Self> {
         let (connect, pooler) = connection::connect_options(url, None)?;
         let pool = PgPoolOptions::new().max_connections(1).acquire_timeout(Duration::from_secs(5));
-        let (sends, listens) = (pool.clone().connect_lazy_with(connect.clone()), pool.connect_lazy_with(connect));
+        let sends = pool.clone().connect_lazy_with(connect.clone());
         let own = SystemIds.random();
         let (heard, _) = broadcast::channel(SIGNALS_KEPT);
         let outbound = Arc::new(Outbound::new(own, LIMIT));
         let send = Arc::clone(&outbound).run(GAP, move |messages| publish(sends.clone(), pooler, messages));
-        let tasks =
-            [tokio::spawn(send).abort_handle(), tokio::spawn(listen(listens, own, heard.clone())).abort_handle()];
+        let mut tasks = vec![tokio::spawn(send).abort_handle()];
+        // What listens through a pooler is the pooler's connection: others that use it next would be sent what they do not expect.
+        if !pooler {
+            let listens = pool.connect_lazy_with(connect);
+            tasks.push(tokio::spawn(listen(listens, own, heard.clone())).abort_handle());
+        }
         Ok(Self { shared: Arc::new(Shared { outbound, heard, tasks }) })
     }
 }

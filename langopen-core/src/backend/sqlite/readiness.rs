@@ -33,7 +33,7 @@ pub(super) async fn visible_run(
     }
 }
 
-/// Makes the thread's oldest pending run that is due ready, unless one is running, and names it. One that was due by a clock that has gone back since is dated anew.
+/// Makes the thread's oldest pending run that is due ready, unless one is ready or running, and names it.
 pub(super) async fn promote(
     operation: &'static str,
     db: &mut SqliteConnection,
@@ -41,10 +41,11 @@ pub(super) async fn promote(
     now: Timestamp,
 ) -> Result<Option<RunId>> {
     let row = sqlx::query(
-        "UPDATE runs SET ready = 1, delayed = 0, available_at = min(available_at, ?2) WHERE run_id =
+        "UPDATE runs SET ready = 1, delayed = 0 WHERE run_id =
             (SELECT run_id FROM runs WHERE thread_id = ?1 AND status = 'pending' AND (delayed = 0 OR available_at <= ?2)
              ORDER BY available_at, run_id LIMIT 1)
             AND NOT EXISTS (SELECT 1 FROM runs WHERE thread_id = ?1 AND status = 'running')
+            AND NOT EXISTS (SELECT 1 FROM runs WHERE thread_id = ?1 AND ready = 1)
          RETURNING run_id",
     );
     let row = row.bind(thread_id.0).bind(now.as_micros()).fetch_optional(db).await.context(operation)?;
@@ -104,7 +105,9 @@ pub(super) async fn cancel_pending(
     match request.action {
         CancelAction::Rollback => roll_back(operation, db, thread_id, run_id).await?,
         CancelAction::Interrupt => {
-            let end = sqlx::query("UPDATE runs SET status = 'interrupted', ready = 0, updated_at = ? WHERE run_id = ?");
+            let end = sqlx::query(
+                "UPDATE runs SET status = 'interrupted', ready = 0, delayed = 0, updated_at = ? WHERE run_id = ?",
+            );
             end.bind(now.as_micros()).bind(run_id.0).execute(&mut *db).await.context(operation)?;
         }
     }

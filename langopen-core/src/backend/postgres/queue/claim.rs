@@ -46,22 +46,19 @@ impl Postgres {
         tenants: Option<&[Tenant]>,
     ) -> Result<Claims> {
         let tenants: Option<Vec<_>> = tenants.map(|tenants| tenants.iter().map(Tenant::as_str).collect());
+        let wanted = i32::try_from(max).unwrap_or(i32::MAX);
         let mut claims = Claims::default();
-        while claims.runs.len() < max {
-            let wanted = i32::try_from(max - claims.runs.len()).unwrap_or(i32::MAX);
+        while max > 0 {
             let now = self.now();
             let rows = self.retrying(|| self.start_runs(worker, wanted, now, lease, tenants.as_deref())).await?;
-            let before = claims.runs.len();
-            claims.next_due = None;
             for row in &rows {
                 match get::<Option<Uuid>>(row, "run_id")? {
                     Some(_) => claims.runs.push(started(row)?),
                     None => claims.next_due = get::<Option<i64>>(row, "next_due")?.map(Timestamp::from_micros),
                 }
             }
-            // What is due already became so together with many others; each look gets further.
-            let goes_on = claims.next_due.is_some_and(|due| due <= now) && claims.runs.len() > before;
-            if !goes_on {
+            // Otherwise more runs are to be put in line first.
+            if !rows.is_empty() {
                 // What is due and was not found is held by somebody for the moment.
                 claims.next_due = claims.next_due.map(|due| due.max(now.plus(HELD_FOR)));
                 break;

@@ -12,27 +12,28 @@ use crate::tenant::Tenant;
 
 const OPERATION: &str = "queue.claim";
 
-/// Starts runs whose lease has expired, then the ready ones of one tenant that are due; and tells whose turn it may be next. Each walk takes
-/// effect by itself: a claim that nobody hears of ends with its lease.
+/// Puts the runs in line whose time has come, and makes one ready where its thread has none that is ready or running: all that are pending there waited.
+/// Then starts runs whose lease has expired, and the ready ones of one tenant; and tells whose turn it may be next, and when the next run's time comes. Each
+/// walk takes effect by itself: a claim that nobody hears of ends with its lease.
 ///
 /// Without a tenant it is that of all ready runs, if there is but one and nothing limits it: so one walk does where an installation serves one deployment.
-///
-/// Of the first ready runs, those are left that find another run of their thread before them, which happens to runs that waited for their time.
-const START: &str = "UPDATE runs SET status = 'running', ready = 0, delayed = 0, attempt = attempt + 1, lease_owner = ?, lease_expires_at = ?, updated_at = ?
+const START: &str = "UPDATE runs SET delayed = 0, ready =
+        NOT EXISTS (SELECT 1 FROM runs o WHERE o.thread_id = runs.thread_id AND o.status = 'running')
+        AND NOT EXISTS (SELECT 1 FROM runs o WHERE o.thread_id = runs.thread_id AND o.ready = 1)
+        AND NOT EXISTS (SELECT 1 FROM runs o WHERE o.thread_id = runs.thread_id AND o.status = 'pending'
+            AND (o.available_at, o.run_id) < (runs.available_at, runs.run_id))
+     WHERE delayed = 1 AND available_at <= ?;
+     UPDATE runs SET status = 'running', ready = 0, attempt = attempt + 1, lease_owner = ?, lease_expires_at = ?, updated_at = ?
      WHERE rowid IN (SELECT rowid FROM (
         SELECT rowid, 0 AS place FROM (SELECT rowid FROM runs WHERE status = 'running' AND lease_expires_at <= ?
             AND (? IS NULL OR tenant IN (SELECT value FROM json_each(?))) ORDER BY lease_expires_at LIMIT ?)
         UNION ALL
-        SELECT r.rowid, 1 FROM (SELECT rowid, run_id, thread_id, available_at FROM runs
-                WHERE status = 'pending' AND ready = 1 AND tenant = coalesce(?, (SELECT low FROM
-                    (SELECT (SELECT min(tenant) FROM runs WHERE status = 'pending' AND ready = 1) AS low,
-                        (SELECT max(tenant) FROM runs WHERE status = 'pending' AND ready = 1) AS high)
-                    WHERE low = high AND (? IS NULL OR low IN (SELECT value FROM json_each(?)))
-                        AND NOT EXISTS (SELECT 1 FROM deployments WHERE tenant = low AND max_running_runs IS NOT NULL)))
-                    AND available_at <= ? ORDER BY available_at, run_id LIMIT ?) r
-            WHERE NOT EXISTS (SELECT 1 FROM runs o WHERE o.thread_id = r.thread_id AND o.status = 'running')
-                AND NOT EXISTS (SELECT 1 FROM runs o WHERE o.thread_id = r.thread_id AND o.status = 'pending' AND o.ready = 1
-                    AND (o.available_at, o.run_id) < (r.available_at, r.run_id))
+        SELECT rowid, 1 FROM (SELECT rowid FROM runs WHERE status = 'pending' AND ready = 1 AND tenant = coalesce(?, (SELECT low FROM
+                (SELECT (SELECT min(tenant) FROM runs WHERE status = 'pending' AND ready = 1) AS low,
+                    (SELECT max(tenant) FROM runs WHERE status = 'pending' AND ready = 1) AS high)
+                WHERE low = high AND (? IS NULL OR low IN (SELECT value FROM json_each(?)))
+                    AND NOT EXISTS (SELECT 1 FROM deployments WHERE tenant = low AND max_running_runs IS NOT NULL)))
+            ORDER BY available_at, run_id LIMIT ?)
         ORDER BY place LIMIT ?))
      RETURNING *, NOT EXISTS (SELECT 1 FROM checkpoints c WHERE c.thread_id = runs.thread_id) AS fresh_thread;
      WITH RECURSIVE ready(tenant) AS (
@@ -41,19 +42,24 @@ const START: &str = "UPDATE runs SET status = 'running', ready = 0, delayed = 0,
         SELECT (SELECT min(tenant) FROM runs WHERE status = 'pending' AND ready = 1 AND tenant > ready.tenant)
         FROM ready WHERE ready.tenant IS NOT NULL)
      SELECT ready.tenant AS tenant, d.max_running_runs AS max_running_runs,
-        (SELECT min(available_at) FROM runs WHERE status = 'pending' AND ready = 1 AND tenant = ready.tenant) AS next_due,
+        (SELECT min(available_at) FROM runs WHERE status = 'pending' AND ready = 1 AND tenant = ready.tenant) AS oldest,
         (SELECT count(*) FROM runs WHERE status = 'running' AND tenant = ready.tenant) AS running
      FROM ready LEFT JOIN deployments d ON d.tenant = ready.tenant
-     WHERE ready.tenant IS NOT NULL AND (? IS NULL OR ready.tenant IN (SELECT value FROM json_each(?)))";
+     WHERE ready.tenant IS NOT NULL AND (? IS NULL OR ready.tenant IN (SELECT value FROM json_each(?)));
+     SELECT available_at FROM runs WHERE delayed = 1 AND (? IS NULL OR tenant IN (SELECT value FROM json_each(?)))
+     ORDER BY available_at LIMIT 1";
 
 /// How many columns tell of a turn, and not of a run.
 const TURN_COLUMNS: usize = 4;
 
+/// How many columns tell when the next run's time comes.
+const NEXT_DUE_COLUMNS: usize = 1;
+
 /// A tenant that has ready runs.
 struct Turn {
     tenant: Tenant,
-    /// When the first of them is due.
-    next_due: Timestamp,
+    /// The date of the first of them.
+    oldest: Timestamp,
     running: u64,
     limit: Option<u64>,
 }
@@ -69,6 +75,8 @@ struct Walk {
     started: Vec<Claim>,
     /// The tenants that are asked for and have ready runs left.
     turns: Vec<Turn>,
+    /// When the time of the next run comes that is asked for.
+    next_due: Option<Timestamp>,
 }
 
 pub(super) async fn claim(db: &mut SqliteConnection, request: ClaimRequest, now: Timestamp) -> Result<Claims> {
@@ -80,16 +88,11 @@ pub(super) async fn claim(db: &mut SqliteConnection, request: ClaimRequest, now:
     claims.runs.append(&mut walk.started);
     while claims.runs.len() < request.max {
         let left = request.max - claims.runs.len();
-        let Some((tenant, wanted)) = next_turn(&walk.turns, left, now) else {
-            claims.next_due = walk.turns.iter().filter(|turn| turn.room() > 0).map(|turn| turn.next_due).min();
+        let Some((tenant, wanted)) = next_turn(&walk.turns, left) else {
+            claims.next_due = walk.next_due;
             break;
         };
         walk = start(db, &request, Some(&tenant), wanted, now).await?;
-        let is_due = |turn: &Turn| turn.tenant == tenant && turn.next_due <= now;
-        // What is due and was left is blocked.
-        if walk.started.len() < wanted && walk.turns.iter().any(is_due) {
-            block(db, &tenant, left, now).await?;
-        }
         claims.runs.append(&mut walk.started);
     }
     claims.runs.sort_by_key(|claim| (claim.run.created_at, claim.run.run_id));
@@ -97,9 +100,9 @@ pub(super) async fn claim(db: &mut SqliteConnection, request: ClaimRequest, now:
 }
 
 /// Whose turn it is, and how many runs may start before it is another's.
-fn next_turn(turns: &[Turn], left: usize, now: Timestamp) -> Option<(Tenant, usize)> {
-    let mut turns: Vec<_> = turns.iter().filter(|turn| turn.next_due <= now && turn.room() > 0).collect();
-    turns.sort_by_key(|turn| (turn.running, turn.next_due));
+fn next_turn(turns: &[Turn], left: usize) -> Option<(Tenant, usize)> {
+    let mut turns: Vec<_> = turns.iter().filter(|turn| turn.room() > 0).collect();
+    turns.sort_by_key(|turn| (turn.running, turn.oldest));
     let first = *turns.first()?;
     let until = turns.get(1).map_or(u64::MAX, |second| (second.running - first.running).max(1));
     let wanted = usize::try_from(until.min(first.room())).unwrap_or(usize::MAX);
@@ -118,13 +121,14 @@ async fn start(
     let asked = asked.as_ref().map(text).transpose()?;
     let wanted = i64::try_from(wanted).unwrap_or(i64::MAX);
     let due = now.as_micros();
-    let rows = sqlx::query(START).bind(&request.worker).bind(now.plus(request.lease).as_micros()).bind(due);
+    let rows = sqlx::query(START).bind(due).bind(&request.worker).bind(now.plus(request.lease).as_micros()).bind(due);
     let rows = rows.bind(due).bind(&asked).bind(&asked).bind(wanted);
-    let rows = rows.bind(tenant.map(Tenant::as_str)).bind(&asked).bind(&asked).bind(due).bind(wanted).bind(wanted);
-    let rows = rows.bind(&asked).bind(&asked).fetch_all(db).await.context(OPERATION)?;
-    let mut walk = Walk { started: Vec::new(), turns: Vec::new() };
+    let rows = rows.bind(tenant.map(Tenant::as_str)).bind(&asked).bind(&asked).bind(wanted).bind(wanted);
+    let rows = rows.bind(&asked).bind(&asked).bind(&asked).bind(&asked).fetch_all(db).await.context(OPERATION)?;
+    let mut walk = Walk { started: Vec::new(), turns: Vec::new(), next_due: None };
     for row in &rows {
         match row.len() {
+            NEXT_DUE_COLUMNS => walk.next_due = Some(time(row, "available_at")?),
             TURN_COLUMNS => walk.turns.push(turn(row)?),
             _ => walk.started.push(started(row)?),
         }
@@ -137,7 +141,7 @@ fn turn(row: &SqliteRow) -> Result<Turn> {
     let limit: Option<u32> = get(row, "max_running_runs")?;
     Ok(Turn {
         tenant: columns::tenant(row)?,
-        next_due: time(row, "next_due")?,
+        oldest: time(row, "oldest")?,
         running: running.unsigned_abs(),
         limit: limit.map(u64::from),
     })
@@ -147,20 +151,6 @@ fn turn(row: &SqliteRow) -> Result<Turn> {
 fn started(row: &SqliteRow) -> Result<Claim> {
     let fresh_thread = get(row, "fresh_thread")?;
     Ok(Claim { tenant: columns::tenant(row)?, run: columns::run(row)?, fresh_thread, cancel: columns::cancel(row)? })
-}
-
-/// Takes the due runs of busy threads out of the way, however many became due together: of those threads that the first `window` ready runs of the
-/// tenant name.
-async fn block(db: &mut SqliteConnection, tenant: &Tenant, window: usize, now: Timestamp) -> Result<()> {
-    let block = sqlx::query(
-        "UPDATE runs SET ready = 0, delayed = 0 WHERE status = 'pending' AND ready = 1 AND available_at <= ? AND thread_id IN
-            (SELECT w.thread_id FROM (SELECT thread_id FROM runs WHERE status = 'pending' AND ready = 1 AND tenant = ?
-                AND available_at <= ? ORDER BY available_at, run_id LIMIT ?) w
-             WHERE EXISTS (SELECT 1 FROM runs o WHERE o.thread_id = w.thread_id AND o.status = 'running'))",
-    );
-    let (due, window) = (now.as_micros(), i64::try_from(window).unwrap_or(i64::MAX));
-    block.bind(due).bind(tenant.as_str()).bind(due).bind(window).execute(db).await.context(OPERATION)?;
-    Ok(())
 }
 
 pub(super) async fn heartbeat(

@@ -31,8 +31,8 @@ struct Before {
     pending: bool,
     /// The running run with the cancel that was asked for.
     running: Option<(RunId, Option<CancelAction>)>,
-    /// Whether another run of the thread is pending and due.
-    behind: bool,
+    /// Whether another run of the thread is ready.
+    ready: bool,
     fresh_thread: bool,
     max_runs_in_flight: Option<u32>,
 }
@@ -52,19 +52,18 @@ struct ThreadWrite {
     config: String,
 }
 
-async fn look(db: &mut SqliteConnection, scope: &Scope, new: &NewRun, now: Timestamp) -> Result<Before> {
+async fn look(db: &mut SqliteConnection, scope: &Scope, new: &NewRun) -> Result<Before> {
     let row = sqlx::query(
         "SELECT t.tenant, t.metadata, t.config, r.run_id AS running, r.cancel_action,
             EXISTS (SELECT 1 FROM runs WHERE run_id = ?2) AS run_is_there,
             EXISTS (SELECT 1 FROM runs WHERE thread_id = ?1 AND status = 'pending') AS pending,
-            EXISTS (SELECT 1 FROM runs WHERE thread_id = ?1 AND status = 'pending' AND (delayed = 0 OR available_at <= ?3)) AS behind,
+            EXISTS (SELECT 1 FROM runs WHERE thread_id = ?1 AND ready = 1) AS ready,
             NOT EXISTS (SELECT 1 FROM checkpoints WHERE thread_id = ?1) AS fresh_thread, d.max_runs_in_flight
-         FROM (SELECT 1) LEFT JOIN threads t ON t.thread_id = ?1 LEFT JOIN deployments d ON d.tenant = ?4
+         FROM (SELECT 1) LEFT JOIN threads t ON t.thread_id = ?1 LEFT JOIN deployments d ON d.tenant = ?3
             LEFT JOIN runs r ON r.thread_id = ?1 AND r.status = 'running'",
     )
     .bind(new.thread_id.0)
     .bind(new.run_id.0)
-    .bind(now.as_micros())
     .bind(scope.tenant.as_str())
     .fetch_one(db)
     .await
@@ -79,7 +78,7 @@ async fn look(db: &mut SqliteConnection, scope: &Scope, new: &NewRun, now: Times
         thread,
         pending: get(&row, "pending")?,
         running: running.map(|run_id| (RunId(run_id), cancel.and_then(CancelAction::parse))),
-        behind: get(&row, "behind")?,
+        ready: get(&row, "ready")?,
         fresh_thread: get(&row, "fresh_thread")?,
         max_runs_in_flight: get(&row, "max_runs_in_flight")?,
     })
@@ -113,7 +112,7 @@ async fn check_room(db: &mut SqliteConnection, scope: &Scope, ends: Option<Threa
 
 pub(super) async fn enqueue(db: &mut SqliteConnection, scope: Scope, mut new: NewRun, now: Timestamp) -> Result<Added> {
     new.available_at = new.available_at.max(now);
-    let before = look(db, &scope, &new, now).await?;
+    let before = look(db, &scope, &new).await?;
     let id = new.thread_id;
     if new.multitask_strategy == MultitaskStrategy::Reject && (before.pending || before.running.is_some()) {
         return Err(Error::conflict(OPERATION, format!("a run is in flight on thread {id}")));
@@ -127,7 +126,7 @@ pub(super) async fn enqueue(db: &mut SqliteConnection, scope: Scope, mut new: Ne
     }
     let delayed = new.available_at > now;
     if !delayed && (before.pending || before.running.is_some()) {
-        new.available_at = run::behind(last_in_line(db, id).await?, new.available_at, new.run_id);
+        new.available_at = run::behind(last_in_line(db, id, superseded.is_some()).await?, new.available_at, new.run_id);
     }
     let is_new = before.thread.is_none();
     let (mut metadata, mut config) = before.thread.unwrap_or_default();
@@ -139,12 +138,20 @@ pub(super) async fn enqueue(db: &mut SqliteConnection, scope: Scope, mut new: Ne
 
     let (mut ended, mut signal) = (Vec::new(), None);
     let supersedes = superseded.filter(|_| before.pending || before.running.is_some());
-    // A run that lies ahead waits for nobody, and nobody for it.
-    let behind = before.running.is_some() || (before.behind && supersedes.is_none());
-    let write = RunWrite { metadata: text(&row.metadata)?, ready: delayed || !behind, delayed };
-    let ready = write.ready;
+    let alone = before.running.is_none() && (!before.pending || supersedes.is_some());
+    let write = RunWrite { metadata: text(&row.metadata)?, ready: alone && !delayed, delayed };
+    let mut ready = write.ready || delayed;
     match supersedes {
-        None => insert(db, &scope, &row, thread, write, new.firing).await?,
+        None if alone || before.ready || before.running.is_some() => {
+            insert(db, &scope, &row, thread, write, new.firing).await?;
+        }
+        None => {
+            let mut part = db.begin().await.context(OPERATION)?;
+            insert(&mut part, &scope, &row, thread, write, new.firing).await?;
+            // Those that are pending may have become due before this one.
+            ready |= readiness::promote(OPERATION, &mut part, id, now).await?.is_some();
+            part.commit().await.context(OPERATION)?;
+        }
         Some(request) => {
             // Several statements: in a transaction, or a part of the one that is open.
             let mut part = db.begin().await.context(OPERATION)?;
@@ -162,17 +169,22 @@ pub(super) async fn enqueue(db: &mut SqliteConnection, scope: Scope, mut new: Ne
     Ok(Added { enqueued, signal, ready })
 }
 
-/// The last of a thread's runs in flight that do not wait for their time. The running one counts: it may be handed back.
-async fn last_in_line(db: &mut SqliteConnection, id: ThreadId) -> Result<Option<(Timestamp, RunId)>> {
+/// The last of a thread's runs in flight that do not wait for their time. The running one counts: it may be handed back; pending ones do not if they are about
+/// to end.
+async fn last_in_line(
+    db: &mut SqliteConnection,
+    id: ThreadId,
+    pending_end: bool,
+) -> Result<Option<(Timestamp, RunId)>> {
     let row = sqlx::query(
         "SELECT available_at, run_id FROM (
-            SELECT * FROM (SELECT available_at, run_id FROM runs WHERE thread_id = ?1 AND status = 'pending' AND delayed = 0
+            SELECT * FROM (SELECT available_at, run_id FROM runs WHERE thread_id = ?1 AND status = 'pending' AND delayed = 0 AND NOT ?2
                 ORDER BY available_at DESC, run_id DESC LIMIT 1)
             UNION ALL
             SELECT available_at, run_id FROM runs WHERE thread_id = ?1 AND status = 'running')
          ORDER BY available_at DESC, run_id DESC LIMIT 1",
     );
-    let row = row.bind(id.0).fetch_optional(db).await.context(OPERATION)?;
+    let row = row.bind(id.0).bind(pending_end).fetch_optional(db).await.context(OPERATION)?;
     row.map(|row| Ok((time(&row, "available_at")?, RunId(get(&row, "run_id")?)))).transpose()
 }
 

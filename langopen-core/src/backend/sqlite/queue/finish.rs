@@ -110,7 +110,7 @@ pub(super) async fn release(db: &mut SqliteConnection, lease: Lease, delay: Dura
     // Without a delay it keeps its place before the runs that came after it.
     let available_at = (!delay.is_zero()).then(|| now.plus(delay).as_micros());
     sqlx::query(
-        "UPDATE runs SET status = 'pending', ready = ?2, delayed = ?2, available_at = coalesce(?3, available_at), lease_owner = NULL,
+        "UPDATE runs SET status = 'pending', delayed = ?2, available_at = coalesce(?3, available_at), lease_owner = NULL,
             lease_expires_at = NULL, updated_at = ?4 WHERE run_id = ?1",
     )
     .bind(lease.run_id.0)
