@@ -207,6 +207,29 @@ async def test_a_task_at_work_is_watched_and_cancelled(agent, dialect):
             await chat.cancel_task(CancelTaskRequest(id=task.id))
 
 
+@pytest.mark.parametrize("dialect", DIALECTS)
+async def test_a_task_that_waits_is_cancelled_for_good(client, agent, dialect):
+    async with agent("question", dialect) as question:
+        task = await ask(question, gives(new_data_part({"log": []})))
+        assert task.status.state == TaskState.TASK_STATE_INPUT_REQUIRED
+        canceled = await question.cancel_task(CancelTaskRequest(id=task.id))
+        assert (canceled.id, canceled.status.state) == (task.id, TaskState.TASK_STATE_CANCELED)
+        thread = await client.threads.get(task.context_id)
+        state = await client.threads.get_state(task.context_id)
+        assert (thread["status"], thread["interrupts"], state["next"]) == ("idle", {}, [])
+        with pytest.raises(TaskNotCancelableError):
+            await question.cancel_task(CancelTaskRequest(id=task.id))
+        with pytest.raises(UnsupportedOperationError):
+            await ask(question, says("yes", task_id=task.id, context_id=task.context_id))
+        # The context goes on with another task, which asks for itself.
+        again = await ask(question, gives(new_data_part({"log": [], "resume": "yes"}), context_id=task.context_id))
+        assert again.id != task.id and again.status.state == TaskState.TASK_STATE_INPUT_REQUIRED
+        answered = await ask(question, says("no", task_id=again.id))
+        assert get_data_parts(answered.artifacts[0].parts)[0]["reply"] == "no"
+        got = await question.get_task(GetTaskRequest(id=task.id))
+        assert got.status.state == TaskState.TASK_STATE_CANCELED
+
+
 async def test_tasks_are_listed(agent):
     async with agent("whole_chat") as chat, agent("question") as question:
         first = await ask(chat, says("one"))

@@ -25,7 +25,7 @@ use super::request::{Request, Show};
 use super::shapes::{Event, Task};
 use super::stream::Teller;
 use super::task;
-use super::task_id::TASK_KEY;
+use super::task_id::{CANCELED_KEY, TASK_KEY};
 use super::{card, error, input};
 use crate::error::ApiError;
 use crate::json_rpc::{Reply, failed};
@@ -145,7 +145,7 @@ async fn deliver(request: Request, params: Params, attach: Attach) -> Result<Sen
     let show = request.show(configuration.history_length)?;
     let mut metadata = metadata.unwrap_or_default();
     metadata.extend(message.metadata.take().unwrap_or_default());
-    metadata.shift_remove(TASK_KEY);
+    [TASK_KEY, CANCELED_KEY].iter().for_each(|key| drop(metadata.shift_remove(*key)));
     let ids = (message.task_id.take(), message.context_id.take());
     let said = message.said()?;
     let (place, said) = place(&request, ids, said, command).await?;

@@ -11,7 +11,7 @@ use super::ending::{Ending, Question, open};
 use super::history::{Segment, all, given_to, messages_of};
 use super::request::Show;
 use super::shapes::{Artifact, Message, Part, Status, Task};
-use super::task_id::TaskId;
+use super::task_id::{TaskId, is_given_up};
 use crate::server::App;
 
 /// The name of what an agent answers.
@@ -129,6 +129,7 @@ pub(super) fn state(run: &Run, waits: bool) -> State {
     match run.status {
         RunStatus::Pending => State::Submitted,
         RunStatus::Running => State::Working,
+        RunStatus::Success if is_given_up(run) => State::Canceled,
         RunStatus::Success if waits => State::InputRequired,
         RunStatus::Success => State::Completed,
         RunStatus::Error | RunStatus::Timeout => State::Failed,

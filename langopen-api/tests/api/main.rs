@@ -3,7 +3,9 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod a2a;
+mod a2a_cancels;
 mod a2a_cards;
+mod a2a_lists;
 mod a2a_streams;
 mod access;
 mod assistants;
