@@ -132,7 +132,21 @@ async def test_the_last_word_of_an_agent_with_tools_is_the_answer(agent):
     async with agent("tool_agent") as tools:
         task = await ask(tools, says("6 times 7?"))
         assert [get_artifact_text(artifact) for artifact in task.artifacts] == ["The product is 42"]
-        assert [said(message) for message in task.history] == ["6 times 7?", "The product is 42"]
+        assert [said(message) for message in task.history] == ["6 times 7?", "", "The product is 42"]
+        [result] = get_data_parts(task.history[1].parts)
+        assert (result["name"], result["content"], result["status"]) == ("multiply", "42", "success")
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+async def test_what_a_tool_answers_is_told_in_a_stream(agent, dialect):
+    async with agent("tool_agent", dialect, streaming=True) as tools:
+        told = [response async for response in tools.send_message(says("6 times 7?"))]
+    results = [
+        get_data_parts(response.status_update.status.message.parts)[0]
+        for response in told if response.HasField("status_update") and response.status_update.status.HasField("message")
+    ]  # fmt: skip
+    assert [(result["name"], result["content"]) for result in results] == [("multiply", "42")]
+    assert get_artifact_text(told[-2].artifact_update.artifact) == "The product is 42"
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)

@@ -34,7 +34,7 @@ struct Params {
 
 pub(super) async fn cancel(request: &Request) -> Result<Answered, ErrorData> {
     let Params { id } = request.params()?;
-    let show = request.show(None)?;
+    let show = request.show((None, None))?;
     let task = named(&id)?;
     let Request { app, caller, .. } = request;
     caller.must_be(Role::Developer).map_err(|error| failed(&error))?;
@@ -52,7 +52,7 @@ pub(super) async fn cancel(request: &Request) -> Result<Answered, ErrorData> {
     }
     let picture = task::kept(app, &request.rows(), request.dialect, &chain).await;
     let picture = picture.map_err(|error| failed(&error.into()))?;
-    answer(&picture.task(show)).map(Answered::Now)
+    answer(&picture.task(&show)).map(Answered::Now)
 }
 
 /// Gives up a task that waits for an answer. Its last run is over, so that is said with it, and its graph waits no more.

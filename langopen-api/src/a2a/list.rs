@@ -25,6 +25,7 @@ struct Params {
     page_size: Option<i64>,
     page_token: Option<String>,
     history_length: Option<i64>,
+    history_scope: Option<String>,
     status_timestamp_after: Option<String>,
     include_artifacts: Option<bool>,
 }
@@ -62,7 +63,7 @@ impl Token {
 pub(super) async fn list(request: &Request) -> Result<Answered, ErrorData> {
     let params: Params = request.params()?;
     let given = |text: Option<String>| text.filter(|text| !text.is_empty());
-    let show = request.show(params.history_length)?;
+    let show = request.show((params.history_length, params.history_scope.as_deref()))?;
     let page_size = match params.page_size {
         None | Some(0) => PAGE_SIZE,
         Some(size) => u32::try_from(size)
@@ -99,7 +100,7 @@ pub(super) async fn list(request: &Request) -> Result<Answered, ErrorData> {
     // All that is known without a look at what comes after the page.
     let total_size = found.total.unwrap_or(before + usize::from(!next.is_empty()));
     let tasks = found.tasks.iter().map(|(chain, thread)| {
-        let mut task = task::shown(request.dialect, chain, thread.as_deref()).task(show);
+        let mut task = task::shown(request.dialect, chain, thread.as_deref()).task(&show);
         task.artifacts = task.artifacts.filter(|_| params.include_artifacts == Some(true));
         task
     });

@@ -30,6 +30,7 @@ mod stream;
 mod subscribe;
 mod task;
 mod task_id;
+mod tools;
 mod translate;
 
 use axum::routing::get;

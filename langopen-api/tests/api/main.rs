@@ -7,6 +7,7 @@ mod a2a_cancels;
 mod a2a_cards;
 mod a2a_lists;
 mod a2a_streams;
+mod a2a_tools;
 mod access;
 mod assistants;
 mod coverage;
