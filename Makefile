@@ -9,7 +9,7 @@ CONFIG ?= examples/agent/langgraph.json
 SERVICES := target/debug/langopen-test-services
 WITH_SERVICES := $(SERVICES)
 
-.PHONY: help up build test test-rust test-host test-sdk test-sdk-memory test-sdk-postgres test-sdk-typescript test-sdk-rust test-clients test-clients-memory test-clients-typescript test-faults chromium lint fmt doc bench bench-cluster bench-doors deny clean
+.PHONY: help up build test test-rust test-host test-sdk test-sdk-memory test-sdk-postgres test-sdk-typescript test-sdk-rust test-clients test-clients-memory test-clients-typescript test-clients-rust test-faults chromium lint fmt doc bench bench-cluster bench-doors deny clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -20,7 +20,7 @@ up: ## Serve the example agent on http://127.0.0.1:2024
 build: ## Build the binary
 	$(CARGO) build --locked -p langopen
 
-test: test-rust test-host test-sdk test-sdk-memory test-sdk-postgres test-sdk-typescript test-sdk-rust test-clients test-clients-typescript ## Run every test
+test: test-rust test-host test-sdk test-sdk-memory test-sdk-postgres test-sdk-typescript test-sdk-rust test-clients test-clients-typescript test-clients-rust ## Run every test
 
 test-rust: $(SERVICES) ## Unit, conformance and API tests, and the docs' examples
 	$(WITH_SERVICES) $(CARGO) test --locked --workspace --all-features
@@ -67,6 +67,9 @@ test-sdk-rust: $(VENV)/.complete ## The same with the graphs in Rust, served by 
 WITH_SERVER := $(VENV)/bin/python tests/with_server.py node --test --test-reporter=spec --test-concurrency=4
 CLIENT_TESTS := $(WITH_SERVER) $(CLIENTS:%=%/*.test.js)
 
+# What depends on graphs most; RUST_CLIENT_TESTS='tests/js/*.test.js' is all of it.
+RUST_CLIENT_TESTS ?= tests/js/protocol.test.js
+
 test-clients: $(VENV)/.complete $(CLIENTS:%=%/node_modules/.complete) chromium ## The JavaScript SDK, and useStream in a browser, against the real binary
 	$(CARGO) build --locked --workspace --all-features --bin langopen
 	LANGOPEN_TEST_DATA=$(abspath target/sdk-data) $(CLIENT_TESTS)
@@ -78,6 +81,10 @@ test-clients-memory: $(VENV)/.complete $(CLIENTS:%=%/node_modules/.complete) chr
 test-clients-typescript: $(VENV)/.complete $(CLIENTS:%=%/node_modules/.complete) chromium ## The event streaming protocol with the graphs in TypeScript
 	$(CARGO) build --locked --workspace --all-features --bin langopen
 	LANGOPEN_TEST_APP=app_ts LANGOPEN_TEST_DATA=$(abspath target/sdk-data) $(WITH_SERVER) $(CLIENTS:%=%/protocol.test.js)
+
+test-clients-rust: $(VENV)/.complete tests/js/node_modules/.complete ## The same from node, with the graphs in Rust
+	$(CARGO) build --locked --workspace --all-features --bin langopen-test-app
+	LANGOPEN_TEST_APP=app_rust LANGOPEN_TEST_DATA=$(abspath target/sdk-data) $(WITH_SERVER) $(RUST_CLIENT_TESTS)
 
 test-faults: ## Break a whole platform for a minute, and check that nothing was lost (tests/faults/README.md)
 	$(CARGO) build --locked --workspace --all-features --bin langopen --bin langopen-api-server --bin langopen-worker --bin langopen-runner --bin langopen-faults

@@ -1,5 +1,6 @@
 //! What an embedder can set.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use langopen_core::JsonMap;
@@ -47,6 +48,8 @@ pub struct Settings {
     pub store_default_ttl_minutes: Option<f64>,
     /// The id of the assistant whose agent card is shown at the root where a request names none.
     pub default_a2a_assistant: Option<String>,
+    /// The tools whose results A2A clients see; `None` for all.
+    pub a2a_tool_results: Option<Arc<[String]>>,
     /// Whether reading a store item puts its expiry off, unless the request says otherwise.
     pub store_refresh_on_read: bool,
 }
@@ -71,6 +74,7 @@ impl Default for Settings {
             thread_ttl: None,
             store_default_ttl_minutes: None,
             default_a2a_assistant: None,
+            a2a_tool_results: None,
             store_refresh_on_read: true,
         }
     }

@@ -7,6 +7,7 @@ import re
 import time
 import uuid
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, AsyncIterator
 
 import httpx
@@ -15,6 +16,14 @@ import pytest
 OTHER_SERVER = os.environ.get("LANGOPEN_TEST_URL")
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 HI = {"messages": [{"role": "user", "content": "hi"}]}
+
+# The application with a login of its own.
+AUTH_APP = Path(__file__).parent / "auth_app" / "langgraph.json"
+STUDIO = {"x-auth-scheme": "langsmith"}
+
+
+def bearer(token: str) -> dict[str, str]:
+    return {"authorization": f"Bearer {token}"}
 
 
 def reference_differs(why: str):

@@ -132,7 +132,21 @@ async def test_the_last_word_of_an_agent_with_tools_is_the_answer(agent):
     async with agent("tool_agent") as tools:
         task = await ask(tools, says("6 times 7?"))
         assert [get_artifact_text(artifact) for artifact in task.artifacts] == ["The product is 42"]
-        assert [said(message) for message in task.history] == ["6 times 7?", "The product is 42"]
+        assert [said(message) for message in task.history] == ["6 times 7?", "", "The product is 42"]
+        [result] = get_data_parts(task.history[1].parts)
+        assert (result["name"], result["content"], result["status"]) == ("multiply", "42", "success")
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+async def test_what_a_tool_answers_is_told_in_a_stream(agent, dialect):
+    async with agent("tool_agent", dialect, streaming=True) as tools:
+        told = [response async for response in tools.send_message(says("6 times 7?"))]
+    results = [
+        get_data_parts(response.status_update.status.message.parts)[0]
+        for response in told if response.HasField("status_update") and response.status_update.status.HasField("message")
+    ]  # fmt: skip
+    assert [(result["name"], result["content"]) for result in results] == [("multiply", "42")]
+    assert get_artifact_text(told[-2].artifact_update.artifact) == "The product is 42"
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
@@ -205,6 +219,29 @@ async def test_a_task_at_work_is_watched_and_cancelled(agent, dialect):
         assert (canceled.id, canceled.status.state) == (task.id, TaskState.TASK_STATE_CANCELED)
         with pytest.raises(TaskNotCancelableError):
             await chat.cancel_task(CancelTaskRequest(id=task.id))
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+async def test_a_task_that_waits_is_cancelled_for_good(client, agent, dialect):
+    async with agent("question", dialect) as question:
+        task = await ask(question, gives(new_data_part({"log": []})))
+        assert task.status.state == TaskState.TASK_STATE_INPUT_REQUIRED
+        canceled = await question.cancel_task(CancelTaskRequest(id=task.id))
+        assert (canceled.id, canceled.status.state) == (task.id, TaskState.TASK_STATE_CANCELED)
+        thread = await client.threads.get(task.context_id)
+        state = await client.threads.get_state(task.context_id)
+        assert (thread["status"], thread["interrupts"], state["next"]) == ("idle", {}, [])
+        with pytest.raises(TaskNotCancelableError):
+            await question.cancel_task(CancelTaskRequest(id=task.id))
+        with pytest.raises(UnsupportedOperationError):
+            await ask(question, says("yes", task_id=task.id, context_id=task.context_id))
+        # The context goes on with another task, which asks for itself.
+        again = await ask(question, gives(new_data_part({"log": [], "resume": "yes"}), context_id=task.context_id))
+        assert again.id != task.id and again.status.state == TaskState.TASK_STATE_INPUT_REQUIRED
+        answered = await ask(question, says("no", task_id=again.id))
+        assert get_data_parts(answered.artifacts[0].parts)[0]["reply"] == "no"
+        got = await question.get_task(GetTaskRequest(id=task.id))
+        assert got.status.state == TaskState.TASK_STATE_CANCELED
 
 
 async def test_tasks_are_listed(agent):

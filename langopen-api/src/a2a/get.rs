@@ -19,17 +19,19 @@ struct Params {
     id: String,
     #[serde(default)]
     history_length: Option<i64>,
+    #[serde(default)]
+    history_scope: Option<String>,
 }
 
 pub(super) async fn get(request: &Request) -> Result<Answered, ErrorData> {
-    let Params { id, history_length } = request.params()?;
-    let show = request.show(history_length)?;
+    let Params { id, history_length, history_scope } = request.params()?;
+    let show = request.show((history_length, history_scope.as_deref()))?;
     let task = named(&id)?;
     let scope = readable(request, task.thread_id).await?;
     let chain = find(request, &scope, task).await?;
     let picture = task::kept(&request.app, &scope, request.dialect, &chain).await;
     let picture = picture.map_err(|error| failed(&error.into()))?;
-    answer(&picture.task(show)).map(Answered::Now)
+    answer(&picture.task(&show)).map(Answered::Now)
 }
 
 /// The task of this name.

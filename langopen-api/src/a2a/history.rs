@@ -12,6 +12,7 @@ use super::dialect::{Dialect, Role};
 use super::request::{HistoryScope, Show};
 use super::shapes::{Message, Part};
 use super::task_id::TaskId;
+use super::tools::{Calls, Turn};
 
 /// The messages in the values of a state; `None` if it keeps none.
 pub(super) fn messages_of(values: &RawJson) -> Option<Vec<Value>> {
@@ -23,6 +24,15 @@ pub(super) fn messages_of(values: &RawJson) -> Option<Vec<Value>> {
         Value::Array(messages) => Some(messages),
         _ => None,
     }
+}
+
+/// What an agent with a response format answers in it: LangChain's agents keep it under this key.
+pub(super) fn structured_response(values: &RawJson) -> Option<RawJson> {
+    #[derive(Deserialize)]
+    struct Values {
+        structured_response: Option<RawJson>,
+    }
+    values.decode::<Values>().ok()?.structured_response
 }
 
 /// The messages that a run was given.
@@ -72,14 +82,15 @@ impl Segment {
     }
 
     /// The history as it is to be shown: the last messages.
-    pub(super) fn history(&self, show: Show, task: TaskId) -> Vec<Message> {
+    pub(super) fn history(&self, show: &Show, task: TaskId) -> Vec<Message> {
         let from = match show.scope {
             HistoryScope::Context => 0,
             HistoryScope::Task => self.start,
         };
-        let said = self.messages[from..].iter().enumerate();
-        let mut history: Vec<_> =
-            said.filter_map(|(at, message)| shown(show.dialect, message, task, from + at)).collect();
+        let mut calls = Calls::default();
+        let said = self.messages.iter().enumerate();
+        let told = said.map(|(at, message)| shown(show, message, (task, at), &mut calls));
+        let mut history: Vec<_> = told.skip(from).flatten().collect();
         history.drain(..history.len().saturating_sub(show.history));
         history
     }
@@ -92,7 +103,7 @@ impl Segment {
     }
 }
 
-/// Who says a chat message; nobody, if it is the model's own matter, as results of tools are.
+/// Who says a chat message; nobody, if it is the model's own matter.
 fn role(message: &Value) -> Option<Role> {
     match message["type"].as_str().or_else(|| message["role"].as_str())? {
         "human" | "HumanMessageChunk" | "user" => Some(Role::User),
@@ -101,9 +112,17 @@ fn role(message: &Value) -> Option<Role> {
     }
 }
 
-fn shown(dialect: Dialect, message: &Value, task: TaskId, at: usize) -> Option<Message> {
-    let role = role(message)?;
-    let parts = parts(dialect, message.get("content"));
+/// The message at a place as a history shows it. What a tool answered is the agent's word, as data.
+fn shown(show: &Show, message: &Value, (task, at): (TaskId, usize), calls: &mut Calls) -> Option<Message> {
+    let (dialect, turn) = (show.dialect, Turn::deserialize(message).ok());
+    if let Some(turn) = &turn {
+        calls.note(turn);
+    }
+    let answer = turn.and_then(|turn| calls.answer(&turn, &show.tools));
+    let (role, parts) = match answer {
+        Some(answer) => (Role::Agent, vec![dialect.data(answer)]),
+        None => (role(message)?, parts(dialect, message.get("content"))),
+    };
     if parts.is_empty() {
         return None;
     }
@@ -112,8 +131,10 @@ fn shown(dialect: Dialect, message: &Value, task: TaskId, at: usize) -> Option<M
 }
 
 /// Messages as a history shows them, of a task that was given them.
-pub(super) fn all(dialect: Dialect, messages: &[Value], task: TaskId) -> Vec<Message> {
-    messages.iter().enumerate().filter_map(|(at, message)| shown(dialect, message, task, at)).collect()
+pub(super) fn all(show: &Show, messages: &[Value], task: TaskId) -> Vec<Message> {
+    let mut calls = Calls::default();
+    let said = messages.iter().enumerate();
+    said.filter_map(|(at, message)| shown(show, message, (task, at), &mut calls)).collect()
 }
 
 impl Message {
@@ -137,8 +158,8 @@ mod tests {
     }
 
     fn shown(own: &[&str], later: &[&str], scope: HistoryScope, history: usize) -> (Vec<String>, Option<String>) {
-        let tool = json!({"type": "tool", "id": "t", "content": "42"});
-        let calls = json!({"type": "ai", "id": "c", "content": "", "tool_calls": []});
+        let tool = json!({"type": "tool", "id": "t", "content": "42", "tool_call_id": "x"});
+        let calls = json!({"type": "ai", "id": "c", "content": "", "tool_calls": [{"id": "x", "name": "add"}]});
         let messages = vec![
             said("human", "1"),
             said("ai", "2"),
@@ -150,8 +171,8 @@ mod tests {
         ];
         let own = own.iter().map(|id| said("human", id)).collect();
         let segment = Segment::of(messages, own, &later.iter().map(|id| (*id).to_owned()).collect());
-        let show = Show { dialect: Dialect::V1, scope, history };
-        let ids = segment.history(show, TASK).into_iter().map(|message| message.message_id).collect();
+        let show = Show { dialect: Dialect::V1, scope, history, tools: Some(["other".to_owned()].into()) };
+        let ids = segment.history(&show, TASK).into_iter().map(|message| message.message_id).collect();
         (ids, segment.answer(Dialect::V1, false).and_then(|parts| parts[0].text.clone()))
     }
 

@@ -1,7 +1,7 @@
 //! The Agent2Agent protocol at `/a2a/{assistant_id}`: every assistant is an agent that others talk to, in JSON-RPC, in both dialects that are in use (0.3 and 1.0).
 //!
 //! It is a door to the same runs, threads and log of events as the operations beside it: a context is a thread, a task is a run on it with the runs that answer its
-//! interrupts, and a stream is the run's log, translated. Nothing is kept for it but the task's id in the metadata of a run that goes on with it.
+//! interrupts, and a stream is the run's log, translated. Nothing is kept for it but, in the metadata of runs, the id of the task that one goes on with, and that one's task was given up while it waited.
 //!
 //! The shapes are our own. Crates with types of the protocol cover one dialect each (`a2a-lf`, `a2a-protocol-types`: 1.0; `a2a-sdk`: 0.3), and decode the data
 //! that passes through here as text.
@@ -23,12 +23,14 @@ mod list;
 mod message;
 mod place;
 mod request;
+mod search;
 mod send;
 mod shapes;
 mod stream;
 mod subscribe;
 mod task;
 mod task_id;
+mod tools;
 mod translate;
 
 use axum::routing::get;

@@ -10,7 +10,7 @@ use super::chain::Chain;
 use super::dialect::State;
 use super::message::Said;
 use super::request::Request;
-use super::task_id::TaskId;
+use super::task_id::{TaskId, is_given_up};
 use super::{ending, error, get, input, task};
 use crate::json_rpc::{failed, invalid};
 
@@ -71,7 +71,7 @@ pub(super) async fn place(
 }
 
 /// A task with its thread's row.
-async fn with_thread(request: &Request, scope: &Scope, task: TaskId) -> Result<(Chain, Thread), ErrorData> {
+pub(super) async fn with_thread(request: &Request, scope: &Scope, task: TaskId) -> Result<(Chain, Thread), ErrorData> {
     let chain = get::find(request, scope, task).await?;
     let thread = request.app.storage.thread(scope, task.thread_id).await.map_err(|error| failed(&error.into()))?;
     Ok((chain, thread.ok_or_else(|| error::task_not_found(&task.to_string()))?))
@@ -85,7 +85,9 @@ async fn waiting(request: &Request, thread_id: ThreadId) -> Result<Option<Chain>
     if thread.is_none_or(|thread| thread.status != ThreadStatus::Interrupted) {
         return Ok(None);
     }
-    Chain::newest(app, &scope, assistant.assistant_id, thread_id).await.map_err(|error| failed(&error))
+    let newest = Chain::newest(app, &scope, assistant.assistant_id, thread_id).await.map_err(|error| failed(&error))?;
+    // The question of a task that was given up is nobody's, should it still be open.
+    Ok(newest.filter(|chain| !is_given_up(chain.run())))
 }
 
 /// Which rows of a thread the caller may read.

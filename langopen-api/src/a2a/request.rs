@@ -7,6 +7,7 @@ use rmcp::model::ErrorData;
 use serde::de::DeserializeOwned;
 
 use super::dialect::Dialect;
+use super::tools::Shown;
 use crate::access::Caller;
 use crate::extract::Forwarded;
 use crate::json_rpc::invalid;
@@ -28,12 +29,14 @@ pub(super) enum HistoryScope {
 }
 
 /// How tasks are shown.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Show {
     pub(super) dialect: Dialect,
     pub(super) scope: HistoryScope,
     /// How many messages at most.
     pub(super) history: usize,
+    /// Which tools' answers are among them.
+    pub(super) tools: Shown,
 }
 
 /// A request to an agent.
@@ -68,20 +71,22 @@ impl Request {
         Scope::tenant(self.caller.identity.tenant.clone())
     }
 
-    /// How tasks are shown with a history of this length.
+    /// How tasks are shown with a history of this length and scope.
     ///
     /// # Errors
     /// For a length below zero, and an unknown scope.
-    pub(super) fn show(&self, length: Option<i64>) -> Result<Show, ErrorData> {
+    pub(super) fn show(&self, (length, scope): (Option<i64>, Option<&str>)) -> Result<Show, ErrorData> {
         let history = match length {
             None => LONGEST_HISTORY,
             Some(length) => usize::try_from(length).map_err(|_| invalid("historyLength must not be negative"))?,
         };
-        let scope = match self.headers.get(SCOPE_HEADER).map(|scope| scope.to_str().unwrap_or_default()) {
+        let header = || self.headers.get(SCOPE_HEADER).map(|scope| scope.to_str().unwrap_or_default());
+        let scope = match scope.or_else(header) {
             None | Some("context") => HistoryScope::Context,
             Some("task") => HistoryScope::Task,
-            Some(_) => return Err(invalid("LangGraph-A2A-History-Scope must be context or task")),
+            Some(_) => return Err(invalid("historyScope must be 'context' or 'task'")),
         };
-        Ok(Show { dialect: self.dialect, scope, history: history.min(LONGEST_HISTORY) })
+        let tools = self.app.settings.a2a_tool_results.clone();
+        Ok(Show { dialect: self.dialect, scope, history: history.min(LONGEST_HISTORY), tools })
     }
 }

@@ -25,7 +25,7 @@ use super::request::{Request, Show};
 use super::shapes::{Event, Task};
 use super::stream::Teller;
 use super::task;
-use super::task_id::TASK_KEY;
+use super::task_id::{CANCELED_KEY, TASK_KEY};
 use super::{card, error, input};
 use crate::error::ApiError;
 use crate::json_rpc::{Reply, failed};
@@ -51,6 +51,7 @@ struct Params {
 struct Configuration {
     accepted_output_modes: Option<Vec<String>>,
     history_length: Option<i64>,
+    history_scope: Option<String>,
     blocking: Option<bool>,
     return_immediately: Option<bool>,
     push_notification_config: Option<RawJson>,
@@ -77,7 +78,7 @@ pub(super) async fn send(request: Request) -> Result<Answered, ErrorData> {
         let Sent { request, show, chain, .. } = sent;
         let picture = task::kept(&request.app, &request.rows(), request.dialect, &chain).await;
         let picture = picture.map_err(|error| failed(&error.into()))?;
-        return event(&show, picture.task(show)).map(Answered::Now);
+        return event(&show, picture.task(&show)).map(Answered::Now);
     };
     let Sent { request, show, mut chain, .. } = sent;
     let heartbeat = request.app.settings.heartbeat;
@@ -86,7 +87,7 @@ pub(super) async fn send(request: Request) -> Result<Answered, ErrorData> {
         let body = ended(app, &rows, (chain.task.thread_id, chain.run().run_id), follow).await;
         let picture = task::ended(app, &rows, show.dialect, &mut chain, &body).await;
         let answer = match picture {
-            Ok(picture) => event(&show, picture.task(show)),
+            Ok(picture) => event(&show, picture.task(&show)),
             Err(error) => Err(failed(&error.into())),
         };
         serde_json::to_vec(&Reply::new(request.id, answer)).unwrap_or_default().into()
@@ -100,7 +101,7 @@ pub(super) async fn stream(request: Request) -> Result<Answered, ErrorData> {
     let mut sent = deliver(request, params, Attach::Stream).await?;
     let follow = sent.follow().ok_or_else(|| failed(&ApiError::internal()))?;
     let Sent { request, show, chain, .. } = sent;
-    let first = task::begun(show, &chain);
+    let first = task::begun(&show, &chain);
     let (rows, id) = (request.rows(), request.id);
     let teller =
         Teller { app: request.app, rows, dialect: show.dialect, id, chain, follow, first: Some(first), after: None };
@@ -142,10 +143,10 @@ async fn deliver(request: Request, params: Params, attach: Attach) -> Result<Sen
         return Err(error::no_push_notifications());
     }
     card::check_output_modes(&request.assistant, configuration.accepted_output_modes.as_deref().unwrap_or_default())?;
-    let show = request.show(configuration.history_length)?;
+    let show = request.show((configuration.history_length, configuration.history_scope.as_deref()))?;
     let mut metadata = metadata.unwrap_or_default();
     metadata.extend(message.metadata.take().unwrap_or_default());
-    metadata.shift_remove(TASK_KEY);
+    [TASK_KEY, CANCELED_KEY].iter().for_each(|key| drop(metadata.shift_remove(*key)));
     let ids = (message.task_id.take(), message.context_id.take());
     let said = message.said()?;
     let (place, said) = place(&request, ids, said, command).await?;

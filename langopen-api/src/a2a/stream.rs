@@ -37,7 +37,6 @@ pub(super) struct Teller {
 }
 
 /// What was read so far.
-#[derive(Default)]
 struct Read {
     translator: Translator,
     outcome: Outcome,
@@ -45,7 +44,8 @@ struct Read {
 
 impl Teller {
     pub(super) fn response(self) -> Response {
-        let state = Some((self, Read::default(), Instant::now()));
+        let translator = Translator::new(self.app.settings.a2a_tool_results.clone());
+        let state = Some((self, Read { translator, outcome: Outcome::default() }, Instant::now()));
         let frames = futures::stream::unfold(state, |state| async move {
             let (mut teller, mut read, sent) = state?;
             let (bytes, ended) = teller.next(&mut read, sent).await;
@@ -91,6 +91,12 @@ impl Teller {
             News::Begun(timestamp) => {
                 let state = State::Working.name(self.dialect);
                 self.status(Status { state, timestamp, message: None }, false)
+            }
+            News::Tool { timestamp, message_id, answer } => {
+                let state = State::Working.name(self.dialect);
+                let parts = vec![self.dialect.data(answer)];
+                let message = task::agent_message(self.dialect, self.chain.run(), self.chain.task, message_id, parts);
+                self.status(Status { state, timestamp, message: Some(message) }, false)
             }
             News::Text { text, append } => {
                 let run = self.chain.run();

@@ -25,7 +25,7 @@ struct Params {
 /// then replaced, for the first of it is not an addition.
 pub(super) async fn subscribe(request: Request) -> Result<Answered, ErrorData> {
     let Params { id } = request.params()?;
-    let show = request.show(None)?;
+    let show = request.show((None, None))?;
     let task = named(&id)?;
     let after = Cursor::given(&request.headers);
     let after = after.map_err(|()| invalid("Last-Event-ID must be the id of an event of the task's stream"))?;
@@ -48,7 +48,7 @@ pub(super) async fn subscribe(request: Request) -> Result<Answered, ErrorData> {
                 let state = picture.state.name(request.dialect);
                 return Err(unsupported(format!("Task '{task}' is {state}; nothing becomes of it any more")));
             }
-            Some(picture.task(show))
+            Some(picture.task(&show))
         }
     };
     let over = chain.run().status.is_terminal();

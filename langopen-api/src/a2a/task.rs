@@ -8,10 +8,10 @@ use uuid::Uuid;
 use super::chain::Chain;
 use super::dialect::{Dialect, Role, State};
 use super::ending::{Ending, Question, open};
-use super::history::{Segment, all, given_to, messages_of};
+use super::history::{Segment, all, given_to, messages_of, structured_response};
 use super::request::Show;
 use super::shapes::{Artifact, Message, Part, Status, Task};
-use super::task_id::TaskId;
+use super::task_id::{TaskId, is_given_up};
 use crate::server::App;
 
 /// The name of what an agent answers.
@@ -47,12 +47,12 @@ impl Picture {
                 let said = said.unwrap_or_else(|| format!("The run ended with status {}", run.status.as_str()));
                 (Some(vec![dialect.text(said)]), None)
             }
-            State::Completed if speaks => (None, segment.answer(dialect, ending.exact)),
+            State::Completed if speaks => (None, answer(dialect, &segment, &ending)),
             // A graph that does not converse answers with its state.
             State::Completed if ending.exact => (None, ending.values.map(|values| vec![dialect.data(values)])),
             _ => (None, None),
         };
-        let message = message.map(|parts| agent_message(dialect, run, task, parts));
+        let message = message.map(|parts| agent_message(dialect, run, task, None, parts));
         let artifact = parts.map(|parts| match state {
             State::InputRequired => Artifact {
                 artifact_id: derived(run, "interrupt"),
@@ -67,7 +67,7 @@ impl Picture {
     }
 
     /// The task as an answer.
-    pub(super) fn task(self, show: Show) -> Task {
+    pub(super) fn task(self, show: &Show) -> Task {
         let history = (show.history > 0).then(|| self.segment.history(show, self.task));
         Task {
             kind: show.dialect.kind("task"),
@@ -78,6 +78,14 @@ impl Picture {
             history,
         }
     }
+}
+
+/// The last thing that an agent says, and what it answers in the form that it was made to answer in.
+fn answer(dialect: Dialect, segment: &Segment, ending: &Ending) -> Option<Vec<Part>> {
+    let structured = ending.values.as_ref().filter(|_| ending.exact).and_then(structured_response);
+    let said = segment.answer(dialect, ending.exact).into_iter().flatten();
+    let parts: Vec<_> = said.chain(structured.map(|data| dialect.data(data))).collect();
+    Some(parts).filter(|parts| !parts.is_empty())
 }
 
 /// Reads the rows of a task whose last run is over, and came to `body`.
@@ -101,7 +109,7 @@ pub(super) async fn kept(app: &App, rows: &Scope, dialect: Dialect, chain: &Chai
 }
 
 /// A task that has just been begun or gone on with.
-pub(super) fn begun(show: Show, chain: &Chain) -> Task {
+pub(super) fn begun(show: &Show, chain: &Chain) -> Task {
     let (run, task) = (chain.run(), chain.task);
     let given = given_to(run);
     Task {
@@ -110,7 +118,7 @@ pub(super) fn begun(show: Show, chain: &Chain) -> Task {
         context_id: task.thread_id.to_string(),
         status: Status { state: state(run, false).name(show.dialect), timestamp: run.updated_at, message: None },
         artifacts: None,
-        history: (show.history > 0).then(|| all(show.dialect, &given, task)),
+        history: (show.history > 0).then(|| all(show, &given, task)),
     }
 }
 
@@ -129,6 +137,7 @@ pub(super) fn state(run: &Run, waits: bool) -> State {
     match run.status {
         RunStatus::Pending => State::Submitted,
         RunStatus::Running => State::Working,
+        RunStatus::Success if is_given_up(run) => State::Canceled,
         RunStatus::Success if waits => State::InputRequired,
         RunStatus::Success => State::Completed,
         RunStatus::Error | RunStatus::Timeout => State::Failed,
@@ -147,8 +156,15 @@ pub(super) fn response(run: &Run, agent: AssistantId, parts: Vec<Part>) -> Artif
     Artifact { artifact_id: derived(run, "response"), name: RESPONSE, description, parts }
 }
 
-fn agent_message(dialect: Dialect, run: &Run, task: TaskId, parts: Vec<Part>) -> Message {
-    dialect.message(Role::Agent, derived(run, "status"), parts).of(task)
+/// What an agent says beside its answer; `id` is that of a chat message, if it is one.
+pub(super) fn agent_message(
+    dialect: Dialect,
+    run: &Run,
+    task: TaskId,
+    id: Option<String>,
+    parts: Vec<Part>,
+) -> Message {
+    dialect.message(Role::Agent, id.unwrap_or_else(|| derived(run, "status")), parts).of(task)
 }
 
 /// An id that is the same whenever a run is read.

@@ -9,6 +9,14 @@ use langopen_core::{RunId, ThreadId};
 /// The key in a run's metadata that names the task that it goes on with.
 pub(super) const TASK_KEY: &str = "a2a_task_id";
 
+/// The key in the metadata of a run that ended with a question, of a task that was given up then.
+pub(super) const CANCELED_KEY: &str = "a2a_canceled";
+
+/// Whether a task was given up whose last run this is, while it waited for an answer.
+pub(super) fn is_given_up(run: &Run) -> bool {
+    run.metadata.get(CANCELED_KEY).is_some_and(|given_up| given_up == true)
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct TaskId {
     pub(super) thread_id: ThreadId,

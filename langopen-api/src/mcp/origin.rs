@@ -9,7 +9,8 @@ use crate::cors::Cors;
 
 const FORWARDED: [&str; 3] = ["forwarded", "x-forwarded-for", "x-forwarded-host"];
 
-/// Whether the page that asks, if it is one, may call: it is of this machine, its origin is named, or it is the server's own where that is not this machine's.
+/// Whether the page that asks, if it is one, may call: it is of this machine, its origin is named, or it is the server's own where that is not this machine's. Where
+/// nobody says who asks, it may be somebody on this machine.
 pub(super) fn may_call(cors: Option<&Cors>, headers: &HeaderMap, peer: Option<&ConnectInfo<SocketAddr>>) -> bool {
     let Some(origin) = headers.get(header::ORIGIN) else { return true };
     let text = origin.to_str().unwrap_or_default();
@@ -18,7 +19,7 @@ pub(super) fn may_call(cors: Option<&Cors>, headers: &HeaderMap, peer: Option<&C
         return true;
     }
     let proxied = FORWARDED.iter().any(|name| headers.contains_key(*name));
-    let local = peer.is_some_and(|peer| peer.0.ip().is_loopback()) && !proxied;
+    let local = peer.is_none_or(|peer| peer.0.ip().is_loopback()) && !proxied;
     !local && !host.is_empty() && headers.get(header::HOST).is_some_and(|own| own.as_bytes() == host.as_bytes())
 }
 
@@ -50,5 +51,11 @@ mod tests {
         assert!(!may("https://evil.example", "localhost:2024", here));
         assert!(may("https://agents.example", "agents.example", there));
         assert!(may_call(None, &HeaderMap::new(), None), "no page");
+        let mut unknown = HeaderMap::new();
+        unknown.insert(header::ORIGIN, "http://evil.example:2024".parse().unwrap());
+        unknown.insert(header::HOST, "evil.example:2024".parse().unwrap());
+        assert!(!may_call(None, &unknown, None), "maybe its name leads here");
+        unknown.insert("x-forwarded-for", "192.0.2.1".parse().unwrap());
+        assert!(may_call(None, &unknown, None), "a proxy is in front");
     }
 }

@@ -8,9 +8,11 @@ use std::time::Duration;
 use futures::StreamExt;
 use futures::stream::ReadyChunks;
 use langopen_core::event_log::{Event, EventId, EventStream, LogKey, ReadFrom};
+use langopen_core::model::Run;
 use langopen_core::{RunId, Scope, Tenant, ThreadId};
 use tokio::time::timeout;
 
+use super::outcome::{Kept, kept};
 use crate::protocol::NATIVE;
 use crate::server::App;
 
@@ -57,6 +59,8 @@ pub(crate) struct Follow {
     events: ReadyChunks<EventStream>,
     last: Option<EventId>,
     over: bool,
+    /// Whether it was over already when reading began.
+    late: bool,
     /// Whether it is over and its row is gone, and for how long nothing was heard since.
     gone: Option<Duration>,
     /// Whether what is kept after `last` was read again since, because nothing more came.
@@ -87,6 +91,7 @@ impl Follow {
             events: events.ready_chunks(BATCH),
             last: None,
             over: false,
+            late: false,
             gone: None,
             read_again: false,
             lost: false,
@@ -97,7 +102,7 @@ impl Follow {
 
     /// Says that the run's row was seen to be over after `events` began.
     pub(crate) fn over(mut self, over: bool) -> Self {
-        self.over = over;
+        (self.over, self.late) = (over, over);
         self
     }
 
@@ -114,6 +119,17 @@ impl Follow {
             (true, None) => Heard::Part,
             (true, Some(_)) => Heard::PartOfGone,
         }
+    }
+
+    /// Whether the run was over when reading began.
+    pub(super) fn is_late(&self) -> bool {
+        self.late
+    }
+
+    /// The rows that tell what the run came to.
+    pub(super) fn kept(&self) -> impl Future<Output = langopen_core::Result<(Option<Run>, Kept)>> + Send + use<> {
+        let (app, scope, thread_id, run_id) = (self.app.clone(), self.scope.clone(), self.thread_id, self.run_id);
+        async move { kept(&app, &scope, thread_id, run_id).await }
     }
 
     /// How long a client hears nothing at most.

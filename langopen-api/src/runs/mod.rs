@@ -9,6 +9,7 @@ mod follow;
 mod get;
 mod join;
 mod join_stream;
+mod last_words;
 mod list;
 mod on_disconnect;
 mod outcome;

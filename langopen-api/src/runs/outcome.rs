@@ -8,6 +8,7 @@ use langopen_core::model::{Run, RunError};
 use langopen_core::{RawJson, RunId, RunStatus, Scope, ThreadId};
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use serde_json::value::RawValue;
 use std::convert::Infallible;
 use tokio::time::Instant;
@@ -15,7 +16,7 @@ use tokio::time::Instant;
 use super::follow::{Follow, Heard, News};
 use super::on_disconnect::CancelOnDrop;
 use crate::server::App;
-use crate::wire::{Entries, json};
+use crate::wire::{self, Entries};
 
 const EMPTY: Bytes = Bytes::from_static(b"{}");
 
@@ -100,8 +101,7 @@ impl Outcome {
     ) -> Bytes {
         if heard == Heard::PartOfGone {
             // The values that were heard last need not be its last ones.
-            let message = "The run is over, but what it came to was not heard".to_owned();
-            return only_error(&RunError { error: "InternalError".to_owned(), message });
+            return only_error(&unheard());
         }
         match self.body() {
             // What was missed may have been the last values.
@@ -112,6 +112,12 @@ impl Outcome {
             None => from_rows(app, scope, thread_id, run_id).await,
         }
     }
+}
+
+/// What is told of a run that is gone, of which not all was heard.
+pub(super) fn unheard() -> RunError {
+    let message = "The run is over, but what it came to was not heard".to_owned();
+    RunError { error: "InternalError".to_owned(), message }
 }
 
 /// What to answer.
@@ -185,7 +191,7 @@ pub(super) fn respond(
             Some((Ok(if feedback { with_feedback(body) } else { body }), None))
         }
     });
-    let mut response = json(Body::from_stream(body));
+    let mut response = wire::json(Body::from_stream(body));
     response.headers_mut().extend(locations);
     response
 }
@@ -200,26 +206,44 @@ async fn from_rows(app: &App, scope: &Scope, thread_id: ThreadId, run_id: RunId)
 }
 
 async fn read_rows(app: &App, scope: &Scope, thread_id: ThreadId, run_id: RunId) -> langopen_core::Result<Bytes> {
-    // A run or a thread that is gone was rolled back or temporary: there is nothing to tell.
-    let Some(run) = app.storage.run(scope, thread_id, run_id).await? else { return Ok(EMPTY) };
-    let Some(thread) = app.storage.thread(scope, thread_id).await? else { return Ok(EMPTY) };
-    match run.status {
-        RunStatus::Error | RunStatus::Timeout => Ok(thread.error.as_ref().map_or_else(
-            || {
-                let message = format!("The run ended with status {}", run.status.as_str());
-                only_error(&RunError { error: "RunError".to_owned(), message })
-            },
-            only_error,
-        )),
+    Ok(match kept(app, scope, thread_id, run_id).await?.1 {
+        Kept::Nothing => EMPTY,
+        Kept::Failed(error) => only_error(&error),
+        Kept::Values(values, open) if open.is_empty() => values.as_ref().map_or(EMPTY, text),
+        Kept::Values(_, open) => serde_json::to_vec(&OnlyInterrupts { interrupts: &open }).map_or(EMPTY, Bytes::from),
+    })
+}
+
+/// What the rows tell of a run that is over.
+pub(super) enum Kept {
+    /// The run or the thread is gone: it was rolled back, deleted or temporary.
+    Nothing,
+    Failed(RawJson),
+    /// The values, and what the graph asks.
+    Values(Option<RawJson>, Vec<Box<RawValue>>),
+}
+
+/// Reads the rows of a run that is over, and of its thread.
+pub(super) async fn kept(
+    app: &App,
+    scope: &Scope,
+    thread_id: ThreadId,
+    run_id: RunId,
+) -> langopen_core::Result<(Option<Run>, Kept)> {
+    let Some(run) = app.storage.run(scope, thread_id, run_id).await? else { return Ok((None, Kept::Nothing)) };
+    let Some(thread) = app.storage.thread(scope, thread_id).await? else { return Ok((None, Kept::Nothing)) };
+    let told = match run.status {
+        RunStatus::Error | RunStatus::Timeout => Kept::Failed(thread.error.unwrap_or_else(|| {
+            let message = format!("The run ended with status {}", run.status.as_str());
+            json!({"error": "RunError", "message": message}).into()
+        })),
         RunStatus::Success => {
             let open = thread.interrupts.as_ref().map(flatten).unwrap_or_default();
-            if open.is_empty() {
-                return Ok(thread.values.as_ref().map_or(EMPTY, text));
-            }
-            Ok(serde_json::to_vec(&OnlyInterrupts { interrupts: &open }).map_or(EMPTY, Bytes::from))
+            Kept::Values(thread.values, open)
         }
-        _ => Ok(thread.values.as_ref().map_or(EMPTY, text)),
-    }
+        _ => Kept::Values(thread.values, Vec::new()),
+    };
+    Ok((Some(run), told))
 }
 
 fn only_error(error: &impl Serialize) -> Bytes {

@@ -6,7 +6,8 @@ use futures::Stream;
 use langopen_core::event_log::{Event, EventId};
 use std::convert::Infallible;
 
-use super::follow::{Follow, News};
+use super::follow::{Follow, Heard, News};
+use super::last_words::Told;
 use super::on_disconnect::CancelOnDrop;
 use super::submit::{Attach, Submitted, submit};
 use crate::access::Caller;
@@ -74,13 +75,16 @@ pub(super) fn stream(
     ids: bool,
     filter: impl Fn(&Event) -> bool + Send + Clone + 'static,
 ) -> impl Stream<Item = Result<Bytes, Infallible>> + Send + 'static {
-    let state = (follow, guard, Instant::now(), false);
-    futures::stream::unfold(state, move |(mut follow, mut guard, sent, mut ended)| {
+    let state = (follow, guard, Told::default(), Instant::now(), false);
+    futures::stream::unfold(state, move |(mut follow, mut guard, mut told, sent, mut ended)| {
         let filter = filter.clone();
         async move {
             while !ended {
                 let bytes = match follow.next().await {
-                    Some(News::Events(events)) => frames(events.iter().filter(|event| filter(event)), ids),
+                    Some(News::Events(events)) => {
+                        events.iter().for_each(|event| told.note(event));
+                        frames(events.iter().filter(|event| filter(event)), ids)
+                    }
                     Some(News::Quiet) => HEARTBEAT,
                     Some(News::Gap) => {
                         // A stream with a hole would pass for a whole one. The run goes on; its result can be joined.
@@ -90,13 +94,19 @@ pub(super) fn stream(
                     }
                     None => {
                         guard.disarm();
-                        return None;
+                        ended = true;
+                        // Who came when the run was over hears nothing of it.
+                        let heard = if follow.is_late() { Heard::All } else { follow.heard() };
+                        let rest = told.rest(heard, follow.kept()).await;
+                        // No place to come back to: the log does not have it.
+                        frames(rest.iter().filter(|event| filter(event)), false)
                     }
                 };
                 // Events that the client does not want are silence to it.
-                let bytes = if bytes.is_empty() && sent.elapsed() >= follow.patience() { HEARTBEAT } else { bytes };
+                let bytes =
+                    if bytes.is_empty() && !ended && sent.elapsed() >= follow.patience() { HEARTBEAT } else { bytes };
                 if !bytes.is_empty() {
-                    return Some((Ok(bytes), (follow, guard, Instant::now(), ended)));
+                    return Some((Ok(bytes), (follow, guard, told, Instant::now(), ended)));
                 }
             }
             None

@@ -8,6 +8,7 @@ mod update;
 
 use langopen_core::auth::Identity;
 use langopen_core::executor::GraphCall;
+use langopen_core::executor::graph::END;
 use langopen_core::model::Thread;
 use langopen_core::{RawJson, Scope};
 use serde::Deserialize;
@@ -17,6 +18,7 @@ use utoipa_axum::routes;
 use crate::error::{ApiError, ApiResult};
 use crate::server::App;
 use crate::threads::graph_id;
+use crate::wire::CheckpointConfig;
 
 pub(crate) use answer::state_at;
 pub(crate) use history::states_before;
@@ -48,6 +50,29 @@ pub(crate) async fn apply_supersteps(
     let call = GraphCall::BulkUpdateState { graph_id, config, supersteps };
     let updated: Updated = app.executor.call(app.reach(scope), call).await?.decode()?;
     Ok(answer::keep(app, scope, thread, &updated.state).await?.unwrap_or_else(|| thread.clone()))
+}
+
+/// Changes a thread's state at a checkpoint: by these values, as if that node had written them.
+async fn apply_update(
+    app: &App,
+    (scope, identity): (&Scope, &Identity),
+    thread: &Thread,
+    checkpoint: &CheckpointConfig,
+    (values, as_node): (RawJson, Option<String>),
+) -> ApiResult<Updated> {
+    let graph_id = graph_id(thread).ok_or_else(|| no_graph(thread))?.to_owned();
+    let config = answer::config(thread, checkpoint, identity)?;
+    let call = GraphCall::UpdateState { graph_id, config, values, as_node };
+    let updated: Updated = app.executor.call(app.reach(scope), call).await?.decode()?;
+    answer::keep(app, scope, thread, &updated.state).await?;
+    answer::tell(app, thread, &updated.state).await;
+    Ok(updated)
+}
+
+/// Ends what a thread's graph waits for: its values stay, nothing comes next, and no question is open any more.
+pub(crate) async fn clear_tasks(app: &App, who: (&Scope, &Identity), thread: &Thread) -> ApiResult<()> {
+    let end = (RawJson::default(), Some(END.to_owned()));
+    apply_update(app, who, thread, &CheckpointConfig::default(), end).await.map(drop)
 }
 
 fn no_graph(thread: &Thread) -> ApiError {

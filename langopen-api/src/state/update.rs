@@ -1,22 +1,20 @@
 use axum::Json;
 use axum::extract::State;
 use langopen_core::auth::{Action, Resource};
-use langopen_core::executor::GraphCall;
 use langopen_core::model::ThreadStatus;
 use langopen_core::{JsonMap, RawJson};
 use serde::{Deserialize, Deserializer, Serialize, de};
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
-use super::answer::{config, in_flight, keep, tell};
-use super::{Updated, no_graph};
+use super::answer::in_flight;
 use crate::access::Caller;
 use crate::error::{ApiResult, ErrorResponse};
 use crate::extract::field;
 use crate::extract::field::shorten;
 use crate::extract::{Body, ThreadPath};
 use crate::server::App;
-use crate::threads::{graph_id, not_found};
+use crate::threads::not_found;
 use crate::wire::{CheckpointConfig, Updates};
 
 /// A change of state, as if a node had written it.
@@ -75,15 +73,10 @@ pub(super) async fn update_state(
     if thread.status == ThreadStatus::Busy {
         return Err(in_flight(&thread));
     }
-    let graph_id = graph_id(&thread).ok_or_else(|| no_graph(&thread))?.to_owned();
     let mut checkpoint = body.checkpoint.unwrap_or_default();
     checkpoint.checkpoint_id = checkpoint.checkpoint_id.or(body.checkpoint_id);
-    let config = config(&thread, &checkpoint, &caller.identity)?;
-    let values = body.values.unwrap_or_default();
-    let call = GraphCall::UpdateState { graph_id, config, values, as_node: body.as_node };
-    let updated: Updated = app.executor.call(app.reach(&scope), call).await?.decode()?;
-    keep(&app, &scope, &thread, &updated.state).await?;
-    tell(&app, &thread, &updated.state).await;
+    let update = (body.values.unwrap_or_default(), body.as_node);
+    let updated = super::apply_update(&app, (&scope, &caller.identity), &thread, &checkpoint, update).await?;
 
     let mut given: JsonMap = updated.checkpoint.decode()?;
     let mut checkpoint = JsonMap::new();

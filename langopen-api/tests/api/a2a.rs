@@ -46,7 +46,7 @@ pub(crate) async fn ask(server: &Server, graph: &str, method: &str, params: Valu
 
 /// The result of a method.
 #[track_caller]
-fn result(reply: Value) -> Value {
+pub(crate) fn result(reply: Value) -> Value {
     assert!(reply["error"].is_null(), "{reply}");
     reply["result"].clone()
 }
@@ -58,7 +58,7 @@ pub(crate) fn say(id: &str, text: &str, more: Value) -> Value {
     json!({ "message": message })
 }
 
-fn ids(task: &Value) -> Vec<&str> {
+pub(crate) fn ids(task: &Value) -> Vec<&str> {
     task["history"].as_array().into_iter().flatten().map(|each| each["messageId"].as_str().unwrap()).collect()
 }
 
@@ -165,32 +165,6 @@ async fn a_failure_is_a_failed_task() {
 }
 
 #[tokio::test]
-async fn a_task_is_watched_and_cancelled() {
-    let server = agents().await;
-    let parts = json!([{"data": {"ms": 60_000}}]);
-    let message = json!({"role": "ROLE_USER", "messageId": "m", "parts": parts});
-    let params = json!({"message": message, "configuration": {"returnImmediately": true}});
-    let begun = result(ask(&server, "slow", "SendMessage", params).await)["task"].clone();
-    assert_eq!(begun["status"]["state"], "TASK_STATE_SUBMITTED");
-    let id = json!({"id": begun["id"]});
-    let mut state = json!(null);
-    while state != "working" {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-        state = result(ask(&server, "slow", "tasks/get", id.clone()).await)["status"]["state"].clone();
-        assert!(state == "working" || state == "submitted", "{state}");
-    }
-    let canceled = result(ask(&server, "slow", "tasks/cancel", id.clone()).await);
-    assert_eq!((&canceled["kind"], &canceled["status"]["state"]), (&json!("task"), &json!("canceled")));
-    let again = ask(&server, "slow", "CancelTask", id).await;
-    assert_eq!(again["error"], json!({"code": -32002, "message": "Task is not cancelable in its current state"}));
-
-    let more = say("m2", "and?", json!({"taskId": begun["id"], "contextId": begun["contextId"]}));
-    let refused = ask(&server, "slow", "message/send", more).await;
-    assert_eq!(refused["error"]["code"], -32004);
-    assert!(refused["error"]["message"].as_str().unwrap().contains("is canceled; send the message with its contextId"));
-}
-
-#[tokio::test]
 async fn a_task_that_works_takes_more_messages() {
     let server = agents().await;
     let mut params = say("m1", "hi", json!({}));
@@ -207,62 +181,6 @@ async fn a_task_that_works_takes_more_messages() {
         (&json!(1), &begun["id"]),
         "it is one task of two runs"
     );
-}
-
-#[tokio::test]
-async fn tasks_are_listed_by_context_state_and_page() {
-    let server = agents().await;
-    let mut contexts = Vec::new();
-    for number in 0..3 {
-        let task = result(ask(&server, "chat", "message/send", say(&format!("a{number}"), "hi", json!({}))).await);
-        contexts.push(task["contextId"].clone());
-    }
-    for number in 0..2 {
-        let again = say(&format!("b{number}"), "hi", json!({"contextId": contexts[0]}));
-        ask(&server, "chat", "message/send", again).await;
-    }
-    ask(&server, "fail", "message/send", say("f", "hi", json!({}))).await;
-    let list = async |graph: &str, params: Value| result(ask(&server, graph, "ListTasks", params).await);
-    let all = list("chat", json!({})).await;
-    assert_eq!((&all["totalSize"], &all["pageSize"], &all["nextPageToken"]), (&json!(5), &json!(50), &json!("")));
-    assert!(all["tasks"][0].get("artifacts").is_none());
-    let times: Vec<_> =
-        all["tasks"].as_array().unwrap().iter().map(|task| task["status"]["timestamp"].as_str().unwrap()).collect();
-    assert!(times.is_sorted_by(|later, earlier| later >= earlier), "{times:?}");
-    let of_context =
-        list("chat", json!({"contextId": contexts[0], "includeArtifacts": true, "historyLength": 1})).await;
-    assert_eq!(of_context["totalSize"], 3);
-    assert_eq!(of_context["tasks"][2]["artifacts"][0]["parts"][0]["text"], "One two three four");
-    assert!(of_context["tasks"].as_array().unwrap().iter().all(|task| ids(task).len() == 1));
-
-    let (mut seen, mut token) = (Vec::new(), json!(""));
-    loop {
-        let page = list("chat", json!({"pageSize": 2, "pageToken": token})).await;
-        seen.extend(page["tasks"].as_array().unwrap().iter().map(|task| task["id"].clone()));
-        token = page["nextPageToken"].clone();
-        if token == "" {
-            break;
-        }
-    }
-    let ids: Vec<_> = all["tasks"].as_array().unwrap().iter().map(|task| task["id"].clone()).collect();
-    assert_eq!(seen, ids);
-    for (state, number) in [("TASK_STATE_COMPLETED", 5), ("failed", 0), ("TASK_STATE_UNSPECIFIED", 5)] {
-        assert_eq!(list("chat", json!({"status": state})).await["totalSize"], number, "{state}");
-    }
-    assert_eq!(list("fail", json!({"status": "TASK_STATE_FAILED"})).await["totalSize"], 1);
-    assert_eq!(list("chat", json!({"contextId": NOWHERE})).await["tasks"], json!([]));
-    let later = json!({"statusTimestampAfter": "2999-01-01T00:00:00Z"});
-    assert_eq!(list("chat", later).await["totalSize"], 0);
-    for wrong in [
-        json!({"pageSize": 101}),
-        json!({"pageSize": -1}),
-        json!({"pageToken": "x"}),
-        json!({"status": "asleep"}),
-        json!({"contextId": "x"}),
-        json!({"statusTimestampAfter": "soon"}),
-    ] {
-        assert_eq!(ask(&server, "chat", "ListTasks", wrong.clone()).await["error"]["code"], -32602, "{wrong}");
-    }
 }
 
 #[tokio::test]

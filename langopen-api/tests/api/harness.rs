@@ -91,7 +91,7 @@ pub(crate) async fn server_with(change: impl FnOnce(AgentServer) -> AgentServer)
 }
 
 /// A server of these graphs.
-pub(crate) async fn server_of(graphs: FunctionExecutor, change: impl FnOnce(AgentServer) -> AgentServer) -> Server {
+pub(crate) async fn server_of(graphs: impl Executor, change: impl FnOnce(AgentServer) -> AgentServer) -> Server {
     serve(graphs, |events| events, change).await
 }
 
@@ -104,7 +104,7 @@ pub(crate) async fn server_over(
 }
 
 async fn serve(
-    graphs: FunctionExecutor,
+    graphs: impl Executor,
     log: impl FnOnce(Arc<MemoryEventLog>) -> Arc<dyn EventLog>,
     change: impl FnOnce(AgentServer) -> AgentServer,
 ) -> Server {

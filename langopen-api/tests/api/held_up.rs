@@ -75,3 +75,60 @@ async fn what_a_run_came_to_that_is_gone_is_not_guessed() {
     let answer: Value = serde_json::from_slice(&answer).unwrap();
     assert_eq!(answer["__error__"]["error"], "InternalError", "{answer}");
 }
+
+/// What a stream missed of a run's end it tells from the rows; else it would pass for that of a run that came to nothing more.
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_missed_the_end_does_not_pass_for_a_whole_one() {
+    for (graph, path, modes, heard, expected) in [
+        ("fail", "/threads/{}/runs/stream", json!("values"), 1, &["metadata", "error"][..]),
+        ("fail", "/threads/{}/runs/stream", json!("custom"), 1, &["metadata", "error"]),
+        ("echo", "/threads/{}/runs/stream", json!(["values", "custom"]), 1, &["metadata", "values"]),
+        (
+            "echo",
+            "/threads/{}/runs/stream",
+            json!(["values", "custom"]),
+            3,
+            &["metadata", "values", "custom", "values"],
+        ),
+        (
+            "echo",
+            "/threads/{}/runs/stream",
+            json!(["values", "custom"]),
+            4,
+            &["metadata", "values", "custom", "values"],
+        ),
+        ("echo", "/threads/{}/runs/stream", json!("custom"), 1, &["metadata"]),
+        ("echo", "/runs/stream", json!("values"), 2, &["metadata", "values", "error"]),
+    ] {
+        let log = |events| Arc::new(HardOfHearing(events, heard)) as Arc<dyn EventLog>;
+        let server = server_over(log, |server| server.with_settings(quick())).await;
+        let thread = server.thread().await;
+        let body = json!({"assistant_id": graph, "input": {"log": []}, "stream_mode": modes});
+        let answer = server.open("POST", &path.replace("{}", &thread), &[], Body::from(body.to_string())).await;
+        let answer = to_bytes(answer.into_body(), usize::MAX).await.unwrap();
+        let told = frames(&String::from_utf8_lossy(&answer));
+        let names: Vec<_> = told.iter().map(|(name, ..)| name.as_str()).collect();
+        assert_eq!(names, expected, "{graph} {modes} {heard}");
+        let last = &told[told.len() - 1];
+        match last.0.as_str() {
+            "error" if path == "/runs/stream" => assert_eq!(last.1["error"], "InternalError"),
+            "error" => assert!(last.1["message"].as_str().unwrap().ends_with("boom"), "{last:?}"),
+            "values" => assert_eq!(last.1["log"], json!(["echo"])),
+            _ => {}
+        }
+    }
+}
+
+/// Who comes when it is over finds nothing, as with a run of which all was heard.
+#[tokio::test]
+async fn who_joins_a_run_that_is_over_hears_nothing() {
+    let server = server_over(|events| events, |server| server.with_settings(quick())).await;
+    let thread = server.thread().await;
+    for graph in ["echo", "fail"] {
+        let body = json!({"assistant_id": graph, "input": {"log": []}});
+        let run = server.post(&format!("/threads/{thread}/runs"), body).await.ok();
+        let at = format!("/threads/{thread}/runs/{}", run["run_id"].as_str().unwrap());
+        server.get(&format!("{at}/join")).await;
+        assert_eq!(frames(&server.get(&format!("{at}/stream")).await.text), [], "{graph}");
+    }
+}

@@ -3,8 +3,11 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod a2a;
+mod a2a_cancels;
 mod a2a_cards;
+mod a2a_lists;
 mod a2a_streams;
+mod a2a_tools;
 mod access;
 mod assistants;
 mod coverage;

@@ -9,10 +9,10 @@ use crate::ids::{ApiKeyId, AssistantId, CronId, RunId, ThreadId};
 use crate::json::{JsonMap, RawJson};
 use crate::model::{
     Assistant, AssistantPatch, AssistantQuery, CheckpointKey, CheckpointList, CheckpointTuple, Cron, CronFiring,
-    CronPatch, CronQuery, Deployment, DeploymentSpec, DueCrons, IfExists, NamespaceQuery, NewAssistant, NewCheckpoint,
-    NewCron, NewStoreItem, NewStoredApiKey, NewThread, Page, PendingWrites, PruneStrategy, PrunedThreads, Run,
-    RunQuery, ScoredItem, StoreItem, StoreItemQuery, StoredApiKey, Thread, ThreadPatch, ThreadQuery, ThreadState,
-    ThreadStatus, ThreadStorage,
+    CronPatch, CronQuery, Deployment, DeploymentSpec, DueCrons, FoundRuns, IfExists, NamespaceQuery, NewAssistant,
+    NewCheckpoint, NewCron, NewStoreItem, NewStoredApiKey, NewThread, Page, PendingWrites, PruneStrategy,
+    PrunedThreads, Run, RunQuery, RunSearch, ScoredItem, StoreItem, StoreItemQuery, StoredApiKey, Thread, ThreadPatch,
+    ThreadQuery, ThreadState, ThreadStatus, ThreadStorage,
 };
 use crate::storage::{
     ApiKeys, Assistants, Checkpoints, Crons, DeletedAssistant, Deployments, Runs, StoreItems, Threads,
@@ -50,6 +50,8 @@ chaotic!(Runs {
     "runs.get" run(scope: &Scope, thread_id: ThreadId, run_id: RunId) -> Option<Run>;
     "runs.list" list_runs(scope: &Scope, thread_id: ThreadId, query: &RunQuery) -> Page<Run>;
     "runs.of_threads" runs_of_threads(scope: &Scope, threads: &[ThreadId], limit: u32) -> Vec<Run>;
+    "runs.search" search_runs(scope: &Scope, search: &RunSearch) -> FoundRuns;
+    "runs.update" update_run(scope: &Scope, thread_id: ThreadId, run_id: RunId, metadata: JsonMap) -> Run;
     "runs.delete" delete_run(scope: &Scope, thread_id: ThreadId, run_id: RunId) -> bool;
 });
 

@@ -105,7 +105,8 @@ cases! {
     latest_state: a_state_is_kept_until_a_newer_checkpoint, new_writes_make_a_state_stale, a_state_is_not_set_while_a_run_is_in_flight;
     scopes: another_tenant_sees_nothing, a_filter_hides_rows, foreign_ids_are_taken, tenants_share_assistant_ids, deleting_with_threads_heeds_their_scope,
         store_items_belong_to_a_tenant;
-    runs: a_run_keeps_its_origin, runs_list_newest_first, runs_of_several_threads, deleting_a_run_settles_its_thread;
+    runs: a_run_keeps_its_origin, runs_list_newest_first, runs_of_several_threads, runs_of_an_assistant, metadata_of_a_run_are_merged,
+        deleting_a_run_settles_its_thread;
     checkpoints: a_checkpoint_comes_back_whole, putting_again_replaces, writes_keep_the_first_unless_special, lists_are_newest_first_and_filtered,
         blobs_are_shared_by_version, a_missing_thread_is_refused, deleting_checkpoints_leaves_the_thread;
     store_items: an_item_comes_back_and_keeps_its_birth, search_finds_the_nearest_first, items_expire, a_sweep_removes_what_has_expired,

@@ -5,8 +5,8 @@ use serde_json::json;
 use super::Backend;
 use super::support::{SECOND, foreign, outcome, owned_by, refused, scope, thread_id};
 use crate::error::ErrorKind;
-use crate::ids::{RunId, ThreadId};
-use crate::model::{NewRun, RunOrigin, RunQuery, ThreadStatus};
+use crate::ids::{AssistantId, RunId, ThreadId};
+use crate::model::{NewRun, RunOrigin, RunQuery, RunSearch, ThreadStatus};
 use crate::queue::Outcome;
 use crate::run_state::RunStatus;
 use crate::telemetry::TraceContext;
@@ -73,6 +73,80 @@ pub async fn runs_of_several_threads(backend: &Backend) {
     assert_eq!(find(&scope(), &[], 10).await, []);
     for hidden in [foreign(), owned_by("eve")] {
         assert_eq!(find(&hidden, &two, 10).await, [], "{hidden:?}");
+    }
+}
+
+/// The runs of an assistant come by their last change, whatever their threads, and the work for a page is bounded.
+pub async fn runs_of_an_assistant(backend: &Backend) {
+    let threads = [backend.thread_with(json!({"owner": "eve"})).await.thread_id, backend.new_thread().await];
+    let mut ids = Vec::new();
+    for thread in [0, 1, 0, 1] {
+        ids.push(backend.add_run(threads[thread]).await);
+        backend.clock.advance(SECOND);
+    }
+    let other = NewRun { assistant_id: AssistantId::system("other"), ..backend.new_run(backend.new_thread().await) };
+    backend.enqueue(other).await;
+    let all = RunSearch {
+        assistant_id: AssistantId::system("agent"),
+        statuses: RunStatus::ALL.to_vec(),
+        since: None,
+        after: None,
+        limit: 10,
+    };
+    let find = async |scope: &Scope, search: RunSearch| {
+        let found = backend.storage.search_runs(scope, &search).await.expect("search");
+        (found.runs.into_iter().map(|run| run.run_id).collect::<Vec<_>>(), found.next)
+    };
+    assert_eq!(find(&scope(), all.clone()).await, (vec![ids[3], ids[2], ids[1], ids[0]], None));
+
+    // Those that are claimed change, and so does the one that ends.
+    let claims = backend.claim_all().await;
+    let claim = claims.iter().find(|claim| claim.run.run_id == ids[1]).expect("a thread's first run");
+    backend.clock.advance(SECOND);
+    backend.queue.finish(claim.lease(), outcome()).await.expect("finish");
+    let (found, _) = find(&scope(), all.clone()).await;
+    assert_eq!((found[0], &found[2..]), (ids[1], &[ids[3], ids[2]][..]));
+    let of = |statuses: &[RunStatus]| RunSearch { statuses: statuses.to_vec(), ..all.clone() };
+    assert_eq!(find(&scope(), of(&[RunStatus::Success])).await, (vec![ids[1]], None));
+    assert_eq!(find(&scope(), of(&[RunStatus::Pending, RunStatus::Success])).await.0, [ids[1], ids[3], ids[2]]);
+    assert_eq!(find(&scope(), of(&[RunStatus::Timeout])).await, (vec![], None));
+    assert_eq!(find(&scope(), of(&[])).await, (vec![], None));
+    let since = Some(backend.now());
+    assert_eq!(find(&scope(), RunSearch { since, ..all.clone() }).await.0, [ids[1]]);
+
+    let (mut pages, mut after) = (Vec::new(), None);
+    loop {
+        let (page, next) = find(&scope(), RunSearch { limit: 3, after, ..all.clone() }).await;
+        pages.extend(page);
+        match next {
+            Some(_) => after = next,
+            None => break,
+        }
+    }
+    assert_eq!(pages, found, "pages miss and repeat nothing");
+    let (page, next) = find(&owned_by("eve"), RunSearch { limit: 1, ..all.clone() }).await;
+    assert_eq!(page, [], "what was looked at may not be seen");
+    let (page, _) = find(&owned_by("eve"), RunSearch { after: next, ..all.clone() }).await;
+    assert!(next.is_some() && page.len() == 2 && page.contains(&ids[0]) && page.contains(&ids[2]), "{page:?}");
+    assert_eq!(find(&foreign(), all).await, (vec![], None));
+}
+
+/// What is said of a run later is merged into its metadata, also when it has ended.
+pub async fn metadata_of_a_run_are_merged(backend: &Backend) {
+    let id = backend.new_thread().await;
+    let own = json!({"a": 1, "b": {"c": 2}}).as_object().cloned().unwrap_or_default();
+    let run_id = backend.enqueue(NewRun { metadata_own: own, ..backend.new_run(id) }).await;
+    let claim = backend.claim_one().await;
+    backend.queue.finish(claim.lease(), outcome()).await.expect("finish");
+    backend.clock.advance(SECOND);
+    let patch = json!({"b": 3, "d": null}).as_object().cloned().unwrap_or_default();
+    let updated = backend.storage.update_run(&scope(), id, run_id, patch.clone()).await.expect("update");
+    assert_eq!(json!(updated.metadata), json!({"a": 1, "b": 3, "d": null}));
+    assert_eq!((updated.status, updated.updated_at), (RunStatus::Success, backend.now()));
+    assert_eq!(backend.run(id, run_id).await, Some(updated));
+    for (scope, thread) in [(foreign(), id), (owned_by("eve"), id), (scope(), backend.new_thread().await)] {
+        let update = backend.storage.update_run(&scope, thread, run_id, patch.clone()).await;
+        refused(update, ErrorKind::NotFound, "a run that may not be seen");
     }
 }
 

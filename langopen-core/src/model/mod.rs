@@ -19,7 +19,8 @@ pub use cron::{Cron, CronCreator, CronFiring, CronPatch, CronQuery, CronSort, Du
 pub use deployment::{Deployment, DeploymentLimits, DeploymentSpec};
 pub use page::{IfExists, Page, SortOrder};
 pub use run::{
-    CancelAction, CancelRequest, MultitaskStrategy, NewRun, OnCompletion, Run, RunError, RunOrigin, RunQuery, RunThread,
+    CancelAction, CancelRequest, FoundRuns, MultitaskStrategy, NewRun, OnCompletion, Run, RunError, RunOrigin,
+    RunPlace, RunQuery, RunSearch, RunThread,
 };
 pub use store_item::{
     FieldVector, FilterOperator, ItemFilter, NamespaceQuery, NewStoreItem, ScoredItem, StoreItem, StoreItemQuery,

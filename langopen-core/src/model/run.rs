@@ -227,3 +227,30 @@ pub struct RunQuery {
     /// After skipping this many.
     pub offset: u32,
 }
+
+/// A place among an assistant's runs, of which the one that changed last comes first; of those that changed at the same time, the one with the greater id.
+pub type RunPlace = (Timestamp, RunId);
+
+/// Which runs of an assistant to look at, on whatever threads, in the order of [`RunPlace`]s.
+#[derive(Debug, Clone)]
+pub struct RunSearch {
+    /// The assistant.
+    pub assistant_id: AssistantId,
+    /// One of these statuses.
+    pub statuses: Vec<RunStatus>,
+    /// Changed then or later.
+    pub since: Option<Timestamp>,
+    /// Those that come after this place.
+    pub after: Option<RunPlace>,
+    /// Look at this many at most.
+    pub limit: u32,
+}
+
+/// What a search for runs found.
+#[derive(Debug, Clone)]
+pub struct FoundRuns {
+    /// The runs, of those that were looked at, that may be seen.
+    pub runs: Vec<Run>,
+    /// The last one that was looked at; `None` if there are no more.
+    pub next: Option<RunPlace>,
+}

@@ -54,6 +54,8 @@ pub(super) fn apply(settings: &mut Settings, app: &AppSettings) -> Result<(), Co
         settings.max_body_bytes = text.parse().map_err(|_| wrong(name, "is not a number of bytes"))?;
     }
     settings.default_a2a_assistant = env.get(&["DEFAULT_A2A_ASSISTANT_ID"]).map(|(_, id)| id);
+    // Set to nothing, it names no tool.
+    settings.a2a_tool_results = env.value("A2A_ALLOWED_TOOL_CALL_RESULTS").map(|names| words(&names).collect());
     settings.cors = Some(cors(http.cors.as_ref(), env)?);
     Ok(())
 }
@@ -124,8 +126,12 @@ fn from_environment(env: &Variables<'_>) -> Result<(&'static str, CorsConfig), C
         return Ok((name, rules));
     }
     let Some((name, text)) = env.get(&["CORS_ALLOW_ORIGINS"]) else { return Ok(("http.cors", CorsConfig::default())) };
-    let origins = text.split(',').map(str::trim).filter(|origin| !origin.is_empty()).map(str::to_owned).collect();
-    Ok((name, CorsConfig { allow_origins: Some(origins), ..CorsConfig::default() }))
+    Ok((name, CorsConfig { allow_origins: Some(words(&text).collect()), ..CorsConfig::default() }))
+}
+
+/// What a variable names, comma-separated.
+fn words(text: &str) -> impl Iterator<Item = String> {
+    text.split(',').map(str::trim).filter(|word| !word.is_empty()).map(str::to_owned)
 }
 
 fn wrong(name: &'static str, why: &str) -> CommandError {

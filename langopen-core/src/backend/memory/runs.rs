@@ -1,14 +1,21 @@
+use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
 use async_trait::async_trait;
 
 use super::Memory;
-use crate::backend::rules::documents::page;
+use crate::backend::rules::documents::{merge, page};
+use crate::backend::rules::run::{found, place};
 use crate::error::{Error, Result};
 use crate::ids::{RunId, ThreadId};
-use crate::model::{Page, Run, RunQuery};
+use crate::json::JsonMap;
+use crate::model::{FoundRuns, Page, Run, RunQuery, RunSearch};
 use crate::storage::Runs;
 use crate::tenant::Scope;
+
+fn missing(operation: &'static str, thread_id: ThreadId, run_id: RunId) -> Error {
+    Error::not_found(operation, format!("there is no run {run_id} on thread {thread_id}"))
+}
 
 #[async_trait]
 impl Runs for Memory {
@@ -36,10 +43,35 @@ impl Runs for Memory {
         Ok(runs.map(|row| row.run.clone()).collect())
     }
 
+    async fn search_runs(&self, scope: &Scope, search: &RunSearch) -> Result<FoundRuns> {
+        let state = self.state();
+        let of_tenant = state.runs.values().filter(|row| row.tenant == scope.tenant).map(|row| &row.run);
+        let mut runs: Vec<_> = of_tenant
+            .filter(|run| run.assistant_id == search.assistant_id && search.statuses.contains(&run.status))
+            .filter(|run| search.since.is_none_or(|since| run.updated_at >= since))
+            .filter(|run| search.after.is_none_or(|after| place(run) < after))
+            .collect();
+        runs.sort_unstable_by_key(|run| Reverse(place(run)));
+        runs.truncate(search.limit as usize);
+        let shown = |run: &Run| state.thread(scope, run.thread_id).is_some();
+        Ok(found(runs.into_iter().map(|run| (run.clone(), shown(run))).collect(), search.limit))
+    }
+
+    async fn update_run(&self, scope: &Scope, thread_id: ThreadId, run_id: RunId, metadata: JsonMap) -> Result<Run> {
+        const OPERATION: &str = "runs.update";
+        let now = self.now();
+        let mut state = self.state();
+        state.run(scope, thread_id, run_id).ok_or_else(|| missing(OPERATION, thread_id, run_id))?;
+        let row = state.runs.get_mut(&run_id).ok_or_else(|| missing(OPERATION, thread_id, run_id))?;
+        merge(&mut row.run.metadata, metadata);
+        row.run.updated_at = now;
+        Ok(row.run.clone())
+    }
+
     async fn delete_run(&self, scope: &Scope, thread_id: ThreadId, run_id: RunId) -> Result<bool> {
         let mut state = self.state();
         if state.run(scope, thread_id, run_id).is_none() {
-            return Err(Error::not_found("runs.delete", format!("there is no run {run_id} on thread {thread_id}")));
+            return Err(missing("runs.delete", thread_id, run_id));
         }
         let removed = state.remove_run(run_id).filter(|row| !row.run.status.is_terminal());
         self.stop_deleted(&[run_id]);

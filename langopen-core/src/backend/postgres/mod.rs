@@ -17,6 +17,7 @@ mod event_log;
 mod outbox;
 mod queue;
 mod readiness;
+mod run_search;
 mod runs;
 mod session;
 mod signals;

@@ -5,16 +5,22 @@ use sqlx::AssertSqlSafe;
 use super::Postgres;
 use super::columns::{self, Context, RUN, get};
 use super::readiness;
+use super::run_search;
 use super::session::transaction;
 use super::thread_rows::{Lock, is_visible, lock, uuids};
-use crate::backend::rules::documents::{page, passes};
+use crate::backend::rules::documents::{merge, page, passes};
 use crate::error::{Error, Result};
 use crate::ids::{RunId, ThreadId};
-use crate::model::{Page, Run, RunQuery};
+use crate::json::JsonMap;
+use crate::model::{FoundRuns, Page, Run, RunQuery, RunSearch};
 use crate::run_state::RunStatus;
 use crate::signals::Signal;
 use crate::storage::Runs;
 use crate::tenant::Scope;
+
+fn missing(operation: &'static str, thread_id: ThreadId, run_id: RunId) -> Error {
+    Error::not_found(operation, format!("there is no run {run_id} on thread {thread_id}"))
+}
 
 impl Postgres {
     /// Removes a run; says whether it was in flight, and whether another one may start.
@@ -24,8 +30,7 @@ impl Postgres {
         transaction!(self, OPERATION, |db| {
             lock(OPERATION, db, &[thread_id]).await?;
             let there = readiness::visible_run(OPERATION, db, scope, thread_id, run_id).await?;
-            let message = || format!("there is no run {run_id} on thread {thread_id}");
-            let row = there.ok_or_else(|| Error::not_found(OPERATION, message()))?;
+            let row = there.ok_or_else(|| missing(OPERATION, thread_id, run_id))?;
             let in_flight = !columns::named(&row, "status", RunStatus::parse)?.is_terminal();
             let delete = sqlx::query("DELETE FROM runs WHERE run_id = $1").bind(run_id.0);
             delete.execute(&mut *db).await.context(OPERATION)?;
@@ -97,6 +102,35 @@ impl Runs for Postgres {
             }
         }
         Ok(runs)
+    }
+
+    async fn search_runs(&self, scope: &Scope, search: &RunSearch) -> Result<FoundRuns> {
+        run_search::search(self, scope, search).await
+    }
+
+    async fn update_run(&self, scope: &Scope, thread_id: ThreadId, run_id: RunId, metadata: JsonMap) -> Result<Run> {
+        const OPERATION: &str = "runs.update";
+        let now = self.now();
+        transaction!(self, OPERATION, |db| {
+            let sql = format!(
+                "SELECT {RUN}, t.metadata AS thread_metadata FROM runs r JOIN threads t USING (thread_id)
+                 WHERE r.run_id = $1 AND r.thread_id = $2 AND r.tenant = $3 FOR NO KEY UPDATE OF r"
+            );
+            let row = sqlx::query(AssertSqlSafe(sql)).bind(run_id.0).bind(thread_id.0).bind(scope.tenant.as_str());
+            let row = row.fetch_optional(&mut *db).await.context(OPERATION)?;
+            let row = row.ok_or_else(|| missing(OPERATION, thread_id, run_id))?;
+            if !passes(scope, &columns::json(&row, "thread_metadata")?) {
+                return Err(missing(OPERATION, thread_id, run_id));
+            }
+            let mut run = columns::run(&row)?;
+            merge(&mut run.metadata, metadata.clone());
+            run.updated_at = now;
+            let update = sqlx::query("UPDATE runs SET metadata = $2, updated_at = $3 WHERE run_id = $1");
+            let update = update.bind(run_id.0).bind(columns::text(&run.metadata)?).bind(now.as_micros());
+            update.execute(&mut *db).await.context(OPERATION)?;
+            Ok(run)
+        })
+        .await
     }
 
     async fn delete_run(&self, scope: &Scope, thread_id: ThreadId, run_id: RunId) -> Result<bool> {

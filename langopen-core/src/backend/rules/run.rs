@@ -6,7 +6,7 @@ use crate::clock::Timestamp;
 use crate::error::{Error, Result};
 use crate::ids::RunId;
 use crate::json::JsonMap;
-use crate::model::{CancelAction, CancelRequest, MultitaskStrategy, NewRun, Run, RunError};
+use crate::model::{CancelAction, CancelRequest, FoundRuns, MultitaskStrategy, NewRun, Run, RunError, RunPlace};
 use crate::queue::CancelSignal;
 use crate::run_state::{RunEvent, RunStatus};
 
@@ -34,6 +34,17 @@ pub(crate) fn row(new: &NewRun, thread_metadata: &JsonMap, now: Timestamp) -> Ru
         created_at: new.available_at,
         updated_at: now,
     }
+}
+
+/// The place of a run among its assistant's.
+pub(crate) fn place(run: &Run) -> RunPlace {
+    (run.updated_at, run.run_id)
+}
+
+/// What a search found that looked at these runs, each with whether the scope shows it.
+pub(crate) fn found(seen: Vec<(Run, bool)>, limit: u32) -> FoundRuns {
+    let next = seen.last().filter(|_| seen.len() == limit as usize).map(|(run, _)| place(run));
+    FoundRuns { runs: seen.into_iter().filter_map(|(run, shown)| shown.then_some(run)).collect(), next }
 }
 
 /// When a run that is due may start, so that it comes after the last one of its thread: also where the clocks of two processes differ, or one goes back.

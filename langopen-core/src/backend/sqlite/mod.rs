@@ -17,6 +17,7 @@ mod event_rows;
 mod outbox;
 mod queue;
 mod readiness;
+mod run_search;
 mod runs;
 mod store_items;
 mod thread_prune;

@@ -1,30 +1,48 @@
 use async_trait::async_trait;
 use futures::{FutureExt, TryStreamExt};
+use sqlx::SqliteExecutor;
 
 use super::Sqlite;
 use super::columns::{self, Context, get};
 use super::readiness;
+use super::run_search;
 use super::thread_rows::is_visible;
-use crate::backend::rules::documents::{page, passes};
+use crate::backend::rules::documents::{merge, page, passes};
 use crate::error::{Error, Result};
 use crate::ids::{RunId, ThreadId};
-use crate::model::{Page, Run, RunQuery};
+use crate::json::JsonMap;
+use crate::model::{FoundRuns, Page, Run, RunQuery, RunSearch};
 use crate::run_state::RunStatus;
 use crate::storage::Runs;
 use crate::tenant::Scope;
 
+fn missing(operation: &'static str, thread_id: ThreadId, run_id: RunId) -> Error {
+    Error::not_found(operation, format!("there is no run {run_id} on thread {thread_id}"))
+}
+
+/// The run, if it is on that thread and the scope shows the thread.
+async fn visible(
+    operation: &'static str,
+    db: impl SqliteExecutor<'_>,
+    scope: &Scope,
+    thread_id: ThreadId,
+    run_id: RunId,
+) -> Result<Option<Run>> {
+    let row = sqlx::query(
+        "SELECT r.*, t.metadata AS thread_metadata FROM runs r JOIN threads t USING (thread_id)
+         WHERE r.run_id = ? AND r.thread_id = ? AND r.tenant = ?",
+    );
+    let row = row.bind(run_id.0).bind(thread_id.0).bind(scope.tenant.as_str());
+    match row.fetch_optional(db).await.context(operation)? {
+        Some(row) if passes(scope, &columns::json(&row, "thread_metadata")?) => columns::run(&row).map(Some),
+        _ => Ok(None),
+    }
+}
+
 #[async_trait]
 impl Runs for Sqlite {
     async fn run(&self, scope: &Scope, thread_id: ThreadId, run_id: RunId) -> Result<Option<Run>> {
-        let row = sqlx::query(
-            "SELECT r.*, t.metadata AS thread_metadata FROM runs r JOIN threads t USING (thread_id)
-             WHERE r.run_id = ? AND r.thread_id = ? AND r.tenant = ?",
-        );
-        let row = row.bind(run_id.0).bind(thread_id.0).bind(scope.tenant.as_str());
-        match row.fetch_optional(self.readers()).await.context("runs.get")? {
-            Some(row) if passes(scope, &columns::json(&row, "thread_metadata")?) => columns::run(&row).map(Some),
-            _ => Ok(None),
-        }
+        visible("runs.get", self.readers(), scope, thread_id, run_id).await
     }
 
     async fn list_runs(&self, scope: &Scope, thread_id: ThreadId, query: &RunQuery) -> Result<Page<Run>> {
@@ -68,14 +86,36 @@ impl Runs for Sqlite {
         Ok(runs)
     }
 
+    async fn search_runs(&self, scope: &Scope, search: &RunSearch) -> Result<FoundRuns> {
+        run_search::search(self.readers(), scope, search).await
+    }
+
+    async fn update_run(&self, scope: &Scope, thread_id: ThreadId, run_id: RunId, metadata: JsonMap) -> Result<Run> {
+        const OPERATION: &str = "runs.update";
+        let (scope, now) = (scope.clone(), self.now());
+        self.write(OPERATION, move |db| {
+            async move {
+                let run = visible(OPERATION, &mut *db, &scope, thread_id, run_id).await?;
+                let mut run = run.ok_or_else(|| missing(OPERATION, thread_id, run_id))?;
+                merge(&mut run.metadata, metadata);
+                run.updated_at = now;
+                let update = sqlx::query("UPDATE runs SET metadata = ?, updated_at = ? WHERE run_id = ?");
+                let update = update.bind(columns::text(&run.metadata)?).bind(now.as_micros()).bind(run_id.0);
+                update.execute(&mut *db).await.context(OPERATION)?;
+                Ok(run)
+            }
+            .boxed()
+        })
+        .await
+    }
+
     async fn delete_run(&self, scope: &Scope, thread_id: ThreadId, run_id: RunId) -> Result<bool> {
         const OPERATION: &str = "runs.delete";
         let (scope, now) = (scope.clone(), self.now());
         let job = self.write(OPERATION, move |db| {
             async move {
                 let there = readiness::visible_run(OPERATION, db, &scope, thread_id, run_id).await?;
-                let message = || format!("there is no run {run_id} on thread {thread_id}");
-                let row = there.ok_or_else(|| Error::not_found(OPERATION, message()))?;
+                let row = there.ok_or_else(|| missing(OPERATION, thread_id, run_id))?;
                 let status = columns::named(&row, "status", RunStatus::parse)?;
                 let temporary = get(&row, "temporary")?;
                 let delete = sqlx::query("DELETE FROM runs WHERE run_id = ?").bind(run_id.0);

@@ -1,184 +1,20 @@
 //! Several deployments behind one address.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+mod bench;
+mod limits;
+
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use axum::body::to_bytes;
-use axum::response::{IntoResponse, Response};
-use langopen_api::{
-    AgentServer, Api, AppDescription, AppOptions, AppRequest, AppRoute, CustomApp, DeploymentSource, Installation,
-    Trusted,
-};
-use langopen_core::auth::{ApiKey, ApiKeyAuth, Auth, KeyRing, KeyScope, OpenAuth, Role};
-use langopen_core::backend::memory::{Memory, MemoryEventLog};
-use langopen_core::clock::ManualClock;
-use langopen_core::model::{DeploymentLimits, DeploymentSpec, NewStoredApiKey};
+use langopen_api::Trusted;
+use langopen_core::AssistantId;
+use langopen_core::auth::{KeyRing, Role};
+use langopen_core::model::DeploymentSpec;
 use langopen_core::storage::{ApiKeys, Deployments};
-use langopen_core::user_interface::Bundle;
-use langopen_core::{ApiKeyId, AssistantId, Result, Tenant, Timestamp, UserInterfaces};
-use parking_lot::Mutex;
-use serde_json::{Value, json};
-use uuid::Uuid;
+use serde_json::json;
 
-use crate::harness::{Answer, NOWHERE, Server, graphs, quick};
-use crate::protocol_socket::listen;
-
-/// Serves what is listed, `acme/web/down` excepted.
-struct Source {
-    memory: Arc<Memory>,
-    events: Arc<MemoryEventLog>,
-    auth: Arc<dyn Auth>,
-    revision: Mutex<String>,
-    made: AtomicUsize,
-    app: bool,
-}
-
-#[async_trait]
-impl DeploymentSource for Source {
-    async fn revision(&self, tenant: &Tenant, listed: bool) -> Result<Option<String>> {
-        let served = listed && tenant.deployment() != "down";
-        Ok(served.then(|| self.revision.lock().clone()))
-    }
-
-    async fn server(&self, tenant: &Tenant, _: &str) -> Result<AgentServer> {
-        self.made.fetch_add(1, Ordering::SeqCst);
-        let (memory, executor) = (self.memory.clone(), Arc::new(graphs()));
-        let server = AgentServer::new(memory.clone(), memory, self.events.clone(), executor);
-        let server = server.with_settings(quick()).with_auth(self.auth.clone());
-        server.sync_system_assistants(tenant).await?;
-        let server = server.with_user_interfaces(Arc::new(Components));
-        Ok(match self.app {
-            true => server.with_app(Arc::new(App), AppOptions::default()),
-            false => server,
-        })
-    }
-}
-
-struct Components;
-
-#[async_trait]
-impl UserInterfaces for Components {
-    async fn bundle(&self, name: &str) -> Result<Arc<Bundle>> {
-        let (hash, global) = ("0".repeat(64), format!("__{name}"));
-        Ok(Arc::new(Bundle { hash, global, script: "code".into(), style: None }))
-    }
-}
-
-struct App;
-
-#[async_trait]
-impl CustomApp for App {
-    fn describe(&self) -> AppDescription {
-        let route = AppRoute { pattern: "^/mine$".to_owned(), methods: None, websocket: false };
-        AppDescription { first: true, routes: vec![route], later: false, openapi: None }
-    }
-
-    async fn call(&self, request: AppRequest, api: Api) -> Response {
-        let path = request.request.uri().path().to_owned();
-        match path.ends_with("/mine") {
-            true => axum::Json(json!({"path": path, "root": request.root_path})).into_response(),
-            false => api.call(request.request).await,
-        }
-    }
-}
-
-struct Bench {
-    server: Server,
-    source: Arc<Source>,
-    clock: Arc<ManualClock>,
-}
-
-/// How a server of the tests is made.
-#[derive(Default)]
-struct Options {
-    open: bool,
-    app: bool,
-    root: bool,
-    default: Option<Tenant>,
-}
-
-fn tenant(text: &str) -> Tenant {
-    Tenant::parse(text).unwrap()
-}
-
-fn limits(limits: DeploymentLimits) -> DeploymentSpec {
-    DeploymentSpec { limits, ..DeploymentSpec::default() }
-}
-
-impl Bench {
-    /// The deployments `acme/web/prod` (with the host `prod.example`), `acme/web/test`, `acme/web/down` and `other/web/prod`.
-    async fn new() -> Self {
-        Self::with(Options::default()).await
-    }
-
-    async fn with(options: Options) -> Self {
-        let clock = Arc::new(ManualClock::new(Timestamp::from_micros(1_763_900_000_000_000)));
-        let memory = Arc::new(Memory::with_clock(clock.clone()));
-        let events = Arc::new(MemoryEventLog::new());
-        let ring = Arc::new(KeyRing::new(Vec::new()).with_stored(memory.clone(), clock.clone()));
-        let auth: Arc<dyn Auth> = match options.open {
-            true => Arc::new(OpenAuth::default()),
-            false => Arc::new(ApiKeyAuth::of(ring.clone())),
-        };
-        for name in ["acme/web/prod", "acme/web/test", "acme/web/down", "other/web/prod"] {
-            let hosts = if name == "acme/web/prod" { vec!["prod.example".to_owned()] } else { Vec::new() };
-            let spec = DeploymentSpec { hosts, limits: DeploymentLimits::default() };
-            memory.put_deployment(&tenant(name), spec).await.unwrap();
-        }
-        let source = Arc::new(Source {
-            memory: memory.clone(),
-            events: events.clone(),
-            auth,
-            revision: Mutex::new("1".to_owned()),
-            made: AtomicUsize::new(0),
-            app: options.app,
-        });
-        let mut installation =
-            Installation::new(source.clone(), memory.clone()).with_keys(ring).with_clock(clock.clone());
-        if options.root {
-            let ok = axum::routing::get(async || "the process is well");
-            installation = installation.with_root(axum::Router::new().route("/ok", ok));
-        }
-        if let Some(default) = options.default {
-            installation = installation.with_default(default);
-        }
-        Self { server: Server { router: installation.router(), events, memory }, source, clock }
-    }
-
-    async fn key(&self, scope: &str, role: Role) -> (ApiKeyId, String) {
-        let key = ApiKey::generate().unwrap();
-        let new = NewStoredApiKey {
-            key_id: ApiKeyId(Uuid::now_v7()),
-            name: scope.to_owned(),
-            hash: key.hash(),
-            prefix: key.prefix().to_owned(),
-            scope: KeyScope::parse(scope).unwrap(),
-            role,
-            expires_at: None,
-        };
-        let id = self.server.memory.create_api_key(new).await.unwrap().key_id;
-        (id, key.expose().to_owned())
-    }
-
-    async fn admin(&self, scope: &str) -> String {
-        self.key(scope, Role::Admin).await.1
-    }
-
-    async fn put(&self, name: &str, spec: DeploymentSpec) {
-        self.server.memory.put_deployment(&tenant(name), spec).await.unwrap();
-        self.clock.advance(Duration::from_secs(5));
-    }
-
-    async fn send(&self, key: &str, method: &str, path: &str, body: Value) -> Answer {
-        self.server.send(method, path, &[("x-api-key", key)], body.to_string()).await
-    }
-
-    async fn status(&self, key: &str, path: &str) -> u16 {
-        self.send(key, "POST", path, json!({})).await.status.as_u16()
-    }
-}
+use bench::{Bench, Options, tenant};
 
 #[tokio::test]
 async fn a_deployment_is_reached_by_path_host_and_key() {
@@ -343,32 +179,6 @@ async fn a_server_is_made_once_for_each_revision() {
 }
 
 #[tokio::test]
-async fn more_requests_than_a_deployment_takes_are_refused() {
-    let bench = Bench::new().await;
-    let key = bench.admin("acme/web/*").await;
-    bench
-        .put("acme/web/prod", limits(DeploymentLimits { max_requests_per_second: Some(1), ..Default::default() }))
-        .await;
-    let refused = loop {
-        // Two requests within a second, sooner or later.
-        let answer = bench.send(&key, "POST", "/d/prod/threads/search", json!({})).await;
-        if answer.status != 200 {
-            break answer;
-        }
-    };
-    assert_eq!((refused.status.as_u16(), refused.header("retry-after")), (429, "1"), "{}", refused.text);
-    assert!(refused.detail().contains("max_requests_per_second"), "{}", refused.text);
-    assert_eq!(bench.status("lok_unknown", "/d/acme.web.prod/threads/search").await, 401, "strangers do not count");
-    for _ in 0..5 {
-        assert_eq!(bench.status(&key, "/d/test/threads/search").await, 200, "another deployment has no limit");
-    }
-    bench.put("acme/web/prod", DeploymentSpec::default()).await;
-    for _ in 0..5 {
-        assert_eq!(bench.status(&key, "/d/prod/threads/search").await, 200, "the limit is gone");
-    }
-}
-
-#[tokio::test]
 async fn pages_are_told_addresses_that_lead_to_the_deployment() {
     let bench = Bench::new().await;
     let key = bench.admin("acme/web/*").await;
@@ -393,45 +203,4 @@ async fn pages_are_told_addresses_that_lead_to_the_deployment() {
         bench.server.open("POST", "/d/acme.web.prod/ui/echo", &headers[1..], r#"{"name": "x"}"#).await.status(),
         401
     );
-}
-
-#[tokio::test]
-async fn commands_over_a_socket_are_requests_too() {
-    let bench = Bench::new().await;
-    let key = bench.admin("acme/web/*").await;
-    let limit = DeploymentLimits { max_requests_per_second: Some(1), ..Default::default() };
-    bench.put("acme/web/prod", limits(limit)).await;
-    let port = listen(bench.server).await;
-    let mut socket = port.open_at("/d/prod", NOWHERE, &[("x-api-key", &key)]).await;
-    let refused = loop {
-        // Two within a second, sooner or later.
-        let answer = socket.ask("agent.getTree", json!({})).await;
-        if answer["type"] == "error" && answer["message"].as_str().is_some_and(|text| text.starts_with("429")) {
-            break answer;
-        }
-    };
-    assert_eq!((&refused["id"], &refused["error"]), (&json!(9), &json!("unknown_error")), "{refused}");
-    assert!(refused["message"].as_str().unwrap().contains("max_requests_per_second"), "{refused}");
-    // The connection lives on.
-    while socket.ask("subscription.subscribe", json!({"channels": ["values"]})).await["type"] != "success" {}
-}
-
-#[tokio::test]
-async fn more_runs_than_a_deployment_may_have_are_refused() {
-    let bench = Bench::new().await;
-    let key = bench.admin("acme/web/*").await;
-    bench.put("acme/web/prod", limits(DeploymentLimits { max_runs_in_flight: Some(2), ..Default::default() })).await;
-    let run = json!({"assistant_id": "echo", "input": {}});
-    for _ in 0..2 {
-        bench.send(&key, "POST", "/d/prod/runs", run.clone()).await.ok();
-    }
-    for path in ["/d/prod/runs", "/d/prod/runs/wait", "/d/prod/runs/stream"] {
-        let refused = bench.send(&key, "POST", path, run.clone()).await;
-        assert_eq!((refused.status.as_u16(), refused.header("retry-after")), (429, "5"), "{}", refused.text);
-        assert!(refused.detail().contains("max_runs_in_flight"), "{}", refused.text);
-    }
-    bench.send(&key, "POST", "/d/test/runs", run.clone()).await.ok();
-    let cancel = json!({"status": "all"});
-    assert_eq!(bench.send(&key, "POST", "/d/prod/runs/cancel", cancel).await.status, 204);
-    bench.send(&key, "POST", "/d/prod/runs", run).await.ok();
 }

@@ -1,0 +1,109 @@
+//! How a stream ends that did not hear all that its run said: with what the rows tell, so that it does not pass for a whole one.
+
+use bytes::Bytes;
+use langopen_core::event_log::{Event, EventId};
+use langopen_core::model::Run;
+use langopen_core::{RawJson, Result, RunStatus};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::follow::Heard;
+use super::outcome::{Kept, unheard};
+
+/// What a stream told so far of what its run comes to.
+#[derive(Default)]
+pub(super) struct Told {
+    failed: bool,
+    values: Option<Bytes>,
+}
+
+impl Told {
+    pub(super) fn note(&mut self, event: &Event) {
+        match event.name.as_ref() {
+            // A new attempt begins: what an earlier one said does not count.
+            "metadata" => *self = Self::default(),
+            "values" => self.values = Some(event.data.clone()),
+            "error" => self.failed = true,
+            _ => {}
+        }
+    }
+
+    /// What is left to tell of a run that so much was heard of; `kept` reads what its rows tell. That a run was cancelled is told by silence.
+    pub(super) async fn rest(
+        &self,
+        heard: Heard,
+        kept: impl Future<Output = Result<(Option<Run>, Kept)>>,
+    ) -> Option<Event> {
+        match heard {
+            Heard::All => None,
+            _ if self.failed => None,
+            Heard::PartOfGone => Some(nothing_heard()),
+            Heard::Part => match kept.await {
+                Ok((Some(run), kept)) => self.missed(&run, kept),
+                Ok((None, _)) => Some(nothing_heard()),
+                Err(error) => {
+                    tracing::error!(error = %error, "what a run came to cannot be read");
+                    Some(nothing_heard())
+                }
+            },
+        }
+    }
+
+    fn missed(&self, run: &Run, kept: Kept) -> Option<Event> {
+        match kept {
+            Kept::Nothing => None,
+            Kept::Failed(error) => Some(event("error", text(&error))),
+            Kept::Values(..) if run.status != RunStatus::Success || !streams_values(run) => None,
+            Kept::Values(values, open) => {
+                let values = shown(&values?, &open);
+                (self.values.as_ref() != Some(&values)).then(|| event("values", values))
+            }
+        }
+    }
+}
+
+fn event(name: &str, data: Bytes) -> Event {
+    Event { id: EventId::MAX, run_id: None, name: name.into(), data }
+}
+
+fn nothing_heard() -> Event {
+    event("error", serde_json::to_vec(&unheard()).unwrap_or_default().into())
+}
+
+fn text(json: &RawJson) -> Bytes {
+    Bytes::copy_from_slice(json.as_str().as_bytes())
+}
+
+/// Values as an event tells them, with what the graph asks.
+fn shown(values: &RawJson, open: &[Box<RawValue>]) -> Bytes {
+    let Some(fields) = values.as_str().trim_end().strip_suffix('}').filter(|_| !open.is_empty()) else {
+        return text(values);
+    };
+    let open = serde_json::to_string(open).unwrap_or_default();
+    let comma = if fields.trim_end().ends_with('{') { "" } else { "," };
+    format!("{fields}{comma}\"__interrupt__\":{open}}}").into()
+}
+
+fn streams_values(run: &Run) -> bool {
+    #[derive(Deserialize)]
+    struct Modes {
+        stream_mode: Vec<String>,
+    }
+    run.kwargs.decode::<Modes>().is_ok_and(|modes| modes.stream_mode.iter().any(|mode| mode == "values"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn questions_are_told_with_the_values() {
+        let open: Vec<Box<RawValue>> = serde_json::from_str(r#"[{"id":"i","value":1.50}]"#).unwrap();
+        let of = |values: &str, open: &[_]| shown(&RawJson::from_text(values.to_owned()).unwrap(), open);
+        assert_eq!(of(r#"{"a":1.50}"#, &[]), r#"{"a":1.50}"#);
+        assert_eq!(of(r#"{"a":1.50}"#, &open), r#"{"a":1.50,"__interrupt__":[{"id":"i","value":1.50}]}"#);
+        assert_eq!(of("{}", &open), r#"{"__interrupt__":[{"id":"i","value":1.50}]}"#);
+        assert_eq!(shown(&json!([1]).into(), &open), "[1]");
+    }
+}

@@ -1,0 +1,3 @@
+-- An assistant's runs by their last change. Those in flight are few, and change often: they are found by the indexes over them.
+CREATE INDEX runs_ended ON runs (tenant, assistant_id, status, updated_at, run_id)
+    WHERE status = 'error' OR status = 'success' OR status = 'timeout' OR status = 'interrupted';
