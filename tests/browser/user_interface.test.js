@@ -25,6 +25,11 @@ test("a component of the agent's is shown on the page, styled and alive", { time
     await tab.page.evaluate((find) => new Function(`return ${find}`)()("button").click(), String(card));
     await shows("button", "liked 1");
     await tab.until((find) => getComputedStyle(new Function(`return ${find}`)()(".weather-card")).color === "rgb(1, 2, 3)", String(card));
+    const made = await tab.page.evaluate((find) => {
+      const { borderTopStyle, borderTopWidth, boxShadow } = getComputedStyle(new Function(`return ${find}`)()(".weather-card"));
+      return [borderTopStyle, borderTopWidth, boxShadow !== "none"];
+    }, String(card));
+    assert.deepEqual(made, ["solid", "1px", true], "Tailwind's classes work below the shadow root");
 
     // It is still there when the page comes back: the state has it.
     await tab.page.reload();

@@ -25,6 +25,10 @@ async def who(authorization: str | None = None):
     return "ann"
 """
 COMPONENT = 'import { cool } from "cool-package"; export default { hello: () => <b>{cool}</b> };'
+STYLED = 'import "./styled.css"; export default { box: () => <b className="border p-[3px] before:content-[\'hi\'] own">x</b> };'
+STYLE = '@import "./theme.css"; .card { @apply m-1; color: red; }'
+THEME = '@import "tailwindcss"; @utility own { tab-size: 7; }'
+WRONG = 'import "./wrong.css"; export default { box: () => <b>x</b> };'
 BROKEN = 'export default {\n  hello: () => <b>,\n};\n'
 ANN = {"authorization": "Bearer ann"}
 
@@ -36,12 +40,19 @@ def behind_login(tmp_path_factory, cache_dir):
     (folder / "graph.py").write_text(GRAPH)
     (folder / "good.tsx").write_text(COMPONENT)
     (folder / "broken.tsx").write_text(BROKEN)
+    (folder / "styled.tsx").write_text(STYLED)
+    (folder / "styled.css").write_text(STYLE)
+    (folder / "theme.css").write_text(THEME)
+    (folder / "wrong.tsx").write_text(WRONG)
+    (folder / "wrong.css").write_text('@import "tailwindcss"; .card { @apply no-such-class; }')
     config = {
         "dependencies": ["langgraph>=1.0,<2"],
         "graphs": {"agent": "./graph.py:graph"},
         "auth": {"path": "./graph.py:auth"},
         "http": {"mount_prefix": "/below"},
-        "ui": {"agent": "./good.tsx", "my-broken ui": "./broken.tsx", "lost": "./lost.tsx"},
+        "ui": {
+            "agent": "./good.tsx", "my-broken ui": "./broken.tsx", "lost": "./lost.tsx", "styled": "./styled.tsx", "wrong": "./wrong.tsx",
+        },
         "ui_config": {"shared": ["cool-package"]},
     }
     (folder / "langgraph.json").write_text(json.dumps(config))
@@ -99,6 +110,17 @@ async def test_one_that_does_not_compile_holds_up_nothing(behind_login):
         assert broken.json()["detail"].startswith("ui.my-broken ui: broken.tsx:3:")
         assert (await ask(http, "lost")).json()["detail"] == "ui.lost: the file ./lost.tsx does not exist"
         assert (await ask(http, "agent")).status_code == 200
+
+
+async def test_tailwind_makes_what_classes_need(behind_login):
+    async with httpx.AsyncClient(base_url=behind_login.url + "/below", headers=ANN) as http:
+        page = (await ask(http, "styled", "box")).text
+        style = (await http.get("http:" + re.search(r'href="(.*?)"', page)[1])).text
+        for rule in (".border{", "padding:3px", '--tw-content: "hi"', "tab-size:7", ".card{margin:var(--spacing);color:red}"):
+            assert rule in style, rule
+        assert "@apply" not in style and ".grid{" not in style, "what nobody names is not there"
+        wrong = await ask(http, "wrong", "box")
+        assert wrong.status_code == 424 and "wrong.css: " in wrong.json()["detail"] and "no-such-class" in wrong.json()["detail"]
 
 
 async def test_who_may_not_call_learns_no_address(behind_login):

@@ -9,6 +9,8 @@ import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
 import path from "node:path";
 
+import { candidates, make, sourcesOf, tailwind } from "./tailwind.js";
+
 // What every page hands out.
 const SHARED = ["react", "react-dom", "react/jsx-runtime", "@langchain/langgraph-sdk/react", "@langchain/langgraph-sdk/react-ui"];
 const ASSETS = [".avif", ".gif", ".jpeg", ".jpg", ".otf", ".png", ".svg", ".ttf", ".webp", ".woff", ".woff2"];
@@ -43,25 +45,36 @@ export class Bundles {
 async function bundle(build, name, file, shared, baseDir) {
   const entry = path.resolve(baseDir, file);
   if (!existsSync(entry)) return { error: `ui.${name}: the file ${file} does not exist` };
+  const options = {
+    stdin: { contents: program(name, entry), resolveDir: path.dirname(entry), loader: "js" },
+    absWorkingDir: baseDir,
+    outdir: baseDir,
+    bundle: true,
+    write: false,
+    metafile: true,
+    minify: true,
+    format: "iife",
+    globalName: globalName(name),
+    platform: "browser",
+    target: "es2022",
+    jsx: "automatic",
+    jsxDev: false,
+    define: { "process.env.NODE_ENV": '"production"' },
+    loader: Object.fromEntries(ASSETS.map((extension) => [extension, "dataurl"])),
+    logLevel: "silent",
+  };
+  const page = sharedByPage([...SHARED, ...shared]);
   try {
-    const { outputFiles } = await build({
-      stdin: { contents: program(name, entry), resolveDir: path.dirname(entry), loader: "js" },
-      absWorkingDir: baseDir,
-      outdir: baseDir,
-      bundle: true,
-      write: false,
-      minify: true,
-      format: "iife",
-      globalName: globalName(name),
-      platform: "browser",
-      target: "es2022",
-      jsx: "automatic",
-      jsxDev: false,
-      define: { "process.env.NODE_ENV": '"production"' },
-      loader: Object.fromEntries(ASSETS.map((extension) => [extension, "dataurl"])),
-      plugins: [sharedByPage([...SHARED, ...shared])],
-      logLevel: "silent",
-    });
+    let styles = 0;
+    const count = () => (styles++, "");
+    let built = await build({ ...options, plugins: [page, tailwind(count)] });
+    if (styles > 0) {
+      // Which classes there are is known when all sources are.
+      const words = candidates(await sourcesOf(built.metafile, baseDir));
+      const write = (file, css, resolve) => make(file, css, resolve, words);
+      built = await build({ ...options, plugins: [page, tailwind(write)] });
+    }
+    const { outputFiles } = built;
     const text = (extension) => outputFiles.find((output) => output.path.endsWith(extension))?.text ?? null;
     const [script, style] = [text(".js"), text(".css")];
     const hash = createHash("sha256").update(JSON.stringify([script, style])).digest("hex");

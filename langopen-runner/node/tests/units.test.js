@@ -9,6 +9,7 @@ import { Decoder, donePayload, eventPayload, header } from "../langopen_host/fra
 import { describe, patternOf } from "../langopen_host/gate.js";
 import { Lifecycle } from "../langopen_host/lifecycle.js";
 import { dumps } from "../langopen_host/serialize.js";
+import { candidates, isMade } from "../langopen_host/tailwind.js";
 
 test("frames come out whole, whatever the pieces they arrive in", () => {
   const frames = [
@@ -120,4 +121,22 @@ test("subgraphs start with their first task and end with the task that they are 
   const ended = lifecycle.after([], { id: "t1", result: {}, error: null, interrupts: [] });
   assert.deepEqual(ended, [[ns, { event: "completed", graph_name: "helper" }]]);
   assert.deepEqual(lifecycle.close("interrupted"), [[[], { event: "interrupted" }]]);
+});
+
+test("classes are found wherever a source names them", () => {
+  const source = [
+    `<b className="flex p-2 before:content-['a_b']" />`,
+    "clsx('m-1', { underline: on, 'data-[state=\"open\"]:block': open }, [`grid ${on ? 'gap-[3px]' : ''}`])",
+  ];
+  const found = candidates(source);
+  for (const word of ["flex", "p-2", "before:content-['a_b']", "m-1", "underline", 'data-[state="open"]:block', "grid", "gap-[3px]"]) {
+    assert.ok(found.includes(word), word);
+  }
+});
+
+test("styles that Tailwind makes are told from others", () => {
+  for (const css of ['@import "tailwindcss";', "@import url('tailwindcss/theme.css') layer(theme);", ".a { @apply p-2; }", "@theme { --x: 1px }"]) {
+    assert.ok(isMade(css), css);
+  }
+  for (const css of ['@import "./tailwindcss.css";', ".a { color: red }", "@media print { .applied { color: red } }"]) assert.ok(!isMade(css), css);
 });

@@ -11,7 +11,7 @@ function Weather({ city, degrees }: Props) {
   const [liked, setLiked] = useState(0);
   const stream = useStreamContext() as unknown as { messages: unknown[]; meta?: unknown };
   return (
-    <section className="weather-card">
+    <section className="weather-card border shadow-md">
       <h2>{city}</h2>
       <p>{`${degrees} degrees, ${stream.messages.length} messages`}</p>
       <button onClick={() => setLiked(liked + 1)}>{`liked ${liked}`}</button>
