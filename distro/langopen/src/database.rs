@@ -40,6 +40,8 @@ pub(crate) enum Place {
 #[derive(Debug, Clone)]
 pub(crate) struct Shared {
     postgres: Secret,
+    /// The same Postgres past a pooler, for who listens.
+    direct: Option<Secret>,
     /// Wake-ups and streams; without one Postgres does both.
     redis: Option<Secret>,
     /// What the names of everything in Redis begin with.
@@ -53,27 +55,44 @@ impl Shared {
         Self { connections: connections.max(2), redis_prefix: redis_prefix.to_owned(), ..self }
     }
 
+    /// The same, with signals through Postgres past its pooler.
+    pub(crate) fn with_direct(self, direct: Option<Secret>) -> Result<Self, CommandError> {
+        match &direct {
+            Some(url) if !is(url.expose(), &POSTGRES) => Err(wrong("--database-direct", "it is not postgres://...")),
+            _ => Ok(Self { direct, ..self }),
+        }
+    }
+
     /// Whether there is a Redis.
     pub(crate) fn has_redis(&self) -> bool {
         self.redis.is_some()
     }
 }
 
+/// The schemes of a Postgres's URL.
+const POSTGRES: [&str; 2] = ["postgres", "postgresql"];
+
+fn is(url: &str, schemes: &[&str]) -> bool {
+    schemes.iter().any(|scheme| url.strip_prefix(scheme).is_some_and(|rest| rest.starts_with("://")))
+}
+
+fn wrong(name: &'static str, why: &str) -> CommandError {
+    CommandError::Setting { name, why: why.to_owned() }
+}
+
 impl Place {
     /// Reads `--database` and `--redis`.
     pub(crate) fn of(database: Option<&str>, redis: Option<&str>) -> Result<Self, CommandError> {
-        let wrong = |name, why: &str| CommandError::Setting { name, why: why.to_owned() };
-        let is = |url: &str, schemes: &[&str]| schemes.iter().any(|scheme| url.starts_with(&format!("{scheme}://")));
         if redis.is_some_and(|url| !is(url, &["redis", "rediss"])) {
             return Err(wrong("--redis", "it does not begin with redis:// or rediss://"));
         }
         match (database, redis) {
             (None, None) => Ok(Self::Sqlite),
             (Some(IN_MEMORY), None) => Ok(Self::Memory),
-            (Some(url), redis) if is(url, &["postgres", "postgresql"]) => {
+            (Some(url), redis) if is(url, &POSTGRES) => {
                 let redis = redis.map(|url| Secret::from(url.to_owned()));
                 let (postgres, redis_prefix) = (Secret::from(url.to_owned()), PREFIX.to_owned());
-                Ok(Self::Postgres(Shared { postgres, redis, redis_prefix, connections: CONNECTIONS }))
+                Ok(Self::Postgres(Shared { postgres, direct: None, redis, redis_prefix, connections: CONNECTIONS }))
             }
             (Some(_), None) => Err(wrong("--database", "it is neither postgres://... nor memory:")),
             (_, Some(_)) => {
@@ -126,8 +145,9 @@ impl Database {
     }
 
     async fn shared(shared: Shared) -> Result<Self, CommandError> {
-        let Shared { postgres, redis, redis_prefix, connections } = shared;
-        let through_postgres: Arc<dyn Signals> = Arc::new(PostgresSignals::new(postgres.expose())?);
+        let Shared { postgres, direct, redis, redis_prefix, connections } = shared;
+        let through_postgres: Arc<dyn Signals> =
+            Arc::new(PostgresSignals::new(direct.as_ref().unwrap_or(&postgres).expose())?);
         let signals = match &redis {
             Some(redis) => Arc::new(RedisSignals::new(redis.expose(), &redis_prefix)?),
             None => Arc::clone(&through_postgres),
@@ -231,5 +251,9 @@ mod tests {
         ] {
             assert!(place(database, redis).is_err_and(|why| why.contains(says)), "{database:?} {redis:?}");
         }
+        let Place::Postgres(shared) = shared else { panic!("{shared:?}") };
+        let direct = |url: &str| shared.clone().with_direct(Some(Secret::from(url.to_owned())));
+        assert!(!format!("{:?}", direct("postgresql://u:hush@a/b").unwrap()).contains("hush"));
+        assert!(direct("redis://a").is_err_and(|why| why.to_string().contains("--database-direct")));
     }
 }

@@ -21,7 +21,10 @@ impl Settings {
             return wrong("database.url", "name the Postgres that the platform's processes share, with --database");
         };
         match Place::of(Some(url.expose()), self.redis.url.as_ref().map(|url| url.expose()))? {
-            Place::Postgres(shared) => Ok(Place::Postgres(shared.with(self.database.connections, &self.redis.prefix))),
+            Place::Postgres(shared) => {
+                let shared = shared.with(self.database.connections, &self.redis.prefix);
+                Ok(Place::Postgres(shared.with_direct(self.database.direct_url.clone())?))
+            }
             _ => wrong("database.url", "processes of one platform can only share a Postgres: postgres://..."),
         }
     }

@@ -53,6 +53,9 @@ struct DataOptions {
     /// The Postgres that the platform's processes share [also: DATABASE_URI, POSTGRES_URI].
     #[arg(long, env = "LANGOPEN_DATABASE_URL", value_name = "URL", hide_env_values = true)]
     database: Option<String>,
+    /// The same Postgres past the pooler that --database goes through, for wake-ups.
+    #[arg(long, env = "LANGOPEN_DATABASE_DIRECT_URL", value_name = "URL", hide_env_values = true)]
+    database_direct: Option<String>,
     /// A Redis for wake-ups and streams; without one Postgres does both [also: REDIS_URI].
     #[arg(long, env = "LANGOPEN_REDIS_URL", value_name = "URL", hide_env_values = true)]
     redis: Option<String>,
@@ -61,6 +64,7 @@ struct DataOptions {
 impl DataOptions {
     fn put(self, overrides: &mut Overrides) {
         overrides.set_or("database.url", self.database, &["DATABASE_URI", "POSTGRES_URI"]);
+        overrides.set("database.direct_url", self.database_direct);
         overrides.set_or("redis.url", self.redis, &["REDIS_URI"]);
         overrides.set_or("redis.prefix", None::<String>, &["LANGOPEN_REDIS_PREFIX"]);
     }

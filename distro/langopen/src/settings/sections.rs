@@ -23,6 +23,8 @@ pub(crate) struct Settings {
 pub(crate) struct DatabaseSettings {
     #[serde(deserialize_with = "given")]
     pub(crate) url: Option<Secret>,
+    #[serde(deserialize_with = "given")]
+    pub(crate) direct_url: Option<Secret>,
     pub(crate) connections: u32,
 }
 
