@@ -6,3 +6,4 @@ mod server;
 mod sharing;
 mod signals;
 mod support;
+mod tls;

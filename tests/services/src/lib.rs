@@ -10,12 +10,14 @@ mod error;
 mod guard;
 mod local;
 mod pgbouncer;
+mod tls_redis;
 
 use tokio::sync::OnceCell;
 
 pub use certificates::Authority;
 pub use error::{Error, Result};
 pub use pgbouncer::PgBouncer;
+pub use tls_redis::TlsRedis;
 
 /// The variable that names a Postgres.
 pub const DATABASE_URL: &str = "DATABASE_URL";

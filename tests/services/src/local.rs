@@ -58,10 +58,14 @@ fn start_postgres() -> Result<String> {
     Ok(format!("postgres://postgres@127.0.0.1:{port}/postgres"))
 }
 
-fn start_redis() -> Result<String> {
+pub(crate) fn redis_program() -> Result<PathBuf> {
     let missing =
         Error::Missing { service: "Redis", variable: REDIS_URL, program: "redis-server", package: "redis-server" };
-    let program = which::which("redis-server").map_err(|_| missing)?;
+    which::which("redis-server").map_err(|_| missing)
+}
+
+fn start_redis() -> Result<String> {
+    let program = redis_program()?;
     let folder = folder()?;
     let port = free_port()?;
     let mut command = Command::new(program);

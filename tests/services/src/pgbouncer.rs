@@ -7,6 +7,7 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 use url::Url;
 
+use crate::certificates::Authority;
 use crate::error::{Error, Result};
 use crate::local;
 
@@ -14,6 +15,8 @@ use crate::local;
 pub struct PgBouncer {
     _process: Child,
     port: u16,
+    /// How its URLs speak of TLS.
+    tls: String,
     _folder: TempDir,
 }
 
@@ -37,10 +40,19 @@ impl PgBouncer {
     /// When it does not start.
     pub async fn before(server: &str) -> Option<Self> {
         let program = program()?;
-        Some(Self::start(server, program).await.unwrap_or_else(|error| panic!("{error}")))
+        Some(Self::start(server, program, None).await.unwrap_or_else(|error| panic!("{error}")))
     }
 
-    async fn start(server: &str, program: &str) -> Result<Self> {
+    /// The same, over TLS alone, with a certificate of the authority's.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub async fn over_tls(server: &str, authority: &Authority) -> Option<Self> {
+        let program = program()?;
+        Some(Self::start(server, program, Some(authority)).await.unwrap_or_else(|error| panic!("{error}")))
+    }
+
+    async fn start(server: &str, program: &str, authority: Option<&Authority>) -> Result<Self> {
         let failed = |error: &dyn std::fmt::Display| local::failed(program, error);
         let folder = tempfile::tempdir().map_err(|error| failed(&error))?;
         let port = local::free_port()?;
@@ -54,6 +66,18 @@ impl PgBouncer {
             user = server.username(),
             password = server.password().map(|password| format!(" password={password}")).unwrap_or_default(),
         );
+        let (config, tls) = match authority {
+            Some(authority) => {
+                let (cert, key) = authority.issue("postgres");
+                let tls = format!(
+                    "client_tls_sslmode = require\nclient_tls_cert_file = {}\nclient_tls_key_file = {}\n",
+                    cert.display(),
+                    key.display()
+                );
+                (config + &tls, format!("sslmode=verify-full&sslrootcert={}", authority.ca().display()))
+            }
+            None => (config, "sslmode=disable".to_owned()),
+        };
         let file = folder.path().join("pgbouncer.ini");
         std::fs::write(&file, config).map_err(|error| failed(&error))?;
         let mut command = Command::new(program);
@@ -74,11 +98,11 @@ impl PgBouncer {
         }
         // Its log must not fill the pipe.
         tokio::spawn(async move { while let Ok(Some(_)) = log.next_line().await {} });
-        Ok(Self { _process: process, port, _folder: folder })
+        Ok(Self { _process: process, port, tls, _folder: folder })
     }
 
     /// A database's URL through it, which says that a pooler is there.
     pub fn url(&self, database: &str) -> String {
-        format!("postgres://someone@127.0.0.1:{}/{database}?pooler=true&sslmode=disable", self.port)
+        format!("postgres://someone@127.0.0.1:{}/{database}?pooler=true&{}", self.port, self.tls)
     }
 }

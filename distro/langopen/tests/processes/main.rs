@@ -5,4 +5,5 @@ mod deployments;
 mod ends;
 mod platform;
 mod program;
+mod services;
 mod tls;

@@ -15,6 +15,8 @@ const TOKEN: &str = "only for these tests";
 pub(crate) struct Platform {
     database: String,
     redis: String,
+    /// What else their programs are told of them.
+    told: Vec<(&'static str, String)>,
     root: String,
     name: String,
 }
@@ -27,7 +29,23 @@ impl Platform {
         connection.execute(sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}"))).await.unwrap();
         let mut url: Url = root.parse().unwrap();
         url.set_path(&name);
-        Self { database: url.to_string(), redis, root, name }
+        Self { database: url.to_string(), redis, told: Vec::new(), root, name }
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The database's own URL, however the platform reaches it.
+    pub(crate) fn database(&self) -> String {
+        let mut url: Url = self.root.parse().unwrap();
+        url.set_path(&self.name);
+        url.into()
+    }
+
+    /// The same, with its servers reached in another way; without a Redis if `redis` is empty.
+    pub(crate) fn through(self, database: String, redis: String, told: Vec<(&'static str, String)>) -> Self {
+        Self { database, redis, told, ..self }
     }
 
     /// A runner of the test application, and its address.
@@ -90,12 +108,14 @@ impl Platform {
         String::from_utf8_lossy(&done.stdout).into_owned()
     }
 
-    fn variables(&self) -> [(&str, &str); 3] {
-        [
-            ("LANGOPEN_DATABASE_URL", &self.database),
+    fn variables(&self) -> Vec<(&str, &str)> {
+        let told = self.told.iter().map(|(name, value)| (*name, value.as_str()));
+        let servers = [
+            ("LANGOPEN_DATABASE_URL", self.database.as_str()),
             ("LANGOPEN_REDIS_URL", &self.redis),
             ("LANGOPEN_RUNNER_TOKEN", TOKEN),
-        ]
+        ];
+        servers.into_iter().chain(told).collect()
     }
 
     /// Removes the database. Call it when the processes have ended.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use redis::{Client, RedisError};
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
 
 use crate::error::{Error, ErrorKind, Result};
 
@@ -23,6 +24,10 @@ impl Server {
     /// # Errors
     /// `Invalid` for what is no Redis URL. The message does not show it, because it may hold a password.
     pub(super) fn new(url: &str) -> Result<Self> {
+        // Without a default, rustls takes the one that is compiled in, and panics if another crate brought a second one. If somebody is faster, theirs stays.
+        if CryptoProvider::get_default().is_none() {
+            let _ = aws_lc_rs::default_provider().install_default();
+        }
         let client = Client::open(url).map_err(|error| {
             let message =
                 "this is no Redis URL; it must look like redis://user:password@host:6379/0, or rediss:// for TLS";
