@@ -46,24 +46,27 @@ impl Postgres {
         tenants: Option<&[Tenant]>,
     ) -> Result<Claims> {
         let tenants: Option<Vec<_>> = tenants.map(|tenants| tenants.iter().map(Tenant::as_str).collect());
-        let wanted = i32::try_from(max).unwrap_or(i32::MAX);
         let mut claims = Claims::default();
-        while max > 0 {
+        if max == 0 {
+            return Ok(claims);
+        }
+        let wanted = i32::try_from(max).unwrap_or(i32::MAX);
+        let (rows, now) = loop {
             let now = self.now();
             let rows = self.retrying(|| self.start_runs(worker, wanted, now, lease, tenants.as_deref())).await?;
-            for row in &rows {
-                match get::<Option<Uuid>>(row, "run_id")? {
-                    Some(_) => claims.runs.push(started(row)?),
-                    None => claims.next_due = get::<Option<i64>>(row, "next_due")?.map(Timestamp::from_micros),
-                }
-            }
-            // Otherwise more runs are to be put in line first.
+            // Without a row, more runs are to be put in line first.
             if !rows.is_empty() {
-                // What is due and was not found is held by somebody for the moment.
-                claims.next_due = claims.next_due.map(|due| due.max(now.plus(HELD_FOR)));
-                break;
+                break (rows, now);
+            }
+        };
+        for row in &rows {
+            match get::<Option<Uuid>>(row, "run_id")? {
+                Some(_) => claims.runs.push(started(row)?),
+                None => claims.next_due = get::<Option<i64>>(row, "next_due")?.map(Timestamp::from_micros),
             }
         }
+        // What is due and was not found is held by somebody for the moment.
+        claims.next_due = claims.next_due.map(|due| due.max(now.plus(HELD_FOR)));
         claims.runs.sort_by_key(|claim| (claim.run.created_at, claim.run.run_id));
         Ok(claims)
     }

@@ -9,7 +9,7 @@ use crate::backend::postgres::Postgres;
 use crate::backend::postgres::columns::{self, Context, get, is_taken, text};
 use crate::backend::postgres::conditions::searchable;
 use crate::backend::postgres::readiness::{self, Unbegun};
-use crate::backend::postgres::session::{Db, transaction};
+use crate::backend::postgres::session::{self, Db, transaction};
 use crate::backend::postgres::{crons, thread_rows};
 use crate::backend::rules::{deployment, documents, run};
 use crate::clock::Timestamp;
@@ -166,8 +166,8 @@ impl Postgres {
             }
             let attempted = self.retrying(|| async {
                 let mut db = self.session(OPERATION).await?;
-                let attempted = attempt(&mut db, scope, new, seen.as_ref(), false, self.now()).await?;
-                db.done(OPERATION).await.map(|()| attempted)
+                let attempted = attempt(&mut db, scope, new, seen.as_ref(), false, self.now()).await;
+                session::end(OPERATION, db, attempted).await
             });
             match attempted.await? {
                 Attempt::Added { run, fresh_thread, wakes } => {

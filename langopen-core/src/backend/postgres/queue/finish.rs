@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use crate::backend::postgres::Postgres;
 use crate::backend::postgres::columns::{Context, get};
-use crate::backend::postgres::session::{Db, transaction};
+use crate::backend::postgres::session::{self, Db, transaction};
 use crate::backend::postgres::{outbox, readiness, thread_rows};
 use crate::backend::rules::{run, thread};
 use crate::clock::Timestamp;
@@ -84,8 +84,8 @@ impl Postgres {
         if !outcome.rollback {
             let ended = self.retrying(|| async {
                 let mut db = self.session(OPERATION).await?;
-                let ended = end(&mut db, lease, outcome, false, now).await?;
-                db.done(OPERATION).await.map(|()| ended)
+                let ended = end(&mut db, lease, outcome, false, now).await;
+                session::end(OPERATION, db, ended).await
             });
             if let Some(ended) = ended.await? {
                 return Ok(ended);
