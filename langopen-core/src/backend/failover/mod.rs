@@ -27,7 +27,8 @@ use store::FailoverStore;
 /// What is lost with a server that keeps nothing on disk is what was kept there for replay. Nothing is shown twice, and open readers go on.
 ///
 /// Three things are not covered. Who dies together with Redis copies nothing, so readers in other processes may miss its very last words until they read again. The first words of a process on a thread, if Redis
-/// did them and went before it answered, have another place in the database, so who read them, went away and comes back just there reads them twice. And while only some processes lose Redis, and others reach it for another second without knowing, two that append to one thread within that time are heard in one order by all, which may not be theirs.
+/// did them and went before it answered, have another place in the database, so who read them, went away and comes back just there reads them twice. And while only some processes lose Redis, and others reach it
+/// for another second without knowing, two that append to one thread within that time are heard in one order by all, which may not be theirs.
 #[derive(Clone)]
 pub struct FailoverEventLog {
     log: Arc<SharedLog<FailoverStore>>,

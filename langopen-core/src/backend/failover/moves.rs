@@ -70,10 +70,11 @@ impl Known {
 
     /// What was appended where the log is, as readers may take it. The first record after a move does not tell what is before it elsewhere.
     pub(super) fn as_seen(&self, appended: Appended) -> Appended {
-        let Mode { on_redis, generation, floor, .. } = self.mode;
+        let Mode { on_redis, generation, floor, used, .. } = self.mode;
         match appended {
             Appended::At { before, last, kept, read, .. } => {
-                let is_first = generation > 0 && before.millis <= floor;
+                // With nothing in the database there is nothing elsewhere, and threads that are new are told at once.
+                let is_first = generation > 0 && before.millis <= floor && (used || !on_redis);
                 let settled = !is_first && (on_redis || self.moved() >= SETTLES);
                 Appended::At { before, last, kept, read, settled }
             }

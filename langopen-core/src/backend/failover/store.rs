@@ -88,7 +88,6 @@ impl FailoverStore {
             return Ok(Opened { last, ended: here.ended || there.ended, kept: here.kept || there.kept, ..here });
         }
         redis.watch(thread_id);
-        // Also if it has only just moved.
         self.moves.settled().await;
         let here = postgres.open(thread_id, run_id).await?;
         if began_after(run_id.map_or(thread_id.0, |run_id| run_id.0), &known) {
