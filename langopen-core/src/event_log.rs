@@ -98,7 +98,7 @@ pub struct Event {
 }
 
 /// The error for an attempt that comes after a later one.
-pub(crate) fn late(run_id: RunId, attempt: u32) -> Error {
+pub fn late(run_id: RunId, attempt: u32) -> Error {
     let message = format!("a later attempt of run {run_id} than {attempt} has begun to speak");
     Error::new(ErrorKind::LeaseLost, "event_log.append", message)
 }

@@ -6,10 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt;
-use langopen_core::backend::memory::{Memory, MemoryEventLog};
-use langopen_core::chaos::{Chaos, Rates};
+use langopen_backends::memory::{Memory, MemoryEventLog};
 use langopen_core::event_log::{EventId, LogKey, ReadFrom};
-use langopen_core::executor::{FunctionContext, FunctionExecutor};
 use langopen_core::model::{CancelAction, CancelRequest, MultitaskStrategy, NewRun, RunThread};
 use langopen_core::queue::Cancelled;
 use langopen_core::storage::Runs;
@@ -17,6 +15,8 @@ use langopen_core::{
     AssistantId, Clock, ErrorKind, EventLog, JsonMap, Outbox, Queue, Result, RunId, RunStatus, Scope, SystemClock,
     ThreadId,
 };
+use langopen_graph::{FunctionContext, FunctionExecutor};
+use langopen_testkit::chaos::{Chaos, Rates};
 use langopen_worker::{Services, Worker, WorkerSettings};
 use parking_lot::Mutex;
 use serde_json::{Value, json};

@@ -4,15 +4,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use langopen_core::backend::memory::{Memory, MemoryEventLog};
+use langopen_backends::memory::{Memory, MemoryEventLog};
 use langopen_core::clock::ManualClock;
-use langopen_core::executor::FunctionExecutor;
 use langopen_core::model::{
     Cron, CronCreator, CronPatch, DeploymentLimits, DeploymentSpec, IfExists, NewAssistant, NewCron, NewThread,
     OnCompletion, Run, RunQuery, ThreadQuery,
 };
 use langopen_core::storage::{Assistants, Crons, Deployments, Runs, Threads};
 use langopen_core::{AssistantId, CronId, JsonMap, RunStatus, Scope, Tenant, ThreadId, Timestamp};
+use langopen_graph::FunctionExecutor;
 use langopen_worker::{Services, Worker, WorkerSettings};
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;

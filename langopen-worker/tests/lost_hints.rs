@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures::stream::BoxStream;
 use futures::{FutureExt, StreamExt};
-use langopen_core::backend::memory::{Memory, MemoryEventLog};
+use langopen_backends::memory::{Memory, MemoryEventLog};
 use langopen_core::executor::{
     ExecutionContext, Executor, GraphCall, GraphInfo, RunJob, RunOutput, RunResult, RunResultStatus,
 };

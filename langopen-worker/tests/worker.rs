@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use futures::future::BoxFuture;
 use futures::stream::{self, BoxStream};
 use futures::{FutureExt, StreamExt};
-use langopen_core::backend::memory::{Memory, MemoryEventLog};
+use langopen_backends::memory::{Memory, MemoryEventLog};
 use langopen_core::event_log::{LogKey, ReadFrom};
 use langopen_core::executor::{
     ExecutionContext, Executor, GraphCall, GraphInfo, ResultState, RunJob, RunOutput, RunResult, RunResultStatus,

@@ -3,11 +3,11 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use langopen_core::backend::failover::FailoverEventLog;
-use langopen_core::backend::memory::{Memory, MemoryEventLog};
-use langopen_core::backend::postgres::{Postgres, PostgresEventLog, PostgresOptions, PostgresSignals};
-use langopen_core::backend::redis::{RedisLogOptions, RedisSignals};
-use langopen_core::backend::sqlite::{Sqlite, SqliteOptions};
+use langopen_backends::failover::FailoverEventLog;
+use langopen_backends::memory::{Memory, MemoryEventLog};
+use langopen_backends::postgres::{Postgres, PostgresEventLog, PostgresOptions, PostgresSignals};
+use langopen_backends::redis::{RedisLogOptions, RedisSignals};
+use langopen_backends::sqlite::{Sqlite, SqliteOptions};
 use langopen_core::model::AssistantQuery;
 use langopen_core::outbox::Outbox;
 use langopen_core::signals::Signals;

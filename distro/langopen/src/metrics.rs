@@ -33,7 +33,7 @@ pub(crate) fn install() -> Result<Recorder, BuildError> {
         .build_recorder();
     let handle = recorder.handle();
     ::metrics::set_global_recorder(recorder)?;
-    langopen_core::telemetry::describe_metrics();
+    langopen_backends::describe_metrics();
     langopen_api::describe_metrics();
     langopen_worker::describe_metrics();
     langopen_runner::describe_metrics();

@@ -4,8 +4,8 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
+use langopen_backends::sqlite::{Sqlite, SqliteOptions};
 use langopen_core::auth::{Credentials, KeyRing, Role};
-use langopen_core::backend::sqlite::{Sqlite, SqliteOptions};
 use langopen_core::storage::Deployments;
 use langopen_core::{Result, SystemClock, Tenant};
 use serde_json::Value;

@@ -1,7 +1,7 @@
 //! The agent: it answers word by word, remembers names in the store, and asks before it forgets them.
 
 use langopen_core::Result;
-use langopen_core::executor::graph::{Command, END, Graph, GraphExecutor, NodeContext, NodeError, START};
+use langopen_graph::{Command, END, Graph, GraphExecutor, NodeContext, NodeError, START};
 use serde_json::{Value, json};
 
 /// Where names are kept.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::routing::get;
 use langopen_api::AgentServer;
-use langopen_core::backend::memory::{Memory, MemoryEventLog};
+use langopen_backends::memory::{Memory, MemoryEventLog};
 use langopen_core::{EventLog, Executor, Queue, Result, Storage, SystemClock, Tenant};
 use langopen_worker::{Services, Worker, WorkerSettings};
 use tokio_util::sync::CancellationToken;

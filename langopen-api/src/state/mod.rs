@@ -7,8 +7,8 @@ mod history;
 mod update;
 
 use langopen_core::auth::Identity;
+use langopen_core::executor::END;
 use langopen_core::executor::GraphCall;
-use langopen_core::executor::graph::END;
 use langopen_core::model::Thread;
 use langopen_core::{RawJson, Scope};
 use serde::Deserialize;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use langopen_core::AssistantId;
-use langopen_core::executor::FunctionExecutor;
+use langopen_graph::FunctionExecutor;
 use serde_json::{Value, json};
 
 use crate::harness::{Answer, NOWHERE, Server, graphs, quick, server_of};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use langopen_core::executor::graph::{END, Graph, GraphExecutor, NodeContext, START};
+use langopen_graph::{END, Graph, GraphExecutor, NodeContext, START};
 use serde_json::{Value, json};
 
 use crate::a2a::{agents, ask, result, say};

@@ -1,7 +1,7 @@
 //! The Agent2Agent protocol: what agents say beside words.
 
 use langopen_api::Settings;
-use langopen_core::executor::FunctionExecutor;
+use langopen_graph::FunctionExecutor;
 use serde_json::{Value, json};
 
 use crate::a2a::{ask, result, say};

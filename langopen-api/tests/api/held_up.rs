@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use axum::body::{Body, to_bytes};
 use futures::StreamExt;
-use langopen_core::backend::memory::MemoryEventLog;
+use langopen_backends::memory::MemoryEventLog;
 use langopen_core::event_log::{EventStream, LogKey, NewEvent, ReadFrom};
 use langopen_core::{EventLog, Result, ThreadId};
 use serde_json::{Value, json};

@@ -1,7 +1,5 @@
 //! What runs graphs: a Python process, a remote runner, or plain Rust.
 
-mod function;
-pub mod graph;
 mod quiet;
 
 use std::sync::Arc;
@@ -18,8 +16,12 @@ use crate::model::{CancelRequest, Run, RunError, ThreadStatus};
 use crate::storage::Storage;
 use crate::tenant::{Scope, Tenant};
 
-pub use function::{FunctionContext, FunctionExecutor};
 pub use quiet::a_quiet_round;
+
+/// The name of a graph's start node, as states and drawings show it.
+pub const START: &str = "__start__";
+/// The name of a graph's end node, as states and drawings show it.
+pub const END: &str = "__end__";
 
 /// A graph that an executor offers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

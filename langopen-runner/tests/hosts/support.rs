@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use futures::stream::BoxStream;
+use langopen_backends::memory::Memory;
 use langopen_core::auth::Credentials;
-use langopen_core::backend::memory::Memory;
 use langopen_core::executor::{ExecutionContext, Executor, RunJob, RunOutput, RunResult};
 use langopen_core::model::{
     CancelAction, CancelRequest, IfExists, MultitaskStrategy, NewRun, NewThread, Run, RunThread, ThreadStatus,

@@ -9,7 +9,7 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
-use langopen_core::backend::memory::Memory;
+use langopen_backends::memory::Memory;
 use langopen_core::model::{CancelAction, CancelRequest, MultitaskStrategy, NewRun, RunThread};
 use langopen_core::webhook::UrlPolicy;
 use langopen_core::{AssistantId, Clock, JsonMap, Outbox, Queue, RunId, Scope, SystemClock, ThreadId, Timestamp};

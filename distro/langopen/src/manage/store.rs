@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Args;
+use langopen_backends::sqlite::{Sqlite, SqliteOptions};
 use langopen_core::Storage;
-use langopen_core::backend::sqlite::{Sqlite, SqliteOptions};
 
 use crate::database::{Database, Place};
 use crate::error::CommandError;

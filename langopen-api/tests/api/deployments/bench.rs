@@ -9,8 +9,8 @@ use axum::response::{IntoResponse, Response};
 use langopen_api::{
     AgentServer, Api, AppDescription, AppOptions, AppRequest, AppRoute, CustomApp, DeploymentSource, Installation,
 };
+use langopen_backends::memory::{Memory, MemoryEventLog};
 use langopen_core::auth::{ApiKey, ApiKeyAuth, Auth, KeyRing, KeyScope, OpenAuth, Role};
-use langopen_core::backend::memory::{Memory, MemoryEventLog};
 use langopen_core::clock::ManualClock;
 use langopen_core::model::{DeploymentLimits, DeploymentSpec, NewStoredApiKey};
 use langopen_core::storage::{ApiKeys, Deployments};

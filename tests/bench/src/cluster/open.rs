@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
+use langopen_backends::failover::FailoverEventLog;
+use langopen_backends::postgres::{Postgres, PostgresOptions, PostgresSignals};
+use langopen_backends::redis::{RedisLogOptions, RedisSignals};
 use langopen_core::EventLog;
-use langopen_core::backend::failover::FailoverEventLog;
-use langopen_core::backend::postgres::{Postgres, PostgresOptions, PostgresSignals};
-use langopen_core::backend::redis::{RedisLogOptions, RedisSignals};
 
 use crate::error::Result;
 

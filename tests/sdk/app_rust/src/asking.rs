@@ -1,7 +1,7 @@
 //! Graphs that stop for a person: one question, two at once, one inside a subgraph.
 
 use langopen_core::Result;
-use langopen_core::executor::graph::{END, Graph, GraphBuilder, NodeContext, NodeError, START};
+use langopen_graph::{END, Graph, GraphBuilder, NodeContext, NodeError, START};
 use serde_json::{Value, json};
 
 use crate::steps::note;

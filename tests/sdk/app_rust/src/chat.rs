@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use langopen_core::JsonMap;
 use langopen_core::Result;
-use langopen_core::executor::graph::{END, Graph, GraphBuilder, NodeContext, NodeError, START};
+use langopen_graph::{END, Graph, GraphBuilder, NodeContext, NodeError, START};
 use serde_json::{Value, json};
 
 use crate::models::{answer_with, use_tool};

@@ -1,7 +1,7 @@
 //! Graphs that tell what they were given: config, context, store, factory arguments.
 
 use langopen_core::Result;
-use langopen_core::executor::graph::{END, Graph, GraphBuilder, GraphExecutor, NodeContext, NodeError, START};
+use langopen_graph::{END, Graph, GraphBuilder, GraphExecutor, NodeContext, NodeError, START};
 use serde_json::{Value, json};
 
 async fn tell(run: NodeContext) -> Result<Value, NodeError> {

@@ -1,7 +1,7 @@
 //! A graph whose second node fails as it is told to.
 
 use langopen_core::Result;
-use langopen_core::executor::graph::{END, Graph, GraphBuilder, NodeContext, NodeError, START};
+use langopen_graph::{END, Graph, GraphBuilder, NodeContext, NodeError, START};
 use serde_json::{Value, json};
 
 use crate::steps::note;

@@ -13,7 +13,7 @@ mod steps;
 mod weather;
 
 use clap::Parser;
-use langopen_core::executor::graph::GraphExecutor;
+use langopen_graph::GraphExecutor;
 
 use crate::serve::Options;
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use langopen_core::Result;
-use langopen_core::executor::graph::{MessageStream, NodeContext};
+use langopen_graph::{MessageStream, NodeContext};
 use serde_json::{Value, json};
 
 /// A model's answer on its way, with what every model tells of itself.

@@ -1,7 +1,7 @@
 //! What is a package of its own in Python: a graph that greets.
 
 use langopen_core::Result;
-use langopen_core::executor::graph::{END, Graph, NodeContext, NodeError, START};
+use langopen_graph::{END, Graph, NodeContext, NodeError, START};
 use serde_json::{Value, json};
 
 const GREETING: &str = "Welcome";

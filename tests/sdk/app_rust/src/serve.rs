@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use clap::Parser;
 use langopen_api::AgentServer;
-use langopen_core::backend::memory::{Memory, MemoryEventLog};
-use langopen_core::backend::sqlite::{Sqlite, SqliteOptions};
-use langopen_core::executor::graph::GraphExecutor;
+use langopen_backends::memory::{Memory, MemoryEventLog};
+use langopen_backends::sqlite::{Sqlite, SqliteOptions};
 use langopen_core::{EventLog, Queue, Storage, SystemClock, Tenant};
+use langopen_graph::GraphExecutor;
 use langopen_worker::{Services, Worker, WorkerSettings};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;

@@ -5,8 +5,8 @@ use std::io::Write;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
-use langopen_core::executor::graph::{END, Graph, GraphBuilder, NodeContext, NodeError, START};
 use langopen_core::{JsonMap, Result};
+use langopen_graph::{END, Graph, GraphBuilder, NodeContext, NodeError, START};
 use serde_json::{Value, json};
 
 /// A node that says a word.

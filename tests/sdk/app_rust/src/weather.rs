@@ -1,7 +1,7 @@
 //! A router in front of a weather subgraph that waits before it answers, so that a person can correct the city.
 
 use langopen_core::Result;
-use langopen_core::executor::graph::{END, Graph, GraphBuilder, NodeContext, NodeError, START};
+use langopen_graph::{END, Graph, GraphBuilder, NodeContext, NodeError, START};
 use serde_json::{Value, json};
 
 fn state(name: &str) -> GraphBuilder {

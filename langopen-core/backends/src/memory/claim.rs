@@ -1,0 +1,101 @@
+//! Whose run starts next.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use langopen_core::clock::Timestamp;
+use langopen_core::ids::RunId;
+use langopen_core::queue::{Claim, ClaimRequest, Claims};
+use langopen_core::run_state::RunStatus;
+use langopen_core::tenant::Tenant;
+
+use super::state::{Place, State};
+
+/// How many runs of each tenant are running.
+type Running = HashMap<Tenant, u32>;
+
+impl State {
+    pub(super) fn claim(&mut self, request: &ClaimRequest, now: Timestamp) -> Claims {
+        let mut claims = Claims::default();
+        if request.max > 0 {
+            self.wake_delayed(now);
+        }
+        let mut running = self.running();
+        while claims.runs.len() < request.max {
+            let claim = self.claim_expired(request, now).or_else(|| self.claim_ready(request, &mut running, now));
+            match claim {
+                Some(claim) => claims.runs.push(claim),
+                None => {
+                    claims.next_due = self.next_due(request);
+                    break;
+                }
+            }
+        }
+        claims
+    }
+
+    fn running(&self) -> Running {
+        let mut running = Running::new();
+        for row in self.leases.iter().filter_map(|place| self.runs.get(&place.1)) {
+            *running.entry(row.tenant.clone()).or_default() += 1;
+        }
+        running
+    }
+
+    /// The tenants that are asked for, have ready runs and room: with how many are running, and the place of the first ready one.
+    fn turns<'a>(
+        &'a self,
+        request: &'a ClaimRequest,
+        running: &'a Running,
+    ) -> impl Iterator<Item = (&'a Tenant, u32, Place)> {
+        self.ready.iter().filter(|(tenant, _)| request.wants(tenant)).filter_map(|(tenant, ready)| {
+            let running = running.get(tenant).copied().unwrap_or_default();
+            let has_room = self.limits(tenant).max_running_runs.is_none_or(|limit| running < limit);
+            Some((tenant, running, *ready.first().filter(|_| has_room)?))
+        })
+    }
+
+    fn next_due(&self, request: &ClaimRequest) -> Option<Timestamp> {
+        let wanted = |place: &&Place| self.runs.get(&place.1).is_some_and(|row| request.wants(&row.tenant));
+        self.delayed.iter().find(wanted).map(|place| place.0)
+    }
+
+    fn claim_expired(&mut self, request: &ClaimRequest, now: Timestamp) -> Option<Claim> {
+        let mut expired = self.leases.iter().take_while(|place| place.0 <= now);
+        let wanted = |run_id| self.runs.get(run_id).is_some_and(|row| request.wants(&row.tenant));
+        let place = *expired.find(|place| wanted(&place.1))?;
+        self.leases.remove(&place);
+        self.start(place.1, now, request.lease)
+    }
+
+    fn claim_ready(&mut self, request: &ClaimRequest, running: &mut Running, now: Timestamp) -> Option<Claim> {
+        let turns = self.turns(request, running);
+        let (tenant, _, place) = turns.min_by_key(|(_, running, place)| (*running, *place))?;
+        let tenant = tenant.clone();
+        self.take_ready(&tenant, place);
+        let thread = self.threads.get_mut(&self.runs.get(&place.1)?.run.thread_id)?;
+        thread.pending.remove(&place);
+        thread.ready = None;
+        *running.entry(tenant).or_default() += 1;
+        self.start(place.1, now, request.lease)
+    }
+
+    /// Starts the next attempt of a run that is in no set of the queue any more.
+    fn start(&mut self, run_id: RunId, now: Timestamp, lease: Duration) -> Option<Claim> {
+        let row = self.runs.get_mut(&run_id)?;
+        let thread = self.threads.get_mut(&row.run.thread_id)?;
+        let expires_at = now.plus(lease);
+        row.lease_expires_at = Some(expires_at);
+        row.run.status = RunStatus::Running;
+        row.run.attempt += 1;
+        row.run.updated_at = now;
+        thread.running = Some(run_id);
+        self.leases.insert((expires_at, run_id));
+        Some(Claim {
+            tenant: row.tenant.clone(),
+            run: row.run.clone(),
+            fresh_thread: thread.checkpoints.is_empty(),
+            cancel: row.cancel.clone(),
+        })
+    }
+}

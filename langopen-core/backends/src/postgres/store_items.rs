@@ -1,0 +1,214 @@
+use async_trait::async_trait;
+use futures::TryStreamExt;
+use langopen_core::clock::Timestamp;
+use langopen_core::error::{Error, Result};
+use langopen_core::model::{NamespaceQuery, NewStoreItem, Page, ScoredItem, StoreItem, StoreItemQuery};
+use langopen_core::storage::StoreItems;
+use langopen_core::tenant::Scope;
+use sqlx::QueryBuilder;
+use sqlx::postgres::PgRow;
+
+use super::Postgres;
+use super::columns::{self, Context, get, text, time};
+use super::{store_similarity, vectors};
+use crate::rules::documents::page;
+use crate::rules::namespace;
+
+/// The columns that [`item`] reads.
+pub(super) const ITEM: &str = "i.namespace, i.key, i.value, i.created_at, i.updated_at";
+
+/// A namespace as its column holds it: each label as JSON text, and a comma after each. So no label can hold a separator, and a prefix of whole
+/// labels is a prefix of the text.
+fn joined(namespace: &[String]) -> Result<String> {
+    let labels = namespace.iter().map(|label| Ok(text(label)? + ","));
+    labels.collect()
+}
+
+fn labels(row: &PgRow) -> Result<Vec<String>> {
+    let joined: &str = get(row, "namespace")?;
+    let list = format!("[{}]", joined.trim_end_matches(','));
+    serde_json::from_str(&list)
+        .map_err(|error| Error::internal("store_items.read", "a namespace is damaged").with_source(error))
+}
+
+/// Adds the table `i`, and the conditions that items are the tenant's, have not expired, and that their namespaces begin with these labels.
+pub(super) fn push_there(
+    sql: &mut QueryBuilder<sqlx::Postgres>,
+    scope: &Scope,
+    prefix: &[String],
+    now: Timestamp,
+) -> Result<()> {
+    sql.push(" FROM store_items i WHERE i.tenant = ").push_bind(scope.tenant.as_str().to_owned());
+    sql.push(" AND (i.expires_at IS NULL OR i.expires_at > ").push_bind(now.as_micros()).push(")");
+    let from = joined(prefix)?;
+    if let Some(start) = from.strip_suffix(',') {
+        // The character after the comma ends the range of texts that begin so.
+        let to = format!("{start}-");
+        sql.push(" AND i.namespace >= ").push_bind(from).push(" AND i.namespace < ").push_bind(to);
+    }
+    Ok(())
+}
+
+pub(super) fn item(row: &PgRow) -> Result<StoreItem> {
+    Ok(StoreItem {
+        namespace: labels(row)?,
+        key: get(row, "key")?,
+        value: columns::raw(row, "value")?,
+        created_at: time(row, "created_at")?,
+        updated_at: time(row, "updated_at")?,
+    })
+}
+
+/// Puts an item with its vectors. What has expired is gone, so an item in its place begins anew.
+const PUT: &str = "
+    WITH put AS (
+        INSERT INTO store_items AS i (tenant, namespace, key, created_at, updated_at, expires_at, ttl_minutes, value)
+        VALUES ($1, $2, $3, $4, $4, $5, $6, $7)
+        ON CONFLICT (tenant, namespace, key) DO UPDATE SET updated_at = excluded.updated_at, expires_at = excluded.expires_at,
+            ttl_minutes = excluded.ttl_minutes, value = excluded.value,
+            created_at = CASE WHEN i.expires_at <= $4 THEN excluded.created_at ELSE i.created_at END),
+    gone AS (
+        DELETE FROM store_vectors WHERE tenant = $1 AND namespace = $2 AND key = $3 AND path <> ALL ($8))
+    INSERT INTO store_vectors (tenant, namespace, key, path, vector)
+    SELECT $1, $2, $3, v.path, v.vector FROM unnest($8::TEXT[], $9::BYTEA[]) AS v (path, vector)
+    ON CONFLICT (tenant, namespace, key, path) DO UPDATE SET vector = excluded.vector";
+
+impl Postgres {
+    /// Puts the expiry of items off.
+    async fn refresh_items(&self, scope: &Scope, items: &[(&[String], &str)]) -> Result<()> {
+        const OPERATION: &str = "store_items.refresh";
+        let now = self.now();
+        let namespaces = items.iter().map(|(namespace, _)| joined(namespace)).collect::<Result<Vec<_>>>()?;
+        let keys: Vec<_> = items.iter().map(|(_, key)| *key).collect();
+        self.retrying(|| async {
+            let mut db = self.session(OPERATION).await?;
+            // The sum saturates, as namespace::expiry does.
+            let update = sqlx::query(
+                "UPDATE store_items i SET expires_at = trunc(least($1 + ttl_minutes * 60e6, 9223372036854774784))::BIGINT
+                 FROM unnest($3::TEXT[], $4::TEXT[]) AS r (namespace, key)
+                 WHERE i.tenant = $2 AND i.namespace = r.namespace AND i.key = r.key AND i.ttl_minutes IS NOT NULL",
+            );
+            let update = update.bind(now.as_micros()).bind(scope.tenant.as_str()).bind(&namespaces).bind(&keys);
+            update.execute(&mut *db).await.context(OPERATION)?;
+            db.done(OPERATION).await
+        })
+        .await
+    }
+
+    async fn newest_items(&self, scope: &Scope, query: &StoreItemQuery) -> Result<Page<ScoredItem>> {
+        const OPERATION: &str = "store_items.search";
+        let mut sql = QueryBuilder::<sqlx::Postgres>::new(format!("SELECT {ITEM}"));
+        push_there(&mut sql, scope, &query.namespace_prefix, self.now())?;
+        sql.push(" ORDER BY i.updated_at DESC, i.namespace, i.key");
+        let wanted = query.offset as usize + query.limit as usize + 1;
+        if query.filters.is_empty() {
+            sql.push(" LIMIT ").push_bind(i64::try_from(wanted).unwrap_or(i64::MAX));
+        }
+        let mut db = self.session(OPERATION).await?;
+        let built = sql.build();
+        let mut rows = built.fetch(&mut *db);
+        let mut found = Vec::new();
+        while found.len() < wanted
+            && let Some(row) = rows.try_next().await.context(OPERATION)?
+        {
+            let item = item(&row)?;
+            if namespace::passes(&item.value, &query.filters) {
+                found.push(ScoredItem { item, score: None });
+            }
+        }
+        Ok(page(found, query.offset, query.limit))
+    }
+}
+
+#[async_trait]
+impl StoreItems for Postgres {
+    async fn put_item(&self, scope: &Scope, new: NewStoreItem) -> Result<()> {
+        const OPERATION: &str = "store_items.put";
+        let now = self.now();
+        let expires_at = namespace::expiry(now, new.ttl_minutes).map(Timestamp::as_micros);
+        let namespace = joined(&new.namespace)?;
+        let paths: Vec<_> = new.vectors.iter().map(|each| each.path.as_str()).collect();
+        let columns: Vec<_> = new.vectors.iter().map(|each| vectors::column(&each.vector)).collect();
+        self.retrying(|| async {
+            let mut db = self.session(OPERATION).await?;
+            let put = sqlx::query(PUT)
+                .bind(scope.tenant.as_str())
+                .bind(&namespace)
+                .bind(&new.key)
+                .bind(now.as_micros())
+                .bind(expires_at)
+                .bind(new.ttl_minutes)
+                .bind(new.value.as_str())
+                .bind(&paths)
+                .bind(&columns);
+            put.execute(&mut *db).await.context(OPERATION)?;
+            db.done(OPERATION).await
+        })
+        .await
+    }
+
+    async fn item(
+        &self,
+        scope: &Scope,
+        namespace: &[String],
+        key: &str,
+        refresh_ttl: bool,
+    ) -> Result<Option<StoreItem>> {
+        const OPERATION: &str = "store_items.get";
+        let row = sqlx::query(
+            "SELECT namespace, key, value, created_at, updated_at, ttl_minutes IS NOT NULL AS expires FROM store_items
+             WHERE tenant = $1 AND namespace = $2 AND key = $3 AND (expires_at IS NULL OR expires_at > $4)",
+        );
+        let row = row.bind(scope.tenant.as_str()).bind(joined(namespace)?).bind(key).bind(self.now().as_micros());
+        let row = row.fetch_optional(&mut *self.session(OPERATION).await?).await.context(OPERATION)?;
+        let Some(row) = row else { return Ok(None) };
+        if refresh_ttl && get(&row, "expires")? {
+            self.refresh_items(scope, &[(namespace, key)]).await?;
+        }
+        item(&row).map(Some)
+    }
+
+    async fn delete_item(&self, scope: &Scope, namespace: &[String], key: &str) -> Result<()> {
+        const OPERATION: &str = "store_items.delete";
+        let mut db = self.session(OPERATION).await?;
+        let delete = sqlx::query("DELETE FROM store_items WHERE tenant = $1 AND namespace = $2 AND key = $3");
+        let delete = delete.bind(scope.tenant.as_str()).bind(joined(namespace)?).bind(key);
+        delete.execute(&mut *db).await.context(OPERATION)?;
+        db.done(OPERATION).await
+    }
+
+    async fn search_items(&self, scope: &Scope, query: &StoreItemQuery) -> Result<Page<ScoredItem>> {
+        let found = match &query.vector {
+            Some(vector) => store_similarity::nearest_items(self, scope, query, vector).await?,
+            None => self.newest_items(scope, query).await?,
+        };
+        if query.refresh_ttl && !found.items.is_empty() {
+            let items = found.items.iter().map(|found| (&found.item.namespace[..], found.item.key.as_str()));
+            self.refresh_items(scope, &items.collect::<Vec<_>>()).await?;
+        }
+        Ok(found)
+    }
+
+    async fn sweep_items(&self) -> Result<u64> {
+        const OPERATION: &str = "store_items.sweep";
+        let now = self.now();
+        self.retrying(|| async {
+            let mut db = self.session(OPERATION).await?;
+            let expired = sqlx::query("DELETE FROM store_items WHERE expires_at <= $1").bind(now.as_micros());
+            let swept = expired.execute(&mut *db).await.context(OPERATION)?.rows_affected();
+            db.done(OPERATION).await.map(|()| swept)
+        })
+        .await
+    }
+
+    async fn list_namespaces(&self, scope: &Scope, query: &NamespaceQuery) -> Result<Vec<Vec<String>>> {
+        const OPERATION: &str = "store_items.namespaces";
+        let mut sql = QueryBuilder::<sqlx::Postgres>::new("SELECT DISTINCT i.namespace");
+        let literal = query.prefix.iter().take_while(|label| *label != "*").count();
+        push_there(&mut sql, scope, &query.prefix[..literal], self.now())?;
+        let mut db = self.session(OPERATION).await?;
+        let rows = sql.build().fetch_all(&mut *db).await.context(OPERATION)?;
+        let namespaces = rows.iter().map(labels).collect::<Result<Vec<_>>>()?;
+        Ok(namespace::list(namespaces.into_iter(), query))
+    }
+}

@@ -1,0 +1,106 @@
+//! Signals between processes through a Redis server.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use langopen_core::error::Result;
+use langopen_core::ids::{IdSource, SystemIds};
+use langopen_core::signals::{SIGNALS_KEPT, Signal, Signals};
+use tokio::sync::{broadcast, mpsc};
+use tokio::task::AbortHandle;
+
+use super::connection::Server;
+use super::keys::Keys;
+use super::subscriber::{Change, Heard, subscribe};
+use crate::signals::{Outbound, received};
+
+/// How long the server may take to answer.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Signals that come within this time after one was sent go together.
+const GAP: Duration = Duration::from_millis(2);
+
+/// The longest message, in bytes.
+const LIMIT: usize = 64 * 1024;
+
+/// [`Signals`] through a Redis server: between all that name the same server and prefix. Clones are the same party.
+#[derive(Clone)]
+pub struct RedisSignals {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    outbound: Arc<Outbound>,
+    heard: broadcast::Sender<Signal>,
+    /// While it is there, the channel is heard.
+    _changes: mpsc::UnboundedSender<Change>,
+    tasks: [AbortHandle; 2],
+}
+
+impl RedisSignals {
+    /// Through the server at `redis://...`, or `rediss://...` over TLS, on a channel whose name begins with `prefix`. It need not be there yet: until it is,
+    /// nobody hears anything.
+    ///
+    /// # Errors
+    /// `Invalid` for a bad URL.
+    pub fn new(url: &str, prefix: &str) -> Result<Self> {
+        let server = Server::new(url)?;
+        let connection = server.connection(PATIENCE)?;
+        let (own, channel) = (SystemIds.random(), Keys::new(prefix).name("signals"));
+        let (heard, _) = broadcast::channel(SIGNALS_KEPT);
+        let (changes, changed) = mpsc::unbounded_channel();
+        // Its receiver is here.
+        let _ = changes.send(Change::Add(channel.clone()));
+        let outbound = Arc::new(Outbound::new(own, LIMIT));
+        let hear = {
+            let heard = heard.clone();
+            move |what| {
+                let signals = match what {
+                    Heard::Message(_, text) => received(own, &text),
+                    Heard::Channels(_) | Heard::Connected => vec![Signal::Missed],
+                };
+                for signal in signals {
+                    // Without a receiver there is nobody to tell.
+                    let _ = heard.send(signal);
+                }
+            }
+        };
+        let publish = {
+            let server = server.clone();
+            move |messages: Vec<String>| {
+                let mut pipeline = redis::pipe();
+                for text in &messages {
+                    pipeline.publish(&channel, text).ignore();
+                }
+                let (mut connection, failed) = (connection.clone(), server.failed("signals.send"));
+                async move { pipeline.query_async::<()>(&mut connection).await.map_err(failed) }
+            }
+        };
+        let send = Arc::clone(&outbound).run(GAP, publish);
+        let tasks = [tokio::spawn(subscribe(server, changed, hear)).abort_handle(), tokio::spawn(send).abort_handle()];
+        Ok(Self { shared: Arc::new(Shared { outbound, heard, _changes: changes, tasks }) })
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        self.tasks.iter().for_each(AbortHandle::abort);
+    }
+}
+
+impl fmt::Debug for RedisSignals {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RedisSignals").finish_non_exhaustive()
+    }
+}
+
+impl Signals for RedisSignals {
+    fn send(&self, signal: Signal) {
+        self.shared.outbound.add(signal);
+    }
+
+    fn subscribe(&self) -> broadcast::Receiver<Signal> {
+        self.shared.heard.subscribe()
+    }
+}

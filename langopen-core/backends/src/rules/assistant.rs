@@ -1,0 +1,80 @@
+//! Versions of assistants, and finding them.
+
+use std::cmp::Ordering;
+
+use langopen_core::clock::Timestamp;
+use langopen_core::filter::contains_all;
+use langopen_core::model::{Assistant, AssistantPatch, AssistantQuery, AssistantSort, NewAssistant, Page, SortOrder};
+
+use super::documents::{merge, page};
+
+/// Version 1 of a new assistant.
+pub fn first(new: NewAssistant, now: Timestamp) -> Assistant {
+    Assistant {
+        assistant_id: new.assistant_id,
+        graph_id: new.graph_id,
+        config: new.config,
+        context: new.context,
+        metadata: new.metadata,
+        name: new.name,
+        description: new.description,
+        version: 1,
+        created_at: now,
+        updated_at: now,
+    }
+}
+
+/// The version that a patch makes of the one in force.
+pub fn patched(current: Assistant, version: i64, patch: AssistantPatch, now: Timestamp) -> Assistant {
+    let mut metadata = current.metadata;
+    merge(&mut metadata, patch.metadata.unwrap_or_default());
+    Assistant {
+        graph_id: patch.graph_id.unwrap_or(current.graph_id),
+        config: patch.config.unwrap_or(current.config),
+        context: patch.context.unwrap_or(current.context),
+        metadata,
+        name: patch.name.unwrap_or(current.name),
+        description: patch.description.or(current.description),
+        version,
+        updated_at: now,
+        ..current
+    }
+}
+
+/// Whether an assistant answers a query.
+fn answers(assistant: &Assistant, query: &AssistantQuery, name: Option<&str>) -> bool {
+    query.graph_id.as_ref().is_none_or(|graph_id| *graph_id == assistant.graph_id)
+        && query.graphs.as_ref().is_none_or(|graphs| graphs.contains(&assistant.graph_id))
+        && name.is_none_or(|name| assistant.name.to_lowercase().contains(name))
+        && contains_all(&assistant.metadata, &query.metadata)
+}
+
+fn compare(a: &Assistant, b: &Assistant, by: AssistantSort) -> Ordering {
+    let order = match by {
+        AssistantSort::AssistantId => Ordering::Equal,
+        AssistantSort::CreatedAt => a.created_at.cmp(&b.created_at),
+        AssistantSort::UpdatedAt => a.updated_at.cmp(&b.updated_at),
+        AssistantSort::Name => a.name.to_lowercase().cmp(&b.name.to_lowercase()),
+        AssistantSort::GraphId => a.graph_id.to_lowercase().cmp(&b.graph_id.to_lowercase()),
+    };
+    order.then(a.assistant_id.cmp(&b.assistant_id))
+}
+
+/// The assistants that answer a query, in no order.
+pub fn found<'a>(
+    assistants: impl Iterator<Item = &'a Assistant>,
+    query: &AssistantQuery,
+) -> impl Iterator<Item = &'a Assistant> {
+    let name = query.name.as_ref().map(|name| name.to_lowercase());
+    assistants.filter(move |each| answers(each, query, name.as_deref()))
+}
+
+/// Finds, sorts and pages.
+pub fn search<'a>(assistants: impl Iterator<Item = &'a Assistant>, query: &AssistantQuery) -> Page<Assistant> {
+    let mut found: Vec<_> = found(assistants, query).collect();
+    found.sort_by(|a, b| match query.sort_order {
+        SortOrder::Asc => compare(a, b, query.sort_by),
+        SortOrder::Desc => compare(b, a, query.sort_by),
+    });
+    page(found.into_iter().cloned(), query.offset, query.limit)
+}

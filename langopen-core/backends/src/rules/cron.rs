@@ -1,0 +1,132 @@
+//! Crons: their next moment, and finding them.
+
+use std::cmp::Ordering;
+
+use langopen_core::clock::Timestamp;
+use langopen_core::error::{Error, ErrorKind, Result};
+use langopen_core::filter::contains_all;
+use langopen_core::ids::CronId;
+use langopen_core::json::{RawJson, RawObject};
+use langopen_core::model::{Cron, CronFiring, CronPatch, CronQuery, CronSort, NewCron, Page, SortOrder};
+use langopen_core::schedule::Schedule;
+
+use super::documents::{merge, page};
+
+/// The row of a new cron.
+pub fn row(new: NewCron, now: Timestamp) -> Result<Cron> {
+    let mut cron = Cron {
+        cron_id: new.cron_id,
+        assistant_id: new.assistant_id,
+        thread_id: new.thread_id,
+        creator: new.creator,
+        schedule: new.schedule,
+        timezone: new.timezone,
+        end_time: new.end_time,
+        payload: new.payload,
+        metadata: new.metadata,
+        on_run_completed: new.on_run_completed,
+        enabled: new.enabled,
+        next_run_date: None,
+        created_at: now,
+        updated_at: now,
+    };
+    must_fire(&cron, now)?;
+    cron.next_run_date = cron.next_after(now)?;
+    Ok(cron)
+}
+
+/// Refuses a schedule without any moment in it; the end of a cron is no reason.
+fn must_fire(cron: &Cron, now: Timestamp) -> Result<()> {
+    match Schedule::parse(&cron.schedule, cron.timezone.as_deref())?.next_after(now) {
+        Some(_) => Ok(()),
+        None => {
+            let message = format!("Invalid cron schedule: '{}'. Reason: It never fires.", cron.schedule);
+            Err(Error::invalid("crons.schedule", message))
+        }
+    }
+}
+
+/// The row after a change.
+pub fn patched(mut cron: Cron, patch: CronPatch, now: Timestamp) -> Result<Cron> {
+    let another_schedule = patch.schedule.is_some() || patch.timezone.is_some();
+    let begins_again = patch.enabled == Some(true) && !cron.enabled;
+    cron.schedule = patch.schedule.unwrap_or(cron.schedule);
+    cron.timezone = patch.timezone.or(cron.timezone);
+    cron.enabled = patch.enabled.unwrap_or(cron.enabled);
+    cron.end_time = patch.end_time.unwrap_or(cron.end_time);
+    if cron.on_run_completed.is_some() {
+        cron.on_run_completed = patch.on_run_completed.or(cron.on_run_completed);
+    }
+    merge(&mut cron.metadata, patch.metadata);
+    if !patch.payload.is_empty() {
+        let damaged = |error| Error::internal("crons.update", "a payload is damaged").with_source(error);
+        let mut payload: RawObject = cron.payload.decode().map_err(damaged)?;
+        payload.extend(patch.payload);
+        cron.payload = RawJson::of(&payload).map_err(damaged)?;
+    }
+    if another_schedule {
+        must_fire(&cron, now)?;
+    }
+    let held = cron.next_run_date.filter(|next| cron.end_time.is_none_or(|end| *next < end));
+    cron.next_run_date = match held {
+        Some(next) if !another_schedule && !begins_again => Some(next),
+        _ => cron.next_after(now)?,
+    };
+    cron.updated_at = now;
+    Ok(cron)
+}
+
+/// Checks that a cron is due at the moment of the firing; `None` is one that is not there.
+pub fn check_firing(operation: &'static str, cron: Option<&Cron>, firing: CronFiring, now: Timestamp) -> Result<()> {
+    match cron {
+        Some(cron) if cron.next_run_date == Some(firing.due) && firing.due <= now && cron.may_fire(now) => Ok(()),
+        _ => Err(Error::conflict(operation, format!("cron {} is not due at {}", firing.cron_id, firing.due))),
+    }
+}
+
+/// The error for a cron that does not exist.
+pub fn not_found(operation: &'static str, id: CronId) -> Error {
+    Error::not_found(operation, format!("there is no cron {id}"))
+}
+
+/// The error for a cron whose id is taken.
+pub fn taken(operation: &'static str, id: CronId) -> Error {
+    Error::new(ErrorKind::AlreadyExists, operation, format!("cron {id} exists already"))
+}
+
+/// Whether a cron matches the query.
+pub fn answers(cron: &Cron, query: &CronQuery) -> bool {
+    query.assistant_id.is_none_or(|id| id == cron.assistant_id)
+        && query.thread_id.is_none_or(|id| Some(id) == cron.thread_id)
+        && query.enabled.is_none_or(|enabled| enabled == cron.enabled)
+        && contains_all(&cron.metadata, &query.metadata)
+}
+
+/// Compares in the wanted direction; what is missing is last in both.
+fn directed<T: Ord>(a: Option<T>, b: Option<T>, order: SortOrder) -> Ordering {
+    match (a, b) {
+        (Some(a), Some(b)) if order == SortOrder::Desc => b.cmp(&a),
+        (Some(a), Some(b)) => a.cmp(&b),
+        (a, b) => a.is_none().cmp(&b.is_none()),
+    }
+}
+
+fn compare(a: &Cron, b: &Cron, by: CronSort, order: SortOrder) -> Ordering {
+    let first = match by {
+        CronSort::CronId => Ordering::Equal,
+        CronSort::AssistantId => directed(Some(a.assistant_id), Some(b.assistant_id), order),
+        CronSort::ThreadId => directed(a.thread_id, b.thread_id, order),
+        CronSort::NextRunDate => directed(a.next_run_date, b.next_run_date, order),
+        CronSort::EndTime => directed(a.end_time, b.end_time, order),
+        CronSort::CreatedAt => directed(Some(a.created_at), Some(b.created_at), order),
+        CronSort::UpdatedAt => directed(Some(a.updated_at), Some(b.updated_at), order),
+    };
+    first.then(directed(Some(a.cron_id), Some(b.cron_id), order))
+}
+
+/// Finds, sorts and pages. In Rust for every backend: crons are few.
+pub fn search(crons: impl Iterator<Item = Cron>, query: &CronQuery) -> Page<Cron> {
+    let mut found: Vec<_> = crons.filter(|cron| answers(cron, query)).collect();
+    found.sort_by(|a, b| compare(a, b, query.sort_by, query.sort_order));
+    page(found, query.offset, query.limit)
+}

@@ -1,0 +1,43 @@
+//! Merging documents, cutting pages, and the scope's test.
+
+use langopen_core::json::JsonMap;
+use langopen_core::model::Page;
+use langopen_core::tenant::{Scope, Tenant};
+use serde_json::Value;
+
+/// Whether a row of `tenant` with this metadata can be seen in the scope.
+pub fn in_scope(scope: &Scope, tenant: &Tenant, metadata: &JsonMap) -> bool {
+    scope.tenant == *tenant && passes(scope, metadata)
+}
+
+/// Whether metadata passes the scope's filter.
+pub fn passes(scope: &Scope, metadata: &JsonMap) -> bool {
+    scope.filter.as_ref().is_none_or(|filter| filter.matches(metadata))
+}
+
+/// Merges key by key, replacing what was there.
+pub fn merge(into: &mut JsonMap, from: JsonMap) {
+    for (key, value) in from {
+        into.insert(key, value);
+    }
+}
+
+/// Merges a run's config into its thread's: `configurable` and `metadata` key by key, all else replaced.
+pub fn merge_config(into: &mut JsonMap, from: JsonMap) {
+    for (key, value) in from {
+        match (key.as_str(), into.get_mut(&key), value) {
+            ("configurable" | "metadata", Some(Value::Object(held)), Value::Object(new)) => merge(held, new),
+            (_, _, value) => {
+                into.insert(key, value);
+            }
+        }
+    }
+}
+
+/// The page that `offset` and `limit` cut out of sorted rows.
+pub fn page<T>(rows: impl IntoIterator<Item = T>, offset: u32, limit: u32) -> Page<T> {
+    let mut rest = rows.into_iter().skip(offset as usize);
+    let items: Vec<T> = rest.by_ref().take(limit as usize).collect();
+    let more = rest.next().is_some();
+    Page { items, more }
+}

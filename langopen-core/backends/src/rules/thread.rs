@@ -1,0 +1,113 @@
+//! What a thread's row shows after something happened on it.
+
+use langopen_core::clock::Timestamp;
+use langopen_core::ids::ThreadId;
+use langopen_core::json::{JsonMap, RawJson};
+use langopen_core::model::{CancelAction, RunError, Thread, ThreadStatus, ThreadTtl};
+use langopen_core::queue::Outcome;
+use serde_json::Value;
+
+/// A new row: idle, without values.
+pub fn row(thread_id: ThreadId, metadata: JsonMap, config: JsonMap, ttl: Option<ThreadTtl>, now: Timestamp) -> Thread {
+    Thread {
+        thread_id,
+        created_at: now,
+        updated_at: now,
+        state_updated_at: now,
+        metadata,
+        status: ThreadStatus::Idle,
+        config,
+        values: None,
+        interrupts: None,
+        error: None,
+        ttl,
+        pruned_at: None,
+    }
+}
+
+/// What becomes of the latest state that is kept beside a thread's row.
+#[derive(Debug)]
+pub enum StateChange {
+    /// It stays.
+    Leave,
+    /// It no longer describes the values.
+    Clear,
+    /// It describes this root checkpoint, together with the new values.
+    Set {
+        /// The checkpoint's id.
+        checkpoint_id: String,
+        /// The ThreadState of the wire without its values.
+        rest: RawJson,
+    },
+}
+
+/// The columns of a thread's row that the end of a run sets.
+#[derive(Debug)]
+pub struct ThreadChange {
+    /// The thread's status.
+    pub status: ThreadStatus,
+    /// The error that the thread shows.
+    pub error: Option<RawJson>,
+    /// Open interrupts by task id.
+    pub interrupts: RawJson,
+    /// `None` leaves the values as they are.
+    pub values: Option<RawJson>,
+    /// The change of the state.
+    pub state: StateChange,
+}
+
+/// What the end of a run changes.
+pub fn after(outcome: Outcome, others_in_flight: bool) -> ThreadChange {
+    let (values, state) = match (outcome.rollback, outcome.state, outcome.values) {
+        // The values that were seen last stay, as clients know it; the state goes with its checkpoint.
+        (true, _, _) | (false, None, None) => (None, StateChange::Leave),
+        (false, Some(state), _) => {
+            (Some(state.values), StateChange::Set { checkpoint_id: state.checkpoint_id, rest: state.rest })
+        }
+        // A state is kept as the row's values and the rest, so other values make it a wrong one.
+        (false, None, Some(values)) => (Some(values), StateChange::Clear),
+    };
+    ThreadChange {
+        status: if others_in_flight { ThreadStatus::Busy } else { outcome.thread_status },
+        error: outcome.error.as_ref().map(error_json),
+        interrupts: outcome.interrupts,
+        values,
+        state,
+    }
+}
+
+/// The status of a thread on which nothing is in flight, from what is kept of it.
+pub fn settled(error: Option<&RawJson>, interrupts: Option<&RawJson>, rest: Option<&RawJson>) -> ThreadStatus {
+    let cancels = [CancelAction::Interrupt, CancelAction::Rollback].map(CancelAction::error_class);
+    let failed = error
+        .and_then(|error| error.decode::<RunError>().ok())
+        .is_some_and(|error| !cancels.contains(&error.error.as_str()));
+    let open = interrupts.and_then(|interrupts| interrupts.decode::<JsonMap>().ok()).is_some_and(|map| !map.is_empty());
+    let next = rest
+        .and_then(|rest| rest.decode::<JsonMap>().ok())
+        .is_some_and(|rest| rest.get("next").and_then(Value::as_array).is_some_and(|next| !next.is_empty()));
+    match (failed, open || next) {
+        (true, _) => ThreadStatus::Error,
+        (false, true) => ThreadStatus::Interrupted,
+        (false, false) => ThreadStatus::Idle,
+    }
+}
+
+/// A failure as the thread's `error` column holds it.
+pub fn error_json(error: &RunError) -> RawJson {
+    // Two texts always have a JSON form.
+    RawJson::of(error).unwrap_or_default()
+}
+
+/// An object without keys.
+pub fn empty_object() -> RawJson {
+    RawJson::from(Value::Object(JsonMap::new()))
+}
+
+/// Whether a thread's values contain these; a thread without values contains only nothing.
+pub fn values_contain(values: Option<&RawJson>, wanted: &JsonMap) -> bool {
+    wanted.is_empty()
+        || values
+            .and_then(|values| values.decode::<JsonMap>().ok())
+            .is_some_and(|values| langopen_core::filter::contains_all(&values, wanted))
+}

@@ -1,0 +1,96 @@
+//! Keeping the readers of this process up to date: by what the store tells, and by looking, because what is told may be lost.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt;
+use langopen_core::error::Result;
+use langopen_core::event_log::EventId;
+use langopen_core::ids::ThreadId;
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::time::{MissedTickBehavior, interval};
+use tracing::{debug, warn};
+
+use super::store::{LogStore, News};
+use super::watches::Watches;
+
+/// Every thread that is read here is looked up once in a second: a part of them each time, so that many of them hold nothing up.
+const PARTS: usize = 10;
+const LOOK_EVERY: Duration = Duration::from_millis(1000 / PARTS as u64);
+
+/// How many threads are looked up in one question.
+const TOGETHER: usize = 500;
+
+/// How many threads are fetched at the same time.
+const FETCHES: usize = 8;
+
+/// Takes what the store tells, until it tells no more.
+pub(super) async fn listen(watches: Arc<Watches>, mut news: UnboundedReceiver<News>) {
+    while let Some(news) = news.recv().await {
+        match news {
+            News::Record(thread_id, record) => watches.take(thread_id, record),
+            News::Look(thread_id) => watches.look(thread_id),
+            News::LookEverywhere => watches.look_everywhere(),
+            News::Missed => {
+                warn!(
+                    "this process was not heard of for so long that events may have been lost; their readers are told"
+                );
+                watches.fail_all();
+            }
+        }
+    }
+}
+
+/// Looks threads up when there is a doubt, and all of them every second.
+pub(super) async fn verify<S: LogStore>(watches: Arc<Watches>, store: Arc<S>) {
+    let mut ticks = interval(LOOK_EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut parts = (0..PARTS).cycle();
+    loop {
+        tokio::select! {
+            () = watches.doubts.notified() => {}
+            _ = ticks.tick() => parts.next().into_iter().for_each(|part| watches.look_at(part, PARTS)),
+        }
+        for threads in watches.doubtful().chunks(TOGETHER) {
+            if let Err(error) = look_up(&watches, &*store, threads).await {
+                // The next look is never far.
+                debug!(%error, "the event log cannot be looked up just now");
+                break;
+            }
+        }
+    }
+}
+
+async fn look_up<S: LogStore>(watches: &Watches, store: &S, threads: &[(ThreadId, EventId)]) -> Result<()> {
+    let ids: Vec<_> = threads.iter().map(|(thread_id, _)| *thread_id).collect();
+    let lasts = store.lasts(&ids).await?;
+    let behind = threads.iter().zip(lasts).filter(|((_, seen), last)| seen < last);
+    futures::stream::iter(behind)
+        .for_each_concurrent(FETCHES, async |((thread_id, _), last)| {
+            if let Err(error) = catch_up(watches, store, *thread_id, last).await {
+                warn!(thread.id = %thread_id, %error, "a thread's events cannot be fetched; trying again");
+            }
+        })
+        .await;
+    Ok(())
+}
+
+/// Fetches what was appended to a thread up to `last`, and maybe more.
+async fn catch_up<S: LogStore>(watches: &Watches, store: &S, thread_id: ThreadId, last: EventId) -> Result<()> {
+    let Some(mut after) = watches.seen(thread_id) else { return Ok(()) };
+    while after < last {
+        let page = store.since(thread_id, after).await?;
+        let end = page.records.last().map(|record| record.last);
+        watches.take_fetched(thread_id, after, page.records);
+        match end {
+            Some(end) if page.more => after = end,
+            Some(end) if end >= last => break,
+            // What is known to have been said is not there.
+            _ => {
+                watches.skip(thread_id, last);
+                break;
+            }
+        }
+    }
+    Ok(())
+}

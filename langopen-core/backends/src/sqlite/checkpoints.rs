@@ -1,0 +1,245 @@
+use async_trait::async_trait;
+use futures::{FutureExt, TryStreamExt};
+use langopen_core::error::Result;
+use langopen_core::filter::contains_all;
+use langopen_core::ids::{RunId, ThreadId};
+use langopen_core::model::{Blob, CheckpointKey, CheckpointList, CheckpointTuple, NewCheckpoint, PendingWrites};
+use langopen_core::queue::Lease;
+use langopen_core::storage::Checkpoints;
+use langopen_core::tenant::{Scope, Tenant};
+use sqlx::{Connection, QueryBuilder, SqliteConnection};
+
+use super::Sqlite;
+use super::checkpoint_rows;
+use super::columns::{self, Context, text};
+use super::thread_rows::{is_visible, must_be_visible};
+use super::writer::{run_together, together};
+use crate::rules::run::lease_lost;
+
+/// Drops the latest state when the checkpoint that it describes changes.
+const TOUCH: &str = "UPDATE threads SET state_checkpoint_id = NULL, state_rest = NULL WHERE thread_id = ? AND state_checkpoint_id = ?; ";
+
+/// Most blobs or writes in one statement: SQLite takes 32766 parameters.
+const ROWS: usize = 1000;
+
+/// Keeps a checkpoint with its blobs in one walk, however many there are.
+async fn insert_checkpoint(db: &mut SqliteConnection, tenant: &Tenant, new: &NewCheckpoint) -> Result<()> {
+    let mut sql = String::new();
+    let root = new.checkpoint_ns.is_empty();
+    if root {
+        sql.push_str(TOUCH);
+    }
+    let blobs =
+        "INSERT INTO checkpoint_blobs (thread_id, checkpoint_ns, channel, version, tenant, kind, bytes) VALUES ";
+    for chunk in new.blobs.chunks(ROWS) {
+        push_rows(&mut sql, blobs, "(?, ?, ?, ?, ?, ?, ?)", chunk.len());
+        sql.push_str(" ON CONFLICT DO NOTHING; ");
+    }
+    sql.push_str(
+        "INSERT OR REPLACE INTO checkpoints (thread_id, checkpoint_ns, checkpoint_id, tenant, parent_checkpoint_id, run_id,
+            kind, channel_versions, metadata, bytes) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    );
+    let mut query = sqlx::query(together(db, &sql));
+    if root {
+        query = query.bind(new.thread_id.0).bind(&new.checkpoint_id);
+    }
+    for Blob { channel, version, kind, bytes } in &new.blobs {
+        query = query.bind(new.thread_id.0).bind(&new.checkpoint_ns).bind(channel).bind(version);
+        query = query.bind(tenant.as_str()).bind(kind).bind(&bytes[..]);
+    }
+    let query = query
+        .bind(new.thread_id.0)
+        .bind(&new.checkpoint_ns)
+        .bind(&new.checkpoint_id)
+        .bind(tenant.as_str())
+        .bind(&new.parent_checkpoint_id)
+        .bind(new.run_id.map(|id| id.0))
+        .bind(&new.kind)
+        .bind(text(&new.channel_versions)?)
+        .bind(new.metadata.as_str())
+        .bind(&new.bytes[..]);
+    run_together("checkpoints.put", db, query).await.map(drop)
+}
+
+async fn insert_writes(db: &mut SqliteConnection, tenant: &Tenant, new: &PendingWrites) -> Result<()> {
+    let mut sql = String::new();
+    let root = new.checkpoint_ns.is_empty();
+    if root {
+        sql.push_str(TOUCH);
+    }
+    let writes = "INSERT INTO checkpoint_writes (thread_id, checkpoint_ns, checkpoint_id, task_id, idx, tenant, run_id,
+        task_path, channel, kind, bytes) VALUES ";
+    for chunk in new.writes.chunks(ROWS) {
+        push_rows(&mut sql, writes, "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", chunk.len());
+        sql.push_str(
+            " ON CONFLICT DO UPDATE SET run_id = excluded.run_id, task_path = excluded.task_path,
+                channel = excluded.channel, kind = excluded.kind, bytes = excluded.bytes WHERE excluded.idx < 0; ",
+        );
+    }
+    if sql.is_empty() {
+        return Ok(());
+    }
+    let mut query = sqlx::query(together(db, sql.trim_end_matches("; ")));
+    if root {
+        query = query.bind(new.thread_id.0).bind(&new.checkpoint_id);
+    }
+    for write in &new.writes {
+        query = query
+            .bind(new.thread_id.0)
+            .bind(&new.checkpoint_ns)
+            .bind(&new.checkpoint_id)
+            .bind(&write.task_id)
+            .bind(write.index)
+            .bind(tenant.as_str())
+            .bind(new.run_id.map(|id| id.0))
+            .bind(&new.task_path)
+            .bind(&write.channel)
+            .bind(&write.kind)
+            .bind(&write.bytes[..]);
+    }
+    run_together("checkpoints.put_writes", db, query).await.map(drop)
+}
+
+/// Adds `head` and `count` rows of parameters.
+fn push_rows(sql: &mut String, head: &str, row: &str, count: usize) {
+    sql.push_str(head);
+    for n in 0..count {
+        sql.push_str(if n == 0 { "" } else { ", " });
+        sql.push_str(row);
+    }
+}
+
+/// Refuses what an attempt keeps that is not the current one. What is no attempt's may be kept.
+async fn must_be_current(
+    operation: &'static str,
+    db: &mut SqliteConnection,
+    run_id: Option<RunId>,
+    attempt: Option<u32>,
+) -> Result<()> {
+    let (Some(run_id), Some(attempt)) = (run_id, attempt) else { return Ok(()) };
+    let current = sqlx::query("SELECT 1 FROM runs WHERE run_id = ? AND attempt = ? AND status = 'running'");
+    let current = current.bind(run_id.0).bind(attempt).fetch_optional(db).await.context(operation)?;
+    current.map(drop).ok_or_else(|| lease_lost(operation, Lease { run_id, attempt }))
+}
+
+#[async_trait]
+impl Checkpoints for Sqlite {
+    async fn checkpoint(&self, scope: &Scope, key: &CheckpointKey) -> Result<Option<CheckpointTuple>> {
+        const OPERATION: &str = "checkpoints.get";
+        // One transaction sees one moment.
+        let mut db = self.readers().begin().await.context(OPERATION)?;
+        if !is_visible(OPERATION, &mut *db, scope, key.thread_id).await? {
+            return Ok(None);
+        }
+        // Two texts: with one condition for both, SQLite would look through the newer ones for an older one.
+        let row = sqlx::query(match key.checkpoint_id {
+            Some(_) => {
+                "SELECT * FROM checkpoints WHERE thread_id = ? AND checkpoint_ns = ? AND tenant = ? AND checkpoint_id = ?"
+            }
+            None => {
+                "SELECT * FROM checkpoints WHERE thread_id = ? AND checkpoint_ns = ? AND tenant = ? AND ? IS NULL
+                 ORDER BY checkpoint_id DESC LIMIT 1"
+            }
+        });
+        let row = row.bind(key.thread_id.0).bind(&key.checkpoint_ns).bind(scope.tenant.as_str());
+        match row.bind(&key.checkpoint_id).fetch_optional(&mut *db).await.context(OPERATION)? {
+            Some(row) => checkpoint_rows::tuple(OPERATION, &mut db, &row).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    async fn list_checkpoints(
+        &self,
+        scope: &Scope,
+        thread_id: ThreadId,
+        list: &CheckpointList,
+    ) -> Result<Vec<CheckpointTuple>> {
+        const OPERATION: &str = "checkpoints.list";
+        let mut db = self.readers().begin().await.context(OPERATION)?;
+        if !is_visible(OPERATION, &mut *db, scope, thread_id).await? {
+            return Ok(Vec::new());
+        }
+        let mut sql = QueryBuilder::<sqlx::Sqlite>::new("SELECT * FROM checkpoints WHERE thread_id = ");
+        sql.push_bind(thread_id.0).push(" AND tenant = ").push_bind(scope.tenant.as_str());
+        let conditions = [
+            (" AND checkpoint_ns = ", &list.checkpoint_ns),
+            (" AND checkpoint_id = ", &list.checkpoint_id),
+            (" AND checkpoint_id < ", &list.before),
+        ];
+        for (condition, value) in conditions {
+            if let Some(value) = value {
+                sql.push(condition).push_bind(value.as_str());
+            }
+        }
+        sql.push(" ORDER BY checkpoint_id DESC, checkpoint_ns");
+        let limit = list.limit.map_or(usize::MAX, |limit| limit as usize);
+        let mut rows = Vec::new();
+        {
+            let query = sql.build();
+            let mut found = query.fetch(&mut *db);
+            while rows.len() < limit
+                && let Some(row) = found.try_next().await.context(OPERATION)?
+            {
+                if list.metadata.is_empty() || contains_all(&columns::json(&row, "metadata")?, &list.metadata) {
+                    rows.push(row);
+                }
+            }
+        }
+        let mut tuples = Vec::with_capacity(rows.len());
+        for row in &rows {
+            tuples.push(checkpoint_rows::tuple(OPERATION, &mut db, row).await?);
+        }
+        Ok(tuples)
+    }
+
+    async fn put_checkpoint(&self, scope: &Scope, new: NewCheckpoint) -> Result<()> {
+        const OPERATION: &str = "checkpoints.put";
+        let scope = scope.clone();
+        self.write_whole(OPERATION, move |db| {
+            async move {
+                must_be_visible(OPERATION, db, &scope, new.thread_id).await?;
+                must_be_current(OPERATION, db, new.run_id, new.attempt).await?;
+                let there = "SELECT 1 FROM checkpoints WHERE thread_id = ? AND checkpoint_ns = ? AND checkpoint_id = ?";
+                let there = sqlx::query(there).bind(new.thread_id.0).bind(&new.checkpoint_ns).bind(&new.checkpoint_id);
+                if there.fetch_optional(&mut *db).await.context(OPERATION)?.is_none() {
+                    return insert_checkpoint(db, &scope.tenant, &new).await;
+                }
+                let mut part = db.begin().await.context(OPERATION)?;
+                insert_checkpoint(&mut part, &scope.tenant, &new).await?;
+                checkpoint_rows::prune_blobs(OPERATION, &mut part, new.thread_id).await?;
+                part.commit().await.context(OPERATION)
+            }
+            .boxed()
+        })
+        .await
+    }
+
+    async fn put_writes(&self, scope: &Scope, writes: PendingWrites) -> Result<()> {
+        const OPERATION: &str = "checkpoints.put_writes";
+        let scope = scope.clone();
+        self.write_whole(OPERATION, move |db| {
+            async move {
+                must_be_visible(OPERATION, db, &scope, writes.thread_id).await?;
+                must_be_current(OPERATION, db, writes.run_id, writes.attempt).await?;
+                insert_writes(db, &scope.tenant, &writes).await
+            }
+            .boxed()
+        })
+        .await
+    }
+
+    async fn delete_checkpoints(&self, scope: &Scope, thread_id: ThreadId) -> Result<()> {
+        const OPERATION: &str = "checkpoints.delete";
+        let scope = scope.clone();
+        self.write(OPERATION, move |db| {
+            async move {
+                match is_visible(OPERATION, &mut *db, &scope, thread_id).await? {
+                    true => checkpoint_rows::remove_all(OPERATION, db, thread_id).await,
+                    false => Ok(()),
+                }
+            }
+            .boxed()
+        })
+        .await
+    }
+}

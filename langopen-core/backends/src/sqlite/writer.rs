@@ -1,0 +1,216 @@
+//! The one task that writes.
+
+use ::metrics::{counter, histogram};
+use futures::future::BoxFuture;
+use langopen_core::error::{Error, ErrorKind, Result};
+use sqlx::query::Query;
+use sqlx::sqlite::{SqliteArguments, SqliteRow};
+use sqlx::{AssertSqlSafe, Connection, Sqlite, SqliteConnection};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
+
+use super::columns::Context;
+use crate::metrics;
+
+/// How many jobs share a transaction at most.
+const BATCH: usize = 256;
+
+/// How many jobs may wait before callers wait too.
+const WAITING: usize = 1024;
+
+const OPERATION: &str = "sqlite.write";
+
+enum Message {
+    Job(Box<dyn Job>),
+    Stop(oneshot::Sender<()>),
+}
+
+/// A write, and who waits for it.
+trait Job: Send {
+    /// Does it; an error means that the transaction is lost.
+    fn run<'c>(&'c mut self, connection: &'c mut SqliteConnection) -> BoxFuture<'c, Result<()>>;
+
+    /// Whether it may run without a transaction around it.
+    fn is_whole(&self) -> bool;
+
+    /// Tells who waits, after the transaction has ended.
+    fn answer(self: Box<Self>, committed: &Result<()>);
+}
+
+struct Waiting<T, J> {
+    operation: &'static str,
+    whole: bool,
+    job: Option<J>,
+    result: Option<Result<T>>,
+    caller: oneshot::Sender<Result<T>>,
+}
+
+impl<T, J> Job for Waiting<T, J>
+where
+    T: Send + 'static,
+    J: for<'c> FnOnce(&'c mut SqliteConnection) -> BoxFuture<'c, Result<T>> + Send + 'static,
+{
+    fn run<'c>(&'c mut self, connection: &'c mut SqliteConnection) -> BoxFuture<'c, Result<()>> {
+        Box::pin(async move {
+            let Some(job) = self.job.take() else { return Ok(()) };
+            match job(connection).await {
+                Err(error) if error.kind() == ErrorKind::Unavailable => Err(error),
+                result => {
+                    self.result = Some(result);
+                    Ok(())
+                }
+            }
+        })
+    }
+
+    fn is_whole(&self) -> bool {
+        self.whole
+    }
+
+    fn answer(self: Box<Self>, committed: &Result<()>) {
+        let lost = |error: &Error| Error::unavailable(self.operation, format!("the write was not committed: {error}"));
+        let result = match (committed, self.result) {
+            // What a job found out by reading alone stands, whatever became of the transaction.
+            (_, Some(Err(error))) => Err(error),
+            (Ok(()), Some(result)) => result,
+            (Err(error), _) => Err(lost(error)),
+            (Ok(()), None) => Err(Error::internal(self.operation, "the write was left out")),
+        };
+        // A caller that went away needs no answer; its write stands.
+        let _ = self.caller.send(result);
+    }
+}
+
+/// The way to the task that writes. The task ends, and closes its connection, when this is dropped.
+pub(super) struct Writer {
+    messages: mpsc::Sender<Message>,
+}
+
+impl Writer {
+    pub(super) fn start(connection: SqliteConnection) -> Self {
+        let (messages, received) = mpsc::channel(WAITING);
+        tokio::spawn(work(connection, received));
+        Self { messages }
+    }
+
+    /// Has a job done. One that is `whole` writes with [`together`] or with one statement, so it needs no transaction of the writer's.
+    pub(super) async fn write<T, J>(&self, operation: &'static str, whole: bool, job: J) -> Result<T>
+    where
+        T: Send + 'static,
+        J: for<'c> FnOnce(&'c mut SqliteConnection) -> BoxFuture<'c, Result<T>> + Send + 'static,
+    {
+        let closed = || Error::unavailable(operation, "the database was closed");
+        let (caller, answered) = oneshot::channel();
+        let job = Waiting { operation, whole, job: Some(job), result: None, caller };
+        self.messages.send(Message::Job(Box::new(job))).await.map_err(|_| closed())?;
+        answered.await.map_err(|_| closed())?
+    }
+
+    /// Waits until the jobs that came before are done, and the connection is closed.
+    pub(super) async fn stop(&self) {
+        let (caller, stopped) = oneshot::channel();
+        if self.messages.send(Message::Stop(caller)).await.is_ok() {
+            // An error means that the task has ended already.
+            let _ = stopped.await;
+        }
+    }
+}
+
+async fn work(mut connection: SqliteConnection, mut received: mpsc::Receiver<Message>) {
+    let mut messages = Vec::with_capacity(BATCH);
+    let mut stopped = None;
+    let (duration, size) = (histogram!(metrics::WRITE_BATCH_DURATION), histogram!(metrics::WRITE_BATCH_SIZE));
+    while stopped.is_none() && received.recv_many(&mut messages, BATCH).await > 0 {
+        let mut jobs = Vec::with_capacity(messages.len());
+        for message in messages.drain(..) {
+            match message {
+                Message::Job(job) => jobs.push(job),
+                Message::Stop(caller) => stopped = Some(caller),
+            }
+        }
+        let start = Instant::now();
+        let committed = run_batch(&mut connection, &mut jobs).await;
+        duration.record(start.elapsed());
+        size.record(jobs.len() as f64);
+        if let Err(error) = &committed {
+            counter!(metrics::WRITE_FAILURES).increment(1);
+            tracing::error!(error = %error, jobs = jobs.len(), "A transaction was rolled back");
+        }
+        jobs.into_iter().for_each(|job| job.answer(&committed));
+    }
+    if let Err(error) = connection.close().await {
+        tracing::warn!(error = %error, "The database did not close cleanly");
+    }
+    if let Some(caller) = stopped {
+        let _ = caller.send(());
+    }
+}
+
+async fn run_batch(connection: &mut SqliteConnection, jobs: &mut [Box<dyn Job>]) -> Result<()> {
+    if jobs.is_empty() {
+        return Ok(());
+    }
+    // Each statement is a walk to SQLite's thread and back, which is what a single write costs.
+    if let [job] = jobs
+        && job.is_whole()
+    {
+        return job.run(connection).await;
+    }
+    let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await.context(OPERATION)?;
+    for job in jobs {
+        // Dropping the transaction rolls it back.
+        job.run(&mut transaction).await?;
+    }
+    transaction.commit().await.context(OPERATION)
+}
+
+/// The text of statements that take effect together, in one walk: in the transaction that is open, else in one of their own. Their parameters are
+/// all `?`, in the order of the text.
+pub(super) fn together(db: &SqliteConnection, statements: &str) -> AssertSqlSafe<String> {
+    // Callers pass texts of their own, without anything that came from outside.
+    AssertSqlSafe(match db.is_in_transaction() {
+        true => statements.to_owned(),
+        false => format!("BEGIN IMMEDIATE; {statements}; COMMIT"),
+    })
+}
+
+/// Runs a query whose text [`together`] made.
+pub(super) async fn run_together(
+    operation: &'static str,
+    db: &mut SqliteConnection,
+    query: Query<'_, Sqlite, SqliteArguments>,
+) -> Result<Vec<SqliteRow>> {
+    let rows = query.fetch_all(&mut *db).await;
+    if rows.is_err() && !db.is_in_transaction() {
+        // If it failed before its transaction began, this fails too, and nothing is open either way.
+        let _ = sqlx::query("ROLLBACK").execute(db).await;
+    }
+    rows.context(operation)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn statements_that_belong_together_take_effect_together() {
+        let mut db = SqliteConnection::connect("sqlite::memory:").await.unwrap();
+        let count = async |db: &mut SqliteConnection| {
+            let rows = sqlx::query_scalar("SELECT count(*) FROM t").fetch_one(db).await;
+            rows.map(|count: i64| count).unwrap()
+        };
+        sqlx::query("CREATE TABLE t (a INTEGER UNIQUE)").execute(&mut db).await.unwrap();
+        for (second, kept) in [(1, 0), (2, 2)] {
+            let text = together(&db, "INSERT INTO t VALUES (?); INSERT INTO t VALUES (?)");
+            let done = run_together("test", &mut db, sqlx::query(text).bind(1).bind(second)).await;
+            assert_eq!((done.is_ok(), count(&mut db).await), (kept > 0, kept), "{second}");
+        }
+        // In a transaction that is open, they are a part of it.
+        let mut part = db.begin().await.unwrap();
+        let text = together(&part, "DELETE FROM t WHERE a = ?; DELETE FROM t WHERE a = ?");
+        run_together("test", &mut part, sqlx::query(text).bind(1).bind(2)).await.unwrap();
+        assert_eq!(count(&mut part).await, 0);
+        part.rollback().await.unwrap();
+        assert_eq!(count(&mut db).await, 2);
+    }
+}

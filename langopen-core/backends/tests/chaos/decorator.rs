@@ -1,0 +1,120 @@
+//! What the decorator does, and that it does nothing when it is told to do nothing.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::{FutureExt, StreamExt};
+use langopen_backends::memory::{Memory, MemoryEventLog};
+use langopen_core::clock::{ManualClock, Timestamp};
+use langopen_core::event_log::{EventId, LogKey, NewEvent, ReadFrom};
+use langopen_core::model::{IfExists, NewThread};
+use langopen_core::storage::{Crons, Threads};
+use langopen_core::*;
+use langopen_testkit::chaos::{Chaos, Rates};
+use langopen_testkit::conformance::{Backend, CASES};
+use uuid::Uuid;
+
+fn certain(rates: Rates) -> Chaos {
+    Chaos::new(1, rates)
+}
+
+fn new_thread() -> NewThread {
+    NewThread { thread_id: ThreadId(Uuid::now_v7()), metadata: JsonMap::new(), ttl: None }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_calm_decorator_keeps_every_promise() {
+    const RETENTION: Duration = Duration::from_secs(60);
+    let mut broken = Vec::new();
+    for case in CASES {
+        let clock = Arc::new(ManualClock::new(Timestamp::from_micros(1_763_900_000_000_000)));
+        let memory = Arc::new(Memory::with_clock(clock.clone()));
+        let event_log = Arc::new(MemoryEventLog::new().with_clock(clock.clone()).with_retention(RETENTION));
+        let chaos = Chaos::new(0, Rates::default());
+        let backend = Backend {
+            storage: chaos.around(memory.clone()),
+            queue: chaos.around(memory.clone()),
+            outbox: chaos.around(memory),
+            event_log: chaos.around(event_log),
+            clock,
+            retention: RETENTION,
+        };
+        if std::panic::AssertUnwindSafe((case.run)(backend)).catch_unwind().await.is_err() {
+            broken.push(case.name);
+        }
+        assert_eq!(chaos.counts().faults(), 0);
+    }
+    assert!(broken.is_empty(), "broken promises: {broken:#?}");
+}
+
+#[tokio::test]
+async fn a_refused_call_did_nothing_and_an_unanswered_one_did_its_work() {
+    let (memory, scope) = (Arc::new(Memory::new()), Scope::default());
+    let refusing: Arc<dyn Storage> = certain(Rates { refused: 1.0, ..Rates::default() }).around(memory.clone());
+    let mute: Arc<dyn Storage> = certain(Rates { unanswered: 1.0, ..Rates::default() }).around(memory.clone());
+    let plain: Arc<dyn Storage> = memory;
+    for (storage, is_there) in [(refusing, false), (mute, true)] {
+        let new = new_thread();
+        let error = storage.create_thread(&scope, new.clone(), IfExists::Raise).await.unwrap_err();
+        assert_eq!((error.kind(), error.operation()), (ErrorKind::Unavailable, "threads.create"));
+        assert_eq!(plain.thread(&scope, new.thread_id).await.unwrap().is_some(), is_there);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_delayed_call_takes_its_time() {
+    let rates = Rates { delayed: 1.0, longest: Duration::from_secs(3600), ..Rates::default() };
+    let storage = certain(rates).around(Arc::new(Memory::new()));
+    let start = tokio::time::Instant::now();
+    for _ in 0..100 {
+        Threads::thread(storage.as_ref(), &Scope::default(), new_thread().thread_id).await.unwrap();
+    }
+    // Half an hour each on average.
+    let hours = start.elapsed().as_secs() / 3600;
+    assert!((40..60).contains(&hours), "{hours} hours");
+}
+
+#[tokio::test]
+async fn a_broken_reader_is_told_and_an_end_stays_an_end() {
+    let log = LogKey { thread_id: ThreadId(Uuid::now_v7()), run_id: RunId(Uuid::now_v7()) };
+    let events = Arc::new(MemoryEventLog::new());
+    let event = NewEvent { name: "values".into(), data: "{}".into() };
+    events.append(log, 1, true, vec![event; 3]).await.unwrap();
+    events.end(log).await.unwrap();
+    let chaos = certain(Rates { broken: 0.5, ..Rates::default() });
+    let reading = chaos.around(events);
+    let (mut broken, mut whole) = (0, 0);
+    for _ in 0..200 {
+        let items: Vec<_> = reading.read(log, ReadFrom::After(EventId::ZERO)).await.unwrap().collect().await;
+        match items.last().unwrap() {
+            Err(error) => {
+                assert_eq!(error.kind(), ErrorKind::Unavailable);
+                broken += 1;
+            }
+            Ok(_) => {
+                assert_eq!(items.len(), 3, "a stream that ends is whole");
+                whole += 1;
+            }
+        }
+    }
+    assert_eq!(broken, chaos.counts().broken);
+    // One in eight comes through.
+    assert!((10..50).contains(&whole), "{whole}");
+}
+
+#[tokio::test]
+async fn some_hints_come_and_some_are_lost() {
+    let memory = Arc::new(Memory::new());
+    let all = certain(Rates::default()).around(memory.clone());
+    let none = certain(Rates { lost_hint: 1.0, ..Rates::default() });
+    let wakes = Crons::cron_wakes(all.as_ref());
+    let lost = none.around(Arc::new(Memory::new()));
+    let silent = Crons::cron_wakes(lost.as_ref());
+    Crons::cron_wakes(memory.as_ref()).notify_one();
+    wakes.notified().await;
+    Crons::cron_wakes(lost.inner().as_ref()).notify_one();
+    while none.counts().lost_hints == 0 {
+        tokio::task::yield_now().await;
+    }
+    assert!(silent.notified().now_or_never().is_none());
+}

@@ -1,0 +1,312 @@
+//! The executor: runs and calls, for the graphs that it was given.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use futures::future::BoxFuture;
+use futures::stream::BoxStream;
+use futures::{FutureExt, StreamExt};
+use langopen_core::clock::{Clock, SystemClock};
+use langopen_core::error::{Error, Result};
+use langopen_core::executor::{
+    ExecutionContext, Executor, GraphCall, GraphInfo, ResultState, RunJob, RunOutput, RunResult, RunResultStatus,
+    a_quiet_round,
+};
+use langopen_core::json::{JsonMap, RawJson};
+use langopen_core::model::{CancelRequest, ThreadStatus};
+use serde_json::{Value, json};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::Graph;
+use super::error::{Cause, Interrupt, NodeError};
+use super::run::Shared;
+use super::snapshot::{Look, Reader};
+use super::state;
+use super::steps::{From, Given, Level, Progress};
+
+/// How many events a run may be ahead of its readers.
+pub(crate) const EVENTS_AHEAD: usize = 64;
+
+/// What a graph is made for; see [`GraphExecutor::factory`].
+#[non_exhaustive]
+pub struct GraphRequest<'a> {
+    /// The runnable config: that of the run, or of the thread that is asked about.
+    pub config: &'a Value,
+    /// What it is needed for: `threads.create_run`, `threads.read`, `threads.update` or `assistants.read`.
+    pub access: &'static str,
+}
+
+impl GraphRequest<'_> {
+    /// Whether a run is to be executed.
+    pub fn is_execution(&self) -> bool {
+        self.access == "threads.create_run"
+    }
+}
+
+type Cancel = watch::Receiver<Option<CancelRequest>>;
+type Make = Arc<dyn Fn(&GraphRequest<'_>) -> Result<Graph> + Send + Sync>;
+
+#[derive(Clone)]
+struct Entry {
+    info: GraphInfo,
+    make: Make,
+}
+
+/// Runs [graphs](Graph) in this process.
+#[derive(Clone)]
+pub struct GraphExecutor {
+    graphs: Arc<BTreeMap<String, Entry>>,
+    clock: Arc<dyn Clock>,
+}
+
+impl Default for GraphExecutor {
+    fn default() -> Self {
+        Self { graphs: Arc::default(), clock: Arc::new(SystemClock) }
+    }
+}
+
+impl GraphExecutor {
+    /// An executor without graphs.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Reads time from `clock`.
+    #[must_use]
+    pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Offers a graph under its name; the same name again replaces it.
+    #[must_use]
+    pub fn graph(self, graph: Graph) -> Self {
+        let info = GraphInfo {
+            graph_id: graph.name().to_owned(),
+            name: graph.name().to_owned(),
+            description: graph.description().map(str::to_owned),
+        };
+        self.offer(info, move |_| Ok(graph.clone()))
+    }
+
+    /// Offers graphs that are made anew for each run and call, so that their shape may follow the config.
+    #[must_use]
+    pub fn factory(
+        self,
+        graph_id: &str,
+        make: impl Fn(&GraphRequest<'_>) -> Result<Graph> + Send + Sync + 'static,
+    ) -> Self {
+        let info = GraphInfo { graph_id: graph_id.to_owned(), name: graph_id.to_owned(), description: None };
+        self.offer(info, make)
+    }
+
+    fn offer(
+        mut self,
+        info: GraphInfo,
+        make: impl Fn(&GraphRequest<'_>) -> Result<Graph> + Send + Sync + 'static,
+    ) -> Self {
+        let entry = Entry { info, make: Arc::new(make) };
+        Arc::make_mut(&mut self.graphs).insert(entry.info.graph_id.clone(), entry);
+        self
+    }
+
+    fn make(&self, graph_id: &str, config: &Value, access: &'static str) -> Result<Graph> {
+        let entry = self.graphs.get(graph_id).ok_or_else(|| {
+            Error::not_found("executor.find", format!("there is no graph {graph_id:?}; add it to the executor"))
+        })?;
+        (entry.make)(&GraphRequest { config, access })
+    }
+}
+
+#[async_trait]
+impl Executor for GraphExecutor {
+    async fn graphs(&self) -> Result<Vec<GraphInfo>> {
+        Ok(self.graphs.values().map(|entry| entry.info.clone()).collect())
+    }
+
+    async fn execute(&self, job: RunJob) -> Result<BoxStream<'static, Result<RunOutput>>> {
+        let (events, received) = mpsc::channel(EVENTS_AHEAD);
+        let (marks, asked) = mpsc::unbounded_channel();
+        let shared = Arc::new(Shared::new(&job, self.clock.clone(), events, marks));
+        let graph = self.make(&job.run.graph_id, &shared.config, "threads.create_run")?;
+        let work = work(graph, shared, job).boxed();
+        let execution = Execution { received, asked, marks: Vec::new(), work: Some(work), result: None };
+        Ok(futures::stream::unfold(execution, Execution::next).map(Ok).boxed())
+    }
+
+    async fn call(&self, context: ExecutionContext, call: GraphCall) -> Result<RawJson> {
+        let (access, config) = match &call {
+            GraphCall::GetState { config, .. } | GraphCall::StateHistory { config, .. } => ("threads.read", config),
+            GraphCall::UpdateState { config, .. } | GraphCall::BulkUpdateState { config, .. } => {
+                ("threads.update", config)
+            }
+            GraphCall::Schemas { config, .. }
+            | GraphCall::Draw { config, .. }
+            | GraphCall::Subgraphs { config, .. } => ("assistants.read", config),
+        };
+        let config = config.decode().unwrap_or_default();
+        let graph = self.make(call.graph_id(), &config, access)?;
+        state::answer(&graph, self.clock.as_ref(), &context, call).await
+    }
+}
+
+/// A run at work. It is polled by the stream of its outputs: it stops when the stream is dropped, and waits when nobody polls.
+struct Execution {
+    received: mpsc::Receiver<RunOutput>,
+    asked: mpsc::UnboundedReceiver<oneshot::Sender<()>>,
+    /// Who waits until all that was said is kept.
+    marks: Vec<oneshot::Sender<()>>,
+    work: Option<BoxFuture<'static, RunResult>>,
+    result: Option<RunResult>,
+}
+
+impl Execution {
+    async fn next(mut self) -> Option<(RunOutput, Self)> {
+        while let Some(work) = &mut self.work {
+            tokio::select! {
+                biased;
+                Some(output) = self.received.recv() => return Some((output, self)),
+                Some(mark) = self.asked.recv() => self.marks.push(mark),
+                () = a_quiet_round(), if !self.marks.is_empty() => {
+                    for mark in self.marks.drain(..) {
+                        // Who waited may have gone.
+                        let _ = mark.send(());
+                    }
+                }
+                result = work => {
+                    self.result = Some(result);
+                    self.work = None;
+                }
+            }
+        }
+        // What the graph said comes before its end; a task that it left behind is not waited for.
+        match self.received.try_recv() {
+            Ok(output) => Some((output, self)),
+            Err(_) => self.result.take().map(|result| (RunOutput::Done(Box::new(result)), self)),
+        }
+    }
+}
+
+/// How a run's steps ended well: where it keeps no checkpoints, with its last values and the questions that are open.
+#[derive(Default)]
+struct Last {
+    values: Option<Value>,
+    interrupts: Vec<Value>,
+}
+
+/// A run, from its input to its result.
+async fn work(graph: Graph, shared: Arc<Shared>, job: RunJob) -> RunResult {
+    let (mut result, last) = match steps(&graph, &shared, job.cancel).await {
+        Ok(Some(last)) => (ended(RunResultStatus::Success), last),
+        Ok(None) => (ended(RunResultStatus::Cancelled), Last::default()),
+        Err(error) => (failed(&error), Last::default()),
+    };
+    if shared.run.temporary {
+        if !last.interrupts.is_empty() {
+            result.thread_status = ThreadStatus::Interrupted;
+        }
+        result.state = last.values.map(|values| temporary(values, last.interrupts));
+        return closed(&shared, result).await;
+    }
+    let root = Reader { context: &shared.reach, graph, thread_id: shared.run.thread_id, namespace: String::new() };
+    match final_state(&root).await {
+        Ok((state, interrupts, waits)) => {
+            if waits && result.status != RunResultStatus::Error {
+                result.thread_status = ThreadStatus::Interrupted;
+            }
+            result.interrupts = interrupts;
+            result.state = Some(state);
+        }
+        Err(error) if result.status != RunResultStatus::Error => result = failed(&error.into()),
+        Err(_) => {}
+    }
+    closed(&shared, result).await
+}
+
+/// The last words of a run.
+async fn closed(shared: &Shared, result: RunResult) -> RunResult {
+    let status = match (result.status, result.thread_status) {
+        (RunResultStatus::Error | RunResultStatus::Cancelled, _) => "failed",
+        (_, ThreadStatus::Interrupted) => "interrupted",
+        _ => "completed",
+    };
+    match shared.emitter.close(status).await {
+        Ok(()) => result,
+        Err(error) => failed(&error.into()),
+    }
+}
+
+/// Runs the root graph, from where an earlier attempt left it; `None` when it was cancelled.
+async fn steps(graph: &Graph, shared: &Arc<Shared>, mut cancel: Cancel) -> Result<Option<Last>, NodeError> {
+    let root = |from| Level::open(shared, graph, String::new(), JsonMap::new(), from);
+    let mut given = shared.given(graph.0.open);
+    let mut level = root(if shared.fresh_thread { From::Nothing } else { From::Named }).await?;
+    if shared.run.attempt > 1 && !shared.run.temporary {
+        let newest = root(From::Newest).await?;
+        match newest.progress() {
+            Progress::None => {}
+            Progress::Started => (level, given) = (newest, Given::Nothing),
+            Progress::Finished => return Ok(Some(Last::default())),
+        }
+    }
+    let input = shared.kwargs.get("input").cloned().unwrap_or_default();
+    shared.tell_graph(graph, "on_chain_start", json!({"input": input})).await?;
+    let ran = tokio::select! {
+        biased;
+        Ok(_) = cancel.wait_for(Option::is_some) => None,
+        outcome = level.run(given, shared.resumes()) => Some(outcome),
+    };
+    let Some(outcome) = ran else {
+        if shared.keeps_end() {
+            level.keep_end().await?;
+        }
+        return Ok(None);
+    };
+    let interrupts = match outcome {
+        Ok(values) => {
+            shared.tell_graph(graph, "on_chain_end", json!({"output": values, "input": input})).await?;
+            Vec::new()
+        }
+        Err(NodeError(Cause::Interrupted(interrupts))) => interrupts,
+        Err(error) => return Err(error),
+    };
+    let interrupts = interrupts.iter().map(Interrupt::shown).collect();
+    Ok(Some(Last { values: shared.run.temporary.then(|| Value::Object(level.state())), interrupts }))
+}
+
+fn ended(status: RunResultStatus) -> RunResult {
+    let interrupts = RawJson::from(json!({}));
+    let thread_status = if status == RunResultStatus::Error { ThreadStatus::Error } else { ThreadStatus::Idle };
+    RunResult { status, thread_status, error: None, detail: None, retryable: false, interrupts, state: None }
+}
+
+fn failed(error: &NodeError) -> RunResult {
+    let mut result = ended(RunResultStatus::Error);
+    if let NodeError(Cause::Failed(failure)) = error {
+        result.error = Some(failure.public());
+        result.detail = Some(failure.detail.clone());
+        result.retryable = failure.retryable;
+    }
+    result
+}
+
+/// The state of a run that keeps no checkpoints.
+fn temporary(values: Value, interrupts: Vec<Value>) -> ResultState {
+    let mut rest = super::snapshot::nothing();
+    rest.shift_remove("values");
+    rest.insert("interrupts".to_owned(), interrupts.into());
+    ResultState { checkpoint_id: None, values: RawJson::from(values), rest: RawJson::from(Value::Object(rest)) }
+}
+
+/// The thread's newest state, its open questions, and whether it waits for something.
+async fn final_state(root: &Reader<'_>) -> Result<(ResultState, RawJson, bool)> {
+    let saved = root.saved(None).await?;
+    let mut state = root.document(saved.as_ref(), Look { now: true, subgraphs: false }).await?;
+    let interrupts = root.open(saved.as_ref()).await?;
+    let waits = state["next"].as_array().is_some_and(|next| !next.is_empty());
+    let values = RawJson::from(state.shift_remove("values").unwrap_or_default());
+    let checkpoint_id = state["checkpoint_id"].as_str().map(str::to_owned);
+    let state = ResultState { checkpoint_id, values, rest: RawJson::from(Value::Object(state)) };
+    Ok((state, RawJson::from(Value::Object(interrupts)), waits))
+}

@@ -1,0 +1,111 @@
+//! An executor over plain async functions: the simplest form of agents written in Rust.
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::future::Future;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use futures::stream::BoxStream;
+use langopen_core::clock::Clock;
+use langopen_core::error::Result;
+use langopen_core::executor::{ExecutionContext, Executor, GraphCall, GraphInfo, RunJob, RunOutput};
+use langopen_core::json::RawJson;
+use serde_json::Value;
+
+use crate::{END, Graph, GraphExecutor, NodeContext, NodeError, START};
+
+/// A run, as the function that executes it sees it.
+pub type FunctionContext = NodeContext;
+
+type Function = Arc<dyn Fn(FunctionContext) -> BoxFuture<'static, Result<Value>> + Send + Sync>;
+
+/// Runs async functions as [graphs](crate::Graph) of one node.
+///
+/// A function gets the run's input and the thread's values, and returns an object that is merged into them: key by key, replacing what was there, or
+/// appending to it for the keys named with [`FunctionExecutor::append`].
+///
+/// ```
+/// use langopen_graph::FunctionExecutor;
+/// use serde_json::json;
+///
+/// let executor = FunctionExecutor::new()
+///     .graph("echo", |run| async move {
+///         run.custom(&json!({"heard": run.input()})).await?;
+///         Ok(json!({"messages": [{"type": "ai", "content": "I heard you."}]}))
+///     })
+///     .append("echo", "messages");
+/// # let _ = executor;
+/// ```
+#[derive(Clone, Default)]
+pub struct FunctionExecutor {
+    functions: BTreeMap<String, (Function, BTreeSet<String>)>,
+    graphs: GraphExecutor,
+}
+
+impl FunctionExecutor {
+    /// An executor without graphs.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Reads time from `clock`.
+    #[must_use]
+    pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.graphs = self.graphs.with_clock(clock);
+        self
+    }
+
+    /// Adds a graph; the same id again replaces it.
+    #[must_use]
+    pub fn graph<F, R>(mut self, graph_id: &str, function: F) -> Self
+    where
+        F: Fn(FunctionContext) -> R + Send + Sync + 'static,
+        R: Future<Output = Result<Value>> + Send + 'static,
+    {
+        let function: Function = Arc::new(move |context| function(context).boxed());
+        self.functions.insert(graph_id.to_owned(), (function, BTreeSet::new()));
+        self.offer(graph_id)
+    }
+
+    /// Makes a key of a graph's values a list that grows: what a run gives for it, input too, is appended.
+    #[must_use]
+    pub fn append(mut self, graph_id: &str, key: &str) -> Self {
+        if let Some((_, appending)) = self.functions.get_mut(graph_id) {
+            appending.insert(key.to_owned());
+        }
+        self.offer(graph_id)
+    }
+
+    /// Makes the graph of a function anew. A name that no node can have is told when the graph is used.
+    fn offer(mut self, graph_id: &str) -> Self {
+        let Some((function, appending)) = self.functions.get(graph_id).cloned() else { return self };
+        let name = graph_id.to_owned();
+        self.graphs = self.graphs.factory(graph_id, move |_| {
+            let function = function.clone();
+            let work = move |context| function(context).map(|done| done.map_err(NodeError::from));
+            let builder = Graph::builder(&name).open().node(&name, work).edge(START, &name).edge(&name, END);
+            appending.iter().fold(builder, |builder, key| builder.append(key)).build()
+        });
+        self
+    }
+}
+
+#[async_trait]
+impl Executor for FunctionExecutor {
+    async fn graphs(&self) -> Result<Vec<GraphInfo>> {
+        self.graphs.graphs().await
+    }
+
+    async fn execute(&self, job: RunJob) -> Result<BoxStream<'static, Result<RunOutput>>> {
+        self.graphs.execute(job).await
+    }
+
+    async fn call(&self, context: ExecutionContext, call: GraphCall) -> Result<RawJson> {
+        self.graphs.call(context, call).await
+    }
+}

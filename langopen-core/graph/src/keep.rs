@@ -1,0 +1,88 @@
+//! What of a graph's steps is kept, and when.
+
+use langopen_core::error::Result;
+
+use super::checkpoint::{Pending, writes_to_keep};
+use super::plan::{NO_TASK, Write, index_of};
+use super::steps::Level;
+
+impl Level {
+    /// Makes the state a checkpoint.
+    pub(super) async fn put(&mut self, source: &str) -> Result<()> {
+        self.previous = self.kept_or_made();
+        self.saved.checkpoint.renew(self.shared.clock.as_ref());
+        self.saved.metadata = self.shared.metadata(source, self.step, &self.parents);
+        self.saved.parent_id.clone_from(&self.kept);
+        if self.shared.keeps_steps() {
+            self.keep().await?;
+        }
+        self.step += 1;
+        Ok(())
+    }
+
+    fn kept_or_made(&self) -> Option<String> {
+        (!self.saved.metadata.is_empty()).then(|| self.saved.checkpoint.id.clone())
+    }
+
+    async fn keep(&mut self) -> Result<()> {
+        let new = self.saved.to_keep(&self.shared.place(&self.namespace), &self.known)?;
+        self.shared.said_is_kept().await;
+        self.shared.reach.storage.put_checkpoint(&self.shared.reach.scope, new).await?;
+        self.known.clone_from(&self.saved.checkpoint.versions);
+        self.kept = Some(self.saved.checkpoint.id.clone());
+        Ok(())
+    }
+
+    /// Keeps what was not kept on the way.
+    pub(super) async fn keep_end(&mut self) -> Result<()> {
+        if self.saved.metadata.is_empty() {
+            return Ok(());
+        }
+        if self.kept.as_ref() != Some(&self.saved.checkpoint.id) {
+            self.keep().await?;
+        }
+        let mut tasks: Vec<(&str, Vec<Write>)> = Vec::new();
+        for Pending { task_id, write } in &self.saved.pending {
+            match tasks.iter_mut().find(|(held, _)| held == task_id) {
+                Some((_, writes)) => writes.push(write.clone()),
+                None => tasks.push((task_id, vec![write.clone()])),
+            }
+        }
+        for (task_id, writes) in tasks {
+            let path = self.tasks.iter().find(|task| task.id == task_id).map_or("", |task| task.path.as_str());
+            self.store_writes(task_id, path, &writes).await?;
+        }
+        Ok(())
+    }
+
+    /// Notes what a task wrote, so that it need not run again should its step not be completed.
+    pub(super) async fn put_writes(&mut self, task_id: &str, path: &str, writes: &[Write]) -> Result<()> {
+        let replaced = |pending: &Pending| {
+            pending.task_id == task_id
+                && index_of(&pending.write.channel).is_some()
+                && writes.iter().any(|write| write.channel == pending.write.channel)
+        };
+        self.saved.pending.retain(|pending| !replaced(pending));
+        let new = writes.iter().map(|write| Pending { task_id: task_id.to_owned(), write: write.clone() });
+        self.saved.pending.extend(new);
+        if !self.shared.keeps_steps() {
+            return Ok(());
+        }
+        if task_id != NO_TASK {
+            return self.store_writes(task_id, path, writes).await;
+        }
+        // What several commands wrote at one checkpoint adds up, so each write keeps its place.
+        let own =
+            self.saved.pending.iter().filter(|pending| pending.task_id == NO_TASK).map(|pending| pending.write.clone());
+        let (special, mut all): (Vec<_>, Vec<_>) = own.partition(|write| index_of(&write.channel).is_some());
+        all.extend(special);
+        self.store_writes(task_id, path, &all).await
+    }
+
+    async fn store_writes(&self, task_id: &str, path: &str, writes: &[Write]) -> Result<()> {
+        let place = self.shared.place(&self.namespace);
+        let rows = writes_to_keep(&place, &self.saved.checkpoint.id, task_id, path, writes)?;
+        self.shared.said_is_kept().await;
+        self.shared.reach.storage.put_writes(&self.shared.reach.scope, rows).await
+    }
+}

@@ -1,0 +1,59 @@
+//! The long-term store, as nodes use it.
+
+use langopen_core::error::Result;
+use langopen_core::executor::ExecutionContext;
+use langopen_core::json::RawJson;
+use langopen_core::model::{NewStoreItem, StoreItem, StoreItemQuery};
+use serde_json::Value;
+
+/// The long-term store of the run's tenant. An item is a JSON object under a namespace, which is a list of labels, and a key.
+pub struct Store<'a>(pub(super) &'a ExecutionContext);
+
+impl Store<'_> {
+    /// Puts an item that never expires.
+    ///
+    /// # Errors
+    /// When the storage does not answer.
+    pub async fn put(&self, namespace: &[&str], key: &str, value: impl Into<Value>) -> Result<()> {
+        let new = NewStoreItem {
+            namespace: labels(namespace),
+            key: key.to_owned(),
+            value: RawJson::from(value.into()),
+            ttl_minutes: None,
+            vectors: Vec::new(),
+        };
+        self.0.storage.put_item(&self.0.scope, new).await
+    }
+
+    /// The value of an item, if it is there.
+    ///
+    /// # Errors
+    /// When the storage does not answer.
+    pub async fn get(&self, namespace: &[&str], key: &str) -> Result<Option<Value>> {
+        let item = self.0.storage.item(&self.0.scope, &labels(namespace), key, true).await?;
+        Ok(item.and_then(|item| item.value.decode().ok()))
+    }
+
+    /// Items whose namespace begins with these labels, those that were put last first.
+    ///
+    /// # Errors
+    /// When the storage does not answer.
+    pub async fn search(&self, prefix: &[&str], limit: u32) -> Result<Vec<StoreItem>> {
+        let query =
+            StoreItemQuery { namespace_prefix: labels(prefix), limit, refresh_ttl: true, ..StoreItemQuery::default() };
+        let found = self.0.storage.search_items(&self.0.scope, &query).await?;
+        Ok(found.items.into_iter().map(|scored| scored.item).collect())
+    }
+
+    /// Removes an item if it is there.
+    ///
+    /// # Errors
+    /// When the storage does not answer.
+    pub async fn delete(&self, namespace: &[&str], key: &str) -> Result<()> {
+        self.0.storage.delete_item(&self.0.scope, &labels(namespace), key).await
+    }
+}
+
+fn labels(namespace: &[&str]) -> Vec<String> {
+    namespace.iter().map(|&label| label.to_owned()).collect()
+}

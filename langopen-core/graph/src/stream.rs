@@ -1,0 +1,240 @@
+//! What a run tells its readers, by the modes that were asked for.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+use bytes::Bytes;
+use langopen_core::clock::{Clock, Timestamp};
+use langopen_core::error::{Error, Result};
+use langopen_core::executor::RunOutput;
+use langopen_core::json::JsonMap;
+use parking_lot::Mutex;
+use serde::Serialize;
+use serde_json::{Value, json};
+use tokio::sync::{mpsc, oneshot};
+
+use super::messages;
+use super::protocol::{self, Protocol};
+
+/// Takes those who wait until all that was said before is kept.
+pub(super) type Marks = mpsc::UnboundedSender<oneshot::Sender<()>>;
+
+/// Sends a run's events, those of the graphs inside of it too.
+pub(super) struct Emitter {
+    events: mpsc::Sender<RunOutput>,
+    /// For who wants to know when all that was said is kept.
+    marks: Marks,
+    modes: BTreeSet<String>,
+    subgraphs: bool,
+    told: Mutex<Told>,
+    /// Of a run of the event streaming protocol.
+    protocol: Option<Mutex<Protocol>>,
+}
+
+/// The messages that were told.
+#[derive(Default)]
+struct Told {
+    ids: HashSet<String>,
+    /// What the chunks of each message sum up to.
+    sums: HashMap<String, Value>,
+}
+
+impl Emitter {
+    pub(super) fn new(kwargs: &JsonMap, events: mpsc::Sender<RunOutput>, marks: Marks) -> Self {
+        let modes = match kwargs.get("stream_mode") {
+            Some(Value::Array(modes)) => modes.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
+            Some(Value::String(mode)) => BTreeSet::from([mode.clone()]),
+            _ => BTreeSet::from(["values".to_owned()]),
+        };
+        let subgraphs = kwargs.get("subgraphs").and_then(Value::as_bool).unwrap_or_default();
+        let protocol = modes.contains("lifecycle").then(Mutex::default);
+        Self { events, marks, modes, subgraphs, told: Mutex::default(), protocol }
+    }
+
+    /// Waits until all that was said is kept: what a checkpoint spares a later attempt to say, its readers must have from this one.
+    pub(super) async fn kept(&self) {
+        let (mark, kept) = oneshot::channel();
+        // Nobody listens to a run that is over: then there is nothing to wait for.
+        if self.marks.send(mark).is_ok() {
+            let _ = kept.await;
+        }
+    }
+
+    /// Whether somebody asked for this mode, and for what happens in this namespace.
+    pub(super) fn wants(&self, mode: &str, namespace: &str) -> bool {
+        (namespace.is_empty() || self.subgraphs) && self.modes.contains(mode)
+    }
+
+    /// Whether messages are told in any form.
+    pub(super) fn wants_messages(&self, namespace: &str) -> bool {
+        self.wants("messages", namespace) || self.wants("messages-tuple", namespace) || self.wants("events", namespace)
+    }
+
+    /// An event of the mode, if it was asked for.
+    pub(super) async fn emit(&self, mode: &str, namespace: &str, data: &impl Serialize) -> Result<()> {
+        if !self.wants(mode, namespace) {
+            return Ok(());
+        }
+        if self.protocol.is_none() {
+            return self.send(mode, namespace, data).await;
+        }
+        let mut data = serde_json::to_value(data).map_err(no_form)?;
+        protocol::compact(&mut data);
+        self.send(mode, namespace, &data).await
+    }
+
+    /// What only runs of the protocol hear.
+    async fn tell(&self, told: Vec<protocol::Told>) -> Result<()> {
+        for (namespace, what, mut data) in told {
+            protocol::compact(&mut data);
+            self.send(&format!("protocol/{what}"), &namespace, &data).await?;
+        }
+        Ok(())
+    }
+
+    /// What the protocol makes of something; nothing for other runs.
+    fn protocol(&self, make: impl FnOnce(&mut Protocol) -> Vec<protocol::Told>) -> Vec<protocol::Told> {
+        self.protocol.as_ref().map(|protocol| make(&mut protocol.lock())).unwrap_or_default()
+    }
+
+    /// The run has ended so: `completed`, `interrupted` or `failed`.
+    pub(super) async fn close(&self, status: &str) -> Result<()> {
+        self.tell(self.protocol(|protocol| protocol.close(status))).await
+    }
+
+    /// A record of `tasks` or `checkpoints`, which `debug` shows in its own frame.
+    pub(super) async fn trace(&self, kind: Trace, namespace: &str, at: (i64, &dyn Clock), data: Value) -> Result<()> {
+        let (step, clock) = at;
+        if kind == Trace::Checkpoint && self.protocol.is_some() {
+            return self.send("protocol/checkpoints", namespace, &protocol::checkpoint(&data)).await;
+        }
+        if kind == Trace::Task {
+            self.tell(self.protocol(|protocol| protocol.started(namespace))).await?;
+        }
+        self.emit(kind.mode(), namespace, &data).await?;
+        if kind == Trace::TaskResult {
+            self.tell(self.protocol(|protocol| protocol.ended(&data))).await?;
+        }
+        if !self.wants("debug", namespace) {
+            return Ok(());
+        }
+        let timestamp: Timestamp = clock.now();
+        let payload = if kind == Trace::Checkpoint { with_places(data) } else { data };
+        let record = json!({"step": step, "timestamp": timestamp, "type": kind.name(), "payload": payload});
+        self.send("debug", namespace, &record).await
+    }
+
+    /// Messages that need not be told when they show up.
+    pub(super) fn know<'a>(&self, messages: impl Iterator<Item = &'a Value>) {
+        let ids = messages.filter_map(|message| message["id"].as_str()).map(str::to_owned);
+        self.told.lock().ids.extend(ids);
+    }
+
+    /// A chunk of a message, which is on its way.
+    pub(super) async fn chunk(&self, namespace: &str, chunk: &Value, metadata: &Value) -> Result<()> {
+        if !self.wants_messages(namespace) {
+            return Ok(());
+        }
+        self.know(std::iter::once(chunk));
+        if self.protocol.is_some() {
+            let node = &metadata["langgraph_node"];
+            return self.tell(self.protocol(|protocol| protocol.chunk(namespace, chunk, node))).await;
+        }
+        if self.wants("messages-tuple", namespace) {
+            return self.send("messages", namespace, &(chunk, metadata)).await;
+        }
+        if !self.wants("messages", namespace) {
+            return Ok(());
+        }
+        let id = chunk["id"].as_str().unwrap_or_default().to_owned();
+        let (first, so_far) = {
+            let mut told = self.told.lock();
+            match told.sums.get_mut(&id) {
+                Some(sum) => {
+                    messages::merge(sum, chunk);
+                    (false, messages::of_chunks(sum))
+                }
+                None => {
+                    let whole = messages::of_chunks(chunk);
+                    told.sums.insert(id.clone(), chunk.clone());
+                    (true, whole)
+                }
+            }
+        };
+        if first {
+            self.send("messages/metadata", "", &json!({id: {"metadata": metadata}})).await?;
+        }
+        self.send("messages/partial", "", &[so_far]).await
+    }
+
+    /// A whole message, unless it was told already.
+    pub(super) async fn message(&self, namespace: &str, message: &Value, metadata: &Value) -> Result<()> {
+        let Some(id) = message["id"].as_str() else { return Ok(()) };
+        if message["type"] == "remove" || !self.told.lock().ids.insert(id.to_owned()) {
+            return Ok(());
+        }
+        if self.protocol.is_some() {
+            return self.tell(Protocol::whole(namespace, message, &metadata["langgraph_node"])).await;
+        }
+        if self.wants("messages-tuple", namespace) {
+            self.send("messages", namespace, &(message, metadata)).await
+        } else if self.wants("messages", namespace) {
+            self.send("messages/metadata", "", &json!({id: {"metadata": metadata}})).await?;
+            self.send("messages/complete", "", &[message]).await
+        } else {
+            Ok(())
+        }
+    }
+
+    /// An event as it is.
+    async fn send(&self, name: &str, namespace: &str, data: &impl Serialize) -> Result<()> {
+        let data = serde_json::to_vec(data).map_err(no_form)?;
+        let name = if namespace.is_empty() { name.into() } else { format!("{name}|{namespace}").into() };
+        let event = RunOutput::Event { name, data: Bytes::from(data) };
+        let sent = self.events.send(event).await;
+        sent.map_err(|_| Error::unavailable("executor.emit", "the run is over; its events are no longer read"))
+    }
+}
+
+fn no_form(error: serde_json::Error) -> Error {
+    Error::invalid("executor.emit", "the event has no JSON form").with_source(error)
+}
+
+/// What of a step is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Trace {
+    Checkpoint,
+    Task,
+    TaskResult,
+}
+
+impl Trace {
+    fn mode(self) -> &'static str {
+        if self == Self::Checkpoint { "checkpoints" } else { "tasks" }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Checkpoint => "checkpoint",
+            Self::Task => "task",
+            Self::TaskResult => "task_result",
+        }
+    }
+}
+
+/// A record of a checkpoint that names checkpoints as the API does, beside their configs.
+fn with_places(mut record: Value) -> Value {
+    let place = |config: &Value| {
+        let named = ["checkpoint_id", "thread_id", "checkpoint_ns", "checkpoint_map"];
+        let at = |key: &&str| Some(((*key).to_owned(), config["configurable"].get(*key)?.clone()));
+        if config.is_null() { Value::Null } else { Value::Object(named.iter().filter_map(at).collect()) }
+    };
+    record["checkpoint"] = place(&record["config"]);
+    record["parent_checkpoint"] = place(&record["parent_config"]);
+    for task in record["tasks"].as_array_mut().into_iter().flatten().filter_map(Value::as_object_mut) {
+        if task.get("state").is_some_and(Value::is_object) {
+            let config = task.shift_remove("state").unwrap_or_default();
+            task.insert("checkpoint".to_owned(), config["configurable"].clone());
+        }
+    }
+    record
+}

@@ -1,0 +1,178 @@
+//! A thread in memory, and the runs of one graph on it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt;
+use langopen_backends::memory::Memory;
+use langopen_core::IdSource;
+use langopen_core::executor::{ExecutionContext, GraphCall, RunJob, RunOutput, RunResult, RunResultStatus};
+use langopen_core::model::{MultitaskStrategy, NewRun, RunThread};
+use langopen_core::queue::{Claim, ClaimRequest, Outcome};
+use langopen_core::{
+    AssistantId, Executor, JsonMap, Queue, RawJson, Result, RunId, RunStatus, Scope, SystemIds, ThreadId, Timestamp,
+};
+use langopen_graph::{Graph, GraphExecutor};
+use serde_json::{Value, json};
+use tokio::sync::watch;
+
+pub(crate) struct Thread {
+    memory: Arc<Memory>,
+    executor: GraphExecutor,
+    id: ThreadId,
+    graph_id: String,
+}
+
+/// What came of a run.
+#[derive(Debug)]
+pub(crate) struct Ran {
+    pub(crate) events: Vec<(String, Value)>,
+    pub(crate) result: RunResult,
+}
+
+impl Ran {
+    pub(crate) fn values(&self) -> Value {
+        self.result.state.as_ref().unwrap().values.decode().unwrap()
+    }
+
+    /// The data of the events of this name.
+    pub(crate) fn of(&self, name: &str) -> Vec<Value> {
+        self.events.iter().filter(|(held, _)| held == name).map(|(_, data)| data.clone()).collect()
+    }
+
+    /// The class and the message of the failure.
+    pub(crate) fn error(&self) -> (String, String) {
+        let error = self.result.error.clone().unwrap();
+        (error.error, error.message)
+    }
+}
+
+impl Thread {
+    pub(crate) fn of(graph: Graph) -> Self {
+        let graph_id = graph.name().to_owned();
+        let executor = GraphExecutor::new().graph(graph);
+        Self { memory: Arc::new(Memory::new()), executor, id: ThreadId(SystemIds.ordered()), graph_id }
+    }
+
+    fn context(&self) -> ExecutionContext {
+        ExecutionContext { storage: self.memory.clone(), scope: Scope::default() }
+    }
+
+    async fn enqueue(&self, kwargs: Value) {
+        let new = NewRun {
+            run_id: RunId(SystemIds.ordered()),
+            thread_id: self.id,
+            assistant_id: AssistantId::system(&self.graph_id),
+            graph_id: self.graph_id.clone(),
+            metadata_base: JsonMap::new(),
+            metadata_own: JsonMap::new(),
+            kwargs: kwargs.into(),
+            multitask_strategy: MultitaskStrategy::Enqueue,
+            resumable: false,
+            webhook: None,
+            temporary: false,
+            origin: Default::default(),
+            available_at: Timestamp::from_micros(0),
+            thread: RunThread { create: true, metadata: JsonMap::new(), config: JsonMap::new(), ttl: None },
+            firing: None,
+        };
+        self.memory.enqueue(&Scope::default(), new).await.unwrap();
+    }
+
+    async fn claim(&self) -> Claim {
+        self.memory.claim(&ClaimRequest::new("worker", 1, Duration::from_secs(60))).await.unwrap().runs.remove(0)
+    }
+
+    fn job(&self, claim: &Claim) -> RunJob {
+        let (run, fresh_thread) = (claim.run.clone(), claim.fresh_thread);
+        RunJob { run, fresh_thread, context: self.context(), cancel: watch::channel(None).1 }
+    }
+
+    async fn execute(&self, claim: Claim) -> Ran {
+        let mut outputs = self.executor.execute(self.job(&claim)).await.unwrap();
+        let mut events = Vec::new();
+        let result = loop {
+            match outputs.next().await.unwrap().unwrap() {
+                RunOutput::Event { name, data } => {
+                    events.push((name.to_string(), serde_json::from_slice(&data).unwrap()))
+                }
+                RunOutput::Done(result) => break *result,
+            }
+        };
+        let status = match result.status {
+            RunResultStatus::Success => RunStatus::Success,
+            RunResultStatus::Error => RunStatus::Error,
+            RunResultStatus::Cancelled => RunStatus::Interrupted,
+        };
+        let outcome = Outcome {
+            status,
+            thread_status: result.thread_status,
+            error: result.error.clone(),
+            interrupts: result.interrupts.clone(),
+            state: None,
+            values: None,
+            rollback: false,
+        };
+        self.memory.finish(claim.lease(), outcome).await.unwrap();
+        Ran { events, result }
+    }
+
+    /// A run with these kwargs: `input`, `command`, `stream_mode`, `config`, …
+    pub(crate) async fn run(&self, kwargs: Value) -> Ran {
+        self.enqueue(kwargs).await;
+        self.execute(self.claim().await).await
+    }
+
+    /// A run whose executor is lost at its `count`th event; then it is executed again.
+    pub(crate) async fn run_lost_at(&self, kwargs: Value, count: usize) -> Ran {
+        self.enqueue(kwargs).await;
+        let claim = self.claim().await;
+        let mut outputs = self.executor.execute(self.job(&claim)).await.unwrap();
+        for _ in 0..count {
+            outputs.next().await.unwrap().unwrap();
+        }
+        drop(outputs);
+        self.memory.release(claim.lease(), Duration::ZERO).await.unwrap();
+        self.execute(self.claim().await).await
+    }
+
+    fn config(&self, at: Value) -> RawJson {
+        let mut configurable = json!({"thread_id": self.id});
+        configurable.as_object_mut().unwrap().extend(at.as_object().unwrap().clone());
+        json!({"configurable": configurable}).into()
+    }
+
+    async fn call(&self, call: GraphCall) -> Result<Value> {
+        let answer = self.executor.call(self.context(), call).await?;
+        Ok(answer.decode().unwrap())
+    }
+
+    pub(crate) async fn state(&self) -> Value {
+        let (graph_id, config) = (self.graph_id.clone(), self.config(json!({})));
+        self.call(GraphCall::GetState { graph_id, config, subgraphs: true }).await.unwrap()
+    }
+
+    /// The states of a namespace, the newest first.
+    pub(crate) async fn history(&self, namespace: &str) -> Vec<Value> {
+        let (graph_id, config) = (self.graph_id.clone(), self.config(json!({"checkpoint_ns": namespace})));
+        let call = GraphCall::StateHistory { graph_id, config, limit: 100, before: None, metadata: None };
+        serde_json::from_value(self.call(call).await.unwrap()).unwrap()
+    }
+
+    /// Updates the state at a place, `{}` for the newest.
+    pub(crate) async fn update(&self, at: Value, values: Value, as_node: Option<&str>) -> Result<Value> {
+        let (graph_id, config) = (self.graph_id.clone(), self.config(at));
+        let as_node = as_node.map(str::to_owned);
+        self.call(GraphCall::UpdateState { graph_id, config, values: values.into(), as_node }).await
+    }
+
+    pub(crate) async fn draw(&self, xray: Value) -> Value {
+        let (graph_id, config) = (self.graph_id.clone(), self.config(json!({})));
+        self.call(GraphCall::Draw { graph_id, config, xray: xray.into() }).await.unwrap()
+    }
+
+    pub(crate) async fn schemas(&self) -> Value {
+        let (graph_id, config) = (self.graph_id.clone(), self.config(json!({})));
+        self.call(GraphCall::Schemas { graph_id, config }).await.unwrap()
+    }
+}

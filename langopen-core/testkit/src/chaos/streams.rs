@@ -1,0 +1,43 @@
+//! Streams that may break off.
+
+use futures::StreamExt;
+use futures::stream::BoxStream;
+use langopen_core::error::{Error, Result};
+
+use super::Chaos;
+
+/// How a stream breaks off.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Break {
+    /// With an error, always: an end would mean something else.
+    Told,
+    /// With an error, or by just ending.
+    ToldOrNot,
+}
+
+/// The stream, to where the plan says.
+pub(super) fn broken<I: Send + 'static>(
+    chaos: &Chaos,
+    operation: &'static str,
+    kind: Break,
+    stream: BoxStream<'static, Result<I>>,
+) -> BoxStream<'static, Result<I>> {
+    let Some((items, told)) = chaos.breaks(operation) else { return stream };
+    let chaos = chaos.clone();
+    let state = Some((stream, items));
+    futures::stream::unfold(state, move |state| {
+        let chaos = chaos.clone();
+        async move {
+            let (mut stream, left) = state?;
+            // An end that comes first is the stream's own.
+            let item = stream.next().await?;
+            if left > 0 {
+                return Some((item, Some((stream, left - 1))));
+            }
+            chaos.broke();
+            let told = told || kind == Break::Told;
+            told.then(|| (Err(Error::unavailable(operation, "chaos: the stream broke off")), None))
+        }
+    })
+    .boxed()
+}

@@ -1,0 +1,217 @@
+//! Checkpoints, blobs and writes.
+
+use bytes::Bytes;
+use langopen_core::error::ErrorKind;
+use langopen_core::ids::ThreadId;
+use langopen_core::model::{
+    Blob, ChannelValue, CheckpointKey, CheckpointList, CheckpointTuple, NewCheckpoint, PendingWrite, PendingWrites,
+};
+use serde_json::json;
+
+use super::Backend;
+use super::support::{checkpoint, map, raw, refused, scope, thread_id, write, writes};
+
+fn blob(channel: &str, version: &str, kind: &str, bytes: &'static [u8]) -> Blob {
+    let (channel, version, kind) = (channel.to_owned(), version.to_owned(), kind.to_owned());
+    Blob { channel, version, kind, bytes: Bytes::from_static(bytes) }
+}
+
+fn value(channel: &str, kind: &str, bytes: &'static [u8]) -> ChannelValue {
+    ChannelValue { channel: channel.to_owned(), kind: kind.to_owned(), bytes: Bytes::from_static(bytes) }
+}
+
+fn versions(versions: &[(&str, &str)]) -> Vec<(String, String)> {
+    versions.iter().map(|(channel, version)| ((*channel).to_owned(), (*version).to_owned())).collect()
+}
+
+async fn read(backend: &Backend, id: ThreadId, ns: &str, checkpoint_id: Option<&str>) -> Option<CheckpointTuple> {
+    let checkpoint_id = checkpoint_id.map(str::to_owned);
+    let key = CheckpointKey { thread_id: id, checkpoint_ns: ns.to_owned(), checkpoint_id };
+    backend.storage.checkpoint(&scope(), &key).await.expect("read")
+}
+
+async fn newest(backend: &Backend, id: ThreadId) -> CheckpointTuple {
+    read(backend, id, "", None).await.expect("a checkpoint")
+}
+
+/// Bytes come back unchanged, whatever they are; channels of kind `empty` and those without a blob are left out.
+pub async fn a_checkpoint_comes_back_whole(backend: &Backend) {
+    let id = backend.new_thread().await;
+    assert_eq!(read(backend, id, "", None).await, None);
+    let new = NewCheckpoint {
+        checkpoint_ns: "sub:1|leaf:2".to_owned(),
+        parent_checkpoint_id: Some("0".to_owned()),
+        bytes: Bytes::from_static(b"\x00\xff\x80not text"),
+        metadata: raw(json!({"source": "loop", "step": -1, "parents": {"": "x"}})),
+        channel_versions: versions(&[
+            ("messages", "2.0"),
+            ("__start__", "1"),
+            ("nothing", "1"),
+            ("lost", "7"),
+            ("weird \"'[0]$é", "1"),
+        ]),
+        blobs: vec![
+            blob("messages", "2.0", "msgpack", b"\x00\x01"),
+            blob("__start__", "1", "null", b""),
+            blob("nothing", "1", "empty", b""),
+            blob("weird \"'[0]$é", "1", "bytes", b"w"),
+        ],
+        ..checkpoint(id, "1")
+    };
+    backend.put(new.clone()).await;
+    let expected = CheckpointTuple {
+        thread_id: id,
+        checkpoint_ns: new.checkpoint_ns.clone(),
+        checkpoint_id: "1".to_owned(),
+        parent_checkpoint_id: new.parent_checkpoint_id,
+        kind: new.kind,
+        bytes: new.bytes,
+        metadata: new.metadata,
+        channel_values: vec![
+            value("messages", "msgpack", b"\x00\x01"),
+            value("__start__", "null", b""),
+            value("weird \"'[0]$é", "bytes", b"w"),
+        ],
+        pending_writes: vec![],
+    };
+    assert_eq!(read(backend, id, "sub:1|leaf:2", Some("1")).await, Some(expected.clone()));
+    assert_eq!(read(backend, id, "sub:1|leaf:2", None).await, Some(expected), "the newest of its namespace");
+    assert_eq!(read(backend, id, "", None).await, None, "another namespace");
+    assert_eq!(read(backend, id, "sub:1|leaf:2", Some("2")).await, None, "another id");
+    for checkpoint_id in ["1f0-9", "1f0-a", "1f0-1"] {
+        backend.put(checkpoint(id, checkpoint_id)).await;
+    }
+    assert_eq!(newest(backend, id).await.checkpoint_id, "1f0-a", "the newest has the greatest id");
+}
+
+/// The same id again replaces the checkpoint, and leaves no value that nothing names.
+pub async fn putting_again_replaces(backend: &Backend) {
+    let id = backend.new_thread().await;
+    let first = NewCheckpoint {
+        channel_versions: versions(&[("a", "1")]),
+        blobs: vec![blob("a", "1", "msgpack", b"old")],
+        ..checkpoint(id, "1")
+    };
+    backend.put(first.clone()).await;
+    let second = NewCheckpoint {
+        kind: "json".to_owned(),
+        bytes: Bytes::from_static(b"second"),
+        metadata: raw(json!({"again": true})),
+        channel_versions: versions(&[("b", "1")]),
+        blobs: vec![blob("b", "1", "msgpack", b"new")],
+        ..checkpoint(id, "1")
+    };
+    backend.put(second.clone()).await;
+    let tuple = newest(backend, id).await;
+    assert_eq!((&tuple.kind, &tuple.bytes, &tuple.metadata), (&second.kind, &second.bytes, &second.metadata));
+    assert_eq!(tuple.channel_values, [value("b", "msgpack", b"new")]);
+    backend.put(NewCheckpoint { blobs: vec![], ..first }).await;
+    assert_eq!(newest(backend, id).await.channel_values, [], "the first one's value went with it");
+}
+
+/// A version's blob is written once and shared by all checkpoints that name it, in its namespace.
+pub async fn blobs_are_shared_by_version(backend: &Backend) {
+    let id = backend.new_thread().await;
+    let with = |checkpoint_id, blobs| NewCheckpoint {
+        channel_versions: versions(&[("a", "1")]),
+        blobs,
+        ..checkpoint(id, checkpoint_id)
+    };
+    backend.put(with("1", vec![blob("a", "1", "msgpack", b"one")])).await;
+    backend.put(with("2", vec![])).await;
+    assert_eq!(newest(backend, id).await.channel_values, [value("a", "msgpack", b"one")], "shared");
+    backend.put(with("3", vec![blob("a", "1", "msgpack", b"other")])).await;
+    assert_eq!(newest(backend, id).await.channel_values, [value("a", "msgpack", b"one")], "left as it was");
+    backend.put(NewCheckpoint { checkpoint_ns: "sub".to_owned(), ..with("1", vec![]) }).await;
+    let sub = read(backend, id, "sub", None).await.expect("the subgraph's checkpoint");
+    assert_eq!(sub.channel_values, [], "another namespace has its own blobs");
+}
+
+/// The first write at an index stays, the last one at a negative index does; all come by task path, task and index.
+pub async fn writes_keep_the_first_unless_special(backend: &Backend) {
+    let id = backend.new_thread().await;
+    backend.put(checkpoint(id, "1")).await;
+    let put = async |task_path: &str, list: Vec<PendingWrite>| {
+        let new = PendingWrites { task_path: task_path.to_owned(), ..writes(id, "1", list) };
+        backend.storage.put_writes(&scope(), new).await.expect("writes");
+    };
+    put("~2", vec![write("a", 1, b"a1"), write("a", 0, b"a0"), write("a", -3, b"first")]).await;
+    put("~1", vec![write("z", 0, b"")]).await;
+    put("~2", vec![write("a", 0, b"again"), write("a", 2, b"a2"), write("a", -3, b"last")]).await;
+    let expected =
+        [write("z", 0, b""), write("a", -3, b"last"), write("a", 0, b"a0"), write("a", 1, b"a1"), write("a", 2, b"a2")];
+    assert_eq!(newest(backend, id).await.pending_writes, expected);
+    backend.put(checkpoint(id, "2")).await;
+    assert_eq!(newest(backend, id).await.pending_writes, [], "writes belong to one checkpoint");
+}
+
+/// A list is newest first, across namespaces too, and each filter narrows it.
+pub async fn lists_are_newest_first_and_filtered(backend: &Backend) {
+    let id = backend.new_thread().await;
+    for (n, ns) in [("1", ""), ("2", "sub"), ("3", ""), ("4", "sub"), ("5", "")] {
+        let metadata = raw(json!({"source": if n == "3" { "update" } else { "loop" }, "w": {"n": [n]}}));
+        backend.put(NewCheckpoint { checkpoint_ns: ns.to_owned(), metadata, ..checkpoint(id, n) }).await;
+    }
+    backend.storage.put_writes(&scope(), writes(id, "3", vec![write("t", 0, b"w")])).await.expect("writes");
+    let text = |text: &str| Some(text.to_owned());
+    let cases = [
+        ("all", CheckpointList::default(), vec!["5", "4", "3", "2", "1"]),
+        ("the root's", CheckpointList { checkpoint_ns: text(""), ..Default::default() }, vec!["5", "3", "1"]),
+        ("a subgraph's", CheckpointList { checkpoint_ns: text("sub"), ..Default::default() }, vec!["4", "2"]),
+        ("one", CheckpointList { checkpoint_id: text("4"), ..Default::default() }, vec!["4"]),
+        ("before", CheckpointList { before: text("3"), ..Default::default() }, vec!["2", "1"]),
+        ("metadata", CheckpointList { metadata: map(json!({"source": "update"})), ..Default::default() }, vec!["3"]),
+        ("deep", CheckpointList { metadata: map(json!({"w": {"n": ["2"]}})), ..Default::default() }, vec!["2"]),
+        ("few", CheckpointList { limit: Some(2), ..Default::default() }, vec!["5", "4"]),
+        ("none", CheckpointList { limit: Some(0), ..Default::default() }, vec![]),
+        (
+            "the limit counts what fits",
+            CheckpointList {
+                metadata: map(json!({"source": "loop"})),
+                checkpoint_ns: text(""),
+                limit: Some(2),
+                ..Default::default()
+            },
+            vec!["5", "1"],
+        ),
+    ];
+    for (what, list, expected) in cases {
+        let found = backend.storage.list_checkpoints(&scope(), id, &list).await.expect("list");
+        assert_eq!(found.iter().map(|tuple| tuple.checkpoint_id.as_str()).collect::<Vec<_>>(), expected, "{what}");
+        for tuple in found {
+            let single = read(backend, id, &tuple.checkpoint_ns, Some(&tuple.checkpoint_id)).await;
+            assert_eq!(single, Some(tuple), "a listed checkpoint is as whole as one that is read alone");
+        }
+    }
+}
+
+/// A thread without a row takes no checkpoints and no writes.
+pub async fn a_missing_thread_is_refused(backend: &Backend) {
+    let id = thread_id();
+    refused(backend.storage.put_checkpoint(&scope(), checkpoint(id, "1")).await, ErrorKind::NotFound, "a checkpoint");
+    let new = writes(id, "1", vec![write("t", 0, b"w")]);
+    refused(backend.storage.put_writes(&scope(), new).await, ErrorKind::NotFound, "writes");
+    assert_eq!(read(backend, id, "", None).await, None);
+}
+
+/// Deleting the checkpoints of a thread takes blobs and writes along and leaves the row, and others' checkpoints.
+pub async fn deleting_checkpoints_leaves_the_thread(backend: &Backend) {
+    let (id, other) = (backend.new_thread().await, backend.new_thread().await);
+    let with = |thread_id, blobs| NewCheckpoint {
+        channel_versions: versions(&[("a", "1")]),
+        blobs,
+        ..checkpoint(thread_id, "1")
+    };
+    for thread_id in [id, other] {
+        backend.put(with(thread_id, vec![blob("a", "1", "msgpack", b"one")])).await;
+        backend.storage.put_writes(&scope(), writes(thread_id, "1", vec![write("t", 0, b"w")])).await.expect("writes");
+    }
+    backend.storage.delete_checkpoints(&scope(), id).await.expect("delete");
+    assert_eq!(read(backend, id, "", None).await, None);
+    backend.row(id).await;
+    backend.put(with(id, vec![])).await;
+    let tuple = newest(backend, id).await;
+    assert_eq!((tuple.channel_values, tuple.pending_writes), (vec![], vec![]), "no blob and no write is left");
+    let tuple = newest(backend, other).await;
+    assert_eq!((tuple.channel_values.len(), tuple.pending_writes.len()), (1, 1), "another thread keeps its own");
+}

@@ -1,0 +1,76 @@
+//! The latest state that is kept beside a thread's row.
+
+use langopen_core::error::ErrorKind;
+use langopen_core::ids::ThreadId;
+use langopen_core::model::{NewCheckpoint, ThreadState, ThreadStatus};
+use langopen_core::queue::Outcome;
+use serde_json::json;
+
+use super::Backend;
+use super::support::{checkpoint, outcome, raw, refused, scope, state, thread_id, write, writes};
+
+async fn latest(backend: &Backend, id: ThreadId) -> Option<ThreadState> {
+    backend.storage.latest_state(&scope(), id).await.expect("latest state")
+}
+
+async fn set(
+    backend: &Backend,
+    id: ThreadId,
+    kept: ThreadState,
+) -> langopen_core::Result<langopen_core::model::Thread> {
+    backend.storage.set_thread_state(&scope(), id, ThreadStatus::Interrupted, raw(json!({"t": [1]})), kept).await
+}
+
+/// A kept state is there as long as it describes the newest root checkpoint.
+pub async fn a_state_is_kept_until_a_newer_checkpoint(backend: &Backend) {
+    let id = backend.new_thread().await;
+    assert_eq!(latest(backend, id).await, None);
+    backend.put(checkpoint(id, "2")).await;
+    let kept = state("2", json!({"n": 1}));
+    let row = set(backend, id, kept.clone()).await.expect("set the state");
+    assert_eq!(row, backend.row(id).await, "what is returned is what is there");
+    assert_eq!((row.status, row.values), (ThreadStatus::Interrupted, Some(kept.values.clone())));
+    assert_eq!(row.interrupts, Some(raw(json!({"t": [1]}))));
+    assert_eq!(latest(backend, id).await, Some(kept.clone()));
+    backend.put(NewCheckpoint { checkpoint_ns: "sub:1".to_owned(), ..checkpoint(id, "3") }).await;
+    assert_eq!(latest(backend, id).await, Some(kept.clone()), "a subgraph's checkpoint is not the root's");
+    backend.put(checkpoint(id, "1")).await;
+    assert_eq!(latest(backend, id).await, Some(kept), "an older checkpoint changes nothing");
+    backend.put(checkpoint(id, "4")).await;
+    assert_eq!(latest(backend, id).await, None, "a newer checkpoint makes it stale");
+    refused(set(backend, thread_id(), state("1", json!({}))).await, ErrorKind::NotFound, "a state of no thread");
+}
+
+/// New writes on the checkpoint, or the checkpoint again, make the state stale; a run's end after its writes keeps a new one.
+pub async fn new_writes_make_a_state_stale(backend: &Backend) {
+    let id = backend.new_thread().await;
+    backend.put(checkpoint(id, "1")).await;
+    set(backend, id, state("1", json!({"n": 1}))).await.expect("set the state");
+    let wrote = writes(id, "1", vec![write("task", 0, b"w")]);
+    backend.storage.put_writes(&scope(), wrote).await.expect("writes");
+    assert_eq!(latest(backend, id).await, None, "writes on the checkpoint make it stale");
+    let claim = backend.running(id).await;
+    let wrote = writes(id, "1", vec![write("task", -1, b"interrupt")]);
+    backend.storage.put_writes(&scope(), wrote).await.expect("writes");
+    let kept = state("1", json!({"n": 2}));
+    let end = Outcome { state: Some(kept.clone()), ..outcome() };
+    backend.queue.finish(claim.lease(), end).await.expect("finish");
+    assert_eq!(latest(backend, id).await, Some(kept), "the end of a run keeps the state after its writes");
+    backend.put(checkpoint(id, "1")).await;
+    assert_eq!(latest(backend, id).await, None, "the same checkpoint again makes it stale");
+}
+
+/// A state from outside is refused while a run is in flight, a delayed one too.
+pub async fn a_state_is_not_set_while_a_run_is_in_flight(backend: &Backend) {
+    let id = backend.new_thread().await;
+    let run_id = backend.enqueue(backend.delayed_run(id, super::support::SECOND)).await;
+    let before = backend.row(id).await;
+    refused(set(backend, id, state("1", json!({}))).await, ErrorKind::Conflict, "with a pending run");
+    assert_eq!(backend.row(id).await, before, "a refused change leaves everything as it was");
+    backend.clock.advance(super::support::SECOND);
+    let claim = backend.claim_one().await;
+    assert_eq!(claim.run.run_id, run_id);
+    refused(set(backend, id, state("1", json!({}))).await, ErrorKind::Conflict, "with a running run");
+    backend.queue.finish(claim.lease(), outcome()).await.expect("finish");
+    set(backend, id, state("1", json!({}))).await.expect("when nothing is in flight");
+}

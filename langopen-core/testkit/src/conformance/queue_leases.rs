@@ -1,0 +1,133 @@
+//! Leases: keeping them, losing them, and what a lost one can still do, which is nothing.
+
+use langopen_core::error::ErrorKind;
+use langopen_core::model::{CheckpointKey, NewCheckpoint, PendingWrites};
+use langopen_core::queue::{Claim, Heartbeat, Lease, Outcome};
+use langopen_core::run_state::RunStatus;
+use serde_json::json;
+
+use super::Backend;
+use super::support::{LEASE, SECOND, checkpoint, interrupt, outcome, refused, scope, state, thread_id, write, writes};
+
+/// A heartbeat extends the lease from now on; its answers are in the order of the question.
+pub async fn a_heartbeat_keeps_a_lease(backend: &Backend) {
+    let id = thread_id();
+    let claim = backend.running(id).await;
+    for _ in 0..3 {
+        backend.clock.advance(LEASE - SECOND);
+        let unknown = Lease { run_id: langopen_core::RunId(id.0), attempt: 1 };
+        let wrong = Lease { attempt: 2, ..claim.lease() };
+        let beats = backend.queue.heartbeat(&[unknown, claim.lease(), wrong], LEASE).await.expect("heartbeat");
+        assert_eq!(beats, [Heartbeat::Lost, Heartbeat::Held(None), Heartbeat::Lost]);
+        assert_eq!(backend.claimed_ids().await, [], "the lease is held");
+    }
+    assert_eq!(backend.queue.heartbeat(&[], LEASE).await.expect("heartbeat"), []);
+    backend.queue.finish(claim.lease(), outcome()).await.expect("the lease is good until the end");
+    let beats = backend.queue.heartbeat(&[claim.lease()], LEASE).await.expect("heartbeat");
+    assert_eq!(beats, [Heartbeat::Lost], "a run that has ended has no lease");
+}
+
+/// A run whose lease has expired is claimed as the next attempt, before the thread's other runs.
+pub async fn an_expired_lease_is_claimed_anew(backend: &Backend) {
+    let id = thread_id();
+    let first = backend.running(id).await;
+    let waiting = backend.add_run(id).await;
+    backend.clock.advance(LEASE - SECOND);
+    assert_eq!(backend.claimed_ids().await, [], "not before its time");
+    backend.clock.advance(SECOND);
+    let second = backend.claim_one().await;
+    assert_eq!((second.run.run_id, second.run.attempt), (first.run.run_id, 2));
+    assert_eq!(backend.run(id, second.run.run_id).await, Some(second.run.clone()), "the row shows the attempt");
+    assert_eq!(backend.claimed_ids().await, [], "the new lease is held");
+    backend.queue.finish(second.lease(), outcome()).await.expect("finish");
+    assert_eq!(backend.claimed_ids().await, [waiting]);
+}
+
+/// An old lease cannot end, release or extend the run, and changes nothing by trying.
+pub async fn an_old_lease_can_do_nothing(backend: &Backend) {
+    let id = thread_id();
+    let old = backend.running(id).await.lease();
+    backend.clock.advance(LEASE);
+    let new = backend.claim_one().await;
+    let row = backend.row(id).await;
+    let end = || Outcome { state: Some(state("1", json!({"lost": true}))), rollback: true, ..outcome() };
+    refused(backend.queue.finish(old, end()).await, ErrorKind::LeaseLost, "finishing");
+    refused(backend.queue.release(old, SECOND).await, ErrorKind::LeaseLost, "releasing");
+    assert_eq!(backend.queue.heartbeat(&[old], LEASE * 9).await.expect("heartbeat"), [Heartbeat::Lost]);
+    assert_eq!(backend.row(id).await, row, "the thread is as it was");
+    assert_eq!(backend.run(id, old.run_id).await, Some(new.run.clone()), "the run is as it was");
+    backend.clock.advance(LEASE);
+    let newest = backend.claim_one().await;
+    assert_eq!(newest.run.attempt, 3, "the old lease's heartbeat did not extend the new lease");
+    backend.queue.finish(newest.lease(), outcome()).await.expect("the newest lease ends it");
+    refused(backend.queue.finish(newest.lease(), end()).await, ErrorKind::LeaseLost, "ending twice");
+    assert_eq!(backend.status(id, old.run_id).await, Some(RunStatus::Success));
+}
+
+/// A released run is pending again, at once in its old place or after a delay, and keeps its count of attempts.
+pub async fn a_released_run_comes_back(backend: &Backend) {
+    let id = thread_id();
+    let first = backend.running(id).await;
+    let waiting = backend.add_run(id).await;
+    backend.clock.advance(SECOND);
+    backend.queue.release(first.lease(), std::time::Duration::ZERO).await.expect("release");
+    let run = backend.run(id, first.run.run_id).await.expect("the run");
+    assert_eq!((run.status, run.attempt, run.created_at), (RunStatus::Pending, 1, first.run.created_at));
+    refused(backend.queue.finish(first.lease(), outcome()).await, ErrorKind::LeaseLost, "after a release");
+    let second = backend.claim_one().await;
+    assert_eq!((second.run.run_id, second.run.attempt), (first.run.run_id, 2), "it keeps its place before the others");
+    backend.queue.cancel(&scope(), id, second.run.run_id, interrupt()).await.expect("cancel");
+    backend.queue.release(second.lease(), SECOND * 10).await.expect("release");
+    let run = backend.run(id, first.run.run_id).await.expect("the run");
+    assert_eq!(run.created_at, first.run.created_at, "a delay does not change when it was created");
+    let other = backend.claim_one().await;
+    assert_eq!(other.run.run_id, waiting, "a run that waits for its time holds nobody up");
+    backend.queue.finish(other.lease(), outcome()).await.expect("finish");
+    assert_eq!(backend.claimed_ids().await, [], "not before its delay is over");
+    backend.clock.advance(SECOND * 10);
+    let third = backend.claim_one().await;
+    assert_eq!((third.run.run_id, third.run.attempt, third.cancel), (first.run.run_id, 3, Some(interrupt())));
+}
+
+/// Deleting a run takes its lease away.
+pub async fn a_deleted_run_has_no_lease(backend: &Backend) {
+    let id = thread_id();
+    let claim = backend.running(id).await;
+    backend.storage.delete_run(&scope(), id, claim.run.run_id).await.expect("delete");
+    assert_eq!(backend.queue.heartbeat(&[claim.lease()], LEASE).await.expect("heartbeat"), [Heartbeat::Lost]);
+    refused(backend.queue.finish(claim.lease(), outcome()).await, ErrorKind::LeaseLost, "finishing");
+    refused(backend.queue.release(claim.lease(), SECOND).await, ErrorKind::LeaseLost, "releasing");
+    backend.clock.advance(LEASE * 2);
+    assert_eq!(backend.claimed_ids().await, [], "its lease does not expire into a claim");
+}
+
+/// What an attempt keeps that is not the current one, or has ended, is refused: it must not become the newest state of the thread.
+pub async fn an_old_attempt_keeps_no_checkpoints(backend: &Backend) {
+    let id = backend.new_thread().await;
+    let first = backend.running(id).await;
+    let keeps = async |claim: &Claim, checkpoint_id: &str| {
+        let (run_id, attempt) = (Some(claim.run.run_id), Some(claim.run.attempt));
+        let new = NewCheckpoint { run_id, attempt, ..checkpoint(id, checkpoint_id) };
+        let list = vec![write("task", 0, b"w")];
+        let new_writes = PendingWrites { run_id, attempt, ..writes(id, checkpoint_id, list) };
+        let kept = backend.storage.put_checkpoint(&scope(), new).await;
+        (kept, backend.storage.put_writes(&scope(), new_writes).await)
+    };
+    let refuses = async |claim: &Claim, what: &str| {
+        let (checkpoint, writes) = keeps(claim, "9").await;
+        refused(checkpoint, ErrorKind::LeaseLost, what);
+        refused(writes, ErrorKind::LeaseLost, what);
+    };
+    let (checkpoint, writes) = keeps(&first, "1").await;
+    checkpoint.and(writes).expect("the current attempt");
+    backend.clock.advance(LEASE);
+    let second = backend.claim_one().await;
+    refuses(&first, "the lease is lost").await;
+    let (checkpoint, writes) = keeps(&second, "2").await;
+    checkpoint.and(writes).expect("the current attempt");
+    backend.queue.finish(second.lease(), outcome()).await.expect("the end");
+    refuses(&second, "the run has ended").await;
+    let newest = CheckpointKey { thread_id: id, checkpoint_ns: String::new(), checkpoint_id: None };
+    let newest = backend.storage.checkpoint(&scope(), &newest).await.expect("read").expect("a checkpoint");
+    assert_eq!(newest.checkpoint_id, "2");
+}

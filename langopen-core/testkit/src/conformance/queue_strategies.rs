@@ -1,0 +1,229 @@
+//! What new runs and cancels do to runs in flight.
+
+use langopen_core::error::ErrorKind;
+use langopen_core::event_log::LogKey;
+use langopen_core::filter::MetadataFilter;
+use langopen_core::ids::{RunId, ThreadId};
+use langopen_core::model::{
+    CancelAction, CancelRequest, CheckpointList, MultitaskStrategy, NewCheckpoint, NewRun, RunError, ThreadStatus,
+};
+use langopen_core::queue::{Cancelled, Heartbeat, InFlight};
+use langopen_core::run_state::RunStatus;
+use langopen_core::tenant::Scope;
+use serde_json::json;
+
+use super::Backend;
+use super::support::{
+    LEASE, SECOND, checkpoint, foreign, interrupt, map, outcome, owned_by, refused, scope, thread_id,
+};
+
+fn rollback() -> CancelRequest {
+    CancelRequest { action: CancelAction::Rollback, reason: "undo it".to_owned() }
+}
+
+async fn error_of(backend: &Backend, id: ThreadId) -> Option<RunError> {
+    backend.row(id).await.error.map(|error| error.decode().expect("an error is {error, message}"))
+}
+
+/// Takes a run through an attempt that keeps a checkpoint, and hands it back.
+async fn tried_before(backend: &Backend, id: ThreadId, checkpoint_id: &str) -> langopen_core::RunId {
+    let claim = backend.running(id).await;
+    backend.put(NewCheckpoint { run_id: Some(claim.run.run_id), ..checkpoint(id, checkpoint_id) }).await;
+    backend.queue.release(claim.lease(), SECOND).await.expect("release");
+    claim.run.run_id
+}
+
+/// `Reject` refuses a run while another one is in flight, and changes nothing then.
+pub async fn reject_refuses_while_a_run_is_in_flight(backend: &Backend) {
+    let id = backend.new_thread().await;
+    let reject = || {
+        let mut new = backend.run_with(id, MultitaskStrategy::Reject);
+        new.thread.metadata = map(json!({"rejected": true}));
+        new
+    };
+    backend.enqueue(backend.delayed_run(id, SECOND)).await;
+    let row = backend.row(id).await;
+    refused(backend.queue.enqueue(&scope(), reject()).await, ErrorKind::Conflict, "with a delayed run");
+    assert_eq!(backend.row(id).await, row, "a refused run leaves the thread as it was");
+    backend.clock.advance(SECOND);
+    let claim = backend.claim_one().await;
+    refused(backend.queue.enqueue(&scope(), reject()).await, ErrorKind::Conflict, "with a running run");
+    backend.queue.finish(claim.lease(), outcome()).await.expect("finish");
+    backend.enqueue(reject()).await;
+    assert_eq!(backend.row(id).await.metadata, map(json!({"rejected": true})));
+}
+
+/// A run comes after those in line, but not after those that it ends: so it is dated when it is accepted, also by a clock that has gone back.
+pub async fn what_a_run_ends_does_not_date_it(backend: &Backend) {
+    let id = backend.new_thread().await;
+    let began = backend.now();
+    backend.add_run(id).await;
+    backend.clock.set(langopen_core::Timestamp::from_micros(began.as_micros() - 10_000_000));
+    for strategy in [MultitaskStrategy::Interrupt, MultitaskStrategy::Rollback] {
+        let new = backend.run_with(id, strategy);
+        assert_eq!(backend.queue.enqueue(&scope(), new).await.expect("enqueue").run.created_at, backend.now());
+    }
+}
+
+/// `Interrupt` ends what is pending, asks for the end of what is running, and starts when that has ended.
+pub async fn interrupt_ends_the_pending_and_asks_the_running(backend: &Backend) {
+    let id = backend.new_thread().await;
+    let running = backend.running(id).await;
+    let pending = [backend.add_run(id).await, backend.enqueue(backend.delayed_run(id, SECOND)).await];
+    let mut cancels = backend.queue.cancels();
+    let new = backend.run_with(id, MultitaskStrategy::Interrupt);
+    let enqueued = backend.queue.enqueue(&scope(), new.clone()).await.expect("enqueue");
+    assert_eq!(enqueued.ended, pending, "the pending runs have ended");
+    for run_id in pending {
+        assert_eq!(backend.status(id, run_id).await, Some(RunStatus::Interrupted));
+    }
+    let error = error_of(backend, id).await.expect("the thread tells of the interrupt");
+    assert_eq!(error.error, "UserInterrupt");
+    assert!(error.message.contains(&new.run_id.to_string()), "{}", error.message);
+    let signal = cancels.try_recv().expect("the worker is told");
+    assert_eq!((signal.run_id, signal.request.action), (running.run.run_id, CancelAction::Interrupt));
+    assert_eq!(backend.status(id, running.run.run_id).await, Some(RunStatus::Running), "its worker ends it");
+    let beat = backend.queue.heartbeat(&[running.lease()], LEASE).await.expect("heartbeat");
+    assert_eq!(beat, [Heartbeat::Held(Some(signal.request))], "the heartbeat tells it too");
+    assert_eq!(backend.claimed_ids().await, [], "the new run waits for the running one");
+    backend.queue.finish(running.lease(), outcome()).await.expect("finish");
+    assert_eq!(backend.claimed_ids().await, [new.run_id]);
+    backend.clock.advance(SECOND * 5);
+    assert_eq!(backend.claimed_ids().await, [], "what was ended never starts");
+}
+
+/// `Rollback` removes what is pending, with its checkpoints, and asks for the rollback of what is running.
+pub async fn rollback_removes_the_pending(backend: &Backend) {
+    let id = backend.new_thread().await;
+    backend.put(checkpoint(id, "1")).await;
+    let tried = tried_before(backend, id, "2").await;
+    let plain = backend.add_run(id).await;
+    let new = backend.run_with(id, MultitaskStrategy::Rollback);
+    let enqueued = backend.queue.enqueue(&scope(), new.clone()).await.expect("enqueue");
+    let mut ended = enqueued.ended.clone();
+    ended.sort();
+    assert_eq!(ended, [tried, plain], "both were pending");
+    for run_id in ended {
+        assert_eq!(backend.run(id, run_id).await, None, "a rolled back run is removed");
+    }
+    let left = backend.storage.list_checkpoints(&scope(), id, &CheckpointList::default()).await.expect("list");
+    assert_eq!(left.iter().map(|tuple| tuple.checkpoint_id.as_str()).collect::<Vec<_>>(), ["1"], "its checkpoints too");
+    let claim = backend.claim_one().await;
+    assert_eq!(claim.run.run_id, new.run_id);
+    let mut cancels = backend.queue.cancels();
+    backend.enqueue(backend.run_with(id, MultitaskStrategy::Rollback)).await;
+    let signal = cancels.try_recv().expect("the worker is told");
+    assert_eq!((signal.run_id, signal.request.action), (new.run_id, CancelAction::Rollback));
+    backend.enqueue(backend.run_with(id, MultitaskStrategy::Interrupt)).await;
+    let beat = backend.queue.heartbeat(&[claim.lease()], LEASE).await.expect("heartbeat");
+    let Heartbeat::Held(Some(request)) = &beat[0] else { panic!("held, with a cancel: {beat:?}") };
+    assert_eq!(request.action, CancelAction::Rollback, "a rollback stays one");
+}
+
+/// Cancelling a pending run ends it at once, and lets the next one start.
+pub async fn cancelling_a_pending_run_ends_it(backend: &Backend) {
+    let id = backend.new_thread().await;
+    let (first, second) = (backend.add_run(id).await, backend.add_run(id).await);
+    let done = backend.queue.cancel(&scope(), id, first, interrupt()).await.expect("cancel");
+    assert_eq!((done, backend.status(id, first).await), (Cancelled::Ended, Some(RunStatus::Interrupted)));
+    let expected = RunError { error: "UserInterrupt".to_owned(), message: interrupt().reason };
+    assert_eq!(error_of(backend, id).await, Some(expected));
+    assert_eq!(backend.row(id).await.status, ThreadStatus::Busy, "another run is in flight");
+    let claim = backend.claim_one().await;
+    assert_eq!(claim.run.run_id, second, "the next run may start");
+    backend.queue.finish(claim.lease(), outcome()).await.expect("finish");
+
+    let tried = tried_before(backend, id, "1").await;
+    let done = backend.queue.cancel(&scope(), id, tried, rollback()).await.expect("cancel");
+    assert_eq!((done, backend.run(id, tried).await), (Cancelled::Ended, None), "a rollback removes the run");
+    let left = backend.storage.list_checkpoints(&scope(), id, &CheckpointList::default()).await.expect("list");
+    assert_eq!(left, [], "and its checkpoints");
+    let row = backend.row(id).await;
+    assert_eq!((row.status, row.interrupts), (ThreadStatus::Idle, Some(json!({}).into())), "nothing is in flight");
+    assert_eq!(error_of(backend, id).await.map(|error| error.error), Some("UserRollback".to_owned()));
+
+    let temporary = NewRun { temporary: true, ..backend.new_run(thread_id()) };
+    backend.enqueue(temporary.clone()).await;
+    backend.queue.cancel(&scope(), temporary.thread_id, temporary.run_id, interrupt()).await.expect("cancel");
+    let thread = backend.storage.thread(&scope(), temporary.thread_id).await.expect("read");
+    assert_eq!(thread, None, "a temporary run's thread goes with it");
+}
+
+/// Cancelling a running run tells its worker, by signal and heartbeat, and whoever claims it after an expired lease.
+pub async fn cancelling_a_running_run_asks_its_worker(backend: &Backend) {
+    let id = backend.new_thread().await;
+    let claim = backend.running(id).await;
+    let run_id = claim.run.run_id;
+    let beat = backend.queue.heartbeat(&[claim.lease()], LEASE).await.expect("heartbeat");
+    assert_eq!(beat, [Heartbeat::Held(None)]);
+    let mut cancels = backend.queue.cancels();
+    let done = backend.queue.cancel(&scope(), id, run_id, rollback()).await.expect("cancel");
+    assert_eq!((done, backend.status(id, run_id).await), (Cancelled::Requested, Some(RunStatus::Running)));
+    let signal = cancels.try_recv().expect("the worker is told");
+    assert_eq!((signal.run_id, signal.request), (run_id, rollback()));
+    let done = backend.queue.cancel(&scope(), id, run_id, interrupt()).await.expect("cancel again");
+    assert_eq!(done, Cancelled::Requested);
+    let stands = CancelRequest { action: CancelAction::Rollback, reason: interrupt().reason };
+    let beat = backend.queue.heartbeat(&[claim.lease()], LEASE).await.expect("heartbeat");
+    assert_eq!(beat, [Heartbeat::Held(Some(stands.clone()))], "the later reason, and still a rollback");
+    backend.clock.advance(LEASE);
+    assert_eq!(backend.claim_one().await.cancel, Some(stands), "the next attempt knows of it");
+}
+
+/// What has ended, is elsewhere, or never was cannot be cancelled.
+pub async fn what_has_ended_cannot_be_cancelled(backend: &Backend) {
+    let id = backend.new_thread().await;
+    let claim = backend.running(id).await;
+    let (run_id, queue) = (claim.run.run_id, &backend.queue);
+    let other = backend.new_thread().await;
+    refused(queue.cancel(&scope(), other, run_id, interrupt()).await, ErrorKind::NotFound, "on another thread");
+    refused(
+        queue.cancel(&scope(), id, langopen_core::RunId(id.0), interrupt()).await,
+        ErrorKind::NotFound,
+        "an unknown run",
+    );
+    queue.finish(claim.lease(), outcome()).await.expect("finish");
+    refused(queue.cancel(&scope(), id, run_id, interrupt()).await, ErrorKind::NotFound, "a run that has ended");
+    assert_eq!(backend.status(id, run_id).await, Some(RunStatus::Success));
+}
+
+/// Runs in flight are cancelled together by status, within the scope, and none of them begins by that.
+pub async fn runs_in_flight_are_cancelled_together(backend: &Backend) {
+    let queue = &backend.queue;
+    let mine = owned_by("ada");
+    let of_ada = async || backend.thread_with(json!({"owner": "ada"})).await.thread_id;
+    let (busy, waiting, hidden) = (of_ada().await, of_ada().await, backend.thread_with(json!({"owner": "eve"})).await);
+    let running = backend.running(busy).await.run.run_id;
+    let behind = backend.add_run(busy).await;
+    let (first, second) = (backend.add_run(waiting).await, backend.add_run(waiting).await);
+    let of_eve = backend.add_run(hidden.thread_id).await;
+    let abroad = queue.enqueue(&foreign(), backend.new_run(thread_id())).await.expect("a foreign run").run;
+    let sorted = |mut ids: Vec<RunId>| {
+        ids.sort();
+        ids
+    };
+
+    let ids = |logs: Vec<LogKey>| logs.iter().map(|log| log.run_id).collect::<Vec<_>>();
+    let many = queue.cancel_in_flight(&mine, InFlight::Running, interrupt()).await.expect("cancel");
+    assert_eq!((ids(many.ended), many.requested), (vec![], vec![running]));
+    let many = queue.cancel_in_flight(&mine, InFlight::Pending, interrupt()).await.expect("cancel");
+    assert_eq!((sorted(ids(many.ended)), many.requested), (sorted(vec![behind, first, second]), vec![]));
+    for (id, run_id) in [(busy, behind), (waiting, first), (waiting, second)] {
+        assert_eq!(backend.status(id, run_id).await, Some(RunStatus::Interrupted));
+    }
+    assert_eq!(backend.row(waiting).await.status, ThreadStatus::Idle);
+    assert_eq!(backend.row(busy).await.status, ThreadStatus::Busy);
+    let again = backend.add_run(busy).await;
+    let many = queue.cancel_in_flight(&mine, InFlight::All, rollback()).await.expect("cancel");
+    assert_eq!((ids(many.ended), many.requested), (vec![again], vec![running]));
+    assert_eq!(backend.status(busy, again).await, None, "rolled back");
+
+    let none = Scope { filter: Some(MetadataFilter::Equals("owner".to_owned(), "zoe".into())), ..scope() };
+    let many = queue.cancel_in_flight(&none, InFlight::All, interrupt()).await.expect("cancel");
+    assert_eq!((ids(many.ended), many.requested), (vec![], vec![]), "nothing to cancel is no error");
+    assert_eq!(
+        sorted(backend.claimed_ids().await),
+        sorted(vec![of_eve, abroad.run_id]),
+        "what is out of scope goes on"
+    );
+}
