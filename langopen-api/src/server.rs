@@ -5,6 +5,7 @@ use std::sync::Arc;
 use langopen_core::auth::{Auth, OpenAuth};
 use langopen_core::executor::{ExecutionContext, GraphInfo};
 use langopen_core::model::NewAssistant;
+use langopen_core::run_service::RunService;
 use langopen_core::{
     AssistantId, Clock, Embedder, EventLog, Executor, IdSource, JsonMap, Queue, Result, Scope, Storage, SystemClock,
     SystemIds, Tenant, UserInterfaces,
@@ -21,6 +22,7 @@ pub(crate) type App = Arc<AgentServer>;
 /// The data plane: assistants, threads, runs and the store behind the Agent Server API.
 pub struct AgentServer {
     pub(crate) storage: Arc<dyn Storage>,
+    pub(crate) runs: RunService,
     pub(crate) queue: Arc<dyn Queue>,
     pub(crate) events: Arc<dyn EventLog>,
     pub(crate) executor: Arc<dyn Executor>,
@@ -46,6 +48,7 @@ impl AgentServer {
         executor: Arc<dyn Executor>,
     ) -> Self {
         Self {
+            runs: RunService::new(storage.clone(), queue.clone(), events.clone()),
             storage,
             queue,
             events,

@@ -75,6 +75,12 @@ pub struct LogKey {
     pub run_id: RunId,
 }
 
+/// The prefix of event names that only the thread protocol's readers see.
+pub const NATIVE: &str = "protocol/";
+
+/// The name of the event that stands in the log of a run that ended before its first attempt.
+pub const NEVER_BEGUN: &str = "protocol/never-begun";
+
 /// An event to append.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewEvent {

@@ -20,6 +20,7 @@ pub mod model;
 pub mod outbox;
 pub mod queue;
 pub mod run_plan;
+pub mod run_service;
 pub mod run_state;
 pub mod schedule;
 pub mod signals;

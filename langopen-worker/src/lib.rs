@@ -24,6 +24,7 @@ mod webhooks;
 
 use std::sync::Arc;
 
+use langopen_core::run_service::RunService;
 use langopen_core::{Clock, EventLog, Executor, IdSource, Queue, Storage, SystemIds};
 use tokio_util::sync::CancellationToken;
 use tracing::info;
@@ -47,6 +48,13 @@ pub struct Services {
     pub executor: Arc<dyn Executor>,
     /// The clock that the queue reads, to know how far off the next run is.
     pub clock: Arc<dyn Clock>,
+}
+
+impl Services {
+    /// The run service over these parts.
+    pub(crate) fn runs(&self) -> RunService {
+        RunService::new(self.storage.clone(), self.queue.clone(), self.events.clone())
+    }
 }
 
 /// The run loop.

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use langopen_core::{EventLog, Result, Storage};
+use langopen_core::Result;
+use langopen_core::run_service::RunService;
 use metrics::counter;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error};
@@ -20,12 +21,12 @@ const THREADS_AT_ONCE: u32 = 100;
 
 /// Sweeps ended event logs, threads whose time is over, and expired store items until `stop`.
 pub(crate) async fn sweep(services: Services, settings: WorkerSettings, stop: CancellationToken) {
+    let runs = services.runs();
     let Services { events, storage, .. } = services;
     let logs = repeat("ended event logs", LOGS_SWEPT, LOGS_INTERVAL, || events.sweep());
     let limit = settings.thread_sweep_limit;
-    let threads = repeat("threads", THREADS_SWEPT, settings.thread_sweep_interval, || {
-        sweep_threads(&*storage, &*events, limit).boxed()
-    });
+    let threads =
+        repeat("threads", THREADS_SWEPT, settings.thread_sweep_interval, || sweep_threads(&runs, limit).boxed());
     let items = repeat("store items", ITEMS_SWEPT, settings.item_sweep_interval, || storage.sweep_items());
     tokio::select! {
         () = stop.cancelled() => {}
@@ -55,14 +56,11 @@ async fn repeat<'a>(
     }
 }
 
-async fn sweep_threads(storage: &dyn Storage, events: &dyn EventLog, limit: u32) -> Result<u64> {
+async fn sweep_threads(runs: &RunService, limit: u32) -> Result<u64> {
     let mut swept = 0;
     while swept < u64::from(limit) {
         let left = u32::try_from(u64::from(limit) - swept).unwrap_or(THREADS_AT_ONCE);
-        let done = storage.sweep_threads(left.min(THREADS_AT_ONCE)).await?;
-        if !done.deleted.is_empty() {
-            events.remove_threads(&done.deleted).await?;
-        }
+        let done = runs.sweep_threads(left.min(THREADS_AT_ONCE)).await?;
         let number = (done.deleted.len() + done.cut.len()) as u64;
         if number == 0 {
             break;

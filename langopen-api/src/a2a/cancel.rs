@@ -21,7 +21,7 @@ use super::request::Request;
 use super::task;
 use super::task_id::{CANCELED_KEY, is_given_up};
 use crate::json_rpc::{answer, failed};
-use crate::runs::{Follow, cancel as cancel_run};
+use crate::runs::Follow;
 use crate::state::clear_tasks;
 
 /// How long the answer waits for the run's end: a graph may be busy with what cannot be stopped.
@@ -79,8 +79,8 @@ async fn stop(request: &Request, scope: &Scope, chain: &mut Chain, action: Cance
     let events = app.events.read(LogKey { thread_id, run_id }, ReadFrom::Now).await;
     let events = events.map_err(|error| failed(&error.into()))?;
     let reason = "interrupt requested via A2A tasks/cancel".to_owned();
-    match cancel_run(app, scope, thread_id, run_id, CancelRequest { action, reason }).await {
-        Ok(()) => {}
+    match app.runs.cancel(scope, thread_id, run_id, CancelRequest { action, reason }).await {
+        Ok(_) => {}
         Err(error) if error.kind() == ErrorKind::NotFound => return Err(not_cancelable()),
         Err(error) => return Err(failed(&error.into())),
     }

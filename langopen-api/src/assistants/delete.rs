@@ -8,7 +8,6 @@ use utoipa::IntoParams;
 use crate::access::Caller;
 use crate::error::{ApiError, ApiResult, ErrorResponse, OnKind};
 use crate::extract::{AssistantPath, Query};
-use crate::runs::{close_streams, close_threads};
 use crate::server::App;
 
 // It documents the query; see the handler.
@@ -51,9 +50,7 @@ pub(super) async fn delete_assistant(
         }
         false => None,
     };
-    let deleted = app.storage.delete_assistant(&scope, id, threads.as_ref()).await;
-    let gone = deleted.on(ErrorKind::NotFound, || ApiError::not_found(format!("Assistant with ID {id} not found")))?;
-    close_streams(&app, gone.ended).await;
-    close_threads(&app, &gone.threads).await;
+    let deleted = app.runs.delete_assistant(&scope, id, threads.as_ref()).await;
+    deleted.on(ErrorKind::NotFound, || ApiError::not_found(format!("Assistant with ID {id} not found")))?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -31,8 +31,6 @@ use utoipa_axum::routes;
 
 use crate::server::App;
 
-pub(crate) use translate::{NATIVE, NEVER_BEGUN};
-
 pub(crate) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(command::send_command))

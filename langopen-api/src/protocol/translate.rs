@@ -16,14 +16,10 @@ use super::filter::Methods;
 use super::out::Out;
 use super::rows::{Facts, Rows};
 use super::shapes::{self, Interrupt};
+use langopen_core::event_log::{NATIVE, NEVER_BEGUN};
+
 use super::told::Told;
 use super::tree::{Status, Tree};
-
-/// Before the names of events that graph hosts say in the protocol's own shapes; other readers do not see them.
-pub(crate) const NATIVE: &str = "protocol/";
-
-/// The event of the log that keeps the end of a run which never began, for readers that come later.
-pub(crate) const NEVER_BEGUN: &str = "protocol/never-begun";
 
 /// What was heard of a run.
 #[derive(Default)]

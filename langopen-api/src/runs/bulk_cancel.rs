@@ -7,8 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::{IntoParams, ToSchema};
 
-use super::cancel::{action, cancel, wish};
-use super::close_streams;
+use super::cancel::{action, wish};
 use crate::access::Caller;
 use crate::error::{ApiError, ApiResult, ErrorResponse};
 use crate::extract::{Body, Query, parse_id};
@@ -79,12 +78,7 @@ pub(super) async fn cancel_runs(
     let scope = caller.may(Resource::Threads, Action::Update, value).await?.scope;
     let request = wish(&query, "/runs/cancel");
     let found = match (body.status, body.thread_id, body.run_ids) {
-        (Some(status), None, None) => {
-            let many = app.queue.cancel_in_flight(&scope, status.into(), request).await?;
-            let found = !many.ended.is_empty() || !many.requested.is_empty();
-            close_streams(&app, many.ended).await;
-            found
-        }
+        (Some(status), None, None) => app.runs.cancel_in_flight(&scope, status.into(), request).await? > 0,
         (None, Some(thread_id), Some(run_ids)) => {
             let thread_id: ThreadId = parse_id(&thread_id, "thread")?;
             let run_ids = run_ids.iter().map(|id| parse_id(id, "run")).collect::<ApiResult<Vec<RunId>>>()?;
@@ -111,8 +105,8 @@ async fn of_thread(
 ) -> ApiResult<bool> {
     let mut found = false;
     for run_id in run_ids {
-        match cancel(app, scope, thread_id, run_id, request.clone()).await {
-            Ok(()) => found = true,
+        match app.runs.cancel(scope, thread_id, run_id, request.clone()).await {
+            Ok(_) => found = true,
             Err(error) if error.kind() == ErrorKind::NotFound => {}
             Err(error) => return Err(error.into()),
         }

@@ -4,11 +4,9 @@ use http::StatusCode;
 use langopen_core::auth::{Action, Resource};
 use langopen_core::event_log::{LogKey, ReadFrom};
 use langopen_core::model::{CancelAction, CancelRequest};
-use langopen_core::queue::Cancelled;
 use langopen_core::{Error, ErrorKind, RunId, Scope, ThreadId};
 use serde_json::json;
 
-use super::close_streams;
 use super::follow::Follow;
 use super::on_disconnect::CancelOnDrop;
 use super::outcome::{Answer, respond};
@@ -59,7 +57,7 @@ pub(super) async fn cancel_run(
     let wait = query.flag("wait");
     let events = if wait { Some(app.events.read(LogKey { thread_id, run_id }, ReadFrom::Now).await?) } else { None };
     let request = wish(&query, "/threads/{thread_id}/runs/{run_id}/cancel");
-    if let Err(error) = cancel(&app, &scope, thread_id, run_id, request).await {
+    if let Err(error) = app.runs.cancel(&scope, thread_id, run_id, request).await {
         return Err(refused(&app, &scope, thread_id, run_id, error).await);
     }
     let Some(events) = events else { return Ok(StatusCode::ACCEPTED.into_response()) };
@@ -79,20 +77,6 @@ pub(super) fn action(query: &Query) -> CancelAction {
 pub(super) fn wish(query: &Query, route: &str) -> CancelRequest {
     let action = action(query);
     CancelRequest { action, reason: format!("{} requested via POST {route}", action.as_str()) }
-}
-
-/// Cancels a run, and closes its stream if that has ended it.
-pub(crate) async fn cancel(
-    app: &App,
-    scope: &Scope,
-    thread_id: ThreadId,
-    run_id: RunId,
-    request: CancelRequest,
-) -> Result<(), Error> {
-    if app.queue.cancel(scope, thread_id, run_id, request).await? == Cancelled::Ended {
-        close_streams(app, [LogKey { thread_id, run_id }]).await;
-    }
-    Ok(())
 }
 
 async fn refused(app: &App, scope: &Scope, thread_id: ThreadId, run_id: RunId, error: Error) -> ApiError {

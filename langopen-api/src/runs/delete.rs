@@ -2,10 +2,8 @@ use axum::extract::State;
 use http::StatusCode;
 use langopen_core::ErrorKind;
 use langopen_core::auth::{Action, Resource};
-use langopen_core::event_log::LogKey;
 use serde_json::json;
 
-use super::close_streams;
 use crate::access::Caller;
 use crate::error::{ApiError, ApiResult, ErrorResponse, OnKind};
 use crate::extract::RunPath;
@@ -28,8 +26,7 @@ pub(super) async fn delete_run(
 ) -> ApiResult<StatusCode> {
     let value = || json!({"thread_id": thread_id, "run_id": run_id});
     let scope = caller.may(Resource::Threads, Action::Delete, value).await?.scope;
-    let deleted = app.storage.delete_run(&scope, thread_id, run_id).await;
-    let in_flight = deleted.on(ErrorKind::NotFound, || ApiError::not_found("Run not found"))?;
-    close_streams(&app, in_flight.then_some(LogKey { thread_id, run_id })).await;
+    let deleted = app.runs.delete(&scope, thread_id, run_id).await;
+    deleted.on(ErrorKind::NotFound, || ApiError::not_found("Run not found"))?;
     Ok(StatusCode::NO_CONTENT)
 }

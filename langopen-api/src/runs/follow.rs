@@ -7,13 +7,12 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use futures::stream::ReadyChunks;
-use langopen_core::event_log::{Event, EventId, EventStream, LogKey, ReadFrom};
+use langopen_core::event_log::{Event, EventId, EventStream, LogKey, NATIVE, ReadFrom};
 use langopen_core::model::Run;
 use langopen_core::{RunId, Scope, Tenant, ThreadId};
 use tokio::time::timeout;
 
 use super::outcome::{Kept, kept};
-use crate::protocol::NATIVE;
 use crate::server::App;
 
 /// How many events that wait already are taken together.

@@ -2,7 +2,6 @@
 
 mod bulk_cancel;
 mod cancel;
-mod close;
 mod create;
 mod delete;
 mod follow;
@@ -23,8 +22,6 @@ use utoipa_axum::routes;
 
 use crate::server::App;
 
-pub(crate) use cancel::cancel;
-pub(crate) use close::{close_streams, close_threads};
 pub(crate) use follow::{Follow, News};
 pub(crate) use outcome::{Outcome, flatten};
 pub(crate) use submit::{Attach, named_assistant, permit_run, submit};

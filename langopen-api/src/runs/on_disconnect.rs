@@ -1,12 +1,9 @@
 //! Cancelling a run whose client goes away.
 
-use langopen_core::event_log::LogKey;
 use langopen_core::model::{CancelAction, CancelRequest};
-use langopen_core::queue::Cancelled;
 use langopen_core::{ErrorKind, RunId, Scope, Tenant, ThreadId};
 use utoipa::IntoParams;
 
-use super::close_streams;
 use crate::server::App;
 
 // It documents the query of those who join a run.
@@ -45,9 +42,8 @@ impl Drop for CancelOnDrop {
                 action: CancelAction::Interrupt,
                 reason: "client disconnected from the run stream (on_disconnect=cancel)".to_owned(),
             };
-            match app.queue.cancel(&scope, thread_id, run_id, request).await {
-                Ok(Cancelled::Requested) => {}
-                Ok(Cancelled::Ended) => close_streams(&app, [LogKey { thread_id, run_id }]).await,
+            match app.runs.cancel(&scope, thread_id, run_id, request).await {
+                Ok(_) => {}
                 Err(error) if error.kind() == ErrorKind::NotFound => {}
                 Err(error) => {
                     tracing::error!(run.id = %run_id, error = %error, "a run whose client went away was not cancelled");

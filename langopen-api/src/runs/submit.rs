@@ -3,12 +3,10 @@
 use langopen_core::auth::{Action, Resource};
 use langopen_core::event_log::{EventStream, LogKey};
 use langopen_core::model::{Assistant, MultitaskStrategy, Run};
-use langopen_core::queue::Enqueued;
 use langopen_core::run_plan::{Place, RunPlan};
 use langopen_core::{AssistantId, Error, ErrorKind, JsonMap, RunId, Scope, ThreadId};
 use serde_json::{Value, json};
 
-use super::close_streams;
 use super::on_disconnect::CancelOnDrop;
 use crate::access::Caller;
 use crate::error::{ApiError, ApiResult};
@@ -84,15 +82,13 @@ pub(crate) async fn submit(
     };
     // A client that goes away while the run is being created is no other than one that goes away later.
     let mut guard = CancelOnDrop::new(app, &scope.tenant, (place.thread_id(), run_id), cancel);
-    let Enqueued { run, ended, .. } = match app.queue.enqueue(&scope, new).await {
-        Ok(enqueued) => enqueued,
+    let run = match app.runs.submit(&scope, new).await {
+        Ok(run) => run,
         Err(error) => {
             guard.disarm();
             return Err(refused(error, place));
         }
     };
-    let log = |run_id| LogKey { thread_id: run.thread_id, run_id };
-    close_streams(app, ended.into_iter().map(log)).await;
     record_created(&run);
     tracing::debug!("a run was created");
     Ok(Submitted { run, events, guard })

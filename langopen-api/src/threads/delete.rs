@@ -8,7 +8,6 @@ use super::not_found;
 use crate::access::Caller;
 use crate::error::{ApiResult, ErrorResponse, OnKind};
 use crate::extract::ThreadPath;
-use crate::runs::close_threads;
 use crate::server::App;
 
 /// Delete Thread
@@ -29,7 +28,6 @@ pub(super) async fn delete_thread(
     ThreadPath(thread_id): ThreadPath,
 ) -> ApiResult<StatusCode> {
     let scope = caller.may(Resource::Threads, Action::Delete, || json!({"thread_id": thread_id})).await?.scope;
-    app.storage.delete_thread(&scope, thread_id).await.on(ErrorKind::NotFound, || not_found(thread_id))?;
-    close_threads(&app, &[thread_id]).await;
+    app.runs.delete_thread(&scope, thread_id).await.on(ErrorKind::NotFound, || not_found(thread_id))?;
     Ok(StatusCode::NO_CONTENT)
 }

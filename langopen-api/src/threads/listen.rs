@@ -6,13 +6,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::stream::ReadyChunks;
 use futures::{Stream, StreamExt};
-use langopen_core::event_log::{Event, EventStream};
+use langopen_core::event_log::{Event, EventStream, NATIVE};
 use langopen_core::{Result, Scope, ThreadId};
 use tokio::time::{Instant, timeout};
 
 use super::sight::{Sight, Watch};
 use super::stream::Modes;
-use crate::protocol::NATIVE;
 use crate::server::App;
 use crate::sse::{HEARTBEAT, frame, frames};
 

@@ -10,7 +10,6 @@ use utoipa::ToSchema;
 use crate::access::Caller;
 use crate::error::{ApiResult, ErrorResponse};
 use crate::extract::{Body, parse_id};
-use crate::runs::close_threads;
 use crate::server::App;
 use crate::wire::PruneStrategyName;
 
@@ -50,9 +49,6 @@ pub(super) async fn prune_threads(
     let ids = body.thread_ids.iter().map(|id| parse_id(id, "thread")).collect::<ApiResult<Vec<ThreadId>>>()?;
     let value = || json!({"thread_id": null, "run_id": null, "thread_ids": ids});
     let scope = caller.may(Resource::Threads, Action::Delete, value).await?.scope;
-    let done = app.storage.prune_threads(&scope, &ids, body.strategy.unwrap_or_default()).await?;
-    if !done.deleted.is_empty() {
-        close_threads(&app, &done.deleted).await;
-    }
+    let done = app.runs.prune_threads(&scope, &ids, body.strategy.unwrap_or_default()).await?;
     Ok(Json(ThreadPruneResponse { pruned_count: done.deleted.len() + done.cut.len() }))
 }

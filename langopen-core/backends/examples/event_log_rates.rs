@@ -1,7 +1,7 @@
 //! Measures the event logs that processes share: how many events per second are appended, and how long one takes to a reader of another process (here:
 //! another log over the same server).
 //!
-//! `DATABASE_URL=postgres://... REDIS_URL=redis://... cargo run --release -p langopen-core --features postgres,redis --example event_log_rates`
+//! `DATABASE_URL=postgres://... REDIS_URL=redis://... cargo run --release -p langopen-backends --features postgres,redis --example event_log_rates`
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -1,6 +1,5 @@
 //! One firing: the run that a cron's payload asks for, on behalf of its creator.
 
-use langopen_core::event_log::LogKey;
 use langopen_core::model::{Cron, CronFiring, DueCron, NewRun};
 use langopen_core::run_plan::{Place, RunPlan, RunRequest, without_reserved_metadata};
 use langopen_core::{Error, ErrorKind, Result, RunId, Scope, ThreadId, Timestamp};
@@ -54,13 +53,8 @@ impl Scheduler {
     async fn create_run(&self, scope: &Scope, due: DueCron, firing: CronFiring, now: Timestamp) -> Result<()> {
         let new = self.plan(scope, due, firing, now).await?;
         let (run_id, thread_id) = (new.run_id, new.thread_id);
-        let enqueued = self.services.queue.enqueue(scope, new).await?;
+        self.services.runs().submit(scope, new).await?;
         debug!(%run_id, %thread_id, "the cron fired");
-        for run_id in enqueued.ended {
-            if let Err(error) = self.services.events.end(LogKey { thread_id, run_id }).await {
-                warn!(%run_id, %error, "the stream of a run that is over was not closed");
-            }
-        }
         Ok(())
     }
 
