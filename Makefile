@@ -9,7 +9,7 @@ CONFIG ?= examples/agent/langgraph.json
 SERVICES := target/debug/langopen-test-services
 WITH_SERVICES := $(SERVICES)
 
-.PHONY: help up build test test-rust test-host test-sdk test-sdk-memory test-sdk-postgres test-sdk-typescript test-sdk-rust test-clients test-clients-memory test-clients-typescript test-clients-rust test-faults chromium lint fmt doc bench bench-cluster bench-doors deny clean
+.PHONY: help up build test test-rust test-host test-sdk test-sdk-memory test-sdk-postgres test-sdk-typescript test-sdk-rust test-clients test-clients-memory test-clients-typescript test-clients-rust test-faults chromium lint fmt doc gates features package public-api advisories bench bench-cluster bench-doors deny clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -116,8 +116,27 @@ lint: ## Formatting and lints
 fmt: ## Format
 	$(CARGO) fmt --all
 
-doc: ## Build the crates' documentation
-	$(CARGO) doc --locked --workspace --all-features --no-deps
+doc: ## Build the crates' documentation; a warning is an error
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --all-features --no-deps
+
+PUBLISHED := langopen-core langopen-backends langopen-testkit langopen-graph langopen-api langopen-worker langopen-runner langopen
+
+gates: doc deny features package public-api ## Check what a release needs: documentation, licences, features, packages, public APIs
+
+deny: ## Licences, duplicate dependencies and their sources (needs cargo-deny)
+	$(CARGO) deny --locked check bans licenses sources
+
+advisories: ## Known vulnerabilities of dependencies (needs cargo-deny and a network)
+	$(CARGO) deny --locked check advisories
+
+features: ## Check every pair of features of the published crates (needs cargo-hack)
+	$(CARGO) hack check --locked --feature-powerset --depth 2 $(PUBLISHED:%=-p %)
+
+package: ## Pack each published crate as cargo publish would
+	$(CARGO) package --locked --allow-dirty --no-verify $(PUBLISHED:%=-p %)
+
+public-api: ## Compare the public APIs with their listings (tests/public_api)
+	$(CARGO) run --locked --quiet -p langopen-public-api
 
 bench: ## Compare with langgraph dev and the bare library in one run (tests/bench/README.md)
 	$(CARGO) build --locked --release -p langopen -p langopen-bench
@@ -130,9 +149,6 @@ bench-cluster: ## Measure the platform as several processes, beside the open pee
 bench-doors: ## Measure TypeScript graphs and the thread protocol (tests/bench/README.md)
 	$(CARGO) build --locked --release -p langopen -p langopen-bench
 	target/release/langopen-bench doors $(BENCH_ARGS)
-
-deny: ## Licences, duplicate and insecure dependencies (needs cargo-deny)
-	$(CARGO) deny check
 
 clean: ## Remove everything that was built
 	$(CARGO) clean

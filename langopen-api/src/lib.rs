@@ -52,7 +52,7 @@ mod ui;
 mod unread;
 mod wire;
 
-pub use access::{Authenticator, Trusted, require_auth};
+pub use access::{Authenticator, StudioAuth, Trusted, require_auth};
 pub use cors::{Cors, InvalidCors};
 pub use custom::{Api, AppDescription, AppOptions, AppRequest, AppRoute, CustomApp};
 pub use deployments::{DeploymentSource, Installation};

@@ -4,6 +4,7 @@ mod authenticator;
 mod credentials;
 mod permit;
 mod roles;
+mod studio;
 
 use axum::extract::{FromRequestParts, MatchedPath, NestedPath};
 use http::request::Parts;
@@ -21,6 +22,7 @@ pub use authenticator::{Authenticator, require_auth};
 pub(crate) use credentials::keep_body;
 pub(crate) use permit::Permit;
 pub(crate) use roles::{check as check_role, least_elsewhere};
+pub use studio::StudioAuth;
 
 /// A request that comes from within the platform, put among a request's extensions by whoever calls the router in process: it is neither
 /// authenticated nor authorized. Nothing that comes over the network can carry it.

@@ -45,7 +45,7 @@ impl KeyGrant {
             Some(named) if self.scope.covers(named) => named,
             Some(_) => return Err(Refusal::new(403, "This API key is not for that deployment").into()),
             None => self.scope.deployment().ok_or_else(|| {
-                let detail = "This API key is for several deployments: name one in the path, as /d/{deployment}/...";
+                let detail = "This API key covers several deployments: name one of them in the path of the request";
                 Refusal::new(400, detail)
             })?,
         };

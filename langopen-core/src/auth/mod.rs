@@ -7,7 +7,6 @@ mod key_ring;
 mod key_scope;
 mod refusal;
 mod role;
-mod studio;
 
 use std::fmt;
 use std::net::IpAddr;
@@ -27,7 +26,6 @@ pub use key_ring::{KeyGrant, KeyRing};
 pub use key_scope::KeyScope;
 pub use refusal::Refusal;
 pub use role::Role;
-pub use studio::StudioAuth;
 
 /// What an authenticator sees of a request. Its `Debug` shows no header, query or body: they hold secrets.
 #[derive(Clone, Default)]

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use langopen_api::SecurityDocument;
-use langopen_core::auth::{ApiKeyAuth, Auth, OpenAuth, StudioAuth};
+use langopen_api::{SecurityDocument, StudioAuth};
+use langopen_core::auth::{ApiKeyAuth, Auth, OpenAuth};
 use langopen_runner::config::AuthConfig;
 use langopen_runner::{AppAuth, AuthCacheSettings, HostPool};
 

@@ -1,22 +1,25 @@
+//! Admitting Studio on a developer's own machine.
+
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use serde_json::{Value, json};
 
-use super::{Action, Auth, Credentials, Decision, Identity, KeyRing, Resource};
-use crate::error::Result;
-use crate::tenant::Tenant;
+use langopen_core::auth::{Action, Auth, Credentials, Decision, Identity, KeyRing, Resource};
+use langopen_core::error::Result;
+use langopen_core::tenant::Tenant;
 
-/// The header with which Studio says that it needs no login.
+/// The header by which Studio asks to be admitted without a login.
 const HEADER: (&str, &str) = ("x-auth-scheme", "langsmith");
 
-/// Headers that a proxy adds: behind one, the other end of the connection is not who asks.
+/// Headers that a proxy adds. Behind a proxy, the peer address is not the client's.
 const PROXIED: [&str; 5] = ["forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via"];
 
-/// Lets Studio in beside another login, as the user `langgraph-studio-user`: a developer's tool, on the developer's own machine.
+/// Admits Studio beside another login, as the user `langgraph-studio-user`.
 ///
-/// The header that asks for it proves nothing, so it counts only for a request that comes from this machine itself, through no proxy, and from no web page
-/// but Studio's and those of this machine. Wrap a login in this only where the server listens on a loopback address.
+/// The request's `x-auth-scheme` header proves nothing. So it counts only for a request that comes from this machine without
+/// a proxy, and from no web page other than Studio's or this machine's. Use it only on a server that listens on a loopback
+/// address.
 pub struct StudioAuth {
     inner: Arc<dyn Auth>,
     tenant: Tenant,
@@ -27,12 +30,12 @@ impl StudioAuth {
     /// The name of the user.
     pub const USER: &str = "langgraph-studio-user";
 
-    /// Asks `inner` about everybody else.
+    /// Asks `inner` about all other callers.
     pub fn new(inner: Arc<dyn Auth>) -> Self {
         Self { inner, tenant: Tenant::default(), keys: None }
     }
 
-    /// Lets it in only for as long as there is no API key at all: whoever hands out keys is past that.
+    /// Admits Studio only until the first API key exists.
     #[must_use]
     pub fn until_first_key(mut self, keys: Arc<KeyRing>) -> Self {
         self.keys = Some(keys);
@@ -112,7 +115,7 @@ impl Auth for StudioAuth {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::auth::ApiKeyAuth;
+    use langopen_core::auth::ApiKeyAuth;
 
     async fn gets_in(peer: Option<&str>, headers: &[(&str, &str)]) -> bool {
         let auth = StudioAuth::new(Arc::new(ApiKeyAuth::new(Vec::new())));
