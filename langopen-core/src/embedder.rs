@@ -1,4 +1,4 @@
-//! What texts mean, as vectors: for searches of the store by similarity.
+//! Embeddings of texts, for searches of the store by similarity.
 
 use async_trait::async_trait;
 
@@ -6,13 +6,16 @@ use crate::error::Result;
 use crate::json::RawJson;
 use crate::model::FieldVector;
 
-/// Turns texts into vectors. An implementor must answer vectors of one length, the same for items and queries, and equal ones for equal texts.
+/// Turns texts into vectors. All vectors of an implementor must have one length, for items and queries, and equal texts
+/// must give equal vectors.
 #[async_trait]
 pub trait Embedder: Send + Sync + 'static {
-    /// Embeds the texts of an item's value under `fields`, paths such as `text` or `chapters[*].title`; `None` for those that the application configured.
+    /// Embeds the texts of an item's value under `fields`, which are paths such as `text` or `chapters[*].title`.
+    /// `None` means the fields that the application configured.
     ///
     /// # Errors
-    /// `Invalid` for a path that cannot be read, `Graph` when the application's function fails, `Unavailable` when nobody is there to ask.
+    /// `Invalid` for a malformed path, `Graph` when the application's function fails, `Unavailable` when no graph host
+    /// can answer.
     async fn embed_value(&self, value: &RawJson, fields: Option<&[String]>) -> Result<Vec<FieldVector>>;
 
     /// Embeds the text of a query.

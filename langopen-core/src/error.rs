@@ -6,7 +6,7 @@ use std::fmt;
 /// `Result` with this crate's [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// What kind of failure it is; callers decide by kind, people read the message.
+/// The kind of a failure. Callers decide by kind; people read the message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
@@ -14,7 +14,7 @@ pub enum ErrorKind {
     NotFound,
     /// A thing with this id exists already.
     AlreadyExists,
-    /// The thing is in a state that forbids the operation, e.g. a busy thread.
+    /// The state of the thing forbids the operation, e.g. a busy thread.
     Conflict,
     /// The input is wrong; the message names the field.
     Invalid,
@@ -30,9 +30,9 @@ pub enum ErrorKind {
     LeaseLost,
     /// A limit of the deployment leaves no room now.
     LimitReached,
-    /// A part that we need does not answer now.
+    /// A required part does not answer now.
     Unavailable,
-    /// A defect of ours, or damaged data.
+    /// A defect in the platform, or damaged data.
     Internal,
 }
 
@@ -96,7 +96,7 @@ impl Error {
         Self::new(ErrorKind::Internal, operation, message)
     }
 
-    /// A part that we need does not answer.
+    /// A required part does not answer.
     pub fn unavailable(operation: &'static str, message: impl Into<String>) -> Self {
         Self::new(ErrorKind::Unavailable, operation, message)
     }

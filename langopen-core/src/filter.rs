@@ -30,7 +30,7 @@ impl MetadataFilter {
         }
     }
 
-    /// Whether nothing passes whose `key` holds anything but `value`.
+    /// Whether the filter admits no document in which `key` holds anything but `value`.
     pub fn wants(&self, key: &str, value: &Value) -> bool {
         match self {
             Self::Equals(held, wanted) => held == key && wanted == value,

@@ -1,4 +1,4 @@
-//! JSON that passes through without being decoded.
+//! JSON that passes through without decoding.
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,15 +10,15 @@ use serde_json::value::RawValue;
 /// An object with string keys, decoded.
 pub type JsonMap = serde_json::Map<String, serde_json::Value>;
 
-/// JSON text that was checked once and is carried as it is; cloning is cheap.
+/// JSON text that was validated once and is carried as text. Clones are cheap.
 #[derive(Clone)]
 pub struct RawJson(Arc<RawValue>);
 
 impl RawJson {
-    /// Takes over text, after checking that it is JSON.
+    /// Takes over text after it validated that the text is JSON.
     ///
     /// # Errors
-    /// When it is not.
+    /// When the text is not JSON.
     pub fn from_text(text: String) -> Result<Self, serde_json::Error> {
         RawValue::from_string(text).map(|raw| Self(raw.into()))
     }
@@ -39,7 +39,7 @@ impl RawJson {
     /// Decodes it.
     ///
     /// # Errors
-    /// When the JSON is not of the wanted shape.
+    /// When the JSON does not have the expected shape.
     pub fn decode<'a, T: Deserialize<'a>>(&'a self) -> Result<T, serde_json::Error> {
         serde_json::from_str(self.0.get())
     }
@@ -52,7 +52,7 @@ impl From<serde_json::Value> for RawJson {
     }
 }
 
-/// A JSON object whose keys are looked at and whose values stay text. It is for few keys: each is searched for.
+/// A JSON object with decoded keys and undecoded values. It suits few keys, because it searches them linearly.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct RawObject(Vec<(String, RawJson)>);
 
@@ -62,12 +62,12 @@ impl RawObject {
         self.0.is_empty()
     }
 
-    /// The value under a key; the last one, should the text repeat it.
+    /// The value under a key; the last one if the text repeats the key.
     pub fn get(&self, key: &str) -> Option<&RawJson> {
         self.0.iter().rfind(|(held, _)| held == key).map(|(_, value)| value)
     }
 
-    /// Sets a key where it stands, or at the end.
+    /// Sets a key at its present position, or at the end.
     pub fn insert(&mut self, key: impl Into<String>, value: RawJson) {
         let key = key.into();
         match self.0.iter_mut().rfind(|(held, _)| *held == key) {
@@ -123,7 +123,7 @@ impl Default for RawJson {
 }
 
 impl PartialEq for RawJson {
-    /// Compares the text, so equal documents with other spacing differ.
+    /// Compares the text, so equal documents with different spacing differ.
     fn eq(&self, other: &Self) -> bool {
         self.as_str() == other.as_str()
     }

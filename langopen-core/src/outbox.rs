@@ -1,9 +1,10 @@
-//! Webhooks on their way: what is to be told about runs that have ended, until it was told or given up.
+//! Webhooks that wait for delivery after their run has ended.
 //!
-//! A delivery is written in the same step as the end of its run, so neither is there without the other. It holds all that is sent: the run's row may be
-//! gone before it is. Claiming works as for runs: a claim gives a [`DeliveryLease`], and a later claim ends it.
+//! The backend writes a delivery in the transaction that ends the run, so neither exists without the other. A delivery
+//! holds everything that is sent, because the run's row may be deleted first. Claims work as for runs: a claim gives a
+//! [`DeliveryLease`], and a later claim ends it.
 //!
-//! Deliveries are made at least once: a process that dies after sending and before saying so sends again.
+//! Delivery is at least once: a process that dies after it sent a webhook and before it recorded that sends it again.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,24 +24,24 @@ use crate::tenant::{Scope, Tenant};
 /// The right to send a delivery, until it expires or a later attempt begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct DeliveryLease {
-    /// The run that it tells of.
+    /// The run whose end it reports.
     pub run_id: RunId,
     /// Which claim of the delivery this is; 1 for the first.
     pub attempt: u32,
 }
 
-/// What is to be told about one run that has ended.
+/// The webhook of one run that has ended.
 #[derive(Clone, PartialEq)]
 pub struct Delivery {
-    /// Whose it is.
+    /// The tenant of the run.
     pub tenant: Tenant,
-    /// The run that it tells of.
+    /// The run whose end it reports.
     pub run_id: RunId,
-    /// Where to, as the run's creator wrote it. It may hold secrets: keep it out of logs.
+    /// The destination as the run's creator wrote it. It may hold secrets: keep it out of logs.
     pub url: String,
-    /// What is sent; see [`payload`].
+    /// The body; see [`payload`].
     pub payload: RawJson,
-    /// How often it was claimed.
+    /// The number of claims so far.
     pub attempt: u32,
     /// When the run ended.
     pub created_at: Timestamp,
@@ -59,40 +60,40 @@ impl Delivery {
     }
 }
 
-/// What a claim call found.
+/// The answer to a claim.
 #[derive(Debug, Clone, Default)]
 pub struct DueDeliveries {
     /// The deliveries that the caller now owns.
     pub deliveries: Vec<Delivery>,
-    /// When the next one becomes due, a claimed one by the end of its lease.
+    /// When the next delivery becomes due. A claimed delivery becomes due when its lease expires.
     pub next_due: Option<Timestamp>,
 }
 
-/// A delivery that was given up. What was to be told is gone.
+/// A delivery that the dispatcher gave up. Its payload is deleted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FailedDelivery {
-    /// The run that it told of.
+    /// The run whose end it reported.
     pub run_id: RunId,
-    /// How often it was tried.
+    /// The number of attempts.
     pub attempts: u32,
-    /// When it was given up.
+    /// When the dispatcher gave up.
     pub failed_at: Timestamp,
     /// Why.
     pub reason: String,
 }
 
-/// Webhooks on their way.
+/// Webhooks that wait for delivery.
 ///
-/// A backend writes a delivery for each run that was created with a webhook, in the same step as the run's end and whatever ends it: its outcome, a cancel
-/// while it is pending, or a newer run that supersedes it, also when that removes the run. The end of a temporary run counts too. A run that is *deleted*, or whose
-/// thread is, has not ended and tells nothing.
+/// A backend writes a delivery for each run with a webhook when the run ends, in the same transaction. It does not
+/// matter what ends the run: its outcome, a cancel while it is pending, or a newer run that supersedes or removes it.
+/// Temporary runs count too. A *deleted* run, or a run of a deleted thread, has not ended and has no delivery.
 #[async_trait]
 pub trait Outbox: Send + Sync + 'static {
-    /// Claims up to `max` deliveries of any tenant that are due, for `lease`, in the order in which they became due. One whose lease has expired is due: who
-    /// held it is gone.
+    /// Claims up to `max` due deliveries of any tenant for `lease`, the earliest due first. A delivery whose lease has
+    /// expired is due again.
     async fn claim_deliveries(&self, max: usize, lease: Duration) -> Result<DueDeliveries>;
 
-    /// Forgets a delivery that was made.
+    /// Deletes a delivery that succeeded.
     ///
     /// # Errors
     /// `LeaseLost`.
@@ -104,23 +105,25 @@ pub trait Outbox: Send + Sync + 'static {
     /// `LeaseLost`.
     async fn put_off(&self, lease: DeliveryLease, until: Timestamp, reason: &str) -> Result<()>;
 
-    /// Ends a delivery that cannot be made: it is never due again, its payload is removed, and the rest is kept until it is swept.
+    /// Ends a delivery that cannot succeed. It never becomes due again; the backend deletes its payload and keeps the
+    /// rest until a sweep.
     ///
     /// # Errors
     /// `LeaseLost`.
     async fn give_up(&self, lease: DeliveryLease, reason: &str) -> Result<()>;
 
-    /// The tenant's deliveries that were given up, the latest first, at most `limit`.
+    /// The tenant's deliveries that were given up, newest first, at most `limit`.
     async fn failed_deliveries(&self, scope: &Scope, limit: u32) -> Result<Vec<FailedDelivery>>;
 
-    /// Removes what was given up at `until` or before, of any tenant; returns how many those were.
+    /// Deletes the deliveries of all tenants that were given up at `until` or before; returns their number.
     async fn sweep_deliveries(&self, until: Timestamp) -> Result<u64>;
 
-    /// A hint each time that a delivery may have become due. Hints may be lost or spurious: poll too, at least every second.
+    /// Notifies when a delivery may have become due. Notifications may be lost or spurious: poll at least once a second
+    /// too.
     fn delivery_wakes(&self) -> Arc<Notify>;
 }
 
-/// How a run ended, as its webhook tells it.
+/// How a run ended, for its webhook.
 #[derive(Debug, Clone, Copy)]
 pub struct RunEnd<'a> {
     /// The final status.
@@ -155,7 +158,8 @@ struct Payload<'a> {
     error: Option<&'a RunError>,
 }
 
-/// What a webhook tells of a run: its row as it ended, when, with which values, and why if it failed. `webhook_sent_at` is null until it is sent.
+/// The body of a webhook: the run's row as it ended, the time, the thread's values, and the error if it failed.
+/// `webhook_sent_at` is null until the dispatcher sends it.
 pub fn payload(run: &Run, end: &RunEnd<'_>) -> RawJson {
     let payload = Payload {
         run_id: run.run_id,
@@ -174,6 +178,6 @@ pub fn payload(run: &Run, end: &RunEnd<'_>) -> RawJson {
         values: end.values,
         error: end.error,
     };
-    // What rows hold always has a JSON form.
+    // Stored rows always have a JSON form.
     RawJson::of(&payload).unwrap_or_default()
 }

@@ -7,17 +7,17 @@ use croner::parser::CronParser;
 use crate::clock::Timestamp;
 use crate::error::{Error, Result};
 
-/// No sensible expression or name of a zone is longer.
+/// The longest expression or time zone name that is read.
 const MAX_CHARS: usize = 256;
 
 /// When a cron fires: a cron expression in a time zone.
 ///
-/// An expression has five fields (minute, hour, day of the month, month, day of the week), and seconds as an optional sixth one **at the end**. Fields take
-/// lists, ranges, steps, names, `L` and `#`; `@hourly`, `@daily` and their like stand for whole expressions. When both days are restricted, one of them has
-/// to fit.
+/// An expression has five fields (minute, hour, day of the month, month, day of the week), and optionally seconds as a
+/// sixth field **at the end**. Fields accept lists, ranges, steps, names, `L` and `#`. `@hourly`, `@daily` and similar
+/// names stand for whole expressions. If both day fields are restricted, a moment must match one of them.
 ///
-/// When clocks go forward, what falls into the hour that does not exist fires right after it. When they go back, a fixed time fires once, and an interval goes
-/// on through both hours.
+/// When clocks go forward, moments in the skipped hour fire right after it. When clocks go back, a fixed time fires
+/// once, and an interval continues through both hours.
 #[derive(Debug, Clone)]
 pub struct Schedule {
     cron: croner::Cron,
@@ -25,10 +25,10 @@ pub struct Schedule {
 }
 
 impl Schedule {
-    /// Reads an expression and an IANA time zone; without one it is UTC.
+    /// Reads an expression and an IANA time zone. The default time zone is UTC.
     ///
     /// # Errors
-    /// `Invalid`, and says what is wrong with which of the two.
+    /// `Invalid`; the message says which of the two is wrong, and why.
     pub fn parse(expression: &str, timezone: Option<&str>) -> Result<Self> {
         let zone = match timezone {
             Some(name) => name.parse().map_err(|_| invalid_zone(name))?,
@@ -44,12 +44,12 @@ impl Schedule {
     pub fn next_after(&self, at: Timestamp) -> Option<Timestamp> {
         let at = DateTime::<Utc>::from_timestamp_micros(at.as_micros())?.with_timezone(&self.zone);
         let next = self.cron.find_next_occurrence(&at, false).ok()?;
-        // Whole seconds, and later, whatever the clock shows.
+        // The result is later than `at` and in whole seconds, whatever the clock shows.
         (next > at).then(|| Timestamp::from_micros(next.timestamp().saturating_mul(1_000_000)))
     }
 }
 
-/// The expression with its seconds in front, as the parser wants it.
+/// The expression with its seconds first, as the parser expects them.
 fn pattern(expression: &str) -> Result<String, &'static str> {
     if expression.len() > MAX_CHARS {
         return Err("It is too long.");
@@ -124,7 +124,7 @@ mod tests {
             ("0 0 * * fri#2", ["2026-12-11T00:00", "2027-01-08T00:00"]),
             ("0 0 * * L5", ["2026-11-27T00:00", "2026-12-25T00:00"]),
             ("0 0 * * 7", ["2026-11-29T00:00", "2026-12-06T00:00"]),
-            // Of two restricted days, one has to fit.
+            // If two days are restricted, one of them must match.
             ("0 0 24 * 6", ["2026-11-24T00:00", "2026-11-28T00:00"]),
             ("0 0 29 2 *", ["2028-02-29T00:00", "2032-02-29T00:00"]),
             ("@midnight", ["2026-11-24T00:00", "2026-11-25T00:00"]),

@@ -1,4 +1,4 @@
-//! Components of an application's own that its clients' pages show (generative user interfaces).
+//! Components that an application brings and that its clients' pages show (generative user interfaces).
 
 use std::sync::Arc;
 
@@ -7,12 +7,13 @@ use bytes::Bytes;
 
 use crate::error::Result;
 
-/// A script with components, and their style. Files of other content have another hash.
+/// A script with components, and their style sheet. Different content has a different hash.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Bundle {
     /// The SHA-256 of the files' content, in hexadecimal.
     pub hash: String,
-    /// The global object that the script sets: its function `render(component, shadowRootId)` puts a component where a page waits for it.
+    /// The global object that the script sets. Its function `render(component, shadowRootId)` renders a component into
+    /// the page's placeholder.
     pub global: String,
     /// JavaScript.
     pub script: Bytes,
@@ -20,12 +21,13 @@ pub struct Bundle {
     pub style: Option<Bytes>,
 }
 
-/// Who has the components of an application.
+/// Source of an application's components.
 #[async_trait]
 pub trait UserInterfaces: Send + Sync + 'static {
     /// The bundle of this name, most often a graph's id.
     ///
     /// # Errors
-    /// `NotFound` if there is none, `Graph` with file and line if it could not be made, `Unavailable` when nobody is there to ask.
+    /// `NotFound` if there is none, `Graph` with file and line if the build failed, `Unavailable` when no graph host
+    /// can answer.
     async fn bundle(&self, name: &str) -> Result<Arc<Bundle>>;
 }

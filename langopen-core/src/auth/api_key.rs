@@ -11,10 +11,10 @@ use super::Role;
 use crate::error::{Error, Result};
 use crate::tenant::Tenant;
 
-/// What every key begins with, so that people and secret scanners know one when they see it.
+/// The prefix of every key, by which people and secret scanners recognise one.
 pub(super) const PREFIX: &str = "lok_";
 
-/// A secret that lets its bearer in: `lok_` and 32 random bytes. Its `Debug` shows nothing.
+/// A secret that admits its bearer: `lok_` and 32 random bytes. Its `Debug` shows nothing.
 #[derive(Clone)]
 pub struct ApiKey(String);
 
@@ -30,17 +30,17 @@ impl ApiKey {
         Ok(Self(format!("{PREFIX}{}", BASE64_URL_SAFE_NO_PAD.encode(bytes))))
     }
 
-    /// The text, to be shown once to whom it is for.
+    /// The text. Show it once, to the key's owner.
     pub fn expose(&self) -> &str {
         &self.0
     }
 
-    /// How it begins: enough for people to know it by, far too little to use.
+    /// The first characters: enough to recognise the key, too few to use it.
     pub fn prefix(&self) -> &str {
         &self.0[..PREFIX.len() + 6]
     }
 
-    /// What a server keeps of it.
+    /// The hash that a server stores.
     pub fn hash(&self) -> ApiKeyHash {
         ApiKeyHash::of(&self.0)
     }
@@ -52,7 +52,8 @@ impl fmt::Debug for ApiKey {
     }
 }
 
-/// The SHA-256 of a key, written `sha256:` and 64 hexadecimal digits. A key has 256 random bits, so a plain hash cannot be guessed backwards.
+/// The SHA-256 of a key, written `sha256:` and 64 hexadecimal digits. A key has 256 random bits, so a plain hash is
+/// safe from guessing.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub struct ApiKeyHash([u8; 32]);
@@ -105,33 +106,33 @@ impl FromStr for ApiKeyHash {
     }
 }
 
-/// A key as the server keeps it: whose it is, and what it grants.
+/// A key as the server stores it, with what it grants.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ApiKeyRecord {
     /// For people; unique.
     pub name: String,
-    /// Of the key.
+    /// The key's hash.
     pub hash: ApiKeyHash,
-    /// Who its bearer is; the name if absent.
+    /// The identity of its bearer; the key's name if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub identity: Option<String>,
-    /// Where its bearer acts, `organization/project/deployment`; the default tenant if absent.
+    /// The bearer's tenant, `organization/project/deployment`; the default tenant if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tenant: Option<String>,
-    /// What its bearer may do; everything if absent.
+    /// The bearer's role; admin if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub role: Option<Role>,
-    /// What its bearer was granted, in the application's own words.
+    /// The bearer's permissions, in the application's own words.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub permissions: Vec<String>,
 }
 
 impl ApiKeyRecord {
-    /// Where the key's bearer acts.
+    /// The bearer's tenant.
     ///
     /// # Errors
-    /// `Invalid` for a tenant that is none.
+    /// `Invalid` for a malformed tenant.
     pub fn tenant(&self) -> Result<Tenant> {
         self.tenant.as_deref().map_or_else(|| Ok(Tenant::default()), Tenant::parse)
     }

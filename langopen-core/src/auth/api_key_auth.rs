@@ -6,11 +6,11 @@ use serde_json::Value;
 use super::{Action, ApiKeyRecord, Auth, Credentials, Decision, Identity, KeyRing, Refusal, Resource};
 use crate::error::Result;
 
-/// Lets bearers of API keys in, by `x-api-key: KEY` or `authorization: Bearer KEY`.
+/// Admits bearers of API keys, by `x-api-key: KEY` or `authorization: Bearer KEY`.
 ///
-/// A credential that looks like one of our keys is decided here and nowhere else. Every other request goes to the login that
-/// [`ApiKeyAuth::with_fallback`] names, and is refused where there is none. That login also authorizes the bearers of keys, so that its rules
-/// hold for all, beside the key's role; without it a key may do in its deployments what its role allows.
+/// This type alone decides about a credential with the key prefix. Every other request goes to the login of
+/// [`ApiKeyAuth::with_fallback`], or is refused without one. That login also authorizes the bearers of keys, so its
+/// rules hold for all callers, besides the key's role. Without it, a key's role alone decides.
 pub struct ApiKeyAuth {
     keys: Arc<KeyRing>,
     fallback: Option<Arc<dyn Auth>>,
@@ -18,24 +18,24 @@ pub struct ApiKeyAuth {
 }
 
 impl ApiKeyAuth {
-    /// Knows these keys.
+    /// Admits these keys.
     pub fn new(records: Vec<ApiKeyRecord>) -> Self {
         Self::of(Arc::new(KeyRing::new(records)))
     }
 
-    /// Knows the keys of this ring.
+    /// Admits the keys of this ring.
     pub fn of(keys: Arc<KeyRing>) -> Self {
         Self { keys, fallback: None, open: None }
     }
 
-    /// Has `open` decide who gets in, where there is no other login, for as long as there is no key at all ([`KeyRing::has_any`]).
+    /// Lets `open` decide, where there is no other login, until the first key exists ([`KeyRing::has_any`]).
     #[must_use]
     pub fn until_first_key(mut self, open: Arc<dyn Auth>) -> Self {
         self.open = Some(open);
         self
     }
 
-    /// Asks `fallback` who sends a request without one of our keys, and what anybody may do.
+    /// Lets `fallback` authenticate requests without a key, and authorize all requests.
     #[must_use]
     pub fn with_fallback(mut self, fallback: Arc<dyn Auth>) -> Self {
         self.fallback = Some(fallback);

@@ -1,4 +1,4 @@
-//! What a handler answers, as a decision.
+//! Reads a handler's answer as a decision.
 
 use serde_json::{Map, Value};
 
@@ -10,11 +10,12 @@ use crate::filter::MetadataFilter;
 const MAX_DEPTH: usize = 2;
 
 impl Decision {
-    /// Reads the answer of an authorization handler: nothing and `true` allow, `false` denies, an object is a filter: keys with the values that they
-    /// equal, or with `$eq` or `$contains`; `$or` and `$and` hold lists of filters, at most two deep. An empty object filters nothing.
+    /// Reads the answer of an authorization handler. Nothing and `true` allow; `false` denies. An object is a filter:
+    /// each key names the value that it must equal, or `$eq` or `$contains`. `$or` and `$and` hold lists of filters, at
+    /// most two levels deep. An empty object filters nothing.
     ///
     /// # Errors
-    /// `Internal` for anything else: a filter that cannot be understood must not let anybody through.
+    /// `Internal` for anything else: a malformed filter must not admit anybody.
     pub fn from_answer(answer: Value) -> Result<Self> {
         match answer {
             Value::Null | Value::Bool(true) => Ok(Self::Allow),

@@ -14,32 +14,33 @@ use crate::model::StoredApiKey;
 use crate::storage::ApiKeys;
 use crate::tenant::Tenant;
 
-/// How many answers of the storage are kept.
+/// The number of storage answers in the cache.
 const KEPT: u64 = 10_000;
 
-/// How often it is noted, at most, that a key was used.
+/// The shortest time between two records of a key's use.
 const NOTED_EVERY: Duration = Duration::from_secs(60);
 
 /// What a key grants its bearer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyGrant {
-    /// Which deployments it is for.
+    /// The deployments that it covers.
     pub scope: KeyScope,
-    /// What its bearer may do there.
+    /// The bearer's role there.
     pub role: Role,
     /// The key's name.
     pub name: String,
-    /// Who its bearer is.
+    /// The bearer's identity.
     pub identity: String,
-    /// What its bearer was granted, in the application's own words.
+    /// The bearer's permissions, in the application's own words.
     pub permissions: Vec<String>,
 }
 
 impl KeyGrant {
-    /// The bearer in a deployment, or in the one that the key is for where none is named.
+    /// The bearer in the named deployment. Without a name, the key must cover exactly one deployment.
     ///
     /// # Errors
-    /// `Forbidden` in a deployment that the key is not for; `Invalid` where none is named and the key is for several.
+    /// `Forbidden` if the key does not cover the deployment; `Invalid` if no deployment is named and the key covers
+    /// several.
     pub fn identity(&self, named: Option<&Tenant>) -> Result<Identity> {
         let tenant = match named {
             Some(named) if self.scope.covers(named) => named,
@@ -63,10 +64,10 @@ impl KeyGrant {
     }
 }
 
-/// The API keys that a server knows: those of its configuration, and those of its storage.
+/// The API keys of a server: those of its configuration, and those of its storage.
 ///
-/// A key of the storage is asked for again when the answer is older than [`KeyRing::FRESH`], so a key that is revoked lets nobody in after that
-/// time, on every server.
+/// An answer of the storage is used for [`KeyRing::FRESH`]. So a revoked key is refused on every server after that
+/// time.
 pub struct KeyRing {
     records: Vec<ApiKeyRecord>,
     stored: Option<Stored>,
@@ -75,28 +76,28 @@ pub struct KeyRing {
 struct Stored {
     keys: Arc<dyn ApiKeys>,
     clock: Arc<dyn Clock>,
-    /// Whether there is any, as of when.
+    /// Whether any key exists, and when that was read.
     any: Mutex<Option<(Timestamp, bool)>>,
     answers: Cache<ApiKeyHash, (Timestamp, Option<StoredApiKey>)>,
 }
 
 impl KeyRing {
-    /// For how long an answer of the storage holds.
+    /// How long an answer of the storage is used.
     pub const FRESH: Duration = Duration::from_secs(5);
 
-    /// Knows these keys.
+    /// A ring with these keys.
     pub fn new(records: Vec<ApiKeyRecord>) -> Self {
         Self { records, stored: None }
     }
 
-    /// Also knows the keys of a storage.
+    /// Adds the keys of a storage.
     #[must_use]
     pub fn with_stored(mut self, keys: Arc<dyn ApiKeys>, clock: Arc<dyn Clock>) -> Self {
         self.stored = Some(Stored { keys, clock, any: Mutex::default(), answers: Cache::new(KEPT) });
         self
     }
 
-    /// What the request's key grants; `None` for a request without one of our keys.
+    /// The grant of the request's key; `None` for a request without one of our keys.
     ///
     /// # Errors
     /// `Unauthenticated` for a key that is unknown, revoked or expired; `Unavailable` when the storage does not answer.
@@ -113,8 +114,8 @@ impl KeyRing {
         }
     }
 
-    /// Whether there is any key at all, be it revoked or expired: who has made keys means them to be asked for. It is known within
-    /// [`KeyRing::FRESH`] of the first one, on every server.
+    /// Whether any key exists, also a revoked or expired one: an installation that has created keys expects them on
+    /// every request. Every server notices the first key within [`KeyRing::FRESH`].
     ///
     /// # Errors
     /// `Unavailable` when the storage does not answer.
@@ -126,7 +127,7 @@ impl KeyRing {
         }
     }
 
-    /// Every record is compared, each in constant time, so that the time tells nothing about the keys that there are.
+    /// Compares every record in constant time, so that the response time reveals nothing about the keys.
     fn configured(&self, hash: &ApiKeyHash) -> Result<Option<KeyGrant>> {
         let mut found = None;
         for record in &self.records {
@@ -142,7 +143,7 @@ impl Stored {
     async fn has_any(&self) -> Result<bool> {
         let (now, known) = (self.clock.now(), *self.any.lock());
         match known {
-            // Rows of keys stay.
+            // Rows of keys are never removed.
             Some((_, true)) => Ok(true),
             Some((at, any)) if is_fresh(at, now) => Ok(any),
             _ => {
@@ -169,7 +170,7 @@ impl Stored {
         Ok(key.filter(|key| key.is_valid(now)))
     }
 
-    /// In the background: nobody waits for it, and nothing hangs on it.
+    /// Runs in the background; no caller waits for it, and a failure has no effect.
     fn note_use(&self, key: &StoredApiKey, now: Timestamp) {
         if key.last_used_at.is_some_and(|at| now.since(at) < NOTED_EVERY) {
             return;
@@ -183,7 +184,7 @@ impl Stored {
     }
 }
 
-/// Whether what was answered then still holds. An answer from the future, by a clock that went back, is as good as none.
+/// Whether an answer of that time is still usable. An answer from the future, after the clock went back, is not.
 fn is_fresh(at: Timestamp, now: Timestamp) -> bool {
     at <= now && now.since(at) < KeyRing::FRESH
 }
@@ -206,7 +207,7 @@ impl From<StoredApiKey> for KeyGrant {
     }
 }
 
-/// The credential of a request that looks like one of our keys.
+/// The credential of a request that has the key prefix.
 fn key_of(credentials: &Credentials) -> Option<&str> {
     let bearer = || {
         let (scheme, key) = credentials.header("authorization")?.split_once(' ')?;

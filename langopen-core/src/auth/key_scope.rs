@@ -4,23 +4,24 @@ use std::str::FromStr;
 use crate::error::{Error, Result};
 use crate::tenant::Tenant;
 
-/// Which deployments a key is for. It is written `organization/project/deployment`, `organization/project/*` or `organization/*`.
+/// The deployments that a key covers. Written `organization/project/deployment`, `organization/project/*` or
+/// `organization/*`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum KeyScope {
     /// One deployment.
     Deployment(Tenant),
-    /// All deployments of a project, also those to come.
+    /// All deployments of a project, also future ones.
     Project {
         /// The organization's name.
         organization: String,
         /// The project's name.
         project: String,
     },
-    /// All deployments of an organization, also those to come.
+    /// All deployments of an organization, also future ones.
     Organization(String),
 }
 
-/// Stands for the names that a wider scope leaves open, to have the others checked.
+/// A placeholder for the names that a wider scope leaves open, so that the other names can be checked.
 const ANY: &str = "any";
 
 impl KeyScope {
@@ -46,7 +47,7 @@ impl KeyScope {
         }
     }
 
-    /// Whether it is for that deployment.
+    /// Whether it covers that deployment.
     pub fn covers(&self, tenant: &Tenant) -> bool {
         match self {
             Self::Deployment(own) => own == tenant,
@@ -57,7 +58,7 @@ impl KeyScope {
         }
     }
 
-    /// Whether every deployment of the other scope is one of this one.
+    /// Whether it covers every deployment of the other scope.
     pub fn contains(&self, other: &Self) -> bool {
         match (self, other) {
             (_, Self::Deployment(tenant)) => self.covers(tenant),
@@ -74,7 +75,7 @@ impl KeyScope {
         }
     }
 
-    /// The project's name, if it is for one project.
+    /// The project's name, if it covers one project.
     pub fn project(&self) -> Option<&str> {
         match self {
             Self::Deployment(tenant) => Some(tenant.project()),
@@ -83,7 +84,7 @@ impl KeyScope {
         }
     }
 
-    /// The deployment, if it is for one alone.
+    /// The deployment, if it covers only one.
     pub fn deployment(&self) -> Option<&Tenant> {
         match self {
             Self::Deployment(tenant) => Some(tenant),

@@ -1,4 +1,4 @@
-//! Who asks, and what they may do.
+//! Who calls, and what that caller may do.
 
 mod api_key;
 mod api_key_auth;
@@ -27,24 +27,24 @@ pub use key_scope::KeyScope;
 pub use refusal::Refusal;
 pub use role::Role;
 
-/// What an authenticator sees of a request. Its `Debug` shows no header, query or body: they hold secrets.
+/// What an authenticator sees of a request. Its `Debug` shows no header, query or body, because they hold secrets.
 #[derive(Clone, Default)]
 pub struct Credentials {
     /// The HTTP method.
     pub method: String,
-    /// The path, as it was written.
+    /// The path as sent.
     pub path: String,
-    /// What follows the `?`, as it was written; empty if nothing does.
+    /// The query without its `?`, as sent; empty if there is none.
     pub query: String,
-    /// The parts of the path that the route names.
+    /// The path's parameters.
     pub path_params: Vec<(String, String)>,
     /// Header names in lower case, with their values as text.
     pub headers: Vec<(String, String)>,
     /// The request's body, if [`Auth::needs_body`] asks for it.
     pub body: Option<Bytes>,
-    /// The other end of the connection, if the server knows it: a proxy's address where there is one.
+    /// The peer address of the connection, if known. Behind a proxy it is the proxy's.
     pub peer: Option<IpAddr>,
-    /// The deployment that the request is for, where the server serves several; the request may be for no other.
+    /// The deployment that the request names, where the server serves several.
     pub tenant: Option<Tenant>,
 }
 
@@ -64,19 +64,19 @@ impl Credentials {
 /// An authenticated caller.
 #[derive(Debug, Clone)]
 pub struct Identity {
-    /// Where the caller's requests act.
+    /// The tenant in which the caller acts.
     pub tenant: Tenant,
     /// The user's name or id; empty for an anonymous one.
     pub identity: String,
-    /// What the platform itself lets the caller do at most; `None` sets no bound, so that [`Auth::authorize`] alone decides.
+    /// The most that the platform lets the caller do. `None` sets no bound: [`Auth::authorize`] alone decides.
     pub role: Option<Role>,
-    /// What the user was granted, in the application's own words.
+    /// The user's permissions, in the application's own words.
     pub permissions: Vec<String>,
     /// The user as graphs see it (`langgraph_auth_user`); `None` when there is no user.
     pub user: Option<JsonMap>,
 }
 
-/// The kind of thing that is acted on.
+/// The kind of resource.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[expect(missing_docs, reason = "the names say it")]
 pub enum Resource {
@@ -100,7 +100,7 @@ impl Resource {
         }
     }
 
-    /// What can be done to it.
+    /// The actions on it.
     pub fn actions(self) -> &'static [Action] {
         use Action::{Create, CreateRun, Delete, Get, ListNamespaces, Put, Read, Search, Update};
         match self {
@@ -111,7 +111,7 @@ impl Resource {
     }
 }
 
-/// What is done to it.
+/// The action on a resource.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[expect(missing_docs, reason = "the names say it")]
 pub enum Action {
@@ -146,31 +146,32 @@ impl Action {
 /// What an authorizer decided.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Decision {
-    /// Go on.
+    /// The request may continue.
     Allow,
-    /// Go on with the rows whose metadata passes.
+    /// The request may continue with the rows whose metadata matches.
     Filter(MetadataFilter),
-    /// Stop: 403.
+    /// The request is refused with 403.
     Deny,
 }
 
-/// Who asks, and what they may do. An implementor must decide both on the server's own knowledge, never on a role that the client claims, and
-/// must refuse when it cannot decide.
+/// Authenticates and authorizes callers. An implementor must decide on the server's own knowledge, never on a role that
+/// the client claims, and must refuse when it cannot decide.
 #[async_trait]
 pub trait Auth: Send + Sync + 'static {
-    /// Finds out who asks. An implementor that is told for which [`tenant`](Credentials::tenant) must answer that one, or refuse.
+    /// Authenticates a request. If the request names a [`tenant`](Credentials::tenant), an implementor must answer that
+    /// tenant or refuse.
     ///
     /// # Errors
     /// `Unauthenticated` (401) or `Forbidden` (403) with a message for the client; a [`Refusal`] to choose status and headers too.
-    /// `Unavailable` (503) when it cannot be found out now.
+    /// `Unavailable` (503) when the implementor cannot decide now.
     async fn authenticate(&self, credentials: &Credentials) -> Result<Identity>;
 
-    /// Decides whether `identity` may act, and on which rows. `value` is the request's data, an object with the fields that the Agent
-    /// Server documents for this pair; changes to it take effect, so an implementor can stamp an owner into the metadata. A field must keep
-    /// its type.
+    /// Decides whether `identity` may act, and on which rows. `value` is the request's data: an object with the fields
+    /// that the Agent Server documents for this pair. Changes to it take effect, so an implementor can stamp an owner
+    /// into the metadata. A field must keep its type.
     ///
     /// # Errors
-    /// A [`Refusal`] to answer it as it is; otherwise as [`Auth::authenticate`].
+    /// A [`Refusal`] for a chosen answer; otherwise as [`Auth::authenticate`].
     async fn authorize(
         &self,
         identity: &Identity,
@@ -179,22 +180,24 @@ pub trait Auth: Send + Sync + 'static {
         value: &mut Value,
     ) -> Result<Decision>;
 
-    /// Whether [`Auth::authorize`] looks at this pair at all; `false` spares the caller building `value`, and allows.
+    /// Whether [`Auth::authorize`] decides about this pair at all. `false` allows, and saves the caller from building
+    /// `value`.
     fn authorizes(&self, resource: Resource, action: Action) -> bool {
         let _ = (resource, action);
         true
     }
 
-    /// Whether [`Auth::authenticate`] wants [`Credentials::body`]: then each body is read whole before anything else.
+    /// Whether [`Auth::authenticate`] needs [`Credentials::body`]. Then the server reads each body before it
+    /// authenticates.
     fn needs_body(&self) -> bool {
         false
     }
 }
 
-/// Lets everybody do everything.
+/// Allows everybody everything.
 #[derive(Debug, Clone, Default)]
 pub struct OpenAuth {
-    /// Where requests act that are not for a certain deployment.
+    /// The tenant of requests that name no deployment.
     pub tenant: Tenant,
 }
 
@@ -214,12 +217,12 @@ impl Auth for OpenAuth {
 }
 
 impl Identity {
-    /// Nobody in particular.
+    /// An anonymous caller.
     pub fn anonymous(tenant: Tenant) -> Self {
         Self { tenant, identity: String::new(), role: None, permissions: Vec::new(), user: None }
     }
 
-    /// The scope that a decision leaves, or `None` when it denies.
+    /// The scope of a decision; `None` when it denies.
     pub fn scope(&self, decision: Decision) -> Option<Scope> {
         let filter = match decision {
             Decision::Allow => None,

@@ -2,8 +2,8 @@ use std::fmt;
 
 use crate::error::{Error, ErrorKind};
 
-/// An answer that turns a caller away, word for word: what an implementor of [`Auth`](super::Auth) returns as an [`Error`] to choose the status,
-/// the message and the headers.
+/// The exact answer to a refused caller. An implementor of [`Auth`](super::Auth) returns it as an [`Error`] to choose
+/// status, message and headers.
 ///
 /// ```
 /// use langopen_core::auth::Refusal;

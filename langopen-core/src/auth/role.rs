@@ -3,17 +3,18 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// What the bearer of a key may do; each role may do what those before it may. It is the server's own knowledge, never a client's claim.
+/// What the bearer of a key may do. Each role includes the roles before it. The server knows the role; a client never
+/// claims it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
-    /// Reads.
+    /// May read.
     Viewer,
-    /// Also runs graphs, and changes threads, the store and assistants.
+    /// May also run graphs, and change threads, the store and assistants.
     Developer,
-    /// Also what concerns the work of others: deleting, cancelling in bulk, pruning, crons.
+    /// May also change the work of others: delete, cancel in bulk, prune, and manage crons.
     Operator,
-    /// Everything.
+    /// May do everything.
     Admin,
 }
 

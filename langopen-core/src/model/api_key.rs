@@ -2,52 +2,52 @@ use crate::auth::{ApiKeyHash, KeyScope, Role};
 use crate::clock::Timestamp;
 use crate::ids::ApiKeyId;
 
-/// A key that is about to be kept.
+/// A new key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewStoredApiKey {
     /// Its id.
     pub key_id: ApiKeyId,
     /// For people.
     pub name: String,
-    /// Of the secret.
+    /// The secret's hash.
     pub hash: ApiKeyHash,
-    /// How the secret begins, to be shown; see [`ApiKey::prefix`](crate::auth::ApiKey::prefix).
+    /// The first characters of the secret, for display; see [`ApiKey::prefix`](crate::auth::ApiKey::prefix).
     pub prefix: String,
-    /// Which deployments it is for.
+    /// The deployments that it covers.
     pub scope: KeyScope,
-    /// What its bearer may do there.
+    /// The bearer's role there.
     pub role: Role,
-    /// When it ceases to let its bearer in.
+    /// When it expires.
     pub expires_at: Option<Timestamp>,
 }
 
-/// A key as the platform keeps it.
+/// A key as stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredApiKey {
     /// Its id.
     pub key_id: ApiKeyId,
     /// For people.
     pub name: String,
-    /// Of the secret.
+    /// The secret's hash.
     pub hash: ApiKeyHash,
-    /// How the secret begins, to be shown.
+    /// The first characters of the secret, for display.
     pub prefix: String,
-    /// Which deployments it is for.
+    /// The deployments that it covers.
     pub scope: KeyScope,
-    /// What its bearer may do there.
+    /// The bearer's role there.
     pub role: Role,
-    /// When it was made.
+    /// When it was created.
     pub created_at: Timestamp,
-    /// When it ceases to let its bearer in.
+    /// When it expires.
     pub expires_at: Option<Timestamp>,
-    /// Since when it lets nobody in any more.
+    /// When it was revoked.
     pub revoked_at: Option<Timestamp>,
-    /// When it was last used, as far as was noted.
+    /// The last recorded use.
     pub last_used_at: Option<Timestamp>,
 }
 
 impl StoredApiKey {
-    /// Whether it lets its bearer in.
+    /// Whether it admits its bearer.
     pub fn is_valid(&self, now: Timestamp) -> bool {
         self.revoked_at.is_none() && self.expires_at.is_none_or(|at| now < at)
     }

@@ -6,7 +6,7 @@ use crate::json::JsonMap;
 
 use super::SortOrder;
 
-/// A graph with a configuration. Each change makes a new version; the row shows the one that is in force.
+/// A graph with a configuration. Each change makes a new version; the row shows the active version.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Assistant {
     /// Its id.
@@ -25,9 +25,9 @@ pub struct Assistant {
     pub description: Option<String>,
     /// 1 for the first version.
     pub version: i64,
-    /// When the assistant was created (all versions show it).
+    /// When the assistant was created; the same in all versions.
     pub created_at: Timestamp,
-    /// When this version became the one in force.
+    /// When this version became active.
     pub updated_at: Timestamp,
 }
 
@@ -50,7 +50,7 @@ pub struct NewAssistant {
     pub description: Option<String>,
 }
 
-/// A change to an assistant; `None` leaves as it was.
+/// A change to an assistant. `None` leaves a field unchanged.
 #[derive(Debug, Clone, Default)]
 pub struct AssistantPatch {
     /// Replaces the graph.

@@ -21,41 +21,42 @@ pub struct Cron {
     pub assistant_id: AssistantId,
     /// The thread it runs on; `None` for a new thread each time.
     pub thread_id: Option<ThreadId>,
-    /// Whom its runs act for.
+    /// The user for whom its runs act.
     pub creator: CronCreator,
     /// A cron expression; see [`Schedule`].
     pub schedule: String,
     /// An IANA time zone; `None` for UTC.
     pub timezone: Option<String>,
-    /// From this moment on it does not fire.
+    /// The cron does not fire at or after this moment.
     pub end_time: Option<Timestamp>,
     /// The body of the runs that it creates: a JSON object.
     pub payload: RawJson,
     /// Its metadata, and that of its runs.
     pub metadata: JsonMap,
-    /// What becomes of the threads it makes; `None` for a thread's cron.
+    /// What happens to the threads that it creates; `None` for a thread's cron.
     pub on_run_completed: Option<OnCompletion>,
     /// Whether it fires.
     pub enabled: bool,
-    /// When it fires next; `None` if it never does. A disabled cron keeps the moment at which it would.
+    /// The next moment at which it fires; `None` if there is none. A disabled cron keeps the moment at which it would
+    /// fire.
     pub next_run_date: Option<Timestamp>,
     /// When it was created.
     pub created_at: Timestamp,
-    /// When a client last changed it; firing does not.
+    /// When a client last changed it. A firing is no change.
     pub updated_at: Timestamp,
 }
 
 impl Cron {
-    /// The first moment after `at` at which its schedule lets it fire.
+    /// The first moment after `at` at which it fires.
     ///
     /// # Errors
-    /// `Invalid` for a schedule that is none.
+    /// `Invalid` for a malformed schedule.
     pub fn next_after(&self, at: Timestamp) -> Result<Option<Timestamp>> {
         let next = Schedule::parse(&self.schedule, self.timezone.as_deref())?.next_after(at);
         Ok(next.filter(|next| self.end_time.is_none_or(|end| *next < end)))
     }
 
-    /// Whether it may fire at all now.
+    /// Whether it may fire now.
     pub fn may_fire(&self, now: Timestamp) -> bool {
         self.enabled && self.end_time.is_none_or(|end| now < end)
     }
@@ -95,25 +96,26 @@ pub struct NewCron {
     pub assistant_id: AssistantId,
     /// The thread it runs on.
     pub thread_id: Option<ThreadId>,
-    /// Whom its runs act for.
+    /// The user for whom its runs act.
     pub creator: CronCreator,
     /// Its cron expression.
     pub schedule: String,
     /// Its time zone.
     pub timezone: Option<String>,
-    /// From this moment on it does not fire.
+    /// The cron does not fire at or after this moment.
     pub end_time: Option<Timestamp>,
     /// The body of its runs: a JSON object.
     pub payload: RawJson,
     /// Its metadata.
     pub metadata: JsonMap,
-    /// What becomes of the threads it makes.
+    /// What happens to the threads that it creates.
     pub on_run_completed: Option<OnCompletion>,
     /// Whether it fires.
     pub enabled: bool,
 }
 
-/// A change to a cron; `None` leaves as it was. What is changed of the schedule, and enabling a cron, makes its next moment anew.
+/// A change to a cron. `None` leaves a field unchanged. A changed schedule, or enabling the cron, recomputes its next
+/// moment.
 #[derive(Debug, Clone, Default)]
 pub struct CronPatch {
     /// Replaces the cron expression.
@@ -126,7 +128,7 @@ pub struct CronPatch {
     pub payload: RawObject,
     /// Merged into the metadata, key by key.
     pub metadata: JsonMap,
-    /// Replaces what becomes of the threads; ignored for a thread's cron.
+    /// Replaces what happens to the threads; ignored for a thread's cron.
     pub on_run_completed: Option<OnCompletion>,
     /// Enables or disables.
     pub enabled: Option<bool>,
@@ -167,7 +169,7 @@ pub struct CronQuery {
     pub sort_order: SortOrder,
 }
 
-/// A cron whose time has come, with whose it is.
+/// A due cron and its tenant.
 #[derive(Debug, Clone)]
 pub struct DueCron {
     /// Its tenant.
@@ -176,21 +178,21 @@ pub struct DueCron {
     pub cron: Cron,
 }
 
-/// What a look for due crons found.
+/// The due crons.
 #[derive(Debug, Clone, Default)]
 pub struct DueCrons {
-    /// Those that are due, longest due first.
+    /// The due crons, longest overdue first.
     pub crons: Vec<DueCron>,
-    /// When the next one after these is due; it may have passed, if there are more.
+    /// When the next cron after these is due. This moment has passed if there are more due crons than were asked for.
     pub next_due: Option<Timestamp>,
 }
 
-/// One firing of a cron. It happens once: whoever moves the cron on from `due` has it.
+/// One firing of a cron. It happens once: the process that moves the cron on from `due` owns it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CronFiring {
     /// The cron.
     pub cron_id: CronId,
-    /// The moment that has come: the cron's `next_run_date`.
+    /// The cron's `next_run_date`, which has come.
     pub due: Timestamp,
     /// When it fires next.
     pub next: Option<Timestamp>,

@@ -3,37 +3,37 @@ use serde::{Deserialize, Serialize};
 use crate::clock::Timestamp;
 use crate::tenant::Tenant;
 
-/// A deployment: one application with data of its own, among others in an installation.
+/// A deployment: one application with its own data.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Deployment {
     /// Its name, with the project and organization above it.
     pub tenant: Tenant,
-    /// Host names that reach it, in lower case, without a port.
+    /// Host names that route to it, in lower case, without a port.
     pub hosts: Vec<String>,
-    /// What limits it.
+    /// Its limits.
     pub limits: DeploymentLimits,
-    /// When the row was made.
+    /// When the row was created.
     pub created_at: Timestamp,
-    /// When it was last put.
+    /// When it was last written.
     pub updated_at: Timestamp,
 }
 
-/// What can be said of a deployment.
+/// The settings of a deployment.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct DeploymentSpec {
-    /// Host names that reach it.
+    /// Host names that route to it.
     pub hosts: Vec<String>,
-    /// What limits it.
+    /// Its limits.
     pub limits: DeploymentLimits,
 }
 
-/// The limits of one deployment; `None` for none.
+/// The limits of one deployment. `None` means no limit.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeploymentLimits {
-    /// How many of its runs may be running at once; 0 stops it. More wait.
+    /// The most runs that may be running at once; 0 stops the deployment. Further runs wait.
     pub max_running_runs: Option<u32>,
-    /// How many of its runs may be in flight, pending or running; 0 refuses every run. One more is not created.
+    /// The most runs in flight, pending or running; 0 refuses every run. Further runs are refused.
     pub max_runs_in_flight: Option<u32>,
-    /// How many requests each API server takes for it in a second; at least 1.
+    /// The most requests per second on each API server; at least 1.
     pub max_requests_per_second: Option<u32>,
 }

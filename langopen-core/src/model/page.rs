@@ -1,4 +1,4 @@
-//! What searches share.
+//! Types that all searches share.
 
 use serde::{Deserialize, Serialize};
 

@@ -12,7 +12,7 @@ use super::ThreadTtl;
 
 use super::CronFiring;
 
-/// What a new run does to those in flight on its thread.
+/// What a new run does to the runs in flight on its thread.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum MultitaskStrategy {
@@ -44,7 +44,7 @@ impl MultitaskStrategy {
     }
 }
 
-/// What becomes of a stateless run's thread when the run ends.
+/// What happens to a stateless run's thread when the run ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum OnCompletion {
@@ -103,7 +103,7 @@ impl CancelAction {
     }
 }
 
-/// A wish that a run ends now.
+/// A request to end a run now.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CancelRequest {
     /// How it ends.
@@ -121,7 +121,7 @@ pub struct RunError {
     pub message: String,
 }
 
-/// What made a run: for operators, who follow a request through logs and traces. Clients do not see it.
+/// The origin of a run, for operators who follow a request through logs and traces. Clients do not see it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunOrigin {
     /// The id of the request.

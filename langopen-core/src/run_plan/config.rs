@@ -1,4 +1,4 @@
-//! Config, context and metadata: what is stripped, what mirrors what, what wins.
+//! Config, context and metadata: which keys the server strips, mirrors and overrides.
 
 use serde_json::Value;
 
@@ -23,7 +23,7 @@ const RESERVED_CONFIGURABLE: [&str; 10] = [
     "__context_provided__",
 ];
 
-/// Strips what only the server may say of a run, a thread or a cron.
+/// Removes the metadata keys of a run, thread or cron that only the server may set.
 pub fn without_reserved_metadata(mut metadata: JsonMap) -> JsonMap {
     metadata.retain(|key, _| !RESERVED_METADATA.contains(&key.as_str()));
     metadata
@@ -37,7 +37,8 @@ pub(super) fn take_object(config: &mut JsonMap, key: &str) -> JsonMap {
     }
 }
 
-/// Puts `configurable` into the config where it stands or at its end, and makes `context` its mirror: one of the two may be given.
+/// Puts `configurable` into the config, at its present position or at the end, and makes `context` its mirror. A
+/// request may give one of the two.
 ///
 /// # Errors
 /// `Invalid` when both are.

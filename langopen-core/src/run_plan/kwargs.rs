@@ -1,4 +1,4 @@
-//! Everything that executing a run needs, in the form and order that a run's row shows.
+//! Everything that the execution of a run needs, in the form and order that the run's row shows.
 
 use serde::Serialize;
 

@@ -1,7 +1,7 @@
-//! From what a client asked for to a run that the queue can take.
+//! Turns a client's request into a run for the queue.
 //!
-//! A run is its request over its assistant, and what the server adds: who asked, when, and where it runs. Every run is planned here, whoever asks
-//! for it: a request over HTTP, or a cron whose time has come. What may be asked, and of whom, is decided before.
+//! A run is its request over its assistant, with what the server adds: the caller, the time and the place. Every run is
+//! planned here, whether an API request or a cron creates it. Validation and authorization happen before.
 
 mod config;
 mod kwargs;

@@ -1,4 +1,4 @@
-//! Puts a run together: the request over the assistant, and what the server adds.
+//! Builds a run: the request over the assistant, with what the server adds.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use crate::json::{JsonMap, RawJson};
 use crate::model::{Assistant, CronFiring, NewRun, OnCompletion, RunOrigin, RunThread, ThreadTtl};
 use crate::telemetry;
 
-/// Keys of `configurable` that say where a run happens.
+/// Keys of `configurable` that name the place of a run.
 const PLACE_KEYS: [&str; 4] = ["thread_id", "checkpoint_id", "checkpoint_ns", "checkpoint_map"];
 
 /// Where a run happens.
@@ -54,9 +54,9 @@ pub struct RunPlan<'a> {
     pub place: Place,
     /// What was asked for.
     pub request: RunRequest,
-    /// What it runs; the request lies over it.
+    /// The assistant that it runs. The request overrides the assistant.
     pub assistant: &'a Assistant,
-    /// Who asked: the graph acts for this user.
+    /// The caller, for whom the graph acts.
     pub identity: &'a Identity,
     /// Request headers that the graph sees in `configurable`: names in lower case, with their values.
     pub headers: &'a [(String, String)],
@@ -64,11 +64,11 @@ pub struct RunPlan<'a> {
     pub request_id: Option<String>,
     /// The present moment.
     pub now: Timestamp,
-    /// Whether the answer needs `values` events, whatever the client asked to stream.
+    /// Whether the answer needs `values` events, even if the client did not ask for that stream mode.
     pub needs_values: bool,
-    /// Metadata that a thread which the run creates gets too, e.g. the owner that authorization put there.
+    /// Metadata for a thread that the run creates, e.g. the owner that authorization stamped.
     pub stamp: JsonMap,
-    /// How long a thread lives that the run creates.
+    /// The time to live of a thread that the run creates.
     pub thread_ttl: Option<ThreadTtl>,
     /// The firing of a cron that the run is.
     pub firing: Option<CronFiring>,
@@ -128,8 +128,8 @@ impl RunPlan<'_> {
         Duration::try_from_secs_f64(seconds.max(0.0)).unwrap_or(Duration::MAX)
     }
 
-    /// What the run changes on its thread's row. The row keeps what was configured, so that a graph's factory is asked for the same graph when
-    /// the thread's state is read or updated; which checkpoint the run started from is the run's alone.
+    /// The change of the thread's row. The row keeps the configuration, so that a graph factory gets the same one when
+    /// a client reads or updates the thread's state. The checkpoint that the run starts from belongs to the run alone.
     fn thread(&self, given: &JsonMap, configurable: &JsonMap, config_metadata: &JsonMap) -> RunThread {
         let create = matches!(self.place, Place::Own(_)) || self.request.if_not_exists == Some(IfNotExists::Create);
         let mut metadata = if create { self.stamp.clone() } else { JsonMap::new() };
@@ -145,7 +145,7 @@ impl RunPlan<'_> {
         RunThread { create, metadata, config, ttl: self.thread_ttl }
     }
 
-    /// The parts of the metadata below and above the thread's.
+    /// The metadata below and above the thread's own.
     fn metadata(&mut self, config_metadata: JsonMap) -> (JsonMap, JsonMap) {
         let mut forced = JsonMap::new();
         if matches!(self.place, Place::Thread(_)) {
@@ -160,7 +160,7 @@ impl RunPlan<'_> {
         (base, over(over(config_metadata, given), forced))
     }
 
-    /// What the graph sees as configurable: what the client gave, then what the server knows.
+    /// The graph's configurable values: those of the client, then those of the server.
     fn configurable(&self, mut configurable: JsonMap) -> JsonMap {
         let mut put = |key: &str, value: Value| {
             configurable.insert(key.to_owned(), value);

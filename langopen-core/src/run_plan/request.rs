@@ -1,4 +1,4 @@
-//! What a client can ask of a run.
+//! What a client can request of a run.
 
 use serde::de::value::StrDeserializer;
 use serde::de::{Deserializer, Error, IntoDeserializer};
@@ -18,7 +18,7 @@ pub enum IfNotExists {
     Reject,
 }
 
-/// What a stream tells.
+/// A stream mode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[expect(missing_docs, reason = "each variant is the mode of that name")]
@@ -32,7 +32,7 @@ pub enum StreamMode {
     Events,
     Debug,
     Custom,
-    /// Of runs that are started through the event streaming protocol alone.
+    /// Only for runs that are started through the event streaming protocol.
     #[serde(skip_deserializing)]
     Tools,
     /// The same.
@@ -64,7 +64,8 @@ pub struct CheckpointRef {
     pub checkpoint_map: Option<JsonMap>,
 }
 
-/// What a client can ask of a run; what is absent has its default. It reads the bodies that create runs, leniently: they are checked where they come in.
+/// What a client can request of a run; absent fields have their defaults. It reads the bodies that create runs
+/// leniently: the API validates them.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 pub struct RunRequest {
@@ -74,30 +75,30 @@ pub struct RunRequest {
     pub checkpoint_id: Option<String>,
     /// What the graph gets.
     pub input: Option<RawJson>,
-    /// Steers the graph; wins over `input`.
+    /// Resumes, updates or redirects the graph; overrides `input`.
     pub command: Option<RawJson>,
     /// Free keys.
     pub metadata: Option<JsonMap>,
     /// `tags`, `recursion_limit`, `configurable`, `metadata`.
     pub config: Option<JsonMap>,
-    /// The run-time context; excludes `config.configurable`.
+    /// The run-time context. A request cannot give `config.configurable` too.
     pub context: Option<JsonMap>,
-    /// Who is told when the run has ended.
+    /// The URL that is called when the run has ended.
     pub webhook: Option<String>,
     /// Nodes to stop before: `"*"` or a list.
     pub interrupt_before: Option<RawJson>,
     /// Nodes to stop after: `"*"` or a list.
     pub interrupt_after: Option<RawJson>,
-    /// What its streams tell; `values` if absent.
+    /// The stream modes; `values` if absent.
     #[serde(deserialize_with = "stream_modes")]
     pub stream_mode: Option<Vec<StreamMode>>,
     /// Whether subgraphs are streamed too.
     pub stream_subgraphs: Option<bool>,
-    /// Whether its events are kept for readers that come back.
+    /// Whether its events are stored for readers that reconnect.
     pub stream_resumable: Option<bool>,
     /// Names of feedback that clients want to give.
     pub feedback_keys: Option<Vec<String>>,
-    /// What it does to others on its thread.
+    /// What it does to the other runs on its thread.
     pub multitask_strategy: Option<MultitaskStrategy>,
     /// What it does on a missing thread.
     pub if_not_exists: Option<IfNotExists>,

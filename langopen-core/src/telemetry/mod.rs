@@ -1,4 +1,4 @@
-//! What operators see: the metrics of the backends here, and traces that go on from part to part.
+//! Traces that continue from part to part.
 
 mod span;
 mod trace;

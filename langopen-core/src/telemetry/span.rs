@@ -6,7 +6,7 @@ use super::TraceContext;
 use crate::Tenant;
 use crate::model::Run;
 
-/// What an attribute of a span holds.
+/// The value of a span's attribute.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(untagged)]
 #[non_exhaustive]
@@ -40,19 +40,19 @@ pub struct HostSpan {
     pub context: TraceContext,
     /// The span above it in the same trace, 16 hexadecimal digits.
     pub parent_span_id: String,
-    /// What it is called.
+    /// Its name.
     pub name: String,
     /// When it began, in nanoseconds since the Unix epoch.
     pub start: u64,
     /// When it ended, in nanoseconds since the Unix epoch.
     pub end: u64,
-    /// What more is known of it.
+    /// Its attributes.
     pub attributes: Vec<(String, AttributeValue)>,
     /// Why it failed; `None` if it did not.
     pub error: Option<String>,
 }
 
-/// The ids of an attempt of a run, by the names that log records give them.
+/// The ids of a run's attempt, under the names that log records use.
 pub fn run_ids(run: &Run, tenant: &Tenant) -> Vec<(&'static str, AttributeValue)> {
     let mut ids = vec![
         ("run_id", run.run_id.to_string().into()),

@@ -1,7 +1,8 @@
-//! Where a span of the `tracing` crate stands in a distributed trace, and how a trace goes on in another process or after a wait in the queue.
+//! The place of a `tracing` span in a distributed trace, and how a trace continues in another process or after a wait
+//! in the queue.
 //!
-//! The crates here open `tracing` spans and know nothing of OpenTelemetry. A program that exports spans installs a [`Propagator`], which knows
-//! both; without one, nothing here costs anything.
+//! The crates open `tracing` spans and do not depend on OpenTelemetry. A program that exports spans installs a
+//! [`Propagator`], which connects both. Without one, tracing costs nothing.
 
 use std::sync::OnceLock;
 
@@ -22,9 +23,10 @@ pub struct TraceContext {
 }
 
 impl TraceContext {
-    /// Reads the headers' values. `None` for a `traceparent` that is not well-formed; a `tracestate` that cannot be passed on is left out.
+    /// Reads the headers' values. `None` for a malformed `traceparent`; a `tracestate` that cannot be passed on is
+    /// dropped.
     pub fn parse(traceparent: &str, tracestate: Option<&str>) -> Option<Self> {
-        // A later version may have more behind the flags, which we do not understand.
+        // A later version may append fields after the flags; they are ignored.
         let known = traceparent.get(..55)?;
         let rest = traceparent.get(55..)?;
         let parts: Vec<_> = known.split('-').collect();
@@ -48,7 +50,7 @@ impl TraceContext {
         &self.traceparent
     }
 
-    /// What vendors added.
+    /// What vendors added to the trace.
     pub fn tracestate(&self) -> Option<&str> {
         self.tracestate.as_deref()
     }
@@ -75,7 +77,7 @@ impl TraceContext {
     }
 }
 
-/// Knows the place of `tracing` spans in distributed traces, and where spans go.
+/// Connects `tracing` spans with distributed traces, and exports spans.
 pub trait Propagator: Send + Sync + 'static {
     /// Makes a span, which has not been entered yet, a child of `parent`.
     fn adopt(&self, span: &Span, parent: &TraceContext);
@@ -83,7 +85,7 @@ pub trait Propagator: Send + Sync + 'static {
     /// The span's own place; `None` for a span that is in no trace.
     fn context_of(&self, span: &Span) -> Option<TraceContext>;
 
-    /// Exports a span that ended in a graph host. Must not block: what cannot be taken is dropped.
+    /// Exports a span that ended in a graph host. Must not block: it drops spans that it cannot take.
     fn report(&self, span: HostSpan);
 }
 
@@ -94,14 +96,14 @@ pub fn set_propagator(propagator: impl Propagator) -> bool {
     PROPAGATOR.set(Box::new(propagator)).is_ok()
 }
 
-/// Makes a span, which has not been entered yet, go on with the trace of `parent`.
+/// Makes a span, which has not been entered yet, continue the trace of `parent`.
 pub fn adopt(span: &Span, parent: Option<&TraceContext>) {
     if let (Some(propagator), Some(parent)) = (PROPAGATOR.get(), parent) {
         propagator.adopt(span, parent);
     }
 }
 
-/// The span's place in its trace, to go on from elsewhere; `None` if there is no propagator or no trace.
+/// The span's place in its trace, for another process to continue; `None` without a propagator or a trace.
 pub fn context_of(span: &Span) -> Option<TraceContext> {
     PROPAGATOR.get()?.context_of(span)
 }

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// What addresses are refused beyond those that always are.
+/// Which addresses are refused besides those that always are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AddressRules {
     /// This machine's own addresses.
@@ -21,8 +21,8 @@ impl AddressRules {
     }
 }
 
-/// Whether no webhook may ever reach this address: link-local ones, which name cloud metadata services, the metadata addresses elsewhere, and those that
-/// name no single machine.
+/// Whether every webhook to this address is refused: link-local addresses, which include cloud metadata services, other
+/// metadata addresses, and addresses that do not name a single machine.
 pub fn is_always_blocked(address: IpAddr) -> bool {
     match plain(address) {
         IpAddr::V4(v4) => {
@@ -34,7 +34,7 @@ pub fn is_always_blocked(address: IpAddr) -> bool {
         }
         IpAddr::V6(v6) => {
             const METADATA: Ipv6Addr = Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254);
-            // 2001::/32 is Teredo, whose addresses hide another one.
+            // 2001::/32 is Teredo, whose addresses embed another address.
             let tunnelled = v6.segments()[..2] == [0x2001, 0];
             v6.is_unspecified() || v6.is_multicast() || v6.is_unicast_link_local() || tunnelled || v6 == METADATA
         }
@@ -48,7 +48,7 @@ fn is_private(address: IpAddr) -> bool {
             // Carriers' shared addresses, protocol assignments, and benchmarks' networks.
             v4.is_private() || (a == 100 && b & 0xc0 == 64) || (a, b, c) == (192, 0, 0) || (a == 198 && b & 0xfe == 18)
         }
-        // fec0::/10 was what fc00::/7 is.
+        // fec0::/10 is the deprecated predecessor of fc00::/7.
         IpAddr::V6(v6) => v6.is_unique_local() || v6.segments()[0] & 0xffc0 == 0xfec0,
     }
 }

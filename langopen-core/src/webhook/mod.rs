@@ -1,6 +1,7 @@
 //! Where webhooks may go.
 //!
-//! The same rules are asked when a run is created and again when its webhook is sent: by then its host's name may stand for another address.
+//! The rules are checked when a run is created and again when its webhook is sent, because the host's name may resolve
+//! to another address by then.
 
 mod address;
 mod policy;

@@ -6,13 +6,13 @@ use url::{Host, Url};
 
 use super::address::{AddressRules, is_always_blocked};
 
-/// Stands for this server while a relative URL is read; no host has this name.
+/// Stands for this server when a relative URL is parsed; no host has this name.
 const OWN: &str = "http://self.invalid/";
 
 /// The longest URL unless the configuration says otherwise, in characters.
 const MAX_URL_LENGTH: usize = 65_536;
 
-/// Which URLs a webhook may have. The default lets it go to any host but this machine.
+/// Which URLs a webhook may have. The default admits every host except this machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UrlPolicy {
     /// Only `https`. Relative URLs stay allowed: they do not leave the machine.
@@ -45,7 +45,7 @@ impl Default for UrlPolicy {
 /// Where a webhook goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Target {
-    /// To a host. A name may still stand for an address that is not allowed: what resolves it must ask [`UrlPolicy::addresses`].
+    /// To a host. Its name may still resolve to a refused address: the resolver must check [`UrlPolicy::addresses`].
     Absolute(Url),
     /// To this server: a path, with a query if there is one.
     Relative(String),
@@ -61,7 +61,7 @@ fn blocked<T>(why: impl Into<String>) -> Result<T, Blocked> {
 }
 
 impl UrlPolicy {
-    /// Where a webhook with this URL goes. Looks no name up.
+    /// Where a webhook with this URL goes. Resolves no names.
     ///
     /// # Errors
     /// The URL is not allowed; the message says why, without the URL.
@@ -97,7 +97,7 @@ impl UrlPolicy {
         Ok(Target::Absolute(url))
     }
 
-    /// The rules for the addresses that a host's name stands for.
+    /// The rules for the addresses to which a host's name resolves.
     pub fn addresses(&self) -> AddressRules {
         AddressRules { disable_loopback: self.disable_loopback, disable_private_ips: self.disable_private_ips }
     }
@@ -106,7 +106,7 @@ impl UrlPolicy {
         if self.disable_loopback {
             return blocked("relative URLs are not allowed (webhooks.url.disable_loopback)");
         }
-        // What looks relative may name a host: `//host/`, `/\host/`, `/<tab>/host/`.
+        // A URL that looks relative may name a host: `//host/`, `/\host/`, `/<tab>/host/`.
         let joined = Url::parse(OWN).and_then(|own| Ok((own.join(text)?, own)));
         match joined {
             Ok((url, own)) if url.origin() == own.origin() && url.username().is_empty() && url.password().is_none() => {
