@@ -14,6 +14,7 @@ use crate::model::{
     PrunedThreads, Run, RunQuery, RunSearch, ScoredItem, StoreItem, StoreItemQuery, StoredApiKey, Thread, ThreadPatch,
     ThreadQuery, ThreadState, ThreadStatus, ThreadStorage,
 };
+use crate::queue::Lease;
 use crate::storage::{
     ApiKeys, Assistants, Checkpoints, Crons, DeletedAssistant, Deployments, Runs, StoreItems, Threads,
 };
@@ -60,13 +61,13 @@ chaotic!(Checkpoints {
     "checkpoints.list" list_checkpoints(scope: &Scope, thread_id: ThreadId, list: &CheckpointList) -> Vec<CheckpointTuple>;
     "checkpoints.put" put_checkpoint(scope: &Scope, new: NewCheckpoint) -> ();
     "checkpoints.put_writes" put_writes(scope: &Scope, writes: PendingWrites) -> ();
-    "checkpoints.delete" delete_checkpoints(scope: &Scope, thread_id: ThreadId) -> ();
+    "checkpoints.delete" delete_checkpoints(scope: &Scope, thread_id: ThreadId, lease: Option<Lease>) -> ();
 });
 
 chaotic!(StoreItems {
     "store_items.put" put_item(scope: &Scope, new: NewStoreItem) -> ();
     "store_items.get" item(scope: &Scope, namespace: &[String], key: &str, refresh_ttl: bool) -> Option<StoreItem>;
-    "store_items.delete" delete_item(scope: &Scope, namespace: &[String], key: &str) -> ();
+    "store_items.delete" delete_item(scope: &Scope, namespace: &[String], key: &str, lease: Option<Lease>) -> ();
     "store_items.search" search_items(scope: &Scope, query: &StoreItemQuery) -> Page<ScoredItem>;
     "store_items.sweep" sweep_items() -> u64;
     "store_items.namespaces" list_namespaces(scope: &Scope, query: &NamespaceQuery) -> Vec<Vec<String>>;

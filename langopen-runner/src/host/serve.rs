@@ -187,7 +187,7 @@ async fn answer(context: &ExecutionContext, lease: Option<Lease>, call: HostCall
             encode(&())
         }
         HostCall::DeleteThread(call) => {
-            context.storage.delete_checkpoints(&context.scope, thread(&call.thread_id)?).await?;
+            context.storage.delete_checkpoints(&context.scope, thread(&call.thread_id)?, lease).await?;
             encode(&())
         }
         HostCall::GetItem(call) => {
@@ -196,7 +196,7 @@ async fn answer(context: &ExecutionContext, lease: Option<Lease>, call: HostCall
         }
         HostCall::PutItem(call) => {
             match call.value {
-                None => context.storage.delete_item(&context.scope, &call.namespace, &call.key).await?,
+                None => context.storage.delete_item(&context.scope, &call.namespace, &call.key, lease).await?,
                 Some(value) => {
                     let value = payload::raw(value.into_vec().into())?;
                     let vector = |(path, vector)| FieldVector { path, vector };
@@ -206,6 +206,7 @@ async fn answer(context: &ExecutionContext, lease: Option<Lease>, call: HostCall
                         value,
                         ttl_minutes: call.ttl,
                         vectors: call.vectors.into_iter().map(vector).collect(),
+                        lease,
                     };
                     context.storage.put_item(&context.scope, new).await?;
                 }
@@ -282,6 +283,7 @@ fn checkpoint_reply(found: &CheckpointTuple) -> CheckpointReply<'_> {
         checkpoint_ns: &found.checkpoint_ns,
         checkpoint_id: &found.checkpoint_id,
         parent_checkpoint_id: found.parent_checkpoint_id.as_deref(),
+        latest_id: found.latest_id.as_deref(),
         r#type: &found.kind,
         checkpoint: bytes(&found.bytes),
         metadata: bytes(found.metadata.as_str().as_bytes()),

@@ -143,7 +143,12 @@ impl State {
         run_id: Option<RunId>,
         attempt: Option<u32>,
     ) -> Result<()> {
-        let (Some(run_id), Some(attempt)) = (run_id, attempt) else { return Ok(()) };
+        self.must_hold(operation, run_id.zip(attempt).map(|(run_id, attempt)| Lease { run_id, attempt }))
+    }
+
+    /// Refuses a write whose lease is over. A write without a lease belongs to no run.
+    pub(super) fn must_hold(&self, operation: &'static str, lease: Option<Lease>) -> Result<()> {
+        let Some(Lease { run_id, attempt }) = lease else { return Ok(()) };
         let current = |row: &RunRow| row.run.status == RunStatus::Running && row.run.attempt == attempt;
         match self.runs.get(&run_id).is_some_and(current) {
             true => Ok(()),

@@ -43,6 +43,7 @@ pub(super) fn tuple(row: &PgRow) -> Result<CheckpointTuple> {
         checkpoint_ns: get(row, "checkpoint_ns")?,
         checkpoint_id: get(row, "checkpoint_id")?,
         parent_checkpoint_id: get(row, "parent_checkpoint_id")?,
+        latest_id: None,
         kind: get(row, "kind")?,
         bytes: get::<Vec<u8>>(row, "bytes")?.into(),
         metadata: columns::raw(row, "metadata")?,
@@ -147,7 +148,7 @@ pub(super) async fn copy(operation: &'static str, db: &mut Db, source: ThreadId,
         "INSERT INTO checkpoints (thread_id, checkpoint_ns, checkpoint_id, tenant, parent_checkpoint_id, kind, channels, versions,
             metadata, bytes)
          SELECT $2, checkpoint_ns, checkpoint_id, tenant, parent_checkpoint_id, kind, channels, versions, metadata, bytes
-         FROM checkpoints WHERE thread_id = $1",
+         FROM checkpoints WHERE thread_id = $1 ORDER BY position",
         "INSERT INTO checkpoint_blobs (thread_id, checkpoint_ns, channel, version, tenant, kind, bytes)
          SELECT $2, checkpoint_ns, channel, version, tenant, kind, bytes FROM checkpoint_blobs WHERE thread_id = $1",
         "INSERT INTO checkpoint_writes (thread_id, checkpoint_ns, checkpoint_id, task_id, idx, tenant, task_path, channel, kind,

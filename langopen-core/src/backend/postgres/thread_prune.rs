@@ -95,7 +95,7 @@ pub(super) async fn prune(
 async fn cut(operation: &'static str, db: &mut Db, id: ThreadId, now: Timestamp) -> Result<()> {
     let rows = sqlx::query(
         "SELECT DISTINCT ON (checkpoint_ns) checkpoint_ns, checkpoint_id, metadata FROM checkpoints
-         WHERE thread_id = $1 ORDER BY checkpoint_ns, checkpoint_id DESC",
+         WHERE thread_id = $1 ORDER BY checkpoint_ns, position DESC",
     );
     let rows = rows.bind(id.0).fetch_all(&mut *db).await.context(operation)?;
     let newest = |row: &PgRow| {

@@ -35,6 +35,7 @@ pub(super) async fn tuple(
         checkpoint_ns,
         checkpoint_id,
         parent_checkpoint_id: get(row, "parent_checkpoint_id")?,
+        latest_id: None,
         kind: get(row, "kind")?,
         bytes: get::<Vec<u8>>(row, "bytes")?.into(),
         metadata: columns::raw(row, "metadata")?,
@@ -142,7 +143,7 @@ pub(super) async fn copy(
             channel_versions, metadata, bytes)
          SELECT ?2, checkpoint_ns, checkpoint_id, tenant, parent_checkpoint_id, kind, channel_versions,
             json_replace(metadata, '$.thread_id', ?3), bytes
-         FROM checkpoints WHERE thread_id = ?1";
+         FROM checkpoints WHERE thread_id = ?1 ORDER BY position";
     let query = sqlx::query(checkpoints).bind(source.0).bind(new.0).bind(new.to_string());
     query.execute(&mut *db).await.context(operation)?;
     let statements = [

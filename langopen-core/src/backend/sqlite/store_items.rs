@@ -4,6 +4,7 @@ use sqlx::sqlite::{SqliteExecutor, SqliteRow};
 use sqlx::{QueryBuilder, Row, SqliteConnection};
 
 use super::Sqlite;
+use super::checkpoints::must_hold;
 use super::columns::{self, Context, get, text, time};
 use super::vectors;
 use crate::backend::rules::documents::page;
@@ -11,6 +12,7 @@ use crate::backend::rules::namespace;
 use crate::clock::Timestamp;
 use crate::error::{Error, Result};
 use crate::model::{FieldVector, NamespaceQuery, NewStoreItem, Page, ScoredItem, StoreItem, StoreItemQuery};
+use crate::queue::Lease;
 use crate::storage::StoreItems;
 use crate::tenant::Scope;
 
@@ -112,6 +114,7 @@ impl StoreItems for Sqlite {
         let expires_at = namespace::expiry(now, new.ttl_minutes).map(Timestamp::as_micros);
         self.write(OPERATION, move |db| {
             async move {
+                must_hold(OPERATION, db, new.lease).await?;
                 // What has expired is gone, so a new item under the same key begins anew.
                 let expired = sqlx::query("DELETE FROM store_items WHERE expires_at <= ?").bind(now.as_micros());
                 expired.execute(&mut *db).await.context(OPERATION)?;
@@ -157,11 +160,18 @@ impl StoreItems for Sqlite {
         item(&row).map(Some)
     }
 
-    async fn delete_item(&self, scope: &Scope, namespace: &[String], key: &str) -> Result<()> {
+    async fn delete_item(
+        &self,
+        scope: &Scope,
+        namespace: &[String],
+        key: &str,
+        lease: Option<Lease>,
+    ) -> Result<()> {
         const OPERATION: &str = "store_items.delete";
         let (tenant, namespace, key) = (scope.tenant.clone(), joined(namespace)?, key.to_owned());
         self.write(OPERATION, move |db| {
             async move {
+                must_hold(OPERATION, db, lease).await?;
                 let delete = sqlx::query("DELETE FROM store_items WHERE tenant = ? AND namespace = ? AND key = ?");
                 delete.bind(tenant.as_str()).bind(namespace).bind(key).execute(db).await.context(OPERATION)?;
                 Ok(())

@@ -84,9 +84,9 @@ pub(super) async fn prune(
 
 /// Cuts a thread's history.
 async fn cut(operation: &'static str, db: &mut SqliteConnection, id: ThreadId, now: Timestamp) -> Result<()> {
-    // Of a group, SQLite takes the other columns from the row that has the greatest id.
+    // Of a group, SQLite takes the other columns from the row that has the greatest position.
     let rows = sqlx::query(
-        "SELECT checkpoint_ns, max(checkpoint_id) AS checkpoint_id, metadata FROM checkpoints
+        "SELECT checkpoint_ns, max(position), checkpoint_id, metadata FROM checkpoints
          WHERE thread_id = ? GROUP BY checkpoint_ns",
     );
     let rows = rows.bind(id.0).fetch_all(&mut *db).await.context(operation)?;

@@ -116,7 +116,7 @@ impl NodeContext {
 
     /// The long-term store.
     pub fn store(&self) -> Store<'_> {
-        Store(self.reach())
+        Store { context: self.reach(), lease: self.shared().lease() }
     }
 
     /// The storage that the run may reach.

@@ -78,6 +78,10 @@ impl Shared {
         }
     }
 
+    pub(super) fn lease(&self) -> Lease {
+        self.lease
+    }
+
     pub(super) fn place<'a>(&self, namespace: &'a str) -> Place<'a> {
         Place { thread_id: self.run.thread_id, namespace, lease: Some(self.lease) }
     }

@@ -6,9 +6,14 @@ use crate::error::Result;
 use crate::executor::ExecutionContext;
 use crate::json::RawJson;
 use crate::model::{NewStoreItem, StoreItem, StoreItemQuery};
+use crate::queue::Lease;
 
 /// The long-term store of the run's tenant. An item is a JSON object under a namespace, which is a list of labels, and a key.
-pub struct Store<'a>(pub(super) &'a ExecutionContext);
+pub struct Store<'a> {
+    pub(super) context: &'a ExecutionContext,
+    /// The run's: once it is over, the store takes no more changes.
+    pub(super) lease: Lease,
+}
 
 impl Store<'_> {
     /// Puts an item that never expires.
@@ -22,8 +27,9 @@ impl Store<'_> {
             value: RawJson::from(value.into()),
             ttl_minutes: None,
             vectors: Vec::new(),
+            lease: Some(self.lease),
         };
-        self.0.storage.put_item(&self.0.scope, new).await
+        self.context.storage.put_item(&self.context.scope, new).await
     }
 
     /// The value of an item, if it is there.
@@ -31,7 +37,7 @@ impl Store<'_> {
     /// # Errors
     /// When the storage does not answer.
     pub async fn get(&self, namespace: &[&str], key: &str) -> Result<Option<Value>> {
-        let item = self.0.storage.item(&self.0.scope, &labels(namespace), key, true).await?;
+        let item = self.context.storage.item(&self.context.scope, &labels(namespace), key, true).await?;
         Ok(item.and_then(|item| item.value.decode().ok()))
     }
 
@@ -42,7 +48,7 @@ impl Store<'_> {
     pub async fn search(&self, prefix: &[&str], limit: u32) -> Result<Vec<StoreItem>> {
         let query =
             StoreItemQuery { namespace_prefix: labels(prefix), limit, refresh_ttl: true, ..StoreItemQuery::default() };
-        let found = self.0.storage.search_items(&self.0.scope, &query).await?;
+        let found = self.context.storage.search_items(&self.context.scope, &query).await?;
         Ok(found.items.into_iter().map(|scored| scored.item).collect())
     }
 
@@ -51,7 +57,7 @@ impl Store<'_> {
     /// # Errors
     /// When the storage does not answer.
     pub async fn delete(&self, namespace: &[&str], key: &str) -> Result<()> {
-        self.0.storage.delete_item(&self.0.scope, &labels(namespace), key).await
+        self.context.storage.delete_item(&self.context.scope, &labels(namespace), key, Some(self.lease)).await
     }
 }
 
