@@ -10,6 +10,7 @@
 
 mod active;
 mod claim;
+mod clock_watch;
 mod conclude;
 mod crons;
 mod heartbeat;
@@ -45,7 +46,7 @@ pub struct Services {
     pub events: Arc<dyn EventLog>,
     /// What executes them.
     pub executor: Arc<dyn Executor>,
-    /// The clock that the queue reads, to know how far off the next run is.
+    /// The clock that the queue reads: the worker compares it with the times of runs, crons and expiries. On Postgres it is the database's, `Postgres::clock`.
     pub clock: Arc<dyn Clock>,
 }
 

@@ -14,7 +14,7 @@ use langopen_core::signals::Signals;
 use langopen_core::{EventLog, Queue, Result, Scope, Storage};
 use langopen_runner::config::Secret;
 
-use crate::clock::clock;
+use crate::clock::{clock, follow};
 use crate::error::CommandError;
 use crate::probes::Readiness;
 
@@ -152,9 +152,9 @@ impl Database {
             Some(redis) => Arc::new(RedisSignals::new(redis.expose(), &redis_prefix)?),
             None => Arc::clone(&through_postgres),
         };
-        let options =
-            PostgresOptions::default().with_clock(clock()).with_connections(connections).with_signals(signals);
+        let options = PostgresOptions::default().with_connections(connections).with_signals(signals);
         let postgres = Postgres::open(postgres.expose(), options).await?;
+        follow(postgres.clock());
         let redis = match &redis {
             Some(redis) => {
                 let options = RedisLogOptions::default().with_clock(clock()).with_prefix(redis_prefix);

@@ -223,3 +223,9 @@ CREATE TABLE api_keys (
     revoked_at BIGINT,
     last_used_at BIGINT
 );
+
+-- Health checks write here, to see that writes work. One row.
+CREATE TABLE health (
+    one BOOLEAN PRIMARY KEY CHECK (one),
+    checked_at BIGINT NOT NULL
+);

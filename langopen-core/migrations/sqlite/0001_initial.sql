@@ -156,3 +156,9 @@ CREATE TABLE events (
     PRIMARY KEY (thread_id, millis, sequence)
 ) STRICT;
 CREATE INDEX events_of_threads ON events (millis) WHERE run_id IS NULL;
+
+-- Health checks write here, to see that writes work. One row.
+CREATE TABLE health (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    checked_at INTEGER NOT NULL
+) STRICT;

@@ -16,7 +16,7 @@ use crate::model::{
 };
 use crate::queue::Lease;
 use crate::storage::{
-    ApiKeys, Assistants, Checkpoints, Crons, DeletedAssistant, Deployments, Runs, StoreItems, Threads,
+    ApiKeys, Assistants, Checkpoints, Crons, DeletedAssistant, Deployments, Health, Runs, StoreItems, Threads,
 };
 use crate::tenant::{Scope, Tenant};
 
@@ -94,6 +94,10 @@ chaotic!(Deployments {
     "deployments.get" deployment(tenant: &Tenant) -> Option<Deployment>;
     "deployments.list" list_deployments() -> Vec<Deployment>;
     "deployments.delete" delete_deployment(tenant: &Tenant) -> ();
+});
+
+chaotic!(Health {
+    "health.check" check_health() -> ();
 });
 
 chaotic!(ApiKeys {

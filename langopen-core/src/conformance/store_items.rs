@@ -18,6 +18,7 @@ async fn put(backend: &Backend, namespace: &[&str], key: &str, value: Value, ttl
         value: raw(value),
         ttl_minutes,
         vectors: Vec::new(),
+        lease: None,
     };
     backend.storage.put_item(&scope(), new).await.expect("put");
 }
@@ -56,7 +57,7 @@ pub async fn an_item_comes_back_and_keeps_its_birth(backend: &Backend) {
         assert_eq!(get(backend, namespace, key, false).await, None, "{namespace:?} {key}");
     }
     for _ in 0..2 {
-        backend.storage.delete_item(&scope(), &labels(&["a", "b"]), "k").await.expect("delete, twice too");
+        backend.storage.delete_item(&scope(), &labels(&["a", "b"]), "k", None).await.expect("delete, twice too");
         assert_eq!(get(backend, &["a", "b"], "k", false).await, None);
     }
 }
@@ -71,7 +72,8 @@ pub async fn search_finds_the_nearest_first(backend: &Backend) {
     };
     let put = async |key: &str, namespace: &str, meant: Vec<FieldVector>| {
         let (namespace, value) = (labels(&["v", namespace]), raw(json!({"key": key})));
-        let new = NewStoreItem { namespace, key: key.to_owned(), value, ttl_minutes: None, vectors: meant };
+        let new =
+            NewStoreItem { namespace, key: key.to_owned(), value, ttl_minutes: None, vectors: meant, lease: None };
         backend.storage.put_item(&scope(), new).await.expect("put");
     };
     put("east", "a", vectors(&[("text", [2.0, 0.0])])).await;
@@ -81,7 +83,7 @@ pub async fn search_finds_the_nearest_first(backend: &Backend) {
     put("silent", "a", vectors(&[])).await;
     put("long", "a", vec![FieldVector { path: String::new(), vector: vec![1.0, 0.0, 0.0] }]).await;
     put("gone", "a", vectors(&[("text", [1.0, 0.0])])).await;
-    backend.storage.delete_item(&scope(), &labels(&["v", "a"]), "gone").await.expect("delete");
+    backend.storage.delete_item(&scope(), &labels(&["v", "a"]), "gone", None).await.expect("delete");
 
     let search = async |prefix: &[&str], vector: [f32; 2], limit| {
         let namespace_prefix = labels(prefix);
@@ -114,7 +116,7 @@ pub async fn items_expire(backend: &Backend) {
     put(backend, &["t"], "far", json!({}), Some(1e300)).await;
     assert!(get(backend, &["t"], "far", true).await.is_some(), "beyond the end of time is never");
     assert!(get(backend, &["t"], "far", true).await.is_some(), "also after a refresh");
-    backend.storage.delete_item(&scope(), &labels(&["t"]), "far").await.expect("delete");
+    backend.storage.delete_item(&scope(), &labels(&["t"]), "far", None).await.expect("delete");
     let prefix = StoreItemQuery { limit: 10, ..Default::default() };
     put(backend, &["t"], "short", json!({}), Some(1.0)).await;
     put(backend, &["t"], "half", json!({}), Some(0.5)).await;
@@ -153,6 +155,7 @@ pub async fn a_sweep_removes_what_has_expired(backend: &Backend) {
         value: json!({}).into(),
         ttl_minutes: Some(1.0),
         vectors: Vec::new(),
+        lease: None,
     };
     backend.storage.put_item(&super::support::foreign(), abroad).await.expect("put");
     let swept = async || backend.storage.sweep_items().await.expect("sweep");

@@ -12,6 +12,7 @@ mod assistants;
 mod checkpoints;
 mod crons;
 mod deployments;
+mod health;
 mod runs;
 mod store_items;
 mod threads;
@@ -21,17 +22,29 @@ pub use assistants::{Assistants, DeletedAssistant};
 pub use checkpoints::Checkpoints;
 pub use crons::Crons;
 pub use deployments::Deployments;
+pub use health::Health;
 pub use runs::Runs;
 pub use store_items::StoreItems;
 pub use threads::Threads;
 
 /// Everything that the platform keeps.
 pub trait Storage:
-    Assistants + Threads + Runs + Checkpoints + StoreItems + Crons + Deployments + ApiKeys + Send + Sync + 'static
+    Assistants + Threads + Runs + Checkpoints + StoreItems + Crons + Deployments + ApiKeys + Health + Send + Sync + 'static
 {
 }
 
-impl<T: Assistants + Threads + Runs + Checkpoints + StoreItems + Crons + Deployments + ApiKeys + Send + Sync + 'static>
-    Storage for T
+impl<T> Storage for T where
+    T: Assistants
+        + Threads
+        + Runs
+        + Checkpoints
+        + StoreItems
+        + Crons
+        + Deployments
+        + ApiKeys
+        + Health
+        + Send
+        + Sync
+        + 'static
 {
 }

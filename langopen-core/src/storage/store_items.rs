@@ -26,13 +26,7 @@ pub trait StoreItems: Send + Sync {
     ) -> Result<Option<StoreItem>>;
 
     /// Removes an item if it is there; `lease` is that of the run that asks for it.
-    async fn delete_item(
-        &self,
-        scope: &Scope,
-        namespace: &[String],
-        key: &str,
-        lease: Option<Lease>,
-    ) -> Result<()>;
+    async fn delete_item(&self, scope: &Scope, namespace: &[String], key: &str, lease: Option<Lease>) -> Result<()>;
 
     /// Finds items.
     async fn search_items(&self, scope: &Scope, query: &StoreItemQuery) -> Result<Page<ScoredItem>>;

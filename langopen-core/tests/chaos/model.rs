@@ -90,19 +90,19 @@ impl Model {
     }
 
     /// The runs whose lease is over, which come first; then those that are ready, in order.
-    pub(crate) fn claimable(&self, now: Timestamp) -> (Vec<RunId>, Vec<RunId>) {
-        let expired = |run: &&ModelRun| run.is(RunStatus::Running) && run.expires_at <= now;
+    pub(crate) fn claimable(&self, steady: Timestamp) -> (Vec<RunId>, Vec<RunId>) {
+        let expired = |run: &&ModelRun| run.is(RunStatus::Running) && run.expires_at <= steady;
         let expired = self.runs.iter().filter(expired).map(|run| run.run_id).collect();
         let mut ready: Vec<_> = self.runs.iter().filter(|run| run.ready).collect();
         ready.sort_by_key(|run| run.place());
         (expired, ready.iter().map(|run| run.run_id).collect())
     }
 
-    pub(crate) fn claim(&mut self, run_id: RunId, now: Timestamp, lease: Duration) {
+    pub(crate) fn claim(&mut self, run_id: RunId, steady: Timestamp, lease: Duration) {
         let run = self.run_mut(run_id);
         (run.status, run.ready) = (Some(RunStatus::Running), false);
         run.attempt += 1;
-        run.expires_at = now.plus(lease);
+        run.expires_at = steady.plus(lease);
     }
 
     /// What creating a run does to others; the answer tells when the run may start, and names the pending ones that it ended.
@@ -182,8 +182,8 @@ impl Model {
         run.is(RunStatus::Running) && run.attempt == lease.attempt
     }
 
-    pub(crate) fn heartbeat(&mut self, lease: Lease, now: Timestamp, duration: Duration) {
-        self.run_mut(lease.run_id).expires_at = now.plus(duration);
+    pub(crate) fn heartbeat(&mut self, lease: Lease, steady: Timestamp, duration: Duration) {
+        self.run_mut(lease.run_id).expires_at = steady.plus(duration);
     }
 
     /// Ends a run; the answer is the thread's next one, if it is due.

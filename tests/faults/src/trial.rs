@@ -110,6 +110,15 @@ async fn gather(
             values.insert(entry.thread_id.clone(), state.get("values").cloned().unwrap_or_default());
         }
     }
+    let mut items = HashMap::new();
+    for entry in &entries {
+        let Some(run_id) = &entry.run_id else { continue };
+        let answered = entry.answer.as_ref().is_some_and(|answer| answer.get("log").is_some());
+        if statuses.get(run_id).is_some_and(|status| status == "success") || answered {
+            let item = api.get(&format!("/store/items?namespace=steps.{run_id}&key=last")).await.unwrap_or_default();
+            items.insert(run_id.clone(), item.get("value").cloned().unwrap_or_default());
+        }
+    }
     let in_flight = match &platform.postgres {
         Some(postgres) => {
             let rows = postgres.ask("SELECT run_id, status, attempt FROM runs WHERE status IN ('pending', 'running')");
@@ -119,5 +128,5 @@ async fn gather(
     };
     let steps = std::fs::read_to_string(&platform.app.steps).map_err(io("steps.txt"))?;
     let lines = check::parse(&steps);
-    Ok(Evidence { entries, lines, incidents, told: hooks.told(), statuses, values, in_flight })
+    Ok(Evidence { entries, lines, incidents, told: hooks.told(), statuses, values, items, in_flight })
 }

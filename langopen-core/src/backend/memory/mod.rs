@@ -9,6 +9,7 @@ mod claim;
 mod crons;
 mod deployments;
 mod event_log;
+mod health;
 mod outbox;
 mod queue;
 mod readiness;
@@ -87,6 +88,11 @@ impl Memory {
 
     fn now(&self) -> Timestamp {
         self.shared.clock.now()
+    }
+
+    /// The moment for leases.
+    fn steady(&self) -> Timestamp {
+        self.shared.clock.steady()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

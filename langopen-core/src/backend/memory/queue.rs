@@ -220,12 +220,12 @@ impl Queue for Memory {
     }
 
     async fn claim(&self, request: &ClaimRequest) -> Result<Claims> {
-        let now = self.now();
-        Ok(self.state().claim(request, now))
+        let (now, steady) = (self.now(), self.steady());
+        Ok(self.state().claim(request, now, steady))
     }
 
     async fn heartbeat(&self, leases: &[Lease], lease: Duration) -> Result<Vec<Heartbeat>> {
-        let expires_at = self.now().plus(lease);
+        let expires_at = self.steady().plus(lease);
         let mut state = self.state();
         let mut extend = |lease: &Lease| {
             let row = state.leased("queue.heartbeat", *lease).ok()?;

@@ -183,10 +183,8 @@ impl Checkpoints for Postgres {
             "SELECT checkpoint_ns, checkpoint_id, metadata FROM checkpoints WHERE thread_id = ",
         );
         sql.push_bind(thread_id.0).push(" AND tenant = ").push_bind(scope.tenant.as_str());
-        let conditions = [
-            (" AND checkpoint_ns = ", &list.checkpoint_ns),
-            (" AND checkpoint_id = ", &list.checkpoint_id),
-        ];
+        let conditions =
+            [(" AND checkpoint_ns = ", &list.checkpoint_ns), (" AND checkpoint_id = ", &list.checkpoint_id)];
         for (condition, value) in conditions {
             if let Some(value) = value {
                 sql.push(condition).push_bind(value.as_str());

@@ -14,11 +14,13 @@ mod connection;
 mod crons;
 mod deployments;
 mod event_log;
+mod health;
 mod outbox;
 mod queue;
 mod readiness;
 mod run_search;
 mod runs;
+mod server_clock;
 mod session;
 mod signals;
 mod store_items;
@@ -38,7 +40,7 @@ use tokio::task::AbortHandle;
 
 use crate::backend::memory::CANCELS_KEPT;
 use crate::backend::rules::run;
-use crate::clock::{Clock, SystemClock, Timestamp};
+use crate::clock::{Clock, Timestamp};
 use crate::error::Result;
 use crate::ids::RunId;
 use crate::queue::CancelSignal;
@@ -47,14 +49,15 @@ use crate::signals::{Signal, Signals};
 pub use event_log::PostgresEventLog;
 #[cfg(feature = "redis")]
 pub(crate) use event_log::{Mode, PostgresStore};
+use server_clock::ServerClock;
 pub use signals::PostgresSignals;
 
 /// How a database is opened.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct PostgresOptions {
-    /// Where time comes from.
-    pub clock: Arc<dyn Clock>,
+    /// Where time comes from; `None`: from the database server. Processes on one database compare times with each other, and their machines' clocks differ.
+    pub clock: Option<Arc<dyn Clock>>,
     /// How many connections this process opens at most.
     pub connections: u32,
     /// Whether a pooler gives each transaction another connection (PgBouncer in transaction mode). Nothing is prepared then and each statement is a transaction, which
@@ -68,7 +71,7 @@ impl PostgresOptions {
     /// Reads time from `clock`.
     #[must_use]
     pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
-        self.clock = clock;
+        self.clock = Some(clock);
         self
     }
 
@@ -96,7 +99,7 @@ impl PostgresOptions {
 
 impl Default for PostgresOptions {
     fn default() -> Self {
-        Self { clock: Arc::new(SystemClock), connections: 16, pooler: None, signals: None }
+        Self { clock: None, connections: 16, pooler: None, signals: None }
     }
 }
 
@@ -110,6 +113,8 @@ pub struct Postgres {
 
 struct Shared {
     clock: Arc<dyn Clock>,
+    /// The task that follows the server's clock.
+    follower: Option<AbortHandle>,
     pool: PgPool,
     pooler: bool,
     hints: Hints,
@@ -168,10 +173,18 @@ impl Postgres {
         let (wakes, cron_wakes, delivery_wakes) = (Arc::default(), Arc::default(), Arc::default());
         let hints = Hints { wakes, cron_wakes, delivery_wakes, cancels };
         let PostgresOptions { clock, signals, .. } = options;
+        let (clock, follower) = match clock {
+            Some(clock) => (clock, None),
+            None => {
+                let clock = Arc::new(ServerClock::read(&pool, pooler).await?);
+                let follower = tokio::spawn(Arc::clone(&clock).follow(pool.clone(), pooler)).abort_handle();
+                (clock as Arc<dyn Clock>, Some(follower))
+            }
+        };
         let listen =
             |signals: &Arc<dyn Signals>| tokio::spawn(hints.clone().listen(signals.subscribe())).abort_handle();
         let listener = signals.as_ref().map(listen);
-        Ok(Self { shared: Arc::new(Shared { clock, pool, pooler, hints, signals, listener }) })
+        Ok(Self { shared: Arc::new(Shared { clock, follower, pool, pooler, hints, signals, listener }) })
     }
 
     /// Waits for what is under way, and closes all connections. Later calls fail with `Unavailable`.
@@ -179,8 +192,18 @@ impl Postgres {
         self.shared.pool.close().await;
     }
 
+    /// The clock that it reads: the one from the options, else the database server's. Whoever passes times to it, e.g. when a run may start, reads the same.
+    pub fn clock(&self) -> Arc<dyn Clock> {
+        Arc::clone(&self.shared.clock)
+    }
+
     fn now(&self) -> Timestamp {
         self.shared.clock.now()
+    }
+
+    /// The moment for leases.
+    fn steady(&self) -> Timestamp {
+        self.shared.clock.steady()
     }
 
     /// Tells who waits, here and in other processes.
@@ -208,8 +231,8 @@ impl Postgres {
 
 impl Drop for Shared {
     fn drop(&mut self) {
-        if let Some(listener) = &self.listener {
-            listener.abort();
+        for task in [&self.listener, &self.follower].into_iter().flatten() {
+            task.abort();
         }
     }
 }

@@ -193,13 +193,7 @@ impl StoreItems for Postgres {
         item(&row).map(Some)
     }
 
-    async fn delete_item(
-        &self,
-        scope: &Scope,
-        namespace: &[String],
-        key: &str,
-        lease: Option<Lease>,
-    ) -> Result<()> {
+    async fn delete_item(&self, scope: &Scope, namespace: &[String], key: &str, lease: Option<Lease>) -> Result<()> {
         const OPERATION: &str = "store_items.delete";
         let mut db = self.session(OPERATION).await?;
         let delete = sqlx::query(DELETE).bind(scope.tenant.as_str()).bind(joined(namespace)?).bind(key);

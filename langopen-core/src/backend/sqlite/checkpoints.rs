@@ -168,17 +168,15 @@ impl Checkpoints for Sqlite {
         }
         let mut sql = QueryBuilder::<sqlx::Sqlite>::new("SELECT * FROM checkpoints WHERE thread_id = ");
         sql.push_bind(thread_id.0).push(" AND tenant = ").push_bind(scope.tenant.as_str());
-        let conditions = [
-            (" AND checkpoint_ns = ", &list.checkpoint_ns),
-            (" AND checkpoint_id = ", &list.checkpoint_id),
-        ];
+        let conditions =
+            [(" AND checkpoint_ns = ", &list.checkpoint_ns), (" AND checkpoint_id = ", &list.checkpoint_id)];
         for (condition, value) in conditions {
             if let Some(value) = value {
                 sql.push(condition).push_bind(value.as_str());
             }
         }
         if let Some(before) = &list.before {
-            let mut position = |sql: &mut QueryBuilder<sqlx::Sqlite>, condition| {
+            let position = |sql: &mut QueryBuilder<sqlx::Sqlite>, condition| {
                 sql.push("(SELECT min(position) FROM checkpoints WHERE thread_id = ").push_bind(thread_id.0);
                 if let Some(ns) = &list.checkpoint_ns {
                     sql.push(" AND checkpoint_ns = ").push_bind(ns.as_str());

@@ -14,6 +14,7 @@ mod deployments;
 mod event_log;
 mod event_reader;
 mod event_rows;
+mod health;
 mod outbox;
 mod queue;
 mod readiness;
@@ -108,7 +109,7 @@ impl Sqlite {
         let writer = connection::open_writer(path, options.beside).await?;
         let readers = connection::open_readers(path, options.readers).await?;
         let (cancels, _) = broadcast::channel(CANCELS_KEPT);
-        let writer = Writer::start(writer);
+        let writer = Writer::start(writer, connection::writer_options(path));
         let (wakes, cron_wakes, delivery_wakes) = (Arc::default(), Arc::default(), Arc::default());
         let clock = options.clock;
         Ok(Self { shared: Arc::new(Shared { clock, readers, writer, wakes, cron_wakes, cancels, delivery_wakes }) })
@@ -135,6 +136,11 @@ impl Sqlite {
 
     fn now(&self) -> Timestamp {
         self.shared.clock.now()
+    }
+
+    /// The moment for leases. One process owns the file, and hands back all runs when it opens it, so no other process compares with it.
+    fn steady(&self) -> Timestamp {
+        self.shared.clock.steady()
     }
 
     fn readers(&self) -> &SqlitePool {

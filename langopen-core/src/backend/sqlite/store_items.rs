@@ -160,13 +160,7 @@ impl StoreItems for Sqlite {
         item(&row).map(Some)
     }
 
-    async fn delete_item(
-        &self,
-        scope: &Scope,
-        namespace: &[String],
-        key: &str,
-        lease: Option<Lease>,
-    ) -> Result<()> {
+    async fn delete_item(&self, scope: &Scope, namespace: &[String], key: &str, lease: Option<Lease>) -> Result<()> {
         const OPERATION: &str = "store_items.delete";
         let (tenant, namespace, key) = (scope.tenant.clone(), joined(namespace)?, key.to_owned());
         self.write(OPERATION, move |db| {

@@ -1,10 +1,13 @@
 //! The one task that writes.
+//!
+//! A transaction that fails takes its connection with it: SQLite may have rolled it back by itself (it does so when the disk is full), and sqlx would then count it
+//! as open for ever, and refuse every later one. The next write opens a new connection.
 
 use futures::future::BoxFuture;
 use metrics::{counter, histogram};
 use sqlx::query::Query;
-use sqlx::sqlite::{SqliteArguments, SqliteRow};
-use sqlx::{AssertSqlSafe, Connection, Sqlite, SqliteConnection};
+use sqlx::sqlite::{SqliteArguments, SqliteConnectOptions, SqliteRow};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Sqlite, SqliteConnection};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
@@ -87,9 +90,10 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn start(connection: SqliteConnection) -> Self {
+    /// Starts with this connection, and opens others with `options` when need be.
+    pub(super) fn start(connection: SqliteConnection, options: SqliteConnectOptions) -> Self {
         let (messages, received) = mpsc::channel(WAITING);
-        tokio::spawn(work(connection, received));
+        tokio::spawn(work(Held { connection: Some(connection), options }, received));
         Self { messages }
     }
 
@@ -116,7 +120,39 @@ impl Writer {
     }
 }
 
-async fn work(mut connection: SqliteConnection, mut received: mpsc::Receiver<Message>) {
+/// The writing connection.
+struct Held {
+    /// None after a transaction failed on it.
+    connection: Option<SqliteConnection>,
+    options: SqliteConnectOptions,
+}
+
+impl Held {
+    async fn run(&mut self, jobs: &mut [Box<dyn Job>]) -> Result<()> {
+        if jobs.is_empty() {
+            return Ok(());
+        }
+        let connection = match &mut self.connection {
+            Some(connection) => connection,
+            gone => gone.insert(self.options.connect().await.context(OPERATION)?),
+        };
+        let done = run_batch(connection, jobs).await;
+        if done.is_err() {
+            self.close().await;
+        }
+        done
+    }
+
+    async fn close(&mut self) {
+        if let Some(connection) = self.connection.take()
+            && let Err(error) = connection.close().await
+        {
+            tracing::warn!(error = %error, "The database did not close cleanly");
+        }
+    }
+}
+
+async fn work(mut held: Held, mut received: mpsc::Receiver<Message>) {
     let mut messages = Vec::with_capacity(BATCH);
     let mut stopped = None;
     let (duration, size) = (histogram!(telemetry::WRITE_BATCH_DURATION), histogram!(telemetry::WRITE_BATCH_SIZE));
@@ -129,7 +165,7 @@ async fn work(mut connection: SqliteConnection, mut received: mpsc::Receiver<Mes
             }
         }
         let start = Instant::now();
-        let committed = run_batch(&mut connection, &mut jobs).await;
+        let committed = held.run(&mut jobs).await;
         duration.record(start.elapsed());
         size.record(jobs.len() as f64);
         if let Err(error) = &committed {
@@ -138,18 +174,13 @@ async fn work(mut connection: SqliteConnection, mut received: mpsc::Receiver<Mes
         }
         jobs.into_iter().for_each(|job| job.answer(&committed));
     }
-    if let Err(error) = connection.close().await {
-        tracing::warn!(error = %error, "The database did not close cleanly");
-    }
+    held.close().await;
     if let Some(caller) = stopped {
         let _ = caller.send(());
     }
 }
 
 async fn run_batch(connection: &mut SqliteConnection, jobs: &mut [Box<dyn Job>]) -> Result<()> {
-    if jobs.is_empty() {
-        return Ok(());
-    }
     // Each statement is a walk to SQLite's thread and back, which is what a single write costs.
     if let [job] = jobs
         && job.is_whole()

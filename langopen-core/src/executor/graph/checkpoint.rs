@@ -168,7 +168,7 @@ impl Saved {
 
     /// The form for the storage; `known` are the versions that it has already.
     pub(super) fn to_keep(&self, place: &Place<'_>, known: &BTreeMap<String, String>) -> Result<NewCheckpoint> {
-        let Checkpoint { id, created_at, values, versions, seen } = &self.checkpoint;
+        let Checkpoint { id, greatest_id: _, created_at, values, versions, seen } = &self.checkpoint;
         let changed = versions.iter().filter(|(channel, version)| known.get(*channel) != Some(version));
         let blobs = changed.map(|(channel, version)| {
             let (kind, bytes) = match values.get(channel) {

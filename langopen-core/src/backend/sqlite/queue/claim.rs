@@ -79,12 +79,17 @@ struct Walk {
     next_due: Option<Timestamp>,
 }
 
-pub(super) async fn claim(db: &mut SqliteConnection, request: ClaimRequest, now: Timestamp) -> Result<Claims> {
+pub(super) async fn claim(
+    db: &mut SqliteConnection,
+    request: ClaimRequest,
+    now: Timestamp,
+    steady: Timestamp,
+) -> Result<Claims> {
     let mut claims = Claims::default();
     if request.max == 0 {
         return Ok(claims);
     }
-    let mut walk = start(db, &request, None, request.max, now).await?;
+    let mut walk = start(db, &request, None, request.max, (now, steady)).await?;
     claims.runs.append(&mut walk.started);
     while claims.runs.len() < request.max {
         let left = request.max - claims.runs.len();
@@ -92,7 +97,7 @@ pub(super) async fn claim(db: &mut SqliteConnection, request: ClaimRequest, now:
             claims.next_due = walk.next_due;
             break;
         };
-        walk = start(db, &request, Some(&tenant), wanted, now).await?;
+        walk = start(db, &request, Some(&tenant), wanted, (now, steady)).await?;
         claims.runs.append(&mut walk.started);
     }
     claims.runs.sort_by_key(|claim| (claim.run.created_at, claim.run.run_id));
@@ -115,14 +120,15 @@ async fn start(
     request: &ClaimRequest,
     tenant: Option<&Tenant>,
     wanted: usize,
-    now: Timestamp,
+    (now, steady): (Timestamp, Timestamp),
 ) -> Result<Walk> {
     let asked = request.tenants.as_ref().map(|tenants| tenants.iter().map(Tenant::as_str).collect::<Vec<_>>());
     let asked = asked.as_ref().map(text).transpose()?;
     let wanted = i64::try_from(wanted).unwrap_or(i64::MAX);
     let due = now.as_micros();
-    let rows = sqlx::query(START).bind(due).bind(&request.worker).bind(now.plus(request.lease).as_micros()).bind(due);
-    let rows = rows.bind(due).bind(&asked).bind(&asked).bind(wanted);
+    let expires_at = steady.plus(request.lease).as_micros();
+    let rows = sqlx::query(START).bind(due).bind(&request.worker).bind(expires_at).bind(due);
+    let rows = rows.bind(steady.as_micros()).bind(&asked).bind(&asked).bind(wanted);
     let rows = rows.bind(tenant.map(Tenant::as_str)).bind(&asked).bind(&asked).bind(wanted).bind(wanted);
     let rows = rows.bind(&asked).bind(&asked).bind(&asked).bind(&asked).fetch_all(db).await.context(OPERATION)?;
     let mut walk = Walk { started: Vec::new(), turns: Vec::new(), next_due: None };

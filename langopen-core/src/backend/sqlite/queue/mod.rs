@@ -64,15 +64,15 @@ impl Queue for Sqlite {
     }
 
     async fn claim(&self, request: &ClaimRequest) -> Result<Claims> {
-        let (request, now) = (request.clone(), self.now());
-        self.write_whole("queue.claim", move |db| claim::claim(db, request, now).boxed()).await
+        let (request, now, steady) = (request.clone(), self.now(), self.steady());
+        self.write_whole("queue.claim", move |db| claim::claim(db, request, now, steady).boxed()).await
     }
 
     async fn heartbeat(&self, leases: &[Lease], lease: Duration) -> Result<Vec<Heartbeat>> {
         if leases.is_empty() {
             return Ok(Vec::new());
         }
-        let (leases, expires_at) = (leases.to_vec(), self.now().plus(lease));
+        let (leases, expires_at) = (leases.to_vec(), self.steady().plus(lease));
         self.write_whole("queue.heartbeat", move |db| claim::heartbeat(db, leases, expires_at).boxed()).await
     }
 
