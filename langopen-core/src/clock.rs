@@ -72,8 +72,8 @@ pub trait Clock: Send + Sync + 'static {
     /// The present moment. It may jump, backwards too: never assume that it rises.
     fn now(&self) -> Timestamp;
 
-    /// The present moment on a scale that rises evenly, whatever is done to the clock. Backends measure leases with it: a clock that is set forward ends none.
-    /// It may be off from [`Clock::now`] by as much as the clock was set.
+    /// The present moment on a scale that rises evenly, whatever is done to the clock. Backends measure leases with it:
+    /// a clock that is set forward ends none. It may be off from [`Clock::now`] by as much as the clock was set.
     fn steady(&self) -> Timestamp {
         self.now()
     }

@@ -1,4 +1,5 @@
-//! A clock that is set forward by mistake must not make the worker remove what has not expired, or pass over what is not due.
+//! A clock that is set forward by mistake must not make the worker remove what has not expired, or pass over what is
+//! not due.
 
 use std::time::Duration;
 
@@ -8,7 +9,8 @@ use tracing::warn;
 /// A clock may drift, and be put right, by this much.
 const TOLERANCE_MICROS: i64 = 60_000_000;
 
-/// Compares a clock with the time that passes, and distrusts it for a while after it was set forward. Who set it by mistake has that long to put it right.
+/// Compares a clock with the time that passes, and distrusts it for a while after it was set forward. Who set it by
+/// mistake has that long to put it right.
 pub(crate) struct ClockWatch {
     what: &'static str,
     patience: Duration,

@@ -26,7 +26,8 @@ pub(crate) fn clock() -> Arc<dyn Clock> {
     Arc::clone(&CLOCK) as Arc<dyn Clock>
 }
 
-/// From now on, everything in this process reads `server`, the clock of the database server: times are compared with those of other processes there.
+/// From now on, everything in this process reads `server`, the clock of the database server: times are compared with
+/// those of other processes there.
 pub(crate) fn follow(server: Arc<dyn Clock>) {
     // A second database of the process, for a look, changes nothing.
     let _ = CLOCK.server.set(server);

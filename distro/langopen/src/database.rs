@@ -1,4 +1,5 @@
-//! Where data is kept: in the data folder's SQLite file, in this process's memory, or in a Postgres that processes share.
+//! Where data is kept: in the data folder's SQLite file, in this process's memory, or in a Postgres that processes
+//! share.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -221,7 +222,8 @@ async fn answers(storage: Arc<dyn Storage>) -> Result<(), String> {
     answer.map(drop).map_err(|_| "it does not answer".to_owned())
 }
 
-/// A process that needs the database is not ready without it; without its Redis, streams and wake-ups go through the database.
+/// A process that needs the database is not ready without it; without its Redis, streams and wake-ups go through the
+/// database.
 pub(crate) fn readiness(database: &Database) -> Readiness {
     let storage = database.storage();
     let readiness = Readiness::default().needs("database", move || answers(storage.clone()));

@@ -13,22 +13,22 @@ use crate::error::ApiResult;
 use crate::extract::Query;
 use crate::server::App;
 
-/// That the server is well.
+/// The server works.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Health)]
 struct Healthy {
     ok: bool,
-    /// The parts that were asked, each `healthy`; absent where only the least is told.
+    /// The parts that were checked, each `healthy`; absent where the details are switched off.
     #[serde(skip_serializing_if = "Option::is_none")]
     services: Option<BTreeMap<&'static str, &'static str>>,
 }
 
-/// That a part of the server is not well.
+/// A part of the server does not work.
 #[derive(Serialize, ToSchema)]
 struct Unhealthy {
     ok: bool,
     detail: &'static str,
-    /// The parts that were asked, `healthy` or `unhealthy`.
+    /// The parts that were checked, `healthy` or `unhealthy`.
     services: BTreeMap<&'static str, &'static str>,
 }
 

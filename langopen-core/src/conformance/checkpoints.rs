@@ -82,8 +82,8 @@ pub async fn a_checkpoint_comes_back_whole(backend: &Backend) {
     assert_eq!(read(backend, id, "sub:1|leaf:2", Some("2")).await, None, "another id");
 }
 
-/// The latest checkpoint of a namespace is the one that was accepted last, whatever the ids say: they carry the clocks of hosts. Everything that looks for the
-/// latest agrees, and a checkpoint that is put again stays where it was.
+/// The latest checkpoint of a namespace is the one that was accepted last, whatever the ids say: they carry the clocks
+/// of hosts. Everything that looks for the latest agrees, and a checkpoint that is put again stays where it was.
 pub async fn the_latest_is_what_was_accepted_last(backend: &Backend) {
     let id = backend.new_thread().await;
     let order = async |id, list: CheckpointList| {

@@ -38,7 +38,8 @@ pub async fn a_state_is_kept_until_a_newer_checkpoint(backend: &Backend) {
     refused(set(backend, thread_id(), state("1", json!({}))).await, ErrorKind::NotFound, "a state of no thread");
 }
 
-/// New writes on the checkpoint, or the checkpoint again, make the state stale; a run's end after its writes keeps a new one.
+/// New writes on the checkpoint, or the checkpoint again, make the state stale; a run's end after its writes keeps a
+/// new one.
 pub async fn new_writes_make_a_state_stale(backend: &Backend) {
     let id = backend.new_thread().await;
     backend.put(checkpoint(id, "1")).await;

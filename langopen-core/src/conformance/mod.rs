@@ -1,7 +1,7 @@
 //! The public conformance suite: what the traits promise, as tests that any backend can run.
 //!
-//! Each test is a free async function over a [`Backend`] that is new and empty, and panics with a message when a promise is broken. [`run_all`] runs
-//! them all:
+//! Each test is a free async function over a [`Backend`] that is new and empty, and panics with a message when a
+//! promise is broken. [`run_all`] runs them all:
 //!
 //! ```no_run
 //! # use langopen_core::{backend::memory::{Memory, MemoryEventLog}, clock::{Clock, ManualClock, Timestamp}, conformance::{Backend, run_all}};

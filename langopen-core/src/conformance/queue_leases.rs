@@ -92,7 +92,8 @@ pub async fn a_released_run_comes_back(backend: &Backend) {
     assert_eq!((third.run.run_id, third.run.attempt, third.cancel), (first.run.run_id, 3, Some(interrupt())));
 }
 
-/// A clock that is set forward ends no lease, and one that is set back keeps none alive: leases are measured in time that passes.
+/// A clock that is set forward ends no lease, and one that is set back keeps none alive: leases are measured in time
+/// that passes.
 pub async fn a_clock_that_is_set_changes_no_lease(backend: &Backend) {
     let id = thread_id();
     let first = backend.running(id).await;
@@ -120,7 +121,8 @@ pub async fn a_deleted_run_has_no_lease(backend: &Backend) {
     assert_eq!(backend.claimed_ids().await, [], "its lease does not expire into a claim");
 }
 
-/// A lost lease, and one whose run has ended, changes no item of the store. The current one does, as does a request that belongs to no run.
+/// A lost lease, and one whose run has ended, changes no item of the store. The current one does, as does a request
+/// that belongs to no run.
 pub async fn a_lost_lease_changes_no_item(backend: &Backend) {
     let id = backend.new_thread().await;
     let first = backend.running(id).await.lease();
@@ -162,7 +164,8 @@ pub async fn a_lost_lease_changes_no_item(backend: &Backend) {
     deletes(None).await.expect("no run's");
 }
 
-/// A write of an attempt that is not the current one, or has ended, is refused: it must not become the latest state of the thread, or take it away.
+/// A write of an attempt that is not the current one, or has ended, is refused: it must not become the latest state of
+/// the thread, or take it away.
 pub async fn an_old_attempt_keeps_no_checkpoints(backend: &Backend) {
     let id = backend.new_thread().await;
     let first = backend.running(id).await;

@@ -62,8 +62,8 @@ pub async fn an_item_comes_back_and_keeps_its_birth(backend: &Backend) {
     }
 }
 
-/// A search with a vector finds the nearest first, with their scores, then those without a vector; putting again replaces the vectors, and what is gone is not
-/// found by them.
+/// A search with a vector finds the nearest first, with their scores, then those without a vector; putting again
+/// replaces the vectors, and what is gone is not found by them.
 pub async fn search_finds_the_nearest_first(backend: &Backend) {
     let vectors = |vectors: &[(&str, [f32; 2])]| {
         let vector =
@@ -111,7 +111,8 @@ pub async fn search_finds_the_nearest_first(backend: &Backend) {
     assert!(theirs.items.is_empty());
 }
 
-/// An item expires after its minutes, unless a read or a search that refreshes puts that off; then it is gone everywhere.
+/// An item expires after its minutes, unless a read or a search that refreshes puts that off; then it is gone
+/// everywhere.
 pub async fn items_expire(backend: &Backend) {
     put(backend, &["t"], "far", json!({}), Some(1e300)).await;
     assert!(get(backend, &["t"], "far", true).await.is_some(), "beyond the end of time is never");

@@ -1,8 +1,10 @@
 //! Checkpoints, in the graph library's own bytes.
 //!
-//! A checkpoint id carries the clock of the host that made it, and hosts' clocks differ. So no id decides which checkpoint is the latest: the storage does, by
-//! the order in which it accepts checkpoints ([`Checkpoints`](crate::storage::Checkpoints)). Hosts keep ids in the same order for the clients that sort by
-//! them: a host makes no id that is below [`CheckpointTuple::checkpoint_id`] or [`CheckpointTuple::latest_id`] of a checkpoint that it has read.
+//! A checkpoint id carries the clock of the host that made it, and hosts' clocks differ. So no id decides which
+//! checkpoint is the latest: the storage does, by the order in which it accepts checkpoints
+//! ([`Checkpoints`](crate::storage::Checkpoints)). Hosts keep ids in the same order for the clients that sort by them:
+//! a host makes no id that is below [`CheckpointTuple::checkpoint_id`] or [`CheckpointTuple::latest_id`] of a
+//! checkpoint that it has read.
 
 use crate::ids::{RunId, ThreadId};
 use crate::json::{JsonMap, RawJson};
@@ -114,7 +116,8 @@ pub struct CheckpointTuple {
     pub checkpoint_id: String,
     /// The checkpoint before it.
     pub parent_checkpoint_id: Option<String>,
-    /// The id of the latest checkpoint of the namespace. [`Checkpoints::checkpoint`](crate::storage::Checkpoints::checkpoint) sets it, lists do not.
+    /// The id of the latest checkpoint of the namespace.
+    /// [`Checkpoints::checkpoint`](crate::storage::Checkpoints::checkpoint) sets it, lists do not.
     ///
     /// Whoever continues from an older checkpoint needs it, so that the new id is above all others.
     pub latest_id: Option<String>,
@@ -137,7 +140,8 @@ pub struct CheckpointList {
     pub checkpoint_ns: Option<String>,
     /// Only this checkpoint.
     pub checkpoint_id: Option<String>,
-    /// Only checkpoints that were accepted before the one with this id; without such a one, before all that have a greater id.
+    /// Only checkpoints that were accepted before the one with this id; without such a one, before all that have a
+    /// greater id.
     pub before: Option<String>,
     /// Contained in the checkpoint's metadata.
     pub metadata: JsonMap,

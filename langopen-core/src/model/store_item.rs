@@ -37,7 +37,8 @@ pub struct NewStoreItem {
     pub ttl_minutes: Option<f64>,
     /// The embeddings of its texts, for searches by similarity; they replace those of an item that exists.
     pub vectors: Vec<FieldVector>,
-    /// The lease of the run that puts it; `None` for a request that belongs to no run. The storage keeps the item only while the lease holds.
+    /// The lease of the run that puts it; `None` for a request that belongs to no run. The storage keeps the item only
+    /// while the lease holds.
     pub lease: Option<Lease>,
 }
 
@@ -55,7 +56,8 @@ pub struct FieldVector {
 pub struct ScoredItem {
     /// The item.
     pub item: StoreItem,
-    /// The cosine similarity of its nearest vector to the query's, from -1 to 1; `None` when the search had no query, or the item has no vector.
+    /// The cosine similarity of its nearest vector to the query's, from -1 to 1; `None` when the search had no query,
+    /// or the item has no vector.
     pub score: Option<f64>,
 }
 

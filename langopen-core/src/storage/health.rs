@@ -7,7 +7,8 @@ use crate::error::Result;
 pub trait Health: Send + Sync {
     /// Writes a row and commits it.
     ///
-    /// An answer to a read is not enough: a full disk, a read-only replica and a broken writing connection all let reads through.
+    /// An answer to a read is not enough: a full disk, a read-only replica and a broken writing connection all let
+    /// reads through.
     ///
     /// # Errors
     /// `Unavailable` when the storage takes no writes now.

@@ -1,9 +1,11 @@
 //! What the platform keeps, as traits: one per resource, and [`Storage`] for all of them together.
 //!
-//! Every call names the [`Scope`](crate::tenant::Scope) it acts in (those of [`Deployments`] and [`ApiKeys`] say what they name instead). An implementor must behave towards rows outside of the scope as if they did
-//! not exist: reads find nothing, changes fail with [`ErrorKind::NotFound`](crate::ErrorKind::NotFound), creating over a foreign row's id fails with
-//! [`ErrorKind::AlreadyExists`](crate::ErrorKind::AlreadyExists) whatever `if_exists` says (but for assistants, whose ids are unique within a tenant only). Each call is atomic: it happens whole or not at all, and when
-//! it returns, its effect is there for every later call from anywhere.
+//! Every call names the [`Scope`](crate::tenant::Scope) it acts in (those of [`Deployments`] and [`ApiKeys`] say what
+//! they name instead). An implementor must behave towards rows outside of the scope as if they did not exist: reads
+//! find nothing, changes fail with [`ErrorKind::NotFound`](crate::ErrorKind::NotFound), creating over a foreign row's
+//! id fails with [`ErrorKind::AlreadyExists`](crate::ErrorKind::AlreadyExists) whatever `if_exists` says (but for
+//! assistants, whose ids are unique within a tenant only). Each call is atomic: it happens whole or not at all, and
+//! when it returns, its effect is there for every later call from anywhere.
 //!
 //! What happens to runs in flight is not here but in [`Queue`](crate::queue::Queue), which shares the same tables.
 

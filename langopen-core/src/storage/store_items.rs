@@ -9,8 +9,9 @@ use crate::tenant::Scope;
 ///
 /// An expired item behaves as if it were gone.
 ///
-/// A put or a delete that names a [`Lease`] takes effect only while that attempt is the current one of its run, and running. Otherwise it fails with `LeaseLost` and changes
-/// nothing. The check and the write are one step: once a later attempt is claimed, no write of an earlier one takes effect.
+/// A put or a delete that names a [`Lease`] takes effect only while that attempt is the current one of its run, and
+/// running. Otherwise it fails with `LeaseLost` and changes nothing. The check and the write are one step: once a later
+/// attempt is claimed, no write of an earlier one takes effect.
 #[async_trait]
 pub trait StoreItems: Send + Sync {
     /// Puts an item; `created_at` of one that exists stays.

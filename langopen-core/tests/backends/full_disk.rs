@@ -66,8 +66,8 @@ async fn open(path: &Path) -> Sqlite {
     Sqlite::open(path, Default::default()).await.unwrap()
 }
 
-/// While the disk is full, writes and health checks fail, and reads go on. Once there is space, everything works again, whatever failed before: single writes, writes that
-/// share a transaction, and the opening of a connection.
+/// While the disk is full, writes and health checks fail, and reads go on. Once there is space, everything works again,
+/// whatever failed before: single writes, writes that share a transaction, and the opening of a connection.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sqlite_works_again_when_there_is_space() {
     let Some(disk) = SmallDisk::mount() else {

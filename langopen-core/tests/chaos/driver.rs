@@ -144,7 +144,8 @@ impl Driver {
         }
     }
 
-    /// Asks until there is an answer, as a client does that names its run: so a run is accepted once, however often it is asked for.
+    /// Asks until there is an answer, as a client does that names its run: so a run is accepted once, however often it
+    /// is asked for.
     async fn enqueue(&mut self, new: NewRun) {
         let ids = (new.run_id, new.thread_id);
         loop {

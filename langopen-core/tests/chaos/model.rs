@@ -69,7 +69,8 @@ impl Model {
         pending.iter().map(|run| run.run_id).collect()
     }
 
-    /// Makes the thread's next run ready and names it, unless one is ready or running: of those in line or whose time has come, the first.
+    /// Makes the thread's next run ready and names it, unless one is ready or running: of those in line or whose time
+    /// has come, the first.
     fn promote(&mut self, thread_id: ThreadId, now: Timestamp) -> Option<RunId> {
         if self.of_thread(thread_id).any(|run| run.ready || run.is(RunStatus::Running)) {
             return None;
@@ -105,7 +106,8 @@ impl Model {
         run.expires_at = steady.plus(lease);
     }
 
-    /// What creating a run does to others; the answer tells when the run may start, and names the pending ones that it ended.
+    /// What creating a run does to others; the answer tells when the run may start, and names the pending ones that it
+    /// ended.
     pub(crate) fn enqueue(
         &mut self,
         (run_id, thread_id): (RunId, ThreadId),
@@ -154,7 +156,8 @@ impl Model {
         Ok((available_at, ended))
     }
 
-    /// The first moment, and not one before now, at which a run comes after all that stand in line and after the running one.
+    /// The first moment, and not one before now, at which a run comes after all that stand in line and after the
+    /// running one.
     fn end_of_line(&self, thread_id: ThreadId, now: Timestamp, run_id: RunId) -> Timestamp {
         let in_line = |run: &&ModelRun| run.in_flight() && !run.waits;
         let last = self.of_thread(thread_id).filter(in_line).map(ModelRun::place).max();

@@ -12,7 +12,8 @@ pub(crate) const LEASE: Duration = Duration::from_secs(30);
 /// How many threads the runs share.
 pub(crate) const THREADS: usize = 3;
 
-/// One call, or one jump of the clock. Runs and claims are named by their place among those that there were, counted from the latest.
+/// One call, or one jump of the clock. Runs and claims are named by their place among those that there were, counted
+/// from the latest.
 #[derive(Debug, Clone)]
 pub(crate) enum Step {
     Enqueue {

@@ -40,7 +40,8 @@ impl Reach {
         Self { context, lease, writes: watch::Sender::new(0), turns: Turns::default(), marks: None }
     }
 
-    /// What was said is kept before what is written: what a checkpoint spares a later attempt to say, its readers must have from this one.
+    /// What was said is kept before what is written: what a checkpoint spares a later attempt to say, its readers must
+    /// have from this one.
     pub(super) fn with_marks(self, marks: Option<Marks>) -> Self {
         Self { marks, ..self }
     }

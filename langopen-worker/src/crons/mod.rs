@@ -1,4 +1,4 @@
-//! Firing crons: asleep until the next one is due, woken when one changes, and looking every few seconds anyway.
+//! The cron scheduler: it sleeps until the next cron is due, wakes when a cron changes, and polls every few seconds.
 
 mod fire;
 
@@ -22,7 +22,8 @@ const POLL: Duration = Duration::from_secs(5);
 const SHORTEST: Duration = Duration::from_millis(1);
 const AFTER_FAILURE: Duration = Duration::from_secs(1);
 
-/// How long no cron fires after the clock was set forward: its next moment would be counted from there, and lie far ahead once the clock is put right.
+/// How long no cron fires after the clock was set forward: its next moment would be counted from there, and lie far
+/// ahead once the clock is put right.
 const PATIENCE: Duration = Duration::from_secs(300);
 
 /// How many crons one look takes, and how many of them are fired at a time.

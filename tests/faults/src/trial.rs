@@ -16,7 +16,8 @@ use crate::faults::{Breaking, Incident, available, heal};
 use crate::load::{Api, Client, History, Hooks, Kind};
 use crate::platform::Platform;
 
-/// How long clients may take to see their last runs end once nothing is broken any more. A run that has not ended by then is lost, and reported.
+/// How long clients may take to see their last runs end once nothing is broken any more. A run that has not ended by
+/// then is lost, and reported.
 const TO_END: Duration = Duration::from_secs(240);
 
 /// How long webhooks may take after that.

@@ -63,7 +63,7 @@ impl ThreadRow {
         self.blobs.retain(|(ns, channel, version), _| named.contains(&(ns, channel, version)));
     }
 
-    /// Removes what a run made: its checkpoints with all that hangs on them, and its writes on others.
+    /// Removes the checkpoints that a run made, with their writes and blobs, and its writes on other checkpoints.
     pub(super) fn remove_checkpoints_of(&mut self, run_id: RunId) {
         let (mut checkpoints, mut removed) = (std::mem::take(&mut self.checkpoints), HashSet::new());
         checkpoints.retain(|key, row| {

@@ -1,4 +1,4 @@
-//! Whose run starts next.
+//! Which run starts next.
 
 use std::collections::HashMap;
 
@@ -40,7 +40,8 @@ impl State {
         running
     }
 
-    /// The tenants that are asked for, have ready runs and room: with how many are running, and the place of the first ready one.
+    /// The requested tenants that have ready runs and room, each with its number of running runs and the place of its
+    /// first ready run.
     fn turns<'a>(
         &'a self,
         request: &'a ClaimRequest,
@@ -78,7 +79,7 @@ impl State {
         Some(place.1)
     }
 
-    /// Starts the next attempt of a run that is in no set of the queue any more.
+    /// Starts the next attempt of a run that was taken out of all sets of the queue.
     fn start(&mut self, run_id: RunId, now: Timestamp, expires_at: Timestamp) -> Option<Claim> {
         let row = self.runs.get_mut(&run_id)?;
         let thread = self.threads.get_mut(&row.run.thread_id)?;

@@ -1,6 +1,6 @@
-//! In the process's memory: for tests, examples and agents that need no memory of yesterday.
+//! Backends in the process's memory: for tests, examples and agents that may forget everything at a restart.
 //!
-//! One lock over plain maps. No call waits while it holds the lock, so every call is atomic by itself.
+//! One lock guards plain maps. No call waits while it holds the lock, so every call is atomic.
 
 mod api_keys;
 mod assistants;
@@ -43,7 +43,8 @@ use state::State;
 /// How many cancels a receiver may be behind before it loses some.
 pub(crate) const CANCELS_KEPT: usize = 1024;
 
-/// [`Storage`](crate::Storage), [`Queue`](crate::Queue) and [`Outbox`](crate::Outbox) in memory. Clones share everything.
+/// [`Storage`](crate::Storage), [`Queue`](crate::Queue) and [`Outbox`](crate::Outbox) in memory. Clones share
+/// everything.
 #[derive(Clone)]
 pub struct Memory {
     shared: Arc<Shared>,

@@ -136,7 +136,7 @@ impl State {
         stopped
     }
 
-    /// Refuses what an attempt does that is not the current one. What is no attempt's may be done.
+    /// As [`Self::must_hold`], for a write that may name a run and an attempt.
     pub(super) fn must_be_current(
         &self,
         operation: &'static str,

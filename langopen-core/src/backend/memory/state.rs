@@ -1,4 +1,4 @@
-//! The maps, and what finding a row in them means.
+//! The maps that hold the rows, and how rows are found in them.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 

@@ -16,11 +16,11 @@ use crate::queue::Lease;
 use crate::storage::Checkpoints;
 use crate::tenant::Scope;
 
-/// Keeps a checkpoint with its blobs in one statement. It answers with no row unless the thread is there and the lease holds, and says whether the checkpoint was
-/// new: an existing one stays as it was.
+/// Keeps a checkpoint with its blobs in one statement. It answers with no row unless the thread is there and the lease
+/// holds, and says whether the checkpoint was new: an existing one stays as it was.
 ///
-/// The thread's lock keeps it from being removed, and its blobs from being pruned. The run's lock keeps it from being claimed anew until this is committed. The latest
-/// state goes when the checkpoint that it describes changes.
+/// The thread's lock keeps it from being removed, and its blobs from being pruned. The run's lock keeps it from being
+/// claimed anew until this is committed. The latest state goes when the checkpoint that it describes changes.
 const PUT: &str = "
     WITH there AS MATERIALIZED (SELECT thread_id FROM threads WHERE thread_id = $1 AND tenant = $4 FOR KEY SHARE),
     leased AS MATERIALIZED (
@@ -44,7 +44,8 @@ const PUT: &str = "
 const REPLACE: &str = "UPDATE checkpoints SET parent_checkpoint_id = $4, run_id = $5, kind = $6, channels = $7, versions = $8, metadata = $9, bytes = $10
      WHERE thread_id = $1 AND checkpoint_ns = $2 AND checkpoint_id = $3";
 
-/// Keeps writes in one statement. It answers with no row unless the thread is there and the lease holds; the locks are those of [`PUT`].
+/// Keeps writes in one statement. It answers with no row unless the thread is there and the lease holds; the locks are
+/// those of [`PUT`].
 const PUT_WRITES: &str = "
     WITH there AS MATERIALIZED (SELECT thread_id FROM threads WHERE thread_id = $1 AND tenant = $4 FOR KEY SHARE),
     leased AS MATERIALIZED (
@@ -110,7 +111,8 @@ async fn refusal(
     })
 }
 
-/// Refuses a write whose lease is over, and keeps the run from being claimed anew until the transaction ends. A write without a lease belongs to no run.
+/// Refuses a write whose lease is over, and keeps the run from being claimed anew until the transaction ends. A write
+/// without a lease belongs to no run.
 async fn must_hold(operation: &'static str, db: &mut Db, lease: Option<Lease>) -> Result<()> {
     let Some(lease) = lease else { return Ok(()) };
     let held = "SELECT 1 FROM runs WHERE run_id = $1 AND attempt = $2 AND status = 'running' FOR KEY SHARE";
@@ -233,7 +235,7 @@ impl Checkpoints for Postgres {
     async fn put_checkpoint(&self, scope: &Scope, new: NewCheckpoint) -> Result<()> {
         const OPERATION: &str = "checkpoints.put";
         if scope.filter.is_none() {
-            // Mostly one statement does it, and needs no transaction around it.
+            // Most checkpoints are new: one statement, without a transaction around it.
             let mut db = self.session(OPERATION).await?;
             if put(OPERATION, &mut db, scope, &new).await? {
                 return db.done(OPERATION).await;

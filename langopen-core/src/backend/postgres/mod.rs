@@ -1,8 +1,9 @@
-//! In a Postgres that many processes share.
+//! Backends in a Postgres database that many processes share.
 //!
-//! Every operation is one statement or one transaction at READ COMMITTED. What depends on which run of a thread is next happens under the lock
-//! of the thread's row, which is taken before any of its runs' rows; what is hot is a function in the database, so that it is one round trip. Nothing
-//! is kept in a session, so a pooler such as PgBouncer may stand between, in transaction mode too (see [`PostgresOptions::pooler`]).
+//! Every operation is one statement or one transaction at READ COMMITTED. What depends on which run of a thread is next
+//! happens under the lock of the thread's row, which is taken before any of its runs' rows; what is hot is a function
+//! in the database, so that it is one round trip. Nothing is kept in a session, so a pooler such as PgBouncer may stand
+//! between, in transaction mode too (see [`PostgresOptions::pooler`]).
 
 mod api_keys;
 mod assistants;
@@ -56,12 +57,14 @@ pub use signals::PostgresSignals;
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct PostgresOptions {
-    /// Where time comes from; `None`: from the database server. Processes on one database compare times with each other, and their machines' clocks differ.
+    /// Where time comes from; `None`: from the database server. Processes on one database compare times with each
+    /// other, and their machines' clocks differ.
     pub clock: Option<Arc<dyn Clock>>,
     /// How many connections this process opens at most.
     pub connections: u32,
-    /// Whether a pooler gives each transaction another connection (PgBouncer in transaction mode). Nothing is prepared then and each statement is a transaction, which
-    /// costs round trips. `None`: as the URL says with `?pooler=true`, else not.
+    /// Whether a pooler gives each transaction another connection (PgBouncer in transaction mode). Nothing is prepared
+    /// then and each statement is a transaction, which costs round trips. `None`: as the URL says with `?pooler=true`,
+    /// else not.
     pub pooler: Option<bool>,
     /// The way to other processes on the same database; `None` if there are none.
     pub signals: Option<Arc<dyn Signals>>,
@@ -103,9 +106,11 @@ impl Default for PostgresOptions {
     }
 }
 
-/// [`Storage`](crate::Storage), [`Queue`](crate::Queue) and [`Outbox`](crate::Outbox) in a Postgres database. Clones share everything.
+/// [`Storage`](crate::Storage), [`Queue`](crate::Queue) and [`Outbox`](crate::Outbox) in a Postgres database. Clones
+/// share everything.
 ///
-/// Any number of processes may open the same database. A run of a process that is gone is claimed anew when its lease expires.
+/// Any number of processes may open the same database. A run of a process that is gone is claimed anew when its lease
+/// expires.
 #[derive(Clone)]
 pub struct Postgres {
     shared: Arc<Shared>,
@@ -166,7 +171,8 @@ impl Postgres {
     /// Opens the database, which must exist, and brings its schema up to date.
     ///
     /// # Errors
-    /// `Unavailable` for a server that cannot be reached or used, `Invalid` for a URL that is none or a schema that comes from a newer version; the message says what to do.
+    /// `Unavailable` for a server that cannot be reached or used, `Invalid` for a URL that is none or a schema that
+    /// comes from a newer version; the message says what to do.
     pub async fn open(url: &str, options: PostgresOptions) -> Result<Self> {
         let (pool, pooler) = connection::open(url, &options).await?;
         let (cancels, _) = broadcast::channel(CANCELS_KEPT);
@@ -192,7 +198,8 @@ impl Postgres {
         self.shared.pool.close().await;
     }
 
-    /// The clock that it reads: the one from the options, else the database server's. Whoever passes times to it, e.g. when a run may start, reads the same.
+    /// The clock that it reads: the one from the options, else the database server's. Whoever passes times to it, e.g.
+    /// when a run may start, reads the same.
     pub fn clock(&self) -> Arc<dyn Clock> {
         Arc::clone(&self.shared.clock)
     }

@@ -1,6 +1,7 @@
 //! The clock of the database server.
 //!
-//! Processes on one database compare times with each other: when a lease ends, when a run may start. Their machines' clocks differ and jump, so none of them counts.
+//! Processes on one database compare times with each other: when a lease ends, when a run may start. Their machines'
+//! clocks differ and jump, so none of them counts.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,7 +23,8 @@ const ASKED_EVERY: Duration = Duration::from_secs(5);
 /// An answer that took longer says too little.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// The server's time as it was read last, and what has passed since on this machine, whose clock may be set meanwhile without any effect.
+/// The server's time as it was read last, and what has passed since on this machine, whose clock may be set meanwhile
+/// without any effect.
 pub(super) struct ServerClock {
     read: Mutex<Read>,
 }

@@ -19,8 +19,8 @@ use crate::tenant::Scope;
 /// The columns that [`item`] reads.
 pub(super) const ITEM: &str = "i.namespace, i.key, i.value, i.created_at, i.updated_at";
 
-/// A namespace as its column holds it: each label as JSON text, and a comma after each. So no label can hold a separator, and a prefix of whole
-/// labels is a prefix of the text.
+/// A namespace as its column holds it: each label as JSON text, and a comma after each. So no label can hold a
+/// separator, and a prefix of whole labels is a prefix of the text.
 fn joined(namespace: &[String]) -> Result<String> {
     let labels = namespace.iter().map(|label| Ok(text(label)? + ","));
     labels.collect()
@@ -33,7 +33,8 @@ fn labels(row: &PgRow) -> Result<Vec<String>> {
         .map_err(|error| Error::internal("store_items.read", "a namespace is damaged").with_source(error))
 }
 
-/// Adds the table `i`, and the conditions that items are the tenant's, have not expired, and that their namespaces begin with these labels.
+/// Adds the table `i`, and the conditions that items are the tenant's, have not expired, and that their namespaces
+/// begin with these labels.
 pub(super) fn push_there(
     sql: &mut QueryBuilder<sqlx::Postgres>,
     scope: &Scope,
@@ -61,8 +62,8 @@ pub(super) fn item(row: &PgRow) -> Result<StoreItem> {
     })
 }
 
-/// Puts an item with its vectors. It answers with no row when a lease is given and does not hold; the run's lock keeps it from being claimed anew until this is
-/// committed. An expired item is gone, so an item in its place begins anew.
+/// Puts an item with its vectors. It answers with no row when a lease is given and does not hold; the run's lock keeps
+/// it from being claimed anew until this is committed. An expired item is gone, so an item in its place begins anew.
 const PUT: &str = "
     WITH leased AS MATERIALIZED (SELECT 1 FROM runs WHERE run_id = $10 AND attempt = $11 AND status = 'running' FOR KEY SHARE),
     allowed AS MATERIALIZED (SELECT 1 WHERE $10::UUID IS NULL UNION ALL SELECT 1 FROM leased),
@@ -96,7 +97,7 @@ fn held_if(operation: &'static str, allowed: bool, lease: Option<Lease>) -> Resu
 }
 
 impl Postgres {
-    /// Puts the expiry of items off.
+    /// Renews the expiry of items.
     async fn refresh_items(&self, scope: &Scope, items: &[(&[String], &str)]) -> Result<()> {
         const OPERATION: &str = "store_items.refresh";
         let now = self.now();

@@ -70,7 +70,7 @@ pub(super) async fn prune_blobs(operation: &'static str, db: &mut SqliteConnecti
     Ok(())
 }
 
-/// Removes what a run made: its checkpoints with all that hangs on them, and its writes on others.
+/// Removes the checkpoints that a run made, with their writes and blobs, and its writes on other checkpoints.
 pub(super) async fn remove_of_run(
     operation: &'static str,
     db: &mut SqliteConnection,
@@ -131,7 +131,8 @@ pub(super) async fn remove_all(operation: &'static str, db: &mut SqliteConnectio
     Ok(())
 }
 
-/// Copies all checkpoints of a thread to another one. The copies are no run's, and their metadata name the new thread.
+/// Copies all checkpoints of a thread to another one, in their order. The copies belong to no run, and their metadata
+/// name the new thread.
 pub(super) async fn copy(
     operation: &'static str,
     db: &mut SqliteConnection,

@@ -111,7 +111,8 @@ fn push_rows(sql: &mut String, head: &str, row: &str, count: usize) {
     }
 }
 
-/// Refuses a write whose lease is over. A write without a lease belongs to no run. The writer's task calls it, so nothing comes between it and the write.
+/// Refuses a write whose lease is over. A write without a lease belongs to no run. The writer's task calls it, so
+/// nothing comes between it and the write.
 pub(super) async fn must_hold(operation: &'static str, db: &mut SqliteConnection, lease: Option<Lease>) -> Result<()> {
     let Some(Lease { run_id, attempt }) = lease else { return Ok(()) };
     let current = sqlx::query("SELECT 1 FROM runs WHERE run_id = ? AND attempt = ? AND status = 'running'");

@@ -30,7 +30,8 @@ pub(super) fn writer_options(path: &Path) -> SqliteConnectOptions {
     options(path).pragma("cache_size", "-4096")
 }
 
-/// Opens the writing connection, with the schema up to date and, unless another process may own the file, no run left running and no delivery claimed.
+/// Opens the writing connection, with the schema up to date and, unless another process may own the file, no run left
+/// running and no delivery claimed.
 pub(super) async fn open_writer(path: &Path, beside: bool) -> Result<SqliteConnection> {
     super::vectors::register();
     let mut connection =
@@ -62,7 +63,8 @@ pub(super) async fn open_readers(path: &Path, count: u32) -> Result<SqlitePool> 
         .test_before_acquire(false)
         .before_acquire(|connection, _| {
             Box::pin(async move {
-                // The transaction of the last user is being rolled back. SQLite may have ended it by itself, and sqlx then counts it as open for ever.
+                // The transaction of the last user is being rolled back. SQLite may have ended it by itself, and sqlx
+                // then counts it as open for ever.
                 if connection.is_in_transaction() {
                     connection.ping().await?;
                 }

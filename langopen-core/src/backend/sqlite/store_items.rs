@@ -19,8 +19,8 @@ use crate::tenant::Scope;
 /// The condition that an item has not expired; its parameter is the present moment.
 const IS_THERE: &str = "(expires_at IS NULL OR expires_at > ";
 
-/// A namespace as its column holds it: each label as JSON text, and a comma after each. So no label can hold a separator, and a prefix of whole
-/// labels is a prefix of the text.
+/// A namespace as its column holds it: each label as JSON text, and a comma after each. So no label can hold a
+/// separator, and a prefix of whole labels is a prefix of the text.
 fn joined(namespace: &[String]) -> Result<String> {
     let labels = namespace.iter().map(|label| Ok(text(label)? + ","));
     labels.collect()
@@ -54,7 +54,7 @@ fn item(row: &SqliteRow) -> Result<StoreItem> {
     })
 }
 
-/// Puts the expiry of items off, which their row numbers name.
+/// Renews the expiry of the items with these row numbers.
 async fn refresh<'e>(db: impl SqliteExecutor<'e>, rows: &[i64], now: Timestamp) -> Result<()> {
     let update = sqlx::query(
         "UPDATE store_items SET expires_at = CAST(? + ttl_minutes * 60e6 AS INTEGER)
@@ -115,7 +115,7 @@ impl StoreItems for Sqlite {
         self.write(OPERATION, move |db| {
             async move {
                 must_hold(OPERATION, db, new.lease).await?;
-                // What has expired is gone, so a new item under the same key begins anew.
+                // An expired item is gone, so a new item under the same key has a new `created_at`.
                 let expired = sqlx::query("DELETE FROM store_items WHERE expires_at <= ?").bind(now.as_micros());
                 expired.execute(&mut *db).await.context(OPERATION)?;
                 sqlx::query(

@@ -22,7 +22,7 @@ const NOTHING_IN_FLIGHT: &str =
     "NOT EXISTS (SELECT 1 FROM runs r WHERE r.thread_id = t.thread_id AND r.status = 'running')
     AND NOT EXISTS (SELECT 1 FROM runs r WHERE r.thread_id = t.thread_id AND r.status = 'pending')";
 
-/// Those of the threads that the scope shows and that nothing is in flight on.
+/// Those of the threads that the scope shows and that have no run in flight.
 pub(super) async fn prunable(
     operation: &'static str,
     db: &mut SqliteConnection,
@@ -43,7 +43,7 @@ pub(super) async fn prunable(
     Ok(found)
 }
 
-/// Threads whose time is over and that nothing is in flight on.
+/// Expired threads without a run in flight.
 pub(super) async fn expired(
     operation: &'static str,
     db: &mut SqliteConnection,

@@ -1,7 +1,8 @@
 //! The one task that writes.
 //!
-//! A transaction that fails takes its connection with it: SQLite may have rolled it back by itself (it does so when the disk is full), and sqlx would then count it
-//! as open for ever, and refuse every later one. The next write opens a new connection.
+//! A transaction that fails takes its connection with it: SQLite may have rolled it back by itself (it does so when the
+//! disk is full), and sqlx would then count it as open for ever, and refuse every later one. The next write opens a new
+//! connection.
 
 use futures::future::BoxFuture;
 use metrics::{counter, histogram};
@@ -28,15 +29,15 @@ enum Message {
     Stop(oneshot::Sender<()>),
 }
 
-/// A write, and who waits for it.
+/// A write, and the caller that waits for it.
 trait Job: Send {
-    /// Does it; an error means that the transaction is lost.
+    /// Executes the write. An error means that the transaction is lost.
     fn run<'c>(&'c mut self, connection: &'c mut SqliteConnection) -> BoxFuture<'c, Result<()>>;
 
     /// Whether it may run without a transaction around it.
     fn is_whole(&self) -> bool;
 
-    /// Tells who waits, after the transaction has ended.
+    /// Answers the caller, after the transaction has ended.
     fn answer(self: Box<Self>, committed: &Result<()>);
 }
 
@@ -73,7 +74,8 @@ where
     fn answer(self: Box<Self>, committed: &Result<()>) {
         let lost = |error: &Error| Error::unavailable(self.operation, format!("the write was not committed: {error}"));
         let result = match (committed, self.result) {
-            // What a job found out by reading alone stands, whatever became of the transaction.
+            // A job that found its error by reading alone wrote nothing, so its error stands whatever the transaction
+            // did.
             (_, Some(Err(error))) => Err(error),
             (Ok(()), Some(result)) => result,
             (Err(error), _) => Err(lost(error)),
@@ -97,7 +99,8 @@ impl Writer {
         Self { messages }
     }
 
-    /// Has a job done. One that is `whole` writes with [`together`] or with one statement, so it needs no transaction of the writer's.
+    /// Executes a job. One that is `whole` writes with [`together`] or with one statement, so it needs no transaction
+    /// of the writer's.
     pub(super) async fn write<T, J>(&self, operation: &'static str, whole: bool, job: J) -> Result<T>
     where
         T: Send + 'static,
@@ -181,7 +184,7 @@ async fn work(mut held: Held, mut received: mpsc::Receiver<Message>) {
 }
 
 async fn run_batch(connection: &mut SqliteConnection, jobs: &mut [Box<dyn Job>]) -> Result<()> {
-    // Each statement is a walk to SQLite's thread and back, which is what a single write costs.
+    // Each statement is a round trip to SQLite's thread, and these round trips are what a single write costs.
     if let [job] = jobs
         && job.is_whole()
     {
@@ -195,8 +198,8 @@ async fn run_batch(connection: &mut SqliteConnection, jobs: &mut [Box<dyn Job>])
     transaction.commit().await.context(OPERATION)
 }
 
-/// The text of statements that take effect together, in one walk: in the transaction that is open, else in one of their own. Their parameters are
-/// all `?`, in the order of the text.
+/// The text of statements that take effect together, in one walk: in the transaction that is open, else in one of their
+/// own. Their parameters are all `?`, in the order of the text.
 pub(super) fn together(db: &SqliteConnection, statements: &str) -> AssertSqlSafe<String> {
     // Callers pass texts of their own, without anything that came from outside.
     AssertSqlSafe(match db.is_in_transaction() {

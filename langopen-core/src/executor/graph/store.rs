@@ -8,7 +8,8 @@ use crate::json::RawJson;
 use crate::model::{NewStoreItem, StoreItem, StoreItemQuery};
 use crate::queue::Lease;
 
-/// The long-term store of the run's tenant. An item is a JSON object under a namespace, which is a list of labels, and a key.
+/// The long-term store of the run's tenant. An item is a JSON object under a namespace, which is a list of labels, and
+/// a key.
 pub struct Store<'a> {
     pub(super) context: &'a ExecutionContext,
     /// The run's: once it is over, the store takes no more changes.

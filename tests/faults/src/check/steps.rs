@@ -52,7 +52,8 @@ pub(super) fn check(evidence: &Evidence, found: &mut Vec<Violation>) {
             if steps.windows(2).any(|pair| pair[0].step + 1 != pair[1].step) {
                 broken(ORDER, format!("attempt {attempt}"));
             }
-            // Attempts may begin late, when later ones are over: a worker or a runner was held up, and what they do then counts for nothing.
+            // Attempts may begin late, when later ones are over: a worker or a runner was held up, and what they do
+            // then counts for nothing.
             let first = steps[0];
             let taken = lines.iter().filter(|line| line.at < first.at).map(|line| line.step).max().unwrap_or(0);
             // A run that keeps no checkpoints begins again.

@@ -69,7 +69,8 @@ impl Breaking {
         }
     }
 
-    /// A process that gave up, for example because it came up while its database was down, is started again as a supervisor would.
+    /// A process that gave up, for example because it came up while its database was down, is started again as a
+    /// supervisor would.
     fn restart_ended(&self) {
         let ended = self.platform.nodes.iter().filter(|node| node.has_ended());
         for node in ended.filter(|node| !self.busy.lock().contains(&node.name)) {

@@ -101,7 +101,8 @@ impl Platform {
         }
     }
 
-    /// Waits until somebody answers, where all depends on one process: who breaks one that is not up yet, tries nothing.
+    /// Waits until somebody answers, where all depends on one process: who breaks one that is not up yet, tries
+    /// nothing.
     pub(crate) async fn until_up(&self) {
         let [url] = self.urls.as_slice() else { return };
         let answers = async || reqwest::get(format!("{url}/ok")).await.is_ok_and(|answer| answer.status().is_success());

@@ -12,11 +12,13 @@ use crate::tenant::Tenant;
 
 const OPERATION: &str = "queue.claim";
 
-/// Puts the runs in line whose time has come, and makes one ready where its thread has none that is ready or running: all that are pending there waited.
-/// Then starts runs whose lease has expired, and the ready ones of one tenant; and tells whose turn it may be next, and when the next run's time comes. Each
-/// walk takes effect by itself: a claim that nobody hears of ends with its lease.
+/// Puts the runs in line whose time has come, and makes one ready where its thread has none that is ready or running:
+/// all that are pending there waited. Then starts runs whose lease has expired, and the ready ones of one tenant; and
+/// tells whose turn it may be next, and when the next run's time comes. Each walk takes effect by itself: a claim that
+/// nobody hears of ends with its lease.
 ///
-/// Without a tenant it is that of all ready runs, if there is but one and nothing limits it: so one walk does where an installation serves one deployment.
+/// Without a tenant it is that of all ready runs, if there is but one and nothing limits it: so one walk does where an
+/// installation serves one deployment.
 const START: &str = "UPDATE runs SET delayed = 0, ready =
         NOT EXISTS (SELECT 1 FROM runs o WHERE o.thread_id = runs.thread_id AND o.status = 'running')
         AND NOT EXISTS (SELECT 1 FROM runs o WHERE o.thread_id = runs.thread_id AND o.ready = 1)
@@ -49,10 +51,10 @@ const START: &str = "UPDATE runs SET delayed = 0, ready =
      SELECT available_at FROM runs WHERE delayed = 1 AND (? IS NULL OR tenant IN (SELECT value FROM json_each(?)))
      ORDER BY available_at LIMIT 1";
 
-/// How many columns tell of a turn, and not of a run.
+/// How many columns a row has that describes a tenant's turn, not a run.
 const TURN_COLUMNS: usize = 4;
 
-/// How many columns tell when the next run's time comes.
+/// How many columns the row has that says when the next delayed run is due.
 const NEXT_DUE_COLUMNS: usize = 1;
 
 /// A tenant that has ready runs.
@@ -70,7 +72,7 @@ impl Turn {
     }
 }
 
-/// What one walk did.
+/// The result of one round trip.
 struct Walk {
     started: Vec<Claim>,
     /// The tenants that are asked for and have ready runs left.
@@ -104,7 +106,7 @@ pub(super) async fn claim(
     Ok(claims)
 }
 
-/// Whose turn it is, and how many runs may start before it is another's.
+/// The tenant whose turn it is, and how many of its runs may start before the next tenant's turn.
 fn next_turn(turns: &[Turn], left: usize) -> Option<(Tenant, usize)> {
     let mut turns: Vec<_> = turns.iter().filter(|turn| turn.room() > 0).collect();
     turns.sort_by_key(|turn| (turn.running, turn.oldest));
@@ -114,7 +116,7 @@ fn next_turn(turns: &[Turn], left: usize) -> Option<(Tenant, usize)> {
     Some((first.tenant.clone(), wanted.min(left)))
 }
 
-/// One walk to the database.
+/// One round trip to the database.
 async fn start(
     db: &mut SqliteConnection,
     request: &ClaimRequest,

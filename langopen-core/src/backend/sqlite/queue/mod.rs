@@ -54,7 +54,8 @@ impl Sqlite {
 impl Queue for Sqlite {
     async fn enqueue(&self, scope: &Scope, new: NewRun) -> Result<Enqueued> {
         let (scope, clock) = (scope.clone(), Arc::clone(&self.shared.clock));
-        // The time is read when the run's turn to be written has come, so that runs are dated in the order in which they are accepted.
+        // The time is read when the run's turn to be written has come, so that runs are dated in the order in which
+        // they are accepted.
         let added =
             self.write_whole("queue.enqueue", move |db| enqueue::enqueue(db, scope, new, clock.now()).boxed()).await?;
         self.signal(added.signal);
