@@ -1,5 +1,6 @@
 //! The run loop: claims runs, drives an [`Executor`](langopen_core::Executor), keeps what runs say in the
-//! [`EventLog`](langopen_core::EventLog), ends them in the [`Queue`](langopen_core::Queue), and lets go in time when it is told to stop.
+//! [`EventLog`](langopen_core::EventLog), ends them in the [`Queue`](langopen_core::Queue), and lets go in time when it
+//! is told to stop.
 //!
 //! - [`Worker`] is the loop, and the scheduler of crons beside it; [`Services`] is what it works with; [`WorkerSettings`] holds its figures.
 //! - [`WebhookDispatcher`] is another loop: it sends what the [`Outbox`](langopen_core::Outbox) holds.
@@ -10,6 +11,7 @@
 
 mod active;
 mod claim;
+mod clock_watch;
 mod conclude;
 mod crons;
 mod heartbeat;
@@ -46,7 +48,8 @@ pub struct Services {
     pub events: Arc<dyn EventLog>,
     /// What executes them.
     pub executor: Arc<dyn Executor>,
-    /// The clock that the queue reads, to know how far off the next run is.
+    /// The clock that the queue reads: the worker compares it with the times of runs, crons and expiries. On Postgres
+    /// it is the database's, `Postgres::clock`.
     pub clock: Arc<dyn Clock>,
 }
 
@@ -92,7 +95,8 @@ impl Worker {
         Slots::of(&self.active)
     }
 
-    /// Works until `stop`; then fires no more crons, claims nothing more, lets runs in flight end within the grace period, hands the rest back, and returns.
+    /// Works until `stop`; then fires no more crons, claims nothing more, lets runs in flight end within the grace
+    /// period, hands the rest back, and returns.
     pub async fn run(self, stop: CancellationToken) {
         let active = Arc::clone(&self.active);
         let background = CancellationToken::new();

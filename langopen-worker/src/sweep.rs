@@ -1,33 +1,38 @@
-//! Removing what has served its time.
+//! Removing what has expired.
 
 use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use langopen_core::Result;
 use langopen_core::run_service::RunService;
+use langopen_core::{Clock, Result};
 use metrics::counter;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error};
 
+use crate::clock_watch::ClockWatch;
 use crate::metrics::{ITEMS_SWEPT, LOGS_SWEPT, SWEEPS, THREADS_SWEPT};
 use crate::{Services, WorkerSettings};
 
 /// How often to look for ended event logs.
 const LOGS_INTERVAL: Duration = Duration::from_secs(30);
 
+/// How long nothing is removed after the clock was set forward.
+const PATIENCE: Duration = Duration::from_secs(3600);
+
 /// How many threads are removed in one step: others must not wait for a long one.
 const THREADS_AT_ONCE: u32 = 100;
 
-/// Sweeps ended event logs, threads whose time is over, and expired store items until `stop`.
+/// Sweeps ended event logs, expired threads and expired store items until `stop`.
 pub(crate) async fn sweep(services: Services, settings: WorkerSettings, stop: CancellationToken) {
     let runs = services.runs();
-    let Services { events, storage, .. } = services;
-    let logs = repeat("ended event logs", LOGS_SWEPT, LOGS_INTERVAL, || events.sweep());
+    let Services { events, storage, clock, .. } = services;
+    let logs = repeat(&*clock, "ended event logs", LOGS_SWEPT, LOGS_INTERVAL, || events.sweep());
     let limit = settings.thread_sweep_limit;
-    let threads =
-        repeat("threads", THREADS_SWEPT, settings.thread_sweep_interval, || sweep_threads(&runs, limit).boxed());
-    let items = repeat("store items", ITEMS_SWEPT, settings.item_sweep_interval, || storage.sweep_items());
+    let threads = repeat(&*clock, "threads", THREADS_SWEPT, settings.thread_sweep_interval, || {
+        sweep_threads(&runs, limit).boxed()
+    });
+    let items = repeat(&*clock, "store items", ITEMS_SWEPT, settings.item_sweep_interval, || storage.sweep_items());
     tokio::select! {
         () = stop.cancelled() => {}
         _ = async { tokio::join!(logs, threads, items) } => {}
@@ -35,13 +40,18 @@ pub(crate) async fn sweep(services: Services, settings: WorkerSettings, stop: Ca
 }
 
 async fn repeat<'a>(
+    clock: &dyn Clock,
     what: &'static str,
     swept: &'static str,
     interval: Duration,
     step: impl Fn() -> BoxFuture<'a, Result<u64>>,
 ) {
+    let mut watch = ClockWatch::new(what, PATIENCE, clock);
     loop {
         tokio::time::sleep(interval).await;
+        if !watch.trusts(clock) {
+            continue;
+        }
         match step().await {
             Ok(removed) => {
                 counter!(SWEEPS, "outcome" => "done").increment(1);
@@ -50,7 +60,7 @@ async fn repeat<'a>(
             }
             Err(error) => {
                 counter!(SWEEPS, "outcome" => "failed").increment(1);
-                error!(what, %error, "what has served its time cannot be removed; trying again");
+                error!(what, %error, "expired rows cannot be removed; trying again");
             }
         }
     }

@@ -1,7 +1,7 @@
-//! The clock of the programs: the machine's, unless a test moves it.
+//! The clock of the programs: the database server's where there is one, else the machine's, unless a test moves it.
 
 use std::path::PathBuf;
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, OnceLock};
 use std::time::{Duration, Instant};
 
 use langopen_core::{Clock, SystemClock, Timestamp};
@@ -13,14 +13,45 @@ const OFFSET_FILE: &str = "LANGOPEN_TEST_CLOCK_OFFSET_FILE";
 /// How often the file is read.
 const READ_EVERY: Duration = Duration::from_millis(50);
 
-static CLOCK: LazyLock<Arc<dyn Clock>> = LazyLock::new(|| match std::env::var_os(OFFSET_FILE) {
-    Some(file) => Arc::new(MovedClock { file: file.into(), offset: Mutex::new((0, None)) }),
-    None => Arc::new(SystemClock),
+static CLOCK: LazyLock<Arc<ProcessClock>> = LazyLock::new(|| {
+    let machine: Arc<dyn Clock> = match std::env::var_os(OFFSET_FILE) {
+        Some(file) => Arc::new(MovedClock { file: file.into(), offset: Mutex::new((0, None)) }),
+        None => Arc::new(SystemClock),
+    };
+    Arc::new(ProcessClock { machine, server: OnceLock::new() })
 });
 
 /// The clock that everything in this process reads.
 pub(crate) fn clock() -> Arc<dyn Clock> {
-    Arc::clone(&CLOCK)
+    Arc::clone(&CLOCK) as Arc<dyn Clock>
+}
+
+/// From now on, everything in this process reads `server`, the clock of the database server: times are compared with
+/// those of other processes there.
+pub(crate) fn follow(server: Arc<dyn Clock>) {
+    // A second database of the process, for a look, changes nothing.
+    let _ = CLOCK.server.set(server);
+}
+
+struct ProcessClock {
+    machine: Arc<dyn Clock>,
+    server: OnceLock<Arc<dyn Clock>>,
+}
+
+impl ProcessClock {
+    fn read(&self) -> &dyn Clock {
+        self.server.get().unwrap_or(&self.machine).as_ref()
+    }
+}
+
+impl Clock for ProcessClock {
+    fn now(&self) -> Timestamp {
+        self.read().now()
+    }
+
+    fn steady(&self) -> Timestamp {
+        self.read().steady()
+    }
 }
 
 /// The machine's clock, moved by what a file says.
@@ -38,6 +69,10 @@ impl Clock for MovedClock {
             *offset = (text.trim().parse().unwrap_or(0), Some(Instant::now()));
         }
         Timestamp::from_micros(SystemClock.now().as_micros().saturating_add(offset.0))
+    }
+
+    fn steady(&self) -> Timestamp {
+        SystemClock.steady()
     }
 }
 

@@ -1,4 +1,5 @@
-//! Where data is kept: in the data folder's SQLite file, in this process's memory, or in a Postgres that processes share.
+//! Where data is kept: in the data folder's SQLite file, in this process's memory, or in a Postgres that processes
+//! share.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -14,7 +15,7 @@ use langopen_core::signals::Signals;
 use langopen_core::{EventLog, Queue, Result, Scope, Storage};
 use langopen_runner::config::Secret;
 
-use crate::clock::clock;
+use crate::clock::{clock, follow};
 use crate::error::CommandError;
 use crate::probes::Readiness;
 
@@ -152,9 +153,9 @@ impl Database {
             Some(redis) => Arc::new(RedisSignals::new(redis.expose(), &redis_prefix)?),
             None => Arc::clone(&through_postgres),
         };
-        let options =
-            PostgresOptions::default().with_clock(clock()).with_connections(connections).with_signals(signals);
+        let options = PostgresOptions::default().with_connections(connections).with_signals(signals);
         let postgres = Postgres::open(postgres.expose(), options).await?;
+        follow(postgres.clock());
         let redis = match &redis {
             Some(redis) => {
                 let options = RedisLogOptions::default().with_clock(clock()).with_prefix(redis_prefix);
@@ -221,7 +222,8 @@ async fn answers(storage: Arc<dyn Storage>) -> Result<(), String> {
     answer.map(drop).map_err(|_| "it does not answer".to_owned())
 }
 
-/// A process that needs the database is not ready without it; without its Redis, streams and wake-ups go through the database.
+/// A process that needs the database is not ready without it; without its Redis, streams and wake-ups go through the
+/// database.
 pub(crate) fn readiness(database: &Database) -> Readiness {
     let storage = database.storage();
     let readiness = Readiness::default().needs("database", move || answers(storage.clone()));

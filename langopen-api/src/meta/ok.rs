@@ -2,8 +2,6 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
-use langopen_core::Scope;
-use langopen_core::model::AssistantQuery;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
@@ -15,28 +13,28 @@ use crate::error::ApiResult;
 use crate::extract::Query;
 use crate::server::App;
 
-/// That the server is well.
+/// The server works.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Health)]
 struct Healthy {
     ok: bool,
-    /// The parts that were asked, each `healthy`; absent where only the least is told.
+    /// The parts that were checked, each `healthy`; absent where the details are switched off.
     #[serde(skip_serializing_if = "Option::is_none")]
     services: Option<BTreeMap<&'static str, &'static str>>,
 }
 
-/// That a part of the server is not well.
+/// A part of the server does not work.
 #[derive(Serialize, ToSchema)]
 struct Unhealthy {
     ok: bool,
     detail: &'static str,
-    /// The parts that were asked, `healthy` or `unhealthy`.
+    /// The parts that were checked, `healthy` or `unhealthy`.
     services: BTreeMap<&'static str, &'static str>,
 }
 
 impl Default for Unhealthy {
     fn default() -> Self {
-        Self { ok: false, detail: "The database does not answer", services: [("database", "unhealthy")].into() }
+        Self { ok: false, detail: "The database takes no writes", services: [("database", "unhealthy")].into() }
     }
 }
 
@@ -50,7 +48,7 @@ pub(crate) fn health() -> OpenApiRouter<App> {
 #[into_params(parameter_in = Query)]
 #[expect(dead_code, reason = "only its schema is used")]
 struct OkQuery {
-    /// 1 to ask the database too.
+    /// 1 to write to the database too.
     #[param(schema_with = zero_or_one, required = false)]
     check_db: Option<u8>,
 }
@@ -66,7 +64,7 @@ fn zero_or_one() -> Schema {
     params(OkQuery),
     responses(
         (status = 200, description = "The server is well", body = Healthy),
-        (status = 500, description = "The database does not answer", body = Unhealthy),
+        (status = 500, description = "The database takes no writes", body = Unhealthy),
     )
 )]
 async fn get_ok(State(app): State<App>, query: Query) -> ApiResult<Response> {
@@ -75,9 +73,8 @@ async fn get_ok(State(app): State<App>, query: Query) -> ApiResult<Response> {
     }
     let mut services = BTreeMap::new();
     if query.flag("check_db") {
-        let one = AssistantQuery { limit: 1, ..AssistantQuery::default() };
-        if let Err(error) = app.storage.search_assistants(&Scope::default(), &one).await {
-            tracing::error!(error = %error, "the database does not answer");
+        if let Err(error) = app.storage.check_health().await {
+            tracing::error!(error = %error, "the database takes no writes");
             return Ok((StatusCode::INTERNAL_SERVER_ERROR, Json(Unhealthy::default())).into_response());
         }
         services.insert("database", "healthy");

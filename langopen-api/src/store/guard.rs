@@ -41,7 +41,7 @@ pub(super) async fn delete(app: &App, scope: &Scope, namespace: &[String], key: 
     if hidden(app, scope, namespace, key).await? {
         return Ok(());
     }
-    Ok(app.storage.delete_item(scope, namespace, key).await?)
+    Ok(app.storage.delete_item(scope, namespace, key, None).await?)
 }
 
 async fn hidden(app: &App, scope: &Scope, namespace: &[String], key: &str) -> ApiResult<bool> {

@@ -129,6 +129,7 @@ pub(super) async fn put_item(
         vectors: body.index.vectors(&app, &value).await?,
         value,
         ttl_minutes: body.ttl.or(app.settings.store_default_ttl_minutes),
+        lease: None,
     };
     guard::put(&app, &permit.scope, new).await?;
     Ok(StatusCode::NO_CONTENT)

@@ -27,6 +27,8 @@ const NODE: [u8; 6] = *b"LangOp";
 #[derive(Debug, Clone)]
 pub(super) struct Checkpoint {
     pub(super) id: String,
+    /// The greatest id that is known of its namespace: the next id is above it, whatever the clock says.
+    pub(super) greatest_id: String,
     pub(super) created_at: Timestamp,
     pub(super) values: JsonMap,
     pub(super) versions: BTreeMap<String, String>,
@@ -68,8 +70,10 @@ pub(super) struct Place<'a> {
 impl Checkpoint {
     /// The one before any other: what channels begin with.
     pub(super) fn first(shape: &Shape, clock: &dyn Clock) -> Self {
+        let id = Uuid::now_v6(&NODE).to_string();
         let mut checkpoint = Self {
-            id: new_id(),
+            greatest_id: id.clone(),
+            id,
             created_at: clock.now(),
             values: JsonMap::new(),
             versions: BTreeMap::new(),
@@ -81,7 +85,8 @@ impl Checkpoint {
 
     /// The next one: with the same channels and another id.
     pub(super) fn renew(&mut self, clock: &dyn Clock) {
-        self.id = new_id();
+        self.id = id_above(&self.greatest_id);
+        self.greatest_id.clone_from(&self.id);
         self.created_at = clock.now();
     }
 
@@ -112,9 +117,18 @@ impl Checkpoint {
     }
 }
 
-/// Ids rise with time.
-fn new_id() -> String {
-    Uuid::now_v6(&NODE).to_string()
+/// A new id. It carries the machine's clock, unless that is behind the clock that made `earlier`.
+fn id_above(earlier: &str) -> String {
+    let new = Uuid::now_v6(&NODE);
+    let ticks = |id: Uuid| id.get_timestamp().map(|at| at.to_gregorian());
+    let earlier: Option<Uuid> = earlier.parse().ok().filter(|earlier: &Uuid| earlier.get_version_num() == 6);
+    let above = match (earlier.and_then(ticks), ticks(new)) {
+        (Some((earlier, counter)), Some((now, _))) if now <= earlier => {
+            Uuid::new_v6(uuid::Timestamp::from_gregorian_time(earlier + 1, counter), &NODE)
+        }
+        _ => new,
+    };
+    above.to_string()
 }
 
 impl Saved {
@@ -130,6 +144,7 @@ impl Saved {
             Ok(Pending { task_id: write.task_id, write: Write { channel: write.channel, value } })
         });
         let mut checkpoint = Checkpoint {
+            greatest_id: tuple.latest_id.into_iter().fold(tuple.checkpoint_id.clone(), String::max),
             id: tuple.checkpoint_id,
             created_at: body.ts,
             values,
@@ -153,7 +168,7 @@ impl Saved {
 
     /// The form for the storage; `known` are the versions that it has already.
     pub(super) fn to_keep(&self, place: &Place<'_>, known: &BTreeMap<String, String>) -> Result<NewCheckpoint> {
-        let Checkpoint { id, created_at, values, versions, seen } = &self.checkpoint;
+        let Checkpoint { id, greatest_id: _, created_at, values, versions, seen } = &self.checkpoint;
         let changed = versions.iter().filter(|(channel, version)| known.get(*channel) != Some(version));
         let blobs = changed.map(|(channel, version)| {
             let (kind, bytes) = match values.get(channel) {
@@ -219,4 +234,21 @@ fn decode<T: serde::de::DeserializeOwned>(kind: &str, bytes: &[u8]) -> Result<T>
 
 fn damaged(error: serde_json::Error) -> Error {
     Error::internal("graph.read", "a checkpoint of this thread cannot be read").with_source(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_above_the_earlier_one_whatever_the_clock_says() {
+        let (ahead, _) = Uuid::now_v6(&NODE).get_timestamp().unwrap().to_gregorian();
+        let ahead = Uuid::new_v6(uuid::Timestamp::from_gregorian_time(ahead + 36_000_000_000, 7), &NODE).to_string();
+        let next = id_above(&ahead);
+        let after = id_above(&next);
+        assert!(next > ahead && after > next, "{ahead} {next} {after}");
+        for earlier in ["", "1", "no id"] {
+            assert!(id_above(earlier) < ahead, "the machine's clock is used where nothing is ahead of it");
+        }
+    }
 }

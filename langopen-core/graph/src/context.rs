@@ -116,7 +116,7 @@ impl NodeContext {
 
     /// The long-term store.
     pub fn store(&self) -> Store<'_> {
-        Store(self.reach())
+        Store { context: self.reach(), lease: self.shared().lease() }
     }
 
     /// The storage that the run may reach.
@@ -137,8 +137,9 @@ impl NodeContext {
         MessageStream::new(self.clone())
     }
 
-    /// Asks, and gives the answer of the run that goes on. The first time there is none: the node ends here, with the run, and the thread waits.
-    /// Then the node begins anew, and gets the answer here; so what it does before is done twice. Several questions are answered in order.
+    /// Asks, and gives the answer of the run that goes on. The first time there is none: the node ends here, with the
+    /// run, and the thread waits. Then the node begins anew, and gets the answer here; so what it does before is done
+    /// twice. Several questions are answered in order.
     ///
     /// # Errors
     /// The way to end the node: pass it on with `?`.

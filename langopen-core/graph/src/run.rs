@@ -29,7 +29,8 @@ const REMEMBERED: [&str; 8] = [
     "langgraph_request_id",
 ];
 
-/// Keys of `configurable` by which a graph elsewhere, of which this one is a node, says that it goes on, and with which answers.
+/// Keys of `configurable` by which a graph elsewhere, of which this one is a node, says that it goes on, and with which
+/// answers.
 const RESUMING: &str = "__pregel_resuming";
 const RESUME_MAP: &str = "__pregel_resume_map";
 
@@ -76,6 +77,10 @@ impl Shared {
         if self.run.resumable {
             self.emitter.kept().await;
         }
+    }
+
+    pub(super) fn lease(&self) -> Lease {
+        self.lease
     }
 
     pub(super) fn place<'a>(&self, namespace: &'a str) -> Place<'a> {

@@ -4,10 +4,16 @@ use langopen_core::error::Result;
 use langopen_core::executor::ExecutionContext;
 use langopen_core::json::RawJson;
 use langopen_core::model::{NewStoreItem, StoreItem, StoreItemQuery};
+use langopen_core::queue::Lease;
 use serde_json::Value;
 
-/// The long-term store of the run's tenant. An item is a JSON object under a namespace, which is a list of labels, and a key.
-pub struct Store<'a>(pub(super) &'a ExecutionContext);
+/// The long-term store of the run's tenant. An item is a JSON object under a namespace, which is a list of labels, and
+/// a key.
+pub struct Store<'a> {
+    pub(super) context: &'a ExecutionContext,
+    /// The run's: once it is over, the store takes no more changes.
+    pub(super) lease: Lease,
+}
 
 impl Store<'_> {
     /// Puts an item that never expires.
@@ -21,8 +27,9 @@ impl Store<'_> {
             value: RawJson::from(value.into()),
             ttl_minutes: None,
             vectors: Vec::new(),
+            lease: Some(self.lease),
         };
-        self.0.storage.put_item(&self.0.scope, new).await
+        self.context.storage.put_item(&self.context.scope, new).await
     }
 
     /// The value of an item, if it is there.
@@ -30,7 +37,7 @@ impl Store<'_> {
     /// # Errors
     /// When the storage does not answer.
     pub async fn get(&self, namespace: &[&str], key: &str) -> Result<Option<Value>> {
-        let item = self.0.storage.item(&self.0.scope, &labels(namespace), key, true).await?;
+        let item = self.context.storage.item(&self.context.scope, &labels(namespace), key, true).await?;
         Ok(item.and_then(|item| item.value.decode().ok()))
     }
 
@@ -41,7 +48,7 @@ impl Store<'_> {
     pub async fn search(&self, prefix: &[&str], limit: u32) -> Result<Vec<StoreItem>> {
         let query =
             StoreItemQuery { namespace_prefix: labels(prefix), limit, refresh_ttl: true, ..StoreItemQuery::default() };
-        let found = self.0.storage.search_items(&self.0.scope, &query).await?;
+        let found = self.context.storage.search_items(&self.context.scope, &query).await?;
         Ok(found.items.into_iter().map(|scored| scored.item).collect())
     }
 
@@ -50,7 +57,7 @@ impl Store<'_> {
     /// # Errors
     /// When the storage does not answer.
     pub async fn delete(&self, namespace: &[&str], key: &str) -> Result<()> {
-        self.0.storage.delete_item(&self.0.scope, &labels(namespace), key).await
+        self.context.storage.delete_item(&self.context.scope, &labels(namespace), key, Some(self.lease)).await
     }
 }
 

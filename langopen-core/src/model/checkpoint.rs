@@ -1,16 +1,22 @@
 //! Checkpoints, in the graph library's own bytes.
+//!
+//! A checkpoint id carries the clock of the host that made it, and hosts' clocks differ. So no id decides which
+//! checkpoint is the latest: the storage does, by the order in which it accepts checkpoints
+//! ([`Checkpoints`](crate::storage::Checkpoints)). Hosts keep ids in the same order for the clients that sort by them:
+//! a host makes no id that is below [`CheckpointTuple::checkpoint_id`] or [`CheckpointTuple::latest_id`] of a
+//! checkpoint that it has read.
 
 use crate::ids::{RunId, ThreadId};
 use crate::json::{JsonMap, RawJson};
 
-/// Names a checkpoint; without `checkpoint_id`, the newest of its namespace.
+/// Names a checkpoint; without `checkpoint_id`, the latest of its namespace.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct CheckpointKey {
     /// The thread.
     pub thread_id: ThreadId,
-    /// The graph's place: empty for the root, else the path of subgraph tasks.
+    /// The graph's namespace: empty for the root, else the path of subgraph tasks.
     pub checkpoint_ns: String,
-    /// The id; ids sort by time as text.
+    /// The id.
     pub checkpoint_id: Option<String>,
 }
 
@@ -40,7 +46,7 @@ pub struct NewCheckpoint {
     pub parent_checkpoint_id: Option<String>,
     /// The run that made it; `None` for a state update.
     pub run_id: Option<RunId>,
-    /// The attempt of the run; then this is kept only while that attempt is the current one, and running.
+    /// The attempt of the run. The storage keeps the checkpoint only while this attempt holds the run's lease.
     pub attempt: Option<u32>,
     /// The serialiser's name of the encoding.
     pub kind: String,
@@ -91,7 +97,7 @@ pub struct PendingWrites {
     pub checkpoint_id: String,
     /// The run that made them.
     pub run_id: Option<RunId>,
-    /// The attempt of the run; then this is kept only while that attempt is the current one, and running.
+    /// The attempt of the run. The storage keeps the writes only while this attempt holds the run's lease.
     pub attempt: Option<u32>,
     /// The task's path, for ordering.
     pub task_path: String,
@@ -110,6 +116,11 @@ pub struct CheckpointTuple {
     pub checkpoint_id: String,
     /// The checkpoint before it.
     pub parent_checkpoint_id: Option<String>,
+    /// The id of the latest checkpoint of the namespace.
+    /// [`Checkpoints::checkpoint`](crate::storage::Checkpoints::checkpoint) sets it, lists do not.
+    ///
+    /// Whoever continues from an older checkpoint needs it, so that the new id is above all others.
+    pub latest_id: Option<String>,
     /// The encoding of `bytes`.
     pub kind: String,
     /// The checkpoint without its channel values.
@@ -122,14 +133,15 @@ pub struct CheckpointTuple {
     pub pending_writes: Vec<PendingWrite>,
 }
 
-/// Which checkpoints of a thread to list, newest first.
+/// Which checkpoints of a thread to list, the latest first.
 #[derive(Debug, Clone, Default)]
 pub struct CheckpointList {
     /// Only this namespace; `None` for all.
     pub checkpoint_ns: Option<String>,
     /// Only this checkpoint.
     pub checkpoint_id: Option<String>,
-    /// Only checkpoints with a smaller id.
+    /// Only checkpoints that were accepted before the one with this id; without such a one, before all that have a
+    /// greater id.
     pub before: Option<String>,
     /// Contained in the checkpoint's metadata.
     pub metadata: JsonMap,

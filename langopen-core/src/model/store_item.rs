@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::clock::Timestamp;
 use crate::json::RawJson;
+use crate::queue::Lease;
 
 /// A document under a namespace and a key.
 #[derive(Debug, Clone, PartialEq)]
@@ -34,8 +35,11 @@ pub struct NewStoreItem {
     pub value: RawJson,
     /// Minutes until the item expires after its last put, or last read that refreshes; `None` for never.
     pub ttl_minutes: Option<f64>,
-    /// What its texts mean, for searches by similarity; they replace those of an item that exists.
+    /// The embeddings of its texts, for searches by similarity; they replace those of an item that exists.
     pub vectors: Vec<FieldVector>,
+    /// The lease of the run that puts it; `None` for a request that belongs to no run. The storage keeps the item only
+    /// while the lease holds.
+    pub lease: Option<Lease>,
 }
 
 /// What one text of an item means.
@@ -52,7 +56,8 @@ pub struct FieldVector {
 pub struct ScoredItem {
     /// The item.
     pub item: StoreItem,
-    /// The cosine similarity of its nearest vector to the query's, from -1 to 1; `None` when the search had no query, or the item has no vector.
+    /// The cosine similarity of its nearest vector to the query's, from -1 to 1; `None` when the search had no query,
+    /// or the item has no vector.
     pub score: Option<f64>,
 }
 

@@ -27,8 +27,8 @@ pub trait Threads: Send + Sync {
     /// `NotFound`.
     async fn update_thread(&self, scope: &Scope, id: ThreadId, patch: ThreadPatch) -> Result<Thread>;
 
-    /// Removes a thread with its runs (also running ones, whose workers thereby lose their leases), checkpoints, writes and blobs. Returns the runs that
-    /// were in flight: they are gone, so their streams must be closed.
+    /// Removes a thread with its runs (also running ones, whose workers thereby lose their leases), checkpoints, writes
+    /// and blobs. Returns the runs that were in flight: they are gone, so their streams must be closed.
     ///
     /// # Errors
     /// `NotFound`.
@@ -40,8 +40,8 @@ pub trait Threads: Send + Sync {
     /// How many threads a search would find over all its pages.
     async fn count_threads(&self, scope: &Scope, query: &ThreadQuery) -> Result<u64>;
 
-    /// Copies a thread with its metadata, config, values and all checkpoints to a new id; the copy is idle and has no runs. Where a checkpoint's metadata
-    /// have a `thread_id`, it becomes the new one.
+    /// Copies a thread with its metadata, config, values and all checkpoints, in their order, to a new id; the copy is
+    /// idle and has no runs. Where a checkpoint's metadata have a `thread_id`, it becomes the new one.
     ///
     /// # Errors
     /// `NotFound` for the source, `AlreadyExists` for the new id.
@@ -52,22 +52,24 @@ pub trait Threads: Send + Sync {
 
     /// Prunes those of the threads that are there and have no run in flight.
     ///
-    /// `KeepLatest` keeps of each namespace the newest checkpoint with its writes, and the blobs that it needs. A subgraph's namespace goes altogether when it
-    /// was a task's (its name holds a `:`) and the checkpoint's metadata say that its parents are older than the checkpoints that are kept: nothing
-    /// leads to it any more. Ancestors that a checkpoint is computed from (its metadata have `counters_since_delta_snapshot`) are kept with it. The row stays
-    /// as it is, but for `pruned_at`.
+    /// `KeepLatest` keeps of each namespace the latest checkpoint with its writes, and the blobs that it needs. A
+    /// subgraph's namespace goes altogether when it was a task's (its name holds a `:`) and the checkpoint's metadata
+    /// say that its parents are older than the checkpoints that are kept: nothing leads to it any more. Ancestors that
+    /// a checkpoint is computed from (its metadata have `counters_since_delta_snapshot`) are kept with it. The row
+    /// stays as it is, but for `pruned_at`.
     async fn prune_threads(&self, scope: &Scope, ids: &[ThreadId], strategy: PruneStrategy) -> Result<PrunedThreads>;
 
-    /// Prunes threads of all tenants whose time is over and that have no run in flight, each as its `ttl` says: those that expired first, and at most
-    /// `limit` of them.
+    /// Prunes threads of all tenants whose time is over and that have no run in flight, each as its `ttl` says: those
+    /// that expired first, and at most `limit` of them.
     async fn sweep_threads(&self, limit: u32) -> Result<PrunedThreads>;
 
-    /// The latest state that was kept for the thread, if it still describes the newest root checkpoint.
+    /// The latest state that was kept for the thread, if it still describes the latest root checkpoint.
     ///
     /// `None` means that the state must be read from the graph, not that there is none.
     async fn latest_state(&self, scope: &Scope, id: ThreadId) -> Result<Option<ThreadState>>;
 
-    /// Keeps a state that was made outside of a run: values, open interrupts and status of the row, and the latest state.
+    /// Keeps a state that was made outside of a run: values, open interrupts and status of the row, and the latest
+    /// state.
     ///
     /// # Errors
     /// `NotFound`; `Conflict` while a run is in flight.

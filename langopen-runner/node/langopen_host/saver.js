@@ -4,6 +4,7 @@
  * What a run writes stays at hand, so that reading the newest checkpoint back needs neither a call nor a decode.
  */
 
+import { stayAbove, stayAboveOwn } from "./checkpoint_ids.js";
 import { decodePython } from "./python_values.js";
 import { dumps } from "./serialize.js";
 
@@ -73,6 +74,7 @@ export function saverClass(library) {
       const parent = config.configurable.checkpoint_id || null;
       const kept = remembered(config, metadata);
       const own = configOf(threadId, ns, checkpoint.id);
+      stayAboveOwn(checkpoint.id);
       if (scope.threadId === threadId) this.#keep(threadId, ns, own, checkpoint, kept, parent);
       if (this.#transient) return own;
       const { channel_values: values, ...bare } = checkpoint;
@@ -140,8 +142,8 @@ export function saverClass(library) {
     #keep(threadId, ns, config, checkpoint, metadata, parent) {
       const { scope } = this;
       const before = scope.latest.get(key(threadId, ns));
-      if (before !== undefined) {
-        if (before.checkpoint.id > checkpoint.id) return;
+      // As in the storage, the latest is the one that was put last.
+      if (before !== undefined && before.checkpoint.id !== checkpoint.id) {
         scope.writes.delete(key(threadId, ns, before.checkpoint.id));
       }
       scope.latest.set(key(threadId, ns), {
@@ -190,6 +192,7 @@ export function saverClass(library) {
         ),
       ]);
       const { thread_id: threadId, checkpoint_ns: ns, parent_checkpoint_id: parent } = found;
+      stayAbove(found.checkpoint_id, found.latest_id);
       return {
         config: configOf(threadId, ns, found.checkpoint_id),
         checkpoint: { ...checkpoint, channel_values: Object.fromEntries(values) },

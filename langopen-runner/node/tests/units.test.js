@@ -1,9 +1,14 @@
 /** The parts of the host that need no runner. `node --test langopen-runner/node/tests` */
 
 import assert from "node:assert/strict";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
 import test from "node:test";
+import { pathToFileURL } from "node:url";
 
 import { Assembly, whole } from "../langopen_host/blocks.js";
+import { stayAbove } from "../langopen_host/checkpoint_ids.js";
 import * as errors from "../langopen_host/errors.js";
 import { Decoder, donePayload, eventPayload, header } from "../langopen_host/frames.js";
 import { describe, patternOf } from "../langopen_host/gate.js";
@@ -139,4 +144,20 @@ test("styles that Tailwind makes are told from others", () => {
     assert.ok(isMade(css), css);
   }
   for (const css of ['@import "./tailwindcss.css";', ".a { color: red }", "@media print { .applied { color: red } }"]) assert.ok(!isMade(css), css);
+});
+
+test("checkpoint ids rise above those that were read, and only they do", async () => {
+  const folder = await mkdtemp(path.join(tmpdir(), "ids-"));
+  const made = path.join(folder, "langgraph-checkpoint", "dist", "id.mjs");
+  await mkdir(path.dirname(made), { recursive: true });
+  await writeFile(made, "export const now = () => Date.now();\n");
+  const { now } = await import(pathToFileURL(made).href);
+  stayAbove("1", undefined, "00000000-0000-4000-8000-000000000000");
+  assert.ok(Math.abs(now() - Date.now()) < 1000);
+  const hours = 0x1f300000;
+  stayAbove(`${hours.toString(16)}-0000-6000-8000-000000000000`, null);
+  const [first, second] = [now(), now()];
+  assert.ok(first > Date.now() + 1000 && second > first, "the maker of ids is ahead");
+  assert.ok(Math.abs(Date.now() - performance.timeOrigin - performance.now()) < 1000, "the application's clock is the machine's");
+  await rm(folder, { recursive: true });
 });

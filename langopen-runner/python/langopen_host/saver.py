@@ -23,6 +23,7 @@ from langgraph.checkpoint.base import (
 )
 
 from langopen_host import scope as scopes
+from langopen_host.checkpoint_ids import stay_above
 from langopen_host.scope import Scope
 from langopen_host.serialize import dumps, orjson
 
@@ -201,9 +202,8 @@ class HostSaver(BaseCheckpointSaver[str]):
         parent: str | None,
     ) -> None:
         before = scope.latest.get((thread_id, ns))
-        if before is not None:
-            if before.checkpoint["id"] > checkpoint["id"]:
-                return
+        # As in the storage, the latest is the one that was put last.
+        if before is not None and before.checkpoint["id"] != checkpoint["id"]:
             scope.writes.pop((thread_id, ns, before.checkpoint["id"]), None)
         scope.latest[thread_id, ns] = CheckpointTuple(
             config, checkpoint, metadata, _config(thread_id, ns, parent) if parent else None, None
@@ -231,6 +231,7 @@ class HostSaver(BaseCheckpointSaver[str]):
             channel: load((kind, data)) for channel, kind, data in found["channel_values"] if kind != "empty"
         }
         thread_id, ns, parent = found["thread_id"], found["checkpoint_ns"], found["parent_checkpoint_id"]
+        stay_above(found["checkpoint_id"], found.get("latest_id"))
         return CheckpointTuple(
             _config(thread_id, ns, found["checkpoint_id"]),
             checkpoint,

@@ -85,3 +85,17 @@ def test_a_circle_ends() -> None:
     circle: list = []
     circle.append(circle)
     assert dumps(circle)
+
+
+def test_checkpoint_ids_rise_above_those_that_were_read() -> None:
+    from langgraph.checkpoint.base import empty_checkpoint
+    from langgraph.checkpoint.base.id import uuid6
+    from langopen_host.checkpoint_ids import stay_above
+
+    now = str(uuid6())
+    latest = f"{int(now[:8], 16) + 10:08x}{now[8:]}"  # made by a clock that is some hours ahead
+    stay_above(now, latest, None, "1", "no id at all, but as long as one is")
+    first, second = empty_checkpoint()["id"], str(uuid6(clock_seq=3))
+    assert latest < first < second
+    stay_above(now)
+    assert str(uuid6()) > second

@@ -305,6 +305,7 @@ pub(crate) struct CheckpointReply<'a> {
     pub(crate) checkpoint_ns: &'a str,
     pub(crate) checkpoint_id: &'a str,
     pub(crate) parent_checkpoint_id: Option<&'a str>,
+    pub(crate) latest_id: Option<&'a str>,
     pub(crate) r#type: &'a str,
     pub(crate) checkpoint: &'a serde_bytes::Bytes,
     pub(crate) metadata: &'a serde_bytes::Bytes,

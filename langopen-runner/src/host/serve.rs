@@ -40,7 +40,8 @@ impl Reach {
         Self { context, lease, writes: watch::Sender::new(0), turns: Turns::default(), marks: None }
     }
 
-    /// What was said is kept before what is written: what a checkpoint spares a later attempt to say, its readers must have from this one.
+    /// What was said is kept before what is written: what a checkpoint spares a later attempt to say, its readers must
+    /// have from this one.
     pub(super) fn with_marks(self, marks: Option<Marks>) -> Self {
         Self { marks, ..self }
     }
@@ -187,7 +188,7 @@ async fn answer(context: &ExecutionContext, lease: Option<Lease>, call: HostCall
             encode(&())
         }
         HostCall::DeleteThread(call) => {
-            context.storage.delete_checkpoints(&context.scope, thread(&call.thread_id)?).await?;
+            context.storage.delete_checkpoints(&context.scope, thread(&call.thread_id)?, lease).await?;
             encode(&())
         }
         HostCall::GetItem(call) => {
@@ -196,7 +197,7 @@ async fn answer(context: &ExecutionContext, lease: Option<Lease>, call: HostCall
         }
         HostCall::PutItem(call) => {
             match call.value {
-                None => context.storage.delete_item(&context.scope, &call.namespace, &call.key).await?,
+                None => context.storage.delete_item(&context.scope, &call.namespace, &call.key, lease).await?,
                 Some(value) => {
                     let value = payload::raw(value.into_vec().into())?;
                     let vector = |(path, vector)| FieldVector { path, vector };
@@ -206,6 +207,7 @@ async fn answer(context: &ExecutionContext, lease: Option<Lease>, call: HostCall
                         value,
                         ttl_minutes: call.ttl,
                         vectors: call.vectors.into_iter().map(vector).collect(),
+                        lease,
                     };
                     context.storage.put_item(&context.scope, new).await?;
                 }
@@ -282,6 +284,7 @@ fn checkpoint_reply(found: &CheckpointTuple) -> CheckpointReply<'_> {
         checkpoint_ns: &found.checkpoint_ns,
         checkpoint_id: &found.checkpoint_id,
         parent_checkpoint_id: found.parent_checkpoint_id.as_deref(),
+        latest_id: found.latest_id.as_deref(),
         r#type: &found.kind,
         checkpoint: bytes(&found.bytes),
         metadata: bytes(found.metadata.as_str().as_bytes()),

@@ -1,4 +1,4 @@
-//! Firing crons: asleep until the next one is due, woken when one changes, and looking every few seconds anyway.
+//! The cron scheduler: it sleeps until the next cron is due, wakes when a cron changes, and polls every few seconds.
 
 mod fire;
 
@@ -12,6 +12,7 @@ use langopen_core::{IdSource, Result, Tenant};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
+use crate::clock_watch::ClockWatch;
 use crate::{DeploymentRules, Services};
 
 /// The longest pause between two looks, whatever wake-ups there were.
@@ -20,6 +21,10 @@ const POLL: Duration = Duration::from_secs(5);
 /// The shortest pause between two looks that find nothing to do, and after one that failed.
 const SHORTEST: Duration = Duration::from_millis(1);
 const AFTER_FAILURE: Duration = Duration::from_secs(1);
+
+/// How long no cron fires after the clock was set forward: its next moment would be counted from there, and lie far
+/// ahead once the clock is put right.
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// How many crons one look takes, and how many of them are fired at a time.
 const BATCH: u32 = 256;
@@ -40,12 +45,17 @@ impl Scheduler {
     pub(crate) async fn run(self, stop: CancellationToken) {
         let wakes = self.services.storage.cron_wakes();
         info!("cron scheduler started");
+        let mut watch = ClockWatch::new("crons", PATIENCE, &*self.services.clock);
         loop {
             // Listening begins before looking: a change that comes in between rings.
             let woken = wakes.notified();
             tokio::pin!(woken);
             woken.as_mut().enable();
-            let pause = match self.fire_due(&stop).await {
+            let fired = match watch.trusts(&*self.services.clock) {
+                true => self.fire_due(&stop).await,
+                false => Ok(POLL),
+            };
+            let pause = match fired {
                 Ok(pause) => pause,
                 Err(error) => {
                     error!(%error, "due crons cannot be looked up; trying again");

@@ -1,4 +1,4 @@
-"""A graph that writes into a file what it does, so that it can be told afterwards how often each step was taken."""
+"""A graph that notes each step in a file and in the store, so that a checker can compare them with what its runs return."""
 
 import asyncio
 import os
@@ -7,7 +7,7 @@ from operator import add
 from typing import Annotated, TypedDict
 
 from langchain_core.runnables import RunnableConfig
-from langgraph.config import get_stream_writer
+from langgraph.config import get_store, get_stream_writer
 from langgraph.graph import END, START, StateGraph
 
 # Lines this short are written whole with O_APPEND, whoever writes at the same time.
@@ -23,10 +23,13 @@ class State(TypedDict, total=False):
 
 async def step(state: State, config: RunnableConfig) -> State:
     run_id, attempt, at = config["metadata"]["run_id"], config["metadata"]["run_attempt"], state["at"] + 1
-    os.write(FILE, f"{run_id} {attempt} {at} {time.time_ns()}\n".encode())
+    # Not the clock of the day, which faults move: one that is the same for all processes of the machine.
+    os.write(FILE, f"{run_id} {attempt} {at} {time.clock_gettime_ns(time.CLOCK_MONOTONIC)}\n".encode())
     get_stream_writer()({"attempt": attempt, "step": at})
     await asyncio.sleep(state["pause"])
-    return {"at": at, "log": [f"{run_id} {at}"]}
+    # An attempt that is over must not write here: another one has gone on.
+    await get_store().aput(("steps", run_id), "last", {"step": at, "attempt": attempt})
+    return {"at": at, "log": [f"{run_id} {at} {attempt}"]}
 
 
 def more(state: State) -> str:

@@ -16,7 +16,8 @@ use crate::faults::{Breaking, Incident, available, heal};
 use crate::load::{Api, Client, History, Hooks, Kind};
 use crate::platform::Platform;
 
-/// How long clients may take to see their last runs end once nothing is broken any more. A run that has not ended by then is lost, and reported.
+/// How long clients may take to see their last runs end once nothing is broken any more. A run that has not ended by
+/// then is lost, and reported.
 const TO_END: Duration = Duration::from_secs(240);
 
 /// How long webhooks may take after that.
@@ -110,6 +111,15 @@ async fn gather(
             values.insert(entry.thread_id.clone(), state.get("values").cloned().unwrap_or_default());
         }
     }
+    let mut items = HashMap::new();
+    for entry in &entries {
+        let Some(run_id) = &entry.run_id else { continue };
+        let answered = entry.answer.as_ref().is_some_and(|answer| answer.get("log").is_some());
+        if statuses.get(run_id).is_some_and(|status| status == "success") || answered {
+            let item = api.get(&format!("/store/items?namespace=steps.{run_id}&key=last")).await.unwrap_or_default();
+            items.insert(run_id.clone(), item.get("value").cloned().unwrap_or_default());
+        }
+    }
     let in_flight = match &platform.postgres {
         Some(postgres) => {
             let rows = postgres.ask("SELECT run_id, status, attempt FROM runs WHERE status IN ('pending', 'running')");
@@ -119,5 +129,5 @@ async fn gather(
     };
     let steps = std::fs::read_to_string(&platform.app.steps).map_err(io("steps.txt"))?;
     let lines = check::parse(&steps);
-    Ok(Evidence { entries, lines, incidents, told: hooks.told(), statuses, values, in_flight })
+    Ok(Evidence { entries, lines, incidents, told: hooks.told(), statuses, values, items, in_flight })
 }

@@ -48,7 +48,7 @@ async fn take_item(
     };
     let count = vectors.len();
     let vectors = vectors.into_iter().map(|(path, vector)| FieldVector { path, vector }).collect();
-    let new = NewStoreItem { namespace, key: row.key, value, ttl_minutes: row.ttl_minutes, vectors };
+    let new = NewStoreItem { namespace, key: row.key, value, ttl_minutes: row.ttl_minutes, vectors, lease: None };
     storage.put_item(scope, new).await?;
     report.items.add(1);
     report.vectors.add(count);

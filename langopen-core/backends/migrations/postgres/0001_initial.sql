@@ -94,6 +94,8 @@ CREATE INDEX runs_running ON runs (tenant, lease_expires_at) WHERE status = 'run
 CREATE INDEX runs_by_thread ON runs (thread_id, created_at, run_id);
 
 CREATE TABLE checkpoints (
+    -- The order in which they were accepted, and so which one is the latest: ids carry the clocks of hosts. Within a thread it rises, with gaps.
+    position BIGINT GENERATED ALWAYS AS IDENTITY,
     thread_id UUID NOT NULL REFERENCES threads ON DELETE CASCADE,
     checkpoint_ns TEXT COLLATE "C" NOT NULL,
     checkpoint_id TEXT COLLATE "C" NOT NULL,
@@ -107,6 +109,7 @@ CREATE TABLE checkpoints (
     bytes BYTEA NOT NULL,
     PRIMARY KEY (thread_id, checkpoint_ns, checkpoint_id)
 );
+CREATE INDEX checkpoints_by_position ON checkpoints (thread_id, checkpoint_ns, position);
 
 CREATE TABLE checkpoint_blobs (
     thread_id UUID NOT NULL REFERENCES threads ON DELETE CASCADE,
@@ -219,4 +222,10 @@ CREATE TABLE api_keys (
     expires_at BIGINT,
     revoked_at BIGINT,
     last_used_at BIGINT
+);
+
+-- Health checks write here, to see that writes work. One row.
+CREATE TABLE health (
+    one BOOLEAN PRIMARY KEY CHECK (one),
+    checked_at BIGINT NOT NULL
 );

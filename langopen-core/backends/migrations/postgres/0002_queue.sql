@@ -150,10 +150,10 @@ BEGIN
     RETURN v_woken;
 END $$;
 
--- Claims runs whose lease has expired, then ready ones: the tenant with the fewest running runs first, the oldest first within a tenant, and never more of a tenant
+-- Claims runs whose lease has expired, then ready ones (their rows are locked so that a write of an earlier attempt is committed before): the tenant with the fewest running runs first, the oldest first within a tenant, and never more of a tenant
 -- than its deployment may have running. The last row, if fewer were found than wanted, has no run but when the next one becomes due. Without a row, the time of
 -- so many runs has come at once that the next call goes on with them: no transaction holds the threads of all.
-CREATE FUNCTION langopen_claim(p_now BIGINT, p_worker TEXT, p_max INTEGER, p_lease_expires_at BIGINT, p_tenants TEXT[])
+CREATE FUNCTION langopen_claim(p_now BIGINT, p_worker TEXT, p_max INTEGER, p_lease_expires_at BIGINT, p_tenants TEXT[], p_lease_now BIGINT)
 RETURNS TABLE (
     run_id UUID, tenant TEXT, thread_id UUID, assistant_id UUID, graph_id TEXT, metadata TEXT, status TEXT, kwargs TEXT,
     multitask_strategy TEXT, resumable BOOLEAN, temporary BOOLEAN, webhook TEXT, origin TEXT, attempt BIGINT, created_at BIGINT, updated_at BIGINT,
@@ -173,8 +173,8 @@ BEGIN
     RETURN QUERY
     WITH chosen AS MATERIALIZED (
         SELECT r.run_id FROM runs r
-        WHERE r.status = 'running' AND r.lease_expires_at <= p_now AND (p_tenants IS NULL OR r.tenant = ANY (p_tenants))
-        ORDER BY r.lease_expires_at LIMIT v_left FOR NO KEY UPDATE SKIP LOCKED)
+        WHERE r.status = 'running' AND r.lease_expires_at <= p_lease_now AND (p_tenants IS NULL OR r.tenant = ANY (p_tenants))
+        ORDER BY r.lease_expires_at LIMIT v_left FOR UPDATE SKIP LOCKED)
     UPDATE runs r SET attempt = r.attempt + 1, lease_owner = p_worker, lease_expires_at = p_lease_expires_at, updated_at = p_now
     FROM chosen WHERE r.run_id = chosen.run_id
     RETURNING r.run_id, r.tenant, r.thread_id, r.assistant_id, r.graph_id, r.metadata, r.status, r.kwargs, r.multitask_strategy, r.resumable,
@@ -211,7 +211,7 @@ BEGIN
             RETURN QUERY
             WITH chosen AS MATERIALIZED (
                 SELECT r.run_id FROM runs r WHERE r.ready AND r.tenant = v_tenants[1]
-                ORDER BY r.available_at, r.run_id LIMIT v_left FOR NO KEY UPDATE SKIP LOCKED)
+                ORDER BY r.available_at, r.run_id LIMIT v_left FOR UPDATE SKIP LOCKED)
             UPDATE runs r SET status = 'running', ready = FALSE, attempt = r.attempt + 1, lease_owner = p_worker,
                 lease_expires_at = p_lease_expires_at, updated_at = p_now
             FROM chosen WHERE r.run_id = chosen.run_id
@@ -242,7 +242,7 @@ BEGIN
         chosen AS MATERIALIZED (
             SELECT r.run_id FROM candidates c JOIN runs r ON r.run_id = c.run_id
             WHERE r.ready AND (c.most IS NULL OR c.turn < c.most)
-            ORDER BY c.turn, c.available_at, c.run_id LIMIT v_left FOR NO KEY UPDATE OF r SKIP LOCKED)
+            ORDER BY c.turn, c.available_at, c.run_id LIMIT v_left FOR UPDATE OF r SKIP LOCKED)
         UPDATE runs r SET status = 'running', ready = FALSE, attempt = r.attempt + 1, lease_owner = p_worker,
             lease_expires_at = p_lease_expires_at, updated_at = p_now
         FROM chosen WHERE r.run_id = chosen.run_id

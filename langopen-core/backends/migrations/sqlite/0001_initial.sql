@@ -80,6 +80,7 @@ CREATE INDEX runs_leases ON runs (lease_expires_at) WHERE status = 'running';
 CREATE INDEX runs_by_thread ON runs (thread_id, created_at, run_id);
 
 CREATE TABLE checkpoints (
+    position INTEGER PRIMARY KEY, -- the order in which they were accepted: SQLite gives a new row a number above all others
     thread_id BLOB NOT NULL REFERENCES threads ON DELETE CASCADE,
     checkpoint_ns TEXT NOT NULL,
     checkpoint_id TEXT NOT NULL,
@@ -90,8 +91,9 @@ CREATE TABLE checkpoints (
     channel_versions TEXT NOT NULL, -- [[channel, version], ...]: which blobs are its values
     metadata TEXT NOT NULL,
     bytes BLOB NOT NULL,
-    PRIMARY KEY (thread_id, checkpoint_ns, checkpoint_id)
+    UNIQUE (thread_id, checkpoint_ns, checkpoint_id)
 ) STRICT;
+CREATE INDEX checkpoints_by_position ON checkpoints (thread_id, checkpoint_ns, position);
 
 CREATE TABLE checkpoint_blobs (
     thread_id BLOB NOT NULL REFERENCES threads ON DELETE CASCADE,
@@ -154,3 +156,9 @@ CREATE TABLE events (
     PRIMARY KEY (thread_id, millis, sequence)
 ) STRICT;
 CREATE INDEX events_of_threads ON events (millis) WHERE run_id IS NULL;
+
+-- Health checks write here, to see that writes work. One row.
+CREATE TABLE health (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    checked_at INTEGER NOT NULL
+) STRICT;

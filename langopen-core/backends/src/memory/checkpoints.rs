@@ -8,6 +8,7 @@ use langopen_core::json::JsonMap;
 use langopen_core::model::{
     ChannelValue, CheckpointKey, CheckpointList, CheckpointTuple, NewCheckpoint, PendingWrite, PendingWrites,
 };
+use langopen_core::queue::Lease;
 use langopen_core::storage::Checkpoints;
 use langopen_core::tenant::Scope;
 
@@ -15,6 +16,12 @@ use super::Memory;
 use super::state::{CheckpointRow, ThreadRow, WriteRow};
 
 impl ThreadRow {
+    /// The latest checkpoint of a namespace: the one that was accepted last.
+    pub(super) fn latest(&self, ns: &str) -> Option<(&(String, String), &CheckpointRow)> {
+        let from = (ns.to_owned(), String::new());
+        self.checkpoints.range(from..).take_while(|((at, _), _)| at == ns).max_by_key(|(_, row)| row.position)
+    }
+
     fn tuple(&self, ns: &str, id: &str, row: &CheckpointRow) -> CheckpointTuple {
         let value = |(channel, version): &(String, String)| {
             let (kind, bytes) = self.blobs.get(&(ns.to_owned(), channel.clone(), version.clone()))?;
@@ -26,6 +33,7 @@ impl ThreadRow {
             checkpoint_ns: ns.to_owned(),
             checkpoint_id: id.to_owned(),
             parent_checkpoint_id: row.parent_checkpoint_id.clone(),
+            latest_id: None,
             kind: row.kind.clone(),
             bytes: row.bytes.clone(),
             metadata: row.metadata.clone(),
@@ -55,7 +63,7 @@ impl ThreadRow {
         self.blobs.retain(|(ns, channel, version), _| named.contains(&(ns, channel, version)));
     }
 
-    /// Removes what a run made: its checkpoints with all that hangs on them, and its writes on others.
+    /// Removes the checkpoints that a run made, with their writes and blobs, and its writes on other checkpoints.
     pub(super) fn remove_checkpoints_of(&mut self, run_id: RunId) {
         let (mut checkpoints, mut removed) = (std::mem::take(&mut self.checkpoints), HashSet::new());
         checkpoints.retain(|key, row| {
@@ -85,14 +93,13 @@ impl Checkpoints for Memory {
         let state = self.state();
         let Some(thread) = state.thread(scope, key.thread_id) else { return Ok(None) };
         let ns = &key.checkpoint_ns;
+        let latest = thread.latest(ns);
         let found = match &key.checkpoint_id {
             Some(id) => thread.checkpoints.get_key_value(&(ns.clone(), id.clone())),
-            None => {
-                let from = (ns.clone(), String::new());
-                thread.checkpoints.range(from..).take_while(|((at, _), _)| at == ns).last()
-            }
+            None => latest,
         };
-        Ok(found.map(|((ns, id), row)| thread.tuple(ns, id, row)))
+        let latest_id = latest.map(|((_, id), _)| id.clone());
+        Ok(found.map(|((ns, id), row)| CheckpointTuple { latest_id, ..thread.tuple(ns, id, row) }))
     }
 
     async fn list_checkpoints(
@@ -103,18 +110,25 @@ impl Checkpoints for Memory {
     ) -> Result<Vec<CheckpointTuple>> {
         let state = self.state();
         let Some(thread) = state.thread(scope, thread_id) else { return Ok(Vec::new()) };
+        let in_list = |ns: &String| list.checkpoint_ns.as_ref().is_none_or(|wanted| wanted == ns);
+        let before = list.before.as_ref().map(|before| {
+            let rows = || thread.checkpoints.iter().filter(|((ns, _), _)| in_list(ns));
+            let named = rows().filter(|((_, id), _)| id == before).map(|(_, row)| row.position).min();
+            let above = || rows().filter(|((_, id), _)| id > before).map(|(_, row)| row.position).min();
+            named.or_else(above).unwrap_or(u64::MAX)
+        });
         let mut found: Vec<_> = thread
             .checkpoints
             .iter()
             .filter(|((ns, id), row)| {
-                list.checkpoint_ns.as_ref().is_none_or(|wanted| wanted == ns)
+                in_list(ns)
                     && list.checkpoint_id.as_ref().is_none_or(|wanted| wanted == id)
-                    && list.before.as_ref().is_none_or(|before| id < before)
+                    && before.is_none_or(|before| row.position < before)
                     && (list.metadata.is_empty()
                         || row.metadata.decode::<JsonMap>().is_ok_and(|held| contains_all(&held, &list.metadata)))
             })
             .collect();
-        found.sort_by(|((a_ns, a), _), ((b_ns, b), _)| b.cmp(a).then(a_ns.cmp(b_ns)));
+        found.sort_by_key(|(_, row)| std::cmp::Reverse(row.position));
         found.truncate(list.limit.map_or(usize::MAX, |limit| limit as usize));
         Ok(found.into_iter().map(|((ns, id), row)| thread.tuple(ns, id, row)).collect())
     }
@@ -128,7 +142,11 @@ impl Checkpoints for Memory {
             let key = (new.checkpoint_ns.clone(), blob.channel, blob.version);
             thread.blobs.entry(key).or_insert((blob.kind, blob.bytes));
         }
+        thread.accepted += 1;
+        let accepted = thread.accepted;
+        let key = (new.checkpoint_ns, new.checkpoint_id);
         let row = CheckpointRow {
+            position: thread.checkpoints.get(&key).map_or(accepted, |row| row.position),
             parent_checkpoint_id: new.parent_checkpoint_id,
             run_id: new.run_id,
             kind: new.kind,
@@ -136,7 +154,7 @@ impl Checkpoints for Memory {
             metadata: new.metadata,
             channel_versions: new.channel_versions,
         };
-        if thread.checkpoints.insert((new.checkpoint_ns, new.checkpoint_id), row).is_some() {
+        if thread.checkpoints.insert(key, row).is_some() {
             thread.prune_blobs();
         }
         Ok(())
@@ -160,8 +178,9 @@ impl Checkpoints for Memory {
         Ok(())
     }
 
-    async fn delete_checkpoints(&self, scope: &Scope, thread_id: ThreadId) -> Result<()> {
+    async fn delete_checkpoints(&self, scope: &Scope, thread_id: ThreadId, lease: Option<Lease>) -> Result<()> {
         let mut state = self.state();
+        state.must_hold("checkpoints.delete", lease)?;
         if let Ok(thread) = state.thread_mut("checkpoints.delete", scope, thread_id) {
             thread.checkpoints.clear();
             thread.blobs.clear();

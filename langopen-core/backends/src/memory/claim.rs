@@ -1,7 +1,6 @@
-//! Whose run starts next.
+//! Which run starts next.
 
 use std::collections::HashMap;
-use std::time::Duration;
 
 use langopen_core::clock::Timestamp;
 use langopen_core::ids::RunId;
@@ -15,15 +14,15 @@ use super::state::{Place, State};
 type Running = HashMap<Tenant, u32>;
 
 impl State {
-    pub(super) fn claim(&mut self, request: &ClaimRequest, now: Timestamp) -> Claims {
+    pub(super) fn claim(&mut self, request: &ClaimRequest, now: Timestamp, steady: Timestamp) -> Claims {
         let mut claims = Claims::default();
         if request.max > 0 {
             self.wake_delayed(now);
         }
         let mut running = self.running();
         while claims.runs.len() < request.max {
-            let claim = self.claim_expired(request, now).or_else(|| self.claim_ready(request, &mut running, now));
-            match claim {
+            let next = self.take_expired(request, steady).or_else(|| self.take_next(request, &mut running));
+            match next.and_then(|run_id| self.start(run_id, now, steady.plus(request.lease))) {
                 Some(claim) => claims.runs.push(claim),
                 None => {
                     claims.next_due = self.next_due(request);
@@ -42,7 +41,8 @@ impl State {
         running
     }
 
-    /// The tenants that are asked for, have ready runs and room: with how many are running, and the place of the first ready one.
+    /// The requested tenants that have ready runs and room, each with its number of running runs and the place of its
+    /// first ready run.
     fn turns<'a>(
         &'a self,
         request: &'a ClaimRequest,
@@ -60,15 +60,15 @@ impl State {
         self.delayed.iter().find(wanted).map(|place| place.0)
     }
 
-    fn claim_expired(&mut self, request: &ClaimRequest, now: Timestamp) -> Option<Claim> {
-        let mut expired = self.leases.iter().take_while(|place| place.0 <= now);
+    fn take_expired(&mut self, request: &ClaimRequest, steady: Timestamp) -> Option<RunId> {
+        let mut expired = self.leases.iter().take_while(|place| place.0 <= steady);
         let wanted = |run_id| self.runs.get(run_id).is_some_and(|row| request.wants(&row.tenant));
         let place = *expired.find(|place| wanted(&place.1))?;
         self.leases.remove(&place);
-        self.start(place.1, now, request.lease)
+        Some(place.1)
     }
 
-    fn claim_ready(&mut self, request: &ClaimRequest, running: &mut Running, now: Timestamp) -> Option<Claim> {
+    fn take_next(&mut self, request: &ClaimRequest, running: &mut Running) -> Option<RunId> {
         let turns = self.turns(request, running);
         let (tenant, _, place) = turns.min_by_key(|(_, running, place)| (*running, *place))?;
         let tenant = tenant.clone();
@@ -77,14 +77,13 @@ impl State {
         thread.pending.remove(&place);
         thread.ready = None;
         *running.entry(tenant).or_default() += 1;
-        self.start(place.1, now, request.lease)
+        Some(place.1)
     }
 
-    /// Starts the next attempt of a run that is in no set of the queue any more.
-    fn start(&mut self, run_id: RunId, now: Timestamp, lease: Duration) -> Option<Claim> {
+    /// Starts the next attempt of a run that was taken out of all sets of the queue.
+    fn start(&mut self, run_id: RunId, now: Timestamp, expires_at: Timestamp) -> Option<Claim> {
         let row = self.runs.get_mut(&run_id)?;
         let thread = self.threads.get_mut(&row.run.thread_id)?;
-        let expires_at = now.plus(lease);
         row.lease_expires_at = Some(expires_at);
         row.run.status = RunStatus::Running;
         row.run.attempt += 1;

@@ -1,6 +1,6 @@
-//! In the process's memory: for tests, examples and agents that need no memory of yesterday.
+//! Backends in the process's memory: for tests, examples and agents that may forget everything at a restart.
 //!
-//! One lock over plain maps. No call waits while it holds the lock, so every call is atomic by itself.
+//! One lock guards plain maps. No call waits while it holds the lock, so every call is atomic.
 
 mod api_keys;
 mod assistants;
@@ -9,6 +9,7 @@ mod claim;
 mod crons;
 mod deployments;
 mod event_log;
+mod health;
 mod outbox;
 mod queue;
 mod readiness;
@@ -33,7 +34,8 @@ pub use event_log::MemoryEventLog;
 
 use state::State;
 
-/// [`Storage`](langopen_core::Storage), [`Queue`](langopen_core::Queue) and [`Outbox`](langopen_core::Outbox) in memory. Clones share everything.
+/// [`Storage`](langopen_core::Storage), [`Queue`](langopen_core::Queue) and [`Outbox`](langopen_core::Outbox) in
+/// memory. Clones share everything.
 #[derive(Clone)]
 pub struct Memory {
     shared: Arc<Shared>,
@@ -78,6 +80,11 @@ impl Memory {
 
     fn now(&self) -> Timestamp {
         self.shared.clock.now()
+    }
+
+    /// The moment for leases.
+    fn steady(&self) -> Timestamp {
+        self.shared.clock.steady()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

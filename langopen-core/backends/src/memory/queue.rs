@@ -136,14 +136,19 @@ impl State {
         stopped
     }
 
-    /// Refuses what an attempt does that is not the current one. What is no attempt's may be done.
+    /// As [`Self::must_hold`], for a write that may name a run and an attempt.
     pub(super) fn must_be_current(
         &self,
         operation: &'static str,
         run_id: Option<RunId>,
         attempt: Option<u32>,
     ) -> Result<()> {
-        let (Some(run_id), Some(attempt)) = (run_id, attempt) else { return Ok(()) };
+        self.must_hold(operation, run_id.zip(attempt).map(|(run_id, attempt)| Lease { run_id, attempt }))
+    }
+
+    /// Refuses a write whose lease is over. A write without a lease belongs to no run.
+    pub(super) fn must_hold(&self, operation: &'static str, lease: Option<Lease>) -> Result<()> {
+        let Some(Lease { run_id, attempt }) = lease else { return Ok(()) };
         let current = |row: &RunRow| row.run.status == RunStatus::Running && row.run.attempt == attempt;
         match self.runs.get(&run_id).is_some_and(current) {
             true => Ok(()),
@@ -215,12 +220,12 @@ impl Queue for Memory {
     }
 
     async fn claim(&self, request: &ClaimRequest) -> Result<Claims> {
-        let now = self.now();
-        Ok(self.state().claim(request, now))
+        let (now, steady) = (self.now(), self.steady());
+        Ok(self.state().claim(request, now, steady))
     }
 
     async fn heartbeat(&self, leases: &[Lease], lease: Duration) -> Result<Vec<Heartbeat>> {
-        let expires_at = self.now().plus(lease);
+        let expires_at = self.steady().plus(lease);
         let mut state = self.state();
         let mut extend = |lease: &Lease| {
             let row = state.leased("queue.heartbeat", *lease).ok()?;

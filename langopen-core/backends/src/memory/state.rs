@@ -1,4 +1,4 @@
-//! The maps, and what finding a row in them means.
+//! The maps that hold the rows, and how rows are found in them.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -62,6 +62,8 @@ pub(super) struct ThreadRow {
     /// The pending run that is ready; none while one is running.
     pub(super) ready: Option<RunId>,
     pub(super) running: Option<RunId>,
+    /// How many checkpoints the thread has accepted; the next one's position is above it.
+    pub(super) accepted: u64,
     /// By namespace and id.
     pub(super) checkpoints: BTreeMap<(String, String), CheckpointRow>,
     /// By namespace, channel and version.
@@ -72,6 +74,8 @@ pub(super) struct ThreadRow {
 
 #[derive(Clone)]
 pub(super) struct CheckpointRow {
+    /// When the thread accepted it, as a number that rises: the latest checkpoint has the greatest.
+    pub(super) position: u64,
     pub(super) parent_checkpoint_id: Option<String>,
     pub(super) run_id: Option<RunId>,
     pub(super) kind: String,
@@ -124,6 +128,7 @@ impl ThreadRow {
             pending: BTreeSet::new(),
             ready: None,
             running: None,
+            accepted: 0,
             checkpoints: BTreeMap::new(),
             blobs: HashMap::new(),
             writes: BTreeMap::new(),

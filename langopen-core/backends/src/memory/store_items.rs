@@ -5,6 +5,7 @@ use async_trait::async_trait;
 use langopen_core::clock::Timestamp;
 use langopen_core::error::Result;
 use langopen_core::model::{NamespaceQuery, NewStoreItem, Page, ScoredItem, StoreItem, StoreItemQuery};
+use langopen_core::queue::Lease;
 use langopen_core::storage::StoreItems;
 use langopen_core::tenant::{Scope, Tenant};
 
@@ -47,6 +48,7 @@ impl StoreItems for Memory {
         let now = self.now();
         let key = key(scope, &new.namespace, &new.key);
         let mut state = self.state();
+        state.must_hold("store_items.put", new.lease)?;
         let created_at = state.items.get(&key).filter(|row| row.is_there(now)).map_or(now, |row| row.item.created_at);
         let (namespace, key_text, value) = (new.namespace, new.key, new.value);
         let item = StoreItem { namespace, key: key_text, value, created_at, updated_at: now };
@@ -76,8 +78,16 @@ impl StoreItems for Memory {
         }))
     }
 
-    async fn delete_item(&self, scope: &Scope, namespace: &[String], item_key: &str) -> Result<()> {
-        self.state().items.remove(&key(scope, namespace, item_key));
+    async fn delete_item(
+        &self,
+        scope: &Scope,
+        namespace: &[String],
+        item_key: &str,
+        lease: Option<Lease>,
+    ) -> Result<()> {
+        let mut state = self.state();
+        state.must_hold("store_items.delete", lease)?;
+        state.items.remove(&key(scope, namespace, item_key));
         Ok(())
     }
 

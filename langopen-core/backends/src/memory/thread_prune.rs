@@ -1,6 +1,6 @@
 //! Removing threads, or cutting their history.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use langopen_core::clock::Timestamp;
 use langopen_core::ids::ThreadId;
@@ -58,14 +58,13 @@ impl ThreadRow {
 
     /// Cuts the history.
     fn cut(&mut self, now: Timestamp) {
-        let mut newest: Vec<Newest> = Vec::new();
-        // In the order of the keys, so the last of a namespace is its newest.
-        for ((checkpoint_ns, checkpoint_id), row) in &self.checkpoints {
-            newest.pop_if(|last| last.checkpoint_ns == *checkpoint_ns);
+        let namespaces: BTreeSet<_> = self.checkpoints.keys().map(|(ns, _)| ns.as_str()).collect();
+        let latest = namespaces.into_iter().filter_map(|ns| self.latest(ns));
+        let newest = latest.map(|((checkpoint_ns, checkpoint_id), row)| {
             let metadata = row.metadata.decode().unwrap_or_default();
-            let (checkpoint_ns, checkpoint_id) = (checkpoint_ns.clone(), checkpoint_id.clone());
-            newest.push(Newest { checkpoint_ns, checkpoint_id, metadata });
-        }
+            Newest { checkpoint_ns: checkpoint_ns.clone(), checkpoint_id: checkpoint_id.clone(), metadata }
+        });
+        let newest: Vec<_> = newest.collect();
         let mut kept = HashSet::new();
         for each in history::reachable(newest) {
             self.keep_ancestors(&each, &mut kept);

@@ -43,9 +43,7 @@ impl ThreadRow {
     }
 
     fn newest_root(&self) -> Option<&String> {
-        let range = (String::new(), String::new())..;
-        let roots = self.checkpoints.range::<(String, String), _>(range).take_while(|((ns, _), _)| ns.is_empty());
-        roots.last().map(|((_, id), _)| id)
+        self.latest("").map(|((_, id), _)| id)
     }
 
     fn copied(&self, id: ThreadId, now: Timestamp) -> Self {
@@ -56,6 +54,7 @@ impl ThreadRow {
         let foreign = |(key, row): (&(String, String), &CheckpointRow)| {
             (key.clone(), CheckpointRow { run_id: None, metadata: of_thread(&row.metadata, id), ..row.clone() })
         };
+        copy.accepted = self.accepted;
         copy.checkpoints = self.checkpoints.iter().map(foreign).collect();
         copy.blobs.clone_from(&self.blobs);
         copy.writes.clone_from(&self.writes);

@@ -17,7 +17,7 @@ pub(super) const TUPLE: &str =
     v.channels AS value_channels, v.kinds AS value_kinds, v.bytes AS value_bytes,
     w.task_ids, w.indexes, w.channels AS write_channels, w.kinds AS write_kinds, w.bytes AS write_bytes";
 
-/// What is joined to `checkpoints c` for them: the checkpoint's values and its writes, each as arrays.
+/// The joins to `checkpoints c` that [`tuple`] reads: the checkpoint's values and its writes, each as arrays.
 pub(super) const BELONGINGS: &str = "
     CROSS JOIN LATERAL (
         SELECT array_agg(b.channel ORDER BY n.place) AS channels, array_agg(b.kind ORDER BY n.place) AS kinds,
@@ -43,6 +43,7 @@ pub(super) fn tuple(row: &PgRow) -> Result<CheckpointTuple> {
         checkpoint_ns: get(row, "checkpoint_ns")?,
         checkpoint_id: get(row, "checkpoint_id")?,
         parent_checkpoint_id: get(row, "parent_checkpoint_id")?,
+        latest_id: None,
         kind: get(row, "kind")?,
         bytes: get::<Vec<u8>>(row, "bytes")?.into(),
         metadata: columns::raw(row, "metadata")?,
@@ -62,7 +63,7 @@ pub(super) fn tuple(row: &PgRow) -> Result<CheckpointTuple> {
     })
 }
 
-/// An array; of nothing, Postgres makes NULL.
+/// An array. Postgres aggregates no rows to NULL.
 fn list<T>(row: &PgRow, column: &str) -> Result<Vec<T>>
 where
     T: for<'r> Decode<'r, Postgres> + Type<Postgres> + PgHasArrayType,
@@ -70,7 +71,8 @@ where
     get::<Option<Vec<T>>>(row, column).map(Option::unwrap_or_default)
 }
 
-/// Removes the blobs that no checkpoint of the thread names any more. Whoever calls it has locked the thread so that no checkpoints are kept meanwhile.
+/// Removes the blobs that no checkpoint of the thread names any more. The caller holds a lock of the thread under which
+/// no checkpoints are kept.
 pub(super) async fn prune_blobs(operation: &'static str, db: &mut Db, thread_id: ThreadId) -> Result<()> {
     let prune = sqlx::query(
         "DELETE FROM checkpoint_blobs WHERE thread_id = $1 AND (checkpoint_ns, channel, version) NOT IN
@@ -81,14 +83,14 @@ pub(super) async fn prune_blobs(operation: &'static str, db: &mut Db, thread_id:
     Ok(())
 }
 
-/// Removes what runs made: their checkpoints with all that hangs on them, and their writes on others.
+/// Removes the checkpoints that runs made, with their writes and blobs, and their writes on other checkpoints.
 pub(super) async fn remove_of_runs(
     operation: &'static str,
     db: &mut Db,
     thread_id: ThreadId,
     runs: &[Uuid],
 ) -> Result<()> {
-    // Checkpoints are kept under this lock's weakest opposite.
+    // Writes of checkpoints take the weakest lock that conflicts with this one.
     let lock = sqlx::query("SELECT 1 FROM threads WHERE thread_id = $1 FOR UPDATE").bind(thread_id.0);
     lock.execute(&mut *db).await.context(operation)?;
     let statements = [
@@ -141,13 +143,14 @@ pub(super) async fn remove_all(operation: &'static str, db: &mut Db, thread_id: 
     Ok(())
 }
 
-/// Copies all checkpoints of a thread to another one. The copies are no run's, and their metadata name the new thread.
+/// Copies all checkpoints of a thread to another one, in their order. The copies belong to no run, and their metadata
+/// name the new thread.
 pub(super) async fn copy(operation: &'static str, db: &mut Db, source: ThreadId, new: ThreadId) -> Result<()> {
     let statements = [
         "INSERT INTO checkpoints (thread_id, checkpoint_ns, checkpoint_id, tenant, parent_checkpoint_id, kind, channels, versions,
             metadata, bytes)
          SELECT $2, checkpoint_ns, checkpoint_id, tenant, parent_checkpoint_id, kind, channels, versions, metadata, bytes
-         FROM checkpoints WHERE thread_id = $1",
+         FROM checkpoints WHERE thread_id = $1 ORDER BY position",
         "INSERT INTO checkpoint_blobs (thread_id, checkpoint_ns, channel, version, tenant, kind, bytes)
          SELECT $2, checkpoint_ns, channel, version, tenant, kind, bytes FROM checkpoint_blobs WHERE thread_id = $1",
         "INSERT INTO checkpoint_writes (thread_id, checkpoint_ns, checkpoint_id, task_id, idx, tenant, task_path, channel, kind,
@@ -161,7 +164,8 @@ pub(super) async fn copy(operation: &'static str, db: &mut Db, source: ThreadId,
     rename_thread(operation, db, new).await
 }
 
-/// Puts a thread's own id into its checkpoints' metadata that have one. Not in SQL: all else in them stays as it is spelled.
+/// Replaces the `thread_id` in the checkpoints' metadata, where there is one. Not in SQL, which would spell the rest
+/// anew.
 async fn rename_thread(operation: &'static str, db: &mut Db, id: ThreadId) -> Result<()> {
     let rows = sqlx::query(
         "SELECT checkpoint_ns, checkpoint_id, metadata FROM checkpoints WHERE thread_id = $1 AND strpos(metadata, 'thread_id') > 0",

@@ -16,14 +16,16 @@ use super::session::{Db, transaction};
 use super::thread_rows::{self, Lock, not_found};
 use crate::rules::run::lease_lost;
 
-/// Keeps a checkpoint with its blobs in one statement. It tells whether the thread is there and the attempt is the current one, and whether the checkpoint was new: one that
-/// is there already stays as it was.
+/// Keeps a checkpoint with its blobs in one statement. It answers with no row unless the thread is there and the lease
+/// holds, and says whether the checkpoint was new: an existing one stays as it was.
 ///
-/// The lock keeps the thread from being removed, and its blobs from being pruned. The latest state goes when the checkpoint that it describes changes.
+/// The thread's lock keeps it from being removed, and its blobs from being pruned. The run's lock keeps it from being
+/// claimed anew until this is committed. The latest state goes when the checkpoint that it describes changes.
 const PUT: &str = "
-    WITH t AS MATERIALIZED (
-        SELECT thread_id FROM threads WHERE thread_id = $1 AND tenant = $4 AND ($16::BIGINT IS NULL OR EXISTS (
-            SELECT 1 FROM runs r WHERE r.run_id = $6 AND r.attempt = $16 AND r.status = 'running')) FOR KEY SHARE),
+    WITH there AS MATERIALIZED (SELECT thread_id FROM threads WHERE thread_id = $1 AND tenant = $4 FOR KEY SHARE),
+    leased AS MATERIALIZED (
+        SELECT there.thread_id FROM there, runs r WHERE r.run_id = $6 AND r.attempt = $16 AND r.status = 'running' FOR KEY SHARE OF r),
+    t AS MATERIALIZED (SELECT thread_id FROM there WHERE $16::BIGINT IS NULL UNION ALL SELECT thread_id FROM leased),
     blobs AS (
         INSERT INTO checkpoint_blobs (thread_id, checkpoint_ns, channel, version, tenant, kind, bytes)
         SELECT t.thread_id, $2, b.channel, b.version, $4, b.kind, b.bytes
@@ -36,17 +38,19 @@ const PUT: &str = "
         ON CONFLICT DO NOTHING RETURNING 1),
     touched AS (
         UPDATE threads SET state_checkpoint_id = NULL, state_rest = NULL
-        WHERE thread_id = $1 AND tenant = $4 AND state_checkpoint_id = $3 AND $2 = '')
+        WHERE thread_id = (SELECT thread_id FROM t) AND state_checkpoint_id = $3 AND $2 = '')
     SELECT EXISTS (SELECT 1 FROM put) AS new FROM t";
 
 const REPLACE: &str = "UPDATE checkpoints SET parent_checkpoint_id = $4, run_id = $5, kind = $6, channels = $7, versions = $8, metadata = $9, bytes = $10
      WHERE thread_id = $1 AND checkpoint_ns = $2 AND checkpoint_id = $3";
 
-/// Keeps writes in one statement, and tells whether the thread is there and the attempt is the current one.
+/// Keeps writes in one statement. It answers with no row unless the thread is there and the lease holds; the locks are
+/// those of [`PUT`].
 const PUT_WRITES: &str = "
-    WITH t AS MATERIALIZED (
-        SELECT thread_id FROM threads WHERE thread_id = $1 AND tenant = $4 AND ($12::BIGINT IS NULL OR EXISTS (
-            SELECT 1 FROM runs r WHERE r.run_id = $5 AND r.attempt = $12 AND r.status = 'running')) FOR KEY SHARE),
+    WITH there AS MATERIALIZED (SELECT thread_id FROM threads WHERE thread_id = $1 AND tenant = $4 FOR KEY SHARE),
+    leased AS MATERIALIZED (
+        SELECT there.thread_id FROM there, runs r WHERE r.run_id = $5 AND r.attempt = $12 AND r.status = 'running' FOR KEY SHARE OF r),
+    t AS MATERIALIZED (SELECT thread_id FROM there WHERE $12::BIGINT IS NULL UNION ALL SELECT thread_id FROM leased),
     put AS (
         INSERT INTO checkpoint_writes (thread_id, checkpoint_ns, checkpoint_id, task_id, idx, tenant, run_id, task_path, channel, kind,
             bytes)
@@ -57,8 +61,12 @@ const PUT_WRITES: &str = "
             WHERE excluded.idx < 0),
     touched AS (
         UPDATE threads SET state_checkpoint_id = NULL, state_rest = NULL
-        WHERE thread_id = $1 AND tenant = $4 AND state_checkpoint_id = $3 AND $2 = '')
+        WHERE thread_id = (SELECT thread_id FROM t) AND state_checkpoint_id = $3 AND $2 = '')
     SELECT 1 FROM t";
+
+/// The id of the latest checkpoint of the namespace that `c` is of.
+const LATEST_ID: &str = "(SELECT l.checkpoint_id FROM checkpoints l
+    WHERE l.thread_id = c.thread_id AND l.checkpoint_ns = c.checkpoint_ns ORDER BY l.position DESC LIMIT 1)";
 
 /// Runs [`PUT`]; says whether the checkpoint was new.
 async fn put(operation: &'static str, db: &mut Db, scope: &Scope, new: &NewCheckpoint) -> Result<bool> {
@@ -103,6 +111,16 @@ async fn refusal(
     })
 }
 
+/// Refuses a write whose lease is over, and keeps the run from being claimed anew until the transaction ends. A write
+/// without a lease belongs to no run.
+async fn must_hold(operation: &'static str, db: &mut Db, lease: Option<Lease>) -> Result<()> {
+    let Some(lease) = lease else { return Ok(()) };
+    let held = "SELECT 1 FROM runs WHERE run_id = $1 AND attempt = $2 AND status = 'running' FOR KEY SHARE";
+    let held = sqlx::query(held).bind(lease.run_id.0).bind(i64::from(lease.attempt));
+    let held = held.fetch_optional(db).await.context(operation)?;
+    held.map(drop).ok_or_else(|| lease_lost(operation, lease))
+}
+
 /// Replaces a checkpoint that is there.
 async fn replace(operation: &'static str, db: &mut Db, new: &NewCheckpoint) -> Result<()> {
     let (channels, versions): (Vec<_>, Vec<_>) =
@@ -132,12 +150,15 @@ impl Checkpoints for Postgres {
         {
             return Ok(None);
         }
+        let (latest_id, condition, order) = match key.checkpoint_id {
+            Some(_) => (LATEST_ID, "AND checkpoint_id = $4", ""),
+            None => ("c.checkpoint_id", "", "ORDER BY position DESC LIMIT 1"),
+        };
         let sql = format!(
-            "SELECT {TUPLE} FROM (
+            "SELECT {TUPLE}, {latest_id} AS latest_id FROM (
                 SELECT thread_id, checkpoint_ns, checkpoint_id, parent_checkpoint_id, kind, channels, versions, metadata, bytes
                 FROM checkpoints WHERE thread_id = $1 AND checkpoint_ns = $2 AND tenant = $3
-                {} ORDER BY checkpoint_id DESC LIMIT 1) c {BELONGINGS}",
-            if key.checkpoint_id.is_some() { "AND checkpoint_id = $4" } else { "" }
+                {condition} {order}) c {BELONGINGS}"
         );
         let row = sqlx::query(AssertSqlSafe(sql));
         let mut row = row.bind(key.thread_id.0).bind(&key.checkpoint_ns).bind(scope.tenant.as_str());
@@ -145,7 +166,8 @@ impl Checkpoints for Postgres {
             row = row.bind(checkpoint_id);
         }
         let row = row.fetch_optional(&mut *db).await.context(OPERATION)?;
-        row.as_ref().map(checkpoint_rows::tuple).transpose()
+        let Some(row) = row else { return Ok(None) };
+        Ok(Some(CheckpointTuple { latest_id: get(&row, "latest_id")?, ..checkpoint_rows::tuple(&row)? }))
     }
 
     async fn list_checkpoints(
@@ -163,17 +185,27 @@ impl Checkpoints for Postgres {
             "SELECT checkpoint_ns, checkpoint_id, metadata FROM checkpoints WHERE thread_id = ",
         );
         sql.push_bind(thread_id.0).push(" AND tenant = ").push_bind(scope.tenant.as_str());
-        let conditions = [
-            (" AND checkpoint_ns = ", &list.checkpoint_ns),
-            (" AND checkpoint_id = ", &list.checkpoint_id),
-            (" AND checkpoint_id < ", &list.before),
-        ];
+        let conditions =
+            [(" AND checkpoint_ns = ", &list.checkpoint_ns), (" AND checkpoint_id = ", &list.checkpoint_id)];
         for (condition, value) in conditions {
             if let Some(value) = value {
                 sql.push(condition).push_bind(value.as_str());
             }
         }
-        sql.push(" ORDER BY checkpoint_id DESC, checkpoint_ns");
+        if let Some(before) = &list.before {
+            let position = |sql: &mut QueryBuilder<sqlx::Postgres>, condition| {
+                sql.push("(SELECT min(position) FROM checkpoints WHERE thread_id = ").push_bind(thread_id.0);
+                if let Some(ns) = &list.checkpoint_ns {
+                    sql.push(" AND checkpoint_ns = ").push_bind(ns.as_str());
+                }
+                sql.push(condition).push_bind(before.as_str()).push("), ");
+            };
+            sql.push(" AND position < coalesce(");
+            position(&mut sql, " AND checkpoint_id = ");
+            position(&mut sql, " AND checkpoint_id > ");
+            sql.push("9223372036854775807)");
+        }
+        sql.push(" ORDER BY position DESC");
         if let Some(limit) = list.limit.filter(|_| list.metadata.is_empty()) {
             sql.push(" LIMIT ").push_bind(i64::from(limit));
         }
@@ -203,7 +235,7 @@ impl Checkpoints for Postgres {
     async fn put_checkpoint(&self, scope: &Scope, new: NewCheckpoint) -> Result<()> {
         const OPERATION: &str = "checkpoints.put";
         if scope.filter.is_none() {
-            // Mostly one statement does it, and needs no transaction around it.
+            // Most checkpoints are new: one statement, without a transaction around it.
             let mut db = self.session(OPERATION).await?;
             if put(OPERATION, &mut db, scope, &new).await? {
                 return db.done(OPERATION).await;
@@ -244,10 +276,12 @@ impl Checkpoints for Postgres {
         }
     }
 
-    async fn delete_checkpoints(&self, scope: &Scope, thread_id: ThreadId) -> Result<()> {
+    async fn delete_checkpoints(&self, scope: &Scope, thread_id: ThreadId, lease: Option<Lease>) -> Result<()> {
         const OPERATION: &str = "checkpoints.delete";
         transaction!(self, OPERATION, |db| {
-            if thread_rows::is_visible(OPERATION, db, scope, thread_id, Lock::Remove).await? {
+            let visible = thread_rows::is_visible(OPERATION, db, scope, thread_id, Lock::Remove).await?;
+            must_hold(OPERATION, db, lease).await?;
+            if visible {
                 checkpoint_rows::remove_all(OPERATION, db, thread_id).await?;
             }
             Ok(())

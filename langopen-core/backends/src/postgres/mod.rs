@@ -1,8 +1,9 @@
-//! In a Postgres that many processes share.
+//! Backends in a Postgres database that many processes share.
 //!
-//! Every operation is one statement or one transaction at READ COMMITTED. What depends on which run of a thread is next happens under the lock
-//! of the thread's row, which is taken before any of its runs' rows; what is hot is a function in the database, so that it is one round trip. Nothing
-//! is kept in a session, so a pooler such as PgBouncer may stand between, in transaction mode too (see [`PostgresOptions::pooler`]).
+//! Every operation is one statement or one transaction at READ COMMITTED. What depends on which run of a thread is next
+//! happens under the lock of the thread's row, which is taken before any of its runs' rows; what is hot is a function
+//! in the database, so that it is one round trip. Nothing is kept in a session, so a pooler such as PgBouncer may stand
+//! between, in transaction mode too (see [`PostgresOptions::pooler`]).
 
 mod api_keys;
 mod assistants;
@@ -14,11 +15,13 @@ mod connection;
 mod crons;
 mod deployments;
 mod event_log;
+mod health;
 mod outbox;
 mod queue;
 mod readiness;
 mod run_search;
 mod runs;
+mod server_clock;
 mod session;
 mod signals;
 mod store_items;
@@ -32,7 +35,7 @@ mod vectors;
 use std::fmt;
 use std::sync::Arc;
 
-use langopen_core::clock::{Clock, SystemClock, Timestamp};
+use langopen_core::clock::{Clock, Timestamp};
 use langopen_core::error::Result;
 use langopen_core::ids::RunId;
 use langopen_core::queue::CancelSignal;
@@ -47,18 +50,21 @@ use crate::rules::run::CANCELS_KEPT;
 pub use event_log::PostgresEventLog;
 #[cfg(feature = "redis")]
 pub(crate) use event_log::{Mode, PostgresStore};
+use server_clock::ServerClock;
 pub use signals::PostgresSignals;
 
 /// How a database is opened.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct PostgresOptions {
-    /// Where time comes from.
-    pub clock: Arc<dyn Clock>,
+    /// Where time comes from; `None`: from the database server. Processes on one database compare times with each
+    /// other, and their machines' clocks differ.
+    pub clock: Option<Arc<dyn Clock>>,
     /// How many connections this process opens at most.
     pub connections: u32,
-    /// Whether a pooler gives each transaction another connection (PgBouncer in transaction mode). Nothing is prepared then and each statement is a transaction, which
-    /// costs round trips. `None`: as the URL says with `?pooler=true`, else not.
+    /// Whether a pooler gives each transaction another connection (PgBouncer in transaction mode). Nothing is prepared
+    /// then and each statement is a transaction, which costs round trips. `None`: as the URL says with `?pooler=true`,
+    /// else not.
     pub pooler: Option<bool>,
     /// The way to other processes on the same database; `None` if there are none.
     pub signals: Option<Arc<dyn Signals>>,
@@ -68,7 +74,7 @@ impl PostgresOptions {
     /// Reads time from `clock`.
     #[must_use]
     pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
-        self.clock = clock;
+        self.clock = Some(clock);
         self
     }
 
@@ -96,13 +102,15 @@ impl PostgresOptions {
 
 impl Default for PostgresOptions {
     fn default() -> Self {
-        Self { clock: Arc::new(SystemClock), connections: 16, pooler: None, signals: None }
+        Self { clock: None, connections: 16, pooler: None, signals: None }
     }
 }
 
-/// [`Storage`](langopen_core::Storage), [`Queue`](langopen_core::Queue) and [`Outbox`](langopen_core::Outbox) in a Postgres database. Clones share everything.
+/// [`Storage`](langopen_core::Storage), [`Queue`](langopen_core::Queue) and [`Outbox`](langopen_core::Outbox) in
+/// a Postgres database. Clones share everything.
 ///
-/// Any number of processes may open the same database. A run of a process that is gone is claimed anew when its lease expires.
+/// Any number of processes may open the same database. A run of a process that is gone is claimed anew when its lease
+/// expires.
 #[derive(Clone)]
 pub struct Postgres {
     shared: Arc<Shared>,
@@ -110,6 +118,8 @@ pub struct Postgres {
 
 struct Shared {
     clock: Arc<dyn Clock>,
+    /// The task that follows the server's clock.
+    follower: Option<AbortHandle>,
     pool: PgPool,
     pooler: bool,
     hints: Hints,
@@ -162,17 +172,26 @@ impl Postgres {
     /// Opens the database, which must exist, and brings its schema up to date.
     ///
     /// # Errors
-    /// `Unavailable` for a server that cannot be reached or used, `Invalid` for a URL that is none or a schema that comes from a newer version; the message says what to do.
+    /// `Unavailable` for a server that cannot be reached or used, `Invalid` for a URL that is none or a schema that
+    /// comes from a newer version; the message says what to do.
     pub async fn open(url: &str, options: PostgresOptions) -> Result<Self> {
         let (pool, pooler) = connection::open(url, &options).await?;
         let (cancels, _) = broadcast::channel(CANCELS_KEPT);
         let (wakes, cron_wakes, delivery_wakes) = (Arc::default(), Arc::default(), Arc::default());
         let hints = Hints { wakes, cron_wakes, delivery_wakes, cancels };
         let PostgresOptions { clock, signals, .. } = options;
+        let (clock, follower) = match clock {
+            Some(clock) => (clock, None),
+            None => {
+                let clock = Arc::new(ServerClock::read(&pool, pooler).await?);
+                let follower = tokio::spawn(Arc::clone(&clock).follow(pool.clone(), pooler)).abort_handle();
+                (clock as Arc<dyn Clock>, Some(follower))
+            }
+        };
         let listen =
             |signals: &Arc<dyn Signals>| tokio::spawn(hints.clone().listen(signals.subscribe())).abort_handle();
         let listener = signals.as_ref().map(listen);
-        Ok(Self { shared: Arc::new(Shared { clock, pool, pooler, hints, signals, listener }) })
+        Ok(Self { shared: Arc::new(Shared { clock, follower, pool, pooler, hints, signals, listener }) })
     }
 
     /// Waits for what is under way, and closes all connections. Later calls fail with `Unavailable`.
@@ -180,8 +199,19 @@ impl Postgres {
         self.shared.pool.close().await;
     }
 
+    /// The clock that it reads: the one from the options, else the database server's. Whoever passes times to it, e.g.
+    /// when a run may start, reads the same.
+    pub fn clock(&self) -> Arc<dyn Clock> {
+        Arc::clone(&self.shared.clock)
+    }
+
     fn now(&self) -> Timestamp {
         self.shared.clock.now()
+    }
+
+    /// The moment for leases.
+    fn steady(&self) -> Timestamp {
+        self.shared.clock.steady()
     }
 
     /// Tells who waits, here and in other processes.
@@ -209,8 +239,8 @@ impl Postgres {
 
 impl Drop for Shared {
     fn drop(&mut self) {
-        if let Some(listener) = &self.listener {
-            listener.abort();
+        for task in [&self.listener, &self.follower].into_iter().flatten() {
+            task.abort();
         }
     }
 }

@@ -3,6 +3,7 @@ use futures::TryStreamExt;
 use langopen_core::clock::Timestamp;
 use langopen_core::error::{Error, Result};
 use langopen_core::model::{NamespaceQuery, NewStoreItem, Page, ScoredItem, StoreItem, StoreItemQuery};
+use langopen_core::queue::Lease;
 use langopen_core::storage::StoreItems;
 use langopen_core::tenant::Scope;
 use sqlx::QueryBuilder;
@@ -13,12 +14,13 @@ use super::columns::{self, Context, get, text, time};
 use super::{store_similarity, vectors};
 use crate::rules::documents::page;
 use crate::rules::namespace;
+use crate::rules::run::lease_lost;
 
 /// The columns that [`item`] reads.
 pub(super) const ITEM: &str = "i.namespace, i.key, i.value, i.created_at, i.updated_at";
 
-/// A namespace as its column holds it: each label as JSON text, and a comma after each. So no label can hold a separator, and a prefix of whole
-/// labels is a prefix of the text.
+/// A namespace as its column holds it: each label as JSON text, and a comma after each. So no label can hold a
+/// separator, and a prefix of whole labels is a prefix of the text.
 fn joined(namespace: &[String]) -> Result<String> {
     let labels = namespace.iter().map(|label| Ok(text(label)? + ","));
     labels.collect()
@@ -31,7 +33,8 @@ fn labels(row: &PgRow) -> Result<Vec<String>> {
         .map_err(|error| Error::internal("store_items.read", "a namespace is damaged").with_source(error))
 }
 
-/// Adds the table `i`, and the conditions that items are the tenant's, have not expired, and that their namespaces begin with these labels.
+/// Adds the table `i`, and the conditions that items are the tenant's, have not expired, and that their namespaces
+/// begin with these labels.
 pub(super) fn push_there(
     sql: &mut QueryBuilder<sqlx::Postgres>,
     scope: &Scope,
@@ -59,22 +62,42 @@ pub(super) fn item(row: &PgRow) -> Result<StoreItem> {
     })
 }
 
-/// Puts an item with its vectors. What has expired is gone, so an item in its place begins anew.
+/// Puts an item with its vectors. It answers with no row when a lease is given and does not hold; the run's lock keeps
+/// it from being claimed anew until this is committed. An expired item is gone, so an item in its place begins anew.
 const PUT: &str = "
-    WITH put AS (
+    WITH leased AS MATERIALIZED (SELECT 1 FROM runs WHERE run_id = $10 AND attempt = $11 AND status = 'running' FOR KEY SHARE),
+    allowed AS MATERIALIZED (SELECT 1 WHERE $10::UUID IS NULL UNION ALL SELECT 1 FROM leased),
+    put AS (
         INSERT INTO store_items AS i (tenant, namespace, key, created_at, updated_at, expires_at, ttl_minutes, value)
-        VALUES ($1, $2, $3, $4, $4, $5, $6, $7)
+        SELECT $1, $2, $3, $4, $4, $5, $6, $7 FROM allowed
         ON CONFLICT (tenant, namespace, key) DO UPDATE SET updated_at = excluded.updated_at, expires_at = excluded.expires_at,
             ttl_minutes = excluded.ttl_minutes, value = excluded.value,
             created_at = CASE WHEN i.expires_at <= $4 THEN excluded.created_at ELSE i.created_at END),
     gone AS (
-        DELETE FROM store_vectors WHERE tenant = $1 AND namespace = $2 AND key = $3 AND path <> ALL ($8))
-    INSERT INTO store_vectors (tenant, namespace, key, path, vector)
-    SELECT $1, $2, $3, v.path, v.vector FROM unnest($8::TEXT[], $9::BYTEA[]) AS v (path, vector)
-    ON CONFLICT (tenant, namespace, key, path) DO UPDATE SET vector = excluded.vector";
+        DELETE FROM store_vectors WHERE tenant = $1 AND namespace = $2 AND key = $3 AND path <> ALL ($8) AND EXISTS (SELECT 1 FROM allowed)),
+    vectors AS (
+        INSERT INTO store_vectors (tenant, namespace, key, path, vector)
+        SELECT $1, $2, $3, v.path, v.vector FROM allowed, unnest($8::TEXT[], $9::BYTEA[]) AS v (path, vector)
+        ON CONFLICT (tenant, namespace, key, path) DO UPDATE SET vector = excluded.vector)
+    SELECT 1 FROM allowed";
+
+/// Removes an item, with a lease as in [`PUT`].
+const DELETE: &str = "
+    WITH leased AS MATERIALIZED (SELECT 1 FROM runs WHERE run_id = $4 AND attempt = $5 AND status = 'running' FOR KEY SHARE),
+    allowed AS MATERIALIZED (SELECT 1 WHERE $4::UUID IS NULL UNION ALL SELECT 1 FROM leased),
+    gone AS (DELETE FROM store_items WHERE tenant = $1 AND namespace = $2 AND key = $3 AND EXISTS (SELECT 1 FROM allowed))
+    SELECT 1 FROM allowed";
+
+/// `LeaseLost` for a write that the lease did not allow.
+fn held_if(operation: &'static str, allowed: bool, lease: Option<Lease>) -> Result<()> {
+    match lease {
+        Some(lease) if !allowed => Err(lease_lost(operation, lease)),
+        _ => Ok(()),
+    }
+}
 
 impl Postgres {
-    /// Puts the expiry of items off.
+    /// Renews the expiry of items.
     async fn refresh_items(&self, scope: &Scope, items: &[(&[String], &str)]) -> Result<()> {
         const OPERATION: &str = "store_items.refresh";
         let now = self.now();
@@ -140,9 +163,12 @@ impl StoreItems for Postgres {
                 .bind(new.ttl_minutes)
                 .bind(new.value.as_str())
                 .bind(&paths)
-                .bind(&columns);
-            put.execute(&mut *db).await.context(OPERATION)?;
-            db.done(OPERATION).await
+                .bind(&columns)
+                .bind(new.lease.map(|lease| lease.run_id.0))
+                .bind(new.lease.map(|lease| i64::from(lease.attempt)));
+            let allowed = put.fetch_optional(&mut *db).await.context(OPERATION)?.is_some();
+            db.done(OPERATION).await?;
+            held_if(OPERATION, allowed, new.lease)
         })
         .await
     }
@@ -168,13 +194,14 @@ impl StoreItems for Postgres {
         item(&row).map(Some)
     }
 
-    async fn delete_item(&self, scope: &Scope, namespace: &[String], key: &str) -> Result<()> {
+    async fn delete_item(&self, scope: &Scope, namespace: &[String], key: &str, lease: Option<Lease>) -> Result<()> {
         const OPERATION: &str = "store_items.delete";
         let mut db = self.session(OPERATION).await?;
-        let delete = sqlx::query("DELETE FROM store_items WHERE tenant = $1 AND namespace = $2 AND key = $3");
-        let delete = delete.bind(scope.tenant.as_str()).bind(joined(namespace)?).bind(key);
-        delete.execute(&mut *db).await.context(OPERATION)?;
-        db.done(OPERATION).await
+        let delete = sqlx::query(DELETE).bind(scope.tenant.as_str()).bind(joined(namespace)?).bind(key);
+        let delete = delete.bind(lease.map(|lease| lease.run_id.0)).bind(lease.map(|lease| i64::from(lease.attempt)));
+        let allowed = delete.fetch_optional(&mut *db).await.context(OPERATION)?.is_some();
+        db.done(OPERATION).await?;
+        held_if(OPERATION, allowed, lease)
     }
 
     async fn search_items(&self, scope: &Scope, query: &StoreItemQuery) -> Result<Page<ScoredItem>> {

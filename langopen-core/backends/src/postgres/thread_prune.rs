@@ -24,7 +24,7 @@ pub(super) const AT_ONCE: usize = 100;
 const NOTHING_IN_FLIGHT: &str =
     "NOT EXISTS (SELECT 1 FROM runs r WHERE r.thread_id = t.thread_id AND r.status IN ('pending', 'running'))";
 
-/// Those of the threads that the scope shows and that nothing is in flight on, locked.
+/// Those of the threads that the scope shows and that have no run in flight, locked.
 pub(super) async fn prunable(
     operation: &'static str,
     db: &mut Db,
@@ -34,7 +34,7 @@ pub(super) async fn prunable(
     let lock = "SELECT 1 FROM threads WHERE tenant = $1 AND thread_id = ANY ($2) ORDER BY thread_id FOR UPDATE";
     let lock = sqlx::query(lock).bind(scope.tenant.as_str()).bind(uuids(ids));
     lock.execute(&mut *db).await.context(operation)?;
-    // What is in flight is looked at under the lock.
+    // Runs in flight are looked up under the lock.
     let sql = format!(
         "SELECT thread_id, metadata FROM threads t WHERE tenant = $1 AND thread_id = ANY ($2) AND {NOTHING_IN_FLIGHT}"
     );
@@ -49,7 +49,8 @@ pub(super) async fn prunable(
     Ok(found)
 }
 
-/// Threads whose time is over and that nothing is in flight on, locked. Those that somebody else holds are left for the next time.
+/// Expired threads without a run in flight, locked. Threads that another process has locked are left for the next
+/// sweep.
 pub(super) async fn expired(
     operation: &'static str,
     db: &mut Db,
@@ -95,7 +96,7 @@ pub(super) async fn prune(
 async fn cut(operation: &'static str, db: &mut Db, id: ThreadId, now: Timestamp) -> Result<()> {
     let rows = sqlx::query(
         "SELECT DISTINCT ON (checkpoint_ns) checkpoint_ns, checkpoint_id, metadata FROM checkpoints
-         WHERE thread_id = $1 ORDER BY checkpoint_ns, checkpoint_id DESC",
+         WHERE thread_id = $1 ORDER BY checkpoint_ns, position DESC",
     );
     let rows = rows.bind(id.0).fetch_all(&mut *db).await.context(operation)?;
     let newest = |row: &PgRow| {

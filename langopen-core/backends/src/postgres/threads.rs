@@ -146,7 +146,8 @@ impl Threads for Postgres {
         let row = sqlx::query(
             "SELECT metadata, state_checkpoint_id, state_rest, \"values\" FROM threads t
              WHERE thread_id = $1 AND tenant = $2 AND \"values\" IS NOT NULL AND state_checkpoint_id =
-                (SELECT max(checkpoint_id) FROM checkpoints c WHERE c.thread_id = t.thread_id AND checkpoint_ns = '')",
+                (SELECT checkpoint_id FROM checkpoints c WHERE c.thread_id = t.thread_id AND checkpoint_ns = ''
+                 ORDER BY position DESC LIMIT 1)",
         );
         let row = row.bind(id.0).bind(scope.tenant.as_str());
         let row = row.fetch_optional(&mut *self.session(OPERATION).await?).await.context(OPERATION)?;

@@ -35,6 +35,7 @@ pub(super) async fn tuple(
         checkpoint_ns,
         checkpoint_id,
         parent_checkpoint_id: get(row, "parent_checkpoint_id")?,
+        latest_id: None,
         kind: get(row, "kind")?,
         bytes: get::<Vec<u8>>(row, "bytes")?.into(),
         metadata: columns::raw(row, "metadata")?,
@@ -69,7 +70,7 @@ pub(super) async fn prune_blobs(operation: &'static str, db: &mut SqliteConnecti
     Ok(())
 }
 
-/// Removes what a run made: its checkpoints with all that hangs on them, and its writes on others.
+/// Removes the checkpoints that a run made, with their writes and blobs, and its writes on other checkpoints.
 pub(super) async fn remove_of_run(
     operation: &'static str,
     db: &mut SqliteConnection,
@@ -130,7 +131,8 @@ pub(super) async fn remove_all(operation: &'static str, db: &mut SqliteConnectio
     Ok(())
 }
 
-/// Copies all checkpoints of a thread to another one. The copies are no run's, and their metadata name the new thread.
+/// Copies all checkpoints of a thread to another one, in their order. The copies belong to no run, and their metadata
+/// name the new thread.
 pub(super) async fn copy(
     operation: &'static str,
     db: &mut SqliteConnection,
@@ -142,7 +144,7 @@ pub(super) async fn copy(
             channel_versions, metadata, bytes)
          SELECT ?2, checkpoint_ns, checkpoint_id, tenant, parent_checkpoint_id, kind, channel_versions,
             json_replace(metadata, '$.thread_id', ?3), bytes
-         FROM checkpoints WHERE thread_id = ?1";
+         FROM checkpoints WHERE thread_id = ?1 ORDER BY position";
     let query = sqlx::query(checkpoints).bind(source.0).bind(new.0).bind(new.to_string());
     query.execute(&mut *db).await.context(operation)?;
     let statements = [

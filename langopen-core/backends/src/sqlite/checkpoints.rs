@@ -36,8 +36,10 @@ async fn insert_checkpoint(db: &mut SqliteConnection, tenant: &Tenant, new: &New
         sql.push_str(" ON CONFLICT DO NOTHING; ");
     }
     sql.push_str(
-        "INSERT OR REPLACE INTO checkpoints (thread_id, checkpoint_ns, checkpoint_id, tenant, parent_checkpoint_id, run_id,
-            kind, channel_versions, metadata, bytes) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO checkpoints (thread_id, checkpoint_ns, checkpoint_id, tenant, parent_checkpoint_id, run_id,
+            kind, channel_versions, metadata, bytes) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+         ON CONFLICT DO UPDATE SET parent_checkpoint_id = excluded.parent_checkpoint_id, run_id = excluded.run_id, kind = excluded.kind,
+            channel_versions = excluded.channel_versions, metadata = excluded.metadata, bytes = excluded.bytes",
     );
     let mut query = sqlx::query(together(db, &sql));
     if root {
@@ -109,17 +111,17 @@ fn push_rows(sql: &mut String, head: &str, row: &str, count: usize) {
     }
 }
 
-/// Refuses what an attempt keeps that is not the current one. What is no attempt's may be kept.
-async fn must_be_current(
-    operation: &'static str,
-    db: &mut SqliteConnection,
-    run_id: Option<RunId>,
-    attempt: Option<u32>,
-) -> Result<()> {
-    let (Some(run_id), Some(attempt)) = (run_id, attempt) else { return Ok(()) };
+/// Refuses a write whose lease is over. A write without a lease belongs to no run. The writer's task calls it, so
+/// nothing comes between it and the write.
+pub(super) async fn must_hold(operation: &'static str, db: &mut SqliteConnection, lease: Option<Lease>) -> Result<()> {
+    let Some(Lease { run_id, attempt }) = lease else { return Ok(()) };
     let current = sqlx::query("SELECT 1 FROM runs WHERE run_id = ? AND attempt = ? AND status = 'running'");
     let current = current.bind(run_id.0).bind(attempt).fetch_optional(db).await.context(operation)?;
     current.map(drop).ok_or_else(|| lease_lost(operation, Lease { run_id, attempt }))
+}
+
+fn lease(run_id: Option<RunId>, attempt: Option<u32>) -> Option<Lease> {
+    run_id.zip(attempt).map(|(run_id, attempt)| Lease { run_id, attempt })
 }
 
 #[async_trait]
@@ -134,16 +136,22 @@ impl Checkpoints for Sqlite {
         // Two texts: with one condition for both, SQLite would look through the newer ones for an older one.
         let row = sqlx::query(match key.checkpoint_id {
             Some(_) => {
-                "SELECT * FROM checkpoints WHERE thread_id = ? AND checkpoint_ns = ? AND tenant = ? AND checkpoint_id = ?"
+                "SELECT *, (SELECT checkpoint_id FROM checkpoints l WHERE l.thread_id = c.thread_id AND l.checkpoint_ns = c.checkpoint_ns
+                    ORDER BY l.position DESC LIMIT 1) AS latest_id
+                 FROM checkpoints c WHERE thread_id = ? AND checkpoint_ns = ? AND tenant = ? AND checkpoint_id = ?"
             }
             None => {
-                "SELECT * FROM checkpoints WHERE thread_id = ? AND checkpoint_ns = ? AND tenant = ? AND ? IS NULL
-                 ORDER BY checkpoint_id DESC LIMIT 1"
+                "SELECT *, checkpoint_id AS latest_id FROM checkpoints
+                 WHERE thread_id = ? AND checkpoint_ns = ? AND tenant = ? AND ? IS NULL ORDER BY position DESC LIMIT 1"
             }
         });
         let row = row.bind(key.thread_id.0).bind(&key.checkpoint_ns).bind(scope.tenant.as_str());
         match row.bind(&key.checkpoint_id).fetch_optional(&mut *db).await.context(OPERATION)? {
-            Some(row) => checkpoint_rows::tuple(OPERATION, &mut db, &row).await.map(Some),
+            Some(row) => {
+                let latest_id = columns::get(&row, "latest_id")?;
+                let tuple = checkpoint_rows::tuple(OPERATION, &mut db, &row).await?;
+                Ok(Some(CheckpointTuple { latest_id, ..tuple }))
+            }
             None => Ok(None),
         }
     }
@@ -161,17 +169,27 @@ impl Checkpoints for Sqlite {
         }
         let mut sql = QueryBuilder::<sqlx::Sqlite>::new("SELECT * FROM checkpoints WHERE thread_id = ");
         sql.push_bind(thread_id.0).push(" AND tenant = ").push_bind(scope.tenant.as_str());
-        let conditions = [
-            (" AND checkpoint_ns = ", &list.checkpoint_ns),
-            (" AND checkpoint_id = ", &list.checkpoint_id),
-            (" AND checkpoint_id < ", &list.before),
-        ];
+        let conditions =
+            [(" AND checkpoint_ns = ", &list.checkpoint_ns), (" AND checkpoint_id = ", &list.checkpoint_id)];
         for (condition, value) in conditions {
             if let Some(value) = value {
                 sql.push(condition).push_bind(value.as_str());
             }
         }
-        sql.push(" ORDER BY checkpoint_id DESC, checkpoint_ns");
+        if let Some(before) = &list.before {
+            let position = |sql: &mut QueryBuilder<sqlx::Sqlite>, condition| {
+                sql.push("(SELECT min(position) FROM checkpoints WHERE thread_id = ").push_bind(thread_id.0);
+                if let Some(ns) = &list.checkpoint_ns {
+                    sql.push(" AND checkpoint_ns = ").push_bind(ns.as_str());
+                }
+                sql.push(condition).push_bind(before.as_str()).push("), ");
+            };
+            sql.push(" AND position < coalesce(");
+            position(&mut sql, " AND checkpoint_id = ");
+            position(&mut sql, " AND checkpoint_id > ");
+            sql.push("9223372036854775807)");
+        }
+        sql.push(" ORDER BY position DESC");
         let limit = list.limit.map_or(usize::MAX, |limit| limit as usize);
         let mut rows = Vec::new();
         {
@@ -198,7 +216,7 @@ impl Checkpoints for Sqlite {
         self.write_whole(OPERATION, move |db| {
             async move {
                 must_be_visible(OPERATION, db, &scope, new.thread_id).await?;
-                must_be_current(OPERATION, db, new.run_id, new.attempt).await?;
+                must_hold(OPERATION, db, lease(new.run_id, new.attempt)).await?;
                 let there = "SELECT 1 FROM checkpoints WHERE thread_id = ? AND checkpoint_ns = ? AND checkpoint_id = ?";
                 let there = sqlx::query(there).bind(new.thread_id.0).bind(&new.checkpoint_ns).bind(&new.checkpoint_id);
                 if there.fetch_optional(&mut *db).await.context(OPERATION)?.is_none() {
@@ -220,7 +238,7 @@ impl Checkpoints for Sqlite {
         self.write_whole(OPERATION, move |db| {
             async move {
                 must_be_visible(OPERATION, db, &scope, writes.thread_id).await?;
-                must_be_current(OPERATION, db, writes.run_id, writes.attempt).await?;
+                must_hold(OPERATION, db, lease(writes.run_id, writes.attempt)).await?;
                 insert_writes(db, &scope.tenant, &writes).await
             }
             .boxed()
@@ -228,11 +246,12 @@ impl Checkpoints for Sqlite {
         .await
     }
 
-    async fn delete_checkpoints(&self, scope: &Scope, thread_id: ThreadId) -> Result<()> {
+    async fn delete_checkpoints(&self, scope: &Scope, thread_id: ThreadId, lease: Option<Lease>) -> Result<()> {
         const OPERATION: &str = "checkpoints.delete";
         let scope = scope.clone();
         self.write(OPERATION, move |db| {
             async move {
+                must_hold(OPERATION, db, lease).await?;
                 match is_visible(OPERATION, &mut *db, &scope, thread_id).await? {
                     true => checkpoint_rows::remove_all(OPERATION, db, thread_id).await,
                     false => Ok(()),

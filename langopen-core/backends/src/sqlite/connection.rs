@@ -6,7 +6,7 @@ use std::time::Duration;
 use langopen_core::error::{Error, Result};
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{ConnectOptions, SqliteConnection, SqlitePool};
+use sqlx::{ConnectOptions, Connection, SqliteConnection, SqlitePool};
 
 const OPERATION: &str = "sqlite.open";
 
@@ -24,11 +24,17 @@ fn options(path: &Path) -> SqliteConnectOptions {
         .optimize_on_close(false, None)
 }
 
-/// Opens the writing connection, with the schema up to date and, unless another process may own the file, no run left running and no delivery claimed.
+/// How the writing connection is opened, also anew. The file must be there.
+pub(super) fn writer_options(path: &Path) -> SqliteConnectOptions {
+    options(path).pragma("cache_size", "-4096")
+}
+
+/// Opens the writing connection, with the schema up to date and, unless another process may own the file, no run left
+/// running and no delivery claimed.
 pub(super) async fn open_writer(path: &Path, beside: bool) -> Result<SqliteConnection> {
     super::vectors::register();
-    let options = options(path).create_if_missing(true).pragma("cache_size", "-4096");
-    let mut connection = options.connect().await.map_err(|error| explain(path, error))?;
+    let mut connection =
+        writer_options(path).create_if_missing(true).connect().await.map_err(|error| explain(path, error))?;
     MIGRATIONS.run(&mut connection).await.map_err(|error| explain_migration(path, error))?;
     if beside {
         return Ok(connection);
@@ -54,6 +60,16 @@ pub(super) async fn open_readers(path: &Path, count: u32) -> Result<SqlitePool> 
         .max_connections(count.max(1))
         .acquire_timeout(Duration::from_secs(30))
         .test_before_acquire(false)
+        .before_acquire(|connection, _| {
+            Box::pin(async move {
+                // The transaction of the last user is being rolled back. SQLite may have ended it by itself, and sqlx
+                // then counts it as open for ever.
+                if connection.is_in_transaction() {
+                    connection.ping().await?;
+                }
+                Ok(!connection.is_in_transaction())
+            })
+        })
         .connect_with(options)
         .await
         .map_err(|error| explain(path, error))

@@ -1,6 +1,7 @@
-//! In one SQLite file: everything of one process, on disk.
+//! Backends in one SQLite file, for one process.
 //!
-//! One task writes, and puts all writes that wait into one transaction; a few connections read. One process owns the file.
+//! One task writes: it commits all waiting writes in one transaction. A few connections read. One process owns the
+//! file.
 
 mod api_keys;
 mod assistants;
@@ -14,6 +15,7 @@ mod deployments;
 mod event_log;
 mod event_reader;
 mod event_rows;
+mod health;
 mod outbox;
 mod queue;
 mod readiness;
@@ -58,8 +60,8 @@ pub struct SqliteOptions {
 }
 
 impl SqliteOptions {
-    /// Opens the file beside the process that owns it, if any: no run is handed back. For a look, and for rows that the owner reads anew each time,
-    /// as deployments and API keys; nothing tells the owner of runs that become ready.
+    /// Opens the file beside the process that owns it, if any: no run is handed back. For a look, and for rows that the
+    /// owner reads anew each time, as deployments and API keys; nothing tells the owner of runs that become ready.
     #[must_use]
     pub fn beside_owner(mut self) -> Self {
         self.beside = true;
@@ -80,10 +82,11 @@ impl Default for SqliteOptions {
     }
 }
 
-/// [`Storage`](langopen_core::Storage), [`Queue`](langopen_core::Queue) and [`Outbox`](langopen_core::Outbox) in one SQLite file. Clones share everything.
+/// [`Storage`](langopen_core::Storage), [`Queue`](langopen_core::Queue) and [`Outbox`](langopen_core::Outbox) in one SQLite file. Clones share
+/// everything.
 ///
-/// Opening is for one process at a time, but for [`SqliteOptions::beside_owner`]; the caller sees to that, e.g. with a lock file. Runs that another process left running are pending again
-/// when `open` returns.
+/// Opening is for one process at a time, but for [`SqliteOptions::beside_owner`]; the caller sees to that, e.g. with a
+/// lock file. Runs that another process left running are pending again when `open` returns.
 #[derive(Clone)]
 pub struct Sqlite {
     shared: Arc<Shared>,
@@ -100,15 +103,17 @@ struct Shared {
 }
 
 impl Sqlite {
-    /// Opens the file, creates it if it is missing, brings its schema up to date, and hands back the runs of a process that is gone.
+    /// Opens the file, creates it if it is missing, brings its schema up to date, and hands back the runs of a process
+    /// that is gone.
     ///
     /// # Errors
-    /// `Unavailable` for a file that cannot be opened or written, `Invalid` for one that is not ours or comes from a newer version; the message says what to do.
+    /// `Unavailable` for a file that cannot be opened or written, `Invalid` for one that is not ours or comes from a
+    /// newer version; the message says what to do.
     pub async fn open(path: &Path, options: SqliteOptions) -> Result<Self> {
         let writer = connection::open_writer(path, options.beside).await?;
         let readers = connection::open_readers(path, options.readers).await?;
         let (cancels, _) = broadcast::channel(CANCELS_KEPT);
-        let writer = Writer::start(writer);
+        let writer = Writer::start(writer, connection::writer_options(path));
         let (wakes, cron_wakes, delivery_wakes) = (Arc::default(), Arc::default(), Arc::default());
         let clock = options.clock;
         Ok(Self { shared: Arc::new(Shared { clock, readers, writer, wakes, cron_wakes, cancels, delivery_wakes }) })
@@ -137,13 +142,20 @@ impl Sqlite {
         self.shared.clock.now()
     }
 
+    /// The moment for leases. One process owns the file, and hands back all runs when it opens it, so no other process
+    /// compares with it.
+    fn steady(&self) -> Timestamp {
+        self.shared.clock.steady()
+    }
+
     fn readers(&self) -> &SqlitePool {
         &self.shared.readers
     }
 
     /// Runs a job on the writing connection, and returns when its effect is committed.
     ///
-    /// The job shares its transaction with others: it must read and decide before it writes, so that an error of its own leaves nothing half done.
+    /// The job shares its transaction with others: it must read and decide before it writes, so that an error of its
+    /// own leaves nothing half done.
     async fn write<T, J>(&self, operation: &'static str, job: J) -> Result<T>
     where
         T: Send + 'static,
@@ -152,7 +164,8 @@ impl Sqlite {
         self.shared.writer.write(operation, false, job).await
     }
 
-    /// As [`Sqlite::write`], for a job that writes with one statement or [`writer::together`]: alone, it needs no transaction around it.
+    /// As [`Sqlite::write`], for a job that writes with one statement or [`writer::together`]: alone, it needs no
+    /// transaction around it.
     async fn write_whole<T, J>(&self, operation: &'static str, job: J) -> Result<T>
     where
         T: Send + 'static,

@@ -3,12 +3,14 @@ use futures::{FutureExt, TryStreamExt};
 use langopen_core::clock::Timestamp;
 use langopen_core::error::{Error, Result};
 use langopen_core::model::{FieldVector, NamespaceQuery, NewStoreItem, Page, ScoredItem, StoreItem, StoreItemQuery};
+use langopen_core::queue::Lease;
 use langopen_core::storage::StoreItems;
 use langopen_core::tenant::Scope;
 use sqlx::sqlite::{SqliteExecutor, SqliteRow};
 use sqlx::{QueryBuilder, Row, SqliteConnection};
 
 use super::Sqlite;
+use super::checkpoints::must_hold;
 use super::columns::{self, Context, get, text, time};
 use super::vectors;
 use crate::rules::documents::page;
@@ -17,8 +19,8 @@ use crate::rules::namespace;
 /// The condition that an item has not expired; its parameter is the present moment.
 const IS_THERE: &str = "(expires_at IS NULL OR expires_at > ";
 
-/// A namespace as its column holds it: each label as JSON text, and a comma after each. So no label can hold a separator, and a prefix of whole
-/// labels is a prefix of the text.
+/// A namespace as its column holds it: each label as JSON text, and a comma after each. So no label can hold a
+/// separator, and a prefix of whole labels is a prefix of the text.
 fn joined(namespace: &[String]) -> Result<String> {
     let labels = namespace.iter().map(|label| Ok(text(label)? + ","));
     labels.collect()
@@ -52,7 +54,7 @@ fn item(row: &SqliteRow) -> Result<StoreItem> {
     })
 }
 
-/// Puts the expiry of items off, which their row numbers name.
+/// Renews the expiry of the items with these row numbers.
 async fn refresh<'e>(db: impl SqliteExecutor<'e>, rows: &[i64], now: Timestamp) -> Result<()> {
     let update = sqlx::query(
         "UPDATE store_items SET expires_at = CAST(? + ttl_minutes * 60e6 AS INTEGER)
@@ -112,7 +114,8 @@ impl StoreItems for Sqlite {
         let expires_at = namespace::expiry(now, new.ttl_minutes).map(Timestamp::as_micros);
         self.write(OPERATION, move |db| {
             async move {
-                // What has expired is gone, so a new item under the same key begins anew.
+                must_hold(OPERATION, db, new.lease).await?;
+                // An expired item is gone, so a new item under the same key has a new `created_at`.
                 let expired = sqlx::query("DELETE FROM store_items WHERE expires_at <= ?").bind(now.as_micros());
                 expired.execute(&mut *db).await.context(OPERATION)?;
                 sqlx::query(
@@ -157,11 +160,12 @@ impl StoreItems for Sqlite {
         item(&row).map(Some)
     }
 
-    async fn delete_item(&self, scope: &Scope, namespace: &[String], key: &str) -> Result<()> {
+    async fn delete_item(&self, scope: &Scope, namespace: &[String], key: &str, lease: Option<Lease>) -> Result<()> {
         const OPERATION: &str = "store_items.delete";
         let (tenant, namespace, key) = (scope.tenant.clone(), joined(namespace)?, key.to_owned());
         self.write(OPERATION, move |db| {
             async move {
+                must_hold(OPERATION, db, lease).await?;
                 let delete = sqlx::query("DELETE FROM store_items WHERE tenant = ? AND namespace = ? AND key = ?");
                 delete.bind(tenant.as_str()).bind(namespace).bind(key).execute(db).await.context(OPERATION)?;
                 Ok(())

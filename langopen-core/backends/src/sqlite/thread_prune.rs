@@ -22,7 +22,7 @@ const NOTHING_IN_FLIGHT: &str =
     "NOT EXISTS (SELECT 1 FROM runs r WHERE r.thread_id = t.thread_id AND r.status = 'running')
     AND NOT EXISTS (SELECT 1 FROM runs r WHERE r.thread_id = t.thread_id AND r.status = 'pending')";
 
-/// Those of the threads that the scope shows and that nothing is in flight on.
+/// Those of the threads that the scope shows and that have no run in flight.
 pub(super) async fn prunable(
     operation: &'static str,
     db: &mut SqliteConnection,
@@ -43,7 +43,7 @@ pub(super) async fn prunable(
     Ok(found)
 }
 
-/// Threads whose time is over and that nothing is in flight on.
+/// Expired threads without a run in flight.
 pub(super) async fn expired(
     operation: &'static str,
     db: &mut SqliteConnection,
@@ -84,9 +84,9 @@ pub(super) async fn prune(
 
 /// Cuts a thread's history.
 async fn cut(operation: &'static str, db: &mut SqliteConnection, id: ThreadId, now: Timestamp) -> Result<()> {
-    // Of a group, SQLite takes the other columns from the row that has the greatest id.
+    // Of a group, SQLite takes the other columns from the row that has the greatest position.
     let rows = sqlx::query(
-        "SELECT checkpoint_ns, max(checkpoint_id) AS checkpoint_id, metadata FROM checkpoints
+        "SELECT checkpoint_ns, max(position), checkpoint_id, metadata FROM checkpoints
          WHERE thread_id = ? GROUP BY checkpoint_ns",
     );
     let rows = rows.bind(id.0).fetch_all(&mut *db).await.context(operation)?;

@@ -162,7 +162,8 @@ impl Threads for Sqlite {
         let row = sqlx::query(
             "SELECT metadata, state_checkpoint_id, state_rest, \"values\" FROM threads t
              WHERE thread_id = ? AND tenant = ? AND \"values\" IS NOT NULL AND state_checkpoint_id =
-                (SELECT max(checkpoint_id) FROM checkpoints c WHERE c.thread_id = t.thread_id AND checkpoint_ns = '')",
+                (SELECT checkpoint_id FROM checkpoints c WHERE c.thread_id = t.thread_id AND checkpoint_ns = ''
+                 ORDER BY position DESC LIMIT 1)",
         );
         let row = row.bind(id.0).bind(scope.tenant.as_str()).fetch_optional(self.readers()).await;
         let Some(row) = row.context("threads.latest_state")? else { return Ok(None) };

@@ -1,11 +1,15 @@
 //! The one task that writes.
+//!
+//! A transaction that fails takes its connection with it: SQLite may have rolled it back by itself (it does so when the
+//! disk is full), and sqlx would then count it as open for ever, and refuse every later one. The next write opens a new
+//! connection.
 
 use ::metrics::{counter, histogram};
 use futures::future::BoxFuture;
 use langopen_core::error::{Error, ErrorKind, Result};
 use sqlx::query::Query;
-use sqlx::sqlite::{SqliteArguments, SqliteRow};
-use sqlx::{AssertSqlSafe, Connection, Sqlite, SqliteConnection};
+use sqlx::sqlite::{SqliteArguments, SqliteConnectOptions, SqliteRow};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Sqlite, SqliteConnection};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
@@ -25,15 +29,15 @@ enum Message {
     Stop(oneshot::Sender<()>),
 }
 
-/// A write, and who waits for it.
+/// A write, and the caller that waits for it.
 trait Job: Send {
-    /// Does it; an error means that the transaction is lost.
+    /// Executes the write. An error means that the transaction is lost.
     fn run<'c>(&'c mut self, connection: &'c mut SqliteConnection) -> BoxFuture<'c, Result<()>>;
 
     /// Whether it may run without a transaction around it.
     fn is_whole(&self) -> bool;
 
-    /// Tells who waits, after the transaction has ended.
+    /// Answers the caller, after the transaction has ended.
     fn answer(self: Box<Self>, committed: &Result<()>);
 }
 
@@ -70,7 +74,8 @@ where
     fn answer(self: Box<Self>, committed: &Result<()>) {
         let lost = |error: &Error| Error::unavailable(self.operation, format!("the write was not committed: {error}"));
         let result = match (committed, self.result) {
-            // What a job found out by reading alone stands, whatever became of the transaction.
+            // A job that found its error by reading alone wrote nothing, so its error stands whatever the transaction
+            // did.
             (_, Some(Err(error))) => Err(error),
             (Ok(()), Some(result)) => result,
             (Err(error), _) => Err(lost(error)),
@@ -87,13 +92,15 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn start(connection: SqliteConnection) -> Self {
+    /// Starts with this connection, and opens others with `options` when need be.
+    pub(super) fn start(connection: SqliteConnection, options: SqliteConnectOptions) -> Self {
         let (messages, received) = mpsc::channel(WAITING);
-        tokio::spawn(work(connection, received));
+        tokio::spawn(work(Held { connection: Some(connection), options }, received));
         Self { messages }
     }
 
-    /// Has a job done. One that is `whole` writes with [`together`] or with one statement, so it needs no transaction of the writer's.
+    /// Executes a job. One that is `whole` writes with [`together`] or with one statement, so it needs no transaction
+    /// of the writer's.
     pub(super) async fn write<T, J>(&self, operation: &'static str, whole: bool, job: J) -> Result<T>
     where
         T: Send + 'static,
@@ -116,7 +123,39 @@ impl Writer {
     }
 }
 
-async fn work(mut connection: SqliteConnection, mut received: mpsc::Receiver<Message>) {
+/// The writing connection.
+struct Held {
+    /// None after a transaction failed on it.
+    connection: Option<SqliteConnection>,
+    options: SqliteConnectOptions,
+}
+
+impl Held {
+    async fn run(&mut self, jobs: &mut [Box<dyn Job>]) -> Result<()> {
+        if jobs.is_empty() {
+            return Ok(());
+        }
+        let connection = match &mut self.connection {
+            Some(connection) => connection,
+            gone => gone.insert(self.options.connect().await.context(OPERATION)?),
+        };
+        let done = run_batch(connection, jobs).await;
+        if done.is_err() {
+            self.close().await;
+        }
+        done
+    }
+
+    async fn close(&mut self) {
+        if let Some(connection) = self.connection.take()
+            && let Err(error) = connection.close().await
+        {
+            tracing::warn!(error = %error, "The database did not close cleanly");
+        }
+    }
+}
+
+async fn work(mut held: Held, mut received: mpsc::Receiver<Message>) {
     let mut messages = Vec::with_capacity(BATCH);
     let mut stopped = None;
     let (duration, size) = (histogram!(metrics::WRITE_BATCH_DURATION), histogram!(metrics::WRITE_BATCH_SIZE));
@@ -129,7 +168,7 @@ async fn work(mut connection: SqliteConnection, mut received: mpsc::Receiver<Mes
             }
         }
         let start = Instant::now();
-        let committed = run_batch(&mut connection, &mut jobs).await;
+        let committed = held.run(&mut jobs).await;
         duration.record(start.elapsed());
         size.record(jobs.len() as f64);
         if let Err(error) = &committed {
@@ -138,19 +177,14 @@ async fn work(mut connection: SqliteConnection, mut received: mpsc::Receiver<Mes
         }
         jobs.into_iter().for_each(|job| job.answer(&committed));
     }
-    if let Err(error) = connection.close().await {
-        tracing::warn!(error = %error, "The database did not close cleanly");
-    }
+    held.close().await;
     if let Some(caller) = stopped {
         let _ = caller.send(());
     }
 }
 
 async fn run_batch(connection: &mut SqliteConnection, jobs: &mut [Box<dyn Job>]) -> Result<()> {
-    if jobs.is_empty() {
-        return Ok(());
-    }
-    // Each statement is a walk to SQLite's thread and back, which is what a single write costs.
+    // Each statement is a round trip to SQLite's thread, and these round trips are what a single write costs.
     if let [job] = jobs
         && job.is_whole()
     {
@@ -164,8 +198,8 @@ async fn run_batch(connection: &mut SqliteConnection, jobs: &mut [Box<dyn Job>])
     transaction.commit().await.context(OPERATION)
 }
 
-/// The text of statements that take effect together, in one walk: in the transaction that is open, else in one of their own. Their parameters are
-/// all `?`, in the order of the text.
+/// The text of statements that take effect together, in one walk: in the transaction that is open, else in one of their
+/// own. Their parameters are all `?`, in the order of the text.
 pub(super) fn together(db: &SqliteConnection, statements: &str) -> AssertSqlSafe<String> {
     // Callers pass texts of their own, without anything that came from outside.
     AssertSqlSafe(match db.is_in_transaction() {

@@ -1,5 +1,6 @@
 //! The conformance suite over every backend, and what only a file can show: a restart.
 
+mod full_disk;
 #[cfg(feature = "postgres")]
 mod postgres;
 

@@ -96,6 +96,7 @@ impl Driver {
                 let deleted = self.storage.delete_thread(&self.scope, thread_id).await.map(sorted);
                 self.compare(deleted, |model| model.delete_thread(thread_id).map(sorted));
             }
+            Step::Pass { seconds } => self.clock.advance(Duration::from_secs(*seconds)),
             Step::Jump { seconds } => {
                 let to = self.clock.now().as_micros() + seconds * 1_000_000;
                 self.clock.set(langopen_core::Timestamp::from_micros(to));
@@ -143,7 +144,8 @@ impl Driver {
         }
     }
 
-    /// Asks until there is an answer, as a client does that names its run: so a run is accepted once, however often it is asked for.
+    /// Asks until there is an answer, as a client does that names its run: so a run is accepted once, however often it
+    /// is asked for.
     async fn enqueue(&mut self, new: NewRun) {
         let ids = (new.run_id, new.thread_id);
         loop {
@@ -159,7 +161,7 @@ impl Driver {
     }
 
     async fn claim(&mut self, max: usize) -> Vec<Claim> {
-        let now = self.clock.now();
+        let (now, steady) = (self.clock.now(), self.clock.steady());
         let tenants = Some(vec![self.scope.tenant.clone()]);
         let request = ClaimRequest { tenants, ..ClaimRequest::new("worker", max, LEASE) };
         let answer = self.queue.claim(&request).await;
@@ -174,13 +176,13 @@ impl Driver {
             return Vec::new();
         }
         self.model.look(now);
-        let (expired, ready) = self.model.claimable(now);
+        let (expired, ready) = self.model.claimable(steady);
         let (anew, first): (Vec<RunId>, Vec<RunId>) = claimed.iter().partition(|run_id| expired.contains(run_id));
         // Nothing says which of those whose lease is over come first.
         assert_eq!(anew.len(), expired.len().min(max), "{claimed:?} of {expired:?}");
         let expected = ready.iter().copied().take(max - anew.len()).collect();
         assert_eq!(sorted(first), sorted(expected), "of {ready:?}");
-        claimed.iter().for_each(|run_id| self.model.claim(*run_id, now, LEASE));
+        claimed.iter().for_each(|run_id| self.model.claim(*run_id, steady, LEASE));
         let claims = match answer {
             Ok(claims) => claims.runs,
             Err(error) => {
@@ -202,12 +204,12 @@ impl Driver {
         let leases: Vec<_> = claims.iter().filter_map(|claim| latest(&self.leases, *claim)).collect();
         let answer = self.queue.heartbeat(&leases, LEASE).await;
         let answer = answer.map(|answers| answers.into_iter().map(held).collect::<Vec<_>>());
-        let now = self.clock.now();
+        let steady = self.clock.steady();
         self.compare(answer, |model| {
             let beat = |lease: &Lease| {
                 let holds = model.holds(*lease);
                 holds.then(|| {
-                    model.heartbeat(*lease, now, LEASE);
+                    model.heartbeat(*lease, steady, LEASE);
                     model.run(lease.run_id).cancel
                 })
             };

@@ -69,7 +69,8 @@ impl Model {
         pending.iter().map(|run| run.run_id).collect()
     }
 
-    /// Makes the thread's next run ready and names it, unless one is ready or running: of those in line or whose time has come, the first.
+    /// Makes the thread's next run ready and names it, unless one is ready or running: of those in line or whose time
+    /// has come, the first.
     fn promote(&mut self, thread_id: ThreadId, now: Timestamp) -> Option<RunId> {
         if self.of_thread(thread_id).any(|run| run.ready || run.is(RunStatus::Running)) {
             return None;
@@ -90,22 +91,23 @@ impl Model {
     }
 
     /// The runs whose lease is over, which come first; then those that are ready, in order.
-    pub(crate) fn claimable(&self, now: Timestamp) -> (Vec<RunId>, Vec<RunId>) {
-        let expired = |run: &&ModelRun| run.is(RunStatus::Running) && run.expires_at <= now;
+    pub(crate) fn claimable(&self, steady: Timestamp) -> (Vec<RunId>, Vec<RunId>) {
+        let expired = |run: &&ModelRun| run.is(RunStatus::Running) && run.expires_at <= steady;
         let expired = self.runs.iter().filter(expired).map(|run| run.run_id).collect();
         let mut ready: Vec<_> = self.runs.iter().filter(|run| run.ready).collect();
         ready.sort_by_key(|run| run.place());
         (expired, ready.iter().map(|run| run.run_id).collect())
     }
 
-    pub(crate) fn claim(&mut self, run_id: RunId, now: Timestamp, lease: Duration) {
+    pub(crate) fn claim(&mut self, run_id: RunId, steady: Timestamp, lease: Duration) {
         let run = self.run_mut(run_id);
         (run.status, run.ready) = (Some(RunStatus::Running), false);
         run.attempt += 1;
-        run.expires_at = now.plus(lease);
+        run.expires_at = steady.plus(lease);
     }
 
-    /// What creating a run does to others; the answer tells when the run may start, and names the pending ones that it ended.
+    /// What creating a run does to others; the answer tells when the run may start, and names the pending ones that it
+    /// ended.
     pub(crate) fn enqueue(
         &mut self,
         (run_id, thread_id): (RunId, ThreadId),
@@ -154,7 +156,8 @@ impl Model {
         Ok((available_at, ended))
     }
 
-    /// The first moment, and not one before now, at which a run comes after all that stand in line and after the running one.
+    /// The first moment, and not one before now, at which a run comes after all that stand in line and after the
+    /// running one.
     fn end_of_line(&self, thread_id: ThreadId, now: Timestamp, run_id: RunId) -> Timestamp {
         let in_line = |run: &&ModelRun| run.in_flight() && !run.waits;
         let last = self.of_thread(thread_id).filter(in_line).map(ModelRun::place).max();
@@ -182,8 +185,8 @@ impl Model {
         run.is(RunStatus::Running) && run.attempt == lease.attempt
     }
 
-    pub(crate) fn heartbeat(&mut self, lease: Lease, now: Timestamp, duration: Duration) {
-        self.run_mut(lease.run_id).expires_at = now.plus(duration);
+    pub(crate) fn heartbeat(&mut self, lease: Lease, steady: Timestamp, duration: Duration) {
+        self.run_mut(lease.run_id).expires_at = steady.plus(duration);
     }
 
     /// Ends a run; the answer is the thread's next one, if it is due.

@@ -10,8 +10,9 @@ use langopen_core::model::{
     PrunedThreads, Run, RunQuery, RunSearch, ScoredItem, StoreItem, StoreItemQuery, StoredApiKey, Thread, ThreadPatch,
     ThreadQuery, ThreadState, ThreadStatus, ThreadStorage,
 };
+use langopen_core::queue::Lease;
 use langopen_core::storage::{
-    ApiKeys, Assistants, Checkpoints, Crons, DeletedAssistant, Deployments, Runs, StoreItems, Threads,
+    ApiKeys, Assistants, Checkpoints, Crons, DeletedAssistant, Deployments, Health, Runs, StoreItems, Threads,
 };
 use langopen_core::tenant::{Scope, Tenant};
 use tokio::sync::Notify;
@@ -60,13 +61,13 @@ chaotic!(Checkpoints {
     "checkpoints.list" list_checkpoints(scope: &Scope, thread_id: ThreadId, list: &CheckpointList) -> Vec<CheckpointTuple>;
     "checkpoints.put" put_checkpoint(scope: &Scope, new: NewCheckpoint) -> ();
     "checkpoints.put_writes" put_writes(scope: &Scope, writes: PendingWrites) -> ();
-    "checkpoints.delete" delete_checkpoints(scope: &Scope, thread_id: ThreadId) -> ();
+    "checkpoints.delete" delete_checkpoints(scope: &Scope, thread_id: ThreadId, lease: Option<Lease>) -> ();
 });
 
 chaotic!(StoreItems {
     "store_items.put" put_item(scope: &Scope, new: NewStoreItem) -> ();
     "store_items.get" item(scope: &Scope, namespace: &[String], key: &str, refresh_ttl: bool) -> Option<StoreItem>;
-    "store_items.delete" delete_item(scope: &Scope, namespace: &[String], key: &str) -> ();
+    "store_items.delete" delete_item(scope: &Scope, namespace: &[String], key: &str, lease: Option<Lease>) -> ();
     "store_items.search" search_items(scope: &Scope, query: &StoreItemQuery) -> Page<ScoredItem>;
     "store_items.sweep" sweep_items() -> u64;
     "store_items.namespaces" list_namespaces(scope: &Scope, query: &NamespaceQuery) -> Vec<Vec<String>>;
@@ -93,6 +94,10 @@ chaotic!(Deployments {
     "deployments.get" deployment(tenant: &Tenant) -> Option<Deployment>;
     "deployments.list" list_deployments() -> Vec<Deployment>;
     "deployments.delete" delete_deployment(tenant: &Tenant) -> ();
+});
+
+chaotic!(Health {
+    "health.check" check_health() -> ();
 });
 
 chaotic!(ApiKeys {

@@ -1,7 +1,7 @@
 //! The public conformance suite: what the traits promise, as tests that any backend can run.
 //!
-//! Each test is a free async function over a [`Backend`] that is new and empty, and panics with a message when a promise is broken. [`run_all`] runs
-//! them all:
+//! Each test is a free async function over a [`Backend`] that is new and empty, and panics with a message when a
+//! promise is broken. [`run_all`] runs them all:
 //!
 //! ```no_run
 //! # use langopen_backends::memory::{Memory, MemoryEventLog};
@@ -108,7 +108,7 @@ cases! {
         store_items_belong_to_a_tenant;
     runs: a_run_keeps_its_origin, runs_list_newest_first, runs_of_several_threads, runs_of_an_assistant, metadata_of_a_run_are_merged,
         deleting_a_run_settles_its_thread;
-    checkpoints: a_checkpoint_comes_back_whole, putting_again_replaces, writes_keep_the_first_unless_special, lists_are_newest_first_and_filtered,
+    checkpoints: a_checkpoint_comes_back_whole, the_latest_is_what_was_accepted_last, putting_again_replaces, writes_keep_the_first_unless_special, lists_are_newest_first_and_filtered,
         blobs_are_shared_by_version, a_missing_thread_is_refused, deleting_checkpoints_leaves_the_thread;
     store_items: an_item_comes_back_and_keeps_its_birth, search_finds_the_nearest_first, items_expire, a_sweep_removes_what_has_expired,
         search_matches_whole_labels_and_filters,
@@ -121,7 +121,7 @@ cases! {
         cancelling_a_pending_run_ends_it, cancelling_a_running_run_asks_its_worker, what_has_ended_cannot_be_cancelled,
         runs_in_flight_are_cancelled_together;
     queue_leases: a_heartbeat_keeps_a_lease, an_expired_lease_is_claimed_anew, an_old_lease_can_do_nothing, a_released_run_comes_back, an_old_attempt_keeps_no_checkpoints,
-        a_deleted_run_has_no_lease;
+        a_deleted_run_has_no_lease, a_lost_lease_changes_no_item, a_clock_that_is_set_changes_no_lease;
     queue_ends: an_end_shows_on_the_thread, others_in_flight_keep_a_thread_busy, a_temporary_run_leaves_nothing, a_rollback_removes_what_the_run_made,
         only_terminal_statuses_end_a_run, an_end_wakes_the_next;
     queue_turns: a_long_queue_of_one_tenant_lets_others_through, tenants_take_turns, the_oldest_comes_first_among_equals, a_claim_gets_what_it_asks_for,

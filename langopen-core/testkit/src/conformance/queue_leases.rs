@@ -1,13 +1,16 @@
 //! Leases: keeping them, losing them, and what a lost one can still do, which is nothing.
 
+use langopen_core::clock::Clock;
 use langopen_core::error::ErrorKind;
-use langopen_core::model::{CheckpointKey, NewCheckpoint, PendingWrites};
+use langopen_core::model::{CheckpointKey, FieldVector, NewCheckpoint, NewStoreItem, PendingWrites, StoreItemQuery};
 use langopen_core::queue::{Claim, Heartbeat, Lease, Outcome};
 use langopen_core::run_state::RunStatus;
 use serde_json::json;
 
 use super::Backend;
-use super::support::{LEASE, SECOND, checkpoint, interrupt, outcome, refused, scope, state, thread_id, write, writes};
+use super::support::{
+    LEASE, SECOND, checkpoint, interrupt, outcome, raw, refused, scope, state, thread_id, write, writes,
+};
 
 /// A heartbeat extends the lease from now on; its answers are in the order of the question.
 pub async fn a_heartbeat_keeps_a_lease(backend: &Backend) {
@@ -89,6 +92,23 @@ pub async fn a_released_run_comes_back(backend: &Backend) {
     assert_eq!((third.run.run_id, third.run.attempt, third.cancel), (first.run.run_id, 3, Some(interrupt())));
 }
 
+/// A clock that is set forward ends no lease, and one that is set back keeps none alive: leases are measured in time
+/// that passes.
+pub async fn a_clock_that_is_set_changes_no_lease(backend: &Backend) {
+    let id = thread_id();
+    let first = backend.running(id).await;
+    for hours in [3, -6] {
+        let now = backend.clock.now().as_micros();
+        backend.clock.set(langopen_core::clock::Timestamp::from_micros(now + hours * 3_600_000_000));
+        assert_eq!(backend.claimed_ids().await, [], "set by {hours} hours");
+        let beats = backend.queue.heartbeat(&[first.lease()], LEASE).await.expect("heartbeat");
+        assert_eq!(beats, [Heartbeat::Held(None)], "set by {hours} hours");
+    }
+    backend.clock.advance(LEASE);
+    let second = backend.claim_one().await;
+    assert_eq!((second.run.run_id, second.run.attempt), (first.run.run_id, 2), "time has passed");
+}
+
 /// Deleting a run takes its lease away.
 pub async fn a_deleted_run_has_no_lease(backend: &Backend) {
     let id = thread_id();
@@ -101,7 +121,51 @@ pub async fn a_deleted_run_has_no_lease(backend: &Backend) {
     assert_eq!(backend.claimed_ids().await, [], "its lease does not expire into a claim");
 }
 
-/// What an attempt keeps that is not the current one, or has ended, is refused: it must not become the newest state of the thread.
+/// A lost lease, and one whose run has ended, changes no item of the store. The current one does, as does a request
+/// that belongs to no run.
+pub async fn a_lost_lease_changes_no_item(backend: &Backend) {
+    let id = backend.new_thread().await;
+    let first = backend.running(id).await.lease();
+    let namespace = ["a".to_owned()];
+    let puts = async |lease: Option<Lease>, n: u32| {
+        let (key, value) = ("k".to_owned(), raw(json!({"n": n})));
+        let vectors = vec![FieldVector { path: "$".to_owned(), vector: vec![1.0, n as f32] }];
+        let new = NewStoreItem { namespace: namespace.to_vec(), key, value, ttl_minutes: None, vectors, lease };
+        backend.storage.put_item(&scope(), new).await
+    };
+    let deletes = async |lease: Option<Lease>| backend.storage.delete_item(&scope(), &namespace, "k", lease).await;
+    let refuses = async |lease: Lease, what: &str| {
+        refused(puts(Some(lease), 9).await, ErrorKind::LeaseLost, what);
+        refused(deletes(Some(lease)).await, ErrorKind::LeaseLost, what);
+    };
+    let holds = async |n: u32| {
+        let query = StoreItemQuery { vector: Some(vec![1.0, n as f32]), limit: 10, ..Default::default() };
+        let found = backend.storage.search_items(&scope(), &query).await.expect("search").items;
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].item.value, raw(json!({"n": n})));
+        assert!(found[0].score.is_some_and(|score| score > 0.999), "{found:?}");
+    };
+    puts(Some(first), 1).await.expect("the current attempt");
+    holds(1).await;
+    backend.clock.advance(LEASE);
+    let second = backend.claim_one().await.lease();
+    refuses(first, "the lease is lost").await;
+    holds(1).await;
+    puts(Some(second), 2).await.expect("the current attempt");
+    holds(2).await;
+    backend.queue.finish(second, outcome()).await.expect("the end");
+    refuses(second, "the run has ended").await;
+    holds(2).await;
+    puts(None, 3).await.expect("no run's");
+    holds(3).await;
+    let third = backend.running(id).await.lease();
+    deletes(Some(third)).await.expect("the current attempt");
+    assert_eq!(backend.storage.item(&scope(), &namespace, "k", false).await.expect("read"), None);
+    deletes(None).await.expect("no run's");
+}
+
+/// A write of an attempt that is not the current one, or has ended, is refused: it must not become the latest state of
+/// the thread, or take it away.
 pub async fn an_old_attempt_keeps_no_checkpoints(backend: &Backend) {
     let id = backend.new_thread().await;
     let first = backend.running(id).await;
@@ -117,6 +181,8 @@ pub async fn an_old_attempt_keeps_no_checkpoints(backend: &Backend) {
         let (checkpoint, writes) = keeps(claim, "9").await;
         refused(checkpoint, ErrorKind::LeaseLost, what);
         refused(writes, ErrorKind::LeaseLost, what);
+        let deleted = backend.storage.delete_checkpoints(&scope(), id, Some(claim.lease())).await;
+        refused(deleted, ErrorKind::LeaseLost, what);
     };
     let (checkpoint, writes) = keeps(&first, "1").await;
     checkpoint.and(writes).expect("the current attempt");
@@ -127,6 +193,11 @@ pub async fn an_old_attempt_keeps_no_checkpoints(backend: &Backend) {
     checkpoint.and(writes).expect("the current attempt");
     backend.queue.finish(second.lease(), outcome()).await.expect("the end");
     refuses(&second, "the run has ended").await;
+    backend.set_state(id, langopen_core::model::ThreadStatus::Idle, state("2", json!({"n": 1}))).await;
+    let (checkpoint, writes) = keeps(&second, "2").await;
+    refused(checkpoint.and(writes), ErrorKind::LeaseLost, "the same checkpoint again");
+    let latest = backend.storage.latest_state(&scope(), id).await.expect("read");
+    assert_eq!(latest, Some(state("2", json!({"n": 1}))), "a refused write leaves the latest state as it was");
     let newest = CheckpointKey { thread_id: id, checkpoint_ns: String::new(), checkpoint_id: None };
     let newest = backend.storage.checkpoint(&scope(), &newest).await.expect("read").expect("a checkpoint");
     assert_eq!(newest.checkpoint_id, "2");

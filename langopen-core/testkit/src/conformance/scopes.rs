@@ -80,7 +80,7 @@ async fn threads_are_hidden(backend: &Backend, id: ThreadId, hidden: &Scope) {
     refused(storage.put_checkpoint(hidden, checkpoint(id, "9")).await, NotFound, "put a checkpoint");
     refused(storage.put_writes(hidden, writes(id, "1", vec![])).await, NotFound, "put writes");
     // Nothing to remove is no error; whatever the answer, the checkpoints must stay.
-    let _ = storage.delete_checkpoints(hidden, id).await;
+    let _ = storage.delete_checkpoints(hidden, id, None).await;
     assert_eq!(storage.list_checkpoints(&scope(), id, &CheckpointList::default()).await.expect("list").len(), 1);
     assert_eq!(backend.row(id).await, before, "nothing of it changed the row");
 }
@@ -203,6 +203,7 @@ pub async fn store_items_belong_to_a_tenant(backend: &Backend) {
         value: raw(json!({})),
         ttl_minutes: None,
         vectors: Vec::new(),
+        lease: None,
     };
     storage.put_item(&scope(), new).await.expect("put");
     assert_eq!(storage.item(&foreign(), &namespace, "k", false).await.expect("read"), None);
@@ -210,6 +211,6 @@ pub async fn store_items_belong_to_a_tenant(backend: &Backend) {
     assert_eq!(storage.search_items(&foreign(), &query).await.expect("search").items, []);
     let query = NamespaceQuery { limit: 10, ..Default::default() };
     assert_eq!(storage.list_namespaces(&foreign(), &query).await.expect("list"), Vec::<Vec<String>>::new());
-    storage.delete_item(&foreign(), &namespace, "k").await.expect("delete");
+    storage.delete_item(&foreign(), &namespace, "k", None).await.expect("delete");
     assert!(storage.item(&scope(), &namespace, "k", false).await.expect("read").is_some(), "another cannot delete it");
 }

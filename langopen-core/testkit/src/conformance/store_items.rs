@@ -20,6 +20,7 @@ async fn put(backend: &Backend, namespace: &[&str], key: &str, value: Value, ttl
         value: raw(value),
         ttl_minutes,
         vectors: Vec::new(),
+        lease: None,
     };
     backend.storage.put_item(&scope(), new).await.expect("put");
 }
@@ -58,13 +59,13 @@ pub async fn an_item_comes_back_and_keeps_its_birth(backend: &Backend) {
         assert_eq!(get(backend, namespace, key, false).await, None, "{namespace:?} {key}");
     }
     for _ in 0..2 {
-        backend.storage.delete_item(&scope(), &labels(&["a", "b"]), "k").await.expect("delete, twice too");
+        backend.storage.delete_item(&scope(), &labels(&["a", "b"]), "k", None).await.expect("delete, twice too");
         assert_eq!(get(backend, &["a", "b"], "k", false).await, None);
     }
 }
 
-/// A search with a vector finds the nearest first, with their scores, then those without a vector; putting again replaces the vectors, and what is gone is not
-/// found by them.
+/// A search with a vector finds the nearest first, with their scores, then those without a vector; putting again
+/// replaces the vectors, and what is gone is not found by them.
 pub async fn search_finds_the_nearest_first(backend: &Backend) {
     let vectors = |vectors: &[(&str, [f32; 2])]| {
         let vector =
@@ -73,7 +74,8 @@ pub async fn search_finds_the_nearest_first(backend: &Backend) {
     };
     let put = async |key: &str, namespace: &str, meant: Vec<FieldVector>| {
         let (namespace, value) = (labels(&["v", namespace]), raw(json!({"key": key})));
-        let new = NewStoreItem { namespace, key: key.to_owned(), value, ttl_minutes: None, vectors: meant };
+        let new =
+            NewStoreItem { namespace, key: key.to_owned(), value, ttl_minutes: None, vectors: meant, lease: None };
         backend.storage.put_item(&scope(), new).await.expect("put");
     };
     put("east", "a", vectors(&[("text", [2.0, 0.0])])).await;
@@ -83,7 +85,7 @@ pub async fn search_finds_the_nearest_first(backend: &Backend) {
     put("silent", "a", vectors(&[])).await;
     put("long", "a", vec![FieldVector { path: String::new(), vector: vec![1.0, 0.0, 0.0] }]).await;
     put("gone", "a", vectors(&[("text", [1.0, 0.0])])).await;
-    backend.storage.delete_item(&scope(), &labels(&["v", "a"]), "gone").await.expect("delete");
+    backend.storage.delete_item(&scope(), &labels(&["v", "a"]), "gone", None).await.expect("delete");
 
     let search = async |prefix: &[&str], vector: [f32; 2], limit| {
         let namespace_prefix = labels(prefix);
@@ -111,12 +113,13 @@ pub async fn search_finds_the_nearest_first(backend: &Backend) {
     assert!(theirs.items.is_empty());
 }
 
-/// An item expires after its minutes, unless a read or a search that refreshes puts that off; then it is gone everywhere.
+/// An item expires after its minutes, unless a read or a search that refreshes puts that off; then it is gone
+/// everywhere.
 pub async fn items_expire(backend: &Backend) {
     put(backend, &["t"], "far", json!({}), Some(1e300)).await;
     assert!(get(backend, &["t"], "far", true).await.is_some(), "beyond the end of time is never");
     assert!(get(backend, &["t"], "far", true).await.is_some(), "also after a refresh");
-    backend.storage.delete_item(&scope(), &labels(&["t"]), "far").await.expect("delete");
+    backend.storage.delete_item(&scope(), &labels(&["t"]), "far", None).await.expect("delete");
     let prefix = StoreItemQuery { limit: 10, ..Default::default() };
     put(backend, &["t"], "short", json!({}), Some(1.0)).await;
     put(backend, &["t"], "half", json!({}), Some(0.5)).await;
@@ -155,6 +158,7 @@ pub async fn a_sweep_removes_what_has_expired(backend: &Backend) {
         value: json!({}).into(),
         ttl_minutes: Some(1.0),
         vectors: Vec::new(),
+        lease: None,
     };
     backend.storage.put_item(&super::support::foreign(), abroad).await.expect("put");
     let swept = async || backend.storage.sweep_items().await.expect("sweep");

@@ -3,6 +3,7 @@
 mod ends;
 mod order;
 mod steps;
+mod store;
 mod streams;
 
 use std::collections::{HashMap, HashSet};
@@ -37,6 +38,8 @@ pub(crate) struct Evidence {
     pub(crate) statuses: HashMap<String, String>,
     /// The values of each thread when all was over.
     pub(crate) values: HashMap<String, Value>,
+    /// The store item of each run that succeeded.
+    pub(crate) items: HashMap<String, Value>,
     /// What the database says of runs that are not over.
     pub(crate) in_flight: Vec<String>,
 }
@@ -46,6 +49,7 @@ pub(crate) fn check(evidence: &Evidence) -> Vec<Violation> {
     let mut found = Vec::new();
     ends::check(evidence, &mut found);
     steps::check(evidence, &mut found);
+    store::check(evidence, &mut found);
     order::check(evidence, &mut found);
     streams::check(evidence, &mut found);
     found

@@ -17,7 +17,7 @@ const COMPLETE: &str = "a run that succeeded took every step, and its thread sho
 pub(crate) struct Line {
     pub(crate) attempt: u64,
     pub(crate) step: u64,
-    /// Nanoseconds since the Unix epoch.
+    /// Nanoseconds on the machine's monotonic clock.
     pub(crate) at: u128,
 }
 
@@ -52,7 +52,8 @@ pub(super) fn check(evidence: &Evidence, found: &mut Vec<Violation>) {
             if steps.windows(2).any(|pair| pair[0].step + 1 != pair[1].step) {
                 broken(ORDER, format!("attempt {attempt}"));
             }
-            // Attempts may begin late, when later ones are over: a worker or a runner was held up, and what they do then counts for nothing.
+            // Attempts may begin late, when later ones are over: a worker or a runner was held up, and what they do
+            // then counts for nothing.
             let first = steps[0];
             let taken = lines.iter().filter(|line| line.at < first.at).map(|line| line.step).max().unwrap_or(0);
             // A run that keeps no checkpoints begins again.
@@ -94,8 +95,17 @@ fn check_answer(entry: &Entry, run_id: &str, broken: &mut impl FnMut(&'static st
 
 /// The steps of the run that the values show.
 fn logged(values: &Value, run_id: &str) -> Vec<u64> {
+    taken(values, run_id).into_iter().map(|(step, _)| step).collect()
+}
+
+/// The same, each with the attempt that took it.
+pub(super) fn taken(values: &Value, run_id: &str) -> Vec<(u64, u64)> {
     let log = values.get("log").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
-    log.filter_map(|line| line.strip_prefix(run_id)?.trim().parse().ok()).collect()
+    let numbers = |line: &str| {
+        let (step, attempt) = line.strip_prefix(run_id)?.trim().split_once(' ')?;
+        Some((step.parse().ok()?, attempt.parse().ok()?))
+    };
+    log.filter_map(numbers).collect()
 }
 
 fn attempts(lines: &[Line]) -> BTreeMap<u64, Vec<Line>> {

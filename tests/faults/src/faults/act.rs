@@ -42,6 +42,7 @@ impl Chosen {
             Fault::RestartPostgres | Fault::CrashPostgres | Fault::FullDisk => "postgres".to_owned(),
             Fault::RestartRedis | Fault::KillRedis => "redis".to_owned(),
             Fault::ClockJump => "clock".to_owned(),
+            Fault::Skew => format!("clock of {}", platform.nodes[node].name),
             Fault::Cut | Fault::Close | Fault::Stall => {
                 format!("{} > {}", platform.nodes[node].name, platform.nodes[node].links[link].to)
             }
@@ -85,6 +86,10 @@ impl Chosen {
                 let seconds = self.dice.random_range(-40..=40i64);
                 set_clock(platform, seconds * 1_000_000);
                 self.wait(500, 4000).await;
+            }
+            Fault::Skew => {
+                report(node.skew(skew(&mut self.dice)));
+                self.wait(500, 2000).await;
             }
         }
     }
@@ -162,11 +167,19 @@ pub(super) fn set_clock(platform: &Platform, offset: i64) {
     report(written);
 }
 
+/// By how many milliseconds the clock of a process is off: a little as between two machines, or a lot.
+pub(super) fn skew(dice: &mut StdRng) -> i64 {
+    match dice.random_bool(0.7) {
+        true => dice.random_range(-3_000..=3_000),
+        false => dice.random_range(-40_000..=40_000),
+    }
+}
+
 pub(super) fn start(node: &Node) {
     report(node.up());
 }
 
-fn report<E: std::fmt::Display>(result: Result<(), E>) {
+pub(super) fn report<E: std::fmt::Display>(result: Result<(), E>) {
     if let Err(error) = result {
         eprintln!("langopen-faults: {error}");
     }

@@ -34,10 +34,12 @@ pub(crate) enum Fault {
     FullDisk,
     /// The platform's clock jumps.
     ClockJump,
+    /// The clock of one process, and of its graph hosts, jumps, and stays there.
+    Skew,
 }
 
 impl Fault {
-    const ALL: [Self; 23] = [
+    const ALL: [Self; 24] = [
         Self::Kill(Kind::ApiServer),
         Self::Kill(Kind::Worker),
         Self::Kill(Kind::Runner),
@@ -61,6 +63,7 @@ impl Fault {
         Self::Stall,
         Self::FullDisk,
         Self::ClockJump,
+        Self::Skew,
     ];
 
     pub(crate) fn name(self) -> String {
@@ -88,6 +91,7 @@ impl Fault {
             Self::Stall => "stall".to_owned(),
             Self::FullDisk => "full-disk".to_owned(),
             Self::ClockJump => "clock-jump".to_owned(),
+            Self::Skew => "skew".to_owned(),
         }
     }
 
@@ -106,6 +110,7 @@ impl Fault {
                 platform.nodes.iter().any(|node| node.kind == kind)
             }
             Self::KillHost | Self::HoldHost | Self::ClockJump => true,
+            Self::Skew => platform.skews(),
             Self::RestartPostgres | Self::CrashPostgres => platform.postgres.is_some(),
             Self::RestartRedis | Self::KillRedis => platform.redis.is_some(),
             Self::Cut | Self::Close | Self::Stall => platform.nodes.iter().any(|node| !node.links.is_empty()),

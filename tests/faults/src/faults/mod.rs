@@ -4,8 +4,6 @@ mod act;
 mod kinds;
 mod schedule;
 
-use std::time::{Duration, SystemTime};
-
 use serde::{Serialize, Serializer};
 
 pub(crate) use kinds::{Fault, available};
@@ -18,7 +16,7 @@ pub(crate) struct Incident {
     pub(crate) fault: Fault,
     /// What was broken, e.g. `worker-2`.
     pub(crate) what: String,
-    /// Nanoseconds since the Unix epoch, as the graphs write them.
+    /// Nanoseconds on the machine's monotonic clock, as the graphs write them.
     pub(crate) from: u128,
     pub(crate) until: u128,
 }
@@ -27,8 +25,8 @@ fn by_name<S: Serializer>(fault: &Fault, serializer: S) -> Result<S::Ok, S::Erro
     serializer.serialize_str(&fault.name())
 }
 
-/// The moment on the machine's clock, which nothing here changes.
-#[expect(clippy::disallowed_methods, reason = "what the graphs write is compared with it")]
+/// The moment on the machine's monotonic clock. It is the same for all processes, and no fault moves it.
 pub(crate) fn nanos() -> u128 {
-    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO).as_nanos()
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    u128::from(now.tv_sec.unsigned_abs()) * 1_000_000_000 + u128::from(now.tv_nsec.unsigned_abs())
 }

@@ -10,7 +10,7 @@ use rand::seq::IndexedRandom;
 use rand::{RngExt, SeedableRng};
 use tokio::task::JoinSet;
 
-use super::act::{Chosen, Target, revive, start};
+use super::act::{Chosen, Target, report, revive, skew, start};
 use super::{Fault, Incident, nanos};
 use crate::platform::Platform;
 
@@ -31,6 +31,10 @@ impl Breaking {
 
     /// Makes faults for this long, waits until all are mended, and returns them.
     pub(crate) async fn run(mut self, time: Duration) -> Vec<Incident> {
+        if self.faults.contains(&Fault::Skew) {
+            // No two clocks agree from the beginning.
+            self.platform.nodes.iter().for_each(|node| report(node.skew(skew(&mut self.dice))));
+        }
         let end = Instant::now() + time;
         let mut going_on = JoinSet::new();
         while Instant::now() < end && !self.faults.is_empty() {
@@ -65,7 +69,8 @@ impl Breaking {
         }
     }
 
-    /// A process that gave up, for example because it came up while its database was down, is started again as a supervisor would.
+    /// A process that gave up, for example because it came up while its database was down, is started again as a
+    /// supervisor would.
     fn restart_ended(&self) {
         let ended = self.platform.nodes.iter().filter(|node| node.has_ended());
         for node in ended.filter(|node| !self.busy.lock().contains(&node.name)) {

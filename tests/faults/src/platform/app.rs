@@ -13,7 +13,7 @@ const CONFIG: &str = include_str!("../../app/langgraph.json");
 /// The application of one trial.
 #[derive(Debug)]
 pub(crate) struct App {
-    pub(crate) config: PathBuf,
+    folder: PathBuf,
     pub(crate) steps: PathBuf,
 }
 
@@ -22,14 +22,22 @@ impl App {
         let app = folder.join("app");
         std::fs::create_dir_all(&app).map_err(io("the application's folder"))?;
         let steps = folder.join("steps.txt");
-        let mut config: Value = serde_json::from_str(CONFIG).unwrap_or_default();
-        config["env"] = json!({"FAULTS_STEPS_FILE": steps});
-        for (name, text) in
-            [("langgraph.json", config.to_string().as_str()), ("steps.py", GRAPH), ("requirements.txt", REQUIREMENTS)]
-        {
+        for (name, text) in [("steps.py", GRAPH), ("requirements.txt", REQUIREMENTS)] {
             std::fs::write(app.join(name), text).map_err(io(name))?;
         }
         std::fs::write(&steps, "").map_err(io("steps.txt"))?;
-        Ok(Self { config: app.join("langgraph.json"), steps })
+        Ok(Self { folder: app, steps })
+    }
+
+    /// The configuration for one process: its graph hosts get these variables.
+    pub(crate) fn config(&self, process: &str, env: &[(&'static str, String)]) -> Result<PathBuf> {
+        let mut config: Value = serde_json::from_str(CONFIG).unwrap_or_default();
+        config["env"] = json!({"FAULTS_STEPS_FILE": self.steps});
+        for (name, value) in env {
+            config["env"][name] = Value::from(value.as_str());
+        }
+        let path = self.folder.join(format!("{process}.json"));
+        std::fs::write(&path, config.to_string()).map_err(io("the application's configuration"))?;
+        Ok(path)
     }
 }

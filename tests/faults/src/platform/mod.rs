@@ -1,6 +1,7 @@
 //! A whole platform of real processes, each of which can be broken.
 
 mod app;
+mod faketime;
 mod node;
 mod plan;
 
@@ -35,6 +36,8 @@ pub(crate) struct Platform {
     /// The addresses of the API.
     pub(crate) urls: Vec<String>,
     folder: PathBuf,
+    /// What moves clocks, if it is installed.
+    faketime: Option<PathBuf>,
 }
 
 impl Platform {
@@ -44,8 +47,14 @@ impl Platform {
         let postgres = if stores { Some(Postgres::start(folder.join("postgres")).await?) } else { None };
         let with_redis = stores && !cli.no_redis;
         let redis = if with_redis { Some(Redis::start(folder.join("redis")).await?) } else { None };
-        let mut platform =
-            Self { nodes: Vec::new(), postgres, redis, app, urls: Vec::new(), folder: folder.to_owned() };
+        let faketime = faketime::library();
+        if faketime.is_none() {
+            eprintln!(
+                "langopen-faults: no clock of a process is moved (fault \"skew\"): install Debian's package faketime"
+            );
+        }
+        let (nodes, urls, folder) = (Vec::new(), Vec::new(), folder.to_owned());
+        let mut platform = Self { nodes, postgres, redis, app, urls, folder, faketime };
         platform.nodes = plan::nodes(cli, &platform).await?;
         platform.urls = platform
             .nodes
@@ -92,7 +101,8 @@ impl Platform {
         }
     }
 
-    /// Waits until somebody answers, where all depends on one process: who breaks one that is not up yet, tries nothing.
+    /// Waits until somebody answers, where all depends on one process: who breaks one that is not up yet, tries
+    /// nothing.
     pub(crate) async fn until_up(&self) {
         let [url] = self.urls.as_slice() else { return };
         let answers = async || reqwest::get(format!("{url}/ok")).await.is_ok_and(|answer| answer.status().is_success());
@@ -113,6 +123,11 @@ impl Platform {
     /// The file that says how many microseconds the platform's clock is off.
     pub(crate) fn clock(&self) -> PathBuf {
         self.place("clock-offset")
+    }
+
+    /// Whether each process can have a clock of its own.
+    pub(crate) fn skews(&self) -> bool {
+        self.faketime.is_some()
     }
 
     /// Stops everything in order; what is kept is complete then.

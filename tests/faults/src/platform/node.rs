@@ -6,6 +6,7 @@ use parking_lot::Mutex;
 use rustix::process::Pid;
 use tokio::process::Command;
 
+use super::faketime;
 use crate::error::Result;
 use crate::process::Process;
 use crate::services::Proxy;
@@ -39,6 +40,8 @@ pub(crate) struct Node {
     pub(crate) port: u16,
     pub(crate) links: Vec<Link>,
     pub(crate) log: PathBuf,
+    /// The file that says how far its clock is off; none where clocks cannot be moved.
+    pub(crate) clock: Option<PathBuf>,
     pub(crate) process: Mutex<Option<Process>>,
 }
 
@@ -73,6 +76,11 @@ impl Node {
         if let Some(process) = self.process.lock().as_ref() {
             process.hold(hold);
         }
+    }
+
+    /// Sets by how many milliseconds its clock, and those of its graph hosts, are off.
+    pub(crate) fn skew(&self, millis: i64) -> Result<()> {
+        self.clock.as_deref().map_or(Ok(()), |file| faketime::write(file, millis))
     }
 
     pub(crate) fn hosts(&self) -> Vec<Pid> {

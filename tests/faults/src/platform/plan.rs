@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::faketime;
 use super::{Kind, LEASE, Link, Node, Platform, port};
 use crate::cli::{Cli, Layout};
 use crate::error::{Error, Result, io};
@@ -47,7 +48,7 @@ impl Plan<'_> {
         let mut node = self.node(Kind::Up, "langopen", &format!("up-{number}"))?;
         node.arguments = vec!["up".to_owned()];
         self.stores(&mut node).await?;
-        self.application(&mut node, "2");
+        self.application(&mut node, "2")?;
         node.env.extend([
             ("BG_JOB_MAX_RETRIES", "999".to_owned()),
             ("BG_JOB_SHUTDOWN_GRACE_PERIOD_SECS", "2".to_owned()),
@@ -58,7 +59,7 @@ impl Plan<'_> {
 
     async fn runner(&self, number: u16) -> Result<Node> {
         let mut node = self.node(Kind::Runner, "langopen-runner", &format!("runner-{number}"))?;
-        self.application(&mut node, "1");
+        self.application(&mut node, "1")?;
         node.env.extend([
             ("LANGOPEN_HEALTH_PORT", port()?.to_string()),
             ("LANGOPEN_RUNNER_TOKEN", TOKEN.to_owned()),
@@ -96,24 +97,35 @@ impl Plan<'_> {
         }
         let port = port()?;
         let log = self.platform.place(&format!("{name}.log"));
-        let env = vec![
+        let mut env = vec![
             ("LANGOPEN_HOST", "127.0.0.1".to_owned()),
             ("LANGOPEN_PORT", port.to_string()),
             ("LANGSMITH_TRACING", "false".to_owned()),
             ("LANGOPEN_TEST_CLOCK_OFFSET_FILE", self.platform.clock().display().to_string()),
         ];
+        let mut clock = None;
+        if let Some(library) = &self.platform.faketime {
+            let file = self.platform.place(&format!("{name}.clock"));
+            faketime::write(&file, 0)?;
+            env.extend(faketime::variables(library, &file));
+            clock = Some(file);
+        }
         let (name, arguments, links) = (name.to_owned(), Vec::new(), Vec::new());
-        Ok(Node { name, kind, program: path, arguments, env, port, links, log, process: Default::default() })
+        Ok(Node { name, kind, program: path, arguments, env, port, links, log, clock, process: Default::default() })
     }
 
-    fn application(&self, node: &mut Node, hosts: &str) {
+    fn application(&self, node: &mut Node, hosts: &str) -> Result<()> {
         let cache = self.cli.cache_dir.clone().unwrap_or_else(|| self.programs.join("fault-environments"));
+        let faketime = self.platform.faketime.as_ref().zip(node.clock.as_ref());
+        let faketime = faketime.map(|(library, file)| faketime::variables(library, file)).unwrap_or_default();
+        let config = self.platform.app.config(&node.name, &faketime)?;
         node.env.extend([
-            ("LANGOPEN_CONFIG", self.platform.app.config.display().to_string()),
+            ("LANGOPEN_CONFIG", config.display().to_string()),
             ("LANGOPEN_DATA", self.platform.place(&format!("{}.data", node.name)).display().to_string()),
             ("LANGOPEN_CACHE_DIR", cache.display().to_string()),
             ("LANGOPEN_HOSTS", hosts.to_owned()),
         ]);
+        Ok(())
     }
 
     async fn stores(&self, node: &mut Node) -> Result<()> {

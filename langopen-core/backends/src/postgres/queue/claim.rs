@@ -17,7 +17,7 @@ const OPERATION: &str = "queue.claim";
 const CLAIM: &str =
     "SELECT run_id, tenant, thread_id, assistant_id, graph_id, metadata, status, kwargs, multitask_strategy, resumable,
     temporary, webhook, origin, attempt, created_at, updated_at, cancel_action, cancel_reason, fresh_thread, next_due
-    FROM langopen_claim($1, $2, $3, $4, $5)";
+    FROM langopen_claim($1, $2, $3, $4, $5, $6)";
 
 /// When it is worth a look again at what somebody else held.
 const HELD_FOR: Duration = Duration::from_millis(20);
@@ -79,13 +79,15 @@ impl Postgres {
         lease: Duration,
         tenants: Option<&[&str]>,
     ) -> Result<Vec<PgRow>> {
+        let steady = self.steady();
         let mut db = self.session(OPERATION).await?;
         let rows = sqlx::query(CLAIM)
             .bind(now.as_micros())
             .bind(worker)
             .bind(wanted)
-            .bind(now.plus(lease).as_micros())
-            .bind(tenants);
+            .bind(steady.plus(lease).as_micros())
+            .bind(tenants)
+            .bind(steady.as_micros());
         let rows = rows.fetch_all(&mut *db).await.context(OPERATION)?;
         db.done(OPERATION).await.map(|()| rows)
     }

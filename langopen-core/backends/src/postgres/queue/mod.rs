@@ -57,7 +57,7 @@ impl Queue for Postgres {
         if leases.is_empty() {
             return Ok(Vec::new());
         }
-        let expires_at = self.now().plus(lease);
+        let expires_at = self.steady().plus(lease);
         self.retrying(|| self.extend_leases(leases, expires_at)).await
     }
 

@@ -12,11 +12,13 @@ use crate::sqlite::columns::{self, Context, get, text, time};
 
 const OPERATION: &str = "queue.claim";
 
-/// Puts the runs in line whose time has come, and makes one ready where its thread has none that is ready or running: all that are pending there waited.
-/// Then starts runs whose lease has expired, and the ready ones of one tenant; and tells whose turn it may be next, and when the next run's time comes. Each
-/// walk takes effect by itself: a claim that nobody hears of ends with its lease.
+/// Puts the runs in line whose time has come, and makes one ready where its thread has none that is ready or running:
+/// all that are pending there waited. Then starts runs whose lease has expired, and the ready ones of one tenant; and
+/// tells whose turn it may be next, and when the next run's time comes. Each walk takes effect by itself: a claim that
+/// nobody hears of ends with its lease.
 ///
-/// Without a tenant it is that of all ready runs, if there is but one and nothing limits it: so one walk does where an installation serves one deployment.
+/// Without a tenant it is that of all ready runs, if there is but one and nothing limits it: so one walk does where an
+/// installation serves one deployment.
 const START: &str = "UPDATE runs SET delayed = 0, ready =
         NOT EXISTS (SELECT 1 FROM runs o WHERE o.thread_id = runs.thread_id AND o.status = 'running')
         AND NOT EXISTS (SELECT 1 FROM runs o WHERE o.thread_id = runs.thread_id AND o.ready = 1)
@@ -49,10 +51,10 @@ const START: &str = "UPDATE runs SET delayed = 0, ready =
      SELECT available_at FROM runs WHERE delayed = 1 AND (? IS NULL OR tenant IN (SELECT value FROM json_each(?)))
      ORDER BY available_at LIMIT 1";
 
-/// How many columns tell of a turn, and not of a run.
+/// How many columns a row has that describes a tenant's turn, not a run.
 const TURN_COLUMNS: usize = 4;
 
-/// How many columns tell when the next run's time comes.
+/// How many columns the row has that says when the next delayed run is due.
 const NEXT_DUE_COLUMNS: usize = 1;
 
 /// A tenant that has ready runs.
@@ -70,7 +72,7 @@ impl Turn {
     }
 }
 
-/// What one walk did.
+/// The result of one round trip.
 struct Walk {
     started: Vec<Claim>,
     /// The tenants that are asked for and have ready runs left.
@@ -79,12 +81,17 @@ struct Walk {
     next_due: Option<Timestamp>,
 }
 
-pub(super) async fn claim(db: &mut SqliteConnection, request: ClaimRequest, now: Timestamp) -> Result<Claims> {
+pub(super) async fn claim(
+    db: &mut SqliteConnection,
+    request: ClaimRequest,
+    now: Timestamp,
+    steady: Timestamp,
+) -> Result<Claims> {
     let mut claims = Claims::default();
     if request.max == 0 {
         return Ok(claims);
     }
-    let mut walk = start(db, &request, None, request.max, now).await?;
+    let mut walk = start(db, &request, None, request.max, (now, steady)).await?;
     claims.runs.append(&mut walk.started);
     while claims.runs.len() < request.max {
         let left = request.max - claims.runs.len();
@@ -92,14 +99,14 @@ pub(super) async fn claim(db: &mut SqliteConnection, request: ClaimRequest, now:
             claims.next_due = walk.next_due;
             break;
         };
-        walk = start(db, &request, Some(&tenant), wanted, now).await?;
+        walk = start(db, &request, Some(&tenant), wanted, (now, steady)).await?;
         claims.runs.append(&mut walk.started);
     }
     claims.runs.sort_by_key(|claim| (claim.run.created_at, claim.run.run_id));
     Ok(claims)
 }
 
-/// Whose turn it is, and how many runs may start before it is another's.
+/// The tenant whose turn it is, and how many of its runs may start before the next tenant's turn.
 fn next_turn(turns: &[Turn], left: usize) -> Option<(Tenant, usize)> {
     let mut turns: Vec<_> = turns.iter().filter(|turn| turn.room() > 0).collect();
     turns.sort_by_key(|turn| (turn.running, turn.oldest));
@@ -109,20 +116,21 @@ fn next_turn(turns: &[Turn], left: usize) -> Option<(Tenant, usize)> {
     Some((first.tenant.clone(), wanted.min(left)))
 }
 
-/// One walk to the database.
+/// One round trip to the database.
 async fn start(
     db: &mut SqliteConnection,
     request: &ClaimRequest,
     tenant: Option<&Tenant>,
     wanted: usize,
-    now: Timestamp,
+    (now, steady): (Timestamp, Timestamp),
 ) -> Result<Walk> {
     let asked = request.tenants.as_ref().map(|tenants| tenants.iter().map(Tenant::as_str).collect::<Vec<_>>());
     let asked = asked.as_ref().map(text).transpose()?;
     let wanted = i64::try_from(wanted).unwrap_or(i64::MAX);
     let due = now.as_micros();
-    let rows = sqlx::query(START).bind(due).bind(&request.worker).bind(now.plus(request.lease).as_micros()).bind(due);
-    let rows = rows.bind(due).bind(&asked).bind(&asked).bind(wanted);
+    let expires_at = steady.plus(request.lease).as_micros();
+    let rows = sqlx::query(START).bind(due).bind(&request.worker).bind(expires_at).bind(due);
+    let rows = rows.bind(steady.as_micros()).bind(&asked).bind(&asked).bind(wanted);
     let rows = rows.bind(tenant.map(Tenant::as_str)).bind(&asked).bind(&asked).bind(wanted).bind(wanted);
     let rows = rows.bind(&asked).bind(&asked).bind(&asked).bind(&asked).fetch_all(db).await.context(OPERATION)?;
     let mut walk = Walk { started: Vec::new(), turns: Vec::new(), next_due: None };

@@ -54,7 +54,8 @@ impl Sqlite {
 impl Queue for Sqlite {
     async fn enqueue(&self, scope: &Scope, new: NewRun) -> Result<Enqueued> {
         let (scope, clock) = (scope.clone(), Arc::clone(&self.shared.clock));
-        // The time is read when the run's turn to be written has come, so that runs are dated in the order in which they are accepted.
+        // The time is read when the run's turn to be written has come, so that runs are dated in the order in which
+        // they are accepted.
         let added =
             self.write_whole("queue.enqueue", move |db| enqueue::enqueue(db, scope, new, clock.now()).boxed()).await?;
         self.signal(added.signal);
@@ -64,15 +65,15 @@ impl Queue for Sqlite {
     }
 
     async fn claim(&self, request: &ClaimRequest) -> Result<Claims> {
-        let (request, now) = (request.clone(), self.now());
-        self.write_whole("queue.claim", move |db| claim::claim(db, request, now).boxed()).await
+        let (request, now, steady) = (request.clone(), self.now(), self.steady());
+        self.write_whole("queue.claim", move |db| claim::claim(db, request, now, steady).boxed()).await
     }
 
     async fn heartbeat(&self, leases: &[Lease], lease: Duration) -> Result<Vec<Heartbeat>> {
         if leases.is_empty() {
             return Ok(Vec::new());
         }
-        let (leases, expires_at) = (leases.to_vec(), self.now().plus(lease));
+        let (leases, expires_at) = (leases.to_vec(), self.steady().plus(lease));
         self.write_whole("queue.heartbeat", move |db| claim::heartbeat(db, leases, expires_at).boxed()).await
     }
 
