@@ -94,18 +94,25 @@ pub(crate) fn build(app: App) -> Router {
 #[derive(Clone)]
 pub(crate) struct UnknownPath;
 
-/// 404; or, where only a slash at the end is too much, the way to the path without it.
+/// Answers 404; or, where only a slash at the end is too much, redirects to the path without it.
 async fn unknown_path(OriginalUri(uri): OriginalUri) -> (Extension<UnknownPath>, Response) {
     (Extension(UnknownPath), no_path(&uri))
 }
 
 fn no_path(uri: &Uri) -> Response {
-    let shorter = uri.path().trim_end_matches('/');
-    if shorter.is_empty() || shorter.len() == uri.path().len() || shorter.starts_with("//") {
-        return ApiError::not_found("Not Found").into_response();
-    }
+    let Some(shorter) = without_slash(uri.path()) else { return ApiError::not_found("Not Found").into_response() };
     let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
     (StatusCode::TEMPORARY_REDIRECT, [(header::LOCATION, format!("{shorter}{query}"))]).into_response()
+}
+
+/// The path without the slashes at its end, if there are any and a redirect to it stays on this server.
+///
+/// Browsers read `//host` and `/\host` as another host, and some readers decode a path before they look at it. So a path with two slashes in a
+/// row, a backslash or anything percent-encoded gets no redirect; none of the API's own paths has them.
+fn without_slash(path: &str) -> Option<&str> {
+    let shorter = path.trim_end_matches('/');
+    let plain = shorter.starts_with('/') && !shorter.contains("//") && !shorter.contains(['\\', '%']);
+    (plain && shorter.len() < path.len()).then_some(shorter)
 }
 
 fn panicked(panic: Box<dyn Any + Send>) -> Response {
@@ -113,4 +120,31 @@ fn panicked(panic: Box<dyn Any + Send>) -> Response {
     let message = message.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message");
     tracing::error!(panic = message, "a handler panicked");
     ApiError::internal().into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_redirect_stays_on_this_server() {
+        for (path, expected) in [
+            ("/threads/", Some("/threads")),
+            ("/a2a/x///", Some("/a2a/x")),
+            ("/threads", None),
+            ("/", None),
+            ("//evil.example/", None),
+            ("/\\evil.example/", None),
+            ("/\\/evil.example/", None),
+            ("/%5Cevil.example/", None),
+            ("/%5c%5cevil.example/", None),
+            ("/%2Fevil.example/", None),
+            ("/%2f%2fevil.example//", None),
+            ("/%252fevil.example/", None),
+            ("/%09/evil.example/", None),
+            ("/a//evil.example/", None),
+        ] {
+            assert_eq!(without_slash(path), expected, "{path}");
+        }
+    }
 }

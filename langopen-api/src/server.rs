@@ -123,21 +123,35 @@ impl AgentServer {
     /// # Errors
     /// What the executor or the storage fail with.
     pub async fn sync_system_assistants(&self, tenant: &Tenant) -> Result<()> {
-        let scope = Scope::tenant(tenant.clone());
-        for GraphInfo { graph_id, name, description } in self.executor.graphs().await? {
-            let mut metadata = JsonMap::new();
-            metadata.insert("created_by".to_owned(), "system".into());
-            let new = NewAssistant {
-                assistant_id: AssistantId::system(&graph_id),
-                graph_id,
-                config: JsonMap::new(),
-                context: JsonMap::new(),
-                metadata,
-                name,
-                description,
-            };
-            self.storage.sync_system_assistant(&scope, new).await?;
+        for graph in self.executor.graphs().await? {
+            self.sync_system_assistant(tenant, graph).await?;
         }
+        Ok(())
+    }
+
+    /// Makes the system assistant of this id anew if a graph has it; does nothing for every other id.
+    pub(crate) async fn restore_system_assistant(&self, tenant: &Tenant, id: AssistantId) -> Result<()> {
+        let graphs = self.executor.graphs().await?;
+        match graphs.into_iter().find(|graph| AssistantId::system(&graph.graph_id) == id) {
+            Some(graph) => self.sync_system_assistant(tenant, graph).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn sync_system_assistant(&self, tenant: &Tenant, graph: GraphInfo) -> Result<()> {
+        let GraphInfo { graph_id, name, description } = graph;
+        let mut metadata = JsonMap::new();
+        metadata.insert("created_by".to_owned(), "system".into());
+        let new = NewAssistant {
+            assistant_id: AssistantId::system(&graph_id),
+            graph_id,
+            config: JsonMap::new(),
+            context: JsonMap::new(),
+            metadata,
+            name,
+            description,
+        };
+        self.storage.sync_system_assistant(&Scope::tenant(tenant.clone()), new).await?;
         Ok(())
     }
 
