@@ -27,6 +27,7 @@
 mod a2a;
 mod access;
 mod assistants;
+mod batches;
 mod cors;
 mod crons;
 mod custom;
@@ -56,6 +57,7 @@ pub use access::{Authenticator, Trusted, require_auth};
 pub use cors::{Cors, InvalidCors};
 pub use custom::{Api, AppDescription, AppOptions, AppRequest, AppRoute, CustomApp};
 pub use deployments::{DeploymentSource, Installation};
+pub use extract::BodyBudget;
 pub use observe::{Metrics, WorkerCounts, describe_metrics};
 pub use server::AgentServer;
 pub use settings::{ConfigurableHeaders, Features, HostInfo, LoggingHeaders, SecurityDocument, Settings};

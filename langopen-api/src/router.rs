@@ -2,7 +2,7 @@
 
 use axum::Router;
 use axum::extract::{Extension, OriginalUri};
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http::{StatusCode, Uri, header};
@@ -16,6 +16,7 @@ use utoipa_axum::router::OpenApiRouter;
 use crate::access::{Authenticator, keep_body};
 use crate::cors::Cors;
 use crate::error::ApiError;
+use crate::extract::hold_bodies;
 use crate::meta::Document;
 use crate::observe::observe;
 use crate::server::App;
@@ -68,6 +69,7 @@ pub(crate) fn build(app: App) -> Router {
     if app.auth.needs_body() {
         router = router.route_layer(from_fn_with_state(app.clone(), keep_body));
     }
+    router = router.route_layer(from_fn(hold_bodies));
     let router = router
         .fallback(unknown_path)
         .method_not_allowed_fallback(async || ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed"))
@@ -82,6 +84,7 @@ pub(crate) fn build(app: App) -> Router {
         None => cors(router).layer(observed),
         Some((description, custom, options)) => {
             let authenticator = Authenticator::new(app.auth.clone()).with_max_body_bytes(app.settings.max_body_bytes);
+            let authenticator = authenticator.with_body_budget(app.bodies.clone());
             let api = router.layer(observed);
             cors(custom::mount(api, custom, &description, options, authenticator, &app.settings))
         }

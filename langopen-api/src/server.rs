@@ -11,7 +11,9 @@ use langopen_core::{
 };
 
 use crate::a2a::KnownFields;
+use crate::batches::SharedData;
 use crate::custom::{AppOptions, CustomApp};
+use crate::extract::BodyBudget;
 use crate::observe::Metrics;
 use crate::settings::Settings;
 
@@ -32,6 +34,9 @@ pub struct AgentServer {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) ids: Arc<dyn IdSource>,
     pub(crate) settings: Settings,
+    pub(crate) bodies: BodyBudget,
+    /// Data of events that readers hold together.
+    pub(crate) shared: Arc<SharedData>,
     pub(crate) custom: Option<(Arc<dyn CustomApp>, AppOptions)>,
     pub(crate) metrics: Metrics,
     pub(crate) known_fields: KnownFields,
@@ -56,6 +61,8 @@ impl AgentServer {
             clock: Arc::new(SystemClock),
             ids: Arc::new(SystemIds),
             settings: Settings::default(),
+            bodies: BodyBudget::default(),
+            shared: Arc::default(),
             custom: None,
             metrics: Metrics::default(),
             known_fields: KnownFields::default(),
@@ -101,6 +108,13 @@ impl AgentServer {
     #[must_use]
     pub fn with_settings(mut self, settings: Settings) -> Self {
         self.settings = settings;
+        self
+    }
+
+    /// Counts the bytes of request bodies against `budget`, which servers of one process share. Without it, this server has 1 GiB of its own.
+    #[must_use]
+    pub fn with_body_budget(mut self, budget: BodyBudget) -> Self {
+        self.bodies = budget;
         self
     }
 

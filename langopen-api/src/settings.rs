@@ -22,6 +22,11 @@ pub struct Settings {
     pub host: HostInfo,
     /// The largest request body, in bytes; more is 413.
     pub max_body_bytes: usize,
+    /// The largest body of a search, a filter, a subscription, or another request that holds conditions, ids and names alone, in bytes; more is 413.
+    /// The subscriptions of one WebSocket have so many bytes together.
+    pub max_search_body_bytes: usize,
+    /// The largest message of a WebSocket, in bytes; more closes it. So many bytes of commands may wait on one WebSocket.
+    pub max_message_bytes: usize,
     /// How long a request body may be silent before it is given up (408).
     pub body_timeout: Duration,
     /// How long a stream or a waiting response may be silent before a sign of life is sent and the run's row is looked at.
@@ -61,6 +66,8 @@ impl Default for Settings {
             langgraph_version: "1.2.22".to_owned(),
             host: HostInfo::default(),
             max_body_bytes: 300 * 1024 * 1024,
+            max_search_body_bytes: 1024 * 1024,
+            max_message_bytes: 16 * 1024 * 1024,
             body_timeout: Duration::from_secs(30),
             heartbeat: Duration::from_secs(5),
             cors: Some(Cors::default()),

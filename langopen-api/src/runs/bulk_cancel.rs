@@ -11,7 +11,7 @@ use super::cancel::{action, cancel, wish};
 use super::close_streams;
 use crate::access::Caller;
 use crate::error::{ApiError, ApiResult, ErrorResponse};
-use crate::extract::{Body, Query, parse_id};
+use crate::extract::{SmallBody, Query, parse_id};
 use crate::server::App;
 use crate::wire::CancelActionName;
 
@@ -73,7 +73,7 @@ pub(super) async fn cancel_runs(
     State(app): State<App>,
     caller: Caller,
     query: Query,
-    Body(body): Body<RunsCancel>,
+    SmallBody(body): SmallBody<RunsCancel>,
 ) -> ApiResult<StatusCode> {
     let value = || json!({"thread_id": body.thread_id, "metadata": {}, "action": action(&query).as_str()});
     let scope = caller.may(Resource::Threads, Action::Update, value).await?.scope;

@@ -1,9 +1,10 @@
-//! Takes an answer's body from hyper, as soon as it is a stream of events that has none.
+//! Watches the requests of a connection while hyper serves it, and takes an answer's body from hyper as soon as it is a stream of events that has
+//! nothing to send.
 
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use axum::body::{Body, HttpBody};
 use bytes::Bytes;
@@ -18,22 +19,51 @@ pub(super) struct HandOver(Arc<Mutex<Given>>);
 
 #[derive(Default)]
 struct Given {
-    body: Option<Body>,
-    /// Whether all that hyper had before it is sent.
+    events: Option<Events>,
+    /// Whether all that hyper had before the events is sent.
     flushed: bool,
+    /// Of the request that is being answered: whether its body was read to the end.
+    heard: Option<Arc<AtomicBool>>,
+    /// Whether hyper has all of the answer.
+    answered: bool,
+    /// Wakes the reader that waits for the end of the answer.
+    reader: Option<Waker>,
+}
+
+/// The rest of a stream of events.
+pub(super) struct Events {
+    pub(super) body: Body,
+    /// Whether what was sent of it ends with a whole event.
+    pub(super) whole: bool,
 }
 
 impl HandOver {
-    /// hyper has sent all that it had.
+    /// Notes that hyper has sent all that it had.
     pub(super) fn flushed(&self) {
         let mut given = self.0.lock();
-        given.flushed = given.body.is_some();
+        given.flushed = given.events.is_some();
+        if std::mem::take(&mut given.answered) {
+            given.heard = None;
+            if let Some(reader) = given.reader.take() {
+                reader.wake();
+            }
+        }
     }
 
     /// The body whose turn it is, if there is one.
-    pub(super) fn take(&self) -> Option<Body> {
+    pub(super) fn take(&self) -> Option<Events> {
         let mut given = self.0.lock();
-        if given.flushed { given.body.take() } else { None }
+        if given.flushed { given.events.take() } else { None }
+    }
+
+    /// Whether a request was read whole and its answer is not sent yet; `reader` is woken when it is.
+    pub(super) fn is_answering(&self, reader: &Waker) -> bool {
+        let mut given = self.0.lock();
+        let answering = given.heard.as_ref().is_some_and(|heard| heard.load(Ordering::Acquire));
+        if answering {
+            given.reader = Some(reader.clone());
+        }
+        answering
     }
 
     /// Looks at a request; its answer is to be looked at by what is returned.
@@ -42,10 +72,14 @@ impl HandOver {
             && request.method() != Method::HEAD
             && !request.headers().contains_key(CONNECTION);
         let heard = Arc::new(AtomicBool::new(request.body().is_end_stream()));
+        {
+            let mut given = self.0.lock();
+            (given.heard, given.answered) = (Some(heard.clone()), false);
+        }
         let looked = Looked { may, heard: heard.clone(), hand_over: self.clone() };
-        let request = match may && !request.body().is_end_stream() {
-            true => request.map(|body| Body::new(Heard { body, heard })),
-            false => request.map(Body::new),
+        let request = match request.body().is_end_stream() {
+            false => request.map(|body| Body::new(Heard { body, heard })),
+            true => request.map(Body::new),
         };
         (request, looked)
     }
@@ -60,16 +94,15 @@ pub(super) struct Looked {
 }
 
 impl Looked {
-    /// Leaves the answer as it is, or sees to it that its body is handed over.
+    /// Watches the answer, and sees to it that a stream of events is handed over.
     pub(super) fn answer(self, response: Response<Body>) -> Response<Body> {
         let headers = response.headers();
         let events = headers.get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"));
         let framed = [CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING].iter().any(|name| headers.contains_key(name));
-        let hand_over = self.may && self.heard.load(Ordering::Acquire) && events && !framed;
-        match hand_over && response.status() == StatusCode::OK {
-            true => response.map(|body| Body::new(Idle { body: Some(body), hand_over: self.hand_over })),
-            false => response,
-        }
+        let hands_over = self.may && self.heard.load(Ordering::Acquire) && events && !framed;
+        let hands_over = hands_over && response.status() == StatusCode::OK;
+        let hand_over = self.hand_over;
+        response.map(|body| Body::new(Answer { body: Some(body), hands_over, whole: true, hand_over }))
     }
 }
 
@@ -103,13 +136,16 @@ impl HttpBody for Heard {
     }
 }
 
-/// A body of events that is handed over as soon as the next one has to be waited for.
-struct Idle {
+/// An answer's body. One of events is handed over as soon as the next event has to be waited for.
+struct Answer {
     body: Option<Body>,
+    hands_over: bool,
+    /// Whether the last piece ended with a whole event.
+    whole: bool,
     hand_over: HandOver,
 }
 
-impl HttpBody for Idle {
+impl HttpBody for Answer {
     type Data = Bytes;
     type Error = axum::Error;
 
@@ -117,15 +153,41 @@ impl HttpBody for Idle {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        let Some(body) = &mut self.body else { return Poll::Pending };
+        let this = &mut *self;
+        let Some(body) = &mut this.body else { return Poll::Pending };
         let polled = Pin::new(body).poll_frame(context);
-        if polled.is_pending() {
-            self.hand_over.0.lock().body = self.body.take();
+        match &polled {
+            Poll::Pending if this.hands_over => {
+                let whole = this.whole;
+                this.hand_over.0.lock().events = this.body.take().map(|body| Events { body, whole });
+            }
+            Poll::Ready(Some(Ok(frame))) => {
+                this.whole = frame.data_ref().map_or(this.whole, |data| ends_event(data, this.whole));
+            }
+            _ => {}
         }
         polled
     }
 
     fn is_end_stream(&self) -> bool {
         self.body.as_ref().is_some_and(HttpBody::is_end_stream)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.as_ref().map(HttpBody::size_hint).unwrap_or_default()
+    }
+}
+
+impl Drop for Answer {
+    fn drop(&mut self) {
+        self.hand_over.0.lock().answered = true;
+    }
+}
+
+/// Whether a stream ends with a whole event after this piece; `before` says whether it did before.
+pub(super) fn ends_event(piece: &[u8], before: bool) -> bool {
+    match piece {
+        [] => before,
+        _ => [&b"\n\n"[..], b"\r\r", b"\r\n\r\n"].iter().any(|end| piece.ends_with(end)),
     }
 }

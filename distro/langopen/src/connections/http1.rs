@@ -6,26 +6,23 @@ use std::pin::{Pin, pin};
 use std::task::Poll;
 
 use axum::Router;
-use axum::body::Body;
 use hyper::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 
-use super::hand_over::HandOver;
+use super::hand_over::{Events, HandOver};
 use super::wire::Wire;
 use super::{Broken, HEAD, answer, event_stream};
 
 pub(super) async fn serve(
-    stream: TcpStream,
+    mut wire: Wire,
     peer: SocketAddr,
     router: Router,
     quiet: CancellationToken,
 ) -> Result<(), Broken> {
-    let mut wire = Wire::new(stream);
     while let Some((left, events)) = requests(wire, peer, &router, &quiet).await? {
         match event_stream::send(left, events).await? {
             Some(next) if !quiet.is_cancelled() => wire = next,
@@ -41,7 +38,7 @@ async fn requests(
     peer: SocketAddr,
     router: &Router,
     quiet: &CancellationToken,
-) -> Result<Option<(Wire, Body)>, Broken> {
+) -> Result<Option<(Wire, Events)>, Broken> {
     let hand_over = HandOver::default();
     let service = service_fn(|request: Request<Incoming>| {
         let (request, looked) = hand_over.look(request);

@@ -5,7 +5,6 @@ use std::collections::VecDeque;
 use futures::StreamExt;
 
 use super::Sqlite;
-use super::event_rows::PAGE;
 use crate::backend::memory::LiveEvents;
 use crate::error::Result;
 use crate::event_log::{Event, EventId, EventStream};
@@ -48,7 +47,7 @@ impl Reading {
             }
             if self.replaying {
                 match self.db.kept_events(self.thread_id, self.run_id, self.seen, self.until).await {
-                    Ok(page) => (self.replaying, self.page) = (page.len() == PAGE, page),
+                    Ok((page, more)) => (self.replaying, self.page) = (more, page),
                     Err(error) => {
                         (self.replaying, self.live) = (false, None);
                         return Some((Err(error), self));
