@@ -39,6 +39,7 @@ mod mcp;
 mod meta;
 mod observe;
 mod openapi;
+mod pages;
 mod protocol;
 mod router;
 mod run_body;

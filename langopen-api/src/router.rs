@@ -19,6 +19,7 @@ use crate::error::ApiError;
 use crate::extract::hold_bodies;
 use crate::meta::Document;
 use crate::observe::observe;
+use crate::pages::refuse_foreign_pages;
 use crate::server::App;
 use crate::unread::discard_unread;
 use crate::{a2a, assistants, crons, custom, mcp, meta, openapi, protocol, runs, state, store, threads, ui};
@@ -89,7 +90,11 @@ pub(crate) fn build(app: App) -> Router {
             cors(custom::mount(api, custom, &description, options, authenticator, &app.settings))
         }
     };
-    // Outermost, for whoever answers.
+    let served = match app.settings.refuse_foreign_pages {
+        true => served.layer(from_fn_with_state(app.clone(), refuse_foreign_pages)),
+        false => served,
+    };
+    // Outermost, whatever answers.
     served.layer(MapRequestLayer::new(discard_unread))
 }
 

@@ -33,6 +33,10 @@ pub struct Settings {
     pub heartbeat: Duration,
     /// Which browsers' pages may call (CORS); `None` leaves the matter to whoever serves the router.
     pub cors: Option<Cors>,
+    /// Whether web pages are refused (403) that are neither of this machine nor named in `cors`, and requests by a host name that is not this
+    /// machine's, while a request without credentials gets in. Pages of other origins must then send `application/json` (415). Set it for a
+    /// server on a loopback address: browsers let every page reach that.
+    pub refuse_foreign_pages: bool,
     /// Which request headers graphs see in `configurable`.
     pub configurable_headers: ConfigurableHeaders,
     /// Which request headers the access log shows.
@@ -71,6 +75,7 @@ impl Default for Settings {
             body_timeout: Duration::from_secs(30),
             heartbeat: Duration::from_secs(5),
             cors: Some(Cors::default()),
+            refuse_foreign_pages: false,
             configurable_headers: ConfigurableHeaders::default(),
             logging_headers: LoggingHeaders::default(),
             mount_prefix: None,

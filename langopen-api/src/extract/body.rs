@@ -15,6 +15,7 @@ use super::field::Object;
 use super::json::parse;
 use crate::access::kept_body;
 use crate::error::{ApiError, ApiResult};
+use crate::pages::check_content_type;
 use crate::server::App;
 use crate::settings::Settings;
 
@@ -54,6 +55,9 @@ impl<T: DeserializeOwned> FromRequest<App> for ListBody<T> {
 
 async fn read(request: Request, app: &App, limits: BodyLimits) -> ApiResult<Bytes> {
     let (parts, body) = request.into_parts();
+    if app.settings.refuse_foreign_pages {
+        check_content_type(&parts.headers)?;
+    }
     if let Some(bytes) = kept_body(&parts.extensions) {
         // It was read, and counted, for the login.
         return if bytes.len() > limits.bytes { Err(limits.exceeded()) } else { Ok(bytes) };

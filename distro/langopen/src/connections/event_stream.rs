@@ -1,4 +1,4 @@
-//! The rest of an answer that is a stream of events, in the chunks of HTTP/1.1.
+//! The rest of an answer that is a stream, such as one of events, in the chunks of HTTP/1.1.
 
 use std::io;
 
@@ -8,7 +8,7 @@ use futures::future::BoxFuture;
 use tokio::io::AsyncWriteExt;
 
 use super::Broken;
-use super::hand_over::{Events, ends_event};
+use super::hand_over::Rest;
 use super::wire::{Wire, gone};
 
 /// How much a client may send ahead. The rest waits on its way until the stream has ended.
@@ -16,8 +16,8 @@ const AHEAD: usize = 4096;
 
 const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
 
-/// A comment, which clients of event streams skip.
-const COMMENT: Bytes = Bytes::from_static(b":\r\n\r\n");
+/// A digit that the length of the next chunk may begin with, whatever that is. It says nothing, and is sent to learn whether anybody is there.
+const PROBE: &[u8] = b"0";
 
 /// What a client does while the stream is sent to it.
 enum Client {
@@ -29,22 +29,17 @@ enum Client {
     HalfClosed(BoxFuture<'static, ()>),
 }
 
-/// Sends the events to their end. Then the connection is good for the next request; `None` if the client sends no more, or is gone.
-pub(super) async fn send(mut wire: Wire, events: Events) -> Result<Option<Wire>, Broken> {
-    let Events { body, mut whole } = events;
-    // What is no data is trailers, which no client of event streams knows.
-    let mut events = body.into_data_stream();
+/// Sends the rest to its end. Then the connection is good for the next request; `None` if there is none, or the client is gone.
+pub(super) async fn send(mut wire: Wire, rest: Rest) -> Result<Option<Wire>, Broken> {
+    let Rest { body, last } = rest;
+    // What is no data is trailers, which no client of streams knows.
+    let mut pieces = body.into_data_stream();
     let mut client = if wire.unread.is_empty() { Client::Listening } else { Client::Ahead };
     loop {
         tokio::select! {
-            // Events first, so that the comment below comes between two of them.
-            biased;
-            event = events.next() => match event {
-                Some(Ok(event)) if event.is_empty() => {}
-                Some(Ok(event)) => {
-                    whole = ends_event(&event, whole);
-                    chunk(&mut wire, event).await?;
-                }
+            piece = pieces.next() => match piece {
+                Some(Ok(piece)) if piece.is_empty() => {}
+                Some(Ok(piece)) => chunk(&mut wire, piece).await?,
                 // Without a last chunk the client knows that this was not the end.
                 Some(Err(error)) => return Err(error.into()),
                 None => break,
@@ -53,21 +48,19 @@ pub(super) async fn send(mut wire: Wire, events: Events) -> Result<Option<Wire>,
                 Heard::Ahead => client = Client::Ahead,
                 Heard::End => {
                     client = Client::HalfClosed(gone(&wire.read)?);
-                    if whole {
-                        chunk(&mut wire, COMMENT).await?;
-                    }
+                    wire.write.write_all(PROBE).await?;
                 }
                 Heard::Gone => return Ok(None),
             },
         }
     }
     wire.write.write_all(LAST_CHUNK).await?;
-    Ok((!matches!(client, Client::HalfClosed(_))).then_some(wire))
+    Ok((!last && !matches!(client, Client::HalfClosed(_))).then_some(wire))
 }
 
-async fn chunk(wire: &mut Wire, event: Bytes) -> io::Result<()> {
-    // The event itself is not copied.
-    let mut chunk = Bytes::from(format!("{:x}\r\n", event.len())).chain(event).chain(&b"\r\n"[..]);
+async fn chunk(wire: &mut Wire, piece: Bytes) -> io::Result<()> {
+    // The piece itself is not copied.
+    let mut chunk = Bytes::from(format!("{:x}\r\n", piece.len())).chain(piece).chain(&b"\r\n"[..]);
     wire.write.write_all_buf(&mut chunk).await
 }
 

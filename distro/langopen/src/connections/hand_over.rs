@@ -1,5 +1,5 @@
-//! Watches the requests of a connection while hyper serves it, and takes an answer's body from hyper as soon as it is a stream of events that has
-//! nothing to send.
+//! Watches the requests of a connection while hyper serves it, and takes an answer's body from hyper as soon as it is a stream that has nothing to
+//! send.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -9,18 +9,18 @@ use std::task::{Context, Poll, Waker};
 use axum::body::{Body, HttpBody};
 use bytes::Bytes;
 use hyper::body::{Frame, Incoming, SizeHint};
-use hyper::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING};
+use hyper::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING};
 use hyper::{Method, Request, Response, StatusCode, Version};
 use parking_lot::Mutex;
 
-/// Where a connection's body goes over from hyper to [`super::event_stream`].
+/// Where a body goes over from hyper to [`super::event_stream`].
 #[derive(Clone, Default)]
 pub(super) struct HandOver(Arc<Mutex<Given>>);
 
 #[derive(Default)]
 struct Given {
-    events: Option<Events>,
-    /// Whether all that hyper had before the events is sent.
+    rest: Option<Rest>,
+    /// Whether all that hyper had before the rest is sent.
     flushed: bool,
     /// Of the request that is being answered: whether its body was read to the end.
     heard: Option<Arc<AtomicBool>>,
@@ -30,18 +30,18 @@ struct Given {
     reader: Option<Waker>,
 }
 
-/// The rest of a stream of events.
-pub(super) struct Events {
+/// The rest of a stream.
+pub(super) struct Rest {
     pub(super) body: Body,
-    /// Whether what was sent of it ends with a whole event.
-    pub(super) whole: bool,
+    /// Whether the connection ends with it.
+    pub(super) last: bool,
 }
 
 impl HandOver {
     /// Notes that hyper has sent all that it had.
     pub(super) fn flushed(&self) {
         let mut given = self.0.lock();
-        given.flushed = given.events.is_some();
+        given.flushed = given.rest.is_some();
         if std::mem::take(&mut given.answered) {
             given.heard = None;
             if let Some(reader) = given.reader.take() {
@@ -51,9 +51,9 @@ impl HandOver {
     }
 
     /// The body whose turn it is, if there is one.
-    pub(super) fn take(&self) -> Option<Events> {
+    pub(super) fn take(&self) -> Option<Rest> {
         let mut given = self.0.lock();
-        if given.flushed { given.events.take() } else { None }
+        if given.flushed { given.rest.take() } else { None }
     }
 
     /// Whether a request was read whole and its answer is not sent yet; `reader` is woken when it is.
@@ -68,15 +68,17 @@ impl HandOver {
 
     /// Looks at a request; its answer is to be looked at by what is returned.
     pub(super) fn look(&self, request: Request<Incoming>) -> (Request<Body>, Looked) {
+        let connection = request.headers().get(CONNECTION).map(|wish| wish.as_bytes().to_ascii_lowercase());
+        let last = connection.as_deref() == Some(b"close");
         let may = request.version() == Version::HTTP_11
             && request.method() != Method::HEAD
-            && !request.headers().contains_key(CONNECTION);
+            && (last || connection.is_none_or(|wish| wish == b"keep-alive"));
         let heard = Arc::new(AtomicBool::new(request.body().is_end_stream()));
         {
             let mut given = self.0.lock();
             (given.heard, given.answered) = (Some(heard.clone()), false);
         }
-        let looked = Looked { may, heard: heard.clone(), hand_over: self.clone() };
+        let looked = Looked { may, last, heard: heard.clone(), hand_over: self.clone() };
         let request = match request.body().is_end_stream() {
             false => request.map(|body| Body::new(Heard { body, heard })),
             true => request.map(Body::new),
@@ -87,22 +89,24 @@ impl HandOver {
 
 /// A request that was looked at.
 pub(super) struct Looked {
+    /// Whether its answer may be handed over.
     may: bool,
+    /// Whether the connection ends with its answer.
+    last: bool,
     /// Whether its body came to its end: what comes after it is the next request.
     heard: Arc<AtomicBool>,
     hand_over: HandOver,
 }
 
 impl Looked {
-    /// Watches the answer, and sees to it that a stream of events is handed over.
+    /// Watches the answer, and sees to it that a stream is handed over. hyper sends what has no length in chunks.
     pub(super) fn answer(self, response: Response<Body>) -> Response<Body> {
         let headers = response.headers();
-        let events = headers.get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"));
         let framed = [CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING].iter().any(|name| headers.contains_key(name));
-        let hands_over = self.may && self.heard.load(Ordering::Acquire) && events && !framed;
-        let hands_over = hands_over && response.status() == StatusCode::OK;
-        let hand_over = self.hand_over;
-        response.map(|body| Body::new(Answer { body: Some(body), hands_over, whole: true, hand_over }))
+        let stream = !framed && response.body().size_hint().exact().is_none() && response.status() == StatusCode::OK;
+        let hands_over = self.may && self.heard.load(Ordering::Acquire) && stream;
+        let (last, hand_over) = (self.last, self.hand_over);
+        response.map(|body| Body::new(Answer { body: Some(body), hands_over, last, hand_over }))
     }
 }
 
@@ -136,12 +140,11 @@ impl HttpBody for Heard {
     }
 }
 
-/// An answer's body. One of events is handed over as soon as the next event has to be waited for.
+/// An answer's body. A stream is handed over as soon as its next piece has to be waited for.
 struct Answer {
     body: Option<Body>,
     hands_over: bool,
-    /// Whether the last piece ended with a whole event.
-    whole: bool,
+    last: bool,
     hand_over: HandOver,
 }
 
@@ -156,15 +159,9 @@ impl HttpBody for Answer {
         let this = &mut *self;
         let Some(body) = &mut this.body else { return Poll::Pending };
         let polled = Pin::new(body).poll_frame(context);
-        match &polled {
-            Poll::Pending if this.hands_over => {
-                let whole = this.whole;
-                this.hand_over.0.lock().events = this.body.take().map(|body| Events { body, whole });
-            }
-            Poll::Ready(Some(Ok(frame))) => {
-                this.whole = frame.data_ref().map_or(this.whole, |data| ends_event(data, this.whole));
-            }
-            _ => {}
+        if polled.is_pending() && this.hands_over {
+            let last = this.last;
+            this.hand_over.0.lock().rest = this.body.take().map(|body| Rest { body, last });
         }
         polled
     }
@@ -181,13 +178,5 @@ impl HttpBody for Answer {
 impl Drop for Answer {
     fn drop(&mut self) {
         self.hand_over.0.lock().answered = true;
-    }
-}
-
-/// Whether a stream ends with a whole event after this piece; `before` says whether it did before.
-pub(super) fn ends_event(piece: &[u8], before: bool) -> bool {
-    match piece {
-        [] => before,
-        _ => [&b"\n\n"[..], b"\r\r", b"\r\n\r\n"].iter().any(|end| piece.ends_with(end)),
     }
 }

@@ -26,7 +26,7 @@ pub(super) async fn serve(
     wire: Wire,
     peer: SocketAddr,
     router: Router,
-    stall: Duration,
+    write_timeout: Duration,
     quiet: CancellationToken,
 ) -> Result<(), Broken> {
     let open = Arc::new(Open::default());
@@ -39,7 +39,7 @@ pub(super) async fn serve(
     builder.timer(TokioTimer::new()).enable_connect_protocol();
     let connection = builder.serve_connection(TokioIo::new(wire.http2()), service);
     tokio::pin!(connection);
-    let mut sweep = interval((stall / 2).max(Duration::from_millis(1)));
+    let mut sweep = interval((write_timeout / 2).max(Duration::from_millis(1)));
     sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut asked = false;
     loop {
@@ -49,7 +49,7 @@ pub(super) async fn serve(
                 asked = true;
                 connection.as_mut().graceful_shutdown();
             }
-            _ = sweep.tick() => open.give_up(stall),
+            _ = sweep.tick() => open.give_up(write_timeout),
         }
     }
 }
@@ -77,11 +77,11 @@ impl Open {
     }
 
     /// Drops what is left of answers that nothing was taken of for so long.
-    fn give_up(&self, stall: Duration) {
+    fn give_up(&self, timeout: Duration) {
         self.0.lock().retain(|answer| {
             let Some(answer) = answer.upgrade() else { return false };
             let mut answer = answer.lock();
-            if answer.handed.is_some_and(|since| since.elapsed() >= stall) {
+            if answer.handed.is_some_and(|since| since.elapsed() >= timeout) {
                 answer.body = None;
             }
             answer.body.is_some()
@@ -132,7 +132,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn an_answer_that_nobody_takes_is_given_up() {
-        let stall = Duration::from_secs(60);
+        let timeout = Duration::from_secs(60);
         let (open, held) = (Open::default(), Arc::new(()));
         let pieces = |held: &Arc<()>| {
             let held = Arc::clone(held);
@@ -151,9 +151,9 @@ mod tests {
         // One that has nothing to send waits for the graph, not for the client.
         assert!(futures::poll!(waits.next()).is_pending());
         for _ in 0..4 {
-            tokio::time::advance(stall / 2).await;
+            tokio::time::advance(timeout / 2).await;
             assert!(taken.next().await.unwrap().is_ok());
-            open.give_up(stall);
+            open.give_up(timeout);
         }
         assert_eq!(Arc::strong_count(&held), 3, "what the stalled one held is given back");
         assert!(stalled.next().await.unwrap().is_err());

@@ -5,7 +5,7 @@
 //! `peek` and leaves them in the socket. hyper also keeps 8 KiB to read into and 8 KiB to write from. While an event now and then is all that is
 //! to be sent, this module takes the connection from hyper until the stream ends.
 //!
-//! A client that takes nothing for [`Limits::stall`] loses its connection, so that what is buffered for it is given back. A client that closes its
+//! A client that takes nothing for [`Limits::write_timeout`] loses its connection, so that what is buffered for it is given back. A client that closes its
 //! sending half still gets its answer.
 
 mod event_stream;
@@ -46,7 +46,7 @@ const HTTP2: &[u8] = b"PRI";
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Limits {
     /// How long a client may take nothing of what is written to it.
-    pub(crate) stall: Duration,
+    pub(crate) write_timeout: Duration,
 }
 
 /// Serves every client until `quiet`. Then it takes no more connections, lets requests in flight end, and returns when all have.
@@ -92,9 +92,9 @@ async fn connection(stream: TcpStream, peer: SocketAddr, router: Router, limits:
         begins = tokio::time::timeout(HEAD, begin(&stream)) => begins,
     };
     let Ok(Ok(Begin { http2, read })) = begins else { return };
-    let wire = Wire::new(stream, read, limits.stall);
+    let wire = Wire::new(stream, read, limits.write_timeout);
     let served = match http2 {
-        true => http2::serve(wire, peer, router, limits.stall, quiet).await,
+        true => http2::serve(wire, peer, router, limits.write_timeout, quiet).await,
         false => http1::serve(wire, peer, router, quiet).await,
     };
     if let Err(error) = served {

@@ -31,10 +31,10 @@ pub(super) struct Wire {
 }
 
 impl Wire {
-    /// A connection of which `unread` was read, and whose client may take `stall` for each piece that is written.
-    pub(super) fn new(stream: TcpStream, unread: Bytes, stall: Duration) -> Self {
+    /// A connection of which `unread` was read, and whose client may take nothing of what is written for `timeout`.
+    pub(super) fn new(stream: TcpStream, unread: Bytes, timeout: Duration) -> Self {
         let (read, write) = stream.into_split();
-        Self { unread, read, write: Patient { write, stall, waiting: None } }
+        Self { unread, read, write: Patient { write, timeout, waiting: None } }
     }
 
     /// Lends the connection to hyper, whose requests and writes `hand_over` watches.
@@ -106,10 +106,10 @@ impl AsyncRead for Reader {
     }
 }
 
-/// The writing side. A client that takes nothing for as long as `stall` loses its connection, and what is buffered for it is given back.
+/// The writing side. A client that takes nothing for `timeout` loses its connection, and what is buffered for it is given back.
 pub(super) struct Patient {
     write: OwnedWriteHalf,
-    stall: Duration,
+    timeout: Duration,
     /// Runs while a write waits for the client.
     waiting: Option<Pin<Box<Sleep>>>,
 }
@@ -121,8 +121,8 @@ impl Patient {
             self.waiting = None;
             return written;
         }
-        let stall = self.stall;
-        let waiting = self.waiting.get_or_insert_with(|| Box::pin(sleep(stall)));
+        let timeout = self.timeout;
+        let waiting = self.waiting.get_or_insert_with(|| Box::pin(sleep(timeout)));
         waiting.as_mut().poll(context).map(|()| Err(io::Error::new(io::ErrorKind::TimedOut, "the client takes nothing")))
     }
 }
