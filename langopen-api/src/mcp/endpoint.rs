@@ -67,7 +67,8 @@ pub(super) async fn post_mcp(
     };
     let answer = match method {
         Some(method) if method == "tools/call" => {
-            let params = message.get("params").cloned().unwrap_or_default();
+            let params = message.get("params").filter(|params| params.as_str() != "null").cloned();
+            let params = params.unwrap_or_else(|| json!({}).into());
             return Ok(call_tool(app, caller, forwarded, id, params).await);
         }
         Some(method) => obey(&app, &caller, &method, message.get("params")).await,
