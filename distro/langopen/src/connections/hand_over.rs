@@ -56,14 +56,13 @@ impl HandOver {
         if given.flushed { given.rest.take() } else { None }
     }
 
-    /// Whether a request was read whole and its answer is not sent yet; `reader` is woken when it is.
-    pub(super) fn is_answering(&self, reader: &Waker) -> bool {
+    /// Whether the body of the request that is being answered was read to its end; `None` if no answer is under way. `reader` is woken when it is
+    /// sent.
+    pub(super) fn answering(&self, reader: &Waker) -> Option<bool> {
         let mut given = self.0.lock();
-        let answering = given.heard.as_ref().is_some_and(|heard| heard.load(Ordering::Acquire));
-        if answering {
-            given.reader = Some(reader.clone());
-        }
-        answering
+        let heard = given.heard.as_ref().map(|heard| heard.load(Ordering::Acquire))?;
+        given.reader = Some(reader.clone());
+        Some(heard)
     }
 
     /// Looks at a request; its answer is to be looked at by what is returned.

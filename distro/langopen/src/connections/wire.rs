@@ -17,6 +17,9 @@ use tokio::time::{Sleep, sleep};
 
 use super::hand_over::HandOver;
 
+/// How long a request may miss the end of its body after its client has closed its sending half: the rest may have come, and not be read yet.
+const BODY_END: Duration = if cfg!(test) { Duration::from_millis(500) } else { Duration::from_secs(10) };
+
 /// A connection as hyper's HTTP/1 takes it.
 pub(super) type HyperWire = Join<Chain<Cursor<Bytes>, Reader>, Flushed>;
 
@@ -39,7 +42,7 @@ impl Wire {
 
     /// Lends the connection to hyper, whose requests and writes `hand_over` watches.
     pub(super) fn lend(self, hand_over: HandOver) -> HyperWire {
-        let reader = Reader { read: self.read, hand_over: hand_over.clone(), gone: None };
+        let reader = Reader { read: self.read, hand_over: hand_over.clone(), ended: None };
         join(Cursor::new(self.unread).chain(reader), Flushed { write: self.write, hand_over })
     }
 
@@ -77,8 +80,15 @@ pub(super) fn gone(read: &OwnedReadHalf) -> io::Result<BoxFuture<'static, ()>> {
 pub(super) struct Reader {
     read: OwnedReadHalf,
     hand_over: HandOver,
-    /// Set from when the end was read.
-    gone: Option<BoxFuture<'static, ()>>,
+    ended: Option<Ended>,
+}
+
+/// The end of what a client sends was read.
+struct Ended {
+    /// Ends when the client is gone altogether.
+    gone: BoxFuture<'static, ()>,
+    /// Ends when the rest of a request's body should have been read.
+    body: Pin<Box<Sleep>>,
 }
 
 impl AsyncRead for Reader {
@@ -88,21 +98,26 @@ impl AsyncRead for Reader {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = &mut *self;
-        if this.gone.is_none() {
-            let before = buffer.filled().len();
-            ready!(Pin::new(&mut this.read).poll_read(context, buffer))?;
-            if buffer.filled().len() > before || buffer.remaining() == 0 {
-                return Poll::Ready(Ok(()));
+        let ended = match &mut this.ended {
+            Some(ended) => ended,
+            None => {
+                let before = buffer.filled().len();
+                ready!(Pin::new(&mut this.read).poll_read(context, buffer))?;
+                if buffer.filled().len() > before || buffer.remaining() == 0 {
+                    return Poll::Ready(Ok(()));
+                }
+                let gone = gone(&this.read)?;
+                this.ended.insert(Ended { gone, body: Box::pin(sleep(BODY_END)) })
             }
-            this.gone = Some(gone(&this.read)?);
+        };
+        let Some(heard) = this.hand_over.answering(context.waker()) else { return Poll::Ready(Ok(())) };
+        if ended.gone.as_mut().poll(context).is_ready() {
+            return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
         }
-        if !this.hand_over.is_answering(context.waker()) {
+        if !heard && ended.body.as_mut().poll(context).is_ready() {
             return Poll::Ready(Ok(()));
         }
-        match &mut this.gone {
-            Some(gone) => gone.as_mut().poll(context).map(|()| Err(io::ErrorKind::ConnectionReset.into())),
-            None => Poll::Pending,
-        }
+        Poll::Pending
     }
 }
 
