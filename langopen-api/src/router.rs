@@ -2,7 +2,7 @@
 
 use axum::Router;
 use axum::extract::{Extension, OriginalUri};
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http::{StatusCode, Uri, header};
@@ -16,8 +16,10 @@ use utoipa_axum::router::OpenApiRouter;
 use crate::access::{Authenticator, keep_body};
 use crate::cors::Cors;
 use crate::error::ApiError;
+use crate::extract::hold_bodies;
 use crate::meta::Document;
 use crate::observe::observe;
+use crate::pages::refuse_foreign_pages;
 use crate::server::App;
 use crate::unread::discard_unread;
 use crate::{a2a, assistants, crons, custom, mcp, meta, openapi, protocol, runs, state, store, threads, ui};
@@ -68,6 +70,7 @@ pub(crate) fn build(app: App) -> Router {
     if app.auth.needs_body() {
         router = router.route_layer(from_fn_with_state(app.clone(), keep_body));
     }
+    router = router.route_layer(from_fn(hold_bodies));
     let router = router
         .fallback(unknown_path)
         .method_not_allowed_fallback(async || ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed"))
@@ -82,11 +85,16 @@ pub(crate) fn build(app: App) -> Router {
         None => cors(router).layer(observed),
         Some((description, custom, options)) => {
             let authenticator = Authenticator::new(app.auth.clone()).with_max_body_bytes(app.settings.max_body_bytes);
+            let authenticator = authenticator.with_body_budget(app.bodies.clone());
             let api = router.layer(observed);
             cors(custom::mount(api, custom, &description, options, authenticator, &app.settings))
         }
     };
-    // Outermost, for whoever answers.
+    let served = match app.settings.refuse_foreign_pages {
+        true => served.layer(from_fn_with_state(app.clone(), refuse_foreign_pages)),
+        false => served,
+    };
+    // Outermost, whatever answers.
     served.layer(MapRequestLayer::new(discard_unread))
 }
 
@@ -94,18 +102,25 @@ pub(crate) fn build(app: App) -> Router {
 #[derive(Clone)]
 pub(crate) struct UnknownPath;
 
-/// 404; or, where only a slash at the end is too much, the way to the path without it.
+/// Answers 404; or, where only a slash at the end is too much, redirects to the path without it.
 async fn unknown_path(OriginalUri(uri): OriginalUri) -> (Extension<UnknownPath>, Response) {
     (Extension(UnknownPath), no_path(&uri))
 }
 
 fn no_path(uri: &Uri) -> Response {
-    let shorter = uri.path().trim_end_matches('/');
-    if shorter.is_empty() || shorter.len() == uri.path().len() || shorter.starts_with("//") {
-        return ApiError::not_found("Not Found").into_response();
-    }
+    let Some(shorter) = without_slash(uri.path()) else { return ApiError::not_found("Not Found").into_response() };
     let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
     (StatusCode::TEMPORARY_REDIRECT, [(header::LOCATION, format!("{shorter}{query}"))]).into_response()
+}
+
+/// The path without the slashes at its end, if there are any and a redirect to it stays on this server.
+///
+/// Browsers read `//host` and `/\host` as another host, and some readers decode a path before they look at it. So a path with two slashes in a
+/// row, a backslash or anything percent-encoded gets no redirect; none of the API's own paths has them.
+fn without_slash(path: &str) -> Option<&str> {
+    let shorter = path.trim_end_matches('/');
+    let plain = shorter.starts_with('/') && !shorter.contains("//") && !shorter.contains(['\\', '%']);
+    (plain && shorter.len() < path.len()).then_some(shorter)
 }
 
 fn panicked(panic: Box<dyn Any + Send>) -> Response {
@@ -113,4 +128,31 @@ fn panicked(panic: Box<dyn Any + Send>) -> Response {
     let message = message.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message");
     tracing::error!(panic = message, "a handler panicked");
     ApiError::internal().into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_redirect_stays_on_this_server() {
+        for (path, expected) in [
+            ("/threads/", Some("/threads")),
+            ("/a2a/x///", Some("/a2a/x")),
+            ("/threads", None),
+            ("/", None),
+            ("//evil.example/", None),
+            ("/\\evil.example/", None),
+            ("/\\/evil.example/", None),
+            ("/%5Cevil.example/", None),
+            ("/%5c%5cevil.example/", None),
+            ("/%2Fevil.example/", None),
+            ("/%2f%2fevil.example//", None),
+            ("/%252fevil.example/", None),
+            ("/%09/evil.example/", None),
+            ("/a//evil.example/", None),
+        ] {
+            assert_eq!(without_slash(path), expected, "{path}");
+        }
+    }
 }

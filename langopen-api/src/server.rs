@@ -12,7 +12,9 @@ use langopen_core::{
 };
 
 use crate::a2a::KnownFields;
+use crate::batches::SharedData;
 use crate::custom::{AppOptions, CustomApp};
+use crate::extract::BodyBudget;
 use crate::observe::Metrics;
 use crate::settings::Settings;
 
@@ -34,6 +36,9 @@ pub struct AgentServer {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) ids: Arc<dyn IdSource>,
     pub(crate) settings: Settings,
+    pub(crate) bodies: BodyBudget,
+    /// Data of events that readers hold together.
+    pub(crate) shared: Arc<SharedData>,
     pub(crate) custom: Option<(Arc<dyn CustomApp>, AppOptions)>,
     pub(crate) metrics: Metrics,
     pub(crate) known_fields: KnownFields,
@@ -59,6 +64,8 @@ impl AgentServer {
             clock: Arc::new(SystemClock),
             ids: Arc::new(SystemIds),
             settings: Settings::default(),
+            bodies: BodyBudget::default(),
+            shared: Arc::default(),
             custom: None,
             metrics: Metrics::default(),
             known_fields: KnownFields::default(),
@@ -107,6 +114,13 @@ impl AgentServer {
         self
     }
 
+    /// Counts the bytes of request bodies against `budget`, which servers of one process share. Without it, this server has 1 GiB of its own.
+    #[must_use]
+    pub fn with_body_budget(mut self, budget: BodyBudget) -> Self {
+        self.bodies = budget;
+        self
+    }
+
     /// Shows these metrics at `/metrics`, beside the queue's figures.
     #[must_use]
     pub fn with_metrics(mut self, metrics: Metrics) -> Self {
@@ -126,21 +140,35 @@ impl AgentServer {
     /// # Errors
     /// What the executor or the storage fail with.
     pub async fn sync_system_assistants(&self, tenant: &Tenant) -> Result<()> {
-        let scope = Scope::tenant(tenant.clone());
-        for GraphInfo { graph_id, name, description } in self.executor.graphs().await? {
-            let mut metadata = JsonMap::new();
-            metadata.insert("created_by".to_owned(), "system".into());
-            let new = NewAssistant {
-                assistant_id: AssistantId::system(&graph_id),
-                graph_id,
-                config: JsonMap::new(),
-                context: JsonMap::new(),
-                metadata,
-                name,
-                description,
-            };
-            self.storage.sync_system_assistant(&scope, new).await?;
+        for graph in self.executor.graphs().await? {
+            self.sync_system_assistant(tenant, graph).await?;
         }
+        Ok(())
+    }
+
+    /// Makes the system assistant of this id anew if a graph has it; does nothing for every other id.
+    pub(crate) async fn restore_system_assistant(&self, tenant: &Tenant, id: AssistantId) -> Result<()> {
+        let graphs = self.executor.graphs().await?;
+        match graphs.into_iter().find(|graph| AssistantId::system(&graph.graph_id) == id) {
+            Some(graph) => self.sync_system_assistant(tenant, graph).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn sync_system_assistant(&self, tenant: &Tenant, graph: GraphInfo) -> Result<()> {
+        let GraphInfo { graph_id, name, description } = graph;
+        let mut metadata = JsonMap::new();
+        metadata.insert("created_by".to_owned(), "system".into());
+        let new = NewAssistant {
+            assistant_id: AssistantId::system(&graph_id),
+            graph_id,
+            config: JsonMap::new(),
+            context: JsonMap::new(),
+            metadata,
+            name,
+            description,
+        };
+        self.storage.sync_system_assistant(&Scope::tenant(tenant.clone()), new).await?;
         Ok(())
     }
 

@@ -22,12 +22,21 @@ pub struct Settings {
     pub host: HostInfo,
     /// The largest request body, in bytes; more is 413.
     pub max_body_bytes: usize,
+    /// The largest body of a search, a filter, a subscription, or another request that holds conditions, ids and names alone, in bytes; more is 413.
+    /// The subscriptions of one WebSocket have so many bytes together.
+    pub max_search_body_bytes: usize,
+    /// The largest message of a WebSocket, in bytes; more closes it. So many bytes of commands may wait on one WebSocket.
+    pub max_message_bytes: usize,
     /// How long a request body may be silent before it is given up (408).
     pub body_timeout: Duration,
     /// How long a stream or a waiting response may be silent before a sign of life is sent and the run's row is looked at.
     pub heartbeat: Duration,
     /// Which browsers' pages may call (CORS); `None` leaves the matter to whoever serves the router.
     pub cors: Option<Cors>,
+    /// Whether web pages are refused (403) that are neither of this machine nor named in `cors`, and requests by a host name that is not this
+    /// machine's, while a request without credentials gets in. Pages of other origins must then send `application/json` (415). Set it for a
+    /// server on a loopback address: browsers let every page reach that.
+    pub refuse_foreign_pages: bool,
     /// Which request headers graphs see in `configurable`.
     pub configurable_headers: ConfigurableHeaders,
     /// Which request headers the access log shows.
@@ -61,9 +70,12 @@ impl Default for Settings {
             langgraph_version: "1.2.22".to_owned(),
             host: HostInfo::default(),
             max_body_bytes: 300 * 1024 * 1024,
+            max_search_body_bytes: 1024 * 1024,
+            max_message_bytes: 16 * 1024 * 1024,
             body_timeout: Duration::from_secs(30),
             heartbeat: Duration::from_secs(5),
             cors: Some(Cors::default()),
+            refuse_foreign_pages: false,
             configurable_headers: ConfigurableHeaders::default(),
             logging_headers: LoggingHeaders::default(),
             mount_prefix: None,

@@ -40,16 +40,23 @@ pub(crate) fn last_event_id(headers: &HeaderMap) -> ApiResult<ReadFrom> {
     id.map(ReadFrom::After).ok_or_else(refused)
 }
 
-/// The frames of `events`; `ids` says whether a reader may come back with them.
-pub(crate) fn frames<'a>(events: impl IntoIterator<Item = &'a Event>, ids: bool) -> Bytes {
-    let mut out = BytesMut::new();
+/// The size from which an event's data is a piece of its own, which readers share. Less is copied into the piece around it.
+const OWN_PIECE: usize = 4 * 1024;
+
+/// The frames of `events`, in pieces that follow each other, none of them empty; `ids` says whether a reader may come back with them.
+pub(crate) fn frames<'a>(events: impl IntoIterator<Item = &'a Event>, ids: bool) -> Vec<Bytes> {
+    let (mut pieces, mut out) = (Vec::new(), BytesMut::new());
     for event in events {
-        out.reserve(event.name.len() + event.data.len() + 64);
+        out.reserve(event.name.len() + event.data.len().min(OWN_PIECE) + 64);
         out.put_slice(b"event: ");
         // A line break in a name would begin a line of its own.
         event.name.split(['\r', '\n']).for_each(|part| out.put_slice(part.as_bytes()));
         out.put_slice(b"\r\ndata: ");
-        out.put_slice(&event.data);
+        if event.data.len() < OWN_PIECE {
+            out.put_slice(&event.data);
+        } else {
+            pieces.extend([out.split().freeze(), event.data.clone()]);
+        }
         if ids {
             out.put_slice(b"\r\nid: ");
             // Writing into memory does not fail.
@@ -57,7 +64,10 @@ pub(crate) fn frames<'a>(events: impl IntoIterator<Item = &'a Event>, ids: bool)
         }
         out.put_slice(b"\r\n\r\n");
     }
-    out.freeze()
+    if !out.is_empty() {
+        pieces.push(out.freeze());
+    }
+    pieces
 }
 
 /// One frame without an id, of a name and data without line breaks.
@@ -130,7 +140,21 @@ mod tests {
             name: "val\r\nues|sub:1".into(),
             data: Bytes::from_static(b"{\"a\":1}"),
         };
-        assert_eq!(frames([&event], true), "event: values|sub:1\r\ndata: {\"a\":1}\r\nid: 17-2\r\n\r\n");
-        assert_eq!(frames([&event], false), "event: values|sub:1\r\ndata: {\"a\":1}\r\n\r\n");
+        assert_eq!(frames([&event], true), ["event: values|sub:1\r\ndata: {\"a\":1}\r\nid: 17-2\r\n\r\n"]);
+        assert_eq!(frames([&event], false), ["event: values|sub:1\r\ndata: {\"a\":1}\r\n\r\n"]);
+        assert!(frames([], true).is_empty());
+    }
+
+    #[test]
+    fn the_data_of_a_large_event_is_not_copied() {
+        let data = Bytes::from(vec![b'1'; OWN_PIECE]);
+        let large = Event { id: EventId::ZERO, run_id: None, name: "values".into(), data: data.clone() };
+        let small = Event { data: Bytes::from_static(b"2"), ..large.clone() };
+        let pieces = frames([&small, &large, &small], true);
+        assert_eq!((pieces.len(), pieces[1].as_ptr()), (3, data.as_ptr()));
+        let end = "\r\nid: 0-0\r\n\r\n";
+        let begin = "event: values\r\ndata: ";
+        assert_eq!(pieces[0], format!("{begin}2{end}{begin}"));
+        assert_eq!(pieces[2], format!("{end}{begin}2{end}"));
     }
 }

@@ -72,7 +72,7 @@ async def test_a_component_comes_with_script_and_style(client, http):
     style, code = re.search(r'href="(.*?)"', link)[1], re.search(r'src="(.*?)"', script)[1]
     assert style.startswith(f"//{http.base_url.netloc.decode()}/ui/cards/")
     assert "&quot;weather&quot;, &quot;{{shadowRootId}}&quot;" in script
-    files = [await http.get(f"http:{place}", headers={"origin": "http://elsewhere"}) for place in (style, code)]
+    files = [await http.get(f"http:{place}", headers={"origin": "http://localhost:1"}) for place in (style, code)]
     assert [file.headers["content-type"] for file in files] == ["text/css; charset=utf-8", "text/javascript; charset=utf-8"]
     assert all("immutable" in file.headers["cache-control"] for file in files)
     assert "weather-card" in files[0].text and "weather-card" in files[1].text

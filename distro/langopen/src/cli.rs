@@ -126,6 +126,12 @@ pub(crate) struct UpOptions {
     /// What the names of all keys and channels in Redis begin with.
     #[arg(long, env = "LANGOPEN_REDIS_PREFIX", value_name = "TEXT", default_value = PREFIX, hide = true)]
     pub(crate) redis_prefix: String,
+    /// How many bytes of request bodies may be in flight at once; more is answered 429.
+    #[arg(long, env = "LANGOPEN_MAX_BODY_BYTES_IN_FLIGHT", default_value_t = 1 << 30, value_name = "BYTES", hide = true)]
+    pub(crate) max_body_bytes_in_flight: usize,
+    /// After how many seconds in which a client takes nothing of its answer the connection is closed.
+    #[arg(long, env = "LANGOPEN_WRITE_TIMEOUT_SECONDS", default_value_t = 60, value_name = "SECONDS", hide = true, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) write_timeout_seconds: u64,
     /// How the names of the workers' gauges in /metrics begin.
     #[arg(long, env = "METRIC_PREFIX", default_value = "lg_api_", hide = true)]
     pub(crate) metric_prefix: String,

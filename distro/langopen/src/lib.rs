@@ -13,6 +13,7 @@ mod error;
 mod hosts;
 mod import;
 mod keys;
+mod log_fields;
 mod logging;
 mod manage;
 mod metrics;

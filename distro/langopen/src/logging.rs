@@ -12,6 +12,7 @@ use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::{EnvFilter, Layer};
 
 use crate::cli::LogFormat;
+use crate::log_fields::EscapedFields;
 use crate::tracing_export::{self, Traces};
 
 /// Whether everything that is written, to either output, is to be a record.
@@ -75,7 +76,8 @@ where
 {
     match format {
         LogFormat::Text => {
-            tracing_subscriber::fmt::layer().with_writer(stderr).with_ansi(stderr().is_terminal()).boxed()
+            let layer = tracing_subscriber::fmt::layer().fmt_fields(EscapedFields).with_writer(stderr);
+            layer.with_ansi(stderr().is_terminal()).boxed()
         }
         LogFormat::Json => {
             let mut layer = JsonLayer::new(stderr);

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 use crate::announce::say;
-use crate::connections;
+use crate::connections::{self, Limits};
 use crate::error::CommandError;
 
 /// Serves until Ctrl-C or SIGTERM, then awaits `drain` with requests still answered, then lets open ones end within `grace`; a second signal ends the
@@ -17,12 +17,13 @@ use crate::error::CommandError;
 pub(crate) async fn serve(
     listener: TcpListener,
     router: Router,
+    limits: Limits,
     drain: impl Future<Output = ()>,
     grace: Duration,
     signals: &mut Signals,
 ) -> Result<(), CommandError> {
     let quiet = CancellationToken::new();
-    let server = connections::serve(listener, router, quiet.clone());
+    let server = connections::serve(listener, router, limits, quiet.clone());
     tokio::pin!(server);
     tokio::select! {
         () = &mut server => return Ok(()),

@@ -116,7 +116,9 @@ impl Envelope {
         let Some(id) = fields.get("id").cloned() else {
             return Err((None, refused("A request has an id: a string or a number")));
         };
-        if !matches!(id.decode(), Ok(Value::String(_) | Value::Number(_) | Value::Null)) {
+        // An array or an object may be as large as a body, and is not decoded.
+        let is_id = !id.as_str().starts_with(['[', '{']);
+        if !is_id || !matches!(id.decode(), Ok(Value::String(_) | Value::Number(_) | Value::Null)) {
             return Err((None, refused("The id of a request is a string or a number")));
         }
         let text = |key: &str| fields.get(key).and_then(|value| value.decode::<String>().ok());

@@ -10,7 +10,7 @@ use langopen_core::auth::{Auth, Identity};
 use super::credentials;
 use crate::deployments::Reached;
 use crate::error::ApiError;
-use crate::extract::BodyLimits;
+use crate::extract::{BodyBudget, BodyLimits};
 use crate::settings::Settings;
 
 /// Asks who sends a request, in the way in which the API asks. For routes of your own beside the API, as a layer:
@@ -32,12 +32,13 @@ use crate::settings::Settings;
 pub struct Authenticator {
     auth: Arc<dyn Auth>,
     limits: BodyLimits,
+    bodies: BodyBudget,
 }
 
 impl Authenticator {
     /// Asks `auth`.
     pub fn new(auth: Arc<dyn Auth>) -> Self {
-        Self { auth, limits: BodyLimits::of(&Settings::default()) }
+        Self { auth, limits: BodyLimits::of(&Settings::default()), bodies: BodyBudget::default() }
     }
 
     /// Refuses larger bodies, if the login reads bodies at all.
@@ -47,10 +48,17 @@ impl Authenticator {
         self
     }
 
+    /// Counts the bodies that the login reads against `budget`.
+    #[must_use]
+    pub fn with_body_budget(mut self, budget: BodyBudget) -> Self {
+        self.bodies = budget;
+        self
+    }
+
     /// Who sends the request, and the request; or the answer to a caller that is turned away.
     pub async fn authenticate(&self, request: Request) -> Result<(Identity, Request), Response> {
         let request = match self.auth.needs_body() {
-            true => credentials::kept(request, self.limits).await?,
+            true => credentials::kept(request, self.limits, &self.bodies).await?,
             false => request,
         };
         let (mut parts, body) = request.into_parts();

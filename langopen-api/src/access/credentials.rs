@@ -1,22 +1,33 @@
 //! What of a request tells who asks.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::{ConnectInfo, FromRequestParts, RawPathParams, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
+use http::Extensions;
 use http::request::Parts;
 use langopen_core::auth::Credentials;
 
 use crate::deployments::Reached;
-use crate::extract::{BodyLimits, read_body};
+use crate::extract::{BodyBudget, BodyLimits, HeldBytes, read_body};
 use crate::server::App;
 
 /// A request's body, read before its handler for an authenticator that wants it.
 #[derive(Clone)]
-pub(super) struct KeptBody(pub(super) Bytes);
+pub(super) struct KeptBody {
+    bytes: Bytes,
+    /// The bytes count until the request is gone.
+    _held: Arc<HeldBytes>,
+}
+
+/// The body of a request, if it was read for the login.
+pub(crate) fn kept_body(extensions: &Extensions) -> Option<Bytes> {
+    extensions.get::<KeptBody>().map(|body| body.bytes.clone())
+}
 
 /// What an authenticator sees of a request.
 pub(super) async fn of(parts: &mut Parts) -> Credentials {
@@ -31,7 +42,7 @@ pub(super) async fn of(parts: &mut Parts) -> Credentials {
         query: parts.uri.query().unwrap_or_default().to_owned(),
         path_params: params.map(|params| params.iter().map(owned).collect()).unwrap_or_default(),
         headers: parts.headers.iter().map(text).collect(),
-        body: parts.extensions.get::<KeptBody>().map(|body| body.0.clone()),
+        body: kept_body(&parts.extensions),
         peer: parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip()),
         tenant: parts.extensions.get::<Reached>().map(|reached| reached.tenant.clone()),
     }
@@ -39,17 +50,17 @@ pub(super) async fn of(parts: &mut Parts) -> Credentials {
 
 /// Reads each body whole, and leaves it for the authenticator and for the handler.
 pub(crate) async fn keep_body(State(app): State<App>, request: Request, next: Next) -> Response {
-    match kept(request, BodyLimits::of(&app.settings)).await {
+    match kept(request, BodyLimits::of(&app.settings), &app.bodies).await {
         Ok(request) => next.run(request).await,
         Err(response) => response,
     }
 }
 
-pub(super) async fn kept(request: Request, limits: BodyLimits) -> Result<Request, Response> {
+pub(super) async fn kept(request: Request, limits: BodyLimits, budget: &BodyBudget) -> Result<Request, Response> {
     let (parts, body) = request.into_parts();
     let headers = parts.headers.clone();
-    let body = read_body(&headers, body, limits).await.map_err(IntoResponse::into_response)?;
+    let (body, held) = read_body(&headers, body, limits, budget).await.map_err(IntoResponse::into_response)?;
     let mut request = Request::from_parts(parts, Body::from(body.clone()));
-    request.extensions_mut().insert(KeptBody(body));
+    request.extensions_mut().insert(KeptBody { bytes: body, _held: Arc::new(held) });
     Ok(request)
 }

@@ -19,7 +19,7 @@ use crate::observe::record_tenant;
 use crate::server::App;
 
 pub use authenticator::{Authenticator, require_auth};
-pub(crate) use credentials::keep_body;
+pub(crate) use credentials::{keep_body, kept_body};
 pub(crate) use permit::Permit;
 pub(crate) use roles::{check as check_role, least_elsewhere};
 pub use studio::StudioAuth;

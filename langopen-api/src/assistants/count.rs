@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 use super::{check_graph, graph_ids};
 use crate::access::Caller;
 use crate::error::{ApiResult, ErrorResponse};
-use crate::extract::{Body, field};
+use crate::extract::{SmallBody, field};
 use crate::server::App;
 
 /// Which assistants to count.
@@ -39,7 +39,7 @@ pub(super) struct AssistantCountRequest {
 pub(super) async fn count_assistants(
     State(app): State<App>,
     caller: Caller,
-    Body(body): Body<AssistantCountRequest>,
+    SmallBody(body): SmallBody<AssistantCountRequest>,
 ) -> ApiResult<Json<u64>> {
     if let Some(graph_id) = &body.graph_id {
         check_graph(&app, graph_id).await?;

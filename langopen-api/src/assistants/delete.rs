@@ -22,7 +22,7 @@ struct DeleteQuery {
 
 /// Delete Assistant
 ///
-/// Removes an assistant with its versions, and cancels its runs in flight.
+/// Removes an assistant with its versions, and cancels its runs in flight. The system assistant of a graph is made anew at once, as it was at first.
 #[utoipa::path(
     delete, path = "/assistants/{assistant_id}", tag = "Assistants", operation_id = "delete_assistant",
     params(
@@ -51,6 +51,8 @@ pub(super) async fn delete_assistant(
         false => None,
     };
     let deleted = app.runs.delete_assistant(&scope, id, threads.as_ref()).await;
+    // Also after a failure: an earlier request may have ended between the two.
+    app.restore_system_assistant(&scope.tenant, id).await?;
     deleted.on(ErrorKind::NotFound, || ApiError::not_found(format!("Assistant with ID {id} not found")))?;
     Ok(StatusCode::NO_CONTENT)
 }

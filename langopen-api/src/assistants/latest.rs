@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 
 use crate::access::Caller;
 use crate::error::{ApiError, ApiResult, ErrorResponse, OnKind};
-use crate::extract::{AssistantPath, Body};
+use crate::extract::{AssistantPath, SmallBody};
 use crate::server::App;
 use crate::wire::AssistantBody;
 
@@ -33,7 +33,7 @@ pub(super) async fn set_latest(
     State(app): State<App>,
     caller: Caller,
     AssistantPath(id): AssistantPath,
-    Body(body): Body<AssistantVersionChange>,
+    SmallBody(body): SmallBody<AssistantVersionChange>,
 ) -> ApiResult<Json<AssistantBody>> {
     let version = body.version;
     let value = || {

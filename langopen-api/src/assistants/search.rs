@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 use super::{check_graph, graph_ids};
 use crate::access::Caller;
 use crate::error::{ApiResult, ErrorResponse};
-use crate::extract::Body;
+use crate::extract::SmallBody;
 use crate::extract::field::{self, LIMIT, check_select};
 use crate::server::App;
 use crate::wire::{AssistantBody, AssistantField, Listing, SortOrderName};
@@ -75,7 +75,7 @@ impl From<SortBy> for AssistantSort {
 pub(super) async fn search_assistants(
     State(app): State<App>,
     caller: Caller,
-    Body(body): Body<AssistantSearchRequest>,
+    SmallBody(body): SmallBody<AssistantSearchRequest>,
 ) -> ApiResult<Listing> {
     let select = body.select.unwrap_or_default();
     check_select(&select, &AssistantBody::FIELDS)?;

@@ -10,7 +10,7 @@ use super::graph_ids;
 use crate::access::Caller;
 use crate::error::{ApiError, ApiResult, ErrorResponse};
 use crate::extract::field::{self, LIMIT};
-use crate::extract::{AssistantPath, Body};
+use crate::extract::{AssistantPath, SmallBody};
 use crate::server::App;
 use crate::wire::AssistantVersionBody;
 
@@ -46,7 +46,7 @@ pub(super) async fn list_versions(
     State(app): State<App>,
     caller: Caller,
     AssistantPath(id): AssistantPath,
-    Body(body): Body<AssistantVersionsSearchRequest>,
+    SmallBody(body): SmallBody<AssistantVersionsSearchRequest>,
 ) -> ApiResult<Json<Vec<AssistantVersionBody>>> {
     let metadata = body.metadata.unwrap_or_default();
     let value = || json!({"assistant_id": id, "metadata": metadata});

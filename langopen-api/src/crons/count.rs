@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 
 use crate::access::Caller;
 use crate::error::{ApiResult, ErrorResponse};
-use crate::extract::{Body, field, parse_id};
+use crate::extract::{SmallBody, field, parse_id};
 use crate::server::App;
 
 /// Which crons to count.
@@ -39,7 +39,7 @@ pub(super) struct CronCountRequest {
 pub(super) async fn count_crons(
     State(app): State<App>,
     caller: Caller,
-    Body(body): Body<CronCountRequest>,
+    SmallBody(body): SmallBody<CronCountRequest>,
 ) -> ApiResult<Json<u64>> {
     let mut query = CronQuery {
         assistant_id: body.assistant_id.map(|id| parse_id(&id, "assistant")).transpose()?,

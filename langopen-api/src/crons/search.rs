@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 use crate::access::Caller;
 use crate::error::{ApiResult, ErrorResponse};
 use crate::extract::field::{self, LIMIT, check_select};
-use crate::extract::{Body, parse_id};
+use crate::extract::{SmallBody, parse_id};
 use crate::server::App;
 use crate::wire::{CronBody, CronField, Listing, SortOrderName};
 
@@ -82,7 +82,7 @@ impl From<SortBy> for CronSort {
 pub(super) async fn search_crons(
     State(app): State<App>,
     caller: Caller,
-    Body(body): Body<CronSearchRequest>,
+    SmallBody(body): SmallBody<CronSearchRequest>,
 ) -> ApiResult<Listing> {
     let select = body.select.unwrap_or_default();
     check_select(&select, &CronBody::FIELDS)?;

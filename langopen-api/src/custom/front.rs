@@ -9,7 +9,7 @@ use axum::body::Body;
 use axum::extract::{ConnectInfo, Request, State};
 use axum::response::{IntoResponse, Response};
 use futures::StreamExt;
-use http::{StatusCode, header};
+use http::{Method, StatusCode, header};
 use percent_encoding::percent_decode_str;
 
 use super::api::{Api, answer, user, withhold};
@@ -19,6 +19,7 @@ use super::{AppDescription, AppOptions, AppRequest, CustomApp};
 use crate::access::{Authenticator, Pass, check_role, least_elsewhere};
 use crate::deployments::Reached;
 use crate::error::ApiError;
+use crate::protocol;
 use crate::settings::Settings;
 
 /// What stands in front of the API.
@@ -59,19 +60,26 @@ pub(crate) fn mount(
 
 async fn dispatch(State(front): State<Arc<Front>>, request: Request) -> Response {
     let Some(path) = front.own_path(request.uri().path()) else { return answer(&front.api, request).await };
-    if is_websocket(&request) {
-        return front.refuse_websocket(&path, request).await;
+    // What only says that it wants a WebSocket is the request that it is: the app sees it like any other.
+    let handshake = is_handshake(&request);
+    if handshake && front.is_socket(request.uri().path()) {
+        return answer(&front.api, request).await;
+    }
+    let unserved = handshake && front.table.has_websocket(&path);
+    if unserved && front.first {
+        return no_websockets();
     }
     let early = front.table.matches(request.method(), &path);
     if front.first || early {
         return front.ask_app(request, &path, early, false).await;
     }
-    if !front.table.matches_later(&path) {
+    if !unserved && !front.table.matches_later(&path) {
         return answer(&front.api, request).await;
     }
     let (request, again) = twice(request);
     let response = answer(&front.api, request).await;
     match Api::has_no_path(&response).then(|| Again::request(again)).flatten() {
+        Some(_) if unserved => no_websockets(),
         Some(request) => front.ask_app(request, &path, true, true).await,
         None => response,
     }
@@ -149,20 +157,28 @@ impl Front {
         ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, detail).into_response()
     }
 
-    /// WebSockets of the API pass by the app; those of the app are not served.
-    async fn refuse_websocket(&self, path: &str, request: Request) -> Response {
-        let response = answer(&self.api, request).await;
-        if Api::has_no_path(&response) && self.table.has_websocket(path) {
-            let detail = "WebSocket routes of the application (http.app) are not served; use HTTP";
-            return ApiError::new(StatusCode::NOT_IMPLEMENTED, detail).into_response();
-        }
-        response
+    /// Whether the API has a WebSocket at this path. The app does not see those: it is asked about requests of HTTP alone.
+    fn is_socket(&self, path: &str) -> bool {
+        path.strip_prefix(&self.prefix).is_some_and(protocol::is_socket)
     }
 }
 
-fn is_websocket(request: &Request) -> bool {
-    let upgrade = request.headers().get(header::UPGRADE);
-    upgrade.is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"websocket"))
+fn no_websockets() -> Response {
+    let detail = "WebSocket routes of the application (http.app) are not served; use HTTP";
+    ApiError::new(StatusCode::NOT_IMPLEMENTED, detail).into_response()
+}
+
+/// Whether the request is the handshake of a WebSocket: a `GET` that asks for the upgrade, or the `CONNECT` of HTTP/2.
+fn is_handshake(request: &Request) -> bool {
+    let says = |name, word: &str| {
+        let values = request.headers().get_all(name).iter().filter_map(|value| value.to_str().ok());
+        values.flat_map(|value| value.split(',')).any(|value| value.trim().eq_ignore_ascii_case(word))
+    };
+    match *request.method() {
+        Method::CONNECT => true,
+        Method::GET => says(header::UPGRADE, "websocket") && says(header::CONNECTION, "upgrade"),
+        _ => false,
+    }
 }
 
 /// The request with a body that breaks off past the limit, and says so.

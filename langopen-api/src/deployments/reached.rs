@@ -32,6 +32,11 @@ impl Reached {
         }
     }
 
+    /// Whether the request names it by its host.
+    pub(crate) fn is_by_host(&self) -> bool {
+        self.named && self.prefix.is_empty()
+    }
+
     /// Counts a request whose caller is known, and refuses what is too much.
     pub(crate) fn count(&self) -> ApiResult<()> {
         let Some(rate) = &self.rate else { return Ok(()) };

@@ -11,10 +11,12 @@ const NOT_JSON: &str = "Invalid JSON in request body";
 pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> ApiResult<T> {
     let text = std::str::from_utf8(bytes).map_err(|_| ApiError::invalid(NOT_JSON))?;
     let text = clean(text).map_err(|refusal| {
-        ApiError::invalid(match refusal {
-            Refusal::Surrogate => "Invalid JSON in request body: a surrogate without its pair is not a character",
-            Refusal::TooDeep => "Invalid JSON in request body: it nests too deeply",
-        })
+        let why = match refusal {
+            Refusal::Surrogate => "a surrogate without its pair is not a character".to_owned(),
+            Refusal::TooDeep => "it nests too deeply".to_owned(),
+            Refusal::Number(number) => format!("number out of range: {number} is beyond what a double can hold"),
+        };
+        ApiError::invalid(format!("{NOT_JSON}: {why}"))
     })?;
     match serde_json::from_str(&text) {
         Ok(value) => Ok(value),

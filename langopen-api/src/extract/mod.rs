@@ -2,6 +2,7 @@
 
 mod accept;
 mod body;
+mod budget;
 mod duplicates;
 pub(crate) mod field;
 mod forwarded;
@@ -12,7 +13,9 @@ mod scheme;
 mod text;
 
 pub(crate) use accept::accepts;
-pub(crate) use body::{Body, BodyLimits, ListBody, read_body};
+pub(crate) use body::{Body, BodyLimits, ListBody, SmallBody, read_body};
+pub use budget::BodyBudget;
+pub(crate) use budget::{HeldBytes, hold_bodies};
 pub(crate) use field::Object;
 pub(crate) use forwarded::Forwarded;
 pub(crate) use json::parse as parse_json;

@@ -84,7 +84,8 @@ fn decode(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((&byte, tail)) = rest.split_first() {
-        let hex = tail.get(..2).and_then(|hex| u8::from_str_radix(std::str::from_utf8(hex).ok()?, 16).ok());
+        let hex = tail.get(..2).filter(|hex| hex.iter().all(u8::is_ascii_hexdigit));
+        let hex = hex.and_then(|hex| u8::from_str_radix(std::str::from_utf8(hex).ok()?, 16).ok());
         match (byte, hex) {
             (b'%', Some(byte)) => {
                 bytes.push(byte);
@@ -110,5 +111,6 @@ mod tests {
             assert_eq!(Query::parse(query).list("a"), ["x", "y"], "{query}");
         }
         assert_eq!(decode("100%"), "100%");
+        assert_eq!(decode("%+5%41"), "% 5A", "a sign is no hexadecimal digit");
     }
 }

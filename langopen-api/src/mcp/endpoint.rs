@@ -1,13 +1,18 @@
+use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use axum::Json;
+use axum::body::Body as HttpBody;
 use axum::extract::{ConnectInfo, Extension, State};
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
 use http::{HeaderMap, StatusCode, header};
 use langopen_core::{RawJson, RawObject};
 use rmcp::model::{ErrorCode, ErrorData, Implementation, InitializeResult, ProtocolVersion, ServerCapabilities};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use tokio::time::timeout;
 
 use super::{call, origin, tools};
 use crate::access::Caller;
@@ -15,6 +20,10 @@ use crate::error::{ApiError, ApiResult, ErrorKey, ErrorResponse};
 use crate::extract::{Body, Forwarded, accepts};
 use crate::json_rpc::{Answer, Reply, answer, invalid};
 use crate::server::App;
+use crate::wire;
+
+/// How long a tool may take before its answer is begun.
+const AT_ONCE: Duration = Duration::from_secs(1);
 
 /// MCP Post
 ///
@@ -57,7 +66,12 @@ pub(super) async fn post_mcp(
         return Ok(StatusCode::ACCEPTED.into_response());
     };
     let answer = match method {
-        Some(method) => obey(&app, &caller, &forwarded, &method, message.get("params")).await,
+        Some(method) if method == "tools/call" => {
+            let params = message.get("params").filter(|params| params.as_str() != "null").cloned();
+            let params = params.unwrap_or_else(|| json!({}).into());
+            return Ok(call_tool(app, caller, forwarded, id, params).await);
+        }
+        Some(method) => obey(&app, &caller, &method, message.get("params")).await,
         // What a client answers to a question that was never asked.
         None if message.get("result").is_some() || message.get("error").is_some() => {
             return Ok(StatusCode::ACCEPTED.into_response());
@@ -67,14 +81,34 @@ pub(super) async fn post_mcp(
     Ok(Json(Reply::new(id, answer)).into_response())
 }
 
-async fn obey(app: &App, caller: &Caller, forwarded: &Forwarded, method: &str, params: Option<&RawJson>) -> Answer {
+/// Calls a tool. A call that takes its time is answered from its beginning, with line breaks for as long as it takes: only what is sent shows that a
+/// client has gone away, and then the call is dropped, which cancels its run.
+async fn call_tool(app: App, caller: Caller, forwarded: Forwarded, id: RawJson, params: RawJson) -> Response {
+    let heartbeat = app.settings.heartbeat;
+    let mut work = Box::pin(async move {
+        let answer = call::call(&app, &caller, &forwarded, &params).await;
+        Bytes::from(serde_json::to_vec(&Reply::new(id, answer)).unwrap_or_default())
+    });
+    if let Ok(reply) = timeout(heartbeat.min(AT_ONCE), &mut work).await {
+        return wire::json(reply);
+    }
+    let body = futures::stream::unfold(Some(work), move |work| async move {
+        let mut work = work?;
+        Some(match timeout(heartbeat, &mut work).await {
+            Ok(reply) => (Ok::<_, Infallible>(reply), None),
+            Err(_) => (Ok(Bytes::from_static(b"\n")), Some(work)),
+        })
+    });
+    wire::json(HttpBody::from_stream(body))
+}
+
+async fn obey(app: &App, caller: &Caller, method: &str, params: Option<&RawJson>) -> Answer {
     let nothing = RawJson::from(json!({}));
     let params = params.filter(|params| params.as_str() != "null").unwrap_or(&nothing);
     match method {
         "initialize" => initialize(params),
         "ping" => Ok(nothing),
         "tools/list" => tools::list(app, caller, params).await,
-        "tools/call" => call::call(app, caller, forwarded, params).await,
         _ => Err(ErrorData::new(ErrorCode::METHOD_NOT_FOUND, format!("Method not found: {method}"), None)),
     }
 }

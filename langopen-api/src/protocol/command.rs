@@ -30,6 +30,9 @@ impl Commander {
         let Command { method, params, .. } = command;
         if matches!(method.as_str(), "run.start" | "input.respond" | "input.inject" | "state.fork") {
             self.caller.must_be(Role::Developer)?;
+        } else if params.as_str().len() > self.app.settings.max_search_body_bytes {
+            let most = self.app.settings.max_search_body_bytes;
+            return Err(Refusal::invalid(format!("the params of {method} have at most {most} bytes")));
         }
         match method.as_str() {
             "run.start" => start::start(self, &params).await,

@@ -89,7 +89,9 @@ pub(super) struct Malformed {
 impl Command {
     /// Reads a command.
     pub(super) fn parse(given: &RawObject) -> Result<Self, Malformed> {
-        let id = given.get("id").and_then(|id| id.decode().ok()).unwrap_or(Value::Null);
+        // An array or an object is no id, and may be as large as a body.
+        let id = given.get("id").filter(|id| !id.as_str().starts_with(['[', '{']));
+        let id = id.and_then(|id| id.decode().ok()).unwrap_or(Value::Null);
         let method = given.get("method").and_then(|method| method.decode().ok());
         let (Some(number), Some(method)) = (id.as_u64(), method) else {
             let message = "Protocol commands must include an integer id and string method.".to_owned();

@@ -16,7 +16,7 @@ use super::filter::Filter;
 use super::tape::{Play, Tape};
 use crate::access::Caller;
 use crate::error::{ApiError, ApiResult, ErrorResponse};
-use crate::extract::{Body, ThreadPath};
+use crate::extract::{SmallBody, ThreadPath};
 use crate::server::App;
 use crate::sse::{HEARTBEAT, frame, locations, response};
 
@@ -57,9 +57,9 @@ pub(super) async fn stream_events(
     State(app): State<App>,
     caller: Caller,
     ThreadPath(thread_id): ThreadPath,
-    body: ApiResult<Body<JsonMap>>,
+    body: ApiResult<SmallBody<JsonMap>>,
 ) -> ApiResult<Response> {
-    let Body(request) = body.map_err(ApiError::malformed)?;
+    let SmallBody(request) = body.map_err(ApiError::malformed)?;
     let filter = Filter::parse(&request).map_err(ApiError::bad_request)?;
     let permit = caller.may(Resource::Threads, Action::Read, || json!({"thread_id": thread_id})).await?;
     let tape = Tape::open(&app, permit.scope, thread_id).await?;

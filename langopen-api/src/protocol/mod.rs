@@ -38,3 +38,10 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
         // WebSockets have no place in an OpenAPI document.
         .route("/threads/{thread_id}/stream/events", get(socket::open_socket))
 }
+
+/// Whether the path, below the mount prefix and as the client wrote it, is that of [`socket::open_socket`].
+pub(crate) fn is_socket(path: &str) -> bool {
+    let mut steps = path.split('/');
+    let found = (steps.next(), steps.next(), steps.next(), steps.next(), steps.next(), steps.next());
+    matches!(found, (Some(""), Some("threads"), Some(_), Some("stream"), Some("events"), None))
+}

@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use bytes::{Bytes, BytesMut};
 use futures::future::{BoxFuture, OptionFuture};
 use http::{HeaderMap, StatusCode, header};
-use langopen_core::auth::{Action, Resource};
+use langopen_core::auth::{Action, Resource, Role};
 use langopen_core::{RawObject, Scope};
 use serde_json::json;
 use tracing::{Instrument, Span};
@@ -23,8 +23,9 @@ use super::tape::{Items, Play};
 use crate::access::Caller;
 use crate::cors::Cors;
 use crate::error::{ApiError, ApiResult};
-use crate::extract::{Forwarded, Object, ThreadPath, parse_json};
+use crate::extract::{Forwarded, HeldBytes, Object, ThreadPath, parse_json};
 use crate::server::App;
+use crate::settings::Settings;
 use crate::threads::{Sight, Watch, not_found};
 
 /// How many commands wait their turn on one connection before it is read no further.
@@ -46,13 +47,14 @@ pub(super) async fn open_socket(
     headers: HeaderMap,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Response {
+    let caller_role = caller.as_ref().ok().and_then(|caller| caller.identity.role);
     let admitted = match may_call(app.settings.cors.as_ref(), &headers) {
         true => admit(&app, caller, thread_id, forwarded).await,
         false => Err(ApiError::new(StatusCode::FORBIDDEN, "Pages of this origin may not call")),
     };
     let upgrade = match (upgrade, &admitted) {
         (Ok(upgrade), _) => {
-            let most = app.settings.max_body_bytes;
+            let most = most_bytes(&app.settings, caller_role);
             upgrade.max_message_size(most).max_frame_size(most).read_buffer_size(READ_BUFFER)
         }
         (Err(_), Err(_)) => return admitted.map(|_| ()).into_response(),
@@ -71,6 +73,15 @@ pub(super) async fn open_socket(
         }
         .instrument(span)
     })
+}
+
+/// The largest message of a caller: one who may only read has nothing to say but what to read.
+fn most_bytes(settings: &Settings, role: Option<Role>) -> usize {
+    let most = settings.max_message_bytes.min(settings.max_body_bytes);
+    match role {
+        Some(Role::Viewer) => most.min(settings.max_search_body_bytes),
+        _ => most,
+    }
 }
 
 /// Whether the page that asks, if it is one, may call. Browsers let pages of every origin open a WebSocket: it is for the server to refuse.
@@ -117,7 +128,17 @@ struct Connection {
     commander: Commander,
     subscriptions: Subscriptions,
     /// Commands that wait for the one that is being done.
-    waiting: VecDeque<Command>,
+    waiting: VecDeque<Waiting>,
+    /// How many bytes those have, and how many they may have before the connection is read no further.
+    waiting_bytes: usize,
+    most_bytes: usize,
+}
+
+/// A command that waits for its turn.
+struct Waiting {
+    command: Command,
+    bytes: usize,
+    held: HeldBytes,
 }
 
 /// What happened on a connection.
@@ -131,18 +152,19 @@ enum News {
 impl Connection {
     fn new(socket: WebSocket, commander: Commander, scope: Scope) -> Self {
         let subscriptions = Subscriptions::new(&commander.app, scope, commander.thread_id);
-        Self { socket, commander, subscriptions, waiting: VecDeque::new() }
+        let most_bytes = most_bytes(&commander.app.settings, commander.caller.identity.role);
+        Self { socket, commander, subscriptions, waiting: VecDeque::new(), waiting_bytes: 0, most_bytes }
     }
 
     async fn serve(mut self) {
         let mut doing: Option<BoxFuture<'static, Reply>> = None;
         let end = loop {
             if doing.is_none() {
-                doing = self.waiting.pop_front().map(|command| self.obey(command));
+                doing = self.waiting.pop_front().map(|waiting| self.obey(waiting));
             }
             let patience = self.commander.app.settings.heartbeat;
             let news = tokio::select! {
-                message = self.socket.recv(), if self.waiting.len() < WAITING => News::Heard(message),
+                message = self.socket.recv(), if self.has_room() => News::Heard(message),
                 Some(reply) = OptionFuture::from(doing.as_mut()) => News::Done(reply),
                 items = self.subscriptions.wait() => News::Said(items),
                 () = tokio::time::sleep(patience) => News::Quiet,
@@ -169,12 +191,20 @@ impl Connection {
         }
     }
 
+    /// Whether the connection is read any further.
+    fn has_room(&self) -> bool {
+        self.waiting.len() < WAITING && self.waiting_bytes < self.most_bytes
+    }
+
     /// Does a command that may take its time.
-    fn obey(&self, command: Command) -> BoxFuture<'static, Reply> {
+    fn obey(&mut self, Waiting { command, bytes, held }: Waiting) -> BoxFuture<'static, Reply> {
+        self.waiting_bytes -= bytes;
         let (commander, last) = (self.commander.clone(), self.subscriptions.sent());
         Box::pin(async move {
             let id = command.id;
-            Reply::new(id, commander.obey(command).await, last)
+            let reply = Reply::new(id, commander.obey(command).await, last);
+            drop(held);
+            reply
         })
     }
 
@@ -184,14 +214,17 @@ impl Connection {
             Some(Ok(Message::Binary(bytes))) => bytes,
             Some(Ok(Message::Ping(_) | Message::Pong(_))) => return Ok(()),
             Some(Ok(Message::Close(_))) | None => return Err(End::Client),
-            Some(Err(error)) => return Err(broken(&error, self.commander.app.settings.max_body_bytes)),
+            Some(Err(error)) => return Err(broken(&error, self.most_bytes)),
         };
+        let bytes = text.len();
+        let mut held = self.commander.app.bodies.hold();
+        let room = held.grow_to(bytes);
         let command = match parse_json::<Object<RawObject>>(&text) {
             Ok(Object(given)) => Command::parse(&given),
             Err(error) => Err(not_an_object(&error)),
         };
         // Each is a request of its own.
-        if let Err(error) = self.commander.caller.count() {
+        if let Err(error) = room.and_then(|()| self.commander.caller.count()) {
             let id = command.map_or_else(|malformed| malformed.id, |command| command.id.into());
             return self.answer(&Reply::refused(id, error.into())).await;
         }
@@ -200,7 +233,8 @@ impl Connection {
                 self.subscribe(command).await
             }
             Ok(command) => {
-                self.waiting.push_back(command);
+                self.waiting_bytes += bytes;
+                self.waiting.push_back(Waiting { command, bytes, held });
                 Ok(())
             }
             Err(malformed) => self.answer(&Reply::malformed(malformed)).await,

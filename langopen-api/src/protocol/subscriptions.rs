@@ -27,6 +27,8 @@ const REPLAY: Duration = Duration::from_millis(200);
 struct Subscription {
     id: Uuid,
     filter: Filter,
+    /// How long the command was that made it.
+    bytes: usize,
     /// The number of the last event that it was considered for.
     seen: u64,
 }
@@ -108,13 +110,19 @@ impl Subscriptions {
     /// Does a command about this connection: what comes before its answer, the answer, and what comes after it.
     pub(super) async fn obey(&mut self, commander: &Commander, command: Command) -> (Play, Answer, Play) {
         let nothing = || Play::Events(Vec::new());
+        // Filters stay for as long as the connection, and take more room than their text.
+        let (bytes, most) = (command.params.as_str().len(), self.app.settings.max_search_body_bytes);
+        if self.all.iter().map(|each| each.bytes).sum::<usize>() + bytes > most {
+            let message = format!("the subscriptions of a connection have at most {most} bytes together");
+            return (nothing(), Err(Refusal::invalid(message)), nothing());
+        }
         let params: JsonMap = command.params.decode().unwrap_or_default();
         match command.method.as_str() {
-            "subscription.subscribe" => self.subscribe(&params, Opening::Subscribe).await,
+            "subscription.subscribe" => self.subscribe(&params, bytes, Opening::Subscribe).await,
             "subscription.reconnect" => match params.get("channels") {
                 Some(Value::Array(channels)) if !channels.is_empty() => {
                     let seen = params.get("last_event_id").and_then(Value::as_str).map(str::to_owned);
-                    self.subscribe(&params, Opening::Reconnect(seen)).await
+                    self.subscribe(&params, bytes, Opening::Reconnect(seen)).await
                 }
                 _ => {
                     let message = "subscription.reconnect requires a non-empty channels array.";
@@ -137,7 +145,7 @@ impl Subscriptions {
         }
     }
 
-    async fn subscribe(&mut self, params: &JsonMap, opening: Opening) -> (Play, Answer, Play) {
+    async fn subscribe(&mut self, params: &JsonMap, bytes: usize, opening: Opening) -> (Play, Answer, Play) {
         let refused = |refusal| (Play::Events(Vec::new()), Err(refusal), Play::Events(Vec::new()));
         let filter = match Filter::parse(params) {
             Ok(filter) => filter,
@@ -158,7 +166,7 @@ impl Subscriptions {
         self.tape = Some(new);
         let id = self.app.ids.random();
         let seen = filter.since;
-        self.all.push(Subscription { id, filter, seen });
+        self.all.push(Subscription { id, filter, bytes, seen });
         // Up to where the thread was read before, or, if this is taken up anew, until no more comes.
         let until = if matches!(opening, Opening::Reconnect(_)) { Some(u64::MAX) } else { position };
         let mut after = self.replay(until.unwrap_or_default()).await;

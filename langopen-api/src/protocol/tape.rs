@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use futures::StreamExt;
-use futures::stream::ReadyChunks;
-use langopen_core::event_log::{Event, EventId, EventStream, ReadFrom};
+use langopen_core::event_log::{Event, EventId, ReadFrom};
 use langopen_core::{Result, Scope, ThreadId};
 
 use super::event::ProtocolEvent;
@@ -13,12 +12,10 @@ use super::out::Out;
 use super::rows::Rows;
 use super::translate::Translator;
 use super::tree::Tree;
+use crate::batches::Batches;
 use crate::error::ApiResult;
 use crate::server::App;
 use crate::threads::{Sight, Watch, not_found};
-
-/// How many events that wait already are taken together.
-const BATCH: usize = 64;
 
 /// What is there to tell.
 pub(super) enum Play {
@@ -34,7 +31,7 @@ pub(super) enum Play {
 pub(super) struct Tape {
     watch: Watch,
     rows: Rows,
-    events: ReadyChunks<EventStream>,
+    events: Batches,
     translator: Translator,
 }
 
@@ -54,7 +51,8 @@ impl Tape {
         if watch.look().await? == Sight::Hidden {
             return Err(not_found(thread_id));
         }
-        Ok(Self { watch, rows, events: events.ready_chunks(BATCH), translator: Translator::default() })
+        let events = Batches::new(app, thread_id, events);
+        Ok(Self { watch, rows, events, translator: Translator::default() })
     }
 
     /// Waits for what comes next, at most so long; `None` at the end. Nothing is lost when the future is dropped.

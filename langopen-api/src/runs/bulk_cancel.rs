@@ -10,7 +10,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::cancel::{action, wish};
 use crate::access::Caller;
 use crate::error::{ApiError, ApiResult, ErrorResponse};
-use crate::extract::{Body, Query, parse_id};
+use crate::extract::{SmallBody, Query, parse_id};
 use crate::server::App;
 use crate::wire::CancelActionName;
 
@@ -72,7 +72,7 @@ pub(super) async fn cancel_runs(
     State(app): State<App>,
     caller: Caller,
     query: Query,
-    Body(body): Body<RunsCancel>,
+    SmallBody(body): SmallBody<RunsCancel>,
 ) -> ApiResult<StatusCode> {
     let value = || json!({"thread_id": body.thread_id, "metadata": {}, "action": action(&query).as_str()});
     let scope = caller.may(Resource::Threads, Action::Update, value).await?.scope;

@@ -6,17 +6,14 @@
 use std::time::Duration;
 
 use futures::StreamExt;
-use futures::stream::ReadyChunks;
 use langopen_core::event_log::{Event, EventId, EventStream, LogKey, NATIVE, ReadFrom};
 use langopen_core::model::Run;
 use langopen_core::{RunId, Scope, Tenant, ThreadId};
 use tokio::time::timeout;
 
 use super::outcome::{Kept, kept};
+use crate::batches::Batches;
 use crate::server::App;
-
-/// How many events that wait already are taken together.
-const BATCH: usize = 64;
 
 /// How long to listen after the row says that the run is over: its last events may still be on their way.
 const GRACE: Duration = Duration::from_millis(300);
@@ -55,7 +52,7 @@ pub(crate) struct Follow {
     thread_id: ThreadId,
     run_id: RunId,
     resumable: bool,
-    events: ReadyChunks<EventStream>,
+    events: Batches,
     last: Option<EventId>,
     over: bool,
     /// Whether it was over already when reading began.
@@ -87,7 +84,7 @@ impl Follow {
             thread_id,
             run_id,
             resumable,
-            events: events.ready_chunks(BATCH),
+            events: Batches::new(app, thread_id, events),
             last: None,
             over: false,
             late: false,
@@ -218,7 +215,7 @@ impl Follow {
         };
         match self.app.events.read(LogKey { thread_id: self.thread_id, run_id: self.run_id }, from).await {
             Ok(events) => {
-                self.events = events.ready_chunks(BATCH);
+                self.events = Batches::new(&self.app, self.thread_id, events);
                 self.lost = false;
                 self.look().await;
             }

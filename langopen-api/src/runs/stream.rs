@@ -2,7 +2,7 @@ use axum::body::Body as HttpBody;
 use axum::extract::State;
 use axum::response::Response;
 use bytes::Bytes;
-use futures::Stream;
+use futures::{Stream, StreamExt};
 use langopen_core::event_log::{Event, EventId};
 use std::convert::Infallible;
 
@@ -76,21 +76,21 @@ pub(super) fn stream(
     filter: impl Fn(&Event) -> bool + Send + Clone + 'static,
 ) -> impl Stream<Item = Result<Bytes, Infallible>> + Send + 'static {
     let state = (follow, guard, Told::default(), Instant::now(), false);
-    futures::stream::unfold(state, move |(mut follow, mut guard, mut told, sent, mut ended)| {
+    let frames = futures::stream::unfold(state, move |(mut follow, mut guard, mut told, sent, mut ended)| {
         let filter = filter.clone();
         async move {
             while !ended {
-                let bytes = match follow.next().await {
+                let pieces = match follow.next().await {
                     Some(News::Events(events)) => {
                         events.iter().for_each(|event| told.note(event));
                         frames(events.iter().filter(|event| filter(event)), ids)
                     }
-                    Some(News::Quiet) => HEARTBEAT,
+                    Some(News::Quiet) => vec![HEARTBEAT],
                     Some(News::Gap) => {
                         // A stream with a hole would pass for a whole one. The run goes on; its result can be joined.
                         guard.disarm();
                         ended = true;
-                        frame(b"error", SLOW_READER)
+                        vec![frame(b"error", SLOW_READER)]
                     }
                     None => {
                         guard.disarm();
@@ -103,13 +103,14 @@ pub(super) fn stream(
                     }
                 };
                 // Events that the client does not want are silence to it.
-                let bytes =
-                    if bytes.is_empty() && !ended && sent.elapsed() >= follow.patience() { HEARTBEAT } else { bytes };
-                if !bytes.is_empty() {
-                    return Some((Ok(bytes), (follow, guard, told, Instant::now(), ended)));
+                let silent = pieces.is_empty() && !ended && sent.elapsed() >= follow.patience();
+                let pieces = if silent { vec![HEARTBEAT] } else { pieces };
+                if !pieces.is_empty() {
+                    return Some((pieces, (follow, guard, told, Instant::now(), ended)));
                 }
             }
             None
         }
-    })
+    });
+    frames.flat_map(|pieces| futures::stream::iter(pieces.into_iter().map(Ok)))
 }

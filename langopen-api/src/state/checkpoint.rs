@@ -10,7 +10,7 @@ use super::answer::state_at;
 use crate::access::Caller;
 use crate::error::{ApiResult, ErrorResponse};
 use crate::extract::field::Object;
-use crate::extract::{Body, Query, ThreadPath, parse_id};
+use crate::extract::{SmallBody, Query, ThreadPath, parse_id};
 use crate::server::App;
 use crate::threads::not_found;
 use crate::wire::{CheckpointConfig, ThreadStateBody, json as json_response};
@@ -65,7 +65,7 @@ pub(super) async fn post_state_at(
     State(app): State<App>,
     caller: Caller,
     ThreadPath(thread_id): ThreadPath,
-    Body(body): Body<ThreadStateCheckpointRequest>,
+    SmallBody(body): SmallBody<ThreadStateCheckpointRequest>,
 ) -> ApiResult<Response> {
     answer(&app, &caller, thread_id, &body.checkpoint.0, body.subgraphs.unwrap_or_default()).await
 }

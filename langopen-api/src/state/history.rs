@@ -13,7 +13,7 @@ use super::answer::{bare_config, config, shown};
 use crate::access::Caller;
 use crate::error::{ApiError, ApiResult, ErrorResponse};
 use crate::extract::field::{self, MAX_LIMIT, Object, shorten};
-use crate::extract::{Body, Query, ThreadPath};
+use crate::extract::{SmallBody, Query, ThreadPath};
 use crate::server::App;
 use crate::threads::{graph_id, not_found};
 use crate::wire::{CheckpointConfig, ThreadStateBody, json as json_response};
@@ -113,7 +113,7 @@ pub(super) async fn post_history(
     State(app): State<App>,
     caller: Caller,
     ThreadPath(thread_id): ThreadPath,
-    Body(search): Body<ThreadStateSearch>,
+    SmallBody(search): SmallBody<ThreadStateSearch>,
 ) -> ApiResult<Response> {
     answer(&app, &caller, thread_id, search).await
 }

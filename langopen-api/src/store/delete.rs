@@ -9,7 +9,7 @@ use super::guard;
 use super::namespace::check_labels;
 use crate::access::Caller;
 use crate::error::{ApiResult, ErrorResponse};
-use crate::extract::Body;
+use crate::extract::SmallBody;
 use crate::server::App;
 
 /// An item to remove.
@@ -35,7 +35,7 @@ pub(super) struct StoreDeleteRequest {
 pub(super) async fn delete_item(
     State(app): State<App>,
     caller: Caller,
-    Body(body): Body<StoreDeleteRequest>,
+    SmallBody(body): SmallBody<StoreDeleteRequest>,
 ) -> ApiResult<StatusCode> {
     let namespace = body.namespace.unwrap_or_default();
     check_labels(&namespace)?;

@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 use super::guard;
 use crate::access::Caller;
 use crate::error::{ApiResult, ErrorResponse};
-use crate::extract::{Body, field};
+use crate::extract::{SmallBody, field};
 use crate::server::App;
 
 /// Which namespaces to list.
@@ -51,7 +51,7 @@ pub(super) struct ListNamespaceResponse {
 pub(super) async fn list_namespaces(
     State(app): State<App>,
     caller: Caller,
-    Body(body): Body<StoreListNamespacesRequest>,
+    SmallBody(body): SmallBody<StoreListNamespacesRequest>,
 ) -> ApiResult<Json<ListNamespaceResponse>> {
     let mut query = NamespaceQuery {
         prefix: body.prefix.unwrap_or_default(),

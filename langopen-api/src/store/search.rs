@@ -12,7 +12,7 @@ use super::item::Item;
 use super::namespace::check_labels;
 use crate::access::Caller;
 use crate::error::{ApiError, ApiResult, ErrorResponse};
-use crate::extract::Body;
+use crate::extract::SmallBody;
 use crate::extract::field::{self, LIMIT};
 use crate::server::App;
 
@@ -56,7 +56,7 @@ pub(super) struct SearchItemsResponse {
 pub(super) async fn search_items(
     State(app): State<App>,
     caller: Caller,
-    Body(body): Body<StoreSearchRequest>,
+    SmallBody(body): SmallBody<StoreSearchRequest>,
 ) -> ApiResult<Json<SearchItemsResponse>> {
     let prefix = body.namespace_prefix.unwrap_or_default();
     check_labels(&prefix)?;

@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 
 use crate::access::Caller;
 use crate::error::{ApiResult, ErrorResponse};
-use crate::extract::{Body, field};
+use crate::extract::{SmallBody, field};
 use crate::server::App;
 use crate::wire::ThreadStatusName;
 
@@ -40,7 +40,7 @@ pub(super) struct ThreadCountRequest {
 pub(super) async fn count_threads(
     State(app): State<App>,
     caller: Caller,
-    Body(body): Body<ThreadCountRequest>,
+    SmallBody(body): SmallBody<ThreadCountRequest>,
 ) -> ApiResult<Json<u64>> {
     let mut query = ThreadQuery {
         metadata: body.metadata.unwrap_or_default(),

@@ -4,7 +4,6 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures::stream::ReadyChunks;
 use futures::{Stream, StreamExt};
 use langopen_core::event_log::{Event, EventStream, NATIVE};
 use langopen_core::{Result, Scope, ThreadId};
@@ -12,11 +11,9 @@ use tokio::time::{Instant, timeout};
 
 use super::sight::{Sight, Watch};
 use super::stream::Modes;
+use crate::batches::Batches;
 use crate::server::App;
 use crate::sse::{HEARTBEAT, frame, frames};
-
-/// How many events that wait already are taken together.
-const BATCH: usize = 64;
 
 /// The `error` event for a caller whom the thread is hidden from.
 pub(super) fn denied() -> Bytes {
@@ -37,13 +34,13 @@ pub(super) struct Listen {
     watch: Watch,
     heartbeat: Duration,
     modes: Modes,
-    events: ReadyChunks<EventStream>,
+    events: Batches,
     ended: bool,
 }
 
 impl Listen {
     pub(super) fn new(app: &App, scope: Scope, thread_id: ThreadId, modes: Modes, events: EventStream) -> Self {
-        let events = events.ready_chunks(BATCH);
+        let events = Batches::new(app, thread_id, events);
         let (watch, heartbeat) = (Watch::new(app, scope, thread_id), app.settings.heartbeat);
         Self { thread_id, watch, heartbeat, modes, events, ended: false }
     }
@@ -55,10 +52,11 @@ impl Listen {
 
     /// What is sent to the client.
     pub(super) fn stream(self) -> impl Stream<Item = Result<Bytes, Infallible>> + Send + 'static {
-        futures::stream::unfold(self, |mut this| async move { this.next().await.map(|bytes| (Ok(bytes), this)) })
+        let frames = futures::stream::unfold(self, |mut this| async move { Some((this.next().await?, this)) });
+        frames.flat_map(|pieces| futures::stream::iter(pieces.into_iter().map(Ok)))
     }
 
-    async fn next(&mut self) -> Option<Bytes> {
+    async fn next(&mut self) -> Option<Vec<Bytes>> {
         let heartbeat = self.heartbeat;
         let begun = Instant::now();
         while !self.ended {
@@ -67,46 +65,47 @@ impl Listen {
             match timeout(patience, self.events.next()).await {
                 Ok(None) => return None,
                 Ok(Some(items)) => {
-                    let bytes = self.take(items).await;
-                    match bytes.is_empty() {
-                        false => return Some(bytes),
-                        true if begun.elapsed() >= heartbeat => return Some(HEARTBEAT),
+                    let pieces = self.take(items).await;
+                    match pieces.is_empty() {
+                        false => return Some(pieces),
+                        true if begun.elapsed() >= heartbeat => return Some(vec![HEARTBEAT]),
                         true => {}
                     }
                 }
                 Err(_) => {
                     self.ended = self.watch.is_gone().await;
-                    return (!self.ended).then_some(HEARTBEAT);
+                    return (!self.ended).then_some(vec![HEARTBEAT]);
                 }
             }
         }
         None
     }
 
-    async fn take(&mut self, items: Vec<Result<Event>>) -> Bytes {
+    async fn take(&mut self, items: Vec<Result<Event>>) -> Vec<Bytes> {
         if !self.watch.admitted() {
             match self.watch.look().await {
                 Ok(Sight::Visible) => {}
                 Ok(Sight::Hidden) => {
                     self.ended = true;
-                    return denied();
+                    return vec![denied()];
                 }
                 // Somebody else's thread, or what is left of one that is gone.
-                Ok(Sight::Missing) => return Bytes::new(),
-                Err(error) => return self.fail(&error),
+                Ok(Sight::Missing) => return Vec::new(),
+                Err(error) => return vec![self.fail(&error)],
             }
         }
         let mut events = Vec::with_capacity(items.len());
-        let mut failure = Bytes::new();
+        let mut failure = None;
         for item in items {
             match item {
                 Ok(event) if event.name.starts_with(NATIVE) => {}
                 Ok(event) => events.push(event),
-                Err(error) => failure = self.fail(&error),
+                Err(error) => failure = Some(self.fail(&error)),
             }
         }
-        let told = frames(events.iter().filter(|event| self.modes.want(event)), true);
-        if failure.is_empty() { told } else { [told, failure].concat().into() }
+        let mut pieces = frames(events.iter().filter(|event| self.modes.want(event)), true);
+        pieces.extend(failure);
+        pieces
     }
 
     fn fail(&mut self, error: &langopen_core::Error) -> Bytes {

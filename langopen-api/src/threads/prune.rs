@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 
 use crate::access::Caller;
 use crate::error::{ApiResult, ErrorResponse};
-use crate::extract::{Body, parse_id};
+use crate::extract::{SmallBody, parse_id};
 use crate::server::App;
 use crate::wire::PruneStrategyName;
 
@@ -44,7 +44,7 @@ pub(super) struct ThreadPruneResponse {
 pub(super) async fn prune_threads(
     State(app): State<App>,
     caller: Caller,
-    Body(body): Body<ThreadPruneRequest>,
+    SmallBody(body): SmallBody<ThreadPruneRequest>,
 ) -> ApiResult<Json<ThreadPruneResponse>> {
     let ids = body.thread_ids.iter().map(|id| parse_id(id, "thread")).collect::<ApiResult<Vec<ThreadId>>>()?;
     let value = || json!({"thread_id": null, "run_id": null, "thread_ids": ids});

@@ -11,7 +11,7 @@ use super::extract::Extract;
 use crate::access::Caller;
 use crate::error::{ApiResult, ErrorResponse};
 use crate::extract::field::{self, LIMIT, check_select};
-use crate::extract::{Body, parse_id};
+use crate::extract::{SmallBody, parse_id};
 use crate::server::App;
 use crate::wire::{Listing, SortOrderName, ThreadBody, ThreadField, ThreadStatusName};
 
@@ -82,7 +82,7 @@ impl From<SortBy> for ThreadSort {
 pub(super) async fn search_threads(
     State(app): State<App>,
     caller: Caller,
-    Body(body): Body<ThreadSearchRequest>,
+    SmallBody(body): SmallBody<ThreadSearchRequest>,
 ) -> ApiResult<Listing> {
     let mut select = body.select.unwrap_or_default();
     check_select(&select, &ThreadBody::FIELDS)?;

@@ -13,7 +13,7 @@ use crate::access::Caller;
 use crate::assistants;
 use crate::deployments::Reached;
 use crate::error::{ApiError, ApiResult};
-use crate::extract::{Body, forwarded_scheme};
+use crate::extract::{SmallBody, forwarded_scheme};
 use crate::server::App;
 
 #[derive(Deserialize)]
@@ -31,7 +31,7 @@ pub(super) async fn show_component(
     OriginalUri(uri): OriginalUri,
     reached: Option<Extension<Reached>>,
     headers: HeaderMap,
-    Body(body): Body<ComponentBody>,
+    SmallBody(body): SmallBody<ComponentBody>,
 ) -> ApiResult<Response> {
     let name = match name.parse::<AssistantId>() {
         Ok(id) => assistants::read(&app, &caller, id).await?.1.graph_id,

@@ -168,3 +168,18 @@ async fn a_graph_shows_itself() {
     assert_eq!(server.get(&format!("/assistants/{id}/subgraphs?recurse=true")).await.ok(), json!({}));
     assert_eq!(server.get(&format!("/assistants/{id}/subgraphs/sub")).await.ok(), json!({}));
 }
+
+#[tokio::test]
+async fn a_graph_has_its_system_assistant_after_that_was_deleted() {
+    let server = server().await;
+    let found = server.post("/assistants/search", json!({"graph_id": "echo"})).await.ok();
+    let id = found[0]["assistant_id"].as_str().unwrap().to_owned();
+    let path = format!("/assistants/{id}");
+    assert_eq!(server.send("PATCH", &path, &[], json!({"name": "renamed"}).to_string()).await.status, 200);
+    assert_eq!(server.send("DELETE", &path, &[], "").await.status, 204);
+    let anew = server.get(&path).await.ok();
+    assert_eq!((&anew["version"], &anew["metadata"]), (&json!(1), &json!({"created_by": "system"})));
+    let ran = server.post("/runs/wait", json!({"assistant_id": "echo", "input": {}})).await.ok();
+    assert_eq!(ran["log"], json!(["echo"]));
+    assert_eq!(server.send("DELETE", &format!("/assistants/{}", crate::harness::NOWHERE), &[], "").await.status, 404);
+}

@@ -135,10 +135,15 @@ fn row(operation: &str, ids: &Ids) -> Option<(Value, Heard)> {
     })
 }
 
+/// The body of a request that would do something.
+pub(crate) fn body_of(operation: &str, ids: &Ids) -> Value {
+    row(operation, ids).map(|(body, _)| body).unwrap_or_default()
+}
+
 /// What belongs to alice.
-struct Ids {
-    assistant: String,
-    thread: String,
+pub(crate) struct Ids {
+    pub(crate) assistant: String,
+    pub(crate) thread: String,
     run: String,
     checkpoint: String,
     cron: String,
@@ -149,7 +154,7 @@ async fn by(server: &Server, user: Option<&str>, method: &str, path: &str, body:
     server.send(method, path, &headers, body.to_string()).await
 }
 
-async fn server_of_alice() -> (Server, Ids) {
+pub(crate) async fn server_of_alice() -> (Server, Ids) {
     let server = server_with(|server| server.with_settings(quick()).with_auth(Arc::new(Owners))).await;
     let alice = async |method: &str, path: &str, body: Value| by(&server, Some("alice"), method, path, &body).await;
     let text = |value: &Value, key: &str| value[key].as_str().unwrap().to_owned();
@@ -168,7 +173,7 @@ async fn server_of_alice() -> (Server, Ids) {
 }
 
 /// Method, path with alice's ids, and id of every operation.
-async fn operations(server: &Server, ids: &Ids) -> Vec<(String, String, String)> {
+pub(crate) async fn operations(server: &Server, ids: &Ids) -> Vec<(String, String, String)> {
     let document = server.get("/openapi.json").await.ok();
     let mut operations = Vec::new();
     for (path, methods) in document["paths"].as_object().unwrap() {

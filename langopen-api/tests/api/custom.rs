@@ -86,6 +86,44 @@ async fn middleware_sees_everything_and_may_change_it() {
 }
 
 #[tokio::test]
+async fn a_word_about_websockets_does_not_get_past_the_app() {
+    let server = with_app(Fake { first: true, later: false }, AppOptions::default(), quick()).await;
+    let upgrade = [
+        ("x-stop", "1"),
+        ("upgrade", "websocket"),
+        ("connection", "Upgrade"),
+        ("sec-websocket-version", "13"),
+        ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="),
+    ];
+    let thread = server.thread().await;
+    let run = json!({"assistant_id": "echo", "input": {}}).to_string();
+    for (method, path) in [
+        ("POST", "/runs/wait".to_owned()),
+        ("POST", "/threads".to_owned()),
+        ("POST", format!("/threads/{thread}/stream/events")),
+        ("DELETE", format!("/threads/{thread}")),
+        ("GET", format!("/threads/{thread}")),
+        ("GET", format!("/threads/{thread}/stream%2Fevents")),
+        ("GET", "/mine".to_owned()),
+        ("GET", "/runs/afakeroute".to_owned()),
+    ] {
+        for headers in [&upgrade[..], &upgrade[..2]] {
+            let answer = server.send(method, &path, headers, run.clone()).await;
+            assert_eq!(answer.status, 418, "{method} {path}: {}", answer.text);
+        }
+    }
+    // The API's own socket is none of the app's business: the API asks who calls by itself.
+    let socket = format!("/threads/{thread}/stream/events");
+    assert_ne!(server.send("GET", &socket, &upgrade, "").await.status, 418);
+
+    // A route that the app has overridden stays overridden.
+    let server = with_app(Fake { first: false, later: false }, AppOptions::default(), quick()).await;
+    let answer = server.send("POST", "/runs/afakeroute", &upgrade[1..], run.clone()).await.ok();
+    assert_eq!(answer["mine"], "/runs/afakeroute");
+    assert_eq!(server.send("POST", "/runs/wait", &upgrade[1..], run).await.ok()["log"], json!(["echo"]));
+}
+
+#[tokio::test]
 async fn what_the_api_has_no_path_for_is_asked_for_later_with_its_body() {
     let server = with_app(Fake { first: false, later: true }, AppOptions::default(), quick()).await;
     let answer = server.send("POST", "/nowhere", &[], "abc").await.ok();

@@ -56,7 +56,7 @@ impl Port {
 
 impl Socket {
     /// The next message of the server: an answer, or an event.
-    async fn next(&mut self) -> Result<Value, Option<CloseFrame>> {
+    pub(crate) async fn next(&mut self) -> Result<Value, Option<CloseFrame>> {
         loop {
             let message = tokio::time::timeout(Duration::from_secs(30), self.stream.next()).await;
             match message.unwrap_or_else(|_| panic!("nothing more comes after {:?}", self.events)) {
@@ -73,6 +73,10 @@ impl Socket {
                 Some(Err(error)) => panic!("{error}"),
             }
         }
+    }
+
+    pub(crate) async fn frame(&mut self, bytes: Vec<u8>) {
+        self.stream.send(Message::Binary(bytes.into())).await.unwrap();
     }
 
     async fn say(&mut self, text: impl Into<String>) {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use langopen_api::{AgentServer, DeploymentSource, Metrics};
+use langopen_api::{AgentServer, BodyBudget, DeploymentSource, Metrics};
 use langopen_core::{Error, Result, Tenant};
 use langopen_runner::RunnerSet;
 use tracing::error;
@@ -17,6 +17,7 @@ pub(super) struct Deployments {
     pub(super) database: Arc<Database>,
     pub(super) login: Login,
     pub(super) metrics: Metrics,
+    pub(super) bodies: BodyBudget,
     pub(super) crons: bool,
 }
 
@@ -37,6 +38,7 @@ impl DeploymentSource for Deployments {
             tenant,
             login: self.login.clone(),
             metrics: self.metrics.clone(),
+            bodies: self.bodies.clone(),
             crons: self.crons,
         };
         let made = async {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::routing::get;
-use langopen_api::Installation;
+use langopen_api::{BodyBudget, Installation};
 use langopen_core::auth::KeyRing;
 use langopen_runner::RunnerSet;
 use tokio::net::TcpListener;
@@ -17,6 +17,7 @@ use tracing::info;
 use crate::announce::say;
 use crate::app::{FromWithin, KeysNeeded, Login};
 use crate::clock::clock;
+use crate::connections::Limits;
 use crate::database::{self, Database};
 use crate::error::CommandError;
 use crate::keys;
@@ -41,7 +42,8 @@ pub(crate) async fn run(options: ApiServerOptions) -> Result<(), CommandError> {
     let Started { listener, router, runners, readiness, database } = started;
     let grace = Duration::from_secs(settings.api.grace_seconds);
     let drain = async { readiness.drain() };
-    let served = serve::serve(listener, router, drain, grace, &mut signals).await;
+    let limits = Limits { write_timeout: Duration::from_secs(settings.api.write_timeout_seconds.max(1)) };
+    let served = serve::serve(listener, router, limits, drain, grace, &mut signals).await;
     runners.shut_down().await;
     database.close().await;
     info!("the API server stopped");
@@ -77,6 +79,7 @@ async fn start(settings: &Settings) -> Result<Started, CommandError> {
         database: Arc::clone(&database),
         login,
         metrics: recorder.shown(&section.metric_prefix),
+        bodies: BodyBudget::new(section.max_body_bytes_in_flight),
         crons: section.crons,
     };
     let mut installation = Installation::new(Arc::new(source), database.storage())

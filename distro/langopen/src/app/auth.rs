@@ -27,6 +27,11 @@ pub(crate) enum KeysNeeded {
     Never,
 }
 
+/// Whether the application leaves it to API keys who gets in.
+pub(super) fn is_open(pool: &Arc<HostPool>) -> bool {
+    AppAuth::of(pool).is_none()
+}
+
 /// Puts the logins together that there are.
 pub(super) async fn login(
     given: Login,

@@ -53,6 +53,12 @@ pub(super) fn apply(settings: &mut Settings, app: &AppSettings) -> Result<(), Co
     if let Some((name, text)) = env.get(&["HTTP_MAX_REQUEST_BODY_BYTES"]) {
         settings.max_body_bytes = text.parse().map_err(|_| wrong(name, "is not a number of bytes"))?;
     }
+    if let Some((name, text)) = env.get(&["HTTP_MAX_SEARCH_BODY_BYTES"]) {
+        settings.max_search_body_bytes = text.parse().map_err(|_| wrong(name, "is not a number of bytes"))?;
+    }
+    if let Some((name, text)) = env.get(&["HTTP_MAX_WEBSOCKET_MESSAGE_BYTES"]) {
+        settings.max_message_bytes = text.parse().map_err(|_| wrong(name, "is not a number of bytes"))?;
+    }
     settings.default_a2a_assistant = env.get(&["DEFAULT_A2A_ASSISTANT_ID"]).map(|(_, id)| id);
     // Set to nothing, it names no tool.
     settings.a2a_tool_results = env.value("A2A_ALLOWED_TOOL_CALL_RESULTS").map(|names| words(&names).collect());

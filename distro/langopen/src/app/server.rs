@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use langopen_api::{AgentServer, Metrics};
+use langopen_api::{AgentServer, BodyBudget, Metrics};
 use langopen_core::auth::KeyRing;
 use langopen_core::{Executor, Tenant};
 use langopen_runner::HostPool;
@@ -37,24 +37,29 @@ pub(crate) struct ServerParts<'a> {
     pub(crate) tenant: &'a Tenant,
     pub(crate) login: Login,
     pub(crate) metrics: Metrics,
+    /// The request bodies that may be in flight, over all deployments of this process.
+    pub(crate) bodies: BodyBudget,
     /// Whether crons fire.
     pub(crate) crons: bool,
 }
 
 /// Makes the API of one deployment, with a system assistant for each graph.
 pub(crate) async fn build(parts: ServerParts<'_>) -> Result<AgentServer, CommandError> {
-    let ServerParts { database, pool, app, tenant, login, metrics, crons } = parts;
+    let ServerParts { database, pool, app, tenant, login, metrics, bodies, crons } = parts;
     let mut settings = api_settings(app)?;
     settings.crons = crons;
     if let Some(version) = pool.langgraph_version() {
         settings.langgraph_version = version;
     }
+    // Browsers let every page reach a loopback address. Where the application has a login, that decides.
+    settings.refuse_foreign_pages = login.address.is_loopback() && auth::is_open(&pool);
     let login = auth::login(login, app.auth.as_ref(), &pool).await?;
     let executor = Arc::clone(&pool) as Arc<dyn Executor>;
     let mut server = AgentServer::new(database.storage(), database.queue(), database.events(), executor)
         .with_auth(login)
         .with_clock(clock())
         .with_settings(settings)
+        .with_body_budget(bodies)
         .with_metrics(metrics);
     if let Some(custom) = PoolApp::of(&pool) {
         server = server.with_app(Arc::new(custom), app_options(app));

@@ -1,51 +1,86 @@
-//! Takes an answer's body from hyper, as soon as it is a stream of events that has none.
+//! Watches the requests of a connection while hyper serves it, and takes an answer's body from hyper as soon as it is a stream that has nothing to
+//! send.
 
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use axum::body::{Body, HttpBody};
 use bytes::Bytes;
 use hyper::body::{Frame, Incoming, SizeHint};
-use hyper::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING};
+use hyper::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING};
 use hyper::{Method, Request, Response, StatusCode, Version};
 use parking_lot::Mutex;
 
-/// Where a connection's body goes over from hyper to [`super::event_stream`].
+/// Where a body goes over from hyper to [`super::event_stream`].
 #[derive(Clone, Default)]
 pub(super) struct HandOver(Arc<Mutex<Given>>);
 
 #[derive(Default)]
 struct Given {
-    body: Option<Body>,
-    /// Whether all that hyper had before it is sent.
+    rest: Option<Rest>,
+    /// Whether all that hyper had before the rest is sent.
     flushed: bool,
+    /// Of the request that is being answered: whether its body was read to the end.
+    heard: Option<Arc<AtomicBool>>,
+    /// Whether hyper has all of the answer.
+    answered: bool,
+    /// Wakes the reader that waits for the end of the answer.
+    reader: Option<Waker>,
+}
+
+/// The rest of a stream.
+pub(super) struct Rest {
+    pub(super) body: Body,
+    /// Whether the connection ends with it.
+    pub(super) last: bool,
 }
 
 impl HandOver {
-    /// hyper has sent all that it had.
+    /// Notes that hyper has sent all that it had.
     pub(super) fn flushed(&self) {
         let mut given = self.0.lock();
-        given.flushed = given.body.is_some();
+        given.flushed = given.rest.is_some();
+        if std::mem::take(&mut given.answered) {
+            given.heard = None;
+            if let Some(reader) = given.reader.take() {
+                reader.wake();
+            }
+        }
     }
 
     /// The body whose turn it is, if there is one.
-    pub(super) fn take(&self) -> Option<Body> {
+    pub(super) fn take(&self) -> Option<Rest> {
         let mut given = self.0.lock();
-        if given.flushed { given.body.take() } else { None }
+        if given.flushed { given.rest.take() } else { None }
+    }
+
+    /// Whether the body of the request that is being answered was read to its end; `None` if no answer is under way. `reader` is woken when it is
+    /// sent.
+    pub(super) fn answering(&self, reader: &Waker) -> Option<bool> {
+        let mut given = self.0.lock();
+        let heard = given.heard.as_ref().map(|heard| heard.load(Ordering::Acquire))?;
+        given.reader = Some(reader.clone());
+        Some(heard)
     }
 
     /// Looks at a request; its answer is to be looked at by what is returned.
     pub(super) fn look(&self, request: Request<Incoming>) -> (Request<Body>, Looked) {
+        let connection = request.headers().get(CONNECTION).map(|wish| wish.as_bytes().to_ascii_lowercase());
+        let last = connection.as_deref() == Some(b"close");
         let may = request.version() == Version::HTTP_11
             && request.method() != Method::HEAD
-            && !request.headers().contains_key(CONNECTION);
+            && (last || connection.is_none_or(|wish| wish == b"keep-alive"));
         let heard = Arc::new(AtomicBool::new(request.body().is_end_stream()));
-        let looked = Looked { may, heard: heard.clone(), hand_over: self.clone() };
-        let request = match may && !request.body().is_end_stream() {
-            true => request.map(|body| Body::new(Heard { body, heard })),
-            false => request.map(Body::new),
+        {
+            let mut given = self.0.lock();
+            (given.heard, given.answered) = (Some(heard.clone()), false);
+        }
+        let looked = Looked { may, last, heard: heard.clone(), hand_over: self.clone() };
+        let request = match request.body().is_end_stream() {
+            false => request.map(|body| Body::new(Heard { body, heard })),
+            true => request.map(Body::new),
         };
         (request, looked)
     }
@@ -53,23 +88,24 @@ impl HandOver {
 
 /// A request that was looked at.
 pub(super) struct Looked {
+    /// Whether its answer may be handed over.
     may: bool,
+    /// Whether the connection ends with its answer.
+    last: bool,
     /// Whether its body came to its end: what comes after it is the next request.
     heard: Arc<AtomicBool>,
     hand_over: HandOver,
 }
 
 impl Looked {
-    /// Leaves the answer as it is, or sees to it that its body is handed over.
+    /// Watches the answer, and sees to it that a stream is handed over. hyper sends what has no length in chunks.
     pub(super) fn answer(self, response: Response<Body>) -> Response<Body> {
         let headers = response.headers();
-        let events = headers.get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"));
         let framed = [CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING].iter().any(|name| headers.contains_key(name));
-        let hand_over = self.may && self.heard.load(Ordering::Acquire) && events && !framed;
-        match hand_over && response.status() == StatusCode::OK {
-            true => response.map(|body| Body::new(Idle { body: Some(body), hand_over: self.hand_over })),
-            false => response,
-        }
+        let stream = !framed && response.body().size_hint().exact().is_none() && response.status() == StatusCode::OK;
+        let hands_over = self.may && self.heard.load(Ordering::Acquire) && stream;
+        let (last, hand_over) = (self.last, self.hand_over);
+        response.map(|body| Body::new(Answer { body: Some(body), hands_over, last, hand_over }))
     }
 }
 
@@ -103,13 +139,15 @@ impl HttpBody for Heard {
     }
 }
 
-/// A body of events that is handed over as soon as the next one has to be waited for.
-struct Idle {
+/// An answer's body. A stream is handed over as soon as its next piece has to be waited for.
+struct Answer {
     body: Option<Body>,
+    hands_over: bool,
+    last: bool,
     hand_over: HandOver,
 }
 
-impl HttpBody for Idle {
+impl HttpBody for Answer {
     type Data = Bytes;
     type Error = axum::Error;
 
@@ -117,15 +155,27 @@ impl HttpBody for Idle {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        let Some(body) = &mut self.body else { return Poll::Pending };
+        let this = &mut *self;
+        let Some(body) = &mut this.body else { return Poll::Pending };
         let polled = Pin::new(body).poll_frame(context);
-        if polled.is_pending() {
-            self.hand_over.0.lock().body = self.body.take();
+        if polled.is_pending() && this.hands_over {
+            let last = this.last;
+            this.hand_over.0.lock().rest = this.body.take().map(|body| Rest { body, last });
         }
         polled
     }
 
     fn is_end_stream(&self) -> bool {
         self.body.as_ref().is_some_and(HttpBody::is_end_stream)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.as_ref().map(HttpBody::size_hint).unwrap_or_default()
+    }
+}
+
+impl Drop for Answer {
+    fn drop(&mut self) {
+        self.hand_over.0.lock().answered = true;
     }
 }

@@ -1,4 +1,4 @@
-//! A connection of HTTP/1: hyper's, except for as long as a stream of events is all that happens on it.
+//! A connection of HTTP/1: hyper's, except for as long as a stream that waits is all that happens on it.
 
 use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
@@ -6,28 +6,28 @@ use std::pin::{Pin, pin};
 use std::task::Poll;
 
 use axum::Router;
-use axum::body::Body;
 use hyper::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 
-use super::hand_over::HandOver;
+use super::hand_over::{HandOver, Rest};
 use super::wire::Wire;
 use super::{Broken, HEAD, answer, event_stream};
 
+/// How much hyper buffers in each direction: also the most that the head of a request may have, and that a client which takes nothing holds.
+const BUFFER: usize = 64 * 1024;
+
 pub(super) async fn serve(
-    stream: TcpStream,
+    mut wire: Wire,
     peer: SocketAddr,
     router: Router,
     quiet: CancellationToken,
 ) -> Result<(), Broken> {
-    let mut wire = Wire::new(stream);
-    while let Some((left, events)) = requests(wire, peer, &router, &quiet).await? {
-        match event_stream::send(left, events).await? {
+    while let Some((left, rest)) = requests(wire, peer, &router, &quiet).await? {
+        match event_stream::send(left, rest).await? {
             Some(next) if !quiet.is_cancelled() => wire = next,
             _ => break,
         }
@@ -35,13 +35,13 @@ pub(super) async fn serve(
     Ok(())
 }
 
-/// Serves requests until the connection ends, or until the answer to one is a stream of events: then that is still to be sent.
+/// Serves requests until the connection ends, or until the answer to one is a stream that waits: then its rest is still to be sent.
 async fn requests(
     wire: Wire,
     peer: SocketAddr,
     router: &Router,
     quiet: &CancellationToken,
-) -> Result<Option<(Wire, Body)>, Broken> {
+) -> Result<Option<(Wire, Rest)>, Broken> {
     let hand_over = HandOver::default();
     let service = service_fn(|request: Request<Incoming>| {
         let (request, looked) = hand_over.look(request);
@@ -49,7 +49,7 @@ async fn requests(
         async move { answered.await.map(|response| looked.answer(response)) }
     });
     let mut builder = http1::Builder::new();
-    builder.timer(TokioTimer::new()).header_read_timeout(HEAD);
+    builder.timer(TokioTimer::new()).header_read_timeout(HEAD).max_buf_size(BUFFER);
     let io = TokioIo::new(wire.lend(hand_over.clone()));
     let mut connection = builder.serve_connection(io, service).with_upgrades();
     let mut asked = false;
@@ -61,12 +61,12 @@ async fn requests(
         }
         match Pin::new(&mut connection).poll(context) {
             Poll::Ready(served) => Poll::Ready(served.map(|()| None)),
-            Poll::Pending => hand_over.take().map_or(Poll::Pending, |events| Poll::Ready(Ok(Some(events)))),
+            Poll::Pending => hand_over.take().map_or(Poll::Pending, |rest| Poll::Ready(Ok(Some(rest)))),
         }
     });
-    let events = served.await?;
-    Ok(events.zip(connection.into_parts()).map(|(events, parts)| {
+    let rest = served.await?;
+    Ok(rest.zip(connection.into_parts()).map(|(rest, parts)| {
         let wire = Wire::back(parts.io.into_inner(), parts.read_buf);
-        (wire, events)
+        (wire, rest)
     }))
 }

@@ -24,6 +24,10 @@ struct Server {
 }
 
 async fn server() -> Server {
+    server_with(Limits { write_timeout: Duration::from_secs(60) }).await
+}
+
+async fn server_with(limits: Limits) -> Server {
     let (opened, streams) = mpsc::unbounded_channel();
     let opened = Arc::new(Mutex::new(opened));
     let events = move || {
@@ -37,10 +41,15 @@ async fn server() -> Server {
         .route("/events", get(async move || events()))
         .route("/heard", post(async move |_: Bytes| heard()))
         .route("/unheard", post(answers_early))
+        .route("/later", post(async |_: Bytes| {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            "later"
+        }))
+        .route("/large", get(async || vec![b'x'; LARGE]))
         .route("/hello", get(async || "hello"));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let (address, quiet) = (listener.local_addr().unwrap(), CancellationToken::new());
-    let served = tokio::spawn(serve(listener, router, quiet.clone()));
+    let served = tokio::spawn(serve(listener, router, limits, quiet.clone()));
     Server { address, streams, quiet, served }
 }
 
@@ -82,6 +91,9 @@ impl Client {
         read
     }
 }
+
+/// More than the system buffers for a client.
+const LARGE: usize = 32 << 20;
 
 const EVENTS: &str = "GET /events HTTP/1.1\r\nhost: a\r\n\r\n";
 const HELLO: &str = "GET /hello HTTP/1.1\r\nhost: a\r\n\r\n";
@@ -187,15 +199,96 @@ async fn other_requests_are_answered_as_before() {
     client.send(HELLO).await;
     client.until("hello").await;
     server.streams.recv().await.unwrap();
-    for request in
-        ["GET /events HTTP/1.0\r\nhost: a\r\n\r\n", "GET /events HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n"]
-    {
+    for request in [
+        "GET /events HTTP/1.0\r\nhost: a\r\n\r\n",
+        "GET /events HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n",
+        "GET /events HTTP/1.1\r\nhost: a\r\nconnection: TE\r\n\r\n",
+    ] {
         let mut client = Client::ask(&server, request).await;
         let events = server.streams.recv().await.unwrap();
         events.send(Ok("one")).unwrap();
         drop(events);
-        assert!(client.rest().await.contains("one"));
+        if request.contains("TE") {
+            client.until("0\r\n\r\n").await;
+            client.send(HELLO).await;
+            client.until("hello").await;
+        } else {
+            assert!(client.rest().await.contains("one"));
+        }
     }
+}
+
+#[tokio::test]
+async fn a_client_that_closes_its_sending_half_gets_its_answer() {
+    let mut server = server().await;
+    for (request, ends) in [
+        (HELLO, "hello"),
+        ("POST /later HTTP/1.1\r\nhost: a\r\ncontent-length: 4\r\n\r\nbody", "later"),
+        ("POST /later HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n4\r\nbody\r\n0\r\n\r\n", "later"),
+        ("POST /later HTTP/1.0\r\nhost: a\r\ncontent-length: 4\r\n\r\nbody", "later"),
+    ] {
+        let mut client = Client::ask(&server, request).await;
+        client.0.shutdown().await.unwrap();
+        let answer = client.rest().await;
+        assert!(answer.contains(" 200 OK\r\n") && answer.ends_with(ends), "{request}: {answer}");
+    }
+    let mut client = Client::ask(&server, "GET /large HTTP/1.1\r\nhost: a\r\n\r\n").await;
+    client.0.shutdown().await.unwrap();
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert!(client.rest().await.len() > LARGE);
+    for request in [EVENTS, "GET /events HTTP/1.1\r\nhost: a\r\nconnection: keep-alive\r\n\r\n"] {
+        let mut client = Client::ask(&server, request).await;
+        let events = server.streams.recv().await.unwrap();
+        client.until("\r\n\r\n").await;
+        client.0.shutdown().await.unwrap();
+        // The probe is a zero before the length of a chunk.
+        client.until("0").await;
+        events.send(Ok("one")).unwrap();
+        client.until("3\r\none\r\n").await;
+        drop(events);
+        assert_eq!(client.rest().await, "0\r\n\r\n");
+    }
+    // A request that is not whole gets none.
+    let mut client = Client::ask(&server, "POST /later HTTP/1.1\r\nhost: a\r\ncontent-length: 4\r\n\r\nbo").await;
+    client.0.shutdown().await.unwrap();
+    assert!(!client.rest().await.contains("later"));
+}
+
+#[tokio::test]
+async fn a_connection_that_ends_within_its_first_bytes_is_over_at_once() {
+    let server = server().await;
+    for begin in ["", "P", "PR", "PRI"] {
+        let mut client = Client::ask(&server, begin).await;
+        client.0.shutdown().await.unwrap();
+        // The server closes, long before the time for a head is over.
+        assert!(!client.rest().await.contains("200"), "{begin}");
+    }
+    for begin in ["P", "PO", "PR"] {
+        let mut client = Client::ask(&server, begin).await;
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        let rest = "POST /later HTTP/1.1\r\nhost: a\r\ncontent-length: 0\r\n\r\n";
+        client.send(rest.strip_prefix(begin).unwrap_or("OPFIND /hello HTTP/1.1\r\nhost: a\r\n\r\n")).await;
+        assert!(client.until("\r\n\r\n").await.starts_with("HTTP/1.1 "), "{begin}");
+    }
+    // HTTP/2 in pieces: its preface, and an empty frame of settings.
+    let mut client = Client::ask(&server, "P").await;
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    client.send("RI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\u{4}\0\0\0\0\0").await;
+    let mut settings = [0; 9];
+    client.0.read_exact(&mut settings).await.unwrap();
+    assert_eq!(settings[3], 4, "the server answers with its settings");
+}
+
+#[tokio::test]
+async fn a_client_that_takes_nothing_loses_its_connection() {
+    let server = server_with(Limits { write_timeout: Duration::from_millis(200) }).await;
+    let mut client = Client::ask(&server, "GET /large HTTP/1.1\r\nhost: a\r\n\r\n").await;
+    server.quiet.cancel();
+    // The connection is over although the client, which is still there, has read nothing.
+    tokio::time::timeout(Duration::from_secs(20), server.served).await.expect("the connection lives on").unwrap();
+    let mut read = Vec::new();
+    let _ = client.0.read_to_end(&mut read).await;
+    assert!(read.len() < LARGE);
 }
 
 #[tokio::test]

@@ -143,6 +143,8 @@ impl ApiServerOptions {
         overrides.set("api.grace_seconds", self.grace_seconds);
         overrides.set_or("api.crons", None::<bool>, &["FF_CRONS_ENABLED"]);
         overrides.set_or("api.metric_prefix", None::<String>, &["METRIC_PREFIX"]);
+        overrides.set_or("api.max_body_bytes_in_flight", None::<String>, &["LANGOPEN_MAX_BODY_BYTES_IN_FLIGHT"]);
+        overrides.set_or("api.write_timeout_seconds", None::<String>, &["LANGOPEN_WRITE_TIMEOUT_SECONDS"]);
         overrides
     }
 }

@@ -61,6 +61,8 @@ pub(crate) struct ApiSettings {
     pub(crate) api_keys: Option<PathBuf>,
     pub(crate) require_api_keys: RequireApiKeys,
     pub(crate) crons: bool,
+    pub(crate) max_body_bytes_in_flight: usize,
+    pub(crate) write_timeout_seconds: u64,
     pub(crate) grace_seconds: u64,
     pub(crate) metric_prefix: String,
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use langopen_api::{AgentServer, DeploymentSource, Metrics};
+use langopen_api::{AgentServer, BodyBudget, DeploymentSource, Metrics};
 use langopen_core::{Error, Result, Tenant};
 use langopen_runner::HostPool;
 use langopen_runner::config::AppSettings;
@@ -20,6 +20,7 @@ pub(super) struct Deployments {
     pub(super) app: AppSettings,
     pub(super) login: Login,
     pub(super) metrics: Metrics,
+    pub(super) bodies: BodyBudget,
     pub(super) crons: bool,
     /// Deployments without a row: those that keys of a file are for.
     pub(super) known: Vec<Tenant>,
@@ -44,6 +45,7 @@ impl Deployments {
             tenant,
             login: self.login.clone(),
             metrics: self.metrics.clone(),
+            bodies: self.bodies.clone(),
             crons: self.crons,
         };
         app::build(parts).await

@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use langopen_api::{Installation, WorkerCounts};
+use langopen_api::{BodyBudget, Installation, WorkerCounts};
 use langopen_core::auth::{ApiKeyRecord, KeyRing};
 use langopen_core::{Executor, Tenant};
 use langopen_runner::HostPool;
@@ -22,6 +22,7 @@ use crate::announce::{announce_ready, say};
 use crate::app::{self, FromWithin, KeysNeeded, Login};
 use crate::cli::UpOptions;
 use crate::clock::clock;
+use crate::connections::Limits;
 use crate::database::{Database, Place};
 use crate::error::CommandError;
 use crate::hosts::Application;
@@ -41,14 +42,14 @@ pub(crate) async fn up(options: UpOptions) -> Result<(), CommandError> {
         started = start(options) => started?,
         () = signals.next() => return Ok(()),
     };
-    let Started { listener, router, pool, database, worker, stop, data } = started;
+    let Started { listener, router, limits, pool, database, worker, stop, data } = started;
     let drain = async {
         stop.cancel();
         if let Err(error) = worker.await {
             tracing::warn!(%error, "the worker did not stop in order");
         }
     };
-    let served = serve::serve(listener, router, drain, CONNECTION_GRACE, &mut signals).await;
+    let served = serve::serve(listener, router, limits, drain, CONNECTION_GRACE, &mut signals).await;
     pool.shut_down().await;
     database.close().await;
     drop(data);
@@ -59,6 +60,7 @@ pub(crate) async fn up(options: UpOptions) -> Result<(), CommandError> {
 struct Started {
     listener: TcpListener,
     router: axum::Router,
+    limits: Limits,
     pool: Arc<HostPool>,
     database: Arc<Database>,
     worker: JoinHandle<()>,
@@ -122,6 +124,7 @@ async fn start(options: UpOptions) -> Result<Started, CommandError> {
         app: app.clone(),
         login: Login { keys: Arc::clone(&keys), needed, address: address.ip() },
         metrics: recorder.shown(&options.metric_prefix).with_workers(count),
+        bodies: BodyBudget::new(options.max_body_bytes_in_flight),
         crons: options.crons,
         known,
         first: Mutex::default(),
@@ -137,5 +140,6 @@ async fn start(options: UpOptions) -> Result<Started, CommandError> {
     let stop = CancellationToken::new();
     let worker = tokio::spawn(crate::worker::work(worker, Some(dispatcher), stop.clone()));
     announce_ready(&mounted, pool.graphs().await?, begin.elapsed());
-    Ok(Started { listener, router, pool, database, worker, stop, data })
+    let limits = Limits { write_timeout: Duration::from_secs(options.write_timeout_seconds) };
+    Ok(Started { listener, router, limits, pool, database, worker, stop, data })
 }

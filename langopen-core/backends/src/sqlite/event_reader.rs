@@ -48,7 +48,7 @@ impl Reading {
             }
             if self.replaying {
                 match self.db.kept_events(self.thread_id, self.run_id, self.seen, self.until).await {
-                    Ok(page) => (self.replaying, self.page) = (page.len() == PAGE, page),
+                    Ok((page, more)) => (self.replaying, self.page) = (more, page),
                     Err(error) => {
                         (self.replaying, self.live) = (false, None);
                         return Some((Err(error), self));

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use futures::FutureExt;
+use futures::{FutureExt, TryStreamExt};
 use langopen_core::error::Result;
 use langopen_core::event_log::{Event, EventId, LogKey};
 use langopen_core::ids::{RunId, ThreadId};
@@ -15,8 +15,11 @@ use super::Sqlite;
 use super::columns::{Context, get, id_list};
 use super::writer::{run_together, together};
 
-/// How many events are read at once; a reader may be slow, and events large.
-pub(super) const PAGE: usize = 64;
+/// How many events are read at once.
+const PAGE: usize = 64;
+
+/// The bytes of data that end a page before it is full. A reader may be slow, and events large.
+const PAGE_BYTES: usize = 64 * 1024;
 
 /// How many logs one sweep removes at most, so that it does not hold others up for long.
 const SWEPT: i64 = 500;
@@ -142,14 +145,15 @@ impl Sqlite {
         .await
     }
 
-    /// The first page of what is kept of a thread, or of one of its runs, after an event and up to another.
+    /// The first page of what is kept of a thread, or of one of its runs, after an event and up to another; and whether more may follow.
     pub(super) async fn kept_events(
         &self,
         thread_id: ThreadId,
         run_id: Option<RunId>,
         after: EventId,
         until: EventId,
-    ) -> Result<VecDeque<Event>> {
+    ) -> Result<(VecDeque<Event>, bool)> {
+        const OPERATION: &str = "event_log.read";
         let rows = sqlx::query(
             "SELECT millis, sequence, run_id, name, data FROM events WHERE thread_id = ?1
                 AND (millis, sequence) > (?2, ?3) AND (millis, sequence) <= (?4, ?5) AND (?6 IS NULL OR run_id = ?6)
@@ -158,7 +162,7 @@ impl Sqlite {
         let rows = rows.bind(thread_id.0).bind(signed(after.millis)).bind(signed(after.sequence));
         let rows = rows.bind(signed(until.millis)).bind(signed(until.sequence));
         let rows = rows.bind(run_id.map(|run_id| run_id.0)).bind(signed(PAGE as u64));
-        let rows = rows.fetch_all(self.readers()).await.context("event_log.read")?;
+        let mut rows = rows.fetch(self.readers());
         let decode = |row: &SqliteRow| {
             let name: &str = get(row, "name")?;
             Ok(Event {
@@ -168,7 +172,17 @@ impl Sqlite {
                 data: get::<Vec<u8>>(row, "data")?.into(),
             })
         };
-        rows.iter().map(decode).collect()
+        let (mut page, mut bytes) = (VecDeque::new(), 0);
+        while let Some(row) = rows.try_next().await.context(OPERATION)? {
+            let event: Event = decode(&row)?;
+            bytes += event.data.len();
+            page.push_back(event);
+            if bytes >= PAGE_BYTES {
+                return Ok((page, true));
+            }
+        }
+        let more = page.len() == PAGE;
+        Ok((page, more))
     }
 
     /// Marks a run's log as ended, if anything is kept of it and it has not ended before; then `done` is kept of its thread.
@@ -228,7 +242,17 @@ impl Sqlite {
         let decode = |row: &SqliteRow| {
             Ok(LogKey { thread_id: ThreadId(get(row, "thread_id")?), run_id: RunId(get(row, "run_id")?) })
         };
-        rows.iter().map(decode).collect()
+        let (mut page, mut bytes) = (VecDeque::new(), 0);
+        while let Some(row) = rows.try_next().await.context(OPERATION)? {
+            let event: Event = decode(&row)?;
+            bytes += event.data.len();
+            page.push_back(event);
+            if bytes >= PAGE_BYTES {
+                return Ok((page, true));
+            }
+        }
+        let more = page.len() == PAGE;
+        Ok((page, more))
     }
 
     /// Removes the logs that ended before the retention and what was said of threads then, and ends the orphaned ones; tells how many logs were removed.
