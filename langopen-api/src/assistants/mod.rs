@@ -48,6 +48,11 @@ pub(crate) async fn read(app: &App, caller: &Caller, id: AssistantId) -> ApiResu
     Ok((scope, assistant.ok_or_else(|| ApiError::not_found("Not Found"))?))
 }
 
+/// Whether this is a graph's own assistant, which the server made. Its id says so; metadata could be forged.
+pub(crate) fn is_system(assistant: &Assistant) -> bool {
+    assistant.assistant_id == AssistantId::system(&assistant.graph_id)
+}
+
 /// The graphs that there are, sorted.
 pub(crate) async fn graph_ids(app: &App) -> ApiResult<Vec<String>> {
     let mut graphs: Vec<_> = app.executor.graphs().await?.into_iter().map(|graph| graph.graph_id).collect();

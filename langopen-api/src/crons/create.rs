@@ -67,8 +67,7 @@ async fn create(app: &App, caller: &Caller, thread_id: Option<ThreadId>, given: 
     let place = thread_id.map_or_else(|| Place::Own(ThreadId(app.ids.ordered())), Place::Thread);
     let mut payload = given.payload()?;
     check_payload(app, place, &payload)?;
-    let assistant = assistant(app, caller, &given.assistant_id).await?;
-    payload.insert("assistant_id", RawJson::of(&assistant.assistant_id)?);
+    payload.insert("assistant_id", RawJson::of(&given.assistant_id)?);
     payload.insert("config", with_cron_id(given.config, cron_id)?);
 
     let user = caller.identity.identity.as_str();
@@ -81,6 +80,8 @@ async fn create(app: &App, caller: &Caller, thread_id: Option<ThreadId>, given: 
     };
     let mut permit = caller.may(Resource::Crons, Action::Create, value).await?;
     metadata = permit.object("metadata", metadata);
+    let assistant = assistant(app, caller, &given.assistant_id).await?;
+    payload.insert("assistant_id", RawJson::of(&assistant.assistant_id)?);
     // Its runs are created without asking anew, so what is asked of a run is asked now.
     let request = RunRequest {
         metadata: Some(metadata),

@@ -80,8 +80,10 @@ pub(super) async fn send_command(
     };
     let (caller, forwarded) = (Arc::new(caller), Arc::new(forwarded));
     let id = command.id;
-    let answer = Commander { app, caller, forwarded, thread_id }.obey(command).await;
-    Ok(Json(Reply::new(id, answer, 0).without_place()).into_response())
+    let commander = Commander { app, caller, forwarded, thread_id };
+    let progress = commander.progress().await;
+    let answer = commander.obey(command).await;
+    Ok(Json(Reply::new(id, answer, progress).without_place()).into_response())
 }
 
 /// What is no JSON object at all.

@@ -122,7 +122,7 @@ pub(super) fn params<T: for<'de> Deserialize<'de>>(method: &str, params: &RawJso
 #[derive(Debug, Clone, Copy, Serialize, ToSchema)]
 #[schema(as = ProtocolResponseMeta)]
 pub(super) struct Meta {
-    /// The number of the last event that was sent on this connection before the answer.
+    /// The number of the last event before the command: on a WebSocket the last that was sent there, else the thread's last.
     #[schema(minimum = 0)]
     pub(super) applied_through_seq: u64,
 }

@@ -10,6 +10,9 @@ use super::event::{Method, Namespace, ProtocolEvent};
 pub(super) struct Methods(u16);
 
 impl Methods {
+    /// Every method.
+    pub(super) const ALL: Self = Self(u16::MAX);
+
     pub(super) fn has(self, method: Method) -> bool {
         self.0 & 1 << method as u16 != 0
     }

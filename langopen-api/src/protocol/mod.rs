@@ -12,6 +12,7 @@ mod filter;
 mod inject;
 mod out;
 mod place;
+mod progress;
 mod respond;
 mod rows;
 mod shapes;

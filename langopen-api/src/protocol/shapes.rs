@@ -68,26 +68,16 @@ pub(super) fn nodes(data: &[u8]) -> Vec<String> {
     entries.0.iter().map(|(node, _)| node.to_string()).collect()
 }
 
-/// What a graph wrote: `{name, payload}` as it is, with its name; anything else as a payload without a name.
-pub(super) fn custom(data: Bytes) -> (Option<String>, Body) {
+/// The name of a custom event, by which clients subscribe to it: the text under `name`, if the graph wrote an object with one.
+pub(super) fn custom_name(data: &[u8]) -> Option<String> {
     #[derive(Deserialize)]
     struct Named<'a> {
         #[serde(borrow)]
         name: Cow<'a, str>,
-        #[serde(borrow, rename = "payload")]
-        _payload: &'a RawValue,
     }
-    #[derive(Serialize)]
-    struct Unnamed<'a> {
-        payload: &'a RawValue,
-    }
-    let may_have_name = data.first() == Some(&b'{') && memmem::find(&data, b"\"payload\"").is_some();
-    if may_have_name && let Some(Named { name, .. }) = read(&data) {
-        let name = name.into_owned();
-        return (Some(name), Body::Data(data));
-    }
-    let body = read::<&RawValue>(&data).map(|payload| Body::of(&Unnamed { payload }));
-    (None, body.unwrap_or(Body::Data(data)))
+    let may_have_name = data.first() == Some(&b'{') && memmem::find(data, b"\"name\"").is_some();
+    let Named { name } = may_have_name.then(|| read(data)).flatten()?;
+    (!name.is_empty()).then(|| name.into_owned())
 }
 
 /// A checkpoint without its values: `{id, parent_id, step, source}`.
@@ -203,11 +193,11 @@ mod tests {
 
     #[test]
     fn custom_events_may_have_names() {
-        let (name, body) = custom(Bytes::from_static(br#"{"name":"progress","payload":3}"#));
-        assert_eq!((name.as_deref(), text(&body)), (Some("progress"), r#"{"name":"progress","payload":3}"#));
-        for data in [r#"{"name":"progress"}"#, "3", r#"{"name":1,"payload":2}"#] {
-            let (name, body) = custom(Bytes::from(data));
-            assert_eq!((name, text(&body)), (None, format!("{{\"payload\":{data}}}").as_str()));
+        for data in [r#"{"name":"progress","payload":3}"#, r#"{"name":"progress"}"#] {
+            assert_eq!(custom_name(data.as_bytes()).as_deref(), Some("progress"), "{data}");
+        }
+        for data in ["3", "\"name\"", r#"{"name":1,"payload":2}"#, r#"{"name":""}"#, r#"{"payload":{"name":"x"}}"#] {
+            assert_eq!(custom_name(data.as_bytes()), None, "{data}");
         }
     }
 

@@ -55,7 +55,12 @@ pub(super) async fn start(commander: &Commander, given: &RawJson) -> Answer {
     let start: Start = params("run.start", given)?;
     let assistant_id = start.assistant_id.filter(|id| !id.is_empty());
     let assistant_id = assistant_id.ok_or_else(|| Refusal::invalid("run.start requires an assistant_id."))?;
-    let forks = start.config.as_ref().is_some_and(|config| config["configurable"]["checkpoint_id"].is_string());
+    let configurable = start.config.as_ref().and_then(|config| config.get("configurable"));
+    let forks = match configurable.and_then(|configurable| configurable.get("checkpoint_id")) {
+        None | Some(Value::Null) => false,
+        Some(Value::String(id)) if !id.is_empty() => true,
+        Some(_) => return Err(Refusal::invalid("config.configurable.checkpoint_id must be a non-empty string.")),
+    };
     let mut request = RunRequest {
         config: start.config,
         metadata: start.metadata,

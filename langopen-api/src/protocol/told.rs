@@ -82,6 +82,10 @@ impl Told {
     }
 
     fn add(&mut self, place: &Place, message: JsonMap, complete: bool, pieces: &mut Pieces) {
+        // No model streamed a message that comes whole: clients read it in the state, as from the reference.
+        if complete && self.position(&message).is_none() {
+            return;
+        }
         let Some(at) = self.open(place, &message, pieces) else { return };
         let text = message_text(message.get("content"));
         let open = &mut self.0[at];
@@ -119,10 +123,10 @@ impl Told {
             // Results of tools are told as such.
             _ => return None,
         };
-        let id = message.get("id").and_then(Value::as_str).unwrap_or_default();
-        if let Some(at) = self.0.iter().position(|open| open.id == id) {
+        if let Some(at) = self.position(message) {
             return Some(at);
         }
+        let id = message.get("id").and_then(Value::as_str).unwrap_or_default();
         pieces.add(
             place,
             [
@@ -132,6 +136,12 @@ impl Told {
         );
         self.0.push(Open { place: place.clone(), id: id.to_owned(), text: String::new(), message: JsonMap::new() });
         Some(self.0.len() - 1)
+    }
+
+    /// Where the message is among those that are being told.
+    fn position(&self, message: &JsonMap) -> Option<usize> {
+        let id = message.get("id").and_then(Value::as_str).unwrap_or_default();
+        self.0.iter().position(|open| open.id == id)
     }
 
     /// The last pieces of messages: the graph at `namespace` has gone on, or those of its nodes for which `over` is true have ended. A message whose
@@ -216,14 +226,27 @@ mod tests {
     }
 
     #[test]
-    fn a_complete_message_is_told_at_once_and_a_tools_result_is_not() {
+    fn a_complete_message_ends_the_streamed_one_and_says_nothing_alone() {
         let mut told = Told::default();
         let call = json!({"id": "c", "name": "add", "args": {"a": 1}});
         let data = json!([{"type": "ai", "id": "m", "content": [{"type": "text", "text": "x"}], "tool_calls": [call]}])
             .to_string();
+        assert!(names(&told.take(data.as_bytes(), true)).is_empty(), "no model streamed it");
+        let pair = json!([{"type": "human", "id": "h", "content": "x"}, {"langgraph_node": "n"}]).to_string();
+        assert!(names(&told.take_pair(&Namespace::default(), pair.as_bytes())).is_empty());
+        told.take(json!([{"type": "ai", "id": "m", "content": ""}]).to_string().as_bytes(), false);
         let pieces = told.take(data.as_bytes(), true);
-        assert_eq!(names(&pieces).len(), 7);
-        assert_eq!(pieces.0[5].1["content"], json!({"type": "tool_call", "id": "c", "name": "add", "args": {"a": 1}}));
+        assert_eq!(
+            names(&pieces),
+            [
+                "content-block-delta",
+                "content-block-finish",
+                "content-block-start",
+                "content-block-finish",
+                "message-finish"
+            ]
+        );
+        assert_eq!(pieces.0[3].1["content"], json!({"type": "tool_call", "id": "c", "name": "add", "args": {"a": 1}}));
         assert!(names(&told.take(json!([{"type": "tool", "content": "1"}]).to_string().as_bytes(), true)).is_empty());
     }
 

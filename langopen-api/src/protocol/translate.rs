@@ -121,8 +121,8 @@ impl Translator {
                 bodies.into_iter().for_each(|body| out.push(Method::Updates, &namespace, body));
             }
             "custom" if wanted.has(Method::Custom) => {
-                let (name, body) = shapes::custom(event.data);
-                out.push_named(&namespace, name, body);
+                let name = shapes::custom_name(&event.data);
+                out.push_named(&namespace, name, Body::Data(event.data));
             }
             "checkpoints" if wanted.has(Method::Checkpoints) => {
                 let body = shapes::checkpoint(&event.data);
@@ -203,7 +203,7 @@ impl Translator {
 }
 
 /// The run that this event of the thread says is over.
-fn ended(event: &Event) -> Option<RunId> {
+pub(super) fn ended(event: &Event) -> Option<RunId> {
     #[derive(Deserialize)]
     struct Done {
         status: String,

@@ -10,7 +10,8 @@ use serde_json::{Value, json};
 
 use super::close_streams;
 use super::on_disconnect::CancelOnDrop;
-use crate::access::Caller;
+use crate::access::{Caller, Permit};
+use crate::assistants::is_system;
 use crate::error::{ApiError, ApiResult};
 use crate::extract::Forwarded;
 use crate::observe::record_created;
@@ -104,18 +105,29 @@ fn refused(error: Error, place: Place) -> ApiError {
         ErrorKind::Conflict => ApiError::conflict(
             "Thread is already running a task. Wait for it to finish or choose a different multitask strategy.",
         ),
+        // The thread that was to be made if it was missing is another user's.
+        ErrorKind::AlreadyExists if matches!(place, Place::Thread(_)) => ApiError::not_found(NO_THREAD_OR_ASSISTANT),
         ErrorKind::AlreadyExists => ApiError::conflict(format!("Thread with ID {} already exists", place.thread_id())),
         _ => error.into(),
     }
 }
 
-/// The assistant of this id, or a graph's own, if the caller may read it; and whether it was named by its id.
+/// The assistant of this id, or a graph's own, if the caller may run it; and whether it was named by its id.
+///
+/// Every caller may run a graph's own assistant: no user made it, so an owner's filter would hide it from everybody. Only for
+/// assistants that users made does the authorizer decide, as for a read.
 pub(crate) async fn named_assistant(app: &App, caller: &Caller, name: &str) -> ApiResult<(bool, Option<Assistant>)> {
     let id: Option<AssistantId> = name.parse().ok();
     let wanted = id.unwrap_or_else(|| AssistantId::system(name));
+    let everything = Scope::tenant(caller.identity.tenant.clone());
+    let held = app.storage.assistant(&everything, wanted).await?;
+    if id.is_none() || held.as_ref().is_some_and(is_system) {
+        return Ok((id.is_some(), held));
+    }
     let value = || json!({"assistant_id": wanted, "metadata": {}});
-    let permit = caller.may(Resource::Assistants, Action::Read, value).await?;
-    Ok((id.is_some(), app.storage.assistant(&permit.scope, wanted).await?))
+    let Permit { scope, .. } = caller.may(Resource::Assistants, Action::Read, value).await?;
+    let visible = |assistant: &Assistant| scope.filter.is_none_or(|filter| filter.matches(&assistant.metadata));
+    Ok((true, held.filter(visible)))
 }
 
 async fn assistant(app: &App, caller: &Caller, name: &str) -> ApiResult<Assistant> {

@@ -9,7 +9,6 @@ use utoipa::ToSchema;
 use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{ArrayBuilder, Object, ObjectBuilder, OneOfBuilder, Schema, Type};
 
-use super::guard;
 use super::namespace::{check_labels, check_target};
 use crate::access::{Caller, Permit};
 use crate::error::{ApiError, ApiResult, ErrorResponse};
@@ -130,7 +129,7 @@ pub(super) async fn put_item(
         value,
         ttl_minutes: body.ttl.or(app.settings.store_default_ttl_minutes),
     };
-    guard::put(&app, &permit.scope, new).await?;
+    app.storage.put_item(&permit.scope, new).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -1,14 +1,16 @@
+use std::collections::BTreeSet;
+
 use axum::Json;
 use axum::extract::State;
 use langopen_core::ThreadId;
 use langopen_core::auth::{Action, Resource};
-use langopen_core::model::PruneStrategy;
+use langopen_core::model::{PruneStrategy, ThreadQuery};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
 
 use crate::access::Caller;
-use crate::error::{ApiResult, ErrorResponse};
+use crate::error::{ApiError, ApiResult, ErrorResponse};
 use crate::extract::{Body, parse_id};
 use crate::runs::close_threads;
 use crate::server::App;
@@ -33,12 +35,14 @@ pub(super) struct ThreadPruneResponse {
 
 /// Prune Threads
 ///
-/// Removes threads, or all of their checkpoints but the latest. Threads that are not there, or on which a run is in flight, are left out.
+/// Removes threads, or all of their checkpoints but the latest. Threads with a run in flight are left out, and so are those that are not
+/// there; but where an authorizer filters the caller's threads, one that is not among them refuses the request.
 #[utoipa::path(
     post, path = "/threads/prune", tag = "Threads", operation_id = "prune_threads",
     request_body = ThreadPruneRequest,
     responses(
         (status = 200, description = "What was pruned", body = ThreadPruneResponse),
+        (status = 404, description = "A thread is not there for this caller", body = ErrorResponse),
         (status = 422, description = "Invalid request", body = ErrorResponse),
     )
 )]
@@ -50,6 +54,13 @@ pub(super) async fn prune_threads(
     let ids = body.thread_ids.iter().map(|id| parse_id(id, "thread")).collect::<ApiResult<Vec<ThreadId>>>()?;
     let value = || json!({"thread_id": null, "run_id": null, "thread_ids": ids});
     let scope = caller.may(Resource::Threads, Action::Delete, value).await?.scope;
+    if scope.filter.is_some() {
+        let asked: BTreeSet<_> = ids.iter().copied().collect();
+        let query = ThreadQuery { ids: Some(asked.iter().copied().collect()), ..ThreadQuery::default() };
+        if app.storage.count_threads(&scope, &query).await? < asked.len() as u64 {
+            return Err(ApiError::not_found("At least one thread not found or not authorized"));
+        }
+    }
     let done = app.storage.prune_threads(&scope, &ids, body.strategy.unwrap_or_default()).await?;
     if !done.deleted.is_empty() {
         close_threads(&app, &done.deleted).await;
