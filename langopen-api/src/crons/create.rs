@@ -103,7 +103,11 @@ async fn create(app: &App, caller: &Caller, thread_id: Option<ThreadId>, given: 
         thread_ttl: None,
     };
     let scope = permit_run(caller, &mut plan).await?;
-    let no_thread = |id: ThreadId| ApiError::not_found(format!("Thread with ID {id} not found"));
+    let no_thread = |id: ThreadId| {
+        ApiError::not_found(format!(
+            "Thread with ID '{id}' not found. Please verify the ID is correct and the thread hasn't been deleted or expired."
+        ))
+    };
     if let Some(id) = thread_id {
         app.storage.thread(&scope, id).await?.ok_or_else(|| no_thread(id))?;
     }

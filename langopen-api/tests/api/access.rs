@@ -161,9 +161,14 @@ impl Auth for OneHandler {
 async fn everybody_runs_the_assistants_of_graphs_and_nobody_those_of_others() {
     let server = server_with(|server| server.with_settings(quick()).with_auth(Arc::new(OneHandler))).await;
     let system = AssistantId::system("echo").to_string();
-    let mine = by(&server, "alice", "POST", "/assistants", json!({"graph_id": "echo"})).await.ok()["assistant_id"].clone();
+    let mine =
+        by(&server, "alice", "POST", "/assistants", json!({"graph_id": "echo"})).await.ok()["assistant_id"].clone();
     let mine = mine.as_str().unwrap();
-    assert_eq!(by(&server, "alice", "GET", &format!("/assistants/{system}"), json!({})).await.status, 404, "reads are filtered");
+    assert_eq!(
+        by(&server, "alice", "GET", &format!("/assistants/{system}"), json!({})).await.status,
+        404,
+        "reads are filtered"
+    );
     for (user, assistant, status) in [
         ("alice", "echo", 200),
         ("alice", system.as_str(), 200),

@@ -172,7 +172,9 @@ async fn an_answer_says_how_far_the_events_had_come() {
 #[tokio::test]
 async fn a_config_needs_no_configurable() {
     let server = server().await;
-    for config in [json!({}), json!({"tags": ["x"]}), json!({"recursion_limit": 9}), json!({"configurable": {}}), json!(null)] {
+    for config in
+        [json!({}), json!({"tags": ["x"]}), json!({"recursion_limit": 9}), json!({"configurable": {}}), json!(null)]
+    {
         let thread = server.thread().await;
         start(&server, &thread, "echo", json!({"config": config})).await;
     }
