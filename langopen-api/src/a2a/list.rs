@@ -1,4 +1,4 @@
-//! `ListTasks`: tasks as the runs of threads show them, those whose status changed last first.
+//! `ListTasks`: pages of tasks, the one whose status changed last first.
 
 use langopen_core::model::RunPlace;
 use langopen_core::{RunId, Timestamp};
@@ -40,7 +40,7 @@ struct Page {
     next_page_token: String,
 }
 
-/// Where a page begins: after this place, which so many tasks lie before.
+/// Where a page begins: after this place, and after this many tasks on earlier pages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Token {
     place: RunPlace,
@@ -101,7 +101,7 @@ pub(super) async fn list(request: &Request) -> Result<Answered, ErrorData> {
 
     let before = token.map_or(0, |token| token.before) + found.tasks.len();
     let next = found.next.map_or_else(String::new, |place| Token { place, before }.text());
-    // All that is known without a look at what comes after the page.
+    // Without reading further, the server knows only the tasks up to this page and whether another page follows.
     let total_size = found.total.unwrap_or(before + usize::from(!next.is_empty()));
     let tasks = found.tasks.iter().map(|(chain, thread)| {
         let mut task = task::shown(request.dialect, chain, thread.as_deref()).task(&show);

@@ -12,7 +12,7 @@ use crate::extract::{AssistantPath, Body};
 use crate::server::App;
 use crate::wire::AssistantBody;
 
-/// Which version to put in force.
+/// The version to activate.
 #[derive(Debug, Deserialize, ToSchema)]
 pub(super) struct AssistantVersionChange {
     version: i64,

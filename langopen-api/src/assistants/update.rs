@@ -38,7 +38,7 @@ pub(super) struct AssistantPatch {
 
 /// Patch Assistant
 ///
-/// Makes a new version and puts it in force.
+/// Creates a new version and activates it.
 #[utoipa::path(
     patch, path = "/assistants/{assistant_id}", tag = "Assistants", operation_id = "patch_assistant",
     params(("assistant_id" = Uuid, Path, description = "The assistant")),

@@ -1,7 +1,8 @@
-//! How far the events of a thread have come, for commands that come without a connection.
+//! The number of a thread's last event, for commands over HTTP.
 //!
-//! A client takes `applied_through_seq` of an answer for the end of the past: interrupts up to there were asked before its command, and the Python
-//! SDK goes on reading from there. So the number is taken before the command is done, and no event of the run that it starts is among those before.
+//! A client treats `applied_through_seq` of an answer as the end of the past. `@langchain/react` ignores interrupts up
+//! to that number, and the Python SDK opens its next stream after it. So the server reads the number before it executes
+//! the command: the events of a run that the command starts all come later.
 
 use std::time::Duration;
 
@@ -14,11 +15,12 @@ use super::filter::Methods;
 use super::tape::{Play, Tape};
 use super::translate::ended;
 
-/// How long the log is read on after it has fallen silent. What is kept comes at once; the log does not say when that was all.
+/// How long the reader waits for more. The log delivers its kept events at once, but does not mark the last one.
 const SILENCE: Duration = Duration::from_millis(50);
 
 impl Commander {
-    /// The number of the thread's last event; 0 if nothing is kept. Whoever may not see the thread is refused by the command itself.
+    /// The number of the thread's last event; 0 if the log keeps none. The command itself checks whether the caller may
+    /// see the thread.
     pub(super) async fn progress(&self) -> u64 {
         self.read_progress().await.unwrap_or_else(|error| {
             tracing::warn!(thread.id = %self.thread_id, error = %error, "the end of a thread's events was not found");
@@ -33,7 +35,7 @@ impl Commander {
         }
         let query = RunQuery { limit: 1, ..RunQuery::default() };
         let runs = self.app.storage.list_runs(&scope, self.thread_id, &query).await?;
-        // Only the end of a resumable run is kept, and tells that nothing comes after it.
+        // The log keeps the end of a resumable run. After the end of the newest run nothing more is kept.
         let Some(newest) = runs.items.first() else { return Ok(0) };
         let last_word = (newest.resumable && newest.status.is_terminal()).then_some(newest.run_id);
         let Ok(mut tape) = Tape::open(&self.app, scope, self.thread_id).await else { return Ok(0) };

@@ -1,4 +1,5 @@
-//! Messages of graph hosts that do not speak in content blocks: each event carries a whole message so far, or a chunk of one, and here it becomes what was added.
+//! Converts messages of runs that do not stream content blocks. Their events carry a message as far as it has come, or
+//! a chunk of it; the protocol's events carry what was added.
 
 use langopen_core::JsonMap;
 use serde::Serialize;
@@ -9,33 +10,33 @@ use super::event::{Body, Method, Namespace};
 use super::out::Out;
 use crate::wire::message_text;
 
-/// A message that is being told.
+/// A message whose model is still streaming.
 #[derive(Debug)]
 struct Open {
     place: Place,
     id: String,
     text: String,
-    /// As it was told last.
+    /// The message as of the last event.
     message: JsonMap,
 }
 
-/// Where a message comes from: the graph, and the node if that is known.
+/// The graph that a message comes from, and the node if the event names it.
 #[derive(Debug, Clone, Default)]
 struct Place {
     namespace: Namespace,
     node: Option<String>,
 }
 
-/// The messages of one run that are being told.
+/// The messages of one run whose models are still streaming.
 #[derive(Debug, Default)]
 pub(super) struct Told(Vec<Open>);
 
-/// Pieces of messages, with the places that they come from.
+/// Pieces of messages with their graphs and nodes.
 #[derive(Debug, Default)]
 pub(super) struct Pieces(Vec<(Place, Value)>);
 
 impl Pieces {
-    /// Tells them.
+    /// Appends the pieces to the output.
     pub(super) fn push(&self, out: &mut Out) {
         #[derive(Serialize)]
         struct Members<'a> {
@@ -57,7 +58,7 @@ impl Pieces {
 }
 
 impl Told {
-    /// The pieces that a `messages/partial` or `messages/complete` event becomes. Such events do not say where they come from.
+    /// Converts a `messages/partial` or `messages/complete` event. Such an event names neither graph nor node.
     pub(super) fn take(&mut self, data: &[u8], complete: bool) -> Pieces {
         let messages: Vec<JsonMap> = serde_json::from_slice(data).unwrap_or_default();
         let mut pieces = Pieces::default();
@@ -67,7 +68,7 @@ impl Told {
         pieces
     }
 
-    /// The pieces that a `messages` event becomes: a pair of a message, or a chunk of one, and its metadata.
+    /// Converts a `messages` event: a pair of a message, or a chunk of one, and its metadata.
     pub(super) fn take_pair(&mut self, namespace: &Namespace, data: &[u8]) -> Pieces {
         let mut pieces = Pieces::default();
         let Ok((message, metadata)) = serde_json::from_slice::<(JsonMap, Value)>(data) else { return pieces };
@@ -82,14 +83,14 @@ impl Told {
     }
 
     fn add(&mut self, place: &Place, message: JsonMap, complete: bool, pieces: &mut Pieces) {
-        // No model streamed a message that comes whole: clients read it in the state, as from the reference.
+        // No model streamed a message that arrives whole. Clients read it from the state, as with the reference.
         if complete && self.position(&message).is_none() {
             return;
         }
         let Some(at) = self.open(place, &message, pieces) else { return };
         let text = message_text(message.get("content"));
         let open = &mut self.0[at];
-        // A text that was changed rather than added to is told at its end.
+        // If the text was changed rather than extended, its last piece carries it.
         if let Some(added) = text.strip_prefix(open.text.as_str()) {
             pieces.add(place, delta(added));
         }
@@ -114,13 +115,13 @@ impl Told {
         }
     }
 
-    /// Where the message is among those that are being told, unless it is of a kind that is not.
+    /// The index of the message, which is opened if it is new; `None` for messages of other kinds.
     fn open(&mut self, place: &Place, message: &JsonMap, pieces: &mut Pieces) -> Option<usize> {
         let role = match message.get("type").and_then(Value::as_str) {
             Some("human" | "HumanMessageChunk") => "human",
             Some("system" | "SystemMessageChunk") => "system",
             Some("ai" | "AIMessageChunk") => "ai",
-            // Results of tools are told as such.
+            // Results of tools have a channel of their own.
             _ => return None,
         };
         if let Some(at) = self.position(message) {
@@ -138,14 +139,14 @@ impl Told {
         Some(self.0.len() - 1)
     }
 
-    /// Where the message is among those that are being told.
+    /// The index of the message among the open ones.
     fn position(&self, message: &JsonMap) -> Option<usize> {
         let id = message.get("id").and_then(Value::as_str).unwrap_or_default();
         self.0.iter().position(|open| open.id == id)
     }
 
-    /// The last pieces of messages: the graph at `namespace` has gone on, or those of its nodes for which `over` is true have ended. A message whose
-    /// node is not known is taken to be over.
+    /// Closes messages when the graph at `namespace` goes on: those of graphs below it, and of its nodes for which
+    /// `over` is true. A message without a node counts as over.
     pub(super) fn end(&mut self, namespace: &Namespace, over: impl Fn(&str) -> bool) -> Pieces {
         let mut pieces = Pieces::default();
         self.0.retain(|open| {
@@ -160,7 +161,7 @@ impl Told {
         pieces
     }
 
-    /// The last pieces of every message.
+    /// Closes every open message.
     pub(super) fn end_all(&mut self) -> Pieces {
         self.end(&Namespace::default(), |_| true)
     }
@@ -265,7 +266,7 @@ mod tests {
         chunk(&Namespace::default(), "left", "", json!([{"index": 0, "id": "c", "name": "add", "args": "{}"}]));
         chunk(&Namespace::default(), "right", "r", json!([]));
         let ended = told.end(&Namespace::default(), |node| node == "left");
-        // What is below a graph that went on is over, too.
+        // Messages of graphs below the one that went on are closed too.
         assert_eq!(
             names(&ended),
             [

@@ -1,7 +1,8 @@
-//! From the log of a thread to the events of the protocol.
+//! Translates a thread's log to events of the protocol.
 //!
-//! Runs that were started through the protocol say most of it themselves, under names with [`NATIVE`] before them; what the others say is put into its
-//! shapes. Read from the beginning of the log, the same events come out with the same ids and numbers, always and everywhere.
+//! Graph hosts emit most events of the protocol's own runs in its shapes, under names with the prefix [`NATIVE`]. The
+//! translator converts the events of other runs. A reader that starts at the beginning of the log always gets the same
+//! events, ids and numbers.
 
 use std::collections::HashMap;
 
@@ -19,33 +20,33 @@ use super::shapes::{self, Interrupt};
 use super::told::Told;
 use super::tree::{Status, Tree};
 
-/// Before the names of events that graph hosts say in the protocol's own shapes; other readers do not see them.
+/// The prefix of events that graph hosts emit in the protocol's shapes. Classic streams leave them out.
 pub(crate) const NATIVE: &str = "protocol/";
 
-/// The event of the log that keeps the end of a run which never began, for readers that come later.
+/// An event without content. It gives the end of a run that never began an entry in the log, for later readers.
 pub(crate) const NEVER_BEGUN: &str = "protocol/never-begun";
 
-/// What was heard of a run.
+/// The state of one run's translation.
 #[derive(Default)]
 struct Heard {
     facts: Facts,
-    /// Whether its graph host speaks the protocol itself: such a one does from its first word on.
+    /// Whether its graph host emits the protocol's shapes; such a host does from its first event on.
     native: bool,
     told: Told,
     error: Option<String>,
-    /// Whether its graph host says that it waits for something.
+    /// Whether its graph host reported an interrupt.
     waits: bool,
     asked: Vec<(Namespace, Interrupt)>,
-    /// Subgraphs at work, of a run whose graph host does not tell when they end.
+    /// Running subgraphs, if the graph host does not report their ends.
     open: Vec<Namespace>,
-    /// Whether its row was seen to be over, though its log was not.
+    /// Whether its row is terminal although its log has no end.
     over: bool,
 }
 
 impl Heard {
     fn ask(&mut self, namespace: &Namespace, raised: Vec<Interrupt>) {
         for interrupt in raised {
-            // What a subgraph asks, the graphs above it ask again.
+            // The graphs above a subgraph repeat its interrupts.
             if !self.asked.iter().any(|(_, asked)| asked.id == interrupt.id) {
                 self.asked.push((namespace.clone(), interrupt));
             }
@@ -63,7 +64,7 @@ pub(super) struct Translator {
 }
 
 impl Translator {
-    /// What an event of the log becomes. Events of methods that are not `wanted` may be left out.
+    /// Translates an event of the log. It may leave out events of methods that are not `wanted`.
     pub(super) async fn translate(&mut self, event: Event, rows: &Rows, wanted: Methods, out: &mut Out) {
         out.begin(event.id, self.last);
         match event.run_id {
@@ -135,7 +136,8 @@ impl Translator {
                     let (status, name) = shapes::lifecycle(&event.data).unwrap_or_default();
                     let status = Status::parse(&status);
                     if namespace.is_root() {
-                        // It is told when the end is kept: a client may act upon it then.
+                        // The end of the root graph is emitted once its row is terminal, so that a client can act on
+                        // it.
                         run.waits = status == Some(Status::Interrupted);
                         return;
                     }
@@ -148,7 +150,7 @@ impl Translator {
         }
     }
 
-    /// A run is heard of for the first time.
+    /// Emits the first events of a run.
     async fn begin(&mut self, run_id: RunId, rows: &Rows, out: &mut Out) {
         let facts = Facts::of(rows.run(run_id).await.ok().flatten().as_ref());
         self.tree.begin(&facts.graph_name);
@@ -161,7 +163,7 @@ impl Translator {
         self.runs.insert(run_id, Heard { facts, ..Heard::default() });
     }
 
-    /// A run is over, and its end is kept.
+    /// Emits the last events of a run whose row is terminal.
     async fn end(&mut self, run_id: RunId, rows: &Rows, out: &mut Out) {
         let row = rows.run(run_id).await;
         let mut run = self.runs.remove(&run_id).unwrap_or_else(|| {
@@ -186,7 +188,7 @@ impl Translator {
         out.lifecycle(run_id, status, &run.facts.graph_name, error);
     }
 
-    /// Ends runs whose rows are over, and were already when it was quiet before: what should have told it was lost.
+    /// Ends runs whose rows were terminal at this and at the last quiet moment: the log lost their ends.
     pub(super) async fn settle(&mut self, rows: &Rows, out: &mut Out) {
         let known: Vec<_> = self.runs.keys().copied().collect();
         for run_id in known {
@@ -202,7 +204,7 @@ impl Translator {
     }
 }
 
-/// The run that this event of the thread says is over.
+/// The run that this event of the thread ends.
 pub(super) fn ended(event: &Event) -> Option<RunId> {
     #[derive(Deserialize)]
     struct Done {
@@ -216,7 +218,7 @@ pub(super) fn ended(event: &Event) -> Option<RunId> {
     (done.status == "run_done").then_some(done.run_id)
 }
 
-/// Tells of subgraphs that are seen for the first time.
+/// Emits `started` for subgraphs that appear for the first time.
 fn open(run: &mut Heard, tree: &mut Tree, namespace: &Namespace, out: &mut Out) {
     for depth in 1..=namespace.0.len() {
         let above = Namespace(namespace.0[..depth].to_vec());
@@ -231,7 +233,7 @@ fn open(run: &mut Heard, tree: &mut Tree, namespace: &Namespace, out: &mut Out) 
     }
 }
 
-/// How a run ended, by its row as far as that can be read.
+/// How a run ended: by its row, or by its events if the row cannot be read.
 fn outcome(row: Result<Option<Run>>, run: &Heard) -> (Status, Option<String>) {
     let failed = |why: &str| (Status::Failed, Some(run.error.clone().unwrap_or_else(|| why.to_owned())));
     match row.map(|row| row.map(|row| row.status)) {

@@ -19,8 +19,8 @@ use crate::sse::{frame, last_event_id, locations, response};
 
 /// Join Run Stream
 ///
-/// Streams what a run says from now on, or after `Last-Event-ID` if the run is resumable. For a run that is not there, or that the
-/// caller may not see, the stream has one `error` event.
+/// Streams a run's events from now on, or after `Last-Event-ID` if the run is resumable. If the run does not exist for
+/// the caller, the stream consists of one `error` event.
 #[utoipa::path(
     get, path = "/threads/{thread_id}/runs/{run_id}/stream", tag = "Thread Runs", operation_id = "join_run_stream",
     params(
@@ -47,9 +47,9 @@ pub(super) async fn join_run_stream(
     }
     let value = || json!({"thread_id": thread_id, "run_id": run_id});
     let permit = caller.may(Resource::Threads, Action::Read, value).await?;
-    // A client whose id is damaged hears everything again, rather than nothing.
+    // A client with a damaged id gets every event again rather than none.
     let from = last_event_id(&headers).unwrap_or(ReadFrom::After(EventId::ZERO));
-    // Read first and look at the row then: what is said in between is not missed.
+    // Open the log before reading the row, so that no event in between is missed.
     let events = app.events.read(LogKey { thread_id, run_id }, from).await?;
     let Some(run) = app.storage.run(&permit.scope, thread_id, run_id).await? else {
         let thread = app.storage.thread(&permit.scope, thread_id).await?;
@@ -70,8 +70,8 @@ pub(super) async fn join_run_stream(
     Ok(response(body, locations(Some(format!("{path}/stream")), Some(path))))
 }
 
-/// The `error` event for a run that is not there. Clients take an error status for a failed connection and connect again; an event ends
-/// the stream.
+/// The `error` event for a run that does not exist. Clients treat an error status as a lost connection and connect
+/// again; an event ends the stream.
 fn missing(thread_is_there: bool) -> Bytes {
     match thread_is_there {
         true => frame(b"error", br#"{"error":"HTTPException","message":"404: Run not found"}"#),
@@ -79,7 +79,7 @@ fn missing(thread_is_there: bool) -> Bytes {
     }
 }
 
-/// Whether an event belongs to one of the modes; all do if none is named. A failure is always told.
+/// Whether an event belongs to one of the modes; without modes, every event does. Errors always pass.
 fn wanted(modes: &[String], event: &Event) -> bool {
     let base = event.name.split(['|', '/']).next().unwrap_or_default();
     modes.is_empty()

@@ -1,7 +1,8 @@
-//! Searches behind a filter that an authorizer imposed: the filter holds of an item's value.
+//! Applies an authorizer's filter to store searches: it compares the items' values.
 //!
-//! Items have no metadata and no owner. An application keeps its users apart by namespaces, which its store handler rewrites. So a
-//! handler for all resources that returns `{"owner": …}` must not hide a user's own items: the filter narrows searches, and nothing else.
+//! Items have neither metadata nor owner. Applications separate users by namespaces, which a store handler rewrites. A
+//! handler for all resources returns `{"owner": …}` for store operations too, and must not hide a user's own items. So
+//! the filter narrows searches only.
 
 use langopen_core::model::{ScoredItem, StoreItem, StoreItemQuery};
 use langopen_core::{JsonMap, Scope};

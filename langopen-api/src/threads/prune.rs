@@ -16,7 +16,7 @@ use crate::runs::close_threads;
 use crate::server::App;
 use crate::wire::PruneStrategyName;
 
-/// Which threads to prune, and how.
+/// The threads to prune, and the strategy.
 #[derive(Debug, Deserialize, ToSchema)]
 pub(super) struct ThreadPruneRequest {
     #[schema(value_type = Vec<Uuid>)]
@@ -26,17 +26,17 @@ pub(super) struct ThreadPruneRequest {
     strategy: Option<PruneStrategy>,
 }
 
-/// What was pruned.
+/// The result of pruning.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct ThreadPruneResponse {
-    /// How many threads.
+    /// The number of pruned threads.
     pruned_count: usize,
 }
 
 /// Prune Threads
 ///
-/// Removes threads, or all of their checkpoints but the latest. Threads with a run in flight are left out, and so are those that are not
-/// there; but where an authorizer filters the caller's threads, one that is not among them refuses the request.
+/// Removes threads, or all of their checkpoints but the latest. It skips threads with a run in flight and threads that
+/// do not exist. If an authorizer filters the caller's threads, a thread outside of the filter makes the request fail.
 #[utoipa::path(
     post, path = "/threads/prune", tag = "Threads", operation_id = "prune_threads",
     request_body = ThreadPruneRequest,
