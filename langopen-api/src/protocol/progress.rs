@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use langopen_core::model::RunQuery;
+use langopen_core::model::{RunQuery, ThreadStatus};
 use langopen_core::{Result, Scope};
 use tokio::time::timeout;
 
@@ -30,23 +30,25 @@ impl Commander {
 
     async fn read_progress(&self) -> Result<u64> {
         let scope = Scope::tenant(self.caller.identity.tenant.clone());
-        if self.app.storage.thread(&scope, self.thread_id).await?.is_none() {
-            return Ok(0);
-        }
+        let Some(thread) = self.app.storage.thread(&scope, self.thread_id).await? else { return Ok(0) };
         let query = RunQuery { limit: 1, ..RunQuery::default() };
         let runs = self.app.storage.list_runs(&scope, self.thread_id, &query).await?;
-        // The log keeps the end of a resumable run. After the end of the newest run nothing more is kept.
         let Some(newest) = runs.items.first() else { return Ok(0) };
-        let last_word = (newest.resumable && newest.status.is_terminal()).then_some(newest.run_id);
+        // The log keeps the ends of resumable runs. On an idle thread, the reader waits for nothing after that of the
+        // newest.
+        let end = (newest.resumable && thread.status != ThreadStatus::Busy).then_some(newest.run_id);
         let Ok(mut tape) = Tape::open(&self.app, scope, self.thread_id).await else { return Ok(0) };
+        let mut over = false;
         loop {
-            let Ok(Some(items)) = timeout(SILENCE, tape.wait()).await else { break };
-            let over = last_word.is_some_and(|run_id| items.iter().flatten().any(|event| ended(event) == Some(run_id)));
-            match tape.take(items, Methods::ALL).await {
-                Play::Events(_) if !over => {}
-                _ => break,
+            let items = match over {
+                true => tape.ready(),
+                false => timeout(SILENCE, tape.wait()).await.ok().flatten(),
+            };
+            let Some(items) = items else { return Ok(tape.last()) };
+            over |= end.is_some() && items.iter().flatten().any(|event| ended(event) == end);
+            if !matches!(tape.take(items, Methods::ALL).await, Play::Events(_)) {
+                return Ok(tape.last());
             }
         }
-        Ok(tape.last())
     }
 }

@@ -122,13 +122,14 @@ pub(crate) async fn named_assistant(app: &App, caller: &Caller, name: &str) -> A
     let wanted = id.unwrap_or_else(|| AssistantId::system(name));
     let everything = Scope::tenant(caller.identity.tenant.clone());
     let held = app.storage.assistant(&everything, wanted).await?;
-    if id.is_none() || held.as_ref().is_some_and(is_system) {
-        return Ok((id.is_some(), held));
+    let by_id = id.is_some();
+    if held.as_ref().map_or(!by_id, is_system) {
+        return Ok((by_id, held));
     }
     let value = || json!({"assistant_id": wanted, "metadata": {}});
     let Permit { scope, .. } = caller.may(Resource::Assistants, Action::Read, value).await?;
     let visible = |assistant: &Assistant| scope.filter.is_none_or(|filter| filter.matches(&assistant.metadata));
-    Ok((true, held.filter(visible)))
+    Ok((by_id, held.filter(visible)))
 }
 
 async fn assistant(app: &App, caller: &Caller, name: &str) -> ApiResult<Assistant> {
