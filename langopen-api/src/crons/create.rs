@@ -109,7 +109,11 @@ async fn create(app: &App, caller: &Caller, thread_id: Option<ThreadId>, given: 
         ))
     };
     if let Some(id) = thread_id {
-        app.storage.thread(&scope, id).await?.ok_or_else(|| no_thread(id))?;
+        let value = || json!({"thread_id": id, "metadata": {}});
+        let readable = caller.may(Resource::Threads, Action::Read, value).await?.scope;
+        for scope in [&readable, &scope] {
+            app.storage.thread(scope, id).await?.ok_or_else(|| no_thread(id))?;
+        }
     }
     let new = NewCron {
         cron_id,
