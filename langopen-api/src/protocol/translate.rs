@@ -111,6 +111,8 @@ impl Translator {
             "error" => run.error = Some(shapes::message(&event.data)),
             "values" => {
                 let (body, raised) = shapes::values(event.data);
+                // The values that come with an interrupt repeat those before it.
+                let body = body.filter(|_| raised.is_empty());
                 run.ask(&namespace, raised);
                 body.into_iter().for_each(|body| out.push(Method::Values, &namespace, body));
             }

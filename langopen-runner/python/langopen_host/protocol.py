@@ -62,8 +62,8 @@ class ProtocolPlan(Plan):
             return self.convert(namespace, mode, payload)
         if isinstance(payload, dict):
             return self.convert(namespace, mode, {**payload, INTERRUPT: list(raised)})
-        # The state is a dataclass, a Pydantic model or a single value: the interrupts follow it in an event of their own.
-        return [*self.convert(namespace, mode, payload), *self.convert(namespace, mode, {INTERRUPT: list(raised)})]
+        # The state is a dataclass, a Pydantic model or a single value. It repeats the one before, so the interrupts stand alone.
+        return self.convert(namespace, mode, {INTERRUPT: list(raised)})
 
     def convert(self, namespace: tuple[str, ...], mode: str, payload: Any) -> list[Event]:
         if mode == "messages":
