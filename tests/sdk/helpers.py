@@ -19,6 +19,8 @@ HI = {"messages": [{"role": "user", "content": "hi"}]}
 
 # The application with a login of its own.
 AUTH_APP = Path(__file__).parent / "auth_app" / "langgraph.json"
+# The application with the owner handler of LangGraph's documentation.
+OWNER_APP = Path(__file__).parent / "owner_app" / "langgraph.json"
 STUDIO = {"x-auth-scheme": "langsmith"}
 
 

@@ -133,17 +133,19 @@ async def test_threads_belong_to_who_made_them(alice, bob):
         ("POST", f"{path}/runs/stream", start, 404),
         ("GET", run_path, None, 404),
         ("GET", f"{run_path}/join", None, 404),
-        ("GET", f"{run_path}/stream", None, 404),
         ("POST", f"{run_path}/cancel", None, 404),
         ("DELETE", run_path, None, 404),
         ("POST", "/runs/cancel", {"thread_id": thread_id, "run_ids": [run["run_id"]]}, 404),
         ("POST", "/threads", {"thread_id": thread_id, "if_exists": "do_nothing"}, 409),
-        ("POST", f"{path}/runs", {**start, "if_not_exists": "create"}, 409),
+        ("POST", f"{path}/runs", {**start, "if_not_exists": "create"}, 404),
+        ("POST", "/threads/prune", {"thread_ids": [thread_id]}, 404),
     ):
         answer = await bob.http.request(method, at, json=body)
         assert answer.status_code == status, f"{method} {at}: {answer.status_code} {answer.text}"
     found = await bob.http.post("/threads/search", json={"ids": [thread_id]})
     assert found.json() == [] and found.headers["x-pagination-total"] == "0"
+    joined = await bob.http.get(f"{run_path}/stream")
+    assert joined.status_code == 200 and joined.text.startswith("event: error") and "404: Thread not found" in joined.text
     assert (await alice.client.threads.get(thread_id))["values"] == values
     copy = await alice.client.threads.copy(thread_id)
     assert copy["metadata"]["owner"] == "alice"
@@ -288,18 +290,16 @@ async def test_what_a_handler_writes_into_the_store_is_checked(alice):
     assert await alice.client.store.get_item(["stamps"], "mine") is None
 
 
-async def test_a_filter_on_the_store_holds_of_the_values(alice, user):
+async def test_a_filter_on_the_store_narrows_searches(alice, user):
     place, auditor = ["alice", new_id()], user("auditor")
     await alice.client.store.put_item(place[1:], "open", {"public": True})
     await alice.client.store.put_item(place[1:], "closed", {"public": False})
     assert [item["key"] for item in (await auditor.client.store.search_items(place))["items"]] == ["open"]
-    assert (await auditor.client.store.get_item(place, "open"))["value"] == {"public": True}
-    assert await auditor.client.store.get_item(place, "closed") is None
-    answer = await auditor.http.put("/store/items", json={"namespace": place, "key": "closed", "value": {"public": True}})
-    assert answer.status_code == 409
-    await auditor.client.store.delete_item(place, key="closed")
-    assert await alice.client.store.get_item(place[1:], "closed") is not None
+    assert (await auditor.client.store.get_item(place, "closed"))["value"] == {"public": False}
     assert (await auditor.client.store.list_namespaces(prefix=place))["namespaces"] == [place]
+    for key in ("open", "closed"):
+        await auditor.client.store.delete_item(place, key=key)
+    assert await alice.client.store.get_item(place[1:], "closed") is None
 
 
 async def test_answers_are_kept_per_cache_key(user):

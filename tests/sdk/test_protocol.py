@@ -5,7 +5,7 @@ from functools import partial
 
 import pytest
 
-from helpers import HI, reference_differs
+from helpers import HI, library_differs, reference_differs
 from protocol import Socket, command, fresh, is_end, open_socket, sse, take
 
 WAYS = ["sse", "websocket"]
@@ -113,7 +113,7 @@ async def test_custom_events_and_filters(http):
     await command(http, thread_id, "run.start", assistant_id="nested", input={"log": []})
     everything = await take(sse(http, thread_id), 1)
     custom = [event for event in everything if event["method"] == "custom"]
-    assert [event["params"]["data"] for event in custom] == [{"payload": {"at": at}} for at in ("outer", "deep", "deeper")]
+    assert [event["params"]["data"] for event in custom] == [{"at": at} for at in ("outer", "deep", "deeper")]
     inner = custom[1]["params"]["namespace"]
     told = [event["params"]["data"]["event"] for event in everything if event["params"]["namespace"] == inner and event["method"] == "lifecycle"]
     assert told == ["started", "completed"]
@@ -161,6 +161,25 @@ async def test_a_nested_interrupt_names_its_graph_and_input_answers_it(http):
     await command(http, thread_id, "run.start", assistant_id="nested_question", input="sure")
     after = await take(sse(http, thread_id, since=events[-1]["seq"], channels=["values", "lifecycle"]), 1)
     assert [e for e in after if e["method"] == "values"][-1]["params"]["data"]["reply"] == "sure"
+
+
+@library_differs("its host tells the messages that nodes return, too")
+async def test_a_message_that_no_model_streamed_is_in_the_values_alone(client):
+    async with client.threads.stream(assistant_id="whole_chat") as thread:
+        await thread.run.start(input=HI)
+        assert [message async for message in thread.messages] == []
+        assert (await thread.output)["messages"][-1]["content"] == "whole answer"
+
+
+@reference_differs("its answers say 0")
+async def test_an_answer_says_how_far_the_events_had_come(http):
+    thread_id = fresh()
+    start = partial(command, http, thread_id, "run.start", assistant_id="three", input={"log": []})
+    assert (await start())["meta"] == {"applied_through_seq": 0}
+    last = (await take(sse(http, thread_id), 1))[-1]
+    assert (await start())["meta"] == {"applied_through_seq": last["seq"]}, "of what was before, and nothing of the new run"
+    after = await take(sse(http, thread_id, since=last["seq"]), 1)
+    assert after[0]["params"]["data"]["event"] == "running"
 
 
 @reference_differs("it tells nothing of the messages of such runs")

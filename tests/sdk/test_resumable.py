@@ -151,8 +151,18 @@ async def test_error_reaches_a_reader_who_joined(client, http, thread_id):
     assert events[-1].data["error"] == "ValueError"
 
 
-@reference_differs("joining the stream of an unknown run is an event with status 200")
-async def test_unknown_run(http, thread_id):
-    answer = await http.get(f"/threads/{thread_id}/runs/{new_id()}/stream")
-    assert answer.status_code == 404
-    assert "detail" in answer.json()
+async def test_unknown_run(http, client, thread_id):
+    unknown = {"error": "HTTPException", "message": "404: Run not found"}
+    [told] = await stream(http, "GET", f"/threads/{thread_id}/runs/{new_id()}/stream")
+    assert (told.event, told.data) == ("error", unknown)
+    parts = [part async for part in client.runs.join_stream(thread_id, new_id(), last_event_id="-")]
+    assert [(part.event, part.data) for part in parts] == [("error", unknown)]
+
+
+@reference_differs("it compares ids as text")
+async def test_what_is_no_id_replays_everything(http, client, thread_id):
+    run = await resumable(client, thread_id)
+    await finished(client, run)
+    everything = await replay(http, run)
+    for nonsense in ("abc", "1-", "-2", "99999999999999999999-0"):
+        assert await replay(http, run, after=nonsense) == everything, nonsense

@@ -1,4 +1,4 @@
-//! `ListTasks`: tasks as the runs of threads show them, those whose status changed last first.
+//! `ListTasks`: pages of tasks, the one whose status changed last first.
 
 use langopen_core::model::RunPlace;
 use langopen_core::{RunId, Timestamp};
@@ -9,7 +9,7 @@ use super::dialect::State;
 use super::endpoint::Answered;
 use super::place::readable;
 use super::request::Request;
-use super::search::{self, Wanted};
+use super::search::{self, Found, Wanted};
 use super::shapes::Task;
 use super::task;
 use crate::json_rpc::{answer, failed, invalid};
@@ -35,11 +35,12 @@ struct Params {
 struct Page {
     tasks: Vec<Task>,
     total_size: usize,
-    page_size: u32,
+    /// How many tasks this page has.
+    page_size: usize,
     next_page_token: String,
 }
 
-/// Where a page begins: after this place, which so many tasks lie before.
+/// Where a page begins: after this place, and after this many tasks on earlier pages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Token {
     place: RunPlace,
@@ -65,10 +66,10 @@ pub(super) async fn list(request: &Request) -> Result<Answered, ErrorData> {
     let given = |text: Option<String>| text.filter(|text| !text.is_empty());
     let show = request.show((params.history_length, params.history_scope.as_deref()))?;
     let page_size = match params.page_size {
-        None | Some(0) => PAGE_SIZE,
+        None => PAGE_SIZE,
         Some(size) => u32::try_from(size)
             .ok()
-            .filter(|size| *size <= MAX_PAGE_SIZE)
+            .filter(|size| (1..=MAX_PAGE_SIZE).contains(size))
             .ok_or_else(|| invalid(format!("pageSize must be from 1 to {MAX_PAGE_SIZE}")))?,
     };
     let wrong = |what: &str, text: &str| invalid(format!("Invalid {what}: {text}"));
@@ -86,25 +87,30 @@ pub(super) async fn list(request: &Request) -> Result<Answered, ErrorData> {
     };
     let wanted = Wanted { state, since, after: token.map(|token| token.place), most: page_size as usize };
     let found = match given(params.context_id) {
-        Some(id) => {
-            let id = id.parse().map_err(|_| invalid("Invalid context ID: must be a UUID"))?;
-            let scope = readable(request, id).await?;
-            search::of_context(request, &scope, id, &wanted).await
-        }
+        Some(id) => match id.parse() {
+            Ok(id) => {
+                let scope = readable(request, id).await?;
+                search::of_context(request, &scope, id, &wanted).await
+            }
+            // Every context is a thread, whose id is a UUID: there is no context of this name.
+            Err(_) => Ok(Found { total: Some(0), ..Found::default() }),
+        },
         None => search::of_agent(request, &wanted).await,
     };
     let found = found.map_err(|error| failed(&error))?;
 
     let before = token.map_or(0, |token| token.before) + found.tasks.len();
     let next = found.next.map_or_else(String::new, |place| Token { place, before }.text());
-    // All that is known without a look at what comes after the page.
+    // Without reading further, the server knows only the tasks up to this page and whether another page follows.
     let total_size = found.total.unwrap_or(before + usize::from(!next.is_empty()));
     let tasks = found.tasks.iter().map(|(chain, thread)| {
         let mut task = task::shown(request.dialect, chain, thread.as_deref()).task(&show);
         task.artifacts = task.artifacts.filter(|_| params.include_artifacts == Some(true));
         task
     });
-    answer(&Page { tasks: tasks.collect(), total_size, page_size, next_page_token: next }).map(Answered::Now)
+    let tasks: Vec<_> = tasks.collect();
+    let page_size = tasks.len();
+    answer(&Page { tasks, total_size, page_size, next_page_token: next }).map(Answered::Now)
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@ use axum::response::Response;
 use langopen_core::executor::GraphCall;
 use langopen_core::{AssistantId, RawJson};
 
-use super::{graph_config, read};
+use super::{graph_config, graph_ids, read};
 use crate::access::Caller;
 use crate::error::{ApiError, ApiResult, ErrorResponse};
 use crate::extract::Query;
@@ -54,12 +54,10 @@ pub(super) async fn get_graph(
 ) -> ApiResult<Response> {
     let xray = xray(query.last("xray"))?;
     let id: Option<AssistantId> = name.parse().ok();
-    let found = read(&app, &caller, id.unwrap_or_else(|| AssistantId::system(&name))).await;
-    let (scope, assistant) = found.map_err(|error| match id {
-        // What is neither an id nor the name of a graph is a bad id.
-        None if error.is_not_found() => ApiError::invalid("Invalid assistant ID: must be a UUID"),
-        _ => error,
-    })?;
+    if id.is_none() && !graph_ids(&app).await?.contains(&name) {
+        return Err(ApiError::invalid("Invalid assistant ID: must be a UUID"));
+    }
+    let (scope, assistant) = read(&app, &caller, id.unwrap_or_else(|| AssistantId::system(&name))).await?;
     let config = graph_config(&assistant, &caller)?;
     let call = GraphCall::Draw { graph_id: assistant.graph_id, config, xray };
     Ok(json(app.executor.call(app.reach(&scope), call).await?.as_str().to_owned()))

@@ -7,12 +7,12 @@ use serde_json::json;
 use utoipa::ToSchema;
 
 use crate::access::Caller;
-use crate::error::{ApiError, ApiResult, ErrorResponse, OnKind};
+use crate::error::{ApiError, ApiResult, ErrorResponse};
 use crate::extract::{AssistantPath, SmallBody};
 use crate::server::App;
 use crate::wire::AssistantBody;
 
-/// Which version to put in force.
+/// The version to activate.
 #[derive(Debug, Deserialize, ToSchema)]
 pub(super) struct AssistantVersionChange {
     version: i64,
@@ -43,8 +43,14 @@ pub(super) async fn set_latest(
         })
     };
     let scope = caller.may(Resource::Assistants, Action::Update, value).await?.scope;
-    let assistant = app.storage.set_latest_assistant(&scope, id, version).await;
-    let assistant = assistant
-        .on(ErrorKind::NotFound, || ApiError::not_found(format!("Version {version} not found for assistant {id}")))?;
-    Ok(Json(assistant.into()))
+    match app.storage.set_latest_assistant(&scope, id, version).await {
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            let there = app.storage.assistant(&scope, id).await?.is_some();
+            Err(ApiError::not_found(match there {
+                true => format!("Version {version} not found for assistant {id}"),
+                false => format!("Assistant {id} not found"),
+            }))
+        }
+        assistant => Ok(Json(assistant?.into())),
+    }
 }

@@ -37,25 +37,30 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(latest::set_latest))
 }
 
-/// Reads an assistant that the caller may read.
+/// Reads an assistant if the caller may read it.
 pub(crate) async fn read(app: &App, caller: &Caller, id: AssistantId) -> ApiResult<(Scope, Assistant)> {
     let value = || json!({"assistant_id": id, "metadata": {}});
     let scope = caller.may(Resource::Assistants, Action::Read, value).await?.scope;
     let assistant = app.storage.assistant(&scope, id).await?;
     let graphs = graph_ids(app).await?;
-    // An assistant whose graph is not there any more is kept, but not shown.
+    // The server keeps an assistant whose graph is gone, but hides it.
     let assistant = assistant.filter(|assistant| graphs.contains(&assistant.graph_id));
     Ok((scope, assistant.ok_or_else(|| ApiError::not_found("Not Found"))?))
 }
 
-/// The graphs that there are, sorted.
+/// Whether this is a graph's own assistant, which the server made. Its id says so; metadata could be forged.
+pub(crate) fn is_system(assistant: &Assistant) -> bool {
+    assistant.assistant_id == AssistantId::system(&assistant.graph_id)
+}
+
+/// The ids of the executor's graphs, sorted.
 pub(crate) async fn graph_ids(app: &App) -> ApiResult<Vec<String>> {
     let mut graphs: Vec<_> = app.executor.graphs().await?.into_iter().map(|graph| graph.graph_id).collect();
     graphs.sort();
     Ok(graphs)
 }
 
-/// The config with which an assistant's graph is asked.
+/// The config for questions about an assistant's graph, with the caller's identity.
 pub(crate) fn graph_config(assistant: &Assistant, caller: &Caller) -> ApiResult<RawJson> {
     if caller.identity.user.is_none() {
         return Ok(RawJson::of(&assistant.config)?);
@@ -71,7 +76,7 @@ pub(crate) fn graph_config(assistant: &Assistant, caller: &Caller) -> ApiResult<
 }
 
 /// # Errors
-/// 404 with the graphs that there are.
+/// 404 with the ids of the graphs.
 async fn check_graph(app: &App, graph_id: &str) -> ApiResult<()> {
     let graphs = graph_ids(app).await?;
     if graphs.iter().any(|held| held == graph_id) {

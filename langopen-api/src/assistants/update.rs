@@ -20,7 +20,7 @@ use crate::wire::{AssistantBody, Config};
 #[derive(Debug, Default, Deserialize, ToSchema)]
 pub(super) struct AssistantPatch {
     graph_id: Option<String>,
-    /// Replaces the config, and with it the context.
+    /// Replaces the config; its `configurable`, if it has any, replaces the context too. An empty one changes nothing.
     #[serde(default, deserialize_with = "field::config")]
     #[schema(value_type = Option<Config>)]
     config: Option<JsonMap>,
@@ -38,7 +38,7 @@ pub(super) struct AssistantPatch {
 
 /// Patch Assistant
 ///
-/// Makes a new version and puts it in force.
+/// Creates a new version and activates it.
 #[utoipa::path(
     patch, path = "/assistants/{assistant_id}", tag = "Assistants", operation_id = "patch_assistant",
     params(("assistant_id" = Uuid, Path, description = "The assistant")),
@@ -67,12 +67,14 @@ pub(super) async fn update_assistant(
         })
     };
     let mut permit = caller.may(Resource::Assistants, Action::Update, value).await?;
-    let not_found = || ApiError::not_found("Not Found");
-    let (config, context) = match (body.config, body.context) {
+    let not_found = || ApiError::not_found(format!("Assistant {id} not found"));
+    let (config, context) = match (body.config.filter(|config| !config.is_empty()), body.context) {
         (None, None) => (None, None),
         (Some(mut config), context) => {
+            let given = context.is_some();
             let context = mirror(&mut config, context).map_err(both_given)?;
-            (Some(config), Some(context))
+            let context = (given || !context.is_empty()).then_some(context);
+            (Some(config), context)
         }
         (None, Some(context)) => {
             let held = app.storage.assistant(&permit.scope, id).await?.ok_or_else(not_found)?;

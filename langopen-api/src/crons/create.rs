@@ -67,8 +67,7 @@ async fn create(app: &App, caller: &Caller, thread_id: Option<ThreadId>, given: 
     let place = thread_id.map_or_else(|| Place::Own(ThreadId(app.ids.ordered())), Place::Thread);
     let mut payload = given.payload()?;
     check_payload(app, place, &payload)?;
-    let assistant = assistant(app, caller, &given.assistant_id).await?;
-    payload.insert("assistant_id", RawJson::of(&assistant.assistant_id)?);
+    payload.insert("assistant_id", RawJson::of(&given.assistant_id)?);
     payload.insert("config", with_cron_id(given.config, cron_id)?);
 
     let user = caller.identity.identity.as_str();
@@ -81,7 +80,9 @@ async fn create(app: &App, caller: &Caller, thread_id: Option<ThreadId>, given: 
     };
     let mut permit = caller.may(Resource::Crons, Action::Create, value).await?;
     metadata = permit.object("metadata", metadata);
-    // Its runs are created without asking anew, so what is asked of a run is asked now.
+    let assistant = assistant(app, caller, &given.assistant_id).await?;
+    payload.insert("assistant_id", RawJson::of(&assistant.assistant_id)?);
+    // The scheduler creates the runs without asking the authorizer, so the API asks about them now.
     let request = RunRequest {
         metadata: Some(metadata),
         multitask_strategy: given.multitask_strategy,
@@ -102,9 +103,17 @@ async fn create(app: &App, caller: &Caller, thread_id: Option<ThreadId>, given: 
         thread_ttl: None,
     };
     let scope = permit_run(caller, &mut plan).await?;
-    let no_thread = |id: ThreadId| ApiError::not_found(format!("Thread with ID {id} not found"));
+    let no_thread = |id: ThreadId| {
+        ApiError::not_found(format!(
+            "Thread with ID '{id}' not found. Please verify the ID is correct and the thread hasn't been deleted or expired."
+        ))
+    };
     if let Some(id) = thread_id {
-        app.storage.thread(&scope, id).await?.ok_or_else(|| no_thread(id))?;
+        let value = || json!({"thread_id": id, "metadata": {}});
+        let readable = caller.may(Resource::Threads, Action::Read, value).await?.scope;
+        for scope in [&readable, &scope] {
+            app.storage.thread(scope, id).await?.ok_or_else(|| no_thread(id))?;
+        }
     }
     let new = NewCron {
         cron_id,
@@ -119,7 +128,7 @@ async fn create(app: &App, caller: &Caller, thread_id: Option<ThreadId>, given: 
         on_run_completed: thread_id.is_none().then(|| given.on_run_completed.unwrap_or_default()),
         enabled: given.enabled.unwrap_or(true),
     };
-    // They were there a moment ago.
+    // The assistant or the thread was deleted since the checks above.
     let gone = || ApiError::not_found("Thread or assistant not found.");
     let cron = app.storage.create_cron(&permit.scope, new).await.on(ErrorKind::NotFound, gone)?;
     tracing::debug!(cron.id = %cron.cron_id, "a cron was created");

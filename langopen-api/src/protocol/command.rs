@@ -15,7 +15,7 @@ use crate::error::{ApiError, ApiResult, ErrorResponse};
 use crate::extract::{Body, Forwarded, ThreadPath};
 use crate::server::App;
 
-/// Who gives commands to which thread.
+/// The caller of a command, and its thread.
 #[derive(Clone)]
 pub(super) struct Commander {
     pub(super) app: App,
@@ -25,7 +25,7 @@ pub(super) struct Commander {
 }
 
 impl Commander {
-    /// Does what a command says.
+    /// Executes a command.
     pub(super) async fn obey(&self, command: Command) -> Answer {
         let Command { method, params, .. } = command;
         if matches!(method.as_str(), "run.start" | "input.respond" | "input.inject" | "state.fork") {
@@ -53,8 +53,8 @@ impl Commander {
 
 /// Send Command
 ///
-/// Does what a command of the protocol says: starts a run, answers an interrupt, reads a state. A command that is understood and cannot be done is answered with
-/// 200 and an error.
+/// Executes a command of the protocol: it starts a run, answers an interrupt or reads a state. A valid command that
+/// fails answers 200 with an error.
 #[utoipa::path(
     post, path = "/threads/{thread_id}/commands", tag = "Threads", operation_id = "send_thread_command",
     params(("thread_id" = Uuid, Path, description = "The thread; `run.start` makes it")),
@@ -83,11 +83,13 @@ pub(super) async fn send_command(
     };
     let (caller, forwarded) = (Arc::new(caller), Arc::new(forwarded));
     let id = command.id;
-    let answer = Commander { app, caller, forwarded, thread_id }.obey(command).await;
-    Ok(Json(Reply::new(id, answer, 0).without_place()).into_response())
+    let commander = Commander { app, caller, forwarded, thread_id };
+    let progress = commander.progress().await;
+    let answer = commander.obey(command).await;
+    Ok(Json(Reply::new(id, answer, progress).without_place()).into_response())
 }
 
-/// What is no JSON object at all.
+/// The refusal of a body that is not a JSON object.
 pub(super) fn not_an_object(error: &ApiError) -> Malformed {
     Malformed { id: Value::Null, message: error.message().to_owned() }
 }

@@ -7,10 +7,10 @@ use utoipa::ToSchema;
 
 use crate::error::ApiError;
 
-/// The last frame of a stream whose reader lost its place.
+/// The last frame of a stream whose reader fell behind the log.
 pub(super) const LOST: &str = r#"{"type":"error","id":null,"error":"unknown_error","message":"this stream lost its place, most likely because it was read too slowly; open it again with since for the events that are kept"}"#;
 
-/// What kind of failure it is.
+/// The kind of a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum ErrorCode {
@@ -58,10 +58,10 @@ impl From<langopen_core::Error> for Refusal {
     }
 }
 
-/// What a command answers.
+/// The result of a command.
 pub(super) type Answer = Result<RawJson, Refusal>;
 
-/// A JSON document of ours as an answer.
+/// Serializes the result of a command.
 pub(super) fn answer(result: &impl Serialize) -> Answer {
     RawJson::of(result).map_err(|error| ApiError::from(error).into())
 }
@@ -72,8 +72,9 @@ pub(super) fn answer(result: &impl Serialize) -> Answer {
 pub(super) struct Command {
     #[schema(minimum = 0)]
     pub(super) id: u64,
-    /// `run.start`, `input.respond`, `input.inject`, `state.get`, `state.listCheckpoints`, `state.fork`, `agent.getTree`; over a WebSocket also
-    /// `subscription.subscribe`, `subscription.unsubscribe` and `subscription.reconnect`.
+    /// `run.start`, `input.respond`, `input.inject`, `state.get`, `state.listCheckpoints`, `state.fork`,
+    /// `agent.getTree`; over a WebSocket also `subscription.subscribe`, `subscription.unsubscribe` and
+    /// `subscription.reconnect`.
     pub(super) method: String,
     #[schema(value_type = Option<Object>, nullable = false)]
     pub(super) params: RawJson,
@@ -109,13 +110,13 @@ impl Command {
 /// Reads a command's parameters.
 pub(super) fn params<T: for<'de> Deserialize<'de>>(method: &str, params: &RawJson) -> Result<T, Refusal> {
     params.decode().map_err(|error: serde_json::Error| {
-        // Once more, slowly, to learn where it failed.
+        // Parse again with a path tracker: the fast parser does not tell which field failed.
         let mut deserializer = serde_json::Deserializer::from_str(params.as_str());
         let found = serde_path_to_error::deserialize::<_, T>(&mut deserializer).err();
         let path = found.map(|error| error.path().to_string()).filter(|path| path != ".");
         let place = path.map(|path| format!("{path}: ")).unwrap_or_default();
         let why = error.to_string();
-        // serde_json adds the place in the text, which says nothing beside the path.
+        // serde_json appends line and column, which the path makes redundant.
         let why = why.split_once(" at line ").map_or(why.as_str(), |(why, _)| why);
         Refusal::invalid(format!("{method}: {place}{why}"))
     })
@@ -124,7 +125,8 @@ pub(super) fn params<T: for<'de> Deserialize<'de>>(method: &str, params: &RawJso
 #[derive(Debug, Clone, Copy, Serialize, ToSchema)]
 #[schema(as = ProtocolResponseMeta)]
 pub(super) struct Meta {
-    /// The number of the last event that was sent on this connection before the answer.
+    /// The number of the last event before the command: on a WebSocket, the last event sent there; over HTTP, the
+    /// thread's last.
     #[schema(minimum = 0)]
     pub(super) applied_through_seq: u64,
 }
@@ -141,7 +143,7 @@ pub(super) enum ErrorType {
     Error,
 }
 
-/// A command that was done.
+/// The answer to a command that succeeded.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = ProtocolSuccess)]
 pub(super) struct Success {
@@ -156,7 +158,7 @@ pub(super) struct Success {
     meta: Option<Meta>,
 }
 
-/// A command that was not done.
+/// The answer to a command that failed.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = ProtocolError)]
 pub(super) struct Failure {
@@ -178,9 +180,9 @@ pub(super) struct Failure {
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(untagged)]
 pub(super) enum Reply {
-    /// It was done.
+    /// The command succeeded.
     Success(Success),
-    /// It was not.
+    /// The command failed.
     Failure(Failure),
 }
 
@@ -197,18 +199,18 @@ impl Reply {
         Self::refused(id, Refusal::invalid(message))
     }
 
-    /// The answer to a command that was not looked at any further.
+    /// The answer to a command that the server did not execute.
     pub(super) fn refused(id: Value, refusal: Refusal) -> Self {
         Self::failure(id, refusal, None)
     }
 
     fn failure(id: Value, Refusal { error, message }: Refusal, meta: Option<Meta>) -> Self {
-        // Only what a command was done with has a place among the events.
+        // A command that the server does not know was not executed, so it has no position among the events.
         let meta = meta.filter(|_| error != ErrorCode::UnknownCommand);
         Self::Failure(Failure { kind: ErrorType::Error, id, error, message, meta })
     }
 
-    /// Without the place among events, where there is no connection that has one.
+    /// Removes the position from failures: over HTTP, only successes carry it.
     pub(super) fn without_place(self) -> Self {
         match self {
             Self::Failure(failure) => Self::Failure(Failure { meta: None, ..failure }),

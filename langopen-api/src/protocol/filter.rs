@@ -10,6 +10,9 @@ use super::event::{Method, Namespace, ProtocolEvent};
 pub(super) struct Methods(u16);
 
 impl Methods {
+    /// Every method.
+    pub(super) const ALL: Self = Self(u16::MAX);
+
     pub(super) fn has(self, method: Method) -> bool {
         self.0 & 1 << method as u16 != 0
     }
@@ -29,11 +32,11 @@ pub(super) struct Filter {
     pub(super) methods: Methods,
     /// Names of custom events; all of them if `None`.
     custom: Option<Vec<String>>,
-    /// Where they may come from; anywhere if empty.
+    /// The graphs whose events pass; all graphs if empty.
     namespaces: Vec<Namespace>,
-    /// How far below one of the namespaces.
+    /// The greatest depth below one of the namespaces.
     depth: Option<usize>,
-    /// Only what comes after this number.
+    /// Only events after this number pass.
     pub(super) since: u64,
 }
 
@@ -110,7 +113,7 @@ impl Filter {
     }
 }
 
-/// Whether a step of a namespace is this one: with its task, or of any task.
+/// Whether a step matches: with its task, or with any task if the filter names none.
 fn matches(wanted: &str, step: &str) -> bool {
     wanted == step || step.split_once(':').is_some_and(|(name, _)| name == wanted)
 }

@@ -1,7 +1,9 @@
-//! The event streaming protocol (version 2): commands to a thread, and its events in one shape, over server-sent events and WebSockets.
+//! The event streaming protocol (version 2): commands to a thread, and its events, over server-sent events and
+//! WebSockets.
 //!
-//! It is a door to the same runs, threads and log of events as the operations beside it: a command creates a run as they do, and a stream is the thread's log,
-//! translated. The types are those of the packages `@langchain/protocol` and `langchain-protocol`.
+//! It uses the same runs, threads and event log as the other operations. A command creates a run as `POST …/runs` does,
+//! and a stream translates the thread's log. The packages `@langchain/protocol` and `langchain-protocol` define the
+//! types.
 
 mod chunks;
 mod command;
@@ -12,6 +14,7 @@ mod filter;
 mod inject;
 mod out;
 mod place;
+mod progress;
 mod respond;
 mod rows;
 mod shapes;
@@ -35,7 +38,7 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(command::send_command))
         .routes(routes!(events::stream_events))
-        // WebSockets have no place in an OpenAPI document.
+        // OpenAPI cannot describe WebSockets.
         .route("/threads/{thread_id}/stream/events", get(socket::open_socket))
 }
 

@@ -1,4 +1,4 @@
-//! What events of the log are in the protocol's shapes.
+//! Converts events of the log to the protocol's shapes.
 
 use std::borrow::Cow;
 
@@ -11,10 +11,10 @@ use serde_json::value::RawValue;
 use super::event::Body;
 use crate::wire::Entries;
 
-/// Under which interrupts are, in values and updates.
+/// The key of interrupts in values and updates.
 const INTERRUPT: &str = "__interrupt__";
 
-/// A question of a graph, which a client answers.
+/// An interrupt of a graph, which a client answers.
 #[derive(Debug, Clone, Deserialize)]
 pub(super) struct Interrupt {
     pub(super) id: String,
@@ -32,11 +32,11 @@ fn read<'a, T: Deserialize<'a>>(data: &'a [u8]) -> Option<T> {
 
 fn interrupts(raw: &RawValue) -> Vec<Interrupt> {
     let each: Vec<&RawValue> = serde_json::from_str(raw.get()).unwrap_or_default();
-    // One without an id cannot be answered.
+    // A client cannot answer an interrupt without an id.
     each.iter().filter_map(|raw| serde_json::from_str(raw.get()).ok()).collect()
 }
 
-/// Values without interrupts, unless they consist of those alone; and the interrupts.
+/// Splits values into the state and its interrupts. There is no state if the values hold interrupts alone.
 pub(super) fn values(data: Bytes) -> (Option<Body>, Vec<Interrupt>) {
     if !has_interrupts(&data) {
         return (Some(Body::Data(data)), Vec::new());
@@ -49,7 +49,7 @@ pub(super) fn values(data: Bytes) -> (Option<Body>, Vec<Interrupt>) {
     (rest, raised)
 }
 
-/// `{node: delta}` as `{node, values}` for each node; and the interrupts.
+/// Splits `{node: delta}` into one `{node, values}` per node, and the interrupts.
 pub(super) fn updates(data: &[u8]) -> (Vec<Body>, Vec<Interrupt>) {
     #[derive(Serialize)]
     struct Update<'a> {
@@ -62,32 +62,23 @@ pub(super) fn updates(data: &[u8]) -> (Vec<Body>, Vec<Interrupt>) {
     (bodies, raised)
 }
 
-/// The nodes that `{node: delta}` is of.
+/// The node names in `{node: delta}`.
 pub(super) fn nodes(data: &[u8]) -> Vec<String> {
     let entries: Entries<'_> = read(data).unwrap_or_default();
     entries.0.iter().map(|(node, _)| node.to_string()).collect()
 }
 
-/// What a graph wrote: `{name, payload}` as it is, with its name; anything else as a payload without a name.
-pub(super) fn custom(data: Bytes) -> (Option<String>, Body) {
+/// The name of a custom event, by which clients subscribe to it: the text under `name`, if the graph wrote an object
+/// that has one.
+pub(super) fn custom_name(data: &[u8]) -> Option<String> {
     #[derive(Deserialize)]
     struct Named<'a> {
         #[serde(borrow)]
         name: Cow<'a, str>,
-        #[serde(borrow, rename = "payload")]
-        _payload: &'a RawValue,
     }
-    #[derive(Serialize)]
-    struct Unnamed<'a> {
-        payload: &'a RawValue,
-    }
-    let may_have_name = data.first() == Some(&b'{') && memmem::find(&data, b"\"payload\"").is_some();
-    if may_have_name && let Some(Named { name, .. }) = read(&data) {
-        let name = name.into_owned();
-        return (Some(name), Body::Data(data));
-    }
-    let body = read::<&RawValue>(&data).map(|payload| Body::of(&Unnamed { payload }));
-    (None, body.unwrap_or(Body::Data(data)))
+    let may_have_name = data.first() == Some(&b'{') && memmem::find(data, b"\"name\"").is_some();
+    let Named { name } = may_have_name.then(|| read(data)).flatten()?;
+    (!name.is_empty()).then(|| name.into_owned())
 }
 
 /// A checkpoint without its values: `{id, parent_id, step, source}`.
@@ -136,7 +127,7 @@ pub(super) fn checkpoint(data: &[u8]) -> Option<Body> {
     }))
 }
 
-/// A request for an answer.
+/// The data of `input.requested`.
 pub(super) fn request(interrupt: &Interrupt) -> Body {
     #[derive(Serialize)]
     struct Request<'a> {
@@ -203,11 +194,11 @@ mod tests {
 
     #[test]
     fn custom_events_may_have_names() {
-        let (name, body) = custom(Bytes::from_static(br#"{"name":"progress","payload":3}"#));
-        assert_eq!((name.as_deref(), text(&body)), (Some("progress"), r#"{"name":"progress","payload":3}"#));
-        for data in [r#"{"name":"progress"}"#, "3", r#"{"name":1,"payload":2}"#] {
-            let (name, body) = custom(Bytes::from(data));
-            assert_eq!((name, text(&body)), (None, format!("{{\"payload\":{data}}}").as_str()));
+        for data in [r#"{"name":"progress","payload":3}"#, r#"{"name":"progress"}"#] {
+            assert_eq!(custom_name(data.as_bytes()).as_deref(), Some("progress"), "{data}");
+        }
+        for data in ["3", "\"name\"", r#"{"name":1,"payload":2}"#, r#"{"name":""}"#, r#"{"payload":{"name":"x"}}"#] {
+            assert_eq!(custom_name(data.as_bytes()), None, "{data}");
         }
     }
 

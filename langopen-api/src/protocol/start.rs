@@ -13,7 +13,7 @@ use crate::run_body::RunCreate;
 use crate::runs::{Attach, submit};
 use crate::wire::OnDisconnect;
 
-/// What runs of the protocol stream: everything.
+/// The stream modes of runs that the protocol starts: all that it translates.
 const MODES: [StreamMode; 8] = [
     StreamMode::Values,
     StreamMode::Updates,
@@ -49,14 +49,18 @@ pub(super) fn config<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Resul
     }
 }
 
-/// Starts a run at once, whatever the thread is doing: the strategy says what becomes of runs in flight. On a thread that waits for an answer, the input is
-/// the answer.
+/// Starts a run at once, even on a busy thread: the multitask strategy decides about runs in flight. On an interrupted
+/// thread, the input answers the interrupt.
 pub(super) async fn start(commander: &Commander, given: &RawJson) -> Answer {
     let start: Start = params("run.start", given)?;
     let assistant_id = start.assistant_id.filter(|id| !id.is_empty());
     let assistant_id = assistant_id.ok_or_else(|| Refusal::invalid("run.start requires an assistant_id."))?;
-    let forks = start.config.as_ref().and_then(|config| config.get("configurable")?.get("checkpoint_id"));
-    let forks = forks.is_some_and(Value::is_string);
+    let configurable = start.config.as_ref().and_then(|config| config.get("configurable"));
+    let forks = match configurable.and_then(|configurable| configurable.get("checkpoint_id")) {
+        None | Some(Value::Null) => false,
+        Some(Value::String(id)) if !id.is_empty() => true,
+        Some(_) => return Err(Refusal::invalid("config.configurable.checkpoint_id must be a non-empty string.")),
+    };
     let mut request = RunRequest {
         config: start.config,
         metadata: start.metadata,
@@ -79,7 +83,7 @@ pub(super) fn command<'a>(parts: impl IntoIterator<Item = (&'a str, RawJson)>) -
     answer(&command)
 }
 
-/// Whether a graph asked for an answer that was not given yet.
+/// Whether the thread has an open interrupt.
 fn waits(thread: &Thread) -> bool {
     thread.status == ThreadStatus::Interrupted && thread.interrupts.as_ref().is_some_and(|open| open.as_str() != "{}")
 }
@@ -113,7 +117,7 @@ pub(super) async fn fork(commander: &Commander, given: &RawJson) -> Answer {
 }
 
 impl Commander {
-    /// The thread's row, whoever may see it; it is not shown.
+    /// The thread's row without the caller's filter. The caller never sees it.
     pub(super) async fn thread(&self) -> Result<Option<Thread>, Refusal> {
         let scope = Scope::tenant(self.caller.identity.tenant.clone());
         Ok(self.app.storage.thread(&scope, self.thread_id).await?)
@@ -127,7 +131,7 @@ impl Commander {
         assistant.ok_or_else(|| Refusal::new(ErrorCode::NoSuchRun, "No run has been started on this thread."))
     }
 
-    /// Creates a run that says everything in the protocol's own shapes.
+    /// Creates a run that streams in the protocol's shapes.
     pub(super) async fn run(&self, assistant_id: String, request: RunRequest) -> Result<RunId, Refusal> {
         let request = RunRequest {
             stream_mode: Some(MODES.to_vec()),

@@ -1,4 +1,5 @@
-//! Messages of graph hosts that do not speak in content blocks: each event carries a whole message so far, or a chunk of one, and here it becomes what was added.
+//! Converts messages of runs that do not stream content blocks. Their events carry a message as far as it has come, or
+//! a chunk of it; the protocol's events carry what was added.
 
 use langopen_core::JsonMap;
 use serde::Serialize;
@@ -9,33 +10,33 @@ use super::event::{Body, Method, Namespace};
 use super::out::Out;
 use crate::wire::message_text;
 
-/// A message that is being told.
+/// A message whose model is still streaming.
 #[derive(Debug)]
 struct Open {
     place: Place,
     id: String,
     text: String,
-    /// As it was told last.
+    /// The message as of the last event.
     message: JsonMap,
 }
 
-/// Where a message comes from: the graph, and the node if that is known.
+/// The graph that a message comes from, and the node if the event names it.
 #[derive(Debug, Clone, Default)]
 struct Place {
     namespace: Namespace,
     node: Option<String>,
 }
 
-/// The messages of one run that are being told.
+/// The messages of one run whose models are still streaming.
 #[derive(Debug, Default)]
 pub(super) struct Told(Vec<Open>);
 
-/// Pieces of messages, with the places that they come from.
+/// Pieces of messages with their graphs and nodes.
 #[derive(Debug, Default)]
 pub(super) struct Pieces(Vec<(Place, Value)>);
 
 impl Pieces {
-    /// Tells them.
+    /// Appends the pieces to the output.
     pub(super) fn push(&self, out: &mut Out) {
         #[derive(Serialize)]
         struct Members<'a> {
@@ -57,7 +58,7 @@ impl Pieces {
 }
 
 impl Told {
-    /// The pieces that a `messages/partial` or `messages/complete` event becomes. Such events do not say where they come from.
+    /// Converts a `messages/partial` or `messages/complete` event. Such an event names neither graph nor node.
     pub(super) fn take(&mut self, data: &[u8], complete: bool) -> Pieces {
         let messages: Vec<JsonMap> = serde_json::from_slice(data).unwrap_or_default();
         let mut pieces = Pieces::default();
@@ -67,7 +68,7 @@ impl Told {
         pieces
     }
 
-    /// The pieces that a `messages` event becomes: a pair of a message, or a chunk of one, and its metadata.
+    /// Converts a `messages` event: a pair of a message, or a chunk of one, and its metadata.
     pub(super) fn take_pair(&mut self, namespace: &Namespace, data: &[u8]) -> Pieces {
         let mut pieces = Pieces::default();
         let Ok((message, metadata)) = serde_json::from_slice::<(JsonMap, Value)>(data) else { return pieces };
@@ -82,10 +83,14 @@ impl Told {
     }
 
     fn add(&mut self, place: &Place, message: JsonMap, complete: bool, pieces: &mut Pieces) {
+        // No model streamed a message that arrives whole. Clients read it from the state, as with the reference.
+        if complete && self.position(&message).is_none() {
+            return;
+        }
         let Some(at) = self.open(place, &message, pieces) else { return };
         let text = message_text(message.get("content"));
         let open = &mut self.0[at];
-        // A text that was changed rather than added to is told at its end.
+        // If the text was changed rather than extended, its last piece carries it.
         if let Some(added) = text.strip_prefix(open.text.as_str()) {
             pieces.add(place, delta(added));
         }
@@ -110,19 +115,19 @@ impl Told {
         }
     }
 
-    /// Where the message is among those that are being told, unless it is of a kind that is not.
+    /// The index of the message, which is opened if it is new; `None` for messages of other kinds.
     fn open(&mut self, place: &Place, message: &JsonMap, pieces: &mut Pieces) -> Option<usize> {
         let role = match message.get("type").and_then(Value::as_str) {
             Some("human" | "HumanMessageChunk") => "human",
             Some("system" | "SystemMessageChunk") => "system",
             Some("ai" | "AIMessageChunk") => "ai",
-            // Results of tools are told as such.
+            // Results of tools have a channel of their own.
             _ => return None,
         };
-        let id = message.get("id").and_then(Value::as_str).unwrap_or_default();
-        if let Some(at) = self.0.iter().position(|open| open.id == id) {
+        if let Some(at) = self.position(message) {
             return Some(at);
         }
+        let id = message.get("id").and_then(Value::as_str).unwrap_or_default();
         pieces.add(
             place,
             [
@@ -134,8 +139,14 @@ impl Told {
         Some(self.0.len() - 1)
     }
 
-    /// The last pieces of messages: the graph at `namespace` has gone on, or those of its nodes for which `over` is true have ended. A message whose
-    /// node is not known is taken to be over.
+    /// The index of the message among the open ones.
+    fn position(&self, message: &JsonMap) -> Option<usize> {
+        let id = message.get("id").and_then(Value::as_str).unwrap_or_default();
+        self.0.iter().position(|open| open.id == id)
+    }
+
+    /// Closes messages when the graph at `namespace` goes on: those of graphs below it, and of its nodes for which
+    /// `over` is true. A message without a node counts as over.
     pub(super) fn end(&mut self, namespace: &Namespace, over: impl Fn(&str) -> bool) -> Pieces {
         let mut pieces = Pieces::default();
         self.0.retain(|open| {
@@ -150,7 +161,7 @@ impl Told {
         pieces
     }
 
-    /// The last pieces of every message.
+    /// Closes every open message.
     pub(super) fn end_all(&mut self) -> Pieces {
         self.end(&Namespace::default(), |_| true)
     }
@@ -216,14 +227,27 @@ mod tests {
     }
 
     #[test]
-    fn a_complete_message_is_told_at_once_and_a_tools_result_is_not() {
+    fn a_complete_message_ends_the_streamed_one_and_says_nothing_alone() {
         let mut told = Told::default();
         let call = json!({"id": "c", "name": "add", "args": {"a": 1}});
         let data = json!([{"type": "ai", "id": "m", "content": [{"type": "text", "text": "x"}], "tool_calls": [call]}])
             .to_string();
+        assert!(names(&told.take(data.as_bytes(), true)).is_empty(), "no model streamed it");
+        let pair = json!([{"type": "human", "id": "h", "content": "x"}, {"langgraph_node": "n"}]).to_string();
+        assert!(names(&told.take_pair(&Namespace::default(), pair.as_bytes())).is_empty());
+        told.take(json!([{"type": "ai", "id": "m", "content": ""}]).to_string().as_bytes(), false);
         let pieces = told.take(data.as_bytes(), true);
-        assert_eq!(names(&pieces).len(), 7);
-        assert_eq!(pieces.0[5].1["content"], json!({"type": "tool_call", "id": "c", "name": "add", "args": {"a": 1}}));
+        assert_eq!(
+            names(&pieces),
+            [
+                "content-block-delta",
+                "content-block-finish",
+                "content-block-start",
+                "content-block-finish",
+                "message-finish"
+            ]
+        );
+        assert_eq!(pieces.0[3].1["content"], json!({"type": "tool_call", "id": "c", "name": "add", "args": {"a": 1}}));
         assert!(names(&told.take(json!([{"type": "tool", "content": "1"}]).to_string().as_bytes(), true)).is_empty());
     }
 
@@ -242,7 +266,7 @@ mod tests {
         chunk(&Namespace::default(), "left", "", json!([{"index": 0, "id": "c", "name": "add", "args": "{}"}]));
         chunk(&Namespace::default(), "right", "r", json!([]));
         let ended = told.end(&Namespace::default(), |node| node == "left");
-        // What is below a graph that went on is over, too.
+        // Messages of graphs below the one that went on are closed too.
         assert_eq!(
             names(&ended),
             [

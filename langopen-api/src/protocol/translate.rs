@@ -1,11 +1,12 @@
-//! From the log of a thread to the events of the protocol.
+//! Translates a thread's log to events of the protocol.
 //!
-//! Runs that were started through the protocol say most of it themselves, under names with [`NATIVE`] before them; what the others say is put into its
-//! shapes. Read from the beginning of the log, the same events come out with the same ids and numbers, always and everywhere.
+//! Graph hosts emit most events of the protocol's own runs in its shapes, under names with the prefix [`NATIVE`]. The
+//! translator converts the events of other runs. A reader that starts at the beginning of the log always gets the same
+//! events, ids and numbers.
 
 use std::collections::HashMap;
 
-use langopen_core::event_log::Event;
+use langopen_core::event_log::{Event, NATIVE, NEVER_BEGUN};
 use langopen_core::model::Run;
 use langopen_core::{Result, RunId, RunStatus};
 use serde::Deserialize;
@@ -16,32 +17,30 @@ use super::filter::Methods;
 use super::out::Out;
 use super::rows::{Facts, Rows};
 use super::shapes::{self, Interrupt};
-use langopen_core::event_log::{NATIVE, NEVER_BEGUN};
-
 use super::told::Told;
 use super::tree::{Status, Tree};
 
-/// What was heard of a run.
+/// The state of one run's translation.
 #[derive(Default)]
 struct Heard {
     facts: Facts,
-    /// Whether its graph host speaks the protocol itself: such a one does from its first word on.
+    /// Whether its graph host emits the protocol's shapes; such a host does from its first event on.
     native: bool,
     told: Told,
     error: Option<String>,
-    /// Whether its graph host says that it waits for something.
+    /// Whether its graph host reported an interrupt.
     waits: bool,
     asked: Vec<(Namespace, Interrupt)>,
-    /// Subgraphs at work, of a run whose graph host does not tell when they end.
+    /// Running subgraphs, if the graph host does not report their ends.
     open: Vec<Namespace>,
-    /// Whether its row was seen to be over, though its log was not.
+    /// Whether its row is terminal although its log has no end.
     over: bool,
 }
 
 impl Heard {
     fn ask(&mut self, namespace: &Namespace, raised: Vec<Interrupt>) {
         for interrupt in raised {
-            // What a subgraph asks, the graphs above it ask again.
+            // The graphs above a subgraph repeat its interrupts.
             if !self.asked.iter().any(|(_, asked)| asked.id == interrupt.id) {
                 self.asked.push((namespace.clone(), interrupt));
             }
@@ -59,7 +58,7 @@ pub(super) struct Translator {
 }
 
 impl Translator {
-    /// What an event of the log becomes. Events of methods that are not `wanted` may be left out.
+    /// Translates an event of the log. It may leave out events of methods that are not `wanted`.
     pub(super) async fn translate(&mut self, event: Event, rows: &Rows, wanted: Methods, out: &mut Out) {
         out.begin(event.id, self.last);
         match event.run_id {
@@ -106,6 +105,8 @@ impl Translator {
             "error" => run.error = Some(shapes::message(&event.data)),
             "values" => {
                 let (body, raised) = shapes::values(event.data);
+                // The values that come with an interrupt repeat those before it.
+                let body = body.filter(|_| raised.is_empty());
                 run.ask(&namespace, raised);
                 body.into_iter().for_each(|body| out.push(Method::Values, &namespace, body));
             }
@@ -117,8 +118,8 @@ impl Translator {
                 bodies.into_iter().for_each(|body| out.push(Method::Updates, &namespace, body));
             }
             "custom" if wanted.has(Method::Custom) => {
-                let (name, body) = shapes::custom(event.data);
-                out.push_named(&namespace, name, body);
+                let name = shapes::custom_name(&event.data);
+                out.push_named(&namespace, name, Body::Data(event.data));
             }
             "checkpoints" if wanted.has(Method::Checkpoints) => {
                 let body = shapes::checkpoint(&event.data);
@@ -131,7 +132,8 @@ impl Translator {
                     let (status, name) = shapes::lifecycle(&event.data).unwrap_or_default();
                     let status = Status::parse(&status);
                     if namespace.is_root() {
-                        // It is told when the end is kept: a client may act upon it then.
+                        // The end of the root graph is emitted once its row is terminal, so that a client can act on
+                        // it.
                         run.waits = status == Some(Status::Interrupted);
                         return;
                     }
@@ -144,7 +146,7 @@ impl Translator {
         }
     }
 
-    /// A run is heard of for the first time.
+    /// Emits the first events of a run.
     async fn begin(&mut self, run_id: RunId, rows: &Rows, out: &mut Out) {
         let facts = Facts::of(rows.run(run_id).await.ok().flatten().as_ref());
         self.tree.begin(&facts.graph_name);
@@ -157,7 +159,7 @@ impl Translator {
         self.runs.insert(run_id, Heard { facts, ..Heard::default() });
     }
 
-    /// A run is over, and its end is kept.
+    /// Emits the last events of a run whose row is terminal.
     async fn end(&mut self, run_id: RunId, rows: &Rows, out: &mut Out) {
         let row = rows.run(run_id).await;
         let mut run = self.runs.remove(&run_id).unwrap_or_else(|| {
@@ -182,7 +184,7 @@ impl Translator {
         out.lifecycle(run_id, status, &run.facts.graph_name, error);
     }
 
-    /// Ends runs whose rows are over, and were already when it was quiet before: what should have told it was lost.
+    /// Ends runs whose rows were terminal at this and at the last quiet moment: the log lost their ends.
     pub(super) async fn settle(&mut self, rows: &Rows, out: &mut Out) {
         let known: Vec<_> = self.runs.keys().copied().collect();
         for run_id in known {
@@ -198,8 +200,8 @@ impl Translator {
     }
 }
 
-/// The run that this event of the thread says is over.
-fn ended(event: &Event) -> Option<RunId> {
+/// The run that this event of the thread ends.
+pub(super) fn ended(event: &Event) -> Option<RunId> {
     #[derive(Deserialize)]
     struct Done {
         status: String,
@@ -212,7 +214,7 @@ fn ended(event: &Event) -> Option<RunId> {
     (done.status == "run_done").then_some(done.run_id)
 }
 
-/// Tells of subgraphs that are seen for the first time.
+/// Emits `started` for subgraphs that appear for the first time.
 fn open(run: &mut Heard, tree: &mut Tree, namespace: &Namespace, out: &mut Out) {
     for depth in 1..=namespace.0.len() {
         let above = Namespace(namespace.0[..depth].to_vec());
@@ -227,7 +229,7 @@ fn open(run: &mut Heard, tree: &mut Tree, namespace: &Namespace, out: &mut Out) 
     }
 }
 
-/// How a run ended, by its row as far as that can be read.
+/// How a run ended: by its row, or by its events if the row cannot be read.
 fn outcome(row: Result<Option<Run>>, run: &Heard) -> (Status, Option<String>) {
     let failed = |why: &str| (Status::Failed, Some(run.error.clone().unwrap_or_else(|| why.to_owned())));
     match row.map(|row| row.map(|row| row.status)) {

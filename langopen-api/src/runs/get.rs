@@ -27,5 +27,9 @@ pub(super) async fn get_run(
     let value = || json!({"thread_id": thread_id, "run_id": run_id});
     let scope = caller.may(Resource::Threads, Action::Read, value).await?.scope;
     let run = app.storage.run(&scope, thread_id, run_id).await?;
-    run.map(|run| Json(run.into())).ok_or_else(|| ApiError::not_found("Not Found"))
+    match run {
+        Some(run) => Ok(Json(run.into())),
+        None if app.storage.thread(&scope, thread_id).await?.is_none() => Err(crate::threads::not_found(thread_id)),
+        None => Err(ApiError::not_found("Not Found")),
+    }
 }

@@ -42,8 +42,10 @@ pub(super) async fn join_run(
     let value = || json!({"thread_id": thread_id, "run_id": run_id});
     let permit = caller.may(Resource::Threads, Action::Read, value).await?;
     let events = app.events.read(LogKey { thread_id, run_id }, ReadFrom::Now).await?;
-    let run = app.storage.run(&permit.scope, thread_id, run_id).await?;
-    let run = run.ok_or_else(|| ApiError::not_found("Run not found"))?;
+    let Some(run) = app.storage.run(&permit.scope, thread_id, run_id).await? else {
+        let thread = app.storage.thread(&permit.scope, thread_id).await?;
+        return Err(ApiError::not_found(if thread.is_some() { "Run not found" } else { "Thread not found" }));
+    };
     let tenant = &caller.identity.tenant;
     let place = (thread_id, run_id);
     let over = run.status.is_terminal();

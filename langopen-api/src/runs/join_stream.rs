@@ -1,9 +1,10 @@
 use axum::body::Body as HttpBody;
 use axum::extract::State;
 use axum::response::Response;
+use bytes::Bytes;
 use http::HeaderMap;
 use langopen_core::auth::{Action, Resource, Role};
-use langopen_core::event_log::{Event, LogKey, ReadFrom};
+use langopen_core::event_log::{Event, EventId, LogKey, ReadFrom};
 use serde_json::json;
 use std::sync::Arc;
 
@@ -11,25 +12,25 @@ use super::follow::Follow;
 use super::on_disconnect::{CancelOnDrop, DisconnectQuery};
 use super::stream::stream;
 use crate::access::Caller;
-use crate::error::{ApiError, ApiResult, ErrorResponse};
+use crate::error::{ApiResult, ErrorResponse};
 use crate::extract::{Query, RunPath};
 use crate::server::App;
-use crate::sse::{last_event_id, locations, response};
+use crate::sse::{frame, last_event_id, locations, response};
 
 /// Join Run Stream
 ///
-/// Streams what a run says from now on, or after `Last-Event-ID` if the run is resumable.
+/// Streams a run's events from now on, or after `Last-Event-ID` if the run is resumable. If the run does not exist for
+/// the caller, the stream consists of one `error` event.
 #[utoipa::path(
     get, path = "/threads/{thread_id}/runs/{run_id}/stream", tag = "Thread Runs", operation_id = "join_run_stream",
     params(
         ("thread_id" = Uuid, Path, description = "The thread"), ("run_id" = Uuid, Path, description = "The run"),
-        ("Last-Event-ID" = Option<String>, Header, description = "The last event that was seen; `-`, `0` or `-1` for none"),
+        ("Last-Event-ID" = Option<String>, Header, description = "The last event that was seen; anything that is no id stands for none"),
         ("stream_mode" = Option<String>, Query, description = "Only events of these modes"),
         DisconnectQuery,
     ),
     responses(
         (status = 200, description = "The run's events", body = String, content_type = "text/event-stream"),
-        (status = 404, description = "No such run", body = ErrorResponse),
         (status = 422, description = "Invalid request", body = ErrorResponse),
     )
 )]
@@ -46,11 +47,14 @@ pub(super) async fn join_run_stream(
     }
     let value = || json!({"thread_id": thread_id, "run_id": run_id});
     let permit = caller.may(Resource::Threads, Action::Read, value).await?;
-    let from = last_event_id(&headers)?;
-    // Read first and look at the row then: what is said in between is not missed.
+    // A client with a damaged id gets every event again rather than none.
+    let from = last_event_id(&headers).unwrap_or(ReadFrom::After(EventId::ZERO));
+    // Open the log before reading the row, so that no event in between is missed.
     let events = app.events.read(LogKey { thread_id, run_id }, from).await?;
-    let run = app.storage.run(&permit.scope, thread_id, run_id).await?;
-    let run = run.ok_or_else(|| ApiError::not_found("Run not found"))?;
+    let Some(run) = app.storage.run(&permit.scope, thread_id, run_id).await? else {
+        let thread = app.storage.thread(&permit.scope, thread_id).await?;
+        return Ok(response(HttpBody::from(missing(thread.is_some())), locations(None, None)));
+    };
     let tenant = &caller.identity.tenant;
     let over = run.status.is_terminal();
     let cancel = cancel && !over;
@@ -66,7 +70,16 @@ pub(super) async fn join_run_stream(
     Ok(response(body, locations(Some(format!("{path}/stream")), Some(path))))
 }
 
-/// Whether an event belongs to one of the modes; all do if none is named. A failure is always told.
+/// The `error` event for a run that does not exist. Clients treat an error status as a lost connection and connect
+/// again; an event ends the stream.
+fn missing(thread_is_there: bool) -> Bytes {
+    match thread_is_there {
+        true => frame(b"error", br#"{"error":"HTTPException","message":"404: Run not found"}"#),
+        false => frame(b"error", br#"{"error":"HTTPException","message":"404: Thread not found"}"#),
+    }
+}
+
+/// Whether an event belongs to one of the modes; without modes, every event does. Errors always pass.
 fn wanted(modes: &[String], event: &Event) -> bool {
     let base = event.name.split(['|', '/']).next().unwrap_or_default();
     modes.is_empty()

@@ -1,4 +1,4 @@
-//! The way that every new run takes: who may, which assistant, what run, into the queue.
+//! Submits a run: finds its assistant, authorizes it, plans it and enqueues it.
 
 use langopen_core::auth::{Action, Resource};
 use langopen_core::event_log::{EventStream, LogKey};
@@ -8,7 +8,8 @@ use langopen_core::{AssistantId, Error, ErrorKind, JsonMap, RunId, Scope, Thread
 use serde_json::{Value, json};
 
 use super::on_disconnect::CancelOnDrop;
-use crate::access::Caller;
+use crate::access::{Caller, Permit};
+use crate::assistants::is_system;
 use crate::error::{ApiError, ApiResult};
 use crate::extract::Forwarded;
 use crate::observe::record_created;
@@ -18,12 +19,12 @@ use crate::wire::OnDisconnect;
 
 const NO_THREAD_OR_ASSISTANT: &str = "Thread or assistant not found.";
 
-/// What the answer will be made of.
+/// What the answer needs of the run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Attach {
-    /// The run's row: its events are not read.
+    /// Its row alone; nobody reads its events here.
     Nothing,
-    /// Its events as they come.
+    /// Its events.
     Stream,
     /// Its last values.
     Values,
@@ -32,9 +33,9 @@ pub(crate) enum Attach {
 /// A run that was created.
 pub(crate) struct Submitted {
     pub(crate) run: Run,
-    /// Its events from the first, unless they are not read.
+    /// Its events from the first one; `None` for [`Attach::Nothing`].
     pub(crate) events: Option<EventStream>,
-    /// Cancels it when its client goes away, if the client wished so.
+    /// Cancels the run when its client disconnects, if the client asked for that.
     pub(super) guard: CancelOnDrop,
 }
 
@@ -69,18 +70,18 @@ pub(crate) async fn submit(
     let scope = permit_run(caller, &mut plan).await?;
     let mut new = plan.build().map_err(both_given)?;
     if new.origin.trace.is_none() {
-        // Nothing here exports spans, but the graph may: its spans then join the client's trace.
+        // This server exports no spans, but the graph may: its spans join the client's trace.
         new.origin.trace.clone_from(&forwarded.trace);
     }
     let run_id = new.run_id;
-    // The reader's place is taken before anything can be said.
+    // Open the log before the run can emit anything.
     let events = match attach {
         Attach::Nothing => None,
         Attach::Stream | Attach::Values => {
             Some(app.events.begin(LogKey { thread_id: place.thread_id(), run_id }).await?)
         }
     };
-    // A client that goes away while the run is being created is no other than one that goes away later.
+    // The guard also covers a client that disconnects while the run is being created.
     let mut guard = CancelOnDrop::new(app, &scope.tenant, (place.thread_id(), run_id), cancel);
     let run = match app.runs.submit(&scope, new).await {
         Ok(run) => run,
@@ -100,18 +101,31 @@ fn refused(error: Error, place: Place) -> ApiError {
         ErrorKind::Conflict => ApiError::conflict(
             "Thread is already running a task. Wait for it to finish or choose a different multitask strategy.",
         ),
+        // `if_not_exists: create` found a thread that the caller's filter hides.
+        ErrorKind::AlreadyExists if matches!(place, Place::Thread(_)) => ApiError::not_found(NO_THREAD_OR_ASSISTANT),
         ErrorKind::AlreadyExists => ApiError::conflict(format!("Thread with ID {} already exists", place.thread_id())),
         _ => error.into(),
     }
 }
 
-/// The assistant of this id, or a graph's own, if the caller may read it; and whether it was named by its id.
+/// Finds an assistant that the caller may run, by its id or by the id of its graph; and tells whether the name was an
+/// id.
+///
+/// Every caller may run a graph's own assistant: no user owns it, so an owner's filter would hide it from everybody.
+/// About the assistants that users made, the authorizer decides as for a read.
 pub(crate) async fn named_assistant(app: &App, caller: &Caller, name: &str) -> ApiResult<(bool, Option<Assistant>)> {
     let id: Option<AssistantId> = name.parse().ok();
     let wanted = id.unwrap_or_else(|| AssistantId::system(name));
+    let everything = Scope::tenant(caller.identity.tenant.clone());
+    let held = app.storage.assistant(&everything, wanted).await?;
+    let by_id = id.is_some();
+    if held.as_ref().map_or(!by_id, is_system) {
+        return Ok((by_id, held));
+    }
     let value = || json!({"assistant_id": wanted, "metadata": {}});
-    let permit = caller.may(Resource::Assistants, Action::Read, value).await?;
-    Ok((id.is_some(), app.storage.assistant(&permit.scope, wanted).await?))
+    let Permit { scope, .. } = caller.may(Resource::Assistants, Action::Read, value).await?;
+    let visible = |assistant: &Assistant| scope.filter.is_none_or(|filter| filter.matches(&assistant.metadata));
+    Ok((by_id, held.filter(visible)))
 }
 
 async fn assistant(app: &App, caller: &Caller, name: &str) -> ApiResult<Assistant> {
@@ -129,7 +143,7 @@ async fn assistant(app: &App, caller: &Caller, name: &str) -> ApiResult<Assistan
     )))
 }
 
-/// Asks for `threads.create_run`, and takes over what the authorizer put into the metadata.
+/// Authorizes `threads.create_run`, and takes over the metadata as the authorizer left it.
 pub(crate) async fn permit_run(caller: &Caller, plan: &mut RunPlan<'_>) -> ApiResult<Scope> {
     let given = plan.request.metadata.clone().unwrap_or_default();
     let value = || {
@@ -163,7 +177,7 @@ pub(crate) async fn permit_run(caller: &Caller, plan: &mut RunPlan<'_>) -> ApiRe
     }
     Ok(match plan.place {
         Place::Thread(_) => permit.scope,
-        // A thread that is about to be made cannot be hidden from its maker.
+        // The thread does not exist yet, so no filter applies to it.
         Place::Own(_) => Scope::tenant(permit.scope.tenant),
     })
 }

@@ -5,7 +5,6 @@ use serde::Deserialize;
 use serde_json::json;
 use utoipa::ToSchema;
 
-use super::guard;
 use super::namespace::check_labels;
 use crate::access::Caller;
 use crate::error::{ApiResult, ErrorResponse};
@@ -44,6 +43,6 @@ pub(super) async fn delete_item(
     let namespace = permit.labels("namespace", namespace)?;
     check_labels(&namespace)?;
     let key = permit.take("key", body.key)?;
-    guard::delete(&app, &permit.scope, &namespace, &key).await?;
+    app.storage.delete_item(&permit.scope, &namespace, &key, None).await?;
     Ok(StatusCode::NO_CONTENT)
 }

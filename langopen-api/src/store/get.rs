@@ -4,7 +4,6 @@ use http::StatusCode;
 use langopen_core::auth::{Action, Resource};
 use serde_json::json;
 
-use super::guard;
 use super::item::Item;
 use super::namespace::check_labels;
 use crate::access::Caller;
@@ -41,7 +40,7 @@ pub(super) async fn get_item(State(app): State<App>, caller: Caller, query: Quer
     let namespace = permit.labels("namespace", namespace)?;
     check_labels(&namespace)?;
     let key = permit.take("key", key.to_owned())?;
-    let item = guard::item(&app, &permit.scope, &namespace, &key, refresh).await?;
+    let item = app.storage.item(&permit.scope, &namespace, &key, refresh).await?;
     Ok(Json(item.map(Into::into)))
 }
 

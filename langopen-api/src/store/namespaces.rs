@@ -6,7 +6,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
 
-use super::guard;
 use crate::access::Caller;
 use crate::error::{ApiResult, ErrorResponse};
 use crate::extract::{SmallBody, field};
@@ -71,6 +70,6 @@ pub(super) async fn list_namespaces(
     query.prefix = permit.labels("namespace", query.prefix)?;
     query.suffix = permit.labels("suffix", query.suffix)?;
     query.max_depth = permit.take("max_depth", query.max_depth)?;
-    let namespaces = guard::namespaces(&app, &permit.scope, &query).await?;
+    let namespaces = app.storage.list_namespaces(&permit.scope, &query).await?;
     Ok(Json(ListNamespaceResponse { namespaces }))
 }

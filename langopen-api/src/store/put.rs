@@ -9,7 +9,6 @@ use utoipa::ToSchema;
 use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{ArrayBuilder, Object, ObjectBuilder, OneOfBuilder, Schema, Type};
 
-use super::guard;
 use super::namespace::{check_labels, check_target};
 use crate::access::{Caller, Permit};
 use crate::error::{ApiError, ApiResult, ErrorResponse};
@@ -26,7 +25,7 @@ pub(super) struct StorePutRequest {
     #[serde(deserialize_with = "object")]
     #[schema(value_type = Object)]
     value: RawJson,
-    /// Paths of the texts that searches compare, `false` for none; those that the application configured if absent.
+    /// Paths of the texts to embed; `false` for none, and absent for the paths that the application configured.
     #[serde(default)]
     #[schema(schema_with = index_schema)]
     index: Index,
@@ -50,7 +49,7 @@ fn object<'de, D: Deserializer<'de>>(deserializer: D) -> Result<RawJson, D::Erro
     Err(de::Error::custom(format_args!("expected an object, got {}", shorten(&raw.as_str()))))
 }
 
-/// Which texts of an item searches compare.
+/// Which texts of an item to embed.
 #[derive(Debug, Default)]
 enum Index {
     #[default]
@@ -75,7 +74,7 @@ impl<'de> Deserialize<'de> for Index {
 }
 
 impl Index {
-    /// The vectors of a value's texts; none where nothing is configured to make them.
+    /// Embeds a value's texts; without an embedder there are no vectors.
     async fn vectors(&self, app: &App, value: &RawJson) -> ApiResult<Vec<FieldVector>> {
         let Some(embedder) = &app.embedder else { return Ok(Vec::new()) };
         Ok(match self {
@@ -85,7 +84,7 @@ impl Index {
         })
     }
 
-    /// As an authorizer sees it.
+    /// The form that authorizers see.
     fn shown(&self) -> Value {
         match self {
             Self::Configured => Value::Null,
@@ -131,11 +130,11 @@ pub(super) async fn put_item(
         ttl_minutes: body.ttl.or(app.settings.store_default_ttl_minutes),
         lease: None,
     };
-    guard::put(&app, &permit.scope, new).await?;
+    app.storage.put_item(&permit.scope, new).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// The document as the authorizer left it: as it came, if it is the same.
+/// The value as the authorizer left it; the client's own text if the authorizer changed nothing.
 fn left_value(permit: &mut Permit, given: RawJson) -> ApiResult<RawJson> {
     if permit.value.is_none() {
         return Ok(given);

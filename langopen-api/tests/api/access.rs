@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use langopen_core::auth::{Action, Auth, Credentials, Decision, Identity, Resource};
 use langopen_core::filter::MetadataFilter;
-use langopen_core::{Error, ErrorKind, Result, Tenant};
+use langopen_core::{AssistantId, Error, ErrorKind, Result, Tenant};
 use serde_json::{Value, json};
 
 use crate::harness::{Answer, Server, quick, server_with};
@@ -136,4 +136,84 @@ async fn namespaces_are_rewritten() {
     assert_eq!(by(&server, "bob", "GET", "/store/items?namespace=n&key=k", json!({})).await.text, "null");
     assert_eq!(by(&server, "bob", "POST", "/store/items/search", json!({})).await.text, r#"{"items":[]}"#);
     assert_eq!(by(&server, "a.b", "PUT", "/store/items", put).await.status, 422);
+}
+
+/// The handler of LangGraph's documentation: one for everything, which stamps an owner into the metadata and filters by it.
+struct OneHandler;
+
+#[async_trait]
+impl Auth for OneHandler {
+    async fn authenticate(&self, credentials: &Credentials) -> Result<Identity> {
+        Owners.authenticate(credentials).await
+    }
+
+    async fn authorize(&self, who: &Identity, what: Resource, _: Action, value: &mut Value) -> Result<Decision> {
+        if who.identity == "nobody" && what == Resource::Assistants {
+            return Ok(Decision::Deny);
+        }
+        let owner = Value::from(who.identity.clone());
+        value["metadata"]["owner"] = owner.clone();
+        Ok(Decision::Filter(MetadataFilter::Equals("owner".to_owned(), owner)))
+    }
+}
+
+#[tokio::test]
+async fn everybody_runs_the_assistants_of_graphs_and_nobody_those_of_others() {
+    let server = server_with(|server| server.with_settings(quick()).with_auth(Arc::new(OneHandler))).await;
+    let system = AssistantId::system("echo").to_string();
+    let mine =
+        by(&server, "alice", "POST", "/assistants", json!({"graph_id": "echo"})).await.ok()["assistant_id"].clone();
+    let mine = mine.as_str().unwrap();
+    assert_eq!(
+        by(&server, "alice", "GET", &format!("/assistants/{system}"), json!({})).await.status,
+        404,
+        "reads are filtered"
+    );
+    for (user, assistant, status) in [
+        ("alice", "echo", 200),
+        ("alice", system.as_str(), 200),
+        ("alice", mine, 200),
+        ("bob", "echo", 200),
+        ("bob", mine, 404),
+        ("nobody", "echo", 200),
+        ("nobody", mine, 403),
+    ] {
+        let thread = by(&server, user, "POST", "/threads", json!({})).await.ok()["thread_id"].clone();
+        let at = format!("/threads/{}/runs", thread.as_str().unwrap());
+        let run = json!({"assistant_id": assistant, "input": {}});
+        let cron = json!({"assistant_id": assistant, "schedule": "0 0 1 1 *"});
+        for (path, body) in [
+            (format!("{at}/wait"), run.clone()),
+            (format!("{at}/stream"), run.clone()),
+            (at.clone(), run.clone()),
+            ("/runs/wait".to_owned(), run.clone()),
+            ("/runs/batch".to_owned(), json!([run])),
+            ("/runs/crons".to_owned(), cron.clone()),
+            (format!("{at}/crons"), cron),
+        ] {
+            let answer = by(&server, user, "POST", &path, body).await;
+            assert_eq!(answer.status, status, "{user} runs {assistant} by {path}: {}", answer.text);
+        }
+    }
+    let unknown = by(&server, "nobody", "POST", "/runs/wait", json!({"assistant_id": "nope"})).await;
+    assert_eq!(unknown.status, 422, "{}", unknown.text);
+}
+
+#[tokio::test]
+async fn a_filter_on_the_store_narrows_searches_alone() {
+    let server = server_with(|server| server.with_settings(quick()).with_auth(Arc::new(OneHandler))).await;
+    for (key, value) in [("plain", json!({"a": 1})), ("owned", json!({"owner": "alice"}))] {
+        let put = json!({"namespace": ["n"], "key": key, "value": value});
+        assert_eq!(by(&server, "alice", "PUT", "/store/items", put).await.status, 204);
+        let got = by(&server, "alice", "GET", &format!("/store/items?namespace=n&key={key}"), json!({})).await.ok();
+        assert_eq!(got["value"], value);
+    }
+    let found = by(&server, "alice", "POST", "/store/items/search", json!({"namespace_prefix": ["n"]})).await.ok();
+    let keys: Vec<_> = found["items"].as_array().unwrap().iter().map(|item| item["key"].clone()).collect();
+    assert_eq!(keys, ["owned"]);
+    let spaces = by(&server, "alice", "POST", "/store/namespaces", json!({})).await.ok();
+    assert_eq!(spaces, json!({"namespaces": [["n"]]}));
+    let delete = json!({"namespace": ["n"], "key": "plain"});
+    assert_eq!(by(&server, "alice", "DELETE", "/store/items", delete).await.status, 204);
+    assert_eq!(by(&server, "alice", "GET", "/store/items?namespace=n&key=plain", json!({})).await.text, "null");
 }

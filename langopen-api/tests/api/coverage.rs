@@ -32,7 +32,11 @@ impl Auth for Owners {
         let owner = Value::from(who.identity.clone());
         match (what, action) {
             (_, Action::Create | Action::CreateRun) => value["metadata"]["owner"] = owner.clone(),
-            (_, Action::Put) => value["value"]["owner"] = owner.clone(),
+            (Resource::Store, _) => {
+                let labels = value["namespace"].as_array().cloned().unwrap_or_default();
+                value["namespace"] = std::iter::once(owner).chain(labels).collect();
+                return Ok(Decision::Allow);
+            }
             _ => {}
         }
         Ok(Decision::Filter(MetadataFilter::Equals("owner".to_owned(), owner)))
@@ -50,7 +54,7 @@ enum Heard {
     Nothing(Value),
     /// 200 with a stream that says that there is no such thread, and ends.
     DeniedStream,
-    /// 204, though nothing was done.
+    /// 204, though nothing of the owner's was touched.
     NoContent,
     /// That something of the caller's own was made.
     Own,
@@ -80,7 +84,7 @@ fn row(operation: &str, ids: &Ids) -> Option<(Value, Heard)> {
         "create_thread" => (json!({"thread_id": ids.thread, "if_exists": "do_nothing"}), Refusal(&[409])),
         "search_threads" => (empty(), Nothing(json!([]))),
         "count_threads" => (empty(), Nothing(json!(0))),
-        "prune_threads" => (json!({"thread_ids": [ids.thread]}), Nothing(json!({"pruned_count": 0}))),
+        "prune_threads" => (json!({"thread_ids": [ids.thread]}), hidden()),
         "get_thread"
         | "patch_thread"
         | "delete_thread"
@@ -93,9 +97,8 @@ fn row(operation: &str, ids: &Ids) -> Option<(Value, Heard)> {
         | "get_run"
         | "delete_run"
         | "join_run"
-        | "join_run_stream"
         | "cancel_run" => (empty(), hidden()),
-        "join_thread_stream" => (empty(), DeniedStream),
+        "join_thread_stream" | "join_run_stream" => (empty(), DeniedStream),
         "stream_thread_events" => (json!({"channels": ["values"]}), hidden()),
         "send_thread_command" => {
             let command = json!({"id": 1, "method": "run.start", "params": run()});
@@ -126,7 +129,7 @@ fn row(operation: &str, ids: &Ids) -> Option<(Value, Heard)> {
         "count_crons" => (empty(), Nothing(json!(0))),
         "get_cron" | "delete_cron" => (empty(), hidden()),
         "patch_cron" => (json!({"enabled": false}), hidden()),
-        "put_item" => (json!({"namespace": ["n"], "key": "k", "value": {"a": 2}}), Refusal(&[409])),
+        "put_item" => (json!({"namespace": ["n"], "key": "k", "value": {"a": 2}}), NoContent),
         "get_item" => (empty(), Nothing(Value::Null)),
         "delete_item" => (json!({"namespace": ["n"], "key": "k"}), NoContent),
         "search_items" => (empty(), Nothing(json!({"items": []}))),
@@ -262,5 +265,7 @@ async fn no_operation_shows_or_changes_what_belongs_to_another() {
             let path = format!("/assistants/{}", made["assistant_id"].as_str().unwrap());
             assert_eq!(by(&server, Some("bob"), "DELETE", &path, &json!({})).await.status, 204);
         }
+        let item = json!({"namespace": ["n"], "key": "k"});
+        assert_eq!(by(&server, Some("bob"), "DELETE", "/store/items", &item).await.status, 204);
     }
 }

@@ -232,7 +232,6 @@ async fn paths_and_methods_are_checked() {
         ("GET", &format!("/threads/{thread}/runs/{NOWHERE}"), 404, "Not Found"),
         ("DELETE", &format!("/threads/{thread}/runs/{NOWHERE}"), 404, "Run not found"),
         ("GET", &format!("/threads/{thread}/runs/{NOWHERE}/join"), 404, "Run not found"),
-        ("GET", &format!("/threads/{thread}/runs/{NOWHERE}/stream"), 404, "Run not found"),
         ("POST", &format!("/threads/{thread}/runs/{NOWHERE}/cancel"), 404, "No runs found to cancel."),
         ("GET", "/assistants/echo", 422, "Invalid assistant ID: must be a UUID"),
         ("GET", "/assistants/echo/schemas", 422, "Invalid assistant ID: must be a UUID"),

@@ -6,7 +6,7 @@ use langopen_core::event_log::NewEvent;
 use langopen_core::{EventLog, RunId};
 use serde_json::{Value, json};
 
-use crate::harness::{Server, log, server};
+use crate::harness::{NOWHERE, Server, log, server};
 
 /// The frames of a stream as (event, data, id).
 pub(crate) fn frames(text: &str) -> Vec<(String, Value, Option<String>)> {
@@ -83,11 +83,23 @@ async fn a_resumable_run_is_replayed_after_the_last_event_seen() {
     }
     assert_eq!(server.get(&path).await.text, "");
     for bad in ["x", "5-x", "99999999999999999999-0", "\u{e9}"] {
-        let bad = server.send("GET", &path, &[("last-event-id", bad)], "").await;
-        assert_eq!(bad.status, 422);
+        let answer = server.send("GET", &path, &[("last-event-id", bad)], "").await;
+        assert_eq!(frames(&answer.text), live, "{bad} is no id, so everything comes again");
     }
     let future = server.send("GET", &path, &[("last-event-id", "9999999999999-7")], "").await;
     assert_eq!(frames(&future.text), []);
+}
+
+#[tokio::test]
+async fn the_stream_of_a_run_that_is_not_there_has_one_error() {
+    let server = server().await;
+    let thread = server.thread().await;
+    for (thread, message) in [(thread.as_str(), "404: Run not found"), (NOWHERE, "404: Thread not found")] {
+        let answer = server.get(&format!("/threads/{thread}/runs/{NOWHERE}/stream")).await;
+        assert_eq!((answer.status.as_u16(), answer.header("content-type")), (200, "text/event-stream; charset=utf-8"));
+        let error = json!({"error": "HTTPException", "message": message});
+        assert_eq!(frames(&answer.text), [("error".to_owned(), error, None)]);
+    }
 }
 
 #[tokio::test]

@@ -10,17 +10,6 @@ _DELTAS = {"text": ("text-delta", "text"), "reasoning": ("reasoning-delta", "rea
 _ROLES = {"human": "human", "system": "system"}
 
 
-def whole(message: BaseMessage) -> list[dict[str, Any]]:
-    """A message that was not told piece by piece."""
-    told = [_start(message)]
-    for index, block in enumerate(_blocks(message)):
-        told.append({"event": "content-block-start", "index": index, "content": _empty(block)})
-        if (delta := _delta(block)) is not None:
-            told.append({"event": "content-block-delta", "index": index, "delta": delta})
-        told.append({"event": "content-block-finish", "index": index, "content": block})
-    return [*told, _finish(message)]
-
-
 class Assembly:
     """Messages that come as chunks of tokens: from models of a langgraph that does not know content blocks."""
 
@@ -92,11 +81,3 @@ def _empty(block: dict[str, Any]) -> dict[str, Any]:
     if kind == "tool_call":
         return {"type": kind, "id": block.get("id"), "name": block.get("name"), "args": {}}
     return block
-
-
-def _delta(block: dict[str, Any]) -> dict[str, Any] | None:
-    kind = block.get("type")
-    if kind not in _DELTAS:
-        return None
-    name, key = _DELTAS[kind]
-    return {"type": name, key: block.get(key) or ""}

@@ -10,10 +10,10 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
-from langchain_core.messages import AIMessage, BaseMessage, BaseMessageChunk, HumanMessage, SystemMessage
+from langchain_core.messages import BaseMessage, BaseMessageChunk
 from langgraph.pregel import Pregel
 
-from langopen_host.blocks import Assembly, whole
+from langopen_host.blocks import Assembly
 from langopen_host.lifecycle import Lifecycle
 from langopen_host.messages import Event
 from langopen_host.serialize import dumps_compact
@@ -25,7 +25,6 @@ except ImportError:  # a langgraph whose models tell tokens alone
     CONFIG_KEY_STREAM_MESSAGES_V2 = ""
 
 _PLAIN = {"values": b"values", "custom": b"custom", "tasks": b"tasks", "tools": b"tools"}
-_TOLD = (AIMessage, HumanMessage, SystemMessage)
 # Of langgraph's modes, those that every version knows.
 _MODES = ["checkpoints", "custom", "messages", "tasks", "updates", "values"]
 
@@ -59,9 +58,12 @@ class ProtocolPlan(Plan):
 
     def _part(self, part: dict[str, Any]) -> list[Event]:
         namespace, mode, payload = tuple(part["ns"]), part["type"], part["data"]
-        if mode == "values" and (raised := part.get("interrupts")):
-            payload = {**payload, INTERRUPT: list(raised)} if isinstance(payload, dict) else payload
-        return self.convert(namespace, mode, payload)
+        if mode != "values" or not (raised := part.get("interrupts")):
+            return self.convert(namespace, mode, payload)
+        if isinstance(payload, dict):
+            return self.convert(namespace, mode, {**payload, INTERRUPT: list(raised)})
+        # The state is a dataclass, a Pydantic model or a single value. It repeats the one before, so the interrupts stand alone.
+        return self.convert(namespace, mode, {INTERRUPT: list(raised)})
 
     def convert(self, namespace: tuple[str, ...], mode: str, payload: Any) -> list[Event]:
         if mode == "messages":
@@ -81,10 +83,10 @@ class ProtocolPlan(Plan):
 
     def _messages(self, namespace: tuple[str, ...], message: Any, metadata: dict[str, Any]) -> list[Event]:
         node = metadata.get("langgraph_node")
-        if isinstance(message, BaseMessageChunk):
-            told = self._assembly.add(message)
-        elif isinstance(message, BaseMessage):
-            told = whole(message) if isinstance(message, _TOLD) else []
+        if isinstance(message, BaseMessage):
+            # A langgraph that knows content blocks gives those of a model that streams. Its messages are what nodes returned, and
+            # what models answered as a whole: clients read them in the values. An older langgraph gives tokens as chunks.
+            told = self._assembly.add(message) if isinstance(message, BaseMessageChunk) and not self._parts else []
         else:
             told = [self._piece(namespace, message, str(metadata.get("run_id")))]
         name = named(b"protocol/messages", namespace)

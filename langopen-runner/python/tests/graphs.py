@@ -21,6 +21,7 @@ from langgraph.graph import END, START, MessagesState, StateGraph
 from langgraph.runtime import Runtime
 from langgraph.types import interrupt
 from langgraph_sdk.runtime import ServerRuntime
+from pydantic import BaseModel
 from typing_extensions import TypedDict
 
 
@@ -282,3 +283,27 @@ def sync_parent_node(state: Log) -> Any:
 
 
 sync_parent = line(parent=sync_parent_node)
+
+
+def write(state: MessagesState) -> Any:
+    return {"messages": [AIMessageChunk(content="a chunk", id="w1"), AIMessage(content="a message", id="w2")]}
+
+
+written = one_node(MessagesState, "write", write)
+
+
+@dataclass
+class DataclassState:
+    log: Annotated[list, operator.add]
+
+
+class PydanticState(BaseModel):
+    log: Annotated[list, operator.add]
+
+
+def ask_on(state: Any) -> Any:
+    return {"log": [interrupt("go on?")]}
+
+
+dataclass_state = one_node(DataclassState, "ask", ask_on)
+pydantic_state = one_node(PydanticState, "ask", ask_on)

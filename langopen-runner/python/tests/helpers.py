@@ -13,7 +13,8 @@ from fake_runner import HERE, FakeRunner
 HI = {"messages": [{"role": "user", "content": "hi", "id": "u1"}]}
 NAMES = (
     "chat slow_chat quiet_chat hitl slow blocking err loop uncompiled nested nested_chat parallel echo keeper "
-    "sync_keeper noisy flood odd make_graph make_graph_async make_wrong make_with_runtime make_by_generator stubborn sync_parent"
+    "sync_keeper noisy flood odd make_graph make_graph_async make_wrong make_with_runtime make_by_generator stubborn sync_parent "
+    "written dataclass_state pydantic_state"
 ).split()
 ALL = {name: f"./graphs.py:{name}" for name in NAMES}
 

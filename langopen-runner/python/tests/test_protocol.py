@@ -33,8 +33,10 @@ def test_messages_are_told_in_blocks() -> None:
         steps = [(each["data"]["step"], each["data"]["source"]) for each in run.named("protocol/checkpoints")]
         assert steps == [(-1, "input"), (0, "loop"), (1, "loop")]
         quiet = await runner.run("quiet_chat", thread(), input=HI, stream_mode=MODES, subgraphs=True)
-        deltas = [piece for piece in quiet.named("protocol/messages") if piece["data"]["event"] == "content-block-delta"]
-        assert len(deltas) <= 1, "a model that is not to be streamed is told as a whole, if at all"
+        assert quiet.named("protocol/messages") == [], "no model streamed it"
+        returned = await runner.run("written", thread(), input=HI, stream_mode=MODES, subgraphs=True)
+        assert returned.named("protocol/messages") == []
+        assert [message["id"] for message in returned.named("values")[-1]["messages"]] == ["u1", "w1", "w2"]
 
     with_runner(check)
 
@@ -63,6 +65,11 @@ def test_interrupts_are_among_values_and_the_end_is_told() -> None:
         raised = [value["__interrupt__"] for value in run.named("values") if "__interrupt__" in value]
         assert [[each["value"] for each in one] for one in raised] == [[{"question": "continue?"}]]
         assert run.events[-1] == ("protocol/lifecycle", {"data": {"event": "interrupted"}})
+        for graph in ("dataclass_state", "pydantic_state"):
+            asked = await runner.run(graph, thread(), input={"log": ["x"]}, stream_mode=MODES, subgraphs=True)
+            *states, last = asked.named("values")
+            assert states[-1] == {"log": ["x"]} and [each["value"] for each in last["__interrupt__"]] == ["go on?"], graph
+            assert asked.events[-1] == ("protocol/lifecycle", {"data": {"event": "interrupted"}})
         failed = await runner.run("err", thread(), input={}, stream_mode=MODES, subgraphs=True)
         assert failed.header["status"] == "error"
         assert not failed.named("protocol/lifecycle")

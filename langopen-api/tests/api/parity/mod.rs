@@ -26,6 +26,8 @@ const ON_PURPOSE: &[(&str, &str)] = &[
     ),
     ("GET /threads/{thread_id}/stream -> 404", "a thread that is not there may be made later"),
     ("POST /threads/{thread_id}/stream/events -> 404", "a thread that is hidden from the caller"),
+    ("GET /threads/{thread_id}/runs/{run_id}/stream -> 404", "an event says that the run is not there"),
+    ("POST /threads/prune -> 404", "a thread that is hidden from the caller"),
     ("POST /threads/{thread_id}/stream/events -> 422", "an id in the path that is none"),
     ("POST /threads/{thread_id}/commands -> 422", "an id in the path that is none"),
     ("ProtocolError stacktrace", "no stack traces are shown"),
