@@ -4,6 +4,7 @@ import { decode, encode } from "@msgpack/msgpack";
 
 import { CallFailed, ConnectionLost } from "./failures.js";
 import * as frames from "./frames.js";
+import { clearImmediate, clearTimeout, now, setImmediate, setTimeout } from "./intrinsics.js";
 
 // Least time between two writes that carry nothing but frames which nobody waits for, in milliseconds.
 const PACE = 1;
@@ -21,6 +22,8 @@ export class Connection {
   #onLost;
   #decoder = new frames.Decoder();
   #out = [];
+  // Bytes of frames in `#out`.
+  #queued = 0;
   #immediate = null;
   #timer = null;
   #written = 0;
@@ -47,13 +50,19 @@ export class Connection {
     return this.#socket !== null;
   }
 
+  /** How many bytes of frames wait for the runner to read them. */
+  get waiting() {
+    return this.#queued + (this.#socket?.writableLength ?? 0);
+  }
+
   /** Queues a frame. */
   send(kind, stream, payload, { urgent = true } = {}) {
     this.#out.push(frames.header(kind, stream, payload.length), payload);
+    this.#queued += payload.length;
     if (this.#immediate !== null) return;
     if (!urgent) {
       if (this.#timer !== null) return;
-      if (performance.now() - this.#written < PACE) {
+      if (now() - this.#written < PACE) {
         this.#timer = setTimeout(() => this.#flush(), PACE);
         return;
       }
@@ -117,6 +126,7 @@ export class Connection {
     if (this.#socket === null) return;
     this.#socket = null;
     this.#out = [];
+    this.#queued = 0;
     const waiters = [...this.#waiters.values()];
     this.#waiters.clear();
     for (const settle of waiters) settle(new ConnectionLost("the connection to the runner was lost"));
@@ -130,7 +140,8 @@ export class Connection {
     if (this.#paused || this.#socket === null || this.#out.length === 0) return;
     const out = Buffer.concat(this.#out);
     this.#out = [];
+    this.#queued = 0;
     this.#paused = !this.#socket.write(out);
-    this.#written = performance.now();
+    this.#written = now();
   }
 }

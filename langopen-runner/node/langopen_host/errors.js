@@ -4,6 +4,7 @@ import path from "node:path";
 import { fileURLToPath } from "node:url";
 
 import { CallFailed, ConnectionLost } from "./failures.js";
+import { stringify } from "./intrinsics.js";
 
 const MASK = "An internal error occurred";
 const HOST = path.dirname(fileURLToPath(import.meta.url));
@@ -58,7 +59,7 @@ export function className(error) {
 }
 
 export function messageOf(error) {
-  return error instanceof Error ? error.message : typeof error === "string" ? error : (JSON.stringify(error) ?? String(error));
+  return error instanceof Error ? error.message : typeof error === "string" ? error : (stringify(error) ?? String(error));
 }
 
 function isOpen(error) {

@@ -7,6 +7,7 @@
 
 import { ConnectionLost } from "./failures.js";
 import * as frames from "./frames.js";
+import { parseBytes } from "./intrinsics.js";
 import { dumps } from "./serialize.js";
 
 // How much of a body may be on its way; the runner has the same number.
@@ -117,7 +118,7 @@ export class Exchange {
       this.#received = true;
       if (this.number >= OURS) this.#exchanges.forget(this);
     } else if (kind === frames.HTTP_CREDIT) this.#credit += payload.readUInt32BE(0);
-    else if (kind === frames.HTTP_RESPONSE) this.answered(JSON.parse(payload));
+    else if (kind === frames.HTTP_RESPONSE) this.answered(parseBytes(payload));
     else if (kind === frames.HTTP_ABORT) {
       this.#exchanges.forget(this);
       this.breakOff();

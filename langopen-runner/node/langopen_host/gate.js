@@ -32,7 +32,8 @@ export function installGate(app, askApi) {
   const last = app.routes.some((route) => EVERYTHING.has(route.path) && !isMiddleware(route));
   // A route for everything would hide the API, which therefore is asked before the application is.
   if (last) return;
-  app.all("*", async (context) => (await askApi(await asLeft(context.req), { keepUnknown: true })) ?? context.notFound());
+  // The API also answers for unknown paths: the application's `notFound` must not turn the API's 404 into something else.
+  app.all("*", async (context) => (await askApi(await asLeft(context.req))) ?? context.notFound());
 }
 
 /** The request as middleware left it, which may have read its body. */

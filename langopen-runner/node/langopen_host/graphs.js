@@ -4,11 +4,11 @@ import { loadObject } from "./loading.js";
 import { LoadError } from "./load_error.js";
 import { userOf } from "./user.js";
 
-/** What a factory is told that a run's access is for. */
+/** The access context of a run, as a factory's `runtime` names it. */
 export const EXECUTION = "threads.create_run";
 const DEFAULT_NAME = "LangGraph";
 
-/** Graphs by id; a factory makes its graph anew on every access. */
+/** Graphs by id. A factory makes a new graph for every access. */
 export class Graphs {
   #graphs = new Map();
   #factories = new Map();
@@ -16,18 +16,19 @@ export class Graphs {
   #saver;
   #store;
 
-  /** `saver` and `store` are the classes that scopes get instances of. */
+  /** `saver` and `store` are classes: every scope gets its own instance of each. */
   use(saver, store) {
     this.#saver = saver;
     this.#store = store;
   }
 
-  /** Imports a graph. What the user's code throws comes out as it is. */
+  /** Imports a graph. An error that the user's module throws passes through unchanged. */
   async load(graphId, target, description, baseDir) {
+    // A module may export the promise of a graph.
     const value = await loadObject(`graph ${JSON.stringify(graphId)}`, target, baseDir);
     let name = graphId;
-    if (isGraph(value) || isBuilder(value)) {
-      const graph = compiled(value);
+    const graph = graphOf(value);
+    if (graph !== null) {
       for (const part of ["checkpointer", "store"]) {
         if (typeof graph[part] === "object" && graph[part] !== null) {
           console.warn(`Graph '${graphId}' was compiled with a ${part} of its own; the platform's replaces it`);
@@ -40,7 +41,7 @@ export class Graphs {
     } else {
       throw new LoadError(
         `'${target.slice(target.lastIndexOf(":") + 1)}' of graph '${graphId}' is a ${kindOf(value)}: a graph needs a compiled ` +
-          "graph, a StateGraph, or a function that returns one",
+          "graph, a StateGraph, an agent of createAgent or createDeepAgent, or a function that returns one of these",
         "TypeError",
       );
     }
@@ -53,7 +54,7 @@ export class Graphs {
   }
 
   /**
-   * The graph for one access of `scope`; `access` is one of the SDK's access contexts. Without `temporary` it keeps
+   * The graph for one access of `scope`. `access` is one of the SDK's access contexts. A `temporary` graph keeps no
    * checkpoints.
    */
   async open(graphId, config, access, scope, { temporary = false, context = null } = {}) {
@@ -80,7 +81,7 @@ function factoryArguments(config, access, store, context) {
   return [{ ...config, configurable }, runtime];
 }
 
-/** A copy on which the saver and the store are ours. The nodes are shared with the original. */
+/** A copy of the graph with the platform's saver and store. The copy shares the original's nodes. */
 function bind(graph, graphId, checkpointer, store) {
   const bound = Object.assign(Object.create(Object.getPrototypeOf(graph)), graph);
   return Object.assign(bound, { checkpointer, store, name: named(graph, graphId) });
@@ -91,9 +92,17 @@ function named(graph, graphId) {
 }
 
 function compiled(value) {
-  const graph = isBuilder(value) ? value.compile() : value;
-  if (!isGraph(graph)) throw new TypeError(`A graph factory has to return a graph, not a ${kindOf(graph)}`);
+  const graph = graphOf(value);
+  if (graph === null) throw new TypeError(`A graph factory has to return a graph, not a ${kindOf(value)}`);
   return graph;
+}
+
+/** The compiled graph of a graph, a builder, or an agent that wraps a graph; null for any other value. */
+function graphOf(value) {
+  if (isGraph(value)) return value;
+  if (isBuilder(value)) return graphOf(value.compile());
+  // `createAgent` and `createDeepAgent` return a wrapper around their compiled graph.
+  return value !== null && typeof value === "object" && isGraph(value.graph) ? value.graph : null;
 }
 
 function isGraph(value) {

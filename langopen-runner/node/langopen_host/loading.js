@@ -24,11 +24,11 @@ export function locate(owner, target, baseDir) {
   return { place, file, name };
 }
 
-/** The object that `target` names. What the user's code throws comes out as it is. */
+/** The object that `target` names; a promise is awaited. An error that the user's module throws passes through unchanged. */
 export async function loadObject(owner, target, baseDir) {
   const { place, file, name } = locate(owner, target, baseDir);
   const exported = await importModule(file);
-  const value = lookUp(exported, name);
+  const value = await lookUp(exported, name);
   if (value === undefined) throw new LoadError(missing(owner, name, place, exported), "AttributeError");
   return value;
 }

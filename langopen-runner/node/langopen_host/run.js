@@ -5,6 +5,7 @@ import { contextOf, runConfig } from "./config.js";
 import * as errors from "./errors.js";
 import * as frames from "./frames.js";
 import { EXECUTION } from "./graphs.js";
+import { setTimeout } from "./intrinsics.js";
 import { Scope } from "./scope.js";
 import { ProtocolPlan } from "./protocol.js";
 import { dumps } from "./serialize.js";
@@ -16,6 +17,21 @@ import { Turns } from "./turns.js";
 const INITIAL_CREDIT = 1024 * 1024;
 // How long a cancelled run may take to unwind, in milliseconds. Code that ignores its signal is then left behind.
 const CANCEL_GRACE = 10_000;
+
+/** A DONE frame's payload for a run that cannot begin: its RUN frame cannot be read. */
+export function refusal(error) {
+  const head = {
+    status: "error",
+    thread_status: "error",
+    error: errors.publicError(error),
+    detail: errors.detail(error),
+    retryable: false,
+    interrupts: {},
+    checkpoint_id: null,
+    has_state: false,
+  };
+  return frames.donePayload(dumps(head), "", "");
+}
 
 /** A run in flight. `spec` is the RUN frame's document, `server` the metadata that every run of this host gets. */
 export class Run extends Scope {
@@ -34,6 +50,8 @@ export class Run extends Scope {
   #refill = null;
   #abort = new AbortController();
   #cancelled = false;
+  // An error that the run's code threw where no promise of the run could see it.
+  #thrown = null;
   // The graph has ended and its outcome is being gathered: too late to cancel.
   #finishing = false;
   #sent = false;
@@ -70,6 +88,14 @@ export class Run extends Scope {
     setTimeout(() => this.#finish(this.#abort.signal.reason), CANCEL_GRACE).unref();
   }
 
+  /** Fails the run with an error that its code threw outside of the graph's own promises. */
+  fail(error) {
+    if (this.#thrown !== null || this.#cancelled || this.#finishing) return;
+    this.#thrown = error;
+    this.#interrupt();
+    setTimeout(() => this.#finish(error), CANCEL_GRACE).unref();
+  }
+
   addCredit(size) {
     this.#credit += size;
     if (this.#credit > 0) this.#refill?.();
@@ -93,17 +119,30 @@ export class Run extends Scope {
     }
     let failure = null;
     try {
+      this.#plan.attach(graph);
       await this.#execute(graph);
+      await this.#emit(await this.#plan.drain());
     } catch (error) {
-      failure = error ?? new Error("undefined was thrown");
+      failure = this.#thrown ?? error ?? new Error(`${error} was thrown`);
     }
     this.#finishing = true;
+    failure ??= this.#thrown;
+    if (failure !== null) this.#failPlan(failure);
     try {
       const [snapshot, interrupts] = await this.#finalState(graph);
       await this.settle();
       this.#finish(this.failure ?? failure, snapshot, interrupts);
     } catch (error) {
       this.#finish(this.failure ?? failure ?? error);
+    }
+  }
+
+  /** Tells the stream's transformers of a failure. They are user code, whose errors must not hide the failure. */
+  #failPlan(failure) {
+    try {
+      this.#plan.fail(failure);
+    } catch (error) {
+      console.error("A stream transformer failed:", error);
     }
   }
 
@@ -187,11 +226,12 @@ export class Run extends Scope {
   /** Sends DONE. Says what the thread is now, as far as the state could be read. */
   #finish(raised, snapshot = null, interrupts = {}) {
     if (this.#sent || !this.connection.connected) return;
-    this.#sent = true;
-    // What user code throws on being cancelled is no failure of the run.
+    // An error that user code throws because of a cancel is no failure of the run.
     const cancelled = this.#cancelled && (raised === null || !errors.isRetryable(raised));
     const error = cancelled ? null : raised;
     const { values, rest, checkpointId, stopped } = this.#documents(snapshot);
+    // Only now: if the state has no JSON form, the caller finishes the run with that error.
+    this.#sent = true;
     const ended = error !== null || cancelled ? "failed" : stopped ? "interrupted" : "completed";
     for (const [name, json] of this.#plan.closing(ended)) this.#send(name, json);
     this.beforeDone?.(this);

@@ -4,6 +4,7 @@
  * What a run writes stays at hand, so that reading the newest checkpoint back needs neither a call nor a decode.
  */
 
+import { parseBytes } from "./intrinsics.js";
 import { decodePython } from "./python_values.js";
 import { dumps } from "./serialize.js";
 
@@ -193,7 +194,7 @@ export function saverClass(library) {
       return {
         config: configOf(threadId, ns, found.checkpoint_id),
         checkpoint: { ...checkpoint, channel_values: Object.fromEntries(values) },
-        metadata: JSON.parse(Buffer.from(found.metadata).toString()),
+        metadata: parseBytes(found.metadata),
         parentConfig: parent === null ? undefined : configOf(threadId, ns, parent),
         pendingWrites: writes,
       };

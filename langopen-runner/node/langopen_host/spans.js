@@ -9,6 +9,7 @@ import { randomBytes } from "node:crypto";
 
 import { className, messageOf } from "./errors.js";
 import * as frames from "./frames.js";
+import { now } from "./intrinsics.js";
 import { dumps } from "./serialize.js";
 
 // A graph that goes round for hours must not keep the collector busy with nothing else.
@@ -147,7 +148,7 @@ export class Reporter {
     const { id, parent, name, start } = span;
     // Nanoseconds are more than JSON numbers of this language hold; they are written as digits.
     const report = dumps({ span_id: id, parent_span_id: parent, name, start: "$start", end: "$end", attributes, error: failure });
-    const text = report.replace('"$start"', String(start)).replace('"$end"', String(now()));
+    const text = report.replace('"$start"', String(start)).replace('"$end"', String(epoch()));
     this.#connection.send(frames.SPAN, this.#handle, Buffer.from(text), { urgent: false });
   }
 }
@@ -155,12 +156,12 @@ export class Reporter {
 const STARTED = BigInt(Math.round(performance.timeOrigin * 1e6));
 
 /** Nanoseconds since the Unix epoch. */
-function now() {
-  return STARTED + BigInt(Math.round(performance.now() * 1e6));
+function epoch() {
+  return STARTED + BigInt(Math.round(now() * 1e6));
 }
 
 function newSpan(name, parent, attributes) {
-  return { id: randomBytes(8).toString("hex"), name, parent, attributes, start: now() };
+  return { id: randomBytes(8).toString("hex"), name, parent, attributes, start: epoch() };
 }
 
 function nameOf(serialized) {

@@ -1,6 +1,7 @@
 /** ThreadState documents from langgraph's snapshots, and the calls that read and change a thread's state. */
 
 import { toCommand } from "./command.js";
+import { stringify } from "./intrinsics.js";
 
 // Keys of a configurable that name a checkpoint, in the order in which the API shows them.
 const CHECKPOINT_KEYS = ["checkpoint_id", "thread_id", "checkpoint_ns", "checkpoint_map"];
@@ -148,7 +149,7 @@ function isSnapshot(state) {
 
 function errorText(error) {
   if (error === undefined || error === null || typeof error === "string") return error ?? null;
-  return `${error.name ?? error.error ?? "Error"}(${JSON.stringify(error.message ?? String(error))})`;
+  return `${error.name ?? error.error ?? "Error"}(${stringify(error.message ?? String(error))})`;
 }
 
 function picked(configurable, keys) {

@@ -1,5 +1,6 @@
 /** The store that graphs get: every operation is a call to the runner. */
 
+import { parseBytes } from "./intrinsics.js";
 import { dumps } from "./serialize.js";
 
 /**
@@ -81,7 +82,7 @@ function result(operation, reply) {
 
 function item(found) {
   return {
-    value: JSON.parse(Buffer.from(found.value).toString()),
+    value: parseBytes(found.value),
     key: found.key,
     namespace: found.namespace,
     createdAt: new Date(found.created_at),

@@ -27,7 +27,7 @@ export class WebApp {
     this.#fetch = typeof app === "function" ? app : (request, env) => app.fetch(request, env);
     this.#exchanges = exchanges;
     this.description = describe(app);
-    installGate(app, (request, options) => requests.getStore().askApi(request, options));
+    installGate(app, (request) => requests.getStore().askApi(request));
   }
 
   static async load(target, baseDir, exchanges) {
@@ -94,8 +94,8 @@ class Passage {
     }
   }
 
-  /** Has the API answer; null if it has no such path and the application has something to say then. */
-  async askApi(request, { keepUnknown }) {
+  /** The API's answer; null if the runner has asked the API before and it has no such path. */
+  async askApi(request) {
     if (this.#head.unknown) return null;
     const url = new URL(request.url);
     const exchange = this.#exchanges.begin({
@@ -108,10 +108,6 @@ class Passage {
     });
     if (request.body !== null) exchange.pump(request.body, { lazy: true }).catch(() => exchange.abort());
     const answer = await exchange.head;
-    if (answer.unknown && keepUnknown) {
-      exchange.abort();
-      return null;
-    }
     return new Response(BARE.includes(answer.status) ? null : exchange.stream(), answer);
   }
 
