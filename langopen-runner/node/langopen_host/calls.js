@@ -25,5 +25,5 @@ export async function serve(name, params, app, scope) {
   if (access.startsWith("threads.")) configurable.checkpoint_ns ??= "";
   if (access === "threads.update") configurable.graph_id ??= params.graph_id;
   const graph = await app.graphs.open(params.graph_id, config, access, scope, { context: params.context ?? null });
-  return await act(graph, config, params, app.library);
+  return await act(graph, config, params, app);
 }

@@ -1,6 +1,7 @@
 /** The graphs of this application, ready to be run with the platform's saver and store. */
 
-import { loadObject } from "./loading.js";
+import { DeclaredSchemas } from "./declared.js";
+import { loadObject, locate } from "./loading.js";
 import { LoadError } from "./load_error.js";
 import { userOf } from "./user.js";
 
@@ -12,6 +13,8 @@ const DEFAULT_NAME = "LangGraph";
 export class Graphs {
   #graphs = new Map();
   #factories = new Map();
+  // The schemas that the graphs' source files declare.
+  declared = new DeclaredSchemas();
   #described = [];
   #saver;
   #store;
@@ -25,7 +28,10 @@ export class Graphs {
   /** Imports a graph. An error that the user's module throws passes through unchanged. */
   async load(graphId, target, description, baseDir) {
     // A module may export the promise of a graph.
-    const value = await loadObject(`graph ${JSON.stringify(graphId)}`, target, baseDir);
+    const owner = `graph ${JSON.stringify(graphId)}`;
+    const value = await loadObject(owner, target, baseDir);
+    const { file, name: exported } = locate(owner, target, baseDir);
+    this.declared.add(graphId, file, exported);
     let name = graphId;
     const graph = graphOf(value);
     if (graph !== null) {

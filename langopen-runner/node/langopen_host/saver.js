@@ -8,17 +8,14 @@ import { parseBytes } from "./intrinsics.js";
 import { decodePython } from "./python_values.js";
 import { dumps } from "./serialize.js";
 
-// Keys of a run's configurable that its checkpoints remember. The rest is the user's context, which is not kept.
-const REMEMBERED = [
-  "graph_id",
-  "assistant_id",
-  "user_id",
-  "thread_id",
-  "run_id",
-  "cron_id",
-  "langgraph_auth_user_id",
-  "langgraph_request_id",
-];
+// Keys of a run's configurable that its checkpoints' metadata leaves out: the checkpoint's own address, and the user.
+const LEFT_OUT = new Set([
+  "checkpoint_id",
+  "checkpoint_ns",
+  "checkpoint_map",
+  "langgraph_auth_user",
+  "langgraph_auth_permissions",
+]);
 const NOTHING = new Uint8Array(0);
 
 /** The class of savers on the application's own library; each instance serves one scope. */
@@ -208,12 +205,13 @@ export function saverClass(library) {
   };
 }
 
-/** The metadata that a checkpoint keeps: the run's, the checkpoint's own, and the ids that the platform injects. */
+/** A checkpoint's metadata: its own, the run's, and every key of the run's configurable, by which clients filter. */
 function remembered(config, metadata) {
   const kept = {};
   const { configurable = {} } = config;
-  for (const name of REMEMBERED) {
-    if (configurable[name] !== undefined && configurable[name] !== null) kept[name] = configurable[name];
+  for (const [name, value] of Object.entries(configurable)) {
+    const isData = value !== undefined && value !== null && typeof value !== "function";
+    if (isData && !name.startsWith("__") && !LEFT_OUT.has(name)) kept[name] = value;
   }
   for (const [name, value] of Object.entries(config.metadata ?? {})) {
     if (!name.startsWith("__")) kept[name] = value;

@@ -114,7 +114,7 @@ export function update(graph, config, params) {
 }
 
 /** `state.bulk_update`: supersteps of updates; an update may be a command instead of values. */
-export function bulkUpdate(graph, config, params, library) {
+export function bulkUpdate(graph, config, params, { library }) {
   const supersteps = (params.supersteps ?? []).map(({ updates }) => ({
     updates: (updates ?? []).map(({ values, command, as_node: asNode }) => ({
       values: command ? toCommand(command, library) : values,
