@@ -1,6 +1,7 @@
 /** The graphs of this application, ready to be run with the platform's saver and store. */
 
 import { DeclaredSchemas } from "./declared.js";
+import { parse } from "./intrinsics.js";
 import { loadObject, locate } from "./loading.js";
 import { LoadError } from "./load_error.js";
 import { userOf } from "./user.js";
@@ -16,6 +17,7 @@ export class Graphs {
   // The schemas that the graphs' source files declare.
   declared = new DeclaredSchemas();
   #described = [];
+  #configs = {};
   #saver;
   #store;
 
@@ -23,6 +25,22 @@ export class Graphs {
   use(saver, store) {
     this.#saver = saver;
     this.#store = store;
+  }
+
+  /** Reads `LANGGRAPH_CONFIG`: the configs of the graphs' own assistants, as a JSON object by graph id. */
+  readConfigs(text) {
+    if (!text) return;
+    let configs;
+    try {
+      configs = parse(text);
+    } catch (error) {
+      throw new LoadError(`LANGGRAPH_CONFIG is not JSON: ${error.message}`, "ValueError");
+    }
+    const isObject = (value) => value !== null && typeof value === "object" && !Array.isArray(value);
+    if (!isObject(configs) || !Object.values(configs).every(isObject)) {
+      throw new LoadError("LANGGRAPH_CONFIG has to be a JSON object with a config for each graph id", "ValueError");
+    }
+    this.#configs = configs;
   }
 
   /** Imports a graph. An error that the user's module throws passes through unchanged. */
@@ -51,10 +69,10 @@ export class Graphs {
         "TypeError",
       );
     }
-    this.#described.push({ graph_id: graphId, name, description });
+    this.#described.push({ graph_id: graphId, name, description, config: this.#configs[graphId] ?? null });
   }
 
-  /** `[{graph_id, name, description}]`, in the order of the configuration. */
+  /** `[{graph_id, name, description, config}]`, in the order of the configuration. */
   described() {
     return this.#described;
   }

@@ -128,6 +128,8 @@ export class Host {
     let at = { graphId: null, target: "" };
     try {
       loopback.install(this.#exchanges, http.root_path ?? "", () => this.#isReady);
+      at = { graphId: null, target: "LANGGRAPH_CONFIG" };
+      this.#app.graphs.readConfigs(process.env.LANGGRAPH_CONFIG);
       const [first] = Object.entries(graphs);
       if (first !== undefined) {
         at = { graphId: first[0], target: first[1].target };

@@ -7,24 +7,35 @@ export function schemas(graph, _config, params, { library, graphs }) {
   return schemasOf(graph, `${params.graph_id}_state`, library, async () => (await graphs.declared.of(params.graph_id))[""]);
 }
 
-/** `graph.subgraphs`: schemas by namespace, under the names of the API and, beside them, of LangGraph's JavaScript server. */
+/** `graph.subgraphs`: schemas by namespace. */
 export async function subgraphs(graph, _config, params, { library, graphs }) {
   const found = {};
   for await (const [namespace, inner] of graph.getSubgraphsAsync(params.namespace ?? undefined, Boolean(params.recurse))) {
     const declared = async () => (await graphs.declared.of(params.graph_id))[namespace];
-    const known = await schemasOf(inner, inner.getName("State"), library, declared);
-    const { state_schema: state, input_schema: input, output_schema: output, config_schema: config } = known;
-    found[namespace] = { ...known, state, input, output, config };
+    found[namespace] = await schemasOf(inner, inner.getName("State"), library, declared);
   }
   return found;
 }
 
-/** `graph.draw`: `{nodes, edges}`, as langgraph draws them. */
+/** `graph.draw`: `{nodes, edges}` in the form of Python graphs: `__end__` has nothing but its id. */
 export async function draw(graph, config, params) {
-  const { nodes, edges } = (await graph.getGraphAsync({ ...config, xray: params.xray ?? false })).toJSON();
+  const drawn = (await graph.getGraphAsync({ ...config, xray: params.xray ?? false })).toJSON();
+  const nodes = drawn.nodes.map(({ id, data, metadata }) => {
+    if (id === "__end__") return { id };
+    const name = typeof data === "object" && data !== null ? data.name : data;
+    const shown = { id, type: "runnable", data: { name: name ?? String(id) } };
+    return metadata && Object.keys(metadata).length > 0 ? { ...shown, metadata } : shown;
+  });
   // In the order of the nodes that they leave.
-  const order = new Map(nodes.map(({ id }, at) => [id, at]));
-  return { nodes, edges: [...edges].sort((one, other) => order.get(one.source) - order.get(other.source)) };
+  const order = new Map(drawn.nodes.map(({ id }, at) => [id, at]));
+  const sorted = [...drawn.edges].sort((one, other) => order.get(one.source) - order.get(other.source));
+  const edges = sorted.map(({ source, target, data, conditional }) => ({
+    source,
+    target,
+    ...(data === undefined ? {} : { data }),
+    ...(conditional ? { conditional } : {}),
+  }));
+  return { nodes, edges };
 }
 
 /** A graph's schemas. `declared` finds those that its source declares, for what the graph does not know at run time. */
