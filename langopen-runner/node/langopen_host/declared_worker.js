@@ -98,11 +98,12 @@ type __langopen_Graph<T> = __langopen_IsAny<T> extends true ? never : __langopen
   : G extends { readonly "~agentTypes": any; graph: infer P } ? P
   : G extends { lg_is_pregel: boolean } ? G : never : never;
 type __langopen_State<G> = [G] extends [never] ? never
-  : G extends { "~OutputType": infer S } ? S : never;
+  : G extends { "~OutputType": infer S } ? Awaited<S> : never;
 type __langopen_Input<G> = [G] extends [never] ? never
-  : G extends { builder: { _inputDefinition: infer D } } ? __langopen_UpdateOf<D> : never;
+  : G extends { builder: { _inputDefinition: infer D } } ? __langopen_UpdateOf<D>
+  : G extends { "~InputType": infer I } ? I : never;
 type __langopen_Output<G> = [G] extends [never] ? never
-  : G extends { builder: { _outputDefinition: infer D } } ? __langopen_StateOf<D> : never;
+  : G extends { builder: { _outputDefinition: infer D } } ? __langopen_StateOf<D> : __langopen_State<G>;
 type __langopen_Config<G> = [G] extends [never] ? never
   : G extends { builder: { _configSchema?: infer D } } ? __langopen_UpdateOf<Exclude<D, undefined>> : never;
 type __langopen_Plain<T> = Exclude<T, { __overwrite__: any }>;

@@ -10,7 +10,7 @@ const MASK = "An internal error occurred";
 const HOST = path.dirname(fileURLToPath(import.meta.url));
 // The language's own classes but `Error`, whose heirs may be anybody's.
 const OPEN = [TypeError, RangeError, SyntaxError, ReferenceError, EvalError, URIError, AggregateError];
-const OPEN_NAMES = new Set(["HTTPException", "UserInterrupt", "TimeoutError", "AbortError", "ZodError"]);
+const OPEN_NAMES = new Set(["HTTPException", "UserInterrupt", "TimeoutError", "AbortError", "ZodError", "$ZodError"]);
 // What the client did wrong.
 const CLIENTS = new Set(["InvalidUpdateError", "EmptyInputError"]);
 const CLIENTS_VALUES = [TypeError, RangeError];

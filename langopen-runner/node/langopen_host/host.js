@@ -6,6 +6,7 @@ import { Connection } from "./connection.js";
 import * as errors from "./errors.js";
 import { Exchanges } from "./exchange.js";
 import * as frames from "./frames.js";
+import { Globals } from "./globals.js";
 import { Graphs } from "./graphs.js";
 import { now, parseBytes, setTimeout } from "./intrinsics.js";
 import { isCommonJs, langgraphVersion, loadLibrary } from "./library.js";
@@ -41,6 +42,8 @@ export class Host {
   #web = null;
   #ui = null;
   #exchanges;
+  // Set when the application is loaded.
+  #globals = null;
   #isReady = false;
   #runs = new Map();
   #server = {};
@@ -161,6 +164,7 @@ export class Host {
       this.#fatal(at, error);
       return;
     }
+    this.#globals = new Globals();
     this.#isReady = true;
     this.#send(frames.READY, 0, {
       graphs: this.#app.graphs.described(),
@@ -206,8 +210,15 @@ export class Host {
     this.#runs.set(handle, run);
     await run.start();
     this.#runs.delete(handle);
+    this.#restoreGlobals(run);
     // The run's code may print after the run's end.
     this.#capture.finish(run);
+  }
+
+  #restoreGlobals(run) {
+    const replaced = this.#globals?.restore() ?? [];
+    if (replaced.length === 0) return;
+    run.enter(() => console.warn(`${replaced.join(", ")} had been replaced during this run; the host put them back for other runs`));
   }
 
   #request(number, payload) {
