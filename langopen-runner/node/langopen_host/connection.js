@@ -6,15 +6,14 @@ import { CallFailed, ConnectionLost } from "./failures.js";
 import * as frames from "./frames.js";
 import { clearImmediate, clearTimeout, now, setImmediate, setTimeout } from "./intrinsics.js";
 
-// Least time between two writes that carry nothing but frames which nobody waits for, in milliseconds.
+// Least time between two writes of frames that nothing waits for, in milliseconds.
 const PACE = 1;
 
 /**
  * Frames over a socket. `onFrame(kind, stream, payload)` gets every frame but the replies to our calls.
  *
- * Frames are gathered and written once per turn of the loop. Events that follow each other within a millisecond share a
- * write: the first goes out at once, so a lone token is not delayed, while a burst does not cost a system call here and
- * a wake-up there for each token.
+ * The connection writes the queued frames once per turn of the loop. Events within a millisecond share a write: the first
+ * leaves at once, so a lone token is not delayed, and a burst does not cost a system call and a wake-up for each token.
  */
 export class Connection {
   #socket;
@@ -41,7 +40,7 @@ export class Connection {
       this.#paused = false;
       this.#flush();
     });
-    // What broke the connection shows in its close.
+    // A broken connection closes, and the close is handled.
     socket.on("error", () => {});
     socket.on("close", () => this.#lost());
   }
@@ -70,7 +69,7 @@ export class Connection {
     this.#immediate = setImmediate(() => this.#flush());
   }
 
-  /** Calls the runner; `settle(error, result)` hears of the reply. */
+  /** Calls the runner, and `settle(error, result)` with the reply. */
   call(method, params, settle, { urgent = true } = {}) {
     if (this.#socket === null) throw new ConnectionLost("the connection to the runner was lost");
     this.#lastCall = (this.#lastCall % 0xffffffff) + 1;
@@ -85,7 +84,7 @@ export class Connection {
     });
   }
 
-  /** Writes what is queued and closes; resolves when all of it is on its way. */
+  /** Writes the queued frames and closes; resolves when all of them are on their way. */
   close() {
     this.#paused = false;
     this.#flush();

@@ -1,8 +1,8 @@
 /**
  * HTTP exchanges over the one connection: requests for the application's web app, and its own requests to the API.
  *
- * An exchange's bodies are sent in pieces, each side within the credit that the other gives, so one that nobody reads
- * holds up no other.
+ * Each side sends bodies in pieces, within the credit that the other side gives. So a body that nobody reads does not delay
+ * other exchanges.
  */
 
 import { ConnectionLost } from "./failures.js";
@@ -25,7 +25,7 @@ export class Aborted extends ConnectionLost {
   name = "Aborted";
 }
 
-/** One exchange: what came of the other side's body, and what may be sent of ours. */
+/** One exchange: the received pieces of the other side's body, and the credit for ours. */
 export class Exchange {
   aborted = false;
   // Called once when the exchange breaks off.
@@ -44,7 +44,7 @@ export class Exchange {
     this.#received = !receives;
     this.#credit = credit;
     this.head = new Promise((resolve, reject) => Object.assign(this, { answered: resolve, unanswered: reject }));
-    // Nobody may be waiting for it any more.
+    // The waiting code may have given up.
     this.head.catch(() => {});
   }
 
@@ -83,7 +83,7 @@ export class Exchange {
   async pump(body, { lazy = false } = {}) {
     const reader = body?.getReader();
     while (reader !== undefined && !this.aborted) {
-      // What nobody reads is not taken from the client.
+      // The client keeps its body until somebody reads it.
       if (lazy) await this.#wanted();
       const { done, value } = await reader.read();
       if (done) break;

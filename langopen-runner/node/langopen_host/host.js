@@ -1,4 +1,4 @@
-/** The host: answers the runner's frames and keeps the runs that are in flight. */
+/** The host: answers the runner's frames and holds the runs in flight. */
 
 import { AppAuth } from "./auth.js";
 import { serve } from "./calls.js";
@@ -34,7 +34,7 @@ export class Host {
   #end;
   #connection;
   #capture;
-  // `{graphs, library}`: what runs and calls need of the application.
+  // `{graphs, library}`: the parts of the application that runs and calls need.
   #app = { graphs: new Graphs(), library: null };
   // Each null where the application has none.
   #auth = null;
@@ -127,7 +127,7 @@ export class Host {
 
   async #load(init) {
     const { graphs, base_dir: baseDir, server = {}, auth, store_index: index, http = {}, ui } = init;
-    // What is being loaded, for the message if it fails.
+    // The target that is loading, for the message if it fails.
     let at = { graphId: null, target: "" };
     try {
       loopback.install(this.#exchanges, http.root_path ?? "", () => this.#isReady);

@@ -15,7 +15,7 @@ import { Plan } from "./stream.js";
 import { Turns } from "./turns.js";
 
 const INITIAL_CREDIT = 1024 * 1024;
-// How long a cancelled run may take to unwind, in milliseconds. Code that ignores its signal is then left behind.
+// How long a cancelled run may take to unwind, in milliseconds. Then the host abandons code that ignores its signal.
 const CANCEL_GRACE = 10_000;
 
 /** A DONE frame's payload for a run that cannot begin: its RUN frame cannot be read. */
@@ -44,7 +44,7 @@ export class Run extends Scope {
   #durability;
   #plan;
   #config;
-  // Null where nobody follows the run's trace.
+  // Null for a run without a trace.
   #spans = null;
   #credit = INITIAL_CREDIT;
   #refill = null;
@@ -52,7 +52,7 @@ export class Run extends Scope {
   #cancelled = false;
   // An error that the run's code threw where no promise of the run could see it.
   #thrown = null;
-  // The graph has ended and its outcome is being gathered: too late to cancel.
+  // The graph has ended and the run reads its final state: too late to cancel.
   #finishing = false;
   #sent = false;
 
@@ -75,12 +75,12 @@ export class Run extends Scope {
     this.#config = { ...runConfig(spec, server), signal: this.#abort.signal, callbacks };
   }
 
-  /** Executes it; resolves when DONE is sent and its code has ended. */
+  /** Executes the run; resolves when DONE is sent and the run's code has ended. */
   start() {
     return this.enter(() => this.#main());
   }
 
-  /** Stops the run; its DONE says `cancelled`. A node that ignores its signal is left behind. */
+  /** Stops the run; its DONE says `cancelled`. The host abandons a node that ignores its signal. */
   cancel() {
     if (this.#cancelled || this.#finishing) return;
     this.#cancelled = true;
@@ -186,7 +186,7 @@ export class Run extends Scope {
   async #progress(graph) {
     const snapshot = await graph.getState(this.#newest());
     if (!state.exists(snapshot) || snapshot.metadata.run_id !== this.runId) return "none";
-    // Not `next`: a task whose writes were kept, and whose checkpoint was not, is left out there, and still stands between here and the end.
+    // Not `next`, which leaves out a task with stored writes and no checkpoint; such a task still has to be finished.
     if (snapshot.tasks.length > 0) return "started";
     return snapshot.metadata.source === "loop" ? "finished" : "none";
   }
@@ -223,7 +223,7 @@ export class Run extends Scope {
     this.#refill = null;
   }
 
-  /** Sends DONE. Says what the thread is now, as far as the state could be read. */
+  /** Sends DONE with the thread's state, as far as the run could read it. */
   #finish(raised, snapshot = null, interrupts = {}) {
     if (this.#sent || !this.connection.connected) return;
     // An error that user code throws because of a cancel is no failure of the run.
@@ -249,7 +249,7 @@ export class Run extends Scope {
     this.connection.send(frames.DONE, this.handle, frames.donePayload(dumps(head), values, rest));
   }
 
-  /** The values, the rest of the state, its checkpoint, and whether the thread waits for something. */
+  /** The values, the rest of the state, its checkpoint, and whether the thread waits for input. */
   #documents(snapshot) {
     const nothing = { values: "", rest: "", checkpointId: null, stopped: false };
     if (this.#temporary) {

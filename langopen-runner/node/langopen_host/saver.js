@@ -1,7 +1,7 @@
 /**
  * The checkpoint saver that graphs get: checkpoints travel to the runner as the library's own bytes.
  *
- * What a run writes stays at hand, so that reading the newest checkpoint back needs neither a call nor a decode.
+ * The saver keeps a run's newest checkpoint, so reading it back needs neither a call nor a decode.
  */
 
 import { parseBytes } from "./intrinsics.js";
@@ -25,10 +25,10 @@ export function saverClass(library) {
   return class HostSaver extends BaseCheckpointSaver {
     #transient;
 
-    /** With `transient`, nothing outlives the scope: a graph can then stop for a question, and nobody can answer it. */
+    /** A `transient` saver keeps nothing beyond its scope: a graph may interrupt itself, but no client can resume it. */
     constructor(scope, { transient = false } = {}) {
       super();
-      // Not enumerable: configs that hold a saver are shown to people.
+      // Not enumerable: clients see configs, which may hold a saver.
       Object.defineProperty(this, "scope", { value: scope });
       this.#transient = transient;
     }
@@ -150,7 +150,7 @@ export function saverClass(library) {
       });
     }
 
-    /** A copy of what this run wrote last: the caller changes the checkpoint that it gets. */
+    /** A copy of the run's newest checkpoint, since the caller changes the checkpoint that it gets. */
     #kept(threadId, ns, kept) {
       const written = this.scope.writes.get(key(threadId, ns, kept.checkpoint.id));
       const pendingWrites = written
@@ -170,7 +170,7 @@ export function saverClass(library) {
       for (const [position, [channel, value]] of writes.entries()) {
         const index = WRITES_IDX_MAP[channel] ?? position;
         const id = key(taskId, index);
-        // As in the library's own savers: an ordinary write is final, a special one (error, interrupt, ...) replaces.
+        // As in the library's savers: an ordinary write is final, a special one (error, interrupt) replaces the last.
         if (index < 0 || !known.has(id)) known.set(id, { taskId, index, taskPath, channel, value });
       }
     }
@@ -232,7 +232,7 @@ function key(...parts) {
   return parts.join("\u0000");
 }
 
-// By the bytes of the text, as the runner orders them, not by the words of a language.
+// By the bytes of the text, as the runner orders them, not by the rules of a language.
 function byOrder(left, right) {
   return (
     Buffer.compare(Buffer.from(left.taskPath), Buffer.from(right.taskPath)) ||

@@ -1,25 +1,25 @@
 /**
  * JavaScript values as JSON text.
  *
- * The result is what clients see, and what they see of Python graphs too: LangChain messages as flat objects, sets as
- * arrays, bytes as base64. What has no JSON form is left out or shown as text; a stream never breaks on it.
+ * Clients see this form, and see the same of Python graphs: LangChain messages as flat objects, sets as arrays, bytes as
+ * base64. Values without a JSON form are left out or shown as text, so a stream never breaks on them.
  */
 
 import { stringify } from "./intrinsics.js";
 
 const MAX_DEPTH = 200;
 
-/** `value` as compact JSON; `null` for what JSON does not have. */
+/** `value` as compact JSON; `null` for values that JSON does not have. */
 export function dumps(value) {
   try {
     return stringify(value, replace) ?? "null";
   } catch {
-    // Circular references and objects whose toJSON fails: rare, and the slow way copes with them.
+    // Circular references and failing `toJSON` methods are rare, and the slow way handles them.
     return stringify(plain(value, new Set(), 0)) ?? "null";
   }
 }
 
-/** `value` as compact JSON, its messages without what is empty. */
+/** `value` as compact JSON, its messages without empty fields. */
 export function dumpsCompact(value) {
   try {
     return stringify(value, replaceCompact) ?? "null";
@@ -80,7 +80,7 @@ export function messageDocument(message) {
   return shown;
 }
 
-/** What a model counted, without the details that it did not tell. */
+/** The tokens that a model counted, without the details that it left out. */
 function usage(counted) {
   if (counted === undefined || counted === null) return null;
   const told = Object.entries(counted).filter(([, value]) => typeof value !== "object" || Object.keys(value ?? {}).length > 0);
@@ -119,7 +119,7 @@ function isEmpty(value) {
   return !value || (typeof value === "object" && Object.keys(value).length === 0);
 }
 
-/** A JSON-able stand-in for an object that JSON does not know; `value` for others. */
+/** A stand-in for an object without a JSON form; `value` for other objects. */
 function standIn(original, value) {
   if (Array.isArray(original)) return original;
   if (isMessage(original)) return messageDocument(original);

@@ -1,4 +1,4 @@
-/** What the texts of store items mean: the application's embedding (`store.index` of langgraph.json). */
+/** The application's embedding of store items (`store.index` of langgraph.json). */
 
 import { stringify } from "./intrinsics.js";
 import { loadObject } from "./loading.js";

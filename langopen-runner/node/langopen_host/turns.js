@@ -1,20 +1,20 @@
 /**
  * Turns of the event loop between nodes.
  *
- * A node that blocks keeps everything from the loop, a cancel of its own run too; and langgraph goes from one node to the
- * next without giving the loop a chance to hear of it. So a node that starts after the loop was held up waits for a turn.
+ * A node that blocks the loop also blocks the cancel of its own run, and langgraph starts the next node without giving the
+ * loop a turn. So a node that starts after the loop was blocked waits for a turn first.
  */
 
 import { now, setImmediate, setInterval } from "./intrinsics.js";
 
-// How late the beat may be before the loop counts as held up, in milliseconds.
+// How late the beat may be before the loop counts as blocked, in milliseconds.
 const LATE = 50;
 const EVERY = 20;
 
 let beat = now();
 setInterval(() => (beat = now()), EVERY).unref();
 
-/** A callback handler of langchain's: asked before each node. */
+/** A callback handler of langchain: langchain calls it before each node. */
 export class Turns {
   name = "langopen_turns";
   awaitHandlers = true;

@@ -57,7 +57,7 @@ export class WebApp {
   }
 }
 
-/** One request on its way through the application, and what the gate may do for it. */
+/** One request on its way through the application, and its access to the API. */
 class Passage {
   #exchanges;
   #head;
@@ -88,7 +88,7 @@ class Passage {
     try {
       await exchange.pump(BARE.includes(response.status) ? null : response.body);
     } catch (error) {
-      // An answer that breaks off must not look whole.
+      // The client must be able to tell a broken answer from a complete one.
       if (!exchange.aborted) console.error(`The answer of http.app to ${this.#head.method} ${this.#head.path} broke off:`, error);
       exchange.abort();
     }
@@ -111,7 +111,7 @@ class Passage {
     return new Response(BARE.includes(answer.status) ? null : exchange.stream(), answer);
   }
 
-  /** Lets only authenticated callers on to the application's own routes; the answer to others. */
+  /** Checks the caller of the application's own routes; returns the answer to a caller that is turned away. */
   async #letIn() {
     const { authenticate, user, method, path, query, headers } = this.#head;
     if (!authenticate || user !== null) return null;
@@ -130,7 +130,7 @@ class Passage {
     const named = new Headers();
     for (const [name, value] of headers) named.append(name, value);
     const url = new URL(`http://${named.get("host") || "localhost"}`);
-    // The application does not know where it is mounted.
+    // The application does not know the prefix that it is mounted at.
     const own = root !== "" && path.startsWith(`${root}/`) ? path.slice(root.length) : path;
     Object.assign(url, { pathname: own, search: query });
     const carries = body && !["GET", "HEAD"].includes(method);
@@ -138,7 +138,7 @@ class Passage {
     return new Request(url, { method, headers: named, signal: this.#client.signal, ...content });
   }
 
-  /** What Hono shows as `c.env`. */
+  /** The environment, which Hono shows as `c.env`. */
   #environment() {
     return { langgraph_auth_user: this.#head.user, client: this.#head.client };
   }
