@@ -1,5 +1,6 @@
 /**
- * The application's own `Auth` object of `@langchain/langgraph-sdk/auth`: it identifies callers and checks their access.
+ * The application's own `Auth` object of `@langchain/langgraph-sdk/auth`: it identifies callers and checks their
+ * access.
  *
  * Every failure becomes an error, which the runner treats as a refusal: a failing handler lets nobody in.
  */
@@ -41,7 +42,9 @@ export class AppAuth {
     return { authenticate: this.#authenticate !== null, needs_body: this.#authenticate !== null, handlers };
   }
 
-  /** `{identity: {identity, permissions, user}}`, `{refusal}`, or `{needs_body: true}`: the same again, with the body. */
+  /**
+   * `{identity: {identity, permissions, user}}`, `{refusal}`, or `{needs_body: true}`: the same again, with the body.
+   */
   async authenticate(params) {
     if (this.#authenticate === null) throw new Error("The Auth object has no authenticate handler");
     const incoming = new Incoming(params);
@@ -93,7 +96,9 @@ function pairOf(event) {
   return RESOURCES.includes(first) ? [first, "*"] : ["*", first];
 }
 
-/** A handler's request, made from the runner's document. It notices when the handler reads a body that is not here yet. */
+/**
+ * A handler's request, made from the runner's document. It notices when the handler reads a body that is not here yet.
+ */
 class Incoming {
   bodyWanted = false;
 

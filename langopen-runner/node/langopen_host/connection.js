@@ -12,8 +12,9 @@ const PACE = 1;
 /**
  * Frames over a socket. `onFrame(kind, stream, payload)` gets every frame but the replies to our calls.
  *
- * The connection writes the queued frames once per turn of the loop. Events within a millisecond share a write: the first
- * leaves at once, so a lone token is not delayed, and a burst does not cost a system call and a wake-up for each token.
+ * The connection writes the queued frames once per turn of the loop. Events within a millisecond share a write: the
+ * first leaves at once, so a lone token is not delayed, and a burst does not cost a system call and a wake-up for each
+ * token.
  */
 export class Connection {
   #socket;

@@ -1,9 +1,10 @@
 /**
  * JSON schemas of graphs whose state is declared in TypeScript alone.
  *
- * `Annotation<string>()` leaves nothing at run time that names its type, so the schemas come from the application's source:
- * a worker thread has the TypeScript compiler infer the types of all of the application's graphs. The first request for a
- * schema starts the worker, and the host keeps the answer, since the source of a running host does not change.
+ * `Annotation<string>()` leaves nothing at run time that names its type, so the schemas come from the application's
+ * source: a worker thread has the TypeScript compiler infer the types of all of the application's graphs. The first
+ * request for a schema starts the worker, and the host keeps the answer, since the source of a running host does not
+ * change.
  */
 
 import { Worker } from "node:worker_threads";

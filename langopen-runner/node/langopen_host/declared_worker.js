@@ -39,8 +39,8 @@ function infer(targets) {
 }
 
 /**
- * The program as the generator sees it: it looks at every declaration of every file first, and most of the packages' files
- * have nothing to do with a state. The heirs of `BaseMessage` do.
+ * The program as the generator sees it: it looks at every declaration of every file first, and most of the packages'
+ * files have nothing to do with a state. The heirs of `BaseMessage` do.
  */
 function narrowed(program, byFile) {
   const own = new Set([...byFile.keys()].map((file) => path.resolve(file)));

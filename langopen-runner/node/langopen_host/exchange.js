@@ -1,8 +1,8 @@
 /**
  * HTTP exchanges over the one connection: requests for the application's web app, and its own requests to the API.
  *
- * Each side sends bodies in pieces, within the credit that the other side gives. So a body that nobody reads does not delay
- * other exchanges.
+ * Each side sends bodies in pieces, within the credit that the other side gives. So a body that nobody reads does not
+ * delay other exchanges.
  */
 
 import { ConnectionLost } from "./failures.js";

@@ -55,7 +55,9 @@ export function eventPayload(name, json) {
   return bytes;
 }
 
-/** The payload of a DONE frame: length-prefixed header, length-prefixed values, the rest of the state; each JSON text. */
+/**
+ * The payload of a DONE frame: length-prefixed header, length-prefixed values, the rest of the state; each JSON text.
+ */
 export function donePayload(head, values, state) {
   const [first, second, third] = [head, values, state].map((text) => Buffer.from(text));
   return Buffer.concat([u32(first.length), first, u32(second.length), second, third]);

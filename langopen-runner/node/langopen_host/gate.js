@@ -32,7 +32,8 @@ export function installGate(app, askApi) {
   const last = app.routes.some((route) => EVERYTHING.has(route.path) && !isMiddleware(route));
   // A route for every path would hide the API. So the runner asks the API first, and needs no gate.
   if (last) return;
-  // The API also answers for unknown paths: the application's `notFound` must not turn the API's 404 into something else.
+  // The API also answers for unknown paths: the application's `notFound` must not turn the API's 404 into something
+  // else.
   app.all("*", async (context) => (await askApi(await asLeft(context.req))) ?? context.notFound());
 }
 

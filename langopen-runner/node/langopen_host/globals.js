@@ -1,9 +1,9 @@
 /**
  * Watches over globals that all runs of a host share.
  *
- * A node that replaces `JSON.stringify` or a timer breaks langgraph for every other run of the process. So when a run ends,
- * the host puts these functions back to what they were when the application had been loaded: an instrumentation that
- * replaces them at that time stays.
+ * A node that replaces `JSON.stringify` or a timer breaks langgraph for every other run of the process. So when a run
+ * ends, the host puts these functions back to what they were when the application had been loaded: an instrumentation
+ * that replaces them at that time stays.
  */
 
 const WATCHED = [

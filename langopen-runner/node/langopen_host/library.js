@@ -1,8 +1,8 @@
 /**
  * The application's own `@langchain/langgraph`, and what it is made of.
  *
- * The host uses the same copy that the application's code imports: classes of another copy would not be the same classes.
- * ES modules and CommonJS have a copy each, so the host takes the one of the application's first graph.
+ * The host uses the same copy that the application's code imports: classes of another copy would not be the same
+ * classes. ES modules and CommonJS have a copy each, so the host takes the one of the application's first graph.
  */
 
 import { existsSync, readFileSync } from "node:fs";

@@ -1,6 +1,9 @@
 /** The lifecycle of the graphs below the root, as their tasks show it. */
 
-/** Follows the subgraphs of one run. A subgraph's namespace ends in `node:<task>`, the task of the graph above that it runs in. */
+/**
+ * Follows the subgraphs of one run. A subgraph's namespace ends in `node:<task>`, the task of the graph above that it
+ * runs in.
+ */
 export class Lifecycle {
   // By joined namespace: `{namespace, name, parent}`.
   #known = new Set();
@@ -37,7 +40,9 @@ export class Lifecycle {
     return ended.map(([key]) => this.#end(key, status));
   }
 
-  /** Ends the open subgraphs, the innermost first. A root that waits for something says so: its values may not show it. */
+  /**
+   * Ends the open subgraphs, the innermost first. A root that waits for something says so: its values may not show it.
+   */
   close(status) {
     const innermost = [...this.#open].sort(([, one], [, other]) => other.namespace.length - one.namespace.length);
     const told = innermost.map(([key]) => this.#end(key, status));

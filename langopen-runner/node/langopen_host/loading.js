@@ -24,7 +24,10 @@ export function locate(owner, target, baseDir) {
   return { place, file, name };
 }
 
-/** The object that `target` names; a promise is awaited. An error that the user's module throws passes through unchanged. */
+/**
+ * The object that `target` names; a promise is awaited. An error that the user's module throws passes through
+ * unchanged.
+ */
 export async function loadObject(owner, target, baseDir) {
   const { place, file, name } = locate(owner, target, baseDir);
   const exported = await importModule(file);

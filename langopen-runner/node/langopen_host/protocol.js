@@ -1,8 +1,9 @@
 /**
  * The events of a run that a client started through the event streaming protocol.
  *
- * Values, updates, custom events, tasks and tool calls keep their usual names: they mean the same to every reader. Events
- * that only the protocol has get names that begin with `protocol/`, and data of the form `{"data": …, "node"?: …}`.
+ * Values, updates, custom events, tasks and tool calls keep their usual names: they mean the same to every reader.
+ * Events that only the protocol has get names that begin with `protocol/`, and data of the form `{"data": …, "node"?:
+ * …}`.
  */
 
 import { Assembly, whole } from "./blocks.js";
@@ -97,7 +98,9 @@ export class ProtocolPlan extends Plan {
     return [...messages, ...this.#tell(this.#lifecycle.close(status))];
   }
 
-  /** The events of one chunk after the transformers saw it: one of them may hide the chunk, or add events of its own. */
+  /**
+   * The events of one chunk after the transformers saw it: one of them may hide the chunk, or add events of its own.
+   */
   #shown(namespace, mode, payload, events) {
     const keeps = this.#transformers?.keeps(namespace, mode, payload) ?? true;
     return [...this.#extensions(), ...(keeps ? events : [])];

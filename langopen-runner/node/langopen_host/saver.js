@@ -25,7 +25,9 @@ export function saverClass(library) {
   return class HostSaver extends BaseCheckpointSaver {
     #transient;
 
-    /** A `transient` saver keeps nothing beyond its scope: a graph may interrupt itself, but no client can resume it. */
+    /**
+     * A `transient` saver keeps nothing beyond its scope: a graph may interrupt itself, but no client can resume it.
+     */
     constructor(scope, { transient = false } = {}) {
       super();
       // Not enumerable: clients see configs, which may hold a saver.

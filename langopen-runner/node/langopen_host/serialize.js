@@ -1,8 +1,8 @@
 /**
  * JavaScript values as JSON text.
  *
- * Clients see this form, and see the same of Python graphs: LangChain messages as flat objects, sets as arrays, bytes as
- * base64. Values without a JSON form are left out or shown as text, so a stream never breaks on them.
+ * Clients see this form, and see the same of Python graphs: LangChain messages as flat objects, sets as arrays, bytes
+ * as base64. Values without a JSON form are left out or shown as text, so a stream never breaks on them.
  */
 
 import { stringify } from "./intrinsics.js";

@@ -64,7 +64,8 @@ export class Plan {
     return [];
   }
 
-  // langgraph streams an interrupt alone; clients get it with the values that it interrupts. Without a question, it is left out.
+  // langgraph streams an interrupt alone; clients get it with the values that it interrupts. Without a question, it is
+  // left out.
   values(namespace, payload) {
     const known = this.#seen.get(namespace);
     if (!raised(payload)) {

@@ -1,5 +1,6 @@
 /**
- * Styles that Tailwind makes of the classes that components name. The application's own Tailwind makes them where it has one, else the host program's.
+ * Styles that Tailwind makes of the classes that components name. The application's own Tailwind makes them where it
+ * has one, else the host program's.
  */
 
 import { readFile } from "node:fs/promises";
@@ -31,7 +32,10 @@ export async function sourcesOf({ inputs }, baseDir) {
   return Promise.all(own.filter((file) => !/^[\w-]+:/.test(file)).map((file) => readFile(path.resolve(baseDir, file), "utf8")));
 }
 
-/** Leaves the styles that Tailwind makes to `write`, which gets the path and the text of each, and a function that finds what a style imports. */
+/**
+ * Leaves the styles that Tailwind makes to `write`, which gets the path and the text of each, and a function that
+ * finds what a style imports.
+ */
 export function tailwind(write) {
   return {
     name: "tailwind",
@@ -83,7 +87,10 @@ export async function make(file, css, resolve, words) {
   return belowShadowRoot(build(words));
 }
 
-/** The style that a package offers under a name, where it says so by the condition or the field that esbuild does not look at. */
+/**
+ * The style that a package offers under a name, where it says so by the condition or the field that esbuild does not
+ * look at.
+ */
 async function styleOf(name, from) {
   const [, packageName, rest] = /^((?:@[^/]+\/)?[^/]+)(\/.*)?$/.exec(name) ?? [];
   for (let folder = from; packageName !== undefined; folder = path.dirname(folder)) {
@@ -112,7 +119,10 @@ async function ofApplication(folder) {
   return { compile };
 }
 
-/** Components live below a shadow root, where `@property` means nothing: what Tailwind does for browsers without it is needed in all. */
+/**
+ * Components live below a shadow root, where `@property` means nothing: what Tailwind does for browsers without it is
+ * needed in all.
+ */
 function belowShadowRoot(css) {
   return css.replace(/(@layer properties\s*\{\s*)@supports [^{]*\{/, "$1@supports (display: block) {");
 }

@@ -1,12 +1,12 @@
 /**
  * The stream transformers of a graph (`compile({ transformers })`) at work on one run of the event streaming protocol.
  *
- * A transformer sees every event of the run in the protocol's shape. It may hide an event, push items into channels, and
- * promise values. Items of a named channel and resolved values leave the host as `custom` events `{name, payload}`, which
- * is where clients look for `thread.extensions.<name>`.
+ * A transformer sees every event of the run in the protocol's shape. It may hide an event, push items into channels,
+ * and promise values. Items of a named channel and resolved values leave the host as `custom` events `{name, payload}`,
+ * which is where clients look for `thread.extensions.<name>`.
  *
- * langgraph's own `streamEvents(..., { version: "v3" })` keeps all events of a run in memory and runs ahead of the reader.
- * This class handles one chunk at a time, so the run's credit still bounds what waits.
+ * langgraph's own `streamEvents(..., { version: "v3" })` keeps all events of a run in memory and runs ahead of the
+ * reader. This class handles one chunk at a time, so the run's credit still bounds what waits.
  */
 
 import { clearTimeout, setTimeout } from "./intrinsics.js";

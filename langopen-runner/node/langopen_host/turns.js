@@ -1,8 +1,8 @@
 /**
  * Turns of the event loop between nodes.
  *
- * A node that blocks the loop also blocks the cancel of its own run, and langgraph starts the next node without giving the
- * loop a turn. So a node that starts after the loop was blocked waits for a turn first.
+ * A node that blocks the loop also blocks the cancel of its own run, and langgraph starts the next node without giving
+ * the loop a turn. So a node that starts after the loop was blocked waits for a turn first.
  */
 
 import { now, setImmediate, setInterval } from "./intrinsics.js";

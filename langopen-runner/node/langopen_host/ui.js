@@ -1,8 +1,9 @@
 /**
  * The application's user interface components (`ui` of langgraph.json), bundled for browsers.
  *
- * A bundle is a script that sets one global object, whose `render` puts a component where the client waits for it: below an element with a
- * shadow root. React and the SDK's hooks are the page's own, which it hands out under `LGUI_REQUIRE`; so are the packages that the page shares.
+ * A bundle is a script that sets one global object, whose `render` puts a component where the client waits for it:
+ * below an element with a shadow root. React and the SDK's hooks are the page's own, which it hands out under
+ * `LGUI_REQUIRE`; so are the packages that the page shares.
  */
 
 import { createHash } from "node:crypto";
@@ -18,7 +19,10 @@ const ASSETS = [".avif", ".gif", ".jpeg", ".jpg", ".otf", ".png", ".svg", ".ttf"
 export class Bundles {
   #bundles = new Map();
 
-  /** Bundles every component file of `{sources: {name: path}, shared: [package]}`. One that cannot be bundled does not hold up the others. */
+  /**
+   * Bundles every component file of `{sources: {name: path}, shared: [package]}`. One that cannot be bundled does not
+   * hold up the others.
+   */
   static async make({ sources, shared }, baseDir) {
     const bundles = new Bundles();
     const { build, stop } = await import("esbuild");

@@ -1,4 +1,6 @@
-/** How the host takes an application's graphs, output and stream transformers. `node --test langopen-runner/node/tests` */
+/**
+ * How the host takes an application's graphs, output and stream transformers. `node --test langopen-runner/node/tests`
+ */
 
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
