@@ -179,10 +179,6 @@ impl RunPlan<'_> {
             put("checkpoint_map", Value::Object(map));
         }
         let identity = self.identity;
-        // A login decides who the user is. Without one, the client's own `user_id` stays.
-        if !identity.identity.is_empty() {
-            put("user_id", identity.identity.as_str().into());
-        }
         put("langgraph_auth_user", identity.user.clone().map_or(Value::Null, Value::Object));
         put("langgraph_auth_user_id", identity.identity.as_str().into());
         put("langgraph_auth_permissions", identity.permissions.clone().into());
@@ -193,10 +189,10 @@ impl RunPlan<'_> {
         put("thread_id", self.place.thread_id().to_string().into());
         put("graph_id", self.assistant.graph_id.as_str().into());
         put("assistant_id", self.assistant.assistant_id.to_string().into());
+        put("user_id", identity.identity.as_str().into());
         if let Some(firing) = self.firing {
             put("cron_id", firing.cron_id.to_string().into());
         }
-        configurable.entry("user_id".to_owned()).or_insert_with(|| identity.identity.as_str().into());
         configurable
     }
 }
