@@ -23,7 +23,7 @@ function onBoth(name, assistantId, scenario, options = {}) {
   }
 }
 
-/** Everything of a projection. It is asked for before the run is started: the SDK shows none of a run that ended before it listened. */
+/** All items of a projection. Ask for it before the run starts: the SDK shows nothing of runs that ended before. */
 const gather = async (items) => {
   const all = [];
   for await (const item of items) all.push(item);

@@ -1,4 +1,4 @@
-/** Imports what a target names: `path/to/file.ts:export`. */
+/** Imports the object of a target: `path/to/file.ts:export`. */
 
 import { existsSync, statSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -37,7 +37,7 @@ export async function loadObject(owner, target, baseDir) {
 }
 
 async function importModule(file) {
-  // Plain JavaScript needs no translation, and its imports then go the short way.
+  // Plain JavaScript needs no translation, and loads faster without it.
   if (/\.([cm]?ts|tsx|jsx)$/.test(file)) await translateTypeScript();
   return isCommonJs(file) ? createRequire(file)(file) : import(pathToFileURL(file).href);
 }

@@ -1,4 +1,4 @@
-/** What the API tells of a graph: its JSON schemas, its drawing, its subgraphs. */
+/** Descriptions of a graph: its JSON schemas, its drawing, its subgraphs. */
 
 const HIDDEN = /^(__|branch:|join:)/;
 
@@ -38,7 +38,7 @@ export async function draw(graph, config, params) {
   return { nodes, edges };
 }
 
-/** A graph's schemas. `declared` finds those that its source declares, for what the graph does not know at run time. */
+/** A graph's schemas. `declared` finds the schemas that its source declares, for types that are unknown at run time. */
 async function schemasOf(graph, title, library, declared) {
   const derive = await derivers(library);
   const known = {
@@ -60,7 +60,7 @@ async function schemasOf(graph, title, library, declared) {
   };
 }
 
-/** Whether the graph declares a context in a way that leaves nothing at run time. */
+/** Whether the graph declares a context whose types are unknown at run time. */
 function hasContext({ builder }) {
   return builder?._configSchema !== undefined && builder._configRuntimeSchema === undefined;
 }

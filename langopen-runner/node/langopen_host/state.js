@@ -49,7 +49,7 @@ export function exists(snapshot) {
   return snapshot.metadata !== undefined && snapshot.metadata !== null;
 }
 
-/** `{checkpoint_id, thread_id, checkpoint_ns[, checkpoint_map]}` of a snapshot's config; null where it names none. */
+/** `{checkpoint_id, thread_id, checkpoint_ns[, checkpoint_map]}` of a snapshot's config; null if it names no checkpoint. */
 export function checkpointOf(config) {
   const named = picked(config?.configurable, CHECKPOINT_KEYS);
   return named?.checkpoint_id ? named : null;
