@@ -1,4 +1,4 @@
-// A real Chromium on the page, and what a user does and sees there.
+// Drives a real Chromium: opens the page, acts as its user, and reads what it shows.
 
 import { existsSync } from "node:fs";
 import { delimiter, join } from "node:path";
@@ -48,7 +48,7 @@ export async function startBrowser() {
 }
 
 class Tab {
-  /** What the page complained about, and the requests that it made. */
+  /** The page's errors and requests. */
   complaints = [];
   requests = [];
 
@@ -72,7 +72,7 @@ class Tab {
     return this.page.locator(selector).setTimeout(WAIT.timeout).click();
   }
 
-  /** Waits until the function, which runs in the page, gives something true. */
+  /** Waits until the function, which runs in the page, returns a true value. */
   async until(check, ...args) {
     try {
       return await this.page.waitForFunction(check, { ...WAIT, polling: 30 }, ...args);

@@ -9,7 +9,7 @@ import { client, url } from "./browser.js";
 const ORIGIN = "http://localhost:3000";
 const HEADERS = "content-type,x-api-key,x-auth-scheme";
 
-/** Raw, because `fetch` keeps such headers to itself. */
+/** A raw request, because `fetch` does not show these headers. */
 function ask(method, path, headers) {
   return new Promise((done, failed) => {
     const call = request(`${url}${path}`, { method, headers: { origin: ORIGIN, ...headers } }, (response) => {

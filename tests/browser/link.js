@@ -1,4 +1,4 @@
-// A line between a page and the server that can be cut, as networks and proxies do.
+// A connection between page and server that tests can cut, as networks and proxies do.
 
 import { connect, createServer } from "node:net";
 import { url } from "./browser.js";

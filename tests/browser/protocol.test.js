@@ -1,4 +1,4 @@
-// What a user of a page with the `useStream` of `@langchain/react` sees: it speaks the event streaming protocol.
+// A page with the `useStream` of `@langchain/react`, which speaks the event streaming protocol.
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";

@@ -1,4 +1,4 @@
-// What a user of a page with `useStream` sees.
+// A page with `useStream` of `@langchain/langgraph-sdk/react`.
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";

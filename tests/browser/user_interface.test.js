@@ -1,4 +1,4 @@
-// What a user sees of a component that is the agent's own, and that the page loads with `LoadExternalComponent`.
+// A component of the agent's own, which the page loads with `LoadExternalComponent`.
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
@@ -31,7 +31,7 @@ test("a component of the agent's is shown on the page, styled and alive", { time
     }, String(card));
     assert.deepEqual(made, ["solid", "1px", true], "Tailwind's classes work below the shadow root");
 
-    // It is still there when the page comes back: the state has it.
+    // The component is still there after a reload: the thread's state holds it.
     await tab.page.reload();
     await shows("p", "4 degrees, 2 messages");
     const files = tab.requests.map((request) => new URL(request.url()).pathname).filter((path) => /^\/ui\/cards\/[0-9a-f]{64}\.(js|css)$/.test(path));

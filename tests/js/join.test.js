@@ -99,7 +99,7 @@ test("cancelOnDisconnect cancels when its reader leaves", async () => {
   const run = await client.runs.create(threadId, "slow", { input: { secs: 60, log: [] }, ...modes });
   const abort = new AbortController();
   const options = { cancelOnDisconnect: true, lastEventId: "-1", signal: abort.signal };
-  // Only the signal closes the connection: the client leaves it open when one merely stops reading.
+  // Only the signal closes the connection: the client keeps it open when the caller stops reading.
   await upTo(client.runs.joinStream(threadId, run.run_id, options), (part) => part.event === "updates");
   abort.abort();
   assert.equal((await finished(run)).status, "interrupted");
@@ -142,7 +142,7 @@ test("a connection that breaks is taken up again by the client itself", async ()
           controller.enqueue(chunk);
           seen += decoder.decode(chunk, { stream: true });
           if (!seen.includes("event: updates")) return;
-          // What is not read yet would be lost with the stream, and a client that saw nothing does not know where to go on.
+          // Destroying the stream loses unread data, and a client without any event has no id to resume from.
           await sleep(100);
           controller.error(new TypeError("network error"));
         },

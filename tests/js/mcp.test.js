@@ -1,4 +1,4 @@
-// The Model Context Protocol: its TypeScript SDK's client, and its conformance package's scenarios that are about what the server offers.
+// The Model Context Protocol: the client of its TypeScript SDK, and the server scenarios of its conformance package.
 
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
@@ -9,11 +9,11 @@ import { Client } from "@modelcontextprotocol/sdk/client/index.js";
 import { StreamableHTTPClientTransport } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
 import { client, until, url } from "./suite.js";
 
-// It names no entry but its program.
+// The package names no entry point but its program.
 const PROGRAM = fileURLToPath(new URL("node_modules/@modelcontextprotocol/conformance/dist/index.js", import.meta.url));
 const run = promisify(execFile);
 
-/** A test with a client that has greeted the server. */
+/** A test with a connected client. */
 function connected(name, scenario) {
   test(name, { timeout: 60_000 }, async () => {
     const mcp = new Client({ name: "suite", version: "1" });
@@ -79,7 +79,7 @@ connected("a client that goes away stops the run of its call", async (mcp) => {
 
 for (const scenario of ["server-initialize", "ping", "tools-list", "dns-rebinding-protection"]) {
   test(`conformance: ${scenario}`, { timeout: 60_000 }, async () => {
-    // It ends with an error where a check fails.
+    // The program fails if a check fails.
     const { stdout } = await run(process.execPath, [PROGRAM, "server", "--url", `${url}/mcp`, "--scenario", scenario]);
     assert.match(stdout, /Passed: ([1-9]\d*)\/\1, 0 failed, 0 warnings/);
   });

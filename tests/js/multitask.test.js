@@ -4,7 +4,7 @@ import { atStep, client, finished, newThread, refused } from "./suite.js";
 
 const SECOND = ["second", "one", "two", "three"];
 
-/** A thread with something on it and a run that has done its first step and now sleeps; a second run comes meanwhile. */
+/** A thread with state, and a run that sleeps after its first step while a second run is created. */
 async function secondRun(multitaskStrategy, secs = 60) {
   const threadId = await newThread();
   await client.runs.wait(threadId, "three", { input: { log: ["zero"] } });
@@ -14,7 +14,7 @@ async function secondRun(multitaskStrategy, secs = 60) {
   return { threadId, first, begun };
 }
 
-/** What the runs after the first one wrote. */
+/** The log entries of the runs after the first one. */
 const written = async (threadId) => (await client.threads.getState(threadId)).values.log.slice(4);
 
 test("reject: the second is refused and the first goes on", async () => {

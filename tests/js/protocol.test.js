@@ -5,10 +5,13 @@ import { test } from "node:test";
 import { WebSocket } from "ws";
 import { HI, client, newId } from "./suite.js";
 
+// Stream transformers are of langgraph for JavaScript alone.
+const hasTransformers = (await client.assistants.search({ graphId: "transformed" })).length > 0;
+
 /** A test over each transport, with a stream that is closed at its end. */
-function onBoth(name, assistantId, scenario) {
+function onBoth(name, assistantId, scenario, options = {}) {
   for (const transport of ["sse", "websocket"]) {
-    test(`${name}, ${transport}`, async () => {
+    test(`${name}, ${transport}`, options, async () => {
       const threadId = newId();
       const thread = client.threads.stream(threadId, { assistantId, transport, webSocketFactory: (url) => new WebSocket(url) });
       try {
@@ -20,7 +23,7 @@ function onBoth(name, assistantId, scenario) {
   }
 }
 
-/** Everything of a projection. It is asked for before the run is started: the SDK shows none of a run that ended before it listened. */
+/** All items of a projection. Ask for it before the run starts: the SDK shows nothing of runs that ended before. */
 const gather = async (items) => {
   const all = [];
   for await (const item of items) all.push(item);
@@ -50,6 +53,20 @@ onBoth("an agent's tool calls", "tool_agent", async (thread) => {
   const call = calls.at(-1);
   assert.match(JSON.stringify(await call.output), /42/);
 });
+
+onBoth(
+  "what stream transformers add",
+  "transformed",
+  async (thread) => {
+    const values = gather(thread.values);
+    const nodes = gather(await thread.subscribe({ channels: ["custom:nodes"] }));
+    await thread.run.start({ input: { word: "" } });
+    await values;
+    assert.equal(await thread.extensions.count, 2);
+    assert.deepEqual((await nodes).map((event) => event.payload ?? event.params.data.payload), ["first", "second"]);
+  },
+  { skip: !hasTransformers },
+);
 
 onBoth("subgraphs are discovered", "nested", async (thread) => {
   const subgraphs = gather(thread.subgraphs);

@@ -13,7 +13,7 @@ export const HI = { messages: [{ role: "user", content: "hi" }] };
 export const newId = randomUUID;
 export { sleep };
 
-/** A stock client; without an API key, whatever the environment holds, and without retries that would hide failures. */
+/** A stock client without the environment's API key, and without retries, which would hide failures. */
 export function newClient(options = {}) {
   return new Client({ apiUrl: url, apiKey: null, callerOptions: { maxRetries: 0, maxConcurrency: 20 }, ...options });
 }
@@ -31,7 +31,7 @@ export async function all(stream) {
   return parts;
 }
 
-/** The parts of a stream up to the first for which `enough` holds; the connection is dropped then. */
+/** The parts of a stream up to the first that `enough` accepts; then the connection is closed. */
 export async function upTo(stream, enough) {
   const parts = [];
   for await (const part of stream) {
@@ -44,7 +44,7 @@ export async function upTo(stream, enough) {
 export const events = (parts) => parts.map((part) => part.event);
 export const dataOf = (parts, event) => parts.filter((part) => part.event === event).map((part) => part.data);
 
-/** Waits until `check` gives something true, and gives that. The limit is generous: machines may be slow. */
+/** Waits until `check` returns a true value, and returns that. The limit is generous for slow machines. */
 export async function until(check, seconds = 60) {
   const deadline = Date.now() + seconds * 1000;
   for (;;) {
@@ -70,7 +70,7 @@ export function atStep(threadId, word) {
   return until(async () => (await client.threads.getState(threadId)).values?.log?.includes(word));
 }
 
-/** Asserts that the call fails with this status, and gives the error's detail. */
+/** Asserts that the call fails with this status, and returns the error's detail. */
 export async function refused(call, status) {
   let thrown;
   try {

@@ -4,9 +4,9 @@ import { all, client, events, finished, newThread, sleep, streamRefused, upTo } 
 
 const isOver = (part) => part.event === "metadata" && part.data.status === "run_done";
 
-/** What is heard of the thread until its next run is over. */
+/** The events of the thread until its next run ends. */
 async function listen(threadId, options) {
-  // The stream has no end of its own, and leaving the loop leaves the connection open: node would not exit.
+  // The stream never ends by itself, and the connection stays open after the loop, so node would not exit.
   const stop = new AbortController();
   try {
     return await upTo(client.threads.joinStream(threadId, { ...options, signal: stop.signal }), isOver);

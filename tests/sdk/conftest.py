@@ -16,6 +16,7 @@ LOG_START = pytest.StashKey[int]()
 
 # Tests of what graphs in Rust do not have, with the reason.
 NOT_IN_RUST = {
+    "test_state_history.py::test_history_by_configurable": "its checkpoints keep the platform's own keys alone",
     "test_graph_errors.py::test_a_value_that_cannot_be_stored": "what a node in Rust returns is JSON, which can always be stored",
     "test_protocol.py::test_a_message_that_no_model_streamed_is_in_the_values_alone": "the engine tells the messages that nodes return, too",
     "test_run_ends.py::test_a_run_that_takes_too_long": "it brings an application in Python, which the suite of Python runs",

@@ -90,6 +90,16 @@ async def test_history_by_metadata(client, done):
     assert len(await client.threads.get_history(done, limit=50, metadata={"mark": 2, "step": 4})) == 1
 
 
+async def test_history_by_configurable(client, thread_id):
+    for tier in ("gold", "silver"):
+        config = {"configurable": {"tier": tier, "seats": 3}}
+        await client.runs.wait(thread_id, "three", input={"log": []}, config=config)
+    whole = await client.threads.get_history(thread_id, limit=99)
+    gold = await client.threads.get_history(thread_id, metadata={"tier": "gold", "seats": 3}, limit=99)
+    assert (len(whole), len(gold)) == (10, 5)
+    assert {state["metadata"]["tier"] for state in gold} == {"gold"}
+
+
 async def test_state_at_a_checkpoint(client, http, done):
     history = await client.threads.get_history(done, limit=10)
     old = history[2]

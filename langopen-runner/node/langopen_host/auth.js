@@ -1,7 +1,8 @@
 /**
- * The application's own `Auth` object of `@langchain/langgraph-sdk/auth`: who asks, and what they may do.
+ * The application's own `Auth` object of `@langchain/langgraph-sdk/auth`: it identifies callers and checks their
+ * access.
  *
- * Whatever goes wrong ends in an error, which the runner takes for "no": nobody gets in because a handler failed.
+ * Every failure becomes an error, which the runner treats as a refusal: a failing handler lets nobody in.
  */
 
 import { className, messageOf } from "./errors.js";
@@ -9,9 +10,9 @@ import { loadObject } from "./loading.js";
 import { LoadError } from "./load_error.js";
 
 const STUDIO = "StudioUser";
-// Beside these, an authenticate handler's failures are the server's own.
+// An authenticate handler may refuse with these; its other failures are the server's.
 const REFUSALS_OF_AUTHENTICATE = [401, 403];
-// What the SDK calls otherwise than the API.
+// The resources of the API, which tell events such as `threads` from actions such as `create`.
 const RESOURCES = ["assistants", "threads", "crons", "store", "runs"];
 
 /** The handlers of one `Auth` object, looked up once. */
@@ -35,13 +36,15 @@ export class AppAuth {
     return new AppAuth(auth);
   }
 
-  /** What the runner has to know: what is handled, and whether the request's body is wanted. */
+  /** The handlers, and whether they need the request's body, for READY. */
   described() {
     const handlers = [...this.#on.keys()].sort().map((pair) => pair.split(":"));
     return { authenticate: this.#authenticate !== null, needs_body: this.#authenticate !== null, handlers };
   }
 
-  /** `{identity: {identity, permissions, user}}`, `{refusal}`, or `{needs_body: true}`: the same again, with the body. */
+  /**
+   * `{identity: {identity, permissions, user}}`, `{refusal}`, or `{needs_body: true}`: the same again, with the body.
+   */
   async authenticate(params) {
     if (this.#authenticate === null) throw new Error("The Auth object has no authenticate handler");
     const incoming = new Incoming(params);
@@ -49,7 +52,7 @@ export class AppAuth {
       const user = await this.#authenticate(incoming.request);
       return incoming.bodyWanted ? { needs_body: true } : normal(user);
     } catch (error) {
-      // The handler got no body yet, so its failure says nothing.
+      // The handler did not have the body yet, so its failure means nothing.
       if (incoming.bodyWanted) return { needs_body: true };
       const refusal = refusalOf(error);
       if (refusal !== null && REFUSALS_OF_AUTHENTICATE.includes(refusal.status)) return { refusal };
@@ -93,7 +96,9 @@ function pairOf(event) {
   return RESOURCES.includes(first) ? [first, "*"] : ["*", first];
 }
 
-/** One request from the runner's document, as the handler gets it. It tells when somebody reads a body that is not here yet. */
+/**
+ * A handler's request, made from the runner's document. It notices when the handler reads a body that is not here yet.
+ */
 class Incoming {
   bodyWanted = false;
 
@@ -119,7 +124,7 @@ class Incoming {
   }
 }
 
-/** The user that a handler returned, as the runner takes it; a refusal when it says itself that nobody is there. */
+/** The user that a handler returned, in the runner's form; a refusal if the user says that it is not authenticated. */
 function normal(user) {
   const fields = typeof user === "string" ? { identity: user } : { ...user };
   const { identity } = fields;

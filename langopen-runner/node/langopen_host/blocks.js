@@ -3,7 +3,7 @@
 const DELTAS = { text: ["text-delta", "text"], reasoning: ["reasoning-delta", "reasoning"] };
 const ROLES = { human: "human", system: "system" };
 
-/** A message that was not told piece by piece. */
+/** The events of a complete message. */
 export function whole(message) {
   const told = [start(message)];
   for (const [index, block] of blocksOf(message).entries()) {
@@ -15,7 +15,7 @@ export function whole(message) {
   return [...told, finish(message)];
 }
 
-/** Messages that come as chunks of tokens: from a langgraph that does not know content blocks. */
+/** Messages in chunks of tokens, from a langgraph that does not know content blocks. */
 export class Assembly {
   #known = new Map();
 
@@ -32,7 +32,7 @@ export class Assembly {
     return told;
   }
 
-  /** The last pieces of every message: nothing says of a chunk that it is the last one. */
+  /** The last pieces of every message: a chunk does not say that it is the last one. */
   close() {
     const told = [...this.#known.values()].flatMap(end);
     this.#known.clear();
@@ -61,7 +61,7 @@ function finish(message) {
   return told;
 }
 
-/** The message's content in blocks, by langchain's own reading where it has one. Empty text is no block. */
+/** The message's content in blocks, from langchain's own conversion where it has one. Empty text is no block. */
 function blocksOf(message) {
   const blocks = message.contentBlocks ?? plainBlocks(message);
   return blocks.filter(({ type, text }) => type !== "text" || text);
@@ -77,7 +77,7 @@ function textOf({ content }) {
   return content.map((part) => (typeof part === "string" ? part : (part.text ?? ""))).join("");
 }
 
-/** A block as it begins. */
+/** A block at its start. */
 function empty(block) {
   const { type, id, name } = block;
   if (type in DELTAS) return { type, [DELTAS[type][1]]: "" };

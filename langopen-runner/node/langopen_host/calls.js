@@ -4,7 +4,7 @@ import { toConfig } from "./config.js";
 import * as schemas from "./schemas.js";
 import * as state from "./state.js";
 
-// By name: what a factory is told that the access is for, and what to do with the graph.
+// By name: the access context for factories, and the function that does the work.
 const METHODS = {
   "state.get": ["threads.read", state.get],
   "state.history": ["threads.read", state.history],
@@ -25,5 +25,5 @@ export async function serve(name, params, app, scope) {
   if (access.startsWith("threads.")) configurable.checkpoint_ns ??= "";
   if (access === "threads.update") configurable.graph_id ??= params.graph_id;
   const graph = await app.graphs.open(params.graph_id, config, access, scope, { context: params.context ?? null });
-  return await act(graph, config, params, app.library);
+  return await act(graph, config, params, app);
 }

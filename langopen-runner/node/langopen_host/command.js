@@ -1,4 +1,4 @@
-/** Commands, as clients write them and as langgraph takes them. */
+/** Commands: from the documents of clients to langgraph's objects. */
 
 /** A command document `{resume, update, goto}` as langgraph's Command. */
 export function toCommand({ resume, update, goto: target }, library) {

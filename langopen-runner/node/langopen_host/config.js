@@ -28,13 +28,13 @@ export function runConfig(spec, server) {
   return {
     ...config,
     configurable: { ...own, ...config.configurable },
-    // The run's own metadata has its thread's merged in, which the config, made before the run was kept, cannot have.
+    // The run's own metadata includes that of its thread; the config's does not, since it is older than the run.
     metadata: { ...(spec.metadata ?? config.metadata), run_attempt: spec.attempt ?? 1, ...server },
     runId: spec.run_id,
   };
 }
 
-/** The run's context, reduced to what the graph's schema has. A run with a configurable alone is served from that. */
+/** The run's context, reduced to the fields of the graph's schema. A run without a context uses its configurable. */
 export function contextOf(graph, kwargs) {
   const given = isEmpty(kwargs.context) ? null : kwargs.context;
   const fields = fieldsOf(graph.builder?._configRuntimeSchema);

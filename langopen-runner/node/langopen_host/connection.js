@@ -4,16 +4,17 @@ import { decode, encode } from "@msgpack/msgpack";
 
 import { CallFailed, ConnectionLost } from "./failures.js";
 import * as frames from "./frames.js";
+import { clearImmediate, clearTimeout, now, setImmediate, setTimeout } from "./intrinsics.js";
 
-// Least time between two writes that carry nothing but frames which nobody waits for, in milliseconds.
+// Least time between two writes of frames that nothing waits for, in milliseconds.
 const PACE = 1;
 
 /**
  * Frames over a socket. `onFrame(kind, stream, payload)` gets every frame but the replies to our calls.
  *
- * Frames are gathered and written once per turn of the loop. Events that follow each other within a millisecond share a
- * write: the first goes out at once, so a lone token is not delayed, while a burst does not cost a system call here and
- * a wake-up there for each token.
+ * The connection writes the queued frames once per turn of the loop. Events within a millisecond share a write: the
+ * first leaves at once, so a lone token is not delayed, and a burst does not cost a system call and a wake-up for each
+ * token.
  */
 export class Connection {
   #socket;
@@ -21,6 +22,8 @@ export class Connection {
   #onLost;
   #decoder = new frames.Decoder();
   #out = [];
+  // Bytes of frames in `#out`.
+  #queued = 0;
   #immediate = null;
   #timer = null;
   #written = 0;
@@ -38,7 +41,7 @@ export class Connection {
       this.#paused = false;
       this.#flush();
     });
-    // What broke the connection shows in its close.
+    // A broken connection closes, and the close is handled.
     socket.on("error", () => {});
     socket.on("close", () => this.#lost());
   }
@@ -47,13 +50,19 @@ export class Connection {
     return this.#socket !== null;
   }
 
+  /** How many bytes of frames wait for the runner to read them. */
+  get waiting() {
+    return this.#queued + (this.#socket?.writableLength ?? 0);
+  }
+
   /** Queues a frame. */
   send(kind, stream, payload, { urgent = true } = {}) {
     this.#out.push(frames.header(kind, stream, payload.length), payload);
+    this.#queued += payload.length;
     if (this.#immediate !== null) return;
     if (!urgent) {
       if (this.#timer !== null) return;
-      if (performance.now() - this.#written < PACE) {
+      if (now() - this.#written < PACE) {
         this.#timer = setTimeout(() => this.#flush(), PACE);
         return;
       }
@@ -61,7 +70,7 @@ export class Connection {
     this.#immediate = setImmediate(() => this.#flush());
   }
 
-  /** Calls the runner; `settle(error, result)` hears of the reply. */
+  /** Calls the runner, and `settle(error, result)` with the reply. */
   call(method, params, settle, { urgent = true } = {}) {
     if (this.#socket === null) throw new ConnectionLost("the connection to the runner was lost");
     this.#lastCall = (this.#lastCall % 0xffffffff) + 1;
@@ -76,7 +85,7 @@ export class Connection {
     });
   }
 
-  /** Writes what is queued and closes; resolves when all of it is on its way. */
+  /** Writes the queued frames and closes; resolves when all of them are on their way. */
   close() {
     this.#paused = false;
     this.#flush();
@@ -117,6 +126,7 @@ export class Connection {
     if (this.#socket === null) return;
     this.#socket = null;
     this.#out = [];
+    this.#queued = 0;
     const waiters = [...this.#waiters.values()];
     this.#waiters.clear();
     for (const settle of waiters) settle(new ConnectionLost("the connection to the runner was lost"));
@@ -130,7 +140,8 @@ export class Connection {
     if (this.#paused || this.#socket === null || this.#out.length === 0) return;
     const out = Buffer.concat(this.#out);
     this.#out = [];
+    this.#queued = 0;
     this.#paused = !this.#socket.write(out);
-    this.#written = performance.now();
+    this.#written = now();
   }
 }

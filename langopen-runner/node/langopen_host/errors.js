@@ -4,13 +4,14 @@ import path from "node:path";
 import { fileURLToPath } from "node:url";
 
 import { CallFailed, ConnectionLost } from "./failures.js";
+import { stringify } from "./intrinsics.js";
 
 const MASK = "An internal error occurred";
 const HOST = path.dirname(fileURLToPath(import.meta.url));
-// The language's own classes but `Error`, whose heirs may be anybody's.
+// The language's own classes. `Error` is not among them: applications derive their own classes from it.
 const OPEN = [TypeError, RangeError, SyntaxError, ReferenceError, EvalError, URIError, AggregateError];
-const OPEN_NAMES = new Set(["HTTPException", "UserInterrupt", "TimeoutError", "AbortError", "ZodError"]);
-// What the client did wrong.
+const OPEN_NAMES = new Set(["HTTPException", "UserInterrupt", "TimeoutError", "AbortError", "ZodError", "$ZodError"]);
+// Errors that the client caused.
 const CLIENTS = new Set(["InvalidUpdateError", "EmptyInputError"]);
 const CLIENTS_VALUES = [TypeError, RangeError];
 
@@ -29,12 +30,12 @@ export function detail(error) {
   return lines.join("\n");
 }
 
-/** Whether another attempt can help: only when the platform failed, never for what user code threw. */
+/** Whether another attempt can help: only when the platform failed, never for errors of user code. */
 export function isRetryable(error) {
   return error instanceof ConnectionLost || error instanceof CallFailed;
 }
 
-/** The class that an ERROR reply names: `ValueError` and the library's own for what is the client's fault. */
+/** The class that an ERROR reply names: `ValueError`, or the library's own class, for the client's mistakes. */
 export function clientClass(error) {
   const name = className(error);
   if (CLIENTS.has(name)) return name;
@@ -42,7 +43,7 @@ export function clientClass(error) {
   return values ? "ValueError" : name;
 }
 
-/** The stack from where user code begins: without this program, what called it, and the machinery of imports. */
+/** The part of the stack that is user code: without this program, its callers, and the machinery of imports. */
 export function userTraceback(error) {
   const stack = error instanceof Error && typeof error.stack === "string" ? error.stack.split("\n") : [];
   const own = stack.findIndex((line) => line.includes(HOST));
@@ -58,7 +59,7 @@ export function className(error) {
 }
 
 export function messageOf(error) {
-  return error instanceof Error ? error.message : typeof error === "string" ? error : (JSON.stringify(error) ?? String(error));
+  return error instanceof Error ? error.message : typeof error === "string" ? error : (stringify(error) ?? String(error));
 }
 
 function isOpen(error) {

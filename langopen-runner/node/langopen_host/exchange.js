@@ -1,12 +1,13 @@
 /**
  * HTTP exchanges over the one connection: requests for the application's web app, and its own requests to the API.
  *
- * An exchange's bodies are sent in pieces, each side within the credit that the other gives, so one that nobody reads
- * holds up no other.
+ * Each side sends bodies in pieces, within the credit that the other side gives. So a body that nobody reads does not
+ * delay other exchanges.
  */
 
 import { ConnectionLost } from "./failures.js";
 import * as frames from "./frames.js";
+import { parseBytes } from "./intrinsics.js";
 import { dumps } from "./serialize.js";
 
 // How much of a body may be on its way; the runner has the same number.
@@ -24,7 +25,7 @@ export class Aborted extends ConnectionLost {
   name = "Aborted";
 }
 
-/** One exchange: what came of the other side's body, and what may be sent of ours. */
+/** One exchange: the received pieces of the other side's body, and the credit for ours. */
 export class Exchange {
   aborted = false;
   // Called once when the exchange breaks off.
@@ -43,7 +44,7 @@ export class Exchange {
     this.#received = !receives;
     this.#credit = credit;
     this.head = new Promise((resolve, reject) => Object.assign(this, { answered: resolve, unanswered: reject }));
-    // Nobody may be waiting for it any more.
+    // The waiting code may have given up.
     this.head.catch(() => {});
   }
 
@@ -82,7 +83,7 @@ export class Exchange {
   async pump(body, { lazy = false } = {}) {
     const reader = body?.getReader();
     while (reader !== undefined && !this.aborted) {
-      // What nobody reads is not taken from the client.
+      // The client keeps its body until somebody reads it.
       if (lazy) await this.#wanted();
       const { done, value } = await reader.read();
       if (done) break;
@@ -117,7 +118,7 @@ export class Exchange {
       this.#received = true;
       if (this.number >= OURS) this.#exchanges.forget(this);
     } else if (kind === frames.HTTP_CREDIT) this.#credit += payload.readUInt32BE(0);
-    else if (kind === frames.HTTP_RESPONSE) this.answered(JSON.parse(payload));
+    else if (kind === frames.HTTP_RESPONSE) this.answered(parseBytes(payload));
     else if (kind === frames.HTTP_ABORT) {
       this.#exchanges.forget(this);
       this.breakOff();

@@ -1,6 +1,6 @@
-/** What can go wrong between this host and the runner. */
+/** Errors between this host and the runner. */
 
-/** The runner is gone. What was under way here goes on elsewhere, so it counts as retryable. */
+/** The runner is gone. Another host continues the runs of this one, so the error counts as retryable. */
 export class ConnectionLost extends Error {
   name = "ConnectionLost";
 }

@@ -26,7 +26,7 @@ export const HTTP_ABORT = 0x35;
 
 const HEADER = 9;
 const MAX_LENGTH = 512 * 1024 * 1024;
-// What the length field counts besides the payload: the kind and the stream.
+// The length field counts the kind and the stream, too.
 const OVERHEAD = 5;
 
 /** The bytes in front of a payload of `length` bytes. */
@@ -55,13 +55,15 @@ export function eventPayload(name, json) {
   return bytes;
 }
 
-/** The payload of a DONE frame: length-prefixed header, length-prefixed values, the rest of the state; each JSON text. */
+/**
+ * The payload of a DONE frame: length-prefixed header, length-prefixed values, the rest of the state; each JSON text.
+ */
 export function donePayload(head, values, state) {
   const [first, second, third] = [head, values, state].map((text) => Buffer.from(text));
   return Buffer.concat([u32(first.length), first, u32(second.length), second, third]);
 }
 
-/** Cuts a byte stream into `[kind, stream, payload]` frames, whatever the chunks it arrives in. */
+/** Cuts a byte stream into `[kind, stream, payload]` frames. Chunks may end anywhere. */
 export class Decoder {
   #parts = [];
   #size = 0;

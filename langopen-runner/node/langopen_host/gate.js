@@ -1,15 +1,15 @@
 /**
  * Where the web app's own routes end and the API begins, inside a Hono application.
  *
- * A route behind all others has what none of the application's routes is for answered by the API. So the application's
- * middleware sees the API's requests too, and may answer them, change them, or change their answers.
+ * A last route passes requests that no route of the application matches on to the API. So the application's middleware
+ * also sees the API's requests, and may answer them, change them, or change the API's answers.
  *
- * Of a fetch handler that is not Hono's nothing is known: it is asked for what the API has no path for.
+ * The routes of other fetch handlers are unknown: they get the requests that the API has no path for.
  */
 
 const EVERYTHING = new Set(["*", "/*"]);
 
-/** `{first, routes, later, openapi}`: what passes through the application, see the runner's README. */
+/** `{first, routes, later, openapi}`: which requests pass through the application. The runner's README describes it. */
 export function describe(app) {
   if (!isHono(app)) return { first: false, routes: [], later: true, openapi: null };
   const routes = [];
@@ -30,12 +30,14 @@ export function describe(app) {
 export function installGate(app, askApi) {
   if (!isHono(app)) return;
   const last = app.routes.some((route) => EVERYTHING.has(route.path) && !isMiddleware(route));
-  // A route for everything would hide the API, which therefore is asked before the application is.
+  // A route for every path would hide the API. So the runner asks the API first, and needs no gate.
   if (last) return;
-  app.all("*", async (context) => (await askApi(await asLeft(context.req), { keepUnknown: true })) ?? context.notFound());
+  // The API also answers for unknown paths: the application's `notFound` must not turn the API's 404 into something
+  // else.
+  app.all("*", async (context) => (await askApi(await asLeft(context.req))) ?? context.notFound());
 }
 
-/** The request as middleware left it, which may have read its body. */
+/** The request after the middleware, which may have read its body. */
 async function asLeft(request) {
   const { raw } = request;
   return raw.bodyUsed ? new Request(raw.url, { method: raw.method, headers: raw.headers, body: await request.arrayBuffer() }) : raw;
@@ -45,7 +47,7 @@ function isHono(app) {
   return typeof app?.fetch === "function" && Array.isArray(app.routes) && typeof app.notFound === "function" && typeof app.all === "function";
 }
 
-// A middleware takes what comes next; Hono itself does not tell the two apart.
+// A middleware has a second parameter, `next`. Hono lists middleware and routes alike.
 function isMiddleware({ method, handler }) {
   return method === "ALL" && handler.length >= 2;
 }

@@ -1,33 +1,58 @@
 /** The graphs of this application, ready to be run with the platform's saver and store. */
 
-import { loadObject } from "./loading.js";
+import { DeclaredSchemas } from "./declared.js";
+import { parse } from "./intrinsics.js";
+import { loadObject, locate } from "./loading.js";
 import { LoadError } from "./load_error.js";
 import { userOf } from "./user.js";
 
-/** What a factory is told that a run's access is for. */
+/** The access context of a run, as a factory's `runtime` names it. */
 export const EXECUTION = "threads.create_run";
 const DEFAULT_NAME = "LangGraph";
 
-/** Graphs by id; a factory makes its graph anew on every access. */
+/** Graphs by id. A factory makes a new graph for every access. */
 export class Graphs {
   #graphs = new Map();
   #factories = new Map();
+  // The schemas that the graphs' source files declare.
+  declared = new DeclaredSchemas();
   #described = [];
+  #configs = {};
   #saver;
   #store;
 
-  /** `saver` and `store` are the classes that scopes get instances of. */
+  /** `saver` and `store` are classes: every scope gets its own instance of each. */
   use(saver, store) {
     this.#saver = saver;
     this.#store = store;
   }
 
-  /** Imports a graph. What the user's code throws comes out as it is. */
+  /** Reads `LANGGRAPH_CONFIG`: the configs of the graphs' own assistants, as a JSON object by graph id. */
+  readConfigs(text) {
+    if (!text) return;
+    let configs;
+    try {
+      configs = parse(text);
+    } catch (error) {
+      throw new LoadError(`LANGGRAPH_CONFIG is not JSON: ${error.message}`, "ValueError");
+    }
+    const isObject = (value) => value !== null && typeof value === "object" && !Array.isArray(value);
+    if (!isObject(configs) || !Object.values(configs).every(isObject)) {
+      throw new LoadError("LANGGRAPH_CONFIG has to be a JSON object with a config for each graph id", "ValueError");
+    }
+    this.#configs = configs;
+  }
+
+  /** Imports a graph. An error that the user's module throws passes through unchanged. */
   async load(graphId, target, description, baseDir) {
-    const value = await loadObject(`graph ${JSON.stringify(graphId)}`, target, baseDir);
+    // A module may export the promise of a graph.
+    const owner = `graph ${JSON.stringify(graphId)}`;
+    const value = await loadObject(owner, target, baseDir);
+    const { file, name: exported } = locate(owner, target, baseDir);
+    this.declared.add(graphId, file, exported);
     let name = graphId;
-    if (isGraph(value) || isBuilder(value)) {
-      const graph = compiled(value);
+    const graph = graphOf(value);
+    if (graph !== null) {
       for (const part of ["checkpointer", "store"]) {
         if (typeof graph[part] === "object" && graph[part] !== null) {
           console.warn(`Graph '${graphId}' was compiled with a ${part} of its own; the platform's replaces it`);
@@ -40,20 +65,20 @@ export class Graphs {
     } else {
       throw new LoadError(
         `'${target.slice(target.lastIndexOf(":") + 1)}' of graph '${graphId}' is a ${kindOf(value)}: a graph needs a compiled ` +
-          "graph, a StateGraph, or a function that returns one",
+          "graph, a StateGraph, an agent of createAgent or createDeepAgent, or a function that returns one of these",
         "TypeError",
       );
     }
-    this.#described.push({ graph_id: graphId, name, description });
+    this.#described.push({ graph_id: graphId, name, description, config: this.#configs[graphId] ?? null });
   }
 
-  /** `[{graph_id, name, description}]`, in the order of the configuration. */
+  /** `[{graph_id, name, description, config}]`, in the order of the configuration. */
   described() {
     return this.#described;
   }
 
   /**
-   * The graph for one access of `scope`; `access` is one of the SDK's access contexts. Without `temporary` it keeps
+   * The graph for one access of `scope`. `access` is one of the SDK's access contexts. A `temporary` graph keeps no
    * checkpoints.
    */
   async open(graphId, config, access, scope, { temporary = false, context = null } = {}) {
@@ -80,7 +105,7 @@ function factoryArguments(config, access, store, context) {
   return [{ ...config, configurable }, runtime];
 }
 
-/** A copy on which the saver and the store are ours. The nodes are shared with the original. */
+/** A copy of the graph with the platform's saver and store. The copy shares the original's nodes. */
 function bind(graph, graphId, checkpointer, store) {
   const bound = Object.assign(Object.create(Object.getPrototypeOf(graph)), graph);
   return Object.assign(bound, { checkpointer, store, name: named(graph, graphId) });
@@ -91,9 +116,17 @@ function named(graph, graphId) {
 }
 
 function compiled(value) {
-  const graph = isBuilder(value) ? value.compile() : value;
-  if (!isGraph(graph)) throw new TypeError(`A graph factory has to return a graph, not a ${kindOf(graph)}`);
+  const graph = graphOf(value);
+  if (graph === null) throw new TypeError(`A graph factory has to return a graph, not a ${kindOf(value)}`);
   return graph;
+}
+
+/** The compiled graph of a graph, a builder, or an agent that wraps a graph; null for any other value. */
+function graphOf(value) {
+  if (isGraph(value)) return value;
+  if (isBuilder(value)) return graphOf(value.compile());
+  // `createAgent` and `createDeepAgent` return a wrapper around their compiled graph.
+  return value !== null && typeof value === "object" && isGraph(value.graph) ? value.graph : null;
 }
 
 function isGraph(value) {

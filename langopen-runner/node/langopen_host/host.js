@@ -1,4 +1,4 @@
-/** The host: answers the runner's frames and keeps the runs that are in flight. */
+/** The host: answers the runner's frames and holds the runs in flight. */
 
 import { AppAuth } from "./auth.js";
 import { serve } from "./calls.js";
@@ -6,14 +6,16 @@ import { Connection } from "./connection.js";
 import * as errors from "./errors.js";
 import { Exchanges } from "./exchange.js";
 import * as frames from "./frames.js";
+import { Globals } from "./globals.js";
 import { Graphs } from "./graphs.js";
+import { now, parseBytes, setTimeout } from "./intrinsics.js";
 import { isCommonJs, langgraphVersion, loadLibrary } from "./library.js";
 import { locate } from "./loading.js";
 import { Capture } from "./logs.js";
 import * as loopback from "./loopback.js";
-import { Run } from "./run.js";
+import { refusal, Run } from "./run.js";
 import { saverClass } from "./saver.js";
-import { Scope } from "./scope.js";
+import { currentRun, Scope } from "./scope.js";
 import { dumps } from "./serialize.js";
 import { storeClass } from "./store.js";
 import { StoreIndex } from "./store_index.js";
@@ -23,6 +25,8 @@ import { WebApp } from "./web.js";
 const PROTOCOL_VERSION = 1;
 // How long runs may take to unwind when the host is told to stop, in milliseconds.
 const SHUTDOWN_GRACE = 5000;
+// The name of the error that `process.exit` throws.
+const EXIT = "SystemExit";
 
 export class Host {
   /** Resolves with the exit status when the host should end. */
@@ -30,7 +34,7 @@ export class Host {
   #end;
   #connection;
   #capture;
-  // `{graphs, library}`: what runs and calls need of the application.
+  // `{graphs, library}`: the parts of the application that runs and calls need.
   #app = { graphs: new Graphs(), library: null };
   // Each null where the application has none.
   #auth = null;
@@ -38,6 +42,8 @@ export class Host {
   #web = null;
   #ui = null;
   #exchanges;
+  // Set when the application is loaded.
+  #globals = null;
   #isReady = false;
   #runs = new Map();
   #server = {};
@@ -60,18 +66,38 @@ export class Host {
     };
     this.#send(frames.HELLO, 0, greeting);
     this.#capture = new Capture(this.#connection);
-    // A promise that nobody awaits must not end the runs of others.
-    process.on("unhandledRejection", (reason) => console.error("A promise was rejected and nobody handled it:", reason));
+    // Errors outside of the run's own promises must not end the process: other runs share it.
+    process.on("unhandledRejection", (reason) => {
+      this.#stray("A promise was rejected and nothing handled the rejection:", reason, reason?.name === EXIT);
+    });
+    process.on("uncaughtException", (error) => this.#stray("An error was thrown and nothing caught it:", error, true));
     process.exit = (status) => {
-      throw Object.assign(new Error(`process.exit(${status ?? ""}) was called: a graph cannot end its process`), { name: "SystemExit" });
+      throw Object.assign(new Error(`process.exit(${status ?? ""}) was called: a graph cannot end its process`), { name: EXIT });
     };
-    process.on("uncaughtException", (error) => console.error("An error was thrown outside of any run:", error));
+  }
+
+  /**
+   * Logs an error that no code waits for, as output of the run whose code caused it. A `fatal` one also fails that run:
+   * the run may wait for ever for what the error prevented.
+   */
+  #stray(message, error, fatal) {
+    this.#capture.report(message, error);
+    if (fatal) currentRun()?.fail(error ?? new Error(`${error} was thrown`));
   }
 
   #frame(kind, stream, payload) {
+    try {
+      this.#handle(kind, stream, payload);
+    } catch (error) {
+      // The frames after this one belong to other runs.
+      this.#capture.report(`A frame of kind ${kind} could not be handled:`, error);
+    }
+  }
+
+  #handle(kind, stream, payload) {
     switch (kind) {
       case frames.INIT:
-        this.#load(JSON.parse(payload));
+        this.#load(parseBytes(payload));
         break;
       case frames.PING:
         this.#connection.send(frames.PONG, 0, payload);
@@ -80,7 +106,7 @@ export class Host {
         this.#stop();
         break;
       case frames.RUN:
-        this.#run(stream, JSON.parse(payload));
+        this.#run(stream, payload);
         break;
       case frames.CANCEL:
         this.#runs.get(stream)?.cancel();
@@ -92,7 +118,7 @@ export class Host {
         this.#answer(stream, payload);
         break;
       case frames.HTTP_REQUEST:
-        this.#request(stream, JSON.parse(payload));
+        this.#request(stream, payload);
         break;
       default:
         if (kind >= frames.HTTP_RESPONSE) this.#exchanges.frame(kind, stream, payload);
@@ -101,10 +127,12 @@ export class Host {
 
   async #load(init) {
     const { graphs, base_dir: baseDir, server = {}, auth, store_index: index, http = {}, ui } = init;
-    // What is being loaded, for the message if it fails.
+    // The target that is loading, for the message if it fails.
     let at = { graphId: null, target: "" };
     try {
       loopback.install(this.#exchanges, http.root_path ?? "", () => this.#isReady);
+      at = { graphId: null, target: "LANGGRAPH_CONFIG" };
+      this.#app.graphs.readConfigs(process.env.LANGGRAPH_CONFIG);
       const [first] = Object.entries(graphs);
       if (first !== undefined) {
         at = { graphId: first[0], target: first[1].target };
@@ -136,6 +164,7 @@ export class Host {
       this.#fatal(at, error);
       return;
     }
+    this.#globals = new Globals();
     this.#isReady = true;
     this.#send(frames.READY, 0, {
       graphs: this.#app.graphs.described(),
@@ -169,25 +198,38 @@ export class Host {
     this.#exit(1);
   }
 
-  async #run(handle, spec) {
-    const run = new Run(this.#connection, this.#app, handle, spec, this.#server);
+  async #run(handle, payload) {
+    let run;
+    try {
+      run = new Run(this.#connection, this.#app, handle, parseBytes(payload), this.#server);
+    } catch (error) {
+      this.#connection.send(frames.DONE, handle, refusal(error));
+      return;
+    }
     run.beforeDone = (ended) => this.#capture.finish(ended);
     this.#runs.set(handle, run);
     await run.start();
     this.#runs.delete(handle);
-    // What it printed after its end.
+    this.#restoreGlobals(run);
+    // The run's code may print after the run's end.
     this.#capture.finish(run);
   }
 
-  #request(number, head) {
+  #restoreGlobals(run) {
+    const replaced = this.#globals?.restore() ?? [];
+    if (replaced.length === 0) return;
+    run.enter(() => console.warn(`${replaced.join(", ")} had been replaced during this run; the host put them back for other runs`));
+  }
+
+  #request(number, payload) {
     if (this.#web === null) this.#connection.send(frames.HTTP_ABORT, number, Buffer.alloc(0));
-    else this.#web.serve(number, head);
+    else this.#web.serve(number, parseBytes(payload));
   }
 
   async #answer(id, payload) {
     const scope = new Scope(this.#connection, { call: id });
     try {
-      const { method, params } = JSON.parse(payload);
+      const { method, params } = parseBytes(payload);
       const result = await scope.enter(() => this.#serve(method, params, scope));
       this.#send(frames.REPLY, id, result);
     } catch (error) {
@@ -209,8 +251,8 @@ export class Host {
   async #stop() {
     for (const run of this.#runs.values()) run.cancel();
     this.#web?.stop();
-    const deadline = Date.now() + SHUTDOWN_GRACE;
-    while (this.#runs.size > 0 && Date.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 20));
+    const deadline = now() + SHUTDOWN_GRACE;
+    while (this.#runs.size > 0 && now() < deadline) await new Promise((resolve) => setTimeout(resolve, 20));
     this.#exit(0);
   }
 

@@ -1,8 +1,8 @@
 /**
  * The application's own `@langchain/langgraph`, and what it is made of.
  *
- * It is the very copy that the application's code imports: classes of another copy would not be the same classes. ES
- * modules and CommonJS have a copy each, so the one that fits the application's first graph is taken.
+ * The host uses the same copy that the application's code imports: classes of another copy would not be the same
+ * classes. ES modules and CommonJS have a copy each, so the host takes the one of the application's first graph.
  */
 
 import { existsSync, readFileSync } from "node:fs";
@@ -29,7 +29,7 @@ export async function loadLibrary(file, commonjs) {
   if (isOlder(version, OLDEST)) {
     throw new LoadError(`${LANGGRAPH} ${version} is too old: graphs need ${OLDEST} or newer`, "VersionError");
   }
-  // What langgraph is made of need not be in the application's own reach.
+  // langgraph's own dependencies may be out of the application's reach.
   const load = (name) => {
     const where = find(name, found, commonjs) ?? find(name, file, commonjs);
     if (where === null) throw new LoadError(`${name} is not installed beside ${LANGGRAPH}`, "ModuleNotFoundError");

@@ -1,14 +1,17 @@
-/** How the graphs below the root fare, as their tasks tell it. */
+/** The lifecycle of the graphs below the root, as their tasks show it. */
 
-/** Follows the subgraphs of one run. A subgraph's namespace ends in `node:<task>`, the task of the graph above that it runs in. */
+/**
+ * Follows the subgraphs of one run. A subgraph's namespace ends in `node:<task>`, the task of the graph above that it
+ * runs in.
+ */
 export class Lifecycle {
   // By joined namespace: `{namespace, name, parent}`.
   #known = new Set();
   #open = new Map();
-  // The tool calls that tasks carry out, by task.
+  // The tool calls that tasks execute, by task.
   #toolCalls = new Map();
 
-  /** What is told before a task's record, as `[namespace, data]`: that its graph has started, if it is the first. */
+  /** The lifecycle events `[namespace, data]` before a task's record: its first task shows that a graph has started. */
   before(namespace, task) {
     if ("result" in task) return [];
     const toolCall = toolCallOf(task.input);
@@ -26,7 +29,7 @@ export class Lifecycle {
     return [[namespace, data]];
   }
 
-  /** What is told after a task's record: how the subgraphs ended that ran in it. */
+  /** The lifecycle events after a task's record: the ends of the subgraphs that ran in the task. */
   after(namespace, task) {
     if (!("result" in task)) return [];
     const status = task.interrupts?.length ? "interrupted" : task.error ? "failed" : "completed";
@@ -37,7 +40,9 @@ export class Lifecycle {
     return ended.map(([key]) => this.#end(key, status));
   }
 
-  /** Ends what is open, the innermost first; and the root if it waits for something, which its values alone may not tell. */
+  /**
+   * Ends the open subgraphs, the innermost first. A root that waits for something says so: its values may not show it.
+   */
   close(status) {
     const innermost = [...this.#open].sort(([, one], [, other]) => other.namespace.length - one.namespace.length);
     const told = innermost.map(([key]) => this.#end(key, status));
@@ -56,7 +61,7 @@ function split(step) {
   return at < 0 ? [step, ""] : [step.slice(0, at), step.slice(at + 1)];
 }
 
-/** The id of the tool call that a task was given: with its context, or as a list of calls. */
+/** The id of the tool call in a task's input: the input holds it with its context, or is a list of calls. */
 function toolCallOf(given) {
   const calls = Array.isArray(given) ? given : [given?.lg_tool_call ?? given?.tool_call];
   return calls.map((call) => call?.id).find((id) => typeof id === "string");

@@ -1,4 +1,4 @@
-/** Imports what a target names: `path/to/file.ts:export`. */
+/** Imports the object of a target: `path/to/file.ts:export`. */
 
 import { existsSync, statSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -24,17 +24,20 @@ export function locate(owner, target, baseDir) {
   return { place, file, name };
 }
 
-/** The object that `target` names. What the user's code throws comes out as it is. */
+/**
+ * The object that `target` names; a promise is awaited. An error that the user's module throws passes through
+ * unchanged.
+ */
 export async function loadObject(owner, target, baseDir) {
   const { place, file, name } = locate(owner, target, baseDir);
   const exported = await importModule(file);
-  const value = lookUp(exported, name);
+  const value = await lookUp(exported, name);
   if (value === undefined) throw new LoadError(missing(owner, name, place, exported), "AttributeError");
   return value;
 }
 
 async function importModule(file) {
-  // Plain JavaScript needs no translation, and its imports then go the short way.
+  // Plain JavaScript needs no translation, and loads faster without it.
   if (/\.([cm]?ts|tsx|jsx)$/.test(file)) await translateTypeScript();
   return isCommonJs(file) ? createRequire(file)(file) : import(pathToFileURL(file).href);
 }

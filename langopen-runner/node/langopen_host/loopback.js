@@ -1,8 +1,8 @@
 /**
  * Requests of the application's own to the API: `new Client()` of the SDK without an address.
  *
- * They travel over the connection to the runner, which serves them itself: no port, no key, and streams come as they are
- * made.
+ * They travel over the connection to the runner, which serves them itself: they need no port and no key, and streams
+ * arrive as the API produces them.
  */
 
 import { currentRun } from "./scope.js";
@@ -14,7 +14,7 @@ const URL_OF_API = Symbol.for("langgraph_api:url");
 const BARE = [101, 204, 205, 304];
 const ADDRESS = "http://langopen.internal";
 
-/** Has SDK clients without an address come to this runner; `isReady` tells whether the API is served yet. */
+/** Connects SDK clients without an address to this runner. `isReady` tells whether the API is served yet. */
 export function install(exchanges, rootPath, isReady) {
   globalThis[URL_OF_API] = `${ADDRESS}${rootPath}`;
   globalThis[FETCH] = async (input, init) => {

@@ -15,7 +15,7 @@ const socket = connect(place(address));
 socket.once("error", unreachable);
 socket.once("connect", async () => {
   socket.off("error", unreachable);
-  // Timers and sockets of the application may be at work still, and nothing waits for them.
+  // Timers and sockets of the application may still be active, and would keep the process alive.
   exit(await new Host(socket, token).ended);
 });
 

@@ -23,7 +23,7 @@ export class Accumulator {
   }
 }
 
-/** The document of a chunk as that of the message which it is a part of. */
+/** The document of the message that these chunks make up. */
 function finished(chunk) {
   const { tool_call_chunks: _pieces, ...shown } = messageDocument(chunk);
   return { ...shown, type: chunk.getType() };

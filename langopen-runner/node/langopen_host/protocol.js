@@ -1,20 +1,23 @@
 /**
- * What a run of the event streaming protocol streams, in the protocol's own shapes.
+ * The events of a run that a client started through the event streaming protocol.
  *
- * Values, updates, custom events, tasks and tool calls go out under their usual names: they mean the same to every reader.
- * What only the protocol has goes out under names with `protocol/` before them, as `{"data": …, "node"?: …}`.
+ * Values, updates, custom events, tasks and tool calls keep their usual names: they mean the same to every reader.
+ * Events that only the protocol has get names that begin with `protocol/`, and data of the form `{"data": …, "node"?:
+ * …}`.
  */
 
 import { Assembly, whole } from "./blocks.js";
+import { parse } from "./intrinsics.js";
 import { Lifecycle } from "./lifecycle.js";
 import { dumpsCompact, isChunk, isMessage } from "./serialize.js";
 import { named, Plan } from "./stream.js";
+import { Transformers } from "./transformers.js";
 
 const MODES = ["checkpoints", "custom", "messages", "tasks", "tools", "updates", "values"];
-// Results of tools are told as such.
+// Messages of other types do not become message events: tool results have events of their own.
 const TOLD = new Set(["ai", "human", "system"]);
 
-// Of a model's events, those that the protocol has: what else langchain tells stands in the last one, too.
+// The events of a model that the protocol has. langchain's other events repeat what the last one holds.
 const PIECES = new Set([
   "message-start",
   "content-block-start",
@@ -29,45 +32,89 @@ export class ProtocolPlan extends Plan {
   #pieces;
   #lifecycle = new Lifecycle();
   #assembly = new Assembly();
-  // The messages that are being told, by namespace and model call.
+  #library;
+  // The graph's stream transformers at work on this run; null without any.
+  #transformers = null;
+  // The messages that are still incomplete, by namespace and model call.
   #open = new Map();
 
   constructor(library, { temporary }) {
     super(["values"], { temporary });
     this.modes = MODES;
-    // A langgraph that has this list tells messages in content blocks to those who ask for its version 3.
+    this.#library = library;
+    // A langgraph with this list streams messages in content blocks when its version 3 is asked for.
     this.#pieces = "STREAM_EVENTS_V3_MODES" in library.langgraph;
     if (this.#pieces) this.options = { version: "v3" };
+  }
+
+  attach(graph) {
+    this.#transformers = Transformers.of(graph.streamTransformers, this.#library);
   }
 
   convert(namespace, mode, payload) {
     switch (mode) {
       case "messages":
-        return this.#messages(namespace, ...payload);
+        return this.#shown(namespace, mode, payload, this.#messages(namespace, ...payload));
       case "updates":
-        return Object.entries(payload ?? {}).map(([node, update]) => event("updates", namespace, { [node]: update }));
-      case "checkpoints":
-        return [event("protocol/checkpoints", namespace, { data: envelope(payload) })];
-      case "tools":
-        return [event("tools", this.#pieces ? namespace.slice(0, -1) : namespace, toolCall(payload))];
+        return Object.entries(payload ?? {}).flatMap(([node, update]) => {
+          const one = { [node]: update };
+          return this.#shown(namespace, mode, one, [event("updates", namespace, one)]);
+        });
+      case "checkpoints": {
+        const data = envelope(payload);
+        return this.#shown(namespace, mode, data, [event("protocol/checkpoints", namespace, { data })]);
+      }
+      case "tools": {
+        const graph = this.#pieces ? namespace.slice(0, -1) : namespace;
+        return this.#shown(namespace, mode, payload, [event("tools", graph, toolCall(payload))]);
+      }
       case "tasks":
         return [
-          ...tell(this.#lifecycle.before(namespace, payload)),
-          event("tasks", namespace, payload),
-          ...tell(this.#lifecycle.after(namespace, payload)),
+          ...this.#tell(this.#lifecycle.before(namespace, payload)),
+          ...this.#shown(namespace, mode, payload, [event("tasks", namespace, payload)]),
+          ...this.#tell(this.#lifecycle.after(namespace, payload)),
         ];
       case "values":
-        // Kept for the run's end; what interrupts go with is known to the reader.
+        // The run's end needs them. The reader knows the values that an interrupt belongs to.
         this.values(namespace.join("|"), payload);
-        return [event("values", namespace, payload)];
+        return this.#shown(namespace, mode, payload, [event("values", namespace, payload)]);
       default:
-        return [event(mode, namespace, payload)];
+        return this.#shown(namespace, mode, payload, [event(mode, namespace, payload)]);
     }
+  }
+
+  async drain() {
+    if (this.#transformers === null) return [];
+    await this.#transformers.close();
+    return this.#extensions();
+  }
+
+  fail(error) {
+    this.#transformers?.fail(error);
   }
 
   closing(status) {
     const messages = this.#assembly.close().map((data) => event("protocol/messages", [], { data }));
-    return [...messages, ...tell(this.#lifecycle.close(status))];
+    return [...messages, ...this.#tell(this.#lifecycle.close(status))];
+  }
+
+  /**
+   * The events of one chunk after the transformers saw it: one of them may hide the chunk, or add events of its own.
+   */
+  #shown(namespace, mode, payload, events) {
+    const keeps = this.#transformers?.keeps(namespace, mode, payload) ?? true;
+    return [...this.#extensions(), ...(keeps ? events : [])];
+  }
+
+  #tell(told) {
+    return told.flatMap(([namespace, data]) => {
+      const keeps = this.#transformers?.keepsLifecycle(namespace, data) ?? true;
+      return [...this.#extensions(), ...(keeps ? [event("protocol/lifecycle", namespace, { data })] : [])];
+    });
+  }
+
+  #extensions() {
+    return this.#transformers?.take().map(([namespace, data]) => event("custom", namespace, data)) ?? [];
   }
 
   #messages(given, message, metadata) {
@@ -82,7 +129,7 @@ export class ProtocolPlan extends Plan {
     return TOLD.has(message.getType()) ? whole(message) : [];
   }
 
-  /** A piece of a message. Where several are told at once, it says of which it is. */
+  /** A piece of a message. While a graph streams several messages at once, each piece names its message. */
   #piece(namespace, given, call) {
     if (!PIECES.has(given.event)) return [];
     const key = namespace.join("|");
@@ -104,11 +151,7 @@ function event(name, namespace, data) {
   return [named(name, namespace), dumpsCompact(data)];
 }
 
-function tell(told) {
-  return told.map(([namespace, data]) => event("protocol/lifecycle", namespace, { data }));
-}
-
-/** The graph that a task is of: tasks that were called from it through `task()` are not graphs. */
+/** The namespace of the graph that runs a task. A task that was called through `task()` is no graph of its own. */
 function graphOf(namespace, path) {
   let own = 1;
   for (let at = path; Array.isArray(at) && at[0] === "__pregel_push" && at.at(-1) === true; at = at[1]) own += 1;
@@ -138,11 +181,11 @@ function toolCall({ event: name, toolCallId, name: tool, input, data, output, er
   }
 }
 
-/** What a tool is given, which langchain tells as the text of its JSON. */
+/** A tool's input, which langchain passes on as JSON text. */
 function parsed(input) {
   if (typeof input !== "string") return input;
   try {
-    return JSON.parse(input);
+    return parse(input);
   } catch {
     return input;
   }

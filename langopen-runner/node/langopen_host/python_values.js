@@ -1,7 +1,7 @@
 /**
  * Checkpoints that a Python graph wrote on the same thread: MessagePack with extensions that name Python classes.
  *
- * Messages become messages. Other objects become what their fields are: an object, a list, a text.
+ * Messages become messages. Other objects become plain values of their fields: an object, a list, a text.
  */
 
 import { ExtensionCodec, decode } from "@msgpack/msgpack";

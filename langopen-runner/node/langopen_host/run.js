@@ -5,6 +5,7 @@ import { contextOf, runConfig } from "./config.js";
 import * as errors from "./errors.js";
 import * as frames from "./frames.js";
 import { EXECUTION } from "./graphs.js";
+import { setTimeout } from "./intrinsics.js";
 import { Scope } from "./scope.js";
 import { ProtocolPlan } from "./protocol.js";
 import { dumps } from "./serialize.js";
@@ -14,8 +15,23 @@ import { Plan } from "./stream.js";
 import { Turns } from "./turns.js";
 
 const INITIAL_CREDIT = 1024 * 1024;
-// How long a cancelled run may take to unwind, in milliseconds. Code that ignores its signal is then left behind.
+// How long a cancelled run may take to unwind, in milliseconds. Then the host abandons code that ignores its signal.
 const CANCEL_GRACE = 10_000;
+
+/** A DONE frame's payload for a run that cannot begin: its RUN frame cannot be read. */
+export function refusal(error) {
+  const head = {
+    status: "error",
+    thread_status: "error",
+    error: errors.publicError(error),
+    detail: errors.detail(error),
+    retryable: false,
+    interrupts: {},
+    checkpoint_id: null,
+    has_state: false,
+  };
+  return frames.donePayload(dumps(head), "", "");
+}
 
 /** A run in flight. `spec` is the RUN frame's document, `server` the metadata that every run of this host gets. */
 export class Run extends Scope {
@@ -28,13 +44,15 @@ export class Run extends Scope {
   #durability;
   #plan;
   #config;
-  // Null where nobody follows the run's trace.
+  // Null for a run without a trace.
   #spans = null;
   #credit = INITIAL_CREDIT;
   #refill = null;
   #abort = new AbortController();
   #cancelled = false;
-  // The graph has ended and its outcome is being gathered: too late to cancel.
+  // An error that the run's code threw where no promise of the run could see it.
+  #thrown = null;
+  // The graph has ended and the run reads its final state: too late to cancel.
   #finishing = false;
   #sent = false;
 
@@ -57,17 +75,25 @@ export class Run extends Scope {
     this.#config = { ...runConfig(spec, server), signal: this.#abort.signal, callbacks };
   }
 
-  /** Executes it; resolves when DONE is sent and its code has ended. */
+  /** Executes the run; resolves when DONE is sent and the run's code has ended. */
   start() {
     return this.enter(() => this.#main());
   }
 
-  /** Stops the run; its DONE says `cancelled`. A node that ignores its signal is left behind. */
+  /** Stops the run; its DONE says `cancelled`. The host abandons a node that ignores its signal. */
   cancel() {
     if (this.#cancelled || this.#finishing) return;
     this.#cancelled = true;
     this.#interrupt();
     setTimeout(() => this.#finish(this.#abort.signal.reason), CANCEL_GRACE).unref();
+  }
+
+  /** Fails the run with an error that its code threw outside of the graph's own promises. */
+  fail(error) {
+    if (this.#thrown !== null || this.#cancelled || this.#finishing) return;
+    this.#thrown = error;
+    this.#interrupt();
+    setTimeout(() => this.#finish(error), CANCEL_GRACE).unref();
   }
 
   addCredit(size) {
@@ -93,17 +119,30 @@ export class Run extends Scope {
     }
     let failure = null;
     try {
+      this.#plan.attach(graph);
       await this.#execute(graph);
+      await this.#emit(await this.#plan.drain());
     } catch (error) {
-      failure = error ?? new Error("undefined was thrown");
+      failure = this.#thrown ?? error ?? new Error(`${error} was thrown`);
     }
     this.#finishing = true;
+    failure ??= this.#thrown;
+    if (failure !== null) this.#failPlan(failure);
     try {
       const [snapshot, interrupts] = await this.#finalState(graph);
       await this.settle();
       this.#finish(this.failure ?? failure, snapshot, interrupts);
     } catch (error) {
       this.#finish(this.failure ?? failure ?? error);
+    }
+  }
+
+  /** Tells the stream's transformers of a failure. They are user code, whose errors must not hide the failure. */
+  #failPlan(failure) {
+    try {
+      this.#plan.fail(failure);
+    } catch (error) {
+      console.error("A stream transformer failed:", error);
     }
   }
 
@@ -147,7 +186,7 @@ export class Run extends Scope {
   async #progress(graph) {
     const snapshot = await graph.getState(this.#newest());
     if (!state.exists(snapshot) || snapshot.metadata.run_id !== this.runId) return "none";
-    // Not `next`: a task whose writes were kept, and whose checkpoint was not, is left out there, and still stands between here and the end.
+    // Not `next`, which leaves out a task with stored writes and no checkpoint; such a task still has to be finished.
     if (snapshot.tasks.length > 0) return "started";
     return snapshot.metadata.source === "loop" ? "finished" : "none";
   }
@@ -184,14 +223,15 @@ export class Run extends Scope {
     this.#refill = null;
   }
 
-  /** Sends DONE. Says what the thread is now, as far as the state could be read. */
+  /** Sends DONE with the thread's state, as far as the run could read it. */
   #finish(raised, snapshot = null, interrupts = {}) {
     if (this.#sent || !this.connection.connected) return;
-    this.#sent = true;
-    // What user code throws on being cancelled is no failure of the run.
+    // An error that user code throws because of a cancel is no failure of the run.
     const cancelled = this.#cancelled && (raised === null || !errors.isRetryable(raised));
     const error = cancelled ? null : raised;
     const { values, rest, checkpointId, stopped } = this.#documents(snapshot);
+    // Only now: if the state has no JSON form, the caller finishes the run with that error.
+    this.#sent = true;
     const ended = error !== null || cancelled ? "failed" : stopped ? "interrupted" : "completed";
     for (const [name, json] of this.#plan.closing(ended)) this.#send(name, json);
     this.beforeDone?.(this);
@@ -209,7 +249,7 @@ export class Run extends Scope {
     this.connection.send(frames.DONE, this.handle, frames.donePayload(dumps(head), values, rest));
   }
 
-  /** The values, the rest of the state, its checkpoint, and whether the thread waits for something. */
+  /** The values, the rest of the state, its checkpoint, and whether the thread waits for input. */
   #documents(snapshot) {
     const nothing = { values: "", rest: "", checkpointId: null, stopped: false };
     if (this.#temporary) {

@@ -1,24 +1,22 @@
 /**
  * The checkpoint saver that graphs get: checkpoints travel to the runner as the library's own bytes.
  *
- * What a run writes stays at hand, so that reading the newest checkpoint back needs neither a call nor a decode.
+ * The saver keeps a run's newest checkpoint, so reading it back needs neither a call nor a decode.
  */
 
 import { stayAbove, stayAboveOwn } from "./checkpoint_ids.js";
+import { parseBytes } from "./intrinsics.js";
 import { decodePython } from "./python_values.js";
 import { dumps } from "./serialize.js";
 
-// Keys of a run's configurable that its checkpoints remember. The rest is the user's context, which is not kept.
-const REMEMBERED = [
-  "graph_id",
-  "assistant_id",
-  "user_id",
-  "thread_id",
-  "run_id",
-  "cron_id",
-  "langgraph_auth_user_id",
-  "langgraph_request_id",
-];
+// Keys of a run's configurable that its checkpoints' metadata leaves out: the checkpoint's own address, and the user.
+const LEFT_OUT = new Set([
+  "checkpoint_id",
+  "checkpoint_ns",
+  "checkpoint_map",
+  "langgraph_auth_user",
+  "langgraph_auth_permissions",
+]);
 const NOTHING = new Uint8Array(0);
 
 /** The class of savers on the application's own library; each instance serves one scope. */
@@ -28,10 +26,12 @@ export function saverClass(library) {
   return class HostSaver extends BaseCheckpointSaver {
     #transient;
 
-    /** With `transient`, nothing outlives the scope: a graph can then stop for a question, and nobody can answer it. */
+    /**
+     * A `transient` saver keeps nothing beyond its scope: a graph may interrupt itself, but no client can resume it.
+     */
     constructor(scope, { transient = false } = {}) {
       super();
-      // Not enumerable: configs that hold a saver are shown to people.
+      // Not enumerable: clients see configs, which may hold a saver.
       Object.defineProperty(this, "scope", { value: scope });
       this.#transient = transient;
     }
@@ -154,7 +154,7 @@ export function saverClass(library) {
       });
     }
 
-    /** A copy of what this run wrote last: the caller changes the checkpoint that it gets. */
+    /** A copy of the run's newest checkpoint, since the caller changes the checkpoint that it gets. */
     #kept(threadId, ns, kept) {
       const written = this.scope.writes.get(key(threadId, ns, kept.checkpoint.id));
       const pendingWrites = written
@@ -174,7 +174,7 @@ export function saverClass(library) {
       for (const [position, [channel, value]] of writes.entries()) {
         const index = WRITES_IDX_MAP[channel] ?? position;
         const id = key(taskId, index);
-        // As in the library's own savers: an ordinary write is final, a special one (error, interrupt, ...) replaces.
+        // As in the library's savers: an ordinary write is final, a special one (error, interrupt) replaces the last.
         if (index < 0 || !known.has(id)) known.set(id, { taskId, index, taskPath, channel, value });
       }
     }
@@ -196,7 +196,7 @@ export function saverClass(library) {
       return {
         config: configOf(threadId, ns, found.checkpoint_id),
         checkpoint: { ...checkpoint, channel_values: Object.fromEntries(values) },
-        metadata: JSON.parse(Buffer.from(found.metadata).toString()),
+        metadata: parseBytes(found.metadata),
         parentConfig: parent === null ? undefined : configOf(threadId, ns, parent),
         pendingWrites: writes,
       };
@@ -210,12 +210,13 @@ export function saverClass(library) {
   };
 }
 
-/** The metadata that a checkpoint keeps: the run's, the checkpoint's own, and the ids that the platform injects. */
+/** A checkpoint's metadata: its own, the run's, and every key of the run's configurable, by which clients filter. */
 function remembered(config, metadata) {
   const kept = {};
   const { configurable = {} } = config;
-  for (const name of REMEMBERED) {
-    if (configurable[name] !== undefined && configurable[name] !== null) kept[name] = configurable[name];
+  for (const [name, value] of Object.entries(configurable)) {
+    const isData = value !== undefined && value !== null && typeof value !== "function";
+    if (isData && !name.startsWith("__") && !LEFT_OUT.has(name)) kept[name] = value;
   }
   for (const [name, value] of Object.entries(config.metadata ?? {})) {
     if (!name.startsWith("__")) kept[name] = value;
@@ -236,7 +237,7 @@ function key(...parts) {
   return parts.join("\u0000");
 }
 
-// By the bytes of the text, as the runner orders them, not by the words of a language.
+// By the bytes of the text, as the runner orders them, not by the rules of a language.
 function byOrder(left, right) {
   return (
     Buffer.compare(Buffer.from(left.taskPath), Buffer.from(right.taskPath)) ||

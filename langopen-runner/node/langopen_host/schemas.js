@@ -1,22 +1,23 @@
-/** What a graph looks like from outside: its JSON schemas, its drawing, its subgraphs. */
+/** Descriptions of a graph: its JSON schemas, its drawing, its subgraphs. */
 
 const HIDDEN = /^(__|branch:|join:)/;
 
 /** `graph.schemas`: the five schemas, null where one cannot be derived. */
-export function schemas(graph, _config, params, library) {
-  return schemasOf(graph, `${params.graph_id}_state`, library);
+export function schemas(graph, _config, params, { library, graphs }) {
+  return schemasOf(graph, `${params.graph_id}_state`, library, async () => (await graphs.declared.of(params.graph_id))[""]);
 }
 
 /** `graph.subgraphs`: schemas by namespace. */
-export async function subgraphs(graph, _config, params, library) {
+export async function subgraphs(graph, _config, params, { library, graphs }) {
   const found = {};
   for await (const [namespace, inner] of graph.getSubgraphsAsync(params.namespace ?? undefined, Boolean(params.recurse))) {
-    found[namespace] = await schemasOf(inner, inner.getName("State"), library);
+    const declared = async () => (await graphs.declared.of(params.graph_id))[namespace];
+    found[namespace] = await schemasOf(inner, inner.getName("State"), library, declared);
   }
   return found;
 }
 
-/** `graph.draw`: `{nodes, edges}`; `__end__` has an id and nothing else. */
+/** `graph.draw`: `{nodes, edges}` in the form of Python graphs: `__end__` has nothing but its id. */
 export async function draw(graph, config, params) {
   const drawn = (await graph.getGraphAsync({ ...config, xray: params.xray ?? false })).toJSON();
   const nodes = drawn.nodes.map(({ id, data, metadata }) => {
@@ -37,20 +38,39 @@ export async function draw(graph, config, params) {
   return { nodes, edges };
 }
 
-async function schemasOf(graph, title, library) {
+/** A graph's schemas. `declared` finds the schemas that its source declares, for types that are unknown at run time. */
+async function schemasOf(graph, title, library, declared) {
   const derive = await derivers(library);
-  const named = (schema) => (schema === null ? null : { title, ...schema });
-  const context = attempt(() => derive.getConfigTypeSchema(graph));
+  const known = {
+    state: attempt(() => derive.getStateTypeSchema(graph)),
+    input: attempt(() => derive.getInputTypeSchema(graph)),
+    output: attempt(() => derive.getOutputTypeSchema(graph)),
+    config: attempt(() => derive.getConfigTypeSchema(graph)),
+  };
+  const isKnown = known.state !== null && (known.config !== null || !hasContext(graph));
+  const source = isKnown ? {} : ((await declared()) ?? {});
+  const state = known.state ?? source.state ?? fromChannels(graph, graph.streamChannelsList);
+  const context = known.config ?? filled(source.config);
   return {
-    input_schema: attempt(() => derive.getInputTypeSchema(graph)) ?? fromChannels(graph, graph.inputChannels),
-    output_schema: attempt(() => derive.getOutputTypeSchema(graph)) ?? fromChannels(graph, graph.outputChannels),
-    state_schema: named(attempt(() => derive.getStateTypeSchema(graph)) ?? fromChannels(graph, graph.streamChannelsList)),
+    input_schema: known.input ?? source.input ?? fromChannels(graph, graph.inputChannels),
+    output_schema: known.output ?? source.output ?? fromChannels(graph, graph.outputChannels),
+    state_schema: { title, ...state },
     config_schema: context ?? {},
     context_schema: context,
   };
 }
 
-// Schemas stand behind a door of their own, which also teaches zod about channels.
+/** Whether the graph declares a context whose types are unknown at run time. */
+function hasContext({ builder }) {
+  return builder?._configSchema !== undefined && builder._configRuntimeSchema === undefined;
+}
+
+/** A schema with properties; null for one of a graph without a context. */
+function filled(schema) {
+  return Object.keys(schema?.properties ?? {}).length > 0 ? schema : null;
+}
+
+// This entry point of the library also registers channels with zod, so only a request for schemas imports it.
 async function derivers(library) {
   try {
     return await library.load("@langchain/langgraph/zod/schema");
@@ -59,11 +79,11 @@ async function derivers(library) {
   }
 }
 
-/** A state that is declared by annotations has names and no types at run time. */
+/** The schema of a state whose names alone are known: annotations have no types at run time. */
 function fromChannels(graph, channels) {
   const start = graph.builder?._inputDefinition ?? graph.builder?.channels;
   const listed = [channels].flat().filter((name) => !HIDDEN.test(name));
-  // The input comes in by one channel; what it may have is what the graph's state has.
+  // The input arrives in one channel, and may have every member of the graph's state.
   const names = listed.length > 0 ? listed : Object.keys(start ?? graph.channels).filter((name) => !HIDDEN.test(name));
   return { type: "object", properties: Object.fromEntries(names.map((name) => [name, propertyOf(graph.channels[name])])) };
 }

@@ -1,8 +1,8 @@
 /**
- * What the code that is running now works for: a run, or a call of the runner.
+ * The scope of running code: a run, or a call of the runner.
  *
- * Each access to a graph gets a saver and a store of its own, which know their scope. Code that is not handed one
- * (what prints, and clients of the API) finds its way back by the async context here.
+ * Each access to a graph gets a saver and a store of its own, which know their scope. Code without them (output, and
+ * clients of the API) finds its scope by the async context.
  */
 
 import { AsyncLocalStorage } from "node:async_hooks";
@@ -15,11 +15,11 @@ const storage = new AsyncLocalStorage();
 /** One run (`run` is its handle) or one call from the runner (`call` is its id), as an owner of calls. */
 export class Scope {
   runId = null;
-  // The thread whose checkpoints nobody else writes meanwhile, and whether it had none to begin with.
+  // The thread whose checkpoints only this run writes, and whether the thread had none at the start.
   threadId = null;
   freshThread = false;
   writeBehind = false;
-  // What was written last, by thread and namespace: `{config, checkpoint, metadata, parentConfig}`.
+  // The newest checkpoints, by thread and namespace: `{config, checkpoint, metadata, parentConfig}`.
   latest = new Map();
   // Pending writes of these checkpoints, by task and index.
   writes = new Map();
@@ -45,7 +45,7 @@ export class Scope {
     return this.connection.request(method, this.#owned(params));
   }
 
-  /** A checkpoint write: behind the run's back when durability allows, else until the runner has it. */
+  /** Writes a checkpoint: in the background when durability allows it, otherwise the caller waits for the runner. */
   async write(method, params, size) {
     if (!this.writeBehind || this.#unsettledBytes > MAX_UNSETTLED) {
       await this.request(method, params);
@@ -82,7 +82,7 @@ export class Scope {
   }
 }
 
-/** The run that the code belongs to; null for the code of a call, or of nothing that we know. */
+/** The run that the running code belongs to; null for the code of a call, and outside of any scope. */
 export function currentRun() {
   const scope = storage.getStore();
   return scope === undefined || scope.run === null ? null : scope;

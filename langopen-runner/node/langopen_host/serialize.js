@@ -1,26 +1,28 @@
 /**
  * JavaScript values as JSON text.
  *
- * The result is what clients see, and what they see of Python graphs too: LangChain messages as flat objects, sets as
- * arrays, bytes as base64. What has no JSON form is left out or shown as text; a stream never breaks on it.
+ * Clients see this form, and see the same of Python graphs: LangChain messages as flat objects, sets as arrays, bytes
+ * as base64. Values without a JSON form are left out or shown as text, so a stream never breaks on them.
  */
+
+import { stringify } from "./intrinsics.js";
 
 const MAX_DEPTH = 200;
 
-/** `value` as compact JSON; `null` for what JSON does not have. */
+/** `value` as compact JSON; `null` for values that JSON does not have. */
 export function dumps(value) {
   try {
-    return JSON.stringify(value, replace) ?? "null";
+    return stringify(value, replace) ?? "null";
   } catch {
-    // Circular references and objects whose toJSON fails: rare, and the slow way copes with them.
-    return JSON.stringify(plain(value, new Set(), 0)) ?? "null";
+    // Circular references and failing `toJSON` methods are rare, and the slow way handles them.
+    return stringify(plain(value, new Set(), 0)) ?? "null";
   }
 }
 
-/** `value` as compact JSON, its messages without what is empty. */
+/** `value` as compact JSON, its messages without empty fields. */
 export function dumpsCompact(value) {
   try {
-    return JSON.stringify(value, replaceCompact) ?? "null";
+    return stringify(value, replaceCompact) ?? "null";
   } catch {
     return dumps(value);
   }
@@ -78,7 +80,7 @@ export function messageDocument(message) {
   return shown;
 }
 
-/** What a model counted, without the details that it did not tell. */
+/** The tokens that a model counted, without the details that it left out. */
 function usage(counted) {
   if (counted === undefined || counted === null) return null;
   const told = Object.entries(counted).filter(([, value]) => typeof value !== "object" || Object.keys(value ?? {}).length > 0);
@@ -117,7 +119,7 @@ function isEmpty(value) {
   return !value || (typeof value === "object" && Object.keys(value).length === 0);
 }
 
-/** A JSON-able stand-in for an object that JSON does not know; `value` for others. */
+/** A stand-in for an object without a JSON form; `value` for other objects. */
 function standIn(original, value) {
   if (Array.isArray(original)) return original;
   if (isMessage(original)) return messageDocument(original);
@@ -138,20 +140,28 @@ function standIn(original, value) {
 function plain(value, path, depth) {
   if (typeof value === "bigint") return replace.call({ value }, "value", value);
   if (typeof value !== "object" || value === null) return value;
-  if (path.has(value) || depth > MAX_DEPTH) return `<${value.constructor?.name ?? "object"}>`;
+  if (path.has(value) || depth > MAX_DEPTH) return label(value);
   path.add(value);
-  let shown = value;
   try {
-    shown = standIn(value, typeof value.toJSON === "function" ? value.toJSON() : value);
+    return members(standIn(value, typeof value.toJSON === "function" ? value.toJSON() : value), path, depth);
   } catch {
-    shown = `<${value.constructor?.name ?? "object"}>`;
+    // A `toJSON`, a getter or a proxy may throw.
+    return label(value);
+  } finally {
+    path.delete(value);
   }
-  let result = shown;
-  if (Array.isArray(shown)) result = shown.map((item) => plain(item, path, depth + 1));
-  else if (typeof shown === "object" && shown !== null) {
-    result = {};
-    for (const [key, item] of Object.entries(shown)) result[key] = plain(item, path, depth + 1);
+}
+
+function members(shown, path, depth) {
+  if (Array.isArray(shown)) return shown.map((item) => plain(item, path, depth + 1));
+  if (typeof shown !== "object" || shown === null) return shown;
+  return Object.fromEntries(Object.entries(shown).map(([key, item]) => [key, plain(item, path, depth + 1)]));
+}
+
+function label(value) {
+  try {
+    return `<${value.constructor?.name ?? "object"}>`;
+  } catch {
+    return "<object>";
   }
-  path.delete(value);
-  return result;
 }

@@ -1,17 +1,17 @@
 /**
  * Spans of a run: the graph, its nodes, and the models, tools and retrievers that they call.
  *
- * The runner exports them; here nothing of OpenTelemetry is needed. What goes into a graph and comes out of it is never
- * part of a span.
+ * The runner exports them, so the host needs nothing of OpenTelemetry. A span never holds a graph's input or output.
  */
 
 import { randomBytes } from "node:crypto";
 
 import { className, messageOf } from "./errors.js";
 import * as frames from "./frames.js";
+import { now } from "./intrinsics.js";
 import { dumps } from "./serialize.js";
 
-// A graph that goes round for hours must not keep the collector busy with nothing else.
+// A graph that loops for hours must not fill the collector.
 const MAX_SPANS = 10_000;
 const HIDDEN = "langsmith:hidden";
 const STEP = "graph:step:";
@@ -24,7 +24,7 @@ export class Reporter {
   #connection;
   #handle;
   #root;
-  // A span for what is shown; for the rest the id of the span that it happens in.
+  // The span of a shown step; for other steps, the id of the span around them.
   #open = new Map();
   #begun = 0;
   #finished = false;
@@ -40,7 +40,7 @@ export class Reporter {
     return this;
   }
 
-  /** Ends the run's span, and those that its end left open. */
+  /** Ends the run's span, and the spans that are still open. */
   finish(error, cancelled) {
     if (this.#finished) return;
     for (const left of this.#open.values()) {
@@ -57,7 +57,7 @@ export class Reporter {
 
   handleChainStart(_chain, _inputs, id, parent, tags = [], metadata = {}, _type, name) {
     if (tags.includes(HIDDEN) || !tags.some((tag) => tag.startsWith(STEP))) {
-      // The graph itself, a step within a node: what happens in it belongs to the span around it.
+      // The graph itself, or a step within a node: its models and tools belong to the span around it.
       this.#open.set(id, this.#around(parent));
       return;
     }
@@ -132,7 +132,7 @@ export class Reporter {
 
   #end(span, error) {
     if (this.#finished) return;
-    // What is undefined has no place in JSON.
+    // A copy, which loses attributes that are undefined when it becomes JSON.
     const attributes = { ...span.attributes };
     let failure = null;
     if (error) {
@@ -145,9 +145,9 @@ export class Reporter {
       }
     }
     const { id, parent, name, start } = span;
-    // Nanoseconds are more than JSON numbers of this language hold; they are written as digits.
+    // Nanoseconds exceed the numbers that this language writes as JSON, so they are inserted as digits.
     const report = dumps({ span_id: id, parent_span_id: parent, name, start: "$start", end: "$end", attributes, error: failure });
-    const text = report.replace('"$start"', String(start)).replace('"$end"', String(now()));
+    const text = report.replace('"$start"', String(start)).replace('"$end"', String(epoch()));
     this.#connection.send(frames.SPAN, this.#handle, Buffer.from(text), { urgent: false });
   }
 }
@@ -155,12 +155,12 @@ export class Reporter {
 const STARTED = BigInt(Math.round(performance.timeOrigin * 1e6));
 
 /** Nanoseconds since the Unix epoch. */
-function now() {
-  return STARTED + BigInt(Math.round(performance.now() * 1e6));
+function epoch() {
+  return STARTED + BigInt(Math.round(now() * 1e6));
 }
 
 function newSpan(name, parent, attributes) {
-  return { id: randomBytes(8).toString("hex"), name, parent, attributes, start: now() };
+  return { id: randomBytes(8).toString("hex"), name, parent, attributes, start: epoch() };
 }
 
 function nameOf(serialized) {

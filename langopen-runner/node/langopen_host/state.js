@@ -1,6 +1,7 @@
 /** ThreadState documents from langgraph's snapshots, and the calls that read and change a thread's state. */
 
 import { toCommand } from "./command.js";
+import { stringify } from "./intrinsics.js";
 
 // Keys of a configurable that name a checkpoint, in the order in which the API shows them.
 const CHECKPOINT_KEYS = ["checkpoint_id", "thread_id", "checkpoint_ns", "checkpoint_map"];
@@ -48,7 +49,7 @@ export function exists(snapshot) {
   return snapshot.metadata !== undefined && snapshot.metadata !== null;
 }
 
-/** `{checkpoint_id, thread_id, checkpoint_ns[, checkpoint_map]}` of a snapshot's config; null where it names none. */
+/** `{checkpoint_id, thread_id, checkpoint_ns[, checkpoint_map]}` of a snapshot's config; null if it names no checkpoint. */
 export function checkpointOf(config) {
   const named = picked(config?.configurable, CHECKPOINT_KEYS);
   return named?.checkpoint_id ? named : null;
@@ -113,7 +114,7 @@ export function update(graph, config, params) {
 }
 
 /** `state.bulk_update`: supersteps of updates; an update may be a command instead of values. */
-export function bulkUpdate(graph, config, params, library) {
+export function bulkUpdate(graph, config, params, { library }) {
   const supersteps = (params.supersteps ?? []).map(({ updates }) => ({
     updates: (updates ?? []).map(({ values, command, as_node: asNode }) => ({
       values: command ? toCommand(command, library) : values,
@@ -148,7 +149,7 @@ function isSnapshot(state) {
 
 function errorText(error) {
   if (error === undefined || error === null || typeof error === "string") return error ?? null;
-  return `${error.name ?? error.error ?? "Error"}(${JSON.stringify(error.message ?? String(error))})`;
+  return `${error.name ?? error.error ?? "Error"}(${stringify(error.message ?? String(error))})`;
 }
 
 function picked(configurable, keys) {

@@ -1,5 +1,6 @@
-/** The store that graphs get: every operation is a call to the runner. */
+/** The store of graphs: every operation is a call to the runner. */
 
+import { parseBytes } from "./intrinsics.js";
 import { dumps } from "./serialize.js";
 
 /**
@@ -19,7 +20,7 @@ export function storeClass(library, index, ttl) {
     }
 
     async batch(operations) {
-      // The texts first: the calls then leave in order, with nothing between them.
+      // The embeddings come first, so that the calls leave in order, with nothing between them.
       const prepared = await Promise.all(operations.map(async (operation) => [operation, await vectors(operation, index)]));
       const replies = prepared.map(([operation, found]) => {
         const [method, params] = call(operation, lifetime);
@@ -30,7 +31,7 @@ export function storeClass(library, index, ttl) {
   };
 }
 
-/** What the store is told beside the operation itself, where the application has an index. */
+/** The vectors of an operation, where the application has an index. */
 async function vectors(operation, index) {
   if (index === null) return {};
   if ("value" in operation && operation.value !== null && operation.index !== false) {
@@ -81,7 +82,7 @@ function result(operation, reply) {
 
 function item(found) {
   return {
-    value: JSON.parse(Buffer.from(found.value).toString()),
+    value: parseBytes(found.value),
     key: found.key,
     namespace: found.namespace,
     createdAt: new Date(found.created_at),

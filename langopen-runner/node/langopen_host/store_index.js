@@ -1,5 +1,6 @@
-/** What the texts of store items mean: the application's embedding (`store.index` of langgraph.json). */
+/** The application's embedding of store items (`store.index` of langgraph.json). */
 
+import { stringify } from "./intrinsics.js";
 import { loadObject } from "./loading.js";
 import { LoadError } from "./load_error.js";
 
@@ -58,7 +59,7 @@ export class StoreIndex {
 
 /** The texts at a path such as `a.b`, `a[0]`, `a[*].b`; `$` is the whole value as JSON. */
 function textsAt(value, path) {
-  if (path === "$") return [JSON.stringify(value)];
+  if (path === "$") return [stringify(value)];
   const steps = path.split(".").flatMap((part) => {
     const [name, ...indices] = part.split("[");
     return [...(name === "" ? [] : [name]), ...indices.map((index) => index.replace("]", ""))];
@@ -71,5 +72,5 @@ function textsAt(value, path) {
       return [Array.isArray(at) && /^-\d+$/.test(step) ? at.at(Number(step)) : at[step]];
     });
   }
-  return found.flatMap((at) => (at === undefined || at === null ? [] : [typeof at === "string" ? at : JSON.stringify(at)]));
+  return found.flatMap((at) => (at === undefined || at === null ? [] : [typeof at === "string" ? at : stringify(at)]));
 }

@@ -1,4 +1,4 @@
-/** What a run streams: which of langgraph's modes it needs, and the events that come of their chunks. */
+/** The stream of a run: which of langgraph's modes it needs, and which events their chunks become. */
 
 import { Accumulator } from "./messages.js";
 import { dumps } from "./serialize.js";
@@ -23,7 +23,7 @@ export class Plan {
   lastValues = null;
   interrupts = [];
   hasValues = false;
-  // What the graph's stream is given besides.
+  // Further options of the graph's stream.
   options = {};
 
   constructor(requested, { temporary }) {
@@ -38,6 +38,9 @@ export class Plan {
     if (!wanted.has("values") && (temporary || this.modes.length === 0)) this.modes.push("values");
   }
 
+  /** Prepares the plan for the graph that the run executes. */
+  attach(_graph) {}
+
   /** The events `[name, JSON]` for one chunk of langgraph's stream. */
   convert(namespace, mode, payload) {
     if (mode === "messages") {
@@ -48,12 +51,21 @@ export class Plan {
     return shown === undefined || !this.#shown.has(mode) ? [] : [[named(mode, namespace), dumps(shown)]];
   }
 
-  /** The events after the last chunk, when the graph has ended so: `completed`, `interrupted` or `failed`. */
+  /** The events of a graph that ended without an error, before those of `closing`. */
+  async drain() {
+    return [];
+  }
+
+  /** Hears of the error that ended the graph. */
+  fail(_error) {}
+
+  /** The last events of the run. `status` is how the graph ended: `completed`, `interrupted` or `failed`. */
   closing(_status) {
     return [];
   }
 
-  // An interrupt comes alone; clients get it with the values that it interrupts. One without a question is no news.
+  // langgraph streams an interrupt alone; clients get it with the values that it interrupts. Without a question, it is
+  // left out.
   values(namespace, payload) {
     const known = this.#seen.get(namespace);
     if (!raised(payload)) {
@@ -92,7 +104,7 @@ function asked({ value, id, response_schema: schema }) {
   return { value, id, response_schema: schema ?? null };
 }
 
-/** The begin or the end of a task; at its begin, nothing can have been asked yet. */
+/** The start or the end of a task. At its start, a task has no interrupts to show. */
 function taskRecord(record) {
   if (!("triggers" in record)) return record;
   const { interrupts: _none, ...shown } = record;
@@ -103,7 +115,7 @@ export function named(name, namespace) {
   return namespace.length > 0 ? `${name}|${namespace.join("|")}` : name;
 }
 
-/** A debug record; one of a checkpoint names checkpoints as the API does, beside langgraph's configs. */
+/** A debug record. A checkpoint's record names checkpoints as the API does, beside langgraph's configs. */
 function debugRecord(record) {
   if (record.type === "task") return { ...record, payload: taskRecord(record.payload) };
   if (record.type !== "checkpoint") return record;
@@ -122,7 +134,7 @@ function checkpointRecord({ parentConfig, ...record }) {
   return { ...record, tasks, config: bare(record.config), parent_config: bare(parentConfig) };
 }
 
-// What langgraph and this host keep in configs for themselves is nobody else's business.
+// Clients do not get the keys that langgraph and this host use internally.
 function bare(config) {
   if (!config?.configurable) return config ?? null;
   const own = Object.entries(config.configurable).filter(([name]) => !name.startsWith("__pregel"));

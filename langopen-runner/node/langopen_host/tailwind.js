@@ -1,5 +1,6 @@
 /**
- * Styles that Tailwind makes of the classes that components name. The application's own Tailwind makes them where it has one, else the host program's.
+ * Styles that Tailwind generates for the classes in components: the application's own Tailwind if there is one, otherwise
+ * the host program's.
  */
 
 import { readFile } from "node:fs/promises";
@@ -11,27 +12,30 @@ const OWN = path.dirname(fileURLToPath(import.meta.url));
 const DIRECTIVE = /@import\s+(?:url\()?\s*["']tailwindcss|@(?:tailwind|apply|theme|utility|custom-variant|reference|plugin)\b/;
 const SOURCE = /\.[cm]?[jt]sx?$/;
 
-// Where classes may begin and end in a source: within one kind of quotes there may be others, as in `content-['a']`.
+// The borders of classes in a source. A class may contain another kind of quotes, as in `content-['a']`.
 const CUTS = [/[\s"]+/, /[\s']+/, /[\s`]+/, /[\s"'`]+/, /[\s"'`{}()[\],;:=<>]+/];
 
-/** Whether Tailwind has to do with a style. */
+/** Whether a style needs Tailwind. */
 export function isMade(css) {
   return DIRECTIVE.test(css);
 }
 
-/** All that may be classes in these sources; what is none makes no style. */
+/** All words of these sources that may be classes. Tailwind generates nothing for other words. */
 export function candidates(sources) {
   const words = CUTS.flatMap((cut) => sources.flatMap((source) => source.split(cut)));
   return [...new Set(words)].filter((word) => word !== "");
 }
 
-/** The texts of the application's own sources in a bundle, by what esbuild tells of it. */
+/** The texts of the application's own sources in a bundle, from esbuild's report. */
 export async function sourcesOf({ inputs }, baseDir) {
   const own = Object.keys(inputs).filter((file) => SOURCE.test(file) && !file.split("/").includes("node_modules"));
   return Promise.all(own.filter((file) => !/^[\w-]+:/.test(file)).map((file) => readFile(path.resolve(baseDir, file), "utf8")));
 }
 
-/** Leaves the styles that Tailwind makes to `write`, which gets the path and the text of each, and a function that finds what a style imports. */
+/**
+ * Passes each style that needs Tailwind to `write`, with its path, its text, and a function that resolves the style's
+ * imports.
+ */
 export function tailwind(write) {
   return {
     name: "tailwind",
@@ -63,7 +67,7 @@ export function tailwind(write) {
   };
 }
 
-/** A style with all that it imports, and with what the classes among `words` need. */
+/** A style with its imports and the rules for the classes among `words`. */
 export async function make(file, css, resolve, words) {
   const base = path.dirname(file);
   const { compile } = await ofApplication(base);
@@ -83,7 +87,9 @@ export async function make(file, css, resolve, words) {
   return belowShadowRoot(build(words));
 }
 
-/** The style that a package offers under a name, where it says so by the condition or the field that esbuild does not look at. */
+/**
+ * The style of a package that declares it by the condition or the field for styles, which esbuild does not read.
+ */
 async function styleOf(name, from) {
   const [, packageName, rest] = /^((?:@[^/]+\/)?[^/]+)(\/.*)?$/.exec(name) ?? [];
   for (let folder = from; packageName !== undefined; folder = path.dirname(folder)) {
@@ -112,7 +118,10 @@ async function ofApplication(folder) {
   return { compile };
 }
 
-/** Components live below a shadow root, where `@property` means nothing: what Tailwind does for browsers without it is needed in all. */
+/**
+ * Components live below a shadow root, where `@property` has no effect. So every browser needs the rules that Tailwind
+ * adds for browsers without it.
+ */
 function belowShadowRoot(css) {
   return css.replace(/(@layer properties\s*\{\s*)@supports [^{]*\{/, "$1@supports (display: block) {");
 }

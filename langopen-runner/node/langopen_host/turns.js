@@ -1,18 +1,20 @@
 /**
  * Turns of the event loop between nodes.
  *
- * A node that blocks keeps everything from the loop, a cancel of its own run too; and langgraph goes from one node to the
- * next without giving the loop a chance to hear of it. So a node that starts after the loop was held up waits for a turn.
+ * A node that blocks the loop also blocks the cancel of its own run, and langgraph starts the next node without giving
+ * the loop a turn. So a node that starts after the loop was blocked waits for a turn first.
  */
 
-// How late the beat may be before the loop counts as held up, in milliseconds.
+import { now, setImmediate, setInterval } from "./intrinsics.js";
+
+// How late the beat may be before the loop counts as blocked, in milliseconds.
 const LATE = 50;
 const EVERY = 20;
 
-let beat = performance.now();
-setInterval(() => (beat = performance.now()), EVERY).unref();
+let beat = now();
+setInterval(() => (beat = now()), EVERY).unref();
 
-/** A callback handler of langchain's: asked before each node. */
+/** A callback handler of langchain: langchain calls it before each node. */
 export class Turns {
   name = "langopen_turns";
   awaitHandlers = true;
@@ -24,7 +26,7 @@ export class Turns {
   ignoreChain = false;
 
   async handleChainStart() {
-    if (performance.now() - beat < EVERY + LATE) return;
+    if (now() - beat < EVERY + LATE) return;
     // The first turn may end before the loop has looked at its sockets.
     for (let turn = 0; turn < 2; turn += 1) await new Promise(setImmediate);
   }

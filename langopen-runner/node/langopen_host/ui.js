@@ -1,8 +1,8 @@
 /**
  * The application's user interface components (`ui` of langgraph.json), bundled for browsers.
  *
- * A bundle is a script that sets one global object, whose `render` puts a component where the client waits for it: below an element with a
- * shadow root. React and the SDK's hooks are the page's own, which it hands out under `LGUI_REQUIRE`; so are the packages that the page shares.
+ * A bundle is a script that sets one global object. Its `render` puts a component below an element with a shadow root,
+ * which the page prepares. The page provides React, the SDK's hooks and its shared packages under `LGUI_REQUIRE`.
  */
 
 import { createHash } from "node:crypto";
@@ -11,14 +11,17 @@ import path from "node:path";
 
 import { candidates, make, sourcesOf, tailwind } from "./tailwind.js";
 
-// What every page hands out.
+// The packages that every page provides.
 const SHARED = ["react", "react-dom", "react/jsx-runtime", "@langchain/langgraph-sdk/react", "@langchain/langgraph-sdk/react-ui"];
 const ASSETS = [".avif", ".gif", ".jpeg", ".jpg", ".otf", ".png", ".svg", ".ttf", ".webp", ".woff", ".woff2"];
 
 export class Bundles {
   #bundles = new Map();
 
-  /** Bundles every component file of `{sources: {name: path}, shared: [package]}`. One that cannot be bundled does not hold up the others. */
+  /**
+   * Bundles every component file of `{sources: {name: path}, shared: [package]}`. A file that cannot be bundled does not
+   * affect the others.
+   */
   static async make({ sources, shared }, baseDir) {
     const bundles = new Bundles();
     const { build, stop } = await import("esbuild");
@@ -28,7 +31,7 @@ export class Bundles {
     return bundles;
   }
 
-  /** For each name the hash of its files, or why there are none. */
+  /** For each name, the hash of its files, or the error that prevents them. */
   described() {
     const known = [...this.#bundles].map(([name, { hash, error }]) => [name, { hash: hash ?? null, error: error ?? null }]);
     return Object.fromEntries(known);
@@ -69,7 +72,7 @@ async function bundle(build, name, file, shared, baseDir) {
     const count = () => (styles++, "");
     let built = await build({ ...options, plugins: [page, tailwind(count)] });
     if (styles > 0) {
-      // Which classes there are is known when all sources are.
+      // Tailwind needs the classes of all sources, so the styles come last.
       const words = candidates(await sourcesOf(built.metafile, baseDir));
       const write = (file, css, resolve) => make(file, css, resolve, words);
       built = await build({ ...options, plugins: [page, tailwind(write)] });

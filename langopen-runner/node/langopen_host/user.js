@@ -1,4 +1,4 @@
-/** The authenticated user as graphs and handlers see it. */
+/** The authenticated user, as graphs and handlers see it. */
 
 /** The user of a run or a request with its usual fields; null without custom auth. */
 export function userOf(configurable) {

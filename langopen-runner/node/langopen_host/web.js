@@ -27,7 +27,7 @@ export class WebApp {
     this.#fetch = typeof app === "function" ? app : (request, env) => app.fetch(request, env);
     this.#exchanges = exchanges;
     this.description = describe(app);
-    installGate(app, (request, options) => requests.getStore().askApi(request, options));
+    installGate(app, (request) => requests.getStore().askApi(request));
   }
 
   static async load(target, baseDir, exchanges) {
@@ -57,7 +57,7 @@ export class WebApp {
   }
 }
 
-/** One request on its way through the application, and what the gate may do for it. */
+/** One request on its way through the application, and its access to the API. */
 class Passage {
   #exchanges;
   #head;
@@ -88,14 +88,14 @@ class Passage {
     try {
       await exchange.pump(BARE.includes(response.status) ? null : response.body);
     } catch (error) {
-      // An answer that breaks off must not look whole.
+      // The client must be able to tell a broken answer from a complete one.
       if (!exchange.aborted) console.error(`The answer of http.app to ${this.#head.method} ${this.#head.path} broke off:`, error);
       exchange.abort();
     }
   }
 
-  /** Has the API answer; null if it has no such path and the application has something to say then. */
-  async askApi(request, { keepUnknown }) {
+  /** The API's answer; null if the runner has asked the API before and it has no such path. */
+  async askApi(request) {
     if (this.#head.unknown) return null;
     const url = new URL(request.url);
     const exchange = this.#exchanges.begin({
@@ -108,14 +108,10 @@ class Passage {
     });
     if (request.body !== null) exchange.pump(request.body, { lazy: true }).catch(() => exchange.abort());
     const answer = await exchange.head;
-    if (answer.unknown && keepUnknown) {
-      exchange.abort();
-      return null;
-    }
     return new Response(BARE.includes(answer.status) ? null : exchange.stream(), answer);
   }
 
-  /** Lets only authenticated callers on to the application's own routes; the answer to others. */
+  /** Checks the caller of the application's own routes; returns the answer to a caller that is turned away. */
   async #letIn() {
     const { authenticate, user, method, path, query, headers } = this.#head;
     if (!authenticate || user !== null) return null;
@@ -134,7 +130,7 @@ class Passage {
     const named = new Headers();
     for (const [name, value] of headers) named.append(name, value);
     const url = new URL(`http://${named.get("host") || "localhost"}`);
-    // The application does not know where it is mounted.
+    // The application does not know the prefix that it is mounted at.
     const own = root !== "" && path.startsWith(`${root}/`) ? path.slice(root.length) : path;
     Object.assign(url, { pathname: own, search: query });
     const carries = body && !["GET", "HEAD"].includes(method);
@@ -142,7 +138,7 @@ class Passage {
     return new Request(url, { method, headers: named, signal: this.#client.signal, ...content });
   }
 
-  /** What Hono shows as `c.env`. */
+  /** The environment, which Hono shows as `c.env`. */
   #environment() {
     return { langgraph_auth_user: this.#head.user, client: this.#head.client };
   }

@@ -21,10 +21,15 @@ use serde_json::{Value, json};
 use crate::remote::{TENANT, client, pool, runner, service};
 use crate::support::{Bench, bearer, interrupt, settings, to_the_end};
 
-/// The settings of a pool for the test application in TypeScript; its packages are installed once.
+/// The settings of a pool for the test application in TypeScript.
 async fn typescript(hosts: usize) -> PoolSettings {
+    application("app_js", hosts).await
+}
+
+/// The settings of a pool for the application in `tests/<folder>`; its packages are installed once.
+async fn application(folder: &str, hosts: usize) -> PoolSettings {
     let here = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
-    let config = AppConfig::load(&here.join("tests/app_js/langgraph.json")).unwrap();
+    let config = AppConfig::load(&here.join("tests").join(folder).join("langgraph.json")).unwrap();
     let cache =
         std::env::var_os("LANGOPEN_CACHE_DIR").map_or_else(|| here.join("../target/environments"), PathBuf::from);
     let plan = NodePlan::new(&config, &Options::new(cache)).await.unwrap_or_else(|error| panic!("{error}"));
@@ -94,6 +99,80 @@ async fn runs_keep_their_state_through_calls_back() {
     assert_eq!(history.len(), 9, "three checkpoints for each of three runs");
     let (_, values) = run(&bench, "js_made", bench.thread().await, json!({"log": []})).await;
     assert_eq!(values["log"], json!(["js_made"]), "a factory is told the config");
+    bench.pool.shut_down().await;
+}
+
+async fn schemas(bench: &Bench, graph_id: &str) -> Value {
+    let call = GraphCall::Schemas { graph_id: graph_id.to_owned(), config: json!({"configurable": {}}).into() };
+    bench.pool.call(bench.context.clone(), call).await.unwrap().decode().unwrap()
+}
+
+#[tokio::test]
+async fn agents_of_langchain_and_deepagents_run() {
+    let bench = Bench::with(application("app_agents", 1).await).await;
+    let input = json!({"messages": [{"role": "user", "content": "hello"}]});
+    for (graph_id, last) in [
+        ("agent", "It said: Hello, you"),
+        ("promised", "It said: Hello, you"),
+        ("deep", "It said: It said: Hello, you"),
+    ] {
+        let (_, values) = run(&bench, graph_id, bench.thread().await, input.clone()).await;
+        let messages = values["messages"].as_array().unwrap();
+        assert_eq!(messages.last().unwrap()["content"], last, "{graph_id}");
+    }
+    let agent = schemas(&bench, "agent").await;
+    assert!(agent["input_schema"]["properties"]["messages"].is_object(), "{agent}");
+    assert_eq!(agent["context_schema"]["properties"]["name"]["type"], "string");
+    bench.pool.shut_down().await;
+}
+
+#[tokio::test]
+async fn states_that_typescript_declares_have_schemas() {
+    let bench = Bench::with(application("app_agents", 1).await).await;
+    for graph_id in ["typed", "made"] {
+        let found = schemas(&bench, graph_id).await;
+        for kind in ["input_schema", "output_schema", "state_schema"] {
+            let members = &found[kind]["properties"];
+            assert_eq!(members["topic"]["type"], "string", "{graph_id} {kind}: {found}");
+            assert_eq!(members["mood"]["enum"], json!(["bad", "good"]));
+            assert_eq!(members["count"]["type"], "number");
+            assert_eq!(members["due"]["anyOf"][0], json!({"type": "string", "format": "date-time"}));
+            let message = members["messages"]["items"]["$ref"].as_str().unwrap().trim_start_matches("#/definitions/");
+            assert!(found[kind]["definitions"][message].is_object(), "{message}");
+        }
+        assert_eq!(found["context_schema"]["properties"]["model"]["enum"], json!(["large", "small"]));
+        assert_eq!(found["config_schema"], found["context_schema"]);
+    }
+    let config: RawJson = json!({"configurable": {}}).into();
+    let call = GraphCall::Subgraphs { graph_id: "typed".to_owned(), config, namespace: None, recurse: true };
+    let inner: Value = bench.pool.call(bench.context.clone(), call).await.unwrap().decode().unwrap();
+    assert_eq!(
+        inner["inner"]["state_schema"]["properties"],
+        json!({"mood": {"type": "string", "enum": ["bad", "good"]}})
+    );
+    bench.pool.shut_down().await;
+}
+
+#[tokio::test]
+async fn what_a_node_does_to_its_process_ends_its_own_run_alone() {
+    let bench = Bench::with(application("app_agents", 1).await).await;
+    let (bystander, _cancel) = bench.run("waits", bench.thread().await, json!({})).await;
+    for (graph_id, message) in [
+        ("exits_later", "process.exit(3) was called: a graph cannot end its process"),
+        ("throws_later", "thrown in a timer"),
+    ] {
+        let (outputs, _cancel) = bench.run(graph_id, bench.thread().await, json!({})).await;
+        let (_, result) = to_the_end(outputs).await.unwrap();
+        assert_eq!(result.status, RunResultStatus::Error, "{graph_id}");
+        assert_eq!(result.error.unwrap().message, message);
+    }
+    let (_, result) = to_the_end(bystander).await.unwrap();
+    assert_eq!(result.status, RunResultStatus::Success, "{:?}", result.detail);
+    // This run breaks langgraph's own use of JSON, so it fails; the one after it has the host's globals back.
+    let (outputs, _cancel) = bench.run("patches", bench.thread().await, json!({})).await;
+    let (_, result) = to_the_end(outputs).await.unwrap();
+    assert_eq!(result.status, RunResultStatus::Error);
+    run(&bench, "waits", bench.thread().await, json!({})).await;
     bench.pool.shut_down().await;
 }
 

@@ -1,4 +1,4 @@
-// A small chat around `useStream`. Its address says what to talk to: ?url=…&graph=…&thread=…&reconnect=1
+// A small chat around `useStream`. Its address names server, graph and thread: ?url=…&graph=…&thread=…&reconnect=1
 
 import { useStream } from "@langchain/langgraph-sdk/react";
 import { LoadExternalComponent, uiMessageReducer } from "@langchain/langgraph-sdk/react-ui";
@@ -8,7 +8,7 @@ import { createRoot } from "react-dom/client";
 const address = new URL(window.location.href);
 const option = (name) => address.searchParams.get(name) ?? undefined;
 
-/** Every text that was on the page for a message, for tests that ask what a user saw on the way. */
+/** Every text that the page showed for a message, for tests of the intermediate states. */
 window.seen = [];
 
 function remember(messages) {
@@ -79,7 +79,7 @@ function Chat() {
   const submit = (event) => {
     event.preventDefault();
     setText("");
-    // The graphs that don't talk take their input as JSON.
+    // Graphs without messages take their input as JSON.
     const messages = [{ type: "human", content: text }];
     stream.submit(text.startsWith("{") ? JSON.parse(text) : { messages }, {
       optimisticValues: (before) => ({ ...before, messages: [...(before.messages ?? []), ...messages] }),

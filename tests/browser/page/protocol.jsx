@@ -1,4 +1,5 @@
-// A small chat around the `useStream` of `@langchain/react`, which speaks the event streaming protocol. Its address says what to talk to:
+// A small chat around the `useStream` of `@langchain/react`, which speaks the event streaming protocol. Its address names
+// server, graph, thread and transport:
 // ?hook=protocol&url=…&graph=…&thread=…&transport=sse|websocket
 
 import { useStream } from "@langchain/react";
@@ -8,7 +9,7 @@ import { createRoot } from "react-dom/client";
 const address = new URL(window.location.href);
 const option = (name) => address.searchParams.get(name) ?? undefined;
 
-/** Every text that was on the page for a message, for tests that ask what a user saw on the way. */
+/** Every text that the page showed for a message, for tests of the intermediate states. */
 window.seen = [];
 
 const text = (message) => (typeof message.content === "string" ? message.content : message.text ?? message.content.map((block) => block.text ?? "").join(""));
@@ -52,7 +53,7 @@ function Chat() {
   const submit = (event) => {
     event.preventDefault();
     setDraft("");
-    // The graphs that don't talk take their input as JSON.
+    // Graphs without messages take their input as JSON.
     stream.submit(draft.startsWith("{") ? JSON.parse(draft) : { messages: [{ type: "human", content: draft }] });
   };
   return (

@@ -1,4 +1,4 @@
-/** Graphs that tell what they were given: config, context, store, factory arguments. */
+/** Graphs that return what they receive: config, context, store, factory arguments. */
 
 import { Annotation, END, type LangGraphRunnableConfig, START, StateGraph } from "@langchain/langgraph";
 import { z } from "zod";
@@ -46,7 +46,7 @@ export const context_echo = new StateGraph(Seen, Context)
 export const store_user = single("remember", remember).compile();
 export const uncompiled = single("tell", tell);
 
-/** The graph's very shape follows the config. */
+/** The config decides which nodes the graph has. */
 export function by_config(config: LangGraphRunnableConfig) {
   const name = String(config.configurable?.shape ?? "round");
   return single(name, () => ({ seen: `shape ${name}` }));

@@ -1,11 +1,11 @@
-/** A graph whose second node throws what it is told to. */
+/** A graph whose second node throws the error that its input names. */
 
 import { Annotation, END, START, StateGraph } from "@langchain/langgraph";
 
 /** A class that the server doesn't know. */
 class OwnError extends Error {}
 
-// Names that Python has, of classes that the server knows.
+// Python's names for classes that the server knows.
 class ValueError extends TypeError {
   name = "ValueError";
 }

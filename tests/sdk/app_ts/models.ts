@@ -48,7 +48,7 @@ export class WordsModel extends BaseChatModel {
   }
 }
 
-/** Asks for the tool `multiply` first, and tells its result once it is there. */
+/** Calls the tool `multiply` first, and then answers with its result. */
 export class ToolModel extends WordsModel {
   _llmType() {
     return "tool-words";
@@ -65,7 +65,7 @@ export class ToolModel extends WordsModel {
       yield* model._streamResponseChunks(messages, options, runManager);
       return;
     }
-    // A call's id is its own on the whole thread: one that was answered is not made again.
+    // A call's id is unique in the thread: langgraph does not repeat a call that has an answer.
     const id = `call-${1 + messages.filter((message) => message.getType() === "tool").length}`;
     for (const args of ['{"a": 6,', ' "b": 7}']) {
       const first = args.startsWith("{");
@@ -83,7 +83,7 @@ export class ToolModel extends WordsModel {
   }
 }
 
-/** What LangChain for Python sends behind every model's last chunk. */
+/** The event that LangChain for Python sends after a model's last chunk. */
 const theEnd = () => new ChatGenerationChunk({ text: "", message: new AIMessageChunk("") });
 
 async function told(chunk: ChatGenerationChunk, runManager?: CallbackManagerForLLMRun) {

@@ -28,7 +28,7 @@ const pause: Node = async ({ secs = 0 }, { signal }) => {
   return { log: ["slept"] };
 };
 
-/** Holds the event loop. With a path, a line there tells each time that the node runs. */
+/** Blocks the event loop. With a path, the node appends a line there on each execution. */
 const block: Node = ({ secs = 0, path }) => {
   if (path) appendFileSync(path, "blocked\n");
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, secs * 1000);
@@ -52,7 +52,7 @@ export const blocking = chain(["one", say("one")], ["block", block], ["three", s
 export const blocking_loop = chain(["one", say("one")], ["block", block], ["three", say("three")]);
 export const nested = chain(["outer", say("outer")], ["inner", chain(["deep", say("deep")], ["deeper", say("deeper")])]);
 
-/** One step of `total`: what began and what ended is kept in the file, outside the graph. */
+/** One step of `total`. A file outside the graph records each start and end. */
 const tick: Node = async ({ done, path, secs = 0 }, { signal, writer }) => {
   const number = done.length;
   appendFileSync(path, `begin ${number}\n`);
@@ -75,7 +75,7 @@ const Burst = Annotation.Root({
   told: Annotation<number>,
 });
 
-/** So many events of that size, with a pause after each if one is asked for. */
+/** Sends a number of events of a size, with an optional pause after each. */
 async function tellMany({ total, secs, size = 0 }: typeof Burst.State, { writer, signal }: LangGraphRunnableConfig) {
   const filling = "x".repeat(size);
   for (let number = 0; number < total; number += 1) {

@@ -4,9 +4,10 @@
 //! lock file belongs to. A note among them holds the fingerprint of what they were made of; while it holds, no process is started. Packages
 //! that bear no note of ours are the user's own, and are used as they are.
 //!
-//! The host program brings two packages of its own: `tsx`, which translates TypeScript, and the codec of frames. Node's own type stripping
-//! knows too little of the language (no enums, no parameter properties, no JSX, no imports without an extension), and an application should
-//! not have to depend on our tools. They are installed once into the cache folder, by npm, from a lock file of ours.
+//! The host program brings packages of its own: `tsx`, which translates TypeScript, the TypeScript compiler, which infers the schemas of
+//! states, the bundler of user interfaces, and the codec of frames. Node's own type stripping knows too little of the language (no enums,
+//! no parameter properties, no JSX, no imports without an extension), and an application should not have to depend on our tools. npm
+//! installs them once into the cache folder, from a lock file of ours.
 
 mod host;
 mod interpreter;
