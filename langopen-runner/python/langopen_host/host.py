@@ -129,8 +129,6 @@ class Host:
             "langgraph_api_url": server.get("api_url"),
         }
         base_dir = Path(init["base_dir"])
-        # The runner starts the host in a folder without modules, so that none can shadow the standard library.
-        os.chdir(base_dir)
         loading.prepare_path(base_dir, init.get("search_path") or [])
         http = init.get("http") or {}
         self._loopback.root_path = http.get("root_path") or ""

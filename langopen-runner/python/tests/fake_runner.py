@@ -153,6 +153,7 @@ class FakeRunner:
         self.env = env or {}
         self.tables = Tables()
         self.logs: list[dict[str, Any]] = []
+        self.statuses: list[dict[str, Any]] = []
         self.hello: Any = None
         self.ready: Any = None
         self.auth: Any = None
@@ -169,7 +170,9 @@ class FakeRunner:
         path = os.path.join(self._dir.name, "host.sock")
         self._server = await asyncio.start_unix_server(self._connected, path)
         env = {**os.environ, "PYTHONPATH": str(PACKAGE), "LANGOPEN_HOST_SOCKET": path, "LANGOPEN_HOST_TOKEN": "t0", **self.env}
-        self.process = await asyncio.create_subprocess_exec(sys.executable, "-m", "langopen_host", env=env)
+        self.process = await asyncio.create_subprocess_exec(
+            sys.executable, "-P", "-m", "langopen_host", env=env, cwd=self.init["base_dir"]
+        )
         await asyncio.wait_for(self._settled.wait(), 30)
         return self
 
@@ -207,6 +210,8 @@ class FakeRunner:
             self.logs.append(json.loads(payload))
         elif kind == frames.PONG and self._pong:
             self._pong.set_result(payload)
+        elif kind == frames.STATUS:
+            self.statuses.append(json.loads(payload))
         elif kind == frames.SPAN:
             self.runs[stream].spans.append(json.loads(payload))
         elif kind == frames.EVENT:
@@ -299,6 +304,13 @@ class FakeRunner:
         }
         spec = {"run_id": run_id, "thread_id": thread_id, "graph_id": graph_id, "assistant_id": assistant_id, "attempt": 1, "temporary": temporary, **top, "kwargs": kwargs}
         self.send(frames.RUN, run.handle, json.dumps(spec).encode())
+        return run
+
+    def begin(self, document: str) -> RunInFlight:
+        """Starts a run with a RUN document as it is."""
+        self._last += 1
+        run = self.runs[self._last] = RunInFlight(self._last)
+        self.send(frames.RUN, run.handle, document.encode())
         return run
 
     async def finish(self, run: RunInFlight) -> RunInFlight:
