@@ -22,7 +22,8 @@ class Assembly:
         pieces: list[dict[str, Any]] = []
         before = self._known.get(key)
         if before is None:
-            pieces += [_start(chunk), {"event": "content-block-start", "index": 0, "content": {"type": "text", "text": ""}}]
+            empty = {"type": "text", "text": ""}
+            pieces += [_start(chunk), {"event": "content-block-start", "index": 0, "content": empty}]
         self._known[key] = chunk if before is None else before + chunk  # type: ignore[assignment]
         if text := _text(chunk):
             pieces.append({"event": "content-block-delta", "index": 0, "delta": {"type": "text-delta", "text": text}})

@@ -45,7 +45,9 @@ class Connection(asyncio.Protocol):
     does not cost a system call and a wake-up each.
     """
 
-    def __init__(self, on_frame: Callable[[int, int, bytes], None], on_lost: Callable[[Exception | None], None]) -> None:
+    def __init__(
+        self, on_frame: Callable[[int, int, bytes], None], on_lost: Callable[[Exception | None], None]
+    ) -> None:
         self._on_frame = on_frame
         self._on_lost = on_lost
         self._decoder = frames.Decoder()

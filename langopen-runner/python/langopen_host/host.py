@@ -188,8 +188,8 @@ class Host:
             started = Run(self._connection, self._graphs, handle, orjson_loads(payload), self._server)
         except Exception as error:
             # A document that cannot be decoded fails its own run.
-            unreadable = errors.Unreadable(f"The run's input or configuration cannot be represented: {errors.text(error)}")
-            run.refuse(self._connection, handle, unreadable)
+            why = f"The run's input or configuration cannot be represented: {errors.text(error)}"
+            run.refuse(self._connection, handle, errors.Unreadable(why))
             return
         started.before_done = self._capture.finish
         started.on_done = self._done

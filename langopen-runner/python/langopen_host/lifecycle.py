@@ -43,7 +43,7 @@ class Lifecycle:
         return [self._end(below, status) for below in ended]
 
     def close(self, status: str) -> list[Change]:
-        """Ends the open subgraphs, the innermost first. The root's interruption is an event too: values may not show it."""
+        """Ends the open subgraphs, the innermost first. The root's interruption is an event too."""
         changes = [self._end(below, status) for below in sorted(self._open, key=len, reverse=True)]
         return [*changes, ((), {"event": status})] if status == "interrupted" else changes
 

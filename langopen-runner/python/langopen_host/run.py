@@ -229,7 +229,9 @@ class Run(Scope):
             self._refill = self.loop.create_future()
             await self._refill
 
-    def _finish(self, error: BaseException | None, snapshot: Any = None, interrupts: dict[str, Any] | None = None) -> None:
+    def _finish(
+        self, error: BaseException | None, snapshot: Any = None, interrupts: dict[str, Any] | None = None
+    ) -> None:
         """Sends DONE, once. Its state is as complete as it could be read."""
         if self._sent or not self.connection.connected:
             return

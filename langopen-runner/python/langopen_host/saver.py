@@ -68,7 +68,8 @@ class HostSaver(BaseCheckpointSaver[str]):
     async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
         scope = scopes.current()
         conf = config["configurable"]
-        thread_id, ns, checkpoint_id = str(conf["thread_id"]), conf.get("checkpoint_ns") or "", conf.get("checkpoint_id")
+        thread_id, ns = str(conf["thread_id"]), conf.get("checkpoint_ns") or ""
+        checkpoint_id = conf.get("checkpoint_id")
         kept: CheckpointTuple | None = scope.latest.get((thread_id, ns))
         if kept is not None and (not checkpoint_id or kept.checkpoint["id"] == checkpoint_id):
             return self._kept(scope, thread_id, ns, kept)
@@ -209,7 +210,7 @@ class HostSaver(BaseCheckpointSaver[str]):
         _wait(self.adelete_thread(thread_id), "delete_thread")
 
     def get_next_version(self, current: str | None, channel: None) -> str:
-        """A counter, padded so that versions sort as text, and a random part that tells branches of a thread apart."""
+        """A counter, padded so that versions sort as text, and a random part that differs between branches."""
         count = 0 if current is None else current if isinstance(current, int) else int(current.split(".", 1)[0])
         return f"{count + 1:032}.{random.random():016}"
 

@@ -67,7 +67,7 @@ def _state_model(graph: Pregel, name: str) -> type[BaseModel]:
 
 
 def _describable(kind: Any) -> Any:
-    """The type, or any when it has no JSON schema of its own (`NotRequired[...]` below an `Annotated`, plain classes)."""
+    """The type, or `Any` when it has no JSON schema (`NotRequired[...]` inside `Annotated`, plain classes)."""
     try:
         TypeAdapter(kind).json_schema()
     except Exception:

@@ -49,7 +49,9 @@ class StoreIndex:
     def _checked(self, vector: Any) -> list[float]:
         numbers = [float(number) for number in vector]
         if len(numbers) != self._dims:
-            raise RuntimeError(f"store.index.embed made a vector of {len(numbers)} numbers; store.index.dims is {self._dims}")
+            raise RuntimeError(
+                f"store.index.embed made a vector of {len(numbers)} numbers; store.index.dims is {self._dims}"
+            )
         return numbers
 
 

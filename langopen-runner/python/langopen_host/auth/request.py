@@ -1,4 +1,4 @@
-"""A request as an authenticate handler may ask for it, by the names of its parameters."""
+"""The parameters of authenticate handlers, by name."""
 
 from __future__ import annotations
 
@@ -41,7 +41,9 @@ class Headers(dict[bytes, bytes]):
 
 
 def _name(key: Any) -> Any:
-    return key.lower().encode("latin-1", "replace") if isinstance(key, str) else key.lower() if isinstance(key, bytes) else key
+    if isinstance(key, str):
+        return key.lower().encode("latin-1", "replace")
+    return key.lower() if isinstance(key, bytes) else key
 
 
 class Incoming:
