@@ -107,9 +107,8 @@ class Connection(asyncio.Protocol):
 
     @property
     def backlog(self) -> int:
-        """How many bytes the runner has not taken yet."""
-        transport = self._transport
-        return self._out_bytes + (0 if transport is None else transport.get_write_buffer_size())
+        """How many bytes wait for the transport, which takes none while the runner does not read."""
+        return self._out_bytes
 
     def send(self, kind: int, stream: int, payload: bytes, *, urgent: bool = True) -> None:
         """Queues a frame. Call it only from the loop's own thread."""

@@ -183,7 +183,7 @@ class FakeRunner:
         self.process = await asyncio.create_subprocess_exec(
             sys.executable, "-P", "-m", "langopen_host", env=env, cwd=self.init["base_dir"]
         )
-        await asyncio.wait_for(self._settled.wait(), 30)
+        await asyncio.wait_for(self._settled.wait(), 120)
         return self
 
     async def __aexit__(self, *_: Any) -> None:
@@ -276,7 +276,7 @@ class FakeRunner:
         self._last += 1
         future = self._replies[self._last] = asyncio.get_running_loop().create_future()
         self.send(frames.CALL, self._last, json.dumps({"method": method, "params": params}).encode())
-        return await asyncio.wait_for(future, 20)
+        return await asyncio.wait_for(future, 60)
 
     def start(self, graph_id: str, thread_id: str | None = None, **given: Any) -> RunInFlight:
         """Starts a run.
@@ -334,7 +334,7 @@ class FakeRunner:
         return run
 
     async def finish(self, run: RunInFlight) -> RunInFlight:
-        await asyncio.wait_for(run.ended.wait(), 20)
+        await asyncio.wait_for(run.ended.wait(), 60)
         return run
 
     async def run(self, graph_id: str, thread_id: str | None = None, **given: Any) -> RunInFlight:

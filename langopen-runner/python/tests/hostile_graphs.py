@@ -12,6 +12,7 @@ from typing import Any
 import orjson
 import ormsgpack
 from graphs import Echo, Log, line, one_node, say
+from langgraph.config import get_stream_writer
 
 
 async def exits(state: Log) -> Any:
@@ -35,6 +36,7 @@ async def cancels_all(state: Log) -> Any:
 
 
 def sleeps(state: Log) -> Any:
+    get_stream_writer()("started")
     time.sleep(state.get("secs", 5))
     return {"log": ["slept"]}
 

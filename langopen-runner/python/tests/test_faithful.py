@@ -33,8 +33,9 @@ def test_modules_of_the_application_do_not_replace_others(tmp_path: Path) -> Non
         for name in ("statistics", "orjson", "string"):
             (folder / f"{name}.py").write_text("raise ImportError('the file of the application')\n")
     (agent / "sibling.py").write_text("word = 'sibling'\n")
-    source = (HERE / "faithful_graphs.py").read_text()
-    (agent / "graph.py").write_text(f"import sys\nsys.path.append({str(HERE)!r})\nimport sibling\n{source}")
+    (agent / "graph.py").write_text(
+        f"import sys\nsys.path.append({str(HERE)!r})\nfrom sibling import word\nfrom faithful_graphs import paths\n"
+    )
 
     async def check(runner) -> None:
         assert runner.fatal is None, runner.fatal
