@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use langopen_core::auth::{Auth, OpenAuth};
 use langopen_core::executor::{ExecutionContext, GraphInfo};
-use langopen_core::model::NewAssistant;
+use langopen_core::model::{AssistantPatch, NewAssistant};
 use langopen_core::run_service::RunService;
 use langopen_core::{
     AssistantId, Clock, Embedder, EventLog, Executor, IdSource, JsonMap, Queue, Result, Scope, Storage, SystemClock,
@@ -137,6 +137,8 @@ impl AgentServer {
 
     /// Makes sure that every graph of the executor has its system assistant in `tenant`. Call it when the server starts.
     ///
+    /// The assistant gets the graph's config ([`GraphInfo::config`]), if the application has one for it.
+    ///
     /// # Errors
     /// What the executor or the storage fail with.
     pub async fn sync_system_assistants(&self, tenant: &Tenant) -> Result<()> {
@@ -156,19 +158,33 @@ impl AgentServer {
     }
 
     async fn sync_system_assistant(&self, tenant: &Tenant, graph: GraphInfo) -> Result<()> {
-        let GraphInfo { graph_id, name, description } = graph;
+        let scope = Scope::tenant(tenant.clone());
+        let GraphInfo { graph_id, name, description, config } = graph;
+        let config = config.unwrap_or_default();
+        // A stored config's `configurable` is also its context, as in every assistant.
+        let context = config.get("configurable").and_then(|given| given.as_object()).cloned().unwrap_or_default();
         let mut metadata = JsonMap::new();
         metadata.insert("created_by".to_owned(), "system".into());
         let new = NewAssistant {
             assistant_id: AssistantId::system(&graph_id),
             graph_id,
-            config: JsonMap::new(),
-            context: JsonMap::new(),
+            config,
+            context,
             metadata,
             name,
             description,
         };
-        self.storage.sync_system_assistant(&Scope::tenant(tenant.clone()), new).await?;
+        let wanted = new.clone();
+        let synced = self.storage.sync_system_assistant(&scope, new).await?;
+        // A start with another config makes a new version. Without one, a config that a client gave stays.
+        if !wanted.config.is_empty() && synced.config != wanted.config {
+            let patch = AssistantPatch {
+                config: Some(wanted.config),
+                context: Some(wanted.context),
+                ..AssistantPatch::default()
+            };
+            self.storage.update_assistant(&scope, wanted.assistant_id, patch).await?;
+        }
         Ok(())
     }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use langopen_runner::config::{AppSettings, Graph, Language, Secret};
+use langopen_runner::config::{AppSettings, Graph, Language, Secret, SerdeConfig};
 use langopen_runner::environment::{EnvironmentPlan, NodePlan, Options, Progress};
 use langopen_runner::{AppConfig, NodeRuntime, PoolGraph, PoolSettings, PythonRuntime};
 use serde_json::json;
@@ -81,6 +81,7 @@ impl Application {
             store_ttl: store.and_then(|store| store.ttl.as_ref()).map(
                 |ttl| json!({"default_ttl": ttl.default_ttl, "refresh_on_read": ttl.refresh_on_read.unwrap_or(true)}),
             ),
+            serde: config.checkpointer.as_ref().and_then(|each| each.serde.as_ref()).map(SerdeConfig::document),
             web_app: config.http.as_ref().and_then(|http| http.app.as_ref()).map(ToString::to_string),
             api_url: format!("{api_url}{mount_prefix}"),
             mount_prefix,

@@ -86,6 +86,7 @@ impl GraphExecutor {
             graph_id: graph.name().to_owned(),
             name: graph.name().to_owned(),
             description: graph.description().map(str::to_owned),
+            config: None,
         };
         self.offer(info, move |_| Ok(graph.clone()))
     }
@@ -97,7 +98,8 @@ impl GraphExecutor {
         graph_id: &str,
         make: impl Fn(&GraphRequest<'_>) -> Result<Graph> + Send + Sync + 'static,
     ) -> Self {
-        let info = GraphInfo { graph_id: graph_id.to_owned(), name: graph_id.to_owned(), description: None };
+        let info =
+            GraphInfo { graph_id: graph_id.to_owned(), name: graph_id.to_owned(), description: None, config: None };
         self.offer(info, make)
     }
 

@@ -17,17 +17,9 @@ use super::stream::{Emitter, Marks};
 
 /// How many steps a run may take when it does not say: as many as LangGraph's.
 const RECURSION_LIMIT: i64 = 25;
-/// Keys of `configurable` that its checkpoints remember. The rest is the user's, and is not kept.
-const REMEMBERED: [&str; 8] = [
-    "graph_id",
-    "assistant_id",
-    "user_id",
-    "thread_id",
-    "run_id",
-    "cron_id",
-    "langgraph_auth_user_id",
-    "langgraph_request_id",
-];
+/// Keys of `configurable` that checkpoint metadata leaves out: the user's document, and the checkpoint's own place.
+const NOT_IN_METADATA: [&str; 5] =
+    ["langgraph_auth_user", "langgraph_auth_permissions", "checkpoint_id", "checkpoint_ns", "checkpoint_map"];
 
 /// Keys of `configurable` by which a graph elsewhere, of which this one is a node, says that it goes on, and with which
 /// answers.
@@ -135,14 +127,15 @@ impl Shared {
     }
 }
 
-/// What a checkpoint remembers of the config that it was made with.
+/// The part of a config that checkpoint metadata has: its `configurable`, so that histories can be filtered by it, and
+/// its metadata.
 pub(super) fn remembered(config: &Value) -> JsonMap {
-    let configurable = &config["configurable"];
-    let known = |key: &&str| {
-        configurable.get(*key).filter(|value| !value.is_null()).map(|value| ((*key).to_owned(), value.clone()))
-    };
-    let mut kept: JsonMap = REMEMBERED.iter().filter_map(known).collect();
-    for (key, value) in config["metadata"].as_object().into_iter().flatten().filter(|(key, _)| !key.starts_with("__")) {
+    let entries = |key: &str| config[key].as_object().into_iter().flatten().filter(|(key, _)| !key.starts_with("__"));
+    let mut kept = JsonMap::new();
+    for (key, value) in entries("configurable").filter(|(key, _)| !NOT_IN_METADATA.contains(&key.as_str())) {
+        kept.insert(key.clone(), value.clone());
+    }
+    for (key, value) in entries("metadata") {
         kept.insert(key.clone(), value.clone());
     }
     kept

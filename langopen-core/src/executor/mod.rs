@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
 use crate::error::Result;
-use crate::json::RawJson;
+use crate::json::{JsonMap, RawJson};
 use crate::model::{CancelRequest, Run, RunError, ThreadStatus};
 use crate::storage::Storage;
 use crate::tenant::{Scope, Tenant};
@@ -32,6 +32,9 @@ pub struct GraphInfo {
     pub name: String,
     /// For people.
     pub description: Option<String>,
+    /// The config of its system assistant.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub config: Option<JsonMap>,
 }
 
 /// What an executor may reach while it works for a caller: that scope of the storage, and nothing else.

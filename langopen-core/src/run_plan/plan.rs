@@ -189,10 +189,11 @@ impl RunPlan<'_> {
         put("thread_id", self.place.thread_id().to_string().into());
         put("graph_id", self.assistant.graph_id.as_str().into());
         put("assistant_id", self.assistant.assistant_id.to_string().into());
-        put("user_id", identity.identity.as_str().into());
         if let Some(firing) = self.firing {
             put("cron_id", firing.cron_id.to_string().into());
         }
+        // Clients configure graphs with a `user_id` of their own. The caller's identity is `langgraph_auth_user_id`.
+        configurable.entry("user_id").or_insert_with(|| identity.identity.as_str().into());
         configurable
     }
 }

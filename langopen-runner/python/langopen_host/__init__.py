@@ -1,3 +1,3 @@
-"""The program that runs LangGraph graphs inside the user's environment and answers the runner over one connection."""
+"""The graph host: runs LangGraph graphs in the application's environment, driven by the runner over one connection."""
 
 PROTOCOL_VERSION = 1

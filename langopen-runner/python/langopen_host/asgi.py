@@ -1,4 +1,4 @@
-"""The application's own web app (`http.app`): its lifespan, its requests, and what the runner is told of it."""
+"""The application's own web app (`http.app`): its lifespan, its requests, and its description for the runner."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from langopen_host.user import User
 logger = logging.getLogger("langopen")
 
 ASGI = {"version": "3.0", "spec_version": "2.3"}
-# How long the app may take to shut down.
+# How many seconds the app may take to shut down.
 SHUTDOWN_GRACE = 4.0
 
-# The exchange that this code works for.
+# The exchange that the current code works for.
 current: ContextVar[int | None] = ContextVar("langopen_exchange", default=None)
 
 
@@ -42,17 +42,18 @@ class WebApp:
         app = load_object("http.app", target, base_dir)
         if not callable(app):
             raise LoadError(
-                f"{target!r} is a {type(app).__name__}: http.app needs an ASGI application, e.g. one of FastAPI or Starlette",
+                f"{target!r} is a {type(app).__name__}: http.app needs an ASGI application, "
+                "e.g. one of FastAPI or Starlette",
                 kind="TypeError",
             )
         return cls(app, exchanges)
 
     async def start(self) -> None:
-        """Runs the startup of its lifespan."""
+        """Runs the startup of the app's lifespan."""
         await self._lifespan.start()
 
     async def stop(self) -> None:
-        """Ends its requests, and runs the shutdown of its lifespan."""
+        """Cancels the app's requests and runs the shutdown of its lifespan."""
         for request in list(self._requests.values()):
             request.cancel()
         await self._lifespan.stop(SHUTDOWN_GRACE)
@@ -66,7 +67,7 @@ class WebApp:
 
     def _describe(self) -> dict[str, Any]:
         if not _is_starlette(self._app):
-            # Nothing is known of it: it is asked for what the API has no path for.
+            # Its routes are unknown, so it receives the requests for which the API has no path.
             return {"first": False, "routes": [], "later": True, "openapi": None}
         from langopen_host import gate
 
@@ -77,7 +78,7 @@ class WebApp:
 
 
 def _is_starlette(app: Any) -> bool:
-    # An application of Starlette's has imported it.
+    # A Starlette application has imported this module.
     module = sys.modules.get("starlette.applications")
     return module is not None and isinstance(app, module.Starlette)
 
@@ -88,12 +89,12 @@ def _openapi(app: Any) -> Any:
     try:
         return make()
     except Exception:
-        logger.exception("The OpenAPI document of http.app cannot be made; the server's is without it")
+        logger.exception("http.app has no OpenAPI document: making it failed. The server's document leaves it out")
         return None
 
 
 class Lifespan:
-    """An application's lifespan. An application that knows none goes without."""
+    """An application's lifespan, if it supports one."""
 
     def __init__(self, app: Any, state: dict[str, Any]) -> None:
         self._app = app
@@ -139,11 +140,12 @@ class Lifespan:
 
 def _last_words(answer: dict[str, Any]) -> str:
     message = (answer.get("message") or "").strip()
-    return f"The application's lifespan failed to start\n{message}" if message else "The application's lifespan failed to start"
+    failure = "The application's lifespan failed to start"
+    return f"{failure}\n{message}" if message else failure
 
 
 class Request:
-    """One request on its way through the application, and what the gate may do for it."""
+    """One request inside the application, and the operations that the gate uses for it."""
 
     def __init__(self, app: Any, exchange: Exchange, head: dict[str, Any], state: dict[str, Any]) -> None:
         self._app = app
@@ -172,11 +174,11 @@ class Request:
         headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in head["headers"]]
         client, scheme = head["client"], "http"
         if client is not None and client[0] in ("127.0.0.1", "::1"):
-            # Only a proxy on this machine is believed.
-            told = dict(headers)
-            forwarded = told.get(b"x-forwarded-proto", b"").decode("latin-1").strip().lower()
+            # Only a proxy on this machine is trusted.
+            known = dict(headers)
+            forwarded = known.get(b"x-forwarded-proto", b"").decode("latin-1").strip().lower()
             scheme = forwarded if forwarded in ("http", "https") else scheme
-            if peer := told.get(b"x-forwarded-for", b"").decode("latin-1").split(",")[0].strip():
+            if peer := known.get(b"x-forwarded-for", b"").decode("latin-1").split(",")[0].strip():
                 client = (peer, 0)
         host = next((value.decode("latin-1") for name, value in headers if name == b"host"), "")
         name, colon, port = host.rpartition(":")
@@ -215,7 +217,8 @@ class Request:
         else:
             if not self._ended:
                 if not self._exchange.aborted:
-                    logger.error("http.app did not finish its answer to %s %s", self._head["method"], self._head["path"])
+                    head = self._head
+                    logger.error("http.app did not finish its answer to %s %s", head["method"], head["path"])
                 await self._fail()
         finally:
             self._over.set()
@@ -223,7 +226,7 @@ class Request:
 
     async def _fail(self) -> None:
         if self._started:
-            # An answer that breaks off must not look whole.
+            # A truncated answer must not look complete.
             if not self._ended:
                 self._exchange.abort()
             return
@@ -239,7 +242,7 @@ class Request:
                 return {"type": "http.disconnect"}
             self._whole = piece is None
             return {"type": "http.request", "body": piece or b"", "more_body": piece is not None}
-        # The request is whole: what comes next is its end.
+        # The request is complete, so the next event is its end.
         over, gone = asyncio.ensure_future(self._over.wait()), asyncio.ensure_future(self._exchange.gone())
         try:
             await asyncio.wait((over, gone), return_when=asyncio.FIRST_COMPLETED)
@@ -254,7 +257,10 @@ class Request:
             if self._started:
                 raise RuntimeError("The response has been started already")
             self._started = True
-            headers = [[bytes(name).decode("latin-1").lower(), bytes(value).decode("latin-1")] for name, value in message.get("headers", [])]
+            headers = [
+                [bytes(name).decode("latin-1").lower(), bytes(value).decode("latin-1")]
+                for name, value in message.get("headers", [])
+            ]
             self._exchange.send_head(frames.HTTP_RESPONSE, {"status": message["status"], "headers": headers})
         elif kind == "http.response.body":
             if not self._started or self._ended:
@@ -267,12 +273,12 @@ class Request:
                 self._over.set()
 
     async def ask_api(self, scope: Any, receive: Any, send: Any, *, keep_unknown: bool) -> bool:
-        """Has the API answer. False if it has no such path and `keep_unknown` asks to leave the request to others then."""
+        """Lets the API answer. False if it has no such path and `keep_unknown` is set: the app answers."""
         headers = [[name.decode("latin-1").lower(), value.decode("latin-1")] for name, value in scope["headers"]]
         original = unquote(self._head["path"])
         path = self._head["path"] if scope["path"] == original else quote(scope["path"], safe="/:@!$&'()*+,;=~-._")
-        told = {name for name, _ in headers}
-        body = self._head["body"] or "content-length" in told or "transfer-encoding" in told
+        names = {name for name, _ in headers}
+        body = self._head["body"] or "content-length" in names or "transfer-encoding" in names
         exchange = self._exchange.exchanges.begin(
             {
                 "method": scope["method"],
@@ -300,7 +306,7 @@ class Request:
                 sending.cancel()
 
     async def let_in(self, scope: Any, send: Any) -> bool:
-        """Lets only authenticated callers on to the application's own routes; turns others away."""
+        """Whether the caller may use the application's own routes. An unauthenticated caller gets the API's refusal."""
         if not self.authenticate or self.user is not None:
             return True
         headers = [[name.decode("latin-1").lower(), value.decode("latin-1")] for name, value in scope["headers"]]
@@ -339,9 +345,9 @@ def _users(user: User) -> dict[str, Any]:
 
 
 async def _pieces(receive: Any, exchange: Exchange) -> AsyncIterator[bytes]:
-    """The request's body as middleware left it."""
+    """The request's body, as middleware passes it on."""
     while True:
-        # What nobody reads is not taken from the client.
+        # The client sends no more than the API reads.
         await exchange.wanted()
         message = await receive()
         if message["type"] == "http.disconnect":

@@ -6,41 +6,43 @@ from typing import Any
 
 from langchain_core.messages import BaseMessage, BaseMessageChunk, message_chunk_to_message
 
-_DELTAS = {"text": ("text-delta", "text"), "reasoning": ("reasoning-delta", "reasoning")}
+# The block types whose content is a growing text.
+_TEXTS = frozenset({"text", "reasoning"})
 _ROLES = {"human": "human", "system": "system"}
 
 
 class Assembly:
-    """Messages that come as chunks of tokens: from models of a langgraph that does not know content blocks."""
+    """Makes content blocks of token chunks, which models stream in a langgraph that knows no content blocks."""
 
     def __init__(self) -> None:
         self._known: dict[str, BaseMessageChunk] = {}
 
     def add(self, chunk: BaseMessageChunk) -> list[dict[str, Any]]:
         key = chunk.id or ""
-        told: list[dict[str, Any]] = []
+        pieces: list[dict[str, Any]] = []
         before = self._known.get(key)
         if before is None:
-            told += [_start(chunk), {"event": "content-block-start", "index": 0, "content": {"type": "text", "text": ""}}]
+            empty = {"type": "text", "text": ""}
+            pieces += [_start(chunk), {"event": "content-block-start", "index": 0, "content": empty}]
         self._known[key] = chunk if before is None else before + chunk  # type: ignore[assignment]
         if text := _text(chunk):
-            told.append({"event": "content-block-delta", "index": 0, "delta": {"type": "text-delta", "text": text}})
+            pieces.append({"event": "content-block-delta", "index": 0, "delta": {"type": "text-delta", "text": text}})
         if getattr(chunk, "chunk_position", None) == "last":
-            told += self._end(key)
-        return told
+            pieces += self._end(key)
+        return pieces
 
     def close(self) -> list[dict[str, Any]]:
-        """Finishes what no chunk said to be finished."""
+        """Finishes the messages whose last chunk did not say so."""
         return [piece for key in list(self._known) for piece in self._end(key)]
 
     def _end(self, key: str) -> list[dict[str, Any]]:
         message = message_chunk_to_message(self._known.pop(key))
-        told = [{"event": "content-block-finish", "index": 0, "content": {"type": "text", "text": _text(message)}}]
-        calls = [block for block in _blocks(message) if block.get("type") not in _DELTAS]
+        pieces = [{"event": "content-block-finish", "index": 0, "content": {"type": "text", "text": _text(message)}}]
+        calls = [block for block in _blocks(message) if block.get("type") not in _TEXTS]
         for index, block in enumerate(calls, start=1):
-            told.append({"event": "content-block-start", "index": index, "content": _empty(block)})
-            told.append({"event": "content-block-finish", "index": index, "content": block})
-        return [*told, _finish(message)]
+            pieces.append({"event": "content-block-start", "index": index, "content": _empty(block)})
+            pieces.append({"event": "content-block-finish", "index": index, "content": block})
+        return [*pieces, _finish(message)]
 
 
 def _start(message: BaseMessage) -> dict[str, Any]:
@@ -48,16 +50,16 @@ def _start(message: BaseMessage) -> dict[str, Any]:
 
 
 def _finish(message: BaseMessage) -> dict[str, Any]:
-    told: dict[str, Any] = {"event": "message-finish"}
+    piece: dict[str, Any] = {"event": "message-finish"}
     if usage := getattr(message, "usage_metadata", None):
-        told["usage"] = usage
+        piece["usage"] = usage
     if message.response_metadata:
-        told["metadata"] = message.response_metadata
-    return told
+        piece["metadata"] = message.response_metadata
+    return piece
 
 
 def _blocks(message: BaseMessage) -> list[dict[str, Any]]:
-    """The message's content in blocks, by langchain's own reading where it has one. Empty text is no block."""
+    """The message's content blocks, as langchain derives them if it can. An empty text is no block."""
     blocks = getattr(message, "content_blocks", None)
     if blocks is None:
         text = _text(message)
@@ -76,8 +78,6 @@ def _text(message: BaseMessage) -> str:
 def _empty(block: dict[str, Any]) -> dict[str, Any]:
     """A block as it begins."""
     kind = block.get("type")
-    if kind in _DELTAS:
-        return {"type": kind, _DELTAS[kind][1]: ""}
     if kind == "tool_call":
         return {"type": kind, "id": block.get("id"), "name": block.get("name"), "args": {}}
     return block

@@ -1,4 +1,4 @@
-"""The calls that the runner makes: reading and changing a thread's state, and describing a graph."""
+"""Serves the runner's calls: they read and change a thread's state, and describe graphs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Serve = Callable[[Pregel, Any, dict[str, Any]], Awaitable[Any]]
 
 
 class Method:
-    """One method: what a factory is told that the access is for, and what to do with the graph."""
+    """One method: the access context that a factory receives, and the function that uses the graph."""
 
     def __init__(self, access: str, do: Serve) -> None:
         self._access = access

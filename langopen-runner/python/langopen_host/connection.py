@@ -3,32 +3,34 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from typing import Any, Protocol
 
-import ormsgpack
-
 from langopen_host import frames
+from langopen_host.primitives import packb, unpackb
+
+logger = logging.getLogger("langopen")
 
 
 class ConnectionLost(Exception):
-    """The runner is gone. What was under way here goes on elsewhere, so it counts as retryable."""
+    """The runner is gone. The platform executes the host's runs elsewhere, so this error is retryable."""
 
 
 class CallFailed(Exception):
-    """The runner answered a call with an error: `kind` is its class, the text its message."""
+    """The runner answered a call with an error of the class `kind`."""
 
     def __init__(self, kind: str, message: str) -> None:
         super().__init__(message)
         self.kind = kind
 
 
-# Least time between two writes that carry nothing but frames which nobody waits for.
+# The shortest time in seconds between two writes of frames that are not urgent.
 PACE = 0.001
 
 
 class Waiter(Protocol):
-    """What a call's reply is handed to: a future, or the ledger of the writes that nobody awaits."""
+    """Receives a call's reply: a future, or the receipt of a write that no code awaits."""
 
     def set_result(self, result: Any, /) -> None: ...
 
@@ -38,18 +40,21 @@ class Waiter(Protocol):
 class Connection(asyncio.Protocol):
     """Frames over a transport. `on_frame(kind, stream, payload)` gets every frame but the replies to our calls.
 
-    Frames are gathered and written once per turn of the loop. Events that follow each other within a millisecond share
-    a write: the first goes out at once, so a lone token is not delayed, while a burst does not cost a system call here
-    and a wake-up there for each token.
+    The connection collects frames and writes them once per turn of the loop. Events that follow each other within a
+    millisecond share a write: the first is written at once, so a lone token is not delayed, while a burst of tokens
+    does not cost a system call and a wake-up each.
     """
 
-    def __init__(self, on_frame: Callable[[int, int, bytes], None], on_lost: Callable[[Exception | None], None]) -> None:
+    def __init__(
+        self, on_frame: Callable[[int, int, bytes], None], on_lost: Callable[[Exception | None], None]
+    ) -> None:
         self._on_frame = on_frame
         self._on_lost = on_lost
         self._decoder = frames.Decoder()
         self._transport: asyncio.Transport | None = None
         self._loop = asyncio.get_running_loop()
         self._out: list[bytes] = []
+        self._out_bytes = 0
         self._flushing: asyncio.Handle | None = None
         self._pacing = False
         self._written = 0.0
@@ -74,11 +79,16 @@ class Connection(asyncio.Protocol):
                 if waiter := self._waiters.pop(stream, None):
                     _fail(waiter, payload)
             else:
-                self._on_frame(kind, stream, payload)
+                try:
+                    self._on_frame(kind, stream, payload)
+                except Exception:
+                    # An error that leaves this method ends the connection, and with it every run of the host.
+                    logger.exception("A frame of kind %#04x cannot be handled", kind)
 
     def connection_lost(self, error: Exception | None) -> None:
         self._transport = None
         self._out.clear()
+        self._out_bytes = 0
         waiters, self._waiters = self._waiters, {}
         for waiter in waiters.values():
             _reject(waiter, ConnectionLost("the connection to the runner was lost"))
@@ -95,9 +105,15 @@ class Connection(asyncio.Protocol):
     def connected(self) -> bool:
         return self._transport is not None
 
+    @property
+    def backlog(self) -> int:
+        """How many bytes wait for the transport, which takes none while the runner does not read."""
+        return self._out_bytes
+
     def send(self, kind: int, stream: int, payload: bytes, *, urgent: bool = True) -> None:
-        """Queues a frame. Only from the loop's own thread."""
+        """Queues a frame. Call it only from the loop's own thread."""
         out = self._out
+        self._out_bytes += len(payload)
         out.append(frames.HEADER.pack(len(payload) + frames.OVERHEAD, kind, stream))
         out.append(payload)
         if self._flushing is None:
@@ -112,22 +128,22 @@ class Connection(asyncio.Protocol):
             self._flushing = self._loop.call_soon(self._flush)
 
     def call(self, method: str, params: dict[str, Any], waiter: Waiter, *, urgent: bool = True) -> None:
-        """Calls the runner; the reply settles `waiter`."""
+        """Calls the runner. The reply settles `waiter`."""
         if self._transport is None:
             raise ConnectionLost("the connection to the runner was lost")
-        payload = ormsgpack.packb({"method": method, "params": params})
+        payload = packb({"method": method, "params": params})
         call_id = self._last_call = self._last_call % 0xFFFFFFFF + 1
         self._waiters[call_id] = waiter
         self.send(frames.CALL, call_id, payload, urgent=urgent)
 
     def request(self, method: str, params: dict[str, Any]) -> asyncio.Future[Any]:
-        """Calls the runner and returns the reply's future."""
+        """Calls the runner and returns the future of the reply."""
         future: asyncio.Future[Any] = self._loop.create_future()
         self.call(method, params, future)
         return future
 
     def close(self) -> None:
-        """Writes what is queued and closes."""
+        """Writes the queued frames and closes."""
         self._paused = False
         self._flush()
         if self._transport is not None:
@@ -139,24 +155,25 @@ class Connection(asyncio.Protocol):
         if self._paused or self._transport is None or not self._out:
             return
         out, self._out = self._out, []
+        self._out_bytes = 0
         self._transport.write(b"".join(out))
         self._written = self._loop.time()
 
 
 def _settle(waiter: Waiter, payload: bytes) -> None:
     try:
-        result = ormsgpack.unpackb(payload)
+        result = unpackb(payload)
     except ValueError as error:
         _reject(waiter, CallFailed("DecodeError", f"the runner's reply cannot be read: {error}"))
         return
-    # A cancelled call's reply comes all the same.
+    # The reply to a cancelled call still arrives.
     if not (isinstance(waiter, asyncio.Future) and waiter.done()):
         waiter.set_result(result)
 
 
 def _fail(waiter: Waiter, payload: bytes) -> None:
     try:
-        detail = ormsgpack.unpackb(payload)
+        detail = unpackb(payload)
         error = CallFailed(str(detail["error"]), str(detail["message"]))
     except (ValueError, KeyError, TypeError):
         error = CallFailed("CallFailed", "the runner refused the call")

@@ -1,7 +1,7 @@
 """HTTP exchanges over the one connection: requests for the application's web app, and its own requests to the API.
 
-An exchange's bodies are sent in pieces, each side within the credit that the other gives, so one that nobody reads
-holds up no other.
+Both sides send bodies in pieces, within the credit that the receiver gives. So a body that nobody reads holds up no
+other exchange.
 """
 
 from __future__ import annotations
@@ -11,28 +11,30 @@ from collections import deque
 from collections.abc import AsyncIterator
 from typing import Any
 
-import orjson
-
 from langopen_host import frames
 from langopen_host.connection import Connection, ConnectionLost
+from langopen_host.primitives import orjson_loads
 from langopen_host.serialize import dumps
 
-# How much of a body may be on its way; the runner has the same number.
+# How many bytes of a body may be on their way. The runner has the same number.
 WINDOW = 256 * 1024
 # The largest piece of a body in one frame.
 PIECE = 64 * 1024
-# Credit is given back in portions of this many bytes.
+# The receiver gives credit back in portions of this many bytes.
 PORTION = WINDOW // 4
-# Ids from here on are of exchanges that this side begins.
+# The host begins the exchanges with ids from here on.
 OURS = 1 << 31
 
 
 class Aborted(ConnectionLost):
-    """The other side broke the exchange off."""
+    """The other side aborted the exchange."""
 
 
 class Exchange:
-    """One exchange: what came of the other side's body, and what may be sent of ours. Only for the loop's own thread."""
+    """One exchange: the received part of the other side's body, and the credit for ours.
+
+    Use it only in the loop's own thread.
+    """
 
     def __init__(self, exchanges: Exchanges, number: int, *, receives: bool, credit: int) -> None:
         self.exchanges = exchanges
@@ -40,19 +42,19 @@ class Exchange:
         self.aborted = False
         self.head: asyncio.Future[dict[str, Any]] = exchanges.loop.create_future()
         self._pieces: deque[bytes] = deque()
-        # The other side's body is whole.
+        # Whether the other side's body is complete.
         self._received = not receives
         self._unpaid = 0
         self._credit = credit
         self._changed: asyncio.Event = asyncio.Event()
 
     async def receive(self) -> bytes | None:
-        """The next piece of the other side's body, None at its end. Raises `Aborted` when it broke off."""
+        """The next piece of the other side's body; None at its end. Raises `Aborted` when the other side aborted."""
         while not self._pieces:
             if self._received:
                 return None
             if self.aborted:
-                raise Aborted("the other side broke the request off")
+                raise Aborted("the other side aborted the request")
             await self._wait()
         piece = self._pieces.popleft()
         self._unpaid += len(piece)
@@ -62,7 +64,7 @@ class Exchange:
         return piece
 
     async def send(self, body: bytes) -> None:
-        """Sends a piece of our body; nothing once the exchange is over."""
+        """Sends a piece of our body, or nothing once the exchange is over."""
         view = memoryview(body)
         while view and not self.aborted:
             piece = view[:PIECE]
@@ -78,12 +80,12 @@ class Exchange:
             self.exchanges.send(kind, self.number, dumps(head))
 
     def end(self) -> None:
-        """Says that our body is whole."""
+        """Says that our body is complete."""
         if not self.aborted:
             self.exchanges.send(frames.HTTP_END, self.number, b"")
 
     def abort(self) -> None:
-        """Breaks the exchange off, unless it is over."""
+        """Aborts the exchange, unless it is over."""
         if not self.aborted and self.exchanges.forget(self):
             self.exchanges.send(frames.HTTP_ABORT, self.number, b"")
         self.break_off()
@@ -94,7 +96,7 @@ class Exchange:
             await self._wait()
 
     async def gone(self) -> None:
-        """Waits until the other side breaks the exchange off."""
+        """Waits until the other side aborts the exchange."""
         while not self.aborted:
             await self._wait()
 
@@ -102,12 +104,12 @@ class Exchange:
         await self._changed.wait()
 
     def _wake(self) -> None:
-        # Everybody who waits looks again; whoever waits next waits for the next change.
+        # Every waiting task checks its condition again. Later ones wait for the next change.
         changed, self._changed = self._changed, asyncio.Event()
         changed.set()
 
     def frame(self, kind: int, payload: bytes) -> None:
-        """Takes a frame of the other side."""
+        """Handles a frame of the other side."""
         if kind == frames.HTTP_BODY:
             self._pieces.append(payload)
         elif kind == frames.HTTP_END:
@@ -117,7 +119,7 @@ class Exchange:
         elif kind == frames.HTTP_CREDIT:
             self._credit += frames.LENGTH.unpack(payload)[0]
         elif kind == frames.HTTP_RESPONSE and not self.head.done():
-            self.head.set_result(orjson.loads(payload))
+            self.head.set_result(orjson_loads(payload))
         elif kind == frames.HTTP_ABORT:
             self.exchanges.forget(self)
             self.break_off()
@@ -126,8 +128,8 @@ class Exchange:
     def break_off(self) -> None:
         self.aborted = True
         if not self.head.done():
-            self.head.set_exception(Aborted("the other side broke the request off"))
-            # Nobody may be waiting for it any more.
+            self.head.set_exception(Aborted("the other side aborted the request"))
+            # Marks the error as seen: perhaps no code waits for it any more.
             self.head.exception()
         self._wake()
 
@@ -151,7 +153,7 @@ class Exchanges:
         return exchange
 
     def begin(self, head: dict[str, Any]) -> Exchange:
-        """Begins an exchange. The runner gives credit for the request's body once somebody reads it."""
+        """Begins an exchange. The runner gives credit for the request's body once the receiver reads it."""
         if not self._connection.connected:
             raise ConnectionLost("the connection to the runner was lost")
         self._last = self._last % (OURS - 1) + 1
@@ -160,7 +162,7 @@ class Exchanges:
         return exchange
 
     def frame(self, kind: int, number: int, payload: bytes) -> None:
-        # Frames of an exchange that is over may still be on their way.
+        # Frames of an exchange that is over may still arrive.
         if (exchange := self._open.get(number)) is not None:
             exchange.frame(kind, payload)
 
@@ -172,14 +174,14 @@ class Exchanges:
         return self._open.pop(exchange.number, None) is not None
 
     def break_off(self) -> None:
-        """The connection is gone."""
+        """Aborts all exchanges: the connection is gone."""
         exchanges, self._open = list(self._open.values()), {}
         for exchange in exchanges:
             exchange.break_off()
 
 
 async def pump(exchange: Exchange, pieces: AsyncIterator[bytes]) -> None:
-    """Sends a whole body."""
+    """Sends a complete body."""
     async for piece in pieces:
         await exchange.send(piece)
         if exchange.aborted:

@@ -1,4 +1,4 @@
-"""Factories: callables that make a graph anew for every access, because it depends on the config, the user or the time."""
+"""Factories: callables that make a graph for each access, because it depends on the config, the user or the time."""
 
 from __future__ import annotations
 
@@ -17,12 +17,35 @@ from pydantic import BaseModel
 
 from langopen_host import user
 
+try:
+    from langgraph._internal._config import DEFAULT_RECURSION_LIMIT
+except ImportError:  # another version of langgraph
+    DEFAULT_RECURSION_LIMIT = 25
+
 EXECUTION = "threads.create_run"
 _KINDS = inspect.Parameter
 
 
+class Context(dict[str, Any]):
+    """A factory's context: the values as the client gave them, by key. Attributes include the type's defaults."""
+
+    __slots__ = ("_type",)
+
+    def __init__(self, values: dict[str, Any], kind: Any) -> None:
+        super().__init__(values)
+        self._type = kind if makes_objects(kind) else None
+
+    def __getattr__(self, name: str) -> Any:
+        if name in self:
+            return self[name]
+        if name.startswith("_") or self._type is None:
+            raise AttributeError(name)
+        fields = context_fields(self._type) or ()
+        return getattr(self._type(**{key: value for key, value in self.items() if key in fields}), name)
+
+
 class Factory:
-    """A factory with what its parameters are for, decided once when it is loaded."""
+    """A factory, with the meaning of its parameters, which is decided once when it is loaded."""
 
     def __init__(self, make: Callable[..., Any]) -> None:
         self._make = _as_context_manager(make)
@@ -36,8 +59,7 @@ class Factory:
         given = []
         for kind in self._arguments:
             if kind == "config":
-                configurable = {**(config.get("configurable") or {}), "__is_for_execution__": access == EXECUTION}
-                given.append({**config, "configurable": configurable})
+                given.append(_whole(config, access))
             else:
                 given.append(self._runtime(config, access, store, context))
         made = self._make(*given)
@@ -59,12 +81,19 @@ class Factory:
         if access != EXECUTION:
             return runtime._ReadRuntime(access_context=access, user=who, store=store)  # type: ignore[arg-type]
         return runtime._ExecutionRuntime(
-            access_context=EXECUTION, user=who, store=store, context=coerce_context(self._context_type, context)
+            access_context=EXECUTION, user=who, store=store, context=Context(context or {}, self._context_type)
         )
 
 
+def _whole(config: RunnableConfig, access: str) -> dict[str, Any]:
+    """The config with every key that the library's own configs have."""
+    configurable = {**(config.get("configurable") or {}), "__is_for_execution__": access == EXECUTION}
+    defaults = {"tags": [], "metadata": {}, "callbacks": None, "recursion_limit": DEFAULT_RECURSION_LIMIT}
+    return {**defaults, **config, "configurable": configurable}
+
+
 def compiled(graph: Any) -> Pregel:
-    """A graph that can run, from whatever a target or a factory gave."""
+    """The compiled graph of a target's or a factory's value."""
     if isinstance(graph, StateGraph):
         graph = graph.compile()
     if not isinstance(graph, Pregel):
@@ -73,7 +102,7 @@ def compiled(graph: Any) -> Pregel:
 
 
 def context_fields(schema: Any) -> frozenset[str] | None:
-    """The names that a context schema has, None when it is not a schema."""
+    """The field names of a context schema, None when it is no class."""
     if not isinstance(schema, type):
         return None
     if issubclass(schema, BaseModel):
@@ -86,15 +115,9 @@ def context_fields(schema: Any) -> frozenset[str] | None:
     return frozenset(names)
 
 
-def coerce_context(schema: Any, context: dict[str, Any] | None) -> Any:
-    """The context as the class that a factory names, or as it came."""
-    fields = context_fields(schema)
-    if fields is None or context is None:
-        return context
-    own = {key: value for key, value in context.items() if key in fields}
-    if issubclass(schema, BaseModel) or dataclasses.is_dataclass(schema):
-        return schema(**own)
-    return own
+def makes_objects(schema: Any) -> bool:
+    """Whether a context of this schema is an object, and not a dict."""
+    return isinstance(schema, type) and (issubclass(schema, BaseModel) or dataclasses.is_dataclass(schema))
 
 
 def _as_context_manager(make: Callable[..., Any]) -> Callable[..., Any]:
@@ -106,7 +129,10 @@ def _as_context_manager(make: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _arguments(make: Callable[..., Any]) -> tuple[list[str], Any]:
-    """What to pass by position (`config` or `runtime` each), and the type of the runtime's context if it is named."""
+    """The positional arguments, `config` or `runtime` each, and the type of the runtime's context if it is named.
+
+    A parameter is the runtime when its annotation says so. Beside a config, the name `runtime` is enough.
+    """
     try:
         parameters = list(inspect.signature(make).parameters.values())
     except (TypeError, ValueError):
@@ -125,7 +151,7 @@ def _arguments(make: Callable[..., Any]) -> tuple[list[str], Any]:
         if known is None:
             if parameter.default is not _KINDS.empty and parameter.name not in ("config", "runtime"):
                 break
-            known = "runtime" if parameter.name == "runtime" else "config"
+            known = "runtime" if parameter.name == "runtime" and "config" in arguments else "config"
         if known == "runtime":
             context_type = next(iter(typing.get_args(hint)), None)
         arguments.append(known)

@@ -1,4 +1,7 @@
-"""Frames on the wire: `u32 length, u8 kind, u32 stream, payload`, big-endian. The runner's README lists the kinds."""
+"""Frames on the wire: `u32 length, u8 kind, u32 stream, payload`, big-endian.
+
+The runner's README lists the kinds.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ PING = 0x05
 PONG = 0x06
 LOG = 0x07
 SHUTDOWN = 0x08
+STATUS = 0x09
 RUN = 0x10
 EVENT = 0x11
 DONE = 0x12
@@ -32,7 +36,7 @@ HEADER = struct.Struct(">IBI")
 LENGTH = struct.Struct(">I")
 NAME_LENGTH = struct.Struct(">H")
 MAX_LENGTH = 512 * 1024 * 1024
-# What the length field counts besides the payload: the kind and the stream.
+# The length field counts the kind and the stream beside the payload.
 OVERHEAD = 5
 
 
@@ -47,7 +51,7 @@ def done_payload(header: bytes, values: bytes, state: bytes) -> bytes:
 
 
 class Decoder:
-    """Cuts a byte stream into `(kind, stream, payload)` frames, whatever the chunks it arrives in."""
+    """Cuts a stream of bytes into `(kind, stream, payload)` frames."""
 
     __slots__ = ("_buffer",)
 
@@ -75,7 +79,7 @@ class Decoder:
         return frames
 
     def _join(self, data: bytes) -> bytes | bytearray | None:
-        """The pending bytes with `data` behind them, or None while the first frame is not yet complete."""
+        """The pending bytes with `data` appended, or None while their first frame is incomplete."""
         buffer = self._buffer
         buffer += data
         if len(buffer) < HEADER.size or len(buffer) - 4 < LENGTH.unpack_from(buffer)[0] <= MAX_LENGTH:

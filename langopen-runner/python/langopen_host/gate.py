@@ -1,8 +1,8 @@
-"""Where the web app's own routes end and the API begins, inside a Starlette or FastAPI application.
+"""Divides requests between a Starlette or FastAPI application and the API.
 
-A route in front of all others looks at each request once middleware has seen it. What one of the application's routes
-is for goes on to it; everything else goes back over the connection to the API. So the application's middleware sees
-the API's requests too, and may answer them, change them, or change their answers.
+The gate is the application's first route, so it sees each request after the middleware. A request for one of the
+application's routes goes on to it; the gate sends all others over the connection to the API. So the application's
+middleware sees the API's requests too, and may answer them, change them, or change their answers.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from typing import Any
 
 from starlette.routing import BaseRoute, Match
 
-# Paths of the server itself, which no custom route takes.
+# The server's own paths, which no custom route can replace.
 RESERVED = frozenset({"/ok", "/info", "/metrics", "/docs", "/openapi.json"})
-# Two paths that only a route for everything matches both.
+# Only a route for every path matches both.
 _SAMPLES = ("/", "/a-path/that-nobody/would-route")
-# In the scope of a request that an own route is to answer, whatever the gate thinks.
+# Key in the scope of a request that the application has to answer: the gate lets it pass.
 _DECIDED = "langopen.decided"
-# In the scope: the request as the host knows it.
+# Key in the scope of the host's own request object.
 REQUEST = "langopen.request"
 
 
@@ -27,7 +27,7 @@ class Gate(BaseRoute):
     def __init__(self, router: Any) -> None:
         self._router = router
         routes = list(router.routes)
-        # A route for everything would hide the API: it comes after it.
+        # A route for every path would hide the API, so the API comes before it.
         self._own = [route for route in routes if not matches_everything(route)]
         self._all = routes
         router.routes.insert(0, self)
@@ -61,7 +61,7 @@ class Gate(BaseRoute):
         return any(route.matches(scope)[0] is Match.FULL for route in self._own)
 
     def _is_later(self, scope: Any) -> bool:
-        """Whether the application has something to say where the API has no path."""
+        """Whether the application may answer a request for which the API has no path."""
         path = scope["path"]
         toggled = {**scope, "path": path.rstrip("/") if path.endswith("/") else path + "/"}
         if any(route.matches(each)[0] is not Match.NONE for route in self._all for each in (scope, toggled)):
@@ -75,14 +75,14 @@ def _path(scope: Any) -> str:
 
 
 def users(user: Any) -> dict[str, Any]:
-    """What Starlette's `request.user` and `request.auth` show."""
+    """The values of Starlette's `request.user` and `request.auth`."""
     from starlette.authentication import AuthCredentials
 
     return {"user": user, "auth": AuthCredentials(["authenticated", *user.permissions])}
 
 
 def describe(app: Any) -> dict[str, Any]:
-    """`{first, routes, later}`: what passes through the application, see the runner's README."""
+    """`{first, routes, later}`: the requests that the application has to see, see "HTTP" in the runner's README."""
     first = bool(app.user_middleware)
     later = has_low_priority(app.router)
     routes = []
@@ -90,7 +90,7 @@ def describe(app: Any) -> dict[str, Any]:
         if matches_everything(route):
             later = True
         elif (known := patterns(route)) is None:
-            # A kind of route that cannot be told from outside: the gate decides, request by request.
+            # The pattern of such a route is unknown, so the gate decides for each request.
             first = True
         else:
             routes += known
@@ -98,7 +98,7 @@ def describe(app: Any) -> dict[str, Any]:
 
 
 def patterns(route: Any) -> list[dict[str, Any]] | None:
-    """The routes that `route` stands for; None if they cannot be told."""
+    """The patterns of `route`; None if they are unknown."""
     if (contexts := getattr(route, "effective_route_contexts", None)) is not None:
         found: list[dict[str, Any]] = []
         for context in contexts():
@@ -122,7 +122,7 @@ def matches_everything(route: Any) -> bool:
 
 
 def has_low_priority(router: Any) -> bool:
-    """Whether FastAPI has routes for what nothing else is for."""
+    """Whether FastAPI has fallback routes."""
     candidates = getattr(router, "_iter_low_priority_routes", None)
     return candidates is not None and any(True for _ in candidates())
 

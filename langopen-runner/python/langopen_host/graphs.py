@@ -1,4 +1,4 @@
-"""The graphs of this application, ready to be run with the platform's saver and store."""
+"""The application's graphs, bound to the platform's saver and store."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from langgraph.graph import StateGraph
 from langgraph.pregel import Pregel
 
 from langopen_host import factory, loading
+from langopen_host.primitives import JSONDecodeError, orjson_loads
 from langopen_host.saver import HostSaver
 from langopen_host.store import HostStore
 
@@ -22,7 +23,7 @@ _DEFAULT_NAME = "LangGraph"
 
 
 class Graphs:
-    """Graphs by id. A compiled graph is bound once, with and without a saver; a factory's on every access."""
+    """Graphs by id. A compiled graph is bound once, with and without a saver; a factory's graph on each access."""
 
     def __init__(self) -> None:
         self.saver = HostSaver()
@@ -31,9 +32,22 @@ class Graphs:
         self._kept: dict[str, Pregel] = {}
         self._temporary: dict[str, Pregel] = {}
         self._factories: dict[str, factory.Factory] = {}
+        self._configs: dict[str, Any] = {}
+
+    def read_configs(self, text: str | None) -> None:
+        """Reads LANGGRAPH_CONFIG: the configs of the graphs' system assistants, as a JSON object by graph id."""
+        if not text:
+            return
+        try:
+            configs = orjson_loads(text)
+        except JSONDecodeError as error:
+            raise ValueError(f"LANGGRAPH_CONFIG is not JSON: {error}") from error
+        if not isinstance(configs, dict) or not all(isinstance(config, dict) for config in configs.values()):
+            raise ValueError("LANGGRAPH_CONFIG has to be a JSON object with a config for each graph id")
+        self._configs = configs
 
     def load(self, graph_id: str, target: str, description: str | None, base_dir: Path) -> None:
-        """Imports a graph. What the user's code raises comes out as it is."""
+        """Imports a graph. Errors of the application's code are not wrapped."""
         value = loading.load(graph_id, target, base_dir)
         name = graph_id
         if isinstance(value, (Pregel, StateGraph)):
@@ -49,14 +63,15 @@ class Graphs:
             name = kept.name or graph_id
         else:
             self._factories[graph_id] = factory.Factory(value)
-        self._described.append({"graph_id": graph_id, "name": name, "description": description})
+        described = {"graph_id": graph_id, "name": name, "description": description}
+        self._described.append({**described, "config": self._configs.get(graph_id)})
 
     def described(self) -> list[dict[str, Any]]:
-        """`[{graph_id, name, description}]`, in the order of the configuration."""
+        """`[{graph_id, name, description, config}]`, in the order of the configuration."""
         return self._described
 
     def ready(self, graph_id: str, *, temporary: bool) -> Pregel | None:
-        """The graph, None when a factory makes it."""
+        """The graph; None when a factory makes it."""
         return (self._temporary if temporary else self._kept).get(graph_id)
 
     @contextlib.asynccontextmanager
@@ -69,7 +84,7 @@ class Graphs:
         temporary: bool = False,
         context: dict[str, Any] | None = None,
     ) -> AsyncIterator[Pregel]:
-        """The graph for one access; `access` is one of langgraph_sdk's access contexts."""
+        """The graph for one access. `access` is an access context of langgraph_sdk."""
         if (graph := self.ready(graph_id, temporary=temporary)) is not None:
             yield graph
             return
@@ -79,7 +94,7 @@ class Graphs:
             yield self._bind(made, graph_id, temporary=temporary)
 
     def _bind(self, graph: Pregel, graph_id: str, *, temporary: bool) -> Pregel:
-        """A copy on which the saver and the store are ours. The nodes are shared with the original."""
+        """A copy with the platform's saver and store. It shares its nodes with the original."""
         bound = copy.copy(graph)
         bound.checkpointer = None if temporary else self.saver
         bound.store = self.store

@@ -1,51 +1,64 @@
-"""The host: answers the runner's frames and keeps the runs that are in flight."""
+"""The host: handles the runner's frames and holds the runs in flight."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
+import logging
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-import orjson
-
-from langopen_host import PROTOCOL_VERSION, errors, frames, loading, loopback, scope, spans
+from langopen_host import PROTOCOL_VERSION, errors, frames, loading, loopback, run, scope, spans
 from langopen_host.asgi import WebApp
 from langopen_host.calls import METHODS
 from langopen_host.connection import Connection
 from langopen_host.exchange import Exchanges
 from langopen_host.graphs import Graphs
 from langopen_host.logs import Capture
+from langopen_host.primitives import getpid, orjson_loads
 from langopen_host.run import Run
+from langopen_host.saver import make_serializer
 from langopen_host.scope import Scope
 from langopen_host.serialize import dumps
 from langopen_host.store import HostStore
 from langopen_host.store_index import StoreIndex
+from langopen_host.threads import Threads
 
-# How long runs may take to unwind when the host is told to stop.
+logger = logging.getLogger("langopen")
+
+# How many seconds runs may take to unwind when the runner stops the host.
 SHUTDOWN_GRACE = 5.0
-# A run leaves few cycles behind, and a collection after every 700 allocations is felt in each of them.
+# A run creates few reference cycles, and a collection after every 700 allocations slows each run down.
 GC_THRESHOLD = (10_000, 20, 20)
+# With more abandoned threads than this, the host takes no new runs and ends when its last one has ended.
+MAX_ABANDONED = 64
+# With more than this, it ends at once, and the runner executes its runs elsewhere.
+TOO_MANY_ABANDONED = 4 * MAX_ABANDONED
+# How often in seconds a host that drains looks whether it is idle.
+DRAIN_CHECK = 0.1
 
 
 class Host:
-    """`exit_status` is set when the host should end."""
+    """`exit_status` is set when the host has to end."""
 
-    def __init__(self) -> None:
+    def __init__(self, threads: Threads) -> None:
+        self._threads = threads
+        self._draining = False
         self._loop = asyncio.get_running_loop()
         self.exit_status: asyncio.Future[int] = self._loop.create_future()
         self._connection: Connection
         self._capture: Capture
         self._graphs = Graphs()
-        # An AppAuth, where the application has one.
+        # An AppAuth, when the application has one.
         self._auth: Any = None
         self._exchanges: Exchanges
         self._loopback: loopback.Loopback
-        # None where the application has none.
+        # None when the application has none.
         self._web: WebApp | None = None
         self._runs: dict[int, Run] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -62,18 +75,18 @@ class Host:
         }
 
     def connection(self) -> Connection:
-        """The protocol to give to the transport."""
+        """The protocol for the transport."""
         self._connection = Connection(self._frame, self._lost)
         self._exchanges = Exchanges(self._connection)
         self._loopback = loopback.Loopback(self._exchanges)
         return self._connection
 
     def hello(self, token: str) -> None:
-        """Introduces this host and takes over the process's outputs."""
+        """Introduces this host and replaces the process's outputs."""
         greeting = {
             "protocol": PROTOCOL_VERSION,
             "token": token,
-            "pid": os.getpid(),
+            "pid": getpid(),
             "python_version": ".".join(map(str, sys.version_info[:3])),
             "langgraph_version": _version("langgraph"),
         }
@@ -87,8 +100,8 @@ class Host:
             self._exchanges.frame(kind, stream, payload)
 
     def _lost(self, _error: Exception | None) -> None:
-        for run in list(self._runs.values()):
-            run.cancel()
+        for each in list(self._runs.values()):
+            each.cancel()
         self._exchanges.break_off()
         self._exit(1)
 
@@ -96,9 +109,17 @@ class Host:
         self._connection.send(frames.PONG, 0, payload)
 
     def _init(self, _stream: int, payload: bytes) -> None:
-        self._spawn(self._load(orjson.loads(payload)))
+        self._spawn(self._load(orjson_loads(payload)))
 
     async def _load(self, init: dict[str, Any]) -> None:
+        try:
+            await self._load_all(init)
+        except _LoadFailed as failed:
+            self._fatal(failed.graph_id, failed.target, failed.error)
+        except BaseException as error:
+            self._fatal(None, str(init.get("base_dir")), error)
+
+    async def _load_all(self, init: dict[str, Any]) -> None:
         server = init.get("server") or {}
         self._server = {
             "langgraph_version": _version("langgraph"),
@@ -112,42 +133,36 @@ class Host:
         http = init.get("http") or {}
         self._loopback.root_path = http.get("root_path") or ""
         loopback.install(self._loopback)
-        for graph_id, spec in init["graphs"].items():
-            target = spec if isinstance(spec, str) else spec["target"]
-            description = None if isinstance(spec, str) else spec.get("description")
-            try:
-                # In a thread: an import may take long, or run an event loop of its own.
-                await asyncio.to_thread(self._graphs.load, graph_id, target, description, base_dir)
-            except BaseException as error:
-                self._fatal(graph_id, target, error)
-                return
+        self._graphs.saver.serde = make_serializer(init.get("serde"))
+        with _naming(None, "LANGGRAPH_CONFIG"):
+            self._graphs.read_configs(os.environ.get("LANGGRAPH_CONFIG"))
+        await self._load_graphs(init["graphs"], base_dir)
         if (auth := init.get("auth")) is not None:
-            try:
+            with _naming(None, auth["path"]):
                 self._auth = await asyncio.to_thread(_load_auth, auth["path"], base_dir)
-            except BaseException as error:
-                self._fatal(None, auth["path"], error)
-                return
         if (index := init.get("store_index")) is not None:
-            try:
+            with _naming(None, f"store.index.embed ({index['embed']})"):
                 HostStore.index = await asyncio.to_thread(StoreIndex.load, index, base_dir)
-            except BaseException as error:
-                self._fatal(None, f"store.index.embed ({index['embed']})", error)
-                return
         HostStore.ttl_config = init.get("store_ttl")
         if (target := http.get("app")) is not None:
-            try:
+            with _naming(None, target):
                 self._web = await asyncio.to_thread(WebApp.load, target, base_dir, self._exchanges)
                 await self._web.start()
-            except BaseException as error:
-                self._fatal(None, target, error)
-                return
         await asyncio.to_thread(spans.find_opentelemetry)
-        # What is loaded stays: the collector need not look at it again.
+        # The modules stay loaded, so the collector need not visit their objects again.
         gc.collect()
         gc.freeze()
         gc.set_threshold(*GC_THRESHOLD)
         self._loopback.ready = True
         self._connection.send(frames.READY, 0, dumps(self._described()))
+
+    async def _load_graphs(self, graphs: dict[str, Any], base_dir: Path) -> None:
+        for graph_id, spec in graphs.items():
+            target = spec if isinstance(spec, str) else spec["target"]
+            description = None if isinstance(spec, str) else spec.get("description")
+            with _naming(graph_id, target):
+                # In a thread, because an import may take long or run an event loop of its own.
+                await asyncio.to_thread(self._graphs.load, graph_id, target, description, base_dir)
 
     def _described(self) -> dict[str, Any]:
         return {
@@ -160,7 +175,7 @@ class Host:
     def _fatal(self, graph_id: str | None, target: str, error: BaseException) -> None:
         failure = {
             "error": getattr(error, "kind", type(error).__name__),
-            "message": str(error),
+            "message": errors.text(error) + loading.hint(error),
             "traceback": errors.user_traceback(error),
             "graph_id": graph_id,
             "target": target,
@@ -169,29 +184,61 @@ class Host:
         self._exit(1)
 
     def _run(self, handle: int, payload: bytes) -> None:
-        run = Run(self._connection, self._graphs, handle, orjson.loads(payload), self._server)
-        run.before_done = self._capture.finish
-        self._runs[handle] = run
-        run.start().add_done_callback(lambda _task: self._ended(run))
+        try:
+            started = Run(self._connection, self._graphs, handle, orjson_loads(payload), self._server)
+        except Exception as error:
+            # A document that cannot be decoded fails its own run.
+            why = f"The run's input or configuration cannot be represented: {errors.text(error)}"
+            run.refuse(self._connection, handle, errors.Unreadable(why))
+            return
+        started.before_done = self._capture.finish
+        started.on_done = self._done
+        self._runs[handle] = started
+        started.start().add_done_callback(lambda _task: self._ended(started))
 
-    def _ended(self, run: Run) -> None:
-        self._runs.pop(run.handle, None)
-        # What its threads printed after its end.
-        self._capture.finish(run)
+    def _done(self, done: Scope) -> None:
+        self._threads.abandon(done)
+        if self._threads.abandoned > MAX_ABANDONED:
+            self._drain()
+
+    def _ended(self, ended: Run) -> None:
+        self._runs.pop(ended.handle, None)
+        # The run's threads may have printed after its DONE, or its code may have started more of them.
+        self._capture.finish(ended)
+        self._done(ended)
+
+    def _drain(self) -> None:
+        """Takes no new runs: sync nodes of cancelled runs go on in too many threads."""
+        if self._draining:
+            return
+        self._draining = True
+        logger.warning(
+            "%d threads still execute sync nodes of runs that are over. The host ends when its other runs have ended.",
+            self._threads.abandoned,
+        )
+        self._connection.send(frames.STATUS, 0, dumps({"hosts": 1, "responsive": 1, "draining": True}))
+        self._end_when_idle()
+
+    def _end_when_idle(self) -> None:
+        busy = self._exchanges.count or any(not each.done for each in self._runs.values())
+        if self._threads.abandoned > TOO_MANY_ABANDONED or not busy:
+            self._exit(0)
+        else:
+            self._loop.call_later(DRAIN_CHECK, self._end_when_idle)
 
     def _cancel(self, handle: int, _payload: bytes) -> None:
-        if (run := self._runs.get(handle)) is not None:
-            run.cancel()
+        if (found := self._runs.get(handle)) is not None:
+            found.cancel()
 
     def _credit(self, handle: int, payload: bytes) -> None:
-        if (run := self._runs.get(handle)) is not None:
-            run.add_credit(frames.LENGTH.unpack(payload)[0])
+        if (found := self._runs.get(handle)) is not None:
+            found.add_credit(frames.LENGTH.unpack(payload)[0])
 
     def _http_request(self, number: int, payload: bytes) -> None:
         if self._web is None:
             self._connection.send(frames.HTTP_ABORT, number, b"")
             return
-        self._web.serve(number, orjson.loads(payload))
+        self._web.serve(number, orjson_loads(payload))
 
     def _call(self, call_id: int, payload: bytes) -> None:
         self._spawn(self._answer(call_id, payload))
@@ -199,10 +246,10 @@ class Host:
     async def _answer(self, call_id: int, payload: bytes) -> None:
         scope.enter(Scope(self._connection, call=call_id))
         try:
-            call = orjson.loads(payload)
+            call = orjson_loads(payload)
             result = dumps(await self._serve(call["method"], call["params"]))
         except BaseException as error:
-            failure = {"error": errors.client_class(error), "message": str(error)}
+            failure = {"error": errors.client_class(error), "message": errors.text(error)}
             self._connection.send(frames.ERROR, call_id, dumps(failure))
             return
         self._connection.send(frames.REPLY, call_id, result)
@@ -225,10 +272,10 @@ class Host:
 
     async def _stop(self) -> None:
         tasks = []
-        for run in list(self._runs.values()):
-            run.cancel()
-            if run._task is not None:
-                tasks.append(run._task)
+        for each in list(self._runs.values()):
+            each.cancel()
+            if each.task is not None:
+                tasks.append(each.task)
         if tasks:
             await asyncio.wait(tasks, timeout=SHUTDOWN_GRACE)
         if self._web is not None:
@@ -246,8 +293,27 @@ class Host:
             self.exit_status.set_result(status)
 
 
+class _LoadFailed(Exception):
+    """A part of the application that cannot be loaded, with its place in the configuration."""
+
+    def __init__(self, graph_id: str | None, target: str, error: BaseException) -> None:
+        super().__init__(target)
+        self.graph_id = graph_id
+        self.target = target
+        self.error = error
+
+
+@contextlib.contextmanager
+def _naming(graph_id: str | None, target: str) -> Iterator[None]:
+    """Names the part of the application that the block loads, in the error of a failure."""
+    try:
+        yield
+    except BaseException as error:
+        raise _LoadFailed(graph_id, target, error) from error
+
+
 def _load_auth(target: str, base_dir: Path) -> Any:
-    # Only where it is used: an old langgraph_sdk may lack what it needs.
+    # Imported here, because an old langgraph_sdk may lack what it needs.
     from langopen_host.auth import AppAuth
 
     return AppAuth.load(target, base_dir)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import importlib.util
 import inspect
 import sys
+from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
 from types import ModuleType
@@ -14,9 +16,11 @@ from typing import Any
 from langgraph.graph import StateGraph
 from langgraph.pregel import Pregel
 
+from langopen_host import errors
+
 
 class LoadError(Exception):
-    """A target that cannot be served; `kind` is the class that the runner reports."""
+    """A target that cannot be served. `kind` is the class that the runner reports."""
 
     def __init__(self, message: str, *, kind: str = "GraphLoadError") -> None:
         super().__init__(message)
@@ -24,7 +28,7 @@ class LoadError(Exception):
 
 
 def load(graph_id: str, target: str, base_dir: Path) -> Any:
-    """The object that `target` names: a compiled graph, a StateGraph, or a callable that makes one."""
+    """The object that `target` names: a compiled graph, a StateGraph, or a callable that returns one."""
     value = load_object(f"graph {graph_id!r}", target, base_dir)
     if not (isinstance(value, (Pregel, StateGraph)) or callable(value)):
         location, _, name = target.rpartition(":")
@@ -37,11 +41,12 @@ def load(graph_id: str, target: str, base_dir: Path) -> Any:
 
 
 def load_object(owner: str, target: str, base_dir: Path) -> Any:
-    """The object that `target` names; `owner` says in messages what needs it, e.g. `graph 'chat'`."""
+    """The object that `target` names. Messages name its `owner`, e.g. `graph 'chat'`."""
     location, colon, name = target.rpartition(":")
     if not colon or not location or not name:
         raise LoadError(
-            f"The target {target!r} of {owner} has to be 'path/to/file.py:variable' or 'package.module:variable'"
+            f"The target {target!r} of {owner} has to have the form 'path/to/file.py:variable' or "
+            "'package.module:variable'"
         )
     module = _from_file(owner, location, base_dir) if _is_path(location) else importlib.import_module(location)
     value: Any = module
@@ -52,11 +57,60 @@ def load_object(owner: str, target: str, base_dir: Path) -> Any:
     return value
 
 
+# The folders that this module has added to the import path.
+_application: set[str] = set()
+_SITE = ("site-packages", "dist-packages")
+
+
 def prepare_path(base_dir: Path, search_path: list[str]) -> None:
-    """Puts the application's folders in front of the import path, the first of them first."""
+    """Adds the application's folders to the import path, in the order of the search path, then the base folder.
+
+    They follow the standard library and the installed packages: a module of the application never replaces one that
+    a library imports. `_before_packages` is the exception.
+    """
     for folder in reversed([*search_path, str(base_dir)]):
-        if folder not in sys.path:
-            sys.path.insert(0, folder)
+        _add(folder)
+
+
+def _add(folder: str) -> None:
+    """Adds a folder before the application's other folders."""
+    if folder not in sys.path:
+        sys.path.insert(_first(lambda path: path in _application), folder)
+        _application.add(folder)
+
+
+def _before_packages(folder: str) -> None:
+    """Moves a folder before the installed packages, and behind the standard library."""
+    if folder in _application:
+        _application.discard(folder)
+        sys.path.remove(folder)
+        sys.path.insert(_first(lambda path: path in _application or path.endswith(_SITE)), folder)
+        importlib.invalidate_caches()
+
+
+def _first(matches: Callable[[str], bool]) -> int:
+    return next((index for index, path in enumerate(sys.path) if matches(path)), len(sys.path))
+
+
+# What a second process cannot take: an address in use, a lock that is held.
+_TAKEN = (errno.EADDRINUSE, errno.EAGAIN, errno.EBUSY, errno.EEXIST)
+_TAKEN_NAMES = ("AlreadyLocked", "LockException", "LockError")
+
+
+def hint(error: BaseException) -> str:
+    """What to do about an error at import that a second host of the same application causes; else nothing."""
+    chain: BaseException | None = error
+    while chain is not None:
+        taken = isinstance(chain, OSError) and chain.errno in _TAKEN
+        # The `Timeout` of filelock names its file.
+        named = type(chain).__name__ in _TAKEN_NAMES or hasattr(chain, "lock_file")
+        if taken or named or "is locked" in errors.text(chain):
+            return (
+                ". Every graph host loads the module once. If it takes a port or a lock while it is imported, "
+                "start one host: --hosts 1"
+            )
+        chain = chain.__cause__ or chain.__context__
+    return ""
 
 
 def _is_path(location: str) -> bool:
@@ -72,11 +126,9 @@ def _from_file(owner: str, location: str, base_dir: Path) -> ModuleType:
         return known
     root, dotted = _package(path)
     for folder in (str(path.parent), root):
-        if folder not in sys.path:
-            sys.path.insert(0, folder)
-    if dotted is not None:
-        if (module := _as_member(dotted, path)) is not None:
-            return module
+        _add(folder)
+    if dotted is not None and (module := _as_member(dotted, path, root)) is not None:
+        return module
     return _standalone(path, location)
 
 
@@ -89,7 +141,7 @@ def _already(path: Path) -> ModuleType | None:
 
 
 def _package(path: Path) -> tuple[str, str | None]:
-    """The folder that holds the file's outermost package, and the file's dotted name; no name outside a package."""
+    """The folder of the file's outermost package, and the file's dotted name; None when it is in no package."""
     parts = [] if path.stem == "__init__" else [path.stem]
     folder = path.parent
     while (folder / "__init__.py").is_file():
@@ -99,8 +151,14 @@ def _package(path: Path) -> tuple[str, str | None]:
     return str(folder), ".".join(parts) if in_package else None
 
 
-def _as_member(dotted: str, path: Path) -> ModuleType | None:
-    """The module by its dotted name, None when that name leads to another file."""
+def _as_member(dotted: str, path: Path, root: str) -> ModuleType | None:
+    """The module by its dotted name; None when that name belongs to a module of the standard library."""
+    if not _leads_to(dotted, path):
+        # An installed package has the same name. The file's relative imports need its own.
+        top = dotted.partition(".")[0]
+        if top in sys.stdlib_module_names or top in sys.modules:
+            return None
+        _before_packages(root)
     return importlib.import_module(dotted) if _leads_to(dotted, path) else None
 
 
@@ -113,10 +171,10 @@ def _leads_to(name: str, path: Path) -> bool:
 
 
 def _standalone(path: Path, location: str) -> ModuleType:
-    """Executes a file as a module named after it, so that siblings import it under that name and get the same module.
+    """Executes a file as a module with the file's name, so that its siblings can import the same module.
 
-    When that name means something else already, it gets one of its own. The name is the same in every process, because
-    checkpoints name the modules of the classes that they hold.
+    When that name belongs to another module, the file's module gets a name of its own. The name is the same in every
+    process, because checkpoints name the modules of the classes that they hold.
     """
     name = path.stem
     if not name.isidentifier() or name in sys.modules or not _leads_to(name, path):

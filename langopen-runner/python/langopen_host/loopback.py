@@ -1,7 +1,7 @@
-"""Requests of the application's own to the API: `langgraph_sdk.get_client()` without an address.
+"""The application's own requests to the API: `langgraph_sdk.get_client()` without an address.
 
-They travel over the connection to the runner, which serves them itself: no port, no key, and streams come as they are
-made. The client may live in any event loop, the connection lives in the host's.
+They travel over the connection to the runner, so they need no port and no key. The client may live in any event loop;
+the connection lives in the host's.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ T = TypeVar("T")
 
 
 class Loopback:
-    """The way to the API, open once the host is ready."""
+    """Sends requests to the API, once the host is ready."""
 
     def __init__(self, exchanges: Exchanges) -> None:
         self._exchanges = exchanges
-        # Where the API is mounted.
+        # The path that the API is mounted at.
         self.root_path = ""
         self.ready = False
 
     async def on_host(self, work: Awaitable[T]) -> T:
-        """Does `work` in the host's loop, whichever one this is."""
+        """Executes `work` in the host's loop. The caller may be in another one."""
         if asyncio.get_running_loop() is self._exchanges.loop:
             return await work
         return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(_coroutine(work), self._exchanges.loop))
@@ -43,7 +43,7 @@ async def _coroutine(work: Awaitable[T]) -> T:
 
 
 def install(loopback: Loopback) -> None:
-    """Has SDK clients without an address use `loopback`. Does nothing where the SDK has no such clients."""
+    """Makes SDK clients without an address use `loopback`. Does nothing with an SDK that has no such clients."""
     try:
         import httpx
         from langgraph_sdk import get_client
@@ -54,7 +54,7 @@ def install(loopback: Loopback) -> None:
         return
     transport = _transport(loopback, httpx)
     module.get_asgi_transport = lambda: transport  # type: ignore[attr-defined]
-    # The SDK otherwise keeps every client's transport, for a server in this process to be set in later.
+    # Without this the SDK keeps the transport of every client for ever.
     module._registered_transports = deque(maxlen=0)  # type: ignore[attr-defined]
     os.environ["__LANGGRAPH_DEFER_LOOPBACK_TRANSPORT"] = "true"
 
@@ -81,21 +81,23 @@ def _transport(loopback: Loopback, httpx: Any) -> type:
             await loopback.on_host(close())
 
     class LoopbackTransport(httpx.AsyncBaseTransport):
-        """What the SDK makes a client with. `app` and `root_path` are its own idea of the server, which is elsewhere."""
+        """The transport of the SDK's clients. `app` and `root_path` name a server in this process, and are ignored."""
 
         def __init__(self, app: Any = None, root_path: str = "", **_: Any) -> None:
             self.app = app
 
         async def handle_async_request(self, request: Any) -> Any:
             if not loopback.ready:
-                raise httpx.ConnectError("The server is not ready yet: it serves no requests while the application is loaded")
+                raise httpx.ConnectError("The server serves no requests while the application is loaded")
             body = await request.aread()
             run = scope.current_run()
             head = {
                 "method": request.method,
                 "path": loopback.root_path + request.url.raw_path.partition(b"?")[0].decode("ascii"),
                 "query": request.url.query.decode("ascii"),
-                "headers": [[name.decode("latin-1").lower(), value.decode("latin-1")] for name, value in request.headers.raw],
+                "headers": [
+                    [name.decode("latin-1").lower(), value.decode("latin-1")] for name, value in request.headers.raw
+                ],
                 "run": None if run is None else run.run,
                 "within": asgi.current.get(),
                 "body": bool(body),

@@ -12,7 +12,7 @@ Event = tuple[bytes, bytes]
 
 
 class Tuples:
-    """`messages` events: `[message, metadata]`. All chunks of one model call share a metadata dict, encoded once."""
+    """`messages` events: `[message, metadata]`. The chunks of a model call share one metadata dict, encoded once."""
 
     def __init__(self) -> None:
         self._metadata: dict[str, Any] | None = None
@@ -26,7 +26,7 @@ class Tuples:
 
 
 class Accumulator:
-    """The older events: each carries the whole message so far, and a message's metadata comes once, before it."""
+    """The older events: each holds the message so far. A message's metadata precedes it, once."""
 
     def __init__(self) -> None:
         self._known: dict[str, BaseMessage] = {}

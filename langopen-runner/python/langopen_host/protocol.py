@@ -1,17 +1,19 @@
-"""What a run of the event streaming protocol streams, in the protocol's own shapes.
+"""The events of a run that was started through the event streaming protocol, in the protocol's own shapes.
 
-Values, updates, custom events, tasks and tool calls go out under their usual names: they mean the same to every reader.
-What only the protocol has goes out under names with `protocol/` before them, as `{"data": …, "node"?: …}`.
+Values, updates, custom events, tasks and tool calls have their usual names and shapes. The events that only the
+protocol has are named `protocol/...`, with data `{"data": …, "node"?: …}`.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 from collections.abc import Callable
 from typing import Any
 
 from langchain_core.messages import BaseMessage, BaseMessageChunk
 from langgraph.pregel import Pregel
+from pydantic import BaseModel
 
 from langopen_host.blocks import Assembly
 from langopen_host.lifecycle import Lifecycle
@@ -21,11 +23,11 @@ from langopen_host.stream import INTERRUPT, Plan, named
 
 try:
     from langgraph._internal._constants import CONFIG_KEY_STREAM_MESSAGES_V2
-except ImportError:  # a langgraph whose models tell tokens alone
+except ImportError:  # a langgraph whose models stream tokens alone
     CONFIG_KEY_STREAM_MESSAGES_V2 = ""
 
 _PLAIN = {"values": b"values", "custom": b"custom", "tasks": b"tasks", "tools": b"tools"}
-# Of langgraph's modes, those that every version knows.
+# The stream modes that every version of langgraph knows.
 _MODES = ["checkpoints", "custom", "messages", "tasks", "updates", "values"]
 
 
@@ -41,7 +43,7 @@ class ProtocolPlan(Plan):
         self._parts = bool(CONFIG_KEY_STREAM_MESSAGES_V2) and _takes_version()
         self.modes = [*_MODES, "tools"] if self._parts else _MODES
         self._lifecycle = Lifecycle()
-        # The messages that are being told, by namespace and model call.
+        # The messages that are being streamed, by namespace and model call.
         self._open: dict[tuple[str, ...], dict[str, str]] = {}
         self._assembly = Assembly()
 
@@ -60,10 +62,11 @@ class ProtocolPlan(Plan):
         namespace, mode, payload = tuple(part["ns"]), part["type"], part["data"]
         if mode != "values" or not (raised := part.get("interrupts")):
             return self.convert(namespace, mode, payload)
-        if isinstance(payload, dict):
-            return self.convert(namespace, mode, {**payload, INTERRUPT: list(raised)})
-        # The state is a dataclass, a Pydantic model or a single value. It repeats the one before, so the interrupts stand alone.
-        return self.convert(namespace, mode, {INTERRUPT: list(raised)})
+        if (fields := _fields(payload)) is not None:
+            return self.convert(namespace, mode, {**fields, INTERRUPT: list(raised)})
+        # Values that are no object cannot hold the interrupts beside their own data.
+        asked = self.convert(namespace, mode, {INTERRUPT: list(raised)})
+        return [*self.convert(namespace, mode, payload), *asked]
 
     def convert(self, namespace: tuple[str, ...], mode: str, payload: Any) -> list[Event]:
         if mode == "messages":
@@ -77,23 +80,23 @@ class ProtocolPlan(Plan):
             self._remember(payload)
         events = [(named(_PLAIN[mode], namespace), dumps_compact(payload))]
         if mode == "tasks":
-            events[:0] = self._tell(self._lifecycle.before(namespace, payload))
-            events += self._tell(self._lifecycle.after(namespace, payload))
+            events[:0] = self._events(self._lifecycle.before(namespace, payload))
+            events += self._events(self._lifecycle.after(namespace, payload))
         return events
 
     def _messages(self, namespace: tuple[str, ...], message: Any, metadata: dict[str, Any]) -> list[Event]:
         node = metadata.get("langgraph_node")
         if isinstance(message, BaseMessage):
-            # A langgraph that knows content blocks gives those of a model that streams. Its messages are what nodes returned, and
-            # what models answered as a whole: clients read them in the values. An older langgraph gives tokens as chunks.
-            told = self._assembly.add(message) if isinstance(message, BaseMessageChunk) and not self._parts else []
+            # A langgraph with content blocks streams a model's blocks itself. Its messages here are whole ones, of nodes
+            # and of models that did not stream: clients read them in the values. An older langgraph streams chunks.
+            pieces = self._assembly.add(message) if isinstance(message, BaseMessageChunk) and not self._parts else []
         else:
-            told = [self._piece(namespace, message, str(metadata.get("run_id")))]
+            pieces = [self._piece(namespace, message, str(metadata.get("run_id")))]
         name = named(b"protocol/messages", namespace)
-        return [(name, dumps_compact({"data": data, "node": node} if node else {"data": data})) for data in told]
+        return [(name, dumps_compact({"data": data, "node": node} if node else {"data": data})) for data in pieces]
 
     def _piece(self, namespace: tuple[str, ...], piece: dict[str, Any], call: str) -> dict[str, Any]:
-        """A piece of a message. Where several are told at once, it says of which it is."""
+        """A piece of a message. While several messages are streamed, it names its message."""
         calls = self._open.setdefault(namespace, {})
         kind = piece.get("event")
         if kind == "message-start":
@@ -106,14 +109,27 @@ class ProtocolPlan(Plan):
         return piece
 
     def closing(self, status: str) -> list[Event]:
-        """What is told when the graph has ended, as `completed`, `interrupted` or `failed`; the root's own end follows once it is kept."""
-        told = [((), data) for data in self._assembly.close()]
-        messages = [(named(b"protocol/messages", namespace), dumps_compact({"data": data})) for namespace, data in told]
-        return [*messages, *self._tell(self._lifecycle.close(status))]
+        """The events after the graph has ended as `completed`, `interrupted` or `failed`.
+
+        The worker adds the root's own end once it has stored that.
+        """
+        pieces = [(b"protocol/messages", dumps_compact({"data": data})) for data in self._assembly.close()]
+        return [*pieces, *self._events(self._lifecycle.close(status))]
 
     @staticmethod
-    def _tell(told: list[tuple[tuple[str, ...], dict[str, Any]]]) -> list[Event]:
-        return [(named(b"protocol/lifecycle", namespace), dumps_compact({"data": data})) for namespace, data in told]
+    def _events(changes: list[tuple[tuple[str, ...], dict[str, Any]]]) -> list[Event]:
+        return [(named(b"protocol/lifecycle", namespace), dumps_compact({"data": data})) for namespace, data in changes]
+
+
+def _fields(values: Any) -> dict[str, Any] | None:
+    """Values as a dict: of a dict, a dataclass or a model; else None."""
+    if isinstance(values, dict):
+        return values
+    if isinstance(values, BaseModel):
+        return {name: getattr(values, name) for name in type(values).model_fields}
+    if dataclasses.is_dataclass(values) and not isinstance(values, type):
+        return {field.name: getattr(values, field.name) for field in dataclasses.fields(values)}
+    return None
 
 
 def _envelope(payload: dict[str, Any]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from contextlib import aclosing
 from typing import Any
@@ -13,7 +14,7 @@ from langgraph.types import Command, Send
 
 from langopen_host import errors, frames, scope, state, user
 from langopen_host.connection import Connection
-from langopen_host.factory import EXECUTION, context_fields
+from langopen_host.factory import EXECUTION, context_fields, makes_objects
 from langopen_host.graphs import Graphs
 from langopen_host.scope import Scope
 from langopen_host.serialize import dumps
@@ -21,15 +22,17 @@ from langopen_host.spans import Trace
 from langopen_host.protocol import ProtocolPlan
 from langopen_host.stream import Plan
 
+logger = logging.getLogger("langopen")
+
 INITIAL_CREDIT = 1024 * 1024
-# How long a cancelled run may take to unwind. Code that swallows the cancellation is then left behind.
+# How many seconds a cancelled run may take to unwind. The host then reports its end, whatever its code does.
 CANCEL_GRACE = 10.0
-# After this long it is cancelled once more: a node may have swallowed the cancellation and its graph gone on.
+# How often in seconds it is cancelled again: a node may have swallowed the cancellation.
 CANCEL_AGAIN = 2.0
 
 
 class Run(Scope):
-    """A run in flight. `spec` is the RUN frame's document, `server` the metadata that every run of this host gets."""
+    """A run in flight. `spec` is the RUN frame's document. `server` is metadata of the host that every run gets."""
 
     def __init__(
         self, connection: Connection, graphs: Graphs, handle: int, spec: dict[str, Any], server: dict[str, Any]
@@ -53,22 +56,29 @@ class Run(Scope):
         self._trace = None if given is None else Trace(connection, handle, given, spec["graph_id"])
         self._credit = INITIAL_CREDIT
         self._refill: asyncio.Future[None] | None = None
-        self._task: asyncio.Task[None] | None = None
+        self.task: asyncio.Task[None] | None = None
         self._cancelled = False
-        # The graph has ended and its outcome is being gathered: too late to cancel.
+        # The graph has ended and the host collects its outcome: too late to cancel.
         self._finishing = False
         self._sent = False
-        # Called before DONE, after which frames of the run are ignored.
+        # Called before DONE: the runner ignores later frames of the run.
         self.before_done: Callable[[Scope], None] | None = None
+        # Called after DONE, even while the run's code goes on.
+        self.on_done: Callable[[Scope], None] | None = None
+
+    @property
+    def done(self) -> bool:
+        """Whether the run's end has been reported. Its code may still execute."""
+        return self._sent
 
     def start(self) -> asyncio.Task[None]:
-        self._task = self.loop.create_task(self._main())
-        # A task that is cancelled before its first step never gets to send DONE itself.
-        self._task.add_done_callback(lambda _task: self._finish(asyncio.CancelledError()))
-        return self._task
+        self.task = self.loop.create_task(self._main())
+        # A task that is cancelled before its first step cannot send DONE itself.
+        self.task.add_done_callback(lambda task: self._finish(_outcome(task)))
+        return self.task
 
     def cancel(self) -> None:
-        """Stops the run; its DONE says `cancelled`. A node in a thread cannot be stopped and is left behind."""
+        """Cancels the run; its DONE says `cancelled`. A node in a thread cannot be stopped: it goes on, unheard."""
         if self._cancelled or self._finishing:
             return
         self._cancelled = True
@@ -83,8 +93,8 @@ class Run(Scope):
             self._refill.set_result(None)
 
     def _interrupt(self) -> None:
-        if self._task is not None and not self._finishing:
-            self._task.cancel()
+        if self.task is not None and not self._finishing:
+            self.task.cancel()
 
     async def _main(self) -> None:
         scope.enter(self)
@@ -95,13 +105,13 @@ class Run(Scope):
             if (graph := self._graphs.ready(graph_id, temporary=self._temporary)) is not None:
                 await self._serve(graph)
                 return
-            context = self._kwargs.get("context") or self._config["configurable"]
+            context = self._kwargs.get("context") or {}
             async with self._graphs.open(
                 graph_id, self._config, EXECUTION, temporary=self._temporary, context=context
             ) as graph:
                 await self._serve(graph)
         except BaseException as error:
-            # Only what happened before or after the graph's own work: a factory that fails, a cancel while it works.
+            # An error outside the graph's execution: its factory failed, or the run was cancelled during the factory.
             self._finish(error)
 
     async def _serve(self, graph: Pregel) -> None:
@@ -136,7 +146,7 @@ class Run(Scope):
         if self._plan.events:
             await self._follow_events(graph, given)
             return
-        # Closed by hand: a cancel may come while the generator is not the one that waits, and its tasks have to end too.
+        # Closed explicitly, so that the graph's tasks end even when a cancel arrives outside of the generator.
         async with aclosing(graph.astream(given, self._followed(), **self._options(graph, subgraphs))) as stream:
             async for chunk in stream:
                 if self._cancelled:
@@ -147,7 +157,7 @@ class Run(Scope):
                     emit(name, data)
 
     async def _follow_events(self, graph: Pregel, given: Any) -> None:
-        """`events` mode: the graph's own chunks are the stream records of its root, the rest goes out as it is."""
+        """`events` mode: stream records of the root hold the graph's own chunks; all others are events as they are."""
         subgraphs = bool(self._kwargs.get("subgraphs"))
         convert = self._plan.converter(subgraphs=subgraphs)
         records = graph.astream_events(given, self._followed(), version="v2", **self._options(graph, subgraphs))
@@ -165,7 +175,7 @@ class Run(Scope):
                     self._emit(name, data)
 
     def _followed(self) -> dict[str, Any]:
-        """The config with what follows the graph for the trace."""
+        """The config, with the trace's callbacks."""
         callbacks = [] if self._trace is None else self._trace.callbacks
         return {**self._config, "callbacks": callbacks} if callbacks else self._config
 
@@ -186,11 +196,12 @@ class Run(Scope):
         return to_command(command) if command else self._kwargs.get("input")
 
     async def _progress(self, graph: Pregel) -> str:
-        """How far an earlier attempt of this run came: `none`, `started` or `finished`."""
+        """The progress of an earlier attempt of this run: `none`, `started` or `finished`."""
         snapshot = await graph.aget_state(self._newest())
         if snapshot.metadata is None or snapshot.metadata.get("run_id") != self.run_id:
             return "none"
-        # Not `next`: a task whose writes were kept, and whose checkpoint was not, is left out there, and still stands between here and the end.
+        # `next` leaves out a task whose writes were stored without the checkpoint that follows them. It still has to be
+        # completed.
         if snapshot.tasks:
             return "started"
         return "finished" if snapshot.metadata.get("source") == "loop" else "none"
@@ -199,7 +210,7 @@ class Run(Scope):
         return {"configurable": {"thread_id": self.thread_id, "checkpoint_ns": ""}}
 
     async def _final_state(self, graph: Pregel) -> tuple[Any, dict[str, Any]]:
-        """The thread's snapshot and its open interrupts; None for a run that keeps no checkpoints."""
+        """The thread's snapshot and its open interrupts; None for a run without checkpoints."""
         if self._temporary:
             return None, {}
         newest = self._newest()
@@ -208,7 +219,7 @@ class Run(Scope):
 
     def _emit(self, name: bytes, data: bytes) -> None:
         if self._sent:
-            raise asyncio.CancelledError("the run was left behind")
+            raise asyncio.CancelledError("the run has ended without waiting for its code")
         payload = frames.event_payload(name, data)
         self._credit -= len(payload)
         self.connection.send(frames.EVENT, self.handle, payload, urgent=False)
@@ -218,17 +229,40 @@ class Run(Scope):
             self._refill = self.loop.create_future()
             await self._refill
 
-    def _finish(self, error: BaseException | None, snapshot: Any = None, interrupts: dict[str, Any] | None = None) -> None:
-        """Sends DONE. Says what the thread is now, as far as the state could be read."""
+    def _finish(
+        self, error: BaseException | None, snapshot: Any = None, interrupts: dict[str, Any] | None = None
+    ) -> None:
+        """Sends DONE, once. Its state is as complete as it could be read."""
         if self._sent or not self.connection.connected:
             return
         self._sent = True
+        if isinstance(error, asyncio.CancelledError) and not self._cancelled:
+            error = _unasked(error)
         cancelled = self._cancelled and (error is None or isinstance(error, asyncio.CancelledError))
         if cancelled:
             error = None
         if error is not None and self._cancelled and not errors.retryable(error):
-            # What user code raised on being cancelled is no failure of the run.
+            # An error that user code raised when it was cancelled is no failure of the run.
             cancelled, error = True, None
+        try:
+            self._send_done(error, cancelled, snapshot, interrupts or {})
+        except BaseException as failed:
+            self._send_failure(error or failed)
+        if self.on_done is not None:
+            self.on_done(self)
+
+    def _send_failure(self, error: BaseException) -> None:
+        """Ends a run whose outcome cannot be reported: it has no JSON form, or the graph broke what the host calls."""
+        try:
+            refuse(self.connection, self.handle, error)
+            logger.error("The outcome of run %s cannot be reported: %s", self.run_id, errors.text(error))
+        except BaseException:
+            # Every run has to end: without a connection the platform executes it elsewhere.
+            self.connection.close()
+
+    def _send_done(
+        self, error: BaseException | None, cancelled: bool, snapshot: Any, interrupts: dict[str, Any]
+    ) -> None:
         values, rest, checkpoint_id, stopped = self._final_documents(snapshot)
         ended = "failed" if error is not None or cancelled else "interrupted" if stopped else "completed"
         for name, data in self._plan.closing(ended):
@@ -243,14 +277,14 @@ class Run(Scope):
             "error": None if error is None else errors.public(error),
             "detail": None if error is None else errors.detail(error),
             "retryable": error is not None and errors.retryable(error),
-            "interrupts": interrupts or {},
+            "interrupts": interrupts,
             "checkpoint_id": checkpoint_id,
             "has_state": bool(rest),
         }
         self.connection.send(frames.DONE, self.handle, frames.done_payload(dumps(header), values, rest))
 
     def _final_documents(self, snapshot: Any) -> tuple[bytes, bytes, str | None, bool]:
-        """The values, the rest of the state, its checkpoint, and whether the thread waits for something."""
+        """The values, the rest of the state, its checkpoint, and whether the thread has a next node."""
         if self._temporary:
             if not self._plan.has_values:
                 return b"", b"", None, False
@@ -260,6 +294,33 @@ class Run(Scope):
             return b"", b"", None, False
         rest = state.rest(snapshot)
         return dumps(snapshot.values), dumps(rest), rest["checkpoint_id"], bool(snapshot.next)
+
+
+def refuse(connection: Connection, handle: int, error: BaseException) -> None:
+    """Ends a run with an error and without a state."""
+    header = {
+        "status": "error",
+        "thread_status": "error",
+        "error": errors.public(error),
+        "detail": errors.detail(error),
+        "retryable": errors.retryable(error),
+        "interrupts": {},
+        "checkpoint_id": None,
+        "has_state": False,
+    }
+    connection.send(frames.DONE, handle, frames.done_payload(dumps(header), b"", b""))
+
+
+def _outcome(task: asyncio.Task[None]) -> BaseException:
+    """The error of a task that ended without a DONE of its own."""
+    error = None if task.cancelled() else task.exception()
+    return error or asyncio.CancelledError()
+
+
+def _unasked(error: BaseException) -> errors.UnaskedCancel:
+    unasked = errors.UnaskedCancel("Code in the graph host cancelled the run, and nobody asked for that")
+    unasked.__cause__ = error
+    return unasked
 
 
 def to_command(command: dict[str, Any]) -> Command[Any]:
@@ -290,7 +351,7 @@ def _durability(kwargs: dict[str, Any]) -> str | None:
 
 
 def _config(spec: dict[str, Any], kwargs: dict[str, Any], server: dict[str, Any]) -> dict[str, Any]:
-    """The run's config with what this host adds to it."""
+    """The run's config, with the host's additions."""
     config = {key: value for key, value in (kwargs.get("config") or {}).items() if value is not None}
     configurable = dict(config.get("configurable") or {})
     configurable.setdefault("thread_id", spec.get("thread_id"))
@@ -300,7 +361,7 @@ def _config(spec: dict[str, Any], kwargs: dict[str, Any], server: dict[str, Any]
     if (who := user.of(configurable)) is not None:
         configurable["langgraph_auth_user"] = who
     config["configurable"] = configurable
-    # The run's own metadata has its thread's merged in, which the config, made before the run was kept, cannot have.
+    # The run's metadata includes that of its thread. The config was made before the run was stored, and lacks it.
     metadata = spec.get("metadata") or config.get("metadata") or {}
     config["metadata"] = {**metadata, "run_attempt": spec.get("attempt", 1), **server}
     config["run_id"] = UUID(spec["run_id"])
@@ -308,17 +369,15 @@ def _config(spec: dict[str, Any], kwargs: dict[str, Any], server: dict[str, Any]
 
 
 def _context(graph: Pregel, kwargs: dict[str, Any]) -> Any:
-    """The run's context, reduced to what the graph's schema has. A run with a configurable alone is served from that."""
+    """The run's context, reduced to the fields of the graph's schema; the configurable serves a run without one.
+
+    The library makes the object of a dataclass or a model, and so refuses a context that lacks a required field.
+    """
+    schema = graph.context_schema
     given = kwargs.get("context")
-    fields = context_fields(graph.context_schema)
+    fields = context_fields(schema)
     if fields is None:
         return given or None
     given = given or (kwargs.get("config") or {}).get("configurable") or {}
     own = {key: value for key, value in given.items() if key in fields}
-    if own:
-        return own
-    try:
-        # A schema whose fields all have defaults is there even when the run says nothing.
-        return graph.context_schema()  # type: ignore[misc]
-    except Exception:
-        return None
+    return own if own or makes_objects(schema) else None

@@ -1,12 +1,13 @@
-"""The checkpoint saver that graphs get: checkpoints travel to the runner as the library's own bytes.
+"""The checkpoint saver of all graphs: it sends checkpoints to the runner as the library's own bytes.
 
-What a run writes stays at hand, so that reading the newest checkpoint back needs neither a call nor a decode.
+A run keeps the newest checkpoint that it wrote, so reading that back needs neither a call nor a decode.
 """
 
 from __future__ import annotations
 
 import asyncio
 import inspect
+import logging
 import random
 from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Any
@@ -22,31 +23,54 @@ from langgraph.checkpoint.base import (
     copy_checkpoint,
 )
 
+from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
+
 from langopen_host import scope as scopes
 from langopen_host.checkpoint_ids import stay_above
+from langopen_host.primitives import orjson_loads
 from langopen_host.scope import Scope
-from langopen_host.serialize import dumps, orjson
+from langopen_host.serialize import dumps
 
-# Keys of a run's configurable that its checkpoints remember. The rest is the user's context, which is not kept.
-_REMEMBERED = (
-    "graph_id",
-    "assistant_id",
-    "user_id",
-    "thread_id",
-    "run_id",
-    "cron_id",
-    "langgraph_auth_user_id",
-    "langgraph_request_id",
+logger = logging.getLogger("langopen")
+
+# Keys of a configurable that checkpoint metadata leaves out: the user's document, and the checkpoint's own place.
+_NOT_IN_METADATA = frozenset(
+    {"langgraph_auth_user", "langgraph_auth_permissions", "checkpoint_id", "checkpoint_ns", "checkpoint_map"}
 )
 
 
+def make_serializer(settings: dict[str, Any] | None) -> JsonPlusSerializer:
+    """langgraph's serializer with the settings of `checkpointer.serde`; by default it pickles what MessagePack refuses.
+
+    `allowed_*_modules` is true for every class, null for the safe ones, or a list of names in parts; without the key,
+    the library decides.
+    """
+    settings = settings or {}
+    options: dict[str, Any] = {"pickle_fallback": settings.get("pickle_fallback", True)}
+    for key in ("allowed_json_modules", "allowed_msgpack_modules"):
+        if key not in settings:
+            continue
+        names = settings[key]
+        if isinstance(names, list):
+            whole = key == "allowed_json_modules"
+            names = [tuple(parts) if whole else (".".join(parts[:-1]), parts[-1]) for parts in names if parts]
+        options[key] = names
+    known = inspect.signature(JsonPlusSerializer).parameters
+    for key in options.keys() - known.keys():
+        if key in settings:
+            logger.warning("checkpointer.serde.%s needs a newer langgraph-checkpoint than the application has", key)
+        del options[key]
+    return JsonPlusSerializer(**options)
+
+
 class HostSaver(BaseCheckpointSaver[str]):
-    """Serves whatever run or request is current (see `scope`)."""
+    """Serves the current run or request (see `scope`)."""
 
     async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
         scope = scopes.current()
         conf = config["configurable"]
-        thread_id, ns, checkpoint_id = str(conf["thread_id"]), conf.get("checkpoint_ns") or "", conf.get("checkpoint_id")
+        thread_id, ns = str(conf["thread_id"]), conf.get("checkpoint_ns") or ""
+        checkpoint_id = conf.get("checkpoint_id")
         kept: CheckpointTuple | None = scope.latest.get((thread_id, ns))
         if kept is not None and (not checkpoint_id or kept.checkpoint["id"] == checkpoint_id):
             return self._kept(scope, thread_id, ns, kept)
@@ -187,7 +211,7 @@ class HostSaver(BaseCheckpointSaver[str]):
         _wait(self.adelete_thread(thread_id), "delete_thread")
 
     def get_next_version(self, current: str | None, channel: None) -> str:
-        """A count, padded so that versions sort as text, and a random part that keeps two branches of a thread apart."""
+        """A counter, padded so that versions sort as text, and a random part that differs between branches."""
         count = 0 if current is None else current if isinstance(current, int) else int(current.split(".", 1)[0])
         return f"{count + 1:032}.{random.random():016}"
 
@@ -210,7 +234,7 @@ class HostSaver(BaseCheckpointSaver[str]):
         )
 
     def _kept(self, scope: Scope, thread_id: str, ns: str, kept: CheckpointTuple) -> CheckpointTuple:
-        """A copy of what this run wrote last: the caller changes the checkpoint that it gets."""
+        """A copy of the run's newest checkpoint, because the library changes the checkpoint that it receives."""
         written = scope.writes.get((thread_id, ns, kept.checkpoint["id"]))
         pending = (
             [
@@ -235,23 +259,20 @@ class HostSaver(BaseCheckpointSaver[str]):
         return CheckpointTuple(
             _config(thread_id, ns, found["checkpoint_id"]),
             checkpoint,
-            orjson.loads(found["metadata"]),
+            orjson_loads(found["metadata"]),
             _config(thread_id, ns, parent) if parent else None,
             [(task_id, channel, load((kind, data))) for task_id, channel, kind, data in found["pending_writes"]],
         )
 
 
-# The library asks for this signature at the start of every run; to derive it takes longer than all that the run writes.
+# The library asks for this signature at the start of every run. Deriving it takes longer than all writes of the run.
 HostSaver.aput_writes.__signature__ = inspect.signature(HostSaver.aput_writes)  # type: ignore[attr-defined]
 
 
 def remembered(config: RunnableConfig, metadata: CheckpointMetadata) -> dict[str, Any]:
-    """The metadata that a checkpoint keeps: the run's, the checkpoint's own, and the ids that the platform injects."""
-    kept: dict[str, Any] = {}
+    """A checkpoint's metadata: the configurable, so that histories can be filtered by it, the run's, and its own."""
     conf = config.get("configurable") or {}
-    for key in _REMEMBERED:
-        if (value := conf.get(key)) is not None:
-            kept[key] = value
+    kept = {key: value for key, value in conf.items() if key not in _NOT_IN_METADATA and not key.startswith("__")}
     for key, value in (config.get("metadata") or {}).items():
         if not key.startswith("__"):
             kept[key] = value
@@ -268,20 +289,20 @@ def _config(thread_id: str, ns: str, checkpoint_id: str) -> RunnableConfig:
 def _remember_writes(
     scope: Scope, at: tuple[str, str, str], task_id: str, task_path: str, writes: Sequence[tuple[str, Any]]
 ) -> None:
-    """Keeps pending writes for the newest checkpoint. Writes may come before the checkpoint that they belong to."""
+    """Keeps the pending writes of the newest checkpoint. Writes may precede the checkpoint that they belong to."""
     newest = scope.latest.get(at[:2])
     if newest is not None and at[2] < newest.checkpoint["id"]:
         return
     known = scope.writes.setdefault(at, {})
     for position, (channel, value) in enumerate(writes):
         index = WRITES_IDX_MAP.get(channel, position)
-        # As in the library's own savers: an ordinary write is final, a special one (error, interrupt, ...) replaces.
+        # As in the library's savers: an ordinary write is final, and a special one (error, interrupt, ...) replaces it.
         if index < 0 or (task_id, index) not in known:
             known[task_id, index] = (task_path, channel, value)
 
 
 def _wait(coroutine: Any, method: str) -> Any:
-    """The result of an async method, for code that runs in a thread."""
+    """The result of an async method, for code in a thread."""
     scope = scopes.current()
     try:
         running = asyncio.get_running_loop()

@@ -1,4 +1,4 @@
-"""What a graph looks like from outside: its JSON schemas, its drawing, its subgraphs."""
+"""Describes graphs: their JSON schemas, drawings and subgraphs."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Any
 
 from langgraph.channels.base import BaseChannel
 from langgraph.pregel import Pregel
-from pydantic import BaseModel, create_model
+from pydantic import BaseModel, Field, TypeAdapter, create_model
 
 
 async def schemas(graph: Pregel, graph_id: str) -> dict[str, Any]:
-    """`graph.schemas`: the five schemas, null where one cannot be derived."""
+    """`graph.schemas`: the five schemas; null for one that cannot be derived."""
     return _schemas(graph, f"{graph_id}_state")
 
 
@@ -25,7 +25,7 @@ async def subgraphs(graph: Pregel, params: dict[str, Any]) -> dict[str, Any]:
 
 
 async def draw(graph: Pregel, config: Any, params: dict[str, Any]) -> dict[str, Any]:
-    """`graph.draw`: `{nodes, edges}`; `__end__` has an id and nothing else."""
+    """`graph.draw`: `{nodes, edges}`. `__end__` has an id alone."""
     drawn = (await graph.aget_graph(config, xray=params.get("xray") or False)).to_json()
     nodes = []
     for node in drawn["nodes"]:
@@ -53,13 +53,26 @@ def _schemas(graph: Pregel, state_name: str) -> dict[str, Any]:
 
 
 def _state_model(graph: Pregel, name: str) -> type[BaseModel]:
-    """The state's channels as one model. All are optional: a state need not hold every channel."""
+    """The state's channels as one model. All are optional, because a state need not hold every channel.
+
+    Fields have names of their own and the channels' as aliases: a model refuses names that start with an underscore.
+    """
     fields: dict[str, Any] = {}
-    for key in graph.stream_channels_list:
+    for number, key in enumerate(graph.stream_channels_list):
         channel = graph.channels[key]
         if isinstance(channel, BaseChannel):
-            fields[key] = (channel.UpdateType, None)
+            title = key.replace("_", " ").strip().title()
+            fields[f"channel_{number}"] = (_describable(channel.UpdateType), Field(None, alias=key, title=title))
     return create_model(name, **fields)
+
+
+def _describable(kind: Any) -> Any:
+    """The type, or `Any` when it has no JSON schema (`NotRequired[...]` inside `Annotated`, plain classes)."""
+    try:
+        TypeAdapter(kind).json_schema()
+    except Exception:
+        return Any
+    return kind
 
 
 def _derive(make: Callable[[], Any]) -> Any:

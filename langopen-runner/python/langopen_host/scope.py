@@ -1,7 +1,7 @@
-"""What the code that is running now works for: a run, or a call of the runner.
+"""The run, or the call of the runner, that the current code works for.
 
-A graph is shared by all its runs, with one saver and one store bound to it. They find their way back to the run by the
-context variable here, which asyncio and langgraph carry into tasks and threads.
+All runs of a graph share it, with one saver and one store. These find the current run by a context variable, which
+asyncio and langgraph pass on to tasks and threads.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from typing import Any
 
 from langopen_host.connection import Connection
 
-# Bytes of checkpoint writes that a run may have on their way before a further write waits.
+# How many bytes of unanswered checkpoint writes a run may have before its next write waits.
 MAX_UNSETTLED = 16 * 1024 * 1024
 
 
 class Scope:
-    """One run (`run` is its handle) or one call from the runner (`call` is its id), as an owner of calls."""
+    """The owner of calls to the runner: one run (`run` is its handle), or one call of the runner (`call` is its id)."""
 
     def __init__(self, connection: Connection, *, run: int | None = None, call: int | None = None) -> None:
         self.connection = connection
@@ -25,7 +25,7 @@ class Scope:
         self.run = run
         self.call = call
         self.run_id: str | None = None
-        # The thread whose checkpoints nobody else writes meanwhile, and whether it had none to begin with.
+        # The thread whose checkpoints this run alone writes, and whether it had none at the start.
         self.thread_id: str | None = None
         self.fresh_thread = False
         self.write_behind = False
@@ -48,7 +48,7 @@ class Scope:
         return self.connection.request(method, self.owner(params))
 
     async def write(self, method: str, params: dict[str, Any], size: int) -> None:
-        """A checkpoint write: behind the run's back when durability allows, else until the runner has it."""
+        """A checkpoint write. It waits for the runner's answer only if the durability demands it."""
         if not self.write_behind or self._unsettled_bytes > MAX_UNSETTLED:
             await self.request(method, params)
             return
@@ -57,7 +57,7 @@ class Scope:
         self._unsettled_bytes += size
 
     async def settle(self) -> None:
-        """Waits for all writes to be answered. Raises the first failure."""
+        """Waits until the runner has answered all writes. Raises the first failure."""
         while self._unsettled and self.failure is None:
             self._settled = self.loop.create_future()
             await self._settled
@@ -76,7 +76,7 @@ class Scope:
 
 
 class _Receipt:
-    """Takes the reply to a write that nobody awaits."""
+    """Receives the reply to a write that no code awaits."""
 
     __slots__ = ("scope", "size")
 
@@ -95,7 +95,7 @@ _current: ContextVar[Scope | None] = ContextVar("langopen_scope", default=None)
 
 
 def enter(scope: Scope) -> None:
-    """Makes `scope` the current one for this task and what it starts."""
+    """Makes `scope` the current one of this task, and of the tasks and threads that it starts."""
     _current.set(scope)
 
 
@@ -110,6 +110,6 @@ def current() -> Scope:
 
 
 def current_run() -> Scope | None:
-    """The run that the code belongs to; None for the code of a call, or of nothing that we know."""
+    """The run that the code belongs to. None for the code of a call, and for code of unknown origin."""
     scope = _current.get()
     return None if scope is None or scope.run is None else scope

@@ -1,14 +1,12 @@
 """Python values as JSON text.
 
-The result is what clients see: LangChain messages and pydantic models as their dumps, dataclasses as objects, sets as
-arrays, bytes as base64. A value that has no JSON form becomes its `repr`; a stream never breaks on one.
+Clients see LangChain messages and pydantic models as their dumps, dataclasses as objects, sets as arrays, bytes as
+base64. A value without a JSON form becomes its `repr`, so no value breaks a stream.
 """
 
 from __future__ import annotations
 
-import base64
 import dataclasses
-import json
 import math
 from collections import deque
 from collections.abc import Mapping, Set
@@ -18,7 +16,6 @@ from enum import Enum
 from pathlib import PurePath
 from typing import Any
 
-import orjson
 from langchain_core.messages import (
     AIMessage,
     AIMessageChunk,
@@ -28,24 +25,26 @@ from langchain_core.messages import (
 )
 from pydantic import BaseModel
 
-_OPTIONS = orjson.OPT_NON_STR_KEYS
-# Messages whose dump is their own fields and nothing else: reading the fields is five times as fast as `model_dump`.
+from langopen_host.primitives import OPT_NON_STR_KEYS, b64encode, encode_json, orjson_dumps
+
+_OPTIONS = OPT_NON_STR_KEYS
+# The dump of these messages is their fields alone. Reading the fields is five times as fast as `model_dump`.
 _PLAIN_MESSAGES = frozenset({AIMessage, AIMessageChunk, HumanMessage, SystemMessage})
 
 
 def dumps(value: Any) -> bytes:
     """`value` as compact JSON."""
     try:
-        return orjson.dumps(value, default=default, option=_OPTIONS)
+        return orjson_dumps(value, default=default, option=_OPTIONS)
     except TypeError:
-        # Integers above 64 bits, lone surrogates, circular references: rare, and the slow way copes with them.
-        return json.dumps(_plain(value, 0), ensure_ascii=True, separators=(",", ":"), allow_nan=False).encode()
+        # Integers above 64 bits, lone surrogates and circular references are rare, and need the slow encoder.
+        return encode_json(_plain(value, 0)).encode()
 
 
 def dumps_compact(value: Any) -> bytes:
-    """`value` as compact JSON, its messages without what is empty."""
+    """`value` as compact JSON, its messages without empty fields."""
     try:
-        return orjson.dumps(value, default=_default_compact, option=_OPTIONS)
+        return orjson_dumps(value, default=_default_compact, option=_OPTIONS)
     except TypeError:
         return dumps(value)
 
@@ -63,7 +62,7 @@ def _default_compact(value: Any) -> Any:
 
 
 def default(value: Any) -> Any:
-    """A JSON-able stand-in for a value that orjson does not know."""
+    """A JSON-able replacement for a value that orjson does not know."""
     kind = type(value)
     if kind in _PLAIN_MESSAGES:
         extra = value.__pydantic_extra__
@@ -87,9 +86,9 @@ def default(value: Any) -> Any:
     if isinstance(value, float):
         return float(value)
     if isinstance(value, (bytes, bytearray, memoryview)):
-        return base64.b64encode(bytes(value)).decode()
+        return b64encode(bytes(value)).decode()
     if isinstance(value, BaseException):
-        return {"error": kind.__name__, "message": str(value)}
+        return {"error": kind.__name__, "message": _text(value)}
     return _other(value, kind)
 
 
@@ -98,7 +97,7 @@ def _other(value: Any, kind: type) -> Any:
         return value.isoformat()
     if isinstance(value, timedelta):
         return value.total_seconds()
-    if isinstance(value, (Decimal, PurePath)):
+    if isinstance(value, (Decimal, PurePath)) or kind.__module__ == "pydantic.networks":
         return str(value)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
@@ -108,10 +107,25 @@ def _other(value: Any, kind: type) -> Any:
                 return dump()
             except Exception:
                 continue
-    # Send and other plain objects of langgraph keep their data in slots.
+    # Send and other plain objects of langgraph hold their data in slots.
     if kind.__module__.startswith("langgraph.") and getattr(kind, "__slots__", None):
         return {name: getattr(value, name, None) for name in kind.__slots__ if not name.startswith("_")}
-    return repr(value)
+    return _repr(value)
+
+
+def _text(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception:
+        return ""
+
+
+def _repr(value: Any) -> str:
+    """The `repr`, which a class may fail to give, and a deeply nested value too."""
+    try:
+        return repr(value)
+    except Exception:
+        return f"<{type(value).__name__}>"
 
 
 def _dump_model(value: BaseModel) -> Any:
@@ -122,16 +136,17 @@ def _dump_model(value: BaseModel) -> Any:
 
 
 def _plain(value: Any, depth: int) -> Any:
-    """`value` in terms that the standard library's encoder takes, with the same choices as orjson makes."""
+    """`value` in types that the standard library's encoder takes, with the choices that orjson makes."""
     if depth > 200:
-        return repr(value)[:1000]
+        return _repr(value)[:1000]
     if value is None or value is True or value is False:
         return value
     kind = type(value)
     if kind is str:
         return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     if kind is int:
-        return value
+        # Python refuses to write out longer integers.
+        return value if value.bit_length() < 13_000 else _repr(value)
     if kind is float:
         return value if math.isfinite(value) else None
     if kind is dict:
@@ -144,7 +159,7 @@ def _plain(value: Any, depth: int) -> Any:
 
 
 def _without_natives(value: Any) -> Any:
-    """`value` without the types that orjson knows by itself (UUID, datetime, enum)."""
+    """`value` without the types that orjson knows itself (UUID, datetime, enum)."""
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, (datetime, date, time)):

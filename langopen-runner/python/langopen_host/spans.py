@@ -1,17 +1,14 @@
 """Spans of a run: the graph, its nodes, and the models, tools and retrievers that they call.
 
-The runner exports them; here nothing of OpenTelemetry is needed. Where the application's environment has it, the run's
-place in its trace is made the current one, so that spans of the application's own join the trace. What goes into a graph
-and comes out of it is never part of a span.
+The runner exports them, so the host needs nothing of OpenTelemetry. If the application's environment has it, the host
+makes the run's span the current one, and the application's own spans join the trace. A span never holds the inputs and
+outputs of a graph.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import os
-import threading
-import time
 from typing import Any
 from uuid import UUID
 
@@ -21,18 +18,19 @@ from langgraph.errors import GraphBubbleUp, GraphInterrupt
 
 from langopen_host import frames
 from langopen_host.connection import Connection
+from langopen_host.primitives import get_ident, time_ns, urandom
 from langopen_host.serialize import dumps
 
 logger = logging.getLogger("langopen")
-# A graph that goes round for hours must not keep the collector busy with nothing else.
+# The most spans of one run, so that a graph that loops for hours does not flood the collector.
 MAX_SPANS = 10_000
 _STEP = "graph:step:"
-# The modules of OpenTelemetry's API, where the application has it: (context, trace).
+# The modules of OpenTelemetry's API, if the application has it: (context, trace).
 _otel: tuple[Any, Any] | None = None
 
 
 class Span:
-    """A span that has not ended."""
+    """An open span."""
 
     __slots__ = ("attributes", "name", "parent", "span_id", "start")
 
@@ -40,8 +38,8 @@ class Span:
         self.name = name
         self.parent = parent
         self.attributes = attributes
-        self.span_id = os.urandom(8).hex()
-        self.start = time.time_ns()
+        self.span_id = urandom(8).hex()
+        self.start = time_ns()
 
 
 class Trace:
@@ -53,38 +51,38 @@ class Trace:
 
     @property
     def callbacks(self) -> list[BaseCallbackHandler]:
-        """What has to follow the graph."""
+        """The callbacks that observe the graph."""
         return [] if self._reporter is None else [self._reporter]
 
     def enter(self) -> None:
-        """Makes the run's place the current one of its task, for OpenTelemetry's spans."""
+        """Makes the run's span the current one of its task, for OpenTelemetry."""
         traceparent = self._given["traceparent"]
         if self._reporter is not None:
             traceparent = self._reporter.traceparent(self._reporter.root.span_id)
         _make_current(traceparent, self._given.get("tracestate"))
 
     def finish(self, error: BaseException | None, cancelled: bool) -> None:
-        """Ends the run's span, and those that its end left open."""
+        """Ends the run's span and all open spans below it."""
         if self._reporter is not None:
             self._reporter.finish(error, cancelled)
 
 
 class Reporter(BaseCallbackHandler):
-    """Follows a graph and sends SPAN frames. Called in the loop's thread and in those of sync nodes."""
+    """Observes a graph and sends SPAN frames. The loop's thread and threads of sync nodes call it."""
 
-    # In the caller's own context, where it can make a node's place the current one.
+    # Callbacks run in the caller's context, so they can make a node's span the current one.
     run_inline = True
 
     def __init__(self, connection: Connection, handle: int, given: dict[str, Any], graph_id: str) -> None:
         self._connection = connection
         self._handle = handle
         self._loop = asyncio.get_running_loop()
-        self._thread = threading.get_ident()
+        self._thread = get_ident()
         version, trace_id, parent, flags = given["traceparent"].split("-")
         self._form = f"{version}-{trace_id}-{{}}-{flags}"
         self._tracestate = given.get("tracestate")
         self.root = Span(f"graph {graph_id}", parent, {})
-        # A span for what is shown; for the rest the id of the span that it happens in.
+        # The span of each open step; for a step without a span, the id of the enclosing span.
         self._open: dict[UUID, Span | str] = {}
         self._begun = 0
         self._finished = False
@@ -112,7 +110,7 @@ class Reporter(BaseCallbackHandler):
     ) -> None:
         tags = about.get("tags") or ()
         if TAG_HIDDEN in tags or not any(tag.startswith(_STEP) for tag in tags):
-            # The graph itself, a step within a node: what happens in it belongs to the span around it.
+            # The graph itself, or a step within a node: its children belong to the enclosing span.
             self._open[run_id] = self._around(parent_run_id)
             return
         metadata = about.get("metadata") or {}
@@ -123,7 +121,7 @@ class Reporter(BaseCallbackHandler):
             "langgraph.checkpoint_ns": metadata.get("langgraph_checkpoint_ns"),
         })  # fmt: skip
         if span is not None:
-            # A node has a task of its own, with which this ends.
+            # A node has a task of its own, and the current span ends with the task.
             _make_current(self.traceparent(span.span_id), self._tracestate)
 
     def on_chat_model_start(
@@ -223,13 +221,13 @@ class Reporter(BaseCallbackHandler):
             "parent_span_id": span.parent,
             "name": span.name,
             "start": span.start,
-            "end": time.time_ns(),
+            "end": time_ns(),
             "attributes": attributes,
             "error": failure,
         }))  # fmt: skip
 
     def _send(self, payload: bytes) -> None:
-        if threading.get_ident() == self._thread:
+        if get_ident() == self._thread:
             self._late(payload)
             return
         try:
@@ -247,7 +245,7 @@ def _name(serialized: Any, about: dict[str, Any]) -> str:
 
 
 def _usage(response: Any) -> dict[str, Any] | None:
-    """The tokens that a model counted, None if it did not."""
+    """The tokens that a model counted; None if it did not."""
     try:
         return response.generations[0][0].message.usage_metadata
     except (AttributeError, IndexError, TypeError):
@@ -255,17 +253,17 @@ def _usage(response: Any) -> dict[str, Any] | None:
 
 
 def find_opentelemetry() -> None:
-    """Looks whether the application has OpenTelemetry's API. Takes the time of an import."""
+    """Imports OpenTelemetry's API if the application has it."""
     global _otel
     try:
         from opentelemetry import context, trace
 
-        # An old one, or somebody else's package of that name.
+        # An old version, or another package of that name, lacks these.
         _otel = (context, trace) if hasattr(trace, "NonRecordingSpan") and hasattr(context, "attach") else None
     except ImportError:
         _otel = None
     except Exception as error:
-        logger.warning("OpenTelemetry cannot be imported; spans of the application's own stay apart: %s", error)
+        logger.warning("OpenTelemetry cannot be imported, so the application's spans do not join the trace: %s", error)
 
 
 def _make_current(traceparent: str, tracestate: str | None) -> None:

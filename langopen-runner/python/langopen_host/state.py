@@ -1,4 +1,4 @@
-"""ThreadState documents from langgraph's snapshots, and the calls that read and change a thread's state."""
+"""Makes ThreadState documents of langgraph's snapshots, and serves the calls that read and change a thread's state."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def rest(snapshot: StateSnapshot) -> dict[str, Any]:
 
 
 def minimal(interrupts: list[dict[str, Any]] | None = None) -> dict[str, Any]:
-    """The rest of a ThreadState for a run that keeps no checkpoints."""
+    """The rest of a ThreadState of a run without checkpoints."""
     return {
         "next": [],
         "tasks": [],
@@ -59,7 +59,7 @@ def checkpoint(config: Mapping[str, Any] | None) -> dict[str, Any] | None:
 
 
 def interrupt(item: Interrupt) -> dict[str, Any]:
-    """An interrupt in a state: `{id, value}`, with `response_schema` only when the graph gave one."""
+    """An interrupt in a state: `{id, value}`, and `response_schema` if the graph gave one."""
     shown = {"id": item.id, "value": item.value}
     if (schema := getattr(item, "response_schema", None)) is not None:
         shown["response_schema"] = schema
@@ -67,7 +67,7 @@ def interrupt(item: Interrupt) -> dict[str, Any]:
 
 
 def pending(snapshot: StateSnapshot) -> dict[str, list[dict[str, Any]]]:
-    """The open interrupts by the id of the task that raised them; for a subgraph's, its innermost task."""
+    """The open interrupts by the id of the task that raised them, which may be a subgraph's."""
     found: dict[str, list[dict[str, Any]]] = {}
     for task in snapshot.tasks:
         if not task.interrupts:
@@ -101,7 +101,7 @@ def _subgraph(config: Mapping[str, Any] | None) -> dict[str, Any] | None:
 
 
 async def interrupts_of(graph: Pregel, config: Any, snapshot: StateSnapshot) -> dict[str, list[dict[str, Any]]]:
-    """The open interrupts by task; looks into subgraphs only when one of them is interrupted."""
+    """The open interrupts by task. It reads subgraphs only if one of them is interrupted."""
     if any(task.interrupts and task.state is not None for task in snapshot.tasks):
         snapshot = await graph.aget_state(config, subgraphs=True)
     return pending(snapshot)
@@ -131,7 +131,7 @@ async def update(graph: Pregel, config: Any, params: dict[str, Any]) -> dict[str
 
 
 async def bulk_update(graph: Pregel, config: Any, params: dict[str, Any]) -> dict[str, Any]:
-    """`state.bulk_update`: supersteps of updates; an update may be a command instead of values."""
+    """`state.bulk_update`: supersteps of updates. An update has values or a command."""
     supersteps = [
         [
             StateUpdate(

@@ -1,4 +1,4 @@
-"""The store that graphs get: every operation is a call to the runner."""
+"""The store of all graphs: every operation is a call to the runner."""
 
 from __future__ import annotations
 
@@ -19,22 +19,23 @@ from langgraph.store.base import (
 )
 
 from langopen_host import scope as scopes
+from langopen_host.primitives import orjson_loads
 from langopen_host.saver import _wait
-from langopen_host.serialize import dumps, orjson
+from langopen_host.serialize import dumps
 from langopen_host.store_index import StoreIndex
 
 
 class HostStore(BaseStore):
-    """Serves whatever run or request is current (see `scope`)."""
+    """Serves the current run or request (see `scope`)."""
 
     supports_ttl = True
     __slots__ = ()
-    # The application's, for every instance: set when the host loads it.
+    # The application's index, for every instance. The host sets it when it has loaded the application.
     index: StoreIndex | None = None
 
     async def abatch(self, ops: Iterable[Op]) -> list[Result]:
         scope = scopes.current()
-        # The texts first: the calls then leave in order, with nothing between them.
+        # All texts are embedded first, so that the calls leave in order without a pause between them.
         prepared = [(op, await self._vectors(op)) for op in ops]
         calls = []
         for op, vectors in prepared:
@@ -47,7 +48,7 @@ class HostStore(BaseStore):
         return [_result(op, reply.result()) for op, reply in calls]
 
     async def _vectors(self, op: Op) -> dict[str, Any]:
-        """What the store is told beside the operation itself, where the application has an index."""
+        """The vectors that go with an operation, when the application has an index."""
         if self.index is None:
             return {}
         if isinstance(op, PutOp) and op.value is not None and op.index is not False:
@@ -105,7 +106,7 @@ def _result(op: Op, reply: Any) -> Result:
 
 def _item(item: dict[str, Any]) -> Item:
     return Item(
-        value=orjson.loads(item["value"]),
+        value=orjson_loads(item["value"]),
         key=item["key"],
         namespace=tuple(item["namespace"]),
         created_at=item["created_at"],
@@ -117,7 +118,7 @@ def _found(item: dict[str, Any]) -> SearchItem:
     return SearchItem(
         namespace=tuple(item["namespace"]),
         key=item["key"],
-        value=orjson.loads(item["value"]),
+        value=orjson_loads(item["value"]),
         created_at=item["created_at"],
         updated_at=item["updated_at"],
         score=item.get("score"),

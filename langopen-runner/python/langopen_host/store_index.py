@@ -1,4 +1,4 @@
-"""What the texts of store items mean: the application's embedding (`store.index` of langgraph.json)."""
+"""Embeds the texts of store items with the application's embedding (`store.index` of langgraph.json)."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from langgraph.store.base.embed import ensure_embeddings, get_text_at_path, toke
 
 from langopen_host import loading
 
-# The whole value.
-EVERYTHING = ["$"]
+# The path of the whole value. The library's tokenizer does not know it.
+WHOLE = "$"
 
 
 class StoreIndex:
@@ -19,7 +19,7 @@ class StoreIndex:
     def __init__(self, embed: Any, dims: int, fields: list[str] | None) -> None:
         self._embeddings = ensure_embeddings(embed)
         self._dims = dims
-        self._fields = fields or EVERYTHING
+        self._fields = fields or [WHOLE]
 
     @classmethod
     def load(cls, config: dict[str, Any], base_dir: Path) -> StoreIndex:
@@ -29,11 +29,11 @@ class StoreIndex:
         return cls(embed, config["dims"], config.get("fields"))
 
     async def embed_value(self, value: Any, fields: list[str] | None = None) -> list[tuple[str, list[float]]]:
-        """The vectors of the texts under `fields`, each with its place."""
+        """The vectors of the texts at the paths `fields`, each with the path of its text."""
         texts = [
             (field if len(found) == 1 else f"{field}.{number}", text)
             for field in (self._fields if fields is None else fields)
-            for found in [get_text_at_path(value, tokenize_path(field))]
+            for found in [get_text_at_path(value, field if field == WHOLE else tokenize_path(field))]
             for number, text in enumerate(found)
         ]
         if not texts:
@@ -49,11 +49,13 @@ class StoreIndex:
     def _checked(self, vector: Any) -> list[float]:
         numbers = [float(number) for number in vector]
         if len(numbers) != self._dims:
-            raise RuntimeError(f"store.index.embed made a vector of {len(numbers)} numbers; store.index.dims is {self._dims}")
+            raise RuntimeError(
+                f"store.index.embed made a vector of {len(numbers)} numbers; store.index.dims is {self._dims}"
+            )
         return numbers
 
 
 def _names_an_object(embed: str) -> bool:
-    """Whether it is `path/to/file.py:function` or `package.module:function`, rather than `provider:model`."""
+    """Whether it is `path/to/file.py:function` or `package.module:function`, and not `provider:model`."""
     location, _, _ = embed.partition(":")
     return location.endswith(".py") or "/" in location or "." in location

@@ -1,4 +1,4 @@
-"""What a run streams: which of langgraph's modes it needs, and the events that come of their chunks."""
+"""A run's stream: the modes that langgraph has to stream, and the events that their chunks become."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ INTERRUPT = "__interrupt__"
 
 
 class Plan:
-    """The requested modes (`kwargs.stream_mode`) and what they mean for langgraph.
+    """The requested modes (`kwargs.stream_mode`), translated for langgraph.
 
-    `modes` is langgraph's list; `events` tells that astream_events has to drive the graph. A run without checkpoints
-    always follows `values`, since nothing else tells its result.
+    `modes` is langgraph's list. With `events`, astream_events drives the graph. A run without checkpoints always
+    streams `values`, because they are its only result.
     """
 
     def __init__(self, requested: list[str], *, temporary: bool) -> None:
@@ -36,17 +36,17 @@ class Plan:
         self.interrupts: list[Any] = []
         self.has_values = False
 
-    # What the graph's stream and its config are given besides.
+    # Additional arguments of the graph's stream, and additional keys of its configurable.
     options: dict[str, Any] = {}
     configurable: dict[str, Any] = {}
 
     def converter(self, *, subgraphs: bool) -> Callable[[Any], list[Event]]:
-        """What makes events of a chunk of langgraph's stream, which has a namespace if subgraphs are streamed."""
+        """The function that converts a chunk of langgraph's stream, which has a namespace if subgraphs are streamed."""
         convert = self.convert
         return (lambda chunk: convert(*chunk)) if subgraphs else (lambda chunk: convert((), *chunk))
 
     def closing(self, status: str) -> list[Event]:
-        """The events after the last chunk, when the graph has ended so: `completed`, `interrupted` or `failed`."""
+        """The events after the last chunk of a graph that ended as `completed`, `interrupted` or `failed`."""
         return []
 
     def convert(self, namespace: tuple[str, ...], mode: str, payload: Any) -> list[Event]:
@@ -78,7 +78,7 @@ def named(name: bytes, namespace: tuple[str, ...]) -> bytes:
 
 
 def _debug(payload: dict[str, Any]) -> dict[str, Any]:
-    """A debug record; one of a checkpoint names checkpoints as the API does, beside langgraph's configs."""
+    """A debug record. One of a checkpoint has the API's checkpoints beside langgraph's configs."""
     if payload.get("type") != "checkpoint":
         return payload
     inner = payload["payload"]

@@ -1,4 +1,4 @@
-"""The authenticated user as graphs see it."""
+"""The authenticated user, as graphs see it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 
 class User(Mapping[str, Any]):
-    """What the auth handler returned: fields by attribute (`user.identity`) and by key (`user["identity"]`)."""
+    """The auth handler's result, with fields as attributes (`user.identity`) and as keys (`user["identity"]`)."""
 
     def __init__(self, fields: Mapping[str, Any]) -> None:
         self._fields = dict(fields)
@@ -50,7 +50,7 @@ class User(Mapping[str, Any]):
 
 
 def of(configurable: Mapping[str, Any]) -> User | None:
-    """The user of a run or a request, None without custom auth."""
+    """The user of a run or a request; None without custom auth."""
     fields = configurable.get("langgraph_auth_user")
     if isinstance(fields, User):
         return fields

@@ -75,7 +75,7 @@ class Side:
 
 
 class WebRunner(FakeRunner):
-    """A runner whose host serves `app`. `asked` are the heads of requests that came back for the API."""
+    """A runner whose host serves `app`. `asked` has the heads of the host's requests to the API."""
 
     def __init__(self, app: str, graphs: dict[str, Any] | None = None, root_path: str = "") -> None:
         super().__init__(graphs or {})
@@ -89,8 +89,9 @@ class WebRunner(FakeRunner):
         self._last += 1
         side = self.sides[self._last] = Side(self, self._last)
         whole = {
-            "method": method, "path": path, "query": "", "http_version": "1.1", "headers": [["host", "test"]], "client": ["10.0.0.1", 5],
-            "root_path": "", "body": body, "unknown": False, "authenticate": False, "user": None, **head,
+            "method": method, "path": path, "query": "", "http_version": "1.1", "headers": [["host", "test"]],
+            "client": ["10.0.0.1", 5], "root_path": "", "body": body, "unknown": False, "authenticate": False,
+            "user": None, **head,
         }  # fmt: skip
         self.send(frames.HTTP_REQUEST, side.number, json.dumps(whole).encode())
         return side
@@ -107,7 +108,7 @@ class WebRunner(FakeRunner):
             super()._frame(kind, stream, payload)
 
     async def _api(self, head: dict[str, Any], side: Side) -> None:
-        """Answers with what it got."""
+        """Answers with the request's own method, path and body."""
         if head.get("authenticate"):
             known = {"status": 200, "headers": [], "user": self.user} if self.user else {"status": 401, "headers": []}
             self.send(frames.HTTP_RESPONSE, side.number, json.dumps(known).encode())

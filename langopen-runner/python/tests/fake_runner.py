@@ -1,4 +1,4 @@
-"""A runner for tests: listens on a unix socket, starts a host, keeps checkpoints and store items in memory."""
+"""A runner for tests: it listens on a unix socket, starts a host, and stores checkpoints and items in memory."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class RunInFlight:
 
 
 class Tables:
-    """Checkpoints, blobs, writes and store items, as a database would keep them."""
+    """Checkpoints, blobs, writes and store items, as in a database."""
 
     def __init__(self) -> None:
         self.checkpoints: dict[tuple[str, str], dict[str, dict[str, Any]]] = {}
@@ -138,21 +138,31 @@ class FakeRunner:
     """`async with FakeRunner({...graphs}) as runner`: the host is ready inside, unless `expect_fatal`."""
 
     def __init__(
-        self, graphs: dict[str, Any], base_dir: Path = HERE, search_path: list[str] | None = None, env: dict[str, str] | None = None,
+        self,
+        graphs: dict[str, Any],
+        base_dir: Path = HERE,
+        search_path: list[str] | None = None,
+        env: dict[str, str] | None = None,
         auth: str | None = None,
+        serde: dict[str, Any] | None = None,
     ) -> None:
         self.init = {
-            "graphs": {key: value if isinstance(value, dict) else {"target": value, "description": None} for key, value in graphs.items()},
+            "graphs": {
+                key: value if isinstance(value, dict) else {"target": value, "description": None}
+                for key, value in graphs.items()
+            },
             "base_dir": str(base_dir),
             "search_path": search_path or [],
             "server": SERVER,
             "store_index": None,
             "store_ttl": None,
+            "serde": serde,
             "auth": None if auth is None else {"path": auth},
         }
         self.env = env or {}
         self.tables = Tables()
         self.logs: list[dict[str, Any]] = []
+        self.statuses: list[dict[str, Any]] = []
         self.hello: Any = None
         self.ready: Any = None
         self.auth: Any = None
@@ -168,9 +178,12 @@ class FakeRunner:
         self._dir = tempfile.TemporaryDirectory()
         path = os.path.join(self._dir.name, "host.sock")
         self._server = await asyncio.start_unix_server(self._connected, path)
-        env = {**os.environ, "PYTHONPATH": str(PACKAGE), "LANGOPEN_HOST_SOCKET": path, "LANGOPEN_HOST_TOKEN": "t0", **self.env}
-        self.process = await asyncio.create_subprocess_exec(sys.executable, "-m", "langopen_host", env=env)
-        await asyncio.wait_for(self._settled.wait(), 30)
+        own = {"PYTHONPATH": str(PACKAGE), "LANGOPEN_HOST_SOCKET": path, "LANGOPEN_HOST_TOKEN": "t0"}
+        env = {**os.environ, **own, **self.env}
+        self.process = await asyncio.create_subprocess_exec(
+            sys.executable, "-P", "-m", "langopen_host", env=env, cwd=self.init["base_dir"]
+        )
+        await asyncio.wait_for(self._settled.wait(), 120)
         return self
 
     async def __aexit__(self, *_: Any) -> None:
@@ -207,6 +220,8 @@ class FakeRunner:
             self.logs.append(json.loads(payload))
         elif kind == frames.PONG and self._pong:
             self._pong.set_result(payload)
+        elif kind == frames.STATUS:
+            self.statuses.append(json.loads(payload))
         elif kind == frames.SPAN:
             self.runs[stream].spans.append(json.loads(payload))
         elif kind == frames.EVENT:
@@ -261,10 +276,13 @@ class FakeRunner:
         self._last += 1
         future = self._replies[self._last] = asyncio.get_running_loop().create_future()
         self.send(frames.CALL, self._last, json.dumps({"method": method, "params": params}).encode())
-        return await asyncio.wait_for(future, 20)
+        return await asyncio.wait_for(future, 60)
 
     def start(self, graph_id: str, thread_id: str | None = None, **given: Any) -> RunInFlight:
-        """Starts a run; `given` are kwargs of the run, and `attempt`, `run_id`, `temporary`, `fresh_thread`, `trace`, `configurable`."""
+        """Starts a run.
+
+        `given` has kwargs of the run, and `attempt`, `run_id`, `temporary`, `fresh_thread`, `trace`, `configurable`.
+        """
         self._last += 1
         run = self.runs[self._last] = RunInFlight(self._last)
         temporary = given.pop("temporary", thread_id is None)
@@ -288,7 +306,11 @@ class FakeRunner:
         kwargs = {
             "input": None,
             "command": None,
-            "config": {**config, "configurable": configurable, "metadata": {"created_by": "system", "graph_id": graph_id, "assistant_id": assistant_id}},
+            "config": {
+                **config,
+                "configurable": configurable,
+                "metadata": {"created_by": "system", "graph_id": graph_id, "assistant_id": assistant_id},
+            },
             "context": {},
             "stream_mode": ["values"],
             "interrupt_before": None,
@@ -297,12 +319,22 @@ class FakeRunner:
             "durability": "async",
             **given,
         }
-        spec = {"run_id": run_id, "thread_id": thread_id, "graph_id": graph_id, "assistant_id": assistant_id, "attempt": 1, "temporary": temporary, **top, "kwargs": kwargs}
+        spec = {
+            "run_id": run_id, "thread_id": thread_id, "graph_id": graph_id, "assistant_id": assistant_id, "attempt": 1,
+            "temporary": temporary, **top, "kwargs": kwargs,
+        }  # fmt: skip
         self.send(frames.RUN, run.handle, json.dumps(spec).encode())
         return run
 
+    def begin(self, document: str) -> RunInFlight:
+        """Starts a run with a RUN document as it is."""
+        self._last += 1
+        run = self.runs[self._last] = RunInFlight(self._last)
+        self.send(frames.RUN, run.handle, document.encode())
+        return run
+
     async def finish(self, run: RunInFlight) -> RunInFlight:
-        await asyncio.wait_for(run.ended.wait(), 20)
+        await asyncio.wait_for(run.ended.wait(), 60)
         return run
 
     async def run(self, graph_id: str, thread_id: str | None = None, **given: Any) -> RunInFlight:

@@ -26,7 +26,7 @@ from typing_extensions import TypedDict
 
 
 class Parrot(BaseChatModel):
-    """Says its text word by word."""
+    """A model that streams its text word by word."""
 
     text: str = "Hello there friend"
     delay: float = 0.0

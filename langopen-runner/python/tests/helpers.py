@@ -1,4 +1,4 @@
-"""Small things that the tests share."""
+"""Helpers that the tests share."""
 
 from __future__ import annotations
 
@@ -23,7 +23,9 @@ def thread() -> str:
     return str(uuid.uuid4())
 
 
-def with_runner(test: Callable[[FakeRunner], Awaitable[None]], graphs: dict[str, Any] | None = None, **options: Any) -> None:
+def with_runner(
+    test: Callable[[FakeRunner], Awaitable[None]], graphs: dict[str, Any] | None = None, **options: Any
+) -> None:
     """Runs `test` against a host that serves `graphs` (all test graphs by default)."""
 
     async def main() -> None:

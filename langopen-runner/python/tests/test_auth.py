@@ -1,4 +1,4 @@
-"""The application's `Auth` object: what its handlers get, and what becomes of what they answer."""
+"""The application's `Auth` object: the arguments of its handlers, and the effect of their answers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every form of a target, and every way in which one can be wrong."""
+"""Every form of a target, and every error that one can have."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What runs of the event streaming protocol stream."""
+"""The streams of runs that were started through the event streaming protocol."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from langopen_host.protocol import ProtocolPlan
 MODES = ["values", "updates", "messages", "tools", "lifecycle", "custom", "tasks", "checkpoints"]
 
 
-def test_messages_are_told_in_blocks() -> None:
+def test_messages_are_streamed_in_blocks() -> None:
     async def check(runner) -> None:
         run = await runner.run("chat", thread(), input=HI, stream_mode=MODES, subgraphs=True)
         pieces = run.named("protocol/messages")
@@ -59,7 +59,7 @@ def test_subgraphs_start_and_end() -> None:
     with_runner(check)
 
 
-def test_interrupts_are_among_values_and_the_end_is_told() -> None:
+def test_interrupts_are_among_values_and_the_end_is_an_event() -> None:
     async def check(runner) -> None:
         run = await runner.run("hitl", thread(), input={"log": ["x"]}, stream_mode=MODES, subgraphs=True)
         raised = [value["__interrupt__"] for value in run.named("values") if "__interrupt__" in value]
@@ -103,7 +103,7 @@ def test_a_subagent_names_the_tool_call_that_started_it() -> None:
     assert lifecycle.close("interrupted") == [((), {"event": "interrupted"})]
 
 
-def test_messages_that_are_told_at_once_say_which_they_are() -> None:
+def test_messages_that_are_streamed_at_once_name_themselves() -> None:
     plan = ProtocolPlan(temporary=False)
 
     def told(call: str, piece: dict) -> dict:

@@ -93,7 +93,7 @@ def test_there_is_an_end_to_them(monkeypatch) -> None:
         reporter = spans.Reporter(connection, 7, TRACE, "g")
         ids = [uuid.uuid4() for _ in range(4)]
         for number, each in enumerate(ids):
-            # Each within the one before.
+            # Each span lies within the one before.
             above = ids[number - 1] if number else None
             reporter.on_chain_start({}, {}, run_id=each, parent_run_id=above, tags=["graph:step:1"], name=f"n{number}")
         for each in reversed(ids[1:]):

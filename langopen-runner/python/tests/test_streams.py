@@ -1,4 +1,4 @@
-"""What each stream mode sends."""
+"""The events of each stream mode."""
 
 from __future__ import annotations
 

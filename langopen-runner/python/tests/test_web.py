@@ -1,4 +1,4 @@
-"""The application's own web app: its requests, its way to the API, and what is told of it."""
+"""The application's own web app: its requests, its requests to the API, and its description."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_a_reader_that_does_not_read_holds_the_app_up() -> None:
         await soon(lambda: side.received == WINDOW)
         await asyncio.sleep(0.3)
         assert side.received == WINDOW
-        # Others are answered meanwhile.
+        # The app answers other requests meanwhile.
         assert len(json.loads((await runner.request("GET", "/seen").answer())[2])) < 10
         runner.auto_credit = True
         side.pay(WINDOW)
@@ -121,7 +121,7 @@ def test_what_no_route_is_for_goes_to_the_api() -> None:
         side = runner.request("POST", "/threads", body=True)
         await side.send(b"unread")
         assert (await side.answer())[2] == "the rest"
-        # Its own paths are not asked for twice.
+        # The host does not ask the API for the app's own paths.
         asked = len(runner.asked)
         assert (await runner.request("GET", "/anything", unknown=True).answer())[2] == "the rest"
         assert (await runner.request("GET", "/seen").answer())[0] == 200

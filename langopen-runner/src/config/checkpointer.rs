@@ -68,6 +68,32 @@ pub struct SerdeConfig {
     pub pickle_fallback: Option<bool>,
 }
 
+impl SerdeConfig {
+    /// The document that Python hosts are started with: only the keys that are set. For the modules, true stands for
+    /// every class and null for the safe ones.
+    #[must_use]
+    pub fn document(&self) -> Value {
+        let mut document = serde_json::Map::new();
+        let modules = [
+            ("allowed_json_modules", &self.allowed_json_modules),
+            ("allowed_msgpack_modules", &self.allowed_msgpack_modules),
+        ];
+        for (key, modules) in modules {
+            let value = match modules {
+                AllowedModules::Unset => continue,
+                AllowedModules::All => Value::Bool(true),
+                AllowedModules::Safe => Value::Null,
+                AllowedModules::Listed(names) => Value::from(names.clone()),
+            };
+            document.insert(key.to_owned(), value);
+        }
+        if let Some(fallback) = self.pickle_fallback {
+            document.insert("pickle_fallback".to_owned(), Value::Bool(fallback));
+        }
+        Value::Object(document)
+    }
+}
+
 /// Short-term memory of threads.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct CheckpointerConfig {

@@ -56,12 +56,6 @@ pub(super) fn check(config: &AppConfig) -> Vec<Unsupported> {
         "Other backends are not used: the platform keeps the checkpoints in its own database.",
     );
     add(
-        checkpointer.is_some_and(|c| c.serde.is_some()),
-        "checkpointer.serde",
-        false,
-        "These settings are not applied yet: graph hosts use the library's defaults.",
-    );
-    add(
         config.store.as_ref().is_some_and(|store| store.path.is_some()),
         "store.path",
         false,

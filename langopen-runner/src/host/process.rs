@@ -63,7 +63,9 @@ impl Runtime {
         let mut command = Command::new(self.interpreter());
         match self {
             Self::Python { .. } => {
-                command.args(["-m", "langopen_host"]);
+                // -P: Python would import from the working directory first, where a module of the application would
+                // replace one of the standard library. The host adds the application's folders itself.
+                command.args(["-P", "-m", "langopen_host"]);
             }
             Self::Node { program, .. } => {
                 // The library is found as the application's own modules find it, which node lets programs ask by this option alone.
@@ -92,6 +94,8 @@ pub(crate) struct Init {
     pub(crate) server: InitServer,
     pub(crate) store_index: Option<serde_json::Value>,
     pub(crate) store_ttl: Option<serde_json::Value>,
+    /// How checkpoints are serialized, see "INIT" in the README.
+    pub(crate) serde: Option<serde_json::Value>,
     pub(crate) auth: Option<InitAuth>,
     pub(crate) http: InitHttp,
     pub(crate) ui: Option<InitUi>,

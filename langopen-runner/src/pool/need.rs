@@ -125,7 +125,8 @@ mod tests {
 
     #[test]
     fn what_nobody_has_is_asked_of_anybody() {
-        let graph = |id: &str| GraphInfo { graph_id: id.to_owned(), name: id.to_owned(), description: None };
+        let graph =
+            |id: &str| GraphInfo { graph_id: id.to_owned(), name: id.to_owned(), description: None, config: None };
         let offer = Offer { graphs: vec![graph("a")], ..Offer::default() };
         assert_eq!(Need::graph("a").as_offered(&offer), Need::graph("a"));
         assert_eq!(Need::graph("b").as_offered(&offer), Need::Nothing);

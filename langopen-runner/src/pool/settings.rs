@@ -59,6 +59,8 @@ pub struct PoolSettings {
     pub store_index: Option<Value>,
     /// How long items live that graphs put: `{default_ttl: minutes, refresh_on_read}`.
     pub store_ttl: Option<Value>,
+    /// How Python hosts serialize checkpoints: `checkpointer.serde` of `langgraph.json`.
+    pub serde: Option<Value>,
     /// The application's own web app, as a graph's target is written.
     pub web_app: Option<String>,
     /// Component files to bundle for browsers, by name.
@@ -129,6 +131,7 @@ impl PoolSettings {
                 },
                 store_index: self.store_index.as_ref().filter(embed).cloned(),
                 store_ttl: self.store_ttl.clone(),
+                serde: self.serde.clone(),
                 auth: self.auth.as_ref().filter(own).map(|path| InitAuth { path: path.clone() }),
                 http: InitHttp {
                     app: self.web_app.as_ref().filter(own).cloned(),

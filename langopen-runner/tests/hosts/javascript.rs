@@ -49,6 +49,7 @@ async fn application(folder: &str, hosts: usize) -> PoolSettings {
         auth: None,
         store_index: None,
         store_ttl: None,
+        serde: None,
         web_app: None,
         ui: std::collections::BTreeMap::new(),
         ui_shared: Vec::new(),

@@ -47,6 +47,7 @@ pub(crate) async fn settings(hosts: usize) -> PoolSettings {
         auth: None,
         store_index: None,
         store_ttl: None,
+        serde: None,
         web_app: None,
         ui: std::collections::BTreeMap::new(),
         ui_shared: Vec::new(),

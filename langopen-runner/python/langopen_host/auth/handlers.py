@@ -1,6 +1,6 @@
 """Calls the handlers of an `Auth` object and answers the runner.
 
-Whatever goes wrong ends in an exception, which the runner takes for "no": nobody gets in because a handler failed.
+Every failure is an exception, and the runner refuses the request then: a handler that fails lets no caller in.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from langopen_host.auth.request import PARAMETERS, BodyWanted, Incoming
 
 logger = logging.getLogger("langopen.auth")
 
-# Beside these, an authenticate handler's failures are the server's own.
+# The statuses of a refusal by an authenticate handler. Any other is a failure of the server.
 _REFUSALS_OF_AUTHENTICATE = (401, 403)
 
 
@@ -41,12 +41,13 @@ class AppAuth:
         auth = loading.load_object("auth.path", target, base_dir)
         if not isinstance(auth, Auth):
             raise loading.LoadError(
-                f"{target!r} is a {type(auth).__name__}: auth.path has to name a langgraph_sdk.Auth object", kind="TypeError"
+                f"{target!r} is a {type(auth).__name__}: auth.path has to name a langgraph_sdk.Auth object",
+                kind="TypeError",
             )
         return cls(auth)
 
     def described(self) -> dict[str, Any]:
-        """What the runner has to know: what is handled, and whether the request's body is wanted."""
+        """The handlers, and whether the authenticate handler may read the request's body."""
         return {
             "authenticate": self._authenticate is not None,
             "needs_body": not {"body", "request"}.isdisjoint(self._wanted),
@@ -54,7 +55,7 @@ class AppAuth:
         }
 
     async def authenticate(self, params: dict[str, Any]) -> dict[str, Any]:
-        """`{identity: {identity, permissions, user}}`, `{refusal}`, or `{needs_body: true}`: the same again, with the body."""
+        """`{identity: {identity, permissions, user}}`, `{refusal}`, or `{needs_body: true}` to get the body too."""
         if self._authenticate is None:
             raise RuntimeError("The Auth object has no authenticate handler")
         incoming = Incoming(params)
@@ -76,7 +77,7 @@ class AppAuth:
             raise
 
     async def authorize(self, params: dict[str, Any]) -> dict[str, Any]:
-        """`{answer, value}` with the value as the handler left it, or `{refusal}`."""
+        """`{answer, value}`, with the value as the handler changed it, or `{refusal}`."""
         resource, action = params["resource"], params["action"]
         value = values.typed(params["value"])
         if (handler := self._handler(resource, action)) is None:
@@ -93,7 +94,8 @@ class AppAuth:
             logger.exception("The handler of %s.%s failed", resource, action)
             raise
         if answer is not None and not isinstance(answer, (bool, Mapping)):
-            raise TypeError(f"The handler of {resource}.{action} has to return None, a bool or a filter, not a {type(answer).__name__}")
+            kind = type(answer).__name__
+            raise TypeError(f"The handler of {resource}.{action} has to return None, a bool or a filter, not a {kind}")
         return {"answer": answer, "value": value}
 
     def _handler(self, resource: str, action: str) -> Callable[..., Any] | None:
@@ -106,13 +108,13 @@ class AppAuth:
 async def _call(handler: Callable[..., Any], given: dict[str, Any]) -> Any:
     if inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(getattr(handler, "__call__", None)):
         return await handler(**given)
-    # In a thread: what is not async may wait for something.
+    # In a thread, because a sync handler may block.
     result = await asyncio.to_thread(handler, **given)
     return await result if inspect.isawaitable(result) else result
 
 
 def _parameters(handler: Callable[..., Any]) -> tuple[str, ...]:
-    """The names that an authenticate handler takes, of those that can be given."""
+    """The names of an authenticate handler's parameters."""
     wanted = []
     for parameter in inspect.signature(handler).parameters.values():
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
@@ -121,7 +123,7 @@ def _parameters(handler: Callable[..., Any]) -> tuple[str, ...]:
             wanted.append(parameter.name)
         elif parameter.default is parameter.empty:
             raise loading.LoadError(
-                f"The authenticate handler has a parameter {parameter.name!r}, which cannot be given; "
+                f"The authenticate handler has an unknown parameter {parameter.name!r}; "
                 f"it may take {', '.join(PARAMETERS)}",
                 kind="TypeError",
             )
@@ -129,7 +131,7 @@ def _parameters(handler: Callable[..., Any]) -> tuple[str, ...]:
 
 
 def _refusal(error: BaseException) -> dict[str, Any] | None:
-    """An `HTTPException`, the SDK's or a web framework's, as an answer."""
+    """The refusal of an `HTTPException`, of the SDK or of a web framework; else None."""
     if not any(kind.__name__ == "HTTPException" for kind in type(error).__mro__):
         return None
     status, detail = getattr(error, "status_code", None), getattr(error, "detail", None)
@@ -137,4 +139,5 @@ def _refusal(error: BaseException) -> dict[str, Any] | None:
         return None
     headers = getattr(error, "headers", None) or {}
     detail = detail if isinstance(detail, str) else str(detail)
-    return {"status": int(status), "detail": detail, "headers": [[str(name), str(value)] for name, value in headers.items()]}
+    pairs = [[str(name), str(value)] for name, value in headers.items()]
+    return {"status": int(status), "detail": detail, "headers": pairs}

@@ -1,4 +1,4 @@
-"""Users: from what an authenticate handler returns to a document, and from that to what handlers see."""
+"""Converts users: an authenticate handler's result to a document, and the document to the object that handlers see."""
 
 from __future__ import annotations
 
@@ -16,11 +16,14 @@ _FIELDS = ("identity", "is_authenticated", "display_name", "permissions")
 
 
 class NotAuthenticated(Exception):
-    """The handler says so itself: `is_authenticated` is false."""
+    """The handler's result has `is_authenticated: false`."""
 
 
 def normal(user: Any) -> dict[str, Any]:
-    """`{identity, permissions, user}` of a string, a mapping or an object; `user` has what the handler gave and the four known fields."""
+    """`{identity, permissions, user}` of a string, a mapping or an object.
+
+    `user` has the fields that the handler gave, and the four known ones.
+    """
     fields = {"identity": user} if isinstance(user, str) else dict(user) if isinstance(user, Mapping) else _fields(user)
     who = fields.get("identity")
     if who is None or who == "":
@@ -39,7 +42,7 @@ def normal(user: Any) -> dict[str, Any]:
 
 
 def proxy(params: Mapping[str, Any]) -> Any:
-    """The user as handlers see it."""
+    """The user, as handlers see it."""
     user = params.get("user") or {}
     if user.get("kind") == STUDIO:
         return StudioUser(params["identity"], is_authenticated=True)
@@ -60,5 +63,5 @@ def _fields(user: Any) -> dict[str, Any]:
 
 
 def _shown(user: Any) -> str:
-    # The type alone: what a user object holds may be secret.
+    # The type alone, because a user object may hold secrets.
     return "None" if user is None else f"a {type(user).__name__} without one"

@@ -1,4 +1,4 @@
-"""A request as an authenticate handler may ask for it, by the names of its parameters."""
+"""The parameters of authenticate handlers, by name."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import parse_qsl, unquote
 
-import orjson
+from langopen_host.primitives import orjson_loads
 
 PARAMETERS = (
     "request",
@@ -24,11 +24,11 @@ PARAMETERS = (
 
 
 class BodyWanted(BaseException):
-    """The handler reads the body, which the runner has not sent; not an `Exception`, so that handlers let it through."""
+    """The handler reads the body, which the runner has not sent. No `Exception`, so that handlers do not catch it."""
 
 
 class Headers(dict[bytes, bytes]):
-    """`{name: value}` in bytes, with names in lower case; a name may be asked for as text too."""
+    """`{name: value}` in bytes, with names in lower case. Look-ups accept names as text too."""
 
     def __getitem__(self, key: bytes | str) -> bytes:
         return super().__getitem__(_name(key))
@@ -41,7 +41,9 @@ class Headers(dict[bytes, bytes]):
 
 
 def _name(key: Any) -> Any:
-    return key.lower().encode("latin-1", "replace") if isinstance(key, str) else key.lower() if isinstance(key, bytes) else key
+    if isinstance(key, str):
+        return key.lower().encode("latin-1", "replace")
+    return key.lower() if isinstance(key, bytes) else key
 
 
 class Incoming:
@@ -69,7 +71,7 @@ class Incoming:
         return dict(parse_qsl(self._params["query"], keep_blank_values=True))
 
     def _headers(self) -> Headers:
-        # The first of a name counts.
+        # The first header of a name counts.
         return Headers(reversed(self._pairs))
 
     def _authorization(self) -> str | None:
@@ -84,7 +86,7 @@ class Incoming:
 
     def _body(self) -> Any:
         try:
-            return orjson.loads(self._params["body"])
+            return orjson_loads(self._params["body"])
         except (TypeError, ValueError):
             return None
 
@@ -133,7 +135,7 @@ class Incoming:
 
 
 class PlainRequest(Mapping[str, Any]):
-    """Where the application has no web framework: the parts of Starlette's request that handlers use."""
+    """The parts of Starlette's request that handlers use, for an application without a web framework."""
 
     def __init__(self, incoming: Incoming) -> None:
         self._incoming = incoming
@@ -148,7 +150,7 @@ class PlainRequest(Mapping[str, Any]):
         return self._incoming.body()
 
     async def json(self) -> Any:
-        return orjson.loads(self._incoming.body())
+        return orjson_loads(self._incoming.body())
 
     def __getitem__(self, key: str) -> Any:
         return self.scope[key]

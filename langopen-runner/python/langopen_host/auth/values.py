@@ -1,4 +1,4 @@
-"""The data of a request in the types that `langgraph_sdk.auth.types` documents."""
+"""Converts the data of a request to the types that `langgraph_sdk.auth.types` documents."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ def _uuid(value: Any) -> Any:
     try:
         return UUID(value)
     except ValueError:
-        return value  # The request is refused for it later.
+        return value  # The API refuses the request later.
 
 
 def _time(value: Any) -> Any:

@@ -82,6 +82,10 @@ fn every_key_is_known() {
     let serde = checkpointer.serde.as_ref().expect("serde");
     assert_eq!(serde.allowed_json_modules, AllowedModules::Listed(vec![vec!["a".into(), "B".into()]]));
     assert_eq!(serde.allowed_msgpack_modules, AllowedModules::Safe);
+    let document = serde_json::json!({
+        "allowed_json_modules": [["a", "B"]], "allowed_msgpack_modules": null, "pickle_fallback": false,
+    });
+    assert_eq!(serde.document(), document);
     assert!(!format!("{config:?}").contains("pass@"), "Debug shows a secret");
 
     let http = config.http.as_ref().expect("http");

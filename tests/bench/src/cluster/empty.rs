@@ -81,7 +81,7 @@ pub(super) struct Empty;
 
 /// The graph that does nothing.
 pub(super) fn graph() -> GraphInfo {
-    GraphInfo { graph_id: "noop".to_owned(), name: "noop".to_owned(), description: None }
+    GraphInfo { graph_id: "noop".to_owned(), name: "noop".to_owned(), description: None, config: None }
 }
 
 /// The end of a run that did nothing.
