@@ -6,7 +6,10 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::database::PREFIX;
+use crate::error::CommandError;
+use crate::isolation::SandboxMode;
 use crate::manage::{DeploymentsCommand, KeysCommand};
+use crate::secret_file::value_or_file;
 
 /// Run LangGraph agents on your own machines, behind LangGraph's Agent Server API.
 #[derive(Debug, Parser)]
@@ -64,6 +67,9 @@ pub(crate) struct ImportOptions {
     /// The database to write, instead of the data folder's.
     #[arg(long, env = "LANGOPEN_DATABASE_URL", value_name = "URL", hide_env_values = true)]
     pub(crate) database: Option<String>,
+    /// A file with the URL of --database.
+    #[arg(long, env = "LANGOPEN_DATABASE_URL_FILE", value_name = "FILE", conflicts_with = "database")]
+    pub(crate) database_file: Option<PathBuf>,
     /// Whose it becomes, as organization/project/deployment [default: where everybody acts].
     #[arg(long)]
     pub(crate) tenant: Option<String>,
@@ -120,9 +126,18 @@ pub(crate) struct UpOptions {
     /// A Postgres (postgres://...) that processes share; `memory:` keeps everything in memory, for trials and tests [default: SQLite in the data folder; also: DATABASE_URI, POSTGRES_URI].
     #[arg(long, env = "LANGOPEN_DATABASE_URL", value_name = "URL", hide_env_values = true)]
     pub(crate) database: Option<String>,
+    /// A file with the URL of --database, which no list of processes shows.
+    #[arg(long, env = "LANGOPEN_DATABASE_URL_FILE", value_name = "FILE", conflicts_with = "database")]
+    pub(crate) database_file: Option<PathBuf>,
     /// A Redis for the wake-ups and streams of processes that share a Postgres [also: REDIS_URI].
     #[arg(long, env = "LANGOPEN_REDIS_URL", value_name = "URL", hide_env_values = true)]
     pub(crate) redis: Option<String>,
+    /// A file with the URL of --redis.
+    #[arg(long, env = "LANGOPEN_REDIS_URL_FILE", value_name = "FILE", conflicts_with = "redis")]
+    pub(crate) redis_file: Option<PathBuf>,
+    /// Keep graph hosts from the data folder and from other processes: where the kernel has Landlock, never, or always.
+    #[arg(long, env = "LANGOPEN_SANDBOX", value_enum, default_value_t = SandboxMode::Auto, value_name = "MODE")]
+    pub(crate) sandbox: SandboxMode,
     /// What the names of all keys and channels in Redis begin with.
     #[arg(long, env = "LANGOPEN_REDIS_PREFIX", value_name = "TEXT", default_value = PREFIX, hide = true)]
     pub(crate) redis_prefix: String,
@@ -144,4 +159,23 @@ pub(crate) struct UpOptions {
     /// How long runs may go on after Ctrl-C, in seconds. Those that are left go on at the next start.
     #[arg(long, env = "BG_JOB_SHUTDOWN_GRACE_PERIOD_SECS", default_value_t = 2, hide = true)]
     pub(crate) shutdown_grace_secs: u64,
+}
+
+impl ImportOptions {
+    /// The URL of the database, whichever way it is given.
+    pub(crate) fn database(&self) -> Result<Option<String>, CommandError> {
+        value_or_file(self.database.as_ref(), "--database-file", self.database_file.as_deref())
+    }
+}
+
+impl UpOptions {
+    /// The URL of the database, whichever way it is given.
+    pub(crate) fn database(&self) -> Result<Option<String>, CommandError> {
+        value_or_file(self.database.as_ref(), "--database-file", self.database_file.as_deref())
+    }
+
+    /// The URL of the Redis, whichever way it is given.
+    pub(crate) fn redis(&self) -> Result<Option<String>, CommandError> {
+        value_or_file(self.redis.as_ref(), "--redis-file", self.redis_file.as_deref())
+    }
 }

@@ -12,6 +12,7 @@ use langopen_core::model::AssistantQuery;
 use langopen_core::outbox::Outbox;
 use langopen_core::signals::Signals;
 use langopen_core::{EventLog, Queue, Result, Scope, Storage};
+use langopen_runner::Withheld;
 use langopen_runner::config::Secret;
 
 use crate::clock::clock;
@@ -107,6 +108,13 @@ impl Place {
             Self::Postgres(shared) => Self::Postgres(Shared { redis_prefix: prefix.to_owned(), ..shared }),
             other => other,
         }
+    }
+
+    /// What no variable of user code may hold: the addresses, and the passwords in them.
+    pub(crate) fn withheld(&self) -> Withheld {
+        let Self::Postgres(shared) = self else { return Withheld::default() };
+        let addresses = [Some(&shared.postgres), shared.direct.as_ref(), shared.redis.as_ref()];
+        addresses.into_iter().flatten().fold(Withheld::default(), |all, url| all.with_address(url.expose()))
     }
 
     /// For people; without any secret.

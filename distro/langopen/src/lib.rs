@@ -12,14 +12,17 @@ mod database;
 mod error;
 mod hosts;
 mod import;
+mod isolation;
 mod keys;
 mod logging;
 mod manage;
 mod metrics;
 mod names;
+mod private;
 mod probes;
 mod program;
 mod runner;
+mod secret_file;
 mod serve;
 mod settings;
 mod tracing_export;
@@ -32,6 +35,10 @@ use clap::Parser;
 
 /// `langopen`: everything in one process, and the command line.
 pub fn langopen() -> ExitCode {
+    // A graph host in a sandbox begins as this program.
+    if let Some(code) = langopen_runner::sandbox::launch() {
+        return code;
+    }
     let cli = cli::Cli::parse();
     program::run("langopen", cli.log_format, async {
         match cli.command {
@@ -63,6 +70,9 @@ pub fn worker() -> ExitCode {
 
 /// `langopen-runner`.
 pub fn runner() -> ExitCode {
+    if let Some(code) = langopen_runner::sandbox::launch() {
+        return code;
+    }
     let options = settings::RunnerOptions::parse();
     if program::prints_settings(&options.common) {
         return ExitCode::SUCCESS;

@@ -1,8 +1,9 @@
 //! `langgraph.json`: reads it, checks it, and offers it as types.
 //!
-//! [`AppConfig::load`] knows every key. It refuses unknown keys and wrong values, and lists all of them at once with the
-//! file, the key's path, what was found and what to do. What is well-formed but beyond the runner is kept; the caller asks
-//! [`AppConfig::require_supported`] about it.
+//! [`AppConfig::load`] accepts what LangGraph's own command line accepts (`validate_config_file`; `tests/verdicts.rs` holds
+//! the comparison). It refuses wrong values, and lists all of them at once with the file, the key's path, what was found
+//! and what to do. An unknown key is a warning with the nearest known key, see [`AppConfig::warnings`]. The runner keeps
+//! what is well-formed but beyond it; the caller asks [`AppConfig::require_supported`] about it.
 //!
 //! Relative paths start at the folder of the file. `null` counts as absence.
 
@@ -11,6 +12,7 @@ mod auth;
 mod checkpointer;
 mod dependency;
 mod describe;
+mod dotenv;
 mod env;
 mod error;
 mod graphs;
@@ -38,7 +40,7 @@ pub use app_settings::AppSettings;
 pub use auth::{AuthCache, AuthConfig, AuthOpenApi, HookConfig};
 pub use checkpointer::{AllowedModules, CheckpointerBackend, CheckpointerConfig, SerdeConfig, ThreadTtl, TtlStrategy};
 pub use dependency::Dependency;
-pub use env::EnvSource;
+pub use env::{EnvSource, ResolvedEnv};
 pub use error::{ConfigError, Problem};
 pub use graphs::Graph;
 pub use http::{CorsConfig, HeaderPatterns, HttpConfig, MiddlewareOrder};
@@ -61,6 +63,7 @@ pub const FILE_NAME: &str = "langgraph.json";
 pub struct AppConfig {
     path: PathBuf,
     base_dir: PathBuf,
+    warnings: Vec<Problem>,
     /// By graph id; not empty.
     pub graphs: BTreeMap<String, Graph>,
     /// What is installed or put on the search path.
@@ -123,9 +126,9 @@ impl AppConfig {
                 None
             }
         };
-        let problems = context.into_problems();
+        let (problems, warnings) = context.into_findings();
         match config {
-            Some(config) if problems.is_empty() => Ok(config),
+            Some(config) if problems.is_empty() => Ok(Self { warnings, ..config }),
             _ => Err(ConfigError::Invalid { path, problems }),
         }
     }
@@ -136,7 +139,13 @@ impl AppConfig {
         &self.path
     }
 
-    /// The folder that relative paths start at: that of the file.
+    /// What the author of the file should know, though it can be used: unknown keys, most often misspelt ones.
+    #[must_use]
+    pub fn warnings(&self) -> &[Problem] {
+        &self.warnings
+    }
+
+    /// The folder of the file, where relative paths start.
     #[must_use]
     pub fn base_dir(&self) -> &Path {
         &self.base_dir
@@ -166,11 +175,13 @@ impl AppConfig {
 
     /// The variables for the user's code. Reads the env file anew each time.
     ///
+    /// `variable` finds the variables that the application inherits: `${NAME}` in the env file may name them.
+    ///
     /// # Errors
     ///
-    /// The env file is missing, unreadable or malformed.
-    pub fn resolve_env(&self) -> Result<BTreeMap<String, String>, ConfigError> {
-        self.env.resolve(&self.path)
+    /// The env file is there and cannot be read. A missing file is a warning.
+    pub fn resolve_env(&self, variable: impl Fn(&str) -> Option<String>) -> Result<ResolvedEnv, ConfigError> {
+        self.env.resolve(variable)
     }
 
     /// The headers that every webhook carries: `webhooks.headers` with `${{ env.NAME }}` replaced by what `variable` finds.
@@ -201,6 +212,7 @@ fn read(path: &Path, top: &Section<'_>) -> AppConfig {
     let config = AppConfig {
         path: path.to_owned(),
         base_dir: top.context.base_dir.to_owned(),
+        warnings: Vec::new(),
         graphs: graphs::read(top),
         dependencies: dependency::read(top),
         packaging: packaging::read(top),
@@ -216,6 +228,7 @@ fn read(path: &Path, top: &Section<'_>) -> AppConfig {
         ui: ui::read(top),
         ui_config: top.section("ui_config", ui::read_config).unwrap_or_default(),
     };
+    together(top, &config);
     // Without a dependency no folder is on the search path, and the first import of a sibling file would fail.
     let listed = top.get("dependencies").is_none_or(|value| value.as_array().is_some_and(Vec::is_empty));
     let python = config.graphs.values().any(|graph| !graph.is_javascript());
@@ -224,6 +237,29 @@ fn read(path: &Path, top: &Section<'_>) -> AppConfig {
         top.context.report("dependencies", message, "Add the application's own folder: \"dependencies\": [\".\"].");
     }
     config
+}
+
+/// Keys that LangGraph's own command line refuses, alone or beside others.
+fn together(top: &Section<'_>, config: &AppConfig) {
+    let context = top.context;
+    for key in ["project_root", "package"] {
+        if top.get(key).is_some_and(|value| value != "" && value != false) {
+            let place = if key == "package" { "source.package" } else { "source.root" };
+            context.report(key, "this key is no longer supported", format!("Use `{place}`."));
+        }
+    }
+    let lists = top.get("dependencies").and_then(Value::as_array).is_some_and(|list| !list.is_empty());
+    if lists && top.get("source").is_some() {
+        let message = "this key and `source` exclude each other";
+        context.report("dependencies", message, "Name the packages in pyproject.toml and uv.lock, and remove this key.");
+    }
+    if config.packaging.source.is_some() && !config.graphs.values().any(|graph| !graph.is_javascript()) {
+        let message = "a lock file of uv is for Python, and there is no Python graph";
+        context.report("source", message, "Remove this key.");
+    }
+    if config.priority.as_ref().and_then(|hook| hook.path.as_ref()).is_some_and(Target::is_javascript) {
+        context.report("priority.path", "this object must be written in Python", "Name a Python file or module.");
+    }
 }
 
 fn syntax(path: &Path, error: &serde_json::Error) -> ConfigError {

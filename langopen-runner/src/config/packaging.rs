@@ -80,6 +80,10 @@ fn python_version(section: &Section<'_>) -> Option<PythonVersion> {
     });
     let remedy = "Write \"3.11\", \"3.12\", \"3.13\" or \"3.14\".";
     match version {
+        _ if text.contains("bullseye") => {
+            let message = format!("found {text:?}, but images of Debian bullseye are not made any more");
+            section.context.report("python_version", message, "Write \"bookworm\", or the version alone.");
+        }
         None => {
             let message = format!("found {text:?}, expected a major and a minor version");
             section.context.report("python_version", message, remedy);

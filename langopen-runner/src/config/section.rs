@@ -15,19 +15,25 @@ pub(super) struct Context<'a> {
     /// Relative paths of the file start here.
     pub base_dir: &'a Path,
     problems: RefCell<Vec<Problem>>,
+    warnings: RefCell<Vec<Problem>>,
 }
 
 impl<'a> Context<'a> {
     pub(super) fn new(base_dir: &'a Path) -> Self {
-        Self { base_dir, problems: RefCell::default() }
+        Self { base_dir, problems: RefCell::default(), warnings: RefCell::default() }
     }
 
     pub(super) fn report(&self, key: impl Into<String>, message: impl Into<String>, remedy: impl Into<String>) {
         self.problems.borrow_mut().push(Problem { key: key.into(), message: message.into(), remedy: remedy.into() });
     }
 
-    pub(super) fn into_problems(self) -> Vec<Problem> {
-        self.problems.into_inner()
+    pub(super) fn warn(&self, key: impl Into<String>, message: impl Into<String>, remedy: impl Into<String>) {
+        self.warnings.borrow_mut().push(Problem { key: key.into(), message: message.into(), remedy: remedy.into() });
+    }
+
+    /// The problems and the warnings.
+    pub(super) fn into_findings(self) -> (Vec<Problem>, Vec<Problem>) {
+        (self.problems.into_inner(), self.warnings.into_inner())
     }
 }
 
@@ -40,7 +46,7 @@ pub(super) struct Section<'a> {
 }
 
 impl<'a> Section<'a> {
-    /// Reads `map` with `read`, then notes the keys that `read` did not ask for.
+    /// Reads `map` with `read`, then warns of the keys that `read` did not ask for.
     pub(super) fn read<T>(
         context: &'a Context<'a>,
         path: String,
@@ -49,7 +55,7 @@ impl<'a> Section<'a> {
     ) -> T {
         let section = Section { context, path, map, known: RefCell::default() };
         let result = read(&section);
-        section.report_unknown();
+        section.warn_of_unknown();
         result
     }
 
@@ -171,17 +177,34 @@ impl<'a> Section<'a> {
         Target::read(self.context, &self.key(key), &self.text(key)?)
     }
 
-    fn report_unknown(&self) {
+    // A server that knows fewer keys than the file has must start all the same: LangGraph's own do.
+    fn warn_of_unknown(&self) {
         let known = self.known.borrow();
-        for name in self.map.keys().filter(|name| !known.contains(&name.as_str())) {
+        for (name, value) in self.map.iter().filter(|(name, _)| !known.contains(&name.as_str())) {
+            if value.is_null() {
+                continue;
+            }
+            let elsewhere = || ELSEWHERE.iter().find(|(key, _)| self.path.is_empty() && key == name);
             let remedy = match describe::closest(name, known.iter().copied()) {
                 Some(close) => format!("Did you mean `{}`?", self.key(close)),
-                None => format!("Remove it; the keys here are {}.", describe::alternatives(known.iter().copied())),
+                None => match elsewhere() {
+                    Some((_, place)) => format!("Did you mean `{place}`?"),
+                    None => format!("The keys here are {}.", describe::alternatives(known.iter().copied())),
+                },
             };
-            self.context.report(self.key(name), "this key is unknown", remedy);
+            self.context.warn(self.key(name), "this key is unknown and has no effect", remedy);
         }
     }
 }
+
+/// Keys that people write at the top of the file, and where they belong.
+const ELSEWHERE: [(&str, &str); 5] = [
+    ("app", "http.app"),
+    ("configurable_headers", "http.configurable_headers"),
+    ("cors", "http.cors"),
+    ("index", "store.index"),
+    ("mount_prefix", "http.mount_prefix"),
+];
 
 impl Context<'_> {
     /// Notes that `found` is not what belongs at `key`.

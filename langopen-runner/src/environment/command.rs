@@ -5,12 +5,13 @@ use std::path::PathBuf;
 use std::process::Stdio;
 
 use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
-use tokio::process::{Child, Command};
+use tokio::process::Child;
 
 use super::diagnose;
 use super::error::{EnvironmentError, ToolFailure};
 use super::progress::{Listener, Progress};
 use super::redact::redact;
+use crate::host::Surroundings;
 
 // Each of them would send packages elsewhere than into the environment, or mix other packages in.
 const HARMFUL: [&str; 9] = [
@@ -45,15 +46,17 @@ impl Tool {
         self
     }
 
-    /// Runs the tool to its end and returns what it printed, both outputs in order. Dropping the future ends the tool
-    /// and what it started.
-    pub(super) async fn run(&self, progress: Listener<'_>) -> Result<String, EnvironmentError> {
-        let mut command = Command::new(&self.program);
-        command.args(&self.args).current_dir(&self.folder).envs(self.env.iter().map(|(name, value)| (name, value)));
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+    /// Runs the tool to its end, with the inherited variables alone, and returns what it printed, both outputs in order.
+    /// Dropping the future ends the tool and what it started.
+    pub(super) async fn run(&self, surroundings: &Surroundings, progress: Listener<'_>) -> Result<String, EnvironmentError> {
+        // The code of packages runs here: `setup.py`, build backends, npm scripts.
+        let mut command = surroundings.command(&self.program);
+        command.args(&self.args).current_dir(&self.folder);
         for name in HARMFUL {
             command.env_remove(name);
         }
+        command.envs(self.env.iter().map(|(name, value)| (name, value)));
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
         #[cfg(unix)]
         command.process_group(0);
         let child = command.spawn().map_err(EnvironmentError::io(&self.program, "cannot be run"))?;

@@ -9,10 +9,12 @@ use crate::config::PythonVersion;
 #[non_exhaustive]
 pub enum EnvironmentError {
     /// No interpreter on this machine fits.
-    #[error("{}", no_python(*wanted, seen))]
+    #[error("{}", no_python(*wanted, requires, seen))]
     NoPython {
-        /// The version that the application asks for; absent: any that can run graphs.
+        /// The version that `python_version` asks for; absent: any that can run graphs.
         wanted: Option<PythonVersion>,
+        /// The ranges that `requires-python` of the application's projects asks for, and the files that say so.
+        requires: Vec<(String, PathBuf)>,
         /// What was tried and why it does not fit.
         seen: Vec<String>,
     },
@@ -118,11 +120,17 @@ impl EnvironmentError {
     }
 }
 
-fn no_python(wanted: Option<PythonVersion>, seen: &[String]) -> String {
-    let (name, example) = match wanted {
+fn no_python(wanted: Option<PythonVersion>, requires: &[(String, PathBuf)], seen: &[String]) -> String {
+    let (mut name, mut example) = match wanted {
         Some(version) => (format!("Python {version}"), version.to_string()),
         None => ("Python 3.11 or newer".to_owned(), "3.12".to_owned()),
     };
+    for (range, file) in requires {
+        name = format!("{name}, with {range} as {} requires,", file.display());
+    }
+    if let (None, [(range, _), ..]) = (wanted, requires) {
+        example = format!("'{range}'");
+    }
     let tried = match seen {
         [] => " There is no Python on PATH at all. ".to_owned(),
         _ => format!(" Tried:{}\n", seen.iter().map(|line| format!("\n  - {line}")).collect::<String>()),

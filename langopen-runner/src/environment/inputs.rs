@@ -6,6 +6,7 @@ use super::Options;
 use super::error::EnvironmentError;
 use super::project::Project;
 use super::requirements::{BUILD_FILES, closure};
+use super::requires::Requires;
 use crate::config::{AppConfig, Dependency, UvSource};
 
 /// What goes into an environment.
@@ -18,6 +19,8 @@ pub(super) struct Inputs {
     pub constraints: Vec<String>,
     pub source: Option<UvSource>,
     pub search_path: Vec<PathBuf>,
+    /// What the application's projects say of the interpreter.
+    pub requires: Vec<Requires>,
     /// Files whose change calls for a new environment; some may not exist.
     pub watched: Vec<PathBuf>,
     /// Installers read the relative paths of a requirements file from here.
@@ -33,6 +36,7 @@ impl Inputs {
         for dependency in &config.dependencies {
             match dependency {
                 Dependency::Package(text) => inputs.packages.push(text.clone()),
+                Dependency::Requirements(file) => inputs.add_requirements(file.clone()),
                 Dependency::Local { path, extras, .. } => inputs.add_folder(path, extras, &mut installed)?,
             }
         }
@@ -64,6 +68,7 @@ impl Inputs {
         extras: &[String],
         installed: &mut Vec<PathBuf>,
     ) -> Result<(), EnvironmentError> {
+        self.requires.extend(Requires::read(&path.join("pyproject.toml")));
         match Project::of(path, extras)? {
             Project::Package => {
                 let extras = if extras.is_empty() { String::new() } else { format!("[{}]", extras.join(",")) };
@@ -78,11 +83,20 @@ impl Inputs {
             Project::Code => self.search_code(path),
         }
         let requirements = path.join("requirements.txt");
-        if requirements.is_file() {
+        if requirements.is_file() && !self.requirement_files.contains(&requirements) {
             self.requirement_files.push(requirements);
         }
         self.watched.extend(BUILD_FILES.iter().chain(&["requirements.txt", "uv.lock"]).map(|file| path.join(file)));
         Ok(())
+    }
+
+    fn add_requirements(&mut self, file: PathBuf) {
+        if let Some(folder) = file.parent() {
+            self.search_code(folder);
+        }
+        if !self.requirement_files.contains(&file) {
+            self.requirement_files.push(file);
+        }
     }
 
     fn add_source(&mut self, source: &UvSource, base_dir: &Path) -> Result<(), EnvironmentError> {
@@ -91,6 +105,10 @@ impl Inputs {
             return Err(EnvironmentError::LockFileMissing { path: lock, root: source.root.clone() });
         }
         self.watched.extend([lock, source.root.join("pyproject.toml"), base_dir.join("pyproject.toml")]);
+        let projects = [source.root.join("pyproject.toml"), base_dir.join("pyproject.toml")];
+        let mut requires: Vec<Requires> = projects.iter().filter_map(|file| Requires::read(file)).collect();
+        requires.dedup();
+        self.requires.extend(requires);
         self.source = Some(source.clone());
         self.search_code(base_dir);
         Ok(())

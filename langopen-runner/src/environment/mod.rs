@@ -28,12 +28,16 @@ mod python;
 mod redact;
 mod remember;
 mod requirements;
+mod requires;
 #[cfg(test)]
 mod tests;
 
 use std::path::{Path, PathBuf};
 
 use crate::config::{AppConfig, PipInstaller};
+use crate::host::Surroundings;
+use crate::inherited::{Inherited, Withheld};
+use crate::sandbox::Sandbox;
 
 pub use error::{EnvironmentError, ToolFailure};
 pub use node::{NodeEnvironment, NodePlan};
@@ -62,6 +66,10 @@ pub struct Options {
     pub constraints: Vec<String>,
     /// Requirements beside the application's: [`HOST_REQUIREMENT`], unless changed.
     pub host_requirements: Vec<String>,
+    /// The variables that installers start with, and nothing else.
+    pub inherited: Inherited,
+    /// The sandbox of installers; `None` for no restriction.
+    pub sandbox: Option<Sandbox>,
 }
 
 impl Options {
@@ -75,7 +83,16 @@ impl Options {
             installer: None,
             constraints: Vec::new(),
             host_requirements: vec![HOST_REQUIREMENT.to_owned()],
+            inherited: Inherited::of_process(&Withheld::default()),
+            sandbox: None,
         }
+    }
+}
+
+impl Options {
+    /// What installers see of the machine.
+    fn surroundings(&self) -> Surroundings {
+        Surroundings { inherited: self.inherited.clone(), sandbox: self.sandbox.clone(), temp_dir: None }
     }
 }
 
@@ -87,6 +104,7 @@ pub struct EnvironmentPlan {
     installer: Installer,
     uv: Option<PathBuf>,
     pip_config_file: Option<PathBuf>,
+    surroundings: Surroundings,
     cache_dir: PathBuf,
     hash: String,
 }
@@ -126,14 +144,17 @@ impl EnvironmentPlan {
         let installer = Installer::choose(config, options.installer, uv.as_deref())?;
         let wanted = Wanted {
             version: config.packaging.python_version,
+            requires: &inputs.requires,
             explicit: options.python.as_deref(),
             uv: uv.as_deref(),
             needs_venv: installer == Installer::Pip,
+            inherited: &options.inherited,
         };
         let python = remember::find(&wanted, &cache_dir).await?;
         let hash = hash::of(&inputs, &python, &installer);
         let pip_config_file = config.packaging.pip_config_file.clone();
-        Ok(Self { inputs, python, installer, uv, pip_config_file, cache_dir, hash })
+        let surroundings = options.surroundings();
+        Ok(Self { inputs, python, installer, uv, pip_config_file, surroundings, cache_dir, hash })
     }
 
     /// The fingerprint, and the name of the environment's folder: 32 hexadecimal digits.

@@ -37,6 +37,7 @@ pub(super) async fn find(wanted: &Wanted<'_>, cache_dir: &Path) -> Result<Interp
 fn place(wanted: &Wanted<'_>, cache_dir: &Path) -> PathBuf {
     let mut hasher = Hasher::new();
     hasher.text("version", &wanted.version.map(|version| version.to_string()).unwrap_or_default());
+    wanted.requires.iter().for_each(|requires| hasher.text("requires", &requires.range()));
     hasher.path("explicit", wanted.explicit.unwrap_or(Path::new("")));
     hasher.path("uv", wanted.uv.unwrap_or(Path::new("")));
     hasher.text("venv", if wanted.needs_venv { "yes" } else { "no" });

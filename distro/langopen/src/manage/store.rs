@@ -9,6 +9,7 @@ use langopen_core::backend::sqlite::{Sqlite, SqliteOptions};
 
 use crate::database::{Database, Place};
 use crate::error::CommandError;
+use crate::secret_file;
 
 /// Which installation.
 #[derive(Debug, Clone, Args)]
@@ -16,6 +17,9 @@ pub(crate) struct StoreOptions {
     /// The installation's database, as postgres://USER:PASSWORD@HOST/DATABASE.
     #[arg(long, env = "LANGOPEN_DATABASE_URL", value_name = "URL", hide_env_values = true)]
     database: Option<String>,
+    /// A file with the URL of --database.
+    #[arg(long, env = "LANGOPEN_DATABASE_URL_FILE", value_name = "FILE", conflicts_with = "database")]
+    database_file: Option<PathBuf>,
     /// The data folder of `langopen up`, if there is no --database. The server may be running.
     #[arg(long, env = "LANGOPEN_DATA", default_value = ".langopen", value_name = "DIR")]
     data: PathBuf,
@@ -30,8 +34,12 @@ pub(super) enum Store {
 }
 
 impl StoreOptions {
+    fn database(&self) -> Result<Option<String>, CommandError> {
+        secret_file::value_or_file(self.database.as_ref(), "--database-file", self.database_file.as_deref())
+    }
+
     pub(super) async fn open(&self) -> Result<Store, CommandError> {
-        match Place::of(self.database.as_deref(), None)? {
+        match Place::of(self.database()?.as_deref(), None)? {
             Place::Sqlite => {
                 let path = self.data.join("langopen.db");
                 if !path.is_file() {

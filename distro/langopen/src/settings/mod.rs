@@ -16,10 +16,10 @@ pub(crate) use sections::{ApiSettings, RequireApiKeys, RunnerSettings, RunnersSe
 /// The defaults, which are also the documentation.
 pub(crate) const DEFAULT: &str = include_str!("default.toml");
 
-/// Puts the layers together.
+/// Merges the layers.
 ///
 /// # Errors
-/// A file that is missing or that no settings can be read from; the message names the key.
+/// A file that is missing, or that does not hold settings; the message names the key.
 pub(crate) fn load(file: Option<&Path>, overrides: Overrides) -> Result<Settings, CommandError> {
     let wrong = |error: config::ConfigError| CommandError::Settings { why: error.to_string() };
     let mut builder = Config::builder().add_source(File::from_str(DEFAULT, FileFormat::Toml));
@@ -31,10 +31,14 @@ pub(crate) fn load(file: Option<&Path>, overrides: Overrides) -> Result<Settings
         Config::builder().add_source(source.clone()).build().map_err(|error| in_file(error.to_string()))?;
         builder = builder.add_source(source);
     }
-    for (key, value) in overrides.into_values() {
+    // Graph hosts must not read them.
+    let secret_files = overrides.files().into_iter().chain(file.map(Path::to_owned)).collect();
+    for (key, value) in overrides.into_values()? {
         builder = builder.set_override(key, value).map_err(wrong)?;
     }
-    builder.build().and_then(Config::try_deserialize).map_err(wrong)
+    let mut settings: Settings = builder.build().and_then(Config::try_deserialize).map_err(wrong)?;
+    settings.runner.secret_files = secret_files;
+    Ok(settings)
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The command lines of the programs. Each option has an environment variable, and stands over a key of the settings.
+//! The command lines of the programs. Each option has an environment variable, and overrides a key of the settings.
 
 use std::env;
 use std::path::PathBuf;
@@ -7,18 +7,24 @@ use clap::{ArgAction, Args, Parser};
 use config::Value;
 
 use crate::cli::LogFormat;
+use crate::error::CommandError;
+use crate::secret_file;
 
-/// Values that lie over those of the files.
+/// Values that override those of the settings' files.
 #[derive(Debug, Default)]
-pub(crate) struct Overrides(Vec<(&'static str, Value)>);
+pub(crate) struct Overrides {
+    values: Vec<(&'static str, Value)>,
+    /// Files whose texts are values, with the options that name them.
+    files: Vec<(&'static str, &'static str, PathBuf)>,
+}
 
 impl Overrides {
     /// Sets a key, if there is a value.
     pub(crate) fn set(&mut self, key: &'static str, value: Option<impl Into<Value>>) {
-        self.0.extend(value.map(|value| (key, value.into())));
+        self.values.extend(value.map(|value| (key, value.into())));
     }
 
-    /// Sets a key from the option, or else from the first of the variables that users of other servers know.
+    /// Sets a key from the option, or else from the first variable of LangGraph's own servers that is set.
     fn set_or(&mut self, key: &'static str, value: Option<impl Into<Value>>, variables: &[&str]) {
         match value {
             Some(value) => self.set(key, Some(value)),
@@ -28,8 +34,22 @@ impl Overrides {
         }
     }
 
-    pub(super) fn into_values(self) -> impl Iterator<Item = (&'static str, Value)> {
-        self.0.into_iter()
+    /// Sets a key to the text of the file, if one is named by the option.
+    fn set_from_file(&mut self, key: &'static str, option: &'static str, file: Option<PathBuf>) {
+        self.files.extend(file.map(|file| (key, option, file)));
+    }
+
+    /// The files that hold secrets.
+    pub(super) fn files(&self) -> Vec<PathBuf> {
+        self.files.iter().map(|(_, _, path)| path.clone()).collect()
+    }
+
+    pub(super) fn into_values(self) -> Result<Vec<(&'static str, Value)>, CommandError> {
+        let Self { mut values, files } = self;
+        for (key, option, path) in files {
+            values.push((key, secret_file::read(option, &path)?.into()));
+        }
+        Ok(values)
     }
 }
 
@@ -53,19 +73,31 @@ struct DataOptions {
     /// The Postgres that the platform's processes share [also: DATABASE_URI, POSTGRES_URI].
     #[arg(long, env = "LANGOPEN_DATABASE_URL", value_name = "URL", hide_env_values = true)]
     database: Option<String>,
-    /// The same Postgres past the pooler that --database goes through, for wake-ups.
+    /// A file with the URL of --database, which no list of processes shows.
+    #[arg(long, env = "LANGOPEN_DATABASE_URL_FILE", value_name = "FILE", conflicts_with = "database")]
+    database_file: Option<PathBuf>,
+    /// The same Postgres without the pooler that --database goes through, for wake-ups.
     #[arg(long, env = "LANGOPEN_DATABASE_DIRECT_URL", value_name = "URL", hide_env_values = true)]
     database_direct: Option<String>,
+    /// A file with the URL of --database-direct.
+    #[arg(long, env = "LANGOPEN_DATABASE_DIRECT_URL_FILE", value_name = "FILE", conflicts_with = "database_direct")]
+    database_direct_file: Option<PathBuf>,
     /// A Redis for wake-ups and streams; without one Postgres does both [also: REDIS_URI].
     #[arg(long, env = "LANGOPEN_REDIS_URL", value_name = "URL", hide_env_values = true)]
     redis: Option<String>,
+    /// A file with the URL of --redis.
+    #[arg(long, env = "LANGOPEN_REDIS_URL_FILE", value_name = "FILE", conflicts_with = "redis")]
+    redis_file: Option<PathBuf>,
 }
 
 impl DataOptions {
     fn put(self, overrides: &mut Overrides) {
         overrides.set_or("database.url", self.database, &["DATABASE_URI", "POSTGRES_URI"]);
+        overrides.set_from_file("database.url", "--database-file", self.database_file);
         overrides.set("database.direct_url", self.database_direct);
+        overrides.set_from_file("database.direct_url", "--database-direct-file", self.database_direct_file);
         overrides.set_or("redis.url", self.redis, &["REDIS_URI"]);
+        overrides.set_from_file("redis.url", "--redis-file", self.redis_file);
         overrides.set_or("redis.prefix", None::<String>, &["LANGOPEN_REDIS_PREFIX"]);
     }
 }
@@ -73,12 +105,25 @@ impl DataOptions {
 /// How runners are reached.
 #[derive(Debug, Args)]
 struct RunnersOptions {
-    /// Where runners are: tcp://host:port or tls://host:port, with commas between.
+    /// Where runners are, separated by commas: organization/project/deployment=tcp://host:port, or tls://. A URL alone
+    /// stands for default/default/default.
     #[arg(long, env = "LANGOPEN_RUNNER_URLS", value_name = "URLS")]
     runner_urls: Option<String>,
-    /// What runners ask for.
+    /// The token that the runners of the one deployment ask for.
     #[arg(long, env = "LANGOPEN_RUNNER_TOKEN", value_name = "TOKEN", hide_env_values = true)]
     runner_token: Option<String>,
+    /// A file with that token, which no list of processes shows.
+    #[arg(long, env = "LANGOPEN_RUNNER_TOKEN_FILE", value_name = "FILE", conflicts_with = "runner_token")]
+    runner_token_file: Option<PathBuf>,
+    /// The tokens of several deployments, separated by commas or newlines: organization/project/deployment=TOKEN.
+    #[arg(long, env = "LANGOPEN_RUNNER_TOKENS", value_name = "TOKENS", hide_env_values = true)]
+    runner_tokens: Option<String>,
+    /// A file with those tokens.
+    #[arg(long, env = "LANGOPEN_RUNNER_TOKENS_FILE", value_name = "FILE", conflicts_with = "runner_tokens")]
+    runner_tokens_file: Option<PathBuf>,
+    /// Trust all runners alike: one token for all, and a URL alone takes a runner of any deployment.
+    #[arg(long, env = "LANGOPEN_SHARED_RUNNERS", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = clap::builder::BoolishValueParser::new())]
+    shared_runners: Option<bool>,
     /// The CA of the certificates of tls:// runners, in PEM.
     #[arg(long, env = "LANGOPEN_RUNNER_CA", value_name = "FILE")]
     runner_ca: Option<String>,
@@ -94,6 +139,10 @@ impl RunnersOptions {
     fn put(self, overrides: &mut Overrides) {
         overrides.set("runners.urls", self.runner_urls);
         overrides.set("runners.token", self.runner_token);
+        overrides.set_from_file("runners.token", "--runner-token-file", self.runner_token_file);
+        overrides.set("runners.tokens", self.runner_tokens);
+        overrides.set_from_file("runners.tokens", "--runner-tokens-file", self.runner_tokens_file);
+        overrides.set("runners.shared", self.shared_runners);
         overrides.set("runners.ca", self.runner_ca);
         overrides.set("runners.cert", self.runner_cert);
         overrides.set("runners.key", self.runner_key);
@@ -244,9 +293,15 @@ pub(crate) struct RunnerOptions {
     /// The address that runs see as the API's.
     #[arg(long, env = "LANGOPEN_API_URL", value_name = "URL")]
     api_url: Option<String>,
-    /// What clients must know.
+    /// The token that clients must have. Give each deployment a token of its own.
     #[arg(long, env = "LANGOPEN_RUNNER_TOKEN", value_name = "TOKEN", hide_env_values = true)]
     token: Option<String>,
+    /// A file with the token, which no list of processes shows.
+    #[arg(long, env = "LANGOPEN_RUNNER_TOKEN_FILE", value_name = "FILE", conflicts_with = "token")]
+    token_file: Option<PathBuf>,
+    /// Keep graph hosts from the data folder and from other processes [default: auto, where the kernel has Landlock].
+    #[arg(long, env = "LANGOPEN_SANDBOX", value_parser = ["auto", "off", "require"], value_name = "MODE")]
+    sandbox: Option<String>,
     /// The runner's certificate, in PEM.
     #[arg(long, env = "LANGOPEN_TLS_CERT", value_name = "FILE")]
     tls_cert: Option<String>,
@@ -275,6 +330,8 @@ impl RunnerOptions {
         overrides.set("runner.python", self.python);
         overrides.set("runner.api_url", self.api_url);
         overrides.set("runner.token", self.token);
+        overrides.set_from_file("runner.token", "--token-file", self.token_file);
+        overrides.set("runner.sandbox", self.sandbox);
         overrides.set("runner.tls_cert", self.tls_cert);
         overrides.set("runner.tls_key", self.tls_key);
         overrides.set("runner.tls_client_ca", self.tls_client_ca);

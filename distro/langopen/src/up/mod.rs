@@ -25,6 +25,7 @@ use crate::clock::clock;
 use crate::database::{Database, Place};
 use crate::error::CommandError;
 use crate::hosts::Application;
+use crate::isolation::Isolation;
 use crate::keys;
 use crate::metrics;
 use crate::serve::{self, Signals};
@@ -70,11 +71,10 @@ struct Started {
 /// Where data is kept, by the options or by the variables of LangGraph's own servers.
 fn place(options: &UpOptions) -> Result<Place, CommandError> {
     let given = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
-    let database = options.database.clone().or_else(|| given("DATABASE_URI")).or_else(|| given("POSTGRES_URI"));
+    let database = options.database()?.or_else(|| given("DATABASE_URI")).or_else(|| given("POSTGRES_URI"));
     // A Redis without a Postgres is refused where it was asked for, and no matter where it just happens to be named.
     let redis = options
-        .redis
-        .clone()
+        .redis()?
         .or_else(|| database.as_ref().filter(|url| url.starts_with("postgres")).and_then(|_| given("REDIS_URI")));
     Ok(Place::of(database.as_deref(), redis.as_deref())?.with_redis_prefix(&options.redis_prefix))
 }
@@ -83,23 +83,29 @@ async fn start(options: UpOptions) -> Result<Started, CommandError> {
     let begin = Instant::now();
     let place = place(&options)?;
     let recorder = metrics::install()?;
-    let application = Application::read(&options.config)?;
+    let mut isolation = Isolation::new(options.sandbox, &place.withheld())?;
+    let application = Application::read(&options.config, &isolation.inherited)?;
     let records = options.api_keys.as_deref().map(keys::read).transpose()?;
     let data = DataFolder::open(&options, &application.config)?;
     say("data", &place.describe(data.path()));
+    isolation.hide_data(data.path());
+    for path in [&options.cache_dir, &options.api_keys, &options.database_file, &options.redis_file] {
+        path.iter().for_each(|path| isolation.hide(path));
+    }
+    isolation.announce(options.sandbox);
     // The port is taken before the slow steps, so that a port in use is told at once.
     let address = SocketAddr::new(options.host, options.port);
     let listener = TcpListener::bind(address).await.map_err(|source| CommandError::Listen { address, source })?;
     let address = listener.local_addr().map_err(|source| CommandError::Listen { address, source })?;
     let api_url = format!("http://{address}");
-    let database = Arc::new(Database::open(place, &data.database()).await?);
+    let database = Arc::new(Database::open(place, &data.database()?).await?);
 
     let app = &application.settings;
     let working = settings::worker(&options, app)?;
     let webhooks = app::webhook_settings(app, &application.webhook_headers, Some(app::own_url(address)))?;
     // What is wrong in the settings is told before the slow steps, too.
     let mounted = format!("{api_url}{}", app::api_settings(app)?.mount_prefix.unwrap_or_default());
-    let hosts = application.prepare(settings::hosts(&options, &data, &api_url)).await?;
+    let hosts = application.prepare(settings::hosts(&options, &data, isolation, &api_url)).await?;
     let pool = Arc::new(HostPool::start(hosts).await?);
     let services = Services {
         queue: database.queue(),
