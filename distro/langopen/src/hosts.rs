@@ -13,23 +13,23 @@ use crate::app::mount_prefix;
 use crate::error::CommandError;
 use crate::isolation::Isolation;
 
-/// How hosts are run on this machine.
+/// How this machine runs graph hosts.
 pub(crate) struct HostOptions {
     pub(crate) hosts: u16,
     pub(crate) environment: Options,
     pub(crate) isolation: Isolation,
-    /// A folder of ours for the host program's files.
+    /// The folder of the host program's files.
     pub(crate) program_dir: PathBuf,
-    /// The address that runs show as `langgraph_api_url`, without the mount prefix.
+    /// The value of `langgraph_api_url` in runs, without the mount prefix.
     pub(crate) api_url: String,
 }
 
-/// An application that was read.
+/// An application: its configuration and its variables.
 pub(crate) struct Application {
     pub(crate) config: AppConfig,
     /// Its variables.
     pub(crate) env: BTreeMap<String, String>,
-    /// What other parts need to know of it.
+    /// The settings that the API and the worker need.
     pub(crate) settings: AppSettings,
     /// The headers of webhooks, with their templates filled.
     pub(crate) webhook_headers: BTreeMap<String, Secret>,
@@ -62,7 +62,7 @@ impl Application {
         Ok(Self { config, env, settings, webhook_headers })
     }
 
-    /// Makes the environment if it is not there yet, and says how its hosts are started.
+    /// Builds the environments that are missing, and returns the settings of the hosts.
     pub(crate) async fn prepare(&self, options: HostOptions) -> Result<PoolSettings, CommandError> {
         let HostOptions { hosts, mut environment, isolation, program_dir, api_url } = options;
         environment.inherited = isolation.inherited.clone();
@@ -71,7 +71,7 @@ impl Application {
             .map_err(|source| CommandError::DataFolder { path: program_dir.clone(), source })?;
         let node = self.node(&environment).await?;
         let python = self.python(environment).await?;
-        // One is enough to bundle components.
+        // One host can bundle all components.
         let nodes = if self.config.uses(Language::JavaScript) { hosts } else { 1 };
         let kinds = [("Python", python.is_some(), hosts), ("Node.js", node.is_some(), nodes)];
         let kinds: Vec<_> =
@@ -117,7 +117,7 @@ impl Application {
 }
 
 impl Application {
-    /// Makes the environment for Python code; none where there is no such code.
+    /// Builds the environment of Python code, if there is any.
     async fn python(&self, options: Options) -> Result<Option<PythonRuntime>, CommandError> {
         if !self.config.uses(Language::Python) {
             return Ok(None);
@@ -128,7 +128,7 @@ impl Application {
         Ok(Some(PythonRuntime { interpreter: environment.python, search_path: environment.search_path }))
     }
 
-    /// Makes the environment for JavaScript and TypeScript, and for components of user interfaces; none where there is no such code.
+    /// Builds the environment of JavaScript, TypeScript and user interfaces, if there are any.
     async fn node(&self, options: &Options) -> Result<Option<NodeRuntime>, CommandError> {
         if !self.config.needs_node() {
             return Ok(None);

@@ -1,4 +1,4 @@
-//! The programs of the platform: everything in one process, and one program for each plane.
+//! The programs of the platform: `langopen`, which runs everything in one process, and one program for each plane.
 
 #![forbid(unsafe_code)]
 

@@ -1,4 +1,4 @@
-//! `langopen-runner`: the graph hosts of one deployment, for workers and API servers.
+//! `langopen-runner`: runs the graph hosts of one deployment for workers and API servers.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -24,7 +24,7 @@ use crate::program::listen;
 use crate::serve::Signals;
 use crate::settings::{self, RunnerOptions, RunnerSettings};
 
-/// Runs graphs until Ctrl-C or SIGTERM; then no new ones, and those in flight end within the grace period.
+/// Runs graphs until Ctrl-C or SIGTERM. Then it takes no new runs, and those in flight have the grace period.
 pub(crate) async fn run(options: RunnerOptions) -> Result<(), CommandError> {
     let mut signals = Signals::listen()?;
     let file = options.common.settings.clone();
@@ -61,7 +61,7 @@ async fn start(settings: RunnerSettings, stop: CancellationToken) -> Result<Star
     let begin = Instant::now();
     let recorder = metrics::install()?;
     let (tenant, tls) = (settings.tenant()?, settings.tls()?);
-    // Ports are taken before the slow steps, so that one in use is told at once.
+    // Binds the ports before the slow steps, so a port in use is an error at once.
     let (listener, address) = listen(settings.host, settings.port).await?;
     let (health, health_address) = listen(settings.host, settings.health_port).await?;
     let started = Arc::new(std::sync::OnceLock::<Arc<RunnerService>>::new());
@@ -74,7 +74,7 @@ async fn start(settings: RunnerSettings, stop: CancellationToken) -> Result<Star
     tokio::spawn(probes::serve(health, Arc::clone(&readiness), recorder, stop));
     let service = serve(&settings, listener, address, tenant.clone(), tls).await?;
     let service = Arc::new(service);
-    // It is set here alone.
+    // Nothing else sets it.
     let _ = started.set(Arc::clone(&service));
     say("ready", &format!("after {:.1} s", begin.elapsed().as_secs_f64()));
     say("runner", &format!("{address} (deployment {tenant})"));

@@ -1,4 +1,4 @@
-//! The keys that shape a container image. The runner keeps them for the builder.
+//! The keys of the container image. The runner passes them on to the builder.
 
 use super::section::Section;
 
@@ -25,7 +25,7 @@ pub enum KeepPkgTools {
     Some(Vec<String>),
 }
 
-/// What the image is made from.
+/// The parts of the image.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ImageConfig {
     /// The Agent Server version to pin: one to three numbers, perhaps behind `~=` or `>~=`.
@@ -38,7 +38,7 @@ pub struct ImageConfig {
     pub node_version: Option<u32>,
     /// Packaging tools that stay.
     pub keep_pkg_tools: KeepPkgTools,
-    /// Lines that go into the Dockerfile after the base image.
+    /// Lines of the Dockerfile after the base image.
     pub dockerfile_lines: Vec<String>,
     /// The tag of the base image (`_INTERNAL_docker_tag`); excludes `api_version`.
     pub internal_docker_tag: Option<String>,

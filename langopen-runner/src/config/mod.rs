@@ -55,7 +55,7 @@ pub use webhooks::{WebhookUrlPolicy, WebhooksConfig};
 
 use section::{Context, Section};
 
-/// The name of the file where none is given.
+/// The file's name in a folder.
 pub const FILE_NAME: &str = "langgraph.json";
 
 /// One application: its graphs, what they need, and how they are served.
@@ -66,11 +66,11 @@ pub struct AppConfig {
     warnings: Vec<Problem>,
     /// By graph id; not empty.
     pub graphs: BTreeMap<String, Graph>,
-    /// What is installed or put on the search path.
+    /// Packages to install, and folders for the search path.
     pub dependencies: Vec<Dependency>,
-    /// Which Python, which installer.
+    /// The Python version and the installer.
     pub packaging: PackagingConfig,
-    /// How an image is made.
+    /// How the builder makes an image.
     pub image: ImageConfig,
     /// Variables for the user's code; see [`Self::resolve_env`].
     pub env: EnvSource,
@@ -78,19 +78,19 @@ pub struct AppConfig {
     pub store: Option<StoreConfig>,
     /// Short-term memory.
     pub checkpointer: Option<CheckpointerConfig>,
-    /// Who may do what.
+    /// The application's login.
     pub auth: Option<AuthConfig>,
     /// Encryption of stored data.
     pub encryption: Option<HookConfig>,
-    /// The order of runs.
+    /// The priority of runs.
     pub priority: Option<HookConfig>,
-    /// Which routes are served.
+    /// The routes of the API.
     pub http: Option<HttpConfig>,
-    /// What may be called when a run ends.
+    /// Which URLs a run may call when it ends.
     pub webhooks: Option<WebhooksConfig>,
     /// Component files by name.
     pub ui: BTreeMap<String, String>,
-    /// What component bundles have in common.
+    /// The settings of all component bundles.
     pub ui_config: UiConfig,
 }
 
@@ -151,7 +151,7 @@ impl AppConfig {
         &self.base_dir
     }
 
-    /// Whether some of the user's code is written in `language`.
+    /// Whether the application has code in `language`.
     #[must_use]
     pub fn uses(&self, language: Language) -> bool {
         let graphs = self.graphs.values().map(|graph| graph.target.to_string());
@@ -167,7 +167,7 @@ impl AppConfig {
         self.uses(Language::JavaScript) || self.bundles_ui()
     }
 
-    /// Whether components are bundled for browsers.
+    /// Whether the application has components for browsers.
     #[must_use]
     pub fn bundles_ui(&self) -> bool {
         !self.ui.is_empty() && !self.http.as_ref().is_some_and(|http| http.disable_ui)
@@ -184,11 +184,11 @@ impl AppConfig {
         self.env.resolve(variable)
     }
 
-    /// The headers that every webhook carries: `webhooks.headers` with `${{ env.NAME }}` replaced by what `variable` finds.
+    /// The headers of every webhook: `webhooks.headers`, where `variable` finds the values of `${{ env.NAME }}`.
     ///
     /// # Errors
     ///
-    /// A name that `webhooks.env_prefix` does not allow, a variable that is not there, or an expression that is none.
+    /// A name that `webhooks.env_prefix` does not allow, a variable that is not set, or a malformed expression.
     pub fn resolve_webhook_headers(
         &self,
         variable: impl Fn(&str) -> Option<String>,
@@ -199,7 +199,7 @@ impl AppConfig {
             .map_err(|problems| ConfigError::Invalid { path: self.path.clone(), problems })
     }
 
-    /// What the configuration asks for and the runner does not have; empty when all is well.
+    /// The features that the configuration asks for, but the runner does not have.
     #[must_use]
     pub fn require_supported(&self) -> Vec<Unsupported> {
         supported::check(self)
@@ -207,7 +207,7 @@ impl AppConfig {
 }
 
 fn read(path: &Path, top: &Section<'_>) -> AppConfig {
-    // Editors use it to find the schema.
+    // Editors find the schema by it.
     top.get("$schema");
     let config = AppConfig {
         path: path.to_owned(),
@@ -229,7 +229,7 @@ fn read(path: &Path, top: &Section<'_>) -> AppConfig {
         ui_config: top.section("ui_config", ui::read_config).unwrap_or_default(),
     };
     together(top, &config);
-    // Without a dependency no folder is on the search path, and the first import of a sibling file would fail.
+    // Without a dependency, Python's search path has no folder of the application, and imports of sibling files fail.
     let listed = top.get("dependencies").is_none_or(|value| value.as_array().is_some_and(Vec::is_empty));
     let python = config.graphs.values().any(|graph| !graph.is_javascript());
     if python && listed && top.get("source").is_none() {

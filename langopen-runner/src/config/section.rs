@@ -1,4 +1,4 @@
-//! Reads one JSON object key by key and notes every problem, so that a person sees all of them at once.
+//! Reads one JSON object key by key, and collects every problem, so one message shows all of them.
 
 use std::cell::RefCell;
 use std::ops::RangeInclusive;
@@ -10,7 +10,7 @@ use super::describe;
 use super::error::Problem;
 use super::target::Target;
 
-/// What all sections of one file share.
+/// The state that all sections of one file share.
 pub(super) struct Context<'a> {
     /// Relative paths of the file start here.
     pub base_dir: &'a Path,
@@ -69,7 +69,7 @@ impl<'a> Section<'a> {
         self.get_or_null(key).filter(|value| !value.is_null())
     }
 
-    /// Like `get`, for the few keys whose `null` means something else than absence.
+    /// Like `get`, for keys whose `null` does not mean absence.
     pub(super) fn get_or_null(&self, key: &'static str) -> Option<&'a Value> {
         let mut known = self.known.borrow_mut();
         if !known.contains(&key) {
@@ -78,7 +78,7 @@ impl<'a> Section<'a> {
         self.map.get(key)
     }
 
-    /// Notes that `found` is not what belongs at `key`.
+    /// Reports that the value at `key` is not of the expected kind.
     pub(super) fn wrong(&self, key: &str, found: &Value, expected: &str) {
         self.context.wrong(self.key(key), found, expected);
     }
@@ -163,7 +163,7 @@ impl<'a> Section<'a> {
         Some(Section::read(self.context, self.key(key), map, read))
     }
 
-    /// An object whose keys are the writer's own.
+    /// An object with the author's own keys.
     pub(super) fn object(&self, key: &'static str) -> Option<&'a Map<String, Value>> {
         let value = self.get(key)?;
         if !value.is_object() {
@@ -207,14 +207,14 @@ const ELSEWHERE: [(&str, &str); 5] = [
 ];
 
 impl Context<'_> {
-    /// Notes that `found` is not what belongs at `key`.
+    /// Reports that the value at `key` is not of the expected kind.
     pub(super) fn wrong(&self, key: impl Into<String>, found: &Value, expected: &str) {
         let message = format!("found {}, expected {expected}", describe::value(found));
         self.report(key, message, remedy(found, expected));
     }
 }
 
-// The usual slips are quotes too many, quotes too few, and a lone item instead of a list.
+// The usual mistakes: extra quotes, missing quotes, and one item instead of a list.
 fn remedy(found: &Value, expected: &str) -> String {
     match found {
         Value::Number(number) if expected.starts_with("a text") => format!("Put it in quotes: \"{number}\"."),

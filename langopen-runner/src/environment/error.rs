@@ -1,4 +1,4 @@
-//! Why an environment could not be made, told to the person who waits for it.
+//! Errors of making environments.
 
 use std::path::PathBuf;
 
@@ -15,10 +15,10 @@ pub enum EnvironmentError {
         wanted: Option<PythonVersion>,
         /// The ranges that `requires-python` of the application's projects asks for, and the files that say so.
         requires: Vec<(String, PathBuf)>,
-        /// What was tried and why it does not fit.
+        /// The candidates, and why each does not fit.
         seen: Vec<String>,
     },
-    /// uv is asked for and is not on PATH.
+    /// The configuration asks for uv, which is not on PATH.
     #[error("{key} asks for uv, but uv is not on PATH. Install it (https://docs.astral.sh/uv/), or change {key}.")]
     UvMissing {
         /// The key or option that asks for it.
@@ -37,7 +37,7 @@ pub enum EnvironmentError {
     NoNode {
         /// The major version that the application asks for; absent: any that can run graphs.
         wanted: Option<u32>,
-        /// What was tried and why it does not fit.
+        /// The candidates, and why each does not fit.
         seen: Vec<String>,
     },
     /// JavaScript graphs without a `package.json`.
@@ -60,7 +60,7 @@ pub enum EnvironmentError {
         /// The file that names the packages.
         package_json: PathBuf,
     },
-    /// The package manager that a lock file belongs to is not there.
+    /// The package manager of a lock file is missing.
     #[error("{} is for {name}, but {name} is not on PATH. Install it ({install}).", lock.display())]
     PackageManagerMissing {
         /// npm, pnpm or yarn.
@@ -70,12 +70,12 @@ pub enum EnvironmentError {
         /// How to install it.
         install: &'static str,
     },
-    /// A `pyproject.toml` cannot be understood.
+    /// A `pyproject.toml` cannot be parsed.
     #[error("{}: this is not a valid pyproject.toml: {message}", path.display())]
     Project {
         /// The file.
         path: PathBuf,
-        /// What the parser said, with the place.
+        /// The parser's message, with line and column.
         message: String,
     },
     /// A file or folder could not be read or written.
@@ -83,9 +83,9 @@ pub enum EnvironmentError {
     Io {
         /// The file or folder.
         path: PathBuf,
-        /// What was tried.
+        /// The attempted operation.
         what: &'static str,
-        /// What the system said.
+        /// The system's error.
         source: std::io::Error,
     },
     /// A tool failed.
@@ -93,14 +93,14 @@ pub enum EnvironmentError {
     Tool(Box<ToolFailure>),
 }
 
-/// All that is known of a tool that failed. Credentials in URLs are hidden.
+/// The details of a tool that failed. Credentials in URLs are hidden.
 #[derive(Debug, thiserror::Error)]
 #[error(
     "{what} failed ({status}). {remedy}\n  command: {command}\n  folder: {}\n  output:\n{}",
     folder.display(), indented(output)
 )]
 pub struct ToolFailure {
-    /// What was being done.
+    /// The tool's purpose.
     pub what: String,
     /// How the tool ended.
     pub status: String,
@@ -108,9 +108,9 @@ pub struct ToolFailure {
     pub remedy: String,
     /// The command line.
     pub command: String,
-    /// Where it ran.
+    /// The working directory.
     pub folder: PathBuf,
-    /// All that it printed, both outputs in order.
+    /// Both outputs, in order.
     pub output: String,
 }
 

@@ -1,4 +1,4 @@
-//! What goes into an environment: the one list that the installer resolves, and the folders that Python searches.
+//! The inputs of an environment: the list that the installer resolves, and the folders that Python searches.
 
 use std::path::{Path, PathBuf};
 
@@ -9,7 +9,7 @@ use super::requirements::{BUILD_FILES, closure};
 use super::requires::Requires;
 use crate::config::{AppConfig, Dependency, UvSource};
 
-/// What goes into an environment.
+/// The inputs of an environment.
 #[derive(Debug, Default)]
 pub(super) struct Inputs {
     /// Local packages, as `path` or `path[extra,...]`.
@@ -19,9 +19,9 @@ pub(super) struct Inputs {
     pub constraints: Vec<String>,
     pub source: Option<UvSource>,
     pub search_path: Vec<PathBuf>,
-    /// What the application's projects say of the interpreter.
+    /// The `requires-python` of the application's projects.
     pub requires: Vec<Requires>,
-    /// Files whose change calls for a new environment; some may not exist.
+    /// Files whose change requires a new environment; some may not exist.
     pub watched: Vec<PathBuf>,
     /// Installers read the relative paths of a requirements file from here.
     pub working_dir: PathBuf,
@@ -31,7 +31,7 @@ impl Inputs {
     pub(super) fn collect(config: &AppConfig, options: &Options) -> Result<Self, EnvironmentError> {
         let mut inputs =
             Self { constraints: options.constraints.clone(), working_dir: config.base_dir().into(), ..Self::default() };
-        // Folders of installed packages come last: code that is used in place wins.
+        // Folders of installed packages come last, so code that is used in place wins.
         let mut installed = Vec::new();
         for dependency in &config.dependencies {
             match dependency {
@@ -57,7 +57,7 @@ impl Inputs {
         Ok(inputs)
     }
 
-    /// How many requirements the installer gets.
+    /// The number of requirements.
     pub(super) fn count(&self) -> usize {
         self.editable.len() + self.requirement_files.len() + self.packages.len() + usize::from(self.source.is_some())
     }

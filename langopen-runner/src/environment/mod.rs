@@ -1,7 +1,10 @@
-//! The environments of an application: what is installed, how, and where it is kept.
+//! The environments of an application: which packages, installed how and where.
 //!
-//! An [`EnvironmentPlan`] says what an application needs and has a fingerprint. [`EnvironmentPlan::ensure`] makes the
-//! environment below the cache folder, under a lock, or finds it there ready-made; then no process is started.
+//! An [`EnvironmentPlan`] lists what an application needs, and has a fingerprint. [`EnvironmentPlan::ensure`] makes the
+//! environment below the cache folder, under a lock. It starts no process if the environment is complete already.
+//!
+//! The interpreter must satisfy `python_version`, and `requires-python` of the application's projects. Tools start with the
+//! variables of [`Inherited`] alone: packages run code of their own while they are installed.
 //!
 //! - A folder with `pyproject.toml` or `setup.py` is installed in editable mode, so that changes of its code show.
 //! - A folder's `requirements.txt` is installed.
@@ -10,8 +13,8 @@
 //!
 //! JavaScript and TypeScript have environments of their own, see [`NodePlan`].
 //!
-//! Environments cannot be moved, so each is built where it stays; a marker that is written last tells finished ones from
-//! others.
+//! Environments cannot be moved, so each is built in its final place. A marker, written last, tells complete environments
+//! from others.
 
 mod build;
 mod cache;
@@ -48,19 +51,19 @@ use inputs::Inputs;
 use installer::Installer;
 use python::{Interpreter, Wanted};
 
-/// What graph hosts need in every environment. It brings langchain-core, langgraph-sdk, orjson and ormsgpack.
+/// The requirement of graph hosts in every environment. It brings langchain-core, langgraph-sdk, orjson and ormsgpack.
 pub const HOST_REQUIREMENT: &str = "langgraph>=0.6";
 
-/// How environments are made, whatever the application.
+/// How to make environments, for any application.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// The folder of environments. It is made if need be.
+    /// The folder of environments; made if missing.
     pub cache_dir: PathBuf,
-    /// The interpreter to use; absent: one is looked for.
+    /// The interpreter to use; absent: the first on the machine that fits.
     pub python: Option<PathBuf>,
     /// The node to use; absent: the one on PATH.
     pub node: Option<PathBuf>,
-    /// Stands above the application's `pip_installer`.
+    /// Overrides the application's `pip_installer`.
     pub installer: Option<PipInstaller>,
     /// Lines of a constraints file: `langgraph<2`.
     pub constraints: Vec<String>,
@@ -96,7 +99,7 @@ impl Options {
     }
 }
 
-/// What an application's Python environment is made of.
+/// The inputs of an application's Python environment.
 #[derive(Debug)]
 pub struct EnvironmentPlan {
     inputs: Inputs,
@@ -119,12 +122,12 @@ pub struct Environment {
     pub search_path: Vec<PathBuf>,
     /// The folder of installed packages.
     pub site: PathBuf,
-    /// Whether this call made it.
+    /// Whether this call made the environment.
     pub fresh: bool,
 }
 
 impl EnvironmentPlan {
-    /// Finds the interpreter and the installer, and reads what the fingerprint depends on.
+    /// Finds the interpreter and the installer, and reads the inputs of the fingerprint.
     ///
     /// # Errors
     ///
@@ -175,9 +178,9 @@ impl EnvironmentPlan {
         (&self.python.path, &self.python.version)
     }
 
-    /// Makes the environment, or finds it ready-made. `progress` hears of every step and every line of the tools.
+    /// Makes the environment, or finds it complete. `progress` receives every step and every line of the tools.
     ///
-    /// Dropping the future ends the tools; what they left is removed by the next call.
+    /// Dropping the future ends the tools; the next call removes what they left.
     ///
     /// # Errors
     ///
@@ -191,7 +194,7 @@ impl EnvironmentPlan {
             .await
             .map_err(EnvironmentError::io(&self.cache_dir, "cannot be made"))?;
         let _lock = cache::lock(&self.cache_dir.join(format!("{}.lock", self.hash)), &progress).await?;
-        // Whoever held the lock may have made it.
+        // Another process may have made it under the lock.
         if let Some(marker) = Marker::read(&path) {
             return Ok(self.environment(marker, false));
         }

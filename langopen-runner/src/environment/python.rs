@@ -15,7 +15,7 @@ use crate::inherited::Inherited;
 /// An interpreter that environments can be made from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Interpreter {
-    /// The executable itself, not a shim in front of it.
+    /// The executable itself, not a shim.
     pub path: PathBuf,
     /// Such as `3.12.1`.
     pub version: String,
@@ -23,7 +23,7 @@ pub(super) struct Interpreter {
     pub venv: bool,
 }
 
-/// What is looked for.
+/// The requirements of the interpreter.
 pub(super) struct Wanted<'a> {
     /// `python_version`.
     pub version: Option<PythonVersion>,
@@ -38,7 +38,7 @@ pub(super) struct Wanted<'a> {
     pub inherited: &'a Inherited,
 }
 
-// The newest is not the first choice: many packages have no wheels for it yet.
+// The newest version comes last: many packages have no wheels for it yet.
 const MINORS: [u32; 4] = [13, 12, 11, 14];
 const PATIENCE: Duration = Duration::from_secs(20);
 const PROBE: &str = "import sys, importlib.util as u\n\
@@ -132,7 +132,7 @@ async fn from_uv(uv: &Path, wanted: &Wanted<'_>) -> Option<PathBuf> {
     Some(PathBuf::from(printed.trim())).filter(|path| path.is_file())
 }
 
-// pyenv's shims only offer the versions that are selected; the others are installed all the same.
+// pyenv's shims offer only the selected versions, but the others can be used, too.
 fn from_pyenv(version: Option<PythonVersion>) -> Vec<PathBuf> {
     let root = std::env::var_os("PYENV_ROOT").map(PathBuf::from);
     let Some(root) = root.or_else(|| Some(std::env::home_dir()?.join(".pyenv"))) else { return Vec::new() };
@@ -164,8 +164,8 @@ async fn probe(path: &Path, inherited: &Inherited) -> Result<Interpreter, String
     })
 }
 
-// `python3` and `python3.12` beside it are one interpreter, and share environments. Links to other folders stay: a package
-// manager keeps them pointing at the current patch release.
+// `python3` and `python3.12` in one folder are one interpreter, and share environments. Links to other folders stay: a
+// package manager points them at the current patch release.
 fn without_alias(path: &Path) -> PathBuf {
     let target = path.canonicalize().ok();
     let same_folder =

@@ -1,4 +1,4 @@
-//! The database of an installation, beside the processes that serve it.
+//! Opens the database of an installation while other processes serve it.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use crate::database::{Database, Place};
 use crate::error::CommandError;
 use crate::secret_file;
 
-/// Which installation.
+/// The installation.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct StoreOptions {
     /// The installation's database, as postgres://USER:PASSWORD@HOST/DATABASE.
@@ -27,7 +27,7 @@ pub(crate) struct StoreOptions {
 
 /// An open database.
 pub(super) enum Store {
-    /// A file that a server may hold.
+    /// A file that a server may have open.
     Beside(Sqlite),
     /// A database that processes share.
     Shared(Database),

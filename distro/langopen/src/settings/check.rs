@@ -17,7 +17,7 @@ fn wrong<T>(name: &'static str, why: &str) -> Result<T, CommandError> {
 }
 
 impl Settings {
-    /// Where data is: API servers and workers of one platform share it, so it is a Postgres.
+    /// The Postgres that API servers and workers of one platform share.
     pub(crate) fn place(&self) -> Result<Place, CommandError> {
         let Some(url) = &self.database.url else {
             return wrong("database.url", "name the Postgres that the platform's processes share, with --database");
@@ -33,7 +33,7 @@ impl Settings {
 }
 
 impl RunnersSettings {
-    /// How runners are reached by a client of this name.
+    /// The settings of a client of runners, which `name` names in their logs.
     pub(crate) fn client(&self, name: String) -> Result<RunnerSetSettings, CommandError> {
         let urls = RunnerUrl::list(&self.urls).or_else(|error| wrong("runners.urls", &error.to_string()))?;
         if urls.is_empty() {
@@ -82,7 +82,7 @@ impl RunnersSettings {
 }
 
 impl ApiSettings {
-    /// Where requests go that name no deployment.
+    /// The deployment of requests that name none.
     pub(crate) fn tenant(&self) -> Result<Option<Tenant>, CommandError> {
         let parse = |text: &String| Tenant::parse(text).or_else(|error| wrong("api.deployment", error.message()));
         self.deployment.as_ref().map(parse).transpose()

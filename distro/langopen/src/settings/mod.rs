@@ -1,4 +1,4 @@
-//! The settings of the programs: a file of defaults that documents them, then a file of the operator's, the environment and the command line.
+//! The settings of the programs, in four layers: the defaults, the operator's file, the environment, the command line.
 
 mod check;
 mod options;
@@ -13,7 +13,7 @@ use crate::error::CommandError;
 pub(crate) use options::{ApiServerOptions, CommonOptions, Overrides, RunnerOptions, WorkerOptions};
 pub(crate) use sections::{ApiSettings, RequireApiKeys, RunnerSettings, RunnersSettings, Settings, WorkerSection};
 
-/// The defaults, which are also the documentation.
+/// The defaults, which also document the settings.
 pub(crate) const DEFAULT: &str = include_str!("default.toml");
 
 /// Merges the layers.
@@ -27,7 +27,7 @@ pub(crate) fn load(file: Option<&Path>, overrides: Overrides) -> Result<Settings
         let in_file = |why: String| CommandError::Settings { why: format!("{}: {why}", path.display()) };
         let text = std::fs::read_to_string(path).map_err(|error| in_file(error.to_string()))?;
         let source = File::from_str(&text, FileFormat::Toml);
-        // By itself first, so that a message about it names it.
+        // Parsed alone first, so an error names this file.
         Config::builder().add_source(source.clone()).build().map_err(|error| in_file(error.to_string()))?;
         builder = builder.add_source(source);
     }

@@ -59,10 +59,11 @@ pub(crate) struct CommonOptions {
     /// A file of settings, in TOML; see --print-settings.
     #[arg(long, env = "LANGOPEN_SETTINGS", value_name = "FILE")]
     pub(crate) settings: Option<PathBuf>,
-    /// Print all settings with their defaults and what they mean, and end.
+    /// Print all settings with their defaults and meanings.
     #[arg(long)]
     pub(crate) print_settings: bool,
-    /// How log records are written to standard error [default: json if LOG_JSON is true, else text]; LOG_LEVEL or RUST_LOG chooses which.
+    /// The format of log records on standard error [default: json if LOG_JSON is true, else text]. LOG_LEVEL or
+    /// RUST_LOG sets the level.
     #[arg(long, env = "LANGOPEN_LOG_FORMAT", value_enum)]
     pub(crate) log_format: Option<LogFormat>,
 }
@@ -127,7 +128,7 @@ struct RunnersOptions {
     /// The CA of the certificates of tls:// runners, in PEM.
     #[arg(long, env = "LANGOPEN_RUNNER_CA", value_name = "FILE")]
     runner_ca: Option<String>,
-    /// The certificate to show to them.
+    /// The client's own certificate, in PEM.
     #[arg(long, env = "LANGOPEN_RUNNER_CERT", value_name = "FILE")]
     runner_cert: Option<String>,
     /// The key of that certificate.
@@ -165,13 +166,14 @@ pub(crate) struct ApiServerOptions {
     /// The port to listen on; 0 takes a free one.
     #[arg(long, short, env = "LANGOPEN_PORT")]
     port: Option<u16>,
-    /// Where requests go that name no deployment: organization/project/deployment.
+    /// The deployment of requests that name none: organization/project/deployment.
     #[arg(long, env = "LANGOPEN_DEPLOYMENT", value_name = "NAME")]
     deployment: Option<String>,
     /// A file of API keys, beside those of the database.
     #[arg(long, env = "LANGOPEN_API_KEYS_FILE", value_name = "FILE")]
     api_keys: Option<String>,
-    /// Whether deployments without a login of their own are for bearers of API keys alone [default: where other machines reach the address].
+    /// Whether deployments without a login of their own ask every caller for an API key [default: where other machines
+    /// reach the address].
     #[arg(long, env = "LANGOPEN_REQUIRE_API_KEYS", value_parser = ["auto", "always", "never"])]
     require_api_keys: Option<String>,
     /// How long requests in flight may go on after SIGTERM, in seconds.
@@ -196,7 +198,7 @@ impl ApiServerOptions {
     }
 }
 
-/// Claim runs and have runners execute them; fire crons, deliver webhooks, remove what has served its time.
+/// Claim runs and have runners execute them; fire crons, deliver webhooks, remove expired data.
 #[derive(Debug, Parser)]
 #[command(name = "langopen-worker", version)]
 pub(crate) struct WorkerOptions {
@@ -215,22 +217,22 @@ pub(crate) struct WorkerOptions {
     /// Runs to execute at once [also: N_JOBS_PER_WORKER].
     #[arg(long, env = "LANGOPEN_JOBS", value_parser = clap::value_parser!(u16).range(1..))]
     jobs: Option<u16>,
-    /// How long a run is the worker's own without a sign of life, in seconds.
+    /// The length of a lease, in seconds: a run of a worker that stops renewing goes to another one after it.
     #[arg(long, env = "LANGOPEN_LEASE_SECONDS", value_name = "SECONDS")]
     lease_seconds: Option<f64>,
     /// How long a run may take, in seconds [also: BG_JOB_TIMEOUT_SECS].
     #[arg(long, env = "LANGOPEN_JOB_TIMEOUT_SECONDS", value_name = "SECONDS")]
     job_timeout_seconds: Option<u32>,
-    /// How often a run is tried again when the platform, not its graph, fails [also: BG_JOB_MAX_RETRIES].
+    /// How often a run is retried when the platform, not its graph, fails [also: BG_JOB_MAX_RETRIES].
     #[arg(long, env = "LANGOPEN_JOB_MAX_RETRIES", value_name = "NUMBER")]
     job_max_retries: Option<u32>,
     /// How long runs in flight may go on after SIGTERM, in seconds [also: BG_JOB_SHUTDOWN_GRACE_PERIOD_SECS].
     #[arg(long, env = "LANGOPEN_GRACE_SECONDS", value_name = "SECONDS")]
     grace_seconds: Option<u32>,
-    /// Whether it fires crons [also: FF_CRONS_ENABLED].
+    /// Whether the worker fires crons [also: FF_CRONS_ENABLED].
     #[arg(long, env = "LANGOPEN_CRONS", action = ArgAction::Set, value_parser = clap::builder::BoolishValueParser::new())]
     crons: Option<bool>,
-    /// Whether it delivers webhooks.
+    /// Whether the worker delivers webhooks.
     #[arg(long, env = "LANGOPEN_WEBHOOKS", action = ArgAction::Set, value_parser = clap::builder::BoolishValueParser::new())]
     webhooks: Option<bool>,
     /// The API's address, for webhooks with a relative URL.
@@ -257,7 +259,8 @@ impl WorkerOptions {
     }
 }
 
-/// Run the graphs of one deployment for workers and API servers. It needs no way to data stores, and no user code runs anywhere else.
+/// Run the graphs of one deployment for workers and API servers. User code runs here alone, without access to data
+/// stores.
 #[derive(Debug, Parser)]
 #[command(name = "langopen-runner", version)]
 pub(crate) struct RunnerOptions {
@@ -266,7 +269,7 @@ pub(crate) struct RunnerOptions {
     /// The application's langgraph.json.
     #[arg(long, short, env = "LANGOPEN_CONFIG", value_name = "FILE")]
     config: Option<String>,
-    /// The deployment that it is run for: organization/project/deployment.
+    /// The deployment of this runner: organization/project/deployment.
     #[arg(long, env = "LANGOPEN_DEPLOYMENT", value_name = "NAME")]
     deployment: Option<String>,
     /// The address to listen on.
@@ -278,7 +281,7 @@ pub(crate) struct RunnerOptions {
     /// The port for health and metrics; 0 takes a free one.
     #[arg(long, env = "LANGOPEN_HEALTH_PORT")]
     health_port: Option<u16>,
-    /// How many Python processes share the graphs' load.
+    /// The number of graph hosts: processes that share the graphs' load.
     #[arg(long, env = "LANGOPEN_HOSTS", value_parser = clap::value_parser!(u16).range(1..=256))]
     hosts: Option<u16>,
     /// A folder for Python environments and the host's program [default: .langopen beside the config].
@@ -287,10 +290,10 @@ pub(crate) struct RunnerOptions {
     /// Where Python environments are kept and shared between applications [default: environments in the data folder].
     #[arg(long, env = "LANGOPEN_CACHE_DIR", value_name = "DIR")]
     cache_dir: Option<String>,
-    /// The Python interpreter to make the environment with [default: the newest one found that fits].
+    /// The Python interpreter of the environment [default: the first one found that fits].
     #[arg(long, env = "LANGOPEN_PYTHON", value_name = "FILE")]
     python: Option<String>,
-    /// The address that runs see as the API's.
+    /// The API's address, as runs see it.
     #[arg(long, env = "LANGOPEN_API_URL", value_name = "URL")]
     api_url: Option<String>,
     /// The token that clients must have. Give each deployment a token of its own.

@@ -32,7 +32,7 @@ use crate::serve::{self, Signals};
 use data::DataFolder;
 use deployments::Deployments;
 
-/// How long open connections may take to end after the last run has.
+/// How long open connections may last after the last run has ended.
 const CONNECTION_GRACE: Duration = Duration::from_secs(1);
 
 /// Serves the application until Ctrl-C or SIGTERM.
@@ -64,15 +64,15 @@ struct Started {
     database: Arc<Database>,
     worker: JoinHandle<()>,
     stop: CancellationToken,
-    /// Held until the end: the folder is this process's alone.
+    /// Locked until the process ends.
     data: DataFolder,
 }
 
-/// Where data is kept, by the options or by the variables of LangGraph's own servers.
+/// The data store, from the options or from the variables of LangGraph's own servers.
 fn place(options: &UpOptions) -> Result<Place, CommandError> {
     let given = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
     let database = options.database()?.or_else(|| given("DATABASE_URI")).or_else(|| given("POSTGRES_URI"));
-    // A Redis without a Postgres is refused where it was asked for, and no matter where it just happens to be named.
+    // A Redis without a Postgres is an error in an option, but `REDIS_URI` may be the application's.
     let redis = options
         .redis()?
         .or_else(|| database.as_ref().filter(|url| url.starts_with("postgres")).and_then(|_| given("REDIS_URI")));
@@ -93,7 +93,7 @@ async fn start(options: UpOptions) -> Result<Started, CommandError> {
         path.iter().for_each(|path| isolation.hide(path));
     }
     isolation.announce(options.sandbox);
-    // The port is taken before the slow steps, so that a port in use is told at once.
+    // Binds the port before the slow steps, so a port in use is an error at once.
     let address = SocketAddr::new(options.host, options.port);
     let listener = TcpListener::bind(address).await.map_err(|source| CommandError::Listen { address, source })?;
     let address = listener.local_addr().map_err(|source| CommandError::Listen { address, source })?;
@@ -103,7 +103,7 @@ async fn start(options: UpOptions) -> Result<Started, CommandError> {
     let app = &application.settings;
     let working = settings::worker(&options, app)?;
     let webhooks = app::webhook_settings(app, &application.webhook_headers, Some(app::own_url(address)))?;
-    // What is wrong in the settings is told before the slow steps, too.
+    // Wrong settings, too, are an error before the slow steps.
     let mounted = format!("{api_url}{}", app::api_settings(app)?.mount_prefix.unwrap_or_default());
     let hosts = application.prepare(settings::hosts(&options, &data, isolation, &api_url)).await?;
     let pool = Arc::new(HostPool::start(hosts).await?);
@@ -136,7 +136,7 @@ async fn start(options: UpOptions) -> Result<Started, CommandError> {
         pool.shut_down().await;
         return Err(error);
     }
-    // What names no deployment goes where everybody acts.
+    // Requests that name no deployment go to the default one.
     let installation = Installation::new(deployments, database.storage()).with_keys(keys);
     let router = installation.with_default(Tenant::default()).router();
     pool.connect(Arc::new(FromWithin(router.clone())));

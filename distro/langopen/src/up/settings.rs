@@ -1,4 +1,4 @@
-//! From the command line and `langgraph.json` to the settings of each part.
+//! Turns the command line and `langgraph.json` into the settings of each part.
 
 use std::time::Duration;
 
