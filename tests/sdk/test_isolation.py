@@ -39,6 +39,11 @@ def look(state):
                     read[path] = bool(file.read(1))
         except OSError as error:
             read[path] = type(error).__name__
+    try:
+        os.kill(os.getppid(), 0)
+        read["signal"] = True
+    except OSError as error:
+        read["signal"] = type(error).__name__
     # The application works in its own folder and in a temporary one, as ever.
     Path("notes.txt").write_text("a note")
     new = Path("notes.txt").read_text()

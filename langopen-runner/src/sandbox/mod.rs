@@ -6,7 +6,7 @@
 //! restricting a process between `fork` and `exec` is not safe in a program with threads.
 //!
 //! Landlock also keeps the host from the memory and the environment of every process outside the sandbox, such as the
-//! server (`/proc/PID/environ`, `ptrace`), even as root.
+//! server (`/proc/PID/environ`, `ptrace`), even as root. From Linux 6.12 on the host cannot send them signals either.
 //!
 //! Landlock has no rule that hides: it allows what lies below the folders that are named. There are two ways to hide:
 //!
@@ -66,7 +66,12 @@ impl Sandbox {
     /// Also hides a folder or a file. One that does not exist is passed over.
     #[must_use]
     pub fn hide(mut self, path: &Path) -> Self {
-        self.rules.hidden.extend(path.canonicalize().ok());
+        let Ok(path) = path.canonicalize() else { return self };
+        // What lies below a hidden folder is hidden already.
+        if !self.rules.hidden.iter().any(|hidden| path.starts_with(hidden)) {
+            self.rules.hidden.retain(|hidden| !hidden.starts_with(&path));
+            self.rules.hidden.push(path);
+        }
         self
     }
 

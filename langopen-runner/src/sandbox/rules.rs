@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use landlock::{
     ABI, Access, AccessFs, BitFlags, CompatLevel, Compatible, PathBeneath, PathFd, Ruleset, RulesetAttr,
-    RulesetCreatedAttr, RulesetStatus,
+    RulesetCreatedAttr, RulesetStatus, Scope,
 };
 
 use super::Rules;
@@ -27,7 +27,8 @@ pub(super) fn is_supported() -> bool {
 /// Restricts this thread, and the processes that it becomes or starts.
 pub(super) fn apply(rules: &Rules) -> Result<(), String> {
     let failed = |error: landlock::RulesetError| error.to_string();
-    let mut ruleset = Ruleset::default().handle_access(handled()).and_then(Ruleset::create).map_err(failed)?;
+    let ruleset = Ruleset::default().handle_access(handled()).and_then(|ruleset| ruleset.scope(Scope::Signal));
+    let mut ruleset = ruleset.and_then(Ruleset::create).map_err(failed)?;
     for path in allowed(rules) {
         // One that has gone meanwhile, or that this user may not open, needs no rule.
         let Ok(file) = PathFd::new(&path) else { continue };

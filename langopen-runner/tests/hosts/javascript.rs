@@ -153,7 +153,11 @@ async fn a_host_that_dies_is_started_again() {
 
 #[tokio::test]
 async fn user_code_sees_no_credentials() {
-    let bench = Bench::with(typescript(1).await).await;
+    // The data stores that the tests run with.
+    let addresses = ["DATABASE_URL", "REDIS_URL"].iter().filter_map(|name| std::env::var(name).ok());
+    let withheld = addresses.fold(Withheld::default(), |withheld, address| withheld.with_address(&address));
+    let settings = PoolSettings { inherited: Inherited::of_process(&withheld), ..typescript(1).await };
+    let bench = Bench::with(settings).await;
     let (_, values) = run(&bench, "ts_surroundings", bench.thread().await, json!({"log": []})).await;
     let names: Vec<String> = serde_json::from_value(values["log"].clone()).unwrap();
     let secret = |name: &&String| {

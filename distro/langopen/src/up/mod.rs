@@ -5,6 +5,7 @@ mod deployments;
 mod settings;
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -98,7 +99,8 @@ async fn start(options: UpOptions) -> Result<Started, CommandError> {
     let listener = TcpListener::bind(address).await.map_err(|source| CommandError::Listen { address, source })?;
     let address = listener.local_addr().map_err(|source| CommandError::Listen { address, source })?;
     let api_url = format!("http://{address}");
-    let database = Arc::new(Database::open(place, &data.database()?).await?);
+    let file = if matches!(place, Place::Sqlite) { data.database()? } else { PathBuf::new() };
+    let database = Arc::new(Database::open(place, &file).await?);
 
     let app = &application.settings;
     let working = settings::worker(&options, app)?;
