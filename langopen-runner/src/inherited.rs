@@ -57,9 +57,12 @@ pub struct Withheld {
 }
 
 impl Withheld {
-    /// Also the address of a data store, and the password in it.
+    /// Also the address of a data store, and the password in it. A text that is not a URL is ignored.
     #[must_use]
     pub fn with_address(mut self, url: &str) -> Self {
+        if !url.contains("://") {
+            return self;
+        }
         let address = Address::of(url.trim());
         self.secrets.extend(address.passwords.iter().cloned());
         self.addresses.push(address);

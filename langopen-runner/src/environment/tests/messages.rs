@@ -82,11 +82,11 @@ async fn an_interpreter_must_satisfy_requires_python() {
     let error = EnvironmentPlan::with_uv(&config(folder.path()), options, None).await.expect_err("no plan").to_string();
     let file = folder.path().join("pyproject.toml");
     let start = format!(
-        "Python 3.11 or newer, with <3.11.1, >=3.11 as {} requires, was not found. Tried:\n  - ",
+        "Python 3.11 or newer, with >=3.11, <3.11.1 as {} requires, was not found. Tried:\n  - ",
         file.display()
     );
     assert!(error.starts_with(&start), "{error}");
-    assert!(error.contains(&format!(", but {} requires <3.11.1, >=3.11\n", file.display())), "{error}");
+    assert!(error.contains(&format!(", but {} requires >=3.11, <3.11.1\n", file.display())), "{error}");
     let folder = project(">=3.11");
     let options = Options::new(folder.path().join("cache"));
     EnvironmentPlan::with_uv(&config(folder.path()), options, None).await.unwrap_or_else(|error| panic!("{error}"));
