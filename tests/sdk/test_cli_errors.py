@@ -120,9 +120,10 @@ def test_config_without_graphs(app):
 
 
 def test_unknown_key(app):
-    """The file and the key are named, and what to do about it."""
-    said = assert_explained(app.up(app.config | {"grpahs": {}}), "langgraph.json", "grpahs")
-    assert "graphs" in said.replace("grpahs", "")
+    """A note names the key and the nearest known one; something else ends this start."""
+    outcome = app.up(app.config | {"grpahs": {}, "graphs": {"agent": "./graph.py:missing"}})
+    assert_explained(outcome, "missing")
+    assert "`grpahs`: this key is unknown and has no effect. Did you mean `graphs`?" in outcome.stdout
 
 
 @pytest.mark.parametrize(("key", "value"), [("graphs", []), ("dependencies", "."), ("env", 5), ("python_version", 3)])

@@ -1,4 +1,4 @@
-//! What a person sees while the server starts.
+//! The lines that a server prints while it starts.
 
 use std::io::Write;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use langopen_core::executor::GraphInfo;
 
 use crate::logging;
 
-/// Prints one step: its subject in a column of its own, then what is to be said. Where records are wanted, it is one.
+/// Prints one line: its subject in the first column, then the text. With JSON logs the line is a log record.
 pub(crate) fn say(subject: &str, text: &str) {
     if logging::is_json() {
         tracing::info!(subject, "{text}");
@@ -18,7 +18,7 @@ pub(crate) fn say(subject: &str, text: &str) {
     let _ = writeln!(std::io::stdout().lock(), "{subject:>12}  {text}");
 }
 
-/// Prints what is served, and where.
+/// Prints the addresses and the graphs of the server.
 pub(crate) fn announce_ready(api_url: &str, graphs: Vec<GraphInfo>, took: Duration) {
     say("ready", &format!("after {:.1} s", took.as_secs_f64()));
     say("API", api_url);

@@ -6,13 +6,17 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::database::PREFIX;
+use crate::error::CommandError;
+use crate::isolation::SandboxMode;
 use crate::manage::{DeploymentsCommand, KeysCommand};
+use crate::secret_file::value_or_file;
 
 /// Run LangGraph agents on your own machines, behind LangGraph's Agent Server API.
 #[derive(Debug, Parser)]
 #[command(name = "langopen", version, arg_required_else_help = true)]
 pub(crate) struct Cli {
-    /// How log records are written to standard error [default: json if LOG_JSON is true, else text]; LOG_LEVEL or RUST_LOG chooses which.
+    /// The format of log records on standard error [default: json if LOG_JSON is true, else text]. LOG_LEVEL or
+    /// RUST_LOG sets the level.
     #[arg(long, env = "LANGOPEN_LOG_FORMAT", value_enum, global = true)]
     pub(crate) log_format: Option<LogFormat>,
     #[command(subcommand)]
@@ -31,31 +35,32 @@ pub(crate) enum LogFormat {
 pub(crate) enum Command {
     /// Serve an application with everything in this one process, and its data in one folder.
     Up(UpOptions),
-    /// Take over threads, checkpoints and store items from a Postgres that langgraph's PostgresSaver and PostgresStore filled.
+    /// Import threads, checkpoints and store items from the Postgres of langgraph's PostgresSaver and PostgresStore.
     Import(ImportOptions),
-    /// Make, show and revoke API keys.
+    /// Create, list and revoke API keys.
     #[command(subcommand)]
     Keys(KeysCommand),
-    /// Say which deployments there are, how they are reached, and what limits them.
+    /// Create, list and limit deployments.
     #[command(subcommand)]
     Deployments(DeploymentsCommand),
 }
 
-/// What becomes of threads whose ids are not UUIDs.
+/// How to import threads whose ids are not UUIDs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum OtherThreadIds {
-    /// Stop before anything is written, if there are any.
+    /// Stop before writing anything, if there are any.
     Refuse,
-    /// Give each a UUID that is made of its id, always the same one; the metadata keep the id as imported_thread_id.
+    /// Give each a UUID derived from its id; the metadata keep the id as imported_thread_id.
     Map,
-    /// Leave them out.
+    /// Skip them.
     Skip,
 }
 
 /// Options of `langopen import`.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ImportOptions {
-    /// The Postgres to read, as postgres://USER:PASSWORD@HOST/DATABASE. Nothing is written there; stop the application that writes there first.
+    /// The Postgres to read, as postgres://USER:PASSWORD@HOST/DATABASE. The import writes nothing there; stop the
+    /// application that does.
     #[arg(long, env = "LANGOPEN_IMPORT_FROM", value_name = "URL", hide_env_values = true)]
     pub(crate) from: String,
     /// The data folder that `langopen up` serves; no server may run on it meanwhile.
@@ -64,25 +69,28 @@ pub(crate) struct ImportOptions {
     /// The database to write, instead of the data folder's.
     #[arg(long, env = "LANGOPEN_DATABASE_URL", value_name = "URL", hide_env_values = true)]
     pub(crate) database: Option<String>,
-    /// Whose it becomes, as organization/project/deployment [default: where everybody acts].
+    /// A file with the URL of --database.
+    #[arg(long, env = "LANGOPEN_DATABASE_URL_FILE", value_name = "FILE", conflicts_with = "database")]
+    pub(crate) database_file: Option<PathBuf>,
+    /// The deployment that gets the data, as organization/project/deployment [default: default/default/default].
     #[arg(long)]
     pub(crate) tenant: Option<String>,
-    /// The graph that the threads are of. Without one, a thread's state can be read only after its first run here.
+    /// The graph of the threads. Without one, a thread's state can be read only after its first run here.
     #[arg(long, value_name = "ID")]
     pub(crate) graph: Option<String>,
-    /// The key of checkpoints' metadata that names a thread's graph; --graph is for threads that have none there.
+    /// The key of checkpoints' metadata that names a thread's graph; --graph applies to threads without it.
     #[arg(long, value_name = "KEY")]
     pub(crate) graph_key: Option<String>,
-    /// A key of checkpoints' metadata that threads get too, so that they are found by it; may be repeated.
+    /// A key of checkpoints' metadata to copy to threads, so that searches find them by it; may be repeated.
     #[arg(long = "metadata-key", value_name = "KEY")]
     pub(crate) metadata_keys: Vec<String>,
-    /// What becomes of threads whose ids are not UUIDs.
+    /// How to import threads whose ids are not UUIDs.
     #[arg(long, value_enum, default_value_t = OtherThreadIds::Refuse)]
     pub(crate) other_thread_ids: OtherThreadIds,
-    /// How many threads are taken over at once.
+    /// How many threads to import at once.
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=32))]
     pub(crate) jobs: u8,
-    /// Count what there is, and write nothing.
+    /// Count the data, and write nothing.
     #[arg(long)]
     pub(crate) dry_run: bool,
 }
@@ -99,43 +107,53 @@ pub(crate) struct UpOptions {
     /// The port to listen on; 0 takes a free one.
     #[arg(long, short, env = "LANGOPEN_PORT", default_value_t = 2024)]
     pub(crate) port: u16,
-    /// Where threads, runs and everything else are kept [default: .langopen beside the config].
+    /// The folder of the database and the environments [default: .langopen beside the config].
     #[arg(long, env = "LANGOPEN_DATA", value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,
     /// Where Python environments are kept and shared between applications [default: environments in the data folder].
     #[arg(long, env = "LANGOPEN_CACHE_DIR", value_name = "DIR")]
     pub(crate) cache_dir: Option<PathBuf>,
-    /// The Python interpreter to make the environment with [default: the newest one found that fits].
+    /// The Python interpreter of the environment [default: the first one found that fits].
     #[arg(long, env = "LANGOPEN_PYTHON", value_name = "FILE")]
     pub(crate) python: Option<PathBuf>,
-    /// Let only bearers of these API keys in, beside the users of the application's own `auth.path`.
+    /// A file of API keys. Only their bearers, and users of the application's own `auth.path`, have access.
     #[arg(long, env = "LANGOPEN_API_KEYS_FILE", value_name = "FILE")]
     pub(crate) api_keys: Option<PathBuf>,
     /// How many workers claim runs; each executes up to N_JOBS_PER_WORKER (10) at once.
     #[arg(long, env = "LANGOPEN_WORKERS", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=256))]
     pub(crate) workers: u16,
-    /// How many Python processes share the graphs' load.
+    /// The number of graph hosts: processes that share the graphs' load.
     #[arg(long, env = "LANGOPEN_HOSTS", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=256))]
     pub(crate) hosts: u16,
-    /// A Postgres (postgres://...) that processes share; `memory:` keeps everything in memory, for trials and tests [default: SQLite in the data folder; also: DATABASE_URI, POSTGRES_URI].
+    /// A Postgres (postgres://...) that processes share; `memory:` keeps everything in memory, for trials and tests
+    /// [default: SQLite in the data folder; also: DATABASE_URI, POSTGRES_URI].
     #[arg(long, env = "LANGOPEN_DATABASE_URL", value_name = "URL", hide_env_values = true)]
     pub(crate) database: Option<String>,
+    /// A file with the URL of --database, which no list of processes shows.
+    #[arg(long, env = "LANGOPEN_DATABASE_URL_FILE", value_name = "FILE", conflicts_with = "database")]
+    pub(crate) database_file: Option<PathBuf>,
     /// A Redis for the wake-ups and streams of processes that share a Postgres [also: REDIS_URI].
     #[arg(long, env = "LANGOPEN_REDIS_URL", value_name = "URL", hide_env_values = true)]
     pub(crate) redis: Option<String>,
-    /// What the names of all keys and channels in Redis begin with.
+    /// A file with the URL of --redis.
+    #[arg(long, env = "LANGOPEN_REDIS_URL_FILE", value_name = "FILE", conflicts_with = "redis")]
+    pub(crate) redis_file: Option<PathBuf>,
+    /// Keep graph hosts from the data folder and from other processes: where the kernel has Landlock, never, or always.
+    #[arg(long, env = "LANGOPEN_SANDBOX", value_enum, default_value_t = SandboxMode::Auto, value_name = "MODE")]
+    pub(crate) sandbox: SandboxMode,
+    /// The prefix of all keys and channels in Redis.
     #[arg(long, env = "LANGOPEN_REDIS_PREFIX", value_name = "TEXT", default_value = PREFIX, hide = true)]
     pub(crate) redis_prefix: String,
-    /// How many bytes of request bodies may be in flight at once; more is answered 429.
+    /// The most bytes of request bodies in flight; further requests get 429.
     #[arg(long, env = "LANGOPEN_MAX_BODY_BYTES_IN_FLIGHT", default_value_t = 1 << 30, value_name = "BYTES", hide = true)]
     pub(crate) max_body_bytes_in_flight: usize,
-    /// After how many seconds in which a client takes nothing of its answer the connection is closed.
+    /// How many seconds a client may read nothing of its answer before the server closes the connection.
     #[arg(long, env = "LANGOPEN_WRITE_TIMEOUT_SECONDS", default_value_t = 60, value_name = "SECONDS", hide = true, value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) write_timeout_seconds: u64,
-    /// How the names of the workers' gauges in /metrics begin.
+    /// The prefix of the workers' gauges in /metrics.
     #[arg(long, env = "METRIC_PREFIX", default_value = "lg_api_", hide = true)]
     pub(crate) metric_prefix: String,
-    /// Whether crons fire. They can be kept and changed in any case.
+    /// Whether crons fire. The API manages them in any case.
     #[arg(long, env = "FF_CRONS_ENABLED", default_value_t = true, hide = true, action = clap::ArgAction::Set, value_parser = clap::builder::BoolishValueParser::new())]
     pub(crate) crons: bool,
     /// How many runs one worker executes at once.
@@ -144,10 +162,29 @@ pub(crate) struct UpOptions {
     /// How long a run may take, in seconds.
     #[arg(long, env = "BG_JOB_TIMEOUT_SECS", default_value_t = 86_400, hide = true)]
     pub(crate) job_timeout_secs: u64,
-    /// How often a run is tried again when the platform, not its graph, fails.
+    /// How often a run is retried when the platform, not its graph, fails.
     #[arg(long, env = "BG_JOB_MAX_RETRIES", default_value_t = 3, hide = true, value_parser = clap::value_parser!(u32).range(..1000))]
     pub(crate) job_max_retries: u32,
-    /// How long runs may go on after Ctrl-C, in seconds. Those that are left go on at the next start.
+    /// How long runs may go on after Ctrl-C, in seconds. The rest goes on at the next start.
     #[arg(long, env = "BG_JOB_SHUTDOWN_GRACE_PERIOD_SECS", default_value_t = 2, hide = true)]
     pub(crate) shutdown_grace_secs: u64,
+}
+
+impl ImportOptions {
+    /// The URL of the database, whichever way it is given.
+    pub(crate) fn database(&self) -> Result<Option<String>, CommandError> {
+        value_or_file(self.database.as_ref(), "--database-file", self.database_file.as_deref())
+    }
+}
+
+impl UpOptions {
+    /// The URL of the database, whichever way it is given.
+    pub(crate) fn database(&self) -> Result<Option<String>, CommandError> {
+        value_or_file(self.database.as_ref(), "--database-file", self.database_file.as_deref())
+    }
+
+    /// The URL of the Redis, whichever way it is given.
+    pub(crate) fn redis(&self) -> Result<Option<String>, CommandError> {
+        value_or_file(self.redis.as_ref(), "--redis-file", self.redis_file.as_deref())
+    }
 }

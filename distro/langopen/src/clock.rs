@@ -1,4 +1,4 @@
-//! The clock of the programs: the database server's where there is one, else the machine's, unless a test moves it.
+//! The clock of the programs: the database server's with Postgres, else the machine's, unless a test shifts it.
 
 use std::path::PathBuf;
 use std::sync::{Arc, LazyLock, OnceLock};
@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 use langopen_core::{Clock, SystemClock, Timestamp};
 use parking_lot::Mutex;
 
-/// Names a file that holds by how many microseconds the clock is off. Only for tests of clocks that jump.
+/// Names a file with the shift in microseconds. Only tests of jumping clocks set it.
 const OFFSET_FILE: &str = "LANGOPEN_TEST_CLOCK_OFFSET_FILE";
 
-/// How often the file is read.
+/// How often the clock reads the file.
 const READ_EVERY: Duration = Duration::from_millis(50);
 
 static CLOCK: LazyLock<Arc<ProcessClock>> = LazyLock::new(|| {
@@ -21,7 +21,7 @@ static CLOCK: LazyLock<Arc<ProcessClock>> = LazyLock::new(|| {
     Arc::new(ProcessClock { machine, server: OnceLock::new() })
 });
 
-/// The clock that everything in this process reads.
+/// The clock of this process.
 pub(crate) fn clock() -> Arc<dyn Clock> {
     Arc::clone(&CLOCK) as Arc<dyn Clock>
 }
@@ -54,10 +54,10 @@ impl Clock for ProcessClock {
     }
 }
 
-/// The machine's clock, moved by what a file says.
+/// The machine's clock, shifted by the number in a file.
 struct MovedClock {
     file: PathBuf,
-    /// With when it was read.
+    /// The shift, and when it was read.
     offset: Mutex<(i64, Option<Instant>)>,
 }
 

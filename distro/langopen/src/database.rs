@@ -1,5 +1,4 @@
-//! Where data is kept: in the data folder's SQLite file, in this process's memory, or in a Postgres that processes
-//! share.
+//! Opens the data store: the data folder's SQLite file, this process's memory, or a shared Postgres.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -13,25 +12,26 @@ use langopen_core::model::AssistantQuery;
 use langopen_core::outbox::Outbox;
 use langopen_core::signals::Signals;
 use langopen_core::{EventLog, Queue, Result, Scope, Storage};
+use langopen_runner::Withheld;
 use langopen_runner::config::Secret;
 
 use crate::clock::{clock, follow};
 use crate::error::CommandError;
 use crate::probes::Readiness;
 
-/// The value of `--database` that keeps everything in memory.
+/// The value of `--database` for data in memory.
 const IN_MEMORY: &str = "memory:";
 
-/// What names in Redis begin with, and how many connections a process has, unless something else is said.
+/// The defaults of the prefix of Redis names, and of a process's connections.
 pub(crate) const PREFIX: &str = "langopen:";
 const CONNECTIONS: u32 = 16;
 
-/// Where data is to be kept.
+/// Which data store to open.
 #[derive(Debug, Clone)]
 pub(crate) enum Place {
     /// A file in the data folder.
     Sqlite,
-    /// Gone with the process: for trials and tests.
+    /// Memory, which ends with the process: for trials and tests.
     Memory,
     /// Servers that processes share.
     Postgres(Shared),
@@ -41,22 +41,22 @@ pub(crate) enum Place {
 #[derive(Debug, Clone)]
 pub(crate) struct Shared {
     postgres: Secret,
-    /// The same Postgres past a pooler, for who listens.
+    /// The same Postgres without the pooler, for connections that listen.
     direct: Option<Secret>,
-    /// Wake-ups and streams; without one Postgres does both.
+    /// Carries wake-ups and streams; without it Postgres does.
     redis: Option<Secret>,
-    /// What the names of everything in Redis begin with.
+    /// The prefix of all Redis names.
     redis_prefix: String,
     connections: u32,
 }
 
 impl Shared {
-    /// The same, with so many connections at most, and this prefix in Redis.
+    /// Sets the largest number of connections, and the prefix of Redis names.
     pub(crate) fn with(self, connections: u32, redis_prefix: &str) -> Self {
         Self { connections: connections.max(2), redis_prefix: redis_prefix.to_owned(), ..self }
     }
 
-    /// The same, with signals through Postgres past its pooler.
+    /// Sets the URL for signals, without the pooler.
     pub(crate) fn with_direct(self, direct: Option<Secret>) -> Result<Self, CommandError> {
         match &direct {
             Some(url) if !is(url.expose(), &POSTGRES) => Err(wrong("--database-direct", "it is not postgres://...")),
@@ -102,7 +102,7 @@ impl Place {
         }
     }
 
-    /// The same, with this prefix in Redis if there is one.
+    /// Sets the prefix of Redis names, if there is a Redis.
     pub(crate) fn with_redis_prefix(self, prefix: &str) -> Self {
         match self {
             Self::Postgres(shared) => Self::Postgres(Shared { redis_prefix: prefix.to_owned(), ..shared }),
@@ -110,7 +110,14 @@ impl Place {
         }
     }
 
-    /// For people; without any secret.
+    /// What no variable of user code may hold: the addresses, and the passwords in them.
+    pub(crate) fn withheld(&self) -> Withheld {
+        let Self::Postgres(shared) = self else { return Withheld::default() };
+        let addresses = [Some(&shared.postgres), shared.direct.as_ref(), shared.redis.as_ref()];
+        addresses.into_iter().flatten().fold(Withheld::default(), |all, url| all.with_address(url.expose()))
+    }
+
+    /// A text for people, without secrets.
     pub(crate) fn describe(&self, folder: &Path) -> String {
         match self {
             Self::Sqlite => format!("{} (SQLite)", folder.display()),
@@ -121,7 +128,7 @@ impl Place {
     }
 }
 
-/// The backends of one kind.
+/// An open data store.
 pub(crate) struct Database {
     storage: Arc<dyn Storage>,
     queue: Arc<dyn Queue>,
@@ -133,7 +140,7 @@ pub(crate) struct Database {
 }
 
 impl Database {
-    /// Opens it; `file` is SQLite's.
+    /// Opens the data store; `file` is SQLite's.
     pub(crate) async fn open(place: Place, file: &Path) -> Result<Self, CommandError> {
         match place {
             Place::Sqlite => {
@@ -200,7 +207,7 @@ impl Database {
         self.events.clone()
     }
 
-    /// The log that is on Redis while that answers, if there is one.
+    /// The event log that uses Redis while Redis answers, if there is a Redis.
     pub(crate) fn redis(&self) -> Option<FailoverEventLog> {
         self.redis.clone()
     }
@@ -222,7 +229,7 @@ async fn answers(storage: Arc<dyn Storage>) -> Result<(), String> {
     answer.map(drop).map_err(|_| "it does not answer".to_owned())
 }
 
-/// A process that needs the database is not ready without it; without its Redis, streams and wake-ups go through the
+/// A process is unready without its database. Without Redis it stays ready: streams and wake-ups go through the
 /// database.
 pub(crate) fn readiness(database: &Database) -> Readiness {
     let storage = database.storage();

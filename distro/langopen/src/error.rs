@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use langopen_core::Tenant;
 use langopen_runner::config::{ConfigError, Unsupported};
 use langopen_runner::environment::EnvironmentError;
-use langopen_runner::{HostError, RunnerError, TlsError};
+use langopen_runner::{HostError, RunnerError, RunnerSetError, TlsError};
 
 use crate::import::ImportError;
 
@@ -26,6 +26,10 @@ pub(crate) enum CommandError {
     KeysFile { path: PathBuf, why: String },
     #[error("the key's record cannot be written: {0}")]
     WriteKey(String),
+    #[error("{name} cannot be read from {}: {why}", path.display())]
+    SecretFile { name: &'static str, path: PathBuf, why: String },
+    #[error("--sandbox require: this kernel has no Landlock, or it is turned off")]
+    NoSandbox,
     #[error("there is no database {}", path.display())]
     NoDatabase { path: PathBuf },
     #[error("there is no deployment {0}")]
@@ -51,6 +55,8 @@ pub(crate) enum CommandError {
     #[error("{0}")]
     Tls(#[from] TlsError),
     #[error("{0}")]
+    Runners(#[from] RunnerSetError),
+    #[error("{0}")]
     Core(#[from] langopen_core::Error),
     #[error("{0}")]
     Import(#[from] ImportError),
@@ -72,6 +78,10 @@ impl CommandError {
             Self::Runner(RunnerError::Unprotected(_)) => {
                 Some("set --token, or --tls-cert, --tls-key and --tls-client-ca")
             }
+            Self::Runners(RunnerSetError::SharedToken(..)) => {
+                Some("name the tokens in --runner-tokens-file, or trust all runners alike with --shared-runners")
+            }
+            Self::NoSandbox => Some("use a kernel of version 5.19 or newer with Landlock, or --sandbox auto"),
             Self::NoDatabase { .. } => {
                 Some("name the data folder of `langopen up` with --data, or a database with --database")
             }

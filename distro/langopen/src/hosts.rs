@@ -3,39 +3,41 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use langopen_runner::config::{AppSettings, Graph, Language, Secret, SerdeConfig};
+use langopen_runner::config::{AppSettings, Graph, Language, ResolvedEnv, Secret, SerdeConfig};
 use langopen_runner::environment::{EnvironmentPlan, NodePlan, Options, Progress};
-use langopen_runner::{AppConfig, NodeRuntime, PoolGraph, PoolSettings, PythonRuntime};
+use langopen_runner::{AppConfig, Inherited, NodeRuntime, PoolGraph, PoolSettings, PythonRuntime};
 use serde_json::json;
 
 use crate::announce::say;
-use crate::app::{Variables, mount_prefix};
+use crate::app::mount_prefix;
 use crate::error::CommandError;
+use crate::isolation::Isolation;
 
-/// How hosts are run on this machine.
+/// How this machine runs graph hosts.
 pub(crate) struct HostOptions {
     pub(crate) hosts: u16,
     pub(crate) environment: Options,
-    /// A folder of ours for the host program's files.
+    pub(crate) isolation: Isolation,
+    /// The folder of the host program's files.
     pub(crate) program_dir: PathBuf,
-    /// The address that runs show as `langgraph_api_url`, without the mount prefix.
+    /// The value of `langgraph_api_url` in runs, without the mount prefix.
     pub(crate) api_url: String,
 }
 
-/// An application that was read.
+/// An application: its configuration and its variables.
 pub(crate) struct Application {
     pub(crate) config: AppConfig,
     /// Its variables.
     pub(crate) env: BTreeMap<String, String>,
-    /// What other parts need to know of it.
+    /// The settings that the API and the worker need.
     pub(crate) settings: AppSettings,
     /// The headers of webhooks, with their templates filled.
     pub(crate) webhook_headers: BTreeMap<String, Secret>,
 }
 
 impl Application {
-    /// Reads `langgraph.json`, and says what it asks for in vain.
-    pub(crate) fn read(path: &Path) -> Result<Self, CommandError> {
+    /// Reads `langgraph.json`, and says which parts have no effect. The application may name variables in `inherited`.
+    pub(crate) fn read(path: &Path, inherited: &Inherited) -> Result<Self, CommandError> {
         let config = AppConfig::load(path)?;
         let (fatal, rest): (Vec<_>, Vec<_>) = config.require_supported().into_iter().partition(|found| found.fatal);
         if !fatal.is_empty() {
@@ -43,21 +45,33 @@ impl Application {
         }
         let names = config.graphs.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
         say("config", &format!("{} (graphs: {names})", path.display()));
+        for warning in config.warnings() {
+            say("note", &warning.to_string());
+        }
         for found in rest {
             say("note", &found.to_string());
         }
-        let env = config.resolve_env()?;
+        let ResolvedEnv { variables: env, warnings } = config.resolve_env(|name| inherited.get(name))?;
+        for warning in warnings {
+            say("note", &warning.to_string());
+        }
         let settings = AppSettings::of(&config, &env);
-        let webhook_headers = config.resolve_webhook_headers(|name| Variables(&env).value(name))?;
+        // The application chooses which variables to send away, so the platform's own are not among them.
+        let webhook_headers =
+            config.resolve_webhook_headers(|name| inherited.get(name).or_else(|| env.get(name).cloned()))?;
         Ok(Self { config, env, settings, webhook_headers })
     }
 
-    /// Makes the environment if it is not there yet, and says how its hosts are started.
+    /// Builds the environments that are missing, and returns the settings of the hosts.
     pub(crate) async fn prepare(&self, options: HostOptions) -> Result<PoolSettings, CommandError> {
-        let HostOptions { hosts, environment, program_dir, api_url } = options;
+        let HostOptions { hosts, mut environment, isolation, program_dir, api_url } = options;
+        environment.inherited = isolation.inherited.clone();
+        environment.sandbox = isolation.for_installers();
+        std::fs::create_dir_all(&program_dir)
+            .map_err(|source| CommandError::DataFolder { path: program_dir.clone(), source })?;
         let node = self.node(&environment).await?;
         let python = self.python(environment).await?;
-        // One is enough to bundle components.
+        // One host can bundle all components.
         let nodes = if self.config.uses(Language::JavaScript) { hosts } else { 1 };
         let kinds = [("Python", python.is_some(), hosts), ("Node.js", node.is_some(), nodes)];
         let kinds: Vec<_> =
@@ -68,6 +82,13 @@ impl Application {
         let graph =
             |graph: &Graph| PoolGraph { target: graph.target.to_string(), description: graph.description.clone() };
         let store = config.store.as_ref();
+        // An environment's interpreter lies in its folder `bin`.
+        let environment = python.as_ref().and_then(|python| Some(python.interpreter.parent()?.parent()?.to_owned()));
+        let shown: Vec<_> = [Some(program_dir.clone()), environment, node.as_ref().map(|node| node.program.clone())]
+            .into_iter()
+            .flatten()
+            .collect();
+        let (sandbox, temp_dir) = isolation.for_hosts(config.base_dir(), &shown);
         Ok(PoolSettings {
             hosts: usize::from(hosts),
             python,
@@ -75,6 +96,9 @@ impl Application {
             program_dir,
             base_dir: config.base_dir().to_owned(),
             env: self.env.clone(),
+            inherited: isolation.inherited,
+            sandbox,
+            temp_dir,
             graphs: config.graphs.iter().map(|(id, each)| (id.clone(), graph(each))).collect(),
             auth: config.auth.as_ref().and_then(|auth| auth.path.as_ref()).map(ToString::to_string),
             store_index: store.and_then(|store| store.index.as_ref()).map(|index| json!(index)),
@@ -94,7 +118,7 @@ impl Application {
 }
 
 impl Application {
-    /// Makes the environment for Python code; none where there is no such code.
+    /// Builds the environment of Python code, if there is any.
     async fn python(&self, options: Options) -> Result<Option<PythonRuntime>, CommandError> {
         if !self.config.uses(Language::Python) {
             return Ok(None);
@@ -105,7 +129,7 @@ impl Application {
         Ok(Some(PythonRuntime { interpreter: environment.python, search_path: environment.search_path }))
     }
 
-    /// Makes the environment for JavaScript and TypeScript, and for components of user interfaces; none where there is no such code.
+    /// Builds the environment of JavaScript, TypeScript and user interfaces, if there are any.
     async fn node(&self, options: &Options) -> Result<Option<NodeRuntime>, CommandError> {
         if !self.config.needs_node() {
             return Ok(None);

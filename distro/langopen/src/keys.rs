@@ -1,4 +1,4 @@
-//! API keys of a file that a server reads when it starts.
+//! API keys from a file, which a server reads when it starts.
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -16,7 +16,7 @@ struct KeysFile {
     keys: Vec<ApiKeyRecord>,
 }
 
-/// Reads the records of a file. Messages show nothing of its content.
+/// Reads the records of a file. No message shows its content.
 pub(crate) fn read(path: &Path) -> Result<Vec<ApiKeyRecord>, CommandError> {
     let wrong = |why: String| CommandError::KeysFile { path: path.to_owned(), why };
     let text = std::fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
@@ -45,7 +45,7 @@ fn describe(text: &str, error: &toml::de::Error) -> String {
     format!("{at}{}", error.message())
 }
 
-/// Makes a key, and prints it once with the record to keep.
+/// Creates a key, and prints it once with its record.
 pub(crate) fn new(options: NewKeyOptions) -> Result<(), CommandError> {
     let key = ApiKey::generate()?;
     let NewKeyOptions { name, identity, tenant, role, permissions } = options;

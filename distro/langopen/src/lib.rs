@@ -1,4 +1,4 @@
-//! The programs of the platform: everything in one process, and one program for each plane.
+//! The programs of the platform: `langopen`, which runs everything in one process, and one program for each plane.
 
 #![forbid(unsafe_code)]
 
@@ -12,15 +12,18 @@ mod database;
 mod error;
 mod hosts;
 mod import;
+mod isolation;
 mod keys;
 mod log_fields;
 mod logging;
 mod manage;
 mod metrics;
 mod names;
+mod private;
 mod probes;
 mod program;
 mod runner;
+mod secret_file;
 mod serve;
 mod settings;
 mod tracing_export;
@@ -33,6 +36,10 @@ use clap::Parser;
 
 /// `langopen`: everything in one process, and the command line.
 pub fn langopen() -> ExitCode {
+    // A graph host in a sandbox begins as this program.
+    if let Some(code) = langopen_runner::sandbox::launch() {
+        return code;
+    }
     let cli = cli::Cli::parse();
     program::run("langopen", cli.log_format, async {
         match cli.command {
@@ -64,6 +71,9 @@ pub fn worker() -> ExitCode {
 
 /// `langopen-runner`.
 pub fn runner() -> ExitCode {
+    if let Some(code) = langopen_runner::sandbox::launch() {
+        return code;
+    }
     let options = settings::RunnerOptions::parse();
     if program::prints_settings(&options.common) {
         return ExitCode::SUCCESS;

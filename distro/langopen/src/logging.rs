@@ -1,4 +1,4 @@
-//! Log records on standard error, and traces beside them.
+//! Writes log records to standard error, and starts the export of traces.
 
 use std::env;
 use std::io::{IsTerminal, stderr};
@@ -15,10 +15,10 @@ use crate::cli::LogFormat;
 use crate::log_fields::EscapedFields;
 use crate::tracing_export::{self, Traces};
 
-/// Whether everything that is written, to either output, is to be a record.
+/// Whether both outputs carry log records alone.
 static JSON: AtomicBool = AtomicBool::new(false);
 
-/// The names of levels in Python, as `LOG_LEVEL` has them, and ours.
+/// The names of Python's log levels, which `LOG_LEVEL` takes, and ours.
 const LEVELS: [(&str, &str); 7] = [
     ("CRITICAL", "error"),
     ("DEBUG", "debug"),
@@ -29,7 +29,8 @@ const LEVELS: [(&str, &str); 7] = [
     ("WARNING", "warn"),
 ];
 
-/// Starts logging, and the export of traces if it is asked for. `program` names the process in them. Call it within the runtime.
+/// Starts logging, and the export of traces if variables ask for it. `program` names the process in them. Call it
+/// within the runtime.
 pub(crate) fn start(format: Option<LogFormat>, program: &'static str) -> Option<Traces> {
     let format = format.unwrap_or_else(by_variable);
     JSON.store(format == LogFormat::Json, Ordering::Relaxed);
@@ -46,7 +47,7 @@ pub(crate) fn start(format: Option<LogFormat>, program: &'static str) -> Option<
     traces
 }
 
-/// Whether people's lines are to be records too.
+/// Whether the lines of the start are log records too.
 pub(crate) fn is_json() -> bool {
     JSON.load(Ordering::Relaxed)
 }
@@ -82,7 +83,7 @@ where
         LogFormat::Json => {
             let mut layer = JsonLayer::new(stderr);
             layer.with_timer("timestamp", SystemTime).with_level("level").with_target("target");
-            // Ids of the spans around a record lie beside its own fields, so that one query finds all records of a run.
+            // The record has the ids of its spans beside its own fields, so one query finds all records of a run.
             layer.with_flattened_event().with_top_level_flattened_span_list();
             layer.boxed()
         }

@@ -1,4 +1,4 @@
-//! What processes are called.
+//! The names of processes.
 
 /// A name that no other process of the platform has: the program, the machine, the process, and a little chance, as containers often have the same
 /// process id.

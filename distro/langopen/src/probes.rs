@@ -1,4 +1,4 @@
-//! What an orchestrator asks: whether the process lives, whether work may be sent to it, and its figures.
+//! Answers orchestrators: liveness, readiness and metrics.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,12 +19,12 @@ use tracing::error;
 
 use crate::metrics::Recorder;
 
-/// How long a part may take to answer.
+/// How long a service may take to answer its check.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 type Ask = Box<dyn Fn() -> BoxFuture<'static, Result<(), String>> + Send + Sync>;
 
-/// What makes a process ready.
+/// The checks that decide whether a process is ready.
 #[derive(Default)]
 pub(crate) struct Readiness {
     draining: AtomicBool,
@@ -33,7 +33,7 @@ pub(crate) struct Readiness {
 
 struct Part {
     name: &'static str,
-    /// Whether the process is not ready without it.
+    /// Whether the process is unready when this check fails.
     needed: bool,
     ask: Ask,
 }
@@ -41,14 +41,14 @@ struct Part {
 #[derive(Serialize)]
 struct Report {
     ready: bool,
-    /// Whether it is about to end.
+    /// Whether the process is about to end.
     draining: bool,
-    /// `healthy`, or why not.
+    /// `healthy`, or the reason why not.
     services: BTreeMap<&'static str, String>,
 }
 
 impl Readiness {
-    /// Asks a part without which the process is not ready.
+    /// Adds a check that the process must pass to be ready.
     #[must_use]
     pub(crate) fn needs<F>(self, name: &'static str, ask: impl Fn() -> F + Send + Sync + 'static) -> Self
     where
@@ -57,7 +57,7 @@ impl Readiness {
         self.with(name, true, ask)
     }
 
-    /// Asks a part that the process can do without for a while.
+    /// Adds a check that is reported, but does not make the process unready.
     #[must_use]
     pub(crate) fn likes<F>(self, name: &'static str, ask: impl Fn() -> F + Send + Sync + 'static) -> Self
     where
@@ -74,7 +74,7 @@ impl Readiness {
         self
     }
 
-    /// From now on the process is not ready.
+    /// Makes the process unready from now on.
     pub(crate) fn drain(&self) {
         self.draining.store(true, Ordering::Relaxed);
     }
@@ -113,7 +113,7 @@ pub(crate) fn exposition(recorder: &Recorder) -> Response {
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], recorder.render()).into_response()
 }
 
-/// Serves a process that has no other HTTP port: the above, `/ok`, and `/metrics`.
+/// Serves `/healthz`, `/readyz`, `/ok` and `/metrics` of a process without another HTTP port.
 pub(crate) async fn serve(
     listener: TcpListener,
     readiness: Arc<Readiness>,

@@ -1,4 +1,4 @@
-//! What all programs have in common: the runtime, logging, and how an end is told.
+//! What all programs share: the runtime, logging, and the message of a failure.
 
 use std::net::{IpAddr, SocketAddr};
 use std::process::ExitCode;
@@ -17,6 +17,7 @@ pub(crate) fn run(
     log_format: Option<LogFormat>,
     program: impl Future<Output = Result<(), CommandError>>,
 ) -> ExitCode {
+    let undumpable = hide_from_children();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -28,6 +29,9 @@ pub(crate) fn run(
         let _entered = runtime.enter();
         logging::start(log_format, name)
     };
+    if let Err(error) = undumpable {
+        tracing::warn!(%error, "other processes of this user can read this one's memory and environment");
+    }
     let outcome = runtime.block_on(program);
     if let Some(traces) = traces {
         traces.stop();
@@ -48,6 +52,14 @@ pub(crate) fn run(
             ExitCode::FAILURE
         }
     }
+}
+
+/// Keeps processes of the same user, such as graph hosts, from this one's memory and environment (`/proc/PID/environ`,
+/// `ptrace`). Root can read them still. There are no core dumps then.
+fn hide_from_children() -> std::io::Result<()> {
+    #[cfg(target_os = "linux")]
+    rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)?;
+    Ok(())
 }
 
 /// Prints the settings' documentation, if that is what is wanted.

@@ -1,4 +1,4 @@
-//! `langopen-runner`: the graph hosts of one deployment, for workers and API servers.
+//! `langopen-runner`: runs the graph hosts of one deployment for workers and API servers.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use langopen_core::Tenant;
 use langopen_runner::environment::Options;
-use langopen_runner::{RunnerService, RunnerServiceSettings};
+use langopen_runner::{RunnerService, RunnerServiceSettings, Withheld};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -15,14 +15,16 @@ use tracing::{info, warn};
 use crate::announce::say;
 use crate::error::CommandError;
 use crate::hosts::{Application, HostOptions};
+use crate::isolation::{self, Isolation};
 use crate::metrics;
 use crate::names::process_name;
+use crate::private;
 use crate::probes::{self, Readiness};
 use crate::program::listen;
 use crate::serve::Signals;
 use crate::settings::{self, RunnerOptions, RunnerSettings};
 
-/// Runs graphs until Ctrl-C or SIGTERM; then no new ones, and those in flight end within the grace period.
+/// Runs graphs until Ctrl-C or SIGTERM. Then it takes no new runs, and those in flight have the grace period.
 pub(crate) async fn run(options: RunnerOptions) -> Result<(), CommandError> {
     let mut signals = Signals::listen()?;
     let file = options.common.settings.clone();
@@ -59,7 +61,7 @@ async fn start(settings: RunnerSettings, stop: CancellationToken) -> Result<Star
     let begin = Instant::now();
     let recorder = metrics::install()?;
     let (tenant, tls) = (settings.tenant()?, settings.tls()?);
-    // Ports are taken before the slow steps, so that one in use is told at once.
+    // Binds the ports before the slow steps, so a port in use is an error at once.
     let (listener, address) = listen(settings.host, settings.port).await?;
     let (health, health_address) = listen(settings.host, settings.health_port).await?;
     let started = Arc::new(std::sync::OnceLock::<Arc<RunnerService>>::new());
@@ -72,7 +74,7 @@ async fn start(settings: RunnerSettings, stop: CancellationToken) -> Result<Star
     tokio::spawn(probes::serve(health, Arc::clone(&readiness), recorder, stop));
     let service = serve(&settings, listener, address, tenant.clone(), tls).await?;
     let service = Arc::new(service);
-    // It is set here alone.
+    // Nothing else sets it.
     let _ = started.set(Arc::clone(&service));
     say("ready", &format!("after {:.1} s", begin.elapsed().as_secs_f64()));
     say("runner", &format!("{address} (deployment {tenant})"));
@@ -87,7 +89,9 @@ async fn serve(
     tenant: Tenant,
     tls: Option<langopen_runner::ServerTls>,
 ) -> Result<RunnerService, CommandError> {
-    let application = Application::read(&settings.config)?;
+    let withheld = settings.token.iter().fold(Withheld::default(), |all, token| all.with_secret(token.expose()));
+    let mut isolation = Isolation::new(settings.sandbox, &isolation::with_variables(withheld))?;
+    let application = Application::read(&settings.config, &isolation.inherited)?;
     let service = RunnerServiceSettings {
         name: process_name("runner"),
         tenant,
@@ -98,14 +102,19 @@ async fn serve(
     };
     service.check(address)?;
     let data = settings.data.clone().unwrap_or_else(|| application.config.base_dir().join(".langopen"));
-    std::fs::create_dir_all(&data).map_err(|source| CommandError::DataFolder { path: data.clone(), source })?;
+    private::folder(&data).map_err(|source| CommandError::DataFolder { path: data.clone(), source })?;
     let data: PathBuf =
         std::path::absolute(&data).map_err(|source| CommandError::DataFolder { path: data.clone(), source })?;
+    isolation.hide_data(&data);
+    let files = settings.secret_files.iter().chain(&settings.tls_key).chain(&settings.cache_dir);
+    files.for_each(|path| isolation.hide(path));
+    isolation.announce(settings.sandbox);
     let mut environment = Options::new(settings.cache_dir.clone().unwrap_or_else(|| data.join("environments")));
     environment.python.clone_from(&settings.python);
     let options = HostOptions {
         hosts: settings.hosts,
         environment,
+        isolation,
         program_dir: data.join("host"),
         api_url: settings.api_url.clone().unwrap_or_else(|| "http://127.0.0.1:2024".to_owned()),
     };

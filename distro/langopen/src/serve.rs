@@ -1,4 +1,4 @@
-//! Serving until told to stop, and stopping in order: no new runs, then no new requests.
+//! Serves until a signal, then stops in order: first no new runs, then no new requests.
 
 use std::time::Duration;
 
@@ -12,8 +12,8 @@ use crate::announce::say;
 use crate::connections::{self, Limits};
 use crate::error::CommandError;
 
-/// Serves until Ctrl-C or SIGTERM, then awaits `drain` with requests still answered, then lets open ones end within `grace`; a second signal ends the
-/// process at once.
+/// Serves until Ctrl-C or SIGTERM. Then it awaits `drain` and still answers requests, then lets open ones end within
+/// `grace`. A second signal ends the process at once.
 pub(crate) async fn serve(
     listener: TcpListener,
     router: Router,
@@ -31,7 +31,7 @@ pub(crate) async fn serve(
     }
     say("stopping", "what is in flight may end; press Ctrl-C again to stop at once");
     tokio::pin!(drain);
-    // Requests are answered while runs end: clients that wait for them get their results.
+    // The server answers while runs end, so waiting clients get their results.
     tokio::select! {
         () = &mut server => return Ok(()),
         () = &mut drain => {}
@@ -47,7 +47,7 @@ pub(crate) async fn serve(
     Ok(())
 }
 
-/// Ctrl-C and SIGTERM. From when this is made, neither ends the process by itself.
+/// Ctrl-C and SIGTERM. Once this exists, neither ends the process by itself.
 pub(crate) struct Signals {
     interrupt: Signal,
     terminate: Signal,
@@ -59,7 +59,7 @@ impl Signals {
         Ok(Self { interrupt: listen(SignalKind::interrupt())?, terminate: listen(SignalKind::terminate())? })
     }
 
-    /// Waits for the next one.
+    /// Waits for the next signal.
     pub(crate) async fn next(&mut self) {
         tokio::select! {
             _ = self.interrupt.recv() => {}

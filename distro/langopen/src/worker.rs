@@ -25,7 +25,8 @@ use crate::program::listen;
 use crate::serve::Signals;
 use crate::settings::{self, Settings, WorkerOptions};
 
-/// Works until Ctrl-C or SIGTERM; then claims nothing more, lets runs end within the grace period, and hands the rest back.
+/// Works until Ctrl-C or SIGTERM. Then it claims nothing more, lets runs end within the grace period, and hands back
+/// the rest.
 pub(crate) async fn run(options: WorkerOptions) -> Result<(), CommandError> {
     let mut signals = Signals::listen()?;
     let file = options.common.settings.clone();
@@ -98,7 +99,7 @@ async fn start(settings: &Settings) -> Result<Started, CommandError> {
     Ok(Started { database, runners, readiness, worker, stop, probes })
 }
 
-/// Whether a runner is connected, or why not.
+/// `Ok` if a runner is connected, else the reason why not.
 pub(crate) fn connected(runners: &RunnerSet) -> Result<(), String> {
     if runners.is_ready() {
         return Ok(());
@@ -123,7 +124,7 @@ fn working(settings: &Settings, name: String) -> Result<WorkerSettings, CommandE
     })
 }
 
-/// Works until `stop`. Webhooks are told as long as runs may end.
+/// Works until `stop`. It delivers webhooks for as long as runs may end.
 pub(crate) async fn work(worker: Worker, dispatcher: Option<WebhookDispatcher>, stop: CancellationToken) {
     let no_more_runs = CancellationToken::new();
     let webhooks = dispatcher.map(|dispatcher| tokio::spawn(dispatcher.run(no_more_runs.clone())));
@@ -136,14 +137,14 @@ pub(crate) async fn work(worker: Worker, dispatcher: Option<WebhookDispatcher>, 
     }
 }
 
-/// The rules of deployments, as their runners announce them.
+/// The rules of deployments, which their runners announce.
 struct Rules {
     runners: Arc<RunnerSet>,
     api_url: Option<String>,
     webhooks: Mutex<HashMap<Tenant, Made>>,
 }
 
-/// What was made of an announcement.
+/// An announcement, and the settings made from it.
 type Made = (Arc<Announcement>, Option<Arc<WebhookSettings>>);
 
 impl Rules {

@@ -1,4 +1,4 @@
-//! What API servers and workers need to know of an application, without its code and its secrets.
+//! The settings of an application that API servers and workers need, without its code and its secrets.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{AppConfig, AuthConfig, HttpConfig, StoreConfig, ThreadTtl, WebhooksConfig};
 
-/// Variables that stand in for parts of `langgraph.json`, and which the application's `env` may hold.
+/// Variables of the application's `env` that replace absent keys of `langgraph.json`.
 const VARIABLES: [&str; 7] = [
     "ALLOW_PRIVATE_NETWORK",
     "CORS_ALLOW_ORIGINS",
@@ -17,8 +17,8 @@ const VARIABLES: [&str; 7] = [
     "MOUNT_PREFIX",
 ];
 
-/// What API servers and workers need to know of an application: parts of `langgraph.json` as written. The application's `env` is not among them, but for the
-/// variables that stand in for such parts; nor are the headers of webhooks.
+/// The settings of an application that API servers and workers need: parts of `langgraph.json`, as written. Of the
+/// application's `env` they hold only the variables that replace such parts. They hold no headers of webhooks.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct AppSettings {
@@ -32,12 +32,12 @@ pub struct AppSettings {
     pub thread_ttl: Option<ThreadTtl>,
     /// `webhooks`, without `headers`.
     pub webhooks: Option<WebhooksConfig>,
-    /// Variables of the application's `env` that stand in for parts of the above.
+    /// Variables of the application's `env` that replace absent keys.
     pub variables: BTreeMap<String, String>,
 }
 
 impl AppSettings {
-    /// Those of an application; `env` is what [`AppConfig::resolve_env`] found.
+    /// The settings of an application; `env` holds the variables of [`AppConfig::resolve_env`].
     #[must_use]
     pub fn of(config: &AppConfig, env: &BTreeMap<String, String>) -> Self {
         let variables = VARIABLES.iter().filter_map(|&name| Some((name.to_owned(), env.get(name)?.clone())));

@@ -6,19 +6,19 @@ use serde_json::{Map, Value};
 use super::section::Section;
 use super::target::Target;
 
-/// Who may do what.
+/// The application's login.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct AuthConfig {
     /// The `Auth` object.
     pub path: Option<Target>,
-    /// Whether Studio goes through `path` too.
+    /// Whether Studio, too, needs the login.
     pub disable_studio_auth: bool,
-    /// Whether LangSmith keys are accepted beside `path`.
+    /// Whether LangSmith's keys are a second login.
     pub allow_langsmith_api_keys: bool,
-    /// What is merged into the served OpenAPI document.
+    /// Additions to the served OpenAPI document.
     pub openapi: Option<AuthOpenApi>,
-    /// How long the answers of `path` are kept.
+    /// The cache of the login's answers.
     pub cache: Option<AuthCache>,
 }
 
@@ -34,11 +34,11 @@ pub struct AuthOpenApi {
     pub paths: Map<String, Value>,
 }
 
-/// How long the answers of the authenticate handler are kept.
+/// The cache of the authenticate handler's answers.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct AuthCache {
-    /// The headers that tell users apart.
+    /// The headers that identify a user.
     pub cache_keys: Vec<String>,
     /// Seconds.
     pub ttl_seconds: Option<u64>,

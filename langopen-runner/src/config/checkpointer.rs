@@ -7,7 +7,7 @@ use super::secret::Secret;
 use super::section::Section;
 use super::target::Target;
 
-/// Who keeps checkpoints.
+/// Which checkpointer stores checkpoints.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum CheckpointerBackend {
     /// The platform.
@@ -19,17 +19,17 @@ pub enum CheckpointerBackend {
     Mongo,
 }
 
-/// What happens to a thread whose time is over.
+/// What happens to an expired thread.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum TtlStrategy {
-    /// The thread goes.
+    /// The thread is deleted.
     #[default]
     Delete,
     /// Its latest state stays.
     KeepLatest,
 }
 
-/// Which Python classes may be made from stored data.
+/// Which Python classes a checkpoint may hold.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum AllowedModules {
     /// The key is absent.
@@ -37,17 +37,17 @@ pub enum AllowedModules {
     Unset,
     /// Every class.
     All,
-    /// Only those that are known to be safe.
+    /// Only the library's list of safe classes.
     Safe,
     /// The safe ones and those listed, each as the parts of its dotted name.
     Listed(Vec<Vec<String>>),
 }
 
-/// How long threads live.
+/// The lifetime of threads.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ThreadTtl {
-    /// What happens then.
+    /// What happens to expired threads.
     pub strategy: TtlStrategy,
     /// Minutes; absent: for ever.
     pub default_ttl: Option<f64>,
@@ -57,7 +57,7 @@ pub struct ThreadTtl {
     pub sweep_limit: Option<u64>,
 }
 
-/// How checkpoints are read and written.
+/// How checkpoints are serialized.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct SerdeConfig {
     /// For data stored as JSON.
@@ -97,15 +97,15 @@ impl SerdeConfig {
 /// Short-term memory of threads.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct CheckpointerConfig {
-    /// Who keeps checkpoints.
+    /// Which checkpointer stores checkpoints.
     pub backend: CheckpointerBackend,
     /// A checkpointer of the user's own.
     pub path: Option<Target>,
-    /// Where the backend is; it may hold a password.
+    /// The backend's address, which may hold a password.
     pub uri: Option<Secret>,
-    /// How long threads live.
+    /// The lifetime of threads.
     pub ttl: Option<ThreadTtl>,
-    /// How checkpoints are read and written.
+    /// How checkpoints are serialized.
     pub serde: Option<SerdeConfig>,
 }
 

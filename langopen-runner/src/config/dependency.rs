@@ -7,7 +7,7 @@ use super::section::{Context, Section};
 /// One entry of `dependencies`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Dependency {
-    /// A folder beside or below the configuration file, or at an absolute path.
+    /// A folder, relative to the configuration file or at an absolute path. A `pyproject.toml` stands for its folder.
     Local {
         /// As written.
         written: String,
@@ -16,17 +16,23 @@ pub enum Dependency {
         /// The extras in brackets: `dev` of `.[dev]`.
         extras: Vec<String>,
     },
-    /// A PEP 508 requirement or a direct reference such as `git+https://...`.
+    /// A list of requirements, absolute: `./requirements.txt`.
+    Requirements(PathBuf),
+    /// A PEP 508 requirement, the path of a package's file, or a direct reference such as `git+https://...`.
     Package(String),
 }
 
 pub(super) fn read(section: &Section<'_>) -> Vec<Dependency> {
     let entries = section.texts("dependencies").unwrap_or_default();
-    entries
-        .iter()
-        .enumerate()
-        .filter_map(|(index, text)| classify(section.context, &format!("dependencies[{index}]"), text.trim()))
-        .collect()
+    let mut found: Vec<Dependency> = Vec::new();
+    for (index, text) in entries.iter().enumerate() {
+        let Some(new) = classify(section.context, &format!("dependencies[{index}]"), text.trim()) else { continue };
+        // `[".", "./pyproject.toml"]` names one folder twice.
+        if !found.iter().any(|old| old.is_same_place(&new)) {
+            found.push(new);
+        }
+    }
+    found
 }
 
 fn classify(context: &Context<'_>, key: &str, text: &str) -> Option<Dependency> {
@@ -47,13 +53,16 @@ fn classify(context: &Context<'_>, key: &str, text: &str) -> Option<Dependency> 
 }
 
 fn local(context: &Context<'_>, key: &str, text: &str) -> Option<Dependency> {
-    let (folder, extras) = match text.strip_suffix(']').and_then(|text| text.rsplit_once('[')) {
+    let (written, extras) = match text.strip_suffix(']').and_then(|text| text.rsplit_once('[')) {
         Some((folder, extras)) => (folder, extras.split(',').map(|extra| extra.trim().to_owned()).collect()),
         None => (text, Vec::new()),
     };
-    let path = super::paths::resolve(context.base_dir, folder);
+    let path = super::paths::resolve(context.base_dir, written);
+    if path.is_file() {
+        return file(context, key, text, path, extras);
+    }
     if !path.is_dir() {
-        let what = if path.exists() { "is not a folder" } else { "does not exist" };
+        let what = if path.exists() { "is neither a folder nor a file" } else { "does not exist" };
         context.report(
             key,
             format!("found {text:?}, but {} {what}", path.display()),
@@ -62,4 +71,36 @@ fn local(context: &Context<'_>, key: &str, text: &str) -> Option<Dependency> {
         return None;
     }
     Some(Dependency::Local { written: text.to_owned(), path, extras })
+}
+
+/// A file that stands for its folder, a list of requirements, or a package.
+fn file(context: &Context<'_>, key: &str, text: &str, path: PathBuf, extras: Vec<String>) -> Option<Dependency> {
+    const BUILD_FILES: [&str; 3] = ["pyproject.toml", "setup.py", "setup.cfg"];
+    const PACKAGES: [&str; 4] = [".whl", ".tar.gz", ".tgz", ".zip"];
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    if BUILD_FILES.contains(&name) {
+        let folder = path.parent().unwrap_or(context.base_dir).to_owned();
+        return Some(Dependency::Local { written: text.to_owned(), path: folder, extras });
+    }
+    if name.ends_with(".txt") || name.ends_with(".in") {
+        return Some(Dependency::Requirements(path));
+    }
+    if PACKAGES.iter().any(|ending| name.ends_with(ending)) {
+        let extras = if extras.is_empty() { String::new() } else { format!("[{}]", extras.join(",")) };
+        return Some(Dependency::Package(format!("{}{extras}", path.display())));
+    }
+    let message = format!("found {text:?}, a file that nothing can be installed from");
+    context.warn(key, message, "Name the folder of the project, \".\" for the configuration file's own.");
+    None
+}
+
+impl Dependency {
+    fn is_same_place(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Local { path, extras, .. }, Self::Local { path: at, extras: with, .. }) => {
+                path == at && extras == with
+            }
+            _ => false,
+        }
+    }
 }

@@ -1,4 +1,4 @@
-//! How a message speaks of a JSON value, and of names that are close to one another.
+//! How messages describe JSON values, and find similar names.
 
 use serde_json::Value;
 
@@ -31,7 +31,7 @@ pub(super) fn kind(value: &Value) -> &'static str {
     }
 }
 
-/// The known name that the writer most likely meant.
+/// The known name that is most similar, if one is similar enough.
 pub(super) fn closest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let wanted = simplified(name);
     known
@@ -42,7 +42,7 @@ pub(super) fn closest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) 
         .map(|(_, candidate)| candidate)
 }
 
-// `allowOrigins`, `allow-origins` and `allow_origins` are one name to a person.
+// People write `allowOrigins`, `allow-origins` and `allow_origins` for the same name.
 fn simplified(name: &str) -> String {
     name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
 }

@@ -5,19 +5,22 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::describe;
-use super::error::ConfigError;
+use super::error::{ConfigError, Problem};
 use super::secret::Secret;
 use super::section::Section;
+use super::{describe, dotenv};
 
 /// Where the variables come from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum EnvSource {
-    /// A file of `NAME=value` lines, absolute. It is read by [`super::AppConfig::resolve_env`], so it may be missing on
-    /// machines that only build.
+    /// A file of `NAME=value` lines, absolute. [`super::AppConfig::resolve_env`] reads it, so a machine that only builds
+    /// does not need it.
     File(PathBuf),
     /// The variables themselves.
     Variables(BTreeMap<String, Secret>),
+    /// A list, as Docker Compose has it: a name alone stands for the server's own variable of that name, which the
+    /// application gets anyway; `NAME=value` is a variable.
+    List(Vec<(String, Option<Secret>)>),
 }
 
 impl Default for EnvSource {
@@ -26,19 +29,34 @@ impl Default for EnvSource {
     }
 }
 
+/// The variables that an application brings, and what its author should know about them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ResolvedEnv {
+    /// Values by name.
+    pub variables: BTreeMap<String, String>,
+    /// What was left out, and why. No message holds a value.
+    pub warnings: Vec<Problem>,
+}
+
+impl ResolvedEnv {
+    fn warn(&mut self, message: impl Into<String>, remedy: impl Into<String>) {
+        self.warnings.push(Problem { key: "env".to_owned(), message: message.into(), remedy: remedy.into() });
+    }
+}
+
 pub(super) fn read(section: &Section<'_>) -> EnvSource {
     match section.get("env") {
         None => EnvSource::default(),
-        Some(Value::String(path)) if path.trim().is_empty() => {
-            section.context.report("env", "the path is empty", "Name a file such as \".env\", or remove the key.");
-            EnvSource::default()
-        }
+        Some(Value::String(path)) if path.trim().is_empty() => EnvSource::default(),
         Some(Value::String(path)) => EnvSource::File(super::paths::resolve(section.context.base_dir, path.trim())),
         Some(Value::Object(map)) => {
             EnvSource::Variables(map.iter().filter_map(|(name, value)| variable(section, name, value)).collect())
         }
+        Some(Value::Array(items)) => {
+            EnvSource::List(items.iter().enumerate().filter_map(|(index, item)| entry(section, index, item)).collect())
+        }
         Some(other) => {
-            section.wrong("env", other, "the path of a file or an object of names and texts");
+            section.wrong("env", other, "the path of a file, or an object of names and texts");
             EnvSource::default()
         }
     }
@@ -46,7 +64,7 @@ pub(super) fn read(section: &Section<'_>) -> EnvSource {
 
 fn variable(section: &Section<'_>, name: &str, value: &Value) -> Option<(String, Secret)> {
     let key = format!("env.{name}");
-    if name.is_empty() || name.contains(['=', '\0']) {
+    if !is_name(name) {
         let remedy = "A name is not empty and holds no equals sign.";
         section.context.report(key, "this is not a name of an environment variable", remedy);
         return None;
@@ -61,35 +79,87 @@ fn variable(section: &Section<'_>, name: &str, value: &Value) -> Option<(String,
     }
 }
 
-impl EnvSource {
-    pub(super) fn resolve(&self, config: &Path) -> Result<BTreeMap<String, String>, ConfigError> {
-        match self {
-            Self::Variables(map) => {
-                Ok(map.iter().map(|(name, value)| (name.clone(), value.expose().to_owned())).collect())
-            }
-            Self::File(path) => read_file(config, path),
+// The entry may hold a secret, so no message shows it.
+fn entry(section: &Section<'_>, index: usize, item: &Value) -> Option<(String, Option<Secret>)> {
+    let text = item.as_str().map(|text| match text.split_once('=') {
+        Some((name, value)) => (name.trim(), Some(value)),
+        None => (text.trim(), None),
+    });
+    match text {
+        Some((name, value)) if is_name(name) && !value.is_some_and(|value| value.contains('\0')) => {
+            Some((name.to_owned(), value.map(|value| value.to_owned().into())))
+        }
+        _ => {
+            let message = "expected the name of a variable";
+            section.context.report(format!("env[{index}]"), message, "Write \"NAME\" or \"NAME=value\".");
+            None
         }
     }
 }
 
-fn read_file(config: &Path, path: &Path) -> Result<BTreeMap<String, String>, ConfigError> {
-    let text = std::fs::read_to_string(path).map_err(|source| match source.kind() {
-        std::io::ErrorKind::NotFound => {
-            ConfigError::EnvFileMissing { config: config.to_owned(), path: path.to_owned() }
-        }
-        _ => ConfigError::Unreadable { path: path.to_owned(), source },
-    })?;
-    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
-    dotenvy::from_read_iter(text.as_bytes())
-        .map(|entry| {
-            entry.map_err(|error| ConfigError::EnvFileSyntax { path: path.to_owned(), line: line_of(text, &error) })
-        })
-        .collect()
+fn is_name(name: &str) -> bool {
+    !name.is_empty() && !name.contains(['=', '\0'])
 }
 
-// The parser gives the line's text or its value alone, which may be a secret; we show the line's number.
-fn line_of(text: &str, error: &dotenvy::Error) -> Option<usize> {
-    let dotenvy::Error::LineParse(line, _) = error else { return None };
-    let first = line.lines().next()?.trim();
-    text.lines().position(|candidate| !first.is_empty() && candidate.trim().ends_with(first)).map(|index| index + 1)
+impl EnvSource {
+    /// `variable` finds the variables that the application inherits.
+    pub(super) fn resolve(&self, variable: impl Fn(&str) -> Option<String>) -> Result<ResolvedEnv, ConfigError> {
+        let mut resolved = ResolvedEnv::default();
+        match self {
+            Self::Variables(map) => {
+                resolved.variables = map.iter().map(|(name, value)| (name.clone(), value.expose().to_owned())).collect();
+            }
+            Self::List(entries) => {
+                for (name, value) in entries {
+                    match value {
+                        Some(value) => {
+                            resolved.variables.insert(name.clone(), value.expose().to_owned());
+                        }
+                        None if variable(name).is_none() => {
+                            let message = format!("the server has no variable {name} that it passes on");
+                            resolved.warn(message, "Set it where the server starts, or give \"env\" the path of a file.");
+                        }
+                        None => {}
+                    }
+                }
+            }
+            Self::File(path) => read_file(path, variable, &mut resolved)?,
+        }
+        Ok(resolved)
+    }
+}
+
+fn read_file(
+    path: &Path,
+    variable: impl Fn(&str) -> Option<String>,
+    resolved: &mut ResolvedEnv,
+) -> Result<(), ConfigError> {
+    let text = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            let message = format!("the file {} does not exist, so the application starts without it", path.display());
+            resolved.warn(message, "Create it, or remove the key.");
+            return Ok(());
+        }
+        Err(source) => return Err(ConfigError::Unreadable { path: path.to_owned(), source }),
+    };
+    let parsed = dotenv::parse(&text);
+    for line in parsed.unreadable {
+        let message = format!("{}:{line}: this line cannot be read and is skipped", path.display());
+        resolved.warn(message, "Write NAME=value, and close every quote.");
+    }
+    for (name, value) in dotenv::resolve(parsed.bindings, variable) {
+        match value {
+            Some(value) if is_name(&name) && !value.contains('\0') => {
+                resolved.variables.insert(name, value);
+            }
+            // A name without `=` sets nothing.
+            None => {}
+            Some(_) => {
+                let message = format!("{}: {name:?} cannot be a variable of a process", path.display());
+                resolved.warn(message, "Remove equals signs from its name and NUL characters from its value.");
+            }
+        }
+    }
+    Ok(())
 }

@@ -1,12 +1,12 @@
-//! What can be wrong with a configuration file, told to the person who wrote it.
+//! What can be wrong with a configuration file, in messages for its author.
 
 use std::fmt;
 use std::path::PathBuf;
 
 /// Why a `langgraph.json` (or the env file that it names) cannot be used.
 ///
-/// Every message names the file, the place in it, what was found there and what to do. Messages never hold values of
-/// environment variables.
+/// Every message names the file, the key or line, what was found and what to do. No message holds the value of an
+/// environment variable.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConfigError {
@@ -19,7 +19,7 @@ pub enum ConfigError {
         /// The file that was looked for.
         path: PathBuf,
     },
-    /// The file is there and cannot be read.
+    /// The file exists but cannot be read.
     #[error("{}: cannot be read: {source}", path.display())]
     Unreadable {
         /// The file.
@@ -46,28 +46,6 @@ pub enum ConfigError {
         path: PathBuf,
         /// At least one, in the order in which the keys were checked.
         problems: Vec<Problem>,
-    },
-    /// The env file that `env` names is missing.
-    #[error(
-        "{}: `env`: the file {} does not exist. Create it, or remove the key `env`.",
-        config.display(), path.display()
-    )]
-    EnvFileMissing {
-        /// The configuration file.
-        config: PathBuf,
-        /// The env file, resolved.
-        path: PathBuf,
-    },
-    /// A line of the env file is not `NAME=value`.
-    #[error(
-        "{}{}: this line is not of the form NAME=value. Put a value with spaces or special characters in quotes.",
-        path.display(), line.map(|line| format!(":{line}")).unwrap_or_default()
-    )]
-    EnvFileSyntax {
-        /// The env file, resolved.
-        path: PathBuf,
-        /// Counted from 1; absent when the parser did not say.
-        line: Option<usize>,
     },
 }
 

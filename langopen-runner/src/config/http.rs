@@ -79,7 +79,7 @@ pub struct HttpConfig {
     pub logging_headers: Option<HeaderPatterns>,
     /// The order of middleware and authentication.
     pub middleware_order: Option<MiddlewareOrder>,
-    /// Whether the routes of `app` are authenticated too.
+    /// Whether the routes of `app`, too, need the login.
     pub enable_custom_route_auth: bool,
     /// A path that all routes are under. It starts with a slash and does not end with one.
     pub mount_prefix: Option<String>,

@@ -1,4 +1,4 @@
-//! The keys that shape a container image. The runner keeps them for the builder.
+//! The keys of the container image. The runner passes them on to the builder.
 
 use super::section::Section;
 
@@ -25,10 +25,10 @@ pub enum KeepPkgTools {
     Some(Vec<String>),
 }
 
-/// What the image is made from.
+/// The parts of the image.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ImageConfig {
-    /// The Agent Server version to pin: one to three numbers.
+    /// The Agent Server version to pin: one to three numbers, perhaps behind `~=` or `>~=`.
     pub api_version: Option<String>,
     /// The image to start from.
     pub base_image: Option<String>,
@@ -38,7 +38,7 @@ pub struct ImageConfig {
     pub node_version: Option<u32>,
     /// Packaging tools that stay.
     pub keep_pkg_tools: KeepPkgTools,
-    /// Lines that go into the Dockerfile after the base image.
+    /// Lines of the Dockerfile after the base image.
     pub dockerfile_lines: Vec<String>,
     /// The tag of the base image (`_INTERNAL_docker_tag`); excludes `api_version`.
     pub internal_docker_tag: Option<String>,
@@ -70,13 +70,37 @@ fn distro(section: &Section<'_>) -> Option<ImageDistro> {
 
 fn api_version(section: &Section<'_>) -> Option<String> {
     let text = section.text("api_version")?;
-    let numbers: Vec<&str> = text.split('-').next().unwrap_or_default().split('.').collect();
-    if numbers.len() > 3 || numbers.iter().any(|number| number.parse::<u32>().is_err()) {
+    // `~=` and `>~=` ask for a compatible version, and for any stable one from there on.
+    let version = [">~=", "~="].iter().find_map(|operator| text.strip_prefix(operator)).unwrap_or(&text);
+    if !is_version(version.trim()) {
         let message = format!("found {text:?}, expected one to three numbers");
-        section.context.report("api_version", message, "Write a version such as \"0.7\" or \"0.7.5\".");
+        let remedy = "Write a version such as \"0.7\", \"0.7.5\" or \"~=0.7.5\".";
+        section.context.report("api_version", message, remedy);
         return None;
     }
     Some(text)
+}
+
+/// One to three numbers with dots between, and perhaps a suffix: `rc1`, `.dev5`, `-py3.12`.
+fn is_version(text: &str) -> bool {
+    let mut rest = text.split('-').next().unwrap_or_default();
+    for count in 0..3 {
+        let number = match count {
+            0 => rest,
+            _ => match rest.strip_prefix('.') {
+                Some(number) if number.starts_with(|c: char| c.is_ascii_digit()) => number,
+                _ => break,
+            },
+        };
+        let length = number.find(|c: char| !c.is_ascii_digit()).unwrap_or(number.len());
+        if length == 0 {
+            return false;
+        }
+        rest = &number[length..];
+    }
+    let suffix = rest.strip_prefix('.').unwrap_or(rest);
+    let named = suffix.starts_with(|c: char| c.is_ascii_alphabetic()) && suffix.chars().all(|c| c.is_ascii_alphanumeric());
+    rest.is_empty() || named
 }
 
 fn node_version(section: &Section<'_>) -> Option<u32> {

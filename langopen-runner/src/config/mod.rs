@@ -1,8 +1,9 @@
 //! `langgraph.json`: reads it, checks it, and offers it as types.
 //!
-//! [`AppConfig::load`] knows every key. It refuses unknown keys and wrong values, and lists all of them at once with the
-//! file, the key's path, what was found and what to do. What is well-formed but beyond the runner is kept; the caller asks
-//! [`AppConfig::require_supported`] about it.
+//! [`AppConfig::load`] accepts what LangGraph's own command line accepts (`validate_config_file`; `tests/verdicts.rs` holds
+//! the comparison). It refuses wrong values, and lists all of them at once with the file, the key's path, what was found
+//! and what to do. An unknown key is a warning with the nearest known key, see [`AppConfig::warnings`]. The runner keeps
+//! what is well-formed but beyond it; the caller asks [`AppConfig::require_supported`] about it.
 //!
 //! Relative paths start at the folder of the file. `null` counts as absence.
 
@@ -11,6 +12,7 @@ mod auth;
 mod checkpointer;
 mod dependency;
 mod describe;
+mod dotenv;
 mod env;
 mod error;
 mod graphs;
@@ -38,7 +40,7 @@ pub use app_settings::AppSettings;
 pub use auth::{AuthCache, AuthConfig, AuthOpenApi, HookConfig};
 pub use checkpointer::{AllowedModules, CheckpointerBackend, CheckpointerConfig, SerdeConfig, ThreadTtl, TtlStrategy};
 pub use dependency::Dependency;
-pub use env::EnvSource;
+pub use env::{EnvSource, ResolvedEnv};
 pub use error::{ConfigError, Problem};
 pub use graphs::Graph;
 pub use http::{CorsConfig, HeaderPatterns, HttpConfig, MiddlewareOrder};
@@ -53,7 +55,7 @@ pub use webhooks::{WebhookUrlPolicy, WebhooksConfig};
 
 use section::{Context, Section};
 
-/// The name of the file where none is given.
+/// The file's name in a folder.
 pub const FILE_NAME: &str = "langgraph.json";
 
 /// One application: its graphs, what they need, and how they are served.
@@ -61,13 +63,14 @@ pub const FILE_NAME: &str = "langgraph.json";
 pub struct AppConfig {
     path: PathBuf,
     base_dir: PathBuf,
+    warnings: Vec<Problem>,
     /// By graph id; not empty.
     pub graphs: BTreeMap<String, Graph>,
-    /// What is installed or put on the search path.
+    /// Packages to install, and folders for the search path.
     pub dependencies: Vec<Dependency>,
-    /// Which Python, which installer.
+    /// The Python version and the installer.
     pub packaging: PackagingConfig,
-    /// How an image is made.
+    /// How the builder makes an image.
     pub image: ImageConfig,
     /// Variables for the user's code; see [`Self::resolve_env`].
     pub env: EnvSource,
@@ -75,19 +78,19 @@ pub struct AppConfig {
     pub store: Option<StoreConfig>,
     /// Short-term memory.
     pub checkpointer: Option<CheckpointerConfig>,
-    /// Who may do what.
+    /// The application's login.
     pub auth: Option<AuthConfig>,
     /// Encryption of stored data.
     pub encryption: Option<HookConfig>,
-    /// The order of runs.
+    /// The priority of runs.
     pub priority: Option<HookConfig>,
-    /// Which routes are served.
+    /// The routes of the API.
     pub http: Option<HttpConfig>,
-    /// What may be called when a run ends.
+    /// Which URLs a run may call when it ends.
     pub webhooks: Option<WebhooksConfig>,
     /// Component files by name.
     pub ui: BTreeMap<String, String>,
-    /// What component bundles have in common.
+    /// The settings of all component bundles.
     pub ui_config: UiConfig,
 }
 
@@ -123,9 +126,9 @@ impl AppConfig {
                 None
             }
         };
-        let problems = context.into_problems();
+        let (problems, warnings) = context.into_findings();
         match config {
-            Some(config) if problems.is_empty() => Ok(config),
+            Some(config) if problems.is_empty() => Ok(Self { warnings, ..config }),
             _ => Err(ConfigError::Invalid { path, problems }),
         }
     }
@@ -136,13 +139,19 @@ impl AppConfig {
         &self.path
     }
 
-    /// The folder that relative paths start at: that of the file.
+    /// What the author of the file should know, though it can be used: unknown keys, most often misspelt ones.
+    #[must_use]
+    pub fn warnings(&self) -> &[Problem] {
+        &self.warnings
+    }
+
+    /// The folder of the file, where relative paths start.
     #[must_use]
     pub fn base_dir(&self) -> &Path {
         &self.base_dir
     }
 
-    /// Whether some of the user's code is written in `language`.
+    /// Whether the application has code in `language`.
     #[must_use]
     pub fn uses(&self, language: Language) -> bool {
         let graphs = self.graphs.values().map(|graph| graph.target.to_string());
@@ -158,7 +167,7 @@ impl AppConfig {
         self.uses(Language::JavaScript) || self.bundles_ui()
     }
 
-    /// Whether components are bundled for browsers.
+    /// Whether the application has components for browsers.
     #[must_use]
     pub fn bundles_ui(&self) -> bool {
         !self.ui.is_empty() && !self.http.as_ref().is_some_and(|http| http.disable_ui)
@@ -166,18 +175,20 @@ impl AppConfig {
 
     /// The variables for the user's code. Reads the env file anew each time.
     ///
+    /// `variable` finds the variables that the application inherits: `${NAME}` in the env file may name them.
+    ///
     /// # Errors
     ///
-    /// The env file is missing, unreadable or malformed.
-    pub fn resolve_env(&self) -> Result<BTreeMap<String, String>, ConfigError> {
-        self.env.resolve(&self.path)
+    /// The env file is there and cannot be read. A missing file is a warning.
+    pub fn resolve_env(&self, variable: impl Fn(&str) -> Option<String>) -> Result<ResolvedEnv, ConfigError> {
+        self.env.resolve(variable)
     }
 
-    /// The headers that every webhook carries: `webhooks.headers` with `${{ env.NAME }}` replaced by what `variable` finds.
+    /// The headers of every webhook: `webhooks.headers`, where `variable` finds the values of `${{ env.NAME }}`.
     ///
     /// # Errors
     ///
-    /// A name that `webhooks.env_prefix` does not allow, a variable that is not there, or an expression that is none.
+    /// A name that `webhooks.env_prefix` does not allow, a variable that is not set, or a malformed expression.
     pub fn resolve_webhook_headers(
         &self,
         variable: impl Fn(&str) -> Option<String>,
@@ -188,7 +199,7 @@ impl AppConfig {
             .map_err(|problems| ConfigError::Invalid { path: self.path.clone(), problems })
     }
 
-    /// What the configuration asks for and the runner does not have; empty when all is well.
+    /// The features that the configuration asks for, but the runner does not have.
     #[must_use]
     pub fn require_supported(&self) -> Vec<Unsupported> {
         supported::check(self)
@@ -196,11 +207,12 @@ impl AppConfig {
 }
 
 fn read(path: &Path, top: &Section<'_>) -> AppConfig {
-    // Editors use it to find the schema.
+    // Editors find the schema by it.
     top.get("$schema");
     let config = AppConfig {
         path: path.to_owned(),
         base_dir: top.context.base_dir.to_owned(),
+        warnings: Vec::new(),
         graphs: graphs::read(top),
         dependencies: dependency::read(top),
         packaging: packaging::read(top),
@@ -216,7 +228,8 @@ fn read(path: &Path, top: &Section<'_>) -> AppConfig {
         ui: ui::read(top),
         ui_config: top.section("ui_config", ui::read_config).unwrap_or_default(),
     };
-    // Without a dependency no folder is on the search path, and the first import of a sibling file would fail.
+    together(top, &config);
+    // Without a dependency, Python's search path has no folder of the application, and imports of sibling files fail.
     let listed = top.get("dependencies").is_none_or(|value| value.as_array().is_some_and(Vec::is_empty));
     let python = config.graphs.values().any(|graph| !graph.is_javascript());
     if python && listed && top.get("source").is_none() {
@@ -224,6 +237,29 @@ fn read(path: &Path, top: &Section<'_>) -> AppConfig {
         top.context.report("dependencies", message, "Add the application's own folder: \"dependencies\": [\".\"].");
     }
     config
+}
+
+/// Keys that LangGraph's own command line refuses, alone or beside others.
+fn together(top: &Section<'_>, config: &AppConfig) {
+    let context = top.context;
+    for key in ["project_root", "package"] {
+        if top.get(key).is_some_and(|value| value != "" && value != false) {
+            let place = if key == "package" { "source.package" } else { "source.root" };
+            context.report(key, "this key is no longer supported", format!("Use `{place}`."));
+        }
+    }
+    let lists = top.get("dependencies").and_then(Value::as_array).is_some_and(|list| !list.is_empty());
+    if lists && top.get("source").is_some() {
+        let message = "this key and `source` exclude each other";
+        context.report("dependencies", message, "Name the packages in pyproject.toml and uv.lock, and remove this key.");
+    }
+    if config.packaging.source.is_some() && !config.graphs.values().any(|graph| !graph.is_javascript()) {
+        let message = "a lock file of uv is for Python, and there is no Python graph";
+        context.report("source", message, "Remove this key.");
+    }
+    if config.priority.as_ref().and_then(|hook| hook.path.as_ref()).is_some_and(Target::is_javascript) {
+        context.report("priority.path", "this object must be written in Python", "Name a Python file or module.");
+    }
 }
 
 fn syntax(path: &Path, error: &serde_json::Error) -> ConfigError {

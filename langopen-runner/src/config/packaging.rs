@@ -1,4 +1,4 @@
-//! The keys that say which Python packages an application gets and how: `python_version`, `pip_*`, `source`.
+//! The keys about Python packages: `python_version`, `pip_*`, `source`.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -26,7 +26,7 @@ impl fmt::Display for PythonVersion {
 /// The value of `pip_installer`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum PipInstaller {
-    /// uv if it is there, else pip.
+    /// uv if the machine has it, else pip.
     #[default]
     Auto,
     /// pip, always.
@@ -35,7 +35,7 @@ pub enum PipInstaller {
     Uv,
 }
 
-/// The value of `source`: packages come from a lock file of uv.
+/// The value of `source`: a lock file of uv names the packages.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UvSource {
     /// The folder of `uv.lock`, absolute.
@@ -44,7 +44,7 @@ pub struct UvSource {
     pub package: Option<String>,
 }
 
-/// Which packages, and how they are installed.
+/// Which packages to install, and how.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct PackagingConfig {
     /// The wanted Python; any from [`OLDEST_PYTHON`] on if absent.
@@ -53,7 +53,7 @@ pub struct PackagingConfig {
     pub pip_config_file: Option<PathBuf>,
     /// Which installer.
     pub pip_installer: PipInstaller,
-    /// The lock file that packages come from.
+    /// The lock file that names the packages.
     pub source: Option<UvSource>,
 }
 
@@ -73,13 +73,17 @@ pub(super) fn read(section: &Section<'_>) -> PackagingConfig {
 
 fn python_version(section: &Section<'_>) -> Option<PythonVersion> {
     let text = section.text("python_version")?;
-    // A suffix names a variant of an image, as in "3.12-bookworm".
+    // A suffix names the variant of an image, as in "3.12-bookworm".
     let version = text.split('-').next().and_then(|version| {
         let (major, minor) = version.split_once('.')?;
         Some(PythonVersion { major: major.parse().ok()?, minor: minor.parse().ok()? })
     });
     let remedy = "Write \"3.11\", \"3.12\", \"3.13\" or \"3.14\".";
     match version {
+        _ if text.contains("bullseye") => {
+            let message = format!("found {text:?}, but images of Debian bullseye are not made any more");
+            section.context.report("python_version", message, "Write \"bookworm\", or the version alone.");
+        }
         None => {
             let message = format!("found {text:?}, expected a major and a minor version");
             section.context.report("python_version", message, remedy);

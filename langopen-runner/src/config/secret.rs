@@ -1,4 +1,4 @@
-//! Text that must not reach a log.
+//! Texts that must not reach a log.
 
 use std::fmt;
 

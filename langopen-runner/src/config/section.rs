@@ -1,4 +1,4 @@
-//! Reads one JSON object key by key and notes every problem, so that a person sees all of them at once.
+//! Reads one JSON object key by key, and collects every problem, so one message shows all of them.
 
 use std::cell::RefCell;
 use std::ops::RangeInclusive;
@@ -10,24 +10,30 @@ use super::describe;
 use super::error::Problem;
 use super::target::Target;
 
-/// What all sections of one file share.
+/// The state that all sections of one file share.
 pub(super) struct Context<'a> {
     /// Relative paths of the file start here.
     pub base_dir: &'a Path,
     problems: RefCell<Vec<Problem>>,
+    warnings: RefCell<Vec<Problem>>,
 }
 
 impl<'a> Context<'a> {
     pub(super) fn new(base_dir: &'a Path) -> Self {
-        Self { base_dir, problems: RefCell::default() }
+        Self { base_dir, problems: RefCell::default(), warnings: RefCell::default() }
     }
 
     pub(super) fn report(&self, key: impl Into<String>, message: impl Into<String>, remedy: impl Into<String>) {
         self.problems.borrow_mut().push(Problem { key: key.into(), message: message.into(), remedy: remedy.into() });
     }
 
-    pub(super) fn into_problems(self) -> Vec<Problem> {
-        self.problems.into_inner()
+    pub(super) fn warn(&self, key: impl Into<String>, message: impl Into<String>, remedy: impl Into<String>) {
+        self.warnings.borrow_mut().push(Problem { key: key.into(), message: message.into(), remedy: remedy.into() });
+    }
+
+    /// The problems and the warnings.
+    pub(super) fn into_findings(self) -> (Vec<Problem>, Vec<Problem>) {
+        (self.problems.into_inner(), self.warnings.into_inner())
     }
 }
 
@@ -40,7 +46,7 @@ pub(super) struct Section<'a> {
 }
 
 impl<'a> Section<'a> {
-    /// Reads `map` with `read`, then notes the keys that `read` did not ask for.
+    /// Reads `map` with `read`, then warns of the keys that `read` did not ask for.
     pub(super) fn read<T>(
         context: &'a Context<'a>,
         path: String,
@@ -49,7 +55,7 @@ impl<'a> Section<'a> {
     ) -> T {
         let section = Section { context, path, map, known: RefCell::default() };
         let result = read(&section);
-        section.report_unknown();
+        section.warn_of_unknown();
         result
     }
 
@@ -63,7 +69,7 @@ impl<'a> Section<'a> {
         self.get_or_null(key).filter(|value| !value.is_null())
     }
 
-    /// Like `get`, for the few keys whose `null` means something else than absence.
+    /// Like `get`, for keys whose `null` does not mean absence.
     pub(super) fn get_or_null(&self, key: &'static str) -> Option<&'a Value> {
         let mut known = self.known.borrow_mut();
         if !known.contains(&key) {
@@ -72,7 +78,7 @@ impl<'a> Section<'a> {
         self.map.get(key)
     }
 
-    /// Notes that `found` is not what belongs at `key`.
+    /// Reports that the value at `key` is not of the expected kind.
     pub(super) fn wrong(&self, key: &str, found: &Value, expected: &str) {
         self.context.wrong(self.key(key), found, expected);
     }
@@ -157,7 +163,7 @@ impl<'a> Section<'a> {
         Some(Section::read(self.context, self.key(key), map, read))
     }
 
-    /// An object whose keys are the writer's own.
+    /// An object with the author's own keys.
     pub(super) fn object(&self, key: &'static str) -> Option<&'a Map<String, Value>> {
         let value = self.get(key)?;
         if !value.is_object() {
@@ -171,27 +177,44 @@ impl<'a> Section<'a> {
         Target::read(self.context, &self.key(key), &self.text(key)?)
     }
 
-    fn report_unknown(&self) {
+    // A server that knows fewer keys than the file has must start all the same: LangGraph's own do.
+    fn warn_of_unknown(&self) {
         let known = self.known.borrow();
-        for name in self.map.keys().filter(|name| !known.contains(&name.as_str())) {
+        for (name, value) in self.map.iter().filter(|(name, _)| !known.contains(&name.as_str())) {
+            if value.is_null() {
+                continue;
+            }
+            let elsewhere = || ELSEWHERE.iter().find(|(key, _)| self.path.is_empty() && key == name);
             let remedy = match describe::closest(name, known.iter().copied()) {
                 Some(close) => format!("Did you mean `{}`?", self.key(close)),
-                None => format!("Remove it; the keys here are {}.", describe::alternatives(known.iter().copied())),
+                None => match elsewhere() {
+                    Some((_, place)) => format!("Did you mean `{place}`?"),
+                    None => format!("The keys here are {}.", describe::alternatives(known.iter().copied())),
+                },
             };
-            self.context.report(self.key(name), "this key is unknown", remedy);
+            self.context.warn(self.key(name), "this key is unknown and has no effect", remedy);
         }
     }
 }
 
+/// Keys that people write at the top of the file, and where they belong.
+const ELSEWHERE: [(&str, &str); 5] = [
+    ("app", "http.app"),
+    ("configurable_headers", "http.configurable_headers"),
+    ("cors", "http.cors"),
+    ("index", "store.index"),
+    ("mount_prefix", "http.mount_prefix"),
+];
+
 impl Context<'_> {
-    /// Notes that `found` is not what belongs at `key`.
+    /// Reports that the value at `key` is not of the expected kind.
     pub(super) fn wrong(&self, key: impl Into<String>, found: &Value, expected: &str) {
         let message = format!("found {}, expected {expected}", describe::value(found));
         self.report(key, message, remedy(found, expected));
     }
 }
 
-// The usual slips are quotes too many, quotes too few, and a lone item instead of a list.
+// The usual mistakes: extra quotes, missing quotes, and one item instead of a list.
 fn remedy(found: &Value, expected: &str) -> String {
     match found {
         Value::Number(number) if expected.starts_with("a text") => format!("Put it in quotes: \"{number}\"."),

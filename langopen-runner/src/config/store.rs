@@ -13,7 +13,7 @@ pub struct StoreConfig {
     pub path: Option<Target>,
     /// Semantic search; absent: none.
     pub index: Option<StoreIndex>,
-    /// How long items live.
+    /// The lifetime of items.
     pub ttl: Option<StoreTtl>,
 }
 
@@ -28,11 +28,11 @@ pub struct StoreIndex {
     pub fields: Option<Vec<String>>,
 }
 
-/// How long items live.
+/// The lifetime of items.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct StoreTtl {
-    /// Whether reading an item starts its time again; absent: yes.
+    /// Whether reading an item restarts its lifetime; absent: yes.
     pub refresh_on_read: Option<bool>,
     /// Minutes; absent: for ever.
     pub default_ttl: Option<f64>,

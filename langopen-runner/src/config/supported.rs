@@ -1,18 +1,18 @@
-//! Features that `langgraph.json` can ask for and the runner does not have.
+//! Features that `langgraph.json` can ask for, but the runner does not have.
 
 use std::fmt;
 
 use super::AppConfig;
 use super::checkpointer::CheckpointerBackend;
 
-/// A feature that the configuration asks for and the runner does not have.
+/// A feature that the configuration asks for, but the runner does not have.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unsupported {
     /// The key that asks for it.
     pub key: String,
-    /// What does not happen, and what to do.
+    /// The consequence, and what to do.
     pub why: String,
-    /// Whether running without the feature would be wrong or unsafe.
+    /// Whether it is wrong or unsafe to run without the feature.
     pub fatal: bool,
 }
 

@@ -1,17 +1,17 @@
-//! The keys `ui` and `ui_config`: components that pages of clients show.
+//! The keys `ui` and `ui_config`: components for clients' pages.
 
 use std::collections::BTreeMap;
 
 use super::section::Section;
 
-/// What component bundles have in common.
+/// The settings of all component bundles.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct UiConfig {
-    /// Packages that are not bundled, as the page hands out its own.
+    /// Packages that the page provides, so bundles leave them out.
     pub shared: Vec<String>,
 }
 
-/// Component files by name, which is most often a graph's id.
+/// Component files by name, usually a graph's id.
 pub(super) fn read(top: &Section<'_>) -> BTreeMap<String, String> {
     let mut files = BTreeMap::new();
     for (name, value) in top.object("ui").into_iter().flatten() {

@@ -6,7 +6,7 @@ use super::error::Problem;
 use super::secret::Secret;
 use super::webhooks::WebhooksConfig;
 
-/// What names of variables begin with, unless `env_prefix` says otherwise.
+/// The default of `env_prefix`.
 const PREFIX: &str = "LG_WEBHOOK_";
 
 pub(super) fn resolve(

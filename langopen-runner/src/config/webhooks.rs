@@ -1,4 +1,4 @@
-//! The key `webhooks`: what may be called when a run ends.
+//! The key `webhooks`: which URLs a run may call when it ends.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use super::describe;
 use super::secret::Secret;
 use super::section::Section;
 
-/// Which addresses a webhook may have. An absent field leaves the server's default.
+/// Which URLs a webhook may have. An absent field leaves the server's default.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct WebhookUrlPolicy {
@@ -20,21 +20,21 @@ pub struct WebhookUrlPolicy {
     pub allowed_ports: Option<Vec<u16>>,
     /// Characters.
     pub max_url_length: Option<u64>,
-    /// No relative addresses, and none of this machine.
+    /// No relative URLs, and none of this machine.
     pub disable_loopback: Option<bool>,
-    /// No addresses of private networks.
+    /// No URLs of private networks.
     pub disable_private_ips: Option<bool>,
 }
 
-/// What may be called when a run ends.
+/// Which URLs a run may call when it ends, and with what.
 ///
 /// The values of `headers` come from [`super::AppConfig::resolve_webhook_headers`].
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct WebhooksConfig {
-    /// Only environment variables that start with this may stand in `headers`; absent: `LG_WEBHOOK_`.
+    /// The prefix of the variables that `headers` may name; absent: `LG_WEBHOOK_`.
     pub env_prefix: Option<String>,
-    /// Which addresses are allowed.
+    /// Which URLs are allowed.
     pub url: WebhookUrlPolicy,
     /// Headers by name; a value may hold `${{ env.NAME }}`.
     #[serde(skip)]
@@ -74,7 +74,7 @@ fn ports(section: &Section<'_>) -> Option<Vec<u16>> {
     ports
 }
 
-// A header often is a token: its value is not shown.
+// A header is often a token, so no message shows its value.
 fn headers(section: &Section<'_>) -> BTreeMap<String, Secret> {
     let mut headers = BTreeMap::new();
     for (name, value) in section.object("headers").into_iter().flatten() {

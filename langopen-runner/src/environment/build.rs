@@ -7,8 +7,9 @@ use super::command::Tool;
 use super::error::EnvironmentError;
 use super::progress::{Listener, Progress};
 use super::{EnvironmentPlan, Installer};
+use crate::host::Surroundings;
 
-/// Makes the environment at `path`, which the caller has locked. What is there already is removed.
+/// Makes the environment at `path`, which the caller has locked. Removes what `path` held before.
 pub(super) async fn build(
     plan: &EnvironmentPlan,
     path: &Path,
@@ -23,10 +24,10 @@ pub(super) async fn build(
         installer: plan.installer.name(),
         path: path.to_owned(),
     });
-    plan.installer.create(&plan.python, path, &plan.cache_dir).run(progress).await?;
+    plan.installer.create(&plan.python, path, &plan.cache_dir).run(&plan.surroundings, progress).await?;
     let python = python_of(path);
     install(plan, path, &python, progress).await?;
-    let marker = Marker { site: site_of(&python, path).await?, python };
+    let marker = Marker { site: site_of(&python, path, &plan.surroundings).await?, python };
     marker.write(path)?;
     Ok(marker)
 }
@@ -45,7 +46,7 @@ async fn install(
     let mut folder = None;
     if let Some(source) = &inputs.source {
         lists.push(export(plan, path, progress).await?);
-        // The list names the workspace's members by paths that start at the root.
+        // The list names the workspace's members by paths relative to the root.
         folder = Some(source.root.clone());
     }
     let constraints = match inputs.constraints.as_slice() {
@@ -68,7 +69,7 @@ async fn install(
         }
     }
     progress(Progress::Installing { count: inputs.count() });
-    tool.run(progress).await.map(drop)
+    tool.run(&plan.surroundings, progress).await.map(drop)
 }
 
 async fn export(plan: &EnvironmentPlan, path: &Path, progress: Listener<'_>) -> Result<PathBuf, EnvironmentError> {
@@ -78,22 +79,22 @@ async fn export(plan: &EnvironmentPlan, path: &Path, progress: Listener<'_>) -> 
     progress(Progress::ReadingLockFile(source.root.join("uv.lock")));
     let file = path.join("uv-export.txt");
     let package = source.package.iter().flat_map(|name| ["--package".to_owned(), name.clone()]);
-    // Without hashes: an installer that sees one hash demands one for every package of the call.
+    // Without hashes: with one hash, an installer demands one for every package of the call.
     Tool::new("Reading uv.lock", uv, &source.root)
         .args(["export", "--frozen", "--no-dev", "--no-hashes", "--no-header", "--no-annotate", "--quiet"])
         .args(["--color", "never", "--no-progress", "--python"])
         .args([&plan.python.path])
         .args(package)
         .args([std::ffi::OsStr::new("--output-file"), file.as_os_str()])
-        .run(progress)
+        .run(&plan.surroundings, progress)
         .await?;
     Ok(file)
 }
 
-async fn site_of(python: &Path, folder: &Path) -> Result<PathBuf, EnvironmentError> {
+async fn site_of(python: &Path, folder: &Path, surroundings: &Surroundings) -> Result<PathBuf, EnvironmentError> {
     let code = "import sysconfig; print(sysconfig.get_paths()['purelib'])";
     let tool = Tool::new("Asking the new environment for its folders", python, folder).args(["-I", "-c", code]);
-    let printed = tool.run(&|_| {}).await?;
+    let printed = tool.run(surroundings, &|_| {}).await?;
     Ok(PathBuf::from(printed.lines().last().unwrap_or_default().trim()))
 }
 

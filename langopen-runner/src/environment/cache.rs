@@ -1,4 +1,4 @@
-//! The folder of environments: locks, and the marker that says an environment is finished.
+//! The folder of environments: locks, and the marker of a complete environment.
 
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use super::progress::{Listener, Progress};
 const MARKER: &str = "complete.json";
 const BETWEEN_TRIES: Duration = Duration::from_millis(200);
 
-/// What is written last into an environment, and makes it one.
+/// The last file of an environment, which marks it as complete.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Marker {
     pub python: PathBuf,
@@ -20,7 +20,7 @@ pub(super) struct Marker {
 }
 
 impl Marker {
-    /// The marker of a finished environment whose interpreter is still there.
+    /// The marker of a complete environment whose interpreter still exists.
     pub(super) fn read(environment: &Path) -> Option<Self> {
         let bytes = std::fs::read(environment.join(MARKER)).ok()?;
         // `is_file` follows the link to the interpreter, which may have been uninstalled.
@@ -39,8 +39,8 @@ impl Marker {
     }
 }
 
-/// Waits until no other process works on the same environment. The lock ends when the file is dropped, or the process
-/// ends. Waiting can be cancelled at any time.
+/// Waits until no other process works on the same environment. Dropping the file releases the lock, and so does the end of
+/// the process. The wait can be cancelled at any time.
 pub(super) async fn lock(path: &Path, progress: Listener<'_>) -> Result<File, EnvironmentError> {
     let failed = || EnvironmentError::io(path, "cannot be locked");
     let file = File::options().create(true).truncate(false).write(true).open(path).map_err(failed())?;

@@ -1,18 +1,19 @@
-//! Runs a tool, passes its lines on, and turns a failure into an error that tells everything.
+//! Runs a tool, passes on its lines, and turns a failure into an error with all details.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::Stdio;
 
 use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
-use tokio::process::{Child, Command};
+use tokio::process::Child;
 
 use super::diagnose;
 use super::error::{EnvironmentError, ToolFailure};
 use super::progress::{Listener, Progress};
 use super::redact::redact;
+use crate::host::Surroundings;
 
-// Each of them would send packages elsewhere than into the environment, or mix other packages in.
+// Each of them would send packages elsewhere, or mix other packages into the environment.
 const HARMFUL: [&str; 9] = [
     "PYTHONHOME",
     "PYTHONPATH",
@@ -27,7 +28,7 @@ const HARMFUL: [&str; 9] = [
 
 /// One call of a tool.
 pub(super) struct Tool {
-    /// What it is for: the subject of "... failed".
+    /// Its purpose: the subject of "... failed".
     pub what: String,
     pub program: PathBuf,
     pub args: Vec<OsString>,
@@ -45,15 +46,17 @@ impl Tool {
         self
     }
 
-    /// Runs the tool to its end and returns what it printed, both outputs in order. Dropping the future ends the tool
-    /// and what it started.
-    pub(super) async fn run(&self, progress: Listener<'_>) -> Result<String, EnvironmentError> {
-        let mut command = Command::new(&self.program);
-        command.args(&self.args).current_dir(&self.folder).envs(self.env.iter().map(|(name, value)| (name, value)));
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+    /// Runs the tool to its end, with the inherited variables alone, and returns what it printed, both outputs in order.
+    /// Dropping the future ends the tool and what it started.
+    pub(super) async fn run(&self, surroundings: &Surroundings, progress: Listener<'_>) -> Result<String, EnvironmentError> {
+        // The code of packages runs here: `setup.py`, build backends, npm scripts.
+        let mut command = surroundings.command(&self.program);
+        command.args(&self.args).current_dir(&self.folder);
         for name in HARMFUL {
             command.env_remove(name);
         }
+        command.envs(self.env.iter().map(|(name, value)| (name, value)));
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
         #[cfg(unix)]
         command.process_group(0);
         let child = command.spawn().map_err(EnvironmentError::io(&self.program, "cannot be run"))?;
@@ -90,7 +93,7 @@ fn quoted(word: &str) -> String {
     if !word.is_empty() && word.chars().all(plain) { word.to_owned() } else { format!("'{word}'") }
 }
 
-// pip and uv start compilers; they must not outlive the one who waits.
+// pip and uv start compilers, which must not outlive the caller.
 struct Group {
     child: Child,
     running: bool,
@@ -121,7 +124,7 @@ impl Group {
     }
 }
 
-// Cancel safe: what was read before a cancellation stays in `line`.
+// Cancel safe: `line` keeps what was read before a cancellation.
 async fn next<R: AsyncRead + Unpin>(reader: &mut Option<BufReader<R>>, line: &mut Vec<u8>) -> std::io::Result<usize> {
     match reader {
         Some(reader) => reader.read_until(b'\n', line).await,
@@ -129,7 +132,7 @@ async fn next<R: AsyncRead + Unpin>(reader: &mut Option<BufReader<R>>, line: &mu
     }
 }
 
-// `read` counts the last call alone, so at the end a line may have come in an earlier, cancelled call.
+// `read` counts the last call alone: at the end, an earlier and cancelled call may have read a line.
 fn take(read: usize, line: &mut Vec<u8>, each: &mut impl FnMut(&str)) -> bool {
     if !line.is_empty() {
         each(String::from_utf8_lossy(line).trim_end_matches(['\n', '\r']));
@@ -144,7 +147,7 @@ impl Drop for Group {
         if let Some(pid) = self.child.id().filter(|_| self.running).and_then(|id| i32::try_from(id).ok())
             && let Some(pid) = rustix::process::Pid::from_raw(pid)
         {
-            // It fails only when all of them have ended by themselves.
+            // It fails only if the whole group has ended.
             let _ = rustix::process::kill_process_group(pid, rustix::process::Signal::KILL);
         }
     }

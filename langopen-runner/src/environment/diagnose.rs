@@ -1,6 +1,6 @@
-//! Reads the output of a failed tool for the one thing that a person can do about it.
+//! Finds the remedy for a failed tool in its output.
 
-/// What to do, in one or two sentences.
+/// The remedy, in one or two sentences.
 pub(super) fn remedy(output: &str) -> String {
     if let Some(name) = missing_package(output) {
         return format!(
@@ -13,7 +13,7 @@ pub(super) fn remedy(output: &str) -> String {
     text.unwrap_or("Read the output below; what is wrong usually stands in its last lines.").to_owned()
 }
 
-// The first that fits counts: causes stand before what they cause.
+// The first match counts, so causes stand before their consequences.
 const CASES: [(&[&str], &str); 15] = [
     (
         &["multiple top-level packages discovered", "multiple top-level modules discovered"],

@@ -1,4 +1,4 @@
-//! Why an environment could not be made, told to the person who waits for it.
+//! Errors of making environments.
 
 use std::path::PathBuf;
 
@@ -9,14 +9,16 @@ use crate::config::PythonVersion;
 #[non_exhaustive]
 pub enum EnvironmentError {
     /// No interpreter on this machine fits.
-    #[error("{}", no_python(*wanted, seen))]
+    #[error("{}", no_python(*wanted, requires, seen))]
     NoPython {
-        /// The version that the application asks for; absent: any that can run graphs.
+        /// The version that `python_version` asks for; absent: any that can run graphs.
         wanted: Option<PythonVersion>,
-        /// What was tried and why it does not fit.
+        /// The ranges that `requires-python` of the application's projects asks for, and the files that say so.
+        requires: Vec<(String, PathBuf)>,
+        /// The candidates, and why each does not fit.
         seen: Vec<String>,
     },
-    /// uv is asked for and is not on PATH.
+    /// The configuration asks for uv, which is not on PATH.
     #[error("{key} asks for uv, but uv is not on PATH. Install it (https://docs.astral.sh/uv/), or change {key}.")]
     UvMissing {
         /// The key or option that asks for it.
@@ -35,7 +37,7 @@ pub enum EnvironmentError {
     NoNode {
         /// The major version that the application asks for; absent: any that can run graphs.
         wanted: Option<u32>,
-        /// What was tried and why it does not fit.
+        /// The candidates, and why each does not fit.
         seen: Vec<String>,
     },
     /// JavaScript graphs without a `package.json`.
@@ -58,7 +60,7 @@ pub enum EnvironmentError {
         /// The file that names the packages.
         package_json: PathBuf,
     },
-    /// The package manager that a lock file belongs to is not there.
+    /// The package manager of a lock file is missing.
     #[error("{} is for {name}, but {name} is not on PATH. Install it ({install}).", lock.display())]
     PackageManagerMissing {
         /// npm, pnpm or yarn.
@@ -68,12 +70,12 @@ pub enum EnvironmentError {
         /// How to install it.
         install: &'static str,
     },
-    /// A `pyproject.toml` cannot be understood.
+    /// A `pyproject.toml` cannot be parsed.
     #[error("{}: this is not a valid pyproject.toml: {message}", path.display())]
     Project {
         /// The file.
         path: PathBuf,
-        /// What the parser said, with the place.
+        /// The parser's message, with line and column.
         message: String,
     },
     /// A file or folder could not be read or written.
@@ -81,9 +83,9 @@ pub enum EnvironmentError {
     Io {
         /// The file or folder.
         path: PathBuf,
-        /// What was tried.
+        /// The attempted operation.
         what: &'static str,
-        /// What the system said.
+        /// The system's error.
         source: std::io::Error,
     },
     /// A tool failed.
@@ -91,14 +93,14 @@ pub enum EnvironmentError {
     Tool(Box<ToolFailure>),
 }
 
-/// All that is known of a tool that failed. Credentials in URLs are hidden.
+/// The details of a tool that failed. Credentials in URLs are hidden.
 #[derive(Debug, thiserror::Error)]
 #[error(
     "{what} failed ({status}). {remedy}\n  command: {command}\n  folder: {}\n  output:\n{}",
     folder.display(), indented(output)
 )]
 pub struct ToolFailure {
-    /// What was being done.
+    /// The tool's purpose.
     pub what: String,
     /// How the tool ended.
     pub status: String,
@@ -106,9 +108,9 @@ pub struct ToolFailure {
     pub remedy: String,
     /// The command line.
     pub command: String,
-    /// Where it ran.
+    /// The working directory.
     pub folder: PathBuf,
-    /// All that it printed, both outputs in order.
+    /// Both outputs, in order.
     pub output: String,
 }
 
@@ -118,11 +120,17 @@ impl EnvironmentError {
     }
 }
 
-fn no_python(wanted: Option<PythonVersion>, seen: &[String]) -> String {
-    let (name, example) = match wanted {
+fn no_python(wanted: Option<PythonVersion>, requires: &[(String, PathBuf)], seen: &[String]) -> String {
+    let (mut name, mut example) = match wanted {
         Some(version) => (format!("Python {version}"), version.to_string()),
         None => ("Python 3.11 or newer".to_owned(), "3.12".to_owned()),
     };
+    for (range, file) in requires {
+        name = format!("{name}, with {range} as {} requires,", file.display());
+    }
+    if let (None, [(range, _), ..]) = (wanted, requires) {
+        example = format!("'{range}'");
+    }
     let tried = match seen {
         [] => " There is no Python on PATH at all. ".to_owned(),
         _ => format!(" Tried:{}\n", seen.iter().map(|line| format!("\n  - {line}")).collect::<String>()),

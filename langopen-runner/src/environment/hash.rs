@@ -1,4 +1,4 @@
-//! The fingerprint of an environment: two plans with the same one can share it.
+//! The fingerprint of an environment. Plans with the same fingerprint share one environment.
 
 use std::fmt::Write;
 use std::path::Path;
@@ -9,10 +9,10 @@ use super::inputs::Inputs;
 use super::installer::Installer;
 use super::python::Interpreter;
 
-// Raise it when environments are made in another way, so that old ones are not used again.
+// Raise it when environments are made differently, so old ones are not reused.
 const FORMAT: &str = "1";
 
-/// SHA-256 over labelled values. Lengths are part of it, so neighbours cannot run into one another.
+/// SHA-256 over labelled values. It includes their lengths, so neighbouring values cannot merge.
 pub(super) struct Hasher(Sha256);
 
 impl Hasher {
@@ -35,7 +35,7 @@ impl Hasher {
         self.bytes(label, value.as_os_str().as_encoded_bytes());
     }
 
-    /// The first 128 bits, in hexadecimal: long paths are trouble for scripts with a `#!` line.
+    /// The first 128 bits, in hexadecimal: scripts with a `#!` line need short paths.
     pub(super) fn finish(self) -> String {
         self.0.finalize().iter().take(16).fold(String::new(), |mut text, byte| {
             let _ = write!(text, "{byte:02x}");

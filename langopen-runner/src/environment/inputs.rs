@@ -1,4 +1,4 @@
-//! What goes into an environment: the one list that the installer resolves, and the folders that Python searches.
+//! The inputs of an environment: the list that the installer resolves, and the folders that Python searches.
 
 use std::path::{Path, PathBuf};
 
@@ -6,9 +6,10 @@ use super::Options;
 use super::error::EnvironmentError;
 use super::project::Project;
 use super::requirements::{BUILD_FILES, closure};
+use super::requires::Requires;
 use crate::config::{AppConfig, Dependency, UvSource};
 
-/// What goes into an environment.
+/// The inputs of an environment.
 #[derive(Debug, Default)]
 pub(super) struct Inputs {
     /// Local packages, as `path` or `path[extra,...]`.
@@ -18,7 +19,9 @@ pub(super) struct Inputs {
     pub constraints: Vec<String>,
     pub source: Option<UvSource>,
     pub search_path: Vec<PathBuf>,
-    /// Files whose change calls for a new environment; some may not exist.
+    /// The `requires-python` of the application's projects.
+    pub requires: Vec<Requires>,
+    /// Files whose change requires a new environment; some may not exist.
     pub watched: Vec<PathBuf>,
     /// Installers read the relative paths of a requirements file from here.
     pub working_dir: PathBuf,
@@ -28,11 +31,12 @@ impl Inputs {
     pub(super) fn collect(config: &AppConfig, options: &Options) -> Result<Self, EnvironmentError> {
         let mut inputs =
             Self { constraints: options.constraints.clone(), working_dir: config.base_dir().into(), ..Self::default() };
-        // Folders of installed packages come last: code that is used in place wins.
+        // Folders of installed packages come last, so code that is used in place wins.
         let mut installed = Vec::new();
         for dependency in &config.dependencies {
             match dependency {
                 Dependency::Package(text) => inputs.packages.push(text.clone()),
+                Dependency::Requirements(file) => inputs.add_requirements(file.clone()),
                 Dependency::Local { path, extras, .. } => inputs.add_folder(path, extras, &mut installed)?,
             }
         }
@@ -53,7 +57,7 @@ impl Inputs {
         Ok(inputs)
     }
 
-    /// How many requirements the installer gets.
+    /// The number of requirements.
     pub(super) fn count(&self) -> usize {
         self.editable.len() + self.requirement_files.len() + self.packages.len() + usize::from(self.source.is_some())
     }
@@ -64,6 +68,7 @@ impl Inputs {
         extras: &[String],
         installed: &mut Vec<PathBuf>,
     ) -> Result<(), EnvironmentError> {
+        self.requires.extend(Requires::read(&path.join("pyproject.toml")));
         match Project::of(path, extras)? {
             Project::Package => {
                 let extras = if extras.is_empty() { String::new() } else { format!("[{}]", extras.join(",")) };
@@ -78,11 +83,20 @@ impl Inputs {
             Project::Code => self.search_code(path),
         }
         let requirements = path.join("requirements.txt");
-        if requirements.is_file() {
+        if requirements.is_file() && !self.requirement_files.contains(&requirements) {
             self.requirement_files.push(requirements);
         }
         self.watched.extend(BUILD_FILES.iter().chain(&["requirements.txt", "uv.lock"]).map(|file| path.join(file)));
         Ok(())
+    }
+
+    fn add_requirements(&mut self, file: PathBuf) {
+        if let Some(folder) = file.parent() {
+            self.search_code(folder);
+        }
+        if !self.requirement_files.contains(&file) {
+            self.requirement_files.push(file);
+        }
     }
 
     fn add_source(&mut self, source: &UvSource, base_dir: &Path) -> Result<(), EnvironmentError> {
@@ -91,6 +105,10 @@ impl Inputs {
             return Err(EnvironmentError::LockFileMissing { path: lock, root: source.root.clone() });
         }
         self.watched.extend([lock, source.root.join("pyproject.toml"), base_dir.join("pyproject.toml")]);
+        let projects = [source.root.join("pyproject.toml"), base_dir.join("pyproject.toml")];
+        let mut requires: Vec<Requires> = projects.iter().filter_map(|file| Requires::read(file)).collect();
+        requires.dedup();
+        self.requires.extend(requires);
         self.source = Some(source.clone());
         self.search_code(base_dir);
         Ok(())

@@ -1,4 +1,4 @@
-//! Which tool installs packages, and how it is called.
+//! Chooses the tool that installs packages, and builds its calls.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -17,7 +17,7 @@ pub(super) enum Installer {
 }
 
 impl Installer {
-    /// `wish` comes from the caller and stands above the configuration's.
+    /// `wish` comes from the caller, and overrides the configuration.
     pub(super) fn choose(
         config: &AppConfig,
         wish: Option<PipInstaller>,
@@ -42,7 +42,7 @@ impl Installer {
         }
     }
 
-    /// Makes an empty environment at `path`.
+    /// The call that makes an empty environment at `path`.
     pub(super) fn create(&self, python: &Interpreter, path: &Path, folder: &Path) -> Tool {
         let what = "Creating the Python environment";
         match self {
@@ -53,7 +53,7 @@ impl Installer {
         }
     }
 
-    /// Installs everything in one call, so that all versions fit one another. `lists` are requirements files beside
+    /// The one call that installs everything, so that all versions are compatible. `lists` are requirements files beside
     /// those of `inputs`.
     pub(super) fn install(
         &self,
@@ -85,7 +85,7 @@ impl Installer {
     }
 }
 
-// uv does not read pip's settings; whoever made them means them.
+// uv does not read pip's settings, so where there are some, pip installs.
 fn pip_is_configured() -> bool {
     let set = |names: &[&str]| names.iter().any(|name| std::env::var_os(name).is_some());
     set(&["PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_NO_INDEX", "PIP_CONFIG_FILE"])

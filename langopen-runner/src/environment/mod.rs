@@ -1,7 +1,10 @@
-//! The environments of an application: what is installed, how, and where it is kept.
+//! The environments of an application: which packages, installed how and where.
 //!
-//! An [`EnvironmentPlan`] says what an application needs and has a fingerprint. [`EnvironmentPlan::ensure`] makes the
-//! environment below the cache folder, under a lock, or finds it there ready-made; then no process is started.
+//! An [`EnvironmentPlan`] lists what an application needs, and has a fingerprint. [`EnvironmentPlan::ensure`] makes the
+//! environment below the cache folder, under a lock. It starts no process if the environment is complete already.
+//!
+//! The interpreter must satisfy `python_version`, and `requires-python` of the application's projects. Tools start with the
+//! variables of [`Inherited`] alone: packages run code of their own while they are installed.
 //!
 //! - A folder with `pyproject.toml` or `setup.py` is installed in editable mode, so that changes of its code show.
 //! - A folder's `requirements.txt` is installed.
@@ -10,8 +13,8 @@
 //!
 //! JavaScript and TypeScript have environments of their own, see [`NodePlan`].
 //!
-//! Environments cannot be moved, so each is built where it stays; a marker that is written last tells finished ones from
-//! others.
+//! Environments cannot be moved, so each is built in its final place. A marker, written last, tells complete environments
+//! from others.
 
 mod build;
 mod cache;
@@ -28,12 +31,16 @@ mod python;
 mod redact;
 mod remember;
 mod requirements;
+mod requires;
 #[cfg(test)]
 mod tests;
 
 use std::path::{Path, PathBuf};
 
 use crate::config::{AppConfig, PipInstaller};
+use crate::host::Surroundings;
+use crate::inherited::{Inherited, Withheld};
+use crate::sandbox::Sandbox;
 
 pub use error::{EnvironmentError, ToolFailure};
 pub use node::{NodeEnvironment, NodePlan};
@@ -44,24 +51,28 @@ use inputs::Inputs;
 use installer::Installer;
 use python::{Interpreter, Wanted};
 
-/// What graph hosts need in every environment. It brings langchain-core, langgraph-sdk, orjson and ormsgpack.
+/// The requirement of graph hosts in every environment. It brings langchain-core, langgraph-sdk, orjson and ormsgpack.
 pub const HOST_REQUIREMENT: &str = "langgraph>=0.6";
 
-/// How environments are made, whatever the application.
+/// How to make environments, for any application.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// The folder of environments. It is made if need be.
+    /// The folder of environments; made if missing.
     pub cache_dir: PathBuf,
-    /// The interpreter to use; absent: one is looked for.
+    /// The interpreter to use; absent: the first on the machine that fits.
     pub python: Option<PathBuf>,
     /// The node to use; absent: the one on PATH.
     pub node: Option<PathBuf>,
-    /// Stands above the application's `pip_installer`.
+    /// Overrides the application's `pip_installer`.
     pub installer: Option<PipInstaller>,
     /// Lines of a constraints file: `langgraph<2`.
     pub constraints: Vec<String>,
     /// Requirements beside the application's: [`HOST_REQUIREMENT`], unless changed.
     pub host_requirements: Vec<String>,
+    /// The variables that installers start with, and nothing else.
+    pub inherited: Inherited,
+    /// The sandbox of installers; `None` for no restriction.
+    pub sandbox: Option<Sandbox>,
 }
 
 impl Options {
@@ -75,11 +86,20 @@ impl Options {
             installer: None,
             constraints: Vec::new(),
             host_requirements: vec![HOST_REQUIREMENT.to_owned()],
+            inherited: Inherited::of_process(&Withheld::default()),
+            sandbox: None,
         }
     }
 }
 
-/// What an application's Python environment is made of.
+impl Options {
+    /// What installers see of the machine.
+    fn surroundings(&self) -> Surroundings {
+        Surroundings { inherited: self.inherited.clone(), sandbox: self.sandbox.clone(), temp_dir: None }
+    }
+}
+
+/// The inputs of an application's Python environment.
 #[derive(Debug)]
 pub struct EnvironmentPlan {
     inputs: Inputs,
@@ -87,6 +107,7 @@ pub struct EnvironmentPlan {
     installer: Installer,
     uv: Option<PathBuf>,
     pip_config_file: Option<PathBuf>,
+    surroundings: Surroundings,
     cache_dir: PathBuf,
     hash: String,
 }
@@ -101,12 +122,12 @@ pub struct Environment {
     pub search_path: Vec<PathBuf>,
     /// The folder of installed packages.
     pub site: PathBuf,
-    /// Whether this call made it.
+    /// Whether this call made the environment.
     pub fresh: bool,
 }
 
 impl EnvironmentPlan {
-    /// Finds the interpreter and the installer, and reads what the fingerprint depends on.
+    /// Finds the interpreter and the installer, and reads the inputs of the fingerprint.
     ///
     /// # Errors
     ///
@@ -126,14 +147,17 @@ impl EnvironmentPlan {
         let installer = Installer::choose(config, options.installer, uv.as_deref())?;
         let wanted = Wanted {
             version: config.packaging.python_version,
+            requires: &inputs.requires,
             explicit: options.python.as_deref(),
             uv: uv.as_deref(),
             needs_venv: installer == Installer::Pip,
+            inherited: &options.inherited,
         };
         let python = remember::find(&wanted, &cache_dir).await?;
         let hash = hash::of(&inputs, &python, &installer);
         let pip_config_file = config.packaging.pip_config_file.clone();
-        Ok(Self { inputs, python, installer, uv, pip_config_file, cache_dir, hash })
+        let surroundings = options.surroundings();
+        Ok(Self { inputs, python, installer, uv, pip_config_file, surroundings, cache_dir, hash })
     }
 
     /// The fingerprint, and the name of the environment's folder: 32 hexadecimal digits.
@@ -154,9 +178,9 @@ impl EnvironmentPlan {
         (&self.python.path, &self.python.version)
     }
 
-    /// Makes the environment, or finds it ready-made. `progress` hears of every step and every line of the tools.
+    /// Makes the environment, or finds it complete. `progress` receives every step and every line of the tools.
     ///
-    /// Dropping the future ends the tools; what they left is removed by the next call.
+    /// Dropping the future ends the tools; the next call removes what they left.
     ///
     /// # Errors
     ///
@@ -170,7 +194,7 @@ impl EnvironmentPlan {
             .await
             .map_err(EnvironmentError::io(&self.cache_dir, "cannot be made"))?;
         let _lock = cache::lock(&self.cache_dir.join(format!("{}.lock", self.hash)), &progress).await?;
-        // Whoever held the lock may have made it.
+        // Another process may have made it under the lock.
         if let Some(marker) = Marker::read(&path) {
             return Ok(self.environment(marker, false));
         }

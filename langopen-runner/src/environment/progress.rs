@@ -1,4 +1,4 @@
-//! What is going on while an environment is made.
+//! The progress of making an environment.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -7,11 +7,11 @@ use std::path::PathBuf;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Progress {
-    /// Another process makes the same environment.
+    /// Waits for another process that makes the same environment.
     Waiting,
-    /// An environment that was not finished is removed.
+    /// Removes an incomplete environment.
     Removing(PathBuf),
-    /// An empty environment is made.
+    /// Makes an empty environment.
     Creating {
         /// The interpreter and its version.
         python: String,
@@ -20,21 +20,21 @@ pub enum Progress {
         /// Where.
         path: PathBuf,
     },
-    /// The lock file is turned into a list of packages.
+    /// Turns the lock file into a list of packages.
     ReadingLockFile(PathBuf),
-    /// Packages are installed.
+    /// Installs packages.
     Installing {
         /// How many requirements; each may bring others.
         count: usize,
     },
-    /// The packages of a JavaScript application are installed.
+    /// Installs the packages of a JavaScript application.
     InstallingPackages {
         /// The package manager.
         manager: &'static str,
         /// Where.
         folder: PathBuf,
     },
-    /// The packages of the node program are installed.
+    /// Installs the packages of the node program.
     InstallingHost(PathBuf),
     /// A line that a tool printed, without credentials.
     Output(String),
@@ -42,7 +42,7 @@ pub enum Progress {
     Note(String),
 }
 
-/// Who hears of progress.
+/// The receiver of progress.
 pub(super) type Listener<'a> = &'a (dyn Fn(Progress) + Send + Sync);
 
 impl fmt::Display for Progress {

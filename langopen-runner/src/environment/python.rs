@@ -8,12 +8,14 @@ use serde::{Deserialize, Serialize};
 use tokio::process::Command;
 
 use super::error::EnvironmentError;
+use super::requires::Requires;
 use crate::config::{OLDEST_PYTHON, PythonVersion};
+use crate::inherited::Inherited;
 
 /// An interpreter that environments can be made from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Interpreter {
-    /// The executable itself, not a shim in front of it.
+    /// The executable itself, not a shim.
     pub path: PathBuf,
     /// Such as `3.12.1`.
     pub version: String,
@@ -21,17 +23,22 @@ pub(super) struct Interpreter {
     pub venv: bool,
 }
 
-/// What is looked for.
+/// The requirements of the interpreter.
 pub(super) struct Wanted<'a> {
+    /// `python_version`.
     pub version: Option<PythonVersion>,
+    /// `requires-python` of the application's projects.
+    pub requires: &'a [Requires],
     /// The interpreter that the user named.
     pub explicit: Option<&'a Path>,
     pub uv: Option<&'a Path>,
     /// Whether the environment is made with `python -m venv`.
     pub needs_venv: bool,
+    /// The variables that interpreters and uv start with.
+    pub inherited: &'a Inherited,
 }
 
-// The newest is not the first choice: many packages have no wheels for it yet.
+// The newest version comes last: many packages have no wheels for it yet.
 const MINORS: [u32; 4] = [13, 12, 11, 14];
 const PATIENCE: Duration = Duration::from_secs(20);
 const PROBE: &str = "import sys, importlib.util as u\n\
@@ -40,9 +47,14 @@ const PROBE: &str = "import sys, importlib.util as u\n\
     print(all(u.find_spec(m) for m in ('venv', 'ensurepip')))";
 
 pub(super) async fn find(wanted: &Wanted<'_>) -> Result<Interpreter, EnvironmentError> {
+    choose(&candidates(wanted).await, wanted).await
+}
+
+/// The first of the candidates that fits.
+pub(super) async fn choose(candidates: &[PathBuf], wanted: &Wanted<'_>) -> Result<Interpreter, EnvironmentError> {
     let mut seen: Vec<String> = Vec::new();
-    for candidate in candidates(wanted).await {
-        let reason = match probe(&candidate).await {
+    for candidate in candidates {
+        let reason = match probe(candidate, wanted.inherited).await {
             Ok(found) => match misfit(&found, wanted) {
                 None => return Ok(found),
                 Some(reason) => reason,
@@ -54,7 +66,8 @@ pub(super) async fn find(wanted: &Wanted<'_>) -> Result<Interpreter, Environment
             seen.push(line);
         }
     }
-    Err(EnvironmentError::NoPython { wanted: wanted.version, seen })
+    let requires = wanted.requires.iter().map(|each| (each.range(), each.file.clone())).collect();
+    Err(EnvironmentError::NoPython { wanted: wanted.version, requires, seen })
 }
 
 fn misfit(found: &Interpreter, wanted: &Wanted<'_>) -> Option<String> {
@@ -67,6 +80,10 @@ fn misfit(found: &Interpreter, wanted: &Wanted<'_>) -> Option<String> {
     };
     if !fits {
         return Some(format!("is Python {}", found.version));
+    }
+    if let Some(requires) = wanted.requires.iter().find(|requires| !requires.accepts(&found.version)) {
+        let (range, file) = (requires.range(), requires.file.display());
+        return Some(format!("is Python {}, but {file} requires {range}", found.version));
     }
     let lacks = wanted.needs_venv && !found.venv;
     lacks.then(|| {
@@ -85,11 +102,12 @@ async fn candidates(wanted: &Wanted<'_>) -> Vec<PathBuf> {
     let versioned = |minor: &u32| format!("python3.{minor}");
     let names: Vec<String> = match wanted.version {
         Some(version) => vec![format!("python{version}"), "python3".into(), "python".into()],
+        // Any of them may satisfy `requires-python`.
         None => std::iter::once("python3".into()).chain(MINORS.iter().map(versioned)).collect(),
     };
     let mut found: Vec<PathBuf> = names.iter().flat_map(|name| which::which_all(name).into_iter().flatten()).collect();
     if let Some(uv) = wanted.uv {
-        found.extend(from_uv(uv, wanted.version).await);
+        found.extend(from_uv(uv, wanted).await);
     }
     found.extend(from_pyenv(wanted.version));
     let mut unique = Vec::new();
@@ -101,13 +119,20 @@ async fn candidates(wanted: &Wanted<'_>) -> Vec<PathBuf> {
     unique
 }
 
-async fn from_uv(uv: &Path, version: Option<PythonVersion>) -> Option<PathBuf> {
-    let request = version.map_or_else(|| format!(">={OLDEST_PYTHON}"), |version| version.to_string());
-    let printed = output(Command::new(uv).args(["python", "find", "--system", &request])).await.ok()?;
+async fn from_uv(uv: &Path, wanted: &Wanted<'_>) -> Option<PathBuf> {
+    let range = || {
+        let oldest = format!(">={OLDEST_PYTHON}");
+        let ranges: Vec<String> = std::iter::once(oldest).chain(wanted.requires.iter().map(Requires::range)).collect();
+        ranges.join(",")
+    };
+    let request = wanted.version.map_or_else(range, |version| version.to_string());
+    let mut command = Command::new(uv);
+    command.args(["python", "find", "--system", &request]);
+    let printed = output(&mut command, wanted.inherited).await.ok()?;
     Some(PathBuf::from(printed.trim())).filter(|path| path.is_file())
 }
 
-// pyenv's shims only offer the versions that are selected; the others are installed all the same.
+// pyenv's shims offer only the selected versions, but the others can be used, too.
 fn from_pyenv(version: Option<PythonVersion>) -> Vec<PathBuf> {
     let root = std::env::var_os("PYENV_ROOT").map(PathBuf::from);
     let Some(root) = root.or_else(|| Some(std::env::home_dir()?.join(".pyenv"))) else { return Vec::new() };
@@ -128,8 +153,8 @@ fn from_pyenv(version: Option<PythonVersion>) -> Vec<PathBuf> {
 }
 
 // The error completes "<path>: ...".
-async fn probe(path: &Path) -> Result<Interpreter, String> {
-    let printed = output(Command::new(path).args(["-I", "-S", "-c", PROBE])).await?;
+async fn probe(path: &Path, inherited: &Inherited) -> Result<Interpreter, String> {
+    let printed = output(Command::new(path).args(["-I", "-S", "-c", PROBE]), inherited).await?;
     let lines: Vec<&str> = printed.lines().map(str::trim).collect();
     let [version, executable, venv] = lines.as_slice() else { return Err("does not answer like Python".into()) };
     Ok(Interpreter {
@@ -139,8 +164,8 @@ async fn probe(path: &Path) -> Result<Interpreter, String> {
     })
 }
 
-// `python3` and `python3.12` beside it are one interpreter, and share environments. Links to other folders stay: a package
-// manager keeps them pointing at the current patch release.
+// `python3` and `python3.12` in one folder are one interpreter, and share environments. Links to other folders stay: a
+// package manager points them at the current patch release.
 fn without_alias(path: &Path) -> PathBuf {
     let target = path.canonicalize().ok();
     let same_folder =
@@ -151,8 +176,9 @@ fn without_alias(path: &Path) -> PathBuf {
     }
 }
 
-async fn output(command: &mut Command) -> Result<String, String> {
-    command.stdin(Stdio::null()).kill_on_drop(true).env_remove("PYTHONHOME").env_remove("__PYVENV_LAUNCHER__");
+async fn output(command: &mut Command, inherited: &Inherited) -> Result<String, String> {
+    command.env_clear().envs(inherited.iter()).env_remove("PYTHONHOME").env_remove("__PYVENV_LAUNCHER__");
+    command.stdin(Stdio::null()).kill_on_drop(true);
     let result = tokio::time::timeout(PATIENCE, command.output()).await;
     let output = result.map_err(|_| format!("gave no answer within {} s", PATIENCE.as_secs()))?;
     let output = output.map_err(|error| format!("cannot be run ({error})"))?;

@@ -1,4 +1,4 @@
-//! Keeps credentials of URLs out of messages.
+//! Removes credentials in URLs from messages.
 
 /// `text` with the part before `@` of every URL's authority replaced by `***`.
 pub(super) fn redact(text: &str) -> String {

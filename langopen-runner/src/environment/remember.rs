@@ -1,4 +1,4 @@
-//! Remembers which interpreter was found, because shims make the search slow.
+//! Caches the interpreter that was found, because shims make the search slow.
 
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
@@ -12,11 +12,11 @@ use super::python::{self, Interpreter, Wanted};
 #[derive(Serialize, Deserialize)]
 struct Memory {
     interpreter: Interpreter,
-    // The executable's time and size: another program at the same path is not the one that was found.
+    // The executable's time and size: they tell whether another program took its path.
     stamp: (u128, u64),
 }
 
-/// Like [`python::find`], but asks the memory in `cache_dir` first.
+/// Like [`python::find`], but looks into the cache in `cache_dir` first.
 pub(super) async fn find(wanted: &Wanted<'_>, cache_dir: &Path) -> Result<Interpreter, EnvironmentError> {
     let path = place(wanted, cache_dir);
     if let Some(memory) = std::fs::read(&path).ok().and_then(|bytes| serde_json::from_slice::<Memory>(&bytes).ok())
@@ -37,6 +37,7 @@ pub(super) async fn find(wanted: &Wanted<'_>, cache_dir: &Path) -> Result<Interp
 fn place(wanted: &Wanted<'_>, cache_dir: &Path) -> PathBuf {
     let mut hasher = Hasher::new();
     hasher.text("version", &wanted.version.map(|version| version.to_string()).unwrap_or_default());
+    wanted.requires.iter().for_each(|requires| hasher.text("requires", &requires.range()));
     hasher.path("explicit", wanted.explicit.unwrap_or(Path::new("")));
     hasher.path("uv", wanted.uv.unwrap_or(Path::new("")));
     hasher.text("venv", if wanted.needs_venv { "yes" } else { "no" });

@@ -1,4 +1,4 @@
-//! `requirements.txt`: the files that it pulls in. What it means is the installer's business.
+//! Finds the files that a `requirements.txt` includes. The installer interprets the rest.
 
 use std::path::{Path, PathBuf};
 
@@ -41,7 +41,7 @@ fn included(line: &str) -> Option<&str> {
     Some(name.split(" #").next().unwrap_or(name).trim()).filter(|name| !name.is_empty())
 }
 
-// An installer reads such a path from the folder in which it runs.
+// An installer resolves such a path from its working directory.
 fn local_project(line: &str, working_dir: &Path) -> Vec<PathBuf> {
     let editable = ["--editable", "-e"].iter().find_map(|option| line.strip_prefix(option));
     let name = editable.unwrap_or(line).trim_start_matches([' ', '\t', '=']);

@@ -13,6 +13,7 @@ mod run;
 mod said;
 mod serve;
 mod spans;
+mod surroundings;
 mod turns;
 mod web;
 
@@ -27,4 +28,5 @@ pub(crate) use logs::write as write_log;
 pub(crate) use owner::{Owner, Relay};
 pub(crate) use process::{HostSpec, Init, InitAuth, InitGraph, InitHttp, InitServer, InitUi, Offer, Runtime, start};
 pub(crate) use run::handed_back;
+pub(crate) use surroundings::Surroundings;
 pub(crate) use web::HOSTS;

@@ -19,15 +19,12 @@ use tracing::info;
 use uuid::Uuid;
 
 use super::handshake;
+use super::surroundings::Surroundings;
 use super::web::WebApp;
 use super::{Attach, HandleRange, Host, Owner, Status};
 use crate::frame::FrameCodec;
 use crate::frame::payload::{Fatal, Ready, ReadyAuth, UiOffer};
 use crate::metrics::HOST_LOAD;
-
-/// Variables of our own process that user code must not see: the platform's settings and the data stores' credentials.
-const WITHHELD: [&str; 6] =
-    ["DATABASE_URL", "DATABASE_URI", "POSTGRES_URI", "REDIS_URL", "REDIS_URI", "REDIS_URI_CUSTOM"];
 
 /// What a host is started with.
 #[derive(Debug, Clone)]
@@ -36,6 +33,8 @@ pub(crate) struct HostSpec {
     pub(crate) runtime: Runtime,
     /// The application's folder, which is also the working directory.
     pub(crate) base_dir: PathBuf,
+    /// What it sees of the machine and of the server's variables.
+    pub(crate) surroundings: Surroundings,
     /// The application's own variables.
     pub(crate) env: BTreeMap<String, String>,
     /// The payload of INIT.
@@ -59,8 +58,8 @@ impl Runtime {
         interpreter
     }
 
-    fn command(&self) -> Command {
-        let mut command = Command::new(self.interpreter());
+    fn command(&self, surroundings: &Surroundings) -> Command {
+        let mut command = surroundings.command(self.interpreter());
         match self {
             Self::Python { .. } => {
                 // -P: Python would import from the working directory first, where a module of the application would
@@ -331,15 +330,9 @@ async fn exited(status: ExitStatus, tail: &parking_lot::Mutex<Vec<String>>) -> H
 }
 
 fn command(spec: &HostSpec, socket: &Path, token: &str) -> Command {
-    let mut command = spec.runtime.command();
-    command.current_dir(&spec.base_dir);
-    for (name, _) in std::env::vars_os() {
-        let name_text = name.to_string_lossy();
-        if name_text.starts_with("LANGOPEN_") || WITHHELD.contains(&name_text.as_ref()) {
-            command.env_remove(&name);
-        }
-    }
+    let mut command = spec.runtime.command(&spec.surroundings);
     command
+        .current_dir(&spec.base_dir)
         .envs(&spec.env)
         .envs(spec.runtime.variables())
         .env("LANGOPEN_HOST_SOCKET", socket)

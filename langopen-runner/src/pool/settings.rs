@@ -7,7 +7,11 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::config::Language;
-use crate::host::{HostError, HostSpec, Init, InitAuth, InitGraph, InitHttp, InitServer, InitUi, Runtime, unpack};
+use crate::host::{
+    HostError, HostSpec, Init, InitAuth, InitGraph, InitHttp, InitServer, InitUi, Runtime, Surroundings, unpack,
+};
+use crate::inherited::Inherited;
+use crate::sandbox::Sandbox;
 
 /// A graph to serve.
 #[derive(Debug, Clone)]
@@ -51,6 +55,12 @@ pub struct PoolSettings {
     pub base_dir: PathBuf,
     /// The application's own environment variables.
     pub env: BTreeMap<String, String>,
+    /// The variables of the server that hosts inherit, beside the application's own.
+    pub inherited: Inherited,
+    /// What hosts must not reach on this machine; `None` for no restriction.
+    pub sandbox: Option<Sandbox>,
+    /// The hosts' folder for temporary files; `None` for the system's.
+    pub temp_dir: Option<PathBuf>,
     /// The graphs, by id.
     pub graphs: BTreeMap<String, PoolGraph>,
     /// The application's `Auth` object, as a graph's target is written.
@@ -118,6 +128,11 @@ impl PoolSettings {
         HostSpec {
             runtime,
             base_dir: self.base_dir.clone(),
+            surroundings: Surroundings {
+                inherited: self.inherited.clone(),
+                sandbox: self.sandbox.clone(),
+                temp_dir: self.temp_dir.clone(),
+            },
             env: self.env.clone(),
             init: Init {
                 graphs: graphs.map(|(id, each)| (id.clone(), graph(each))).collect(),

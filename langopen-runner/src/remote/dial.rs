@@ -36,7 +36,7 @@ pub(super) enum DialError {
     Refused(String),
     #[error("it cannot be used: {0}")]
     Protocol(String),
-    #[error("it runs the deployment {found}, not {wanted}")]
+    #[error("it runs the deployment {found}, and the URL is for {wanted}: write {found}=tcp://... for its runners")]
     Deployment { found: Tenant, wanted: Tenant },
 }
 
@@ -84,10 +84,12 @@ impl Dialer {
                 }
             };
             let mut connection = Framed::new(stream, FrameCodec::default());
-            let found = self.greet(&mut connection).await?;
-            match &url.tenant {
-                Some(wanted) if *wanted != found.tenant => {
-                    Err(DialError::Deployment { found: found.tenant, wanted: wanted.clone() })
+            let expected = self.settings.expected(url);
+            let found = self.greet(&mut connection, expected.as_ref()).await?;
+            // A runner that claims another deployment would be given that one's runs.
+            match expected {
+                Some(wanted) if wanted != found.tenant => {
+                    Err(DialError::Deployment { found: found.tenant, wanted })
                 }
                 _ => Ok((found, connection)),
             }
@@ -95,10 +97,10 @@ impl Dialer {
         tokio::time::timeout(PATIENCE, dialled).await.map_err(|_| DialError::Silent)?
     }
 
-    async fn greet(&self, connection: &mut Connection) -> Result<Found, DialError> {
+    async fn greet(&self, connection: &mut Connection, tenant: Option<&Tenant>) -> Result<Found, DialError> {
         let hello = ClientHello {
             protocol: RUNNER_PROTOCOL,
-            token: self.settings.token.as_ref().map(|token| token.expose().to_owned()),
+            token: self.settings.token_of(tenant).map(|token| token.expose().to_owned()),
             name: self.settings.name.clone(),
             serves_api: self.settings.serves_api,
             delivers_webhooks: self.settings.delivers_webhooks,

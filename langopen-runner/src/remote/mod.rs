@@ -19,18 +19,17 @@ use tokio_util::task::TaskTracker;
 
 use crate::HostPool;
 use crate::host::WebApi;
-use crate::tls::TlsError;
 use app::RemoteHosts;
 use dial::Dialer;
 use set::Shared;
 
 pub use app::Announcement;
-pub use settings::RunnerSetSettings;
+pub use settings::{RunnerSetError, RunnerSetSettings};
 pub use url::{InvalidRunnerUrl, RunnerUrl};
 
-/// The runners of any number of deployments. Each says which deployment it is of, and gets the runs of that one.
+/// The runners of any number of deployments. A runner gets the runs of the deployment that its URL names.
 ///
-/// Connections that break are made anew. A run whose runner dies fails at once, so that its worker hands it back at once.
+/// The set renews connections that break. A run fails as soon as its runner dies, so its worker hands it back at once.
 pub struct RunnerSet {
     shared: Arc<Shared>,
     stop: CancellationToken,
@@ -41,8 +40,9 @@ impl RunnerSet {
     /// Begins to connect; it does not wait for a runner. Needs a runtime.
     ///
     /// # Errors
-    /// Certificates that cannot be used.
-    pub fn connect(settings: RunnerSetSettings) -> std::result::Result<Self, TlsError> {
+    /// `Tls` for certificates that cannot be used; `SharedToken` where two deployments have one token.
+    pub fn connect(settings: RunnerSetSettings) -> std::result::Result<Self, RunnerSetError> {
+        settings.check()?;
         let (shared, stop, tasks) = (Arc::<Shared>::default(), CancellationToken::new(), TaskTracker::new());
         let urls = settings.urls.clone();
         let dialer = Arc::new(Dialer::new(settings)?);

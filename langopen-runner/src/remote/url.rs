@@ -8,7 +8,8 @@ use url::Url;
 
 /// Where a runner is: `tcp://host:port`, or `tls://host:port` for one with certificates.
 ///
-/// A name that stands for several addresses stands for as many runners. `?deployment=organization/project/deployment` takes nobody else's runner for it.
+/// `organization/project/deployment=tcp://host:port` stands for runners of that deployment alone; so does the older form
+/// `tcp://host:port?deployment=organization/project/deployment`. A name with several addresses stands for as many runners.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunnerUrl {
     pub(super) host: String,
@@ -17,16 +18,18 @@ pub struct RunnerUrl {
     pub(super) tenant: Option<Tenant>,
 }
 
-/// An address that is none.
+/// A text that is not the address of a runner.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is not the address of a runner: write tcp://host:port or tls://host:port")]
+#[error(
+    "{0:?} is not the address of a runner: write organization/project/deployment=tcp://host:port, or tls:// with certificates"
+)]
 pub struct InvalidRunnerUrl(String);
 
 impl RunnerUrl {
-    /// Reads a list with commas between.
+    /// Reads a list of addresses, separated by commas.
     ///
     /// # Errors
-    /// The first that is none.
+    /// The first text that is not an address.
     pub fn list(text: &str) -> Result<Vec<Self>, InvalidRunnerUrl> {
         text.split(',').map(str::trim).filter(|each| !each.is_empty()).map(str::parse).collect()
     }
@@ -43,6 +46,12 @@ impl FromStr for RunnerUrl {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let invalid = || InvalidRunnerUrl(text.to_owned());
+        // An equals sign behind the scheme is one of the query.
+        let named = text.split_once('=').filter(|(name, _)| !name.contains(':'));
+        let (mut tenant, text) = match named {
+            Some((name, url)) => (Some(Tenant::parse(name.trim()).map_err(|_| invalid())?), url.trim()),
+            None => (None, text),
+        };
         let url = Url::parse(text).map_err(|_| invalid())?;
         let tls = match url.scheme() {
             "tcp" => false,
@@ -53,10 +62,9 @@ impl FromStr for RunnerUrl {
         let (Some(host), Some(port), true, None) = (url.host_str(), url.port(), plain, url.fragment()) else {
             return Err(invalid());
         };
-        let mut tenant = None;
         for (name, value) in url.query_pairs() {
             match name.as_ref() {
-                "deployment" => tenant = Some(Tenant::parse(&value).map_err(|_| invalid())?),
+                "deployment" if tenant.is_none() => tenant = Some(Tenant::parse(&value).map_err(|_| invalid())?),
                 _ => return Err(invalid()),
             }
         }
@@ -81,17 +89,27 @@ mod tests {
 
     #[test]
     fn addresses_are_read_and_shown() {
-        let list = RunnerUrl::list("tcp://a:1, tls://[::1]:7002?deployment=o/p/d,").unwrap();
-        assert_eq!(list.iter().map(ToString::to_string).collect::<Vec<_>>(), ["tcp://a:1", "tls://[::1]:7002"]);
+        let list = RunnerUrl::list("tcp://a:1, tls://[::1]:7002?deployment=o/p/d, o/p/e=tcp://b:2,").unwrap();
+        let shown: Vec<_> = list.iter().map(ToString::to_string).collect();
+        assert_eq!(shown, ["tcp://a:1", "tls://[::1]:7002", "tcp://b:2"]);
         assert_eq!((list[1].host.as_str(), list[1].tenant.as_ref().map(Tenant::as_str)), ("::1", Some("o/p/d")));
+        assert_eq!(list[2].tenant.as_ref().map(Tenant::as_str), Some("o/p/e"));
         assert!(!list[0].is_tls() && list[1].is_tls());
     }
 
     #[test]
     fn what_is_no_address_is_refused() {
-        for text in
-            ["a:1", "http://a:1", "tcp://a", "tcp://u@a:1", "tcp://a:1/x", "tcp://a:1?x=y", "tls://a:1?deployment=d"]
-        {
+        for text in [
+            "a:1",
+            "http://a:1",
+            "tcp://a",
+            "tcp://u@a:1",
+            "tcp://a:1/x",
+            "tcp://a:1?x=y",
+            "tls://a:1?deployment=d",
+            "d=tcp://a:1",
+            "o/p/d=tcp://a:1?deployment=o/p/e",
+        ] {
             assert!(RunnerUrl::list(text).is_err_and(|error| error.to_string().contains(text)), "{text}");
         }
     }

@@ -13,8 +13,8 @@ use langopen_core::model::ThreadStatus;
 use langopen_core::{ErrorKind, JsonMap, RawJson, Tenant, ThreadId, UserInterfaces};
 use langopen_runner::environment::{NodePlan, Options};
 use langopen_runner::{
-    AppAuth, AppConfig, HostError, HostPool, NodeRuntime, PoolGraph, PoolSettings, RunnerSet, WebAnswer, WebApi,
-    WebBody, WebCall,
+    AppAuth, AppConfig, HostError, HostPool, Inherited, NodeRuntime, PoolGraph, PoolSettings, RunnerSet, WebAnswer,
+    WebApi, WebBody, WebCall, Withheld,
 };
 use serde_json::{Value, json};
 
@@ -41,6 +41,9 @@ async fn application(folder: &str, hosts: usize) -> PoolSettings {
         program_dir: here.join("../target/host-program"),
         base_dir: config.base_dir().to_owned(),
         env: std::collections::BTreeMap::new(),
+        inherited: Inherited::of_process(&Withheld::default()),
+        sandbox: None,
+        temp_dir: None,
         graphs: config
             .graphs
             .iter()
@@ -230,7 +233,11 @@ async fn a_host_that_dies_is_started_again() {
 
 #[tokio::test]
 async fn user_code_sees_no_credentials() {
-    let bench = Bench::with(typescript(1).await).await;
+    // The data stores that the tests run with.
+    let addresses = ["DATABASE_URL", "REDIS_URL"].iter().filter_map(|name| std::env::var(name).ok());
+    let withheld = addresses.fold(Withheld::default(), |withheld, address| withheld.with_address(&address));
+    let settings = PoolSettings { inherited: Inherited::of_process(&withheld), ..typescript(1).await };
+    let bench = Bench::with(settings).await;
     let (_, values) = run(&bench, "ts_surroundings", bench.thread().await, json!({"log": []})).await;
     let names: Vec<String> = serde_json::from_value(values["log"].clone()).unwrap();
     let secret = |name: &&String| {
@@ -355,7 +362,7 @@ async fn components_are_bundled_here_and_behind_a_runner() {
     let settings = PoolSettings { ui: ui.into(), ..both().await };
     let base_dir = settings.base_dir.clone();
     let (runner, address) = runner(settings.clone(), service(TENANT)).await;
-    let set = RunnerSet::connect(client(&format!("tcp://{address}"))).unwrap();
+    let set = RunnerSet::connect(client(&format!("{TENANT}=tcp://{address}"))).unwrap();
     let far = pool(&set, TENANT).await;
     let near = HostPool::start(settings).await.unwrap();
     assert!(far.has_ui() && near.has_ui(), "{}", base_dir.display());

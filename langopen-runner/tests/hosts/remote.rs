@@ -71,7 +71,7 @@ async fn a_runner_does_over_the_network_what_hosts_do_here() {
         ..settings(2).await
     };
     let (runner, address) = runner(settings, service(TENANT)).await;
-    let set = RunnerSet::connect(client(&format!("tcp://{address}"))).unwrap();
+    let set = RunnerSet::connect(client(&format!("{TENANT}=tcp://{address}"))).unwrap();
     let pool = pool(&set, TENANT).await;
     let bench = Bench::of(pool.clone(), Tenant::parse(TENANT).unwrap());
 
@@ -150,7 +150,7 @@ impl WebApi for NoApi {
 #[tokio::test]
 async fn a_run_that_nobody_reads_waits_and_a_host_that_dies_loses_only_its_own() {
     let (runner, address) = runner(settings(1).await, service(TENANT)).await;
-    let set = RunnerSet::connect(client(&format!("tcp://{address}"))).unwrap();
+    let set = RunnerSet::connect(client(&format!("{TENANT}=tcp://{address}"))).unwrap();
     let bench = Bench::of(pool(&set, TENANT).await, Tenant::parse(TENANT).unwrap());
     let (mut unread, _cancel) = bench.run("flood", bench.thread().await, json!({"log": []})).await;
     assert!(matches!(unread.next().await.unwrap().unwrap(), RunOutput::Event { .. }));
@@ -181,9 +181,11 @@ async fn runs_go_to_the_runners_of_their_deployment_and_leave_one_that_ends() {
     let ((first, a), (second, b), (third, c)) = tokio::join!(
         async { runner(settings(1).await, service(TENANT)).await },
         async { runner(settings(1).await, service(TENANT)).await },
-        async { runner(settings(1).await, service(other)).await },
+        async { runner(settings(1).await, RunnerServiceSettings { token: secret("other"), ..service(other) }).await },
     );
-    let set = RunnerSet::connect(client(&format!("tcp://{a},tcp://{b},tcp://{c}"))).unwrap();
+    let urls = format!("{TENANT}=tcp://{a},{TENANT}=tcp://{b},{other}=tcp://{c}");
+    let tokens = BTreeMap::from([(Tenant::parse(other).unwrap(), Secret::from("other".to_owned()))]);
+    let set = RunnerSet::connect(RunnerSetSettings { tokens, ..client(&urls) }).unwrap();
     let bench = Bench::of(pool(&set, TENANT).await, Tenant::parse(TENANT).unwrap());
     let elsewhere = Bench::of(pool(&set, other).await, Tenant::parse(other).unwrap());
     set_has(&set, &[TENANT, other]).await;
@@ -227,7 +229,7 @@ async fn set_has(set: &RunnerSet, tenants: &[&str]) {
 #[tokio::test]
 async fn the_runs_of_a_client_that_goes_away_are_cancelled() {
     let (runner, address) = runner(settings(1).await, service(TENANT)).await;
-    let set = RunnerSet::connect(client(&format!("tcp://{address}"))).unwrap();
+    let set = RunnerSet::connect(client(&format!("{TENANT}=tcp://{address}"))).unwrap();
     let bench = Bench::of(pool(&set, TENANT).await, Tenant::parse(TENANT).unwrap());
     let (outputs, _cancel) = bench.run("slow", bench.thread().await, json!({"seconds": 600})).await;
     let lost = tokio::spawn(to_the_end(outputs));
@@ -261,7 +263,7 @@ async fn only_those_who_prove_themselves_are_served() {
         tls: Some(ClientTls { ca: ca.ca(), identity }),
         token: Some(Secret::from(token.to_owned())),
         delivers_webhooks: true,
-        ..client(&format!("{scheme}://{address}"))
+        ..client(&format!("{TENANT}={scheme}://{address}"))
     };
     for (settings, says) in [
         (with(&authority, identity(&authority), "wrong", "tls"), "token"),
@@ -285,6 +287,50 @@ async fn only_those_who_prove_themselves_are_served() {
     assert!(!format!("{announced:?}").contains("hush"));
     set.shut_down().await;
     runner.shut_down().await;
+}
+
+fn secret(text: &str) -> Option<Secret> {
+    Some(Secret::from(text.to_owned()))
+}
+
+/// A hostile graph of one deployment takes its runner's port, with the token that it read, and claims another deployment.
+#[tokio::test]
+async fn a_runner_gets_the_runs_of_no_deployment_but_its_urls() {
+    use tokio::io::AsyncReadExt;
+
+    let claimed = RunnerServiceSettings { token: secret("evil's own token"), ..service(TENANT) };
+    let (runner, address) = runner(settings(1).await, claimed).await;
+    let evil = "acme/web/evil";
+    let token = |name: &str, token: &str| (Tenant::parse(name).unwrap(), Secret::from(token.to_owned()));
+    let tokens = BTreeMap::from([token(evil, "evil's own token"), token(TENANT, TOKEN)]);
+    let with = |urls: &str| RunnerSetSettings { token: None, tokens: tokens.clone(), ..client(urls) };
+    let set = RunnerSet::connect(with(&format!("{evil}=tcp://{address}"))).unwrap();
+    let why = failure(&set).await;
+    assert!(why.contains(&format!("it runs the deployment {TENANT}, and the URL is for {evil}")), "{why}");
+    assert!(!set.is_ready() && set.deployments().is_empty());
+    set.shut_down().await;
+    // A URL without a deployment is for the default one, unless all runners are trusted alike.
+    let open = RunnerSetSettings { token: secret("evil's own token"), tokens: BTreeMap::new(), ..client("") };
+    let url = format!("tcp://{address}");
+    let set = RunnerSet::connect(RunnerSetSettings { urls: RunnerUrl::list(&url).unwrap(), ..open.clone() }).unwrap();
+    let why = failure(&set).await;
+    assert!(why.contains("default/default/default"), "{why}");
+    set.shut_down().await;
+    let urls = RunnerUrl::list(&url).unwrap();
+    let set = RunnerSet::connect(RunnerSetSettings { urls, shared: true, ..open }).unwrap();
+    set_has(&set, &[TENANT]).await;
+    set.shut_down().await;
+    runner.shut_down().await;
+
+    // Whoever listens there hears the token of that deployment, and no other.
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let set = RunnerSet::connect(with(&format!("{evil}=tcp://{}", listener.local_addr().unwrap()))).unwrap();
+    let (mut stream, _) = listener.accept().await.unwrap();
+    let mut hello = vec![0; 4096];
+    let length = stream.read(&mut hello).await.unwrap();
+    let hello = String::from_utf8_lossy(&hello[..length]);
+    assert!(hello.contains("evil's own token") && !hello.contains(TOKEN), "{hello}");
+    set.shut_down().await;
 }
 
 #[tokio::test]

@@ -18,7 +18,9 @@ use langopen_core::{
     AssistantId, Clock, JsonMap, Queue, Result, RunId, RunStatus, Scope, SystemClock, Tenant, ThreadId,
 };
 use langopen_runner::environment::Options;
-use langopen_runner::{AppConfig, EnvironmentPlan, HostPool, PoolGraph, PoolSettings, PythonRuntime};
+use langopen_runner::{
+    AppConfig, EnvironmentPlan, HostPool, Inherited, PoolGraph, PoolSettings, PythonRuntime, Withheld,
+};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tokio::sync::watch;
@@ -39,6 +41,9 @@ pub(crate) async fn settings(hosts: usize) -> PoolSettings {
         program_dir: here.join("../target/host-program"),
         base_dir: config.base_dir().to_owned(),
         env: std::collections::BTreeMap::new(),
+        inherited: Inherited::of_process(&Withheld::default()),
+        sandbox: None,
+        temp_dir: None,
         graphs: config
             .graphs
             .iter()

@@ -1,4 +1,5 @@
-//! The API of each deployment: made when its first runner is seen, and again when its runners say something new.
+//! The API of each deployment. The API server builds it when the first runner connects, and again when runners announce
+//! something new.
 
 use std::sync::Arc;
 
@@ -11,7 +12,8 @@ use tracing::error;
 use crate::app::{self, Login, ServerParts};
 use crate::database::Database;
 
-/// Makes the API of each deployment that a runner was seen of. It stays when the runners go: what needs no graph is answered.
+/// Builds the API of each deployment that a runner has connected for. It outlives the runners, and still answers what
+/// needs no graph.
 pub(super) struct Deployments {
     pub(super) runners: Arc<RunnerSet>,
     pub(super) database: Arc<Database>,

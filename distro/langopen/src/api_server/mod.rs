@@ -1,4 +1,4 @@
-//! `langopen-api-server`: the Agent Server API of the deployments whose runners it knows.
+//! `langopen-api-server`: serves the Agent Server API of every deployment that has a runner.
 
 mod deployments;
 
@@ -30,7 +30,7 @@ use crate::settings::{self, ApiServerOptions, Settings};
 use crate::worker::connected;
 use deployments::Deployments;
 
-/// Serves until Ctrl-C or SIGTERM; then accepts nothing new, and what is in flight may end within the grace period.
+/// Serves until Ctrl-C or SIGTERM. Then it accepts nothing new, and requests in flight have the grace period.
 pub(crate) async fn run(options: ApiServerOptions) -> Result<(), CommandError> {
     let mut signals = Signals::listen()?;
     let file = options.common.settings.clone();
@@ -99,7 +99,7 @@ async fn start(settings: &Settings) -> Result<Started, CommandError> {
     Ok(Started { listener, router, runners, readiness, database })
 }
 
-/// What is answered where no deployment is named.
+/// The routes outside every deployment.
 fn root(recorder: metrics::Recorder) -> Router {
     Router::new()
         .route("/ok", get(async || axum::Json(serde_json::json!({"ok": true}))))

@@ -1,4 +1,4 @@
-//! Who may do what: the bearers of API keys, the users of the application's own `Auth` object, both, or everybody everything.
+//! Combines API keys with the application's own `Auth` object.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,27 +12,27 @@ use super::Login;
 use crate::announce::say;
 use crate::error::CommandError;
 
-/// How long the application's answers are kept, and how many, unless `auth.cache` says otherwise.
+/// The defaults of `auth.cache`: how long the API caches the application's answers, and how many.
 const CACHE_TTL: Duration = Duration::from_secs(60);
 const CACHE_SIZE: u64 = 1000;
 
-/// Who needs an API key, where the application has no login of its own.
+/// When callers need an API key, if the application has no `auth.path`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum KeysNeeded {
-    /// Everybody.
+    /// Always.
     Always,
-    /// Everybody, from when there is the first one.
+    /// Once the first API key exists.
     FromFirst,
-    /// Nobody.
+    /// Never.
     Never,
 }
 
-/// Whether the application leaves it to API keys who gets in.
+/// Whether API keys alone decide who is admitted.
 pub(super) fn is_open(pool: &Arc<HostPool>) -> bool {
     AppAuth::of(pool).is_none()
 }
 
-/// Puts the logins together that there are.
+/// Combines the logins.
 pub(super) async fn login(
     given: Login,
     config: Option<&AuthConfig>,
@@ -53,7 +53,7 @@ pub(super) async fn login(
         return Err(CommandError::NoAuthenticateHandler);
     }
     let auth = auth.with_fallback(Arc::new(with_cache(app, &config)));
-    // A developer's tool on the developer's own machine, and nowhere else.
+    // Studio skips the login only on the developer's own machine.
     let studio = needed != KeysNeeded::Always && !config.disable_studio_auth && address.is_loopback();
     Ok(match studio {
         true => Arc::new(StudioAuth::new(Arc::new(auth)).until_first_key(keys)),
@@ -61,7 +61,7 @@ pub(super) async fn login(
     })
 }
 
-/// Says who may do what with the application.
+/// Prints which logins apply.
 pub(crate) async fn announce(login: &Login, pool: &Arc<HostPool>) -> Result<(), CommandError> {
     let has_keys = login.keys.has_any().await?;
     if has_keys || login.needed == KeysNeeded::Always {
@@ -94,7 +94,7 @@ fn with_cache(app: AppAuth, config: &AuthConfig) -> AppAuth {
     })
 }
 
-/// What `auth.openapi` adds to the served document.
+/// The additions of `auth.openapi` to the served document.
 pub(super) fn document(config: Option<&AuthConfig>) -> SecurityDocument {
     let Some(openapi) = config.and_then(|config| config.openapi.clone()) else { return SecurityDocument::default() };
     SecurityDocument { schemes: openapi.security_schemes, security: openapi.security, paths: openapi.paths }

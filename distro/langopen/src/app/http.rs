@@ -1,4 +1,4 @@
-//! The `http` section of `langgraph.json`, and the environment variables that stand in for parts of it.
+//! The `http` section of `langgraph.json`, and the environment variables that replace absent keys.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -9,16 +9,16 @@ use serde::Deserialize;
 
 use crate::error::CommandError;
 
-/// Variables of the process, and behind them those of the application.
+/// The variables of the process, then those of the application.
 pub(crate) struct Variables<'a>(pub(crate) &'a BTreeMap<String, String>);
 
 impl Variables<'_> {
-    /// What the variable is set to.
+    /// The value of the variable.
     pub(crate) fn value(&self, name: &str) -> Option<String> {
         std::env::var(name).ok().or_else(|| self.0.get(name).cloned())
     }
 
-    /// The first of `names` that is set to something.
+    /// The first of `names` whose value is not empty.
     fn get(&self, names: &[&'static str]) -> Option<(&'static str, String)> {
         names.iter().find_map(|&name| {
             self.value(name).filter(|value| !value.trim().is_empty()).map(|value| (name, value.trim().to_owned()))
@@ -26,7 +26,7 @@ impl Variables<'_> {
     }
 }
 
-/// Sets what `http` and its variables say. The file wins over the environment.
+/// Applies `http` and its variables. The file overrides the environment.
 pub(super) fn apply(settings: &mut Settings, app: &AppSettings) -> Result<(), CommandError> {
     let (http, env) = (&app.http, &Variables(&app.variables));
     settings.features = Features {
@@ -60,13 +60,13 @@ pub(super) fn apply(settings: &mut Settings, app: &AppSettings) -> Result<(), Co
         settings.max_message_bytes = text.parse().map_err(|_| wrong(name, "is not a number of bytes"))?;
     }
     settings.default_a2a_assistant = env.get(&["DEFAULT_A2A_ASSISTANT_ID"]).map(|(_, id)| id);
-    // Set to nothing, it names no tool.
+    // An empty value names no tool.
     settings.a2a_tool_results = env.value("A2A_ALLOWED_TOOL_CALL_RESULTS").map(|names| words(&names).collect());
     settings.cors = Some(cors(http.cors.as_ref(), env)?);
     Ok(())
 }
 
-/// The path that the API lies under, if any.
+/// The path prefix of the API, if any.
 pub(crate) fn mount_prefix(app: &AppSettings) -> Result<Option<String>, CommandError> {
     if let Some(prefix) = &app.http.mount_prefix {
         return Ok(Some(prefix.clone()));
@@ -98,7 +98,7 @@ fn cors(given: Option<&CorsConfig>, env: &Variables<'_>) -> Result<Cors, Command
         None => from_environment(env)?,
     };
     let default = Cors::default();
-    // A pattern alone means just the origins that it matches.
+    // A pattern without a list allows only the origins that match it.
     let origins = if rules.allow_origin_regex.is_some() { Vec::new() } else { default.allow_origins };
     let private =
         env.get(&["ALLOW_PRIVATE_NETWORK"]).is_none_or(|(_, text)| text.eq_ignore_ascii_case("true") || text == "1");
@@ -135,7 +135,7 @@ fn from_environment(env: &Variables<'_>) -> Result<(&'static str, CorsConfig), C
     Ok((name, CorsConfig { allow_origins: Some(words(&text).collect()), ..CorsConfig::default() }))
 }
 
-/// What a variable names, comma-separated.
+/// The comma-separated words of a variable.
 fn words(text: &str) -> impl Iterator<Item = String> {
     text.split(',').map(str::trim).filter(|word| !word.is_empty()).map(str::to_owned)
 }

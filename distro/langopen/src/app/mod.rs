@@ -1,4 +1,4 @@
-//! From what an application says of itself to the settings of each part, whether its hosts are in this process or on runners.
+//! Turns an application's settings into the settings of the API and the worker, for local hosts and for runners.
 
 mod auth;
 mod http;
@@ -40,7 +40,7 @@ fn app_options(app: &AppSettings) -> AppOptions {
     }
 }
 
-/// Where the server runs, from the variables that say so to LangGraph's own servers.
+/// The server's host, from the variables of LangGraph's own servers.
 fn host_info() -> HostInfo {
     let given = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
     HostInfo {

@@ -1,4 +1,4 @@
-//! How long threads and store items live, and how often the worker looks for those whose time is over.
+//! The lifetime of threads and store items, and how often the worker removes expired ones.
 
 use std::time::Duration;
 
@@ -10,10 +10,10 @@ use serde::Deserialize;
 use super::http::Variables;
 use crate::error::CommandError;
 
-/// The variable that stands in for `checkpointer.ttl`, with the same keys.
+/// The variable that replaces an absent `checkpointer.ttl`, with the same keys.
 const VARIABLE: &str = "LANGGRAPH_THREAD_TTL";
 
-/// The bounds of a pause.
+/// The shortest and the longest pause between two sweeps.
 const PAUSES: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(365 * 86_400)];
 
 #[derive(Deserialize)]
@@ -37,7 +37,7 @@ impl From<&ConfiguredTtl> for TtlVariable {
     }
 }
 
-/// What is set for threads: the file wins over the environment.
+/// The settings of threads. The file overrides the environment.
 fn thread_settings(app: &AppSettings) -> Result<Option<TtlVariable>, CommandError> {
     if let Some(ttl) = &app.thread_ttl {
         return Ok(Some(ttl.into()));
@@ -52,7 +52,7 @@ fn thread_settings(app: &AppSettings) -> Result<Option<TtlVariable>, CommandErro
     })
 }
 
-/// How long threads live that are created without a word about it.
+/// The lifetime of threads that are created without a `ttl`.
 pub(crate) fn thread_ttl(app: &AppSettings) -> Result<Option<ThreadTtl>, CommandError> {
     let Some(TtlVariable { strategy, default_ttl: Some(minutes), .. }) = thread_settings(app)? else {
         return Ok(None);
@@ -64,7 +64,7 @@ pub(crate) fn thread_ttl(app: &AppSettings) -> Result<Option<ThreadTtl>, Command
     Err(CommandError::Setting { name: "checkpointer.ttl", why })
 }
 
-/// How long threads of crons live, and how often the worker looks.
+/// The lifetime of threads of crons, and how often the worker sweeps.
 pub(crate) fn sweeps(settings: &mut WorkerSettings, app: &AppSettings) -> Result<(), CommandError> {
     settings.thread_ttl = thread_ttl(app)?;
     if let Some(ttl) = thread_settings(app)? {

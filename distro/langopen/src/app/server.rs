@@ -16,34 +16,34 @@ use crate::clock::clock;
 use crate::database::Database;
 use crate::error::CommandError;
 
-/// Who is let in beside the users of the application's own login.
+/// The logins beside the application's own.
 #[derive(Clone)]
 pub(crate) struct Login {
-    /// Bearers of these.
+    /// API keys.
     pub(crate) keys: Arc<KeyRing>,
-    /// Whether nobody else is, where the application has no login.
+    /// When callers need an API key, if the application has no login.
     pub(crate) needed: KeysNeeded,
-    /// Where the server listens.
+    /// The address that the server listens on.
     pub(crate) address: IpAddr,
 }
 
-/// What the API of one deployment is made of.
+/// The parts of one deployment's API.
 pub(crate) struct ServerParts<'a> {
     pub(crate) database: &'a Database,
-    /// Its hosts, here or on runners.
+    /// The deployment's graph hosts, in this process's machine or on runners.
     pub(crate) pool: Arc<HostPool>,
     pub(crate) app: &'a AppSettings,
-    /// Which deployment.
+    /// The deployment.
     pub(crate) tenant: &'a Tenant,
     pub(crate) login: Login,
     pub(crate) metrics: Metrics,
-    /// The request bodies that may be in flight, over all deployments of this process.
+    /// The budget of request bodies in flight, over all deployments of this process.
     pub(crate) bodies: BodyBudget,
-    /// Whether crons fire.
+    /// Whether workers fire crons.
     pub(crate) crons: bool,
 }
 
-/// Makes the API of one deployment, with a system assistant for each graph.
+/// Builds the API of one deployment, with a system assistant for each graph.
 pub(crate) async fn build(parts: ServerParts<'_>) -> Result<AgentServer, CommandError> {
     let ServerParts { database, pool, app, tenant, login, metrics, bodies, crons } = parts;
     let mut settings = api_settings(app)?;

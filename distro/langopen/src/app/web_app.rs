@@ -1,4 +1,4 @@
-//! The application's own web app, on the graph hosts, as the API serves it; and the API, as the application reaches it.
+//! Connects the application's web app, which runs in graph hosts, with the API, in both directions.
 
 use std::io;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use langopen_runner::{HostPool, WebAnswer, WebApi, WebApp, WebBody, WebCall};
 use tower_service::Service;
 use tracing::warn;
 
-/// The web app of a pool of hosts.
+/// The web app in a pool of graph hosts.
 pub(super) struct PoolApp {
     pool: Arc<HostPool>,
     description: WebApp,
@@ -83,8 +83,8 @@ impl WebApi for Behind {
     }
 }
 
-/// The whole server, for requests that the application makes by itself: they are trusted within their tenant, as the application could do the same
-/// by its graphs.
+/// The whole server, for requests that the application makes. They are trusted within their tenant: the application could
+/// do the same with its graphs.
 pub(crate) struct FromWithin(pub(crate) Router);
 
 #[async_trait]
@@ -101,7 +101,7 @@ impl WebApi for FromWithin {
     }
 
     async fn authenticate(&self, _: axum::http::Request<()>) -> Result<JsonMap, axum::http::Response<WebBody>> {
-        // Who comes from within is known.
+        // A request of the application needs no login.
         Ok(JsonMap::new())
     }
 }

@@ -9,7 +9,7 @@ use langopen_worker::{WebhookHeaders, WebhookSettings};
 
 use crate::error::CommandError;
 
-/// What the dispatcher needs; its policy is the API's too. `own_url` is the API's address, for relative URLs.
+/// The dispatcher's settings. The API uses the same policy. Relative URLs start at `own_url`, the API's address.
 pub(crate) fn settings(
     app: &AppSettings,
     headers: &BTreeMap<String, Secret>,
@@ -43,7 +43,7 @@ pub(super) fn policy(app: &AppSettings) -> UrlPolicy {
     }
 }
 
-/// Where this process reaches itself, whatever address it listens on.
+/// The URL at which this process reaches itself, whatever address it listens on.
 pub(crate) fn own_url(mut address: SocketAddr) -> String {
     if address.ip().is_unspecified() {
         address.set_ip(match address.ip() {

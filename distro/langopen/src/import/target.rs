@@ -19,10 +19,10 @@ pub(super) struct Target {
 
 impl Target {
     pub(super) async fn open(options: &ImportOptions) -> Result<Self, CommandError> {
-        match Place::of(options.database.as_deref(), None)? {
+        match Place::of(options.database()?.as_deref(), None)? {
             Place::Sqlite => {
                 let data = DataFolder::hold(options.data.clone())?;
-                let database = Database::open(Place::Sqlite, &data.database()).await?;
+                let database = Database::open(Place::Sqlite, &data.database()?).await?;
                 Ok(Self { database, _data: Some(data) })
             }
             Place::Memory => {

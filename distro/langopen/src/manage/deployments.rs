@@ -13,11 +13,11 @@ use crate::error::CommandError;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum DeploymentsCommand {
-    /// Show the deployments in the installation's database.
+    /// List the deployments in the installation's database.
     List(ListOptions),
-    /// Make a deployment, or change what is said of it; what is not named stays. It takes effect within seconds.
+    /// Create a deployment, or change its settings; those that are not named stay. It takes effect within seconds.
     Set(SetOptions),
-    /// Forget a deployment's hosts and limits. Its threads, runs and all else stay, until it is made anew.
+    /// Delete a deployment's host names and limits. Its threads, runs and other data stay.
     Delete(DeleteOptions),
 }
 
@@ -36,19 +36,19 @@ pub(crate) struct ListOptions {
 pub(crate) struct SetOptions {
     /// organization/project/deployment, or a name in default/default.
     name: DeploymentName,
-    /// A host name that reaches it, without a port; may be repeated. Those that are named replace the ones before.
+    /// A host name of the deployment, without a port; may be repeated. It replaces the earlier host names.
     #[arg(long = "host", value_name = "HOST", conflicts_with = "no_hosts")]
     hosts: Vec<String>,
-    /// No host name reaches it any more.
+    /// Remove all host names.
     #[arg(long)]
     no_hosts: bool,
-    /// How many of its runs may be running at once, or `none`.
+    /// The most runs that may be running at once, or `none`.
     #[arg(long, value_name = "RUNS")]
     max_running_runs: Option<Limit>,
-    /// How many of its runs may be in flight, or `none`; more are refused.
+    /// The most runs that may be in flight, or `none`; the API refuses more.
     #[arg(long, value_name = "RUNS")]
     max_runs_in_flight: Option<Limit>,
-    /// How many requests each API server takes for it in a second, or `none`; more are refused.
+    /// The most requests a second to each API server, or `none`; the API refuses more.
     #[arg(long, value_name = "REQUESTS")]
     max_requests_per_second: Option<Limit>,
     #[command(flatten)]

@@ -13,29 +13,30 @@ use crate::keys;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum KeysCommand {
-    /// Make a key in the installation's database: prints it once. It works within seconds, on every server that asks for keys.
+    /// Create a key in the installation's database, and print it once. Every server accepts it within seconds.
     Create(CreateOptions),
-    /// Show the keys in the installation's database; of each key only how it begins.
+    /// List the keys in the installation's database, each by its first characters.
     List(ListOptions),
-    /// Revoke a key in the installation's database: within seconds it lets nobody in, on any server.
+    /// Revoke a key in the installation's database. Every server refuses it within seconds.
     Revoke(RevokeOptions),
-    /// Make a key for the file of `up --api-keys`: prints it once, with the record to add to the file.
+    /// Create a key for the file of `up --api-keys`, and print it once with its record.
     New(NewKeyOptions),
 }
 
 /// Options of `langopen keys create`.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct CreateOptions {
-    /// What the key is called, and who its bearer is.
+    /// The key's name, which is also the identity of its bearer.
     #[arg(long)]
     name: String,
-    /// What its bearer may do: viewer, developer, operator or admin.
+    /// The role of its bearer: viewer, developer, operator or admin.
     #[arg(long)]
     role: Role,
-    /// Where: organization/project/deployment, organization/project/* or organization/* [default: where everybody acts].
+    /// The scope: organization/project/deployment, organization/project/* or organization/* [default:
+    /// default/default/default].
     #[arg(long)]
     scope: Option<KeyScope>,
-    /// When it ceases to work, e.g. 2027-01-01T00:00:00Z.
+    /// When the key expires, e.g. 2027-01-01T00:00:00Z.
     #[arg(long, value_name = "TIME", value_parser = time)]
     expires_at: Option<Timestamp>,
     #[command(flatten)]
@@ -48,7 +49,7 @@ pub(crate) struct CreateOptions {
 /// Options of `langopen keys list`.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ListOptions {
-    /// Only keys for what lies within this scope.
+    /// Only keys within this scope.
     #[arg(long)]
     scope: Option<KeyScope>,
     #[command(flatten)]
@@ -70,19 +71,19 @@ pub(crate) struct RevokeOptions {
 /// Options of `langopen keys new`.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct NewKeyOptions {
-    /// What the key is called.
+    /// The key's name.
     #[arg(long)]
     pub(crate) name: String,
-    /// Who its bearer is [default: the name].
+    /// The identity of its bearer [default: the name].
     #[arg(long)]
     pub(crate) identity: Option<String>,
-    /// Where its bearer acts, as organization/project/deployment [default: where everybody acts].
+    /// The deployment of its bearer, as organization/project/deployment [default: default/default/default].
     #[arg(long)]
     pub(crate) tenant: Option<String>,
-    /// What its bearer may do: viewer, developer, operator or admin [default: everything].
+    /// The role of its bearer: viewer, developer, operator or admin [default: admin].
     #[arg(long)]
     pub(crate) role: Option<Role>,
-    /// What its bearer is granted, in the application's own words; may be repeated.
+    /// A permission of its bearer, in the application's own terms; may be repeated.
     #[arg(long = "permission", value_name = "PERMISSION")]
     pub(crate) permissions: Vec<String>,
 }

@@ -1,4 +1,4 @@
-//! Commands that change what all processes of an installation go by: API keys and deployments, in its database.
+//! Commands that manage API keys and deployments in the database of an installation.
 
 mod deployments;
 mod keys;
@@ -12,7 +12,7 @@ use std::str::FromStr;
 
 use langopen_core::Tenant;
 
-/// A deployment on the command line: `organization/project/deployment`, or its name alone in the project where everybody acts.
+/// A deployment on the command line: `organization/project/deployment`, or a name in `default/default`.
 #[derive(Debug, Clone)]
 pub(crate) struct DeploymentName(pub(crate) Tenant);
 

@@ -1,4 +1,4 @@
-//! The database of an installation, beside the processes that serve it.
+//! Opens the database of an installation while other processes serve it.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,13 +9,17 @@ use langopen_core::Storage;
 
 use crate::database::{Database, Place};
 use crate::error::CommandError;
+use crate::secret_file;
 
-/// Which installation.
+/// The installation.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct StoreOptions {
     /// The installation's database, as postgres://USER:PASSWORD@HOST/DATABASE.
     #[arg(long, env = "LANGOPEN_DATABASE_URL", value_name = "URL", hide_env_values = true)]
     database: Option<String>,
+    /// A file with the URL of --database.
+    #[arg(long, env = "LANGOPEN_DATABASE_URL_FILE", value_name = "FILE", conflicts_with = "database")]
+    database_file: Option<PathBuf>,
     /// The data folder of `langopen up`, if there is no --database. The server may be running.
     #[arg(long, env = "LANGOPEN_DATA", default_value = ".langopen", value_name = "DIR")]
     data: PathBuf,
@@ -23,15 +27,19 @@ pub(crate) struct StoreOptions {
 
 /// An open database.
 pub(super) enum Store {
-    /// A file that a server may hold.
+    /// A file that a server may have open.
     Beside(Sqlite),
     /// A database that processes share.
     Shared(Database),
 }
 
 impl StoreOptions {
+    fn database(&self) -> Result<Option<String>, CommandError> {
+        secret_file::value_or_file(self.database.as_ref(), "--database-file", self.database_file.as_deref())
+    }
+
     pub(super) async fn open(&self) -> Result<Store, CommandError> {
-        match Place::of(self.database.as_deref(), None)? {
+        match Place::of(self.database()?.as_deref(), None)? {
             Place::Sqlite => {
                 let path = self.data.join("langopen.db");
                 if !path.is_file() {

@@ -1,6 +1,6 @@
-//! Rows for people.
+//! Prints tables.
 
-/// Prints columns as wide as they need to be. Without rows it says `nothing`.
+/// Prints rows in aligned columns; without rows, the text `nothing`.
 pub(super) fn print<const N: usize>(head: [&str; N], rows: &[[String; N]], nothing: &str) {
     if rows.is_empty() {
         println!("{nothing}");

@@ -1,8 +1,10 @@
 //! Rules that span several settings, checked before anything starts.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use langopen_core::Tenant;
+use langopen_runner::config::Secret;
 use langopen_runner::{ClientTls, RunnerSetSettings, RunnerUrl, ServerTls};
 
 use super::{ApiSettings, RequireApiKeys, RunnerSettings, RunnersSettings, Settings, WorkerSection};
@@ -15,7 +17,7 @@ fn wrong<T>(name: &'static str, why: &str) -> Result<T, CommandError> {
 }
 
 impl Settings {
-    /// Where data is: API servers and workers of one platform share it, so it is a Postgres.
+    /// The Postgres that API servers and workers of one platform share.
     pub(crate) fn place(&self) -> Result<Place, CommandError> {
         let Some(url) = &self.database.url else {
             return wrong("database.url", "name the Postgres that the platform's processes share, with --database");
@@ -31,7 +33,7 @@ impl Settings {
 }
 
 impl RunnersSettings {
-    /// How runners are reached by a client of this name.
+    /// The settings of a client of runners, which `name` names in their logs.
     pub(crate) fn client(&self, name: String) -> Result<RunnerSetSettings, CommandError> {
         let urls = RunnerUrl::list(&self.urls).or_else(|error| wrong("runners.urls", &error.to_string()))?;
         if urls.is_empty() {
@@ -49,13 +51,38 @@ impl RunnersSettings {
             }
             None => None,
         };
-        let token = self.token.clone();
-        Ok(RunnerSetSettings { urls, token, tls, name, serves_api: false, delivers_webhooks: false })
+        let settings = RunnerSetSettings {
+            urls,
+            token: self.token.clone(),
+            tokens: self.tokens()?,
+            shared: self.shared,
+            tls,
+            name,
+            serves_api: false,
+            delivers_webhooks: false,
+        };
+        settings.check()?;
+        Ok(settings)
+    }
+
+    /// Reads `deployment=token`, separated by commas or newlines. No message shows a token.
+    fn tokens(&self) -> Result<BTreeMap<Tenant, Secret>, CommandError> {
+        let text = self.tokens.as_ref().map(Secret::expose).unwrap_or_default();
+        let entries = text.split([',', '\n']).map(str::trim).filter(|entry| !entry.is_empty() && !entry.starts_with('#'));
+        let mut tokens = BTreeMap::new();
+        for (number, entry) in (1..).zip(entries) {
+            let pair = entry.split_once('=').map(|(name, token)| (Tenant::parse(name.trim()), token.trim()));
+            let Some((Ok(tenant), token)) = pair.filter(|(_, token)| !token.is_empty()) else {
+                return wrong("runners.tokens", &format!("entry {number} is not organization/project/deployment=TOKEN"));
+            };
+            tokens.insert(tenant, Secret::from(token.to_owned()));
+        }
+        Ok(tokens)
     }
 }
 
 impl ApiSettings {
-    /// Where requests go that name no deployment.
+    /// The deployment of requests that name none.
     pub(crate) fn tenant(&self) -> Result<Option<Tenant>, CommandError> {
         let parse = |text: &String| Tenant::parse(text).or_else(|error| wrong("api.deployment", error.message()));
         self.deployment.as_ref().map(parse).transpose()
@@ -122,6 +149,13 @@ mod tests {
         assert!(client(&[("runners.urls", "tls://a:1")]).contains("runners.ca"));
         assert!(client(&[("runners.ca", "a"), ("runners.key", "k")]).contains("runners.cert"));
         assert_eq!(client(&[("runners.urls", "tls://a:1"), ("runners.ca", "a")]), "");
+        let two = ("runners.urls", "a/b/c=tcp://x:1,a/b/d=tcp://y:1");
+        let shared = client(&[two, ("runners.token", "hush")]);
+        assert!(shared.contains("a/b/d") && !shared.contains("hush"), "{shared}");
+        assert_eq!(client(&[two, ("runners.token", "hush"), ("runners.shared", "true")]), "");
+        assert_eq!(client(&[two, ("runners.tokens", "a/b/c=hush,\n# note\na/b/d = hush2\n")]), "");
+        let wrong = client(&[two, ("runners.tokens", "a/b/c=hush,hush2")]);
+        assert!(wrong.contains("entry 2") && !wrong.contains("hush"), "{wrong}");
         let server = |values| refusal(settings(values).runner.tls());
         assert!(server(&[("runner.tls_client_ca", "a")]).contains("tls_client_ca"));
         assert!(server(&[("runner.tls_key", "a")]).contains("tls_cert"));

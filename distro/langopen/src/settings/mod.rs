@@ -1,4 +1,4 @@
-//! The settings of the programs: a file of defaults that documents them, then a file of the operator's, the environment and the command line.
+//! The settings of the programs, in four layers: the defaults, the operator's file, the environment, the command line.
 
 mod check;
 mod options;
@@ -13,13 +13,13 @@ use crate::error::CommandError;
 pub(crate) use options::{ApiServerOptions, CommonOptions, Overrides, RunnerOptions, WorkerOptions};
 pub(crate) use sections::{ApiSettings, RequireApiKeys, RunnerSettings, RunnersSettings, Settings, WorkerSection};
 
-/// The defaults, which are also the documentation.
+/// The defaults, which also document the settings.
 pub(crate) const DEFAULT: &str = include_str!("default.toml");
 
-/// Puts the layers together.
+/// Merges the layers.
 ///
 /// # Errors
-/// A file that is missing or that no settings can be read from; the message names the key.
+/// A file that is missing, or that does not hold settings; the message names the key.
 pub(crate) fn load(file: Option<&Path>, overrides: Overrides) -> Result<Settings, CommandError> {
     let wrong = |error: config::ConfigError| CommandError::Settings { why: error.to_string() };
     let mut builder = Config::builder().add_source(File::from_str(DEFAULT, FileFormat::Toml));
@@ -27,14 +27,18 @@ pub(crate) fn load(file: Option<&Path>, overrides: Overrides) -> Result<Settings
         let in_file = |why: String| CommandError::Settings { why: format!("{}: {why}", path.display()) };
         let text = std::fs::read_to_string(path).map_err(|error| in_file(error.to_string()))?;
         let source = File::from_str(&text, FileFormat::Toml);
-        // By itself first, so that a message about it names it.
+        // Parsed alone first, so an error names this file.
         Config::builder().add_source(source.clone()).build().map_err(|error| in_file(error.to_string()))?;
         builder = builder.add_source(source);
     }
-    for (key, value) in overrides.into_values() {
+    // Graph hosts must not read them.
+    let secret_files = overrides.files().into_iter().chain(file.map(Path::to_owned)).collect();
+    for (key, value) in overrides.into_values()? {
         builder = builder.set_override(key, value).map_err(wrong)?;
     }
-    builder.build().and_then(Config::try_deserialize).map_err(wrong)
+    let mut settings: Settings = builder.build().and_then(Config::try_deserialize).map_err(wrong)?;
+    settings.runner.secret_files = secret_files;
+    Ok(settings)
 }
 
 #[cfg(test)]

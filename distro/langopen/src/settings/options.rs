@@ -1,4 +1,4 @@
-//! The command lines of the programs. Each option has an environment variable, and stands over a key of the settings.
+//! The command lines of the programs. Each option has an environment variable, and overrides a key of the settings.
 
 use std::env;
 use std::path::PathBuf;
@@ -7,18 +7,24 @@ use clap::{ArgAction, Args, Parser};
 use config::Value;
 
 use crate::cli::LogFormat;
+use crate::error::CommandError;
+use crate::secret_file;
 
-/// Values that lie over those of the files.
+/// Values that override those of the settings' files.
 #[derive(Debug, Default)]
-pub(crate) struct Overrides(Vec<(&'static str, Value)>);
+pub(crate) struct Overrides {
+    values: Vec<(&'static str, Value)>,
+    /// Files whose texts are values, with the options that name them.
+    files: Vec<(&'static str, &'static str, PathBuf)>,
+}
 
 impl Overrides {
     /// Sets a key, if there is a value.
     pub(crate) fn set(&mut self, key: &'static str, value: Option<impl Into<Value>>) {
-        self.0.extend(value.map(|value| (key, value.into())));
+        self.values.extend(value.map(|value| (key, value.into())));
     }
 
-    /// Sets a key from the option, or else from the first of the variables that users of other servers know.
+    /// Sets a key from the option, or else from the first variable of LangGraph's own servers that is set.
     fn set_or(&mut self, key: &'static str, value: Option<impl Into<Value>>, variables: &[&str]) {
         match value {
             Some(value) => self.set(key, Some(value)),
@@ -28,8 +34,22 @@ impl Overrides {
         }
     }
 
-    pub(super) fn into_values(self) -> impl Iterator<Item = (&'static str, Value)> {
-        self.0.into_iter()
+    /// Sets a key to the text of the file, if one is named by the option.
+    fn set_from_file(&mut self, key: &'static str, option: &'static str, file: Option<PathBuf>) {
+        self.files.extend(file.map(|file| (key, option, file)));
+    }
+
+    /// The files that hold secrets.
+    pub(super) fn files(&self) -> Vec<PathBuf> {
+        self.files.iter().map(|(_, _, path)| path.clone()).collect()
+    }
+
+    pub(super) fn into_values(self) -> Result<Vec<(&'static str, Value)>, CommandError> {
+        let Self { mut values, files } = self;
+        for (key, option, path) in files {
+            values.push((key, secret_file::read(option, &path)?.into()));
+        }
+        Ok(values)
     }
 }
 
@@ -39,10 +59,11 @@ pub(crate) struct CommonOptions {
     /// A file of settings, in TOML; see --print-settings.
     #[arg(long, env = "LANGOPEN_SETTINGS", value_name = "FILE")]
     pub(crate) settings: Option<PathBuf>,
-    /// Print all settings with their defaults and what they mean, and end.
+    /// Print all settings with their defaults and meanings.
     #[arg(long)]
     pub(crate) print_settings: bool,
-    /// How log records are written to standard error [default: json if LOG_JSON is true, else text]; LOG_LEVEL or RUST_LOG chooses which.
+    /// The format of log records on standard error [default: json if LOG_JSON is true, else text]. LOG_LEVEL or
+    /// RUST_LOG sets the level.
     #[arg(long, env = "LANGOPEN_LOG_FORMAT", value_enum)]
     pub(crate) log_format: Option<LogFormat>,
 }
@@ -53,19 +74,31 @@ struct DataOptions {
     /// The Postgres that the platform's processes share [also: DATABASE_URI, POSTGRES_URI].
     #[arg(long, env = "LANGOPEN_DATABASE_URL", value_name = "URL", hide_env_values = true)]
     database: Option<String>,
-    /// The same Postgres past the pooler that --database goes through, for wake-ups.
+    /// A file with the URL of --database, which no list of processes shows.
+    #[arg(long, env = "LANGOPEN_DATABASE_URL_FILE", value_name = "FILE", conflicts_with = "database")]
+    database_file: Option<PathBuf>,
+    /// The same Postgres without the pooler that --database goes through, for wake-ups.
     #[arg(long, env = "LANGOPEN_DATABASE_DIRECT_URL", value_name = "URL", hide_env_values = true)]
     database_direct: Option<String>,
+    /// A file with the URL of --database-direct.
+    #[arg(long, env = "LANGOPEN_DATABASE_DIRECT_URL_FILE", value_name = "FILE", conflicts_with = "database_direct")]
+    database_direct_file: Option<PathBuf>,
     /// A Redis for wake-ups and streams; without one Postgres does both [also: REDIS_URI].
     #[arg(long, env = "LANGOPEN_REDIS_URL", value_name = "URL", hide_env_values = true)]
     redis: Option<String>,
+    /// A file with the URL of --redis.
+    #[arg(long, env = "LANGOPEN_REDIS_URL_FILE", value_name = "FILE", conflicts_with = "redis")]
+    redis_file: Option<PathBuf>,
 }
 
 impl DataOptions {
     fn put(self, overrides: &mut Overrides) {
         overrides.set_or("database.url", self.database, &["DATABASE_URI", "POSTGRES_URI"]);
+        overrides.set_from_file("database.url", "--database-file", self.database_file);
         overrides.set("database.direct_url", self.database_direct);
+        overrides.set_from_file("database.direct_url", "--database-direct-file", self.database_direct_file);
         overrides.set_or("redis.url", self.redis, &["REDIS_URI"]);
+        overrides.set_from_file("redis.url", "--redis-file", self.redis_file);
         overrides.set_or("redis.prefix", None::<String>, &["LANGOPEN_REDIS_PREFIX"]);
     }
 }
@@ -73,16 +106,29 @@ impl DataOptions {
 /// How runners are reached.
 #[derive(Debug, Args)]
 struct RunnersOptions {
-    /// Where runners are: tcp://host:port or tls://host:port, with commas between.
+    /// Where runners are, separated by commas: organization/project/deployment=tcp://host:port, or tls://. A URL alone
+    /// stands for default/default/default.
     #[arg(long, env = "LANGOPEN_RUNNER_URLS", value_name = "URLS")]
     runner_urls: Option<String>,
-    /// What runners ask for.
+    /// The token that the runners of the one deployment ask for.
     #[arg(long, env = "LANGOPEN_RUNNER_TOKEN", value_name = "TOKEN", hide_env_values = true)]
     runner_token: Option<String>,
+    /// A file with that token, which no list of processes shows.
+    #[arg(long, env = "LANGOPEN_RUNNER_TOKEN_FILE", value_name = "FILE", conflicts_with = "runner_token")]
+    runner_token_file: Option<PathBuf>,
+    /// The tokens of several deployments, separated by commas or newlines: organization/project/deployment=TOKEN.
+    #[arg(long, env = "LANGOPEN_RUNNER_TOKENS", value_name = "TOKENS", hide_env_values = true)]
+    runner_tokens: Option<String>,
+    /// A file with those tokens.
+    #[arg(long, env = "LANGOPEN_RUNNER_TOKENS_FILE", value_name = "FILE", conflicts_with = "runner_tokens")]
+    runner_tokens_file: Option<PathBuf>,
+    /// Trust all runners alike: one token for all, and a URL alone takes a runner of any deployment.
+    #[arg(long, env = "LANGOPEN_SHARED_RUNNERS", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = clap::builder::BoolishValueParser::new())]
+    shared_runners: Option<bool>,
     /// The CA of the certificates of tls:// runners, in PEM.
     #[arg(long, env = "LANGOPEN_RUNNER_CA", value_name = "FILE")]
     runner_ca: Option<String>,
-    /// The certificate to show to them.
+    /// The client's own certificate, in PEM.
     #[arg(long, env = "LANGOPEN_RUNNER_CERT", value_name = "FILE")]
     runner_cert: Option<String>,
     /// The key of that certificate.
@@ -94,6 +140,10 @@ impl RunnersOptions {
     fn put(self, overrides: &mut Overrides) {
         overrides.set("runners.urls", self.runner_urls);
         overrides.set("runners.token", self.runner_token);
+        overrides.set_from_file("runners.token", "--runner-token-file", self.runner_token_file);
+        overrides.set("runners.tokens", self.runner_tokens);
+        overrides.set_from_file("runners.tokens", "--runner-tokens-file", self.runner_tokens_file);
+        overrides.set("runners.shared", self.shared_runners);
         overrides.set("runners.ca", self.runner_ca);
         overrides.set("runners.cert", self.runner_cert);
         overrides.set("runners.key", self.runner_key);
@@ -116,13 +166,14 @@ pub(crate) struct ApiServerOptions {
     /// The port to listen on; 0 takes a free one.
     #[arg(long, short, env = "LANGOPEN_PORT")]
     port: Option<u16>,
-    /// Where requests go that name no deployment: organization/project/deployment.
+    /// The deployment of requests that name none: organization/project/deployment.
     #[arg(long, env = "LANGOPEN_DEPLOYMENT", value_name = "NAME")]
     deployment: Option<String>,
     /// A file of API keys, beside those of the database.
     #[arg(long, env = "LANGOPEN_API_KEYS_FILE", value_name = "FILE")]
     api_keys: Option<String>,
-    /// Whether deployments without a login of their own are for bearers of API keys alone [default: where other machines reach the address].
+    /// Whether deployments without a login of their own ask every caller for an API key [default: where other machines
+    /// reach the address].
     #[arg(long, env = "LANGOPEN_REQUIRE_API_KEYS", value_parser = ["auto", "always", "never"])]
     require_api_keys: Option<String>,
     /// How long requests in flight may go on after SIGTERM, in seconds.
@@ -149,7 +200,7 @@ impl ApiServerOptions {
     }
 }
 
-/// Claim runs and have runners execute them; fire crons, deliver webhooks, remove what has served its time.
+/// Claim runs and have runners execute them; fire crons, deliver webhooks, remove expired data.
 #[derive(Debug, Parser)]
 #[command(name = "langopen-worker", version)]
 pub(crate) struct WorkerOptions {
@@ -168,22 +219,22 @@ pub(crate) struct WorkerOptions {
     /// Runs to execute at once [also: N_JOBS_PER_WORKER].
     #[arg(long, env = "LANGOPEN_JOBS", value_parser = clap::value_parser!(u16).range(1..))]
     jobs: Option<u16>,
-    /// How long a run is the worker's own without a sign of life, in seconds.
+    /// The length of a lease, in seconds: a run of a worker that stops renewing goes to another one after it.
     #[arg(long, env = "LANGOPEN_LEASE_SECONDS", value_name = "SECONDS")]
     lease_seconds: Option<f64>,
     /// How long a run may take, in seconds [also: BG_JOB_TIMEOUT_SECS].
     #[arg(long, env = "LANGOPEN_JOB_TIMEOUT_SECONDS", value_name = "SECONDS")]
     job_timeout_seconds: Option<u32>,
-    /// How often a run is tried again when the platform, not its graph, fails [also: BG_JOB_MAX_RETRIES].
+    /// How often a run is retried when the platform, not its graph, fails [also: BG_JOB_MAX_RETRIES].
     #[arg(long, env = "LANGOPEN_JOB_MAX_RETRIES", value_name = "NUMBER")]
     job_max_retries: Option<u32>,
     /// How long runs in flight may go on after SIGTERM, in seconds [also: BG_JOB_SHUTDOWN_GRACE_PERIOD_SECS].
     #[arg(long, env = "LANGOPEN_GRACE_SECONDS", value_name = "SECONDS")]
     grace_seconds: Option<u32>,
-    /// Whether it fires crons [also: FF_CRONS_ENABLED].
+    /// Whether the worker fires crons [also: FF_CRONS_ENABLED].
     #[arg(long, env = "LANGOPEN_CRONS", action = ArgAction::Set, value_parser = clap::builder::BoolishValueParser::new())]
     crons: Option<bool>,
-    /// Whether it delivers webhooks.
+    /// Whether the worker delivers webhooks.
     #[arg(long, env = "LANGOPEN_WEBHOOKS", action = ArgAction::Set, value_parser = clap::builder::BoolishValueParser::new())]
     webhooks: Option<bool>,
     /// The API's address, for webhooks with a relative URL.
@@ -210,7 +261,8 @@ impl WorkerOptions {
     }
 }
 
-/// Run the graphs of one deployment for workers and API servers. It needs no way to data stores, and no user code runs anywhere else.
+/// Run the graphs of one deployment for workers and API servers. User code runs here alone, without access to data
+/// stores.
 #[derive(Debug, Parser)]
 #[command(name = "langopen-runner", version)]
 pub(crate) struct RunnerOptions {
@@ -219,7 +271,7 @@ pub(crate) struct RunnerOptions {
     /// The application's langgraph.json.
     #[arg(long, short, env = "LANGOPEN_CONFIG", value_name = "FILE")]
     config: Option<String>,
-    /// The deployment that it is run for: organization/project/deployment.
+    /// The deployment of this runner: organization/project/deployment.
     #[arg(long, env = "LANGOPEN_DEPLOYMENT", value_name = "NAME")]
     deployment: Option<String>,
     /// The address to listen on.
@@ -231,7 +283,7 @@ pub(crate) struct RunnerOptions {
     /// The port for health and metrics; 0 takes a free one.
     #[arg(long, env = "LANGOPEN_HEALTH_PORT")]
     health_port: Option<u16>,
-    /// How many Python processes share the graphs' load.
+    /// The number of graph hosts: processes that share the graphs' load.
     #[arg(long, env = "LANGOPEN_HOSTS", value_parser = clap::value_parser!(u16).range(1..=256))]
     hosts: Option<u16>,
     /// A folder for Python environments and the host's program [default: .langopen beside the config].
@@ -240,15 +292,21 @@ pub(crate) struct RunnerOptions {
     /// Where Python environments are kept and shared between applications [default: environments in the data folder].
     #[arg(long, env = "LANGOPEN_CACHE_DIR", value_name = "DIR")]
     cache_dir: Option<String>,
-    /// The Python interpreter to make the environment with [default: the newest one found that fits].
+    /// The Python interpreter of the environment [default: the first one found that fits].
     #[arg(long, env = "LANGOPEN_PYTHON", value_name = "FILE")]
     python: Option<String>,
-    /// The address that runs see as the API's.
+    /// The API's address, as runs see it.
     #[arg(long, env = "LANGOPEN_API_URL", value_name = "URL")]
     api_url: Option<String>,
-    /// What clients must know.
+    /// The token that clients must have. Give each deployment a token of its own.
     #[arg(long, env = "LANGOPEN_RUNNER_TOKEN", value_name = "TOKEN", hide_env_values = true)]
     token: Option<String>,
+    /// A file with the token, which no list of processes shows.
+    #[arg(long, env = "LANGOPEN_RUNNER_TOKEN_FILE", value_name = "FILE", conflicts_with = "token")]
+    token_file: Option<PathBuf>,
+    /// Keep graph hosts from the data folder and from other processes [default: auto, where the kernel has Landlock].
+    #[arg(long, env = "LANGOPEN_SANDBOX", value_parser = ["auto", "off", "require"], value_name = "MODE")]
+    sandbox: Option<String>,
     /// The runner's certificate, in PEM.
     #[arg(long, env = "LANGOPEN_TLS_CERT", value_name = "FILE")]
     tls_cert: Option<String>,
@@ -277,6 +335,8 @@ impl RunnerOptions {
         overrides.set("runner.python", self.python);
         overrides.set("runner.api_url", self.api_url);
         overrides.set("runner.token", self.token);
+        overrides.set_from_file("runner.token", "--token-file", self.token_file);
+        overrides.set("runner.sandbox", self.sandbox);
         overrides.set("runner.tls_cert", self.tls_cert);
         overrides.set("runner.tls_key", self.tls_key);
         overrides.set("runner.tls_client_ca", self.tls_client_ca);

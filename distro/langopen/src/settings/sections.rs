@@ -1,10 +1,12 @@
-//! The sections of the settings. What each means stands in the file of defaults.
+//! The sections of the settings. The file of defaults documents each.
 
 use std::net::IpAddr;
 use std::path::PathBuf;
 
 use langopen_runner::config::Secret;
 use serde::{Deserialize, Deserializer};
+
+use crate::isolation::SandboxMode;
 
 /// The settings of all programs.
 #[derive(Debug, Clone, Deserialize)]
@@ -42,6 +44,9 @@ pub(crate) struct RunnersSettings {
     pub(crate) urls: String,
     #[serde(deserialize_with = "given")]
     pub(crate) token: Option<Secret>,
+    #[serde(deserialize_with = "given")]
+    pub(crate) tokens: Option<Secret>,
+    pub(crate) shared: bool,
     #[serde(deserialize_with = "given")]
     pub(crate) ca: Option<PathBuf>,
     #[serde(deserialize_with = "given")]
@@ -111,10 +116,14 @@ pub(crate) struct RunnerSettings {
     pub(crate) tls_key: Option<PathBuf>,
     #[serde(deserialize_with = "given")]
     pub(crate) tls_client_ca: Option<PathBuf>,
+    pub(crate) sandbox: SandboxMode,
     pub(crate) grace_seconds: u64,
+    /// Files with secrets, which the settings were read from.
+    #[serde(skip)]
+    pub(crate) secret_files: Vec<PathBuf>,
 }
 
-/// Whether deployments without a login of their own are for bearers of API keys alone.
+/// Whether deployments without a login of their own ask every caller for an API key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum RequireApiKeys {

@@ -1,4 +1,4 @@
-//! The data folder: made if missing, and held by one process at a time.
+//! The data folder: this process makes it if it is missing, and locks it.
 
 use std::fs::{File, TryLockError};
 use std::io;
@@ -8,6 +8,7 @@ use langopen_runner::AppConfig;
 
 use crate::cli::UpOptions;
 use crate::error::CommandError;
+use crate::private;
 
 /// The folder's name beside the application's configuration, unless another one is chosen.
 const DEFAULT: &str = ".langopen";
@@ -24,22 +25,23 @@ impl DataFolder {
         Self::hold(options.data.clone().unwrap_or_else(|| config.base_dir().join(DEFAULT)))
     }
 
-    /// Holds the folder at `path`, and makes it if it is missing.
+    /// Locks the folder at `path`, and makes it if it is missing. Other users of the machine cannot read it.
     pub(crate) fn hold(path: PathBuf) -> Result<Self, CommandError> {
         let unusable = |source: io::Error| CommandError::DataFolder { path: path.clone(), source };
-        std::fs::create_dir_all(&path).map_err(unusable)?;
+        private::folder(&path).map_err(unusable)?;
         let path = std::path::absolute(&path).map_err(unusable)?;
-        let lock = File::create(path.join("lock")).map_err(unusable)?;
+        let lock = private::file(&path.join("lock")).map_err(unusable)?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(CommandError::DataFolderInUse { path }),
             Err(TryLockError::Error(source)) => return Err(unusable(source)),
         }
-        // A folder of ours in the user's project is not theirs to commit.
+        // The folder may lie in the user's project, where it must not be committed.
         let ignore = path.join(".gitignore");
         if !ignore.exists() {
             std::fs::write(&ignore, "*\n").map_err(unusable)?;
         }
+        private::close(&ignore).map_err(unusable)?;
         Ok(Self { path, _lock: lock })
     }
 
@@ -47,8 +49,15 @@ impl DataFolder {
         &self.path
     }
 
-    pub(crate) fn database(&self) -> PathBuf {
-        self.path.join("langopen.db")
+    /// The database's file, which other users of the machine cannot read. SQLite gives its other files the same mode.
+    pub(crate) fn database(&self) -> Result<PathBuf, CommandError> {
+        let path = self.path.join("langopen.db");
+        let unusable = |source: io::Error| CommandError::DataFolder { path: self.path.clone(), source };
+        private::file(&path).map_err(unusable)?;
+        for other in ["langopen.db-wal", "langopen.db-shm"] {
+            private::close(&self.path.join(other)).map_err(unusable)?;
+        }
+        Ok(path)
     }
 
     pub(crate) fn environments(&self) -> PathBuf {

@@ -1,4 +1,4 @@
-//! The deployments that this process serves: all of the same application, each with data of its own.
+//! The deployments of this process: they share one application, and each has its own data.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use crate::app::{self, Login, ServerParts};
 use crate::database::Database;
 use crate::error::CommandError;
 
-/// The application, for as many deployments as there are rows.
+/// The application, served to every deployment.
 pub(super) struct Deployments {
     pub(super) database: Arc<Database>,
     pub(super) pool: Arc<HostPool>,
@@ -22,14 +22,14 @@ pub(super) struct Deployments {
     pub(super) metrics: Metrics,
     pub(super) bodies: BodyBudget,
     pub(super) crons: bool,
-    /// Deployments without a row: those that keys of a file are for.
+    /// Deployments without a row: those of keys in a file.
     pub(super) known: Vec<Tenant>,
-    /// That of the deployment where everybody acts, until it is served.
+    /// The server of the default deployment, until the first request takes it.
     pub(super) first: Mutex<Option<AgentServer>>,
 }
 
 impl Deployments {
-    /// Makes the server of the deployment where everybody acts: what is wrong is told when the process starts.
+    /// Builds the server of the default deployment, so mistakes end the start.
     pub(super) async fn prepare(&self) -> Result<(), CommandError> {
         app::announce(&self.login, &self.pool).await?;
         let first = self.build(&Tenant::default()).await?;
@@ -55,7 +55,7 @@ impl Deployments {
 #[async_trait]
 impl DeploymentSource for Deployments {
     async fn revision(&self, tenant: &Tenant, listed: bool) -> Result<Option<String>> {
-        // The application is what it was when the process started.
+        // The application does not change while the process runs.
         Ok((listed || self.known.contains(tenant)).then(String::new))
     }
 

@@ -5,6 +5,7 @@ mod deployments;
 mod settings;
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -26,13 +27,14 @@ use crate::connections::Limits;
 use crate::database::{Database, Place};
 use crate::error::CommandError;
 use crate::hosts::Application;
+use crate::isolation::Isolation;
 use crate::keys;
 use crate::metrics;
 use crate::serve::{self, Signals};
 use data::DataFolder;
 use deployments::Deployments;
 
-/// How long open connections may take to end after the last run has.
+/// How long open connections may last after the last run has ended.
 const CONNECTION_GRACE: Duration = Duration::from_secs(1);
 
 /// Serves the application until Ctrl-C or SIGTERM.
@@ -65,18 +67,17 @@ struct Started {
     database: Arc<Database>,
     worker: JoinHandle<()>,
     stop: CancellationToken,
-    /// Held until the end: the folder is this process's alone.
+    /// Locked until the process ends.
     data: DataFolder,
 }
 
-/// Where data is kept, by the options or by the variables of LangGraph's own servers.
+/// The data store, from the options or from the variables of LangGraph's own servers.
 fn place(options: &UpOptions) -> Result<Place, CommandError> {
     let given = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
-    let database = options.database.clone().or_else(|| given("DATABASE_URI")).or_else(|| given("POSTGRES_URI"));
-    // A Redis without a Postgres is refused where it was asked for, and no matter where it just happens to be named.
+    let database = options.database()?.or_else(|| given("DATABASE_URI")).or_else(|| given("POSTGRES_URI"));
+    // A Redis without a Postgres is an error in an option, but `REDIS_URI` may be the application's.
     let redis = options
-        .redis
-        .clone()
+        .redis()?
         .or_else(|| database.as_ref().filter(|url| url.starts_with("postgres")).and_then(|_| given("REDIS_URI")));
     Ok(Place::of(database.as_deref(), redis.as_deref())?.with_redis_prefix(&options.redis_prefix))
 }
@@ -85,23 +86,30 @@ async fn start(options: UpOptions) -> Result<Started, CommandError> {
     let begin = Instant::now();
     let place = place(&options)?;
     let recorder = metrics::install()?;
-    let application = Application::read(&options.config)?;
+    let mut isolation = Isolation::new(options.sandbox, &place.withheld())?;
+    let application = Application::read(&options.config, &isolation.inherited)?;
     let records = options.api_keys.as_deref().map(keys::read).transpose()?;
     let data = DataFolder::open(&options, &application.config)?;
     say("data", &place.describe(data.path()));
-    // The port is taken before the slow steps, so that a port in use is told at once.
+    isolation.hide_data(data.path());
+    for path in [&options.cache_dir, &options.api_keys, &options.database_file, &options.redis_file] {
+        path.iter().for_each(|path| isolation.hide(path));
+    }
+    isolation.announce(options.sandbox);
+    // Binds the port before the slow steps, so a port in use is an error at once.
     let address = SocketAddr::new(options.host, options.port);
     let listener = TcpListener::bind(address).await.map_err(|source| CommandError::Listen { address, source })?;
     let address = listener.local_addr().map_err(|source| CommandError::Listen { address, source })?;
     let api_url = format!("http://{address}");
-    let database = Arc::new(Database::open(place, &data.database()).await?);
+    let file = if matches!(place, Place::Sqlite) { data.database()? } else { PathBuf::new() };
+    let database = Arc::new(Database::open(place, &file).await?);
 
     let app = &application.settings;
     let working = settings::worker(&options, app)?;
     let webhooks = app::webhook_settings(app, &application.webhook_headers, Some(app::own_url(address)))?;
-    // What is wrong in the settings is told before the slow steps, too.
+    // Wrong settings, too, are an error before the slow steps.
     let mounted = format!("{api_url}{}", app::api_settings(app)?.mount_prefix.unwrap_or_default());
-    let hosts = application.prepare(settings::hosts(&options, &data, &api_url)).await?;
+    let hosts = application.prepare(settings::hosts(&options, &data, isolation, &api_url)).await?;
     let pool = Arc::new(HostPool::start(hosts).await?);
     let services = Services {
         queue: database.queue(),
@@ -133,7 +141,7 @@ async fn start(options: UpOptions) -> Result<Started, CommandError> {
         pool.shut_down().await;
         return Err(error);
     }
-    // What names no deployment goes where everybody acts.
+    // Requests that name no deployment go to the default one.
     let installation = Installation::new(deployments, database.storage()).with_keys(keys);
     let router = installation.with_default(Tenant::default()).router();
     pool.connect(Arc::new(FromWithin(router.clone())));

@@ -1,4 +1,4 @@
-//! From the command line and `langgraph.json` to the settings of each part.
+//! Turns the command line and `langgraph.json` into the settings of each part.
 
 use std::time::Duration;
 
@@ -11,6 +11,7 @@ use crate::app;
 use crate::cli::UpOptions;
 use crate::error::CommandError;
 use crate::hosts::HostOptions;
+use crate::isolation::Isolation;
 use crate::names::process_name;
 
 pub(super) fn environment(options: &UpOptions, data: &DataFolder) -> Options {
@@ -20,10 +21,11 @@ pub(super) fn environment(options: &UpOptions, data: &DataFolder) -> Options {
     settings
 }
 
-pub(super) fn hosts(options: &UpOptions, data: &DataFolder, api_url: &str) -> HostOptions {
+pub(super) fn hosts(options: &UpOptions, data: &DataFolder, isolation: Isolation, api_url: &str) -> HostOptions {
     HostOptions {
         hosts: options.hosts,
         environment: environment(options, data),
+        isolation,
         program_dir: data.program(),
         api_url: api_url.to_owned(),
     }

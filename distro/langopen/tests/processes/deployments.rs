@@ -12,12 +12,16 @@ async fn status(client: &Client, path: &str) -> u16 {
 #[tokio::test]
 async fn deployments_share_a_platform_and_see_nothing_of_each_other() {
     let platform = Platform::new().await;
-    let of = |deployment| ["--deployment", deployment];
-    let (prod, test) = (of("acme/web/prod"), of("acme/web/test"));
+    // Each deployment's runners have a token of their own, and a URL that names the deployment.
+    let of = |deployment, token| ["--deployment", deployment, "--token", token];
+    let (prod, test) = (of("acme/web/prod", "token of prod"), of("acme/web/test", "token of test"));
     let ((runner, a), (other_runner, b)) = tokio::join!(platform.runner(&prod), platform.runner(&test));
+    let (a, b) = (format!("acme/web/prod=tcp://{a}"), format!("acme/web/test=tcp://{b}"));
     let runners = [a.as_str(), b.as_str()];
-    let worker = platform.worker(&runners, &[]).await;
-    let ((server, here), (other_server, there)) = tokio::join!(platform.api(&runners), platform.api(&runners));
+    let tokens = ["--runner-tokens", "acme/web/prod=token of prod,acme/web/test=token of test"];
+    let worker = platform.worker(&runners, &tokens).await;
+    let ((server, here), (other_server, there)) =
+        tokio::join!(platform.api_with(&runners, &tokens), platform.api_with(&runners, &tokens));
 
     for deployment in ["acme/web/prod", "acme/web/test"] {
         platform.langopen(&["deployments", "set", deployment]).await;

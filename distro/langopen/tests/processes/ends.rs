@@ -92,6 +92,7 @@ async fn those_that_are_told_to_end_end_in_order() {
 async fn graphs_see_nothing_of_the_platforms_secrets() {
     let platform = Platform::new().await;
     let (runner, address) = platform.runner(&["--deployment", "acme/web/prod"]).await;
+    let address = format!("acme/web/prod=tcp://{address}");
     let worker = platform.worker(&[&address], &[]).await;
     let (server, client) = platform.api(&[&address]).await;
     let body = json!({"assistant_id": "surroundings", "input": {"log": []}});
@@ -99,8 +100,9 @@ async fn graphs_see_nothing_of_the_platforms_secrets() {
     let seen = client.post("/d/acme.web.prod/runs/wait", body).await.unwrap();
     let names: Vec<_> = seen["log"].as_array().unwrap().iter().filter_map(|name| name.as_str()).collect();
     assert!(names.contains(&"PATH"));
-    let secret = ["LANGOPEN_RUNNER_TOKEN", "DATABASE_URI", "LANGOPEN_DATABASE_URL", "LANGOPEN_REDIS_URL"];
+    let secret = ["LANGOPEN_RUNNER_TOKEN", "DATABASE_URI", "LANGOPEN_DATABASE_URL", "COPY_OF_THE_ADDRESS", "PGPASSWORD"];
     assert!(!names.iter().any(|name| secret.contains(name)), "{names:?}");
+    assert!(names.contains(&"DATABASE_URL"), "the application's own reaches it: {names:?}");
     drop((server, worker, runner));
     platform.remove().await;
 }

@@ -69,7 +69,13 @@ impl Platform {
             "1",
         ];
         let arguments = [&common[..], arguments].concat();
-        let variables = [("LANGOPEN_RUNNER_TOKEN", TOKEN), ("DATABASE_URI", &self.database)];
+        let variables = [
+            ("LANGOPEN_RUNNER_TOKEN", TOKEN),
+            ("DATABASE_URI", &self.database),
+            ("COPY_OF_THE_ADDRESS", &self.database),
+            ("PGPASSWORD", "hush"),
+            ("DATABASE_URL", "postgres://app@elsewhere/app"),
+        ];
         let mut runner = Program::start("runner", env!("CARGO_BIN_EXE_langopen-runner"), &arguments, &variables);
         let address = runner.says("runner").await.split(' ').next().unwrap().to_owned();
         (runner, address)

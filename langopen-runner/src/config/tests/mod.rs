@@ -1,6 +1,8 @@
+mod dotenv;
 mod env;
 mod errors;
 mod supported;
+mod verdicts;
 mod webhooks;
 mod whole;
 

@@ -15,7 +15,6 @@ const EVERY_KEY: &str = r#"{
   "env": {"A": "b"},
   "python_version": "3.12-bookworm", "node_version": "22", "api_version": "0.7.5", "base_image": "x/y",
   "image_distro": "wolfi", "pip_config_file": "agent.py", "pip_installer": "pip",
-  "source": {"kind": "uv", "root": "./src", "package": "pkg"},
   "keep_pkg_tools": ["pip"], "dockerfile_lines": ["RUN true"],
   "store": {"path": "pkg.store:store", "index": {"dims": 3, "embed": "./agent.py:embed", "fields": ["$"]},
             "ttl": {"refresh_on_read": true, "default_ttl": 1.5, "sweep_interval_minutes": 10}},
@@ -69,7 +68,7 @@ fn every_key_is_known() {
 
     assert_eq!(config.packaging.python_version, Some(PythonVersion { major: 3, minor: 12 }));
     assert_eq!(config.packaging.pip_installer, PipInstaller::Pip);
-    assert_eq!(config.packaging.source.as_ref().map(|source| source.root.clone()), Some(base.join("src")));
+    assert!(config.warnings().is_empty(), "{:?}", config.warnings());
     assert_eq!(config.image.distro, Some(ImageDistro::Wolfi));
     assert_eq!(config.image.keep_pkg_tools, KeepPkgTools::Some(vec!["pip".into()]));
 
@@ -101,11 +100,21 @@ fn a_folder_stands_for_its_file_and_a_byte_order_mark_is_skipped() {
     let folder = app("\u{feff}{\"dependencies\": [\".\"], \"graphs\": {\"a\": \"./agent.py:graph\"}}");
     let config = crate::config::AppConfig::load(folder.path()).unwrap_or_else(|error| panic!("{error}"));
     assert_eq!(config.path(), folder.path().join("langgraph.json"));
-    assert!(config.resolve_env().expect("variables").is_empty());
+    assert!(config.resolve_env(|_| None).expect("variables").variables.is_empty());
 }
 
 #[test]
 fn javascript_alone_needs_no_dependencies() {
     let folder = app(r#"{"node_version": "20", "graphs": {"a": "./web/agent.ts:graph"}, "store": null}"#);
     assert!(load(folder.path()).is_ok_and(|config| config.dependencies.is_empty() && config.store.is_none()));
+}
+
+#[test]
+fn a_lock_file_of_uv_stands_for_the_dependencies() {
+    let folder = app(
+        r#"{"graphs": {"a": "./agent.py:graph"}, "source": {"kind": "uv", "root": "./src", "package": "pkg"}}"#,
+    );
+    let config = load(folder.path()).unwrap_or_else(|error| panic!("{error}"));
+    let source = config.packaging.source.as_ref().expect("a source");
+    assert_eq!((source.root.clone(), source.package.as_deref()), (folder.path().join("src"), Some("pkg")));
 }

@@ -7,7 +7,7 @@ use super::manager::{Kind, Manager};
 use crate::environment::cache;
 use crate::environment::error::EnvironmentError;
 use crate::environment::progress::{Listener, Progress};
-use crate::host::{node_name, unpack_node};
+use crate::host::{Surroundings, node_name, unpack_node};
 
 /// Written last, and makes the folder whole.
 const MARKER: &str = "complete";
@@ -16,6 +16,7 @@ const MARKER: &str = "complete";
 pub(super) async fn ensure(
     node: &Node,
     cache_dir: &Path,
+    surroundings: &Surroundings,
     progress: Listener<'_>,
 ) -> Result<(PathBuf, bool), EnvironmentError> {
     // Its packages are made for one kind of machine.
@@ -34,7 +35,7 @@ pub(super) async fn ensure(
     unpack_node(&folder).map_err(failed())?;
     let npm = Manager::find(Kind::Npm, node, &folder.join("package-lock.json"))?;
     progress(Progress::InstallingHost(folder.clone()));
-    npm.install_host(&folder).run(progress).await?;
+    npm.install_host(&folder).run(surroundings, progress).await?;
     tokio::fs::write(&marker, "").await.map_err(failed())?;
     Ok((folder, true))
 }

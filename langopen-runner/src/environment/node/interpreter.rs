@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::process::Command;
 
 use crate::environment::error::EnvironmentError;
+use crate::inherited::Inherited;
 
 /// The oldest node that can run the host program.
 const OLDEST: (u32, u32) = (20, 11);
@@ -28,14 +29,18 @@ impl Node {
 }
 
 /// The first node that fits: `explicit`, or those on PATH. A newer one than `wanted` fits too, as node keeps what it promised.
-pub(super) async fn find(explicit: Option<&Path>, wanted: Option<u32>) -> Result<Node, EnvironmentError> {
+pub(super) async fn find(
+    explicit: Option<&Path>,
+    wanted: Option<u32>,
+    inherited: &Inherited,
+) -> Result<Node, EnvironmentError> {
     let candidates: Vec<PathBuf> = match explicit {
         Some(path) => vec![which::which(path).unwrap_or_else(|_| path.to_owned())],
         None => ["node", "nodejs"].iter().flat_map(|name| which::which_all(name).into_iter().flatten()).collect(),
     };
     let mut seen = Vec::new();
     for path in candidates {
-        let reason = match probe(&path).await {
+        let reason = match probe(&path, inherited).await {
             Ok(version) if numbers(&version) < OLDEST.max((wanted.unwrap_or_default(), 0)) => {
                 format!("is Node.js {version}")
             }
@@ -51,9 +56,10 @@ pub(super) async fn find(explicit: Option<&Path>, wanted: Option<u32>) -> Result
 }
 
 // The error completes "<path>: ...".
-async fn probe(path: &Path) -> Result<String, String> {
+async fn probe(path: &Path, inherited: &Inherited) -> Result<String, String> {
     let mut command = Command::new(path);
-    command.arg("--version").stdin(Stdio::null()).kill_on_drop(true).env_remove("NODE_OPTIONS");
+    command.env_clear().envs(inherited.iter()).env_remove("NODE_OPTIONS");
+    command.arg("--version").stdin(Stdio::null()).kill_on_drop(true);
     let output = tokio::time::timeout(PATIENCE, command.output()).await;
     let output = output.map_err(|_| format!("gave no answer within {} s", PATIENCE.as_secs()))?;
     let output = output.map_err(|error| format!("cannot be run ({error})"))?;

@@ -21,6 +21,7 @@ use super::hash::Hasher;
 use super::progress::{Listener, Progress};
 use super::{Options, cache};
 use crate::config::{AppConfig, Language};
+use crate::host::Surroundings;
 use interpreter::Node;
 use manager::Manager;
 use project::Project;
@@ -38,6 +39,7 @@ pub struct NodePlan {
     /// None of components alone, which need not have packages.
     project: Option<Project>,
     cache_dir: PathBuf,
+    surroundings: Surroundings,
     /// Whether there is code for node to execute.
     executes: bool,
     hash: String,
@@ -68,9 +70,10 @@ impl NodePlan {
             Err(EnvironmentError::PackageJsonMissing { .. }) if !executes => None,
             found => Some(found?),
         };
-        let node = interpreter::find(options.node.as_deref(), config.image.node_version).await?;
+        let node = interpreter::find(options.node.as_deref(), config.image.node_version, &options.inherited).await?;
         let hash = fingerprint(&node, project.as_ref());
-        Ok(Self { node, project, cache_dir, executes, hash })
+        let surroundings = options.surroundings();
+        Ok(Self { node, project, cache_dir, surroundings, executes, hash })
     }
 
     /// The fingerprint of what the packages are made of: 32 hexadecimal digits.
@@ -103,7 +106,7 @@ impl NodePlan {
             .await
             .map_err(EnvironmentError::io(&self.cache_dir, "cannot be made"))?;
         let installed = self.install(&progress).await?;
-        let (program, unpacked) = host::ensure(&self.node, &self.cache_dir, &progress).await?;
+        let (program, unpacked) = host::ensure(&self.node, &self.cache_dir, &self.surroundings, &progress).await?;
         Ok(NodeEnvironment { node: self.node.path.clone(), program, fresh: installed || unpacked })
     }
 
@@ -131,7 +134,7 @@ impl NodePlan {
         }
         let manager = Manager::find(project.kind, &self.node, &project.lock)?;
         progress(Progress::InstallingPackages { manager: project.kind.name(), folder: project.root.clone() });
-        manager.install(&project.root, &project.lock).run(progress).await?;
+        manager.install(&project.root, &project.lock).run(&self.surroundings, progress).await?;
         let note = packages.join(NOTE);
         let write = async {
             // A project without dependencies has no such folder.

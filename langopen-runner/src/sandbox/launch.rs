@@ -1,0 +1,66 @@
+//! The launcher: restricts itself, then becomes the host.
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use super::{LAUNCHER, Rules};
+
+/// The status of a launcher that cannot do its work, as shells have it for programs that cannot be run.
+const CANNOT: u8 = 126;
+
+/// Does a launcher's work, if this process was started as one. Call it first in `main`, before any thread is started.
+///
+/// Returns `None` in every other process. A launcher that succeeds does not return: it has become the host.
+#[must_use]
+pub fn launch() -> Option<ExitCode> {
+    let mut arguments = std::env::args_os().skip(1);
+    if arguments.next()?.to_str() != Some(LAUNCHER) {
+        return None;
+    }
+    let why = become_host(arguments);
+    eprintln!("error: the sandbox cannot be applied: {why}");
+    eprintln!("  hint: --sandbox off starts graph hosts without it");
+    Some(ExitCode::from(CANNOT))
+}
+
+/// Returns only why it failed.
+fn become_host(mut arguments: impl Iterator<Item = OsString>) -> String {
+    let rules = arguments.next().and_then(|rules| serde_json::from_str::<Rules>(rules.to_str()?).ok());
+    let (Some(rules), Some(program)) = (rules, arguments.next()) else {
+        return "its rules cannot be read".to_owned();
+    };
+    if let Err(why) = restrict(&rules) {
+        return why;
+    }
+    let mut command = std::process::Command::new(&program);
+    command.args(arguments);
+    #[cfg(unix)]
+    return format!("{} cannot be run: {}", program.display(), std::os::unix::process::CommandExt::exec(&mut command));
+    #[cfg(not(unix))]
+    return format!("{} cannot be run here", program.display());
+}
+
+#[cfg(not(target_os = "linux"))]
+fn restrict(_: &Rules) -> Result<(), String> {
+    Err("this system has no Landlock".to_owned())
+}
+
+#[cfg(target_os = "linux")]
+fn restrict(rules: &Rules) -> Result<(), String> {
+    use super::{namespace, rules as landlock};
+
+    let here = std::env::current_dir().unwrap_or_default();
+    let inside = rules.hidden.iter().any(|hidden| hidden.starts_with(&here));
+    if namespace::hide(rules, inside) {
+        // Landlock then forbids to change the mounts, and shuts out other processes.
+        return landlock::apply(&Rules::default());
+    }
+    if inside {
+        let here = here.display();
+        eprintln!(
+            "sandbox: graphs cannot open new files directly in {here}, as the data folder lies below it and this system \
+             allows no mount namespace. Put the data folder elsewhere (--data), or start with --sandbox off."
+        );
+    }
+    landlock::apply(rules)
+}
