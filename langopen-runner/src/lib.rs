@@ -3,8 +3,6 @@
 //!
 //! User code runs only in graph hosts, which hold no credentials: checkpoints and store items travel as calls back over a host's one connection.
 
-#![forbid(unsafe_code)]
-
 pub mod config;
 pub mod environment;
 mod frame;

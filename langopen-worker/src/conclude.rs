@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use langopen_core::event_log::NewEvent;
 use langopen_core::model::RunError;
-use langopen_core::queue::Outcome;
+use langopen_core::queue::{Losses, Outcome};
 use langopen_core::{ErrorKind, Result, RunStatus};
 use metrics::{counter, histogram};
 use tracing::{Span, error, info, warn};
@@ -15,14 +15,14 @@ use tracing::{Span, error, info, warn};
 use crate::metrics::{RETRIES, RUN_DURATION, RUNS_ENDED};
 use crate::run::ClaimedRun;
 
-/// How often to try when the end of a run, or of its log, cannot be kept.
+/// How often to try when the end of a run's log cannot be kept, or when the worker is about to stop.
 const TRIES: u32 = 6;
 
-/// The pause before the second try; it doubles each time.
-const FIRST_PAUSE: Duration = Duration::from_millis(50);
+/// The pause before the second try, and the longest one. Each is twice as long as the one before.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
 
-/// How long to wait before a run is attempted anew: longer after each attempt.
-pub(crate) fn pause_after(attempt: u32) -> Duration {
+/// The pause before a run is attempted anew: longer after each attempt.
+fn pause_after(attempt: u32) -> Duration {
     const PER_ATTEMPT: Duration = Duration::from_millis(100);
     const MOST: Duration = Duration::from_secs(5);
     PER_ATTEMPT.saturating_mul(attempt).min(MOST)
@@ -32,33 +32,43 @@ pub(crate) fn pause_after(attempt: u32) -> Duration {
 pub(crate) enum Conclusion {
     /// It has ended so.
     End(Box<Outcome>),
-    /// It is to be attempted again, for this reason.
-    TryAgain(String),
+    /// It is to be attempted again.
+    TryAgain {
+        /// Why the attempt was lost.
+        why: String,
+        /// How all attempts so far were lost.
+        losses: Losses,
+    },
     /// It is to be taken over by another worker, or by this one's next life.
     HandBack,
     /// It is somebody else's.
     Leave,
 }
 
-/// Takes a step until it works or fails for good, or was tried often enough.
-async fn persist<F: Future<Output = Result<()>>>(not_yet: &'static str, step: impl Fn() -> F) -> Result<()> {
-    let mut pause = FIRST_PAUSE;
-    for _ in 1..TRIES {
+/// Takes a step until it works or fails for good, or until `may_go_on` says after a failed try that it was the last one.
+async fn persist<F: Future<Output = Result<()>>>(
+    not_yet: &'static str,
+    step: impl Fn() -> F,
+    may_go_on: impl Fn(u32) -> bool,
+) -> Result<()> {
+    let (mut pause, longest) = PAUSES;
+    let mut tries = 0;
+    loop {
+        tries += 1;
         match step().await {
-            Err(error) if error.is_retryable() => warn!(%error, "{not_yet}"),
+            Err(error) if error.is_retryable() && may_go_on(tries) => warn!(%error, tries, "{not_yet}"),
             other => return other,
         }
         tokio::time::sleep(pause).await;
-        pause *= 2;
+        pause = (pause * 2).min(longest);
     }
-    step().await
 }
 
 impl ClaimedRun {
     pub(crate) async fn conclude(&self, conclusion: Conclusion) {
         match conclusion {
             Conclusion::End(outcome) => self.finish(*outcome).await,
-            Conclusion::TryAgain(why) => {
+            Conclusion::TryAgain { why, .. } => {
                 warn!(why, "the run failed for a reason that is not its graph's; it will be tried again");
                 counter!(RETRIES, "graph_id" => Arc::clone(&self.graph_id)).increment(1);
                 self.release().await;
@@ -92,7 +102,11 @@ impl ClaimedRun {
         if let Some(failure) = failure {
             self.tell(&failure).await;
         }
-        let ended = persist("the run's event log cannot be ended yet", || self.services.events.end(self.log));
+        let ended = persist(
+            "the run's event log cannot be ended yet",
+            || self.services.events.end(self.log),
+            |tries| tries < TRIES,
+        );
         if let Err(error) = ended.await {
             error!(%error, "the run's event log cannot be ended; readers learn it from the run's status");
         }
@@ -100,7 +114,34 @@ impl ClaimedRun {
 
     async fn commit(&self, outcome: Outcome) -> Result<()> {
         let unanswered = AtomicBool::new(false);
-        persist("the end of the run cannot be kept yet", || self.try_commit(outcome.clone(), &unanswered)).await
+        let step = || self.try_commit(outcome.clone(), &unanswered);
+        persist("the end of the run cannot be kept yet", step, |tries| self.may_wait(tries)).await
+    }
+
+    /// Whether to try again what the queue did not take. While the worker is not told to stop, it holds the lease as long as the queue needs: another
+    /// attempt would only repeat what this one did, and would fail for the same reason.
+    fn may_wait(&self, tries: u32) -> bool {
+        tries < TRIES || !self.hand_back.is_cancelled()
+    }
+
+    /// Pauses before another attempt, and records how the attempts so far were lost. Returns `false` if the lease is lost.
+    ///
+    /// A queue that does not take this write would not take those of another attempt either, so the worker waits until it does.
+    pub(crate) async fn record(&self, losses: Losses) -> bool {
+        tokio::time::sleep(pause_after(self.lease.attempt)).await;
+        let step = || self.services.queue.record_losses(self.lease, losses);
+        let recorded = persist("the loss of an attempt cannot be recorded yet", step, |tries| self.may_wait(tries));
+        match recorded.await {
+            Err(error) if error.kind() == ErrorKind::LeaseLost => {
+                warn!(%error, "the run belongs to another worker now, or was deleted");
+                false
+            }
+            Err(error) => {
+                warn!(%error, "the loss of an attempt cannot be recorded; the next attempt does not know of it");
+                true
+            }
+            Ok(()) => true,
+        }
     }
 
     async fn try_commit(&self, outcome: Outcome, unanswered: &AtomicBool) -> Result<()> {
@@ -135,7 +176,8 @@ impl ClaimedRun {
 
     /// Hands the run back at once: a delay would let the runs behind it begin before it.
     async fn release(&self) {
-        if let Err(error) = self.services.queue.release(self.lease, Duration::ZERO).await {
+        let step = || self.services.queue.release(self.lease, Duration::ZERO);
+        if let Err(error) = persist("the run cannot be handed back yet", step, |tries| self.may_wait(tries)).await {
             warn!(%error, "the run cannot be handed back; another attempt follows when its lease is over");
         }
     }

@@ -14,6 +14,7 @@ mod conclude;
 mod crons;
 mod heartbeat;
 mod held;
+mod losses;
 mod metrics;
 mod outcome;
 mod rules;

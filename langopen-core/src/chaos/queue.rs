@@ -8,7 +8,7 @@ use super::hints::{heard, wakes};
 use crate::ids::{RunId, ThreadId};
 use crate::model::{CancelRequest, NewRun};
 use crate::queue::{
-    CancelSignal, Cancelled, CancelledMany, ClaimRequest, Claims, Enqueued, Finished, Heartbeat, InFlight, Lease,
+    CancelSignal, Cancelled, CancelledMany, ClaimRequest, Claims, Enqueued, Finished, Heartbeat, InFlight, Lease, Losses,
     Outcome, Queue, QueueStats,
 };
 use crate::tenant::Scope;
@@ -19,6 +19,7 @@ chaotic!(Queue {
     "queue.heartbeat" heartbeat(leases: &[Lease], lease: Duration) -> Vec<Heartbeat>;
     "queue.finish" finish(lease: Lease, outcome: Outcome) -> Finished;
     "queue.release" release(lease: Lease, delay: Duration) -> ();
+    "queue.record_losses" record_losses(lease: Lease, losses: Losses) -> ();
     "queue.cancel" cancel(scope: &Scope, thread_id: ThreadId, run_id: RunId, request: CancelRequest) -> Cancelled;
     "queue.cancel_in_flight" cancel_in_flight(scope: &Scope, which: InFlight, request: CancelRequest) -> CancelledMany;
     "queue.stats" stats() -> QueueStats;

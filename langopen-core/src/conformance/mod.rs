@@ -119,7 +119,7 @@ cases! {
     queue_strategies: reject_refuses_while_a_run_is_in_flight, what_a_run_ends_does_not_date_it, interrupt_ends_the_pending_and_asks_the_running, rollback_removes_the_pending,
         cancelling_a_pending_run_ends_it, cancelling_a_running_run_asks_its_worker, what_has_ended_cannot_be_cancelled,
         runs_in_flight_are_cancelled_together;
-    queue_leases: a_heartbeat_keeps_a_lease, an_expired_lease_is_claimed_anew, an_old_lease_can_do_nothing, a_released_run_comes_back, an_old_attempt_keeps_no_checkpoints,
+    queue_leases: a_heartbeat_keeps_a_lease, an_expired_lease_is_claimed_anew, an_old_lease_can_do_nothing, a_released_run_comes_back, losses_are_kept_for_the_next_attempt, an_old_attempt_keeps_no_checkpoints,
         a_deleted_run_has_no_lease;
     queue_ends: an_end_shows_on_the_thread, others_in_flight_keep_a_thread_busy, a_temporary_run_leaves_nothing, a_rollback_removes_what_the_run_made,
         only_terminal_statuses_end_a_run, an_end_wakes_the_next;

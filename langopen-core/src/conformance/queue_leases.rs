@@ -6,7 +6,7 @@ use super::Backend;
 use super::support::{LEASE, SECOND, checkpoint, interrupt, outcome, refused, scope, state, thread_id, write, writes};
 use crate::error::ErrorKind;
 use crate::model::{CheckpointKey, NewCheckpoint, PendingWrites};
-use crate::queue::{Claim, Heartbeat, Lease, Outcome};
+use crate::queue::{Claim, Heartbeat, Lease, Losses, Outcome};
 use crate::run_state::RunStatus;
 
 /// A heartbeat extends the lease from now on; its answers are in the order of the question.
@@ -87,6 +87,23 @@ pub async fn a_released_run_comes_back(backend: &Backend) {
     backend.clock.advance(SECOND * 10);
     let third = backend.claim_one().await;
     assert_eq!((third.run.run_id, third.run.attempt, third.cancel), (first.run.run_id, 3, Some(interrupt())));
+}
+
+/// How attempts were lost, as one of them records it, is there for the next claim, whether the run was released or its lease expired; an old lease records nothing.
+pub async fn losses_are_kept_for_the_next_attempt(backend: &Backend) {
+    let id = thread_id();
+    let first = backend.running(id).await;
+    assert_eq!(first.losses, Losses::default());
+    let losses = Losses { excused: 1, suspected: 2 };
+    backend.queue.record_losses(first.lease(), losses).await.expect("record");
+    backend.queue.release(first.lease(), std::time::Duration::ZERO).await.expect("release");
+    refused(backend.queue.record_losses(first.lease(), Losses::default()).await, ErrorKind::LeaseLost, "recording");
+    let second = backend.claim_one().await;
+    assert_eq!((second.run.attempt, second.losses), (2, losses));
+    let more = Losses { excused: 2, suspected: 2 };
+    backend.queue.record_losses(second.lease(), more).await.expect("record");
+    backend.clock.advance(LEASE);
+    assert_eq!(backend.claim_one().await.losses, more, "after an expired lease");
 }
 
 /// Deleting a run takes its lease away.

@@ -5,6 +5,7 @@ use tokio::net::UnixStream;
 use tokio_util::codec::Framed;
 use tracing::debug;
 
+use super::logs::cut;
 use super::process::{HostError, HostSpec};
 use crate::frame::payload::{Fatal, Hello, Log, Ready, from_json};
 use crate::frame::{Frame, FrameCodec, Kind};
@@ -53,7 +54,7 @@ pub(super) async fn load(connection: &mut Connection, spec: &HostSpec) -> Result
             }
             Kind::Log => {
                 if let Ok(log) = from_json::<Log>("host.log", &frame.payload) {
-                    tracing::info!(target: "langopen::graph", source = log.source, "{}", log.message);
+                    tracing::info!(target: "langopen::graph", source = cut(&log.source), "{}", cut(&log.message));
                 }
             }
             other => return Err(HostError::Protocol(format!("it sent {other:?} while loading"))),

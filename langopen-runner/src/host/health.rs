@@ -19,7 +19,7 @@ pub(crate) struct Status {
     pub(crate) hosts: u32,
     /// Of these, those whose loops are not blocked by their graphs.
     pub(crate) responsive: u32,
-    /// Whether it is about to end: new runs had better go elsewhere.
+    /// Whether it is about to end: clients send new runs elsewhere.
     pub(crate) draining: bool,
 }
 

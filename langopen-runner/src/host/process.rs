@@ -1,4 +1,4 @@
-//! A host's process: starting it, what it may see of our environment, and what it prints past its own capture.
+//! Starting a host: what it is started with, what it may see of our environment, and what it offers when it is ready.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -11,16 +11,16 @@ use std::time::Duration;
 use langopen_core::executor::GraphInfo;
 use metrics::gauge;
 use serde::{Deserialize, Serialize};
-use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 use tokio::net::UnixListener;
-use tokio::process::{Child, Command};
+use tokio::process::Command;
 use tokio_util::codec::Framed;
-use tracing::info;
 use uuid::Uuid;
 
+use super::child::Process;
 use super::handshake;
+use super::output::{Tail, forward};
 use super::web::WebApp;
-use super::{Attach, HandleRange, Host, Owner, Status};
+use super::{Attach, Behind, HandleRange, Host, Owner, Status};
 use crate::frame::FrameCodec;
 use crate::frame::payload::{Fatal, Ready, ReadyAuth, UiOffer};
 use crate::metrics::HOST_LOAD;
@@ -42,6 +42,15 @@ pub(crate) struct HostSpec {
     pub(crate) init: Init,
     /// How long importing the graphs may take.
     pub(crate) load_timeout: Duration,
+}
+
+impl HostSpec {
+    /// The same for a host that executes runs alone: it answers no requests and says nothing of callers, and what the application does only once for these
+    /// (the lifespan of its web app) is not done again.
+    pub(crate) fn for_runs_alone(&self) -> Self {
+        let http = InitHttp { app: None, ..self.init.http.clone() };
+        Self { init: Init { auth: None, ui: None, http, ..self.init.clone() }, ..self.clone() }
+    }
 }
 
 /// What runs graphs of one kind, and where the host program for it lies.
@@ -268,8 +277,12 @@ impl Offer {
     }
 }
 
-/// Starts a host and waits until its graphs are loaded. The child's end must be awaited by the caller; dropping it kills it.
-pub(crate) async fn start(spec: &HostSpec, number: usize, owner: Arc<Owner>) -> Result<(Arc<Host>, Child), HostError> {
+/// Starts a host and waits until its graphs are loaded. The caller must await the end of the process, and then [bury](Host::bury) the host.
+pub(crate) async fn start(
+    spec: &HostSpec,
+    number: usize,
+    owner: Arc<Owner>,
+) -> Result<(Arc<Host>, Process), HostError> {
     // A folder of its own, readable by this user alone, keeps other users of the machine from the socket.
     let folder = tempfile::Builder::new().prefix("langopen-host-").tempdir();
     let folder = folder.map_err(|source| HostError::Prepare { path: std::env::temp_dir(), source })?;
@@ -277,12 +290,12 @@ pub(crate) async fn start(spec: &HostSpec, number: usize, owner: Arc<Owner>) -> 
     let prepare = |source| HostError::Prepare { path: socket.clone(), source };
     let listener = UnixListener::bind(&socket).map_err(prepare)?;
     let token = Uuid::new_v4().simple().to_string();
-    let mut child = command(spec, &socket, &token)
-        .spawn()
-        .map_err(|source| HostError::Spawn { interpreter: spec.runtime.interpreter().to_owned(), source })?;
-    let tail = Arc::new(parking_lot::Mutex::new(Vec::new()));
-    forward(child.stdout.take(), number, "stdout", Arc::clone(&tail));
-    forward(child.stderr.take(), number, "stderr", Arc::clone(&tail));
+    let spawn = |source| HostError::Spawn { interpreter: spec.runtime.interpreter().to_owned(), source };
+    let mut process = Process::launch(command(spec, &socket, &token)).await.map_err(spawn)?;
+    let tail = Tail::default();
+    let (stdout, stderr) = process.outputs();
+    forward(stdout, number, "stdout", tail.clone());
+    forward(stderr, number, "stderr", tail.clone());
     let connect = async {
         let (stream, _) = listener.accept().await.map_err(prepare)?;
         let mut connection = Framed::new(stream, FrameCodec::default());
@@ -292,8 +305,8 @@ pub(crate) async fn start(spec: &HostSpec, number: usize, owner: Arc<Owner>) -> 
     };
     let connected = tokio::select! {
         connected = connect => connected,
-        status = child.wait() => return Err(exited(status.map_err(prepare)?, &tail).await),
-        () = tokio::time::sleep(spec.load_timeout) => return Err(HostError::Slow(spec.load_timeout)),
+        status = process.wait() => Err(exited(status.map_err(prepare)?, &tail).await),
+        () = tokio::time::sleep(spec.load_timeout) => Err(HostError::Slow(spec.load_timeout)),
     };
     match connected {
         Ok((offer, connection)) => {
@@ -304,26 +317,30 @@ pub(crate) async fn start(spec: &HostSpec, number: usize, owner: Arc<Owner>) -> 
                 status: Status::ONE_HOST,
                 load: gauge!(HOST_LOAD, "host" => number.to_string()),
                 owner,
+                behind: Behind::Process,
             };
-            Ok((Host::attach(attach, connection), child))
+            Ok((Host::attach(attach, connection), process))
         }
-        Err(HostError::Protocol(why)) => {
-            // A host that breaks off while it loads has usually died; its own last words explain more.
-            match tokio::time::timeout(Duration::from_secs(1), child.wait()).await {
-                Ok(Ok(status)) if !status.success() => Err(exited(status, &tail).await),
-                _ => Err(HostError::Protocol(why)),
+        Err(mut error) => {
+            if let HostError::Protocol(_) = &error {
+                // A host that breaks off while it loads has usually died; its own last words explain more.
+                let ended = tokio::time::timeout(Duration::from_secs(1), process.wait()).await;
+                if let Ok(Ok(status)) = ended
+                    && !status.success()
+                {
+                    error = exited(status, &tail).await;
+                }
             }
+            process.end().await;
+            Err(error)
         }
-        Err(error) => Err(error),
     }
 }
 
-async fn exited(status: ExitStatus, tail: &parking_lot::Mutex<Vec<String>>) -> HostError {
+async fn exited(status: ExitStatus, tail: &Tail) -> HostError {
     // The pipes may hold a last line that their readers have not seen yet.
     tokio::time::sleep(Duration::from_millis(100)).await;
-    let lines = tail.lock();
-    let output = if lines.is_empty() { String::new() } else { format!(":\n{}", lines.join("\n")) };
-    HostError::Exited { status, output }
+    HostError::Exited { status, output: tail.text() }
 }
 
 fn command(spec: &HostSpec, socket: &Path, token: &str) -> Command {
@@ -343,30 +360,6 @@ fn command(spec: &HostSpec, socket: &Path, token: &str) -> Command {
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
-        // Ctrl-C in a terminal is ours to handle; the host ends when its connection does.
-        .process_group(0)
         .kill_on_drop(true);
     command
-}
-
-/// How many lines of output are kept to explain a host that dies while it starts.
-const TAIL: usize = 40;
-
-fn forward<R>(pipe: Option<R>, number: usize, source: &'static str, tail: Arc<parking_lot::Mutex<Vec<String>>>)
-where
-    R: AsyncRead + Unpin + Send + 'static,
-{
-    let Some(pipe) = pipe else { return };
-    tokio::spawn(async move {
-        let mut lines = BufReader::new(pipe).split(b'\n');
-        while let Ok(Some(line)) = lines.next_segment().await {
-            let line = String::from_utf8_lossy(&line).trim_end().to_owned();
-            info!(target: "langopen::graph", host = number, source, "{line}");
-            let mut tail = tail.lock();
-            if tail.len() == TAIL {
-                tail.remove(0);
-            }
-            tail.push(line);
-        }
-    });
 }

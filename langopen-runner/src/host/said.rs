@@ -1,18 +1,22 @@
-//! What a host said of a run and is not kept yet.
+//! What a host sent for a run, until the run's reader takes it.
 
+use langopen_core::executor::AttemptLost;
 use tokio::sync::{mpsc, oneshot};
 
+use super::budget::Share;
 use crate::frame::Frame;
 
 /// What comes of a run, in the order in which the host sent it.
 pub(super) enum Said {
-    /// An event, or the end.
-    Frame(Frame),
-    /// Somebody wants to know when all that came before is kept.
+    /// An event, or the end, with the room that it takes.
+    Frame(Frame, Share),
+    /// A checkpoint waits until all that came before is kept.
     Mark(oneshot::Sender<()>),
+    /// The host ended. Nothing follows.
+    Lost(AttemptLost),
 }
 
-/// A way to ask that. It keeps no run from ending.
+/// A way to send marks. It keeps no run from ending.
 #[derive(Clone)]
 pub(super) struct Marks(mpsc::WeakUnboundedSender<Said>);
 

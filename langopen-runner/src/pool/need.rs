@@ -1,6 +1,7 @@
 //! What work needs of a host: an application's hosts need not all be of one kind.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
@@ -54,11 +55,19 @@ impl<'a> Need<'a> {
         }
     }
 
+    /// Whether a host that has loaded these graphs has what a run needs.
+    pub(crate) fn is_met_by_graphs<T>(&self, graphs: &BTreeMap<String, T>) -> bool {
+        match self {
+            Self::Graph(graph_id) => graphs.contains_key(graph_id.as_ref()),
+            _ => true,
+        }
+    }
+
     /// What a frame needs that begins something.
     pub(crate) fn of(frame: &'a Frame) -> Self {
         match frame.kind {
             Kind::HttpRequest => Self::WebApp,
-            Kind::Run => serde_json::from_slice::<Named<'_>>(&frame.payload).map_or(Self::Nothing, Named::need),
+            Kind::Run | Kind::Suspect => serde_json::from_slice::<Named<'_>>(&frame.payload).map_or(Self::Nothing, Named::need),
             Kind::Call => serde_json::from_slice::<Call<'_>>(&frame.payload).map_or(Self::Nothing, Call::need),
             _ => Self::Nothing,
         }

@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use langopen_core::{Error, Result};
 use tokio::sync::Notify;
 
+use super::solitary::Alone;
 use super::{Need, Work};
 use crate::host::{Host, Offer, WebApi};
 
@@ -21,6 +22,11 @@ pub(crate) trait Source: Send + Sync + 'static {
 
     /// What the application offers, as the host that loaded it last says; nothing before one has.
     fn offer(&self) -> Arc<Offer>;
+
+    /// A host that one run has for itself. `None` where there is none, or where the source decides that later.
+    async fn alone(&self, _need: &Need<'_>) -> Option<Alone> {
+        None
+    }
 
     /// Rings when a host may take work that could not before.
     fn changed(&self) -> &Notify;

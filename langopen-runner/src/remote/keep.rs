@@ -14,7 +14,7 @@ use tracing::{info, warn};
 use super::RunnerUrl;
 use super::dial::{Connection, Dialer, Found};
 use super::set::Shared;
-use crate::host::{Attach, Host};
+use crate::host::{Attach, Behind, Host};
 use crate::metrics::RUNNER_LOAD;
 
 /// How often a name is looked up.
@@ -109,6 +109,7 @@ impl Keeper {
             status: found.status,
             load: gauge!(RUNNER_LOAD, "runner" => address.to_string()),
             owner: Arc::clone(&app.owner),
+            behind: Behind::Runner,
         };
         let host = Host::attach(attach, connection);
         info!(runner = found.name, %address, deployment = %found.tenant, "a runner is connected");

@@ -158,6 +158,7 @@ async fn tell(inside: Arc<Inside>, stop: CancellationToken) {
             () = tokio::time::sleep(LOOK) => {}
             () = stop.cancelled() => return,
         }
+        inside.switch.find_overdue();
         let status = inside.hosts.status(inside.is_draining());
         if told != Some(status) {
             inside.switch.tell(status);

@@ -1,7 +1,7 @@
-//! What hosts send goes to the client that it is for.
+//! The way of frames from hosts to clients.
 //!
-//! Each client chooses its numbers from a range of its own, so those that stand in payloads need no change. Numbers that hosts choose stand in headers alone, and are
-//! exchanged for numbers that are unique on the client's connection.
+//! Each client chooses its numbers from a range of its own, so numbers in payloads need no change. Numbers that hosts choose stand in headers alone; the switch
+//! replaces them by numbers that are unique on the client's connection.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -15,10 +15,10 @@ use tracing::{debug, warn};
 
 use super::greet::Client;
 use super::session::Session;
-use super::table::{Asked, Table};
+use super::table::{Asked, Begun, Table, lost};
 use crate::frame::payload::{CallError, Caller, from_json};
 use crate::frame::{Frame, Kind};
-use crate::host::{HOSTS, Host, Relay, Status, handed_back, write_log};
+use crate::host::{Aboard, Ending, Guilt, HOSTS, Host, Outgoing, Relay, Status, handed_back, write_log};
 
 /// How many bits of a number are the client's to choose. The others are the client's own number.
 const BITS: u32 = 21;
@@ -74,7 +74,7 @@ struct RequestOrigin {
 
 impl Switch {
     /// A place for a client; `None` if all are taken. Numbers come round late, so that what a client left behind is not mistaken for the next one's.
-    pub(super) fn admit(&self, client: &Client) -> Option<(Arc<Session>, mpsc::UnboundedReceiver<Frame>)> {
+    pub(super) fn admit(&self, client: &Client) -> Option<(Arc<Session>, mpsc::UnboundedReceiver<Outgoing>)> {
         let mut sessions = self.sessions.lock();
         let last = sessions.last;
         // 0 is nobody's: no number is 0 then.
@@ -92,8 +92,10 @@ impl Switch {
         let mut table = session.table.lock();
         table.open = false;
         let cancel = serde_json::to_vec(&handed_back()).map(Bytes::from).unwrap_or_default();
+        table.waiting.drain().for_each(|(_, wait)| wait.cancel());
+        table.begun.values_mut().for_each(Begun::is_cancelled);
         table.begun.retain(|number, begun| match begun.kind {
-            Kind::Run => begun.host.send(Frame::new(Kind::Cancel, *number, cancel.clone())),
+            Kind::Run | Kind::Suspect => begun.host.send(Frame::new(Kind::Cancel, *number, cancel.clone())),
             Kind::HttpRequest => {
                 begun.host.send(Frame::new(Kind::HttpAbort, *number, Bytes::new()));
                 false
@@ -133,6 +135,23 @@ impl Switch {
         let Ok(payload) = serde_json::to_vec(&status).map(Bytes::from) else { return };
         for session in self.open() {
             session.push(Frame::new(Kind::Status, 0, payload.clone()));
+        }
+    }
+
+    /// Finds cancelled runs that have not ended in time. Their clients went on without them, and their hosts have to answer for it.
+    pub(super) fn find_overdue(&self) {
+        let sessions: Vec<_> = self.sessions.lock().by_number.values().cloned().collect();
+        for session in sessions {
+            let mut table = session.table.lock();
+            let overdue: Vec<_> = table.begun.extract_if(|_, begun| begun.is_overdue()).collect();
+            let over = !table.open && table.begun.is_empty() && !overdue.is_empty();
+            drop(table);
+            for (number, begun) in overdue {
+                begun.host.fitness().is_leaving(number, tokio::time::Instant::now());
+            }
+            if over {
+                self.forget(&session);
+            }
         }
     }
 
@@ -186,16 +205,25 @@ impl Switch {
         let Some(session) = self.chooser(frame.stream) else { return };
         let last = matches!(frame.kind, Kind::Done | Kind::Reply | Kind::Error | Kind::HttpEnd | Kind::HttpAbort);
         let mut table = session.table.lock();
-        if !is_on(&table, host, frame.stream) {
+        let Some(begun) = table.begun.get(&frame.stream).filter(|begun| Arc::ptr_eq(&begun.host, host)) else {
+            drop(table);
+            if frame.kind == Kind::Done {
+                host.fitness().has_ended(frame.stream);
+            }
             return;
+        };
+        if frame.kind == Kind::Event && !begun.credit.spend(frame.payload.len()) {
+            drop(table);
+            let why = "the run sent more events than its credit allows";
+            return host.convict(Ending::new(Guilt::Run(frame.stream), why));
         }
-        if last {
-            table.begun.remove(&frame.stream);
-        }
+        let ended = if last { table.begun.remove(&frame.stream) } else { None };
         let (open, over) = (table.open, !table.open && table.begun.is_empty());
         drop(table);
+        drop(ended);
         if open {
-            session.push(frame);
+            let share = Some(host.share(frame.payload.len()));
+            session.push(Outgoing { frame, share });
         } else if over {
             self.forget(&session);
         }
@@ -203,7 +231,8 @@ impl Switch {
 
     /// A host's call goes to the client whose run or call it serves.
     fn call(&self, host: &Arc<Host>, frame: Frame) {
-        let asked = Asked { host: Arc::clone(host), id: frame.stream };
+        let share = Arc::new(host.share(frame.payload.len()));
+        let asked = Asked { host: Arc::clone(host), id: frame.stream, _share: Some(share) };
         let Ok(CallOrigin { params }) = rmp_serde::from_slice(&frame.payload) else {
             return refuse(&asked, "invalid", "the call cannot be read");
         };
@@ -235,7 +264,7 @@ impl Switch {
             debug!(host = host.number, "a request of the application's own has no API server to go to");
             return abort();
         };
-        let asked = Asked { host: Arc::clone(host), id };
+        let asked = Asked { host: Arc::clone(host), id, _share: None };
         let Some(number) = session.table.lock().exchange(asked) else { return abort() };
         let placed = Placed { host: Arc::clone(host), session: Arc::clone(&session), number };
         self.exchanges.lock().insert((host.number, id), placed);
@@ -271,23 +300,27 @@ impl Relay for Switch {
             }
             // A run's worker knows all of its ids.
             Kind::Log => match self.beginner(host, frame.stream) {
-                Some(session) => session.push(frame),
+                Some(session) => {
+                    let share = Some(host.share(frame.payload.len()));
+                    session.push(Outgoing { frame, share });
+                }
                 None => write_log(host, frame.stream, &frame.payload),
             },
             other => warn!(host = host.number, kind = ?other, "a graph host sent a frame that is not its to send"),
         }
     }
 
-    fn lost(&self, host: &Arc<Host>) {
+    fn lost(&self, host: &Arc<Host>, ending: &Ending) {
         self.exchanges.lock().retain(|_, placed| !Arc::ptr_eq(&placed.host, host));
         let sessions: Vec<_> = self.sessions.lock().by_number.values().cloned().collect();
+        let aboard = aboard(host, &sessions);
         for session in sessions {
             let mut frames = Vec::new();
             let mut table = session.table.lock();
             table.begun.retain(|number, begun| {
                 let kept = !Arc::ptr_eq(&begun.host, host);
                 if !kept {
-                    frames.push(begun.lost(*number));
+                    frames.push(lost(begun.kind, *number, ending.loss(*number, &aboard)));
                 }
                 kept
             });
@@ -309,6 +342,21 @@ impl Relay for Switch {
         }
         self.host_lost.notify_one();
     }
+}
+
+/// What clients have in flight on a host.
+fn aboard(host: &Arc<Host>, sessions: &[Arc<Session>]) -> Aboard {
+    let mut aboard = Aboard { runs: Vec::new(), others: host.fitness().has_left_behind() };
+    for session in sessions {
+        let table = session.table.lock();
+        for (number, begun) in table.begun.iter().filter(|(_, begun)| Arc::ptr_eq(&begun.host, host)) {
+            match begun.is_run() {
+                true => aboard.runs.push((*number, begun.kind == Kind::Suspect)),
+                false => aboard.others = true,
+            }
+        }
+    }
+    aboard
 }
 
 fn is_on(table: &Table, host: &Arc<Host>, number: u32) -> bool {

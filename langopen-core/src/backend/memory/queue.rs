@@ -15,7 +15,7 @@ use crate::event_log::LogKey;
 use crate::ids::{RunId, ThreadId};
 use crate::model::{CancelRequest, MultitaskStrategy, NewRun, ThreadStatus};
 use crate::queue::{
-    CancelSignal, Cancelled, CancelledMany, ClaimRequest, Claims, Enqueued, Finished, Heartbeat, InFlight, Lease,
+    CancelSignal, Cancelled, CancelledMany, ClaimRequest, Claims, Enqueued, Finished, Heartbeat, InFlight, Lease, Losses,
     Outcome, Queue, QueueStats,
 };
 use crate::run_state::RunStatus;
@@ -198,7 +198,8 @@ impl Queue for Memory {
         let fresh_thread = row.checkpoints.is_empty();
         row.pending.insert(place);
         let tenant = scope.tenant.clone();
-        let row = RunRow { tenant, run: run.clone(), available_at: place.0, lease_expires_at: None, cancel: None };
+        let losses = Losses::default();
+        let row = RunRow { tenant, run: run.clone(), available_at: place.0, lease_expires_at: None, cancel: None, losses };
         state.runs.insert(run.run_id, row);
         if delayed {
             state.delayed.insert(place);
@@ -296,6 +297,11 @@ impl Queue for Memory {
         }
         state.promote(thread_id, now);
         self.shared.wakes.notify_one();
+        Ok(())
+    }
+
+    async fn record_losses(&self, lease: Lease, losses: Losses) -> Result<()> {
+        self.state().leased("queue.record_losses", lease)?.losses = losses;
         Ok(())
     }
 

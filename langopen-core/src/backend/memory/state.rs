@@ -15,6 +15,7 @@ use crate::model::{
     Thread,
 };
 use crate::outbox::{Delivery, FailedDelivery};
+use crate::queue::Losses;
 use crate::tenant::{Scope, Tenant};
 
 /// A place in a queue: runs start in this order.
@@ -93,6 +94,7 @@ pub(super) struct RunRow {
     pub(super) available_at: Timestamp,
     pub(super) lease_expires_at: Option<Timestamp>,
     pub(super) cancel: Option<CancelRequest>,
+    pub(super) losses: Losses,
 }
 
 pub(super) struct ItemRow {

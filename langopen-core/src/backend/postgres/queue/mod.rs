@@ -19,7 +19,7 @@ use crate::error::Result;
 use crate::ids::{RunId, ThreadId};
 use crate::model::{CancelRequest, NewRun};
 use crate::queue::{
-    CancelSignal, Cancelled, CancelledMany, ClaimRequest, Claims, Enqueued, Finished, Heartbeat, InFlight, Lease,
+    CancelSignal, Cancelled, CancelledMany, ClaimRequest, Claims, Enqueued, Finished, Heartbeat, InFlight, Lease, Losses,
     Outcome, Queue, QueueStats,
 };
 use crate::signals::Signal;
@@ -73,6 +73,10 @@ impl Queue for Postgres {
         self.hand_back(lease, delay).await?;
         self.hint(Signal::RunsReady);
         Ok(())
+    }
+
+    async fn record_losses(&self, lease: Lease, losses: Losses) -> Result<()> {
+        self.record_run_losses(lease, losses).await
     }
 
     async fn cancel(

@@ -7,7 +7,7 @@ use uuid::Uuid;
 use crate::backend::sqlite::columns::{self, Context, get, text, time};
 use crate::clock::Timestamp;
 use crate::error::Result;
-use crate::queue::{Claim, ClaimRequest, Claims, Heartbeat, Lease};
+use crate::queue::{Claim, ClaimRequest, Claims, Heartbeat, Lease, Losses};
 use crate::tenant::Tenant;
 
 const OPERATION: &str = "queue.claim";
@@ -149,8 +149,13 @@ fn turn(row: &SqliteRow) -> Result<Turn> {
 
 /// The claim of a run, from its row.
 fn started(row: &SqliteRow) -> Result<Claim> {
-    let fresh_thread = get(row, "fresh_thread")?;
-    Ok(Claim { tenant: columns::tenant(row)?, run: columns::run(row)?, fresh_thread, cancel: columns::cancel(row)? })
+    Ok(Claim {
+        tenant: columns::tenant(row)?,
+        run: columns::run(row)?,
+        fresh_thread: get(row, "fresh_thread")?,
+        cancel: columns::cancel(row)?,
+        losses: Losses { excused: get(row, "excused")?, suspected: get(row, "suspected")? },
+    })
 }
 
 pub(super) async fn heartbeat(

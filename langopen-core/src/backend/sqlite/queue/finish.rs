@@ -5,14 +5,15 @@ use std::time::Duration;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Connection, SqliteConnection};
 
-use crate::backend::rules::{run, thread};
+use crate::backend::rules::run::{self, lease_lost};
+use crate::backend::rules::thread;
 use crate::backend::sqlite::columns::{Context, get};
 use crate::backend::sqlite::writer::{run_together, together};
 use crate::backend::sqlite::{outbox, readiness, thread_rows};
 use crate::clock::Timestamp;
 use crate::error::Result;
 use crate::ids::ThreadId;
-use crate::queue::{Finished, Lease, Outcome};
+use crate::queue::{Finished, Lease, Losses, Outcome};
 
 const OPERATION: &str = "queue.finish";
 
@@ -102,6 +103,16 @@ async fn end(
     let promoted = readiness::promote(OPERATION, &mut part, thread_id, now).await?;
     part.commit().await.context(OPERATION)?;
     Ok(Finished { promoted })
+}
+
+pub(super) async fn record_losses(db: &mut SqliteConnection, lease: Lease, losses: Losses) -> Result<()> {
+    const OPERATION: &str = "queue.record_losses";
+    let record = sqlx::query("UPDATE runs SET excused = ?, suspected = ? WHERE run_id = ? AND attempt = ? AND status = 'running'");
+    let record = record.bind(losses.excused).bind(losses.suspected).bind(lease.run_id.0).bind(lease.attempt);
+    match record.execute(db).await.context(OPERATION)?.rows_affected() {
+        0 => Err(lease_lost(OPERATION, lease)),
+        _ => Ok(()),
+    }
 }
 
 pub(super) async fn release(db: &mut SqliteConnection, lease: Lease, delay: Duration, now: Timestamp) -> Result<()> {

@@ -20,7 +20,7 @@ use crate::error::Result;
 use crate::ids::{RunId, ThreadId};
 use crate::model::{CancelRequest, NewRun};
 use crate::queue::{
-    CancelSignal, Cancelled, CancelledMany, ClaimRequest, Claims, Enqueued, Finished, Heartbeat, InFlight, Lease,
+    CancelSignal, Cancelled, CancelledMany, ClaimRequest, Claims, Enqueued, Finished, Heartbeat, InFlight, Lease, Losses,
     Outcome, Queue, QueueStats,
 };
 use crate::tenant::Scope;
@@ -90,6 +90,10 @@ impl Queue for Sqlite {
         self.write("queue.release", move |db| finish::release(db, lease, delay, now).boxed()).await?;
         self.wake_if(true);
         Ok(())
+    }
+
+    async fn record_losses(&self, lease: Lease, losses: Losses) -> Result<()> {
+        self.write("queue.record_losses", move |db| finish::record_losses(db, lease, losses).boxed()).await
     }
 
     async fn cancel(
