@@ -1,4 +1,5 @@
-//! The last steps of a run: committing its end, then telling its readers; or handing it back.
+//! The last steps of an attempt: the worker commits the end of the run and then ends its stream, or it hands the run
+//! back.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -28,24 +29,24 @@ fn pause_after(attempt: u32) -> Duration {
     PER_ATTEMPT.saturating_mul(attempt).min(MOST)
 }
 
-/// What is to become of a run.
+/// What the worker does with a run after an attempt.
 pub(crate) enum Conclusion {
-    /// It has ended so.
+    /// It commits this end.
     End(Box<Outcome>),
-    /// It is to be attempted again.
+    /// It makes another attempt.
     TryAgain {
         /// Why the attempt was lost.
         why: String,
         /// How all attempts so far were lost.
         losses: Losses,
     },
-    /// It is to be taken over by another worker, or by this one's next life.
+    /// It hands the run back, because it stops.
     HandBack,
-    /// It is somebody else's.
+    /// It does nothing: the run belongs to another worker.
     Leave,
 }
 
-/// Takes a step until it works or fails for good, or until `may_go_on` says after a failed try that it was the last one.
+/// Repeats a step until it works, fails for good, or `may_go_on` returns `false` for the number of tries so far.
 async fn persist<F: Future<Output = Result<()>>>(
     not_yet: &'static str,
     step: impl Fn() -> F,
@@ -78,7 +79,7 @@ impl ClaimedRun {
         }
     }
 
-    /// Commits the end, then tells the readers: a client that sees the stream end finds the status in its place.
+    /// Commits the end, and then ends the stream: a client that sees the end of the stream finds the status committed.
     async fn finish(&self, outcome: Outcome) {
         let status = outcome.status;
         let failure = match status {
@@ -118,15 +119,17 @@ impl ClaimedRun {
         persist("the end of the run cannot be kept yet", step, |tries| self.may_wait(tries)).await
     }
 
-    /// Whether to try again what the queue did not take. While the worker is not told to stop, it holds the lease as long as the queue needs: another
-    /// attempt would only repeat what this one did, and would fail for the same reason.
+    /// Whether to repeat a write that the queue did not take. Unless the worker has to stop, it holds the lease as long
+    /// as the queue needs: another attempt would repeat the work of this one, and fail for the same reason.
     fn may_wait(&self, tries: u32) -> bool {
         tries < TRIES || !self.hand_back.is_cancelled()
     }
 
-    /// Pauses before another attempt, and records how the attempts so far were lost. Returns `false` if the lease is lost.
+    /// Pauses before another attempt, and records how the attempts so far were lost. Returns `false` if the lease is
+    /// lost.
     ///
-    /// A queue that does not take this write would not take those of another attempt either, so the worker waits until it does.
+    /// A queue that does not take this write would not take those of another attempt either, so the worker waits until
+    /// it does.
     pub(crate) async fn record(&self, losses: Losses) -> bool {
         tokio::time::sleep(pause_after(self.lease.attempt)).await;
         let step = || self.services.queue.record_losses(self.lease, losses);
@@ -147,7 +150,7 @@ impl ClaimedRun {
     async fn try_commit(&self, outcome: Outcome, unanswered: &AtomicBool) -> Result<()> {
         match self.services.queue.finish(self.lease, outcome).await {
             Ok(_) => Ok(()),
-            // An earlier try may have done it, and nobody heard. Then the readers are still to be told, and only this worker will do it.
+            // An earlier try may have worked although its answer was lost. Then only this worker will end the stream.
             Err(error) if error.kind() == ErrorKind::LeaseLost && unanswered.load(Relaxed) => {
                 if self.has_ended().await? { Ok(()) } else { Err(error) }
             }

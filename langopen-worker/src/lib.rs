@@ -1,8 +1,10 @@
-//! The run loop: claims runs, drives an [`Executor`](langopen_core::Executor), keeps what runs say in the
-//! [`EventLog`](langopen_core::EventLog), ends them in the [`Queue`](langopen_core::Queue), and lets go in time when it is told to stop.
+//! The run loop: it claims runs, drives an [`Executor`](langopen_core::Executor), appends the events of runs to the
+//! [`EventLog`](langopen_core::EventLog), ends runs in the [`Queue`](langopen_core::Queue), and hands them back in time
+//! when it has to stop.
 //!
-//! - [`Worker`] is the loop, and the scheduler of crons beside it; [`Services`] is what it works with; [`WorkerSettings`] holds its figures.
-//! - [`WebhookDispatcher`] is another loop: it sends what the [`Outbox`](langopen_core::Outbox) holds.
+//! - [`Worker`] is the loop, with the scheduler of crons; [`Services`] holds the parts that it uses; [`WorkerSettings`]
+//!   holds its figures.
+//! - [`WebhookDispatcher`] is another loop: it sends the deliveries of the [`Outbox`](langopen_core::Outbox).
 //! - A run's lease is extended by the worker, never by user code, so a graph that blocks cannot lose it.
 //! - The terminal status is committed before the run's stream ends.
 
@@ -35,16 +37,16 @@ pub use rules::DeploymentRules;
 pub use settings::WorkerSettings;
 pub use webhooks::{InvalidHeader, WebhookDispatcher, WebhookHeaders, WebhookSettings};
 
-/// What a worker works with.
+/// The parts that a worker uses.
 #[derive(Clone)]
 pub struct Services {
     /// Where runs come from and go to.
     pub queue: Arc<dyn Queue>,
-    /// What runs may reach through their executor.
+    /// The storage that runs reach through their executor.
     pub storage: Arc<dyn Storage>,
     /// Where runs' events go.
     pub events: Arc<dyn EventLog>,
-    /// What executes them.
+    /// The executor of the runs.
     pub executor: Arc<dyn Executor>,
     /// The clock that the queue reads, to know how far off the next run is.
     pub clock: Arc<dyn Clock>,
@@ -80,12 +82,13 @@ impl Worker {
         self
     }
 
-    /// How many runs it may execute, and does. What this returns may be asked at any time.
+    /// The number of runs that it may execute, and that it executes at any moment.
     pub fn slots(&self) -> Slots {
         Slots::of(&self.active)
     }
 
-    /// Works until `stop`; then fires no more crons, claims nothing more, lets runs in flight end within the grace period, hands the rest back, and returns.
+    /// Works until `stop`; then fires no more crons, claims nothing more, lets runs in flight end within the grace
+    /// period, hands the rest back, and returns.
     pub async fn run(self, stop: CancellationToken) {
         let active = Arc::clone(&self.active);
         let background = CancellationToken::new();

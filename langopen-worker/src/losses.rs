@@ -1,16 +1,16 @@
-//! What follows from the loss of an attempt: another attempt, counted or not, or the end of the run.
+//! Lost attempts: whether the worker makes another one, whether the lost one counts, and when the run ends.
 
 use langopen_core::executor::{AttemptLost, Blame};
 use langopen_core::model::RunError;
 use langopen_core::queue::Losses;
 
-/// How many attempts of one run may stay uncounted. A suspect executes alone and so dies beside nobody, hence few runs come near this bound.
+/// How many attempts of one run may stay uncounted. A suspect executes alone, so few runs come near this bound.
 const MOST_EXCUSED: u32 = 16;
 
 /// How many graph hosts a run may end. After the first, it executes in a host of its own.
 const MOST_KILLED: u32 = 2;
 
-/// What follows from the loss of an attempt.
+/// The consequence of a lost attempt.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Verdict {
     /// Another attempt, with this record of the lost ones.
@@ -24,7 +24,7 @@ pub(crate) fn counted(attempt: u32, losses: Losses) -> u32 {
     attempt.saturating_sub(losses.excused)
 }
 
-/// Judges the loss of `attempt`; `lost` is what the executor knows of it, if anything.
+/// Judges the loss of `attempt`. `lost` is the executor's account of it, if it has one.
 pub(crate) fn judge(attempt: u32, most: u32, before: Losses, lost: Option<&AttemptLost>) -> Verdict {
     let (excused, suspected) = match lost.map(|lost| lost.blame) {
         None => (0, 0),
@@ -81,7 +81,9 @@ mod tests {
     fn a_bystander_loses_no_attempt_and_is_bounded_all_the_same() {
         let beside = vec![lost(Blame::Bystander); 10];
         assert_eq!(follow(&beside), Verdict::Retry(Losses { excused: 10, suspected: 0 }));
-        assert!(matches!(follow(&vec![lost(Blame::Bystander); 100]), Verdict::GiveUp(error) if error.error == "RunLost"));
+        assert!(
+            matches!(follow(&vec![lost(Blame::Bystander); 100]), Verdict::GiveUp(error) if error.error == "RunLost")
+        );
     }
 
     #[test]

@@ -22,7 +22,7 @@ use crate::losses::{Verdict, counted, judge};
 use crate::metrics::{ATTEMPTS, EVENTS, QUEUE_WAIT};
 use crate::{Services, WorkerSettings, outcome};
 
-/// How many events are kept in one step when they come faster than steps.
+/// How many events the worker appends in one call, when they come faster than calls return.
 const BATCH: usize = 256;
 
 /// Executes a claimed run in a task of its own.
@@ -70,14 +70,15 @@ pub(crate) fn spawn(
             () = handle.lost.cancelled() => return,
             () = active.hand_back.cancelled() => Conclusion::HandBack,
         };
-        // From here on nothing interrupts: a heartbeat that finds the run ended must not keep its readers from hearing of it.
+        // From here on nothing interrupts: a heartbeat that finds the run ended must not keep its readers from hearing
+        // of it.
         run.conclude(conclusion).await;
     };
     tracker.spawn(task.instrument(span));
 }
 
-/// The span of an attempt, in the trace of the request that created the run. Of the highest level, so that the ids are there whatever level is
-/// logged.
+/// The span of an attempt, in the trace of the request that created the run. It has the highest level, so that its ids
+/// are in the log at any level.
 fn span(claim: &Claim) -> Span {
     let (run, tenant) = (&claim.run, &claim.tenant);
     let span = error_span!(
@@ -101,7 +102,8 @@ fn span(claim: &Claim) -> Span {
     span
 }
 
-/// A run's presence on this worker. It ends with the run's task, however that ends: a panic must not keep the lease alive.
+/// A run's entry among the active runs. It ends with the run's task, even when that panics: a panic must not keep the
+/// lease alive.
 struct Present {
     active: Arc<Active>,
     lease: Lease,
@@ -121,7 +123,7 @@ pub(crate) struct ClaimedRun {
     pub(crate) lease: Lease,
     /// How earlier attempts were lost.
     losses: Losses,
-    /// The worker stops: nothing may wait any longer.
+    /// Cancelled when the worker has to stop: then no write may be repeated for long.
     pub(crate) hand_back: CancellationToken,
     held: Held,
     pub(crate) graph_id: Arc<str>,
@@ -137,8 +139,8 @@ pub(crate) struct ClaimedRun {
 }
 
 impl ClaimedRun {
-    /// Executes the graph. Before it is to be executed again, the worker pauses and waits for the queue to take writes. It holds the run meanwhile, so the
-    /// run keeps its place among the runs of its thread.
+    /// Executes the graph. Before it is to be executed again, the worker pauses and waits for the queue to take writes.
+    /// It holds the run meanwhile, so the run keeps its place among the runs of its thread.
     async fn attempt(&self, claim: Claim) -> Conclusion {
         let conclusion = self.execute(claim).await;
         match conclusion {
@@ -147,7 +149,7 @@ impl ClaimedRun {
         }
     }
 
-    /// Executes the graph, and says what is to become of the run.
+    /// Executes the graph, and decides what follows.
     async fn execute(&self, claim: Claim) -> Conclusion {
         debug!("run started");
         let (attempt, most) = (self.lease.attempt, self.settings.max_attempts);
@@ -170,7 +172,7 @@ impl ClaimedRun {
         }
     }
 
-    /// Keeps the run's events as they come; returns what the executor says at the end.
+    /// Appends the run's events as they come; returns the executor's result.
     async fn follow(&self, claim: Claim) -> Result<RunResult> {
         let Lease { run_id, attempt } = self.lease;
         let metadata = format!(r#"{{"run_id":"{run_id}","attempt":{attempt}}}"#);
@@ -194,7 +196,7 @@ impl ClaimedRun {
                     Err(error) => end = Some(Err(error)),
                 }
             }
-            // What came before an error counts: the next attempt goes on after it.
+            // Events before an error are kept: the next attempt goes on after them.
             if !events.is_empty() {
                 self.held.sure().await;
                 self.keep(events).await?;
@@ -218,7 +220,8 @@ impl ClaimedRun {
         Conclusion::End(Box::new(outcome::of(result, cancel)))
     }
 
-    /// The platform, not the graph, failed: another attempt, or the end. A run that was cancelled meanwhile ends as such.
+    /// The platform, not the graph, failed: another attempt, or the end. A run that was cancelled meanwhile ends as
+    /// such.
     fn lost(&self, why: &str, lost: Option<&AttemptLost>) -> Conclusion {
         let verdict = judge(self.lease.attempt, self.settings.max_attempts, self.losses, lost);
         match verdict {
@@ -239,7 +242,8 @@ impl ClaimedRun {
         Conclusion::End(Box::new(outcome::failed(status, error, cancel)))
     }
 
-    /// Appends events of the execution. A log that does not answer is no fault of the run: the attempt is lost without being counted.
+    /// Appends events of the execution. A log that does not answer is no fault of the run: the attempt is lost without
+    /// being counted.
     async fn keep(&self, events: Vec<NewEvent>) -> Result<()> {
         self.append(events).await.map_err(|error| match error.is_retryable() {
             true => AttemptLost::new(Blame::Bystander, format!("events cannot be kept: {error}")).into(),

@@ -13,8 +13,8 @@ use langopen_core::executor::{
 };
 use langopen_core::model::{CancelAction, CancelRequest, MultitaskStrategy, NewRun, RunThread, ThreadStatus};
 use langopen_core::queue::{
-    CancelSignal, Cancelled, CancelledMany, ClaimRequest, Claims, Enqueued, Finished, Heartbeat, InFlight, Lease, Losses,
-    Outcome, QueueStats,
+    CancelSignal, Cancelled, CancelledMany, ClaimRequest, Claims, Enqueued, Finished, Heartbeat, InFlight, Lease,
+    Losses, Outcome, QueueStats,
 };
 use langopen_core::storage::Runs;
 use langopen_core::{

@@ -8,8 +8,8 @@ use super::hints::{heard, wakes};
 use crate::ids::{RunId, ThreadId};
 use crate::model::{CancelRequest, NewRun};
 use crate::queue::{
-    CancelSignal, Cancelled, CancelledMany, ClaimRequest, Claims, Enqueued, Finished, Heartbeat, InFlight, Lease, Losses,
-    Outcome, Queue, QueueStats,
+    CancelSignal, Cancelled, CancelledMany, ClaimRequest, Claims, Enqueued, Finished, Heartbeat, InFlight, Lease,
+    Losses, Outcome, Queue, QueueStats,
 };
 use crate::tenant::Scope;
 

@@ -1,4 +1,5 @@
-//! Frames between runner and graph host, and between a runner and its clients: the header and its codec. The crate's README describes every kind.
+//! Frames between runner and graph host, and between a runner and its clients: the header and its codec. The crate's
+//! README describes every kind.
 
 mod codec;
 pub(crate) mod payload;

@@ -1,7 +1,8 @@
 //! How much of what a host sent may wait here at the same time.
 //!
-//! Credit bounds the events of an honest host, but calls have none, and a hostile host may ignore its credit. So the runner counts what it has read and not yet
-//! handled, and stops reading from the connection when that is too much. The host then waits in its own writes.
+//! Credit bounds the events of an honest host, but calls have none, and a hostile host may ignore its credit. So the
+//! runner counts what it has read and not yet handled, and stops reading from the connection when that is too much. The
+//! host then waits in its own writes.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};

@@ -1,8 +1,9 @@
-//! A connected host: the frames that go out and come in, and who waits for them. Behind the connection is a host's process, or a runner with several.
+//! A connected host: its frames in both directions, and the runs, calls and exchanges that wait for them. The other end
+//! is one host's process, or a runner with several hosts.
 
 use std::collections::HashMap;
-use std::sync::{Arc, OnceLock};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use futures::stream::{SplitSink, SplitStream};
@@ -35,7 +36,7 @@ use crate::frame::{Frame, FrameCodec, Kind};
 /// How many frames are written in one step.
 const FRAMES_AT_ONCE: usize = 1024;
 
-/// A host whose answer to a question after its life is owed for longer than this, in milliseconds, is blocked by its graphs.
+/// After how many milliseconds without an answer to a PING a host counts as blocked by its graphs.
 const BLOCKED_AFTER: u64 = 500;
 
 /// A run in flight on a host.
@@ -55,16 +56,17 @@ pub(super) struct InFlight {
 
 /// A connected host.
 pub(crate) struct Host {
-    /// Its place among the hosts, for logs.
+    /// The number of the host, for logs.
     pub(crate) number: usize,
     pub(super) offer: Arc<Offer>,
     pub(super) runs: Mutex<HashMap<u32, InFlight>>,
     pub(super) waiting: Mutex<HashMap<u32, Waiting>>,
     pub(super) exchanges: Mutex<HashMap<u32, Exchange>>,
     pub(super) owner: Arc<Owner>,
-    /// Unbounded: frames for a host that does not read are bounded by the credit, by the budget, and by the number of what is in flight on it.
+    /// Unbounded: the credit, the budget and the number of runs in flight bound the frames for a host that does not
+    /// read.
     outgoing: mpsc::UnboundedSender<Outgoing>,
-    /// How much of what it sent may wait here.
+    /// Counts the frames of the host that wait here.
     pub(super) budget: Arc<Budget>,
     behind: Behind,
     /// Why the runner ended it, where the runner did.
@@ -79,7 +81,7 @@ pub(crate) struct Host {
     closed: watch::Sender<bool>,
 }
 
-/// What stands behind a connection.
+/// The other end of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Behind {
     /// A host's process, which this process watches: it [buries](Host::bury) the host.
@@ -101,21 +103,21 @@ impl From<Frame> for Outgoing {
     }
 }
 
-/// What a connection is served with.
+/// The parameters of a connection.
 pub(crate) struct Attach {
-    /// Its place among its like, for logs.
+    /// The number of the host, for logs.
     pub(crate) number: usize,
-    /// What it said of itself.
+    /// Its READY.
     pub(crate) offer: Arc<Offer>,
-    /// The numbers that we may choose.
+    /// The handles that this side may choose.
     pub(crate) handles: HandleRange,
-    /// What stands behind it.
+    /// Its first status.
     pub(crate) status: Status,
     /// Shows how much is in flight on it.
     pub(crate) load: Gauge,
     /// Its owner.
     pub(crate) owner: Arc<Owner>,
-    /// What its end means.
+    /// The kind of its other end.
     pub(crate) behind: Behind,
 }
 
@@ -159,17 +161,17 @@ impl Host {
         host
     }
 
-    /// What it said of itself when it was ready.
+    /// Its READY.
     pub(crate) fn offer(&self) -> &Arc<Offer> {
         &self.offer
     }
 
-    /// Sends a frame; `false` if nobody will read it.
+    /// Sends a frame; returns `false` if the connection is gone.
     pub(crate) fn send(&self, frame: impl Into<Outgoing>) -> bool {
         !self.is_closed() && self.outgoing.send(frame.into()).is_ok()
     }
 
-    /// Counts bytes of what it sent that stay here for a while.
+    /// Counts bytes from this host that stay in memory until the share is dropped.
     pub(crate) fn share(&self, bytes: usize) -> Share {
         self.budget.take(bytes)
     }
@@ -184,7 +186,7 @@ impl Host {
         self.shown_load.increment(change as f64);
     }
 
-    /// A number for something new.
+    /// A free handle.
     pub(super) fn next_handle(&self) -> Result<u32> {
         let taken = |number| {
             self.runs.lock().contains_key(&number)
@@ -213,7 +215,7 @@ impl Host {
         self.cut.cancel();
     }
 
-    /// Asks for a sign of life, unless one is still owed.
+    /// Sends a PING, unless the answer to the last one is missing.
     pub(crate) fn ping(&self) {
         let Some(mark) = self.health.question() else { return };
         if self.send(Frame::new(Kind::Ping, 0, mark.to_be_bytes().to_vec())) {
@@ -221,12 +223,13 @@ impl Host {
         }
     }
 
-    /// For how many milliseconds it has owed a sign of life. While we do not read what it sends, it owes none.
+    /// For how many milliseconds an answer to a PING has been missing. While this side does not read from the host,
+    /// none is missing.
     pub(crate) fn silent_for(&self) -> u64 {
         if self.budget.is_exhausted() { 0 } else { self.health.silent_for() }
     }
 
-    /// Whether its graphs keep it from answering.
+    /// Whether its graphs keep the host from answering.
     pub(crate) fn is_blocked(&self) -> bool {
         self.status.lock().responsive == 0 || self.silent_for() > BLOCKED_AFTER
     }
@@ -241,12 +244,12 @@ impl Host {
         self.status.lock().draining
     }
 
-    /// Whether it does for its runs what it should.
+    /// Whether the host still ends its runs.
     pub(crate) fn fitness(&self) -> &Fitness {
         &self.fitness
     }
 
-    /// Takes it out of service: it gets no more work.
+    /// Takes the host out of service: it gets no more work.
     pub(crate) fn retire(&self) {
         self.status.lock().draining = true;
     }
@@ -256,7 +259,7 @@ impl Host {
         self.behind == Behind::Runner
     }
 
-    /// Cuts it off because of what one of its runs did, or for reasons of our own.
+    /// Cuts the connection, and decides which run is to blame for it.
     pub(crate) fn convict(&self, ending: Ending) {
         warn!(host = self.number, why = ending.cause, "a graph host is cut off");
         // The first verdict stands.
@@ -264,7 +267,7 @@ impl Host {
         self.cut();
     }
 
-    /// Tells all that waits for the host that it is gone. Nothing of it may follow.
+    /// Ends everything that waits for the host. Called once, after its last frame.
     pub(crate) fn bury(self: &Arc<Self>, ending: Ending) {
         let ending = self.verdict.get().cloned().unwrap_or(ending);
         self.closed.send_replace(true);
@@ -276,7 +279,7 @@ impl Host {
             others: asked || self.fitness().has_left_behind(),
         };
         for (handle, run) in runs {
-            // A reader that is gone needs not be told.
+            // The reader may be gone.
             let _ = run.said.send(Said::Lost(ending.loss(handle, &aboard)));
         }
         self.waiting.lock().clear();
@@ -286,7 +289,7 @@ impl Host {
         }
     }
 
-    /// Asks it to end.
+    /// Asks the host to end.
     pub(crate) fn shut_down(&self) {
         // A host that is gone needs no shutdown.
         self.send(Frame::new(Kind::Shutdown, 0, Bytes::new()));
@@ -342,7 +345,7 @@ where
     }
     host.closed.send_replace(true);
     host.cut.cancel();
-    // A process is buried by the one that watches it, who also knows how it ended.
+    // The watcher of a process buries its host, because it knows how the process ended.
     if host.is_runner() {
         host.runs.lock().clear();
         host.waiting.lock().clear();

@@ -10,8 +10,8 @@ const SLACK: i64 = 1024 * 1024;
 
 /// One run's credit.
 ///
-/// An honest host sends an event while the credit is above zero, however long the event is, so the credit may fall far below zero once. What counts against
-/// the host is what it sends after that.
+/// An honest host sends an event while the credit is above zero, however long the event is, so the credit may fall far
+/// below zero once. What counts against the host is what it sends after that.
 #[derive(Debug)]
 pub(crate) struct Credit {
     left: AtomicI64,
@@ -25,7 +25,8 @@ impl Default for Credit {
 }
 
 impl Credit {
-    /// An event of this length came; returns whether the host was allowed to send it. Called in the order of the frames.
+    /// An event of this length came; returns whether the host was allowed to send it. Called in the order of the
+    /// frames.
     pub(crate) fn spend(&self, length: usize) -> bool {
         let length = i64::try_from(length).unwrap_or(i64::MAX);
         if self.left.fetch_sub(length, Ordering::AcqRel) > 0 {

@@ -1,7 +1,8 @@
 //! The processes that a graph host started, and their end.
 //!
-//! A graph may start processes, put them into sessions of their own, and let their parents end. The runner finds them by four marks: their session or group is
-//! the host's, an ancestor is the host, they were seen below the host earlier, or their environment names the host. On Linux; elsewhere only the group is known.
+//! A graph may start processes, put them into sessions of their own, and let their parents end. The runner finds them
+//! by four marks: their session or group is the host's, an ancestor is the host, they were seen below the host earlier,
+//! or their environment names the host. On Linux; elsewhere only the group is known.
 
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
@@ -22,7 +23,8 @@ pub(crate) struct Family {
     host: i32,
     /// As it stands in the environment: name, equals sign, value.
     mark: Vec<u8>,
-    /// Processes that were seen below the host, with the time of their start, which tells them from a later process of the same number.
+    /// Processes that were seen below the host, with the time of their start, which tells them from a later process of
+    /// the same number.
     seen: HashMap<i32, u64>,
 }
 
@@ -61,7 +63,8 @@ impl Family {
         seen.retain(|pid, start| known.contains(pid) || entry(*pid).is_some_and(|entry| entry.start == *start));
     }
 
-    /// Kills the host and everything that it started. When it returns, all of them have ended, except for processes that the system cannot end.
+    /// Kills the host and everything that it started. When it returns, all of them have ended, except for processes
+    /// that the system cannot end.
     pub(crate) async fn end(mut self) {
         for _ in 0..ROUNDS {
             let round = tokio::task::spawn_blocking(move || {
@@ -99,8 +102,8 @@ impl Family {
         }
         // Whatever descends from a member is one, however many generations lie between.
         loop {
-            let more: Vec<_> = table.iter().filter(|(pid, entry)| members.contains(&entry.parent) && !members.contains(pid));
-            let more: Vec<_> = more.into_iter().map(|(pid, _)| *pid).collect();
+            let below = |(pid, entry): &(&i32, &Entry)| members.contains(&entry.parent) && !members.contains(*pid);
+            let more: Vec<i32> = table.iter().filter(below).map(|(pid, _)| *pid).collect();
             if more.is_empty() {
                 break;
             }
@@ -144,7 +147,7 @@ fn entry(pid: i32) -> Option<Entry> {
     // The name before it may hold anything, also parentheses.
     let (_, rest) = stat.rsplit_once(')')?;
     let fields: Vec<&str> = rest.split_ascii_whitespace().collect();
-    let number = |index: usize| fields.get(index)?.parse().ok();
+    let number = |index: usize| -> Option<i32> { fields.get(index)?.parse().ok() };
     Some(Entry {
         over: matches!(fields.first(), Some(&("Z" | "X"))),
         parent: number(1)?,
@@ -156,7 +159,10 @@ fn entry(pid: i32) -> Option<Entry> {
 
 /// The processes that a process started and that have not ended, as far as the system tells.
 fn children(pid: i32) -> Vec<i32> {
-    let threads = std::fs::read_dir(Path::new("/proc").join(pid.to_string()).join("task")).into_iter().flatten().flatten();
+    let threads =
+        std::fs::read_dir(Path::new("/proc").join(pid.to_string()).join("task")).into_iter().flatten().flatten();
     let lists = threads.filter_map(|thread| std::fs::read_to_string(thread.path().join("children")).ok());
-    lists.flat_map(|list| list.split_ascii_whitespace().filter_map(|pid| pid.parse().ok()).collect::<Vec<_>>()).collect()
+    lists
+        .flat_map(|list| list.split_ascii_whitespace().filter_map(|pid| pid.parse().ok()).collect::<Vec<_>>())
+        .collect()
 }

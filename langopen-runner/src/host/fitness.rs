@@ -1,7 +1,8 @@
 //! Whether a host still does for its runs what it should, whatever its event loop says.
 //!
-//! Two things make a host unfit: a cancelled run that does not end, and the host's own request to be replaced, which it makes when too many of its threads go on
-//! with the code of runs that have ended. The pool takes an unfit host out of service, starts another one in its place, and ends the old one.
+//! Two things make a host unfit: a cancelled run that does not end, and the host's own request to be replaced, which it
+//! makes when too many of its threads go on with the code of runs that have ended. The pool takes an unfit host out of
+//! service, starts another one in its place, and ends the old one.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,7 +15,8 @@ use super::run::CANCEL_GRACE;
 /// What a host owes.
 #[derive(Default)]
 pub(crate) struct Fitness {
-    /// Runs that were cancelled and whose end nobody waits for any more, with the moment by which the host has to end them.
+    /// Runs that were cancelled and whose end nobody waits for any more, with the moment by which the host has to end
+    /// them.
     leaving: Mutex<HashMap<u32, Instant>>,
     asks: AtomicBool,
 }

@@ -1,4 +1,4 @@
-//! The first frames of a connection: who calls, what it shall load, and what came of it.
+//! The first frames of a connection: HELLO, INIT, and READY or FATAL.
 
 use futures::{SinkExt, StreamExt};
 use tokio::net::UnixStream;
@@ -15,7 +15,7 @@ const PROTOCOL: u32 = 1;
 
 pub(super) type Connection = Framed<UnixStream, FrameCodec>;
 
-/// Checks that the caller is our host, and says which version of langgraph it has.
+/// Checks that the caller is the host that this process started; returns its version of langgraph.
 pub(super) async fn greet(connection: &mut Connection, token: &str) -> Result<String, HostError> {
     let frame = next(connection).await?;
     if frame.kind != Kind::Hello {

@@ -1,8 +1,12 @@
 //! Starts the processes of graph hosts, so that none of them outlives this process.
 //!
-//! Each host leads a session of its own: a Ctrl-C in the terminal does not reach it, and one signal to the group reaches all that it started. Linux kills the
-//! host when the thread ends that started it. Threads of a runtime come and go, so one thread that never ends starts all hosts.
-#![expect(unsafe_code, reason = "`pre_exec` is the one way to run two system calls in the child before the program begins")]
+//! Each host leads a session of its own: a Ctrl-C in the terminal does not reach it, and one signal to the group
+//! reaches all that it started. Linux kills the host when the thread ends that started it. Threads of a runtime come
+//! and go, so one thread that never ends starts all hosts.
+#![expect(
+    unsafe_code,
+    reason = "`pre_exec` is the one way to run two system calls in the child before the program begins"
+)]
 
 use std::io;
 use std::sync::{LazyLock, mpsc};
@@ -36,8 +40,9 @@ static LAUNCHER: LazyLock<io::Result<mpsc::Sender<Launch>>> = LazyLock::new(|| {
 pub(super) async fn launch(mut command: Command) -> io::Result<Child> {
     let gone = || io::Error::other("the thread that starts graph hosts is gone");
     let launcher = LAUNCHER.as_ref().map_err(|error| io::Error::new(error.kind(), error.to_string()))?;
-    // SAFETY: the closure runs in the child between fork and exec, where only async-signal-safe calls are allowed. It makes two system calls and a comparison
-    // of numbers; it allocates nothing, takes no lock, and its only capture is a number.
+    // SAFETY: the closure runs in the child between fork and exec, where only async-signal-safe calls are allowed. It
+    // makes two system calls and a comparison of numbers; it allocates nothing, takes no lock, and its only capture is
+    // a number.
     unsafe { command.pre_exec(lead_a_session(std::process::id())) };
     let (launched, child) = oneshot::channel();
     launcher.send(Launch { command, runtime: Handle::current(), launched }).map_err(|_| gone())?;

@@ -1,4 +1,5 @@
-//! What a host's process prints past its own capture: native code, child processes, and what Python or node say while they start.
+//! What a host's process prints past its own capture: native code, child processes, and what Python or node say while
+//! they start.
 
 use std::sync::Arc;
 
@@ -48,7 +49,8 @@ where
     tokio::spawn(async move { lines(pipe, write).await });
 }
 
-/// Hands out the lines of a pipe. A line that is longer than [`MAX_LINE`] comes in pieces, so its length does not matter for the memory it takes.
+/// Hands out the lines of a pipe. A line that is longer than [`MAX_LINE`] comes in pieces, so its length does not
+/// matter for the memory it takes.
 async fn lines<R: AsyncRead + Unpin>(mut pipe: R, mut write: impl FnMut(&str)) {
     let mut line = Vec::with_capacity(CHUNK);
     let mut chunk = vec![0; CHUNK];

@@ -1,4 +1,4 @@
-//! Starting a host: what it is started with, what it may see of our environment, and what it offers when it is ready.
+//! Starting a host: its parameters, its environment, and its offer when it is ready.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -25,14 +25,14 @@ use crate::frame::FrameCodec;
 use crate::frame::payload::{Fatal, Ready, ReadyAuth, UiOffer};
 use crate::metrics::HOST_LOAD;
 
-/// Variables of our own process that user code must not see: the platform's settings and the data stores' credentials.
+/// Variables of this process that user code must not see: the platform's settings and the data stores' credentials.
 const WITHHELD: [&str; 6] =
     ["DATABASE_URL", "DATABASE_URI", "POSTGRES_URI", "REDIS_URL", "REDIS_URI", "REDIS_URI_CUSTOM"];
 
-/// What a host is started with.
+/// The parameters of a host.
 #[derive(Debug, Clone)]
 pub(crate) struct HostSpec {
-    /// What runs the graphs.
+    /// The interpreter for the graphs.
     pub(crate) runtime: Runtime,
     /// The application's folder, which is also the working directory.
     pub(crate) base_dir: PathBuf,
@@ -45,15 +45,15 @@ pub(crate) struct HostSpec {
 }
 
 impl HostSpec {
-    /// The same for a host that executes runs alone: it answers no requests and says nothing of callers, and what the application does only once for these
-    /// (the lifespan of its web app) is not done again.
+    /// The parameters of a host that executes one run at a time. It has neither the web app, whose lifespan must not
+    /// begin once more, nor the login.
     pub(crate) fn for_runs_alone(&self) -> Self {
         let http = InitHttp { app: None, ..self.init.http.clone() };
         Self { init: Init { auth: None, ui: None, http, ..self.init.clone() }, ..self.clone() }
     }
 }
 
-/// What runs graphs of one kind, and where the host program for it lies.
+/// The interpreter for graphs of one language, and the folder of the host program.
 #[derive(Debug, Clone)]
 pub(crate) enum Runtime {
     /// The interpreter of the application's environment, and a folder for its path.
@@ -75,7 +75,7 @@ impl Runtime {
                 command.args(["-m", "langopen_host"]);
             }
             Self::Node { program, .. } => {
-                // The library is found as the application's own modules find it, which node lets programs ask by this option alone.
+                // With this option, the host program finds the library as the application's own modules do.
                 command.args(["--experimental-import-meta-resolve", "--disable-warning=ExperimentalWarning"]);
                 command.arg("--enable-source-maps").arg(program.join("main.js"));
             }
@@ -83,7 +83,7 @@ impl Runtime {
         command
     }
 
-    /// What stands above the application's own variables.
+    /// Variables that override those of the application.
     fn variables(&self) -> Vec<(&'static str, OsString)> {
         match self {
             Self::Python { program, .. } => vec![("PYTHONPATH", program.into()), ("PYTHONUNBUFFERED", "1".into())],
@@ -147,7 +147,7 @@ pub(crate) struct InitGraph {
     pub(crate) description: Option<String>,
 }
 
-/// What runs show of the server they run on.
+/// The server's part of a run's metadata.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct InitServer {
     pub(crate) api_version: String,
@@ -161,7 +161,7 @@ pub(crate) struct InitServer {
 pub struct LoadFailure {
     /// The graph's id, when the failure belongs to one.
     pub graph_id: Option<String>,
-    /// Where `langgraph.json` says that it is.
+    /// Its target in `langgraph.json`.
     pub target: Option<String>,
     /// The error's class.
     pub error: String,
@@ -218,7 +218,7 @@ pub enum HostError {
     Exited {
         /// How.
         status: ExitStatus,
-        /// What it printed last, from a line of its own on.
+        /// Its last output, beginning with a line break.
         output: String,
     },
     /// It did not get ready in time.
@@ -234,12 +234,12 @@ pub enum HostError {
     Load(Box<LoadFailure>),
 }
 
-/// What a host offers, once it is ready.
+/// The offer of a host that is ready.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Offer {
     /// The version of the library in the application's environment.
     pub(crate) langgraph_version: String,
-    /// What the application's `Auth` object handles.
+    /// The resources and actions that the application's `Auth` object handles.
     pub(crate) auth: Option<ReadyAuth>,
     pub(crate) graphs: Vec<GraphInfo>,
     /// The application's own web app.
@@ -253,7 +253,7 @@ pub(crate) struct Offer {
 }
 
 impl Offer {
-    /// What hosts of different kinds offer together.
+    /// The joint offer of hosts of different kinds.
     pub(crate) fn join(offers: impl IntoIterator<Item = Arc<Self>>) -> Self {
         let mut joined = Self::default();
         for offer in offers {
@@ -277,13 +277,14 @@ impl Offer {
     }
 }
 
-/// Starts a host and waits until its graphs are loaded. The caller must await the end of the process, and then [bury](Host::bury) the host.
+/// Starts a host and waits until its graphs are loaded. The caller must await the end of the process, and then
+/// [bury](Host::bury) the host.
 pub(crate) async fn start(
     spec: &HostSpec,
     number: usize,
     owner: Arc<Owner>,
 ) -> Result<(Arc<Host>, Process), HostError> {
-    // A folder of its own, readable by this user alone, keeps other users of the machine from the socket.
+    // Other users of the machine cannot open a socket in a folder that only this user can read.
     let folder = tempfile::Builder::new().prefix("langopen-host-").tempdir();
     let folder = folder.map_err(|source| HostError::Prepare { path: std::env::temp_dir(), source })?;
     let socket = folder.path().join("host.sock");
@@ -322,7 +323,7 @@ pub(crate) async fn start(
             Ok((Host::attach(attach, connection), process))
         }
         Err(mut error) => {
-            if let HostError::Protocol(_) = &error {
+            if matches!(error, HostError::Protocol(_)) {
                 // A host that breaks off while it loads has usually died; its own last words explain more.
                 let ended = tokio::time::timeout(Duration::from_secs(1), process.wait()).await;
                 if let Ok(Ok(status)) = ended

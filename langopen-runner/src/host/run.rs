@@ -6,9 +6,7 @@ use std::time::Duration;
 
 use futures::stream::BoxStream;
 use futures::{StreamExt, stream};
-use langopen_core::executor::{
-    AttemptLost, Blame, RunJob, RunOutput, RunResult, RunResultStatus, a_quiet_round,
-};
+use langopen_core::executor::{AttemptLost, Blame, RunJob, RunOutput, RunResult, RunResultStatus, a_quiet_round};
 use langopen_core::model::{CancelAction, CancelRequest, ThreadStatus};
 use langopen_core::queue::Lease;
 use langopen_core::{Error, RawJson, Result};
@@ -24,11 +22,11 @@ use super::spans::{self, Traced};
 use crate::frame::payload::{self, RunRequest};
 use crate::frame::{Frame, Kind};
 
-/// Credit is given back in portions of this many bytes, a quarter of what a run starts with.
+/// The runner gives credit back in portions of this many bytes, a quarter of a run's first credit.
 const CREDIT_PORTION: usize = 256 * 1024;
 
-/// How long a cancelled run may take to unwind before the runner goes on without it: a little longer than the host itself allows. A host whose loop is blocked
-/// cannot answer.
+/// How long a cancelled run may take to unwind before the runner goes on without it: a little longer than the host
+/// itself allows. A host whose loop is blocked cannot answer.
 pub(crate) const CANCEL_GRACE: Duration = Duration::from_secs(12);
 
 struct Execution {
@@ -38,7 +36,7 @@ struct Execution {
     credit: Arc<Credit>,
     /// Why a call of the run failed, if the storage did not answer one.
     storage: StorageFailure,
-    /// Checkpoints that wait until all that came so far is kept.
+    /// Checkpoints that wait until all earlier events are kept.
     marks: Vec<oneshot::Sender<()>>,
     cancel: watch::Receiver<Option<CancelRequest>>,
     /// Set once a CANCEL was sent: when to stop waiting for the run's own end.
@@ -46,11 +44,11 @@ struct Execution {
     unpaid: usize,
     names: Names,
     over: bool,
-    /// What the run occupies until it ends: a host of its own, for example.
+    /// Held until the run ends.
     _place: Option<Place>,
 }
 
-/// What a run occupies until it ends.
+/// Something that a run holds until it ends, such as a host of its own.
 pub(crate) type Place = Box<dyn Any + Send>;
 
 /// The last event name, shared while it repeats.
@@ -254,7 +252,7 @@ impl Drop for Execution {
         if self.host.runs.lock().remove(&self.handle).is_none() {
             return;
         }
-        // The host has not ended the run, and nobody reads it any more.
+        // The host has not ended the run, and its reader is gone.
         let until = self.give_up.unwrap_or_else(|| tokio::time::Instant::now() + CANCEL_GRACE);
         if !self.host.is_runner() {
             self.host.fitness().is_leaving(self.handle, until);

@@ -23,7 +23,8 @@ use super::turns::Turns;
 use crate::frame::payload::{self, CallError, Caller, CheckpointReply, HostCall, ItemReply, from_json};
 use crate::frame::{Frame, Kind};
 
-/// How many calls of one run reach the storage at the same time. The others wait, so one run cannot take the storage's connections from all others.
+/// How many calls of one run reach the storage at the same time. The others wait, so one run cannot take the storage's
+/// connections from all others.
 const AT_ONCE: usize = 32;
 
 /// The longest value of a store item, in bytes.
@@ -32,13 +33,13 @@ const MAX_ITEM: usize = 16 * 1024 * 1024;
 /// Why a call of the run failed, once the storage did not answer one.
 pub(super) type StorageFailure = Arc<OnceLock<String>>;
 
-/// What the calls of a run, or of a question, may reach, and which of its writes are under way.
+/// The part of the storage that calls of a run, or of a question, may reach, and the state of these calls.
 #[derive(Clone)]
 pub(super) struct Reach {
     pub(super) context: ExecutionContext,
     /// The run with its attempt.
     pub(super) lease: Option<Lease>,
-    /// How many writes are under way. A host does not wait for its writes, yet its reads must see them.
+    /// How many writes are under way. A host does not wait for its writes, but its reads must see them.
     writes: watch::Sender<usize>,
     /// The order of its checkpoints.
     turns: Turns,
@@ -59,7 +60,8 @@ impl Reach {
         Arc::clone(&self.storage)
     }
 
-    /// Events are kept before the checkpoints that follow them: a later attempt does not repeat the events that a checkpoint covers.
+    /// Events are kept before the checkpoints that follow them: a later attempt does not repeat the events that a
+    /// checkpoint covers.
     pub(super) fn with_marks(self, marks: Option<Marks>) -> Self {
         Self { marks, ..self }
     }
@@ -117,7 +119,7 @@ pub(super) fn serve(host: &Arc<Host>, frame: Frame) {
                     None => answer.await,
                 };
                 if let Some(error) = answer.as_ref().err().filter(|error| error.is_retryable()) {
-                    // The first one says most.
+                    // The first failure explains the later ones.
                     let _ = reach.storage.set(error.to_string());
                 }
                 answer
@@ -128,7 +130,8 @@ pub(super) fn serve(host: &Arc<Host>, frame: Frame) {
     });
 }
 
-/// Answers a call when the run's earlier ones leave room. What a call waits for otherwise, it waits for before: it must not hold a place then.
+/// Answers a call when the run's other calls leave room. Callers finish all other waits first: a call that waits for
+/// another one must not hold a place.
 async fn gated(reach: &Reach, call: HostCall) -> Result<Bytes> {
     // The semaphore is never closed.
     let _place = reach.gate.acquire().await;

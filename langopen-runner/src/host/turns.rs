@@ -1,7 +1,8 @@
 //! The order of one run's checkpoints: they are kept as its graph made them.
 //!
-//! A host sends a checkpoint without waiting for the one before it, and each holds only what changed since then. So the runner keeps none before those that it
-//! builds on, and none after one that could not be kept: an attempt that goes on from there would find a state with holes.
+//! A host sends a checkpoint without waiting for the one before it, and each holds only what changed since then. So the
+//! runner keeps none before those that it builds on, and none after one that could not be kept: an attempt that goes on
+//! from there would find a state with holes.
 
 use std::sync::Arc;
 

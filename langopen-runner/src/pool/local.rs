@@ -73,12 +73,12 @@ impl LocalHosts {
         }
     }
 
-    /// Whether each can do what any other can.
+    /// Whether all hosts are of one kind.
     pub(crate) fn are_alike(&self) -> bool {
         self.kinds < 2
     }
 
-    /// How they are together.
+    /// The status of all hosts together.
     pub(crate) fn status(&self, draining: bool) -> Status {
         let hosts = self.hosts();
         let responsive = hosts.iter().filter(|host| !host.is_blocked()).count();

@@ -1,4 +1,4 @@
-//! Several graph hosts of one application as one executor, wherever they are.
+//! Several graph hosts of one application as one executor, on this machine or behind runners.
 
 mod auth;
 mod embedder;
@@ -33,7 +33,8 @@ pub use settings::{NodeRuntime, PoolGraph, PoolSettings, PythonRuntime};
 pub(crate) use solitary::Alone;
 pub(crate) use source::{Source, best};
 
-/// Graph hosts of one application. Work goes to the host with the least in flight; one whose loop is blocked by its graphs is passed over.
+/// Graph hosts of one application. Work goes to the host with the least in flight; one whose loop is blocked by its
+/// graphs is passed over.
 ///
 /// A run that may have ended a host before executes in a host of its own.
 pub struct HostPool {
@@ -72,7 +73,7 @@ impl HostPool {
         self.source.offer().http.clone()
     }
 
-    /// Has the web app answer; `api` is what it may ask meanwhile.
+    /// Sends a request to the web app, which may call `api` meanwhile.
     ///
     /// # Errors
     /// `Unavailable` when no host can take the request or it died before it answered.
@@ -80,7 +81,8 @@ impl HostPool {
         self.choose(Work::Question, Need::WebApp).await?.web(call, api).await
     }
 
-    /// Serves the requests that the application itself makes of the API, by an SDK client without an address; from now on with this `api`.
+    /// Serves the requests that the application itself makes of the API, by an SDK client without an address; from now
+    /// on with this `api`.
     pub fn connect(&self, api: Arc<dyn WebApi>) {
         self.source.connect(api);
     }
@@ -90,7 +92,7 @@ impl HostPool {
         !self.source.offer().ui.is_empty()
     }
 
-    /// What the application's `Auth` object handles.
+    /// The resources and actions that the application's `Auth` object handles.
     fn auth(&self) -> Option<ReadyAuth> {
         self.source.offer().auth.clone()
     }

@@ -1,7 +1,9 @@
-//! Hosts that execute one run at a time: runs that may have ended a host before are tried here, where no other run dies with them.
+//! Hosts that execute one run at a time: runs that may have ended a host before are tried here, where no other run dies
+//! with them.
 //!
-//! Such hosts are started when they are needed and ended when nobody needed them for a while. They load the application's graphs and embedding, but neither its
-//! login nor its web app: only the ordinary hosts answer questions and requests.
+//! Such hosts are started when they are needed and ended when nobody needed them for a while. They load the
+//! application's graphs and embedding, but neither its login nor its web app: only the ordinary hosts answer questions
+//! and requests.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -74,7 +76,8 @@ impl Solitary {
     /// A host for one run; waits until one is free. `None` if the application has no graph that meets the need.
     ///
     /// # Errors
-    /// The host's failure to start. The ordinary hosts may do all the same: an application may hold a port or a lock that only one process can have.
+    /// The host's failure to start. The ordinary hosts may do all the same: an application may hold a port or a lock
+    /// that only one process can have.
     pub(super) async fn take(self: &Arc<Self>, need: &Need<'_>) -> Result<Option<Alone>, HostError> {
         let Some(spec) = self.specs.iter().find(|spec| need.is_met_by_graphs(&spec.init.graphs)) else {
             return Ok(None);

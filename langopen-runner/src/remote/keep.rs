@@ -20,7 +20,8 @@ use crate::metrics::RUNNER_LOAD;
 /// How often a name is looked up.
 const LOOK_UP: Duration = Duration::from_secs(5);
 
-/// How often a runner is asked for a sign of life, and after how many looks without one it is given up. The runner's answer does not depend on its graphs.
+/// How often a runner is asked for a sign of life, and after how many looks without one it is given up. The runner's
+/// answer does not depend on its graphs.
 const PING_EVERY: Duration = Duration::from_millis(500);
 const SILENT_LOOKS: u32 = 10;
 

@@ -1,4 +1,4 @@
-//! One client: what it sends goes to the hosts.
+//! One client, and the way of its frames to the hosts.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -20,10 +20,10 @@ use crate::host::{HOSTS, Host, Outgoing, write_frames};
 use crate::metrics::RUNNER_CLIENTS;
 use crate::pool::{Alone, Need, Source, Work, best};
 
-/// A client asks for signs of life twenty times as often; one that is silent for so long is gone, and has lost the leases of its runs.
+/// How long a client may be silent. It sends a PING twenty times as often, and has lost the leases of its runs by then.
 const SILENCE: Duration = Duration::from_secs(10);
 
-/// How many bytes may wait for a client that does not take them. Each host's budget bounds what the host adds.
+/// How many bytes may wait for a client that does not read. Each host's budget bounds its part of them.
 const MAX_QUEUED: usize = 512 * 1024 * 1024;
 
 /// One client.
@@ -171,7 +171,7 @@ fn pass(inside: &Arc<Inside>, session: &Arc<Session>, frame: Frame) -> Result<()
     Ok(())
 }
 
-/// What the client begins goes to the best host.
+/// Passes a frame that begins a run, a call or an exchange to the best host.
 fn begin(inside: &Arc<Inside>, session: &Arc<Session>, frame: Frame) -> Result<(), &'static str> {
     let (first, last) = super::switch::handles(session.number);
     let number = frame.stream;
@@ -194,7 +194,7 @@ fn begin(inside: &Arc<Inside>, session: &Arc<Session>, frame: Frame) -> Result<(
 
 fn begin_beside_others(inside: &Inside, session: &Session, frame: Frame) {
     let (kind, number) = (frame.kind, frame.stream);
-    // A run that was on its way when we said that we are about to end may still come: it has the grace period.
+    // A run may arrive after STATUS has announced the end of this runner. It may use the grace period.
     let need =
         if inside.hosts.are_alike() { Need::Nothing } else { Need::of(&frame).as_offered(&inside.hosts.offer()) };
     match best(inside.hosts.hosts(), Work::Question, &need) {
@@ -206,11 +206,11 @@ fn begin_beside_others(inside: &Inside, session: &Session, frame: Frame) {
 /// A run that may have ended a host before goes to a host of its own, as soon as there is one.
 async fn begin_alone(inside: Arc<Inside>, session: Arc<Session>, frame: Frame, given_up: CancellationToken) {
     let number = frame.stream;
-    let need = Need::of(&frame);
-    let alone = tokio::select! {
-        alone = inside.hosts.for_a_run_alone(&need) => alone,
-        () = given_up.cancelled() => {
-            return session.push(not_begun(Kind::Suspect, number, "the run was cancelled before it began"));
+    let alone = {
+        let need = Need::of(&frame);
+        tokio::select! {
+            alone = inside.hosts.for_a_run_alone(&need) => alone,
+            () = given_up.cancelled() => None,
         }
     };
     if session.table.lock().waiting.remove(&number).is_none() {
@@ -225,7 +225,7 @@ async fn begin_alone(inside: Arc<Inside>, session: Arc<Session>, frame: Frame, g
     }
 }
 
-/// Sends what the client begins to a host.
+/// Begins a run, a call or an exchange of the client on a host.
 fn begin_on(inside: &Inside, session: &Session, host: &Arc<Host>, alone: Option<Alone>, frame: Frame) {
     let (kind, number) = (frame.kind, frame.stream);
     {
@@ -237,7 +237,7 @@ fn begin_on(inside: &Inside, session: &Session, host: &Arc<Host>, alone: Option<
     }
     // A host knows no suspects.
     let kind_there = if kind == Kind::Suspect { Kind::Run } else { kind };
-    // A host that dies later finds what it lost by itself; one that is gone already does not.
+    // The loss of a host that dies later covers this run. The loss of one that is gone already may not.
     if !host.send(Frame { kind: kind_there, ..frame }) {
         let begun = session.table.lock().begun.remove(&number);
         if begun.is_some() {
@@ -246,9 +246,9 @@ fn begin_on(inside: &Inside, session: &Session, host: &Arc<Host>, alone: Option<
     }
 }
 
-/// More of what the client began. What is over already is ignored.
+/// Passes on a further frame of a run, a call or an exchange, unless it is over.
 fn go_on(session: &Session, frame: Frame) {
-    let mut table = session.table.lock();
+    let table = &mut *session.table.lock();
     match frame.kind {
         Kind::HttpAbort => {
             if let Some(begun) = table.begun.remove(&frame.stream) {

@@ -1,7 +1,7 @@
 //! The way of frames from hosts to clients.
 //!
-//! Each client chooses its numbers from a range of its own, so numbers in payloads need no change. Numbers that hosts choose stand in headers alone; the switch
-//! replaces them by numbers that are unique on the client's connection.
+//! Each client chooses its numbers from a range of its own, so numbers in payloads need no change. Numbers that hosts
+//! choose stand in headers alone; the switch replaces them by numbers that are unique on the client's connection.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -31,13 +31,13 @@ pub(super) fn handles(client: u32) -> (u32, u32) {
     (client << BITS, (client << BITS) | ((1 << BITS) - 1))
 }
 
-/// Who is there, and what hosts have begun.
+/// The clients, and the exchanges that hosts began.
 #[derive(Default)]
 pub(super) struct Switch {
     sessions: Mutex<Sessions>,
     /// Exchanges that hosts began, by the host's place and its number.
     exchanges: Mutex<HashMap<(usize, u32), Placed>>,
-    /// What clients have in flight.
+    /// How many runs, calls and exchanges clients have in flight.
     count: watch::Sender<usize>,
     host_lost: Notify,
 }
@@ -55,13 +55,13 @@ struct Placed {
     number: u32,
 }
 
-/// On whose behalf a host calls, as far as that is needed here.
+/// The run or call that a host's call belongs to.
 #[derive(Deserialize)]
 struct CallOrigin {
     params: Caller,
 }
 
-/// What a host's request goes on with.
+/// The exchange or run that a host's request belongs to.
 #[derive(Deserialize)]
 struct RequestOrigin {
     #[serde(default)]
@@ -73,11 +73,12 @@ struct RequestOrigin {
 }
 
 impl Switch {
-    /// A place for a client; `None` if all are taken. Numbers come round late, so that what a client left behind is not mistaken for the next one's.
+    /// Admits a client; `None` if there are too many. Numbers are used again late, so that runs of a former client are
+    /// not mistaken for those of a new one.
     pub(super) fn admit(&self, client: &Client) -> Option<(Arc<Session>, mpsc::UnboundedReceiver<Outgoing>)> {
         let mut sessions = self.sessions.lock();
         let last = sessions.last;
-        // 0 is nobody's: no number is 0 then.
+        // No client has the number 0, so no handle is 0.
         let number = (1..CLIENTS)
             .map(|step| 1 + (last + step - 1) % (CLIENTS - 1))
             .find(|n| !sessions.by_number.contains_key(n))?;
@@ -87,7 +88,7 @@ impl Switch {
         Some((session, queue))
     }
 
-    /// The client is gone: its runs are cancelled, and hosts that wait for its answers learn it.
+    /// Cancels the runs of a client that is gone, and refuses the calls that wait for its answers.
     pub(super) fn close(&self, session: &Arc<Session>) {
         let mut table = session.table.lock();
         table.open = false;
@@ -117,7 +118,7 @@ impl Switch {
         }
     }
 
-    /// What counts what clients have in flight.
+    /// The count of what clients have in flight.
     pub(super) fn count(&self) -> &watch::Sender<usize> {
         &self.count
     }
@@ -130,7 +131,7 @@ impl Switch {
         *self.count.borrow()
     }
 
-    /// Tells all clients how the hosts are.
+    /// Sends all clients the status of the hosts.
     pub(super) fn tell(&self, status: Status) {
         let Ok(payload) = serde_json::to_vec(&status).map(Bytes::from) else { return };
         for session in self.open() {
@@ -138,7 +139,7 @@ impl Switch {
         }
     }
 
-    /// Finds cancelled runs that have not ended in time. Their clients went on without them, and their hosts have to answer for it.
+    /// Finds cancelled runs that have not ended in time. Their clients have stopped waiting; their hosts are unfit.
     pub(super) fn find_overdue(&self) {
         let sessions: Vec<_> = self.sessions.lock().by_number.values().cloned().collect();
         for session in sessions {
@@ -187,7 +188,7 @@ impl Switch {
         self.sessions.lock().by_number.remove(&session.number);
     }
 
-    /// The client that chose the number, there or not.
+    /// The client that chose the number, even if it is gone.
     fn chooser(&self, number: u32) -> Option<Arc<Session>> {
         self.sessions.lock().by_number.get(&(number >> BITS)).cloned()
     }
@@ -200,7 +201,7 @@ impl Switch {
         })
     }
 
-    /// To the client that began it.
+    /// Passes a frame to the client that began the run, the call or the exchange.
     fn pass(&self, host: &Arc<Host>, frame: Frame) {
         let Some(session) = self.chooser(frame.stream) else { return };
         let last = matches!(frame.kind, Kind::Done | Kind::Reply | Kind::Error | Kind::HttpEnd | Kind::HttpAbort);
@@ -229,7 +230,7 @@ impl Switch {
         }
     }
 
-    /// A host's call goes to the client whose run or call it serves.
+    /// Passes a host's call to the client whose run or call it belongs to.
     fn call(&self, host: &Arc<Host>, frame: Frame) {
         let share = Arc::new(host.share(frame.payload.len()));
         let asked = Asked { host: Arc::clone(host), id: frame.stream, _share: Some(share) };
@@ -245,7 +246,7 @@ impl Switch {
         }
     }
 
-    /// A host's request goes to the client whose request it goes on with, or to one that serves the API.
+    /// Passes a host's request to the client whose exchange it belongs to, or to one that serves the API.
     fn request(&self, host: &Arc<Host>, frame: Frame) {
         let id = frame.stream;
         let abort = || {
@@ -271,7 +272,7 @@ impl Switch {
         session.push(Frame { stream: number, ..frame });
     }
 
-    /// More of an exchange that a host began.
+    /// Passes on a further frame of an exchange that a host began.
     fn go_on(&self, host: &Arc<Host>, frame: Frame) {
         let mut exchanges = self.exchanges.lock();
         let key = (host.number, frame.stream);
@@ -344,7 +345,7 @@ impl Relay for Switch {
     }
 }
 
-/// What clients have in flight on a host.
+/// The runs of all clients on a host, and whether anything else is in flight there.
 fn aboard(host: &Arc<Host>, sessions: &[Arc<Session>]) -> Aboard {
     let mut aboard = Aboard { runs: Vec::new(), others: host.fitness().has_left_behind() };
     for session in sessions {
@@ -363,7 +364,7 @@ fn is_on(table: &Table, host: &Arc<Host>, number: u32) -> bool {
     table.begun.get(&number).is_some_and(|begun| Arc::ptr_eq(&begun.host, host))
 }
 
-/// Answers a host's call that nobody else answers.
+/// Answers a host's call with an error.
 fn refuse(asked: &Asked, error: &str, message: &str) {
     let error = CallError { error: error.to_owned(), message: message.to_owned() };
     // Two texts always have a MessagePack form.

@@ -1,4 +1,4 @@
-//! What is in flight for one client.
+//! The runs, calls and exchanges of one client.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -13,13 +13,14 @@ use crate::frame::{Frame, Kind};
 use crate::host::{CANCEL_GRACE, Credit, HOSTS, Host, Lost, Share};
 use crate::pool::Alone;
 
-/// What is in flight for one client.
+/// The runs, calls and exchanges of one client.
 pub(super) struct Table {
-    /// Whether the client is there. What it began may outlast it for a moment, and keeps its number meanwhile.
+    /// Whether the client is connected. Its cancelled runs may outlast it for a moment, and keep their numbers
+    /// meanwhile.
     pub(super) open: bool,
-    /// What the client began, by its number for it.
+    /// Runs, calls and exchanges that the client began, by their handles.
     pub(super) begun: HashMap<u32, Begun>,
-    /// Runs of the client that wait for a host of their own, each with what ends the wait.
+    /// Runs of the client that wait for a host of their own. The token ends the wait.
     pub(super) waiting: HashMap<u32, CancellationToken>,
     /// Calls that hosts made, by the number that the client knows.
     pub(super) calls: HashMap<u32, Asked>,
@@ -38,7 +39,7 @@ pub(super) struct Begun {
     /// When the client cancelled a run.
     cancelled: Option<Instant>,
     count: watch::Sender<usize>,
-    /// The host's, if the run has it for itself.
+    /// Set if the run has the host for itself.
     _alone: Option<Alone>,
 }
 
@@ -125,7 +126,7 @@ impl Drop for Begun {
     }
 }
 
-/// The frame that tells a client that nothing comes of what it began, because the host is gone.
+/// The frame that ends a run, a call or an exchange whose host is gone.
 pub(super) fn lost(kind: Kind, number: u32, loss: AttemptLost) -> Frame {
     match kind {
         Kind::HttpRequest => Frame::new(Kind::HttpAbort, number, Bytes::new()),
@@ -137,7 +138,7 @@ pub(super) fn lost(kind: Kind, number: u32, loss: AttemptLost) -> Frame {
     }
 }
 
-/// The same for what did not begin.
+/// The frame that ends a run, a call or an exchange that did not begin.
 pub(super) fn not_begun(kind: Kind, number: u32, why: &str) -> Frame {
     lost(kind, number, AttemptLost::new(Blame::Bystander, why))
 }

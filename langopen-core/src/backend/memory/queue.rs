@@ -15,8 +15,8 @@ use crate::event_log::LogKey;
 use crate::ids::{RunId, ThreadId};
 use crate::model::{CancelRequest, MultitaskStrategy, NewRun, ThreadStatus};
 use crate::queue::{
-    CancelSignal, Cancelled, CancelledMany, ClaimRequest, Claims, Enqueued, Finished, Heartbeat, InFlight, Lease, Losses,
-    Outcome, Queue, QueueStats,
+    CancelSignal, Cancelled, CancelledMany, ClaimRequest, Claims, Enqueued, Finished, Heartbeat, InFlight, Lease,
+    Losses, Outcome, Queue, QueueStats,
 };
 use crate::run_state::RunStatus;
 use crate::tenant::Scope;
@@ -199,7 +199,8 @@ impl Queue for Memory {
         row.pending.insert(place);
         let tenant = scope.tenant.clone();
         let losses = Losses::default();
-        let row = RunRow { tenant, run: run.clone(), available_at: place.0, lease_expires_at: None, cancel: None, losses };
+        let row =
+            RunRow { tenant, run: run.clone(), available_at: place.0, lease_expires_at: None, cancel: None, losses };
         state.runs.insert(run.run_id, row);
         if delayed {
             state.delayed.insert(place);

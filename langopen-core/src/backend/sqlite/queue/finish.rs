@@ -107,7 +107,9 @@ async fn end(
 
 pub(super) async fn record_losses(db: &mut SqliteConnection, lease: Lease, losses: Losses) -> Result<()> {
     const OPERATION: &str = "queue.record_losses";
-    let record = sqlx::query("UPDATE runs SET excused = ?, suspected = ? WHERE run_id = ? AND attempt = ? AND status = 'running'");
+    let record = sqlx::query(
+        "UPDATE runs SET excused = ?, suspected = ? WHERE run_id = ? AND attempt = ? AND status = 'running'",
+    );
     let record = record.bind(losses.excused).bind(losses.suspected).bind(lease.run_id.0).bind(lease.attempt);
     match record.execute(db).await.context(OPERATION)?.rows_affected() {
         0 => Err(lease_lost(OPERATION, lease)),

@@ -20,8 +20,8 @@ use crate::error::Result;
 use crate::ids::{RunId, ThreadId};
 use crate::model::{CancelRequest, NewRun};
 use crate::queue::{
-    CancelSignal, Cancelled, CancelledMany, ClaimRequest, Claims, Enqueued, Finished, Heartbeat, InFlight, Lease, Losses,
-    Outcome, Queue, QueueStats,
+    CancelSignal, Cancelled, CancelledMany, ClaimRequest, Claims, Enqueued, Finished, Heartbeat, InFlight, Lease,
+    Losses, Outcome, Queue, QueueStats,
 };
 use crate::tenant::Scope;
 
