@@ -103,7 +103,7 @@ async def have_children(state: State):
         subprocess.Popen(sleep, start_new_session=True, env={}).pid,
     ]
     # A shell that ends and leaves its child, in a session of its own, to nobody.
-    left = subprocess.run(["/bin/sh", "-c", "setsid /bin/sleep 600 >&- & echo $!"], capture_output=True, text=True)
+    left = subprocess.run(["/bin/sh", "-c", "setsid /bin/sleep 600 </dev/null >/dev/null 2>&1 & echo $!"], capture_output=True, text=True)
     write = get_stream_writer()
     write([os.getpid(), *children, int(left.stdout)])
     # The runner has seen them by then.
