@@ -185,3 +185,29 @@ impl ClaimedRun {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicU32;
+
+    use langopen_core::Error;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_write_is_repeated_as_long_as_it_may_be() {
+        let tries = AtomicU32::new(0);
+        let step = || async {
+            match tries.fetch_add(1, Relaxed) {
+                0..3 => Err(Error::unavailable("test", "the disk is full")),
+                _ => Ok(()),
+            }
+        };
+        assert!(persist("not yet", step, |tries| tries < 2).await.is_err());
+        assert_eq!(tries.load(Relaxed), 2);
+        assert!(persist("not yet", step, |_| true).await.is_ok());
+        assert_eq!(tries.load(Relaxed), 4);
+        let refused = || async { Err(Error::new(ErrorKind::LeaseLost, "test", "no")) };
+        assert_eq!(persist("not yet", refused, |_| true).await.unwrap_err().kind(), ErrorKind::LeaseLost);
+    }
+}
