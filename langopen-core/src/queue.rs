@@ -93,6 +93,17 @@ pub struct Claim {
     pub fresh_thread: bool,
     /// A cancel that came before the claim, e.g. while an earlier attempt was running.
     pub cancel: Option<CancelRequest>,
+    /// What earlier attempts recorded with [`Queue::record_losses`].
+    pub losses: Losses,
+}
+
+/// How a run's earlier attempts were lost. [`AttemptLost`](crate::executor::AttemptLost) says what an executor knows of each.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub struct Losses {
+    /// How many attempts do not count towards the most that a run may have: the run is not known to have caused their loss.
+    pub excused: u32,
+    /// How many processes of the executor the run ended, or may have ended.
+    pub suspected: u32,
 }
 
 impl Claim {
@@ -253,6 +264,13 @@ pub trait Queue: Send + Sync + 'static {
     /// # Errors
     /// `LeaseLost`.
     async fn release(&self, lease: Lease, delay: Duration) -> Result<()>;
+
+    /// Records how the run's attempts were lost, all of them together; later claims of the run return it. The record survives the worker, so that
+    /// whichever worker claims the run next knows that it is a suspect.
+    ///
+    /// # Errors
+    /// `LeaseLost`.
+    async fn record_losses(&self, lease: Lease, losses: Losses) -> Result<()>;
 
     /// Cancels a run: a pending one at once, a running one through its worker. A later request replaces an earlier one, except that a rollback stays one.
     ///

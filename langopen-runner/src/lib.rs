@@ -1,9 +1,8 @@
-//! Runs LangGraph applications: reads `langgraph.json`, makes the environments, starts graph hosts, and offers them as an
-//! [`Executor`](langopen_core::Executor).
+//! Runs LangGraph applications: reads `langgraph.json`, makes the environments, starts graph hosts, and offers them as
+//! an [`Executor`](langopen_core::Executor).
 //!
-//! User code runs only in graph hosts, which hold no credentials: checkpoints and store items travel as calls back over a host's one connection.
-
-#![forbid(unsafe_code)]
+//! User code runs only in graph hosts, which hold no credentials: checkpoints and store items travel as calls back over
+//! a host's one connection.
 
 pub mod config;
 pub mod environment;

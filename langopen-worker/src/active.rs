@@ -14,11 +14,11 @@ use tokio_util::task::TaskTracker;
 
 use crate::held::Held;
 
-/// What the rest of the worker can tell a run.
+/// The controls of an active run.
 #[derive(Clone)]
 pub(crate) struct Handle {
     pub(crate) lease: Lease,
-    /// Until when that is surely so.
+    /// Until when the lease is certain.
     pub(crate) held: Held,
     /// Ask the graph to end.
     pub(crate) cancel: Arc<watch::Sender<Option<CancelRequest>>>,
@@ -80,7 +80,7 @@ impl Active {
         places
     }
 
-    /// Adds a run. An earlier attempt of it that is still here has lost its lease; no heartbeat would tell it any more.
+    /// Adds a run. An earlier attempt of it that is still active has lost its lease, and gets no more heartbeats.
     pub(crate) fn insert(&self, handle: Handle) {
         if let Some(earlier) = self.runs.lock().insert(handle.lease.run_id, handle) {
             earlier.lost.cancel();
@@ -106,7 +106,8 @@ impl Active {
         }
     }
 
-    /// Waits until all runs have ended, at most for `grace`; then has the rest handed back. Returns how many those were.
+    /// Waits until all runs have ended, at most for `grace`; then has the rest handed back. Returns how many those
+    /// were.
     pub(crate) async fn drain(&self, grace: Duration) -> usize {
         self.tasks.close();
         if tokio::time::timeout(grace, self.tasks.wait()).await.is_ok() {

@@ -1,4 +1,4 @@
-//! Keeping leases, and hearing of cancels.
+//! Extending leases, and receiving cancels.
 
 use std::sync::Arc;
 
@@ -30,7 +30,7 @@ pub(crate) async fn beat(
             _ = beats.tick() => extend(&active, queue.as_ref(), &settings).await,
             signal = cancels.recv() => match signal {
                 Ok(signal) => active.cancel(signal.run_id, signal.request),
-                // What was missed is in the rows; look at once.
+                // The rows hold the cancels that this receiver missed.
                 Err(RecvError::Lagged(_)) => extend(&active, queue.as_ref(), &settings).await,
                 Err(RecvError::Closed) => cancels = queue.cancels(),
             },

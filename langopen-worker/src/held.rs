@@ -5,10 +5,12 @@ use std::sync::Arc;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-/// How long a lease is surely held: counted from before it was asked for, on the machine's monotonic clock, which goes on while the process stands still.
+/// How long a lease is surely held: counted from before it was asked for, on the machine's monotonic clock, which goes
+/// on while the process stands still.
 ///
-/// The queue and the event log refuse what a lost lease writes once its successor has begun. Between the end of a lease and that, a worker that was held up
-/// must not go on either: it would say what the next attempt says again.
+/// The queue and the event log refuse what a lost lease writes once its successor has begun. Between the end of a lease
+/// and that, a worker that was held up must not go on either: its events would come a second time from the next
+/// attempt.
 #[derive(Clone)]
 pub(crate) struct Held(Arc<watch::Sender<Instant>>);
 
@@ -22,7 +24,8 @@ impl Held {
         self.0.send_if_modified(|held| std::mem::replace(held, until.max(*held)) < until);
     }
 
-    /// Waits while it is not sure: until a heartbeat says that the lease is held. One that says that it is lost ends the run's task.
+    /// Waits until a heartbeat confirms the lease, if it may have expired. A heartbeat that finds it lost ends the
+    /// run's task.
     pub(crate) async fn sure(&self) {
         let mut until = self.0.subscribe();
         while *until.borrow_and_update() <= Instant::now() {

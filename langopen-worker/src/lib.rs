@@ -1,9 +1,10 @@
-//! The run loop: claims runs, drives an [`Executor`](langopen_core::Executor), keeps what runs say in the
-//! [`EventLog`](langopen_core::EventLog), ends them in the [`Queue`](langopen_core::Queue), and lets go in time when it
-//! is told to stop.
+//! The run loop: it claims runs, drives an [`Executor`](langopen_core::Executor), appends the events of runs to the
+//! [`EventLog`](langopen_core::EventLog), ends runs in the [`Queue`](langopen_core::Queue), and hands them back in time
+//! when it has to stop.
 //!
-//! - [`Worker`] is the loop, and the scheduler of crons beside it; [`Services`] is what it works with; [`WorkerSettings`] holds its figures.
-//! - [`WebhookDispatcher`] is another loop: it sends what the [`Outbox`](langopen_core::Outbox) holds.
+//! - [`Worker`] is the loop, with the scheduler of crons; [`Services`] holds the parts that it uses; [`WorkerSettings`]
+//!   holds its figures.
+//! - [`WebhookDispatcher`] is another loop: it sends the deliveries of the [`Outbox`](langopen_core::Outbox).
 //! - A run's lease is extended by the worker, never by user code, so a graph that blocks cannot lose it.
 //! - The terminal status is committed before the run's stream ends.
 
@@ -16,6 +17,7 @@ mod conclude;
 mod crons;
 mod heartbeat;
 mod held;
+mod losses;
 mod metrics;
 mod outcome;
 mod rules;
@@ -37,16 +39,16 @@ pub use rules::DeploymentRules;
 pub use settings::WorkerSettings;
 pub use webhooks::{InvalidHeader, WebhookDispatcher, WebhookHeaders, WebhookSettings};
 
-/// What a worker works with.
+/// The parts that a worker uses.
 #[derive(Clone)]
 pub struct Services {
     /// Where runs come from and go to.
     pub queue: Arc<dyn Queue>,
-    /// What runs may reach through their executor.
+    /// The storage that runs reach through their executor.
     pub storage: Arc<dyn Storage>,
     /// Where runs' events go.
     pub events: Arc<dyn EventLog>,
-    /// What executes them.
+    /// The executor of the runs.
     pub executor: Arc<dyn Executor>,
     /// The clock that the queue reads: the worker compares it with the times of runs, crons and expiries. On Postgres
     /// it is the database's, `Postgres::clock`.
@@ -90,7 +92,7 @@ impl Worker {
         self
     }
 
-    /// How many runs it may execute, and does. What this returns may be asked at any time.
+    /// The number of runs that it may execute, and that it executes at any moment.
     pub fn slots(&self) -> Slots {
         Slots::of(&self.active)
     }

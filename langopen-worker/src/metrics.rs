@@ -16,7 +16,8 @@ pub(crate) const LOGS_SWEPT: &str = "langopen_event_logs_swept_total";
 pub(crate) const THREADS_SWEPT: &str = "langopen_threads_swept_total";
 pub(crate) const ITEMS_SWEPT: &str = "langopen_store_items_swept_total";
 
-/// Describes this crate's metrics to the recorder of the `metrics` crate that is installed. Call it once, after installing one.
+/// Describes this crate's metrics to the recorder of the `metrics` crate that is installed. Call it once, after
+/// installing one.
 pub fn describe_metrics() {
     describe_counter!(ATTEMPTS, Unit::Count, "Attempts at runs that began, by graph.");
     describe_counter!(

@@ -1,11 +1,11 @@
-//! From what an executor says at the end to what the queue keeps.
+//! From the executor's result to the outcome that the queue keeps.
 
 use langopen_core::executor::{RunResult, RunResultStatus};
 use langopen_core::model::{CancelAction, CancelRequest, RunError, ThreadState, ThreadStatus};
 use langopen_core::queue::Outcome;
 use langopen_core::{RawJson, RunStatus};
 
-/// The outcome of a run whose executor came to an end; `cancel` is what was asked for meanwhile.
+/// The outcome of a run whose executor returned a result; `cancel` is the request that came meanwhile.
 pub(crate) fn of(result: RunResult, cancel: Option<CancelRequest>) -> Outcome {
     let (state, values) = match result.state {
         None => (None, None),
@@ -24,7 +24,7 @@ pub(crate) fn of(result: RunResult, cancel: Option<CancelRequest>) -> Outcome {
         rollback: false,
     };
     match (cancel, result.status) {
-        // Whoever asked for a cancel was told that it will happen, so it wins over an end that came at the same time.
+        // The API accepted the cancel, so it wins over an end that came at the same time.
         (Some(request), _) => cancelled(&mut outcome, request),
         (None, RunResultStatus::Success) => outcome.error = None,
         (None, RunResultStatus::Error) => outcome.status = RunStatus::Error,
@@ -45,7 +45,7 @@ fn cancelled(outcome: &mut Outcome, request: CancelRequest) {
     outcome.error = Some(RunError { error: request.action.error_class().to_owned(), message: request.reason });
 }
 
-/// The outcome of a run that ends without its executor's word; `cancel` is what was asked for meanwhile.
+/// The outcome of a run that ends without a result of its executor; `cancel` is the request that came meanwhile.
 pub(crate) fn failed(status: RunStatus, error: RunError, cancel: Option<CancelRequest>) -> Outcome {
     let mut outcome = Outcome {
         status,

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use futures::StreamExt;
 use langopen_core::event_log::{LogKey, NewEvent};
-use langopen_core::executor::{ExecutionContext, RunJob, RunOutput, RunResult};
+use langopen_core::executor::{AttemptLost, Blame, ExecutionContext, RunJob, RunOutput, RunResult};
 use langopen_core::model::RunError;
-use langopen_core::queue::{Claim, Lease};
+use langopen_core::queue::{Claim, Lease, Losses};
 use langopen_core::{Error, ErrorKind, Result, RunStatus, Scope, telemetry};
 use metrics::{Counter, counter, histogram};
 use tokio::sync::{OwnedSemaphorePermit, watch};
@@ -16,12 +16,13 @@ use tracing::field::Empty;
 use tracing::{Instrument, Span, debug, error_span, warn};
 
 use crate::active::{Active, Handle};
-use crate::conclude::{Conclusion, pause_after};
+use crate::conclude::Conclusion;
 use crate::held::Held;
+use crate::losses::{Verdict, counted, judge};
 use crate::metrics::{ATTEMPTS, EVENTS, QUEUE_WAIT};
 use crate::{Services, WorkerSettings, outcome};
 
-/// How many events are kept in one step when they come faster than steps.
+/// How many events the worker appends in one call, when they come faster than calls return.
 const BATCH: usize = 256;
 
 /// Executes a claimed run in a task of its own.
@@ -49,6 +50,8 @@ pub(crate) fn spawn(
         services: services.clone(),
         settings: Arc::clone(settings),
         lease,
+        losses: claim.losses,
+        hand_back: active.hand_back.clone(),
         held,
         start: Instant::now(),
         events: counter!(EVENTS, "graph_id" => Arc::clone(&graph_id)),
@@ -67,14 +70,15 @@ pub(crate) fn spawn(
             () = handle.lost.cancelled() => return,
             () = active.hand_back.cancelled() => Conclusion::HandBack,
         };
-        // From here on nothing interrupts: a heartbeat that finds the run ended must not keep its readers from hearing of it.
+        // From here on nothing interrupts: a heartbeat that finds the run ended must not keep its readers from hearing
+        // of it.
         run.conclude(conclusion).await;
     };
     tracker.spawn(task.instrument(span));
 }
 
-/// The span of an attempt, in the trace of the request that created the run. Of the highest level, so that the ids are there whatever level is
-/// logged.
+/// The span of an attempt, in the trace of the request that created the run. It has the highest level, so that its ids
+/// are in the log at any level.
 fn span(claim: &Claim) -> Span {
     let (run, tenant) = (&claim.run, &claim.tenant);
     let span = error_span!(
@@ -98,7 +102,8 @@ fn span(claim: &Claim) -> Span {
     span
 }
 
-/// A run's presence on this worker. It ends with the run's task, however that ends: a panic must not keep the lease alive.
+/// A run's entry among the active runs. It ends with the run's task, even when that panics: a panic must not keep the
+/// lease alive.
 struct Present {
     active: Arc<Active>,
     lease: Lease,
@@ -116,6 +121,10 @@ pub(crate) struct ClaimedRun {
     pub(crate) services: Services,
     pub(crate) settings: Arc<WorkerSettings>,
     pub(crate) lease: Lease,
+    /// How earlier attempts were lost.
+    losses: Losses,
+    /// Cancelled when the worker has to stop: then no write may be repeated for long.
+    pub(crate) hand_back: CancellationToken,
     held: Held,
     pub(crate) graph_id: Arc<str>,
     /// When this attempt began.
@@ -130,21 +139,21 @@ pub(crate) struct ClaimedRun {
 }
 
 impl ClaimedRun {
-    /// Executes the graph, and pauses before it is to be executed again. The run is still held then, and so are its place among the runs of its thread and
-    /// everything behind it.
+    /// Executes the graph. Before it is to be executed again, the worker pauses and waits for the queue to take writes.
+    /// It holds the run meanwhile, so the run keeps its place among the runs of its thread.
     async fn attempt(&self, claim: Claim) -> Conclusion {
         let conclusion = self.execute(claim).await;
-        if let Conclusion::TryAgain(_) = conclusion {
-            tokio::time::sleep(pause_after(self.lease.attempt)).await;
+        match conclusion {
+            Conclusion::TryAgain { losses, .. } if !self.record(losses).await => Conclusion::Leave,
+            conclusion => conclusion,
         }
-        conclusion
     }
 
-    /// Executes the graph, and says what is to become of the run.
+    /// Executes the graph, and decides what follows.
     async fn execute(&self, claim: Claim) -> Conclusion {
         debug!("run started");
         let (attempt, most) = (self.lease.attempt, self.settings.max_attempts);
-        if most < attempt {
+        if most < counted(attempt, self.losses) {
             let message = format!("the run was given up after {most} attempts");
             return self.failed(RunStatus::Error, "RunLost", message);
         }
@@ -159,19 +168,20 @@ impl ClaimedRun {
                 warn!(%error, "the run belongs to another worker now");
                 Conclusion::Leave
             }
-            Ok(Err(error)) => self.lost(&error.to_string()),
+            Ok(Err(error)) => self.lost(&error.to_string(), AttemptLost::of(&error)),
         }
     }
 
-    /// Keeps the run's events as they come; returns what the executor says at the end.
+    /// Appends the run's events as they come; returns the executor's result.
     async fn follow(&self, claim: Claim) -> Result<RunResult> {
         let Lease { run_id, attempt } = self.lease;
         let metadata = format!(r#"{{"run_id":"{run_id}","attempt":{attempt}}}"#);
         self.held.sure().await;
-        self.append(vec![NewEvent { name: "metadata".into(), data: metadata.into() }]).await?;
+        self.keep(vec![NewEvent { name: "metadata".into(), data: metadata.into() }]).await?;
         let job = RunJob {
             run: claim.run,
             fresh_thread: claim.fresh_thread,
+            suspect: self.losses.suspected > 0,
             context: ExecutionContext { storage: self.services.storage.clone(), scope: self.scope.clone() },
             cancel: self.cancelled.clone(),
         };
@@ -186,10 +196,10 @@ impl ClaimedRun {
                     Err(error) => end = Some(Err(error)),
                 }
             }
-            // What came before an error counts: the next attempt goes on after it.
+            // Events before an error are kept: the next attempt goes on after them.
             if !events.is_empty() {
                 self.held.sure().await;
-                self.append(events).await?;
+                self.keep(events).await?;
             }
             if let Some(end) = end {
                 return end;
@@ -204,24 +214,41 @@ impl ClaimedRun {
             tracing::info!(status = ?result.status, "the run's graph ended with an error:\n{}", detail.trim_end());
         }
         if result.retryable && cancel.is_none() {
-            return self.lost(result.error.as_ref().map_or("the executor failed", |error| error.message.as_str()));
+            let why = result.error.as_ref().map_or("the executor failed", |error| error.message.as_str());
+            return self.lost(why, None);
         }
         Conclusion::End(Box::new(outcome::of(result, cancel)))
     }
 
-    /// The platform, not the graph, failed: another attempt, or the end.
-    fn lost(&self, why: &str) -> Conclusion {
-        if self.lease.attempt < self.settings.max_attempts {
-            return Conclusion::TryAgain(why.to_owned());
+    /// The platform, not the graph, failed: another attempt, or the end. A run that was cancelled meanwhile ends as
+    /// such.
+    fn lost(&self, why: &str, lost: Option<&AttemptLost>) -> Conclusion {
+        let verdict = judge(self.lease.attempt, self.settings.max_attempts, self.losses, lost);
+        match verdict {
+            Verdict::Retry(losses) if self.cancelled.borrow().is_none() => {
+                Conclusion::TryAgain { why: why.to_owned(), losses }
+            }
+            Verdict::Retry(_) => self.failed(RunStatus::Error, "RunLost", why.to_owned()),
+            Verdict::GiveUp(RunError { error, message }) => {
+                tracing::error!(why, "the run failed for a reason that is not its graph's, for the last time");
+                self.failed(RunStatus::Error, &error, message)
+            }
         }
-        tracing::error!(why, "the run failed for a reason that is not its graph's, for the last time");
-        self.failed(RunStatus::Error, "RunLost", "An internal error occurred".to_owned())
     }
 
     fn failed(&self, status: RunStatus, class: &str, message: String) -> Conclusion {
         let error = RunError { error: class.to_owned(), message };
         let cancel = self.cancelled.borrow().clone();
         Conclusion::End(Box::new(outcome::failed(status, error, cancel)))
+    }
+
+    /// Appends events of the execution. A log that does not answer is no fault of the run: the attempt is lost without
+    /// being counted.
+    async fn keep(&self, events: Vec<NewEvent>) -> Result<()> {
+        self.append(events).await.map_err(|error| match error.is_retryable() {
+            true => AttemptLost::new(Blame::Bystander, format!("events cannot be kept: {error}")).into(),
+            false => error,
+        })
     }
 
     pub(crate) async fn append(&self, events: Vec<NewEvent>) -> Result<()> {

@@ -14,7 +14,7 @@ use langopen_core::executor::{
 use langopen_core::model::{CancelAction, CancelRequest, MultitaskStrategy, NewRun, RunThread, ThreadStatus};
 use langopen_core::queue::{
     CancelSignal, Cancelled, CancelledMany, ClaimRequest, Claims, Enqueued, Finished, Heartbeat, InFlight, Lease,
-    Outcome, QueueStats,
+    Losses, Outcome, QueueStats,
 };
 use langopen_core::storage::Runs;
 use langopen_core::{
@@ -55,6 +55,10 @@ impl Queue for Mute {
 
     async fn release(&self, lease: Lease, delay: Duration) -> Result<()> {
         self.queue.release(lease, delay).await
+    }
+
+    async fn record_losses(&self, lease: Lease, losses: Losses) -> Result<()> {
+        self.queue.record_losses(lease, losses).await
     }
 
     async fn cancel(

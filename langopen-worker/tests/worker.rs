@@ -10,9 +10,11 @@ use futures::future::BoxFuture;
 use futures::stream::{self, BoxStream};
 use futures::{FutureExt, StreamExt};
 use langopen_backends::memory::{Memory, MemoryEventLog};
+use langopen_testkit::chaos::{Chaos, Rates};
 use langopen_core::event_log::{LogKey, ReadFrom};
 use langopen_core::executor::{
-    ExecutionContext, Executor, GraphCall, GraphInfo, ResultState, RunJob, RunOutput, RunResult, RunResultStatus,
+    AttemptLost, Blame, ExecutionContext, Executor, GraphCall, GraphInfo, ResultState, RunJob, RunOutput, RunResult,
+    RunResultStatus,
 };
 use langopen_core::model::{
     CancelAction, CancelRequest, MultitaskStrategy, NewRun, Run, RunError, RunThread, ThreadStatus,
@@ -260,6 +262,72 @@ async fn a_run_that_is_lost_every_time_is_given_up() {
     assert_eq!(names(&events), ["metadata", "values", "metadata", "values", "error"]);
     assert!(events[4].1.contains("RunLost"), "{}", events[4].1);
     assert_eq!(bench.row(thread_id, run_id).await.unwrap().status, RunStatus::Error);
+    bench.stop().await;
+}
+
+fn lost(blame: Blame) -> Result<RunOutput> {
+    Err(AttemptLost::new(blame, "the graph host ended with signal: 9 (SIGKILL)").into())
+}
+
+#[tokio::test]
+async fn a_bystander_loses_no_attempt() {
+    let tries = Arc::new(AtomicU32::new(0));
+    let bench = Bench::start(WorkerSettings { max_attempts: 1, ..settings() }, move |job| {
+        match tries.fetch_add(1, Ordering::SeqCst) {
+            0..3 => vec![lost(Blame::Bystander)],
+            _ => {
+                assert_eq!((job.run.attempt, job.suspect), (4, false));
+                vec![done(result(RunResultStatus::Success))]
+            }
+        }
+    });
+    let (thread_id, run_id, events) = bench.create().await;
+    events.await.unwrap();
+    assert_eq!(bench.row(thread_id, run_id).await.unwrap().status, RunStatus::Success);
+    bench.stop().await;
+}
+
+#[tokio::test]
+async fn a_run_that_ends_its_host_twice_ends_with_an_error_that_says_so() {
+    let tries = Arc::new(AtomicU32::new(0));
+    let bench = Bench::start(settings(), move |job| match tries.fetch_add(1, Ordering::SeqCst) {
+        0 => vec![lost(Blame::Suspect)],
+        _ => {
+            assert!(job.suspect, "it is tried alone");
+            vec![lost(Blame::Culprit)]
+        }
+    });
+    let (thread_id, run_id, events) = bench.create().await;
+    let events = events.await.unwrap();
+    assert_eq!(names(&events), ["metadata", "metadata", "error"]);
+    assert!(events[2].1.contains("GraphHostDied") && events[2].1.contains("SIGKILL"), "{}", events[2].1);
+    let run = bench.row(thread_id, run_id).await.unwrap();
+    assert_eq!((run.status, run.attempt), (RunStatus::Error, 2));
+    bench.stop().await;
+}
+
+#[tokio::test]
+async fn runs_wait_for_an_event_log_that_does_not_answer() {
+    let memory = Memory::new();
+    let chaos = Chaos::new(7, Rates { refused: 1.0, ..Rates::default() });
+    let script: Script =
+        Arc::new(|_| async { Ok(stream::iter([done(result(RunResultStatus::Success))]).boxed()) }.boxed());
+    let events = Arc::new(MemoryEventLog::new());
+    let services = Services {
+        queue: Arc::new(memory.clone()),
+        storage: Arc::new(memory.clone()),
+        events: chaos.around(events.clone()),
+        executor: Arc::new(Scripted { script, tenants: None }),
+        clock: Arc::new(SystemClock),
+    };
+    let stop = CancellationToken::new();
+    let worker = tokio::spawn(Worker::new(services, settings()).run(stop.clone()));
+    let bench = Bench { memory, events, stop, worker };
+    let (thread_id, run_id, _events) = bench.create().await;
+    // Longer than all counted attempts take.
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    chaos.calm();
+    wait_for_status(&bench, thread_id, run_id, RunStatus::Success).await;
     bench.stop().await;
 }
 

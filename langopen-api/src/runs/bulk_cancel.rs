@@ -10,7 +10,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::cancel::{action, wish};
 use crate::access::Caller;
 use crate::error::{ApiError, ApiResult, ErrorResponse};
-use crate::extract::{SmallBody, Query, parse_id};
+use crate::extract::{Query, SmallBody, parse_id};
 use crate::server::App;
 use crate::wire::CancelActionName;
 

@@ -214,7 +214,13 @@ async fn execute(
     say("metadata", metadata.into()).await.unwrap();
     let storage: Arc<dyn Storage> = memory.clone();
     let context = ExecutionContext { storage, scope: Scope::tenant(claim.tenant.clone()) };
-    let job = RunJob { run: claim.run.clone(), fresh_thread: claim.fresh_thread, context, cancel: cancel.clone() };
+    let job = RunJob {
+        run: claim.run.clone(),
+        fresh_thread: claim.fresh_thread,
+        suspect: false,
+        context,
+        cancel: cancel.clone(),
+    };
     let mut outputs = executor.execute(job).await.unwrap();
     let mut result = None;
     while let Some(output) = outputs.next().await {

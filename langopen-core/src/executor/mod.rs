@@ -1,5 +1,6 @@
 //! What runs graphs: a Python process, a remote runner, or plain Rust.
 
+mod attempt_lost;
 mod quiet;
 
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use crate::model::{CancelRequest, Run, RunError, ThreadStatus};
 use crate::storage::Storage;
 use crate::tenant::{Scope, Tenant};
 
+pub use attempt_lost::{AttemptLost, Blame};
 pub use quiet::a_quiet_round;
 
 /// The name of a graph's start node, as states and drawings show it.
@@ -53,6 +55,9 @@ pub struct RunJob {
     pub run: Run,
     /// Whether its thread has no checkpoints.
     pub fresh_thread: bool,
+    /// Whether a host may have died of this run in an earlier attempt. An executor whose hosts execute several runs then executes this one in a host of its
+    /// own, so that no other run dies with it.
+    pub suspect: bool,
     /// What it may reach.
     pub context: ExecutionContext,
     /// Becomes `Some` when the run must end now.
@@ -187,6 +192,9 @@ pub trait Executor: Send + Sync + 'static {
     /// item, means that the executor lost the run, and another attempt is made. The stream is polled only as fast as events can be kept: an
     /// executor must hold the graph back rather than buffer without bound; and after it was pending, it is polled again only when all that came before
     /// is kept. Dropping the stream stops the execution.
+    ///
+    /// An executor that knows why it lost the run says so with an [`AttemptLost`] as the error's source. The worker then retries runs that did not cause the
+    /// loss without counting the attempt.
     ///
     /// When `job.cancel` becomes `Some`, the execution must stop as soon as it can, with status `Cancelled`.
     async fn execute(&self, job: RunJob) -> Result<BoxStream<'static, Result<RunOutput>>>;

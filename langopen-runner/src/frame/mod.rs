@@ -1,4 +1,5 @@
-//! Frames between runner and graph host, and between a runner and its clients: the header and its codec. The crate's README describes every kind.
+//! Frames between runner and graph host, and between a runner and its clients: the header and its codec. The crate's
+//! README describes every kind.
 
 mod codec;
 pub(crate) mod payload;
@@ -7,7 +8,7 @@ use bytes::Bytes;
 
 pub(crate) use codec::FrameCodec;
 
-/// What a frame is about; decides its payload's shape.
+/// The kind of a frame. It decides the shape of the payload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     Hello,
@@ -26,6 +27,7 @@ pub(crate) enum Kind {
     Credit,
     Span,
     Lost,
+    Suspect,
     Call,
     Reply,
     Error,
@@ -37,7 +39,7 @@ pub(crate) enum Kind {
     HttpAbort,
 }
 
-const KINDS: [(Kind, u8); 25] = [
+const KINDS: [(Kind, u8); 26] = [
     (Kind::Hello, 0x01),
     (Kind::Init, 0x02),
     (Kind::Ready, 0x03),
@@ -54,6 +56,7 @@ const KINDS: [(Kind, u8); 25] = [
     (Kind::Credit, 0x14),
     (Kind::Span, 0x15),
     (Kind::Lost, 0x16),
+    (Kind::Suspect, 0x17),
     (Kind::Call, 0x20),
     (Kind::Reply, 0x21),
     (Kind::Error, 0x22),

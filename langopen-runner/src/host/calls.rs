@@ -32,7 +32,8 @@ impl Host {
         }
     }
 
-    /// Asks the application's `Auth` object and waits for its answer. Whatever its code raises is the server's own failure.
+    /// Asks the application's `Auth` object and waits for its answer. Whatever its code raises is the server's own
+    /// failure.
     pub(crate) async fn ask_auth<T: DeserializeOwned>(&self, call: &impl Serialize) -> Result<T> {
         let frame = self.ask(None, call).await?;
         match frame.kind {
@@ -53,7 +54,7 @@ impl Host {
         }
     }
 
-    /// REPLY or ERROR to a call. The host may call back only what `reach` allows.
+    /// Sends a call and waits for its REPLY or ERROR. `reach` bounds the calls that the host makes meanwhile.
     async fn ask(&self, reach: Option<Reach>, call: &impl Serialize) -> Result<Frame> {
         let gone = || Error::unavailable("host.call", "the graph host went away before it answered; try again");
         let payload = serde_json::to_vec(call)

@@ -1,8 +1,9 @@
-//! A connected host: the frames that go out and come in, and who waits for them. Behind the connection is a host's process, or a runner with several.
+//! A connected host: its frames in both directions, and the runs, calls and exchanges that wait for them. The other end
+//! is one host's process, or a runner with several hosts.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use futures::stream::{SplitSink, SplitStream};
@@ -16,7 +17,11 @@ use tokio_util::codec::Framed;
 use tokio_util::sync::CancellationToken;
 use tracing::{Span, debug, warn};
 
+use super::budget::{Budget, Share};
 use super::calls::Waiting;
+use super::credit::Credit;
+use super::ending::{Aboard, Ending, Guilt, Lost};
+use super::fitness::Fitness;
 use super::handles::{HandleRange, Handles};
 use super::health::{Health, Status};
 use super::owner::Owner;
@@ -24,22 +29,26 @@ use super::said::Said;
 use super::serve::Reach;
 use super::spans::Traced;
 use super::web::{self, Exchange};
-use super::{Offer, logs, serve, spans};
+use super::{Offer, handed_back, logs, serve, spans};
 use crate::frame::payload::from_json;
 use crate::frame::{Frame, FrameCodec, Kind};
 
 /// How many frames are written in one step.
 const FRAMES_AT_ONCE: usize = 1024;
 
-/// A host whose answer to a question after its life is owed for longer than this, in milliseconds, is blocked by its graphs.
+/// After how many milliseconds without an answer to a PING a host counts as blocked by its graphs.
 const BLOCKED_AFTER: u64 = 500;
 
 /// A run in flight on a host.
 pub(super) struct InFlight {
     /// EVENT and DONE frames. Unbounded, because the run's credit bounds it.
     pub(super) said: mpsc::UnboundedSender<Said>,
+    /// How many bytes of events the host may send.
+    pub(super) credit: Arc<Credit>,
+    /// Whether a host may have died of the run before.
+    pub(super) suspect: bool,
     pub(super) reach: Reach,
-    /// The span that it executes in: what its graph prints and logs is logged there.
+    /// The span of the run's attempt. The log records of its graph belong to it.
     pub(super) span: Span,
     /// The trace that it is recorded in, if it is.
     pub(super) traced: Option<Traced>,
@@ -47,15 +56,22 @@ pub(super) struct InFlight {
 
 /// A connected host.
 pub(crate) struct Host {
-    /// Its place among the hosts, for logs.
+    /// The number of the host, for logs.
     pub(crate) number: usize,
     pub(super) offer: Arc<Offer>,
     pub(super) runs: Mutex<HashMap<u32, InFlight>>,
     pub(super) waiting: Mutex<HashMap<u32, Waiting>>,
     pub(super) exchanges: Mutex<HashMap<u32, Exchange>>,
     pub(super) owner: Arc<Owner>,
-    /// Unbounded: what a host has not read yet is bounded by the credit and the number of what is in flight on it.
-    outgoing: mpsc::UnboundedSender<Frame>,
+    /// Unbounded: the credit, the budget and the number of runs in flight bound the frames for a host that does not
+    /// read.
+    outgoing: mpsc::UnboundedSender<Outgoing>,
+    /// Counts the frames of the host that wait here.
+    pub(super) budget: Arc<Budget>,
+    behind: Behind,
+    /// Why the runner ended it, where the runner did.
+    verdict: OnceLock<Ending>,
+    fitness: Fitness,
     handles: Handles,
     load: AtomicUsize,
     shown_load: Gauge,
@@ -65,20 +81,44 @@ pub(crate) struct Host {
     closed: watch::Sender<bool>,
 }
 
-/// What a connection is served with.
+/// The other end of a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Behind {
+    /// A host's process, which this process watches: it [buries](Host::bury) the host.
+    Process,
+    /// A runner with hosts of its own.
+    Runner,
+}
+
+/// A frame on its way out.
+pub(crate) struct Outgoing {
+    pub(crate) frame: Frame,
+    /// The room that it takes until it is written.
+    pub(crate) share: Option<Share>,
+}
+
+impl From<Frame> for Outgoing {
+    fn from(frame: Frame) -> Self {
+        Self { frame, share: None }
+    }
+}
+
+/// The parameters of a connection.
 pub(crate) struct Attach {
-    /// Its place among its like, for logs.
+    /// The number of the host, for logs.
     pub(crate) number: usize,
-    /// What it said of itself.
+    /// Its READY.
     pub(crate) offer: Arc<Offer>,
-    /// The numbers that we may choose.
+    /// The handles that this side may choose.
     pub(crate) handles: HandleRange,
-    /// What stands behind it.
+    /// Its first status.
     pub(crate) status: Status,
     /// Shows how much is in flight on it.
     pub(crate) load: Gauge,
-    /// Whom it works for.
+    /// Its owner.
     pub(crate) owner: Arc<Owner>,
+    /// The kind of its other end.
+    pub(crate) behind: Behind,
 }
 
 impl Host {
@@ -88,7 +128,7 @@ impl Host {
         S: AsyncRead + AsyncWrite + Send + 'static,
     {
         let (outgoing, queued) = mpsc::unbounded_channel();
-        let Attach { number, offer, handles, status, load, owner } = attach;
+        let Attach { number, offer, handles, status, load, owner, behind } = attach;
         let host = Arc::new(Self {
             number,
             offer,
@@ -97,6 +137,10 @@ impl Host {
             exchanges: Mutex::default(),
             owner,
             outgoing,
+            budget: Arc::default(),
+            behind,
+            verdict: OnceLock::new(),
+            fitness: Fitness::default(),
             handles: Handles::new(handles),
             load: AtomicUsize::new(0),
             shown_load: load,
@@ -117,14 +161,19 @@ impl Host {
         host
     }
 
-    /// What it said of itself when it was ready.
+    /// Its READY.
     pub(crate) fn offer(&self) -> &Arc<Offer> {
         &self.offer
     }
 
-    /// Sends a frame; `false` if nobody will read it.
-    pub(crate) fn send(&self, frame: Frame) -> bool {
-        !self.is_closed() && self.outgoing.send(frame).is_ok()
+    /// Sends a frame; returns `false` if the connection is gone.
+    pub(crate) fn send(&self, frame: impl Into<Outgoing>) -> bool {
+        !self.is_closed() && self.outgoing.send(frame.into()).is_ok()
+    }
+
+    /// Counts bytes from this host that stay in memory until the share is dropped.
+    pub(crate) fn share(&self, bytes: usize) -> Share {
+        self.budget.take(bytes)
     }
 
     /// Runs, calls and exchanges in flight.
@@ -137,7 +186,7 @@ impl Host {
         self.shown_load.increment(change as f64);
     }
 
-    /// A number for something new.
+    /// A free handle.
     pub(super) fn next_handle(&self) -> Result<u32> {
         let taken = |number| {
             self.runs.lock().contains_key(&number)
@@ -166,7 +215,7 @@ impl Host {
         self.cut.cancel();
     }
 
-    /// Asks for a sign of life, unless one is still owed.
+    /// Sends a PING, unless the answer to the last one is missing.
     pub(crate) fn ping(&self) {
         let Some(mark) = self.health.question() else { return };
         if self.send(Frame::new(Kind::Ping, 0, mark.to_be_bytes().to_vec())) {
@@ -174,12 +223,13 @@ impl Host {
         }
     }
 
-    /// For how many milliseconds it has owed a sign of life.
+    /// For how many milliseconds an answer to a PING has been missing. While this side does not read from the host,
+    /// none is missing.
     pub(crate) fn silent_for(&self) -> u64 {
-        self.health.silent_for()
+        if self.budget.is_exhausted() { 0 } else { self.health.silent_for() }
     }
 
-    /// Whether its graphs keep it from answering.
+    /// Whether its graphs keep the host from answering.
     pub(crate) fn is_blocked(&self) -> bool {
         self.status.lock().responsive == 0 || self.silent_for() > BLOCKED_AFTER
     }
@@ -194,24 +244,69 @@ impl Host {
         self.status.lock().draining
     }
 
-    /// Asks it to end.
+    /// Whether the host still ends its runs.
+    pub(crate) fn fitness(&self) -> &Fitness {
+        &self.fitness
+    }
+
+    /// Takes the host out of service: it gets no more work.
+    pub(crate) fn retire(&self) {
+        self.status.lock().draining = true;
+    }
+
+    /// Whether it is a runner, which has hosts of its own.
+    pub(super) fn is_runner(&self) -> bool {
+        self.behind == Behind::Runner
+    }
+
+    /// Cuts the connection, and decides which run is to blame for it.
+    pub(crate) fn convict(&self, ending: Ending) {
+        warn!(host = self.number, why = ending.cause, "a graph host is cut off");
+        // The first verdict stands.
+        let _ = self.verdict.set(ending);
+        self.cut();
+    }
+
+    /// Ends everything that waits for the host. Called once, after its last frame.
+    pub(crate) fn bury(self: &Arc<Self>, ending: Ending) {
+        let ending = self.verdict.get().cloned().unwrap_or(ending);
+        self.closed.send_replace(true);
+        self.cut();
+        let runs = std::mem::take(&mut *self.runs.lock());
+        let asked = !self.waiting.lock().is_empty() || self.exchanges.lock().keys().any(|id| *id < web::HOSTS);
+        let aboard = Aboard {
+            runs: runs.iter().map(|(handle, run)| (*handle, run.suspect)).collect(),
+            others: asked || self.fitness().has_left_behind(),
+        };
+        for (handle, run) in runs {
+            // The reader may be gone.
+            let _ = run.said.send(Said::Lost(ending.loss(handle, &aboard)));
+        }
+        self.waiting.lock().clear();
+        self.exchanges.lock().clear();
+        if let Some(relay) = &self.owner.relay {
+            relay.lost(self, &ending);
+        }
+    }
+
+    /// Asks the host to end.
     pub(crate) fn shut_down(&self) {
         // A host that is gone needs no shutdown.
         self.send(Frame::new(Kind::Shutdown, 0, Bytes::new()));
     }
 }
 
-/// Writes frames as they come; `written` hears of each one's payload.
+/// Writes frames as they come, and calls `written` with the length of each payload.
 pub(crate) async fn write_frames<S>(
     mut sink: SplitSink<Framed<S, FrameCodec>, Frame>,
-    mut queued: mpsc::UnboundedReceiver<Frame>,
+    mut queued: mpsc::UnboundedReceiver<Outgoing>,
     written: impl Fn(usize),
 ) where
     S: AsyncWrite,
 {
     let mut frames = Vec::new();
     while queued.recv_many(&mut frames, FRAMES_AT_ONCE).await > 0 {
-        for frame in frames.drain(..) {
+        for Outgoing { frame, share: _share } in frames.drain(..) {
             let length = frame.payload.len();
             if let Err(error) = sink.feed(frame).await {
                 debug!(%error, "a connection broke while sending");
@@ -229,9 +324,14 @@ async fn receive<S>(host: Arc<Host>, mut source: SplitStream<Framed<S, FrameCode
 where
     S: AsyncRead,
 {
+    let budget = Arc::clone(&host.budget);
     loop {
+        let next = async {
+            budget.room().await;
+            source.next().await
+        };
         let frame = tokio::select! {
-            frame = source.next() => frame,
+            frame = next => frame,
             () = host.cut.cancelled() => None,
         };
         match frame {
@@ -243,34 +343,60 @@ where
             }
         }
     }
-    // Whoever waits learns it from the end of its channel.
     host.closed.send_replace(true);
     host.cut.cancel();
-    host.runs.lock().clear();
-    host.waiting.lock().clear();
-    host.exchanges.lock().clear();
-    if let Some(relay) = &host.owner.relay {
-        relay.lost(&host);
+    // The watcher of a process buries its host, because it knows how the process ended.
+    if host.is_runner() {
+        host.runs.lock().clear();
+        host.waiting.lock().clear();
+        host.exchanges.lock().clear();
+    }
+}
+
+/// Takes an event or the end of a run.
+fn take_output(host: &Arc<Host>, frame: Frame) {
+    let (handle, length, last) = (frame.stream, frame.payload.len(), frame.kind == Kind::Done);
+    let mut runs = host.runs.lock();
+    let Some(run) = runs.get(&handle) else {
+        drop(runs);
+        if last {
+            host.fitness().has_ended(handle);
+        }
+        return;
+    };
+    if !last && !run.credit.spend(length) {
+        drop(runs);
+        return overdrawn(host, handle);
+    }
+    // A reader that is gone has withdrawn the run already.
+    let _ = run.said.send(Said::Frame(frame, host.share(length)));
+    if last {
+        runs.remove(&handle);
+    }
+}
+
+/// The run of a host sent more events than it may.
+fn overdrawn(host: &Arc<Host>, handle: u32) {
+    let ending = Ending::new(Guilt::Run(handle), "the run sent more events than its credit allows");
+    if !host.is_runner() {
+        return host.convict(ending);
+    }
+    // The runner's other hosts are not to blame. It should have cut this one off.
+    if let Some(run) = host.runs.lock().remove(&handle) {
+        let _ = run.said.send(Said::Lost(ending.loss(handle, &Aboard::default())));
+    }
+    if let Ok(cancel) = serde_json::to_vec(&handed_back()) {
+        host.send(Frame::new(Kind::Cancel, handle, cancel));
     }
 }
 
 fn dispatch(host: &Arc<Host>, frame: Frame) {
-    if let (Some(relay), false) = (&host.owner.relay, matches!(frame.kind, Kind::Pong | Kind::Status)) {
+    if let (Some(relay), true) = (&host.owner.relay, !matches!(frame.kind, Kind::Pong | Kind::Status)) {
         relay.take(host, frame);
         return;
     }
     match frame.kind {
-        Kind::Event | Kind::Done => {
-            let mut runs = host.runs.lock();
-            if let Some(run) = runs.get(&frame.stream) {
-                let (stream, last) = (frame.stream, frame.kind == Kind::Done);
-                // A reader that is gone has withdrawn the run already.
-                let _ = run.said.send(Said::Frame(frame));
-                if last {
-                    runs.remove(&stream);
-                }
-            }
-        }
+        Kind::Event | Kind::Done => take_output(host, frame),
         Kind::Call => serve::serve(host, frame),
         Kind::Reply | Kind::Error => {
             if let Some(waiting) = host.waiting.lock().remove(&frame.stream) {
@@ -290,17 +416,22 @@ fn dispatch(host: &Arc<Host>, frame: Frame) {
                 host.health.answered(u64::from_be_bytes(mark));
             }
         }
-        // The host behind the runner died: who waits learns it from the end of its channel.
+        // A host of the runner died. For calls, the end of the channel says so.
         Kind::Lost => {
-            host.runs.lock().remove(&frame.stream);
+            let run = host.runs.lock().remove(&frame.stream);
+            if let (Some(run), Ok(lost)) = (run, from_json::<Lost>("runner.lost", &frame.payload)) {
+                let _ = run.said.send(Said::Lost(lost.into()));
+            }
             host.waiting.lock().remove(&frame.stream);
         }
-        Kind::Status => match from_json("runner.status", &frame.payload) {
-            Ok(status) => {
+        Kind::Status => match from_json::<Status>("runner.status", &frame.payload) {
+            Ok(status) if host.is_runner() => {
                 *host.status.lock() = status;
                 host.owner.changed.notify_waiters();
             }
-            Err(error) => warn!(host = host.number, %error, "a runner sent a status that cannot be read"),
+            Ok(status) if status.draining => host.fitness().asks_to_be_replaced(),
+            Ok(_) => {}
+            Err(error) => warn!(host = host.number, %error, "a STATUS frame cannot be read"),
         },
         other => warn!(host = host.number, kind = ?other, "a graph host sent a frame that is not its to send"),
     }

@@ -9,7 +9,8 @@ use sha2::{Digest, Sha256};
 static PROGRAM: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/python/langopen_host");
 static NODE_PROGRAM: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/node/langopen_host");
 
-/// The name of the folder that [`unpack_node`] fills: it names the program's content, so versions do not disturb each other.
+/// The name of the folder that [`unpack_node`] fills: it names the program's content, so versions do not disturb each
+/// other.
 pub(crate) fn node_name() -> String {
     name_of(&files(&NODE_PROGRAM, &["js", "json"]))
 }

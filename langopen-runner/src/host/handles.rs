@@ -1,15 +1,16 @@
-//! The numbers of what we begin on a host.
+//! The handles of runs, calls and exchanges that this side begins on a host.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// Numbers to choose from, both ends included. Several clients of one runner have ranges that do not meet, so that its hosts tell them apart.
+/// Handles to choose from, both ends included. The ranges of a runner's clients do not meet, so its hosts can tell the
+/// clients' runs apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct HandleRange {
     first: u32,
     last: u32,
 }
 
-/// Gives the numbers of a range out, in turn.
+/// Hands out the numbers of a range in turn.
 #[derive(Debug)]
 pub(super) struct Handles {
     range: HandleRange,
@@ -17,7 +18,7 @@ pub(super) struct Handles {
 }
 
 impl HandleRange {
-    /// All of a host that works for nobody else. The upper half is for exchanges that hosts begin.
+    /// The range for the only client of a host. The upper half of all numbers is for exchanges that hosts begin.
     pub(crate) const ALL: Self = Self { first: 1, last: super::HOSTS - 1 };
 
     /// `None` for a range that is empty or not ours to choose from.

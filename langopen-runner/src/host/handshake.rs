@@ -1,10 +1,11 @@
-//! The first frames of a connection: who calls, what it shall load, and what came of it.
+//! The first frames of a connection: HELLO, INIT, and READY or FATAL.
 
 use futures::{SinkExt, StreamExt};
 use tokio::net::UnixStream;
 use tokio_util::codec::Framed;
 use tracing::debug;
 
+use super::logs::cut;
 use super::process::{HostError, HostSpec};
 use crate::frame::payload::{Fatal, Hello, Log, Ready, from_json};
 use crate::frame::{Frame, FrameCodec, Kind};
@@ -14,7 +15,7 @@ const PROTOCOL: u32 = 1;
 
 pub(super) type Connection = Framed<UnixStream, FrameCodec>;
 
-/// Checks that the caller is our host, and says which version of langgraph it has.
+/// Checks that the caller is the host that this process started; returns its version of langgraph.
 pub(super) async fn greet(connection: &mut Connection, token: &str) -> Result<String, HostError> {
     let frame = next(connection).await?;
     if frame.kind != Kind::Hello {
@@ -53,7 +54,7 @@ pub(super) async fn load(connection: &mut Connection, spec: &HostSpec) -> Result
             }
             Kind::Log => {
                 if let Ok(log) = from_json::<Log>("host.log", &frame.payload) {
-                    tracing::info!(target: "langopen::graph", source = log.source, "{}", log.message);
+                    tracing::info!(target: "langopen::graph", source = cut(&log.source), "{}", cut(&log.message));
                 }
             }
             other => return Err(HostError::Protocol(format!("it sent {other:?} while loading"))),

@@ -1,25 +1,25 @@
-//! Whether a host lives, and whether it can take work.
+//! Signs of life of a host, and its status.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 
-/// When a host was asked, and when it last answered, in milliseconds since `start`; 0 for never.
+/// When a host was last pinged, and which ping it last answered, in milliseconds since `start`; 0 for never.
 pub(super) struct Health {
     start: Instant,
     asked: AtomicU64,
     answered: AtomicU64,
 }
 
-/// What stands behind a connection, as STATUS tells. A host's own connection has one host behind it.
+/// The hosts at the other end of a connection, as STATUS reports them. A host's own connection has one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Status {
     /// Hosts that have loaded their graphs.
     pub(crate) hosts: u32,
-    /// Of these, those whose loops are not blocked by their graphs.
+    /// Those of them whose loops are not blocked by their graphs.
     pub(crate) responsive: u32,
-    /// Whether it is about to end: new runs had better go elsewhere.
+    /// Whether it is about to end: clients send new runs elsewhere.
     pub(crate) draining: bool,
 }
 
@@ -32,7 +32,7 @@ impl Health {
         Self { start: Instant::now(), asked: AtomicU64::new(0), answered: AtomicU64::new(0) }
     }
 
-    /// The mark of a question that may be asked now; `None` while one is unanswered.
+    /// The mark of a ping that may be sent now; `None` while one is unanswered.
     pub(super) fn question(&self) -> Option<u64> {
         (self.answered.load(Ordering::Relaxed) >= self.asked.load(Ordering::Relaxed)).then(|| self.now())
     }
@@ -45,14 +45,14 @@ impl Health {
         self.answered.store(mark, Ordering::Relaxed);
     }
 
-    /// For how many milliseconds an answer has been owed.
+    /// For how many milliseconds an answer has been missing.
     pub(super) fn silent_for(&self) -> u64 {
         let (asked, answered) = (self.asked.load(Ordering::Relaxed), self.answered.load(Ordering::Relaxed));
         if answered < asked { self.now().saturating_sub(asked) } else { 0 }
     }
 
     fn now(&self) -> u64 {
-        // Never 0, which stands for never.
+        // Never 0, because 0 stands for never.
         u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX).saturating_add(1)
     }
 }

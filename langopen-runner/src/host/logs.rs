@@ -1,9 +1,17 @@
-//! What user code prints and logs, as records of ours.
+//! Output and log records of user code, as records of this process's log.
 
 use tracing::{Level, Span, event, warn};
 
 use super::Host;
 use crate::frame::payload::{Log, from_json};
+
+/// The longest line or record of a log, in bytes. Longer ones are cut.
+pub(super) const MAX_LINE: usize = 64 * 1024;
+
+/// Cuts a text that is too long for a log, at the end of a character.
+pub(super) fn cut(text: &str) -> &str {
+    &text[..text.floor_char_boundary(MAX_LINE)]
+}
 
 /// Writes a LOG frame into our log, with the ids of the run that it names, if that is under way.
 pub(crate) fn write(host: &Host, run: u32, payload: &[u8]) {
@@ -15,10 +23,10 @@ pub(crate) fn write(host: &Host, run: u32, payload: &[u8]) {
         }
     };
     let span = host.runs.lock().get(&run).map(|run| run.span.clone());
-    // A span has the id already. A run that is over may have left a thread behind that goes on to print.
+    // The span has the id already. A thread of a run that is over may still print.
     let run_id = log.run_id.as_deref().filter(|_| span.as_ref().is_none_or(Span::is_disabled));
     let _entered = span.as_ref().map(Span::enter);
-    let (source, logger, message) = (log.source.as_str(), log.logger.as_deref(), log.message.as_str());
+    let (source, logger, message) = (cut(&log.source), log.logger.as_deref().map(cut), cut(&log.message));
     macro_rules! record {
         ($level:expr) => {
             event!(target: "langopen::graph", $level, host = host.number, run_id, source, logger, "{message}")

@@ -1,4 +1,4 @@
-//! Whom a host works for: who hears of it, and who takes what it sends.
+//! The owner of a host: its tenant, its wake-ups, and the receiver of its frames.
 
 use std::sync::Arc;
 
@@ -6,28 +6,28 @@ use langopen_core::Tenant;
 use parking_lot::RwLock;
 use tokio::sync::Notify;
 
-use super::{Host, WebApi};
+use super::{Ending, Host, WebApi};
 use crate::frame::Frame;
 
-/// Whom a host works for.
+/// The owner of a host.
 #[derive(Default)]
 pub(crate) struct Owner {
-    /// Where requests of the application's own act that belong to no run and no request.
+    /// The tenant of the application's own requests, where they belong to no run and to no request.
     pub(crate) tenant: Tenant,
     /// Rings when a host may take work that could not before.
     pub(crate) changed: Arc<Notify>,
-    /// Who takes the frames, if not this process itself.
+    /// The receiver of the frames, if that is not this process itself.
     pub(crate) relay: Option<Arc<dyn Relay>>,
     api: RwLock<Option<Arc<dyn WebApi>>>,
 }
 
 /// Takes the frames of hosts for others. Called in the order of the frames.
 pub(crate) trait Relay: Send + Sync + 'static {
-    /// Takes one frame.
+    /// Takes one frame. What it keeps for longer, it counts with [`Host::share`].
     fn take(&self, host: &Arc<Host>, frame: Frame);
 
     /// The host is gone; no frame of it follows.
-    fn lost(&self, host: &Arc<Host>);
+    fn lost(&self, host: &Arc<Host>, ending: &Ending);
 }
 
 impl Owner {
@@ -35,7 +35,7 @@ impl Owner {
         Self { tenant, changed, relay: None, api: RwLock::default() }
     }
 
-    /// The same, with somebody else to take the frames.
+    /// The same, with another receiver of the frames.
     pub(crate) fn with_relay(mut self, relay: Arc<dyn Relay>) -> Self {
         self.relay = Some(relay);
         self

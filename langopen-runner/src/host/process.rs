@@ -1,4 +1,4 @@
-//! A host's process: starting it, what it may see of our environment, and what it prints past its own capture.
+//! Starting a host: its parameters, its environment, and its offer when it is ready.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -11,25 +11,25 @@ use std::time::Duration;
 use langopen_core::executor::GraphInfo;
 use metrics::gauge;
 use serde::{Deserialize, Serialize};
-use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 use tokio::net::UnixListener;
-use tokio::process::{Child, Command};
+use tokio::process::Command;
 use tokio_util::codec::Framed;
-use tracing::info;
 use uuid::Uuid;
 
+use super::child::Process;
 use super::handshake;
+use super::output::{Tail, forward};
 use super::surroundings::Surroundings;
 use super::web::WebApp;
-use super::{Attach, HandleRange, Host, Owner, Status};
+use super::{Attach, Behind, HandleRange, Host, Owner, Status};
 use crate::frame::FrameCodec;
 use crate::frame::payload::{Fatal, Ready, ReadyAuth, UiOffer};
 use crate::metrics::HOST_LOAD;
 
-/// What a host is started with.
+/// The parameters of a host.
 #[derive(Debug, Clone)]
 pub(crate) struct HostSpec {
-    /// What runs the graphs.
+    /// The interpreter for the graphs.
     pub(crate) runtime: Runtime,
     /// The application's folder, which is also the working directory.
     pub(crate) base_dir: PathBuf,
@@ -43,7 +43,16 @@ pub(crate) struct HostSpec {
     pub(crate) load_timeout: Duration,
 }
 
-/// What runs graphs of one kind, and where the host program for it lies.
+impl HostSpec {
+    /// The parameters of a host that executes one run at a time. It has neither the web app, whose lifespan must not
+    /// begin once more, nor the login.
+    pub(crate) fn for_runs_alone(&self) -> Self {
+        let http = InitHttp { app: None, ..self.init.http.clone() };
+        Self { init: Init { auth: None, ui: None, http, ..self.init.clone() }, ..self.clone() }
+    }
+}
+
+/// The interpreter for graphs of one language, and the folder of the host program.
 #[derive(Debug, Clone)]
 pub(crate) enum Runtime {
     /// The interpreter of the application's environment, and a folder for its path.
@@ -67,7 +76,7 @@ impl Runtime {
                 command.args(["-P", "-m", "langopen_host"]);
             }
             Self::Node { program, .. } => {
-                // The library is found as the application's own modules find it, which node lets programs ask by this option alone.
+                // With this option, the host program finds the library as the application's own modules do.
                 command.args(["--experimental-import-meta-resolve", "--disable-warning=ExperimentalWarning"]);
                 command.arg("--enable-source-maps").arg(program.join("main.js"));
             }
@@ -75,7 +84,7 @@ impl Runtime {
         command
     }
 
-    /// What stands above the application's own variables.
+    /// Variables that override those of the application.
     fn variables(&self) -> Vec<(&'static str, OsString)> {
         match self {
             Self::Python { program, .. } => vec![("PYTHONPATH", program.into()), ("PYTHONUNBUFFERED", "1".into())],
@@ -141,7 +150,7 @@ pub(crate) struct InitGraph {
     pub(crate) description: Option<String>,
 }
 
-/// What runs show of the server they run on.
+/// The server's part of a run's metadata.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct InitServer {
     pub(crate) api_version: String,
@@ -155,7 +164,7 @@ pub(crate) struct InitServer {
 pub struct LoadFailure {
     /// The graph's id, when the failure belongs to one.
     pub graph_id: Option<String>,
-    /// Where `langgraph.json` says that it is.
+    /// Its target in `langgraph.json`.
     pub target: Option<String>,
     /// The error's class.
     pub error: String,
@@ -212,7 +221,7 @@ pub enum HostError {
     Exited {
         /// How.
         status: ExitStatus,
-        /// What it printed last, from a line of its own on.
+        /// Its last output, beginning with a line break.
         output: String,
     },
     /// It did not get ready in time.
@@ -228,12 +237,12 @@ pub enum HostError {
     Load(Box<LoadFailure>),
 }
 
-/// What a host offers, once it is ready.
+/// The offer of a host that is ready.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Offer {
     /// The version of the library in the application's environment.
     pub(crate) langgraph_version: String,
-    /// What the application's `Auth` object handles.
+    /// The resources and actions that the application's `Auth` object handles.
     pub(crate) auth: Option<ReadyAuth>,
     pub(crate) graphs: Vec<GraphInfo>,
     /// The application's own web app.
@@ -247,7 +256,7 @@ pub(crate) struct Offer {
 }
 
 impl Offer {
-    /// What hosts of different kinds offer together.
+    /// The joint offer of hosts of different kinds.
     pub(crate) fn join(offers: impl IntoIterator<Item = Arc<Self>>) -> Self {
         let mut joined = Self::default();
         for offer in offers {
@@ -271,21 +280,26 @@ impl Offer {
     }
 }
 
-/// Starts a host and waits until its graphs are loaded. The child's end must be awaited by the caller; dropping it kills it.
-pub(crate) async fn start(spec: &HostSpec, number: usize, owner: Arc<Owner>) -> Result<(Arc<Host>, Child), HostError> {
-    // A folder of its own, readable by this user alone, keeps other users of the machine from the socket.
+/// Starts a host and waits until its graphs are loaded. The caller must await the end of the process, and then
+/// [bury](Host::bury) the host.
+pub(crate) async fn start(
+    spec: &HostSpec,
+    number: usize,
+    owner: Arc<Owner>,
+) -> Result<(Arc<Host>, Process), HostError> {
+    // Other users of the machine cannot open a socket in a folder that only this user can read.
     let folder = tempfile::Builder::new().prefix("langopen-host-").tempdir();
     let folder = folder.map_err(|source| HostError::Prepare { path: std::env::temp_dir(), source })?;
     let socket = folder.path().join("host.sock");
     let prepare = |source| HostError::Prepare { path: socket.clone(), source };
     let listener = UnixListener::bind(&socket).map_err(prepare)?;
     let token = Uuid::new_v4().simple().to_string();
-    let mut child = command(spec, &socket, &token)
-        .spawn()
-        .map_err(|source| HostError::Spawn { interpreter: spec.runtime.interpreter().to_owned(), source })?;
-    let tail = Arc::new(parking_lot::Mutex::new(Vec::new()));
-    forward(child.stdout.take(), number, "stdout", Arc::clone(&tail));
-    forward(child.stderr.take(), number, "stderr", Arc::clone(&tail));
+    let spawn = |source| HostError::Spawn { interpreter: spec.runtime.interpreter().to_owned(), source };
+    let mut process = Process::launch(command(spec, &socket, &token)).await.map_err(spawn)?;
+    let tail = Tail::default();
+    let (stdout, stderr) = process.outputs();
+    forward(stdout, number, "stdout", tail.clone());
+    forward(stderr, number, "stderr", tail.clone());
     let connect = async {
         let (stream, _) = listener.accept().await.map_err(prepare)?;
         let mut connection = Framed::new(stream, FrameCodec::default());
@@ -295,8 +309,8 @@ pub(crate) async fn start(spec: &HostSpec, number: usize, owner: Arc<Owner>) -> 
     };
     let connected = tokio::select! {
         connected = connect => connected,
-        status = child.wait() => return Err(exited(status.map_err(prepare)?, &tail).await),
-        () = tokio::time::sleep(spec.load_timeout) => return Err(HostError::Slow(spec.load_timeout)),
+        status = process.wait() => Err(exited(status.map_err(prepare)?, &tail).await),
+        () = tokio::time::sleep(spec.load_timeout) => Err(HostError::Slow(spec.load_timeout)),
     };
     match connected {
         Ok((offer, connection)) => {
@@ -307,26 +321,30 @@ pub(crate) async fn start(spec: &HostSpec, number: usize, owner: Arc<Owner>) -> 
                 status: Status::ONE_HOST,
                 load: gauge!(HOST_LOAD, "host" => number.to_string()),
                 owner,
+                behind: Behind::Process,
             };
-            Ok((Host::attach(attach, connection), child))
+            Ok((Host::attach(attach, connection), process))
         }
-        Err(HostError::Protocol(why)) => {
-            // A host that breaks off while it loads has usually died; its own last words explain more.
-            match tokio::time::timeout(Duration::from_secs(1), child.wait()).await {
-                Ok(Ok(status)) if !status.success() => Err(exited(status, &tail).await),
-                _ => Err(HostError::Protocol(why)),
+        Err(mut error) => {
+            if matches!(error, HostError::Protocol(_)) {
+                // A host that breaks off while it loads has usually died; its own last words explain more.
+                let ended = tokio::time::timeout(Duration::from_secs(1), process.wait()).await;
+                if let Ok(Ok(status)) = ended
+                    && !status.success()
+                {
+                    error = exited(status, &tail).await;
+                }
             }
+            process.end().await;
+            Err(error)
         }
-        Err(error) => Err(error),
     }
 }
 
-async fn exited(status: ExitStatus, tail: &parking_lot::Mutex<Vec<String>>) -> HostError {
+async fn exited(status: ExitStatus, tail: &Tail) -> HostError {
     // The pipes may hold a last line that their readers have not seen yet.
     tokio::time::sleep(Duration::from_millis(100)).await;
-    let lines = tail.lock();
-    let output = if lines.is_empty() { String::new() } else { format!(":\n{}", lines.join("\n")) };
-    HostError::Exited { status, output }
+    HostError::Exited { status, output: tail.text() }
 }
 
 fn command(spec: &HostSpec, socket: &Path, token: &str) -> Command {
@@ -340,30 +358,6 @@ fn command(spec: &HostSpec, socket: &Path, token: &str) -> Command {
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
-        // Ctrl-C in a terminal is ours to handle; the host ends when its connection does.
-        .process_group(0)
         .kill_on_drop(true);
     command
-}
-
-/// How many lines of output are kept to explain a host that dies while it starts.
-const TAIL: usize = 40;
-
-fn forward<R>(pipe: Option<R>, number: usize, source: &'static str, tail: Arc<parking_lot::Mutex<Vec<String>>>)
-where
-    R: AsyncRead + Unpin + Send + 'static,
-{
-    let Some(pipe) = pipe else { return };
-    tokio::spawn(async move {
-        let mut lines = BufReader::new(pipe).split(b'\n');
-        while let Ok(Some(line)) = lines.next_segment().await {
-            let line = String::from_utf8_lossy(&line).trim_end().to_owned();
-            info!(target: "langopen::graph", host = number, source, "{line}");
-            let mut tail = tail.lock();
-            if tail.len() == TAIL {
-                tail.remove(0);
-            }
-            tail.push(line);
-        }
-    });
 }

@@ -1,11 +1,12 @@
-//! A run on a host, as a stream of what it says.
+//! A run on a host, as a stream of its outputs.
 
+use std::any::Any;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::stream::BoxStream;
 use futures::{StreamExt, stream};
-use langopen_core::executor::{RunJob, RunOutput, RunResult, RunResultStatus, a_quiet_round};
+use langopen_core::executor::{AttemptLost, Blame, RunJob, RunOutput, RunResult, RunResultStatus, a_quiet_round};
 use langopen_core::model::{CancelAction, CancelRequest, ThreadStatus};
 use langopen_core::queue::Lease;
 use langopen_core::{Error, RawJson, Result};
@@ -14,24 +15,28 @@ use tracing::Span;
 
 use super::Host;
 use super::connection::InFlight;
+use super::credit::Credit;
 use super::said::{Marks, Said};
-use super::serve::Reach;
+use super::serve::{Reach, StorageFailure};
 use super::spans::{self, Traced};
 use crate::frame::payload::{self, RunRequest};
 use crate::frame::{Frame, Kind};
 
-/// Credit is given back in portions of this many bytes, a quarter of what a run starts with.
+/// The runner gives credit back in portions of this many bytes, a quarter of a run's first credit.
 const CREDIT_PORTION: usize = 256 * 1024;
 
-/// How long a cancelled run may take to unwind before we go on without it: a little longer than the host itself allows. A host whose loop is blocked
-/// cannot answer.
-const CANCEL_GRACE: Duration = Duration::from_secs(12);
+/// How long a cancelled run may take to unwind before the runner goes on without it: a little longer than the host
+/// itself allows. A host whose loop is blocked cannot answer.
+pub(crate) const CANCEL_GRACE: Duration = Duration::from_secs(12);
 
 struct Execution {
     host: Arc<Host>,
     handle: u32,
     said: mpsc::UnboundedReceiver<Said>,
-    /// Who waits until all that came so far is kept.
+    credit: Arc<Credit>,
+    /// Why a call of the run failed, if the storage did not answer one.
+    storage: StorageFailure,
+    /// Checkpoints that wait until all earlier events are kept.
     marks: Vec<oneshot::Sender<()>>,
     cancel: watch::Receiver<Option<CancelRequest>>,
     /// Set once a CANCEL was sent: when to stop waiting for the run's own end.
@@ -39,7 +44,12 @@ struct Execution {
     unpaid: usize,
     names: Names,
     over: bool,
+    /// Held until the run ends.
+    _place: Option<Place>,
 }
+
+/// Something that a run holds until it ends, such as a host of its own.
+pub(crate) type Place = Box<dyn Any + Send>;
 
 /// The last event name, shared while it repeats.
 #[derive(Default)]
@@ -62,8 +72,15 @@ impl Names {
 }
 
 impl Host {
-    /// Starts a run; the stream yields what it says.
-    pub(crate) async fn execute(self: &Arc<Self>, job: RunJob) -> Result<BoxStream<'static, Result<RunOutput>>> {
+    /// Starts a run; the stream yields its outputs. `place` is held until the run has ended.
+    ///
+    /// # Errors
+    /// `Unavailable` when the host is gone; the run did not begin then.
+    pub(crate) async fn execute(
+        self: &Arc<Self>,
+        job: RunJob,
+        place: Option<Place>,
+    ) -> Result<BoxStream<'static, Result<RunOutput>>> {
         let traced = Traced::of(&job);
         let request = RunRequest {
             run_id: job.run.run_id.to_string(),
@@ -82,25 +99,32 @@ impl Host {
         let handle = self.next_handle()?;
         let (sender, said) = mpsc::unbounded_channel();
         let lease = Lease { run_id: job.run.run_id, attempt: job.run.attempt };
-        // Nobody comes back to a stream that is not kept.
+        // No reader resumes a stream that is not kept.
         let marks = job.run.resumable.then(|| Marks::of(&sender));
         let reach = Reach::new(job.context, Some(lease)).with_marks(marks);
-        let in_flight = InFlight { said: sender, reach, span: Span::current(), traced };
+        let (credit, storage, suspect) = (Arc::<Credit>::default(), reach.storage_failure(), job.suspect);
+        let span = Span::current();
+        let in_flight = InFlight { said: sender, credit: Arc::clone(&credit), suspect, reach, span, traced };
         self.runs.lock().insert(handle, in_flight);
         self.count(1);
         let execution = Execution {
             host: Arc::clone(self),
             handle,
             said,
+            credit,
+            storage,
             marks: Vec::new(),
             cancel: job.cancel,
             give_up: None,
             unpaid: 0,
             names: Names::default(),
             over: false,
+            _place: place,
         };
-        if !self.send(Frame::new(Kind::Run, handle, request)) {
-            return Err(Error::unavailable("host.execute", "the graph host went away before the run began"));
+        // A runner chooses the host, so it has to know that the run must be alone.
+        let kind = if suspect && self.is_runner() { Kind::Suspect } else { Kind::Run };
+        if !self.send(Frame::new(kind, handle, request)) {
+            return Err(AttemptLost::new(Blame::Bystander, "the graph host went away before the run began").into());
         }
         let outputs = stream::unfold(execution, |mut execution| async move {
             let output = execution.next().await?;
@@ -117,22 +141,9 @@ impl Execution {
                 return None;
             }
             let give_up = self.give_up;
+            // The cancel comes first: a host that floods must not keep the run from ending.
             tokio::select! {
                 biased;
-                said = self.said.recv() => match said {
-                    Some(Said::Frame(frame)) => return Some(self.output(frame)),
-                    Some(Said::Mark(mark)) => self.marks.push(mark),
-                    None => {
-                        self.over = true;
-                        return Some(Err(Error::unavailable("host.execute", "the graph host died during the run")));
-                    }
-                },
-                () = a_quiet_round(), if !self.marks.is_empty() => {
-                    // Who waited may have gone.
-                    for mark in self.marks.drain(..) {
-                        let _ = mark.send(());
-                    }
-                }
                 request = wish(&mut self.cancel), if give_up.is_none() => {
                     self.give_up = Some(tokio::time::Instant::now() + CANCEL_GRACE);
                     self.send_cancel(&request);
@@ -141,6 +152,25 @@ impl Execution {
                     self.over = true;
                     return Some(Ok(RunOutput::Done(Box::new(abandoned()))));
                 }
+                said = self.said.recv() => match said {
+                    Some(Said::Frame(frame, _share)) => return Some(self.output(frame)),
+                    Some(Said::Mark(mark)) => self.marks.push(mark),
+                    Some(Said::Lost(lost)) => {
+                        self.over = true;
+                        return Some(Err(lost.into()));
+                    }
+                    None => {
+                        self.over = true;
+                        let why = "the connection to the graph host broke during the run";
+                        return Some(Err(Error::unavailable("host.execute", why)));
+                    }
+                },
+                () = a_quiet_round(), if !self.marks.is_empty() => {
+                    // The checkpoint that waited may be gone.
+                    for mark in self.marks.drain(..) {
+                        let _ = mark.send(());
+                    }
+                }
             }
         }
     }
@@ -148,11 +178,20 @@ impl Execution {
     fn output(&mut self, frame: Frame) -> Result<RunOutput> {
         if frame.kind == Kind::Done {
             self.over = true;
-            return payload::done(frame.payload).map(|result| RunOutput::Done(Box::new(result)));
+            self.give_up = None;
+            return self.done(payload::done(frame.payload)?);
         }
         self.pay(frame.payload.len());
         let (name, data) = payload::event(frame.payload)?;
         Ok(RunOutput::Event { name: self.names.get(&name)?, data })
+    }
+
+    /// A run that failed because the storage did not answer is not to blame for it.
+    fn done(&self, result: RunResult) -> Result<RunOutput> {
+        match self.storage.get() {
+            Some(why) if result.retryable => Err(AttemptLost::new(Blame::Bystander, why).into()),
+            _ => Ok(RunOutput::Done(Box::new(result))),
+        }
     }
 
     /// Gives the run's credit back as its events are taken.
@@ -161,6 +200,7 @@ impl Execution {
         if self.unpaid >= CREDIT_PORTION {
             let credit = u32::try_from(self.unpaid).unwrap_or(u32::MAX);
             self.unpaid = 0;
+            self.credit.raise(credit as usize);
             // A host that is gone ends the stream by itself.
             self.host.send(Frame::new(Kind::Credit, self.handle, credit.to_be_bytes().to_vec()));
         }
@@ -173,7 +213,7 @@ impl Execution {
     }
 }
 
-/// The cancel of a run that nobody reads any more.
+/// The cancel of a run whose reader is gone.
 pub(crate) fn handed_back() -> CancelRequest {
     CancelRequest { action: CancelAction::Interrupt, reason: "the run was handed back".to_owned() }
 }
@@ -185,7 +225,7 @@ async fn wish(cancel: &mut watch::Receiver<Option<CancelRequest>>) -> CancelRequ
     };
     match request {
         Some(request) => request,
-        // Nobody is left who could wish it.
+        // The sender is gone, so no cancel can come.
         None => std::future::pending().await,
     }
 }
@@ -209,10 +249,16 @@ fn abandoned() -> RunResult {
 impl Drop for Execution {
     fn drop(&mut self) {
         self.host.count(-1);
-        if self.host.runs.lock().remove(&self.handle).is_none() || self.over && self.give_up.is_none() {
+        if self.host.runs.lock().remove(&self.handle).is_none() {
             return;
         }
-        // Nobody reads the run any more: stop it.
-        self.send_cancel(&handed_back());
+        // The host has not ended the run, and its reader is gone.
+        let until = self.give_up.unwrap_or_else(|| tokio::time::Instant::now() + CANCEL_GRACE);
+        if !self.host.is_runner() {
+            self.host.fitness().is_leaving(self.handle, until);
+        }
+        if self.give_up.is_none() {
+            self.send_cancel(&handed_back());
+        }
     }
 }

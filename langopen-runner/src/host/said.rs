@@ -1,18 +1,22 @@
-//! What a host said of a run and is not kept yet.
+//! Outputs of a run on their way to the run's reader.
 
+use langopen_core::executor::AttemptLost;
 use tokio::sync::{mpsc, oneshot};
 
+use super::budget::Share;
 use crate::frame::Frame;
 
-/// What comes of a run, in the order in which the host sent it.
+/// One output of a run. Outputs keep the order in which the host sent them.
 pub(super) enum Said {
-    /// An event, or the end.
-    Frame(Frame),
-    /// Somebody wants to know when all that came before is kept.
+    /// An event, or the end, with the room that it takes.
+    Frame(Frame, Share),
+    /// A checkpoint waits until all that came before is kept.
     Mark(oneshot::Sender<()>),
+    /// The host ended. Nothing follows.
+    Lost(AttemptLost),
 }
 
-/// A way to ask that. It keeps no run from ending.
+/// A way to send marks. It keeps no run from ending.
 #[derive(Clone)]
 pub(super) struct Marks(mpsc::WeakUnboundedSender<Said>);
 
@@ -21,11 +25,11 @@ impl Marks {
         Self(run.downgrade())
     }
 
-    /// Ends when all that was said so far is kept, or when nobody listens to the run any more.
+    /// Ends when all earlier events are kept, or when the run's reader is gone.
     pub(super) fn set(&self) -> impl Future<Output = ()> + Send + 'static {
         let (mark, kept) = oneshot::channel();
         if let Some(run) = self.0.upgrade() {
-            // Nobody listens to a run that is over: then the mark is dropped, and its wait is over too.
+            // Without a reader, the mark is dropped, and its wait is over too.
             let _ = run.send(Said::Mark(mark));
         }
         async move {

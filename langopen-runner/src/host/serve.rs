@@ -1,6 +1,6 @@
 //! Calls from the host, answered from the storage, within the scope of the run or call that they belong to.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use langopen_core::executor::ExecutionContext;
@@ -12,36 +12,56 @@ use langopen_core::queue::Lease;
 use langopen_core::{Error, JsonMap, Result, ThreadId};
 use serde::Serialize;
 use serde_bytes::ByteBuf;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tracing::{debug, warn};
 
 use super::Host;
+use super::budget::Share;
+use super::connection::Outgoing;
 use super::said::Marks;
 use super::turns::Turns;
 use crate::frame::payload::{self, CallError, Caller, CheckpointReply, HostCall, ItemReply, from_json};
 use crate::frame::{Frame, Kind};
 
-/// Whose call it is: what it may reach, and which writes of it are under way.
+/// How many calls of one run reach the storage at the same time. The others wait, so one run cannot take the storage's
+/// connections from all others.
+const AT_ONCE: usize = 32;
+
+/// The longest value of a store item, in bytes.
+const MAX_ITEM: usize = 16 * 1024 * 1024;
+
+/// Why a call of the run failed, once the storage did not answer one.
+pub(super) type StorageFailure = Arc<OnceLock<String>>;
+
+/// The part of the storage that calls of a run, or of a question, may reach, and the state of these calls.
 #[derive(Clone)]
 pub(super) struct Reach {
     pub(super) context: ExecutionContext,
     /// The run with its attempt.
     pub(super) lease: Option<Lease>,
-    /// How many writes are under way. A host does not wait for its writes, yet its reads must see them.
+    /// How many writes are under way. A host does not wait for its writes, but its reads must see them.
     writes: watch::Sender<usize>,
-    /// For its checkpoints.
+    /// The order of its checkpoints.
     turns: Turns,
-    /// Of a run whose stream is kept.
+    /// The marks of a run whose stream is kept.
     marks: Option<Marks>,
+    gate: Arc<Semaphore>,
+    storage: StorageFailure,
 }
 
 impl Reach {
     pub(super) fn new(context: ExecutionContext, lease: Option<Lease>) -> Self {
-        Self { context, lease, writes: watch::Sender::new(0), turns: Turns::default(), marks: None }
+        let (gate, storage) = (Arc::new(Semaphore::new(AT_ONCE)), StorageFailure::default());
+        Self { context, lease, writes: watch::Sender::new(0), turns: Turns::default(), marks: None, gate, storage }
     }
 
-    /// What was said is kept before what is written: what a checkpoint spares a later attempt to say, its readers must
-    /// have from this one.
+    /// Why a call failed, once the storage did not answer one.
+    pub(super) fn storage_failure(&self) -> StorageFailure {
+        Arc::clone(&self.storage)
+    }
+
+    /// Events are kept before the checkpoints that follow them: a later attempt does not repeat the events that a
+    /// checkpoint covers.
     pub(super) fn with_marks(self, marks: Option<Marks>) -> Self {
         Self { marks, ..self }
     }
@@ -66,9 +86,13 @@ impl Drop for Write {
 /// Answers one CALL frame in a task of its own. Called in the order of the frames.
 pub(super) fn serve(host: &Arc<Host>, frame: Frame) {
     let host = Arc::clone(host);
+    let share = host.share(frame.payload.len());
     let call = rmp_serde::from_slice::<HostCall>(&frame.payload)
         .map_err(|error| Error::invalid("host.serve", "the call cannot be read").with_source(error))
         .and_then(|call| reach(&host, call.caller()).map(|reach| (call, reach)));
+    let stream = frame.stream;
+    // The call holds its own copies.
+    drop(frame);
     let write = call.as_ref().ok().filter(|(call, _)| call.is_write()).map(|(_, reach)| Write::begin(reach));
     let turn = match &call {
         Ok((HostCall::PutCheckpoint(_), reach)) => Some(reach.turns.take()),
@@ -89,20 +113,33 @@ pub(super) fn serve(host: &Arc<Host>, frame: Frame) {
                     // The sender lives in `reach`, so waiting cannot fail.
                     let _ = reach.writes.subscribe().wait_for(|count| *count == 0).await;
                 }
-                let answer = answer(&reach.context, reach.lease, call);
-                match turn {
+                let answer = gated(&reach, call);
+                let answer = match turn {
                     Some(turn) => turn.run(answer).await,
                     None => answer.await,
+                };
+                if let Some(error) = answer.as_ref().err().filter(|error| error.is_retryable()) {
+                    // The first failure explains the later ones.
+                    let _ = reach.storage.set(error.to_string());
                 }
+                answer
             }
         };
         drop(write);
-        reply(&host, frame.stream, answer);
+        reply(&host, stream, answer, share);
     });
 }
 
-fn reply(host: &Host, stream: u32, answer: Result<Bytes>) {
-    let answer = match answer {
+/// Answers a call when the run's other calls leave room. Callers finish all other waits first: a call that waits for
+/// another one must not hold a place.
+async fn gated(reach: &Reach, call: HostCall) -> Result<Bytes> {
+    // The semaphore is never closed.
+    let _place = reach.gate.acquire().await;
+    answer(&reach.context, reach.lease, call).await
+}
+
+fn reply(host: &Host, stream: u32, answer: Result<Bytes>, share: Share) {
+    let frame = match answer {
         Ok(payload) => Frame::new(Kind::Reply, stream, payload),
         Err(error) => {
             match error.is_retryable() || error.kind() == langopen_core::ErrorKind::Internal {
@@ -113,8 +150,9 @@ fn reply(host: &Host, stream: u32, answer: Result<Bytes>) {
             Frame::new(Kind::Error, stream, rmp_serde::to_vec_named(&error).unwrap_or_default())
         }
     };
+    let share = Some(share.resize(frame.payload.len()));
     // A host that is gone needs no answer.
-    host.send(answer);
+    host.send(Outgoing { frame, share });
 }
 
 fn reach(host: &Host, caller: Caller) -> Result<Reach> {
@@ -198,6 +236,10 @@ async fn answer(context: &ExecutionContext, lease: Option<Lease>, call: HostCall
         HostCall::PutItem(call) => {
             match call.value {
                 None => context.storage.delete_item(&context.scope, &call.namespace, &call.key, lease).await?,
+                Some(value) if value.len() > MAX_ITEM => {
+                    let message = format!("the item's value has {} bytes; it may have {MAX_ITEM}", value.len());
+                    return Err(Error::invalid("host.serve", message));
+                }
                 Some(value) => {
                     let value = payload::raw(value.into_vec().into())?;
                     let vector = |(path, vector)| FieldVector { path, vector };

@@ -46,7 +46,8 @@ impl Traced {
     }
 }
 
-/// What a run's host is told of its trace. Without an exporter here, the application's own spans may still join its client's.
+/// What a run's host is told of its trace. Without an exporter here, the application's own spans may still join its
+/// client's.
 pub(super) fn of_run<'a>(job: &'a RunJob, traced: Option<&'a Traced>) -> Option<RunTrace<'a>> {
     match traced {
         Some(traced) => Some(RunTrace { context: &traced.context, report: true }),

@@ -1,7 +1,8 @@
-//! Checkpoints of one run, kept in the order in which its graph made them.
+//! The order of one run's checkpoints: they are kept as its graph made them.
 //!
-//! A host does not wait for one checkpoint to be kept before it sends the next, and each holds only what changed since the one before. So none may be kept before
-//! those that it stands on, or instead of one that could not be: whoever went on from there would find a state with holes.
+//! A host sends a checkpoint without waiting for the one before it, and each holds only what changed since then. So the
+//! runner keeps none before those that it builds on, and none after one that could not be kept: an attempt that goes on
+//! from there would find a state with holes.
 
 use std::sync::Arc;
 
@@ -13,7 +14,7 @@ use tokio::sync::oneshot;
 #[derive(Clone, Default)]
 pub(super) struct Turns(Arc<Mutex<Option<oneshot::Receiver<()>>>>);
 
-/// One turn: it comes when those before it are done, and is lost when one of them failed.
+/// One turn. It begins when all earlier ones are done, and never begins once one of them failed.
 pub(super) struct Turn {
     before: Option<oneshot::Receiver<()>>,
     done: oneshot::Sender<()>,
@@ -27,17 +28,17 @@ impl Turns {
 }
 
 impl Turn {
-    /// Does the work when the turn has come.
+    /// Does the work when the turn begins.
     ///
     /// # Errors
-    /// `Unavailable` when what came before failed; otherwise the work's own.
+    /// `Unavailable` when an earlier turn failed; otherwise the work's own.
     pub(super) async fn run<T>(self, work: impl Future<Output = Result<T>>) -> Result<T> {
         if let Some(before) = self.before {
             let lost = |_| Error::unavailable("host.serve", "a checkpoint that this one stands on could not be kept");
             before.await.map_err(lost)?;
         }
         let done = work.await?;
-        // Without a next one there is nobody to tell.
+        // There may be no next turn.
         let _ = self.done.send(());
         Ok(done)
     }

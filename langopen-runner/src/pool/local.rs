@@ -6,16 +6,19 @@ use async_trait::async_trait;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
-use super::PoolSettings;
 use super::slot::Slot;
+use super::solitary::{Alone, Solitary};
 use super::source::Source;
+use super::watch::Watch;
+use super::{Need, PoolSettings};
 use crate::host::{Host, HostError, HostSpec, Offer, Owner, Status, WebApi};
 
 /// Hosts that are processes of this machine.
 pub(crate) struct LocalHosts {
     slots: Vec<Arc<Slot>>,
+    solitary: Arc<Solitary>,
     /// How many kinds of hosts there are.
     kinds: usize,
     offer: Arc<Offer>,
@@ -30,7 +33,7 @@ impl LocalHosts {
         let specs: Vec<_> = settings.host_specs()?.into_iter().map(Arc::new).collect();
         let kinds = specs.len();
         let (owner, stop, tasks) = (Arc::new(owner), CancellationToken::new(), TaskTracker::new());
-        // Who has no code of the application to execute has next to nothing to do.
+        // A host that executes no code of the application has next to nothing to do.
         let count = |spec: &HostSpec| if spec.init.has_no_code() { 1 } else { settings.hosts.max(1) };
         let places = specs.iter().flat_map(|spec| (0..count(spec)).map(move |_| spec)).enumerate();
         let starts = places.map(|(number, spec)| {
@@ -43,26 +46,39 @@ impl LocalHosts {
         let offers = specs.iter().filter_map(first).map(|(_, _, (host, _))| Arc::clone(host.offer()));
         let offer = Arc::new(Offer::join(offers));
         for error in offer.ui.values().filter_map(|bundle| bundle.error.as_ref()) {
-            error!(error, "a user interface cannot be bundled; who asks for it is told");
+            error!(error, "a user interface cannot be bundled; requests for it are answered with the reason");
         }
         let mut slots = Vec::with_capacity(started.len());
-        for (number, spec, (host, child)) in started {
-            let slot = Arc::new(Slot::new(number, spec, Arc::clone(&owner), settings.unresponsive_after));
+        let watch = Watch { unresponsive_after: settings.unresponsive_after };
+        for (number, spec, (host, process)) in started {
+            let slot = Arc::new(Slot::new(number, spec, Arc::clone(&owner), watch, stop.clone(), tasks.clone()));
             slot.fill(host);
-            tasks.spawn(Arc::clone(&slot).supervise(child, stop.clone()));
+            tasks.spawn(Arc::clone(&slot).supervise(process));
             slots.push(slot);
         }
+        let solitary = Solitary::new(&specs, &owner, watch, &stop, &tasks);
         tasks.close();
         info!(hosts = slots.len(), graphs = offer.graphs.len(), "graph hosts are ready");
-        Ok(Self { slots, kinds, offer, owner, stop, tasks })
+        Ok(Self { slots, solitary, kinds, offer, owner, stop, tasks })
     }
 
-    /// Whether each can do what any other can.
+    /// A host that one run has for itself; `None` if none can be started.
+    pub(crate) async fn for_a_run_alone(&self, need: &Need<'_>) -> Option<Alone> {
+        match self.solitary.take(need).await {
+            Ok(alone) => alone,
+            Err(error) => {
+                warn!(%error, "no graph host can be started for a run alone; the run executes beside others");
+                None
+            }
+        }
+    }
+
+    /// Whether all hosts are of one kind.
     pub(crate) fn are_alike(&self) -> bool {
         self.kinds < 2
     }
 
-    /// How they are together.
+    /// The status of all hosts together.
     pub(crate) fn status(&self, draining: bool) -> Status {
         let hosts = self.hosts();
         let responsive = hosts.iter().filter(|host| !host.is_blocked()).count();
@@ -87,6 +103,10 @@ impl Source for LocalHosts {
 
     fn failure(&self) -> Option<String> {
         self.slots.iter().find_map(|slot| slot.failure())
+    }
+
+    async fn alone(&self, need: &Need<'_>) -> Option<Alone> {
+        self.for_a_run_alone(need).await
     }
 
     fn connect(&self, api: Arc<dyn WebApi>) {

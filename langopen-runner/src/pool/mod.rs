@@ -1,4 +1,4 @@
-//! Several graph hosts of one application as one executor, wherever they are.
+//! Several graph hosts of one application as one executor, on this machine or behind runners.
 
 mod auth;
 mod embedder;
@@ -6,15 +6,19 @@ mod local;
 mod need;
 mod settings;
 mod slot;
+mod solitary;
 mod source;
 mod ui;
+mod watch;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use futures::stream::BoxStream;
-use langopen_core::executor::{ExecutionContext, Executor, GraphCall, GraphInfo, RunJob, RunOutput};
+use langopen_core::executor::{
+    AttemptLost, Blame, ExecutionContext, Executor, GraphCall, GraphInfo, RunJob, RunOutput,
+};
 use langopen_core::user_interface::Bundle;
 use langopen_core::{Error, RawJson, Result, Tenant};
 use parking_lot::Mutex;
@@ -26,9 +30,13 @@ pub use auth::{AppAuth, AuthCacheSettings};
 pub(crate) use local::LocalHosts;
 pub(crate) use need::{Need, Work};
 pub use settings::{NodeRuntime, PoolGraph, PoolSettings, PythonRuntime};
+pub(crate) use solitary::Alone;
 pub(crate) use source::{Source, best};
 
-/// Graph hosts of one application. Work goes to the host with the least in flight; one whose loop is blocked by its graphs is passed over.
+/// Graph hosts of one application. Work goes to the host with the least in flight; one whose loop is blocked by its
+/// graphs is passed over.
+///
+/// A run that may have ended a host before executes in a host of its own.
 pub struct HostPool {
     source: Arc<dyn Source>,
     /// Bundles of components that were asked for, by name.
@@ -65,7 +73,7 @@ impl HostPool {
         self.source.offer().http.clone()
     }
 
-    /// Has the web app answer; `api` is what it may ask meanwhile.
+    /// Sends a request to the web app, which may call `api` meanwhile.
     ///
     /// # Errors
     /// `Unavailable` when no host can take the request or it died before it answered.
@@ -73,7 +81,8 @@ impl HostPool {
         self.choose(Work::Question, Need::WebApp).await?.web(call, api).await
     }
 
-    /// Serves the requests that the application itself makes of the API, by an SDK client without an address; from now on with this `api`.
+    /// Serves the requests that the application itself makes of the API, by an SDK client without an address; from now
+    /// on with this `api`.
     pub fn connect(&self, api: Arc<dyn WebApi>) {
         self.source.connect(api);
     }
@@ -83,7 +92,7 @@ impl HostPool {
         !self.source.offer().ui.is_empty()
     }
 
-    /// What the application's `Auth` object handles.
+    /// The resources and actions that the application's `Auth` object handles.
     fn auth(&self) -> Option<ReadyAuth> {
         self.source.offer().auth.clone()
     }
@@ -100,8 +109,22 @@ impl Executor for HostPool {
     }
 
     async fn execute(&self, job: RunJob) -> Result<BoxStream<'static, Result<RunOutput>>> {
-        let host = self.choose(Work::Run, Need::graph(&job.run.graph_id)).await?;
-        host.execute(job).await
+        let need = || Need::graph(&job.run.graph_id);
+        if job.suspect {
+            let mut cancel = job.cancel.clone();
+            let wanted = need();
+            let alone = tokio::select! {
+                alone = self.source.alone(&wanted) => alone,
+                Ok(_) = cancel.wait_for(Option::is_some) => {
+                    return Err(AttemptLost::new(Blame::Bystander, "the run was cancelled before it began").into());
+                }
+            };
+            if let Some(alone) = alone {
+                return Arc::clone(&alone.host).execute(job, Some(Box::new(alone))).await;
+            }
+        }
+        let host = self.choose(Work::Run, need()).await?;
+        host.execute(job, None).await
     }
 
     async fn call(&self, context: ExecutionContext, call: GraphCall) -> Result<RawJson> {

@@ -1,25 +1,26 @@
-//! What work needs of a host: an application's hosts need not all be of one kind.
+//! Which hosts can do which work: the hosts of an application may be of several kinds.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
 use crate::frame::{Frame, Kind};
 use crate::host::Offer;
 
-/// What is to be done by a host.
+/// Work for a host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Work {
-    /// A run: not for a host that is about to end.
+    /// A run. A host that is about to end takes none.
     Run,
-    /// A question, which is soon answered.
+    /// A question, which a host answers soon.
     Question,
 }
 
-/// What a host must have for the work.
+/// The part of the application that a host must have for the work.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Need<'a> {
-    /// Nothing that not every host has.
+    /// Nothing special: every host will do.
     Nothing,
     /// A graph.
     Graph(Cow<'a, str>),
@@ -38,7 +39,8 @@ impl<'a> Need<'a> {
         Self::Graph(Cow::Borrowed(graph_id))
     }
 
-    /// The same, or nothing where no host of the application has it: any of them can say so.
+    /// This need, or `Nothing` if no host of the application meets it: then any host can answer that the part is
+    /// missing.
     pub(crate) fn as_offered(&self, offer: &Offer) -> Self {
         if self.is_met_by(offer) { self.clone() } else { Self::Nothing }
     }
@@ -54,11 +56,21 @@ impl<'a> Need<'a> {
         }
     }
 
-    /// What a frame needs that begins something.
+    /// Whether a host with these graphs meets the need of a run.
+    pub(crate) fn is_met_by_graphs<T>(&self, graphs: &BTreeMap<String, T>) -> bool {
+        match self {
+            Self::Graph(graph_id) => graphs.contains_key(graph_id.as_ref()),
+            _ => true,
+        }
+    }
+
+    /// The need of a frame that begins a run, a call or an exchange.
     pub(crate) fn of(frame: &'a Frame) -> Self {
         match frame.kind {
             Kind::HttpRequest => Self::WebApp,
-            Kind::Run => serde_json::from_slice::<Named<'_>>(&frame.payload).map_or(Self::Nothing, Named::need),
+            Kind::Run | Kind::Suspect => {
+                serde_json::from_slice::<Named<'_>>(&frame.payload).map_or(Self::Nothing, Named::need)
+            }
             Kind::Call => serde_json::from_slice::<Call<'_>>(&frame.payload).map_or(Self::Nothing, Call::need),
             _ => Self::Nothing,
         }

@@ -1,22 +1,26 @@
-//! A place for one host: starts it again when it dies, and watches that it lives.
+//! A place for one host: another one is started in it when the host dies or is unfit.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use metrics::{counter, gauge};
 use parking_lot::Mutex;
-use tokio::process::Child;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use tracing::{error, info, warn};
 
-use crate::host::{Host, HostSpec, Owner, start};
+use super::watch::{End, Watch, put_down};
+use crate::host::{Ending, Guilt, Host, HostSpec, Owner, Process, start};
 use crate::metrics::{HOST_RESTARTS, HOSTS_UP};
-
-/// How often a host is asked for a sign of life.
-const PING_EVERY: Duration = Duration::from_millis(250);
 
 /// How long a host may take to end by itself: a little longer than it gives its runs and its web app.
 const END_GRACE: Duration = Duration::from_secs(10);
+
+/// How long an unfit host may go on with the runs that it has.
+const RETIRE_GRACE: Duration = Duration::from_secs(60);
+
+/// How often the pool looks whether an unfit host has any work left.
+const RETIRE_LOOK: Duration = Duration::from_millis(250);
 
 /// The first and the longest pause before a host is started again.
 const RESTART_PAUSE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));
@@ -25,20 +29,23 @@ pub(super) struct Slot {
     number: usize,
     spec: Arc<HostSpec>,
     owner: Arc<Owner>,
-    unresponsive_after: Duration,
+    watch: Watch,
     host: Mutex<Option<Arc<Host>>>,
     failure: Mutex<Option<String>>,
-}
-
-/// Why a host is to be replaced.
-enum End {
-    Died(String),
-    Stopped,
+    stop: CancellationToken,
+    tasks: TaskTracker,
 }
 
 impl Slot {
-    pub(super) fn new(number: usize, spec: Arc<HostSpec>, owner: Arc<Owner>, unresponsive_after: Duration) -> Self {
-        Self { number, spec, owner, unresponsive_after, host: Mutex::default(), failure: Mutex::default() }
+    pub(super) fn new(
+        number: usize,
+        spec: Arc<HostSpec>,
+        owner: Arc<Owner>,
+        watch: Watch,
+        stop: CancellationToken,
+        tasks: TaskTracker,
+    ) -> Self {
+        Self { number, spec, owner, watch, host: Mutex::default(), failure: Mutex::default(), stop, tasks }
     }
 
     pub(super) fn fill(&self, host: Arc<Host>) {
@@ -57,71 +64,73 @@ impl Slot {
         self.failure.lock().clone()
     }
 
-    /// Keeps a host in this place until `stop`.
-    pub(super) async fn supervise(self: Arc<Self>, child: Child, stop: CancellationToken) {
-        let mut child = child;
+    /// Keeps a host in this place until the pool ends.
+    pub(super) async fn supervise(self: Arc<Self>, process: Process) {
+        let mut process = process;
         loop {
             let Some(host) = self.host.lock().clone() else { return };
-            let end = self.watch(&host, &mut child, &stop).await;
+            let end = self.watch.until_end(&host, &mut process, &self.stop).await;
             *self.host.lock() = None;
             gauge!(HOSTS_UP).decrement(1);
             match end {
-                End::Stopped => {
-                    host.shut_down();
-                    if tokio::time::timeout(END_GRACE, child.wait()).await.is_err() {
-                        let _ = child.kill().await;
-                    }
-                    return;
-                }
+                End::Stopped => return self.end(&host, process).await,
                 End::Died(why) => {
                     warn!(
                         host = self.number,
                         why, "a graph host is gone; its runs are handed back and it is started again"
                     );
-                    let _ = child.kill().await;
+                    put_down(&host, process, Ending::new(Guilt::Unknown, why)).await;
+                }
+                End::Unfit(why) => {
+                    warn!(host = self.number, why, "a graph host is unfit; another one is started in its place");
+                    host.retire();
+                    self.tasks.spawn(Arc::clone(&self).see_off(host, process, why));
                 }
             }
-            let Some((host, started)) = self.restart(&stop).await else { return };
+            let Some((host, started)) = self.restart().await else { return };
             counter!(HOST_RESTARTS).increment(1);
-            child = started;
+            process = started;
             self.fill(host);
             self.owner.changed.notify_waiters();
             info!(host = self.number, "a graph host is ready again");
         }
     }
 
-    async fn watch(&self, host: &Host, child: &mut Child, stop: &CancellationToken) -> End {
-        let mut pings = tokio::time::interval(PING_EVERY);
-        let limit = u64::try_from(self.unresponsive_after.as_millis()).unwrap_or(u64::MAX);
-        loop {
+    /// Lets an unfit host go on with its other runs for a while, then ends it. Those that are left are not to blame.
+    async fn see_off(self: Arc<Self>, host: Arc<Host>, mut process: Process, why: String) {
+        let deadline = tokio::time::Instant::now() + RETIRE_GRACE;
+        while host.load() > 0 && tokio::time::Instant::now() < deadline {
             tokio::select! {
-                () = stop.cancelled() => return End::Stopped,
-                () = host.closed() => {
-                    // Its exit status says more than the closed connection, and comes at about the same time.
-                    return End::Died(match tokio::time::timeout(Duration::from_millis(200), child.wait()).await {
-                        Ok(Ok(status)) => format!("it ended with {status}"),
-                        _ => "its connection closed".to_owned(),
-                    });
-                }
-                status = child.wait() => return End::Died(match status {
-                    Ok(status) => format!("it ended with {status}"),
-                    Err(error) => format!("it cannot be watched: {error}"),
-                }),
-                _ = pings.tick() => {
-                    host.ping();
-                    if host.silent_for() > limit {
-                        return End::Died(format!("it gave no sign of life for {:?}", self.unresponsive_after));
+                end = self.watch.until_end(&host, &mut process, &self.stop) => match end {
+                    End::Stopped => return self.end(&host, process).await,
+                    End::Died(why) | End::Unfit(why) => {
+                        // A host that asked to be replaced may end when it likes.
+                        let guilt = if host.fitness().asked_to_be_replaced() { Guilt::Nobody } else { Guilt::Unknown };
+                        return put_down(&host, process, Ending::new(guilt, why)).await;
                     }
-                }
+                },
+                () = tokio::time::sleep(RETIRE_LOOK) => {}
             }
         }
+        info!(host = self.number, runs = host.load(), "an unfit graph host is ended");
+        put_down(&host, process, Ending::new(Guilt::Nobody, format!("the graph host was replaced: {why}"))).await;
     }
 
-    async fn restart(&self, stop: &CancellationToken) -> Option<(Arc<Host>, Child)> {
+    /// Asks a host to end, and ends it if it takes too long.
+    async fn end(&self, host: &Arc<Host>, mut process: Process) {
+        process.look();
+        host.shut_down();
+        if tokio::time::timeout(END_GRACE, process.wait()).await.is_err() {
+            warn!(host = self.number, "a graph host does not end by itself; it is killed");
+        }
+        put_down(host, process, Ending::new(Guilt::Nobody, "the server stops")).await;
+    }
+
+    async fn restart(&self) -> Option<(Arc<Host>, Process)> {
         let mut pause = RESTART_PAUSE.0;
         loop {
             tokio::select! {
-                () = stop.cancelled() => return None,
+                () = self.stop.cancelled() => return None,
                 () = tokio::time::sleep(pause) => {}
             }
             match start(&self.spec, self.number, Arc::clone(&self.owner)).await {

@@ -1,4 +1,4 @@
-//! Where hosts come from: processes of this machine, or runners.
+//! Sources of hosts: processes of this machine, or runners.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,20 +7,26 @@ use async_trait::async_trait;
 use langopen_core::{Error, Result};
 use tokio::sync::Notify;
 
+use super::solitary::Alone;
 use super::{Need, Work};
 use crate::host::{Host, Offer, WebApi};
 
 /// How long work waits for a host to come back before it is refused.
 const HOST_WAIT: Duration = Duration::from_secs(30);
 
-/// Where the hosts of one application come from.
+/// The source of one application's hosts.
 #[async_trait]
 pub(crate) trait Source: Send + Sync + 'static {
     /// The hosts that are connected.
     fn hosts(&self) -> Vec<Arc<Host>>;
 
-    /// What the application offers, as the host that loaded it last says; nothing before one has.
+    /// The offer of the application, from the host that loaded it last; empty before the first one is ready.
     fn offer(&self) -> Arc<Offer>;
+
+    /// A host for one run alone. `None` if none can be started, or if a runner will choose it.
+    async fn alone(&self, _need: &Need<'_>) -> Option<Alone> {
+        None
+    }
 
     /// Rings when a host may take work that could not before.
     fn changed(&self) -> &Notify;
@@ -31,11 +37,11 @@ pub(crate) trait Source: Send + Sync + 'static {
     /// Serves the requests that the application itself makes of the API.
     fn connect(&self, api: Arc<dyn WebApi>);
 
-    /// Ends the hosts that are this process's own.
+    /// Ends the hosts that this process started.
     async fn shut_down(&self);
 }
 
-/// The host for the work: of those that have what it needs, one that is not blocked and has the least in flight.
+/// The best host for the work: it meets the need, is not blocked, and has the least in flight.
 pub(crate) fn best(hosts: Vec<Arc<Host>>, work: Work, need: &Need<'_>) -> Option<Arc<Host>> {
     let able = |host: &Arc<Host>| host.is_ready() && (work == Work::Question || !host.is_draining());
     let fit = hosts.into_iter().filter(|host| able(host) && need.is_met_by(host.offer()));
@@ -49,7 +55,7 @@ pub(crate) async fn choose(source: &dyn Source, work: Work, need: Need<'_>) -> R
         let changed = source.changed().notified();
         tokio::pin!(changed);
         changed.as_mut().enable();
-        // Asked again each time: what the application offers may have changed.
+        // Computed again each time, because the application's offer may have changed.
         let need = need.as_offered(&source.offer());
         if let Some(host) = best(source.hosts(), work, &need) {
             return Ok(host);

@@ -14,13 +14,14 @@ use tracing::{info, warn};
 use super::RunnerUrl;
 use super::dial::{Connection, Dialer, Found};
 use super::set::Shared;
-use crate::host::{Attach, Host};
+use crate::host::{Attach, Behind, Host};
 use crate::metrics::RUNNER_LOAD;
 
 /// How often a name is looked up.
 const LOOK_UP: Duration = Duration::from_secs(5);
 
-/// How often a runner is asked for a sign of life, and after how many looks without one it is given up. The runner's answer does not depend on its graphs.
+/// How often a runner is asked for a sign of life, and after how many looks without one it is given up. The runner's
+/// answer does not depend on its graphs.
 const PING_EVERY: Duration = Duration::from_millis(500);
 const SILENT_LOOKS: u32 = 10;
 
@@ -109,6 +110,7 @@ impl Keeper {
             status: found.status,
             load: gauge!(RUNNER_LOAD, "runner" => address.to_string()),
             owner: Arc::clone(&app.owner),
+            behind: Behind::Runner,
         };
         let host = Host::attach(attach, connection);
         info!(runner = found.name, %address, deployment = %found.tenant, "a runner is connected");

@@ -1,7 +1,8 @@
 //! The runner service: graph hosts of one deployment for workers and API servers on other machines.
 //!
-//! A client's connection carries the frames of graph hosts, for all hosts together: the service passes them on and looks at no payload further than to learn whom
-//! a host's call is for. It holds no credentials of data stores: what graphs read and write goes back to the client that asked for the run.
+//! A client's connection carries the frames of all graph hosts together. The service passes them on; of payloads it
+//! reads only which run or call a host's call belongs to. It holds no credentials of data stores: calls of graphs go
+//! back to the client that began the run.
 
 mod error;
 mod greet;
@@ -29,13 +30,13 @@ use switch::Switch;
 pub use error::RunnerError;
 pub use settings::RunnerServiceSettings;
 
-/// How often clients are told how the hosts are, if that has changed.
+/// How often the service looks whether the status of the hosts has changed.
 const LOOK: Duration = Duration::from_millis(250);
 
-/// How many connections may be on their way through the door.
+/// How many connections may be in the handshake.
 const STRANGERS: usize = 256;
 
-/// A runner: graph hosts, and a port for those who use them.
+/// A runner: graph hosts, and a port for their clients.
 pub struct RunnerService {
     inside: Arc<Inside>,
     stop: CancellationToken,
@@ -53,8 +54,8 @@ impl RunnerService {
     /// Starts the hosts, waits until all have loaded the application's graphs, and lets clients in.
     ///
     /// # Errors
-    /// `Unprotected` for a port that others can reach and that asks nobody who they are; `Tls` for certificates that cannot be used; `Host` for the first host's
-    /// failure to start.
+    /// `Unprotected` for a port that other machines can reach without a token or a client certificate; `Tls` for
+    /// certificates that cannot be used; `Host` for the first host's failure to start.
     pub async fn start(
         listener: TcpListener,
         pool: PoolSettings,
@@ -78,7 +79,8 @@ impl RunnerService {
         self.inside.hosts.status(self.inside.is_draining()).hosts > 0 && !self.inside.is_draining()
     }
 
-    /// Sends new runs elsewhere, and waits until those in flight have ended, at most for `grace`. Returns how many were left.
+    /// Sends new runs elsewhere, and waits until those in flight have ended, at most for `grace`. Returns how many were
+    /// left.
     pub async fn drain(&self, grace: Duration) -> usize {
         self.inside.draining.store(true, Ordering::Relaxed);
         self.inside.switch.tell(self.inside.hosts.status(true));
@@ -147,7 +149,7 @@ async fn serve(
     }
 }
 
-/// Tells the clients how the hosts are, as it changes.
+/// Sends the clients the status of the hosts when it changes, and finds runs that do not end.
 async fn tell(inside: Arc<Inside>, stop: CancellationToken) {
     let mut told = None;
     loop {
@@ -158,6 +160,7 @@ async fn tell(inside: Arc<Inside>, stop: CancellationToken) {
             () = tokio::time::sleep(LOOK) => {}
             () = stop.cancelled() => return,
         }
+        inside.switch.find_overdue();
         let status = inside.hosts.status(inside.is_draining());
         if told != Some(status) {
             inside.switch.tell(status);

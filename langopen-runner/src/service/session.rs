@@ -1,4 +1,4 @@
-//! One client: what it sends goes to the hosts.
+//! One client, and the way of its frames to the hosts.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -13,17 +13,17 @@ use tracing::warn;
 
 use super::Inside;
 use super::greet::{Client, Connection, refuse};
-use super::table::{Begun, Table, lost};
+use super::table::{Begun, Table, not_begun};
 use crate::frame::{Frame, Kind};
 use crate::greeting::{RUNNER_PROTOCOL, RunnerReady};
-use crate::host::{HOSTS, write_frames};
+use crate::host::{HOSTS, Host, Outgoing, write_frames};
 use crate::metrics::RUNNER_CLIENTS;
-use crate::pool::{Need, Source, Work, best};
+use crate::pool::{Alone, Need, Source, Work, best};
 
-/// A client asks for signs of life twenty times as often; one that is silent for so long is gone, and has lost the leases of its runs.
+/// How long a client may be silent. It sends a PING twenty times as often, and has lost the leases of its runs by then.
 const SILENCE: Duration = Duration::from_secs(10);
 
-/// How many bytes may wait for a client that does not take them. Events are bounded by each run's credit; what hosts ask is not.
+/// How many bytes may wait for a client that does not read. Each host's budget bounds its part of them.
 const MAX_QUEUED: usize = 512 * 1024 * 1024;
 
 /// One client.
@@ -31,13 +31,13 @@ pub(super) struct Session {
     pub(super) number: u32,
     pub(super) serves_api: bool,
     pub(super) table: Mutex<Table>,
-    out: mpsc::UnboundedSender<Frame>,
+    out: mpsc::UnboundedSender<Outgoing>,
     queued: AtomicUsize,
     cut: CancellationToken,
 }
 
 impl Session {
-    pub(super) fn new(number: u32, client: &Client) -> (Arc<Self>, mpsc::UnboundedReceiver<Frame>) {
+    pub(super) fn new(number: u32, client: &Client) -> (Arc<Self>, mpsc::UnboundedReceiver<Outgoing>) {
         let (out, queue) = mpsc::unbounded_channel();
         let session = Self {
             number,
@@ -51,14 +51,15 @@ impl Session {
     }
 
     /// Sends the client a frame.
-    pub(super) fn push(&self, frame: Frame) {
-        let length = frame.payload.len();
+    pub(super) fn push(&self, frame: impl Into<Outgoing>) {
+        let outgoing = frame.into();
+        let length = outgoing.frame.payload.len();
         if self.queued.fetch_add(length, Ordering::Relaxed) + length > MAX_QUEUED {
             warn!(client = self.number, "a client does not take what it is sent; it is cut off");
             self.cut();
         }
         // A client that is gone misses nothing.
-        let _ = self.out.send(frame);
+        let _ = self.out.send(outgoing);
     }
 
     /// Ends the connection.
@@ -68,7 +69,7 @@ impl Session {
 }
 
 /// Serves a client until it is gone.
-pub(super) async fn serve(inside: &Inside, client: Client, mut connection: Connection) {
+pub(super) async fn serve(inside: &Arc<Inside>, client: Client, mut connection: Connection) {
     let Some((session, queue)) = inside.switch.admit(&client) else {
         refuse(&mut connection, "the runner has too many clients").await;
         return;
@@ -147,14 +148,15 @@ fn ready(inside: &Inside, session: &Session, client: &Client) -> Option<Frame> {
 }
 
 /// Passes a client's frame on to the host that it is for.
-fn pass(inside: &Inside, session: &Session, frame: Frame) -> Result<(), &'static str> {
+fn pass(inside: &Arc<Inside>, session: &Arc<Session>, frame: Frame) -> Result<(), &'static str> {
     match frame.kind {
         Kind::Ping => session.push(Frame::new(Kind::Pong, 0, frame.payload)),
-        Kind::Run | Kind::Call | Kind::HttpRequest => return begin(inside, session, frame),
+        Kind::Run | Kind::Suspect | Kind::Call | Kind::HttpRequest => return begin(inside, session, frame),
         Kind::Reply | Kind::Error => {
             let asked = session.table.lock().calls.remove(&frame.stream);
             if let Some(asked) = asked {
-                asked.host.send(Frame { stream: asked.id, ..frame });
+                let share = Some(asked.host.share(frame.payload.len()));
+                asked.host.send(Outgoing { frame: Frame { stream: asked.id, ..frame }, share });
             }
         }
         Kind::Cancel | Kind::Credit => go_on(session, frame),
@@ -169,45 +171,104 @@ fn pass(inside: &Inside, session: &Session, frame: Frame) -> Result<(), &'static
     Ok(())
 }
 
-/// What the client begins goes to the best host.
-fn begin(inside: &Inside, session: &Session, frame: Frame) -> Result<(), &'static str> {
+/// Passes a frame that begins a run, a call or an exchange to the best host.
+fn begin(inside: &Arc<Inside>, session: &Arc<Session>, frame: Frame) -> Result<(), &'static str> {
     let (first, last) = super::switch::handles(session.number);
-    let mut table = session.table.lock();
-    if !(first..=last).contains(&frame.stream) || table.begun.contains_key(&frame.stream) {
-        return Err("it chose a number that is not its to choose");
+    let number = frame.stream;
+    {
+        let mut table = session.table.lock();
+        let taken = table.begun.contains_key(&number) || table.waiting.contains_key(&number);
+        if !(first..=last).contains(&number) || taken {
+            return Err("it chose a number that is not its to choose");
+        }
+        if frame.kind == Kind::Suspect {
+            let given_up = CancellationToken::new();
+            table.waiting.insert(number, given_up.clone());
+            tokio::spawn(begin_alone(Arc::clone(inside), Arc::clone(session), frame, given_up));
+            return Ok(());
+        }
     }
-    // A run that was on its way when we said that we are about to end may still come: it has the grace period.
-    let need =
-        if inside.hosts.are_alike() { Need::Nothing } else { Need::of(&frame).as_offered(&inside.hosts.offer()) };
-    let Some(host) = best(inside.hosts.hosts(), Work::Question, &need) else {
-        drop(table);
-        session.push(lost(frame.kind, frame.stream));
-        return Ok(());
-    };
-    let (kind, number) = (frame.kind, frame.stream);
-    table.begun.insert(number, Begun::new(kind, &host, inside.switch.count()));
-    // A host that has just died finds what it lost by itself, unless it did so before this was there.
-    if !host.send(frame) && table.begun.remove(&number).is_some() {
-        drop(table);
-        session.push(lost(kind, number));
-    }
+    begin_beside_others(inside, session, frame);
     Ok(())
 }
 
-/// More of what the client began. What is over already is nobody's any more.
+fn begin_beside_others(inside: &Inside, session: &Session, frame: Frame) {
+    let (kind, number) = (frame.kind, frame.stream);
+    // A run may arrive after STATUS has announced the end of this runner. It may use the grace period.
+    let need =
+        if inside.hosts.are_alike() { Need::Nothing } else { Need::of(&frame).as_offered(&inside.hosts.offer()) };
+    match best(inside.hosts.hosts(), Work::Question, &need) {
+        Some(host) => begin_on(inside, session, &host, None, frame),
+        None => session.push(not_begun(kind, number, "the runner has no graph host that is ready")),
+    }
+}
+
+/// A run that may have ended a host before goes to a host of its own, as soon as there is one.
+async fn begin_alone(inside: Arc<Inside>, session: Arc<Session>, frame: Frame, given_up: CancellationToken) {
+    let number = frame.stream;
+    let alone = {
+        let need = Need::of(&frame);
+        tokio::select! {
+            alone = inside.hosts.for_a_run_alone(&need) => alone,
+            () = given_up.cancelled() => None,
+        }
+    };
+    if session.table.lock().waiting.remove(&number).is_none() {
+        return session.push(not_begun(Kind::Suspect, number, "the run was cancelled before it began"));
+    }
+    match alone {
+        Some(alone) => {
+            let host = Arc::clone(&alone.host);
+            begin_on(&inside, &session, &host, Some(alone), frame);
+        }
+        None => begin_beside_others(&inside, &session, frame),
+    }
+}
+
+/// Begins a run, a call or an exchange of the client on a host.
+fn begin_on(inside: &Inside, session: &Session, host: &Arc<Host>, alone: Option<Alone>, frame: Frame) {
+    let (kind, number) = (frame.kind, frame.stream);
+    {
+        let mut table = session.table.lock();
+        if !table.open {
+            return;
+        }
+        table.begun.insert(number, Begun::new(kind, host, inside.switch.count(), alone));
+    }
+    // A host knows no suspects.
+    let kind_there = if kind == Kind::Suspect { Kind::Run } else { kind };
+    // The loss of a host that dies later covers this run. The loss of one that is gone already may not.
+    if !host.send(Frame { kind: kind_there, ..frame }) {
+        let begun = session.table.lock().begun.remove(&number);
+        if begun.is_some() {
+            session.push(not_begun(kind, number, "the graph host went away before the run began"));
+        }
+    }
+}
+
+/// Passes on a further frame of a run, a call or an exchange, unless it is over.
 fn go_on(session: &Session, frame: Frame) {
-    let mut table = session.table.lock();
-    let last = frame.kind == Kind::HttpAbort;
-    match last {
-        true => {
+    let table = &mut *session.table.lock();
+    match frame.kind {
+        Kind::HttpAbort => {
             if let Some(begun) = table.begun.remove(&frame.stream) {
                 begun.host.send(frame);
             }
         }
-        false => {
-            if let Some(begun) = table.begun.get(&frame.stream) {
+        Kind::Cancel => match (table.begun.get_mut(&frame.stream), table.waiting.remove(&frame.stream)) {
+            (Some(begun), _) => {
+                begun.is_cancelled();
                 begun.host.send(frame);
             }
+            (None, Some(wait)) => wait.cancel(),
+            (None, None) => {}
+        },
+        _ => {
+            let Some(begun) = table.begun.get(&frame.stream) else { return };
+            if let (Kind::Credit, Ok(more)) = (frame.kind, <[u8; 4]>::try_from(&frame.payload[..])) {
+                begun.credit.raise(u32::from_be_bytes(more) as usize);
+            }
+            begun.host.send(frame);
         }
     }
 }

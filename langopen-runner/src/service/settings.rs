@@ -23,15 +23,18 @@ pub struct RunnerServiceSettings {
     pub tls: Option<ServerTls>,
     /// What workers and API servers need to know of the application.
     pub app: AppSettings,
-    /// The headers of webhooks, with the secrets in them. They are told to clients that deliver webhooks, and to no others.
+    /// The headers of webhooks, with the secrets in them. They are told to clients that deliver webhooks, and to no
+    /// others.
     pub webhook_headers: BTreeMap<String, Secret>,
 }
 
 impl RunnerServiceSettings {
-    /// Whether a runner may listen there with them. It asks so itself when it starts; this is for those who want to know before slower steps.
+    /// Whether a runner may listen there with them. It asks so itself when it starts; this is for those who want to
+    /// know before slower steps.
     ///
     /// # Errors
-    /// `Unprotected` for a port that others can reach and that asks nobody who they are; `Tls` for certificates that cannot be used.
+    /// `Unprotected` for a port that others can reach and that asks nobody who they are; `Tls` for certificates that
+    /// cannot be used.
     pub fn check(&self, address: SocketAddr) -> Result<(), RunnerError> {
         let certified = self.tls.as_ref().is_some_and(|tls| tls.client_ca.is_some());
         if self.token.is_none() && !certified && !address.ip().is_loopback() {

@@ -1,7 +1,7 @@
-//! What hosts send goes to the client that it is for.
+//! The way of frames from hosts to clients.
 //!
-//! Each client chooses its numbers from a range of its own, so those that stand in payloads need no change. Numbers that hosts choose stand in headers alone, and are
-//! exchanged for numbers that are unique on the client's connection.
+//! Each client chooses its numbers from a range of its own, so numbers in payloads need no change. Numbers that hosts
+//! choose stand in headers alone; the switch replaces them by numbers that are unique on the client's connection.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -15,10 +15,10 @@ use tracing::{debug, warn};
 
 use super::greet::Client;
 use super::session::Session;
-use super::table::{Asked, Table};
+use super::table::{Asked, Begun, Table, lost};
 use crate::frame::payload::{CallError, Caller, from_json};
 use crate::frame::{Frame, Kind};
-use crate::host::{HOSTS, Host, Relay, Status, handed_back, write_log};
+use crate::host::{Aboard, Ending, Guilt, HOSTS, Host, Outgoing, Relay, Status, handed_back, write_log};
 
 /// How many bits of a number are the client's to choose. The others are the client's own number.
 const BITS: u32 = 21;
@@ -31,13 +31,13 @@ pub(super) fn handles(client: u32) -> (u32, u32) {
     (client << BITS, (client << BITS) | ((1 << BITS) - 1))
 }
 
-/// Who is there, and what hosts have begun.
+/// The clients, and the exchanges that hosts began.
 #[derive(Default)]
 pub(super) struct Switch {
     sessions: Mutex<Sessions>,
     /// Exchanges that hosts began, by the host's place and its number.
     exchanges: Mutex<HashMap<(usize, u32), Placed>>,
-    /// What clients have in flight.
+    /// How many runs, calls and exchanges clients have in flight.
     count: watch::Sender<usize>,
     host_lost: Notify,
 }
@@ -55,13 +55,13 @@ struct Placed {
     number: u32,
 }
 
-/// On whose behalf a host calls, as far as that is needed here.
+/// The run or call that a host's call belongs to.
 #[derive(Deserialize)]
 struct CallOrigin {
     params: Caller,
 }
 
-/// What a host's request goes on with.
+/// The exchange or run that a host's request belongs to.
 #[derive(Deserialize)]
 struct RequestOrigin {
     #[serde(default)]
@@ -73,11 +73,12 @@ struct RequestOrigin {
 }
 
 impl Switch {
-    /// A place for a client; `None` if all are taken. Numbers come round late, so that what a client left behind is not mistaken for the next one's.
-    pub(super) fn admit(&self, client: &Client) -> Option<(Arc<Session>, mpsc::UnboundedReceiver<Frame>)> {
+    /// Admits a client; `None` if there are too many. Numbers are used again late, so that runs of a former client are
+    /// not mistaken for those of a new one.
+    pub(super) fn admit(&self, client: &Client) -> Option<(Arc<Session>, mpsc::UnboundedReceiver<Outgoing>)> {
         let mut sessions = self.sessions.lock();
         let last = sessions.last;
-        // 0 is nobody's: no number is 0 then.
+        // No client has the number 0, so no handle is 0.
         let number = (1..CLIENTS)
             .map(|step| 1 + (last + step - 1) % (CLIENTS - 1))
             .find(|n| !sessions.by_number.contains_key(n))?;
@@ -87,13 +88,15 @@ impl Switch {
         Some((session, queue))
     }
 
-    /// The client is gone: its runs are cancelled, and hosts that wait for its answers learn it.
+    /// Cancels the runs of a client that is gone, and refuses the calls that wait for its answers.
     pub(super) fn close(&self, session: &Arc<Session>) {
         let mut table = session.table.lock();
         table.open = false;
         let cancel = serde_json::to_vec(&handed_back()).map(Bytes::from).unwrap_or_default();
+        table.waiting.drain().for_each(|(_, wait)| wait.cancel());
+        table.begun.values_mut().for_each(Begun::is_cancelled);
         table.begun.retain(|number, begun| match begun.kind {
-            Kind::Run => begun.host.send(Frame::new(Kind::Cancel, *number, cancel.clone())),
+            Kind::Run | Kind::Suspect => begun.host.send(Frame::new(Kind::Cancel, *number, cancel.clone())),
             Kind::HttpRequest => {
                 begun.host.send(Frame::new(Kind::HttpAbort, *number, Bytes::new()));
                 false
@@ -115,7 +118,7 @@ impl Switch {
         }
     }
 
-    /// What counts what clients have in flight.
+    /// The count of what clients have in flight.
     pub(super) fn count(&self) -> &watch::Sender<usize> {
         &self.count
     }
@@ -128,11 +131,28 @@ impl Switch {
         *self.count.borrow()
     }
 
-    /// Tells all clients how the hosts are.
+    /// Sends all clients the status of the hosts.
     pub(super) fn tell(&self, status: Status) {
         let Ok(payload) = serde_json::to_vec(&status).map(Bytes::from) else { return };
         for session in self.open() {
             session.push(Frame::new(Kind::Status, 0, payload.clone()));
+        }
+    }
+
+    /// Finds cancelled runs that have not ended in time. Their clients have stopped waiting; their hosts are unfit.
+    pub(super) fn find_overdue(&self) {
+        let sessions: Vec<_> = self.sessions.lock().by_number.values().cloned().collect();
+        for session in sessions {
+            let mut table = session.table.lock();
+            let overdue: Vec<_> = table.begun.extract_if(|_, begun| begun.is_overdue()).collect();
+            let over = !table.open && table.begun.is_empty() && !overdue.is_empty();
+            drop(table);
+            for (number, begun) in overdue {
+                begun.host.fitness().is_leaving(number, tokio::time::Instant::now());
+            }
+            if over {
+                self.forget(&session);
+            }
         }
     }
 
@@ -168,7 +188,7 @@ impl Switch {
         self.sessions.lock().by_number.remove(&session.number);
     }
 
-    /// The client that chose the number, there or not.
+    /// The client that chose the number, even if it is gone.
     fn chooser(&self, number: u32) -> Option<Arc<Session>> {
         self.sessions.lock().by_number.get(&(number >> BITS)).cloned()
     }
@@ -181,29 +201,39 @@ impl Switch {
         })
     }
 
-    /// To the client that began it.
+    /// Passes a frame to the client that began the run, the call or the exchange.
     fn pass(&self, host: &Arc<Host>, frame: Frame) {
         let Some(session) = self.chooser(frame.stream) else { return };
         let last = matches!(frame.kind, Kind::Done | Kind::Reply | Kind::Error | Kind::HttpEnd | Kind::HttpAbort);
         let mut table = session.table.lock();
-        if !is_on(&table, host, frame.stream) {
+        let Some(begun) = table.begun.get(&frame.stream).filter(|begun| Arc::ptr_eq(&begun.host, host)) else {
+            drop(table);
+            if frame.kind == Kind::Done {
+                host.fitness().has_ended(frame.stream);
+            }
             return;
+        };
+        if frame.kind == Kind::Event && !begun.credit.spend(frame.payload.len()) {
+            drop(table);
+            let why = "the run sent more events than its credit allows";
+            return host.convict(Ending::new(Guilt::Run(frame.stream), why));
         }
-        if last {
-            table.begun.remove(&frame.stream);
-        }
+        let ended = if last { table.begun.remove(&frame.stream) } else { None };
         let (open, over) = (table.open, !table.open && table.begun.is_empty());
         drop(table);
+        drop(ended);
         if open {
-            session.push(frame);
+            let share = Some(host.share(frame.payload.len()));
+            session.push(Outgoing { frame, share });
         } else if over {
             self.forget(&session);
         }
     }
 
-    /// A host's call goes to the client whose run or call it serves.
+    /// Passes a host's call to the client whose run or call it belongs to.
     fn call(&self, host: &Arc<Host>, frame: Frame) {
-        let asked = Asked { host: Arc::clone(host), id: frame.stream };
+        let share = Arc::new(host.share(frame.payload.len()));
+        let asked = Asked { host: Arc::clone(host), id: frame.stream, _share: Some(share) };
         let Ok(CallOrigin { params }) = rmp_serde::from_slice(&frame.payload) else {
             return refuse(&asked, "invalid", "the call cannot be read");
         };
@@ -216,7 +246,7 @@ impl Switch {
         }
     }
 
-    /// A host's request goes to the client whose request it goes on with, or to one that serves the API.
+    /// Passes a host's request to the client whose exchange it belongs to, or to one that serves the API.
     fn request(&self, host: &Arc<Host>, frame: Frame) {
         let id = frame.stream;
         let abort = || {
@@ -235,14 +265,14 @@ impl Switch {
             debug!(host = host.number, "a request of the application's own has no API server to go to");
             return abort();
         };
-        let asked = Asked { host: Arc::clone(host), id };
+        let asked = Asked { host: Arc::clone(host), id, _share: None };
         let Some(number) = session.table.lock().exchange(asked) else { return abort() };
         let placed = Placed { host: Arc::clone(host), session: Arc::clone(&session), number };
         self.exchanges.lock().insert((host.number, id), placed);
         session.push(Frame { stream: number, ..frame });
     }
 
-    /// More of an exchange that a host began.
+    /// Passes on a further frame of an exchange that a host began.
     fn go_on(&self, host: &Arc<Host>, frame: Frame) {
         let mut exchanges = self.exchanges.lock();
         let key = (host.number, frame.stream);
@@ -271,23 +301,27 @@ impl Relay for Switch {
             }
             // A run's worker knows all of its ids.
             Kind::Log => match self.beginner(host, frame.stream) {
-                Some(session) => session.push(frame),
+                Some(session) => {
+                    let share = Some(host.share(frame.payload.len()));
+                    session.push(Outgoing { frame, share });
+                }
                 None => write_log(host, frame.stream, &frame.payload),
             },
             other => warn!(host = host.number, kind = ?other, "a graph host sent a frame that is not its to send"),
         }
     }
 
-    fn lost(&self, host: &Arc<Host>) {
+    fn lost(&self, host: &Arc<Host>, ending: &Ending) {
         self.exchanges.lock().retain(|_, placed| !Arc::ptr_eq(&placed.host, host));
         let sessions: Vec<_> = self.sessions.lock().by_number.values().cloned().collect();
+        let aboard = aboard(host, &sessions);
         for session in sessions {
             let mut frames = Vec::new();
             let mut table = session.table.lock();
             table.begun.retain(|number, begun| {
                 let kept = !Arc::ptr_eq(&begun.host, host);
                 if !kept {
-                    frames.push(begun.lost(*number));
+                    frames.push(lost(begun.kind, *number, ending.loss(*number, &aboard)));
                 }
                 kept
             });
@@ -311,11 +345,26 @@ impl Relay for Switch {
     }
 }
 
+/// The runs of all clients on a host, and whether anything else is in flight there.
+fn aboard(host: &Arc<Host>, sessions: &[Arc<Session>]) -> Aboard {
+    let mut aboard = Aboard { runs: Vec::new(), others: host.fitness().has_left_behind() };
+    for session in sessions {
+        let table = session.table.lock();
+        for (number, begun) in table.begun.iter().filter(|(_, begun)| Arc::ptr_eq(&begun.host, host)) {
+            match begun.is_run() {
+                true => aboard.runs.push((*number, begun.kind == Kind::Suspect)),
+                false => aboard.others = true,
+            }
+        }
+    }
+    aboard
+}
+
 fn is_on(table: &Table, host: &Arc<Host>, number: u32) -> bool {
     table.begun.get(&number).is_some_and(|begun| Arc::ptr_eq(&begun.host, host))
 }
 
-/// Answers a host's call that nobody else answers.
+/// Answers a host's call with an error.
 fn refuse(asked: &Asked, error: &str, message: &str) {
     let error = CallError { error: error.to_owned(), message: message.to_owned() };
     // Two texts always have a MessagePack form.

@@ -1,19 +1,27 @@
-//! What is in flight for one client.
+//! The runs, calls and exchanges of one client.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use bytes::Bytes;
+use langopen_core::executor::{AttemptLost, Blame};
 use tokio::sync::watch;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use crate::frame::{Frame, Kind};
-use crate::host::{HOSTS, Host};
+use crate::host::{CANCEL_GRACE, Credit, HOSTS, Host, Lost, Share};
+use crate::pool::Alone;
 
-/// What is in flight for one client.
+/// The runs, calls and exchanges of one client.
 pub(super) struct Table {
-    /// Whether the client is there. What it began may outlast it for a moment, and keeps its number so long.
+    /// Whether the client is connected. Its cancelled runs may outlast it for a moment, and keep their numbers
+    /// meanwhile.
     pub(super) open: bool,
-    /// What the client began, by its number for it.
+    /// Runs, calls and exchanges that the client began, by their handles.
     pub(super) begun: HashMap<u32, Begun>,
+    /// Runs of the client that wait for a host of their own. The token ends the wait.
+    pub(super) waiting: HashMap<u32, CancellationToken>,
     /// Calls that hosts made, by the number that the client knows.
     pub(super) calls: HashMap<u32, Asked>,
     /// Exchanges that hosts began, by the number that the client knows.
@@ -23,10 +31,16 @@ pub(super) struct Table {
 
 /// A run, call or exchange that a client began.
 pub(super) struct Begun {
-    /// RUN, CALL or HTTP_REQUEST.
+    /// RUN, SUSPECT, CALL or HTTP_REQUEST.
     pub(super) kind: Kind,
     pub(super) host: Arc<Host>,
+    /// How many bytes of events the host may send for a run.
+    pub(super) credit: Credit,
+    /// When the client cancelled a run.
+    cancelled: Option<Instant>,
     count: watch::Sender<usize>,
+    /// Set if the run has the host for itself.
+    _alone: Option<Alone>,
 }
 
 /// A call or exchange of a host, with the host's own number for it.
@@ -34,11 +48,20 @@ pub(super) struct Begun {
 pub(super) struct Asked {
     pub(super) host: Arc<Host>,
     pub(super) id: u32,
+    /// The room that a call takes until it is answered.
+    pub(super) _share: Option<Arc<Share>>,
 }
 
 impl Default for Table {
     fn default() -> Self {
-        Self { open: true, begun: HashMap::new(), calls: HashMap::new(), exchanges: HashMap::new(), next: 0 }
+        Self {
+            open: true,
+            begun: HashMap::new(),
+            waiting: HashMap::new(),
+            calls: HashMap::new(),
+            exchanges: HashMap::new(),
+            next: 0,
+        }
     }
 }
 
@@ -74,15 +97,25 @@ impl Table {
 }
 
 impl Begun {
-    pub(super) fn new(kind: Kind, host: &Arc<Host>, count: &watch::Sender<usize>) -> Self {
+    pub(super) fn new(kind: Kind, host: &Arc<Host>, count: &watch::Sender<usize>, alone: Option<Alone>) -> Self {
         host.count(1);
         count.send_modify(|count| *count += 1);
-        Self { kind, host: Arc::clone(host), count: count.clone() }
+        let (host, count) = (Arc::clone(host), count.clone());
+        Self { kind, host, credit: Credit::default(), cancelled: None, count, _alone: alone }
     }
 
-    /// What tells the client that nothing more comes, as the host is gone.
-    pub(super) fn lost(&self, number: u32) -> Frame {
-        lost(self.kind, number)
+    pub(super) fn is_run(&self) -> bool {
+        matches!(self.kind, Kind::Run | Kind::Suspect)
+    }
+
+    /// The client cancelled it, or is gone.
+    pub(super) fn is_cancelled(&mut self) {
+        self.cancelled.get_or_insert_with(Instant::now);
+    }
+
+    /// Whether it should have ended by now.
+    pub(super) fn is_overdue(&self) -> bool {
+        self.is_run() && self.cancelled.is_some_and(|since| since.elapsed() > CANCEL_GRACE)
     }
 }
 
@@ -93,10 +126,21 @@ impl Drop for Begun {
     }
 }
 
-/// What tells a client that nothing comes of what it began.
-pub(super) fn lost(kind: Kind, number: u32) -> Frame {
-    let kind = if kind == Kind::HttpRequest { Kind::HttpAbort } else { Kind::Lost };
-    Frame::new(kind, number, bytes::Bytes::new())
+/// The frame that ends a run, a call or an exchange whose host is gone.
+pub(super) fn lost(kind: Kind, number: u32, loss: AttemptLost) -> Frame {
+    match kind {
+        Kind::HttpRequest => Frame::new(Kind::HttpAbort, number, Bytes::new()),
+        Kind::Run | Kind::Suspect => {
+            // Two texts always have a JSON form.
+            Frame::new(Kind::Lost, number, serde_json::to_vec(&Lost::from(loss)).unwrap_or_default())
+        }
+        _ => Frame::new(Kind::Lost, number, Bytes::new()),
+    }
+}
+
+/// The frame that ends a run, a call or an exchange that did not begin.
+pub(super) fn not_begun(kind: Kind, number: u32, why: &str) -> Frame {
+    lost(kind, number, AttemptLost::new(Blame::Bystander, why))
 }
 
 impl Asked {

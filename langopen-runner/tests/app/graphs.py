@@ -4,6 +4,7 @@ import asyncio
 import operator
 import os
 import signal
+import subprocess
 import time
 from typing import Annotated, TypedDict
 
@@ -55,7 +56,70 @@ async def look_around(state: State):
     return {"log": sorted(os.environ)}
 
 
+async def tell_pid(state: State):
+    return {"log": [os.getpid()]}
+
+
+async def overdraw_credit(state: State):
+    """Sends events past the library that keeps to the credit."""
+    from langopen_host import frames, scope
+
+    run = scope.current_run()
+    event = frames.event_payload(b"custom", b'"' + b"x" * 1_000_000 + b'"')
+    for _ in range(state.get("seconds", 0) or 3000):
+        run.connection.send(frames.EVENT, run.run, event)
+        await asyncio.sleep(0)
+    await asyncio.sleep(60)
+
+
+async def print_without_end(state: State):
+    """Writes to the process's own output, without a newline."""
+
+    def write():
+        for _ in range(64):
+            os.write(1, b"x" * 1_000_000)
+
+    await asyncio.to_thread(write)
+    return {"log": ["printed"]}
+
+
+async def put_much(state: State):
+    store = get_store()
+    await asyncio.gather(*[store.aput(("hoard",), str(n), {"text": "x" * 100_000}) for n in range(500)])
+    kept = len(await store.asearch(("hoard",), limit=1000))
+    try:
+        await store.aput(("hoard",), "long", {"text": "x" * 17_000_000})
+    except Exception as error:
+        return {"log": [kept, str(error)]}
+    return {"log": [kept, "kept"]}
+
+
+async def have_children(state: State):
+    """Starts processes that try to outlive the host."""
+    sleep = ["/bin/sleep", "600"]
+    children = [
+        subprocess.Popen(sleep).pid,
+        subprocess.Popen(sleep, start_new_session=True).pid,
+        subprocess.Popen(sleep, start_new_session=True, env={}).pid,
+    ]
+    # A shell that ends and leaves its child, in a session of its own, to nobody.
+    left = subprocess.run(["/bin/sh", "-c", "setsid /bin/sleep 600 </dev/null >/dev/null 2>&1 & echo $!"], capture_output=True, text=True)
+    write = get_stream_writer()
+    write([os.getpid(), *children, int(left.stdout)])
+    # The runner has seen them by then.
+    await asyncio.sleep(state.get("seconds", 0))
+    if state.get("log") == ["die"]:
+        os.kill(os.getpid(), signal.SIGKILL)
+    time.sleep(600 if state.get("log") == ["block"] else 0)
+    return {"log": ["started"]}
+
+
 counter = one_step("count", count)
+pid = one_step("pid", tell_pid)
+overdraw = one_step("overdraw", overdraw_credit)
+chatter = one_step("chatter", print_without_end)
+hoard = one_step("hoard", put_much)
+family = one_step("family", have_children)
 slow = one_step("sleep", sleep)
 blocking = one_step("block", block)
 flood = one_step("write", write_much)

@@ -1,6 +1,7 @@
 //! Graph hosts for real: an environment made for the test application, Python processes, and the memory backend.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod hostile;
 mod javascript;
 mod local;
 mod remote;

@@ -126,12 +126,17 @@ impl Bench {
         thread_id: ThreadId,
         input: Value,
     ) -> (Outputs, watch::Sender<Option<CancelRequest>>) {
-        self.begin(graph_id, thread_id, input, false).await
+        self.begin(graph_id, thread_id, input, false, false).await
+    }
+
+    /// The same for a run that may have ended a host before.
+    pub(crate) async fn suspect(&self, graph_id: &str, thread_id: ThreadId, input: Value) -> Outputs {
+        self.begin(graph_id, thread_id, input, false, true).await.0
     }
 
     /// The same with a stream that is kept.
     pub(crate) async fn resumable(&self, graph_id: &str, thread_id: ThreadId, input: Value) -> Outputs {
-        self.begin(graph_id, thread_id, input, true).await.0
+        self.begin(graph_id, thread_id, input, true, false).await.0
     }
 
     async fn begin(
@@ -140,6 +145,7 @@ impl Bench {
         thread_id: ThreadId,
         input: Value,
         resumable: bool,
+        suspect: bool,
     ) -> (Outputs, watch::Sender<Option<CancelRequest>>) {
         let run_id = RunId(Uuid::now_v7());
         let kwargs = json!({
@@ -166,7 +172,7 @@ impl Bench {
         };
         let run = self.claimed(new).await;
         let (cancel, cancelled) = watch::channel(None);
-        let job = RunJob { run, fresh_thread: false, context: self.context.clone(), cancel: cancelled };
+        let job = RunJob { run, fresh_thread: false, suspect, context: self.context.clone(), cancel: cancelled };
         (self.pool.execute(job).await.unwrap(), cancel)
     }
 }

@@ -123,7 +123,8 @@ async fn begin(stream: &TcpStream) -> io::Result<Begin> {
     let mut read = BytesMut::with_capacity(HTTP2.len());
     loop {
         stream.readable().await?;
-        match stream.try_read_buf(&mut (&mut read).limit(HTTP2.len() - read.len())) {
+        let missing = HTTP2.len() - read.len();
+        match stream.try_read_buf(&mut (&mut read).limit(missing)) {
             Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
             Ok(_) => {
                 if let Some(http2) = is_http2(&read) {

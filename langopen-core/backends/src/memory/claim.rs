@@ -95,6 +95,7 @@ impl State {
             run: row.run.clone(),
             fresh_thread: thread.checkpoints.is_empty(),
             cancel: row.cancel.clone(),
+            losses: row.losses,
         })
     }
 }

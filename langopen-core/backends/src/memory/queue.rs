@@ -8,10 +8,7 @@ use langopen_core::error::{Error, ErrorKind, Result};
 use langopen_core::event_log::LogKey;
 use langopen_core::ids::{RunId, ThreadId};
 use langopen_core::model::{CancelRequest, MultitaskStrategy, NewRun, ThreadStatus};
-use langopen_core::queue::{
-    CancelSignal, Cancelled, CancelledMany, ClaimRequest, Claims, Enqueued, Finished, Heartbeat, InFlight, Lease,
-    Outcome, Queue, QueueStats,
-};
+use langopen_core::queue::{CancelSignal, Cancelled, CancelledMany, ClaimRequest, Claims, Enqueued, Finished, Heartbeat, InFlight, Lease, Losses, Outcome, Queue, QueueStats};
 use langopen_core::run_state::RunStatus;
 use langopen_core::tenant::Scope;
 use tokio::sync::{Notify, broadcast};
@@ -203,7 +200,9 @@ impl Queue for Memory {
         let fresh_thread = row.checkpoints.is_empty();
         row.pending.insert(place);
         let tenant = scope.tenant.clone();
-        let row = RunRow { tenant, run: run.clone(), available_at: place.0, lease_expires_at: None, cancel: None };
+        let losses = Losses::default();
+        let row =
+            RunRow { tenant, run: run.clone(), available_at: place.0, lease_expires_at: None, cancel: None, losses };
         state.runs.insert(run.run_id, row);
         if delayed {
             state.delayed.insert(place);
@@ -301,6 +300,11 @@ impl Queue for Memory {
         }
         state.promote(thread_id, now);
         self.shared.wakes.notify_one();
+        Ok(())
+    }
+
+    async fn record_losses(&self, lease: Lease, losses: Losses) -> Result<()> {
+        self.state().leased("queue.record_losses", lease)?.losses = losses;
         Ok(())
     }
 

@@ -8,7 +8,6 @@ use langopen_core::event_log::{Event, EventId, EventStream};
 use langopen_core::ids::{RunId, ThreadId};
 
 use super::Sqlite;
-use super::event_rows::PAGE;
 use crate::live_log::LiveEvents;
 
 /// A reader that replays what is kept, and then goes on with what comes.

@@ -41,7 +41,7 @@ async fn job(input: Value) -> RunJob {
     let request = ClaimRequest::new("worker", 1, Duration::from_secs(60));
     let run = memory.claim(&request).await.unwrap().runs.remove(0).run;
     let context = ExecutionContext { storage: Arc::new(memory), scope };
-    RunJob { run, fresh_thread: true, context, cancel: watch::channel(None).1 }
+    RunJob { run, fresh_thread: true, suspect: false, context, cancel: watch::channel(None).1 }
 }
 
 /// A graph that says the numbers below its input and counts how many it got rid of.

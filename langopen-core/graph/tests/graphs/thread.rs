@@ -85,7 +85,7 @@ impl Thread {
 
     fn job(&self, claim: &Claim) -> RunJob {
         let (run, fresh_thread) = (claim.run.clone(), claim.fresh_thread);
-        RunJob { run, fresh_thread, context: self.context(), cancel: watch::channel(None).1 }
+        RunJob { run, fresh_thread, suspect: false, context: self.context(), cancel: watch::channel(None).1 }
     }
 
     async fn execute(&self, claim: Claim) -> Ran {

@@ -3,7 +3,7 @@
 use langopen_core::clock::Clock;
 use langopen_core::error::ErrorKind;
 use langopen_core::model::{CheckpointKey, FieldVector, NewCheckpoint, NewStoreItem, PendingWrites, StoreItemQuery};
-use langopen_core::queue::{Claim, Heartbeat, Lease, Outcome};
+use langopen_core::queue::{Claim, Heartbeat, Lease, Losses, Outcome};
 use langopen_core::run_state::RunStatus;
 use serde_json::json;
 
@@ -107,6 +107,23 @@ pub async fn a_clock_that_is_set_changes_no_lease(backend: &Backend) {
     backend.clock.advance(LEASE);
     let second = backend.claim_one().await;
     assert_eq!((second.run.run_id, second.run.attempt), (first.run.run_id, 2), "time has passed");
+}
+
+/// How attempts were lost, as one of them records it, is there for the next claim, whether the run was released or its lease expired; an old lease records nothing.
+pub async fn losses_are_kept_for_the_next_attempt(backend: &Backend) {
+    let id = thread_id();
+    let first = backend.running(id).await;
+    assert_eq!(first.losses, Losses::default());
+    let losses = Losses { excused: 1, suspected: 2 };
+    backend.queue.record_losses(first.lease(), losses).await.expect("record");
+    backend.queue.release(first.lease(), std::time::Duration::ZERO).await.expect("release");
+    refused(backend.queue.record_losses(first.lease(), Losses::default()).await, ErrorKind::LeaseLost, "recording");
+    let second = backend.claim_one().await;
+    assert_eq!((second.run.attempt, second.losses), (2, losses));
+    let more = Losses { excused: 2, suspected: 2 };
+    backend.queue.record_losses(second.lease(), more).await.expect("record");
+    backend.clock.advance(LEASE);
+    assert_eq!(backend.claim_one().await.losses, more, "after an expired lease");
 }
 
 /// Deleting a run takes its lease away.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use langopen_core::clock::Timestamp;
 use langopen_core::error::Result;
-use langopen_core::queue::{Claim, Claims, Heartbeat, Lease};
+use langopen_core::queue::{Claim, Claims, Heartbeat, Lease, Losses};
 use langopen_core::tenant::Tenant;
 use sqlx::postgres::PgRow;
 use uuid::Uuid;
@@ -15,9 +15,11 @@ use crate::postgres::columns::{self, Context, get};
 const OPERATION: &str = "queue.claim";
 
 const CLAIM: &str =
-    "SELECT run_id, tenant, thread_id, assistant_id, graph_id, metadata, status, kwargs, multitask_strategy, resumable,
-    temporary, webhook, origin, attempt, created_at, updated_at, cancel_action, cancel_reason, fresh_thread, next_due
-    FROM langopen_claim($1, $2, $3, $4, $5, $6)";
+    "SELECT c.run_id, tenant, thread_id, assistant_id, graph_id, metadata, status, kwargs, multitask_strategy, resumable,
+    temporary, webhook, origin, attempt, created_at, updated_at, cancel_action, cancel_reason, fresh_thread, next_due,
+    CASE WHEN attempt > 1 THEN (SELECT r.excused FROM runs r WHERE r.run_id = c.run_id) ELSE 0 END AS excused,
+    CASE WHEN attempt > 1 THEN (SELECT r.suspected FROM runs r WHERE r.run_id = c.run_id) ELSE 0 END AS suspected
+    FROM langopen_claim($1, $2, $3, $4, $5, $6) c";
 
 /// When it is worth a look again at what somebody else held.
 const HELD_FOR: Duration = Duration::from_millis(20);
@@ -33,8 +35,14 @@ const HEARTBEAT: &str = "
 
 /// The claim of a run, from its row.
 fn started(row: &PgRow) -> Result<Claim> {
-    let fresh_thread = get(row, "fresh_thread")?;
-    Ok(Claim { tenant: columns::tenant(row)?, run: columns::run(row)?, fresh_thread, cancel: columns::cancel(row)? })
+    let number = |column| columns::count(row, column).map(|count| u32::try_from(count).unwrap_or(u32::MAX));
+    Ok(Claim {
+        tenant: columns::tenant(row)?,
+        run: columns::run(row)?,
+        fresh_thread: get(row, "fresh_thread")?,
+        cancel: columns::cancel(row)?,
+        losses: Losses { excused: number("excused")?, suspected: number("suspected")? },
+    })
 }
 
 impl Postgres {

@@ -6,7 +6,7 @@ use langopen_core::clock::Timestamp;
 use langopen_core::error::Result;
 use langopen_core::ids::{RunId, ThreadId};
 use langopen_core::json::RawJson;
-use langopen_core::queue::{Finished, Lease, Outcome};
+use langopen_core::queue::{Finished, Lease, Losses, Outcome};
 use uuid::Uuid;
 
 use crate::postgres::Postgres;
@@ -104,6 +104,23 @@ impl Postgres {
             Ok(Ended { tells, ..ended })
         })
         .await
+    }
+
+    pub(super) async fn record_run_losses(&self, lease: Lease, losses: Losses) -> Result<()> {
+        const OPERATION: &str = "queue.record_losses";
+        let changed = self.retrying(|| async {
+            let mut db = self.session(OPERATION).await?;
+            let record =
+                sqlx::query("UPDATE runs SET excused = $1, suspected = $2 WHERE run_id = $3 AND attempt = $4 AND status = 'running'");
+            let record = record.bind(i64::from(losses.excused)).bind(i64::from(losses.suspected));
+            let record = record.bind(lease.run_id.0).bind(i64::from(lease.attempt));
+            let done = record.execute(&mut *db).await.context(OPERATION).map(|done| done.rows_affected());
+            session::end(OPERATION, db, done).await
+        });
+        match changed.await? {
+            0 => Err(run::lease_lost(OPERATION, lease)),
+            _ => Ok(()),
+        }
     }
 
     pub(super) async fn hand_back(&self, lease: Lease, delay: Duration) -> Result<()> {

@@ -13,10 +13,7 @@ use async_trait::async_trait;
 use langopen_core::error::Result;
 use langopen_core::ids::{RunId, ThreadId};
 use langopen_core::model::{CancelRequest, NewRun};
-use langopen_core::queue::{
-    CancelSignal, Cancelled, CancelledMany, ClaimRequest, Claims, Enqueued, Finished, Heartbeat, InFlight, Lease,
-    Outcome, Queue, QueueStats,
-};
+use langopen_core::queue::{CancelSignal, Cancelled, CancelledMany, ClaimRequest, Claims, Enqueued, Finished, Heartbeat, InFlight, Lease, Losses, Outcome, Queue, QueueStats};
 use langopen_core::signals::Signal;
 use langopen_core::tenant::Scope;
 use tokio::sync::{Notify, broadcast};
@@ -73,6 +70,10 @@ impl Queue for Postgres {
         self.hand_back(lease, delay).await?;
         self.hint(Signal::RunsReady);
         Ok(())
+    }
+
+    async fn record_losses(&self, lease: Lease, losses: Losses) -> Result<()> {
+        self.record_run_losses(lease, losses).await
     }
 
     async fn cancel(

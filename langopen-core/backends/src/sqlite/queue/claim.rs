@@ -2,7 +2,7 @@
 
 use langopen_core::clock::Timestamp;
 use langopen_core::error::Result;
-use langopen_core::queue::{Claim, ClaimRequest, Claims, Heartbeat, Lease};
+use langopen_core::queue::{Claim, ClaimRequest, Claims, Heartbeat, Lease, Losses};
 use langopen_core::tenant::Tenant;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, SqliteConnection};
@@ -157,8 +157,13 @@ fn turn(row: &SqliteRow) -> Result<Turn> {
 
 /// The claim of a run, from its row.
 fn started(row: &SqliteRow) -> Result<Claim> {
-    let fresh_thread = get(row, "fresh_thread")?;
-    Ok(Claim { tenant: columns::tenant(row)?, run: columns::run(row)?, fresh_thread, cancel: columns::cancel(row)? })
+    Ok(Claim {
+        tenant: columns::tenant(row)?,
+        run: columns::run(row)?,
+        fresh_thread: get(row, "fresh_thread")?,
+        cancel: columns::cancel(row)?,
+        losses: Losses { excused: get(row, "excused")?, suspected: get(row, "suspected")? },
+    })
 }
 
 pub(super) async fn heartbeat(

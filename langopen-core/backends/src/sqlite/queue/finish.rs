@@ -5,7 +5,7 @@ use std::time::Duration;
 use langopen_core::clock::Timestamp;
 use langopen_core::error::Result;
 use langopen_core::ids::ThreadId;
-use langopen_core::queue::{Finished, Lease, Outcome};
+use langopen_core::queue::{Finished, Lease, Losses, Outcome};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Connection, SqliteConnection};
 
@@ -13,6 +13,7 @@ use crate::rules::{run, thread};
 use crate::sqlite::columns::{Context, get};
 use crate::sqlite::writer::{run_together, together};
 use crate::sqlite::{outbox, readiness, thread_rows};
+use crate::rules::run::lease_lost;
 
 const OPERATION: &str = "queue.finish";
 
@@ -102,6 +103,18 @@ async fn end(
     let promoted = readiness::promote(OPERATION, &mut part, thread_id, now).await?;
     part.commit().await.context(OPERATION)?;
     Ok(Finished { promoted })
+}
+
+pub(super) async fn record_losses(db: &mut SqliteConnection, lease: Lease, losses: Losses) -> Result<()> {
+    const OPERATION: &str = "queue.record_losses";
+    let record = sqlx::query(
+        "UPDATE runs SET excused = ?, suspected = ? WHERE run_id = ? AND attempt = ? AND status = 'running'",
+    );
+    let record = record.bind(losses.excused).bind(losses.suspected).bind(lease.run_id.0).bind(lease.attempt);
+    match record.execute(db).await.context(OPERATION)?.rows_affected() {
+        0 => Err(lease_lost(OPERATION, lease)),
+        _ => Ok(()),
+    }
 }
 
 pub(super) async fn release(db: &mut SqliteConnection, lease: Lease, delay: Duration, now: Timestamp) -> Result<()> {

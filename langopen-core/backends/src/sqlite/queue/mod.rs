@@ -14,10 +14,7 @@ use futures::FutureExt;
 use langopen_core::error::Result;
 use langopen_core::ids::{RunId, ThreadId};
 use langopen_core::model::{CancelRequest, NewRun};
-use langopen_core::queue::{
-    CancelSignal, Cancelled, CancelledMany, ClaimRequest, Claims, Enqueued, Finished, Heartbeat, InFlight, Lease,
-    Outcome, Queue, QueueStats,
-};
+use langopen_core::queue::{CancelSignal, Cancelled, CancelledMany, ClaimRequest, Claims, Enqueued, Finished, Heartbeat, InFlight, Lease, Losses, Outcome, Queue, QueueStats};
 use langopen_core::tenant::Scope;
 use tokio::sync::{Notify, broadcast};
 
@@ -91,6 +88,10 @@ impl Queue for Sqlite {
         self.write("queue.release", move |db| finish::release(db, lease, delay, now).boxed()).await?;
         self.wake_if(true);
         Ok(())
+    }
+
+    async fn record_losses(&self, lease: Lease, losses: Losses) -> Result<()> {
+        self.write("queue.record_losses", move |db| finish::record_losses(db, lease, losses).boxed()).await
     }
 
     async fn cancel(

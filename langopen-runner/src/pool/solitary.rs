@@ -1,0 +1,161 @@
+//! Hosts that execute one run at a time: runs that may have ended a host before are tried here, where no other run dies
+//! with them.
+//!
+//! Such hosts are started when they are needed and ended when nobody needed them for a while. They load the
+//! application's graphs and embedding, but neither its login nor its web app: only the ordinary hosts answer questions
+//! and requests.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{info, warn};
+
+use super::Need;
+use super::watch::{End, Watch, put_down};
+use crate::host::{Ending, Guilt, Host, HostError, HostSpec, Owner, Process, start};
+
+/// How many runs may be alone at the same time, and how many hosts may start for them at the same time.
+const AT_ONCE: usize = 8;
+const STARTS_AT_ONCE: usize = 2;
+
+/// How long a host waits for the next run.
+const IDLE: Duration = Duration::from_secs(60);
+
+/// The numbers of these hosts, for logs, begin here.
+const FIRST_NUMBER: usize = 1000;
+
+/// Hosts that execute one run at a time.
+pub(super) struct Solitary {
+    specs: Vec<Arc<HostSpec>>,
+    owner: Arc<Owner>,
+    watch: Watch,
+    places: Arc<Semaphore>,
+    starts: Semaphore,
+    started: AtomicUsize,
+    idle: Mutex<Vec<(Arc<Host>, Instant)>>,
+    stop: CancellationToken,
+    tasks: TaskTracker,
+}
+
+/// A host for one run alone, until it is dropped.
+pub(crate) struct Alone {
+    pub(crate) host: Arc<Host>,
+    solitary: Arc<Solitary>,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Solitary {
+    /// Hosts of the kinds that have graphs. None is started yet.
+    pub(super) fn new(
+        specs: &[Arc<HostSpec>],
+        owner: &Arc<Owner>,
+        watch: Watch,
+        stop: &CancellationToken,
+        tasks: &TaskTracker,
+    ) -> Arc<Self> {
+        let with_graphs = specs.iter().filter(|spec| !spec.init.graphs.is_empty());
+        Arc::new(Self {
+            specs: with_graphs.map(|spec| Arc::new(spec.for_runs_alone())).collect(),
+            owner: Arc::clone(owner),
+            watch,
+            places: Arc::new(Semaphore::new(AT_ONCE)),
+            starts: Semaphore::new(STARTS_AT_ONCE),
+            started: AtomicUsize::new(FIRST_NUMBER),
+            idle: Mutex::default(),
+            stop: stop.clone(),
+            tasks: tasks.clone(),
+        })
+    }
+
+    /// A host for one run; waits until one is free. `None` if the application has no graph that meets the need.
+    ///
+    /// # Errors
+    /// The host's failure to start. The ordinary hosts may do all the same: an application may hold a port or a lock
+    /// that only one process can have.
+    pub(super) async fn take(self: &Arc<Self>, need: &Need<'_>) -> Result<Option<Alone>, HostError> {
+        let Some(spec) = self.specs.iter().find(|spec| need.is_met_by_graphs(&spec.init.graphs)) else {
+            return Ok(None);
+        };
+        // Neither semaphore is ever closed.
+        let Ok(place) = Arc::clone(&self.places).acquire_owned().await else { return Ok(None) };
+        if let Some(host) = self.take_idle(need) {
+            return Ok(Some(self.alone(host, place)));
+        }
+        let _start = self.starts.acquire().await;
+        // One may have become free while others started.
+        if let Some(host) = self.take_idle(need) {
+            return Ok(Some(self.alone(host, place)));
+        }
+        let number = self.started.fetch_add(1, Ordering::Relaxed);
+        let (host, process) = start(spec, number, Arc::clone(&self.owner)).await?;
+        info!(host = number, "a graph host is ready for runs that may have ended another one");
+        self.tasks.spawn(Arc::clone(self).supervise(Arc::clone(&host), process));
+        Ok(Some(self.alone(host, place)))
+    }
+
+    fn alone(self: &Arc<Self>, host: Arc<Host>, place: OwnedSemaphorePermit) -> Alone {
+        Alone { host, solitary: Arc::clone(self), _place: place }
+    }
+
+    fn take_idle(&self, need: &Need<'_>) -> Option<Arc<Host>> {
+        let mut idle = self.idle.lock();
+        let able = |host: &Host| host.is_ready() && !host.is_draining() && need.is_met_by(host.offer());
+        let found = idle.iter().rposition(|(host, _)| able(host))?;
+        Some(idle.remove(found).0)
+    }
+
+    /// Gives a host back after its run. One on which something goes on is not used again.
+    fn give_back(&self, host: &Arc<Host>) {
+        if host.is_closed() || host.load() > 0 || host.fitness().has_left_behind() {
+            return host.retire();
+        }
+        self.idle.lock().push((Arc::clone(host), Instant::now()));
+    }
+
+    /// Takes a host out of service that nobody needed for a while.
+    fn expire(&self, host: &Arc<Host>) {
+        let mut idle = self.idle.lock();
+        let expired = |(other, since): &(Arc<Host>, Instant)| Arc::ptr_eq(other, host) && since.elapsed() > IDLE;
+        if let Some(found) = idle.iter().position(expired) {
+            idle.remove(found);
+            host.retire();
+        }
+    }
+
+    async fn supervise(self: Arc<Self>, host: Arc<Host>, mut process: Process) {
+        let ending = loop {
+            let end = tokio::select! {
+                end = self.watch.until_end(&host, &mut process, &self.stop) => end,
+                () = tokio::time::sleep(Duration::from_secs(1)) => {
+                    self.expire(&host);
+                    if host.is_draining() && host.load() == 0 {
+                        break Ending::new(Guilt::Nobody, "the graph host is not needed any more");
+                    }
+                    continue;
+                }
+            };
+            break match end {
+                End::Stopped => Ending::new(Guilt::Nobody, "the server stops"),
+                End::Unfit(why) | End::Died(why) => {
+                    warn!(host = host.number, why, "a graph host for a run alone is gone");
+                    Ending::new(Guilt::Unknown, why)
+                }
+            };
+        };
+        host.retire();
+        self.idle.lock().retain(|(other, _)| !Arc::ptr_eq(other, &host));
+        put_down(&host, process, ending).await;
+    }
+}
+
+impl Drop for Alone {
+    fn drop(&mut self) {
+        self.solitary.give_back(&self.host);
+    }
+}
