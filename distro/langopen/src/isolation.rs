@@ -76,7 +76,9 @@ impl Isolation {
             (true, _, Some(data)) => format!("graph hosts cannot read {} or other processes", data.display()),
             (true, _, None) => "graph hosts cannot read other processes".to_owned(),
             (false, SandboxMode::Off, _) => "off: graph hosts can read whatever this user can".to_owned(),
-            (false, ..) => "off, as this kernel has no Landlock: graph hosts can read whatever this user can".to_owned(),
+            (false, ..) => {
+                "off, as this kernel has no Landlock: graph hosts can read whatever this user can".to_owned()
+            }
         };
         say("sandbox", &text);
     }
@@ -114,9 +116,11 @@ impl Isolation {
 const DATABASE_FILES: [&str; 3] = ["langopen.db", "langopen.db-wal", "langopen.db-shm"];
 
 fn make(folder: &Path) -> bool {
-    crate::private::folder(folder).inspect_err(|error| {
-        tracing::warn!(folder = %folder.display(), %error, "the graph hosts have no folder for temporary files");
-    }).is_ok()
+    crate::private::folder(folder)
+        .inspect_err(|error| {
+            tracing::warn!(folder = %folder.display(), %error, "the graph hosts have no folder for temporary files");
+        })
+        .is_ok()
 }
 
 #[cfg(test)]

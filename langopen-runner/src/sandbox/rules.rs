@@ -81,7 +81,9 @@ mod tests {
         }
         let folder = tempfile::tempdir().expect("a folder");
         let base = folder.path().canonicalize().expect("a folder");
-        for file in ["app/graph.py", "data/langopen.db", "data/environments/own/x", "data/environments/other/x", "token"] {
+        for file in
+            ["app/graph.py", "data/langopen.db", "data/environments/own/x", "data/environments/other/x", "token"]
+        {
             let path = base.join(file);
             fs::create_dir_all(path.parent().expect("a parent")).expect("a folder");
             fs::write(path, "text").expect("a file");

@@ -68,12 +68,16 @@ impl RunnersSettings {
     /// Reads `deployment=token`, separated by commas or newlines. No message shows a token.
     fn tokens(&self) -> Result<BTreeMap<Tenant, Secret>, CommandError> {
         let text = self.tokens.as_ref().map(Secret::expose).unwrap_or_default();
-        let entries = text.split([',', '\n']).map(str::trim).filter(|entry| !entry.is_empty() && !entry.starts_with('#'));
+        let entries =
+            text.split([',', '\n']).map(str::trim).filter(|entry| !entry.is_empty() && !entry.starts_with('#'));
         let mut tokens = BTreeMap::new();
         for (number, entry) in (1..).zip(entries) {
             let pair = entry.split_once('=').map(|(name, token)| (Tenant::parse(name.trim()), token.trim()));
             let Some((Ok(tenant), token)) = pair.filter(|(_, token)| !token.is_empty()) else {
-                return wrong("runners.tokens", &format!("entry {number} is not organization/project/deployment=TOKEN"));
+                return wrong(
+                    "runners.tokens",
+                    &format!("entry {number} is not organization/project/deployment=TOKEN"),
+                );
             };
             tokens.insert(tenant, Secret::from(token.to_owned()));
         }

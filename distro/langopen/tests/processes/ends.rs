@@ -100,7 +100,8 @@ async fn graphs_see_nothing_of_the_platforms_secrets() {
     let seen = client.post("/d/acme.web.prod/runs/wait", body).await.unwrap();
     let names: Vec<_> = seen["log"].as_array().unwrap().iter().filter_map(|name| name.as_str()).collect();
     assert!(names.contains(&"PATH"));
-    let secret = ["LANGOPEN_RUNNER_TOKEN", "DATABASE_URI", "LANGOPEN_DATABASE_URL", "COPY_OF_THE_ADDRESS", "PGPASSWORD"];
+    let secret =
+        ["LANGOPEN_RUNNER_TOKEN", "DATABASE_URI", "LANGOPEN_DATABASE_URL", "COPY_OF_THE_ADDRESS", "PGPASSWORD"];
     assert!(!names.iter().any(|name| secret.contains(name)), "{names:?}");
     assert!(names.contains(&"DATABASE_URL"), "the application's own reaches it: {names:?}");
     drop((server, worker, runner));
