@@ -13,7 +13,7 @@ use langopen_runner::config::{AppSettings, MiddlewareOrder};
 use crate::error::CommandError;
 
 pub(crate) use auth::{KeysNeeded, announce};
-pub(crate) use http::{Variables, mount_prefix};
+pub(crate) use http::mount_prefix;
 pub(crate) use retention::{sweeps, thread_ttl};
 pub(crate) use server::{Login, ServerParts, build};
 pub(crate) use web_app::FromWithin;
