@@ -186,15 +186,15 @@ impl Inherited {
     fn of(variables: impl Iterator<Item = (OsString, OsString)>, withheld: &Withheld) -> Self {
         let variables: Vec<_> = variables.collect();
         // A password that the platform's connections take from the environment is the platform's, under any name.
-        let password = variables.iter().find(|(name, _)| name == "PGPASSWORD").map(|(_, value)| value.to_string_lossy());
+        let password =
+            variables.iter().find(|(name, _)| name == "PGPASSWORD").map(|(_, value)| value.to_string_lossy());
         let postgres = withheld.addresses.iter().any(Address::is_postgres);
         let withheld = match password.filter(|_| postgres) {
             Some(password) => withheld.clone().with_secret(&password),
             None => withheld.clone(),
         };
-        let shown = |(name, value): &(OsString, OsString)| {
-            !withheld.hides(&name.to_string_lossy(), &value.to_string_lossy())
-        };
+        let shown =
+            |(name, value): &(OsString, OsString)| !withheld.hides(&name.to_string_lossy(), &value.to_string_lossy());
         Self(variables.into_iter().filter(shown).collect())
     }
 

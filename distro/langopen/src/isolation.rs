@@ -96,7 +96,7 @@ impl Isolation {
         let mut sandbox = self.hidden.iter().fold(Sandbox::new(), |sandbox, path| sandbox.hide(path));
         let mut temp_dir = None;
         if let Some(data) = &self.data {
-            // An application in the data folder itself must be seen: then the files of the database are hidden one by one.
+            // Hosts must see an application that lies in the data folder, so then only the database's files are hidden.
             sandbox = match base_dir.starts_with(data) {
                 true => DATABASE_FILES.iter().fold(sandbox, |sandbox, file| sandbox.hide(&data.join(file))),
                 false => sandbox.hide(data),

@@ -107,7 +107,8 @@ impl EnvSource {
         let mut resolved = ResolvedEnv::default();
         match self {
             Self::Variables(map) => {
-                resolved.variables = map.iter().map(|(name, value)| (name.clone(), value.expose().to_owned())).collect();
+                resolved.variables =
+                    map.iter().map(|(name, value)| (name.clone(), value.expose().to_owned())).collect();
             }
             Self::List(entries) => {
                 for (name, value) in entries {
@@ -117,7 +118,8 @@ impl EnvSource {
                         }
                         None if variable(name).is_none() => {
                             let message = format!("the server has no variable {name} that it passes on");
-                            resolved.warn(message, "Set it where the server starts, or give \"env\" the path of a file.");
+                            resolved
+                                .warn(message, "Set it where the server starts, or give \"env\" the path of a file.");
                         }
                         None => {}
                     }

@@ -99,7 +99,8 @@ fn is_version(text: &str) -> bool {
         rest = &number[length..];
     }
     let suffix = rest.strip_prefix('.').unwrap_or(rest);
-    let named = suffix.starts_with(|c: char| c.is_ascii_alphabetic()) && suffix.chars().all(|c| c.is_ascii_alphanumeric());
+    let named =
+        suffix.starts_with(|c: char| c.is_ascii_alphabetic()) && suffix.chars().all(|c| c.is_ascii_alphanumeric());
     rest.is_empty() || named
 }
 

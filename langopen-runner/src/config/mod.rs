@@ -251,7 +251,11 @@ fn together(top: &Section<'_>, config: &AppConfig) {
     let lists = top.get("dependencies").and_then(Value::as_array).is_some_and(|list| !list.is_empty());
     if lists && top.get("source").is_some() {
         let message = "this key and `source` exclude each other";
-        context.report("dependencies", message, "Name the packages in pyproject.toml and uv.lock, and remove this key.");
+        context.report(
+            "dependencies",
+            message,
+            "Name the packages in pyproject.toml and uv.lock, and remove this key.",
+        );
     }
     if config.packaging.source.is_some() && !config.graphs.values().any(|graph| !graph.is_javascript()) {
         let message = "a lock file of uv is for Python, and there is no Python graph";

@@ -48,7 +48,11 @@ impl Tool {
 
     /// Runs the tool to its end, with the inherited variables alone, and returns what it printed, both outputs in order.
     /// Dropping the future ends the tool and what it started.
-    pub(super) async fn run(&self, surroundings: &Surroundings, progress: Listener<'_>) -> Result<String, EnvironmentError> {
+    pub(super) async fn run(
+        &self,
+        surroundings: &Surroundings,
+        progress: Listener<'_>,
+    ) -> Result<String, EnvironmentError> {
         // The code of packages runs here: `setup.py`, build backends, npm scripts.
         let mut command = surroundings.command(&self.program);
         command.args(&self.args).current_dir(&self.folder);

@@ -88,9 +88,7 @@ impl Dialer {
             let found = self.greet(&mut connection, expected.as_ref()).await?;
             // A runner that claims another deployment would be given that one's runs.
             match expected {
-                Some(wanted) if wanted != found.tenant => {
-                    Err(DialError::Deployment { found: found.tenant, wanted })
-                }
+                Some(wanted) if wanted != found.tenant => Err(DialError::Deployment { found: found.tenant, wanted }),
                 _ => Ok((found, connection)),
             }
         };

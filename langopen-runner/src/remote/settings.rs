@@ -41,7 +41,9 @@ pub enum RunnerSetError {
     #[error("{0}")]
     Tls(#[from] TlsError),
     /// Runners of one deployment could pass for those of another.
-    #[error("one token is given for the runners of {0} and of {1}; give each deployment a token, or share it explicitly")]
+    #[error(
+        "one token is given for the runners of {0} and of {1}; give each deployment a token, or share it explicitly"
+    )]
     SharedToken(Tenant, Tenant),
 }
 

@@ -51,7 +51,9 @@ fn restrict(rules: &Rules) -> Result<(), String> {
 
     let here = std::env::current_dir().unwrap_or_default();
     let inside = rules.hidden.iter().any(|hidden| hidden.starts_with(&here));
-    if namespace::hide(rules, inside) {
+    let hidden = namespace::hide(rules, inside);
+    drop_capabilities();
+    if hidden {
         // Landlock then forbids to change the mounts, and shuts out other processes.
         return landlock::apply(&Rules::default());
     }
@@ -63,4 +65,16 @@ fn restrict(rules: &Rules) -> Result<(), String> {
         );
     }
     landlock::apply(rules)
+}
+
+/// Takes away what lets root read the memory of other processes in spite of Landlock. The host has none of it once it
+/// is executed.
+#[cfg(target_os = "linux")]
+fn drop_capabilities() {
+    use rustix::thread::{CapabilitySet, remove_capability_from_bounding_set};
+
+    for capability in [CapabilitySet::SYS_ADMIN, CapabilitySet::SYS_PTRACE, CapabilitySet::PERFMON] {
+        // It fails for a user who has no capabilities.
+        let _ = remove_capability_from_bounding_set(capability);
+    }
 }

@@ -6,7 +6,7 @@
 //! restricting a process between `fork` and `exec` is not safe in a program with threads.
 //!
 //! Landlock also keeps the host from the memory and the environment of every process outside the sandbox, such as the
-//! server (`/proc/PID/environ`, `ptrace`), even as root. From Linux 6.12 on the host cannot send them signals either.
+//! server (`/proc/PID/environ`, `ptrace`). The launcher also drops the capabilities by which root could read them. From Linux 6.12 on the host cannot send them signals either.
 //!
 //! Landlock has no rule that hides: it allows what lies below the folders that are named. There are two ways to hide:
 //!

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use crate::error::CommandError;
 
 /// The variables of the process, then those of the application.
-pub(crate) struct Variables<'a>(pub(crate) &'a BTreeMap<String, String>);
+pub(super) struct Variables<'a>(pub(crate) &'a BTreeMap<String, String>);
 
 impl Variables<'_> {
     /// The value of the variable.

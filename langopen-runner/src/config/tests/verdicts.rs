@@ -28,7 +28,10 @@ fn configurations_are_accepted_as_by_the_stock_command_line() {
         let verdict = if loaded.is_ok() { "accepts" } else { "refuses" };
         let expected = ours.unwrap_or(stock);
         if !expected.starts_with(verdict) {
-            wrong.push(format!("{config}: ours {verdict}, expected {expected}: {:?}", loaded.err().map(|e| e.to_string())));
+            wrong.push(format!(
+                "{config}: ours {verdict}, expected {expected}: {:?}",
+                loaded.err().map(|e| e.to_string())
+            ));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
@@ -63,7 +66,8 @@ fn unknown_keys_are_warnings_with_the_nearest_key() {
 #[test]
 fn files_stand_for_what_they_describe() {
     use crate::config::Dependency;
-    let folder = app(r#"{"dependencies": [".", "./pyproject.toml", "./requirements.txt", "./x-1.whl[a]", "./notes.md"],
+    let folder =
+        app(r#"{"dependencies": [".", "./pyproject.toml", "./requirements.txt", "./x-1.whl[a]", "./notes.md"],
                          "graphs": {"agent": "./agent.py:graph"}}"#);
     for file in ["pyproject.toml", "requirements.txt", "x-1.whl", "notes.md"] {
         std::fs::write(folder.path().join(file), "").expect("a file");

@@ -111,9 +111,8 @@ fn javascript_alone_needs_no_dependencies() {
 
 #[test]
 fn a_lock_file_of_uv_stands_for_the_dependencies() {
-    let folder = app(
-        r#"{"graphs": {"a": "./agent.py:graph"}, "source": {"kind": "uv", "root": "./src", "package": "pkg"}}"#,
-    );
+    let folder =
+        app(r#"{"graphs": {"a": "./agent.py:graph"}, "source": {"kind": "uv", "root": "./src", "package": "pkg"}}"#);
     let config = load(folder.path()).unwrap_or_else(|error| panic!("{error}"));
     let source = config.packaging.source.as_ref().expect("a source");
     assert_eq!((source.root.clone(), source.package.as_deref()), (folder.path().join("src"), Some("pkg")));

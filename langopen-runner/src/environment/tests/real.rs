@@ -107,7 +107,9 @@ async fn a_dropped_call_ends_what_it_started() {
     use crate::environment::command::Tool;
     let folder = tempfile::tempdir().expect("a folder");
     let tool = Tool::new("Sleeping", "/bin/sh", folder.path()).args(["-c", "sleep 1; touch late & wait"]);
-    let cut = tokio::time::timeout(Duration::from_millis(300), tool.run(&crate::host::Surroundings::default(), &|_| {})).await;
+    let cut =
+        tokio::time::timeout(Duration::from_millis(300), tool.run(&crate::host::Surroundings::default(), &|_| {}))
+            .await;
     assert!(cut.is_err());
     tokio::time::sleep(Duration::from_millis(1200)).await;
     assert!(!folder.path().join("late").exists(), "it went on");
