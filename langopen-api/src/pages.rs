@@ -139,7 +139,15 @@ mod tests {
 
     #[test]
     fn only_pages_of_this_machine_and_named_ones_may_call() {
-        for host in ["localhost:2024", "LOCALHOST", "localhost.", "127.0.0.1:2024", "127.1.2.3", "[::1]:2024", "[::ffff:127.0.0.1]"] {
+        for host in [
+            "localhost:2024",
+            "LOCALHOST",
+            "localhost.",
+            "127.0.0.1:2024",
+            "127.1.2.3",
+            "[::1]:2024",
+            "[::ffff:127.0.0.1]",
+        ] {
             assert!(!is_foreign(host, None), "{host}");
             for origin in ["http://localhost:3000", "https://127.0.0.1", "http://[::1]:1", "https://app.example"] {
                 assert!(!is_foreign(host, Some(origin)), "{host} {origin}");
@@ -165,7 +173,9 @@ mod tests {
                 assert!(is_foreign(host, Some(origin)), "{host} {origin}");
             }
         }
-        for host in ["evil.example:2024", "localhost.evil.example", "127.0.0.1.evil.example", "[::2]", "10.0.0.1", "", "?"] {
+        for host in
+            ["evil.example:2024", "localhost.evil.example", "127.0.0.1.evil.example", "[::2]", "10.0.0.1", "", "?"]
+        {
             assert!(is_foreign(host, None), "{host}");
             assert!(is_foreign(host, Some(&format!("http://{host}"))), "{host}: its name was made to lead here");
         }
@@ -190,7 +200,9 @@ mod tests {
         for kind in ["application/json", "Application/JSON; charset=utf-8", "application/x+json"] {
             assert!(check(page, Some(kind)), "{kind}");
         }
-        for kind in [None, Some("text/plain"), Some("application/x-www-form-urlencoded"), Some("text/plain;application/json")] {
+        for kind in
+            [None, Some("text/plain"), Some("application/x-www-form-urlencoded"), Some("text/plain;application/json")]
+        {
             assert!(!check(page, kind), "{kind:?}");
             assert!(check(None, kind) && check(Some("http://localhost:2024"), kind), "{kind:?}");
         }

@@ -160,7 +160,15 @@ mod tests {
     fn numbers_are_within_the_range_of_a_double() {
         let long = |digits: usize| "9".repeat(digits);
         let fine = [
-            "0", "-1", "1.5e3", "1E+308", "-1e308", "1e-999", "0e999", "18446744073709551616", "1.7976931348623157e308",
+            "0",
+            "-1",
+            "1.5e3",
+            "1E+308",
+            "-1e308",
+            "1e-999",
+            "0e999",
+            "18446744073709551616",
+            "1.7976931348623157e308",
         ];
         for number in fine.map(str::to_owned).into_iter().chain([long(308), format!("0.{}", long(400))]) {
             for text in [number.clone(), format!("{{\"x\":[{number}]}}"), format!("\"{}\"", "1e999")] {
@@ -168,7 +176,9 @@ mod tests {
                 assert!(serde_json::from_str::<serde_json::Value>(&text).is_ok(), "{text}");
             }
         }
-        for number in ["1e999", "-1E999", "1e309", "2.5e308", "1.0e+400"].map(str::to_owned).into_iter().chain([long(400)]) {
+        for number in
+            ["1e999", "-1E999", "1e309", "2.5e308", "1.0e+400"].map(str::to_owned).into_iter().chain([long(400)])
+        {
             for text in [number.clone(), format!("{{\"x\": {number}}}"), format!("[1,{number} ]")] {
                 assert!(matches!(clean(&text), Err(Refusal::Number(_))), "{text}");
             }

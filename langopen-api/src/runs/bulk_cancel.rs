@@ -11,7 +11,7 @@ use super::cancel::{action, cancel, wish};
 use super::close_streams;
 use crate::access::Caller;
 use crate::error::{ApiError, ApiResult, ErrorResponse};
-use crate::extract::{SmallBody, Query, parse_id};
+use crate::extract::{Query, SmallBody, parse_id};
 use crate::server::App;
 use crate::wire::CancelActionName;
 

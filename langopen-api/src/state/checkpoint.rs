@@ -10,7 +10,7 @@ use super::answer::state_at;
 use crate::access::Caller;
 use crate::error::{ApiResult, ErrorResponse};
 use crate::extract::field::Object;
-use crate::extract::{SmallBody, Query, ThreadPath, parse_id};
+use crate::extract::{Query, SmallBody, ThreadPath, parse_id};
 use crate::server::App;
 use crate::threads::not_found;
 use crate::wire::{CheckpointConfig, ThreadStateBody, json as json_response};

@@ -13,7 +13,7 @@ use super::answer::{bare_config, config, shown};
 use crate::access::Caller;
 use crate::error::{ApiError, ApiResult, ErrorResponse};
 use crate::extract::field::{self, MAX_LIMIT, Object, shorten};
-use crate::extract::{SmallBody, Query, ThreadPath};
+use crate::extract::{Query, SmallBody, ThreadPath};
 use crate::server::App;
 use crate::threads::{graph_id, not_found};
 use crate::wire::{CheckpointConfig, ThreadStateBody, json as json_response};

@@ -4,7 +4,7 @@
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
-use axum::body::to_bytes;
+use axum::body::{Body, to_bytes};
 use http::Request;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
@@ -35,12 +35,47 @@ fn no_panics(what: &str) {
 /// JSON text for a place where something else is expected.
 fn wrong() -> Vec<String> {
     let values = [
-        "null", "true", "0", "-1", "1.5", "1e308", "4294967295", "4294967296", "18446744073709551615", "18446744073709551616",
-        "-9223372036854775808", "1e999", "\"\"", "\"x\"", "\"\\u0000\"", "\"a\\u+000b\"", "\"\\ud800\"", "\"\\u202e\\u2028\"",
-        "\"9999999999-01-01T00:00:00Z\"", "\"0000-00-00\"", "\"%00%ff\"", "\"$.a[*]\"", "\"values.[0]..x\"", "\"-\"", "\"*\"", "[]", "[null]",
-        "[[]]", "[{}]", "[\"\"]", "[1e400]", "{}", "{\"\":null}", "{\"$eq\":[]}", "{\"$or\":[null]}", "{\"configurable\":null}",
-        "{\"configurable\":[]}", "{\"configurable\":{}}", "{\"configurable\":{\"checkpoint_id\":1,\"thread_id\":[]}}",
-        "{\"tags\":1,\"recursion_limit\":-1}", "{\"ttl\":1e308,\"strategy\":null}",
+        "null",
+        "true",
+        "0",
+        "-1",
+        "1.5",
+        "1e308",
+        "4294967295",
+        "4294967296",
+        "18446744073709551615",
+        "18446744073709551616",
+        "-9223372036854775808",
+        "1e999",
+        "\"\"",
+        "\"x\"",
+        "\"\\u0000\"",
+        "\"a\\u+000b\"",
+        "\"\\ud800\"",
+        "\"\\u202e\\u2028\"",
+        "\"9999999999-01-01T00:00:00Z\"",
+        "\"0000-00-00\"",
+        "\"%00%ff\"",
+        "\"$.a[*]\"",
+        "\"values.[0]..x\"",
+        "\"-\"",
+        "\"*\"",
+        "[]",
+        "[null]",
+        "[[]]",
+        "[{}]",
+        "[\"\"]",
+        "[1e400]",
+        "{}",
+        "{\"\":null}",
+        "{\"$eq\":[]}",
+        "{\"$or\":[null]}",
+        "{\"configurable\":null}",
+        "{\"configurable\":[]}",
+        "{\"configurable\":{}}",
+        "{\"configurable\":{\"checkpoint_id\":1,\"thread_id\":[]}}",
+        "{\"tags\":1,\"recursion_limit\":-1}",
+        "{\"ttl\":1e308,\"strategy\":null}",
     ];
     let large = [
         format!("\"{}\"", "é".repeat(3000)),
@@ -57,7 +92,19 @@ fn wrong() -> Vec<String> {
 /// Bodies that are no object of anything.
 fn broken() -> Vec<Vec<u8>> {
     let texts: [&[u8]; 14] = [
-        b"", b"{", b"[", b"\"", b"{}{}", b"{\"a\":1,\"a\":2}", b"{\"a\"}", b"\xff\xfe", b"{\"a\":\"\x00\"}", b"\xef\xbb\xbf{}", b"nul", b"-", b"1e",
+        b"",
+        b"{",
+        b"[",
+        b"\"",
+        b"{}{}",
+        b"{\"a\":1,\"a\":2}",
+        b"{\"a\"}",
+        b"\xff\xfe",
+        b"{\"a\":\"\x00\"}",
+        b"\xef\xbb\xbf{}",
+        b"nul",
+        b"-",
+        b"1e",
         b"{\"\\u00\":1}",
     ];
     texts.into_iter().map(<[u8]>::to_vec).chain(wrong().into_iter().map(String::into_bytes)).collect()
@@ -69,7 +116,11 @@ fn spoiled(whole: &Value, text: &str, deep: usize) -> Vec<String> {
     match whole {
         Value::Object(fields) => {
             let with = |spoiled: &str, inner: &str| {
-                let mut parts: Vec<_> = fields.iter().filter(|(key, _)| *key != spoiled).map(|(key, value)| format!("{}:{value}", json!(key))).collect();
+                let mut parts: Vec<_> = fields
+                    .iter()
+                    .filter(|(key, _)| *key != spoiled)
+                    .map(|(key, value)| format!("{}:{value}", json!(key)))
+                    .collect();
                 parts.push(format!("{}:{inner}", json!(spoiled)));
                 format!("{{{}}}", parts.join(","))
             };
@@ -84,7 +135,9 @@ fn spoiled(whole: &Value, text: &str, deep: usize) -> Vec<String> {
         Value::Array(items) => {
             all.push(format!("[{text}]"));
             let inner = items.first().filter(|_| deep > 0);
-            all.extend(inner.into_iter().flat_map(|item| spoiled(item, text, deep - 1)).map(|inner| format!("[{inner}]")));
+            all.extend(
+                inner.into_iter().flat_map(|item| spoiled(item, text, deep - 1)).map(|inner| format!("[{inner}]")),
+            );
         }
         _ => {}
     }
@@ -108,13 +161,20 @@ fn whole_body(document: &Value, schema: &Value, base: &Value, deep: usize) -> Va
 }
 
 /// Sends a request and checks that it is answered; the answer's status, and its text if it is a failure.
-async fn answered(server: &Server, method: &str, path: &str, headers: &[(&str, &[u8])], body: Vec<u8>) -> (u16, String) {
+async fn answered(
+    server: &Server,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &[u8])],
+    body: Vec<u8>,
+) -> (u16, String) {
+    LazyLock::force(&PANICS);
     let mut request = Request::builder().method(method).uri(path).header("x-user", "alice");
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
     // What cannot be written as a request is no test of the server.
-    let Ok(request) = request.body(body.clone().into()) else { return (0, String::new()) };
+    let Ok(request) = request.body(Body::from(body.clone())) else { return (0, String::new()) };
     let answer = tokio::time::timeout(Duration::from_secs(20), server.router.clone().oneshot(request)).await;
     let said = || {
         let body = String::from_utf8_lossy(&body).into_owned();
@@ -143,7 +203,12 @@ async fn all_operations(server: &Server, ids: &Ids) -> Vec<(String, String, Stri
 async fn bodies() {
     let (server, ids) = server_of_alice().await;
     let document = server.get("/openapi.json").await.ok();
-    let schemas: Vec<_> = document["paths"].as_object().unwrap().values().flat_map(|methods| methods.as_object().unwrap().values()).collect();
+    let schemas: Vec<_> = document["paths"]
+        .as_object()
+        .unwrap()
+        .values()
+        .flat_map(|methods| methods.as_object().unwrap().values())
+        .collect();
     for (method, path, operation) in all_operations(&server, &ids).await {
         let schema = schemas.iter().find(|schema| schema["operationId"] == json!(operation)).unwrap();
         let schema = &schema["requestBody"]["content"]["application/json"]["schema"];
@@ -176,17 +241,68 @@ async fn headers_queries_and_paths() {
     let document = server.get("/openapi.json").await.ok();
     let long = "9".repeat(5000);
     let values: Vec<&[u8]> = vec![
-        b"", b"\xff\xfe", b"-", b"0", b"-1", b"99999999999999999999-99999999999999999999", b"18446744073709551615-18446744073709551615", b"*",
-        b"null", b"{}", b"text/plain", b"application/json; charset=\xff", b"websocket", b"http://evil.example", b"%00", long.as_bytes(),
-        b"00-00000000000000000000000000000000-0000000000000000-ff", b"1.0", b"task",
+        b"",
+        b"\xff\xfe",
+        b"-",
+        b"0",
+        b"-1",
+        b"99999999999999999999-99999999999999999999",
+        b"18446744073709551615-18446744073709551615",
+        b"*",
+        b"null",
+        b"{}",
+        b"text/plain",
+        b"application/json; charset=\xff",
+        b"websocket",
+        b"http://evil.example",
+        b"%00",
+        long.as_bytes(),
+        b"00-00000000000000000000000000000000-0000000000000000-ff",
+        b"1.0",
+        b"task",
     ];
     let names = [
-        "last-event-id", "accept", "accept-encoding", "content-type", "content-length", "x-request-id", "traceparent", "tracestate", "a2a-version",
-        "langgraph-a2a-history-scope", "origin", "host", "upgrade", "connection", "prefer", "expect", "x-forwarded-proto", "authorization",
-        "x-api-key", "x-auth-scheme", "mcp-session-id", "mcp-protocol-version", "access-control-request-method",
+        "last-event-id",
+        "accept",
+        "accept-encoding",
+        "content-type",
+        "content-length",
+        "x-request-id",
+        "traceparent",
+        "tracestate",
+        "a2a-version",
+        "langgraph-a2a-history-scope",
+        "origin",
+        "host",
+        "upgrade",
+        "connection",
+        "prefer",
+        "expect",
+        "x-forwarded-proto",
+        "authorization",
+        "x-api-key",
+        "x-auth-scheme",
+        "mcp-session-id",
+        "mcp-protocol-version",
+        "access-control-request-method",
     ];
     let queries = [
-        "", "=", "-1", "4294967295", "99999999999999999999", "%", "%00", "%FF%FE", "%+5", "[", "[1]", "[%22%22]", "{}", "true", "1e999", "a,b",
+        "",
+        "=",
+        "-1",
+        "4294967295",
+        "99999999999999999999",
+        "%",
+        "%00",
+        "%FF%FE",
+        "%+5",
+        "[",
+        "[1]",
+        "[%22%22]",
+        "{}",
+        "true",
+        "1e999",
+        "a,b",
         "%7B%22configurable%22:null%7D",
     ];
     for (method, path, operation) in all_operations(&server, &ids).await {
@@ -196,8 +312,12 @@ async fn headers_queries_and_paths() {
                 answered(&server, &method, &path, &[(name, value)], body.clone()).await;
             }
         }
-        let of_it = document["paths"].as_object().unwrap().values().flat_map(|methods| methods.as_object().unwrap().values());
-        let parameters = of_it.filter(|each| each["operationId"] == json!(operation)).flat_map(|each| each["parameters"].as_array()).flatten();
+        let of_it =
+            document["paths"].as_object().unwrap().values().flat_map(|methods| methods.as_object().unwrap().values());
+        let parameters = of_it
+            .filter(|each| each["operationId"] == json!(operation))
+            .flat_map(|each| each["parameters"].as_array())
+            .flatten();
         let named = parameters.filter(|each| each["in"] == "query").filter_map(|each| each["name"].as_str());
         let bare = path.split('?').next().unwrap_or_default();
         for name in named.chain(["limit", "offset", "stream_mode", "wait", "action", "namespace", "before"]) {
@@ -208,7 +328,9 @@ async fn headers_queries_and_paths() {
         }
         let steps: Vec<_> = bare.split('/').collect();
         for at in 1..steps.len() {
-            for value in ["", "x", ".", "..%2f", "%00", "%FF", "a%2Fb", "%C3%A9", "\\evil.example", "%5cevil", NOWHERE, &long] {
+            for value in
+                ["", "x", ".", "..%2f", "%00", "%FF", "a%2Fb", "%C3%A9", "\\evil.example", "%5cevil", NOWHERE, &long]
+            {
                 let mut steps = steps.clone();
                 steps[at] = value;
                 for end in ["", "/", "//"] {
@@ -255,7 +377,10 @@ fn calls() -> Vec<Value> {
     let task = json!({"id": format!("{NOWHERE}:{NOWHERE}"), "historyLength": 1, "metadata": {}});
     let list = json!({"contextId": NOWHERE, "pageSize": 1, "pageToken": "x", "status": "TASK_STATE_WORKING", "lastUpdatedAfter": 1, "statusTimestampAfter": "2026-01-01T00:00:00Z", "historyLength": 1, "includeArtifacts": true});
     [
-        ("initialize", json!({"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "n", "version": "1"}})),
+        (
+            "initialize",
+            json!({"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "n", "version": "1"}}),
+        ),
         ("ping", json!({})),
         ("tools/list", json!({"cursor": "0"})),
         ("tools/call", json!({"name": "echo", "arguments": {"messages": "x"}, "context": {"a": 1}})),
@@ -288,7 +413,11 @@ async fn commands_and_calls() {
         for command in commands() {
             for body in spoiled(&command, &text, 2) {
                 // Each answer to an interrupt waits for runs in flight: the body alone is what is tried here.
-                let path = if body.contains("input.respond") { format!("/threads/{NOWHERE}/commands") } else { thread.clone() };
+                let path = if body.contains("input.respond") {
+                    format!("/threads/{NOWHERE}/commands")
+                } else {
+                    thread.clone()
+                };
                 answered(&server, "POST", &path, &[], body.into_bytes()).await;
             }
         }
@@ -304,12 +433,17 @@ async fn commands_and_calls() {
 #[tokio::test]
 async fn frames_of_a_websocket() {
     let server = server_with(|server| server.with_settings(quick()).with_auth(Arc::new(Owners))).await;
-    let thread = server.send("POST", "/threads", &[("x-user", "alice")], "{}").await.ok()["thread_id"].as_str().unwrap().to_owned();
+    let thread = server.send("POST", "/threads", &[("x-user", "alice")], "{}").await.ok()["thread_id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     let port = listen(server).await;
     let mut frames: Vec<Vec<u8>> = broken();
     for text in wrong() {
         // Runs and answers to interrupts are tried above, and take their time.
-        let quick = commands().into_iter().filter(|command| !command["method"].as_str().is_some_and(|method| method.starts_with("input.") || method == "run.start"));
+        let quick = commands().into_iter().filter(|command| {
+            !command["method"].as_str().is_some_and(|method| method.starts_with("input.") || method == "run.start")
+        });
         frames.extend(quick.flat_map(|command| spoiled(&command, &text, 2)).map(String::into_bytes));
     }
     let mut socket = port.open_at("", &thread, &[("x-user", "alice")]).await;

@@ -51,7 +51,9 @@ async fn searches_and_filters_have_a_limit_of_their_own() {
     let command = json!({"id": 1, "method": "state.get", "params": {"keys": vec!["a"; SEARCH / 4]}});
     let reply = server.post(&format!("/threads/{thread}/commands"), command).await.ok();
     assert_eq!(reply["error"], "invalid_argument", "{reply}");
-    let reply = server.send("POST", &format!("/threads/{thread}/commands"), &[], format!("{{\"id\":[{}1]}}", "1,".repeat(20_000))).await;
+    let reply = server
+        .send("POST", &format!("/threads/{thread}/commands"), &[], format!("{{\"id\":[{}1]}}", "1,".repeat(20_000)))
+        .await;
     assert_eq!((reply.status.as_u16(), &reply.json()["id"]), (400, &Value::Null));
 }
 
@@ -156,27 +158,51 @@ async fn numbers_that_no_double_holds_are_refused_at_every_door() {
         let at = format!("{{\"a\":[{{\"x\":{number}}}]}}");
         for (method, path, body) in [
             ("POST", "/runs/wait".to_owned(), format!("{{\"assistant_id\":\"echo\",\"input\":{at}}}")),
-            ("POST", format!("/threads/{thread}/runs"), format!("{{\"assistant_id\":\"echo\",\"command\":{{\"update\":{at}}}}}")),
-            ("POST", format!("/threads/{thread}/runs"), format!("{{\"assistant_id\":\"echo\",\"command\":{{\"resume\":{at}}}}}")),
-            ("POST", format!("/threads/{thread}/runs"), format!("{{\"assistant_id\":\"echo\",\"config\":{{\"configurable\":{at}}}}}")),
+            (
+                "POST",
+                format!("/threads/{thread}/runs"),
+                format!("{{\"assistant_id\":\"echo\",\"command\":{{\"update\":{at}}}}}"),
+            ),
+            (
+                "POST",
+                format!("/threads/{thread}/runs"),
+                format!("{{\"assistant_id\":\"echo\",\"command\":{{\"resume\":{at}}}}}"),
+            ),
+            (
+                "POST",
+                format!("/threads/{thread}/runs"),
+                format!("{{\"assistant_id\":\"echo\",\"config\":{{\"configurable\":{at}}}}}"),
+            ),
             ("POST", "/runs/batch".to_owned(), format!("[{{\"assistant_id\":\"echo\",\"input\":{at}}}]")),
             ("POST", format!("/threads/{thread}/state"), format!("{{\"values\":{at}}}")),
             ("POST", "/threads".to_owned(), format!("{{\"metadata\":{at}}}")),
             ("POST", "/assistants".to_owned(), format!("{{\"graph_id\":\"echo\",\"context\":{at}}}")),
-            ("POST", "/runs/crons".to_owned(), format!("{{\"assistant_id\":\"echo\",\"schedule\":\"* * * * *\",\"input\":{at}}}")),
+            (
+                "POST",
+                "/runs/crons".to_owned(),
+                format!("{{\"assistant_id\":\"echo\",\"schedule\":\"* * * * *\",\"input\":{at}}}"),
+            ),
             ("PUT", "/store/items".to_owned(), format!("{{\"namespace\":[\"n\"],\"key\":\"k\",\"value\":{at}}}")),
         ] {
             let answer = server.send(method, &path, &[], body).await;
             assert_eq!(answer.status, 422, "{path}: {}", answer.text);
-            assert!(answer.detail().starts_with("Invalid JSON in request body: number out of range"), "{}", answer.text);
+            assert!(
+                answer.detail().starts_with("Invalid JSON in request body: number out of range"),
+                "{}",
+                answer.text
+            );
         }
-        let call = format!("{{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"tools/call\",\"params\":{{\"name\":\"echo\",\"arguments\":{at}}}}}");
+        let call = format!(
+            "{{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"tools/call\",\"params\":{{\"name\":\"echo\",\"arguments\":{at}}}}}"
+        );
         let answer = server.send("POST", "/mcp", &[], call).await;
         assert_eq!((answer.status.as_u16(), answer.json()), (400, json!({"error": "Invalid JSON"})));
         let parts = format!("{{\"messageId\":\"m\",\"role\":\"user\",\"parts\":[{{\"data\":{at}}}]}}");
-        let send = format!("{{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"SendMessage\",\"params\":{{\"message\":{parts}}}}}");
+        let send =
+            format!("{{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"SendMessage\",\"params\":{{\"message\":{parts}}}}}");
         assert_eq!(server.send("POST", &agent, &[], send).await.ok()["error"]["code"], -32700);
-        let start = format!("{{\"id\":1,\"method\":\"run.start\",\"params\":{{\"assistant_id\":\"echo\",\"input\":{at}}}}}");
+        let start =
+            format!("{{\"id\":1,\"method\":\"run.start\",\"params\":{{\"assistant_id\":\"echo\",\"input\":{at}}}}}");
         let reply = server.send("POST", &format!("/threads/{thread}/commands"), &[], start.clone()).await;
         assert_eq!((reply.status.as_u16(), &reply.json()["error"]), (400, &json!("invalid_argument")));
         let mut socket = listen(server.clone()).await.open_at("", &thread, &[]).await;

@@ -41,10 +41,13 @@ async fn server_with(limits: Limits) -> Server {
         .route("/events", get(async move || events()))
         .route("/heard", post(async move |_: Bytes| heard()))
         .route("/unheard", post(answers_early))
-        .route("/later", post(async |_: Bytes| {
-            tokio::time::sleep(Duration::from_millis(100)).await;
-            "later"
-        }))
+        .route(
+            "/later",
+            post(async |_: Bytes| {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                "later"
+            }),
+        )
         .route("/large", get(async || vec![b'x'; LARGE]))
         .route("/hello", get(async || "hello"));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
