@@ -111,7 +111,8 @@ impl AgentServer {
         self
     }
 
-    /// Counts the bytes of request bodies against `budget`, which servers of one process share. Without it, this server has 1 GiB of its own.
+    /// Counts the bytes of request bodies against `budget`, which servers of one process share. Without it, this server
+    /// has 1 GiB of its own.
     #[must_use]
     pub fn with_body_budget(mut self, budget: BodyBudget) -> Self {
         self.bodies = budget;
@@ -132,7 +133,8 @@ impl AgentServer {
         self
     }
 
-    /// Makes sure that every graph of the executor has its system assistant in `tenant`. Call it when the server starts.
+    /// Makes sure that every graph of the executor has its system assistant in `tenant`. Call it when the server
+    /// starts.
     ///
     /// # Errors
     /// What the executor or the storage fail with.

@@ -12,7 +12,8 @@ use crate::manage::{DeploymentsCommand, KeysCommand};
 #[derive(Debug, Parser)]
 #[command(name = "langopen", version, arg_required_else_help = true)]
 pub(crate) struct Cli {
-    /// How log records are written to standard error [default: json if LOG_JSON is true, else text]; LOG_LEVEL or RUST_LOG chooses which.
+    /// How log records are written to standard error [default: json if LOG_JSON is true, else text]; LOG_LEVEL or
+    /// RUST_LOG chooses which.
     #[arg(long, env = "LANGOPEN_LOG_FORMAT", value_enum, global = true)]
     pub(crate) log_format: Option<LogFormat>,
     #[command(subcommand)]
@@ -31,7 +32,8 @@ pub(crate) enum LogFormat {
 pub(crate) enum Command {
     /// Serve an application with everything in this one process, and its data in one folder.
     Up(UpOptions),
-    /// Take over threads, checkpoints and store items from a Postgres that langgraph's PostgresSaver and PostgresStore filled.
+    /// Take over threads, checkpoints and store items from a Postgres that langgraph's PostgresSaver and PostgresStore
+    /// filled.
     Import(ImportOptions),
     /// Make, show and revoke API keys.
     #[command(subcommand)]
@@ -55,7 +57,8 @@ pub(crate) enum OtherThreadIds {
 /// Options of `langopen import`.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ImportOptions {
-    /// The Postgres to read, as postgres://USER:PASSWORD@HOST/DATABASE. Nothing is written there; stop the application that writes there first.
+    /// The Postgres to read, as postgres://USER:PASSWORD@HOST/DATABASE. Nothing is written there; stop the application
+    /// that writes there first.
     #[arg(long, env = "LANGOPEN_IMPORT_FROM", value_name = "URL", hide_env_values = true)]
     pub(crate) from: String,
     /// The data folder that `langopen up` serves; no server may run on it meanwhile.
@@ -117,7 +120,8 @@ pub(crate) struct UpOptions {
     /// How many Python processes share the graphs' load.
     #[arg(long, env = "LANGOPEN_HOSTS", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=256))]
     pub(crate) hosts: u16,
-    /// A Postgres (postgres://...) that processes share; `memory:` keeps everything in memory, for trials and tests [default: SQLite in the data folder; also: DATABASE_URI, POSTGRES_URI].
+    /// A Postgres (postgres://...) that processes share; `memory:` keeps everything in memory, for trials and tests
+    /// [default: SQLite in the data folder; also: DATABASE_URI, POSTGRES_URI].
     #[arg(long, env = "LANGOPEN_DATABASE_URL", value_name = "URL", hide_env_values = true)]
     pub(crate) database: Option<String>,
     /// A Redis for the wake-ups and streams of processes that share a Postgres [also: REDIS_URI].

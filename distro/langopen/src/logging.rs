@@ -29,7 +29,8 @@ const LEVELS: [(&str, &str); 7] = [
     ("WARNING", "warn"),
 ];
 
-/// Starts logging, and the export of traces if it is asked for. `program` names the process in them. Call it within the runtime.
+/// Starts logging, and the export of traces if it is asked for. `program` names the process in them. Call it within the
+/// runtime.
 pub(crate) fn start(format: Option<LogFormat>, program: &'static str) -> Option<Traces> {
     let format = format.unwrap_or_else(by_variable);
     JSON.store(format == LogFormat::Json, Ordering::Relaxed);

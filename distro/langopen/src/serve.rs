@@ -12,8 +12,8 @@ use crate::announce::say;
 use crate::connections::{self, Limits};
 use crate::error::CommandError;
 
-/// Serves until Ctrl-C or SIGTERM, then awaits `drain` with requests still answered, then lets open ones end within `grace`; a second signal ends the
-/// process at once.
+/// Serves until Ctrl-C or SIGTERM, then awaits `drain` with requests still answered, then lets open ones end within
+/// `grace`; a second signal ends the process at once.
 pub(crate) async fn serve(
     listener: TcpListener,
     router: Router,

@@ -1,5 +1,5 @@
-//! No request makes the server panic, or fail inside: every body, header, query and path of every operation, and every command of the other
-//! protocols, with everything wrong that their parts can have wrong.
+//! No request makes the server panic, or fail inside: every body, header, query and path of every operation, and every
+//! command of the other protocols, with everything wrong that their parts can have wrong.
 
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
@@ -110,7 +110,8 @@ fn broken() -> Vec<Vec<u8>> {
     texts.into_iter().map(<[u8]>::to_vec).chain(wrong().into_iter().map(String::into_bytes)).collect()
 }
 
-/// The object with `text` under each of its keys in turn, and within what those hold, and under a key that nobody knows.
+/// The object with `text` under each of its keys in turn, and within what those hold, and under a key that nobody
+/// knows.
 fn spoiled(whole: &Value, text: &str, deep: usize) -> Vec<String> {
     let mut all = Vec::new();
     match whole {

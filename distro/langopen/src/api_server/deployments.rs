@@ -11,7 +11,8 @@ use tracing::error;
 use crate::app::{self, Login, ServerParts};
 use crate::database::Database;
 
-/// Makes the API of each deployment that a runner was seen of. It stays when the runners go: what needs no graph is answered.
+/// Makes the API of each deployment that a runner was seen of. It stays when the runners go: what needs no graph is
+/// answered.
 pub(super) struct Deployments {
     pub(super) runners: Arc<RunnerSet>,
     pub(super) database: Arc<Database>,

@@ -1,4 +1,5 @@
-//! Who may do what: the bearers of API keys, the users of the application's own `Auth` object, both, or everybody everything.
+//! Who may do what: the bearers of API keys, the users of the application's own `Auth` object, both, or everybody
+//! everything.
 
 use std::sync::Arc;
 use std::time::Duration;

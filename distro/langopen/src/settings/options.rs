@@ -42,7 +42,8 @@ pub(crate) struct CommonOptions {
     /// Print all settings with their defaults and what they mean, and end.
     #[arg(long)]
     pub(crate) print_settings: bool,
-    /// How log records are written to standard error [default: json if LOG_JSON is true, else text]; LOG_LEVEL or RUST_LOG chooses which.
+    /// How log records are written to standard error [default: json if LOG_JSON is true, else text]; LOG_LEVEL or
+    /// RUST_LOG chooses which.
     #[arg(long, env = "LANGOPEN_LOG_FORMAT", value_enum)]
     pub(crate) log_format: Option<LogFormat>,
 }
@@ -122,7 +123,8 @@ pub(crate) struct ApiServerOptions {
     /// A file of API keys, beside those of the database.
     #[arg(long, env = "LANGOPEN_API_KEYS_FILE", value_name = "FILE")]
     api_keys: Option<String>,
-    /// Whether deployments without a login of their own are for bearers of API keys alone [default: where other machines reach the address].
+    /// Whether deployments without a login of their own are for bearers of API keys alone [default: where other
+    /// machines reach the address].
     #[arg(long, env = "LANGOPEN_REQUIRE_API_KEYS", value_parser = ["auto", "always", "never"])]
     require_api_keys: Option<String>,
     /// How long requests in flight may go on after SIGTERM, in seconds.
@@ -210,7 +212,8 @@ impl WorkerOptions {
     }
 }
 
-/// Run the graphs of one deployment for workers and API servers. It needs no way to data stores, and no user code runs anywhere else.
+/// Run the graphs of one deployment for workers and API servers. It needs no way to data stores, and no user code runs
+/// anywhere else.
 #[derive(Debug, Parser)]
 #[command(name = "langopen-runner", version)]
 pub(crate) struct RunnerOptions {
