@@ -1,4 +1,5 @@
-//! Events as one reader takes them: those that wait already together, up to a number and a size. A reader that stalls holds one batch and no more.
+//! Events as one reader takes them: those that wait already together, up to a number and a size. A reader that stalls
+//! holds one batch and no more.
 
 use std::collections::HashMap;
 use std::pin::Pin;
@@ -58,8 +59,8 @@ impl Stream for Batches {
     }
 }
 
-/// The data of large events that some reader holds. A log that reads its events from a database has a copy for every reader; with this, readers at
-/// the same place hold one copy together.
+/// The data of large events that some reader holds. A log that reads its events from a database has a copy for every
+/// reader; with this, readers at the same place hold one copy together.
 #[derive(Default)]
 pub(crate) struct SharedData(Mutex<Held>);
 

@@ -1,8 +1,9 @@
 //! Web pages that may not call a server of this machine.
 //!
-//! A server on a loopback address without a login trusts everybody who reaches it. A browser on the same machine lets any page reach it, in two ways: a
-//! page of another origin sends a request that needs no permission, or the name of the page's own host is made to lead to this machine (DNS
-//! rebinding), so that the browser takes the server for the page's own. `Origin` gives away the first, `Host` the second.
+//! A server on a loopback address without a login trusts everybody who reaches it. A browser on the same machine lets
+//! any page reach it, in two ways: a page of another origin sends a request that needs no permission, or the name of
+//! the page's own host is made to lead to this machine (DNS rebinding), so that the browser takes the server for the
+//! page's own. `Origin` gives away the first, `Host` the second.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -18,8 +19,8 @@ use crate::deployments::Reached;
 use crate::error::{ApiError, ApiResult};
 use crate::server::App;
 
-/// Refuses pages of other origins and names that are not this server's, for as long as a request without credentials gets in. A request without an
-/// `Origin` comes from no page of another origin.
+/// Refuses pages of other origins and names that are not this server's, for as long as a request without credentials
+/// gets in. A request without an `Origin` comes from no page of another origin.
 pub(crate) async fn refuse_foreign_pages(State(app): State<App>, request: Request, next: Next) -> Response {
     // What comes from within the platform is no page's.
     if request.extensions().get::<Trusted>().is_some() {
@@ -44,7 +45,8 @@ pub(crate) async fn refuse_foreign_pages(State(app): State<App>, request: Reques
     }
 }
 
-/// Refuses a body that a page of another origin may send without asking the server: only `application/json` makes browsers ask.
+/// Refuses a body that a page of another origin may send without asking the server: only `application/json` makes
+/// browsers ask.
 pub(crate) fn check_content_type(headers: &HeaderMap) -> ApiResult<()> {
     let Some(origin) = headers.get(header::ORIGIN) else { return Ok(()) };
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());

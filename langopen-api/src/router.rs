@@ -115,8 +115,9 @@ fn no_path(uri: &Uri) -> Response {
 
 /// The path without the slashes at its end, if there are any and a redirect to it stays on this server.
 ///
-/// Browsers read `//host` and `/\host` as another host, and some readers decode a path before they look at it. So a path with two slashes in a
-/// row, a backslash or anything percent-encoded gets no redirect; none of the API's own paths has them.
+/// Browsers read `//host` and `/\host` as another host, and some readers decode a path before they look at it. So a
+/// path with two slashes in a row, a backslash or anything percent-encoded gets no redirect; none of the API's own
+/// paths has them.
 fn without_slash(path: &str) -> Option<&str> {
     let shorter = path.trim_end_matches('/');
     let plain = shorter.starts_with('/') && !shorter.contains("//") && !shorter.contains(['\\', '%']);

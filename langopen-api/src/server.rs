@@ -114,7 +114,8 @@ impl AgentServer {
         self
     }
 
-    /// Counts the bytes of request bodies against `budget`, which servers of one process share. Without it, this server has 1 GiB of its own.
+    /// Counts the bytes of request bodies against `budget`, which servers of one process share. Without it, this server
+    /// has 1 GiB of its own.
     #[must_use]
     pub fn with_body_budget(mut self, budget: BodyBudget) -> Self {
         self.bodies = budget;
@@ -135,7 +136,8 @@ impl AgentServer {
         self
     }
 
-    /// Makes sure that every graph of the executor has its system assistant in `tenant`. Call it when the server starts.
+    /// Makes sure that every graph of the executor has its system assistant in `tenant`. Call it when the server
+    /// starts.
     ///
     /// The assistant gets the graph's config ([`GraphInfo::config`]), if the application has one for it.
     ///

@@ -22,20 +22,22 @@ pub struct Settings {
     pub host: HostInfo,
     /// The largest request body, in bytes; more is 413.
     pub max_body_bytes: usize,
-    /// The largest body of a search, a filter, a subscription, or another request that holds conditions, ids and names alone, in bytes; more is 413.
-    /// The subscriptions of one WebSocket have so many bytes together.
+    /// The largest body of a search, a filter, a subscription, or another request that holds conditions, ids and names
+    /// alone, in bytes; more is 413. The subscriptions of one WebSocket have so many bytes together.
     pub max_search_body_bytes: usize,
-    /// The largest message of a WebSocket, in bytes; more closes it. So many bytes of commands may wait on one WebSocket.
+    /// The largest message of a WebSocket, in bytes; more closes it. So many bytes of commands may wait on one
+    /// WebSocket.
     pub max_message_bytes: usize,
     /// How long a request body may be silent before it is given up (408).
     pub body_timeout: Duration,
-    /// How long a stream or a waiting response may be silent before a sign of life is sent and the run's row is looked at.
+    /// How long a stream or a waiting response may be silent before a sign of life is sent and the run's row is looked
+    /// at.
     pub heartbeat: Duration,
     /// Which browsers' pages may call (CORS); `None` leaves the matter to whoever serves the router.
     pub cors: Option<Cors>,
-    /// Whether web pages are refused (403) that are neither of this machine nor named in `cors`, and requests by a host name that is not this
-    /// machine's, while a request without credentials gets in. Pages of other origins must then send `application/json` (415). Set it for a
-    /// server on a loopback address: browsers let every page reach that.
+    /// Whether web pages are refused (403) that are neither of this machine nor named in `cors`, and requests by a host
+    /// name that is not this machine's, while a request without credentials gets in. Pages of other origins must then
+    /// send `application/json` (415). Set it for a server on a loopback address: browsers let every page reach that.
     pub refuse_foreign_pages: bool,
     /// Which request headers graphs see in `configurable`.
     pub configurable_headers: ConfigurableHeaders,
@@ -172,9 +174,11 @@ impl Default for Features {
     }
 }
 
-/// Which request headers are copied into a run's `configurable`: patterns over lower-case names, in which `*` stands for any text.
+/// Which request headers are copied into a run's `configurable`: patterns over lower-case names, in which `*` stands
+/// for any text.
 ///
-/// Credentials (`authorization`, `x-api-key`, `x-service-key`, `x-tenant-id`) are never copied; `langsmith-trace` and `baggage` always are.
+/// Credentials (`authorization`, `x-api-key`, `x-service-key`, `x-tenant-id`) are never copied; `langsmith-trace` and
+/// `baggage` always are.
 #[derive(Debug, Clone, Default)]
 pub struct ConfigurableHeaders {
     /// Headers to copy.
@@ -193,9 +197,11 @@ impl ConfigurableHeaders {
     }
 }
 
-/// Which request headers the access log shows: patterns over lower-case names, in which `*` stands for any text. None, unless some are included.
+/// Which request headers the access log shows: patterns over lower-case names, in which `*` stands for any text. None,
+/// unless some are included.
 ///
-/// Credentials (`authorization`, `proxy-authorization`, `cookie`, `x-api-key`, `x-service-key`, `x-tenant-id`) are never shown.
+/// Credentials (`authorization`, `proxy-authorization`, `cookie`, `x-api-key`, `x-service-key`, `x-tenant-id`) are
+/// never shown.
 #[derive(Debug, Clone, Default)]
 pub struct LoggingHeaders {
     /// Headers to show.

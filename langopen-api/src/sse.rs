@@ -1,4 +1,5 @@
-//! Server-sent events, framed as clients of the Agent Server expect them: lines end with CRLF, and come as `event`, `data`, `id`.
+//! Server-sent events, framed as clients of the Agent Server expect them: lines end with CRLF, and come as `event`,
+//! `data`, `id`.
 
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
@@ -40,10 +41,12 @@ pub(crate) fn last_event_id(headers: &HeaderMap) -> ApiResult<ReadFrom> {
     id.map(ReadFrom::After).ok_or_else(refused)
 }
 
-/// The size from which an event's data is a piece of its own, which readers share. Less is copied into the piece around it.
+/// The size from which an event's data is a piece of its own, which readers share. Less is copied into the piece around
+/// it.
 const OWN_PIECE: usize = 4 * 1024;
 
-/// The frames of `events`, in pieces that follow each other, none of them empty; `ids` says whether a reader may come back with them.
+/// The frames of `events`, in pieces that follow each other, none of them empty; `ids` says whether a reader may come
+/// back with them.
 pub(crate) fn frames<'a>(events: impl IntoIterator<Item = &'a Event>, ids: bool) -> Vec<Bytes> {
     let (mut pieces, mut out) = (Vec::new(), BytesMut::new());
     for event in events {

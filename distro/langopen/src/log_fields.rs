@@ -8,8 +8,8 @@ use tracing_subscriber::field::RecordFields;
 use tracing_subscriber::fmt::FormatFields;
 use tracing_subscriber::fmt::format::Writer;
 
-/// Writes fields as `tracing_subscriber` does, and escapes control characters: a line break in a message would begin a line that looks like another
-/// record, and escape sequences would steer the terminal.
+/// Writes fields as `tracing_subscriber` does, and escapes control characters: a line break in a message would begin a
+/// line that looks like another record, and escape sequences would steer the terminal.
 pub(crate) struct EscapedFields;
 
 impl<'writer> FormatFields<'writer> for EscapedFields {

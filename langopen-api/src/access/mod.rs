@@ -24,8 +24,8 @@ pub(crate) use permit::Permit;
 pub(crate) use roles::{check as check_role, least_elsewhere};
 pub use studio::StudioAuth;
 
-/// A request that comes from within the platform, put among a request's extensions by whoever calls the router in process: it is neither
-/// authenticated nor authorized. Nothing that comes over the network can carry it.
+/// A request that comes from within the platform, put among a request's extensions by whoever calls the router in
+/// process: it is neither authenticated nor authorized. Nothing that comes over the network can carry it.
 #[derive(Debug, Clone)]
 pub struct Trusted {
     /// Where the request acts.
@@ -87,7 +87,8 @@ async fn least(parts: &mut Parts) -> Role {
     roles::least(&parts.method, route.strip_prefix(prefix).unwrap_or_default())
 }
 
-/// Shows a graph's factory who asks, when a graph is asked about itself or a state. Where there are no users, nothing is shown.
+/// Shows a graph's factory who asks, when a graph is asked about itself or a state. Where there are no users, nothing
+/// is shown.
 pub(crate) fn show_user(identity: &Identity, configurable: &mut JsonMap) {
     let Some(user) = &identity.user else { return };
     configurable.insert("langgraph_auth_user".to_owned(), Value::Object(user.clone()));
@@ -109,8 +110,8 @@ impl Caller {
         check_role(self.identity.role, least)
     }
 
-    /// Asks whether the caller may act, on which rows, and with what data. `value` builds the request's data, an object, and is called only
-    /// if someone will look at it.
+    /// Asks whether the caller may act, on which rows, and with what data. `value` builds the request's data, an
+    /// object, and is called only if someone will look at it.
     pub(crate) async fn may(
         &self,
         resource: Resource,

@@ -157,7 +157,8 @@ impl Front {
         ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, detail).into_response()
     }
 
-    /// Whether the API has a WebSocket at this path. The app does not see those: it is asked about requests of HTTP alone.
+    /// Whether the API has a WebSocket at this path. The app does not see those: it is asked about requests of HTTP
+    /// alone.
     fn is_socket(&self, path: &str) -> bool {
         path.strip_prefix(&self.prefix).is_some_and(protocol::is_socket)
     }

@@ -10,7 +10,8 @@ use super::place;
 use super::rate::Rate;
 use crate::error::{ApiError, ApiResult};
 
-/// The deployment that a request has reached: among the extensions of every request that an [`Installation`](super::Installation) passes on.
+/// The deployment that a request has reached: among the extensions of every request that an
+/// [`Installation`](super::Installation) passes on.
 #[derive(Clone)]
 pub(crate) struct Reached {
     pub(crate) tenant: Tenant,
@@ -49,7 +50,8 @@ impl Reached {
         })
     }
 
-    /// A path, as the client wrote it, as one that leads here without an API key, which may have told what the path does not.
+    /// A path, as the client wrote it, as one that leads here without an API key, which may have told what the path
+    /// does not.
     pub(crate) fn without_credentials(&self, path: &str) -> String {
         match path.strip_prefix(&*self.prefix) {
             Some(below) if !self.prefix.is_empty() || !(self.named || self.default) => {

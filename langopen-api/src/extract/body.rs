@@ -22,8 +22,9 @@ use crate::settings::Settings;
 /// A JSON body that is an object, whatever its content type says.
 pub(crate) struct Body<T>(pub(crate) T);
 
-/// A JSON body of conditions, ids and names alone: a search, a filter, a subscription. It is decoded whole, to many times its size, and callers
-/// who may only read may send it; so it has a limit of its own, [`Settings::max_search_body_bytes`].
+/// A JSON body of conditions, ids and names alone: a search, a filter, a subscription. It is decoded whole, to many
+/// times its size, and callers who may only read may send it; so it has a limit of its own,
+/// [`Settings::max_search_body_bytes`].
 pub(crate) struct SmallBody<T>(pub(crate) T);
 
 /// A JSON body that is an array.

@@ -19,11 +19,11 @@ const UNIT: usize = 1024;
 /// When it is worth sending a body again that there was no room for.
 const ROOM_SOON: Duration = Duration::from_secs(1);
 
-/// The bytes of request bodies that may be in flight at once, over all requests that share it; one more is 429. Clones share the same bytes:
-/// give one to every [`AgentServer`](crate::AgentServer) of a process.
+/// The bytes of request bodies that may be in flight at once, over all requests that share it; one more is 429. Clones
+/// share the same bytes: give one to every [`AgentServer`](crate::AgentServer) of a process.
 ///
-/// A body counts as it arrives, so that a client that only announces a large one holds nothing. It counts until its request is answered; of an
-/// answer that is a stream, until the stream begins.
+/// A body counts as it arrives, so that a client that only announces a large one holds nothing. It counts until its
+/// request is answered; of an answer that is a stream, until the stream begins.
 #[derive(Clone)]
 pub struct BodyBudget {
     free: Arc<Semaphore>,

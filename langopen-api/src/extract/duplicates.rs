@@ -4,7 +4,8 @@ use std::collections::HashMap;
 
 use crate::wire::Entries;
 
-/// How deep our own fields lie; below are documents that are read as maps or carried as they came, where the last key wins anyway.
+/// How deep our own fields lie; below are documents that are read as maps or carried as they came, where the last key
+/// wins anyway.
 const DEPTH: usize = 6;
 
 /// The text with only the last value of each key.

@@ -1,15 +1,18 @@
-//! Checks of JSON text that its grammar alone does not make: values that a database, Python or JavaScript cannot represent. These are surrogates
-//! without their pair, U+0000, numbers beyond the range of a double, and nesting without end.
+//! Checks of JSON text that its grammar alone does not make: values that a database, Python or JavaScript cannot
+//! represent. These are surrogates without their pair, U+0000, numbers beyond the range of a double, and nesting
+//! without end.
 //!
-//! One pass over the text. Strings are skipped with `memchr`, and nothing is decoded but numbers that may be out of range.
+//! One pass over the text. Strings are skipped with `memchr`, and nothing is decoded but numbers that may be out of
+//! range.
 
 use std::borrow::Cow;
 
-/// The deepest nesting of a body. The platform wraps documents in others (a run's row, a page of history), and every part of it must still be
-/// able to read them; 128 is the common limit.
+/// The deepest nesting of a body. The platform wraps documents in others (a run's row, a page of history), and every
+/// part of it must still be able to read them; 128 is the common limit.
 const MAX_DEPTH: usize = 120;
 
-/// The most digits that an integer may have and be within the range of a double whatever they are: the greatest double has 309.
+/// The most digits that an integer may have and be within the range of a double whatever they are: the greatest double
+/// has 309.
 const SURE_DIGITS: usize = 308;
 
 /// The reason why a body was refused.
@@ -53,7 +56,8 @@ pub(super) fn clean(text: &str) -> Result<Cow<'_, str>, Refusal> {
     Ok(if nuls.is_empty() { Cow::Borrowed(text) } else { Cow::Owned(without_nuls(text, &nuls)) })
 }
 
-/// The text with U+FFFD for each of the escapes at these places. All escapes have the same length, so every other byte stays where it is.
+/// The text with U+FFFD for each of the escapes at these places. All escapes have the same length, so every other byte
+/// stays where it is.
 fn without_nuls(text: &str, nuls: &[usize]) -> String {
     let mut cleaned = String::with_capacity(text.len());
     let mut rest = 0;
@@ -75,7 +79,8 @@ fn number(text: &str, at: usize) -> Result<usize, Refusal> {
     if length <= SURE_DIGITS && memchr::memchr2(b'e', b'E', digits.as_bytes()).is_none() {
         return Ok(end);
     }
-    // serde_json refuses a few of the greatest doubles, too. It will read the number later, where a failure would be ours.
+    // serde_json refuses a few of the greatest doubles, too. It will read the number later, where a failure would be
+    // ours.
     let finite = digits.parse::<f64>().is_ok_and(f64::is_finite);
     match finite && serde_json::from_str::<f64>(digits).is_ok() {
         true => Ok(end),
@@ -104,7 +109,8 @@ fn string(bytes: &[u8], mut at: usize, nuls: &mut Vec<usize>) -> Result<usize, R
             }
             Some(0xdc00..=0xdfff) => return Err(Refusal::Surrogate),
             Some(_) => {}
-            // No escape at all, which the parser refuses. The quote that ends the string may be among the four characters.
+            // No escape at all, which the parser refuses. The quote that ends the string may be among the four
+            // characters.
             None => {
                 at += 2;
                 continue;
@@ -115,7 +121,8 @@ fn string(bytes: &[u8], mut at: usize, nuls: &mut Vec<usize>) -> Result<usize, R
     Ok(bytes.len())
 }
 
-/// The code unit of the escape `\uXXXX` at `at`: four hexadecimal digits, and nothing else that a parser of numbers would take.
+/// The code unit of the escape `\uXXXX` at `at`: four hexadecimal digits, and nothing else that a parser of numbers
+/// would take.
 fn unit(bytes: &[u8], at: usize) -> Option<u32> {
     let hex = bytes.get(at..at + 6)?.strip_prefix(b"\\u")?;
     hex.iter().try_fold(0, |unit, digit| Some(unit * 16 + char::from(*digit).to_digit(16)?))

@@ -27,7 +27,8 @@ const AT_ONCE: Duration = Duration::from_secs(1);
 
 /// MCP Post
 ///
-/// A message of the Model Context Protocol: `initialize`, `ping`, `tools/list`, `tools/call`. A tool is an assistant; calling it runs it on a thread of its own.
+/// A message of the Model Context Protocol: `initialize`, `ping`, `tools/list`, `tools/call`. A tool is an assistant;
+/// calling it runs it on a thread of its own.
 #[utoipa::path(
     post, path = "/mcp", tag = "MCP", operation_id = "post_mcp",
     request_body(content = serde_json::Value, description = "A JSON-RPC 2.0 message"),
@@ -81,8 +82,8 @@ pub(super) async fn post_mcp(
     Ok(Json(Reply::new(id, answer)).into_response())
 }
 
-/// Calls a tool. A call that takes its time is answered from its beginning, with line breaks for as long as it takes: only what is sent shows that a
-/// client has gone away, and then the call is dropped, which cancels its run.
+/// Calls a tool. A call that takes its time is answered from its beginning, with line breaks for as long as it takes:
+/// only what is sent shows that a client has gone away, and then the call is dropped, which cancels its run.
 async fn call_tool(app: App, caller: Caller, forwarded: Forwarded, id: RawJson, params: RawJson) -> Response {
     let heartbeat = app.settings.heartbeat;
     let mut work = Box::pin(async move {

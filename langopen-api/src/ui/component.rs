@@ -22,8 +22,8 @@ pub(super) struct ComponentBody {
     name: String,
 }
 
-/// HTML that loads a component and puts it into the page's shadow root, whose id the page fills in. `name` is that of the bundle, which is most often a graph's
-/// id, or an assistant's id.
+/// HTML that loads a component and puts it into the page's shadow root, whose id the page fills in. `name` is that of
+/// the bundle, which is most often a graph's id, or an assistant's id.
 pub(super) async fn show_component(
     State(app): State<App>,
     caller: Caller,

@@ -1,4 +1,5 @@
-//! Pages of other origins and names that were made to lead here, at every door of a server on a loopback address without a login.
+//! Pages of other origins and names that were made to lead here, at every door of a server on a loopback address
+//! without a login.
 
 use std::sync::Arc;
 
@@ -37,7 +38,8 @@ async fn foreign_pages_are_refused_at_every_door() {
         for headers in [
             [("host", "127.0.0.1:2024"), ("origin", "https://evil.example"), ("content-type", "text/plain")],
             [("host", "127.0.0.1:2024"), ("origin", "null"), ("content-type", "application/json")],
-            // The name of the page's own host leads here: to the browser the page is of the same origin, so it may send what it likes.
+            // The name of the page's own host leads here: to the browser the page is of the same origin, so it may send
+            // what it likes.
             [("host", "evil.example:2024"), ("origin", "http://evil.example:2024"), ("x-forwarded-for", "192.0.2.1")],
             [("host", "evil.example:2024"), ("x-forwarded-host", "localhost"), ("x-api-key", "lok_unknown")],
             [("host", "localhost:2024"), ("origin", "https://evil.example"), ("upgrade", "websocket")],

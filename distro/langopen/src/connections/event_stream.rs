@@ -16,7 +16,8 @@ const AHEAD: usize = 4096;
 
 const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
 
-/// A digit that the length of the next chunk may begin with, whatever that is. It says nothing, and is sent to learn whether anybody is there.
+/// A digit that the length of the next chunk may begin with, whatever that is. It says nothing, and is sent to learn
+/// whether anybody is there.
 const PROBE: &[u8] = b"0";
 
 /// What a client does while the stream is sent to it.
@@ -29,7 +30,8 @@ enum Client {
     HalfClosed(BoxFuture<'static, ()>),
 }
 
-/// Sends the rest to its end. Then the connection is good for the next request; `None` if there is none, or the client is gone.
+/// Sends the rest to its end. Then the connection is good for the next request; `None` if there is none, or the client
+/// is gone.
 pub(super) async fn send(mut wire: Wire, rest: Rest) -> Result<Option<Wire>, Broken> {
     let Rest { body, last } = rest;
     // What is no data is trailers, which no client of streams knows.

@@ -1,5 +1,5 @@
-//! Watches the requests of a connection while hyper serves it, and takes an answer's body from hyper as soon as it is a stream that has nothing to
-//! send.
+//! Watches the requests of a connection while hyper serves it, and takes an answer's body from hyper as soon as it is a
+//! stream that has nothing to send.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -56,8 +56,8 @@ impl HandOver {
         if given.flushed { given.rest.take() } else { None }
     }
 
-    /// Whether the body of the request that is being answered was read to its end; `None` if no answer is under way. `reader` is woken when it is
-    /// sent.
+    /// Whether the body of the request that is being answered was read to its end; `None` if no answer is under way.
+    /// `reader` is woken when it is sent.
     pub(super) fn answering(&self, reader: &Waker) -> Option<bool> {
         let mut given = self.0.lock();
         let heard = given.heard.as_ref().map(|heard| heard.load(Ordering::Acquire))?;

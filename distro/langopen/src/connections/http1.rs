@@ -17,7 +17,8 @@ use super::hand_over::{HandOver, Rest};
 use super::wire::Wire;
 use super::{Broken, HEAD, answer, event_stream};
 
-/// How much hyper buffers in each direction: also the most that the head of a request may have, and that a client which takes nothing holds.
+/// How much hyper buffers in each direction: also the most that the head of a request may have, and that a client which
+/// takes nothing holds.
 const BUFFER: usize = 64 * 1024;
 
 pub(super) async fn serve(
@@ -35,7 +36,8 @@ pub(super) async fn serve(
     Ok(())
 }
 
-/// Serves requests until the connection ends, or until the answer to one is a stream that waits: then its rest is still to be sent.
+/// Serves requests until the connection ends, or until the answer to one is a stream that waits: then its rest is still
+/// to be sent.
 async fn requests(
     wire: Wire,
     peer: SocketAddr,

@@ -54,8 +54,8 @@ pub(super) async fn serve(
     }
 }
 
-/// The answers that a connection sends. A client may read the connection and grant one of its streams no room: hyper does not ask for the rest of that
-/// answer then, and what it holds would be held for ever.
+/// The answers that a connection sends. A client may read the connection and grant one of its streams no room: hyper
+/// does not ask for the rest of that answer then, and what it holds would be held for ever.
 #[derive(Default)]
 struct Open(Mutex<Vec<Weak<Mutex<Answer>>>>);
 

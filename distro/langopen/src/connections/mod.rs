@@ -1,12 +1,13 @@
 //! HTTP connections, HTTP/1 and HTTP/2 on one port, each with as little memory as possible.
 //!
-//! axum's own server reads the first bytes of a connection to tell the two apart and hands them on. hyper then takes a read buffer of twice the size
-//! for as long as the connection lives. Thousands of idle streams are thousands of idle buffers, so this module looks at the first bytes with
-//! `peek` and leaves them in the socket. hyper also keeps 8 KiB to read into and 8 KiB to write from. While an event now and then is all that is
-//! to be sent, this module takes the connection from hyper until the stream ends.
+//! axum's own server reads the first bytes of a connection to tell the two apart and hands them on. hyper then takes a
+//! read buffer of twice the size for as long as the connection lives. Thousands of idle streams are thousands of idle
+//! buffers, so this module looks at the first bytes with `peek` and leaves them in the socket. hyper also keeps 8 KiB
+//! to read into and 8 KiB to write from. While an event now and then is all that is to be sent, this module takes the
+//! connection from hyper until the stream ends.
 //!
-//! A client that takes nothing for [`Limits::write_timeout`] loses its connection, so that what is buffered for it is given back. A client that closes its
-//! sending half still gets its answer.
+//! A client that takes nothing for [`Limits::write_timeout`] loses its connection, so that what is buffered for it is
+//! given back. A client that closes its sending half still gets its answer.
 
 mod event_stream;
 mod hand_over;
@@ -49,7 +50,8 @@ pub(crate) struct Limits {
     pub(crate) write_timeout: Duration,
 }
 
-/// Serves every client until `quiet`. Then it takes no more connections, lets requests in flight end, and returns when all have.
+/// Serves every client until `quiet`. Then it takes no more connections, lets requests in flight end, and returns when
+/// all have.
 pub(crate) async fn serve(listener: TcpListener, router: Router, limits: Limits, quiet: CancellationToken) {
     let connections = TaskTracker::new();
     loop {

@@ -17,7 +17,8 @@ use tokio::time::{Sleep, sleep};
 
 use super::hand_over::HandOver;
 
-/// How long a request may miss the end of its body after its client has closed its sending half: the rest may have come, and not be read yet.
+/// How long a request may miss the end of its body after its client has closed its sending half: the rest may have
+/// come, and not be read yet.
 const BODY_END: Duration = if cfg!(test) { Duration::from_millis(500) } else { Duration::from_secs(10) };
 
 /// A connection as hyper's HTTP/1 takes it.
@@ -63,8 +64,8 @@ impl Wire {
     }
 }
 
-/// Waits until a client that has closed its sending half is gone altogether. Only a write can show that: the system of a client that is gone answers
-/// it with a reset.
+/// Waits until a client that has closed its sending half is gone altogether. Only a write can show that: the system of
+/// a client that is gone answers it with a reset.
 pub(super) fn gone(read: &OwnedReadHalf) -> io::Result<BoxFuture<'static, ()>> {
     // A descriptor of its own, as the other one reports no more than that its reading side has ended.
     let stream = net::TcpStream::from(read.as_ref().as_fd().try_clone_to_owned()?);
@@ -75,8 +76,9 @@ pub(super) fn gone(read: &OwnedReadHalf) -> io::Result<BoxFuture<'static, ()>> {
     }))
 }
 
-/// The reading side for hyper. hyper takes the end of what a client sends for the end of the client, and drops the request that it is answering. But a
-/// client may close its sending half and wait for the answer, so hyper learns of the end only when the answer is sent.
+/// The reading side for hyper. hyper takes the end of what a client sends for the end of the client, and drops the
+/// request that it is answering. But a client may close its sending half and wait for the answer, so hyper learns of
+/// the end only when the answer is sent.
 pub(super) struct Reader {
     read: OwnedReadHalf,
     hand_over: HandOver,
@@ -121,7 +123,8 @@ impl AsyncRead for Reader {
     }
 }
 
-/// The writing side. A client that takes nothing for `timeout` loses its connection, and what is buffered for it is given back.
+/// The writing side. A client that takes nothing for `timeout` loses its connection, and what is buffered for it is
+/// given back.
 pub(super) struct Patient {
     write: OwnedWriteHalf,
     timeout: Duration,
