@@ -255,7 +255,7 @@ where
 }
 
 fn dispatch(host: &Arc<Host>, frame: Frame) {
-    if let (Some(relay), false) = (&host.owner.relay, matches!(frame.kind, Kind::Pong | Kind::Status)) {
+    if let (Some(relay), true) = (&host.owner.relay, frame.kind != Kind::Pong) {
         relay.take(host, frame);
         return;
     }
