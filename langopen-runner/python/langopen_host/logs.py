@@ -96,7 +96,7 @@ def _record(source: str, level: str, message: str, run: Scope | None, logger: st
 class LineStream(io.TextIOWrapper):
     """Replaces stdout or stderr and sends each line. Lines of concurrent runs are collected apart, so they never mix.
 
-    What goes to `buffer` or the file descriptor reaches the process's own output, which the runner reads too.
+    Bytes written to `buffer` or to the file descriptor reach the process's own output, which the runner reads too.
     """
 
     def __init__(self, sink: Sink, source: str, level: str, original: Any) -> None:
@@ -120,7 +120,7 @@ class LineStream(io.TextIOWrapper):
         return len(text)
 
     def close(self) -> None:
-        """Nothing: what is printed later still has to be seen."""
+        """Does nothing, because later output still has to reach the runner."""
 
     def finish(self, run: Scope) -> None:
         """Sends what a run left without a newline."""

@@ -148,7 +148,7 @@ mod tests {
 
     #[test]
     fn what_belongs_together_is_asked_for_together() {
-        let client = |values: &[(&str, &str)]| refusal(settings(values).runners.client(String::new()));
+        let client = |values: &[(&'static str, &str)]| refusal(settings(values).runners.client(String::new()));
         assert_eq!(client(&[]), "");
         assert!(client(&[("runners.urls", "tls://a:1")]).contains("runners.ca"));
         assert!(client(&[("runners.ca", "a"), ("runners.key", "k")]).contains("runners.cert"));
