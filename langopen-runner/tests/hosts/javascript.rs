@@ -352,7 +352,7 @@ async fn a_fetch_handler_serves_its_routes_and_lets_the_api_have_the_rest() {
     assert_eq!(ask(Method::GET, "/custom/ada", "").await, (200, r#"{"hello":"ada"}"#.to_owned()));
     assert_eq!(ask(Method::POST, "/custom/echo", "said").await, (200, "said".to_owned()));
     assert_eq!(ask(Method::GET, "/known", "").await, (200, "from the API".to_owned()));
-    assert_eq!(ask(Method::GET, "/unknown", "").await, (404, "404 Not Found".to_owned()), "the app has the last word");
+    assert_eq!(ask(Method::GET, "/unknown", "").await, (404, "no such path".to_owned()), "the API has the last word");
     pool.shut_down().await;
 }
 
