@@ -24,41 +24,20 @@
 
 #![forbid(unsafe_code)]
 
-mod a2a;
-mod access;
-mod assistants;
-mod batches;
-mod cors;
-mod crons;
-mod custom;
-mod deployments;
-mod error;
-mod extract;
-mod json_rpc;
-mod mcp;
-mod meta;
-mod observe;
+mod agent;
+mod doors;
+mod gateway;
+mod http;
 mod openapi;
-mod pages;
-mod protocol;
 mod router;
-mod run_body;
-mod runs;
 mod server;
 mod settings;
-mod sse;
-mod state;
-mod store;
-mod threads;
-mod ui;
-mod unread;
-mod wire;
 
-pub use access::{Authenticator, StudioAuth, Trusted, require_auth};
-pub use cors::{Cors, InvalidCors};
-pub use custom::{Api, AppDescription, AppOptions, AppRequest, AppRoute, CustomApp};
-pub use deployments::{DeploymentSource, Installation};
-pub use extract::BodyBudget;
-pub use observe::{Metrics, WorkerCounts, describe_metrics};
+pub use crate::http::access::{Authenticator, StudioAuth, Trusted, require_auth};
+pub use crate::http::cors::{Cors, InvalidCors};
+pub use crate::http::extract::BodyBudget;
+pub use crate::http::observe::{Metrics, WorkerCounts, describe_metrics};
+pub use doors::custom::{Api, AppDescription, AppOptions, AppRequest, AppRoute, CustomApp};
+pub use gateway::{DeploymentSource, Installation};
 pub use server::AgentServer;
 pub use settings::{ConfigurableHeaders, Features, HostInfo, LoggingHeaders, SecurityDocument, Settings};

@@ -6,7 +6,7 @@ use utoipa::openapi::schema::{Object, Ref, Type};
 use utoipa::openapi::{ContentBuilder, HeaderBuilder, Response, ResponseBuilder};
 use utoipa::{OpenApi, ToSchema};
 
-use crate::error::ErrorResponse;
+use crate::http::error::ErrorResponse;
 use crate::settings::SecurityDocument;
 
 #[derive(OpenApi)]
@@ -76,7 +76,7 @@ pub(crate) fn text(
     }
     let mut document = serde_json::to_value(document)?;
     if let Some(app) = app {
-        crate::custom::merge(&mut document, app);
+        crate::doors::custom::merge(&mut document, app);
     }
     if !schemes.is_empty() {
         let schemes = Map::from_iter([("securitySchemes".to_owned(), schemes.clone().into())]);

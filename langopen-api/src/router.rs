@@ -13,16 +13,18 @@ use utoipa::OpenApi;
 use utoipa::openapi::Server;
 use utoipa_axum::router::OpenApiRouter;
 
-use crate::access::{Authenticator, keep_body};
-use crate::cors::Cors;
-use crate::error::ApiError;
-use crate::extract::hold_bodies;
-use crate::meta::Document;
-use crate::observe::observe;
-use crate::pages::refuse_foreign_pages;
+use crate::agent::meta::Document;
+use crate::agent::{assistants, crons, meta, runs, state, store, threads};
+use crate::doors::{a2a, custom, mcp, protocol, ui};
+use crate::http::access::{Authenticator, keep_body};
+use crate::http::cors::Cors;
+use crate::http::error::ApiError;
+use crate::http::extract::hold_bodies;
+use crate::http::observe::observe;
+use crate::http::pages::refuse_foreign_pages;
+use crate::http::unread::discard_unread;
+use crate::openapi;
 use crate::server::App;
-use crate::unread::discard_unread;
-use crate::{a2a, assistants, crons, custom, mcp, meta, openapi, protocol, runs, state, store, threads, ui};
 
 pub(crate) fn build(app: App) -> Router {
     let features = app.settings.features;

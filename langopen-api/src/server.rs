@@ -11,11 +11,11 @@ use langopen_core::{
     SystemIds, Tenant, UserInterfaces,
 };
 
-use crate::a2a::KnownFields;
-use crate::batches::SharedData;
-use crate::custom::{AppOptions, CustomApp};
-use crate::extract::BodyBudget;
-use crate::observe::Metrics;
+use crate::doors::a2a::KnownFields;
+use crate::doors::custom::{AppOptions, CustomApp};
+use crate::http::batches::SharedData;
+use crate::http::extract::BodyBudget;
+use crate::http::observe::Metrics;
 use crate::settings::Settings;
 
 /// What every handler works with.

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use langopen_core::model::ThreadTtl;
 
-use crate::cors::Cors;
+use crate::http::cors::Cors;
 
 /// How a server presents itself and what it serves.
 #[derive(Debug, Clone)]

@@ -10,7 +10,6 @@ use futures::future::BoxFuture;
 use futures::stream::{self, BoxStream};
 use futures::{FutureExt, StreamExt};
 use langopen_backends::memory::{Memory, MemoryEventLog};
-use langopen_testkit::chaos::{Chaos, Rates};
 use langopen_core::event_log::{LogKey, ReadFrom};
 use langopen_core::executor::{
     AttemptLost, Blame, ExecutionContext, Executor, GraphCall, GraphInfo, ResultState, RunJob, RunOutput, RunResult,
@@ -24,6 +23,7 @@ use langopen_core::{
     AssistantId, Clock, Error, EventLog, JsonMap, Queue, RawJson, Result, RunId, RunStatus, Scope, SystemClock, Tenant,
     ThreadId, Timestamp,
 };
+use langopen_testkit::chaos::{Chaos, Rates};
 use langopen_worker::{Services, Worker, WorkerSettings};
 use parking_lot::Mutex;
 use serde_json::json;

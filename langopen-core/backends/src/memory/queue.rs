@@ -8,7 +8,10 @@ use langopen_core::error::{Error, ErrorKind, Result};
 use langopen_core::event_log::LogKey;
 use langopen_core::ids::{RunId, ThreadId};
 use langopen_core::model::{CancelRequest, MultitaskStrategy, NewRun, ThreadStatus};
-use langopen_core::queue::{CancelSignal, Cancelled, CancelledMany, ClaimRequest, Claims, Enqueued, Finished, Heartbeat, InFlight, Lease, Losses, Outcome, Queue, QueueStats};
+use langopen_core::queue::{
+    CancelSignal, Cancelled, CancelledMany, ClaimRequest, Claims, Enqueued, Finished, Heartbeat, InFlight, Lease,
+    Losses, Outcome, Queue, QueueStats,
+};
 use langopen_core::run_state::RunStatus;
 use langopen_core::tenant::Scope;
 use tokio::sync::{Notify, broadcast};

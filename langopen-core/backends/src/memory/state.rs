@@ -7,10 +7,13 @@ use langopen_core::clock::Timestamp;
 use langopen_core::error::{Error, Result};
 use langopen_core::ids::{ApiKeyId, AssistantId, CronId, RunId, ThreadId};
 use langopen_core::json::RawJson;
-use langopen_core::model::{Assistant, CancelRequest, Deployment, DeploymentLimits, FieldVector, PendingWrite, Run, StoreItem, StoredApiKey, Thread};
+use langopen_core::model::{
+    Assistant, CancelRequest, Deployment, DeploymentLimits, FieldVector, PendingWrite, Run, StoreItem, StoredApiKey,
+    Thread,
+};
 use langopen_core::outbox::{Delivery, FailedDelivery};
-use langopen_core::tenant::{Scope, Tenant};
 use langopen_core::queue::Losses;
+use langopen_core::tenant::{Scope, Tenant};
 
 use super::crons::CronRow;
 use crate::rules::documents::in_scope;

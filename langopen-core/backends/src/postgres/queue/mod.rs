@@ -13,7 +13,10 @@ use async_trait::async_trait;
 use langopen_core::error::Result;
 use langopen_core::ids::{RunId, ThreadId};
 use langopen_core::model::{CancelRequest, NewRun};
-use langopen_core::queue::{CancelSignal, Cancelled, CancelledMany, ClaimRequest, Claims, Enqueued, Finished, Heartbeat, InFlight, Lease, Losses, Outcome, Queue, QueueStats};
+use langopen_core::queue::{
+    CancelSignal, Cancelled, CancelledMany, ClaimRequest, Claims, Enqueued, Finished, Heartbeat, InFlight, Lease,
+    Losses, Outcome, Queue, QueueStats,
+};
 use langopen_core::signals::Signal;
 use langopen_core::tenant::Scope;
 use tokio::sync::{Notify, broadcast};

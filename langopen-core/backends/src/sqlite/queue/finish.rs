@@ -9,11 +9,11 @@ use langopen_core::queue::{Finished, Lease, Losses, Outcome};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Connection, SqliteConnection};
 
+use crate::rules::run::lease_lost;
 use crate::rules::{run, thread};
 use crate::sqlite::columns::{Context, get};
 use crate::sqlite::writer::{run_together, together};
 use crate::sqlite::{outbox, readiness, thread_rows};
-use crate::rules::run::lease_lost;
 
 const OPERATION: &str = "queue.finish";
 

@@ -1,0 +1,77 @@
+use axum::extract::{Path, State};
+use axum::response::Response;
+use langopen_core::executor::GraphCall;
+use langopen_core::{AssistantId, RawJson};
+
+use super::{graph_config, graph_ids, read};
+use crate::agent::wire::json;
+use crate::http::access::Caller;
+use crate::http::error::{ApiError, ApiResult, ErrorResponse};
+use crate::http::extract::Query;
+use crate::server::App;
+use utoipa::{IntoParams, ToSchema};
+
+// It documents the query; see the handler.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "only its schema is used")]
+struct GraphQuery {
+    /// Whether to look into subgraphs, or how deep.
+    #[param(inline)]
+    xray: Option<Xray>,
+}
+
+// It documents the parameter; see `xray`.
+/// Whether to look into subgraphs, or how deep.
+#[derive(serde::Deserialize, ToSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "only its schema is used")]
+enum Xray {
+    Whether(bool),
+    Depth(u32),
+}
+
+/// Get Assistant Graph
+///
+/// The nodes and edges of an assistant's graph, for drawing.
+#[utoipa::path(
+    get, path = "/assistants/{assistant_id}/graph", tag = "Assistants", operation_id = "get_assistant_graph",
+    params(
+        ("assistant_id" = String, Path, description = "The assistant, or a graph's id"),
+        GraphQuery,
+    ),
+    responses(
+        (status = 200, description = "The graph", body = std::collections::HashMap<String, Vec<Object>>),
+        (status = 404, description = "No such assistant", body = ErrorResponse),
+        (status = 422, description = "Invalid request", body = ErrorResponse),
+    )
+)]
+pub(super) async fn get_graph(
+    State(app): State<App>,
+    caller: Caller,
+    Path(name): Path<String>,
+    query: Query,
+) -> ApiResult<Response> {
+    let xray = xray(query.last("xray"))?;
+    let id: Option<AssistantId> = name.parse().ok();
+    if id.is_none() && !graph_ids(&app).await?.contains(&name) {
+        return Err(ApiError::invalid("Invalid assistant ID: must be a UUID"));
+    }
+    let (scope, assistant) = read(&app, &caller, id.unwrap_or_else(|| AssistantId::system(&name))).await?;
+    let config = graph_config(&assistant, &caller)?;
+    let call = GraphCall::Draw { graph_id: assistant.graph_id, config, xray };
+    Ok(json(app.executor.call(app.reach(&scope), call).await?.as_str().to_owned()))
+}
+
+/// `false`, `true`, or a depth of at least 1.
+fn xray(text: Option<&str>) -> ApiResult<RawJson> {
+    let value: serde_json::Value = match text.map(str::to_ascii_lowercase).as_deref() {
+        None | Some("false") => false.into(),
+        Some("true") => true.into(),
+        Some(depth) => match depth.parse::<u32>() {
+            Ok(depth @ 1..) => depth.into(),
+            _ => return Err(ApiError::invalid("Invalid xray value")),
+        },
+    };
+    Ok(RawJson::from(value))
+}

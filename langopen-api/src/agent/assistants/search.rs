@@ -1,0 +1,101 @@
+use axum::extract::State;
+use langopen_core::JsonMap;
+use langopen_core::auth::{Action, Resource};
+use langopen_core::model::{AssistantQuery, AssistantSort, SortOrder};
+use serde::Deserialize;
+use serde_json::json;
+use utoipa::ToSchema;
+
+use super::{check_graph, graph_ids};
+use crate::agent::wire::{AssistantBody, AssistantField, Listing, SortOrderName};
+use crate::http::access::Caller;
+use crate::http::error::{ApiResult, ErrorResponse};
+use crate::http::extract::SmallBody;
+use crate::http::extract::field::{self, LIMIT, check_select};
+use crate::server::App;
+
+/// Which assistants to find.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+pub(super) struct AssistantSearchRequest {
+    /// Contained in the metadata.
+    #[serde(default, deserialize_with = "field::map")]
+    #[schema(value_type = Option<Object>)]
+    metadata: Option<JsonMap>,
+    /// Exactly this graph.
+    graph_id: Option<String>,
+    /// A part of the name, without regard to case.
+    name: Option<String>,
+    #[serde(default, deserialize_with = "field::limit")]
+    #[schema(minimum = 1, maximum = 1000, default = 10)]
+    limit: Option<u32>,
+    #[serde(default, deserialize_with = "field::offset")]
+    #[schema(minimum = 0, default = 0)]
+    offset: Option<u32>,
+    #[schema(inline)]
+    sort_by: Option<SortBy>,
+    #[schema(value_type = Option<SortOrderName>, inline)]
+    sort_order: Option<SortOrder>,
+    /// Only these fields.
+    #[schema(value_type = Option<Vec<AssistantField>>)]
+    select: Option<Vec<String>>,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum SortBy {
+    AssistantId,
+    CreatedAt,
+    UpdatedAt,
+    Name,
+    GraphId,
+}
+
+impl From<SortBy> for AssistantSort {
+    fn from(by: SortBy) -> Self {
+        match by {
+            SortBy::AssistantId => Self::AssistantId,
+            SortBy::CreatedAt => Self::CreatedAt,
+            SortBy::UpdatedAt => Self::UpdatedAt,
+            SortBy::Name => Self::Name,
+            SortBy::GraphId => Self::GraphId,
+        }
+    }
+}
+
+/// Search Assistants
+#[utoipa::path(
+    post, path = "/assistants/search", tag = "Assistants", operation_id = "search_assistants",
+    request_body = AssistantSearchRequest,
+    responses(
+        (status = 200, description = "The assistants", body = Vec<AssistantBody>),
+        (status = 404, description = "No such graph", body = ErrorResponse),
+        (status = 422, description = "Invalid request", body = ErrorResponse),
+    )
+)]
+pub(super) async fn search_assistants(
+    State(app): State<App>,
+    caller: Caller,
+    SmallBody(body): SmallBody<AssistantSearchRequest>,
+) -> ApiResult<Listing> {
+    let select = body.select.unwrap_or_default();
+    check_select(&select, &AssistantBody::FIELDS)?;
+    if let Some(graph_id) = &body.graph_id {
+        check_graph(&app, graph_id).await?;
+    }
+    let mut query = AssistantQuery {
+        metadata: body.metadata.unwrap_or_default(),
+        graph_id: body.graph_id,
+        graphs: Some(graph_ids(&app).await?),
+        name: body.name,
+        limit: body.limit.unwrap_or(LIMIT),
+        offset: body.offset.unwrap_or_default(),
+        sort_by: body.sort_by.map(Into::into).unwrap_or_default(),
+        sort_order: body.sort_order.unwrap_or_default(),
+    };
+    let value = || json!({"graph_id": query.graph_id, "metadata": query.metadata, "limit": query.limit, "offset": query.offset});
+    let mut permit = caller.may(Resource::Assistants, Action::Search, value).await?;
+    query.metadata = permit.object("metadata", query.metadata);
+    query.graph_id = permit.take("graph_id", query.graph_id)?;
+    let page = app.storage.search_assistants(&permit.scope, &query).await?;
+    Listing::new(page, query.offset, &select, AssistantBody::from)
+}

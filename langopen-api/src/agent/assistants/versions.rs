@@ -1,0 +1,62 @@
+use axum::Json;
+use axum::extract::State;
+use langopen_core::JsonMap;
+use langopen_core::auth::{Action, Resource};
+use serde::Deserialize;
+use serde_json::json;
+use utoipa::ToSchema;
+
+use super::graph_ids;
+use crate::agent::wire::AssistantVersionBody;
+use crate::http::access::Caller;
+use crate::http::error::{ApiError, ApiResult, ErrorResponse};
+use crate::http::extract::field::{self, LIMIT};
+use crate::http::extract::{AssistantPath, SmallBody};
+use crate::server::App;
+
+/// Which versions to find.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+pub(super) struct AssistantVersionsSearchRequest {
+    /// Contained in the version's metadata.
+    #[serde(default, deserialize_with = "field::map")]
+    #[schema(value_type = Option<Object>)]
+    metadata: Option<JsonMap>,
+    #[serde(default, deserialize_with = "field::limit")]
+    #[schema(minimum = 1, maximum = 1000, default = 10)]
+    limit: Option<u32>,
+    #[serde(default, deserialize_with = "field::offset")]
+    #[schema(minimum = 0, default = 0)]
+    offset: Option<u32>,
+}
+
+/// List Assistant Versions
+///
+/// The versions of an assistant, newest first.
+#[utoipa::path(
+    post, path = "/assistants/{assistant_id}/versions", tag = "Assistants", operation_id = "list_assistant_versions",
+    params(("assistant_id" = Uuid, Path, description = "The assistant")),
+    request_body = AssistantVersionsSearchRequest,
+    responses(
+        (status = 200, description = "The versions", body = Vec<AssistantVersionBody>),
+        (status = 404, description = "No such assistant or version", body = ErrorResponse),
+        (status = 422, description = "Invalid request", body = ErrorResponse),
+    )
+)]
+pub(super) async fn list_versions(
+    State(app): State<App>,
+    caller: Caller,
+    AssistantPath(id): AssistantPath,
+    SmallBody(body): SmallBody<AssistantVersionsSearchRequest>,
+) -> ApiResult<Json<Vec<AssistantVersionBody>>> {
+    let metadata = body.metadata.unwrap_or_default();
+    let value = || json!({"assistant_id": id, "metadata": metadata});
+    let scope = caller.may(Resource::Assistants, Action::Read, value).await?.scope;
+    let (limit, offset) = (body.limit.unwrap_or(LIMIT), body.offset.unwrap_or_default());
+    let versions = app.storage.assistant_versions(&scope, id, &metadata, limit, offset).await?;
+    let graphs = graph_ids(&app).await?;
+    let versions: Vec<_> = versions.into_iter().filter(|version| graphs.contains(&version.graph_id)).collect();
+    if versions.is_empty() {
+        return Err(ApiError::not_found(format!("Assistant {id} not found")));
+    }
+    Ok(Json(versions.into_iter().map(Into::into).collect()))
+}

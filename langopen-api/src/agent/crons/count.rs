@@ -1,0 +1,55 @@
+use axum::Json;
+use axum::extract::State;
+use langopen_core::JsonMap;
+use langopen_core::auth::{Action, Resource};
+use langopen_core::model::CronQuery;
+use serde::Deserialize;
+use serde_json::json;
+use utoipa::ToSchema;
+
+use crate::http::access::Caller;
+use crate::http::error::{ApiResult, ErrorResponse};
+use crate::http::extract::{SmallBody, field, parse_id};
+use crate::server::App;
+
+/// Which crons to count.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+pub(super) struct CronCountRequest {
+    /// Exactly this assistant.
+    #[schema(value_type = Option<Uuid>)]
+    assistant_id: Option<String>,
+    /// Exactly this thread.
+    #[schema(value_type = Option<Uuid>)]
+    thread_id: Option<String>,
+    /// Contained in the metadata.
+    #[serde(default, deserialize_with = "field::map")]
+    #[schema(value_type = Option<Object>)]
+    metadata: Option<JsonMap>,
+}
+
+/// Count Crons
+#[utoipa::path(
+    post, path = "/runs/crons/count", tag = "Crons", operation_id = "count_crons",
+    request_body = CronCountRequest,
+    responses(
+        (status = 200, description = "How many there are", body = u64, content_type = "application/json"),
+        (status = 422, description = "Invalid request", body = ErrorResponse),
+    )
+)]
+pub(super) async fn count_crons(
+    State(app): State<App>,
+    caller: Caller,
+    SmallBody(body): SmallBody<CronCountRequest>,
+) -> ApiResult<Json<u64>> {
+    let mut query = CronQuery {
+        assistant_id: body.assistant_id.map(|id| parse_id(&id, "assistant")).transpose()?,
+        thread_id: body.thread_id.map(|id| parse_id(&id, "thread")).transpose()?,
+        metadata: body.metadata.unwrap_or_default(),
+        ..CronQuery::default()
+    };
+    let value =
+        || json!({"assistant_id": query.assistant_id, "thread_id": query.thread_id, "metadata": query.metadata});
+    let mut permit = caller.may(Resource::Crons, Action::Search, value).await?;
+    query.metadata = permit.object("metadata", query.metadata);
+    Ok(Json(app.storage.count_crons(&permit.scope, &query).await?))
+}

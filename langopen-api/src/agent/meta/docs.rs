@@ -1,0 +1,72 @@
+use axum::extract::Path;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Extension, Router};
+use bytes::Bytes;
+use http::{HeaderValue, header};
+use serde_json::{Value, json as value};
+use std::sync::Arc;
+use utoipa_swagger_ui::{Config, serve};
+
+use crate::agent::wire::json;
+use crate::gateway::Reached;
+use crate::http::error::{ApiError, ApiResult};
+use crate::server::App;
+
+/// The OpenAPI document's text.
+#[derive(Clone)]
+pub(crate) struct Document(pub(crate) Bytes);
+
+/// API Documentation
+///
+/// A page that shows this document.
+#[utoipa::path(
+    get, path = "/docs", tag = "Meta", operation_id = "get_docs",
+    responses((status = 200, description = "The page", body = String, content_type = "text/html"))
+)]
+pub(super) async fn get_docs() -> ApiResult<Response> {
+    let response = file("index.html")?;
+    Ok(response)
+}
+
+/// `/openapi.json`, and the files that the page at `/docs` loads.
+pub(crate) fn documentation() -> Router<App> {
+    let document = |Extension(Document(text)): Extension<Document>, reached: Option<Extension<Reached>>| async move {
+        match reached.filter(|reached| !reached.prefix.is_empty()) {
+            Some(reached) => below(&text, &reached.prefix).map(json),
+            None => Ok(json(text)),
+        }
+    };
+    let asset = |Path(path): Path<String>| async move { file(&path) };
+    Router::new().route("/openapi.json", get(document)).route("/docs/{*path}", get(asset))
+}
+
+/// The document of an API that lies below a prefix, whatever it says of itself.
+fn below(text: &[u8], prefix: &str) -> ApiResult<Bytes> {
+    let mut document: Value = serde_json::from_slice(text)?;
+    let own = document["servers"][0]["url"].as_str().unwrap_or_default();
+    document["servers"] = value!([{"url": format!("{prefix}{own}")}]);
+    Ok(serde_json::to_vec(&document)?.into())
+}
+
+fn file(path: &str) -> ApiResult<Response> {
+    // The page and its files lie below `docs/`, and the document beside it, wherever the API is mounted.
+    let config = Arc::new(Config::new(["openapi.json"]));
+    let found = serve(path, config).map_err(|error| {
+        tracing::error!(error = %error, "a file of the documentation page is damaged");
+        ApiError::internal()
+    })?;
+    let found = found.ok_or_else(|| ApiError::not_found("Not Found"))?;
+    let mut bytes = found.bytes.into_owned();
+    if path == "index.html" {
+        bytes = String::from_utf8_lossy(&bytes)
+            .replace("href=\"./", "href=\"docs/")
+            .replace("href=\"index.css", "href=\"docs/index.css")
+            .replace("src=\"./", "src=\"docs/")
+            .into_bytes();
+    }
+    let mut response = bytes.into_response();
+    let kind = HeaderValue::try_from(found.content_type);
+    response.headers_mut().insert(header::CONTENT_TYPE, kind.unwrap_or(HeaderValue::from_static("text/html")));
+    Ok(response)
+}

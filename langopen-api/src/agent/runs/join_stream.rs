@@ -1,0 +1,88 @@
+use axum::body::Body as HttpBody;
+use axum::extract::State;
+use axum::response::Response;
+use bytes::Bytes;
+use http::HeaderMap;
+use langopen_core::auth::{Action, Resource, Role};
+use langopen_core::event_log::{Event, EventId, LogKey, ReadFrom};
+use serde_json::json;
+use std::sync::Arc;
+
+use super::follow::Follow;
+use super::on_disconnect::{CancelOnDrop, DisconnectQuery};
+use super::stream::stream;
+use crate::http::access::Caller;
+use crate::http::error::{ApiResult, ErrorResponse};
+use crate::http::extract::{Query, RunPath};
+use crate::http::sse::{frame, last_event_id, locations, response};
+use crate::server::App;
+
+/// Join Run Stream
+///
+/// Streams a run's events from now on, or after `Last-Event-ID` if the run is resumable. If the run does not exist for
+/// the caller, the stream consists of one `error` event.
+#[utoipa::path(
+    get, path = "/threads/{thread_id}/runs/{run_id}/stream", tag = "Thread Runs", operation_id = "join_run_stream",
+    params(
+        ("thread_id" = Uuid, Path, description = "The thread"), ("run_id" = Uuid, Path, description = "The run"),
+        ("Last-Event-ID" = Option<String>, Header, description = "The last event that was seen; anything that is no id stands for none"),
+        ("stream_mode" = Option<String>, Query, description = "Only events of these modes"),
+        DisconnectQuery,
+    ),
+    responses(
+        (status = 200, description = "The run's events", body = String, content_type = "text/event-stream"),
+        (status = 422, description = "Invalid request", body = ErrorResponse),
+    )
+)]
+pub(super) async fn join_run_stream(
+    State(app): State<App>,
+    caller: Caller,
+    RunPath(thread_id, run_id): RunPath,
+    query: Query,
+    headers: HeaderMap,
+) -> ApiResult<Response> {
+    let cancel = query.flag("cancel_on_disconnect");
+    if cancel {
+        caller.must_be(Role::Developer)?;
+    }
+    let value = || json!({"thread_id": thread_id, "run_id": run_id});
+    let permit = caller.may(Resource::Threads, Action::Read, value).await?;
+    // A client with a damaged id gets every event again rather than none.
+    let from = last_event_id(&headers).unwrap_or(ReadFrom::After(EventId::ZERO));
+    // Open the log before reading the row, so that no event in between is missed.
+    let events = app.events.read(LogKey { thread_id, run_id }, from).await?;
+    let Some(run) = app.storage.run(&permit.scope, thread_id, run_id).await? else {
+        let thread = app.storage.thread(&permit.scope, thread_id).await?;
+        return Ok(response(HttpBody::from(missing(thread.is_some())), locations(None, None)));
+    };
+    let tenant = &caller.identity.tenant;
+    let over = run.status.is_terminal();
+    let cancel = cancel && !over;
+    let guard = CancelOnDrop::new(&app, tenant, (thread_id, run_id), cancel);
+    let follow = Follow::new(&app, tenant, (thread_id, run_id), run.resumable, events).over(over);
+    let follow = match from {
+        ReadFrom::After(last) => follow.after(last),
+        ReadFrom::Now => follow,
+    };
+    let path = format!("/threads/{thread_id}/runs/{run_id}");
+    let modes: Arc<[String]> = query.list("stream_mode").into();
+    let body = HttpBody::from_stream(stream(follow, guard, run.resumable, move |event| wanted(&modes, event)));
+    Ok(response(body, locations(Some(format!("{path}/stream")), Some(path))))
+}
+
+/// The `error` event for a run that does not exist. Clients treat an error status as a lost connection and connect
+/// again; an event ends the stream.
+fn missing(thread_is_there: bool) -> Bytes {
+    match thread_is_there {
+        true => frame(b"error", br#"{"error":"HTTPException","message":"404: Run not found"}"#),
+        false => frame(b"error", br#"{"error":"HTTPException","message":"404: Thread not found"}"#),
+    }
+}
+
+/// Whether an event belongs to one of the modes; without modes, every event does. Errors always pass.
+fn wanted(modes: &[String], event: &Event) -> bool {
+    let base = event.name.split(['|', '/']).next().unwrap_or_default();
+    modes.is_empty()
+        || base == "error"
+        || modes.iter().any(|mode| mode == base || mode == "messages-tuple" && base == "messages")
+}

@@ -1,0 +1,42 @@
+use axum::Json;
+use axum::extract::State;
+
+use crate::agent::run_body::RunBatchCreate;
+use crate::agent::runs::submit::{Attach, submit};
+use crate::agent::wire::RunBody;
+use crate::http::access::Caller;
+use crate::http::error::{ApiError, ApiResult, ErrorResponse};
+use crate::http::extract::field::Object;
+use crate::http::extract::{Forwarded, ListBody};
+use crate::server::App;
+
+/// Create Run Batch
+///
+/// Creates runs, each on a thread of its own. A run that is refused ends the batch; those before it are created.
+#[utoipa::path(
+    post, path = "/runs/batch", tag = "Stateless Runs", operation_id = "batch_runs",
+    request_body = RunBatchCreate,
+    responses(
+        (status = 200, description = "The runs", body = Vec<RunBody>),
+        (status = 400, description = "Both context and configurable are given, or a resume", body = ErrorResponse),
+        (status = 404, description = "No such assistant", body = ErrorResponse),
+        (status = 409, description = "Conflict", body = ErrorResponse),
+        (status = 422, description = "Invalid request", body = ErrorResponse),
+    )
+)]
+pub(super) async fn batch_runs(
+    State(app): State<App>,
+    caller: Caller,
+    forwarded: Forwarded,
+    ListBody(RunBatchCreate(bodies)): ListBody<RunBatchCreate>,
+) -> ApiResult<Json<Vec<RunBody>>> {
+    if bodies.is_empty() {
+        return Err(ApiError::invalid("[] has less than 1 item"));
+    }
+    let mut runs = Vec::with_capacity(bodies.len());
+    for Object(body) in bodies {
+        let submitted = submit(&app, &caller, &forwarded, None, body.into(), Attach::Nothing).await?;
+        runs.push(RunBody::from(submitted.run));
+    }
+    Ok(Json(runs))
+}

@@ -1,0 +1,33 @@
+use axum::extract::State;
+use axum::response::Response;
+
+use crate::agent::run_body::RunCreateStreamingStateless;
+use crate::agent::runs::wait::start;
+use crate::http::access::Caller;
+use crate::http::error::{ApiResult, ErrorResponse};
+use crate::http::extract::{Body, Forwarded};
+use crate::server::App;
+
+/// Create Run, Wait for Output
+///
+/// Creates a run on a thread of its own and answers its last values.
+#[utoipa::path(
+    post, path = "/runs/wait", tag = "Stateless Runs", operation_id = "wait_stateless_run",
+    request_body = RunCreateStreamingStateless,
+    responses(
+        (status = 200, description = "The last values, `__interrupt__` or `__error__`", body = serde_json::Value,
+            headers(("Content-Location" = String, description = "The path of the run."))),
+        (status = 400, description = "Both context and configurable are given, or a resume", body = ErrorResponse),
+        (status = 404, description = "No such assistant", body = ErrorResponse),
+        (status = 409, description = "Conflict", body = ErrorResponse),
+        (status = 422, description = "Invalid request", body = ErrorResponse),
+    )
+)]
+pub(super) async fn wait_stateless_run(
+    State(app): State<App>,
+    caller: Caller,
+    forwarded: Forwarded,
+    Body(body): Body<RunCreateStreamingStateless>,
+) -> ApiResult<Response> {
+    start(&app, &caller, &forwarded, None, body.into()).await
+}

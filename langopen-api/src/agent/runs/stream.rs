@@ -1,0 +1,116 @@
+use axum::body::Body as HttpBody;
+use axum::extract::State;
+use axum::response::Response;
+use bytes::Bytes;
+use futures::{Stream, StreamExt};
+use langopen_core::event_log::{Event, EventId};
+use std::convert::Infallible;
+
+use super::follow::{Follow, Heard, News};
+use super::last_words::Told;
+use super::on_disconnect::CancelOnDrop;
+use super::submit::{Attach, Submitted, submit};
+use crate::agent::run_body::{RunCreate, RunCreateStreamingStateful};
+use crate::http::access::Caller;
+use crate::http::error::{ApiError, ApiResult, ErrorResponse};
+use crate::http::extract::{Body, Forwarded, NewRunPath};
+use crate::http::sse::{HEARTBEAT, frame, frames, locations, response};
+use crate::server::App;
+use langopen_core::ThreadId;
+use tokio::time::Instant;
+
+/// Create Run, Stream Output
+///
+/// Creates a run on a thread and streams what it says.
+#[utoipa::path(
+    post, path = "/threads/{thread_id}/runs/stream", tag = "Thread Runs", operation_id = "stream_run",
+    params(("thread_id" = Uuid, Path, description = "The thread")),
+    request_body = RunCreateStreamingStateful,
+    responses(
+        (status = 200, description = "The run's events", body = String, content_type = "text/event-stream",
+            headers(("Content-Location" = String, description = "The path of the run; its stream can be joined there."))),
+        (status = 400, description = "Both context and configurable are given", body = ErrorResponse),
+        (status = 404, description = "No such thread or assistant", body = ErrorResponse),
+        (status = 409, description = "The thread is busy", body = ErrorResponse),
+        (status = 422, description = "Invalid request", body = ErrorResponse),
+    )
+)]
+pub(super) async fn stream_run(
+    State(app): State<App>,
+    caller: Caller,
+    NewRunPath(thread_id): NewRunPath,
+    forwarded: Forwarded,
+    Body(body): Body<RunCreateStreamingStateful>,
+) -> ApiResult<Response> {
+    start(&app, &caller, &forwarded, Some(thread_id), body.into()).await
+}
+
+/// Creates a run and streams it.
+pub(super) async fn start(
+    app: &App,
+    caller: &Caller,
+    forwarded: &Forwarded,
+    thread_id: Option<ThreadId>,
+    create: RunCreate,
+) -> ApiResult<Response> {
+    let Submitted { run, events, guard } = submit(app, caller, forwarded, thread_id, create, Attach::Stream).await?;
+    let events = events.ok_or_else(ApiError::internal)?;
+    let tenant = &caller.identity.tenant;
+    let place = (run.thread_id, run.run_id);
+    let follow = Follow::new(app, tenant, place, run.resumable, events).after(EventId::ZERO);
+    let path = format!("/threads/{}/runs/{}", run.thread_id, run.run_id);
+    let shown = if thread_id.is_some() { path.clone() } else { format!("/runs/{}", run.run_id) };
+    let headers = locations(Some(format!("{path}/stream")), Some(shown));
+    let body = HttpBody::from_stream(stream(follow, guard, run.resumable, |_| true));
+    Ok(response(body, headers))
+}
+
+/// The `error` event of a stream whose client read too slowly for a run that keeps no events.
+const SLOW_READER: &[u8] = br#"{"error":"SlowReader","message":"this stream was read too slowly and missed events; join the run for its result, or create runs with stream_resumable to be able to come back"}"#;
+
+/// The frames of a run's events that pass `filter`, with heartbeats.
+pub(super) fn stream(
+    follow: Follow,
+    guard: CancelOnDrop,
+    ids: bool,
+    filter: impl Fn(&Event) -> bool + Send + Clone + 'static,
+) -> impl Stream<Item = Result<Bytes, Infallible>> + Send + 'static {
+    let state = (follow, guard, Told::default(), Instant::now(), false);
+    let frames = futures::stream::unfold(state, move |(mut follow, mut guard, mut told, sent, mut ended)| {
+        let filter = filter.clone();
+        async move {
+            while !ended {
+                let pieces = match follow.next().await {
+                    Some(News::Events(events)) => {
+                        events.iter().for_each(|event| told.note(event));
+                        frames(events.iter().filter(|event| filter(event)), ids)
+                    }
+                    Some(News::Quiet) => vec![HEARTBEAT],
+                    Some(News::Gap) => {
+                        // A stream with a hole would pass for a whole one. The run goes on; its result can be joined.
+                        guard.disarm();
+                        ended = true;
+                        vec![frame(b"error", SLOW_READER)]
+                    }
+                    None => {
+                        guard.disarm();
+                        ended = true;
+                        // Who came when the run was over hears nothing of it.
+                        let heard = if follow.is_late() { Heard::All } else { follow.heard() };
+                        let rest = told.rest(heard, follow.kept()).await;
+                        // No place to come back to: the log does not have it.
+                        frames(rest.iter().filter(|event| filter(event)), false)
+                    }
+                };
+                // Events that the client does not want are silence to it.
+                let silent = pieces.is_empty() && !ended && sent.elapsed() >= follow.patience();
+                let pieces = if silent { vec![HEARTBEAT] } else { pieces };
+                if !pieces.is_empty() {
+                    return Some((pieces, (follow, guard, told, Instant::now(), ended)));
+                }
+            }
+            None
+        }
+    });
+    frames.flat_map(|pieces| futures::stream::iter(pieces.into_iter().map(Ok)))
+}

@@ -1,0 +1,83 @@
+use axum::extract::State;
+use axum::response::Response;
+use bytes::Bytes;
+use langopen_core::event_log::EventId;
+use langopen_core::{RunId, Scope, ThreadId};
+
+use super::follow::{Follow, News};
+use super::outcome::{Answer, Outcome, has_feedback, respond};
+use super::submit::{Attach, Submitted, submit};
+use crate::agent::run_body::{RunCreate, RunCreateStreamingStateful};
+use crate::http::access::Caller;
+use crate::http::error::{ApiError, ApiResult, ErrorResponse};
+use crate::http::extract::{Body, Forwarded, NewRunPath};
+use crate::http::sse::locations;
+use crate::server::App;
+
+/// Create Run, Wait for Output
+///
+/// Creates a run on a thread and answers its last values.
+#[utoipa::path(
+    post, path = "/threads/{thread_id}/runs/wait", tag = "Thread Runs", operation_id = "wait_run",
+    params(("thread_id" = Uuid, Path, description = "The thread")),
+    request_body = RunCreateStreamingStateful,
+    responses(
+        (status = 200, description = "The last values, `__interrupt__` or `__error__`", body = serde_json::Value,
+            headers(("Content-Location" = String, description = "The path of the run; its stream can be joined there."))),
+        (status = 400, description = "Both context and configurable are given", body = ErrorResponse),
+        (status = 404, description = "No such thread or assistant", body = ErrorResponse),
+        (status = 409, description = "The thread is busy", body = ErrorResponse),
+        (status = 422, description = "Invalid request", body = ErrorResponse),
+    )
+)]
+pub(super) async fn wait_run(
+    State(app): State<App>,
+    caller: Caller,
+    NewRunPath(thread_id): NewRunPath,
+    forwarded: Forwarded,
+    Body(body): Body<RunCreateStreamingStateful>,
+) -> ApiResult<Response> {
+    start(&app, &caller, &forwarded, Some(thread_id), body.into()).await
+}
+
+/// Creates a run and waits for it.
+pub(super) async fn start(
+    app: &App,
+    caller: &Caller,
+    forwarded: &Forwarded,
+    thread_id: Option<ThreadId>,
+    create: RunCreate,
+) -> ApiResult<Response> {
+    let Submitted { run, events, guard } = submit(app, caller, forwarded, thread_id, create, Attach::Values).await?;
+    let events = events.ok_or_else(ApiError::internal)?;
+    let tenant = &caller.identity.tenant;
+    let place = (run.thread_id, run.run_id);
+    let follow = Follow::new(app, tenant, place, run.resumable, events).after(EventId::ZERO);
+    let path = format!("/threads/{}/runs/{}", run.thread_id, run.run_id);
+    let answer = Answer::Outcome { feedback: has_feedback(&run) };
+    let headers = locations(Some(format!("{path}/join")), Some(path));
+    Ok(respond(app, Scope::tenant(tenant.clone()), place, follow, guard, answer, headers))
+}
+
+/// Creates a run on a thread of its own, and waits for what it comes to: its last values, `__interrupt__` or `__error__`, as JSON.
+pub(crate) async fn come_to(app: &App, caller: &Caller, forwarded: &Forwarded, create: RunCreate) -> ApiResult<Bytes> {
+    let Submitted { run, events, mut guard } = submit(app, caller, forwarded, None, create, Attach::Values).await?;
+    let events = events.ok_or_else(ApiError::internal)?;
+    let tenant = &caller.identity.tenant;
+    let place = (run.thread_id, run.run_id);
+    let follow = Follow::new(app, tenant, place, run.resumable, events).after(EventId::ZERO);
+    let body = ended(app, &Scope::tenant(tenant.clone()), place, follow).await;
+    guard.disarm();
+    Ok(body)
+}
+
+/// Waits for what a run comes to.
+pub(crate) async fn ended(app: &App, scope: &Scope, place: (ThreadId, RunId), mut follow: Follow) -> Bytes {
+    let mut outcome = Outcome::default();
+    while let Some(news) = follow.next().await {
+        if let News::Events(events) = &news {
+            events.iter().for_each(|event| outcome.absorb(event));
+        }
+    }
+    outcome.settle(app, scope, place, follow.heard()).await
+}

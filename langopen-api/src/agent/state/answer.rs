@@ -1,0 +1,136 @@
+//! Questions to graphs about a thread's state, and what becomes of their answers.
+
+use langopen_core::auth::Identity;
+use langopen_core::event_log::NewEvent;
+use langopen_core::executor::{GraphCall, StateSummary};
+use langopen_core::model::{Thread, ThreadState, ThreadStatus};
+use langopen_core::{ErrorKind, JsonMap, RawJson, Scope};
+use serde_json::{Value, json};
+
+use crate::agent::threads::graph_id;
+use crate::agent::wire::{CheckpointConfig, Entries, ThreadStateBody};
+use crate::http::access::show_user;
+use crate::http::error::{ApiError, ApiResult, OnKind};
+use crate::server::App;
+
+/// The key under which an executor says what a state means for the thread's row.
+const SUMMARY: &str = "__thread__";
+
+/// The config of a question: the thread's own, which checkpoint is meant, and who asks.
+pub(super) fn config(thread: &Thread, checkpoint: &CheckpointConfig, identity: &Identity) -> ApiResult<RawJson> {
+    let mut config = thread.config.clone();
+    let mut configurable = match config.get_mut("configurable").map(Value::take) {
+        Some(Value::Object(configurable)) => configurable,
+        _ => JsonMap::new(),
+    };
+    configurable.insert("thread_id".to_owned(), thread.thread_id.to_string().into());
+    configurable.insert("checkpoint_ns".to_owned(), checkpoint.checkpoint_ns.clone().unwrap_or_default().into());
+    if let Some(id) = &checkpoint.checkpoint_id {
+        configurable.insert("checkpoint_id".to_owned(), id.as_str().into());
+    }
+    if let Some(map) = &checkpoint.checkpoint_map {
+        configurable.insert("checkpoint_map".to_owned(), Value::Object(map.clone()));
+    }
+    show_user(identity, &mut configurable);
+    config.insert("configurable".to_owned(), Value::Object(configurable));
+    Ok(RawJson::of(&config)?)
+}
+
+/// The config form of a checkpoint alone, e.g. of a page's `before`.
+pub(super) fn bare_config(thread: &Thread, checkpoint: &CheckpointConfig) -> RawJson {
+    json!({"configurable": {
+        "thread_id": thread.thread_id,
+        "checkpoint_ns": checkpoint.checkpoint_ns.as_deref().unwrap_or_default(),
+        "checkpoint_id": checkpoint.checkpoint_id,
+    }})
+    .into()
+}
+
+/// Asks the graph for the state at a checkpoint, as the wire shows it.
+pub(crate) async fn state_at(
+    app: &App,
+    (scope, identity): (&Scope, &Identity),
+    thread: &Thread,
+    checkpoint: &CheckpointConfig,
+    subgraphs: bool,
+) -> ApiResult<String> {
+    match ask(app, (scope, identity), thread, checkpoint, subgraphs).await? {
+        Some(state) => shown(&state),
+        None => Ok(ThreadStateBody::EMPTY.to_owned()),
+    }
+}
+
+/// Asks the graph for the newest state. That of a thread whose checkpoints came from elsewhere, with none of its runs, is kept on its row.
+pub(super) async fn newest_state(
+    app: &App,
+    (scope, identity): (&Scope, &Identity),
+    thread: &Thread,
+    subgraphs: bool,
+) -> ApiResult<String> {
+    let state = ask(app, (scope, identity), thread, &CheckpointConfig::default(), subgraphs).await?;
+    let Some(state) = state else { return Ok(ThreadStateBody::EMPTY.to_owned()) };
+    let unknown = thread.status == ThreadStatus::Idle && thread.values.is_none() && thread.interrupts.is_none();
+    if unknown && !subgraphs {
+        let row = app.storage.thread(scope, thread.thread_id).await?;
+        // A run that began meanwhile knows better.
+        if row.is_some_and(|row| row.updated_at == thread.updated_at)
+            && let Err(error) = keep(app, scope, thread, &state).await
+        {
+            tracing::debug!(thread.id = %thread.thread_id, error = error.message(), "a state was not kept");
+        }
+    }
+    shown(&state)
+}
+
+/// What the graph says of a state; `None` for a thread whose graph is not known.
+async fn ask(
+    app: &App,
+    (scope, identity): (&Scope, &Identity),
+    thread: &Thread,
+    checkpoint: &CheckpointConfig,
+    subgraphs: bool,
+) -> ApiResult<Option<RawJson>> {
+    let Some(graph_id) = graph_id(thread) else { return Ok(None) };
+    let config = config(thread, checkpoint, identity)?;
+    let call = GraphCall::GetState { graph_id: graph_id.to_owned(), config, subgraphs };
+    Ok(Some(app.executor.call(app.reach(scope), call).await?))
+}
+
+/// A state without what is meant for us.
+pub(super) fn shown(state: &RawJson) -> ApiResult<String> {
+    let mut entries: Entries<'_> = state.decode()?;
+    entries.take(SUMMARY);
+    Ok(serde_json::to_string(&entries)?)
+}
+
+/// Keeps a new state on the thread's row; `None` if the state is not the thread's own, e.g. a subgraph's.
+///
+/// # Errors
+/// 409 if a run has begun meanwhile.
+pub(super) async fn keep(app: &App, scope: &Scope, thread: &Thread, state: &RawJson) -> ApiResult<Option<Thread>> {
+    let mut entries: Entries<'_> = state.decode()?;
+    let Some(summary) = entries.take(SUMMARY) else { return Ok(None) };
+    let summary: StateSummary = serde_json::from_str(summary.get())?;
+    let Some(checkpoint_id) = summary.checkpoint_id else { return Ok(None) };
+    let values = entries.take("values").map_or("null", |values| values.get()).to_owned();
+    let state = ThreadState { checkpoint_id, values: RawJson::from_text(values)?, rest: RawJson::of(&entries)? };
+    let kept = app.storage.set_thread_state(scope, thread.thread_id, summary.status, summary.interrupts, state).await;
+    kept.map(Some).on(ErrorKind::Conflict, || in_flight(thread))
+}
+
+/// Tells who listens to the thread that its state was updated. The update stands, so a failure to tell is none of the caller's.
+pub(super) async fn tell(app: &App, thread: &Thread, state: &RawJson) {
+    let thread_id = thread.thread_id;
+    let told = async {
+        let data = format!(r#"{{"state":{},"thread_id":"{thread_id}"}}"#, shown(state)?);
+        let event = NewEvent { name: "state_update".into(), data: data.into() };
+        Ok::<_, ApiError>(app.events.append_to_thread(thread_id, vec![event]).await?)
+    };
+    if let Err(error) = told.await {
+        tracing::warn!(thread.id = %thread_id, error = error.message(), "an update of a thread's state was not told");
+    }
+}
+
+pub(super) fn in_flight(thread: &Thread) -> ApiError {
+    ApiError::conflict(format!("Thread {} has in-flight runs", thread.thread_id))
+}

@@ -1,0 +1,85 @@
+//! The state of threads, and its history.
+
+mod answer;
+mod checkpoint;
+mod get;
+mod history;
+mod update;
+
+use langopen_core::auth::Identity;
+use langopen_core::executor::END;
+use langopen_core::executor::GraphCall;
+use langopen_core::model::Thread;
+use langopen_core::{RawJson, Scope};
+use serde::Deserialize;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::agent::threads::graph_id;
+use crate::agent::wire::CheckpointConfig;
+use crate::http::error::{ApiError, ApiResult};
+use crate::server::App;
+
+pub(crate) use answer::state_at;
+pub(crate) use history::states_before;
+
+pub(crate) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(get::get_state, update::update_state))
+        .routes(routes!(checkpoint::get_state_at))
+        .routes(routes!(checkpoint::post_state_at))
+        .routes(routes!(history::get_history, history::post_history))
+}
+
+/// What a change of state answers.
+#[derive(Deserialize)]
+struct Updated {
+    checkpoint: RawJson,
+    state: RawJson,
+}
+
+/// Applies the steps that a thread is created with, and returns the thread as it is then.
+pub(crate) async fn apply_supersteps(
+    app: &App,
+    (scope, identity): (&Scope, &Identity),
+    thread: &Thread,
+    supersteps: RawJson,
+) -> ApiResult<Thread> {
+    let graph_id = graph_id(thread).ok_or_else(|| no_graph(thread))?.to_owned();
+    let config = answer::config(thread, &Default::default(), identity)?;
+    let call = GraphCall::BulkUpdateState { graph_id, config, supersteps };
+    let updated: Updated = app.executor.call(app.reach(scope), call).await?.decode()?;
+    Ok(answer::keep(app, scope, thread, &updated.state).await?.unwrap_or_else(|| thread.clone()))
+}
+
+/// Changes a thread's state at a checkpoint: by these values, as if that node had written them.
+async fn apply_update(
+    app: &App,
+    (scope, identity): (&Scope, &Identity),
+    thread: &Thread,
+    checkpoint: &CheckpointConfig,
+    (values, as_node): (RawJson, Option<String>),
+) -> ApiResult<Updated> {
+    let graph_id = graph_id(thread).ok_or_else(|| no_graph(thread))?.to_owned();
+    let config = answer::config(thread, checkpoint, identity)?;
+    let call = GraphCall::UpdateState { graph_id, config, values, as_node };
+    let updated: Updated = app.executor.call(app.reach(scope), call).await?.decode()?;
+    answer::keep(app, scope, thread, &updated.state).await?;
+    answer::tell(app, thread, &updated.state).await;
+    Ok(updated)
+}
+
+/// Ends what a thread's graph waits for: its values stay, nothing comes next, and no question is open any more.
+pub(crate) async fn clear_tasks(app: &App, who: (&Scope, &Identity), thread: &Thread) -> ApiResult<()> {
+    let end = (RawJson::default(), Some(END.to_owned()));
+    apply_update(app, who, thread, &CheckpointConfig::default(), end).await.map(drop)
+}
+
+fn no_graph(thread: &Thread) -> ApiError {
+    ApiError::bad_request(format!(
+        "Thread '{}' has no assigned graph ID. This usually occurs when no runs have been made on this particular thread. This \
+         operation requires a graph ID. Please ensure a run has been made for the thread or manually update the thread metadata \
+         (by setting the 'graph_id' field) before running this operation.",
+        thread.thread_id
+    ))
+}

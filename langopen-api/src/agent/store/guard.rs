@@ -1,0 +1,46 @@
+//! Applies an authorizer's filter to store searches: it compares the items' values.
+//!
+//! Items have neither metadata nor owner. Applications separate users by namespaces, which a store handler rewrites. A
+//! handler for all resources returns `{"owner": …}` for store operations too, and must not hide a user's own items. So
+//! the filter narrows searches only.
+
+use langopen_core::model::{ScoredItem, StoreItem, StoreItemQuery};
+use langopen_core::{JsonMap, Scope};
+
+use crate::http::error::ApiResult;
+use crate::http::extract::field::MAX_LIMIT;
+use crate::server::App;
+
+fn passes(scope: &Scope, item: &StoreItem) -> bool {
+    scope.filter.as_ref().is_none_or(|filter| item.value.decode::<JsonMap>().is_ok_and(|value| filter.matches(&value)))
+}
+
+/// The items that the query finds and the scope's filter passes.
+pub(super) async fn search(app: &App, scope: &Scope, query: StoreItemQuery) -> ApiResult<Vec<ScoredItem>> {
+    if scope.filter.is_none() {
+        return Ok(app.storage.search_items(scope, &query).await?.items);
+    }
+    let (offset, limit) = (query.offset as usize, query.limit as usize);
+    let found: Vec<_> = visible(app, scope, &query, offset + limit).await?.into_iter().skip(offset).collect();
+    if query.refresh_ttl {
+        for each in &found {
+            app.storage.item(scope, &each.item.namespace, &each.item.key, true).await?;
+        }
+    }
+    Ok(found)
+}
+
+/// The first items that pass, up to `wanted`.
+async fn visible(app: &App, scope: &Scope, query: &StoreItemQuery, wanted: usize) -> ApiResult<Vec<ScoredItem>> {
+    let mut page = StoreItemQuery { limit: MAX_LIMIT, offset: 0, refresh_ttl: false, ..query.clone() };
+    let mut found = Vec::new();
+    loop {
+        let items = app.storage.search_items(scope, &page).await?;
+        found.extend(items.items.into_iter().filter(|each| passes(scope, &each.item)));
+        if found.len() >= wanted || !items.more {
+            found.truncate(wanted);
+            return Ok(found);
+        }
+        page.offset += MAX_LIMIT;
+    }
+}

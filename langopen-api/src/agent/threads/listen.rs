@@ -1,0 +1,116 @@
+//! Listening to a thread for as long as the client wishes.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::{Stream, StreamExt};
+use langopen_core::event_log::{Event, EventStream, NATIVE};
+use langopen_core::{Result, Scope, ThreadId};
+use tokio::time::{Instant, timeout};
+
+use super::sight::{Sight, Watch};
+use super::stream::Modes;
+use crate::http::batches::Batches;
+use crate::http::sse::{HEARTBEAT, frame, frames};
+use crate::server::App;
+
+/// The `error` event for a caller whom the thread is hidden from.
+pub(super) fn denied() -> Bytes {
+    frame(b"error", br#"{"error":"HTTPException","message":"404: Thread not found"}"#)
+}
+
+/// The `error` event of a stream that would have a hole if it went on.
+fn slow_reader() -> Bytes {
+    frame(
+        b"error",
+        br#"{"error":"SlowReader","message":"this stream lost its place, most likely because it was read too slowly; open it again with Last-Event-ID for the events that are kept"}"#,
+    )
+}
+
+/// One client that listens to a thread.
+pub(super) struct Listen {
+    thread_id: ThreadId,
+    watch: Watch,
+    heartbeat: Duration,
+    modes: Modes,
+    events: Batches,
+    ended: bool,
+}
+
+impl Listen {
+    pub(super) fn new(app: &App, scope: Scope, thread_id: ThreadId, modes: Modes, events: EventStream) -> Self {
+        let events = Batches::new(app, thread_id, events);
+        let (watch, heartbeat) = (Watch::new(app, scope, thread_id), app.settings.heartbeat);
+        Self { thread_id, watch, heartbeat, modes, events, ended: false }
+    }
+
+    /// Looks whether the caller sees the thread.
+    pub(super) async fn look(&mut self) -> Result<Sight> {
+        self.watch.look().await
+    }
+
+    /// What is sent to the client.
+    pub(super) fn stream(self) -> impl Stream<Item = Result<Bytes, Infallible>> + Send + 'static {
+        let frames = futures::stream::unfold(self, |mut this| async move { Some((this.next().await?, this)) });
+        frames.flat_map(|pieces| futures::stream::iter(pieces.into_iter().map(Ok)))
+    }
+
+    async fn next(&mut self) -> Option<Vec<Bytes>> {
+        let heartbeat = self.heartbeat;
+        let begun = Instant::now();
+        while !self.ended {
+            // Events that the client does not want are silence to it.
+            let patience = heartbeat.saturating_sub(begun.elapsed());
+            match timeout(patience, self.events.next()).await {
+                Ok(None) => return None,
+                Ok(Some(items)) => {
+                    let pieces = self.take(items).await;
+                    match pieces.is_empty() {
+                        false => return Some(pieces),
+                        true if begun.elapsed() >= heartbeat => return Some(vec![HEARTBEAT]),
+                        true => {}
+                    }
+                }
+                Err(_) => {
+                    self.ended = self.watch.is_gone().await;
+                    return (!self.ended).then_some(vec![HEARTBEAT]);
+                }
+            }
+        }
+        None
+    }
+
+    async fn take(&mut self, items: Vec<Result<Event>>) -> Vec<Bytes> {
+        if !self.watch.admitted() {
+            match self.watch.look().await {
+                Ok(Sight::Visible) => {}
+                Ok(Sight::Hidden) => {
+                    self.ended = true;
+                    return vec![denied()];
+                }
+                // Somebody else's thread, or what is left of one that is gone.
+                Ok(Sight::Missing) => return Vec::new(),
+                Err(error) => return vec![self.fail(&error)],
+            }
+        }
+        let mut events = Vec::with_capacity(items.len());
+        let mut failure = None;
+        for item in items {
+            match item {
+                Ok(event) if event.name.starts_with(NATIVE) => {}
+                Ok(event) => events.push(event),
+                Err(error) => failure = Some(self.fail(&error)),
+            }
+        }
+        let mut pieces = frames(events.iter().filter(|event| self.modes.want(event)), true);
+        pieces.extend(failure);
+        pieces
+    }
+
+    fn fail(&mut self, error: &langopen_core::Error) -> Bytes {
+        tracing::warn!(thread.id = %self.thread_id, error = %error, "a reader of a thread's events lost its place");
+        self.ended = true;
+        slow_reader()
+    }
+}

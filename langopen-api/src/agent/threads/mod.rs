@@ -1,0 +1,47 @@
+//! Threads: the conversations that runs happen on.
+
+mod copy;
+mod count;
+mod create;
+mod delete;
+mod extract;
+mod get;
+mod listen;
+mod prune;
+mod search;
+mod sight;
+mod storage;
+mod stream;
+mod ttl;
+mod update;
+
+use langopen_core::ThreadId;
+use langopen_core::model::Thread;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::http::error::ApiError;
+use crate::server::App;
+
+pub(crate) use sight::{Sight, Watch};
+
+pub(crate) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(create::create_thread))
+        .routes(routes!(search::search_threads))
+        .routes(routes!(count::count_threads))
+        .routes(routes!(prune::prune_threads))
+        .routes(routes!(get::get_thread, update::update_thread, delete::delete_thread))
+        .routes(routes!(copy::copy_thread))
+        .routes(routes!(storage::get_storage))
+        .routes(routes!(stream::join_thread_stream))
+}
+
+pub(crate) fn not_found(id: ThreadId) -> ApiError {
+    ApiError::not_found(format!("Thread with ID {id} not found"))
+}
+
+/// The graph that last ran on a thread, or that its metadata was given.
+pub(crate) fn graph_id(thread: &Thread) -> Option<&str> {
+    thread.metadata.get("graph_id")?.as_str()
+}

@@ -1,0 +1,122 @@
+use axum::extract::State;
+use langopen_core::auth::{Action, Resource};
+use langopen_core::model::{SortOrder, ThreadQuery, ThreadSort, ThreadStatus};
+use langopen_core::{JsonMap, ThreadId};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use std::collections::BTreeMap;
+use utoipa::ToSchema;
+
+use super::extract::Extract;
+use crate::agent::wire::{Listing, SortOrderName, ThreadBody, ThreadField, ThreadStatusName};
+use crate::http::access::Caller;
+use crate::http::error::{ApiResult, ErrorResponse};
+use crate::http::extract::field::{self, LIMIT, check_select};
+use crate::http::extract::{SmallBody, parse_id};
+use crate::server::App;
+
+/// Which threads to find.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+pub(super) struct ThreadSearchRequest {
+    /// One of these.
+    #[schema(value_type = Option<Vec<Uuid>>)]
+    ids: Option<Vec<String>>,
+    /// Contained in the metadata.
+    #[serde(default, deserialize_with = "field::map")]
+    #[schema(value_type = Option<Object>)]
+    metadata: Option<JsonMap>,
+    /// Contained in the values.
+    #[serde(default, deserialize_with = "field::map")]
+    #[schema(value_type = Option<Object>)]
+    values: Option<JsonMap>,
+    #[schema(value_type = Option<ThreadStatusName>, inline)]
+    status: Option<ThreadStatus>,
+    #[serde(default, deserialize_with = "field::limit")]
+    #[schema(minimum = 1, maximum = 1000, default = 10)]
+    limit: Option<u32>,
+    #[serde(default, deserialize_with = "field::offset")]
+    #[schema(minimum = 0, default = 0)]
+    offset: Option<u32>,
+    #[schema(inline)]
+    sort_by: Option<SortBy>,
+    #[schema(value_type = Option<SortOrderName>, inline)]
+    sort_order: Option<SortOrder>,
+    /// Only these fields.
+    #[schema(value_type = Option<Vec<ThreadField>>)]
+    select: Option<Vec<String>>,
+    /// Names with paths such as `values.messages[-1].content`, answered under `extracted`.
+    extract: Option<BTreeMap<String, String>>,
+}
+
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum SortBy {
+    ThreadId,
+    Status,
+    CreatedAt,
+    UpdatedAt,
+    StateUpdatedAt,
+}
+
+impl From<SortBy> for ThreadSort {
+    fn from(by: SortBy) -> Self {
+        match by {
+            SortBy::ThreadId => Self::ThreadId,
+            SortBy::Status => Self::Status,
+            SortBy::CreatedAt => Self::CreatedAt,
+            SortBy::UpdatedAt => Self::UpdatedAt,
+            SortBy::StateUpdatedAt => Self::StateUpdatedAt,
+        }
+    }
+}
+
+/// Search Threads
+#[utoipa::path(
+    post, path = "/threads/search", tag = "Threads", operation_id = "search_threads",
+    request_body = ThreadSearchRequest,
+    responses(
+        (status = 200, description = "The threads", body = Vec<ThreadBody>),
+        (status = 422, description = "Invalid request", body = ErrorResponse),
+    )
+)]
+pub(super) async fn search_threads(
+    State(app): State<App>,
+    caller: Caller,
+    SmallBody(body): SmallBody<ThreadSearchRequest>,
+) -> ApiResult<Listing> {
+    let mut select = body.select.unwrap_or_default();
+    check_select(&select, &ThreadBody::FIELDS)?;
+    let extract = Extract::parse(&body.extract.unwrap_or_default())?;
+    if !select.is_empty() {
+        select.push("extracted".to_owned());
+    }
+    let ids = body.ids.map(|ids| ids.iter().map(|id| parse_id::<ThreadId>(id, "thread")).collect()).transpose()?;
+    let mut query = ThreadQuery {
+        ids,
+        metadata: body.metadata.unwrap_or_default(),
+        values: body.values.unwrap_or_default(),
+        status: body.status,
+        limit: body.limit.unwrap_or(LIMIT),
+        offset: body.offset.unwrap_or_default(),
+        sort_by: body.sort_by.map(Into::into).unwrap_or_default(),
+        sort_order: body.sort_order.unwrap_or_default(),
+    };
+    let value = || {
+        json!({
+            "metadata": query.metadata, "values": query.values, "status": query.status, "limit": query.limit,
+            "offset": query.offset, "ids": query.ids, "thread_id": null,
+        })
+    };
+    let mut permit = caller.may(Resource::Threads, Action::Search, value).await?;
+    query.metadata = permit.object("metadata", query.metadata);
+    query.values = permit.object("values", query.values);
+    query.status = permit.take("status", query.status)?;
+    query.ids = permit.take("ids", query.ids)?;
+    let page = app.storage.search_threads(&permit.scope, &query).await?;
+    Listing::new(page, query.offset, &select, |thread| {
+        let extracted = (!extract.is_empty()).then(|| extract.of(&thread));
+        let mut body = ThreadBody::from(thread);
+        body.extracted = extracted;
+        body
+    })
+}

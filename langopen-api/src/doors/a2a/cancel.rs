@@ -1,0 +1,93 @@
+//! `tasks/cancel`.
+
+use std::time::Duration;
+
+use langopen_core::auth::{Action, Resource, Role};
+use langopen_core::event_log::{LogKey, ReadFrom};
+use langopen_core::model::{CancelAction, CancelRequest, Thread};
+use langopen_core::{ErrorKind, JsonMap, Scope};
+use rmcp::model::ErrorData;
+use serde::Deserialize;
+use serde_json::json;
+use tokio::time::timeout;
+
+use super::chain::Chain;
+use super::dialect::State;
+use super::endpoint::Answered;
+use super::error::not_cancelable;
+use super::get::{find, named};
+use super::place::with_thread;
+use super::request::Request;
+use super::task;
+use super::task_id::{CANCELED_KEY, is_given_up};
+use crate::agent::runs::Follow;
+use crate::agent::state::clear_tasks;
+use crate::doors::json_rpc::{answer, failed};
+
+/// How long the answer waits for the run's end: a graph may be busy with what cannot be stopped.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+#[derive(Deserialize)]
+struct Params {
+    id: String,
+}
+
+pub(super) async fn cancel(request: &Request) -> Result<Answered, ErrorData> {
+    let Params { id } = request.params()?;
+    let show = request.show((None, None))?;
+    let task = named(&id)?;
+    let Request { app, caller, .. } = request;
+    caller.must_be(Role::Developer).map_err(|error| failed(&error))?;
+    let (thread_id, action) = (task.thread_id, CancelAction::Interrupt);
+    let value = || json!({"thread_id": thread_id, "metadata": {}, "action": action.as_str()});
+    let permit = caller.may(Resource::Threads, Action::Update, value).await.map_err(|error| failed(&error))?;
+    let (mut chain, thread) = with_thread(request, &permit.scope, task).await?;
+    let waits = task::shown(request.dialect, &chain, Some(&thread)).state == State::InputRequired;
+    if waits {
+        give_up(request, &permit.scope, &mut chain, &thread).await?;
+    }
+    // An answer that was on its way goes on with the task, and is stopped like any other run.
+    if !waits || !is_given_up(chain.run()) {
+        stop(request, &permit.scope, &mut chain, action).await?;
+    }
+    let picture = task::kept(app, &request.rows(), request.dialect, &chain).await;
+    let picture = picture.map_err(|error| failed(&error.into()))?;
+    answer(&picture.task(&show)).map(Answered::Now)
+}
+
+/// Gives up a task that waits for an answer. Its last run is over, so that is said with it, and its graph waits no more.
+async fn give_up(request: &Request, scope: &Scope, chain: &mut Chain, thread: &Thread) -> Result<(), ErrorData> {
+    let Request { app, caller, .. } = request;
+    let (thread_id, run_id) = (thread.thread_id, chain.run().run_id);
+    let metadata = JsonMap::from_iter([(CANCELED_KEY.to_owned(), true.into())]);
+    app.storage.update_run(scope, thread_id, run_id, metadata).await.map_err(|error| match error.kind() {
+        ErrorKind::NotFound => not_cancelable(),
+        _ => failed(&error.into()),
+    })?;
+    // The task is over, whatever becomes of this: a question that stays open is no task's any more.
+    if let Err(error) = clear_tasks(app, (scope, &caller.identity), thread).await {
+        tracing::warn!(thread.id = %thread_id, error = error.message(), "a graph still waits for what a task was given up with");
+    }
+    *chain = find(request, scope, chain.task).await?;
+    Ok(())
+}
+
+/// Cancels the last run of a task, and waits for its end.
+async fn stop(request: &Request, scope: &Scope, chain: &mut Chain, action: CancelAction) -> Result<(), ErrorData> {
+    let Request { app, caller, .. } = request;
+    let (thread_id, run_id, resumable) = (chain.task.thread_id, chain.run().run_id, chain.run().resumable);
+    let events = app.events.read(LogKey { thread_id, run_id }, ReadFrom::Now).await;
+    let events = events.map_err(|error| failed(&error.into()))?;
+    let reason = "interrupt requested via A2A tasks/cancel".to_owned();
+    match app.runs.cancel(scope, thread_id, run_id, CancelRequest { action, reason }).await {
+        Ok(_) => {}
+        Err(error) if error.kind() == ErrorKind::NotFound => return Err(not_cancelable()),
+        Err(error) => return Err(failed(&error.into())),
+    }
+    let mut follow = Follow::new(app, &caller.identity.tenant, (thread_id, run_id), resumable, events);
+    let over = async { while follow.next().await.is_some() {} };
+    let _ = timeout(PATIENCE, over).await;
+    let row = app.storage.run(&request.rows(), thread_id, run_id).await;
+    chain.update(row.map_err(|error| failed(&error.into()))?);
+    Ok(())
+}

@@ -1,0 +1,177 @@
+//! Finding tasks: an agent's runs by their last change, of which those count that are their tasks' last.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use langopen_core::auth::{Action, Resource};
+use langopen_core::model::{FoundRuns, Run, RunPlace, RunQuery, RunSearch, Thread, ThreadQuery, ThreadStatus};
+use langopen_core::{JsonMap, RunId, RunStatus, Scope, ThreadId, Timestamp};
+use serde_json::json;
+
+use super::chain::Chain;
+use super::dialect::State;
+use super::request::Request;
+use super::task;
+use crate::http::access::Permit;
+use crate::http::error::ApiResult;
+
+/// How many runs of a context are looked at, the newest first; and, for a page, of all contexts of a batch together.
+const MOST_RUNS: u32 = 1000;
+
+/// How many of an agent's runs are looked at together.
+const BATCH: u32 = 50;
+
+/// How many batches a page is made of at most. A page that has room then ends all the same, and the next one goes on.
+const MOST_BATCHES: usize = 10;
+
+/// Which tasks.
+pub(super) struct Wanted {
+    pub(super) state: Option<State>,
+    /// Changed then or later.
+    pub(super) since: Option<Timestamp>,
+    /// Those that come after this place: that of a task is its last run's.
+    pub(super) after: Option<RunPlace>,
+    /// How many.
+    pub(super) most: usize,
+}
+
+#[derive(Default)]
+pub(super) struct Found {
+    /// Tasks with the rows of their threads.
+    pub(super) tasks: Vec<(Chain, Option<Arc<Thread>>)>,
+    /// Where the next page begins, if there is one.
+    pub(super) next: Option<RunPlace>,
+    /// How many there are on all pages, if that is known.
+    pub(super) total: Option<usize>,
+}
+
+impl Wanted {
+    fn fits(&self, chain: &Chain, thread: Option<&Thread>) -> bool {
+        let waits = chain.newest && thread.is_some_and(|thread| thread.status == ThreadStatus::Interrupted);
+        self.state.is_none_or(|wanted| task::state(chain.run(), waits) == wanted)
+            && self.since.is_none_or(|since| chain.run().updated_at >= since)
+    }
+
+    /// Which statuses the last run of such a task may have.
+    fn statuses(&self) -> &'static [RunStatus] {
+        match self.state {
+            None => &RunStatus::ALL,
+            Some(State::Submitted) => &[RunStatus::Pending],
+            Some(State::Working) => &[RunStatus::Running],
+            Some(State::InputRequired | State::Completed) => &[RunStatus::Success],
+            Some(State::Failed) => &[RunStatus::Error, RunStatus::Timeout],
+            Some(State::Canceled) => &[RunStatus::Interrupted, RunStatus::Success],
+        }
+    }
+}
+
+fn place(chain: &Chain) -> RunPlace {
+    (chain.run().updated_at, chain.run().run_id)
+}
+
+/// The tasks of a context.
+pub(super) async fn of_context(request: &Request, scope: &Scope, id: ThreadId, wanted: &Wanted) -> ApiResult<Found> {
+    let storage = &request.app.storage;
+    let query = RunQuery { limit: MOST_RUNS, ..RunQuery::default() };
+    let runs = storage.list_runs(scope, id, &query).await?.items;
+    let thread = storage.thread(scope, id).await?.map(Arc::new);
+    let agent = request.assistant.assistant_id;
+    let mut chains = Chain::all(runs);
+    chains.retain(|chain| chain.run().assistant_id == agent && wanted.fits(chain, thread.as_deref()));
+    chains.sort_unstable_by_key(|chain| Reverse(place(chain)));
+    let total = Some(chains.len());
+    chains.retain(|chain| wanted.after.is_none_or(|after| place(chain) < after));
+    let more = chains.len() > wanted.most;
+    chains.truncate(wanted.most);
+    let next = chains.last().filter(|_| more).map(place);
+    Ok(Found { tasks: chains.into_iter().map(|chain| (chain, thread.clone())).collect(), next, total })
+}
+
+/// The tasks of the agent, in all contexts that the caller may find.
+pub(super) async fn of_agent(request: &Request, wanted: &Wanted) -> ApiResult<Found> {
+    let contexts = Contexts::permitted(request).await?;
+    let mut found = Found { next: wanted.after, ..Found::default() };
+    let mut limit = BATCH;
+    for _ in 0..MOST_BATCHES {
+        let search = RunSearch {
+            assistant_id: request.assistant.assistant_id,
+            statuses: wanted.statuses().to_vec(),
+            since: wanted.since,
+            after: found.next,
+            limit,
+        };
+        let FoundRuns { runs, next } = request.app.storage.search_runs(&request.rows(), &search).await?;
+        let Some(mut tasks) = contexts.tasks(request, &runs).await? else {
+            limit = limit.div_ceil(2);
+            continue;
+        };
+        for (chain, thread) in runs.iter().filter_map(|run| tasks.remove(&run.run_id)) {
+            if !wanted.fits(&chain, Some(&thread)) {
+                continue;
+            }
+            if found.tasks.len() == wanted.most {
+                found.next = found.tasks.last().map(|(chain, _)| place(chain));
+                return Ok(found);
+            }
+            found.tasks.push((chain, Some(thread)));
+        }
+        found.next = next;
+        if next.is_none() {
+            break;
+        }
+    }
+    Ok(found)
+}
+
+/// The contexts that the caller may find.
+struct Contexts {
+    permit: Permit,
+    query: ThreadQuery,
+}
+
+impl Contexts {
+    async fn permitted(request: &Request) -> ApiResult<Self> {
+        let agent = request.assistant.assistant_id.to_string();
+        let metadata = JsonMap::from_iter([("assistant_id".to_owned(), agent.into())]);
+        let value = || {
+            json!({
+                "metadata": metadata, "values": {}, "status": null, "limit": BATCH, "offset": 0, "ids": null, "thread_id": null,
+            })
+        };
+        let mut permit = request.caller.may(Resource::Threads, Action::Search, value).await?;
+        let mut query = ThreadQuery { limit: BATCH, ..ThreadQuery::default() };
+        query.metadata = permit.object("metadata", JsonMap::new());
+        // Another agent may have been talked to since.
+        query.metadata.shift_remove("assistant_id");
+        query.values = permit.object("values", query.values);
+        query.status = permit.take("status", query.status)?;
+        query.ids = permit.take("ids", query.ids)?;
+        Ok(Self { permit, query })
+    }
+
+    /// The tasks whose last runs are among these, by those, with the rows of their threads; `None` if these are of threads that have too many runs together.
+    async fn tasks(&self, request: &Request, runs: &[Run]) -> ApiResult<Option<HashMap<RunId, (Chain, Arc<Thread>)>>> {
+        let (storage, scope) = (&request.app.storage, &self.permit.scope);
+        let ids: BTreeSet<_> = runs.iter().map(|run| run.thread_id).collect();
+        let permitted = |id: &ThreadId| self.query.ids.as_ref().is_none_or(|ids| ids.contains(id));
+        let query = ThreadQuery { ids: Some(ids.into_iter().filter(permitted).collect()), ..self.query.clone() };
+        let threads = storage.search_threads(scope, &query).await?.items;
+        let ids: Vec<_> = threads.iter().map(|thread| thread.thread_id).collect();
+        let runs = storage.runs_of_threads(scope, &ids, MOST_RUNS).await?;
+        if runs.len() == MOST_RUNS as usize && ids.len() > 1 {
+            return Ok(None);
+        }
+        let mut by_thread: HashMap<ThreadId, Vec<Run>> = HashMap::new();
+        for run in runs {
+            by_thread.entry(run.thread_id).or_default().push(run);
+        }
+        let mut tasks = HashMap::new();
+        for thread in threads.into_iter().map(Arc::new) {
+            for chain in Chain::all(by_thread.remove(&thread.thread_id).unwrap_or_default()) {
+                tasks.insert(chain.run().run_id, (chain, thread.clone()));
+            }
+        }
+        Ok(Some(tasks))
+    }
+}

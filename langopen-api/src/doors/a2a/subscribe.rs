@@ -1,0 +1,61 @@
+//! `tasks/resubscribe`.
+
+use langopen_core::event_log::{EventId, LogKey, ReadFrom};
+use rmcp::model::ErrorData;
+use serde::Deserialize;
+
+use super::cursor::Cursor;
+use super::dialect::Dialect;
+use super::endpoint::Answered;
+use super::error::unsupported;
+use super::get::{find, named};
+use super::place::readable;
+use super::request::Request;
+use super::stream::Teller;
+use super::task;
+use crate::agent::runs::Follow;
+use crate::doors::json_rpc::{failed, invalid};
+
+#[derive(Deserialize)]
+struct Params {
+    id: String,
+}
+
+/// Streams a task: what comes after `Last-Event-ID`, or else the task and all that was told of it from the beginning; text that a client has already is
+/// then replaced, for the first of it is not an addition.
+pub(super) async fn subscribe(request: Request) -> Result<Answered, ErrorData> {
+    let Params { id } = request.params()?;
+    let show = request.show((None, None))?;
+    let task = named(&id)?;
+    let after = Cursor::given(&request.headers);
+    let after = after.map_err(|()| invalid("Last-Event-ID must be the id of an event of the task's stream"))?;
+    let scope = readable(&request, task.thread_id).await?;
+    let mut chain = find(&request, &scope, task).await?;
+    let rows = request.rows();
+    let (thread_id, run_id) = (task.thread_id, chain.run().run_id);
+    let log = LogKey { thread_id, run_id };
+    // Read first and look at the row then: what is said in between is not missed.
+    let events = request.app.events.read(log, ReadFrom::After(EventId::ZERO)).await;
+    let events = events.map_err(|error| failed(&error.into()))?;
+    let row = request.app.storage.run(&rows, thread_id, run_id).await;
+    chain.update(row.map_err(|error| failed(&error.into()))?);
+    let first = match after {
+        Some(_) => None,
+        None => {
+            let picture = task::kept(&request.app, &rows, request.dialect, &chain).await;
+            let picture = picture.map_err(|error| failed(&error.into()))?;
+            if request.dialect == Dialect::V1 && picture.state.is_terminal() {
+                let state = picture.state.name(request.dialect);
+                return Err(unsupported(format!("Task '{task}' is {state}; nothing becomes of it any more")));
+            }
+            Some(picture.task(&show))
+        }
+    };
+    let over = chain.run().status.is_terminal();
+    let tenant = &request.caller.identity.tenant;
+    let follow = Follow::new(&request.app, tenant, (thread_id, run_id), chain.run().resumable, events);
+    let follow = follow.over(over).after(EventId::ZERO);
+    let (dialect, id) = (request.dialect, request.id);
+    let teller = Teller { app: request.app, rows, dialect, id, chain, follow, first, after };
+    Ok(Answered::Response(teller.response()))
+}

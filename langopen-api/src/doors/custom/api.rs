@@ -1,0 +1,114 @@
+//! The API as a custom app sees it.
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::Request;
+use axum::response::{IntoResponse, Response};
+use http::{HeaderMap, HeaderName, HeaderValue};
+use langopen_core::auth::Identity;
+use langopen_core::{JsonMap, Tenant};
+use tower_service::Service;
+
+use crate::gateway::Reached;
+use crate::http::access::{Authenticator, Pass, check_role, least_elsewhere};
+use crate::router::UnknownPath;
+
+/// The API behind a custom app, for one request.
+#[derive(Clone)]
+pub struct Api {
+    pub(super) router: Router,
+    pub(super) authenticator: Authenticator,
+    /// Who asks, if that is known already.
+    pub(super) pass: Option<Pass>,
+    /// The deployment that the request has reached, where there are several.
+    pub(super) reached: Option<Reached>,
+    /// Headers with the platform's own credentials, which the app does not see.
+    pub(super) withheld: HeaderMap,
+}
+
+impl Api {
+    /// Has the API answer.
+    pub async fn call(&self, mut request: Request) -> Response {
+        if let Some(pass) = &self.pass {
+            request.extensions_mut().insert(pass.clone());
+        }
+        self.restore(request.headers_mut());
+        if let Some(reached) = &self.reached {
+            if let Some(below) = reached.below(request.uri()) {
+                *request.uri_mut() = below;
+            }
+            request.extensions_mut().insert(reached.clone());
+        }
+        answer(&self.router, request).await
+    }
+
+    /// Whether a response of [`Api::call`] only says that the API has no such path. The request's body is then unread.
+    pub fn has_no_path(response: &Response) -> bool {
+        response.extensions().get::<UnknownPath>().is_some()
+    }
+
+    /// Finds out who asks: the user as custom routes see it, or the answer to a caller that is turned away.
+    pub async fn authenticate(&self, request: http::Request<()>) -> Result<JsonMap, Response> {
+        let mut request = request.map(|()| Body::empty());
+        self.restore(request.headers_mut());
+        if let Some(reached) = &self.reached {
+            request.extensions_mut().insert(reached.clone());
+        }
+        let least = least_elsewhere(request.method());
+        let (identity, _) = self.authenticator.authenticate(request).await?;
+        check_role(identity.role, least).map_err(IntoResponse::into_response)?;
+        Ok(user(&identity))
+    }
+
+    /// Where the caller acts, if that is known already.
+    pub fn tenant(&self) -> Option<&Tenant> {
+        match self.pass.as_ref()? {
+            Pass::Known(identity) => Some(&identity.tenant),
+            Pass::Trusted(tenant) => Some(tenant),
+        }
+    }
+
+    fn restore(&self, headers: &mut HeaderMap) {
+        for (name, value) in &self.withheld {
+            if !headers.contains_key(name) {
+                headers.insert(name, value.clone());
+            }
+        }
+    }
+}
+
+/// A router's answer: routers are always ready and never fail.
+pub(super) async fn answer(router: &Router, request: Request) -> Response {
+    match router.clone().call(request).await {
+        Ok(response) => response,
+        Err(never) => match never {},
+    }
+}
+
+/// A user as custom routes see it.
+pub(super) fn user(identity: &Identity) -> JsonMap {
+    let mut user = identity.user.clone().unwrap_or_default();
+    user.entry("identity").or_insert_with(|| identity.identity.as_str().into());
+    user.entry("permissions").or_insert_with(|| identity.permissions.clone().into());
+    user
+}
+
+/// Takes the platform's own API keys out of a request: the app is user code and must not see them.
+pub(super) fn withhold(headers: &mut HeaderMap) -> HeaderMap {
+    let mut withheld = HeaderMap::new();
+    for name in ["x-api-key", "authorization"].map(HeaderName::from_static) {
+        let value = headers.get(&name).filter(|value| is_key(value)).cloned();
+        if let Some(value) = value {
+            headers.remove(&name);
+            withheld.insert(name, value);
+        }
+    }
+    withheld
+}
+
+fn is_key(value: &HeaderValue) -> bool {
+    let text = value.to_str().unwrap_or_default();
+    let bearer = text.get(..7).is_some_and(|scheme| scheme.eq_ignore_ascii_case("bearer "));
+    let token = if bearer { text[7..].trim_start() } else { text };
+    token.starts_with("lok_")
+}

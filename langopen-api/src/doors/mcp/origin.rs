@@ -1,0 +1,61 @@
+//! Pages that may not call. A page whose name was made to lead to this machine (DNS rebinding) is of the same origin as the server, so browsers let it.
+
+use std::net::SocketAddr;
+
+use axum::extract::ConnectInfo;
+use http::{HeaderMap, header};
+
+use crate::http::cors::Cors;
+
+const FORWARDED: [&str; 3] = ["forwarded", "x-forwarded-for", "x-forwarded-host"];
+
+/// Whether the page that asks, if it is one, may call: it is of this machine, its origin is named, or it is the server's own where that is not this machine's. Where
+/// nobody says who asks, it may be somebody on this machine.
+pub(super) fn may_call(cors: Option<&Cors>, headers: &HeaderMap, peer: Option<&ConnectInfo<SocketAddr>>) -> bool {
+    let Some(origin) = headers.get(header::ORIGIN) else { return true };
+    let text = origin.to_str().unwrap_or_default();
+    let host = text.split_once("://").map_or("", |(_, host)| host);
+    if is_loopback(host) || cors.is_some_and(|cors| cors.names(origin)) {
+        return true;
+    }
+    let proxied = FORWARDED.iter().any(|name| headers.contains_key(*name));
+    let local = peer.is_none_or(|peer| peer.0.ip().is_loopback()) && !proxied;
+    !local && !host.is_empty() && headers.get(header::HOST).is_some_and(|own| own.as_bytes() == host.as_bytes())
+}
+
+fn is_loopback(host: &str) -> bool {
+    let name = host.rsplit_once(':').filter(|(_, port)| port.bytes().all(|byte| byte.is_ascii_digit()));
+    ["localhost", "127.0.0.1", "[::1]"].contains(&name.map_or(host, |(name, _)| name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pages_of_this_machine_and_named_ones_may_call() {
+        let may = |origin: &str, host: &str, peer: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::ORIGIN, origin.parse().unwrap());
+            headers.insert(header::HOST, host.parse().unwrap());
+            let cors = Cors { allow_origins: vec!["*".into(), "https://named.example".into()], ..Cors::default() };
+            may_call(Some(&cors), &headers, Some(&ConnectInfo(peer.parse().unwrap())))
+        };
+        let (here, there) = ("127.0.0.1:5", "192.0.2.1:5");
+        assert!(may("http://localhost:6274", "localhost:2024", here) && may("http://[::1]", "[::1]:2024", here));
+        assert!(may("https://named.example", "localhost:2024", here));
+        assert!(
+            !may("http://evil.example:2024", "evil.example:2024", here),
+            "its name leads here, but it is not of here"
+        );
+        assert!(!may("https://evil.example", "localhost:2024", here));
+        assert!(may("https://agents.example", "agents.example", there));
+        assert!(may_call(None, &HeaderMap::new(), None), "no page");
+        let mut unknown = HeaderMap::new();
+        unknown.insert(header::ORIGIN, "http://evil.example:2024".parse().unwrap());
+        unknown.insert(header::HOST, "evil.example:2024".parse().unwrap());
+        assert!(!may_call(None, &unknown, None), "maybe its name leads here");
+        unknown.insert("x-forwarded-for", "192.0.2.1".parse().unwrap());
+        assert!(may_call(None, &unknown, None), "a proxy is in front");
+    }
+}

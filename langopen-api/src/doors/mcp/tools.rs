@@ -1,0 +1,118 @@
+//! Assistants as tools.
+
+use std::sync::Arc;
+
+use langopen_core::auth::{Action, Resource};
+use langopen_core::executor::GraphCall;
+use langopen_core::model::{Assistant, AssistantQuery};
+use langopen_core::{JsonMap, RawJson, Scope};
+use rmcp::model::{Tool, ToolAnnotations};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::agent::assistants::{graph_config, graph_ids};
+use crate::doors::json_rpc::{Answer, answer, failed, invalid};
+use crate::http::access::Caller;
+use crate::http::error::{ApiError, ApiResult};
+use crate::server::App;
+
+/// How many tools a page has.
+const PAGE: u32 = 100;
+
+/// The longest name of a tool.
+const NAME: usize = 128;
+
+/// The name of the tool that an assistant is: its own, of characters that names of tools may have.
+pub(super) fn name(assistant: &Assistant) -> String {
+    let own = if assistant.name.trim().is_empty() { &assistant.graph_id } else { &assistant.name };
+    let plain = |letter: char| if letter.is_ascii_alphanumeric() || "_-".contains(letter) { letter } else { '_' };
+    own.chars().map(plain).take(NAME).collect()
+}
+
+/// A page of the assistants that the caller may see, and whether there are more.
+pub(super) async fn assistants(app: &App, caller: &Caller, offset: u32) -> ApiResult<(Scope, Vec<Assistant>, bool)> {
+    let mut query =
+        AssistantQuery { graphs: Some(graph_ids(app).await?), limit: PAGE, offset, ..AssistantQuery::default() };
+    let value = || json!({"graph_id": null, "metadata": {}, "limit": PAGE, "offset": offset});
+    let mut permit = caller.may(Resource::Assistants, Action::Search, value).await?;
+    query.metadata = permit.object("metadata", JsonMap::new());
+    query.graph_id = permit.take("graph_id", None)?;
+    let page = app.storage.search_assistants(&permit.scope, &query).await?;
+    Ok((permit.scope, page.items, page.more))
+}
+
+pub(super) async fn list(app: &App, caller: &Caller, params: &RawJson) -> Answer {
+    #[derive(Deserialize, Default)]
+    #[serde(default)]
+    struct List {
+        cursor: Option<String>,
+    }
+    let List { cursor } = params.decode().map_err(|error| invalid(error.to_string()))?;
+    let offset = match cursor {
+        Some(cursor) => cursor.parse().map_err(|_| invalid(format!("Invalid cursor: {cursor}")))?,
+        None => 0,
+    };
+    let (scope, assistants, more) = assistants(app, caller, offset).await.map_err(|error| failed(&error))?;
+    let mut tools = Vec::with_capacity(assistants.len());
+    for assistant in &assistants {
+        tools.push(tool(app, caller, &scope, assistant).await.map_err(|error| failed(&error))?);
+    }
+    let mut result = json!({"tools": tools});
+    if more {
+        result["nextCursor"] = (offset + PAGE).to_string().into();
+    }
+    answer(&result)
+}
+
+async fn tool(app: &App, caller: &Caller, scope: &Scope, assistant: &Assistant) -> ApiResult<Tool> {
+    let config = graph_config(assistant, caller)?;
+    let call = GraphCall::Schemas { graph_id: assistant.graph_id.clone(), config };
+    let schemas = match app.executor.call(app.reach(scope), call).await {
+        Ok(schemas) => schemas.decode().map_err(ApiError::from)?,
+        // One graph that cannot say what it takes does not hide the others.
+        Err(error) => {
+            tracing::warn!(graph_id = assistant.graph_id, error = %error, "a graph does not tell its schemas");
+            Value::Null
+        }
+    };
+    let title = if assistant.name.trim().is_empty() { &assistant.graph_id } else { &assistant.name };
+    let own = assistant.description.clone().filter(|text| !text.trim().is_empty());
+    let description = own.unwrap_or_else(|| format!("Tool based on the {title} assistant"));
+    let tool = Tool::new(name(assistant), description, Arc::new(schema(&schemas["input_schema"])));
+    let annotations: ToolAnnotations = serde_json::from_value(json!({
+        "readOnlyHint": false, "destructiveHint": false, "idempotentHint": false, "openWorldHint": true,
+    }))?;
+    Ok(tool.with_title(title).with_annotations(annotations))
+}
+
+/// What the tool takes: what the graph takes, with a message's text in place of its messages.
+fn schema(input: &Value) -> JsonMap {
+    let mut schema = input.as_object().cloned().unwrap_or_default();
+    schema.insert("type".to_owned(), "object".into());
+    let properties = schema.entry("properties").or_insert_with(|| json!({}));
+    if let Some(messages) = properties.get_mut("messages") {
+        *messages =
+            json!({"type": "string", "title": "Messages", "description": "The user message to send to the agent."});
+        if !properties.to_string().contains("\"$ref\"") {
+            schema.shift_remove("$defs");
+        }
+    }
+    schema
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_are_a_text() {
+        let input = json!({
+            "$defs": {"Message": {}}, "title": "State",
+            "properties": {"messages": {"type": "array", "items": {"$ref": "#/$defs/Message"}}}, "required": ["messages"],
+        });
+        let schema = schema(&input);
+        assert_eq!(schema["properties"]["messages"]["type"], "string");
+        assert!(!schema.contains_key("$defs") && schema["type"] == "object");
+        assert_eq!(super::schema(&Value::Null)["type"], "object");
+    }
+}

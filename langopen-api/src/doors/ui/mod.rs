@@ -1,0 +1,31 @@
+//! Generative user interfaces: components of the application's own that clients' pages show, as `LoadExternalComponent` of the SDK asks for them.
+//!
+//! Pages load scripts and styles without credentials. So the files lie at addresses with the hash of their content, which an authenticated caller is told.
+
+mod component;
+mod file;
+
+use axum::routing::{get, post};
+use langopen_core::ErrorKind;
+use langopen_core::user_interface::Bundle;
+use std::sync::Arc;
+use utoipa_axum::router::OpenApiRouter;
+
+use crate::http::error::{ApiError, ApiResult};
+use crate::server::App;
+
+/// Not in the document, as the Agent Server's.
+pub(crate) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .route("/ui/{name}", post(component::show_component))
+        .route("/ui/{name}/{file}", get(file::get_file))
+}
+
+async fn bundle(app: &App, name: &str) -> ApiResult<Arc<Bundle>> {
+    let interfaces = app.interfaces.as_ref().ok_or_else(|| ApiError::not_found("Not Found"))?;
+    interfaces.bundle(name).await.map_err(|error| match error.kind() {
+        // As for a graph that does not load.
+        ErrorKind::Graph => ApiError::new(http::StatusCode::FAILED_DEPENDENCY, error.message()),
+        _ => error.into(),
+    })
+}

@@ -1,0 +1,84 @@
+//! The server's own login for routes beside the API.
+
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use langopen_core::auth::{Auth, Identity};
+
+use super::credentials;
+use crate::gateway::Reached;
+use crate::http::error::ApiError;
+use crate::http::extract::{BodyBudget, BodyLimits};
+use crate::settings::Settings;
+
+/// Asks who sends a request, in the way in which the API asks. For routes of your own beside the API, as a layer:
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use axum::{Extension, Router, middleware, routing::get};
+/// use langopen_api::{Authenticator, require_auth};
+/// use langopen_core::auth::{Auth, Identity};
+///
+/// fn mine(auth: Arc<dyn Auth>) -> Router {
+///     Router::new()
+///         .route("/me", get(async |Extension(who): Extension<Identity>| who.identity))
+///         .layer(middleware::from_fn_with_state(Authenticator::new(auth), require_auth))
+/// }
+/// ```
+#[derive(Clone)]
+pub struct Authenticator {
+    auth: Arc<dyn Auth>,
+    limits: BodyLimits,
+    bodies: BodyBudget,
+}
+
+impl Authenticator {
+    /// Asks `auth`.
+    pub fn new(auth: Arc<dyn Auth>) -> Self {
+        Self { auth, limits: BodyLimits::of(&Settings::default()), bodies: BodyBudget::default() }
+    }
+
+    /// Refuses larger bodies, if the login reads bodies at all.
+    #[must_use]
+    pub fn with_max_body_bytes(mut self, bytes: usize) -> Self {
+        self.limits.bytes = bytes;
+        self
+    }
+
+    /// Counts the bodies that the login reads against `budget`.
+    #[must_use]
+    pub fn with_body_budget(mut self, budget: BodyBudget) -> Self {
+        self.bodies = budget;
+        self
+    }
+
+    /// Who sends the request, and the request; or the answer to a caller that is turned away.
+    pub async fn authenticate(&self, request: Request) -> Result<(Identity, Request), Response> {
+        let request = match self.auth.needs_body() {
+            true => credentials::kept(request, self.limits, &self.bodies).await?,
+            false => request,
+        };
+        let (mut parts, body) = request.into_parts();
+        let asked = self.auth.authenticate(&credentials::of(&mut parts).await).await;
+        let identity = asked.map_err(|error| ApiError::from(error).into_response())?;
+        if let Some(reached) = parts.extensions.get::<Reached>() {
+            reached.check(&identity).map_err(IntoResponse::into_response)?;
+        }
+        Ok((identity, Request::from_parts(parts, body)))
+    }
+}
+
+/// Lets a request through whose caller is known, with its [`Identity`] among the extensions. A middleware for
+/// [`axum::middleware::from_fn_with_state`].
+pub async fn require_auth(State(authenticator): State<Authenticator>, request: Request, next: Next) -> Response {
+    match authenticator.authenticate(request).await {
+        Ok((identity, mut request)) => {
+            request.extensions_mut().insert(identity);
+            next.run(request).await
+        }
+        Err(response) => response,
+    }
+}

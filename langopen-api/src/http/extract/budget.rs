@@ -1,0 +1,142 @@
+//! How many bytes of request bodies a server holds at once.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::Request;
+use axum::middleware::Next;
+use axum::response::Response;
+use http::{Extensions, StatusCode};
+use parking_lot::Mutex;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::http::error::{ApiError, ApiResult};
+
+/// Bytes that one permit stands for: a semaphore counts fewer permits than a body may have bytes.
+const UNIT: usize = 1024;
+
+/// When it is worth sending a body again that there was no room for.
+const ROOM_SOON: Duration = Duration::from_secs(1);
+
+/// The bytes of request bodies that may be in flight at once, over all requests that share it; one more is 429. Clones
+/// share the same bytes: give one to every [`AgentServer`](crate::AgentServer) of a process.
+///
+/// A body counts as it arrives, so that a client that only announces a large one holds nothing. It counts until its
+/// request is answered; of an answer that is a stream, until the stream begins.
+#[derive(Clone)]
+pub struct BodyBudget {
+    free: Arc<Semaphore>,
+    units: u32,
+}
+
+impl BodyBudget {
+    /// A budget of so many bytes, rounded up to KiB; of 4 TiB at most.
+    pub fn new(bytes: usize) -> Self {
+        let units = u32::try_from(bytes.div_ceil(UNIT)).unwrap_or(u32::MAX);
+        let units = units.min(u32::try_from(Semaphore::MAX_PERMITS).unwrap_or(u32::MAX));
+        Self { free: Arc::new(Semaphore::new(units as usize)), units }
+    }
+
+    /// The bytes that are in flight now.
+    pub fn in_flight(&self) -> usize {
+        (self.units as usize).saturating_sub(self.free.available_permits()) * UNIT
+    }
+
+    /// Nothing yet, of this budget.
+    pub(crate) fn hold(&self) -> HeldBytes {
+        HeldBytes { budget: self.clone(), permit: None, units: 0 }
+    }
+}
+
+impl Default for BodyBudget {
+    /// 1 GiB.
+    fn default() -> Self {
+        Self::new(1 << 30)
+    }
+}
+
+impl fmt::Debug for BodyBudget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BodyBudget").field("kib", &self.units).field("in_flight", &self.in_flight()).finish()
+    }
+}
+
+/// Bytes that count against a budget until this is dropped.
+pub(crate) struct HeldBytes {
+    budget: BodyBudget,
+    permit: Option<OwnedSemaphorePermit>,
+    units: u32,
+}
+
+impl HeldBytes {
+    /// Counts `bytes` in all.
+    ///
+    /// # Errors
+    /// 429 if others hold too many, 413 if the whole budget is not enough.
+    pub(crate) fn grow_to(&mut self, bytes: usize) -> ApiResult<()> {
+        let most = self.budget.units as usize * UNIT;
+        let too_large = || ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, format!("Request body exceeds {most} bytes"));
+        let units = u32::try_from(bytes.div_ceil(UNIT)).ok().filter(|units| *units <= self.budget.units);
+        let more = units.ok_or_else(too_large)?.saturating_sub(self.units);
+        if more == 0 {
+            return Ok(());
+        }
+        let taken = Arc::clone(&self.budget.free).try_acquire_many_owned(more);
+        let taken = taken.map_err(|_| {
+            let detail = format!("The server holds as many bytes of request bodies as it may ({most}): try again");
+            ApiError::too_many(detail, ROOM_SOON)
+        })?;
+        match &mut self.permit {
+            Some(permit) => permit.merge(taken),
+            None => self.permit = Some(taken),
+        }
+        self.units += more;
+        Ok(())
+    }
+}
+
+/// Where the bytes of a request's body are held until it is answered.
+#[derive(Clone, Default)]
+pub(crate) struct BodySlot(Arc<Mutex<Vec<HeldBytes>>>);
+
+impl BodySlot {
+    /// Holds `bytes` for as long as the request is answered; lets go of them at once where nobody waits for that.
+    pub(super) fn hold(extensions: &Extensions, bytes: HeldBytes) {
+        if let Some(slot) = extensions.get::<Self>() {
+            slot.0.lock().push(bytes);
+        }
+    }
+}
+
+/// Holds what the request's body counts until the request is answered.
+pub(crate) async fn hold_bodies(mut request: Request, next: Next) -> Response {
+    let slot = BodySlot::default();
+    request.extensions_mut().insert(slot.clone());
+    let response = next.run(request).await;
+    slot.0.lock().clear();
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_count_until_they_are_let_go() {
+        let budget = BodyBudget::new(10 * UNIT);
+        let (mut one, mut other) = (budget.hold(), budget.hold());
+        one.grow_to(1).unwrap();
+        one.grow_to(UNIT).unwrap();
+        assert_eq!(budget.in_flight(), UNIT);
+        one.grow_to(6 * UNIT).unwrap();
+        assert_eq!(other.grow_to(5 * UNIT).unwrap_err().status(), 429);
+        assert_eq!(other.grow_to(11 * UNIT).unwrap_err().status(), 413);
+        other.grow_to(4 * UNIT).unwrap();
+        assert_eq!(budget.in_flight(), 10 * UNIT);
+        drop(one);
+        other.grow_to(10 * UNIT).unwrap();
+        drop(other);
+        assert_eq!(budget.in_flight(), 0);
+    }
+}

@@ -1,0 +1,76 @@
+//! JSON text to a value, with failures that name the field.
+
+use serde::de::DeserializeOwned;
+
+use super::duplicates::without_duplicates;
+use super::text::{Refusal, clean};
+use crate::http::error::{ApiError, ApiResult};
+
+const NOT_JSON: &str = "Invalid JSON in request body";
+
+pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> ApiResult<T> {
+    let text = std::str::from_utf8(bytes).map_err(|_| ApiError::invalid(NOT_JSON))?;
+    let text = clean(text).map_err(|refusal| {
+        let why = match refusal {
+            Refusal::Surrogate => "a surrogate without its pair is not a character".to_owned(),
+            Refusal::TooDeep => "it nests too deeply".to_owned(),
+            Refusal::Number(number) => format!("number out of range: {number} is beyond what a double can hold"),
+        };
+        ApiError::invalid(format!("{NOT_JSON}: {why}"))
+    })?;
+    match serde_json::from_str(&text) {
+        Ok(value) => Ok(value),
+        // Serde counts a number where a name should stand as a mistake of grammar, so this is asked anew.
+        Err(_) if serde_json::from_str::<serde::de::IgnoredAny>(&text).is_err() => Err(ApiError::invalid(NOT_JSON)),
+        Err(_) => {
+            let text = without_duplicates(&text);
+            serde_json::from_str(&text).map_err(|error| explain::<T>(&text, &error))
+        }
+    }
+}
+
+/// Parses once more, slowly, to learn where it failed.
+fn explain<T: DeserializeOwned>(text: &str, error: &serde_json::Error) -> ApiError {
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    let (path, message) = match serde_path_to_error::deserialize::<_, T>(&mut deserializer) {
+        Ok(_) => (String::new(), error.to_string()),
+        Err(error) => (error.path().to_string(), error.inner().to_string()),
+    };
+    ApiError::invalid(sentence(&path, &message))
+}
+
+fn sentence(path: &str, message: &str) -> String {
+    // serde_json adds the place in the text, which says nothing beside the path.
+    let message = message.split_once(" at line ").map_or(message, |(message, _)| message);
+    let message = &in_json_words(message);
+    // What serde_json says where the name of a variant should stand.
+    let message = if message == "expected value" { "expected a string" } else { message.as_str() };
+    let nested = !matches!(path, "" | "." | "?");
+    if let Some(field) = message.strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`')) {
+        let place = if nested { format!(" of {path}") } else { String::new() };
+        return format!("\"{field}\" is a required property{place}");
+    }
+    if nested { format!("{path}: {message}") } else { message.to_owned() }
+}
+
+/// Serde speaks of its own model; clients know JSON's words.
+fn in_json_words(message: &str) -> String {
+    let Some((got, expected)) =
+        message.strip_prefix("invalid type: ").and_then(|message| message.rsplit_once(", expected "))
+    else {
+        return message.to_owned();
+    };
+    let got = match got {
+        "map" => "object",
+        "sequence" => "array",
+        got => got,
+    };
+    let expected = match expected {
+        "a map" => "an object",
+        "a sequence" => "an array",
+        "i64" | "u64" | "i32" | "u32" => "an integer",
+        "f64" | "a JSON number" => "a number",
+        expected => expected,
+    };
+    format!("invalid type: {got}, expected {expected}")
+}

@@ -1,0 +1,11 @@
+//! What every API here needs of HTTP: extractors, errors, access, streams, limits.
+
+pub(crate) mod access;
+pub(crate) mod batches;
+pub(crate) mod cors;
+pub(crate) mod error;
+pub(crate) mod extract;
+pub(crate) mod observe;
+pub(crate) mod pages;
+pub(crate) mod sse;
+pub(crate) mod unread;
