@@ -120,10 +120,7 @@ cases! {
     queue_strategies: reject_refuses_while_a_run_is_in_flight, what_a_run_ends_does_not_date_it, interrupt_ends_the_pending_and_asks_the_running, rollback_removes_the_pending,
         cancelling_a_pending_run_ends_it, cancelling_a_running_run_asks_its_worker, what_has_ended_cannot_be_cancelled,
         runs_in_flight_are_cancelled_together;
-    queue_leases: a_heartbeat_keeps_a_lease, an_expired_lease_is_claimed_anew, an_old_lease_can_do_nothing, a_released_run_comes_back, an_old_attempt_keeps_no_checkpoints,
-        a_deleted_run_has_no_lease, a_lost_lease_changes_no_item, a_clock_that_is_set_changes_no_lease;
-    queue_leases: a_heartbeat_keeps_a_lease, an_expired_lease_is_claimed_anew, an_old_lease_can_do_nothing, a_released_run_comes_back, losses_are_kept_for_the_next_attempt, an_old_attempt_keeps_no_checkpoints,
-        a_deleted_run_has_no_lease;
+    queue_leases: a_heartbeat_keeps_a_lease, an_expired_lease_is_claimed_anew, an_old_lease_can_do_nothing, a_released_run_comes_back, an_old_attempt_keeps_no_checkpoints, a_deleted_run_has_no_lease, a_lost_lease_changes_no_item, a_clock_that_is_set_changes_no_lease, losses_are_kept_for_the_next_attempt;
     queue_ends: an_end_shows_on_the_thread, others_in_flight_keep_a_thread_busy, a_temporary_run_leaves_nothing, a_rollback_removes_what_the_run_made,
         only_terminal_statuses_end_a_run, an_end_wakes_the_next;
     queue_turns: a_long_queue_of_one_tenant_lets_others_through, tenants_take_turns, the_oldest_comes_first_among_equals, a_claim_gets_what_it_asks_for,
