@@ -29,7 +29,7 @@ pub(crate) struct Frame;
 const REFUSALS: [(&str, &str, bool); 4] = [
     ("401", "No credentials, or unknown ones", false),
     ("403", "The caller's role does not permit it", false),
-    ("429", "The deployment's rate limit is reached", true),
+    ("429", "A limit of the deployment is reached", true),
     ("503", "A data store is unavailable", true),
 ];
 

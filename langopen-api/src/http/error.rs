@@ -106,7 +106,7 @@ impl ApiError {
     fn refused(refusal: &Refusal) -> Self {
         let status = StatusCode::from_u16(refusal.status).ok().filter(|status| status.as_u16() >= 400);
         let Some(status) = status else {
-            tracing::error!(status = refusal.status, "an authorizer refuses with a status below 400");
+            tracing::error!(status = refusal.status, "an authorizer refuses with a status that is not 400 or higher");
             return Self::internal();
         };
         let mut headers = HeaderMap::new();
@@ -176,7 +176,7 @@ impl From<Error> for ApiError {
 impl From<serde_json::Error> for ApiError {
     /// A failure with JSON that the server has written or checked itself.
     fn from(error: serde_json::Error) -> Self {
-        tracing::error!(error = %error, "a stored document is not valid JSON for its type");
+        tracing::error!(error = %error, "a document of the server cannot be read or written as JSON");
         Self::internal()
     }
 }
