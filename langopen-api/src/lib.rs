@@ -1,7 +1,8 @@
-//! The Agent Server API of LangOpen: what LangGraph's SDKs, front ends and tools speak, as an [`axum::Router`].
+//! The Agent Server API of LangOpen as an [`axum::Router`]. The LangGraph SDKs, `RemoteGraph` and `useStream` front
+//! ends are its clients.
 //!
-//! [`AgentServer`] puts a storage, a queue, an event log and an executor behind that API; each of them can be your own.
-//!
+//! [`AgentServer`] serves that API from a storage, a queue, an event log and an executor. You can replace each of them
+//! with your own implementation:
 //! ```
 //! use std::sync::Arc;
 //!
@@ -18,9 +19,16 @@
 //! }
 //! ```
 //!
-//! [`Installation`] serves several deployments, each an [`AgentServer`], behind one address.
+//! The server accepts, reads and cancels runs. It does not execute them: a worker that shares the queue does.
 //!
-//! The server only accepts, reads and cancels runs; a worker that shares the queue executes them.
+//! # Map
+//!
+//! - [`AgentServer`] and [`Settings`]: one deployment, with its limits, headers, features and login.
+//! - [`Installation`]: several deployments behind one address, each with its own [`AgentServer`]. Implement
+//!   [`DeploymentSource`] to create the servers.
+//! - [`Authenticator`] and [`require_auth`]: the server's login, for routes of your own beside the API.
+//! - [`CustomApp`]: a web application of your own in front of the API.
+//! - [`Metrics`] and [`describe_metrics`]: the content of `/metrics`.
 
 #![forbid(unsafe_code)]
 

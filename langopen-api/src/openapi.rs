@@ -1,4 +1,4 @@
-//! The frame of the OpenAPI document; the handlers fill it.
+//! The frame of the OpenAPI document. The handlers fill it.
 
 use serde_json::{Map, Value};
 use utoipa::openapi::path::PathItem;
@@ -16,24 +16,24 @@ use crate::settings::SecurityDocument;
         (name = "Assistants", description = "An assistant is a graph with a configuration."),
         (name = "Threads", description = "A thread holds the state that its runs have built up."),
         (name = "Thread Runs", description = "A run executes an assistant on a thread."),
-        (name = "Stateless Runs", description = "A run on a thread of its own, which is removed afterwards unless it is kept."),
+        (name = "Stateless Runs", description = "A run on a thread of its own, which is deleted afterwards unless `on_completion` is `keep`."),
         (name = "Crons", description = "A cron creates runs on a schedule."),
         (name = "Store", description = "Long-term memory: documents that every thread can reach."),
-        (name = "A2A", description = "Agents of other makers talk to an assistant in the Agent2Agent protocol."),
+        (name = "A2A", description = "Other agents send messages to an assistant in the Agent2Agent protocol."),
         (name = "Meta", description = "The server itself."),
     )
 )]
 pub(crate) struct Frame;
 
-/// What every operation that asks who calls may answer before its handler is reached.
+/// Answers that every authenticated operation may give before the request reaches its handler.
 const REFUSALS: [(&str, &str, bool); 4] = [
     ("401", "No credentials, or unknown ones", false),
     ("403", "The caller's role does not permit it", false),
-    ("429", "The deployment takes no more requests for now", true),
-    ("503", "A data store is away for now", true),
+    ("429", "A limit of the deployment is reached", true),
+    ("503", "A data store is unavailable", true),
 ];
 
-/// Writes down what callers are refused with. The operations of the server itself ask nobody who they are.
+/// Adds the answers of [`REFUSALS`] to every operation except those tagged `Meta`, which need no authentication.
 pub(crate) fn describe_refusals(document: &mut utoipa::openapi::OpenApi) {
     for operation in document.paths.paths.values_mut().flat_map(operations) {
         if operation.tags.iter().flatten().any(|tag| tag == "Meta") {
@@ -56,7 +56,7 @@ fn refusal(description: &str, again: bool) -> Response {
     let refusal = ResponseBuilder::new().description(description).content("application/json", body);
     let seconds = || {
         let seconds = HeaderBuilder::new().schema(Some(Object::with_type(Type::Integer)));
-        seconds.description(Some("After how many seconds it may be tried again")).build()
+        seconds.description(Some("The seconds to wait before the next attempt")).build()
     };
     match again {
         true => refusal.header("Retry-After", seconds()).build(),
@@ -64,7 +64,7 @@ fn refusal(description: &str, again: bool) -> Response {
     }
 }
 
-/// The document's text, with the custom app's part, and with what clients are told about logging in, merged into it.
+/// The document as JSON text, with `security` and the custom app's document merged into it.
 pub(crate) fn text(
     document: &utoipa::openapi::OpenApi,
     security: &SecurityDocument,
@@ -89,7 +89,7 @@ pub(crate) fn text(
     serde_json::to_string(&document)
 }
 
-/// Puts `over` into `base`: objects key by key, anything else whole.
+/// Merges `over` into `base`: objects key by key; any other value replaces the old one.
 fn merge(base: &mut Value, over: &Value) {
     match (base, over) {
         (Value::Object(base), Value::Object(over)) => {

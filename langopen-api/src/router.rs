@@ -1,4 +1,4 @@
-//! The whole API as one router: its operations, and what holds for all of them.
+//! Builds the router of the whole API: its operations, and the middleware that all of them share.
 
 use axum::Router;
 use axum::extract::{Extension, OriginalUri};
@@ -96,15 +96,15 @@ pub(crate) fn build(app: App) -> Router {
         true => served.layer(from_fn_with_state(app.clone(), refuse_foreign_pages)),
         false => served,
     };
-    // Outermost, whatever answers.
+    // This layer is the outermost, so that it covers every answer.
     served.layer(MapRequestLayer::new(discard_unread))
 }
 
-/// Marks an answer that says that there is no such path.
+/// Marks the answer to a request for an unknown path.
 #[derive(Clone)]
 pub(crate) struct UnknownPath;
 
-/// Answers 404; or, where only a slash at the end is too much, redirects to the path without it.
+/// Answers 404. If the path only has slashes too many at its end, it redirects to the path without them.
 async fn unknown_path(OriginalUri(uri): OriginalUri) -> (Extension<UnknownPath>, Response) {
     (Extension(UnknownPath), no_path(&uri))
 }
@@ -115,11 +115,11 @@ fn no_path(uri: &Uri) -> Response {
     (StatusCode::TEMPORARY_REDIRECT, [(header::LOCATION, format!("{shorter}{query}"))]).into_response()
 }
 
-/// The path without the slashes at its end, if there are any and a redirect to it stays on this server.
+/// The path without its trailing slashes, if it has any and a redirect to it stays on this server.
 ///
-/// Browsers read `//host` and `/\host` as another host, and some readers decode a path before they look at it. So a
-/// path with two slashes in a row, a backslash or anything percent-encoded gets no redirect; none of the API's own
-/// paths has them.
+/// Browsers read `//host` and `/\host` as another host, and some readers decode a path before they interpret it. So a
+/// path with two slashes in a row, a backslash or a percent-encoded character gets no redirect. The API's own paths
+/// contain none of these.
 fn without_slash(path: &str) -> Option<&str> {
     let shorter = path.trim_end_matches('/');
     let plain = shorter.starts_with('/') && !shorter.contains("//") && !shorter.contains(['\\', '%']);

@@ -1,4 +1,4 @@
-//! The server as an embedder sees it.
+//! The server that an embedder builds.
 
 use std::sync::Arc;
 
@@ -18,26 +18,26 @@ use crate::http::extract::BodyBudget;
 use crate::http::observe::Metrics;
 use crate::settings::Settings;
 
-/// What every handler works with.
+/// The state that every handler receives.
 pub(crate) type App = Arc<AgentServer>;
 
-/// The data plane: assistants, threads, runs and the store behind the Agent Server API.
+/// Serves the Agent Server API: assistants, threads, runs, crons and the store.
 pub struct AgentServer {
     pub(crate) storage: Arc<dyn Storage>,
     pub(crate) runs: RunService,
     pub(crate) queue: Arc<dyn Queue>,
     pub(crate) events: Arc<dyn EventLog>,
     pub(crate) executor: Arc<dyn Executor>,
-    /// Makes vectors for searches of the store; without one they are answered in order of time.
+    /// Embeds texts for searches of the store. Without an embedder, search results are in order of time.
     pub(crate) embedder: Option<Arc<dyn Embedder>>,
-    /// Components that clients' pages show, if there are any.
+    /// Components for the pages of clients, if the application has any.
     pub(crate) interfaces: Option<Arc<dyn UserInterfaces>>,
     pub(crate) auth: Arc<dyn Auth>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) ids: Arc<dyn IdSource>,
     pub(crate) settings: Settings,
     pub(crate) bodies: BodyBudget,
-    /// Data of events that readers hold together.
+    /// Event data that several readers share.
     pub(crate) shared: Arc<SharedData>,
     pub(crate) custom: Option<(Arc<dyn CustomApp>, AppOptions)>,
     pub(crate) metrics: Metrics,
@@ -45,7 +45,7 @@ pub struct AgentServer {
 }
 
 impl AgentServer {
-    /// A server that lets everybody do everything in the default tenant.
+    /// A server that lets every caller do everything in the default tenant.
     pub fn new(
         storage: Arc<dyn Storage>,
         queue: Arc<dyn Queue>,
@@ -72,28 +72,28 @@ impl AgentServer {
         }
     }
 
-    /// Decides who may do what with `auth`.
+    /// Authenticates and authorizes callers with `auth`.
     #[must_use]
     pub fn with_auth(mut self, auth: Arc<dyn Auth>) -> Self {
         self.auth = auth;
         self
     }
 
-    /// Ranks searches of the store that have a query by what texts mean, as `embedder` knows.
+    /// Ranks store searches that have a `query` by meaning, with the vectors of `embedder`.
     #[must_use]
     pub fn with_embedder(mut self, embedder: Arc<dyn Embedder>) -> Self {
         self.embedder = Some(embedder);
         self
     }
 
-    /// Serves the components of `interfaces` to pages that show them.
+    /// Serves the components of `interfaces` to the pages that show them.
     #[must_use]
     pub fn with_user_interfaces(mut self, interfaces: Arc<dyn UserInterfaces>) -> Self {
         self.interfaces = Some(interfaces);
         self
     }
 
-    /// Reads time from `clock`.
+    /// Reads the time from `clock`.
     #[must_use]
     pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;
@@ -114,35 +114,34 @@ impl AgentServer {
         self
     }
 
-    /// Counts the bytes of request bodies against `budget`, which servers of one process share. Without it, this server
-    /// has 1 GiB of its own.
+    /// Counts the bytes of request bodies against `budget`. Give all servers of one process the same budget. Without
+    /// this call, the server has a budget of 1 GiB of its own.
     #[must_use]
     pub fn with_body_budget(mut self, budget: BodyBudget) -> Self {
         self.bodies = budget;
         self
     }
 
-    /// Shows these metrics at `/metrics`, beside the queue's figures.
+    /// Adds these metrics to `/metrics`, beside the queue's figures.
     #[must_use]
     pub fn with_metrics(mut self, metrics: Metrics) -> Self {
         self.metrics = metrics;
         self
     }
 
-    /// Serves `app` beside the API: its routes win over the API's, and its middleware sees every request.
+    /// Serves `app` beside the API. Its routes take precedence over the API's, and its middleware sees every request.
     #[must_use]
     pub fn with_app(mut self, app: Arc<dyn CustomApp>, options: AppOptions) -> Self {
         self.custom = Some((app, options));
         self
     }
 
-    /// Makes sure that every graph of the executor has its system assistant in `tenant`. Call it when the server
-    /// starts.
+    /// Ensures that every graph of the executor has its system assistant in `tenant`. Call it when the server starts.
     ///
-    /// The assistant gets the graph's config ([`GraphInfo::config`]), if the application has one for it.
+    /// The assistant gets the graph's config ([`GraphInfo::config`]), if the application has one for the graph.
     ///
     /// # Errors
-    /// What the executor or the storage fail with.
+    /// The executor's failure to list its graphs, or a failure of the storage.
     pub async fn sync_system_assistants(&self, tenant: &Tenant) -> Result<()> {
         for graph in self.executor.graphs().await? {
             self.sync_system_assistant(tenant, graph).await?;
@@ -150,7 +149,7 @@ impl AgentServer {
         Ok(())
     }
 
-    /// Makes the system assistant of this id anew if a graph has it; does nothing for every other id.
+    /// Recreates the system assistant with this id if a graph has it. Any other id has no effect.
     pub(crate) async fn restore_system_assistant(&self, tenant: &Tenant, id: AssistantId) -> Result<()> {
         let graphs = self.executor.graphs().await?;
         match graphs.into_iter().find(|graph| AssistantId::system(&graph.graph_id) == id) {
@@ -163,7 +162,7 @@ impl AgentServer {
         let scope = Scope::tenant(tenant.clone());
         let GraphInfo { graph_id, name, description, config } = graph;
         let config = config.unwrap_or_default();
-        // A stored config's `configurable` is also its context, as in every assistant.
+        // The `configurable` of a stored config is also the assistant's context, as for every assistant.
         let context = config.get("configurable").and_then(|given| given.as_object()).cloned().unwrap_or_default();
         let mut metadata = JsonMap::new();
         metadata.insert("created_by".to_owned(), "system".into());
@@ -178,7 +177,8 @@ impl AgentServer {
         };
         let wanted = new.clone();
         let synced = self.storage.sync_system_assistant(&scope, new).await?;
-        // A start with another config makes a new version. Without one, a config that a client gave stays.
+        // If the application's config has changed, the assistant gets a new version. If the application has none, the
+        // config that a client set stays.
         if !wanted.config.is_empty() && synced.config != wanted.config {
             let patch = AssistantPatch {
                 config: Some(wanted.config),
@@ -190,12 +190,12 @@ impl AgentServer {
         Ok(())
     }
 
-    /// The API as a router, ready to be served or merged into another one.
+    /// The API as a router. Serve it, or merge it into another router.
     pub fn router(self) -> axum::Router {
         crate::router::build(Arc::new(self))
     }
 
-    /// What the executor may reach when it works for a caller with this scope.
+    /// What the executor may access while it works for a caller with this scope.
     pub(crate) fn reach(&self, scope: &Scope) -> ExecutionContext {
         ExecutionContext { storage: self.storage.clone(), scope: scope.clone() }
     }

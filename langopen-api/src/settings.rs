@@ -1,4 +1,4 @@
-//! What an embedder can set.
+//! The settings of a server.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,57 +11,60 @@ use langopen_core::model::ThreadTtl;
 
 use crate::http::cors::Cors;
 
-/// How a server presents itself and what it serves.
+/// The settings of a server: its identity, limits, defaults and features.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// `version` of `/info`: the Agent Server version whose dialect is spoken.
+    /// `version` of `/info`: the version of the Agent Server whose dialect this server speaks.
     pub version: String,
     /// `langgraph_py_version` of `/info`.
     pub langgraph_version: String,
     /// `host` of `/info`.
     pub host: HostInfo,
-    /// The largest request body, in bytes; more is 413.
+    /// The largest request body, in bytes. A larger body gets 413.
     pub max_body_bytes: usize,
-    /// The largest body of a search, a filter, a subscription, or another request that holds conditions, ids and names
-    /// alone, in bytes; more is 413. The subscriptions of one WebSocket have so many bytes together.
+    /// The largest body, in bytes, of a request that holds only conditions, ids and names, such as a search, a filter
+    /// or a subscription. A larger body gets 413. It is also the limit for all subscriptions of one WebSocket together.
     pub max_search_body_bytes: usize,
-    /// The largest message of a WebSocket, in bytes; more closes it. So many bytes of commands may wait on one
-    /// WebSocket.
+    /// The largest message of a WebSocket, in bytes. A larger message closes the WebSocket. It is also the limit for
+    /// the commands that wait on one WebSocket.
     pub max_message_bytes: usize,
-    /// How long a request body may be silent before it is given up (408).
+    /// How long the server waits for the next piece of a request body before it answers 408.
     pub body_timeout: Duration,
-    /// How long a stream or a waiting response may be silent before a sign of life is sent and the run's row is looked
-    /// at.
+    /// How long a stream or a waiting response may be silent before the server sends a heartbeat and reads the run's
+    /// row.
     pub heartbeat: Duration,
-    /// Which browsers' pages may call (CORS); `None` leaves the matter to whoever serves the router.
+    /// The cross-origin (CORS) rules. With `None`, the program that serves the router sets them.
     pub cors: Option<Cors>,
-    /// Whether web pages are refused (403) that are neither of this machine nor named in `cors`, and requests by a host
-    /// name that is not this machine's, while a request without credentials gets in. Pages of other origins must then
-    /// send `application/json` (415). Set it for a server on a loopback address: browsers let every page reach that.
+    /// Whether the server refuses foreign web pages (403) while it admits requests without credentials. A page is
+    /// foreign unless its origin is this machine's or `cors` names it; so is a request with a host name that is not
+    /// this machine's. Pages of other origins must also send `application/json`, or get 415. Set it for a server on a
+    /// loopback address, because browsers let every page reach that address.
     pub refuse_foreign_pages: bool,
-    /// Which request headers graphs see in `configurable`.
+    /// The request headers that graphs see in `configurable`.
     pub configurable_headers: ConfigurableHeaders,
-    /// Which request headers the access log shows.
+    /// The request headers in the access log.
     pub logging_headers: LoggingHeaders,
-    /// A path under which the API is served, e.g. `/agents`. `/`, `/ok` and `/metrics` are then served at the root too.
+    /// A path under which the API is served, e.g. `/agents`. The server then also answers `/`, `/ok` and `/metrics` at
+    /// the root.
     pub mount_prefix: Option<String>,
-    /// Whether a scheduler fires crons; `flags.crons` of `/info`.
+    /// Whether a scheduler fires crons. It is `flags.crons` of `/info`.
     pub crons: bool,
-    /// Which groups of operations are served.
+    /// The groups of operations that the server offers.
     pub features: Features,
-    /// Where webhooks may go; `None` refuses runs that name one. Set it only where a worker delivers them.
+    /// The URLs that webhooks may have. With `None`, the server refuses runs that name a webhook. Set it only if a
+    /// worker delivers webhooks.
     pub webhooks: Option<UrlPolicy>,
-    /// How clients log in, for the served OpenAPI document.
+    /// How clients log in, for the OpenAPI document.
     pub security: SecurityDocument,
-    /// How long threads live that are created without a word about it, by a run too; `None` for ever.
+    /// The time to live of threads that are created without one, also by a run. With `None`, they live for ever.
     pub thread_ttl: Option<ThreadTtl>,
-    /// Minutes after which store items expire, unless the item says otherwise; `None` for never.
+    /// The minutes after which a store item expires if the item does not set them. With `None`, it never expires.
     pub store_default_ttl_minutes: Option<f64>,
-    /// The id of the assistant whose agent card is shown at the root where a request names none.
+    /// The id of the assistant for requests of the root agent card that name no assistant.
     pub default_a2a_assistant: Option<String>,
-    /// The tools whose results A2A clients see; `None` for all.
+    /// The tools whose results A2A clients see. With `None`, they see the results of all tools.
     pub a2a_tool_results: Option<Arc<[String]>>,
-    /// Whether reading a store item puts its expiry off, unless the request says otherwise.
+    /// Whether reading a store item postpones its expiry, unless the request decides otherwise.
     pub store_refresh_on_read: bool,
 }
 
@@ -94,18 +97,19 @@ impl Default for Settings {
     }
 }
 
-/// Parts of an OpenAPI document that say how clients log in; they are merged into the served one, over what it has.
+/// The parts of an OpenAPI document that describe how clients log in. The server merges them into its document; they
+/// take precedence.
 #[derive(Debug, Clone, Default)]
 pub struct SecurityDocument {
     /// `components.securitySchemes`, by name.
     pub schemes: JsonMap,
-    /// `security`: what every operation needs. Nothing is said when it is empty.
+    /// `security`: the schemes that every operation needs. If it is empty, the document has none.
     pub security: Vec<Value>,
-    /// By path, then by method: e.g. the `security` of single operations.
+    /// By path, then by method: for example the `security` of single operations.
     pub paths: JsonMap,
 }
 
-/// Where the server runs, as `/info` tells.
+/// `host` of `/info`: where the server runs.
 #[derive(Debug, Clone)]
 pub struct HostInfo {
     /// `self-hosted`, `saas` or `byoc`.
@@ -132,14 +136,14 @@ impl Default for HostInfo {
     }
 }
 
-/// Which groups of operations are served; a group that is off answers 404.
+/// The groups of operations that the server offers. A group that is off answers 404.
 #[derive(Debug, Clone, Copy)]
 pub struct Features {
     /// `/assistants`.
     pub assistants: bool,
     /// `/threads`, without its runs.
     pub threads: bool,
-    /// `/runs` and `/threads/{thread_id}/runs`, crons among them.
+    /// `/runs` and `/threads/{thread_id}/runs`, including crons.
     pub runs: bool,
     /// `/store`.
     pub store: bool,
@@ -153,7 +157,7 @@ pub struct Features {
     pub webhooks: bool,
     /// The event streaming protocol below `/threads/{thread_id}`: `/commands` and `/stream/events`.
     pub event_streaming: bool,
-    /// `/info`, `/metrics`, `/docs`, `/openapi.json`. `/ok` stays.
+    /// `/info`, `/metrics`, `/docs` and `/openapi.json`. `/ok` is always on.
     pub meta: bool,
 }
 
@@ -174,21 +178,21 @@ impl Default for Features {
     }
 }
 
-/// Which request headers are copied into a run's `configurable`: patterns over lower-case names, in which `*` stands
-/// for any text.
+/// Selects the request headers that the server copies into a run's `configurable`. Each entry is a pattern over
+/// lower-case names, in which `*` matches any text.
 ///
-/// Credentials (`authorization`, `x-api-key`, `x-service-key`, `x-tenant-id`) are never copied; `langsmith-trace` and
-/// `baggage` always are.
+/// The server never copies credentials (`authorization`, `x-api-key`, `x-service-key`, `x-tenant-id`) and always copies
+/// `langsmith-trace` and `baggage`.
 #[derive(Debug, Clone, Default)]
 pub struct ConfigurableHeaders {
     /// Headers to copy.
     pub includes: Vec<String>,
-    /// Headers not to copy; wins.
+    /// Headers not to copy. It takes precedence over `includes`.
     pub excludes: Vec<String>,
 }
 
 impl ConfigurableHeaders {
-    /// Whether the header of this lower-case name is copied.
+    /// Whether the server copies the header with this lower-case name.
     pub fn copies(&self, name: &str) -> bool {
         const NEVER: [&str; 4] = ["authorization", "x-api-key", "x-service-key", "x-tenant-id"];
         const ALWAYS: [&str; 2] = ["langsmith-trace", "baggage"];
@@ -197,21 +201,21 @@ impl ConfigurableHeaders {
     }
 }
 
-/// Which request headers the access log shows: patterns over lower-case names, in which `*` stands for any text. None,
-/// unless some are included.
+/// Selects the request headers in the access log. Each entry is a pattern over lower-case names, in which `*` matches
+/// any text. By default the log shows none.
 ///
-/// Credentials (`authorization`, `proxy-authorization`, `cookie`, `x-api-key`, `x-service-key`, `x-tenant-id`) are
-/// never shown.
+/// The log never shows credentials (`authorization`, `proxy-authorization`, `cookie`, `x-api-key`, `x-service-key`,
+/// `x-tenant-id`).
 #[derive(Debug, Clone, Default)]
 pub struct LoggingHeaders {
     /// Headers to show.
     pub includes: Vec<String>,
-    /// Headers not to show; wins.
+    /// Headers not to show. It takes precedence over `includes`.
     pub excludes: Vec<String>,
 }
 
 impl LoggingHeaders {
-    /// Whether the header of this lower-case name is shown.
+    /// Whether the log shows the header with this lower-case name.
     pub fn shows(&self, name: &str) -> bool {
         const NEVER: [&str; 6] =
             ["authorization", "cookie", "proxy-authorization", "x-api-key", "x-service-key", "x-tenant-id"];
@@ -230,12 +234,12 @@ impl LoggingHeaders {
     }
 }
 
-/// Whether one of the patterns is `name`.
+/// Whether one of the patterns matches `name`.
 fn listed(patterns: &[String], name: &str) -> bool {
     patterns.iter().any(|each| glob(&each.to_ascii_lowercase(), name))
 }
 
-/// Whether `text` is `pattern`, in which `*` stands for any text.
+/// Whether `pattern`, in which `*` matches any text, matches `text`.
 fn glob(pattern: &str, text: &str) -> bool {
     let Some((head, rest)) = pattern.split_once('*') else { return pattern == text };
     let Some(mut text) = text.strip_prefix(head) else { return false };

@@ -1,4 +1,4 @@
-//! The Agent Server API: a folder for each resource.
+//! The Agent Server API, with a folder for each resource.
 
 pub(crate) mod assistants;
 pub(crate) mod crons;

@@ -1,4 +1,4 @@
-//! The deployments' rows, as each request needs them.
+//! A cache of the deployments' rows, which every request needs.
 
 use std::collections::HashMap;
 use std::num::NonZeroU32;
@@ -13,10 +13,10 @@ use tokio::sync::Mutex;
 
 use super::rate::Rate;
 
-/// For how long the rows that were read are good. What is changed takes effect after that.
+/// How long cached rows stay valid. A change of a row takes effect after at most this time.
 pub(super) const FRESH: Duration = Duration::from_secs(5);
 
-/// The rows, read again and again.
+/// The cache of the rows.
 pub(super) struct Directory {
     rows: Arc<dyn Deployments>,
     clock: Arc<dyn Clock>,
@@ -24,7 +24,7 @@ pub(super) struct Directory {
     reading: Mutex<()>,
 }
 
-/// The rows of one moment.
+/// The rows as one read returned them.
 #[derive(Default)]
 pub(super) struct Rows {
     deployments: HashMap<Tenant, Option<Arc<Rate>>>,
@@ -36,14 +36,15 @@ impl Directory {
         Self { rows, clock, read: RwLock::default(), reading: Mutex::default() }
     }
 
-    /// The rows; while one request reads them anew, the others have the old ones. Those are good, too, for as long as the storage does not answer.
+    /// The rows. While one request reads them again, the others get the old rows. If the storage does not answer, the
+    /// old rows stay valid.
     ///
     /// # Errors
-    /// When they were never read, and cannot be.
+    /// When the first read fails.
     pub(super) async fn rows(&self) -> Result<Arc<Rows>> {
-        let Some(old) = self.kept() else {
+        let Some(old) = self.cached() else {
             let _reading = self.reading.lock().await;
-            return match self.kept() {
+            return match self.cached() {
                 Some((_, rows)) => Ok(rows),
                 None => self.read(&Rows::default()).await,
             };
@@ -57,24 +58,24 @@ impl Directory {
         match self.read(&old).await {
             Ok(rows) => Ok(rows),
             Err(error) => {
-                tracing::warn!(%error, "the deployments cannot be read; those that were read before hold on");
-                self.keep(Arc::clone(&old));
+                tracing::warn!(%error, "the deployments cannot be read; the rows of the last read stay in use");
+                self.cache(Arc::clone(&old));
                 Ok(old)
             }
         }
     }
 
-    fn kept(&self) -> Option<(Timestamp, Arc<Rows>)> {
+    fn cached(&self) -> Option<(Timestamp, Arc<Rows>)> {
         self.read.read().clone()
     }
 
-    fn keep(&self, rows: Arc<Rows>) {
+    fn cache(&self, rows: Arc<Rows>) {
         *self.read.write() = Some((self.clock.now(), rows));
     }
 
     async fn read(&self, old: &Rows) -> Result<Arc<Rows>> {
         let rows = Arc::new(Rows::new(self.rows.list_deployments().await?, old));
-        self.keep(Arc::clone(&rows));
+        self.cache(Arc::clone(&rows));
         Ok(rows)
     }
 }
@@ -83,7 +84,7 @@ impl Rows {
     fn new(deployments: Vec<Deployment>, old: &Self) -> Self {
         let mut rows = Self::default();
         for Deployment { tenant, hosts, limits, .. } in deployments {
-            // A limit that stays goes on counting.
+            // A deployment with the same limit keeps its counter.
             let rate = limits.max_requests_per_second.and_then(NonZeroU32::new).map(|limit| {
                 let same = old.rate(&tenant).filter(|rate| rate.limit() == limit);
                 same.unwrap_or_else(|| Arc::new(Rate::new(limit)))

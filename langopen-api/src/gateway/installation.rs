@@ -1,4 +1,4 @@
-//! The front of several deployments.
+//! Serves several deployments behind one address.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,30 +18,32 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use super::directory::{Directory, Rows};
-use super::place::{Named, Unclear, host};
+use super::naming::{Named, Unclear, host};
 use super::{DeploymentSource, Reached};
 use crate::http::access::Trusted;
 use crate::http::cors::Cors;
 use crate::http::error::{ApiError, ApiResult};
 use crate::http::unread::discard_unread;
 
-/// How long a server is kept that nobody asks.
+/// How long the gateway caches the server of a deployment that receives no requests.
 const IDLE: Duration = Duration::from_secs(3600);
 
-/// When it is worth asking again for a deployment that has no server now.
+/// The `Retry-After` for a deployment that has no server now.
 const SERVED_SOON: Duration = Duration::from_secs(5);
 
-/// Many deployments behind one address, each with an [`AgentServer`](crate::AgentServer) of its own.
+/// Serves many deployments behind one address, each with its own [`AgentServer`](crate::AgentServer).
 ///
-/// A request is for the deployment that one of these names, the first that does:
-/// 1. its host name, if a deployment has that in its row;
-/// 2. its path `/d/{name}/...`, which is `/...` to the deployment. The name is `deployment`, `project.deployment` or
-///    `organization.project.deployment`; what it leaves out is that of the API key's scope, else of [`Installation::with_default`];
-/// 3. the scope of its API key, if that is one deployment;
+/// The first of these that names a deployment decides which one receives a request:
+/// 1. The host name, if the row of a deployment lists it.
+/// 2. The path `/d/{name}/...`, which the deployment sees as `/...`. The name is `deployment`, `project.deployment` or
+///    `organization.project.deployment`. The API key's scope supplies the missing parts; without a key,
+///    [`Installation::with_default`] does.
+/// 3. The scope of the API key, if it covers exactly one deployment.
 /// 4. [`Installation::with_default`], for requests without an API key.
 ///
-/// A key that is not for the deployment that is named gets 403, whether or not there is such a deployment; for others, one that is not there is 404,
-/// and one that is there, but has no server now, 503. Changes of rows take effect within 5 seconds.
+/// A key whose scope does not cover the named deployment gets 403, whether or not that deployment exists. Otherwise, a
+/// deployment that does not exist gets 404, and one without a server gets 503. Changes of rows take effect within 5
+/// seconds.
 pub struct Installation {
     source: Arc<dyn DeploymentSource>,
     rows: Arc<dyn Deployments>,
@@ -53,41 +55,42 @@ pub struct Installation {
 }
 
 impl Installation {
-    /// The deployments that `source` makes servers of; `rows` knows their hosts and limits.
+    /// An installation of the deployments for which `source` creates servers. `rows` stores their hosts and limits.
     pub fn new(source: Arc<dyn DeploymentSource>, rows: Arc<dyn Deployments>) -> Self {
         let clock = Arc::new(SystemClock);
         Self { source, rows, clock, keys: None, default: None, root: None, cors: Cors::default() }
     }
 
-    /// Lets the scope of API keys tell where a request goes. The servers' own logins still decide who gets in.
+    /// Routes requests by the scope of their API key. The servers' own logins still authenticate the callers.
     #[must_use]
     pub fn with_keys(mut self, keys: Arc<KeyRing>) -> Self {
         self.keys = Some(keys);
         self
     }
 
-    /// Where requests go that name no deployment and have no API key. Without it they are 404.
+    /// The deployment for requests that name none and have no API key. Without it, they get 404.
     #[must_use]
     pub fn with_default(mut self, tenant: Tenant) -> Self {
         self.default = Some(tenant);
         self
     }
 
-    /// Answers requests that name no deployment, on paths that `root` has: the process's own `/ok` and `/metrics`, for one. Its fallback is not asked.
+    /// Answers requests that name no deployment, on the paths of `root`: for example the process's own `/ok` and
+    /// `/metrics`. The gateway does not use the fallback of `root`.
     #[must_use]
     pub fn with_root(mut self, root: Router) -> Self {
         self.root = Some(root);
         self
     }
 
-    /// Which browsers' pages may read why a request reached no deployment.
+    /// The cross-origin rules for answers to requests that reached no deployment.
     #[must_use]
     pub fn with_cors(mut self, cors: Cors) -> Self {
         self.cors = cors;
         self
     }
 
-    /// Reads time from `clock`.
+    /// Reads the time from `clock`.
     #[must_use]
     pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;
@@ -116,29 +119,29 @@ struct Front {
     default: Option<Tenant>,
     root: Option<Router>,
     cors: Cors,
-    /// By deployment and revision.
+    /// The servers, by deployment and revision.
     servers: Cache<(Tenant, String), Router>,
 }
 
-/// Where a request goes.
+/// The deployment that a request is for, and how the request named it.
 struct Way {
     tenant: Tenant,
     prefix: String,
     named: bool,
 }
 
-/// Why it goes nowhere.
+/// Why a request reaches no deployment.
 enum Lost {
     Unnamed(Unnamed),
     Refused(ApiError),
 }
 
-/// Nothing names a deployment.
+/// The request names no deployment.
 #[derive(Clone, Copy)]
 enum Unnamed {
-    /// Not even an API key.
+    /// It has no API key either.
     Bare,
-    /// The API key is for several.
+    /// The scope of its API key covers several.
     Several,
 }
 
@@ -187,7 +190,7 @@ async fn pass_on(reached: Reached, router: Router, mut request: Request) -> Resp
     call(router, request).await
 }
 
-/// A router's answer: routers are always ready and never fail.
+/// The answer of a router. Routers are always ready and never fail.
 async fn call(mut router: Router, request: Request) -> Response {
     match router.call(request).await {
         Ok(response) => response,
@@ -240,7 +243,7 @@ impl Front {
         Ok(way)
     }
 
-    /// What the request's API key grants, if it has one.
+    /// The grant of the request's API key, if it has one.
     async fn grant(&self, headers: &HeaderMap) -> ApiResult<Option<KeyGrant>> {
         let Some(keys) = &self.keys else { return Ok(None) };
         let header = |name: &'static str| {
@@ -258,14 +261,14 @@ impl Front {
         }
         let make = async {
             let server = self.source.server(&key.0, &key.1).await?;
-            tracing::info!(deployment = %key.0, revision = key.1, "a deployment is served");
+            tracing::info!(deployment = %key.0, revision = key.1, "a deployment's server was created");
             Ok::<_, Error>(server.router())
         };
         let made = self.servers.try_get_with_by_ref(&key, make).await;
         made.map_err(|error| Error::new(error.kind(), error.operation(), error.message()).with_source(error).into())
     }
 
-    /// Tells why the request reached no deployment, to pages in browsers too.
+    /// Answers with `error`, and with CORS headers, so that pages in browsers can read it.
     async fn refuse(&self, error: ApiError, request: Request) -> Response {
         let response = Mutex::new(Some(error.into_response()));
         let response = Arc::new(response);
@@ -280,9 +283,9 @@ impl Front {
     }
 }
 
-const NONE: &str = "This address serves several deployments: name one in the path, as /d/{deployment}/...";
+const NONE: &str = "This address serves several deployments; name one in the path: /d/{deployment}/...";
 
-const SEVERAL: &str = "This API key is for several deployments: name one in the path, as /d/{deployment}/...";
+const SEVERAL: &str = "This API key is for several deployments; name one in the path: /d/{deployment}/...";
 
 fn is_preflight(request: &Parts) -> bool {
     request.method == Method::OPTIONS && request.headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)
@@ -292,7 +295,7 @@ fn unknown(name: &Named<'_>, unclear: &Unclear) -> ApiError {
     match unclear {
         Unclear::Never => ApiError::not_found(format!("There is no deployment {:?}", name.as_str())),
         Unclear::More => ApiError::bad_request(
-            "Name the deployment whole, as /d/{organization}.{project}.{deployment}/...: nothing else tells its project",
+            "The request does not identify the deployment's project; use its full name in the path: /d/{organization}.{project}.{deployment}/...",
         ),
     }
 }

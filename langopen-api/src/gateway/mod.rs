@@ -1,8 +1,8 @@
-//! Several deployments behind one address: finding the one that a request is for, and its server.
+//! Serves several deployments behind one address: finds the deployment that a request is for, and its server.
 
 mod directory;
 mod installation;
-mod place;
+mod naming;
 mod rate;
 mod reached;
 
@@ -14,20 +14,22 @@ use crate::server::AgentServer;
 pub use installation::Installation;
 pub(crate) use reached::Reached;
 
-/// Where the servers of an installation's deployments come from.
+/// Creates the servers of an installation's deployments.
 ///
-/// A deployment's server is made once for each revision and kept; what comes and goes, its runners for one, is the
-/// [`Executor`](langopen_core::Executor)'s matter. An implementor must answer [`revision`](DeploymentSource::revision) at once: each request asks.
+/// The gateway asks for one server per revision of a deployment and caches it. The
+/// [`Executor`](langopen_core::Executor) handles changes within a revision, for example runners that start and stop.
+/// [`revision`](DeploymentSource::revision) must return at once, because the gateway calls it for each request.
 #[async_trait]
 pub trait DeploymentSource: Send + Sync + 'static {
-    /// What is served for the deployment now, by a name that changes when anything changes that its server was made with; `None` if nothing is.
-    /// `listed` tells whether the deployment has a row in the storage, or is [`Installation::with_default`]'s.
+    /// The revision that the deployment serves now, or `None` if it serves nothing. The name changes whenever anything
+    /// that its server depends on changes. `listed` is true if the deployment has a row in the storage or is that of
+    /// [`Installation::with_default`].
     async fn revision(&self, tenant: &Tenant, listed: bool) -> Result<Option<String>>;
 
-    /// Makes the server of a revision, its system assistants included. Its login must answer the deployment that
-    /// [`Credentials::tenant`](langopen_core::auth::Credentials::tenant) names.
+    /// Creates the server of a revision, including its system assistants. Its login must return the deployment in
+    /// [`Credentials::tenant`](langopen_core::auth::Credentials::tenant).
     ///
     /// # Errors
-    /// The request that waits for it fails; the next one tries again.
+    /// The request that waits for the server fails. The next request tries again.
     async fn server(&self, tenant: &Tenant, revision: &str) -> Result<AgentServer>;
 }

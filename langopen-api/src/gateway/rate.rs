@@ -1,4 +1,4 @@
-//! How many requests a deployment takes.
+//! Limits the rate of a deployment's requests.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use governor::middleware::NoOpMiddleware;
 use governor::state::{InMemoryState, NotKeyed};
 use governor::{Quota, RateLimiter};
 
-/// The rate of one deployment's requests. A second's worth may come at once. It goes by a clock that never jumps, as no other would do.
+/// The rate limit of one deployment. A burst may use one second's allowance at once. It uses a monotonic clock.
 pub(super) struct Rate<C: Clock = DefaultClock> {
     limit: NonZeroU32,
     clock: C,
@@ -27,12 +27,12 @@ impl<C: Clock + Clone> Rate<C> {
         Self { limit, clock, limiter }
     }
 
-    /// Requests in a second.
+    /// The number of requests per second.
     pub(super) fn limit(&self) -> NonZeroU32 {
         self.limit
     }
 
-    /// Counts a request, or says how long to wait.
+    /// Counts a request; or, if the limit is reached, returns how long to wait.
     pub(super) fn check(&self) -> Result<(), Duration> {
         self.limiter.check().map_err(|until| until.wait_time_from(self.clock.now()))
     }

@@ -6,26 +6,26 @@ use http::{StatusCode, Uri};
 use langopen_core::Tenant;
 use langopen_core::auth::Identity;
 
-use super::place;
+use super::naming;
 use super::rate::Rate;
 use crate::http::error::{ApiError, ApiResult};
 
-/// The deployment that a request has reached: among the extensions of every request that an
-/// [`Installation`](super::Installation) passes on.
+/// The deployment that a request has reached. An [`Installation`](super::Installation) adds it to the extensions of
+/// every request that it passes on.
 #[derive(Clone)]
 pub(crate) struct Reached {
     pub(crate) tenant: Tenant,
-    /// What of the path named it, with a slash at its start, e.g. `/d/prod`; or empty.
+    /// The part of the path that names the deployment, e.g. `/d/prod`; empty if the path names none.
     pub(crate) prefix: Arc<str>,
-    /// Whether the request names it, by path or host.
+    /// Whether the request names the deployment, by path or by host.
     pub(crate) named: bool,
-    /// Whether requests that name nothing and bear no API key reach it.
+    /// Whether it is the default deployment of the installation.
     pub(super) default: bool,
     pub(super) rate: Option<Arc<Rate>>,
 }
 
 impl Reached {
-    /// Refuses a caller of another deployment, whatever its login said.
+    /// Refuses a caller of another deployment, even if the login admits it.
     pub(crate) fn check(&self, identity: &Identity) -> ApiResult<()> {
         match identity.tenant == self.tenant {
             true => Ok(()),
@@ -33,25 +33,25 @@ impl Reached {
         }
     }
 
-    /// Whether the request names it by its host.
+    /// Whether the request names the deployment by its host.
     pub(crate) fn is_by_host(&self) -> bool {
         self.named && self.prefix.is_empty()
     }
 
-    /// Counts a request whose caller is known, and refuses what is too much.
+    /// Counts a request of an authenticated caller. It refuses the request if the rate limit is reached.
     pub(crate) fn count(&self) -> ApiResult<()> {
         let Some(rate) = &self.rate else { return Ok(()) };
         rate.check().map_err(|wait| {
             let detail = format!(
-                "the deployment takes {} requests in a second (max_requests_per_second): wait, ask less often, or raise the limit",
+                "the deployment accepts {} requests per second (max_requests_per_second): wait, send fewer requests, or raise the limit",
                 rate.limit()
             );
             ApiError::too_many(detail, wait)
         })
     }
 
-    /// A path, as the client wrote it, as one that leads here without an API key, which may have told what the path
-    /// does not.
+    /// A path as the client wrote it, changed so that it reaches this deployment without an API key. The key may have
+    /// supplied the deployment that the path does not name.
     pub(crate) fn without_credentials(&self, path: &str) -> String {
         match path.strip_prefix(&*self.prefix) {
             Some(below) if !self.prefix.is_empty() || !(self.named || self.default) => {
@@ -61,13 +61,13 @@ impl Reached {
         }
     }
 
-    /// An address as the client wrote it, from one below the prefix.
+    /// The URI as the client wrote it, from a URI without the prefix.
     pub(crate) fn whole(&self, uri: &Uri) -> Option<Uri> {
-        place::with_path(uri, &format!("{}{}", self.prefix, uri.path()))
+        naming::with_path(uri, &format!("{}{}", self.prefix, uri.path()))
     }
 
-    /// The address below the prefix.
+    /// The URI without the prefix.
     pub(crate) fn below(&self, uri: &Uri) -> Option<Uri> {
-        place::below(uri, &self.prefix)
+        naming::below(uri, &self.prefix)
     }
 }

@@ -1,5 +1,5 @@
-//! Events as one reader takes them: those that wait already together, up to a number and a size. A reader that stalls
-//! holds one batch and no more.
+//! Groups the events of one reader into batches. A batch holds the events that are already available, up to a number
+//! and a size. A stalled reader holds at most one batch.
 
 use std::collections::HashMap;
 use std::pin::Pin;
@@ -14,13 +14,13 @@ use parking_lot::Mutex;
 
 use crate::server::App;
 
-/// The most events of a batch.
+/// The maximum number of events in a batch.
 const MOST: usize = 64;
 
-/// The bytes that end a batch. It has at least one event, however large.
+/// The number of bytes that ends a batch. A batch has at least one event, of any size.
 const BYTES: usize = 64 * 1024;
 
-/// The size from which readers share an event's data. Less is cheaper to copy.
+/// The size from which readers share an event's data. Smaller data is cheaper to copy.
 const SHARED: usize = 4 * 1024;
 
 /// The events of a reader, in batches.
@@ -59,20 +59,20 @@ impl Stream for Batches {
     }
 }
 
-/// The data of large events that some reader holds. A log that reads its events from a database has a copy for every
-/// reader; with this, readers at the same place hold one copy together.
+/// The data of large events that at least one reader holds. A log that reads its events from a database makes a copy
+/// for every reader. With this cache, readers at the same event share one copy.
 #[derive(Default)]
 pub(crate) struct SharedData(Mutex<Held>);
 
 #[derive(Default)]
 struct Held {
     data: HashMap<(ThreadId, EventId), Weak<Bytes>>,
-    /// How many entries there may be before those that nobody holds are removed.
+    /// The number of entries at which the next insertion removes the entries without readers.
     room: usize,
 }
 
 impl SharedData {
-    /// The event with data that it shares with other readers.
+    /// Returns the event with data that it shares with other readers.
     fn share(&self, thread_id: ThreadId, event: Event) -> Event {
         if event.data.len() < SHARED {
             return event;
@@ -94,7 +94,7 @@ impl SharedData {
         Event { data: Bytes::from_owner(Owner(data)), ..event }
     }
 
-    /// How many bytes readers hold.
+    /// The number of bytes that readers hold.
     #[cfg(test)]
     fn bytes(&self) -> usize {
         self.0.lock().data.values().filter_map(Weak::upgrade).map(|data| data.len()).sum()
@@ -116,7 +116,7 @@ mod tests {
     use super::*;
 
     fn events(count: u64, size: usize) -> EventStream {
-        // As from a database: each reader has a copy of its own.
+        // Each reader has its own copy, as if from a database.
         let event = move |n: u64| Event {
             id: EventId { millis: 1, sequence: n },
             run_id: None,

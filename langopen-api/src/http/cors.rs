@@ -1,4 +1,4 @@
-//! Which browsers' pages may call, and what they may see.
+//! Cross-origin rules: which web pages may call the server, and which headers they may read.
 
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -10,7 +10,7 @@ use tower_http::cors::{AllowHeaders, AllowMethods, AllowOrigin, CorsLayer};
 use tower_layer::Layer;
 use tower_service::Service;
 
-/// Response headers that clients cannot do without, whatever else is exposed.
+/// Response headers that clients need. The server exposes them in addition to the configured ones.
 const EXPOSED: [&str; 4] = ["x-pagination-total", "x-pagination-next", "content-location", "location"];
 
 const METHODS: [&str; 8] = ["DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "QUERY"];
@@ -20,17 +20,17 @@ const METHODS: [&str; 8] = ["DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST",
 pub struct Cors {
     /// Origins that may call; `*` for any.
     pub allow_origins: Vec<String>,
-    /// A pattern for further origins; a whole origin must match.
+    /// A regular expression for further origins. It must match the whole origin.
     pub allow_origin_regex: Option<String>,
-    /// Methods that may be used; `*` for the ones that the API knows.
+    /// Methods that pages may use; `*` for all methods of the API.
     pub allow_methods: Vec<String>,
-    /// Request headers that may be sent; `*` for any.
+    /// Request headers that pages may send; `*` for any.
     pub allow_headers: Vec<String>,
-    /// Whether browsers send cookies and the like. Never granted to all origins: with `*` among the origins it has no effect.
+    /// Whether browsers send credentials such as cookies. It has no effect if `*` is among the origins.
     pub allow_credentials: bool,
-    /// Response headers that pages may read, beside those that the API's clients need.
+    /// Response headers that pages may read, in addition to those that the API's clients need.
     pub expose_headers: Vec<String>,
-    /// How long browsers keep a preflight's answer.
+    /// How long browsers may cache the answer to a preflight.
     pub max_age: Duration,
     /// Whether public pages may call a server in a private network.
     pub allow_private_network: bool,
@@ -51,14 +51,14 @@ impl Default for Cors {
     }
 }
 
-/// A rule that cannot be followed.
+/// An invalid cross-origin rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InvalidCors {
-    /// The field of [`Cors`].
+    /// The field of [`Cors`] with the invalid value.
     pub field: &'static str,
-    /// What it holds.
+    /// The invalid value.
     pub value: String,
-    /// What is wrong with it.
+    /// The reason why it is invalid.
     pub why: String,
 }
 
@@ -71,10 +71,10 @@ impl std::fmt::Display for InvalidCors {
 impl std::error::Error for InvalidCors {}
 
 impl Cors {
-    /// Checks that every rule can be followed.
+    /// Checks that every rule is valid.
     ///
     /// # Errors
-    /// The first one that cannot.
+    /// The first invalid rule.
     pub fn validate(&self) -> Result<(), InvalidCors> {
         self.rules().map(|_| ())
     }
@@ -98,7 +98,7 @@ impl Cors {
             true => AllowHeaders::mirror_request(),
             false => AllowHeaders::list(parse("allow_headers", "is not a header's name", &self.allow_headers)?),
         };
-        // `*` means nothing to a browser that sends credentials, so it is not passed on.
+        // Browsers that send credentials do not treat `*` as a wildcard, so it is left out.
         let named: Vec<String> = self.expose_headers.iter().filter(|name| *name != "*").cloned().collect();
         let mut exposed = EXPOSED.map(HeaderName::from_static).to_vec();
         for name in parse("expose_headers", "is not a header's name", &named)? {
@@ -120,21 +120,21 @@ impl Cors {
     pub(crate) fn allows(&self, origin: &HeaderValue) -> bool {
         let Ok(text) = origin.to_str() else { return false };
         let named = self.allow_origins.iter().any(|allowed| allowed == "*" || allowed == text);
-        // A pattern that cannot be followed lets nobody call.
+        // An invalid pattern matches no origin.
         let pattern = self.allow_origin_regex.as_deref().and_then(|pattern| whole(pattern).ok());
         named || pattern.is_some_and(|pattern| pattern.is_match(text))
     }
 
-    /// Whether this origin is named itself, and not let call with all others.
+    /// Whether the rules name this origin itself; `*` does not count.
     pub(crate) fn names(&self, origin: &HeaderValue) -> bool {
         let named = self.allow_origins.iter().filter(|allowed| *allowed != "*").cloned().collect();
         Self { allow_origins: named, ..self.clone() }.allows(origin)
     }
 
-    /// The rules as a layer. Rules that [`Cors::validate`] refuses let nobody call.
+    /// The rules as a layer. If [`Cors::validate`] refuses them, the layer allows no origin.
     pub(crate) fn layer(&self) -> PreflightLayer {
         PreflightLayer(self.rules().unwrap_or_else(|error| {
-            tracing::error!(%error, "the cross-origin rules cannot be followed: no page of another origin may call");
+            tracing::error!(%error, "the cross-origin rules are invalid; no page of another origin may call");
             CorsLayer::new()
         }))
     }
@@ -154,7 +154,7 @@ fn parse<T: std::str::FromStr>(field: &'static str, why: &str, values: &[String]
     values.iter().map(one).collect()
 }
 
-/// Answers preflights, and leaves every other `OPTIONS` request to the routes.
+/// Answers preflight requests. It passes every other `OPTIONS` request to the routes.
 #[derive(Clone)]
 pub(crate) struct PreflightLayer(CorsLayer);
 
@@ -185,7 +185,7 @@ where
     type Future = futures::future::Either<<tower_http::cors::Cors<S> as Service<Request>>::Future, S::Future>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        // Routers are always ready, and the other one is a clone of this.
+        // Routers are always ready, and the other service is a clone of this one.
         Service::<Request>::poll_ready(&mut self.plain, context)
     }
 

@@ -1,4 +1,4 @@
-//! Failures as clients see them.
+//! The failures that clients see.
 
 use std::time::Duration;
 
@@ -12,44 +12,44 @@ use utoipa::ToSchema;
 
 pub(crate) type ApiResult<T, E = ApiError> = Result<T, E>;
 
-/// When it is worth asking again for a place that a run must leave first.
+/// The `Retry-After` for a request that must wait until a run ends.
 const RUNS_END_SOON: Duration = Duration::from_secs(5);
 
-/// Headers that describe our answers themselves.
+/// Headers that describe the server's own answer. An authorizer cannot set them.
 const OURS: [HeaderName; 4] =
     [header::CONTENT_TYPE, header::CONTENT_LENGTH, header::TRANSFER_ENCODING, header::CONNECTION];
 
-/// The envelope of every failure.
+/// The body of a failure.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct ErrorResponse {
-    /// What went wrong, for people.
+    /// What failed, for people.
     pub(crate) detail: String,
 }
 
-/// The envelope of one of the store's exceptions.
+/// The body of a failure for a few operations of the store.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = KeyErrorResponse)]
 pub(crate) struct ErrorKey {
-    /// What went wrong, for people.
+    /// What failed, for people.
     pub(crate) error: String,
 }
 
-/// A failure on its way to the client.
+/// A failure of a request, which becomes an answer.
 #[derive(Debug)]
 pub(crate) struct ApiError {
     status: StatusCode,
     body: Body,
-    /// Those of a refusal, or when to try again; almost never any.
+    /// The headers of a refusal, or `Retry-After`. Most failures have none.
     headers: Option<Box<HeaderMap>>,
 }
 
 #[derive(Debug)]
 enum Body {
-    /// `{"detail": …}`, the rule.
+    /// `{"detail": …}`, the usual form.
     Detail(String),
-    /// `{"error": …}`, one of the store's exceptions.
+    /// `{"error": …}`, for a few operations of the store.
     Error(String),
-    /// Plain text: the store's namespace labels, and what went wrong inside.
+    /// Plain text, for the store's namespace labels and for internal failures.
     Text(String),
 }
 
@@ -82,12 +82,12 @@ impl ApiError {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, detail)
     }
 
-    /// 429; the client may try again after a while, in whole seconds.
+    /// 429 with `Retry-After`, in whole seconds.
     pub(crate) fn too_many(detail: impl Into<String>, after: Duration) -> Self {
         Self::after(StatusCode::TOO_MANY_REQUESTS, detail, after)
     }
 
-    /// 503 for what may be there after a while, in whole seconds.
+    /// 503 with `Retry-After`, in whole seconds, for a resource that may soon be available.
     pub(crate) fn try_later(detail: impl Into<String>, after: Duration) -> Self {
         Self::after(StatusCode::SERVICE_UNAVAILABLE, detail, after)
     }
@@ -102,11 +102,11 @@ impl ApiError {
         Self::text(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error")
     }
 
-    /// The answer that an authorizer worded itself.
+    /// The answer that an authorizer has defined.
     fn refused(refusal: &Refusal) -> Self {
         let status = StatusCode::from_u16(refusal.status).ok().filter(|status| status.as_u16() >= 400);
         let Some(status) = status else {
-            tracing::error!(status = refusal.status, "an authorizer refuses with a status that is no refusal");
+            tracing::error!(status = refusal.status, "an authorizer refuses with a status that is not 400 or higher");
             return Self::internal();
         };
         let mut headers = HeaderMap::new();
@@ -126,7 +126,7 @@ impl ApiError {
         self.status
     }
 
-    /// 400 in place of 422, where the protocol has it so.
+    /// Turns 422 into 400, for protocols that require it.
     pub(crate) fn malformed(self) -> Self {
         match self.status {
             StatusCode::UNPROCESSABLE_ENTITY => Self { status: StatusCode::BAD_REQUEST, ..self },
@@ -138,7 +138,7 @@ impl ApiError {
         self.status == StatusCode::NOT_FOUND
     }
 
-    /// The message, e.g. to put it into another answer.
+    /// The message, for example for use in another answer.
     pub(crate) fn message(&self) -> &str {
         match &self.body {
             Body::Detail(text) | Body::Error(text) | Body::Text(text) => text,
@@ -161,11 +161,11 @@ impl From<Error> for ApiError {
             ErrorKind::Forbidden => StatusCode::FORBIDDEN,
             ErrorKind::LimitReached => return Self::too_many(error.message(), RUNS_END_SOON),
             ErrorKind::Unavailable => {
-                tracing::warn!(error.operation = error.operation(), error = %error, "a part of the platform does not answer");
+                tracing::warn!(error.operation = error.operation(), error = %error, "a part of the platform is unavailable");
                 StatusCode::SERVICE_UNAVAILABLE
             }
             _ => {
-                tracing::error!(error.operation = error.operation(), error = %error, "a request failed inside");
+                tracing::error!(error.operation = error.operation(), error = %error, "a request failed with an internal error");
                 return Self::internal();
             }
         };
@@ -174,9 +174,9 @@ impl From<Error> for ApiError {
 }
 
 impl From<serde_json::Error> for ApiError {
-    /// Of JSON that we wrote or checked ourselves.
+    /// A failure with JSON that the server has written or checked itself.
     fn from(error: serde_json::Error) -> Self {
-        tracing::error!(error = %error, "a document of ours is damaged");
+        tracing::error!(error = %error, "a document of the server cannot be read or written as JSON");
         Self::internal()
     }
 }
@@ -197,7 +197,7 @@ impl IntoResponse for ApiError {
     }
 }
 
-/// Gives a kind of failure the message that clients know.
+/// Replaces the failure of one kind with an answer that clients know.
 pub(crate) trait OnKind<T> {
     fn on(self, kind: ErrorKind, failure: impl FnOnce() -> ApiError) -> ApiResult<T>;
 }

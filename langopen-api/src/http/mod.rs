@@ -1,4 +1,4 @@
-//! What every API here needs of HTTP: extractors, errors, access, streams, limits.
+//! The HTTP layer that all APIs share: extractors, errors, access, streams and limits.
 
 pub(crate) mod access;
 pub(crate) mod batches;

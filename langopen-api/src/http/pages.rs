@@ -1,9 +1,9 @@
-//! Web pages that may not call a server of this machine.
+//! Refuses web pages that may not call a server of this machine.
 //!
-//! A server on a loopback address without a login trusts everybody who reaches it. A browser on the same machine lets
-//! any page reach it, in two ways: a page of another origin sends a request that needs no permission, or the name of
-//! the page's own host is made to lead to this machine (DNS rebinding), so that the browser takes the server for the
-//! page's own. `Origin` gives away the first, `Host` the second.
+//! A server on a loopback address without a login trusts every caller. A browser on the same machine lets any page
+//! reach it, in two ways. A page of another origin can send a request that needs no permission. Or the page's host name
+//! resolves to this machine (DNS rebinding), so that the browser takes the server for the page's own. `Origin` reveals
+//! the first, `Host` the second.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -19,10 +19,10 @@ use crate::http::cors::Cors;
 use crate::http::error::{ApiError, ApiResult};
 use crate::server::App;
 
-/// Refuses pages of other origins and names that are not this server's, for as long as a request without credentials
-/// gets in. A request without an `Origin` comes from no page of another origin.
+/// Refuses pages of other origins and host names that are not this server's, while the server admits requests without
+/// credentials. A request without an `Origin` comes from no page of another origin.
 pub(crate) async fn refuse_foreign_pages(State(app): State<App>, request: Request, next: Next) -> Response {
-    // What comes from within the platform is no page's.
+    // A request from within the platform does not come from a page.
     if request.extensions().get::<Trusted>().is_some() {
         return next.run(request).await;
     }
@@ -36,7 +36,7 @@ pub(crate) async fn refuse_foreign_pages(State(app): State<App>, request: Reques
         ..Credentials::default()
     };
     match app.auth.authenticate(&credentials).await {
-        // There is a login, so a page needs what only its user knows.
+        // The server has a login, so a page needs credentials that only its user has.
         Err(_) => next.run(request).await,
         Ok(_) => {
             tracing::warn!(refused = refusal, "a page of another origin was refused");
@@ -45,8 +45,8 @@ pub(crate) async fn refuse_foreign_pages(State(app): State<App>, request: Reques
     }
 }
 
-/// Refuses a body that a page of another origin may send without asking the server: only `application/json` makes
-/// browsers ask.
+/// Refuses a body that a page of another origin could send without a preflight. Browsers send a preflight for
+/// `application/json`.
 pub(crate) fn check_content_type(headers: &HeaderMap) -> ApiResult<()> {
     let Some(origin) = headers.get(header::ORIGIN) else { return Ok(()) };
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
@@ -65,14 +65,15 @@ pub(crate) fn check_content_type(headers: &HeaderMap) -> ApiResult<()> {
     }
 }
 
-/// Why the request may be a foreign page's, if it may. `named` says that its host is a deployment's.
+/// The reason why the request may come from a foreign page, if it may. `named` is true if its host belongs to a
+/// deployment.
 fn foreign(cors: Option<&Cors>, uri: &Uri, headers: &HeaderMap, named: bool) -> Option<String> {
     let hosts = headers.get_all(header::HOST).iter().map(|host| host.to_str().unwrap_or("?"));
     let hosts: Vec<_> = uri.authority().map(http::uri::Authority::as_str).into_iter().chain(hosts).collect();
     for host in &hosts {
         if !named && !is_loopback(host) && !names_host(cors, host) {
             return Some(format!(
-                "The host {host:?} is not this server's, which has no login and is for this machine alone: call it by localhost, name the \
+                "The host {host:?} is not this server's. The server has no login and is for this machine only: use localhost, name the \
                  host's origin in the cors rules (http.cors.allow_origins), or set up a login"
             ));
         }
@@ -83,7 +84,7 @@ fn foreign(cors: Option<&Cors>, uri: &Uri, headers: &HeaderMap, named: bool) -> 
         let own = !host.is_empty() && hosts.iter().any(|own| own.eq_ignore_ascii_case(host));
         if !own && !is_loopback(host) && !cors.is_some_and(|cors| cors.names(origin)) {
             return Some(format!(
-                "Pages of the origin {text:?} may not call this server, which has no login and is for this machine alone: name the origin in \
+                "Pages of the origin {text:?} may not call this server. The server has no login and is for this machine only: name the origin in \
                  the cors rules (http.cors.allow_origins), or set up a login"
             ));
         }
@@ -112,7 +113,7 @@ fn without_port(host: &str) -> &str {
     }
 }
 
-/// Whether a host, with or without its port, is this machine by a name or an address that no name server can change.
+/// Whether a host, with or without its port, is a name or address of this machine that no name server can redirect.
 fn is_loopback(host: &str) -> bool {
     let name = without_port(host);
     let name = name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase();

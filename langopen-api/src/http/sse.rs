@@ -1,5 +1,5 @@
-//! Server-sent events, framed as clients of the Agent Server expect them: lines end with CRLF, and come as `event`,
-//! `data`, `id`.
+//! Server-sent events, framed as clients of the Agent Server expect: lines end with CRLF, in the order `event`, `data`,
+//! `id`.
 
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
@@ -10,15 +10,16 @@ use std::fmt::Write;
 
 use crate::http::error::{ApiError, ApiResult};
 
-/// What is sent into a silent stream.
+/// The comment that keeps a silent stream alive.
 pub(crate) const HEARTBEAT: Bytes = Bytes::from_static(b": heartbeat\r\n\r\n");
 
-/// Where a reader wants to begin: with what comes, or after the last event it saw; `-`, `0` or `-1` for the beginning.
+/// The position from which a reader wants events. Without `Last-Event-ID`, only new events; otherwise, the events after
+/// that id. `-`, `0` and `-1` are the beginning.
 ///
 /// # Errors
-/// 422 for what is no id: digits, and perhaps `-` with digits or `*`.
+/// 422 for an invalid id. An id is a number, optionally with `-` and a number or `*`.
 pub(crate) fn last_event_id(headers: &HeaderMap) -> ApiResult<ReadFrom> {
-    // What is not text is no id either.
+    // A value that is not text is an invalid id.
     let Some(id) = headers.get("last-event-id").map(|id| id.to_str().map_or("?", str::trim)) else {
         return Ok(ReadFrom::Now);
     };
@@ -41,18 +42,18 @@ pub(crate) fn last_event_id(headers: &HeaderMap) -> ApiResult<ReadFrom> {
     id.map(ReadFrom::After).ok_or_else(refused)
 }
 
-/// The size from which an event's data is a piece of its own, which readers share. Less is copied into the piece around
-/// it.
+/// The size from which an event's data is a separate piece, which readers share. Smaller data is copied into the piece
+/// around it.
 const OWN_PIECE: usize = 4 * 1024;
 
-/// The frames of `events`, in pieces that follow each other, none of them empty; `ids` says whether a reader may come
-/// back with them.
+/// The frames of `events` as consecutive pieces, none of them empty. With `ids`, each frame has its event's id, so that
+/// a reader can resume after it.
 pub(crate) fn frames<'a>(events: impl IntoIterator<Item = &'a Event>, ids: bool) -> Vec<Bytes> {
     let (mut pieces, mut out) = (Vec::new(), BytesMut::new());
     for event in events {
         out.reserve(event.name.len() + event.data.len().min(OWN_PIECE) + 64);
         out.put_slice(b"event: ");
-        // A line break in a name would begin a line of its own.
+        // A line break in a name would begin a new line of the frame.
         event.name.split(['\r', '\n']).for_each(|part| out.put_slice(part.as_bytes()));
         out.put_slice(b"\r\ndata: ");
         if event.data.len() < OWN_PIECE {
@@ -62,7 +63,7 @@ pub(crate) fn frames<'a>(events: impl IntoIterator<Item = &'a Event>, ids: bool)
         }
         if ids {
             out.put_slice(b"\r\nid: ");
-            // Writing into memory does not fail.
+            // A write to memory does not fail.
             let _ = write!(out, "{}", event.id);
         }
         out.put_slice(b"\r\n\r\n");
@@ -73,16 +74,16 @@ pub(crate) fn frames<'a>(events: impl IntoIterator<Item = &'a Event>, ids: bool)
     pieces
 }
 
-/// One frame without an id, of a name and data without line breaks.
+/// One frame without an id. Name and data must have no line breaks.
 pub(crate) fn frame(name: &[u8], data: &[u8]) -> Bytes {
     [b"event: ", name, b"\r\ndata: ", data, b"\r\n\r\n"].concat().into()
 }
 
-/// One frame as [`frame`] makes it, with the place that a reader may come back to.
+/// One frame, as from [`frame`], with an id after which a reader can resume.
 pub(crate) fn frame_at(name: &[u8], data: &[u8], id: &impl std::fmt::Display) -> Bytes {
     let mut out = BytesMut::from(frame(name, data).as_ref());
     out.truncate(out.len() - 2);
-    // Writing into memory does not fail.
+    // A write to memory does not fail.
     let _ = write!(out, "id: {id}\r\n\r\n");
     out.freeze()
 }
@@ -98,11 +99,11 @@ pub(crate) fn response(body: Body, locations: HeaderMap) -> Response {
     response
 }
 
-/// `Location` and `Content-Location`, those that are given.
+/// The `Location` and `Content-Location` headers, if given.
 pub(crate) fn locations(location: Option<String>, content_location: Option<String>) -> HeaderMap {
     let mut headers = HeaderMap::new();
     for (name, value) in [(header::LOCATION, location), (header::CONTENT_LOCATION, content_location)] {
-        // Our own paths are made of UUIDs, so they always fit into a header.
+        // The server's paths consist of UUIDs, so they are always valid header values.
         if let Some(value) = value.and_then(|value| HeaderValue::try_from(value).ok()) {
             headers.insert(name, value);
         }

@@ -1,8 +1,8 @@
-//! What a handler leaves of a request's body.
+//! Discards the part of a request's body that its handler has not read.
 //!
-//! A connection of HTTP/1 serves its next request only after the body of the last one. Where an answer needs no body (a redirect,
-//! a path that is not there, a bad id) the client may still be sending it: closed under its hands, the connection breaks with an
-//! error, and the answer may be lost. So the rest is read and thrown away, within bounds.
+//! An HTTP/1 connection serves its next request only after the body of the last one. Some answers need no body, such as
+//! a redirect, an unknown path or an invalid id, and the client may still be sending it. If the server closed the
+//! connection then, the client could lose the answer. So the server reads and discards the rest, within limits.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -16,26 +16,27 @@ use http::{Version, header};
 use http_body::{Frame, SizeHint};
 use tokio::runtime::Handle;
 
-/// How much is thrown away. Who sends more loses the connection.
+/// The most bytes that the server discards. A client that sends more loses the connection.
 const MOST_BYTES: usize = 1 << 20;
 
 /// How long a client may take to send the rest.
 const LONGEST: Duration = Duration::from_secs(5);
 
-/// Sees to the rest of the request's body. HTTP/2 does that itself: there a body ends without its connection.
+/// Wraps the request's body so that its rest is discarded. HTTP/2 needs no wrapper, because it can end a body without
+/// closing the connection.
 pub(crate) fn discard_unread(request: Request) -> Request {
     if request.version() > Version::HTTP_11 || request.body().is_end_stream() {
         return request;
     }
-    // Such a client sends nothing before it is asked to, and reading would ask it.
+    // A client with `Expect` sends no body before the server asks for it, and a read would ask.
     let asked = !request.headers().contains_key(header::EXPECT);
     request.map(|body| Body::new(Unread { body, asked, ended: false }))
 }
 
-/// A request's body whose rest is read when nobody wants it any more.
+/// A request's body whose rest is read when the handler drops it.
 struct Unread {
     body: Body,
-    /// Whether the client sends it, or waits for the word.
+    /// Whether the client sends the body, or still waits for `100 Continue`.
     asked: bool,
     ended: bool,
 }

@@ -13,16 +13,16 @@ use crate::http::error::{ApiResult, ErrorResponse};
 use crate::http::extract::{SmallBody, field};
 use crate::server::App;
 
-/// Which assistants to count.
+/// The filter for the assistants to count.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 pub(super) struct AssistantCountRequest {
-    /// Contained in the metadata.
+    /// The metadata must contain these entries.
     #[serde(default, deserialize_with = "field::map")]
     #[schema(value_type = Option<Object>)]
     metadata: Option<JsonMap>,
-    /// Exactly this graph.
+    /// The assistant must have exactly this graph.
     graph_id: Option<String>,
-    /// A part of the name, without regard to case.
+    /// The name must contain this text, regardless of case.
     name: Option<String>,
 }
 
@@ -31,7 +31,7 @@ pub(super) struct AssistantCountRequest {
     post, path = "/assistants/count", tag = "Assistants", operation_id = "count_assistants",
     request_body = AssistantCountRequest,
     responses(
-        (status = 200, description = "How many there are", body = u64, content_type = "application/json"),
+        (status = 200, description = "The count", body = u64, content_type = "application/json"),
         (status = 404, description = "No such graph", body = ErrorResponse),
         (status = 422, description = "Invalid request", body = ErrorResponse),
     )

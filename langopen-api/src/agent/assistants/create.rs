@@ -19,16 +19,16 @@ use crate::server::App;
 /// A new assistant.
 #[derive(Debug, Deserialize, ToSchema)]
 pub(super) struct AssistantCreate {
-    /// Its id; a new one if absent.
+    /// The assistant's id. If absent, the server generates one.
     #[serde(default)]
     #[schema(value_type = Option<Uuid>)]
     assistant_id: Option<String>,
-    /// The graph that it runs.
+    /// The graph that the assistant runs.
     graph_id: String,
     #[serde(default, deserialize_with = "field::config")]
     #[schema(value_type = Option<Config>)]
     config: Option<JsonMap>,
-    /// Excludes `config.configurable`.
+    /// The run-time context. A request cannot have both `context` and `config.configurable`.
     #[serde(default, deserialize_with = "field::map")]
     #[schema(value_type = Option<Object>)]
     context: Option<JsonMap>,
@@ -38,7 +38,7 @@ pub(super) struct AssistantCreate {
     #[serde(default)]
     #[schema(value_type = Option<IfExistsName>, inline, default = "raise")]
     if_exists: Option<IfExists>,
-    /// `Untitled` if absent.
+    /// The assistant's name; `Untitled` if absent.
     #[serde(default)]
     name: Option<String>,
     #[serde(default)]

@@ -10,19 +10,20 @@ use crate::http::error::{ApiError, ApiResult, ErrorResponse, OnKind};
 use crate::http::extract::{AssistantPath, Query};
 use crate::server::App;
 
-// It documents the query; see the handler.
+// This struct only documents the query; the handler reads it.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 #[expect(dead_code, reason = "only its schema is used")]
 struct DeleteQuery {
-    /// Also remove the threads whose metadata names it.
+    /// Also delete the threads whose metadata names the assistant.
     #[param(default = false)]
     delete_threads: Option<bool>,
 }
 
 /// Delete Assistant
 ///
-/// Removes an assistant with its versions, and cancels its runs in flight. The system assistant of a graph is made anew at once, as it was at first.
+/// Deletes an assistant with its versions, and cancels its runs in flight. The server recreates the system assistant of
+/// a graph at once, in its original form.
 #[utoipa::path(
     delete, path = "/assistants/{assistant_id}", tag = "Assistants", operation_id = "delete_assistant",
     params(
@@ -51,7 +52,7 @@ pub(super) async fn delete_assistant(
         false => None,
     };
     let deleted = app.runs.delete_assistant(&scope, id, threads.as_ref()).await;
-    // Also after a failure: an earlier request may have ended between the two.
+    // This also runs after a failure, because an earlier request may have ended between the two steps.
     app.restore_system_assistant(&scope.tenant, id).await?;
     deleted.on(ErrorKind::NotFound, || ApiError::not_found(format!("Assistant with ID {id} not found")))?;
     Ok(StatusCode::NO_CONTENT)

@@ -11,18 +11,18 @@ use crate::http::extract::Query;
 use crate::server::App;
 use utoipa::{IntoParams, ToSchema};
 
-// It documents the query; see the handler.
+// This struct only documents the query; the handler reads it.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 #[expect(dead_code, reason = "only its schema is used")]
 struct GraphQuery {
-    /// Whether to look into subgraphs, or how deep.
+    /// Whether to include subgraphs, or how many levels of them.
     #[param(inline)]
     xray: Option<Xray>,
 }
 
-// It documents the parameter; see `xray`.
-/// Whether to look into subgraphs, or how deep.
+// This type only documents the parameter; see `xray`.
+/// Whether to include subgraphs, or how many levels of them.
 #[derive(serde::Deserialize, ToSchema)]
 #[serde(untagged)]
 #[expect(dead_code, reason = "only its schema is used")]
@@ -33,7 +33,7 @@ enum Xray {
 
 /// Get Assistant Graph
 ///
-/// The nodes and edges of an assistant's graph, for drawing.
+/// Returns the nodes and edges of an assistant's graph, for drawing.
 #[utoipa::path(
     get, path = "/assistants/{assistant_id}/graph", tag = "Assistants", operation_id = "get_assistant_graph",
     params(
@@ -63,7 +63,7 @@ pub(super) async fn get_graph(
     Ok(json(app.executor.call(app.reach(&scope), call).await?.as_str().to_owned()))
 }
 
-/// `false`, `true`, or a depth of at least 1.
+/// Parses `false`, `true`, or a depth of at least 1.
 fn xray(text: Option<&str>) -> ApiResult<RawJson> {
     let value: serde_json::Value = match text.map(str::to_ascii_lowercase).as_deref() {
         None | Some("false") => false.into(),

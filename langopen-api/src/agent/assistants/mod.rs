@@ -43,12 +43,13 @@ pub(crate) async fn read(app: &App, caller: &Caller, id: AssistantId) -> ApiResu
     let scope = caller.may(Resource::Assistants, Action::Read, value).await?.scope;
     let assistant = app.storage.assistant(&scope, id).await?;
     let graphs = graph_ids(app).await?;
-    // The server keeps an assistant whose graph is gone, but hides it.
+    // The storage still has an assistant whose graph no longer exists, but the API hides it.
     let assistant = assistant.filter(|assistant| graphs.contains(&assistant.graph_id));
     Ok((scope, assistant.ok_or_else(|| ApiError::not_found("Not Found"))?))
 }
 
-/// Whether this is a graph's own assistant, which the server made. Its id says so; metadata could be forged.
+/// Whether this is the system assistant of a graph, which the server creates. The id proves it; metadata could be
+/// forged.
 pub(crate) fn is_system(assistant: &Assistant) -> bool {
     assistant.assistant_id == AssistantId::system(&assistant.graph_id)
 }
@@ -60,7 +61,7 @@ pub(crate) async fn graph_ids(app: &App) -> ApiResult<Vec<String>> {
     Ok(graphs)
 }
 
-/// The config for questions about an assistant's graph, with the caller's identity.
+/// The assistant's config with the caller's identity, for calls that ask the executor about its graph.
 pub(crate) fn graph_config(assistant: &Assistant, caller: &Caller) -> ApiResult<RawJson> {
     if caller.identity.user.is_none() {
         return Ok(RawJson::of(&assistant.config)?);
@@ -75,6 +76,8 @@ pub(crate) fn graph_config(assistant: &Assistant, caller: &Caller) -> ApiResult<
     Ok(RawJson::of(&config)?)
 }
 
+/// Checks that the executor has this graph.
+///
 /// # Errors
 /// 404 with the ids of the graphs.
 async fn check_graph(app: &App, graph_id: &str) -> ApiResult<()> {

@@ -11,7 +11,7 @@ use crate::http::error::{ApiResult, ErrorResponse};
 use crate::http::extract::AssistantPath;
 use crate::server::App;
 
-/// JSON schemas of an assistant's graph; `null` where it has none.
+/// JSON schemas of an assistant's graph. A schema that the graph does not have is `null`.
 #[derive(Serialize, ToSchema)]
 pub(super) struct GraphSchema {
     graph_id: String,

@@ -14,16 +14,16 @@ use crate::http::extract::SmallBody;
 use crate::http::extract::field::{self, LIMIT, check_select};
 use crate::server::App;
 
-/// Which assistants to find.
+/// The filter, the order and the page of the search.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 pub(super) struct AssistantSearchRequest {
-    /// Contained in the metadata.
+    /// The metadata must contain these entries.
     #[serde(default, deserialize_with = "field::map")]
     #[schema(value_type = Option<Object>)]
     metadata: Option<JsonMap>,
-    /// Exactly this graph.
+    /// The assistant must have exactly this graph.
     graph_id: Option<String>,
-    /// A part of the name, without regard to case.
+    /// The name must contain this text, regardless of case.
     name: Option<String>,
     #[serde(default, deserialize_with = "field::limit")]
     #[schema(minimum = 1, maximum = 1000, default = 10)]
@@ -35,7 +35,7 @@ pub(super) struct AssistantSearchRequest {
     sort_by: Option<SortBy>,
     #[schema(value_type = Option<SortOrderName>, inline)]
     sort_order: Option<SortOrder>,
-    /// Only these fields.
+    /// The fields to return; all if absent.
     #[schema(value_type = Option<Vec<AssistantField>>)]
     select: Option<Vec<String>>,
 }

@@ -17,7 +17,7 @@ use crate::server::App;
 #[derive(Serialize, ToSchema)]
 pub(super) struct Subgraphs(BTreeMap<String, GraphSchemaNoId>);
 
-/// JSON schemas of a graph; `null` where it has none.
+/// JSON schemas of a graph. A schema that the graph does not have is `null`.
 #[derive(Serialize, ToSchema)]
 struct GraphSchemaNoId {
     #[schema(value_type = Option<Object>, required)]
@@ -32,12 +32,12 @@ struct GraphSchemaNoId {
     context_schema: (),
 }
 
-// It documents the query; see the handler.
+// This struct only documents the query; the handler reads it.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 #[expect(dead_code, reason = "only its schema is used")]
 struct SubgraphsQuery {
-    /// Whether to look into subgraphs of subgraphs.
+    /// Whether to include the subgraphs of subgraphs.
     #[param(default = false)]
     recurse: Option<bool>,
 }
@@ -70,7 +70,7 @@ pub(super) async fn get_subgraphs(
     operation_id = "get_assistant_subgraphs_by_namespace",
     params(
         ("assistant_id" = Uuid, Path, description = "The assistant"),
-        ("namespace" = String, Path, description = "The subgraph's place"),
+        ("namespace" = String, Path, description = "The subgraph's namespace"),
         SubgraphsQuery,
     ),
     responses(

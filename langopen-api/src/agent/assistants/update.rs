@@ -20,15 +20,16 @@ use crate::server::App;
 #[derive(Debug, Default, Deserialize, ToSchema)]
 pub(super) struct AssistantPatch {
     graph_id: Option<String>,
-    /// Replaces the config; its `configurable`, if it has any, replaces the context too. An empty one changes nothing.
+    /// Replaces the config. If it has a `configurable`, that also replaces the context. An empty config changes
+    /// nothing.
     #[serde(default, deserialize_with = "field::config")]
     #[schema(value_type = Option<Config>)]
     config: Option<JsonMap>,
-    /// Replaces the context, and with it `config.configurable`.
+    /// Replaces the context and `config.configurable`.
     #[serde(default, deserialize_with = "field::map")]
     #[schema(value_type = Option<Object>)]
     context: Option<JsonMap>,
-    /// Merged into the metadata, key by key.
+    /// Merges these entries into the metadata, key by key.
     #[serde(default, deserialize_with = "field::map")]
     #[schema(value_type = Option<Object>)]
     metadata: Option<JsonMap>,

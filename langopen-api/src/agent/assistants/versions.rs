@@ -14,10 +14,10 @@ use crate::http::extract::field::{self, LIMIT};
 use crate::http::extract::{AssistantPath, SmallBody};
 use crate::server::App;
 
-/// Which versions to find.
+/// The filter and the page of the list.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 pub(super) struct AssistantVersionsSearchRequest {
-    /// Contained in the version's metadata.
+    /// The version's metadata must contain these entries.
     #[serde(default, deserialize_with = "field::map")]
     #[schema(value_type = Option<Object>)]
     metadata: Option<JsonMap>,
@@ -31,7 +31,7 @@ pub(super) struct AssistantVersionsSearchRequest {
 
 /// List Assistant Versions
 ///
-/// The versions of an assistant, newest first.
+/// Returns the versions of an assistant, newest first.
 #[utoipa::path(
     post, path = "/assistants/{assistant_id}/versions", tag = "Assistants", operation_id = "list_assistant_versions",
     params(("assistant_id" = Uuid, Path, description = "The assistant")),

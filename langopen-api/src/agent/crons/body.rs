@@ -1,4 +1,4 @@
-//! The bodies that make and change crons.
+//! The bodies of requests that create and update crons.
 
 use langopen_core::model::{MultitaskStrategy, OnCompletion};
 use langopen_core::run_plan::{Durability, stream_modes};
@@ -10,7 +10,7 @@ use crate::agent::run_body::nodes;
 use crate::agent::wire::{Config, DurabilityName, MultitaskStrategyName, Nodes, OnCompletionName, StreamModes};
 use crate::http::extract::field;
 
-/// Stream modes, checked, and carried as they came.
+/// Checks stream modes, and keeps their JSON text.
 fn modes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<RawJson>, D::Error> {
     let Some(raw) = Option::<RawJson>::deserialize(deserializer)? else { return Ok(None) };
     let mut text = serde_json::Deserializer::from_str(raw.as_str());
@@ -18,12 +18,12 @@ fn modes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<RawJson>, 
     Ok(Some(raw))
 }
 
-/// A field in which `null` says something else than absence.
+/// A field in which `null` and absence have different meanings.
 fn nullable<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<Option<T>>, D::Error> {
     Option::deserialize(deserializer).map(Some)
 }
 
-/// What any of the bodies says.
+/// The fields of all three bodies.
 #[derive(Debug, Default)]
 pub(super) struct Given {
     pub(super) assistant_id: String,
@@ -47,7 +47,7 @@ pub(super) struct Given {
 }
 
 impl Given {
-    /// What was given, as the cron's payload keeps it.
+    /// The given fields, in the form of the cron's payload.
     pub(super) fn payload(&self) -> serde_json::Result<RawObject> {
         fn put(payload: &mut RawObject, key: &str, value: Option<&impl Serialize>) -> serde_json::Result<()> {
             if let Some(value) = value {
@@ -78,7 +78,7 @@ impl Given {
     }
 }
 
-/// The three bodies share most fields; serde's `flatten` cannot carry JSON text, so a macro repeats them.
+/// The three bodies share most fields. Serde's `flatten` cannot carry raw JSON text, so a macro repeats the fields.
 macro_rules! bodies {
     ($($(#[$doc:meta])* $name:ident { $($(#[$attribute:meta])* $field:ident: $type:ty => $given:expr,)* })*) => {
         $(
@@ -86,11 +86,11 @@ macro_rules! bodies {
             #[derive(Debug, Deserialize, ToSchema)]
             pub(super) struct $name {
                 $($(#[$attribute])* $field: $type,)*
-                /// An IANA time zone in which the schedule is meant; UTC if absent.
+                /// The IANA time zone of the schedule; UTC if absent.
                 #[serde(default)]
                 #[schema(example = "America/New_York")]
                 timezone: Option<String>,
-                /// What the graph gets.
+                /// The graph's input.
                 #[serde(default)]
                 #[schema(value_type = Option<serde_json::Value>)]
                 input: Option<RawJson>,
@@ -101,22 +101,22 @@ macro_rules! bodies {
                 #[serde(default, deserialize_with = "field::config")]
                 #[schema(value_type = Option<Config>)]
                 config: Option<JsonMap>,
-                /// The run-time context; excludes `config.configurable`.
+                /// The run-time context. A request cannot have both `context` and `config.configurable`.
                 #[serde(default, deserialize_with = "field::map")]
                 #[schema(value_type = Option<Object>)]
                 context: Option<JsonMap>,
                 #[serde(default, deserialize_with = "field::webhook")]
                 #[schema(min_length = 1, max_length = 65536)]
                 webhook: Option<String>,
-                /// Nodes to stop before: `"*"` or a list.
+                /// The nodes before which the run stops: `"*"` or a list.
                 #[serde(default, deserialize_with = "nodes")]
                 #[schema(value_type = Option<Nodes>, inline)]
                 interrupt_before: Option<RawJson>,
-                /// Nodes to stop after: `"*"` or a list.
+                /// The nodes after which the run stops: `"*"` or a list.
                 #[serde(default, deserialize_with = "nodes")]
                 #[schema(value_type = Option<Nodes>, inline)]
                 interrupt_after: Option<RawJson>,
-                /// Whether it fires.
+                /// Whether the cron fires.
                 #[serde(default)]
                 #[schema(default = true)]
                 enabled: Option<bool>,
@@ -127,7 +127,7 @@ macro_rules! bodies {
                 #[serde(default)]
                 #[schema(default = false)]
                 stream_subgraphs: Option<bool>,
-                /// Keeps the events for readers that come back.
+                /// Keeps the events, so that readers can resume.
                 #[serde(default)]
                 #[schema(default = false)]
                 stream_resumable: Option<bool>,
@@ -162,18 +162,18 @@ macro_rules! bodies {
 }
 
 bodies! {
-    /// A cron whose runs have threads of their own.
+    /// A cron that creates a new thread for each run.
     CronCreate {
         /// An assistant's UUID, or a graph's id for its system assistant.
         assistant_id: String => std::convert::identity,
         /// Minute, hour, day of the month, month and day of the week; seconds may follow.
         #[schema(example = "*/5 * * * *")]
         schedule: String => Some,
-        /// From this moment on it does not fire.
+        /// The cron does not fire at or after this time.
         #[serde(default)]
         #[schema(format = DateTime)]
         end_time: Option<String> => |given: Option<String>| given.map(Some),
-        /// What becomes of a run's thread when the run has ended.
+        /// The fate of a run's thread when the run has ended.
         #[serde(default)]
         #[schema(value_type = Option<OnCompletionName>, inline, default = "delete")]
         on_run_completed: Option<OnCompletion> => std::convert::identity,
@@ -185,7 +185,7 @@ bodies! {
         /// Minute, hour, day of the month, month and day of the week; seconds may follow.
         #[schema(example = "*/5 * * * *")]
         schedule: String => Some,
-        /// From this moment on it does not fire.
+        /// The cron does not fire at or after this time.
         #[serde(default)]
         #[schema(format = DateTime)]
         end_time: Option<String> => |given: Option<String>| given.map(Some),
@@ -193,17 +193,17 @@ bodies! {
         #[schema(value_type = Option<MultitaskStrategyName>, inline, default = "enqueue")]
         multitask_strategy: Option<MultitaskStrategy> => std::convert::identity,
     }
-    /// A change to a cron. Metadata is merged; every other field replaces what was there.
+    /// An update of a cron. Metadata is merged; every other field replaces the old value.
     CronPatch {
         /// Minute, hour, day of the month, month and day of the week; seconds may follow.
         #[serde(default)]
         #[schema(example = "*/5 * * * *")]
         schedule: Option<String> => std::convert::identity,
-        /// From this moment on it does not fire; `null` for no end.
+        /// The cron does not fire at or after this time; `null` removes the limit.
         #[serde(default, deserialize_with = "nullable")]
         #[schema(value_type = Option<String>, format = DateTime)]
         end_time: Option<Option<String>> => std::convert::identity,
-        /// What becomes of a run's thread when the run has ended; a thread's cron takes no notice.
+        /// The fate of a run's thread when the run has ended. A cron on a thread ignores it.
         #[serde(default)]
         #[schema(value_type = Option<OnCompletionName>, inline)]
         on_run_completed: Option<OnCompletion> => std::convert::identity,

@@ -1,4 +1,4 @@
-//! What can be refused of a cron before it is kept.
+//! Validates a cron before the server stores it.
 
 use langopen_core::model::Assistant;
 use langopen_core::run_plan::{Place, RunRequest, mirror};
@@ -13,7 +13,8 @@ use crate::http::error::{ApiError, ApiResult};
 use crate::http::extract::field::shorten;
 use crate::server::App;
 
-/// Refuses what is no schedule, or one that never fires. Finding that out takes a while, so it is done aside.
+/// Refuses an invalid schedule, or one that never fires. The search for the next firing takes a while, so it runs on a
+/// blocking thread.
 pub(super) async fn check_schedule(app: &App, schedule: String, timezone: Option<String>) -> ApiResult<()> {
     let now = app.clock.now();
     let look = move || {
@@ -21,7 +22,7 @@ pub(super) async fn check_schedule(app: &App, schedule: String, timezone: Option
         Ok::<_, langopen_core::Error>(parsed.next_after(now).is_some().then_some(()).ok_or(schedule))
     };
     let looked = tokio::task::spawn_blocking(look).await.map_err(|error| {
-        tracing::error!(error = %error, "a schedule was not checked");
+        tracing::error!(error = %error, "a schedule could not be checked");
         ApiError::internal()
     })?;
     looked?.map_err(|schedule| {
@@ -29,14 +30,14 @@ pub(super) async fn check_schedule(app: &App, schedule: String, timezone: Option
     })
 }
 
-/// A date and time of ISO 8601; without an offset it is UTC.
+/// Parses a date and time of ISO 8601. Without an offset, it is UTC.
 pub(super) fn end_time(text: &str) -> ApiResult<Timestamp> {
     let moment = Timestamp::parse(text).or_else(|| Timestamp::parse(&format!("{text}Z")));
     moment
         .ok_or_else(|| ApiError::invalid(format!("end_time: {:?} is not a date and time of ISO 8601", shorten(&text))))
 }
 
-/// Checks a payload as the body of the run that it will be.
+/// Checks a payload as the body of the run that the scheduler will create from it.
 pub(super) fn check_payload(app: &App, place: Place, payload: &RawObject) -> ApiResult<()> {
     let mut request: RunRequest = RawJson::of(payload)?.decode()?;
     check_request(&app.settings, place, &request)?;
@@ -48,7 +49,7 @@ pub(super) fn check_payload(app: &App, place: Place, payload: &RawObject) -> Api
     Ok(())
 }
 
-/// Puts the cron's id among what is configurable, where its runs see it.
+/// Adds the cron's id to `configurable`, where its runs can read it.
 pub(super) fn with_cron_id(config: Option<JsonMap>, id: CronId) -> serde_json::Result<RawJson> {
     let mut config = config.unwrap_or_default();
     let configurable = config.entry("configurable").or_insert_with(|| json!({}));
@@ -58,7 +59,7 @@ pub(super) fn with_cron_id(config: Option<JsonMap>, id: CronId) -> serde_json::R
     RawJson::of(&config)
 }
 
-/// The assistant of this id, or a graph's own, if the caller may read it.
+/// The assistant with this id, or the system assistant of this graph, if the caller may read it.
 pub(super) async fn assistant(app: &App, caller: &Caller, name: &str) -> ApiResult<Assistant> {
     let (_, assistant) = named_assistant(app, caller, name).await?;
     assistant.ok_or_else(|| ApiError::not_found(format!("Assistant '{}' not found", shorten(&name))))

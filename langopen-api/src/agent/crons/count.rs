@@ -12,16 +12,16 @@ use crate::http::error::{ApiResult, ErrorResponse};
 use crate::http::extract::{SmallBody, field, parse_id};
 use crate::server::App;
 
-/// Which crons to count.
+/// The filter for the crons to count.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 pub(super) struct CronCountRequest {
-    /// Exactly this assistant.
+    /// The cron must run exactly this assistant.
     #[schema(value_type = Option<Uuid>)]
     assistant_id: Option<String>,
-    /// Exactly this thread.
+    /// The cron must run on exactly this thread.
     #[schema(value_type = Option<Uuid>)]
     thread_id: Option<String>,
-    /// Contained in the metadata.
+    /// The metadata must contain these entries.
     #[serde(default, deserialize_with = "field::map")]
     #[schema(value_type = Option<Object>)]
     metadata: Option<JsonMap>,
@@ -32,7 +32,7 @@ pub(super) struct CronCountRequest {
     post, path = "/runs/crons/count", tag = "Crons", operation_id = "count_crons",
     request_body = CronCountRequest,
     responses(
-        (status = 200, description = "How many there are", body = u64, content_type = "application/json"),
+        (status = 200, description = "The count", body = u64, content_type = "application/json"),
         (status = 422, description = "Invalid request", body = ErrorResponse),
     )
 )]

@@ -82,7 +82,7 @@ async fn create(app: &App, caller: &Caller, thread_id: Option<ThreadId>, given: 
     metadata = permit.object("metadata", metadata);
     let assistant = assistant(app, caller, &given.assistant_id).await?;
     payload.insert("assistant_id", RawJson::of(&assistant.assistant_id)?);
-    // The scheduler creates the runs without asking the authorizer, so the API asks about them now.
+    // The scheduler creates the runs without asking the authorizer, so the API asks the authorizer now.
     let request = RunRequest {
         metadata: Some(metadata),
         multitask_strategy: given.multitask_strategy,
@@ -128,7 +128,7 @@ async fn create(app: &App, caller: &Caller, thread_id: Option<ThreadId>, given: 
         on_run_completed: thread_id.is_none().then(|| given.on_run_completed.unwrap_or_default()),
         enabled: given.enabled.unwrap_or(true),
     };
-    // The assistant or the thread was deleted since the checks above.
+    // A concurrent request has deleted the assistant or the thread after the checks above.
     let gone = || ApiError::not_found("Thread or assistant not found.");
     let cron = app.storage.create_cron(&permit.scope, new).await.on(ErrorKind::NotFound, gone)?;
     tracing::debug!(cron.id = %cron.cron_id, "a cron was created");

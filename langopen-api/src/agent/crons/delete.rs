@@ -11,7 +11,7 @@ use crate::server::App;
 
 /// Delete Cron
 ///
-/// Its runs stay.
+/// Deletes a cron. Its runs stay.
 #[utoipa::path(
     delete, path = "/runs/crons/{cron_id}", tag = "Crons", operation_id = "delete_cron",
     params(("cron_id" = Uuid, Path, description = "The cron")),

@@ -13,19 +13,19 @@ use crate::http::extract::field::{self, LIMIT, check_select};
 use crate::http::extract::{SmallBody, parse_id};
 use crate::server::App;
 
-/// Which crons to find.
+/// The filter, the order and the page of the search.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[schema(as = CronSearch)]
 pub(super) struct CronSearchRequest {
-    /// Exactly this assistant.
+    /// The cron must run exactly this assistant.
     #[schema(value_type = Option<Uuid>)]
     assistant_id: Option<String>,
-    /// Exactly this thread.
+    /// The cron must run on exactly this thread.
     #[schema(value_type = Option<Uuid>)]
     thread_id: Option<String>,
-    /// Only those that are enabled, or that are not.
+    /// Whether the cron must be enabled or disabled.
     enabled: Option<bool>,
-    /// Contained in the metadata.
+    /// The metadata must contain these entries.
     #[serde(default, deserialize_with = "field::map")]
     #[schema(value_type = Option<Object>)]
     metadata: Option<JsonMap>,
@@ -39,7 +39,7 @@ pub(super) struct CronSearchRequest {
     sort_by: Option<SortBy>,
     #[schema(value_type = Option<SortOrderName>, inline, default = "desc")]
     sort_order: Option<SortOrder>,
-    /// Only these fields.
+    /// The fields to return; all if absent.
     #[schema(value_type = Option<Vec<CronField>>)]
     select: Option<Vec<String>>,
 }

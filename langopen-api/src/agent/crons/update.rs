@@ -21,7 +21,7 @@ use crate::server::App;
     request_body = CronPatch,
     responses(
         (status = 200, description = "The cron as it is now", body = CronBody),
-        (status = 400, description = "The body says nothing, or both context and configurable", body = ErrorResponse),
+        (status = 400, description = "The body is empty, or both context and configurable are given", body = ErrorResponse),
         (status = 404, description = "No such cron", body = ErrorResponse),
         (status = 422, description = "Invalid request", body = ErrorResponse),
     )

@@ -13,13 +13,13 @@ use crate::gateway::Reached;
 use crate::http::error::{ApiError, ApiResult};
 use crate::server::App;
 
-/// The OpenAPI document's text.
+/// The text of the OpenAPI document.
 #[derive(Clone)]
 pub(crate) struct Document(pub(crate) Bytes);
 
 /// API Documentation
 ///
-/// A page that shows this document.
+/// Returns a page that shows this document.
 #[utoipa::path(
     get, path = "/docs", tag = "Meta", operation_id = "get_docs",
     responses((status = 200, description = "The page", body = String, content_type = "text/html"))
@@ -29,7 +29,7 @@ pub(super) async fn get_docs() -> ApiResult<Response> {
     Ok(response)
 }
 
-/// `/openapi.json`, and the files that the page at `/docs` loads.
+/// The routes of `/openapi.json` and of the files that the page at `/docs` loads.
 pub(crate) fn documentation() -> Router<App> {
     let document = |Extension(Document(text)): Extension<Document>, reached: Option<Extension<Reached>>| async move {
         match reached.filter(|reached| !reached.prefix.is_empty()) {
@@ -41,7 +41,7 @@ pub(crate) fn documentation() -> Router<App> {
     Router::new().route("/openapi.json", get(document)).route("/docs/{*path}", get(asset))
 }
 
-/// The document of an API that lies below a prefix, whatever it says of itself.
+/// The document of an API below a prefix: the prefix is put before the URL of its server.
 fn below(text: &[u8], prefix: &str) -> ApiResult<Bytes> {
     let mut document: Value = serde_json::from_slice(text)?;
     let own = document["servers"][0]["url"].as_str().unwrap_or_default();
@@ -50,10 +50,10 @@ fn below(text: &[u8], prefix: &str) -> ApiResult<Bytes> {
 }
 
 fn file(path: &str) -> ApiResult<Response> {
-    // The page and its files lie below `docs/`, and the document beside it, wherever the API is mounted.
+    // The page's files are below `docs/`, and the document is beside it, under any mount prefix.
     let config = Arc::new(Config::new(["openapi.json"]));
     let found = serve(path, config).map_err(|error| {
-        tracing::error!(error = %error, "a file of the documentation page is damaged");
+        tracing::error!(error = %error, "a file of the documentation page cannot be served");
         ApiError::internal()
     })?;
     let found = found.ok_or_else(|| ApiError::not_found("Not Found"))?;

@@ -5,11 +5,11 @@ use utoipa::ToSchema;
 
 use crate::server::App;
 
-/// What the server is.
+/// The version, the features and the host of the server.
 #[derive(Serialize, ToSchema)]
 #[schema(as = ServerInfo)]
 pub(super) struct Info {
-    /// The Agent Server version whose dialect is spoken.
+    /// The version of the Agent Server whose dialect this server speaks.
     version: String,
     langgraph_py_version: String,
     #[schema(inline)]
@@ -18,7 +18,7 @@ pub(super) struct Info {
     host: Host,
 }
 
-/// What the server offers.
+/// The features that the server offers.
 #[derive(Serialize, ToSchema)]
 struct Flags {
     assistants: bool,
@@ -41,7 +41,7 @@ struct Host {
 /// Server Information
 #[utoipa::path(
     get, path = "/info", tag = "Meta", operation_id = "get_info",
-    responses((status = 200, description = "What the server is", body = Info))
+    responses((status = 200, description = "The server's version, features and host", body = Info))
 )]
 pub(super) async fn get_info(State(app): State<App>) -> Json<Info> {
     let settings = &app.settings;

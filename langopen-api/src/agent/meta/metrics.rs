@@ -15,7 +15,7 @@ use crate::http::extract::Query;
 use crate::http::observe::WorkerCounts;
 use crate::server::App;
 
-/// The server's figures.
+/// The figures of the server.
 #[derive(Serialize, ToSchema)]
 #[schema(as = ServerMetrics)]
 struct Figures {
@@ -27,7 +27,7 @@ struct Figures {
     workers: WorkerFigures,
 }
 
-/// Runs in flight, of all tenants.
+/// The runs in flight, of all tenants.
 #[derive(Serialize, ToSchema)]
 struct QueueFigures {
     n_pending: u64,
@@ -37,13 +37,13 @@ struct QueueFigures {
     n_running: u64,
 }
 
-/// Always empty: requests are counted in the Prometheus format.
+/// Always empty: only the Prometheus format counts requests.
 #[derive(Serialize, ToSchema)]
 struct ApiFigures {
     http_requests_total: Vec<serde_json::Value>,
 }
 
-/// What the workers of this process are doing.
+/// The load of the workers in this process.
 #[derive(Serialize, ToSchema)]
 struct WorkerFigures {
     max: usize,
@@ -53,10 +53,10 @@ struct WorkerFigures {
 
 /// System Metrics
 ///
-/// In the Prometheus text format, or the most important ones as JSON.
+/// Returns all metrics in the Prometheus text format, or the most important ones as JSON.
 #[utoipa::path(
     get, path = "/metrics", tag = "Meta", operation_id = "get_metrics",
-    params(("format" = inline(Option<Format>), Query, description = "The format; `prometheus` unless said otherwise")),
+    params(("format" = inline(Option<Format>), Query, description = "The format; `prometheus` by default")),
     responses(
         (status = 200, description = "The metrics", content(
             (String = "text/plain"),
@@ -70,7 +70,7 @@ pub(super) async fn get_metrics(
     reached: Option<Extension<Reached>>,
     query: Query,
 ) -> ApiResult<Response> {
-    // They are the process's, and tell of all its deployments.
+    // The metrics belong to the whole process, with all its deployments.
     if reached.is_some_and(|reached| reached.named) {
         return Err(ApiError::not_found("Not Found"));
     }
@@ -122,22 +122,27 @@ impl Figures {
     }
 }
 
-/// Adds the figures that are asked for rather than gathered. A wait that nobody has is 0.
+/// Adds the figures that the server reads on demand. A wait time that no run has is 0.
 fn write(text: &mut String, prefix: &str, stats: &QueueStats, workers: WorkerCounts) {
     let seconds = |wait: Option<Duration>| wait.unwrap_or_default().as_secs_f64();
     let WorkerCounts { max, active } = workers;
     let mut gauge = |prefix: &str, name: &str, help: &str, value: f64| {
-        // Writing into memory does not fail.
+        // A write to memory does not fail.
         let _ = write!(text, "# HELP {prefix}{name} {help}\n# TYPE {prefix}{name} gauge\n{prefix}{name} {value}\n");
     };
     gauge(prefix, "workers_max", "Runs that the workers of this process execute at once.", max as f64);
-    gauge(prefix, "workers_active", "Runs that they execute now.", active as f64);
-    gauge(prefix, "workers_available", "Runs that they could execute besides.", max.saturating_sub(active) as f64);
+    gauge(prefix, "workers_active", "Runs that these workers execute now.", active as f64);
+    gauge(
+        prefix,
+        "workers_available",
+        "Further runs that these workers could execute now.",
+        max.saturating_sub(active) as f64,
+    );
     let queue = "langopen_queue_";
-    gauge(queue, "pending_runs", "Runs that wait, also those whose time has not come.", stats.pending as f64);
+    gauge(queue, "pending_runs", "Pending runs, including those that are not due yet.", stats.pending as f64);
     gauge(queue, "running_runs", "Runs that a worker holds.", stats.running as f64);
-    gauge(queue, "wait_max_seconds", "The longest that a due run has waited.", seconds(stats.wait_max));
+    gauge(queue, "wait_max_seconds", "The longest wait of a due run.", seconds(stats.wait_max));
     gauge(queue, "wait_median_seconds", "The median wait of due runs.", seconds(stats.wait_median));
-    let help = "The longest that a due run has waited for nothing but a worker.";
+    let help = "The longest wait of a due run that only waits for a worker.";
     gauge(queue, "unblocked_wait_max_seconds", help, seconds(stats.unblocked_wait_max));
 }

@@ -1,4 +1,4 @@
-//! The server itself: health, versions, documentation. Open to everybody.
+//! Operations about the server itself: health, versions, metrics and documentation. They need no authentication.
 
 mod docs;
 mod info;
@@ -13,12 +13,12 @@ use crate::server::App;
 pub(crate) use docs::{Document, documentation};
 pub(crate) use ok::health;
 
-/// `/metrics`, which lies at the root too.
+/// The route of `/metrics`, which the server also answers at the root.
 pub(crate) fn metrics() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(metrics::get_metrics))
 }
 
-/// Operations that are part of the document.
+/// The routes that are part of the document.
 pub(crate) fn routes() -> OpenApiRouter<App> {
     metrics().routes(routes!(info::get_info)).routes(routes!(docs::get_docs))
 }

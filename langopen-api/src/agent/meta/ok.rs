@@ -13,42 +13,42 @@ use crate::http::error::ApiResult;
 use crate::http::extract::Query;
 use crate::server::App;
 
-/// The server works.
+/// The answer of a healthy server.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Health)]
 struct Healthy {
     ok: bool,
-    /// The parts that were checked, each `healthy`; absent where the details are switched off.
+    /// The parts that the server checked, each `healthy`. Absent if `Features::meta` is off.
     #[serde(skip_serializing_if = "Option::is_none")]
     services: Option<BTreeMap<&'static str, &'static str>>,
 }
 
-/// A part of the server does not work.
+/// The answer of a server with a part that fails.
 #[derive(Serialize, ToSchema)]
 struct Unhealthy {
     ok: bool,
     detail: &'static str,
-    /// The parts that were checked, `healthy` or `unhealthy`.
+    /// The parts that the server checked, each `healthy` or `unhealthy`.
     services: BTreeMap<&'static str, &'static str>,
 }
 
 impl Default for Unhealthy {
     fn default() -> Self {
-        Self { ok: false, detail: "The database takes no writes", services: [("database", "unhealthy")].into() }
+        Self { ok: false, detail: "The database does not accept writes", services: [("database", "unhealthy")].into() }
     }
 }
 
-/// `/ok`, and `/` which is the same.
+/// The routes of `/ok` and `/`, which give the same answer.
 pub(crate) fn health() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(get_ok)).route("/", axum::routing::get(get_ok))
 }
 
-// It documents the query; see the handler.
+// This struct only documents the query; the handler reads it.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 #[expect(dead_code, reason = "only its schema is used")]
 struct OkQuery {
-    /// 1 to write to the database too.
+    /// 1 to check the database with a write.
     #[param(schema_with = zero_or_one, required = false)]
     check_db: Option<u8>,
 }
@@ -63,8 +63,8 @@ fn zero_or_one() -> Schema {
     get, path = "/ok", tag = "Meta", operation_id = "get_ok",
     params(OkQuery),
     responses(
-        (status = 200, description = "The server is well", body = Healthy),
-        (status = 500, description = "The database takes no writes", body = Unhealthy),
+        (status = 200, description = "The server is healthy", body = Healthy),
+        (status = 500, description = "The database does not accept writes", body = Unhealthy),
     )
 )]
 async fn get_ok(State(app): State<App>, query: Query) -> ApiResult<Response> {
@@ -74,7 +74,7 @@ async fn get_ok(State(app): State<App>, query: Query) -> ApiResult<Response> {
     let mut services = BTreeMap::new();
     if query.flag("check_db") {
         if let Err(error) = app.storage.check_health().await {
-            tracing::error!(error = %error, "the database takes no writes");
+            tracing::error!(error = %error, "the database does not accept writes");
             return Ok((StatusCode::INTERNAL_SERVER_ERROR, Json(Unhealthy::default())).into_response());
         }
         services.insert("database", "healthy");

@@ -1,4 +1,4 @@
-//! What of a body can be refused without looking at anything else. Most fields are then carried as the text they came in.
+//! Checks of a run's body that need nothing but the body. The server then passes most fields on as JSON text.
 
 use langopen_core::run_plan::{Place, RunRequest};
 use langopen_core::{Error, ErrorKind, RawJson};
@@ -21,7 +21,7 @@ pub(crate) fn nodes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option
     Err(D::Error::custom(format_args!("expected \"*\" or an array of strings, got {}", shorten(&raw.as_str()))))
 }
 
-/// A command: `update` is an object, an array or null; `goto` a node, a `Send`, or a list of either kind.
+/// A command. `update` must be an object, an array or null; `goto` a node, a `Send`, or a list of either kind.
 pub(super) fn command<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<RawJson>, D::Error> {
     let Some(raw) = Option::<RawJson>::deserialize(deserializer)? else { return Ok(None) };
     if !raw.as_str().starts_with('{') {
@@ -47,12 +47,12 @@ fn goes(goto: &RawJson) -> bool {
         || goto.decode::<Vec<Object<Send>>>().is_ok()
 }
 
-/// Whether a command answers an interrupt; answering with `null` does so too.
+/// Whether a command answers an interrupt. An answer of `null` counts too.
 fn resumes(command: &RawJson) -> bool {
     command.decode::<serde_json::Map<String, Value>>().is_ok_and(|command| command.contains_key("resume"))
 }
 
-/// Refuses a webhook that could not be delivered.
+/// Refuses a webhook that the server could not deliver.
 pub(crate) fn check_webhook(settings: &Settings, webhook: Option<&str>) -> ApiResult<()> {
     let Some(webhook) = webhook else { return Ok(()) };
     let Some(policy) = settings.webhooks.as_ref().filter(|_| settings.features.webhooks) else {
@@ -61,7 +61,7 @@ pub(crate) fn check_webhook(settings: &Settings, webhook: Option<&str>) -> ApiRe
     policy.check(webhook).map(drop).map_err(|blocked| ApiError::invalid(blocked.to_string()))
 }
 
-/// What can be refused without looking at anything but the body.
+/// Checks that need only the body and the settings.
 pub(crate) fn check_request(settings: &Settings, place: Place, request: &RunRequest) -> ApiResult<()> {
     check_webhook(settings, request.webhook.as_deref())?;
     if matches!(place, Place::Own(_)) && request.command.as_ref().is_some_and(resumes) {
@@ -74,7 +74,7 @@ pub(crate) fn check_request(settings: &Settings, place: Place, request: &RunRequ
     Ok(())
 }
 
-/// The answer where context and `config.configurable` are both given: that is 400, unlike other bad input.
+/// The answer if both `context` and `config.configurable` are given: 400, unlike for other invalid input.
 pub(crate) fn both_given(error: Error) -> ApiError {
     match error.kind() {
         ErrorKind::Invalid => ApiError::bad_request(error.message()),

@@ -1,4 +1,4 @@
-//! The bodies that create runs, checked.
+//! The bodies of requests that create runs, and their checks.
 
 mod check;
 mod request;

@@ -1,4 +1,4 @@
-//! The bodies that create runs.
+//! The bodies of requests that create runs.
 
 use langopen_core::model::{MultitaskStrategy, OnCompletion};
 use langopen_core::run_plan::{CheckpointRef, Durability, IfNotExists, RunRequest, StreamMode, stream_modes};
@@ -15,7 +15,7 @@ use crate::agent::wire::{
 };
 use crate::http::extract::field::{self, Object};
 
-/// What any of the bodies asks for.
+/// The fields of all four bodies.
 #[derive(Debug)]
 pub(crate) struct RunCreate {
     pub(crate) assistant_id: String,
@@ -23,7 +23,7 @@ pub(crate) struct RunCreate {
     pub(crate) request: RunRequest,
 }
 
-/// The four bodies share most fields; serde's `flatten` cannot carry JSON text, so a macro repeats them.
+/// The four bodies share most fields. Serde's `flatten` cannot carry raw JSON text, so a macro repeats the fields.
 macro_rules! bodies {
     ($($(#[$doc:meta])* $name:ident { $($(#[$attribute:meta])* $field:ident: $type:ty,)* })*) => {
         $(
@@ -32,7 +32,7 @@ macro_rules! bodies {
             pub(crate) struct $name {
                 /// An assistant's UUID, or a graph's id for its system assistant.
                 assistant_id: String,
-                /// What the graph gets.
+                /// The graph's input.
                 #[serde(default)]
                 #[schema(value_type = Option<serde_json::Value>)]
                 input: Option<RawJson>,
@@ -45,7 +45,7 @@ macro_rules! bodies {
                 #[serde(default, deserialize_with = "field::config")]
                 #[schema(value_type = Option<Config>)]
                 config: Option<JsonMap>,
-                /// The run-time context; excludes `config.configurable`.
+                /// The run-time context. A request cannot have both `context` and `config.configurable`.
                 #[serde(default, deserialize_with = "field::map")]
                 #[schema(value_type = Option<Object>)]
                 context: Option<JsonMap>,
@@ -59,25 +59,25 @@ macro_rules! bodies {
                 #[serde(default)]
                 #[schema(default = false)]
                 stream_subgraphs: Option<bool>,
-                /// Keeps the events for readers that come back.
+                /// Keeps the events, so that readers can resume.
                 #[serde(default)]
                 #[schema(default = false)]
                 stream_resumable: Option<bool>,
                 #[serde(default)]
                 feedback_keys: Option<Vec<String>>,
-                /// Nodes to stop before: `"*"` or a list.
+                /// The nodes before which the run stops: `"*"` or a list.
                 #[serde(default, deserialize_with = "check::nodes")]
                 #[schema(value_type = Option<Nodes>, inline)]
                 interrupt_before: Option<RawJson>,
-                /// Nodes to stop after: `"*"` or a list.
+                /// The nodes after which the run stops: `"*"` or a list.
                 #[serde(default, deserialize_with = "check::nodes")]
                 #[schema(value_type = Option<Nodes>, inline)]
                 interrupt_after: Option<RawJson>,
-                /// Seconds to wait before the run may start.
+                /// The delay in seconds before the run may start.
                 #[serde(default)]
                 #[schema(value_type = Option<f64>)]
                 after_seconds: Option<serde_json::Number>,
-                /// Deprecated: `false` is `durability: exit`.
+                /// Deprecated: `false` means `durability: exit`.
                 #[serde(default)]
                 #[schema(default = false)]
                 checkpoint_during: Option<bool>,
@@ -133,7 +133,7 @@ bodies! {
         #[schema(value_type = Option<IfNotExistsName>, inline, default = "reject")]
         if_not_exists: Option<IfNotExists>,
     }
-    /// A run on a thread, whose client stays.
+    /// A run on a thread, for a client that stays connected.
     RunCreateStreamingStateful {
         #[serde(default, deserialize_with = "field::object")]
         checkpoint: Option<CheckpointConfig>,
@@ -155,7 +155,7 @@ bodies! {
         #[schema(value_type = Option<OnCompletionName>, inline, default = "delete")]
         on_completion: Option<OnCompletion>,
     }
-    /// A run on a thread of its own, whose client stays.
+    /// A run on a thread of its own, for a client that stays connected.
     RunCreateStreamingStateless {
         #[serde(default)]
         #[schema(value_type = Option<OnCompletionName>, inline, default = "delete")]
@@ -166,7 +166,7 @@ bodies! {
     }
 }
 
-/// Takes over the fields that only some of the bodies have.
+/// Setters for the fields that only some of the bodies have.
 impl RunCreate {
     fn checkpoint(&mut self, given: Option<CheckpointConfig>) {
         self.request.checkpoint = given.map(|given| CheckpointRef {
@@ -197,7 +197,7 @@ impl RunCreate {
     }
 }
 
-/// Runs, each on a thread of its own; at least one.
+/// One or more runs, each on a thread of its own.
 #[derive(Debug, Deserialize)]
 #[serde(transparent)]
 pub(crate) struct RunBatchCreate(pub(crate) Vec<Object<RunCreateStateless>>);

@@ -14,7 +14,7 @@ use crate::http::error::{ApiError, ApiResult, ErrorResponse};
 use crate::http::extract::{Query, SmallBody, parse_id};
 use crate::server::App;
 
-/// Which runs to cancel: those of a status, or those of a list on one thread.
+/// The runs to cancel: all with a status, or a list of runs on one thread.
 #[derive(Debug, Deserialize, ToSchema)]
 pub(super) struct RunsCancel {
     #[serde(default)]
@@ -46,7 +46,7 @@ impl From<InFlight> for queue::InFlight {
     }
 }
 
-// It documents the query; see the handler.
+// This struct only documents the query; the handler reads it.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 #[expect(dead_code, reason = "only its schema is used")]
@@ -57,7 +57,7 @@ struct BulkCancelQuery {
 
 /// Cancel Runs
 ///
-/// Ends several runs.
+/// Cancels several runs.
 #[utoipa::path(
     post, path = "/runs/cancel", tag = "Thread Runs", operation_id = "cancel_runs",
     params(BulkCancelQuery),
@@ -95,7 +95,7 @@ pub(super) async fn cancel_runs(
     if found { Ok(StatusCode::NO_CONTENT) } else { Err(ApiError::not_found("No runs found to cancel.")) }
 }
 
-/// Cancels runs of a thread; whether any was in flight.
+/// Cancels runs of a thread. Returns whether any of them was in flight.
 async fn of_thread(
     app: &App,
     scope: &Scope,

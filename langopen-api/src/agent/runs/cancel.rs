@@ -18,12 +18,12 @@ use crate::http::sse::locations;
 use crate::server::App;
 use utoipa::IntoParams;
 
-// It documents the query; see the handler.
+// This struct only documents the query; the handler reads it.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 #[expect(dead_code, reason = "only its schema is used")]
 struct CancelQuery {
-    /// Answer when the run has ended.
+    /// Whether to answer only when the run has ended.
     #[param(default = false)]
     wait: Option<bool>,
     #[param(inline)]
@@ -32,7 +32,7 @@ struct CancelQuery {
 
 /// Cancel Run
 ///
-/// Ends a run; with `rollback`, as if it had never been.
+/// Cancels a run. With `rollback`, the server also undoes and deletes it.
 #[utoipa::path(
     post, path = "/threads/{thread_id}/runs/{run_id}/cancel", tag = "Thread Runs", operation_id = "cancel_run",
     params(
@@ -73,7 +73,7 @@ pub(super) fn action(query: &Query) -> CancelAction {
     query.last("action").and_then(CancelAction::parse).unwrap_or(CancelAction::Interrupt)
 }
 
-/// What the query asks for; an unknown action counts as `interrupt`.
+/// The cancel request that the query describes. An unknown action counts as `interrupt`.
 pub(super) fn wish(query: &Query, route: &str) -> CancelRequest {
     let action = action(query);
     CancelRequest { action, reason: format!("{} requested via POST {route}", action.as_str()) }

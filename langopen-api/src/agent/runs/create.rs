@@ -13,7 +13,7 @@ use crate::server::App;
 
 /// Create Background Run
 ///
-/// Creates a run on a thread and answers at once.
+/// Creates a run on a thread, and answers without waiting for it.
 #[utoipa::path(
     post, path = "/threads/{thread_id}/runs", tag = "Thread Runs", operation_id = "create_run",
     params(("thread_id" = Uuid, Path, description = "The thread")),

@@ -1,7 +1,8 @@
-//! Reading a run's events until the run is over, whatever gets lost on the way.
+//! Reads a run's events until the run is over, even if signals, events or the log are lost.
 //!
-//! The log's end is the usual sign. But a wake-up, a worker or a whole log may be gone: so whenever it has been quiet for a while, the run's row is
-//! looked at, and once that says that the run is over, silence means the end.
+//! Normally, the end of the log ends the read. But a signal, a worker or a whole log may be lost. So after each
+//! heartbeat without events, the reader reads the run's row. Once the row says that the run is over, further silence
+//! ends the read.
 
 use std::time::Duration;
 
@@ -15,33 +16,34 @@ use super::outcome::{Kept, kept};
 use crate::http::batches::Batches;
 use crate::server::App;
 
-/// How long to listen after the row says that the run is over: its last events may still be on their way.
+/// How long the reader waits for the last events after the row says that the run is over.
 const GRACE: Duration = Duration::from_millis(300);
 
-/// The same for a run whose events are kept: its log has an end of its own, and a page of it may take its time on a busy database.
+/// The same for a resumable run: its log has an end record, and a slow database may delay a page of it.
 const KEPT_GRACE: Duration = Duration::from_secs(2);
 
-/// The same for a run that is gone: what it came to is in its log alone, which this process may have lost for a while.
+/// The same for a run whose row is gone: only the log has its outcome, and this process may have lost the log for a
+/// while.
 const GONE_GRACE: Duration = Duration::from_secs(10);
 
-/// Something to tell the client.
+/// The result of one read.
 pub(crate) enum News {
     /// Events, in order.
     Events(Vec<Event>),
-    /// Nothing, for a whole heartbeat.
+    /// A whole heartbeat passed without events.
     Quiet,
-    /// Events were missed and cannot be had again: the reader was too slow, and the run keeps none. Later ones follow.
+    /// The reader lost events for ever: it was too slow, and the run is not resumable. Later events follow.
     Gap,
 }
 
-/// How much a reader heard.
+/// How much of the run's events a reader received.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Heard {
-    /// All, up to the end.
+    /// All events, up to the end.
     All,
-    /// The end came without all that was said before it.
+    /// The run is over, but some of its events were lost.
     Part,
-    /// The same, and nothing else tells what the run came to.
+    /// The same, and the run's row is gone, so the outcome is unknown.
     PartOfGone,
 }
 
@@ -55,22 +57,22 @@ pub(crate) struct Follow {
     events: Batches,
     last: Option<EventId>,
     over: bool,
-    /// Whether it was over already when reading began.
+    /// Whether the run was already over when the read began.
     late: bool,
-    /// Whether it is over and its row is gone, and for how long nothing was heard since.
+    /// If the run is over and its row is gone: how long the reader has received nothing since.
     gone: Option<Duration>,
-    /// Whether what is kept after `last` was read again since, because nothing more came.
+    /// Whether the reader has read the log again after `last`, and received nothing since.
     read_again: bool,
-    /// Whether the place among the readers is lost, and could not be found again yet.
+    /// Whether the reader lost its position in the log and has not reopened the log yet.
     lost: bool,
-    /// Whether events were missed, which the reader has not been told yet.
+    /// Whether events were lost and the caller does not know it yet.
     gap: bool,
-    /// Whether the events since an attempt began may lack some: they were missed, or the log did not come to an end of its own.
+    /// Whether events of the current attempt may be missing, because they were lost or the log did not reach its end.
     incomplete: bool,
 }
 
 impl Follow {
-    /// Follows a run whose events are read by `events`. The caller was authorized already.
+    /// A reader of the run's `events`. The caller must already be authorized.
     pub(crate) fn new(
         app: &App,
         tenant: &Tenant,
@@ -96,19 +98,19 @@ impl Follow {
         }
     }
 
-    /// Says that the run's row was seen to be over after `events` began.
+    /// Sets whether the run's row was already terminal after `events` was opened.
     pub(crate) fn over(mut self, over: bool) -> Self {
         (self.over, self.late) = (over, over);
         self
     }
 
-    /// Says which event the reader has seen last.
+    /// Sets the last event that the client has received.
     pub(crate) fn after(mut self, last: EventId) -> Self {
         self.last = Some(last);
         self
     }
 
-    /// How much was heard of what the last attempt said.
+    /// How much of the last attempt's events the reader received.
     pub(crate) fn heard(&self) -> Heard {
         match (self.incomplete, self.gone) {
             (false, _) => Heard::All,
@@ -117,23 +119,23 @@ impl Follow {
         }
     }
 
-    /// Whether the run was over when reading began.
+    /// Whether the run was over when the read began.
     pub(super) fn is_late(&self) -> bool {
         self.late
     }
 
-    /// The rows that tell what the run came to.
+    /// Reads the run's outcome from its rows.
     pub(super) fn kept(&self) -> impl Future<Output = langopen_core::Result<(Option<Run>, Kept)>> + Send + use<> {
         let (app, scope, thread_id, run_id) = (self.app.clone(), self.scope.clone(), self.thread_id, self.run_id);
         async move { kept(&app, &scope, thread_id, run_id).await }
     }
 
-    /// How long a client hears nothing at most.
+    /// The longest time for which the client may receive nothing.
     pub(crate) fn patience(&self) -> Duration {
         self.app.settings.heartbeat
     }
 
-    /// What comes next; `None` at the end.
+    /// The next result; `None` at the end.
     pub(crate) async fn next(&mut self) -> Option<News> {
         loop {
             if std::mem::take(&mut self.gap) {
@@ -141,7 +143,7 @@ impl Follow {
             }
             if self.lost {
                 tokio::time::sleep(GRACE).await;
-                self.find_place().await;
+                self.reopen().await;
             }
             let heartbeat = self.app.settings.heartbeat;
             let patience = match (self.over, self.resumable) {
@@ -159,10 +161,11 @@ impl Follow {
                         return Some(News::Events(events));
                     }
                 }
-                // It has an end, which was not heard of: maybe this process was held up for too long. What it missed is kept.
+                // The run has ended, but the reader received no end; perhaps this process was suspended. The log still
+                // has the missed events.
                 Err(_) if self.over && self.resumable && self.last.is_some() && !self.read_again => {
                     self.read_again = true;
-                    self.find_place().await;
+                    self.reopen().await;
                 }
                 Err(_) if self.gone.is_some_and(|silent| silent < GONE_GRACE) => {
                     self.gone = self.gone.map(|silent| silent + patience);
@@ -189,7 +192,7 @@ impl Follow {
                     self.last = Some(event.id);
                     self.read_again = false;
                     self.gone = self.gone.map(|_| Duration::ZERO);
-                    // A new attempt begins: what was said before does not count.
+                    // A new attempt begins, so losses of earlier attempts no longer matter.
                     self.incomplete &= &*event.name != "metadata";
                     if !event.name.starts_with(NATIVE) {
                         events.push(event);
@@ -199,16 +202,16 @@ impl Follow {
             }
         }
         if let Some(error) = lost {
-            tracing::warn!(run.id = %self.run_id, error = %error, "a reader of a run's events lost its place");
+            tracing::warn!(run.id = %self.run_id, error = %error, "a reader of a run's events lost its position");
             self.gap = !self.resumable;
             self.incomplete |= self.gap;
-            self.find_place().await;
+            self.reopen().await;
         }
         events
     }
 
-    /// Goes on reading: where we were if the log keeps its events, else with what comes.
-    async fn find_place(&mut self) {
+    /// Reopens the log: after the last event if the run is resumable, otherwise for new events only.
+    async fn reopen(&mut self) {
         let from = match self.last {
             Some(last) if self.resumable => ReadFrom::After(last),
             _ => ReadFrom::Now,
@@ -220,13 +223,13 @@ impl Follow {
                 self.look().await;
             }
             Err(error) => {
-                tracing::error!(run.id = %self.run_id, error = %error, "a run's events cannot be read; trying again");
+                tracing::error!(run.id = %self.run_id, error = %error, "a run's events cannot be read; the reader tries again");
                 self.lost = true;
             }
         }
     }
 
-    /// Looks whether the run's row is terminal or gone.
+    /// Reads the run's row, to see whether it is terminal or gone.
     async fn look(&mut self) {
         match self.app.storage.run(&self.scope, self.thread_id, self.run_id).await {
             Ok(Some(run)) => self.over = run.status.is_terminal(),

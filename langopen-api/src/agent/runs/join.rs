@@ -16,7 +16,7 @@ use crate::server::App;
 
 /// Join Run
 ///
-/// Waits for a run and answers its last values.
+/// Waits until a run has ended and returns its last values.
 #[utoipa::path(
     get, path = "/threads/{thread_id}/runs/{run_id}/join", tag = "Thread Runs", operation_id = "join_run",
     params(

@@ -25,7 +25,7 @@ use crate::server::App;
     get, path = "/threads/{thread_id}/runs/{run_id}/stream", tag = "Thread Runs", operation_id = "join_run_stream",
     params(
         ("thread_id" = Uuid, Path, description = "The thread"), ("run_id" = Uuid, Path, description = "The run"),
-        ("Last-Event-ID" = Option<String>, Header, description = "The last event that was seen; anything that is no id stands for none"),
+        ("Last-Event-ID" = Option<String>, Header, description = "The last event that the client has received; an invalid id replays all events"),
         ("stream_mode" = Option<String>, Query, description = "Only events of these modes"),
         DisconnectQuery,
     ),
@@ -47,9 +47,9 @@ pub(super) async fn join_run_stream(
     }
     let value = || json!({"thread_id": thread_id, "run_id": run_id});
     let permit = caller.may(Resource::Threads, Action::Read, value).await?;
-    // A client with a damaged id gets every event again rather than none.
+    // A client with an invalid id gets every event again, rather than none.
     let from = last_event_id(&headers).unwrap_or(ReadFrom::After(EventId::ZERO));
-    // Open the log before reading the row, so that no event in between is missed.
+    // Open the log before reading the row, so that the reader misses no event in between.
     let events = app.events.read(LogKey { thread_id, run_id }, from).await?;
     let Some(run) = app.storage.run(&permit.scope, thread_id, run_id).await? else {
         let thread = app.storage.thread(&permit.scope, thread_id).await?;
@@ -70,8 +70,8 @@ pub(super) async fn join_run_stream(
     Ok(response(body, locations(Some(format!("{path}/stream")), Some(path))))
 }
 
-/// The `error` event for a run that does not exist. Clients treat an error status as a lost connection and connect
-/// again; an event ends the stream.
+/// The `error` event for a run that does not exist. Clients treat an error status as a lost connection and reconnect;
+/// an event ends the stream.
 fn missing(thread_is_there: bool) -> Bytes {
     match thread_is_there {
         true => frame(b"error", br#"{"error":"HTTPException","message":"404: Run not found"}"#),

@@ -12,28 +12,28 @@ use crate::http::extract::field::{LIMIT, MAX_LIMIT, check_select};
 use crate::http::extract::{Query, ThreadPath};
 use crate::server::App;
 
-// It documents the query; see the handler.
+// This struct only documents the query; the handler reads it.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 #[expect(dead_code, reason = "only its schema is used")]
 struct ListQuery {
-    /// At most this many.
+    /// The maximum number of runs.
     #[param(minimum = 0, default = 10)]
     limit: Option<u32>,
-    /// After skipping this many.
+    /// The number of runs to skip.
     #[param(minimum = 0, default = 0)]
     offset: Option<u32>,
-    /// Exactly this status.
+    /// The runs must have exactly this status.
     #[param(inline)]
     status: Option<RunStatusName>,
-    /// Only these fields.
+    /// The fields to return; all if absent.
     #[param(inline)]
     select: Option<Vec<RunField>>,
 }
 
 /// List Runs
 ///
-/// The runs of a thread, newest first.
+/// Returns the runs of a thread, newest first.
 #[utoipa::path(
     get, path = "/threads/{thread_id}/runs", tag = "Thread Runs", operation_id = "list_runs",
     params(
@@ -59,14 +59,14 @@ pub(super) async fn list_runs(
     let scope = caller.may(Resource::Threads, Action::Read, || json!({"thread_id": thread_id})).await?.scope;
     let status = query.last("status").map(RunStatus::parse);
     let page = match status {
-        // No run has a status that does not exist.
+        // An unknown status matches no run.
         Some(None) => Page { items: Vec::new(), more: false },
         status => {
             let query = RunQuery { status: status.flatten(), limit, offset };
             app.storage.list_runs(&scope, thread_id, &query).await?
         }
     };
-    // Only an empty page leaves it open whether there is such a thread.
+    // Only an empty page may mean that the thread does not exist.
     if page.items.is_empty() && app.storage.thread(&scope, thread_id).await?.is_none() {
         return Err(ApiError::not_found(format!("Thread with ID {thread_id} not found")));
     }

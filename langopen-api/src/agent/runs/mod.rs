@@ -1,14 +1,14 @@
-//! Runs: creating, waiting for, streaming, reading and cancelling them.
+//! Runs: operations that create, await, stream, read and cancel them.
 
 mod bulk_cancel;
 mod cancel;
 mod create;
 mod delete;
+mod ending;
 mod follow;
 mod get;
 mod join;
 mod join_stream;
-mod last_words;
 mod list;
 mod on_disconnect;
 mod outcome;

@@ -1,4 +1,4 @@
-//! Cancelling a run whose client goes away.
+//! Cancels a run when its client disconnects.
 
 use langopen_core::model::{CancelAction, CancelRequest};
 use langopen_core::{ErrorKind, RunId, Scope, Tenant, ThreadId};
@@ -6,12 +6,12 @@ use utoipa::IntoParams;
 
 use crate::server::App;
 
-// It documents the query of those who join a run.
+// This struct only documents the query of operations that join a run.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 #[expect(dead_code, reason = "only its schema is used")]
 pub(super) struct DisconnectQuery {
-    /// Cancel the run if the client goes away.
+    /// Cancel the run if the client disconnects.
     #[param(default = false)]
     cancel_on_disconnect: Option<bool>,
 }
@@ -22,12 +22,12 @@ pub(super) struct CancelOnDrop {
 }
 
 impl CancelOnDrop {
-    /// A guard that acts only if `armed`.
+    /// A guard that cancels the run only if `armed` is true.
     pub(super) fn new(app: &App, tenant: &Tenant, (thread_id, run_id): (ThreadId, RunId), armed: bool) -> Self {
         Self { target: armed.then(|| (app.clone(), Scope::tenant(tenant.clone()), thread_id, run_id)) }
     }
 
-    /// The run is over: nothing is left to cancel.
+    /// Disarms the guard, because the run is over.
     pub(super) fn disarm(&mut self) {
         self.target = None;
     }
@@ -46,7 +46,7 @@ impl Drop for CancelOnDrop {
                 Ok(_) => {}
                 Err(error) if error.kind() == ErrorKind::NotFound => {}
                 Err(error) => {
-                    tracing::error!(run.id = %run_id, error = %error, "a run whose client went away was not cancelled");
+                    tracing::error!(run.id = %run_id, error = %error, "a run whose client disconnected was not cancelled");
                 }
             }
         });

@@ -1,4 +1,4 @@
-//! What a run came to, as `wait` and `join` answer it.
+//! The outcome of a run, as `wait` and `join` return it.
 
 use axum::body::Body;
 use bytes::Bytes;
@@ -20,13 +20,13 @@ use crate::server::App;
 
 const EMPTY: Bytes = Bytes::from_static(b"{}");
 
-/// What is known from the events so far. Data stays the text that it came as.
+/// The outcome as the events have shown it so far. Data stays JSON text.
 #[derive(Default)]
 pub(crate) struct Outcome {
     values: Option<Bytes>,
     error: Option<Bytes>,
     interrupts: Vec<Box<RawValue>>,
-    /// How many interrupts the last values carried.
+    /// The number of interrupts in the last values.
     in_values: usize,
 }
 
@@ -51,7 +51,7 @@ struct OnlyError<'a, E: Serialize> {
 impl Outcome {
     pub(crate) fn absorb(&mut self, event: &Event) {
         match event.name.as_ref() {
-            // A new attempt begins: what an earlier one said does not count.
+            // A new attempt begins, so the events of earlier attempts no longer count.
             "metadata" => *self = Self::default(),
             "values" => {
                 self.in_values = self.note_interrupts(&event.data);
@@ -76,13 +76,13 @@ impl Outcome {
         count
     }
 
-    /// The answer, if the events told one.
+    /// The answer, if the events contain an outcome.
     pub(super) fn body(self) -> Option<Bytes> {
         if let Some(error) = self.error {
             return Some([b"{\"__error__\":", error.as_ref(), b"}"].concat().into());
         }
         let values = self.values?;
-        // The last values show all interrupts there are, or else the interrupts stand alone.
+        // If the last values contain all interrupts, they are the answer; otherwise the interrupts alone are.
         if self.interrupts.len() == self.in_values {
             return Some(values);
         }
@@ -91,7 +91,7 @@ impl Outcome {
 }
 
 impl Outcome {
-    /// The answer; what the events did not tell, the rows of run and thread do.
+    /// The answer. The rows of run and thread supply an outcome that the events lack.
     pub(crate) async fn settle(
         self,
         app: &App,
@@ -100,11 +100,11 @@ impl Outcome {
         heard: Heard,
     ) -> Bytes {
         if heard == Heard::PartOfGone {
-            // The values that were heard last need not be its last ones.
+            // The last values that the reader received need not be the run's last values.
             return only_error(&unheard());
         }
         match self.body() {
-            // What was missed may have been the last values.
+            // The lost events may include the last values.
             Some(body) if heard == Heard::Part => {
                 Some(from_rows(app, scope, thread_id, run_id).await).filter(|rows| *rows != EMPTY).unwrap_or(body)
             }
@@ -114,21 +114,21 @@ impl Outcome {
     }
 }
 
-/// What is told of a run that is gone, of which not all was heard.
+/// The error for a run whose row is gone and whose events were not all received.
 pub(super) fn unheard() -> RunError {
-    let message = "The run is over, but what it came to was not heard".to_owned();
+    let message = "The run is over, but its outcome is unknown".to_owned();
     RunError { error: "InternalError".to_owned(), message }
 }
 
-/// What to answer.
+/// The source of the answer.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Answer {
-    /// The outcome; if the events told nothing, what the rows of run and thread say.
+    /// The outcome from the events, or from the rows of run and thread if the events have none.
     Outcome {
         /// Whether the run has feedback keys.
         feedback: bool,
     },
-    /// What the events tell; if that is nothing, an empty object.
+    /// The outcome from the events, or an empty object if the events have none.
     Events,
 }
 
@@ -138,12 +138,13 @@ pub(super) fn has_feedback(run: &Run) -> bool {
     struct Keys {
         feedback_keys: Option<Vec<IgnoredAny>>,
     }
-    // Most have none, and need not be decoded to see that.
+    // Most runs have no feedback keys, and this search avoids decoding them.
     memchr::memmem::find(run.kwargs.as_str().as_bytes(), b"\"feedback_keys\":[").is_some()
         && run.kwargs.decode::<Keys>().is_ok_and(|kwargs| kwargs.feedback_keys.is_some_and(|keys| !keys.is_empty()))
 }
 
-/// Adds where feedback can be given: nowhere, for there is no provider of such addresses. Failures and what is no object stay as they are.
+/// Adds an empty `__feedback__`, because no provider issues feedback URLs. Failures and values that are not objects
+/// stay unchanged.
 fn with_feedback(body: Bytes) -> Bytes {
     const FEEDBACK: &[u8] = b"\"__feedback__\":{}}";
     match body.trim_ascii().strip_suffix(b"}") {
@@ -155,7 +156,7 @@ fn with_feedback(body: Bytes) -> Bytes {
     }
 }
 
-/// Answers at once, keeps the connection alive with line breaks, and sends the outcome when the run is over.
+/// Sends the headers at once, line breaks as heartbeats, and the outcome when the run is over.
 pub(super) fn respond(
     app: &App,
     scope: Scope,
@@ -214,12 +215,12 @@ async fn read_rows(app: &App, scope: &Scope, thread_id: ThreadId, run_id: RunId)
     })
 }
 
-/// What the rows tell of a run that is over.
+/// The outcome in the rows of a run that is over.
 pub(super) enum Kept {
     /// The run or the thread is gone: it was rolled back, deleted or temporary.
     Nothing,
     Failed(RawJson),
-    /// The values, and what the graph asks.
+    /// The values and the graph's open interrupts.
     Values(Option<RawJson>, Vec<Box<RawValue>>),
 }
 
@@ -232,7 +233,7 @@ pub(super) async fn kept(
 ) -> langopen_core::Result<(Option<Run>, Kept)> {
     let Some(run) = app.storage.run(scope, thread_id, run_id).await? else { return Ok((None, Kept::Nothing)) };
     let Some(thread) = app.storage.thread(scope, thread_id).await? else { return Ok((None, Kept::Nothing)) };
-    let told = match run.status {
+    let outcome = match run.status {
         RunStatus::Error | RunStatus::Timeout => Kept::Failed(thread.error.unwrap_or_else(|| {
             let message = format!("The run ended with status {}", run.status.as_str());
             json!({"error": "RunError", "message": message}).into()
@@ -243,7 +244,7 @@ pub(super) async fn kept(
         }
         _ => Kept::Values(thread.values, Vec::new()),
     };
-    Ok((Some(run), told))
+    Ok((Some(run), outcome))
 }
 
 fn only_error(error: &impl Serialize) -> Bytes {

@@ -6,8 +6,8 @@ use futures::{Stream, StreamExt};
 use langopen_core::event_log::{Event, EventId};
 use std::convert::Infallible;
 
+use super::ending::Shown;
 use super::follow::{Follow, Heard, News};
-use super::last_words::Told;
 use super::on_disconnect::CancelOnDrop;
 use super::submit::{Attach, Submitted, submit};
 use crate::agent::run_body::{RunCreate, RunCreateStreamingStateful};
@@ -21,7 +21,7 @@ use tokio::time::Instant;
 
 /// Create Run, Stream Output
 ///
-/// Creates a run on a thread and streams what it says.
+/// Creates a run on a thread and streams its events.
 #[utoipa::path(
     post, path = "/threads/{thread_id}/runs/stream", tag = "Thread Runs", operation_id = "stream_run",
     params(("thread_id" = Uuid, Path, description = "The thread")),
@@ -45,7 +45,7 @@ pub(super) async fn stream_run(
     start(&app, &caller, &forwarded, Some(thread_id), body.into()).await
 }
 
-/// Creates a run and streams it.
+/// Creates a run and streams its events.
 pub(super) async fn start(
     app: &App,
     caller: &Caller,
@@ -65,8 +65,8 @@ pub(super) async fn start(
     Ok(response(body, headers))
 }
 
-/// The `error` event of a stream whose client read too slowly for a run that keeps no events.
-const SLOW_READER: &[u8] = br#"{"error":"SlowReader","message":"this stream was read too slowly and missed events; join the run for its result, or create runs with stream_resumable to be able to come back"}"#;
+/// The `error` event of a stream whose client read too slowly, for a run that is not resumable.
+const SLOW_READER: &[u8] = br#"{"error":"SlowReader","message":"the client read this stream too slowly, so events were lost; join the run for its result, or create runs with stream_resumable to be able to resume"}"#;
 
 /// The frames of a run's events that pass `filter`, with heartbeats.
 pub(super) fn stream(
@@ -75,19 +75,20 @@ pub(super) fn stream(
     ids: bool,
     filter: impl Fn(&Event) -> bool + Send + Clone + 'static,
 ) -> impl Stream<Item = Result<Bytes, Infallible>> + Send + 'static {
-    let state = (follow, guard, Told::default(), Instant::now(), false);
-    let frames = futures::stream::unfold(state, move |(mut follow, mut guard, mut told, sent, mut ended)| {
+    let state = (follow, guard, Shown::default(), Instant::now(), false);
+    let frames = futures::stream::unfold(state, move |(mut follow, mut guard, mut shown, sent, mut ended)| {
         let filter = filter.clone();
         async move {
             while !ended {
                 let pieces = match follow.next().await {
                     Some(News::Events(events)) => {
-                        events.iter().for_each(|event| told.note(event));
+                        events.iter().for_each(|event| shown.note(event));
                         frames(events.iter().filter(|event| filter(event)), ids)
                     }
                     Some(News::Quiet) => vec![HEARTBEAT],
                     Some(News::Gap) => {
-                        // A stream with a hole would pass for a whole one. The run goes on; its result can be joined.
+                        // A stream with a gap would look complete, so it ends here. The run continues, and the client
+                        // can join it for its result.
                         guard.disarm();
                         ended = true;
                         vec![frame(b"error", SLOW_READER)]
@@ -95,18 +96,18 @@ pub(super) fn stream(
                     None => {
                         guard.disarm();
                         ended = true;
-                        // Who came when the run was over hears nothing of it.
+                        // A client that joined after the end gets no outcome.
                         let heard = if follow.is_late() { Heard::All } else { follow.heard() };
-                        let rest = told.rest(heard, follow.kept()).await;
-                        // No place to come back to: the log does not have it.
+                        let rest = shown.rest(heard, follow.kept()).await;
+                        // The frames have no ids, because the log does not contain these events.
                         frames(rest.iter().filter(|event| filter(event)), false)
                     }
                 };
-                // Events that the client does not want are silence to it.
+                // If the client filters all events out, it needs heartbeats too.
                 let silent = pieces.is_empty() && !ended && sent.elapsed() >= follow.patience();
                 let pieces = if silent { vec![HEARTBEAT] } else { pieces };
                 if !pieces.is_empty() {
-                    return Some((pieces, (follow, guard, told, Instant::now(), ended)));
+                    return Some((pieces, (follow, guard, shown, Instant::now(), ended)));
                 }
             }
             None

@@ -19,10 +19,10 @@ use crate::server::App;
 
 const NO_THREAD_OR_ASSISTANT: &str = "Thread or assistant not found.";
 
-/// What the answer needs of the run.
+/// The data about the run that the answer needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Attach {
-    /// Its row alone; nobody reads its events here.
+    /// Only its row.
     Nothing,
     /// Its events.
     Stream,
@@ -30,7 +30,7 @@ pub(crate) enum Attach {
     Values,
 }
 
-/// A run that was created.
+/// A run that the server has created.
 pub(crate) struct Submitted {
     pub(crate) run: Run,
     /// Its events from the first one; `None` for [`Attach::Nothing`].
@@ -70,7 +70,7 @@ pub(crate) async fn submit(
     let scope = permit_run(caller, &mut plan).await?;
     let mut new = plan.build().map_err(both_given)?;
     if new.origin.trace.is_none() {
-        // This server exports no spans, but the graph may: its spans join the client's trace.
+        // This server exports no spans here, but the graph may: its spans join the client's trace.
         new.origin.trace.clone_from(&forwarded.trace);
     }
     let run_id = new.run_id;
@@ -101,18 +101,18 @@ fn refused(error: Error, place: Place) -> ApiError {
         ErrorKind::Conflict => ApiError::conflict(
             "Thread is already running a task. Wait for it to finish or choose a different multitask strategy.",
         ),
-        // `if_not_exists: create` found a thread that the caller's filter hides.
+        // With `if_not_exists: create`, the thread exists, but the caller's filter hides it.
         ErrorKind::AlreadyExists if matches!(place, Place::Thread(_)) => ApiError::not_found(NO_THREAD_OR_ASSISTANT),
         ErrorKind::AlreadyExists => ApiError::conflict(format!("Thread with ID {} already exists", place.thread_id())),
         _ => error.into(),
     }
 }
 
-/// Finds an assistant that the caller may run, by its id or by the id of its graph; and tells whether the name was an
-/// id.
+/// Finds an assistant that the caller may run, by its id or by the id of its graph. The first result is true if the
+/// name was an id.
 ///
-/// Every caller may run a graph's own assistant: no user owns it, so an owner's filter would hide it from everybody.
-/// About the assistants that users made, the authorizer decides as for a read.
+/// Every caller may run the system assistant of a graph: no user owns it, so an owner's filter would hide it from all
+/// callers. For the assistants of users, the authorizer decides as for a read.
 pub(crate) async fn named_assistant(app: &App, caller: &Caller, name: &str) -> ApiResult<(bool, Option<Assistant>)> {
     let id: Option<AssistantId> = name.parse().ok();
     let wanted = id.unwrap_or_else(|| AssistantId::system(name));
@@ -143,7 +143,7 @@ async fn assistant(app: &App, caller: &Caller, name: &str) -> ApiResult<Assistan
     )))
 }
 
-/// Authorizes `threads.create_run`, and takes over the metadata as the authorizer left it.
+/// Authorizes `threads.create_run`, and replaces the metadata with the authorizer's version.
 pub(crate) async fn permit_run(caller: &Caller, plan: &mut RunPlan<'_>) -> ApiResult<Scope> {
     let given = plan.request.metadata.clone().unwrap_or_default();
     let value = || {

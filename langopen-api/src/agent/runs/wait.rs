@@ -16,7 +16,7 @@ use crate::server::App;
 
 /// Create Run, Wait for Output
 ///
-/// Creates a run on a thread and answers its last values.
+/// Creates a run on a thread, waits until it has ended and returns its last values.
 #[utoipa::path(
     post, path = "/threads/{thread_id}/runs/wait", tag = "Thread Runs", operation_id = "wait_run",
     params(("thread_id" = Uuid, Path, description = "The thread")),
@@ -40,7 +40,7 @@ pub(super) async fn wait_run(
     start(&app, &caller, &forwarded, Some(thread_id), body.into()).await
 }
 
-/// Creates a run and waits for it.
+/// Creates a run and waits until it has ended.
 pub(super) async fn start(
     app: &App,
     caller: &Caller,
@@ -59,7 +59,8 @@ pub(super) async fn start(
     Ok(respond(app, Scope::tenant(tenant.clone()), place, follow, guard, answer, headers))
 }
 
-/// Creates a run on a thread of its own, and waits for what it comes to: its last values, `__interrupt__` or `__error__`, as JSON.
+/// Creates a run on a thread of its own, and waits for its outcome: its last values, `__interrupt__` or `__error__`, as
+/// JSON.
 pub(crate) async fn come_to(app: &App, caller: &Caller, forwarded: &Forwarded, create: RunCreate) -> ApiResult<Bytes> {
     let Submitted { run, events, mut guard } = submit(app, caller, forwarded, None, create, Attach::Values).await?;
     let events = events.ok_or_else(ApiError::internal)?;
@@ -71,7 +72,7 @@ pub(crate) async fn come_to(app: &App, caller: &Caller, forwarded: &Forwarded, c
     Ok(body)
 }
 
-/// Waits for what a run comes to.
+/// Waits for the outcome of a run.
 pub(crate) async fn ended(app: &App, scope: &Scope, place: (ThreadId, RunId), mut follow: Follow) -> Bytes {
     let mut outcome = Outcome::default();
     while let Some(news) = follow.next().await {

@@ -1,4 +1,4 @@
-//! Questions to graphs about a thread's state, and what becomes of their answers.
+//! Calls that ask a graph about a thread's state, and the use of their answers.
 
 use langopen_core::auth::Identity;
 use langopen_core::event_log::NewEvent;
@@ -13,10 +13,10 @@ use crate::http::access::show_user;
 use crate::http::error::{ApiError, ApiResult, OnKind};
 use crate::server::App;
 
-/// The key under which an executor says what a state means for the thread's row.
+/// The key of the summary that an executor adds to a state, for the thread's row.
 const SUMMARY: &str = "__thread__";
 
-/// The config of a question: the thread's own, which checkpoint is meant, and who asks.
+/// The config of a call: the thread's config, the checkpoint and the caller's identity.
 pub(super) fn config(thread: &Thread, checkpoint: &CheckpointConfig, identity: &Identity) -> ApiResult<RawJson> {
     let mut config = thread.config.clone();
     let mut configurable = match config.get_mut("configurable").map(Value::take) {
@@ -36,7 +36,7 @@ pub(super) fn config(thread: &Thread, checkpoint: &CheckpointConfig, identity: &
     Ok(RawJson::of(&config)?)
 }
 
-/// The config form of a checkpoint alone, e.g. of a page's `before`.
+/// The config of a checkpoint alone, e.g. for `before` of a history.
 pub(super) fn bare_config(thread: &Thread, checkpoint: &CheckpointConfig) -> RawJson {
     json!({"configurable": {
         "thread_id": thread.thread_id,
@@ -46,7 +46,7 @@ pub(super) fn bare_config(thread: &Thread, checkpoint: &CheckpointConfig) -> Raw
     .into()
 }
 
-/// Asks the graph for the state at a checkpoint, as the wire shows it.
+/// Asks the graph for the state at a checkpoint, in the form for clients.
 pub(crate) async fn state_at(
     app: &App,
     (scope, identity): (&Scope, &Identity),
@@ -60,7 +60,8 @@ pub(crate) async fn state_at(
     }
 }
 
-/// Asks the graph for the newest state. That of a thread whose checkpoints came from elsewhere, with none of its runs, is kept on its row.
+/// Asks the graph for the newest state. If no run has set the thread's state (its checkpoints came from elsewhere), the
+/// server stores the answer in the thread's row.
 pub(super) async fn newest_state(
     app: &App,
     (scope, identity): (&Scope, &Identity),
@@ -72,17 +73,17 @@ pub(super) async fn newest_state(
     let unknown = thread.status == ThreadStatus::Idle && thread.values.is_none() && thread.interrupts.is_none();
     if unknown && !subgraphs {
         let row = app.storage.thread(scope, thread.thread_id).await?;
-        // A run that began meanwhile knows better.
+        // A run that began in the meantime has newer data.
         if row.is_some_and(|row| row.updated_at == thread.updated_at)
-            && let Err(error) = keep(app, scope, thread, &state).await
+            && let Err(error) = store(app, scope, thread, &state).await
         {
-            tracing::debug!(thread.id = %thread.thread_id, error = error.message(), "a state was not kept");
+            tracing::debug!(thread.id = %thread.thread_id, error = error.message(), "a state was not stored in the thread's row");
         }
     }
     shown(&state)
 }
 
-/// What the graph says of a state; `None` for a thread whose graph is not known.
+/// The graph's answer; `None` if the thread's graph is unknown.
 async fn ask(
     app: &App,
     (scope, identity): (&Scope, &Identity),
@@ -96,18 +97,19 @@ async fn ask(
     Ok(Some(app.executor.call(app.reach(scope), call).await?))
 }
 
-/// A state without what is meant for us.
+/// A state without the summary, which is internal.
 pub(super) fn shown(state: &RawJson) -> ApiResult<String> {
     let mut entries: Entries<'_> = state.decode()?;
     entries.take(SUMMARY);
     Ok(serde_json::to_string(&entries)?)
 }
 
-/// Keeps a new state on the thread's row; `None` if the state is not the thread's own, e.g. a subgraph's.
+/// Stores a new state in the thread's row. Returns `None` if the state is not the thread's own, e.g. that of a
+/// subgraph.
 ///
 /// # Errors
-/// 409 if a run has begun meanwhile.
-pub(super) async fn keep(app: &App, scope: &Scope, thread: &Thread, state: &RawJson) -> ApiResult<Option<Thread>> {
+/// 409 if a run has begun in the meantime.
+pub(super) async fn store(app: &App, scope: &Scope, thread: &Thread, state: &RawJson) -> ApiResult<Option<Thread>> {
     let mut entries: Entries<'_> = state.decode()?;
     let Some(summary) = entries.take(SUMMARY) else { return Ok(None) };
     let summary: StateSummary = serde_json::from_str(summary.get())?;
@@ -118,16 +120,17 @@ pub(super) async fn keep(app: &App, scope: &Scope, thread: &Thread, state: &RawJ
     kept.map(Some).on(ErrorKind::Conflict, || in_flight(thread))
 }
 
-/// Tells who listens to the thread that its state was updated. The update stands, so a failure to tell is none of the caller's.
-pub(super) async fn tell(app: &App, thread: &Thread, state: &RawJson) {
+/// Sends the update of a thread's state to the thread's readers. The update is already stored, so a failure here is
+/// only logged.
+pub(super) async fn publish(app: &App, thread: &Thread, state: &RawJson) {
     let thread_id = thread.thread_id;
-    let told = async {
+    let published = async {
         let data = format!(r#"{{"state":{},"thread_id":"{thread_id}"}}"#, shown(state)?);
         let event = NewEvent { name: "state_update".into(), data: data.into() };
         Ok::<_, ApiError>(app.events.append_to_thread(thread_id, vec![event]).await?)
     };
-    if let Err(error) = told.await {
-        tracing::warn!(thread.id = %thread_id, error = error.message(), "an update of a thread's state was not told");
+    if let Err(error) = published.await {
+        tracing::warn!(thread.id = %thread_id, error = error.message(), "an update of a thread's state was not sent to its readers");
     }
 }
 

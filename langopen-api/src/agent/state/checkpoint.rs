@@ -41,7 +41,7 @@ pub(super) async fn get_state_at(
     answer(&app, &caller, thread_id, &checkpoint, subgraphs).await
 }
 
-/// Which checkpoint.
+/// The checkpoint whose state to read.
 #[derive(Debug, Deserialize, ToSchema)]
 pub(super) struct ThreadStateCheckpointRequest {
     #[schema(value_type = CheckpointConfig)]

@@ -44,7 +44,7 @@ pub(super) async fn get_state(
     Ok(json_response(newest_state(&app, (&scope, &caller.identity), &thread, subgraphs).await?))
 }
 
-/// Whether the state may have subgraphs: only open tasks do.
+/// Whether the state may have subgraphs. Only open tasks have subgraphs.
 fn has_tasks(state: &ThreadState) -> bool {
     #[derive(Deserialize)]
     struct Rest {

@@ -18,20 +18,20 @@ use crate::http::extract::field::{self, MAX_LIMIT, Object, shorten};
 use crate::http::extract::{Query, SmallBody, ThreadPath};
 use crate::server::App;
 
-/// Which states of a thread to read, newest first.
+/// The filter and the page of the history, newest state first.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 pub(super) struct ThreadStateSearch {
     #[serde(default, deserialize_with = "field::limit")]
     #[schema(minimum = 1, maximum = 1000, default = 1)]
     limit: Option<u32>,
-    /// Only states before this checkpoint: its id, its config, or a runnable config with it.
+    /// Only states before this checkpoint: its id, its config, or a runnable config that contains it.
     #[serde(default, deserialize_with = "before")]
     before: Option<CheckpointConfig>,
-    /// Contained in the state's metadata.
+    /// The state's metadata must contain these entries.
     #[serde(default, deserialize_with = "field::map")]
     #[schema(value_type = Option<Object>)]
     metadata: Option<JsonMap>,
-    /// Whose `checkpoint_ns` chooses a subgraph.
+    /// A checkpoint whose `checkpoint_ns` selects a subgraph.
     #[serde(default, deserialize_with = "field::object")]
     checkpoint: Option<CheckpointConfig>,
 }
@@ -52,7 +52,7 @@ fn before<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Checkpoin
     raw.decode().map(|Object(config)| Some(config)).map_err(de::Error::custom)
 }
 
-/// The checkpoint of that id.
+/// The checkpoint with this id.
 fn at(id: String) -> Result<CheckpointConfig, String> {
     match id.parse::<Uuid>() {
         Ok(_) => Ok(CheckpointConfig { checkpoint_id: Some(id), ..CheckpointConfig::default() }),
@@ -60,12 +60,12 @@ fn at(id: String) -> Result<CheckpointConfig, String> {
     }
 }
 
-// It documents the query; see the handler.
+// This struct only documents the query; the handler reads it.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 #[expect(dead_code, reason = "only its schema is used")]
 struct HistoryQuery {
-    /// At most this many.
+    /// The maximum number of states.
     #[param(minimum = 1, maximum = 1000, default = 1)]
     limit: Option<u32>,
     /// Only states before this checkpoint.
@@ -126,7 +126,7 @@ async fn answer(app: &App, caller: &Caller, thread_id: ThreadId, search: ThreadS
     Ok(json_response(format!("[{}]", states.join(","))))
 }
 
-/// The states that `search` asks for, as the graph's host gives them.
+/// The states that match `search`, from the graph's host.
 async fn history(
     app: &App,
     (scope, identity): (&Scope, &Identity),
@@ -145,7 +145,7 @@ async fn history(
     Ok(app.executor.call(app.reach(scope), call).await?.decode()?)
 }
 
-/// The latest states below `checkpoint`, at most `limit`, before another one if given.
+/// The latest states below `checkpoint`: at most `limit`, and only those before `before` if given.
 pub(crate) async fn states_before(
     app: &App,
     caller: (&Scope, &Identity),

@@ -31,14 +31,14 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(history::get_history, history::post_history))
 }
 
-/// What a change of state answers.
+/// An executor's answer to an update of a state.
 #[derive(Deserialize)]
 struct Updated {
     checkpoint: RawJson,
     state: RawJson,
 }
 
-/// Applies the steps that a thread is created with, and returns the thread as it is then.
+/// Applies the supersteps of a thread's creation, and returns the resulting thread.
 pub(crate) async fn apply_supersteps(
     app: &App,
     (scope, identity): (&Scope, &Identity),
@@ -49,10 +49,10 @@ pub(crate) async fn apply_supersteps(
     let config = answer::config(thread, &Default::default(), identity)?;
     let call = GraphCall::BulkUpdateState { graph_id, config, supersteps };
     let updated: Updated = app.executor.call(app.reach(scope), call).await?.decode()?;
-    Ok(answer::keep(app, scope, thread, &updated.state).await?.unwrap_or_else(|| thread.clone()))
+    Ok(answer::store(app, scope, thread, &updated.state).await?.unwrap_or_else(|| thread.clone()))
 }
 
-/// Changes a thread's state at a checkpoint: by these values, as if that node had written them.
+/// Updates a thread's state at a checkpoint with these values, as if the node `as_node` had written them.
 async fn apply_update(
     app: &App,
     (scope, identity): (&Scope, &Identity),
@@ -64,12 +64,12 @@ async fn apply_update(
     let config = answer::config(thread, checkpoint, identity)?;
     let call = GraphCall::UpdateState { graph_id, config, values, as_node };
     let updated: Updated = app.executor.call(app.reach(scope), call).await?.decode()?;
-    answer::keep(app, scope, thread, &updated.state).await?;
-    answer::tell(app, thread, &updated.state).await;
+    answer::store(app, scope, thread, &updated.state).await?;
+    answer::publish(app, thread, &updated.state).await;
     Ok(updated)
 }
 
-/// Ends what a thread's graph waits for: its values stay, nothing comes next, and no question is open any more.
+/// Clears the open tasks of a thread's graph. Its values stay, but it has no next node and no open interrupt.
 pub(crate) async fn clear_tasks(app: &App, who: (&Scope, &Identity), thread: &Thread) -> ApiResult<()> {
     let end = (RawJson::default(), Some(END.to_owned()));
     apply_update(app, who, thread, &CheckpointConfig::default(), end).await.map(drop)

@@ -17,7 +17,7 @@ use crate::http::extract::field::shorten;
 use crate::http::extract::{Body, ThreadPath};
 use crate::server::App;
 
-/// A change of state, as if a node had written it.
+/// An update of a state, as if a node had written it.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 pub(super) struct ThreadStateUpdate {
     #[serde(default, deserialize_with = "values")]

@@ -11,7 +11,7 @@ use crate::http::error::{ApiResult, ErrorResponse};
 use crate::http::extract::SmallBody;
 use crate::server::App;
 
-/// An item to remove.
+/// The item to delete.
 #[derive(Debug, Deserialize, ToSchema)]
 pub(super) struct StoreDeleteRequest {
     #[serde(default)]
@@ -26,7 +26,7 @@ pub(super) struct StoreDeleteRequest {
     responses(
         (status = 204, description = "The item is gone"),
         (
-            status = 422, description = "Invalid request; a bad label is told in plain text",
+            status = 422, description = "Invalid request; the answer about an invalid label is plain text",
             content((ErrorResponse = "application/json"), (String = "text/plain"))
         ),
     )

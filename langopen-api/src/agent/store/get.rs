@@ -17,13 +17,13 @@ use crate::server::App;
     params(
         ("key" = String, Query, description = "The key"),
         ("namespace" = Option<String>, Query, description = "The labels, joined with periods"),
-        ("refresh_ttl" = Option<bool>, Query, description = "Whether reading puts the expiry off"),
+        ("refresh_ttl" = Option<bool>, Query, description = "Whether the read postpones the expiry"),
     ),
     responses(
         (status = 200, description = "The item, or `null`", body = Option<Item>),
         (status = 400, description = "No key", body = ErrorKey),
         (
-            status = 422, description = "Invalid request; a bad label is told in plain text",
+            status = 422, description = "Invalid request; the answer about an invalid label is plain text",
             content((ErrorResponse = "application/json"), (String = "text/plain"))
         ),
     )
@@ -44,7 +44,7 @@ pub(super) async fn get_item(State(app): State<App>, caller: Caller, query: Quer
     Ok(Json(item.map(Into::into)))
 }
 
-/// Labels joined with periods, repeated, or as a JSON array.
+/// Reads labels that are joined with periods, repeated, or in a JSON array.
 fn labels(query: &Query) -> Vec<String> {
     let values = query.all("namespace");
     if values.is_empty() {

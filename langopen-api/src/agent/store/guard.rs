@@ -1,8 +1,8 @@
-//! Applies an authorizer's filter to store searches: it compares the items' values.
+//! Applies an authorizer's filter to store searches. The filter compares the items' values.
 //!
 //! Items have neither metadata nor owner. Applications separate users by namespaces, which a store handler rewrites. A
-//! handler for all resources returns `{"owner": …}` for store operations too, and must not hide a user's own items. So
-//! the filter narrows searches only.
+//! handler for all resources also returns `{"owner": …}` for store operations, and that must not hide a user's own
+//! items. So the filter narrows searches only.
 
 use langopen_core::model::{ScoredItem, StoreItem, StoreItemQuery};
 use langopen_core::{JsonMap, Scope};
@@ -15,7 +15,7 @@ fn passes(scope: &Scope, item: &StoreItem) -> bool {
     scope.filter.as_ref().is_none_or(|filter| item.value.decode::<JsonMap>().is_ok_and(|value| filter.matches(&value)))
 }
 
-/// The items that the query finds and the scope's filter passes.
+/// The items that match the query and pass the scope's filter.
 pub(super) async fn search(app: &App, scope: &Scope, query: StoreItemQuery) -> ApiResult<Vec<ScoredItem>> {
     if scope.filter.is_none() {
         return Ok(app.storage.search_items(scope, &query).await?.items);
@@ -30,7 +30,7 @@ pub(super) async fn search(app: &App, scope: &Scope, query: StoreItemQuery) -> A
     Ok(found)
 }
 
-/// The first items that pass, up to `wanted`.
+/// The first items that pass the filter, at most `wanted`.
 async fn visible(app: &App, scope: &Scope, query: &StoreItemQuery, wanted: usize) -> ApiResult<Vec<ScoredItem>> {
     let mut page = StoreItemQuery { limit: MAX_LIMIT, offset: 0, refresh_ttl: false, ..query.clone() };
     let mut found = Vec::new();

@@ -14,7 +14,7 @@ pub(super) struct Item {
     created_at: Timestamp,
     #[schema(value_type = String, format = DateTime)]
     updated_at: Timestamp,
-    /// How well it fits the query; in answers to searches alone.
+    /// The item's similarity to the query. Only answers to searches have it.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<f64>)]
     score: Option<Option<f64>>,

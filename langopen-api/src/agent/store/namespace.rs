@@ -1,10 +1,10 @@
-//! What a namespace may be.
+//! Validates namespaces.
 
 use http::StatusCode;
 
 use crate::http::error::{ApiError, ApiResult};
 
-/// Labels are texts without periods; the failure is plain text, as the Agent Server has it.
+/// Checks that each label is a text without periods. The failure is plain text, as in the reference Agent Server.
 pub(super) fn check_labels(labels: &[String]) -> ApiResult<()> {
     match labels.iter().find(|label| label.is_empty() || label.contains('.')) {
         Some(label) => Err(ApiError::text(
@@ -15,7 +15,7 @@ pub(super) fn check_labels(labels: &[String]) -> ApiResult<()> {
     }
 }
 
-/// A namespace that an item is put into: not empty, and not the graph library's own.
+/// Checks the namespace of an item to store: it must not be empty, nor have the graph library's root label.
 pub(super) fn check_target(labels: &[String]) -> ApiResult<()> {
     check_labels(labels)?;
     match labels {

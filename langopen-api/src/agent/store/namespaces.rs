@@ -11,14 +11,14 @@ use crate::http::error::{ApiResult, ErrorResponse};
 use crate::http::extract::{SmallBody, field};
 use crate::server::App;
 
-/// Which namespaces to list.
+/// The filter and the page of the list.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 pub(super) struct StoreListNamespacesRequest {
-    /// The first labels; `*` stands for any one.
+    /// The first labels; `*` matches any label.
     prefix: Option<Vec<String>>,
-    /// The last labels; `*` stands for any one.
+    /// The last labels; `*` matches any label.
     suffix: Option<Vec<String>>,
-    /// Cuts namespaces to this many labels.
+    /// Shortens each namespace to at most this many labels.
     #[serde(default, deserialize_with = "field::offset")]
     max_depth: Option<u32>,
     #[serde(default, deserialize_with = "field::offset")]
@@ -42,7 +42,7 @@ pub(super) struct ListNamespaceResponse {
     responses(
         (status = 200, description = "The namespaces", body = ListNamespaceResponse),
         (
-            status = 422, description = "Invalid request; a bad label is told in plain text",
+            status = 422, description = "Invalid request; the answer about an invalid label is plain text",
             content((ErrorResponse = "application/json"), (String = "text/plain"))
         ),
     )

@@ -16,25 +16,26 @@ use crate::http::extract::Body;
 use crate::http::extract::field::shorten;
 use crate::server::App;
 
-/// An item to put.
+/// The item to store.
 #[derive(Debug, Deserialize, ToSchema)]
 pub(super) struct StorePutRequest {
-    /// Labels from the outermost to the innermost.
+    /// The labels, from the outermost to the innermost.
     namespace: Vec<String>,
     key: String,
     #[serde(deserialize_with = "object")]
     #[schema(value_type = Object)]
     value: RawJson,
-    /// Paths of the texts to embed; `false` for none, and absent for the paths that the application configured.
+    /// The paths of the texts to embed. `false` embeds none; absent selects the paths in the application's
+    /// configuration.
     #[serde(default)]
     #[schema(schema_with = index_schema)]
     index: Index,
-    /// Minutes until the item expires.
+    /// The minutes until the item expires.
     #[serde(default)]
     ttl: Option<f64>,
 }
 
-/// Paths, `false` or null.
+/// The schema of `index`: paths, `false` or null.
 fn index_schema() -> RefOr<Schema> {
     let paths = ArrayBuilder::new().items(Object::with_type(Type::String));
     let never = ObjectBuilder::new().schema_type(Type::Boolean).enum_values(Some([false]));
@@ -49,7 +50,7 @@ fn object<'de, D: Deserializer<'de>>(deserializer: D) -> Result<RawJson, D::Erro
     Err(de::Error::custom(format_args!("expected an object, got {}", shorten(&raw.as_str()))))
 }
 
-/// Which texts of an item to embed.
+/// The texts of an item to embed.
 #[derive(Debug, Default)]
 enum Index {
     #[default]
@@ -74,7 +75,7 @@ impl<'de> Deserialize<'de> for Index {
 }
 
 impl Index {
-    /// Embeds a value's texts; without an embedder there are no vectors.
+    /// Embeds a value's texts. Without an embedder there are no vectors.
     async fn vectors(&self, app: &App, value: &RawJson) -> ApiResult<Vec<FieldVector>> {
         let Some(embedder) = &app.embedder else { return Ok(Vec::new()) };
         Ok(match self {
@@ -99,10 +100,10 @@ impl Index {
     put, path = "/store/items", tag = "Store", operation_id = "put_item",
     request_body = StorePutRequest,
     responses(
-        (status = 204, description = "The item is kept"),
-        (status = 400, description = "A namespace that cannot be used", body = ErrorResponse),
+        (status = 204, description = "The item is stored"),
+        (status = 400, description = "Invalid namespace", body = ErrorResponse),
         (
-            status = 422, description = "Invalid request; a bad label is told in plain text",
+            status = 422, description = "Invalid request; the answer about an invalid label is plain text",
             content((ErrorResponse = "application/json"), (String = "text/plain"))
         ),
     )
@@ -134,7 +135,7 @@ pub(super) async fn put_item(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// The value as the authorizer left it; the client's own text if the authorizer changed nothing.
+/// The value as the authorizer changed it; the client's own text if the authorizer changed nothing.
 fn left_value(permit: &mut Permit, given: RawJson) -> ApiResult<RawJson> {
     if permit.value.is_none() {
         return Ok(given);

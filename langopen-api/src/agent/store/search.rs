@@ -16,12 +16,13 @@ use crate::http::extract::SmallBody;
 use crate::http::extract::field::{self, LIMIT};
 use crate::server::App;
 
-/// Which items to find.
+/// The filter, the query and the page of the search.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 pub(super) struct StoreSearchRequest {
     /// The first labels of the namespace.
     namespace_prefix: Option<Vec<String>>,
-    /// Keys of the value with what they equal, or with operators: `$eq`, `$ne`, `$gt`, `$gte`, `$lt`, `$lte`.
+    /// The keys of the value with the values they must equal, or with operators: `$eq`, `$ne`, `$gt`, `$gte`, `$lt`,
+    /// `$lte`.
     #[schema(value_type = Option<Object>)]
     filter: Option<JsonMap>,
     #[serde(default, deserialize_with = "field::offset")]
@@ -30,12 +31,12 @@ pub(super) struct StoreSearchRequest {
     #[serde(default, deserialize_with = "field::offset")]
     #[schema(default = 0)]
     offset: Option<u32>,
-    /// Ranks items by how near their texts are to this one, where an index is configured.
+    /// Ranks items by the similarity of their texts to this one, if the application configures an index.
     query: Option<String>,
     refresh_ttl: Option<bool>,
 }
 
-/// The items that were found.
+/// The items that match.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct SearchItemsResponse {
     items: Vec<Item>,
@@ -48,7 +49,7 @@ pub(super) struct SearchItemsResponse {
     responses(
         (status = 200, description = "The items", body = SearchItemsResponse),
         (
-            status = 422, description = "Invalid request; a bad label is told in plain text",
+            status = 422, description = "Invalid request; the answer about an invalid label is plain text",
             content((ErrorResponse = "application/json"), (String = "text/plain"))
         ),
     )

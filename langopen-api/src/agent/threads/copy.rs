@@ -14,7 +14,7 @@ use crate::server::App;
 
 /// Copy Thread
 ///
-/// Makes a new thread with the same metadata and checkpoints.
+/// Creates a new thread with the same metadata and checkpoints.
 #[utoipa::path(
     post, path = "/threads/{thread_id}/copy", tag = "Threads", operation_id = "copy_thread",
     params(("thread_id" = Uuid, Path, description = "The thread")),

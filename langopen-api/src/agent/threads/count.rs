@@ -13,14 +13,14 @@ use crate::http::error::{ApiResult, ErrorResponse};
 use crate::http::extract::{SmallBody, field};
 use crate::server::App;
 
-/// Which threads to count.
+/// The filter for the threads to count.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 pub(super) struct ThreadCountRequest {
-    /// Contained in the metadata.
+    /// The metadata must contain these entries.
     #[serde(default, deserialize_with = "field::map")]
     #[schema(value_type = Option<Object>)]
     metadata: Option<JsonMap>,
-    /// Contained in the values.
+    /// The values must contain these entries.
     #[serde(default, deserialize_with = "field::map")]
     #[schema(value_type = Option<Object>)]
     values: Option<JsonMap>,
@@ -33,7 +33,7 @@ pub(super) struct ThreadCountRequest {
     post, path = "/threads/count", tag = "Threads", operation_id = "count_threads",
     request_body = ThreadCountRequest,
     responses(
-        (status = 200, description = "How many there are", body = u64, content_type = "application/json"),
+        (status = 200, description = "The count", body = u64, content_type = "application/json"),
         (status = 422, description = "Invalid request", body = ErrorResponse),
     )
 )]

@@ -22,7 +22,7 @@ use crate::server::App;
 /// A new thread.
 #[derive(Debug, Deserialize, ToSchema)]
 pub(super) struct ThreadCreate {
-    /// Its id; a new one if absent.
+    /// The thread's id. If absent, the server generates one.
     #[serde(default)]
     #[schema(value_type = Option<Uuid>)]
     thread_id: Option<String>,
@@ -32,17 +32,17 @@ pub(super) struct ThreadCreate {
     #[serde(default)]
     #[schema(value_type = Option<IfExistsName>, inline, default = "raise")]
     if_exists: Option<IfExists>,
-    /// Also minutes alone; without it, what the server is set to.
+    /// The thread's time to live. If absent, the server's default applies.
     #[serde(default, deserialize_with = "ttl::ttl")]
     #[schema(inline)]
     ttl: Option<Ttl>,
-    /// State updates to begin with; needs `metadata.graph_id`.
+    /// Updates of the initial state; they need `metadata.graph_id`.
     #[serde(default, deserialize_with = "supersteps")]
     #[schema(value_type = Option<Vec<Superstep>>)]
     supersteps: Option<RawJson>,
 }
 
-/// Updates that happen in one step.
+/// Updates that belong to one superstep.
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(as = ThreadSuperstep)]
 #[expect(dead_code, reason = "checked, then carried as it came")]
@@ -51,7 +51,7 @@ struct Superstep {
     updates: Vec<Object<ThreadSuperstepUpdate>>,
 }
 
-/// What a node would have written.
+/// An update of the state, as if a node had written it.
 #[derive(Debug, Deserialize, ToSchema)]
 #[expect(dead_code, reason = "checked, then carried as it came")]
 struct ThreadSuperstepUpdate {

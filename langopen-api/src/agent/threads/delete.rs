@@ -12,7 +12,7 @@ use crate::server::App;
 
 /// Delete Thread
 ///
-/// Removes a thread with its runs and checkpoints.
+/// Deletes a thread with its runs and checkpoints.
 #[utoipa::path(
     delete, path = "/threads/{thread_id}", tag = "Threads", operation_id = "delete_thread",
     params(("thread_id" = Uuid, Path, description = "The thread")),

@@ -1,4 +1,4 @@
-//! `extract` of a thread search: pieces of threads under names of the client's choice.
+//! `extract` of a thread search: parts of threads, under names that the client chooses.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use crate::http::error::{ApiError, ApiResult};
 const ROOTS: [&str; 4] = ["config", "interrupts", "metadata", "values"];
 const MOST: usize = 10;
 
-/// Names with the paths that they stand for.
+/// The names, each with the path of its part.
 pub(super) struct Extract(Vec<(String, Root, Vec<Step>)>);
 
 #[derive(Clone, Copy)]
@@ -26,7 +26,7 @@ enum Root {
 #[derive(Debug, PartialEq)]
 enum Step {
     Key(String),
-    /// Negative from the end.
+    /// A negative index counts from the end.
     Index(i64),
 }
 
@@ -66,7 +66,7 @@ impl Extract {
         self.0.is_empty()
     }
 
-    /// The pieces of a thread; what is not there is `null`.
+    /// The parts of a thread. A missing part is `null`.
     pub(super) fn of(&self, thread: &Thread) -> JsonMap {
         let decode = |raw: &Option<langopen_core::RawJson>| {
             raw.as_ref().and_then(|raw| raw.decode().ok()).unwrap_or(Value::Null)
@@ -97,7 +97,7 @@ fn follow<'a>(value: &'a Value, step: &Step) -> Option<&'a Value> {
     }
 }
 
-/// `.key`, `[n]`, one after the other.
+/// Parses a sequence of `.key` and `[n]`.
 fn steps(mut path: &str) -> Option<Vec<Step>> {
     let mut steps = Vec::new();
     while !path.is_empty() {

@@ -15,7 +15,7 @@ use crate::server::App;
     get, path = "/threads/{thread_id}", tag = "Threads", operation_id = "get_thread",
     params(
         ("thread_id" = Uuid, Path, description = "The thread"),
-        ("include" = Option<String>, Query, description = "`ttl` adds how long the thread lives"),
+        ("include" = Option<String>, Query, description = "`ttl` adds the thread's time to live"),
     ),
     responses(
         (status = 200, description = "The thread", body = ThreadBody),

@@ -1,4 +1,4 @@
-//! Listening to a thread for as long as the client wishes.
+//! Streams a thread's events until the client disconnects or the thread is deleted.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -15,20 +15,20 @@ use crate::http::batches::Batches;
 use crate::http::sse::{HEARTBEAT, frame, frames};
 use crate::server::App;
 
-/// The `error` event for a caller whom the thread is hidden from.
+/// The `error` event for a caller whose filter hides the thread.
 pub(super) fn denied() -> Bytes {
     frame(b"error", br#"{"error":"HTTPException","message":"404: Thread not found"}"#)
 }
 
-/// The `error` event of a stream that would have a hole if it went on.
+/// The `error` event that ends a stream with a gap.
 fn slow_reader() -> Bytes {
     frame(
         b"error",
-        br#"{"error":"SlowReader","message":"this stream lost its place, most likely because it was read too slowly; open it again with Last-Event-ID for the events that are kept"}"#,
+        br#"{"error":"SlowReader","message":"this stream lost its position in the log, most likely because the client read too slowly; open it again with Last-Event-ID to get the events that the log still has"}"#,
     )
 }
 
-/// One client that listens to a thread.
+/// The subscription of one client to a thread.
 pub(super) struct Listen {
     thread_id: ThreadId,
     watch: Watch,
@@ -45,12 +45,12 @@ impl Listen {
         Self { thread_id, watch, heartbeat, modes, events, ended: false }
     }
 
-    /// Looks whether the caller sees the thread.
+    /// Checks whether the caller sees the thread.
     pub(super) async fn look(&mut self) -> Result<Sight> {
         self.watch.look().await
     }
 
-    /// What is sent to the client.
+    /// The bytes for the client.
     pub(super) fn stream(self) -> impl Stream<Item = Result<Bytes, Infallible>> + Send + 'static {
         let frames = futures::stream::unfold(self, |mut this| async move { Some((this.next().await?, this)) });
         frames.flat_map(|pieces| futures::stream::iter(pieces.into_iter().map(Ok)))
@@ -60,7 +60,7 @@ impl Listen {
         let heartbeat = self.heartbeat;
         let begun = Instant::now();
         while !self.ended {
-            // Events that the client does not want are silence to it.
+            // If the client filters all events out, it needs heartbeats too.
             let patience = heartbeat.saturating_sub(begun.elapsed());
             match timeout(patience, self.events.next()).await {
                 Ok(None) => return None,
@@ -89,7 +89,7 @@ impl Listen {
                     self.ended = true;
                     return vec![denied()];
                 }
-                // Somebody else's thread, or what is left of one that is gone.
+                // The events belong to a thread of another tenant, or to one that was deleted.
                 Ok(Sight::Missing) => return Vec::new(),
                 Err(error) => return vec![self.fail(&error)],
             }
@@ -109,7 +109,7 @@ impl Listen {
     }
 
     fn fail(&mut self, error: &langopen_core::Error) -> Bytes {
-        tracing::warn!(thread.id = %self.thread_id, error = %error, "a reader of a thread's events lost its place");
+        tracing::warn!(thread.id = %self.thread_id, error = %error, "a reader of a thread's events lost its position; its stream ends");
         self.ended = true;
         slow_reader()
     }

@@ -1,4 +1,4 @@
-//! Threads: the conversations that runs happen on.
+//! Threads: each holds the state of a conversation and its runs.
 
 mod copy;
 mod count;
@@ -41,7 +41,7 @@ pub(crate) fn not_found(id: ThreadId) -> ApiError {
     ApiError::not_found(format!("Thread with ID {id} not found"))
 }
 
-/// The graph that last ran on a thread, or that its metadata was given.
+/// The graph that last ran on a thread, or that the client set in its metadata.
 pub(crate) fn graph_id(thread: &Thread) -> Option<&str> {
     thread.metadata.get("graph_id")?.as_str()
 }

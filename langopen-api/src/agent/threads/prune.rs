@@ -34,14 +34,15 @@ pub(super) struct ThreadPruneResponse {
 
 /// Prune Threads
 ///
-/// Removes threads, or all of their checkpoints but the latest. It skips threads with a run in flight and threads that
-/// do not exist. If an authorizer filters the caller's threads, a thread outside of the filter makes the request fail.
+/// Deletes threads, or all of their checkpoints except the latest. It skips threads with a run in flight and threads
+/// that do not exist. If an authorizer filters the caller's threads, a thread outside of the filter makes the request
+/// fail.
 #[utoipa::path(
     post, path = "/threads/prune", tag = "Threads", operation_id = "prune_threads",
     request_body = ThreadPruneRequest,
     responses(
-        (status = 200, description = "What was pruned", body = ThreadPruneResponse),
-        (status = 404, description = "A thread is not there for this caller", body = ErrorResponse),
+        (status = 200, description = "The result", body = ThreadPruneResponse),
+        (status = 404, description = "A thread does not exist for this caller", body = ErrorResponse),
         (status = 422, description = "Invalid request", body = ErrorResponse),
     )
 )]

@@ -15,17 +15,17 @@ use crate::http::extract::field::{self, LIMIT, check_select};
 use crate::http::extract::{SmallBody, parse_id};
 use crate::server::App;
 
-/// Which threads to find.
+/// The filter, the order and the page of the search.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 pub(super) struct ThreadSearchRequest {
-    /// One of these.
+    /// The thread's id must be one of these.
     #[schema(value_type = Option<Vec<Uuid>>)]
     ids: Option<Vec<String>>,
-    /// Contained in the metadata.
+    /// The metadata must contain these entries.
     #[serde(default, deserialize_with = "field::map")]
     #[schema(value_type = Option<Object>)]
     metadata: Option<JsonMap>,
-    /// Contained in the values.
+    /// The values must contain these entries.
     #[serde(default, deserialize_with = "field::map")]
     #[schema(value_type = Option<Object>)]
     values: Option<JsonMap>,
@@ -41,10 +41,10 @@ pub(super) struct ThreadSearchRequest {
     sort_by: Option<SortBy>,
     #[schema(value_type = Option<SortOrderName>, inline)]
     sort_order: Option<SortOrder>,
-    /// Only these fields.
+    /// The fields to return; all if absent.
     #[schema(value_type = Option<Vec<ThreadField>>)]
     select: Option<Vec<String>>,
-    /// Names with paths such as `values.messages[-1].content`, answered under `extracted`.
+    /// Names with paths such as `values.messages[-1].content`. The answer has their values under `extracted`.
     extract: Option<BTreeMap<String, String>>,
 }
 

@@ -1,7 +1,8 @@
-//! Whether a caller still sees a thread.
+//! Checks whether a caller still sees a thread.
 //!
-//! The log of a thread does not know whose the thread is, and a client may listen before the thread is made. So nothing is passed on until the caller was seen
-//! to see the thread's row; and when it has long been quiet, the row is looked at again, for threads go in more ways than by a request.
+//! The log of a thread does not record its owner, and a client may subscribe before the thread exists. So the server
+//! sends no events until the caller has seen the thread's row once. After a long silence it reads the row again,
+//! because not only requests delete threads.
 
 use std::time::Duration;
 
@@ -10,17 +11,17 @@ use tokio::time::Instant;
 
 use crate::server::App;
 
-/// How long it is quiet before the row is looked at again.
+/// The minimum time between two reads of the row during silence.
 const LOOK_AGAIN: Duration = Duration::from_secs(60);
 
-/// What the caller sees of a thread.
+/// A caller's view of a thread.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Sight {
-    /// Its row.
+    /// The caller sees the thread.
     Visible,
-    /// Nothing, though it is there: the caller's filter does not let it pass.
+    /// The thread exists, but the caller's filter hides it.
     Hidden,
-    /// There is none.
+    /// The thread does not exist.
     Missing,
 }
 
@@ -38,12 +39,12 @@ impl Watch {
         Self { app: app.clone(), scope, thread_id, admitted: false, looked: Instant::now() }
     }
 
-    /// Whether the caller was seen to see the thread.
+    /// Whether the caller has seen the thread.
     pub(crate) fn admitted(&self) -> bool {
         self.admitted
     }
 
-    /// Looks whether the caller sees the thread.
+    /// Checks whether the caller sees the thread.
     pub(crate) async fn look(&mut self) -> Result<Sight> {
         self.looked = Instant::now();
         let storage = &self.app.storage;
@@ -58,7 +59,8 @@ impl Watch {
         Ok(Sight::Missing)
     }
 
-    /// Whether the thread that was seen is no more. The row is looked at only when it was not for a while.
+    /// Whether the caller no longer sees a thread that it has seen. It reads the row only if the last read is some time
+    /// ago.
     pub(crate) async fn is_gone(&mut self) -> bool {
         if !self.admitted || self.looked.elapsed() < LOOK_AGAIN {
             return false;

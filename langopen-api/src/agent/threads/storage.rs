@@ -15,7 +15,7 @@ use crate::http::error::{ApiResult, ErrorResponse};
 use crate::http::extract::ThreadPath;
 use crate::server::App;
 
-/// How much a thread's checkpoints take.
+/// The storage that a thread's checkpoints use.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct ThreadStorage {
     thread_id: Uuid,
@@ -76,7 +76,7 @@ impl ThreadStorage {
 
 /// Get Thread Storage
 ///
-/// How much a thread's checkpoints take, by kind and channel.
+/// Returns the storage that a thread's checkpoints use, by kind and channel.
 #[utoipa::path(
     get, path = "/threads/{thread_id}/storage", tag = "Threads", operation_id = "get_thread_storage",
     params(("thread_id" = Uuid, Path, description = "The thread")),

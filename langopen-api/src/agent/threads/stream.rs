@@ -15,16 +15,16 @@ use crate::http::extract::{Query, ThreadPath};
 use crate::http::sse::{last_event_id, locations, response};
 use crate::server::App;
 
-/// What of a thread a client wants to hear.
+/// The kinds of events that a client can select.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ToSchema)]
 #[schema(rename_all = "snake_case")]
 #[expect(dead_code, reason = "names the choices in the API's document")]
 pub(super) enum ThreadStreamMode {
-    /// That runs begin and end.
+    /// The beginning and the end of runs.
     Lifecycle,
-    /// Everything that runs say.
+    /// All events of runs.
     RunModes,
-    /// That the state was updated from outside of a run.
+    /// Updates of the state from outside of a run.
     StateUpdate,
 }
 
@@ -32,12 +32,12 @@ pub(super) enum ThreadStreamMode {
 #[into_params(parameter_in = Query)]
 #[expect(dead_code, reason = "describes the query in the API's document; it is read in more forms than one")]
 pub(super) struct ThreadStreamQuery {
-    /// What to hear: repeated, comma-joined or a JSON array. `run_modes` if none is named. `stream_mode` is another name for it.
+    /// The events to send: repeated, comma-joined or a JSON array; `run_modes` if absent. `stream_mode` is an alias.
     #[param(inline)]
     stream_modes: Option<Vec<ThreadStreamMode>>,
 }
 
-/// Which events a client wants to hear.
+/// The kinds of events that a client has selected.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Modes {
     lifecycle: bool,
@@ -71,13 +71,14 @@ impl Modes {
 
 /// Join Thread Stream
 ///
-/// Streams what happens on a thread, run after run, from now on or after `Last-Event-ID`, until the client closes it or the thread is deleted. Replayed are
-/// the events of resumable runs and those of the thread itself. The thread need not exist yet.
+/// Streams the events of a thread, run after run. The stream starts now, or after `Last-Event-ID`, and lasts until the
+/// client closes it or the thread is deleted. The server replays the events of resumable runs and those of the thread
+/// itself. The thread need not exist yet.
 #[utoipa::path(
     get, path = "/threads/{thread_id}/stream", tag = "Threads", operation_id = "join_thread_stream",
     params(
         ("thread_id" = Uuid, Path, description = "The thread"),
-        ("Last-Event-ID" = Option<String>, Header, description = "The last event that was seen; `-`, `0` or `-1` for none"),
+        ("Last-Event-ID" = Option<String>, Header, description = "The last event that the client has received; `-`, `0` or `-1` for none"),
         ThreadStreamQuery,
     ),
     responses(
@@ -96,7 +97,7 @@ pub(super) async fn join_thread_stream(
     let names = [query.list("stream_modes"), query.list("stream_mode")].concat();
     let modes = Modes::parse(&names)?;
     let from = last_event_id(&headers)?;
-    // Read first and look at the row then: what is said in between is not missed.
+    // Open the log before reading the row, so that the reader misses no event in between.
     let events = app.events.read_thread(thread_id, from).await?;
     let mut listen = Listen::new(&app, permit.scope, thread_id, modes, events);
     let body = match listen.look().await? {

@@ -1,4 +1,4 @@
-//! How long threads live, as requests say it.
+//! The time to live of threads in requests.
 
 use langopen_core::model::{PruneStrategy, ThreadTtl};
 use serde::{Deserialize, Deserializer, de};
@@ -9,17 +9,17 @@ use crate::agent::wire::PruneStrategyName;
 use crate::http::error::{ApiError, ApiResult};
 use crate::http::extract::field::shorten;
 
-/// The longest life, in minutes: about two thousand years.
+/// The maximum time to live, in minutes: about two thousand years.
 const LONGEST: f64 = 1e9;
 
-/// How long a thread lives without anything happening on it, and what goes then.
+/// A thread's time to live without activity, and what the server deletes then.
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(as = ThreadTtl)]
 pub(super) struct Ttl {
     #[serde(default)]
     #[schema(value_type = PruneStrategyName, inline)]
     strategy: PruneStrategy,
-    /// Minutes.
+    /// The time to live, in minutes.
     ttl: Option<f64>,
 }
 
@@ -36,7 +36,7 @@ pub(super) fn ttl<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<T
 }
 
 impl Ttl {
-    /// What was asked for; without minutes, with those of the default.
+    /// The checked time to live. If the request has no minutes, those of the default apply.
     pub(super) fn check(self, default: Option<ThreadTtl>) -> ApiResult<ThreadTtl> {
         let minutes = self.ttl.or(default.map(|default| default.minutes));
         let minutes = minutes.ok_or_else(|| ApiError::invalid("ttl: \"ttl\" is a required property"))?;

@@ -18,14 +18,14 @@ use crate::http::extract::field;
 use crate::http::extract::{Body, ThreadPath};
 use crate::server::App;
 
-/// A change to a thread.
+/// An update of a thread.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 pub(super) struct ThreadPatch {
-    /// Merged into the metadata, key by key.
+    /// Merges these entries into the metadata, key by key.
     #[serde(default, deserialize_with = "field::map")]
     #[schema(value_type = Option<Object>)]
     metadata: Option<JsonMap>,
-    /// Replaces how long the thread lives; also minutes alone.
+    /// Replaces the thread's time to live.
     #[serde(default, deserialize_with = "ttl::ttl")]
     #[schema(inline)]
     ttl: Option<Ttl>,

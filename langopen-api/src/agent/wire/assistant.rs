@@ -11,11 +11,11 @@ use super::Config;
 #[schema(as = Assistant)]
 pub(crate) struct AssistantBody {
     assistant_id: Uuid,
-    /// The graph that it runs.
+    /// The graph that the assistant runs.
     graph_id: String,
     #[schema(value_type = Config)]
     config: JsonMap,
-    /// The run-time context; the mirror of `config.configurable`.
+    /// The run-time context, a copy of `config.configurable`.
     #[schema(value_type = Object)]
     context: JsonMap,
     #[schema(value_type = Object)]
@@ -62,7 +62,7 @@ impl From<Assistant> for AssistantBody {
     }
 }
 
-/// One version of an assistant: `created_at` is when that version was made.
+/// One version of an assistant. `created_at` is the time at which this version was created.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = AssistantVersion)]
 pub(crate) struct AssistantVersionBody {

@@ -12,12 +12,12 @@ use super::OnCompletionName;
 pub(crate) struct CronBody {
     cron_id: Uuid,
     assistant_id: Uuid,
-    /// The thread it runs on; `null` for a new one each time.
+    /// The thread of the runs; `null` if each run gets a new one.
     #[schema(required)]
     thread_id: Option<Uuid>,
-    /// Who created it: its runs act for this user.
+    /// The user who created the cron. Its runs act for this user.
     user_id: String,
-    /// From this moment on it does not fire.
+    /// The cron does not fire at or after this time.
     #[schema(format = DateTime, required)]
     end_time: Option<String>,
     schedule: String,
@@ -26,12 +26,12 @@ pub(crate) struct CronBody {
     /// The body of its runs.
     #[schema(value_type = Object)]
     payload: RawJson,
-    /// When it fires next; `null` if it does not any more.
+    /// The time of the next firing; `null` if there is none.
     #[schema(format = DateTime)]
     next_run_date: Option<String>,
     #[schema(value_type = Object)]
     metadata: JsonMap,
-    /// What becomes of the threads of its runs; `null` for a cron on a thread.
+    /// The fate of the runs' threads; `null` for a cron on a thread.
     #[schema(value_type = Option<OnCompletionName>, inline)]
     on_run_completed: Option<OnCompletion>,
     #[schema(default = true)]
@@ -61,7 +61,7 @@ impl CronBody {
     ];
 }
 
-/// Whole seconds are shown as such: these moments come from schedules and people, not from clocks.
+/// Formats a time. Whole seconds have no fraction, because these times come from schedules and people, not from clocks.
 fn moment(at: Timestamp) -> String {
     at.to_string().replace(".000000", "")
 }

@@ -1,4 +1,4 @@
-//! Objects whose keys are looked at and whose values stay text.
+//! JSON objects whose keys are parsed while their values stay text.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -14,7 +14,7 @@ use serde_json::value::RawValue;
 pub(crate) struct Entries<'a>(pub(crate) Vec<(Cow<'a, str>, &'a RawValue)>);
 
 impl<'a> Entries<'a> {
-    /// Takes the value under `key` out.
+    /// Removes the entry with `key`, and returns its value.
     pub(crate) fn take(&mut self, key: &str) -> Option<&'a RawValue> {
         let at = self.0.iter().position(|(held, _)| held == key)?;
         Some(self.0.remove(at).1)
@@ -53,7 +53,7 @@ impl Serialize for Entries<'_> {
     }
 }
 
-/// A row as JSON with only the keys that were asked for; none asked for means all.
+/// A row as JSON with only the keys in `select`; with all keys if `select` is empty.
 pub(crate) fn selected(row: &impl Serialize, select: &[String]) -> serde_json::Result<RawJson> {
     let whole = RawJson::of(row)?;
     if select.is_empty() {
@@ -64,7 +64,7 @@ pub(crate) fn selected(row: &impl Serialize, select: &[String]) -> serde_json::R
     RawJson::of(&entries)
 }
 
-/// `{` + `first` + the entries of `rest`, as text. `first` is written as `"key":value`.
+/// `{` + `first` + the entries of `rest`, as text. The parts of `first` together are `"key":value`.
 pub(crate) fn concat_objects(first: &[&str], rest: &str) -> String {
     let rest = rest.trim_start().strip_prefix('{').unwrap_or("}").trim_start();
     let mut text = String::with_capacity(first.iter().map(|part| part.len()).sum::<usize>() + rest.len() + 2);

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-/// The text of a message's content: a text, or blocks of which some are.
+/// The text of a message's content, which is a text or an array of blocks. Blocks without text count as empty.
 pub(crate) fn message_text(content: Option<&Value>) -> String {
     match content {
         Some(Value::String(text)) => text.clone(),

@@ -1,4 +1,4 @@
-//! Rows as clients see them.
+//! The wire formats of rows.
 
 mod assistant;
 mod cron;

@@ -8,12 +8,12 @@ use serde::Serialize;
 
 use crate::http::error::ApiResult;
 
-/// An answer whose body is this JSON text.
+/// An answer with this JSON text as its body.
 pub(crate) fn json(text: impl Into<axum::body::Body>) -> Response {
     ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], text.into()).into_response()
 }
 
-/// A page of a search, with where it stands in the headers.
+/// A page of a search. Headers contain its position.
 pub(crate) struct Listing {
     rows: Vec<RawJson>,
     offset: u32,
@@ -36,7 +36,8 @@ impl Listing {
 impl IntoResponse for Listing {
     fn into_response(self) -> Response {
         let next = u64::from(self.offset) + self.rows.len() as u64;
-        // Not the number of all rows: that is what the Agent Server sends, and counting them is not free.
+        // Not the total number of rows: the reference Agent Server sends this value too, and counting rows is
+        // expensive.
         let total = if self.more { next + 1 } else { next };
         let mut response = axum::Json(self.rows).into_response();
         response.headers_mut().insert("x-pagination-total", HeaderValue::from(total));

@@ -22,7 +22,7 @@ pub(crate) struct RunBody {
     kwargs: RawJson,
     #[schema(value_type = MultitaskStrategyName, inline)]
     multitask_strategy: MultitaskStrategy,
-    /// When it was created; with `after_seconds`, when it may start.
+    /// The time of creation; with `after_seconds`, the earliest time at which the run may start.
     #[schema(value_type = String, format = DateTime)]
     created_at: Timestamp,
     #[schema(value_type = String, format = DateTime)]
@@ -44,7 +44,7 @@ impl RunBody {
         "langsmith_session_name",
     ];
 
-    /// Where the run is found.
+    /// The path of the run.
     pub(crate) fn path(&self) -> String {
         format!("/threads/{}/runs/{}", self.thread_id, self.run_id)
     }

@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 macro_rules! names {
     ($($(#[$meta:meta])* $type:ident { $($variant:ident),* $(,)? })*) => {
         $(
-            // It documents the names; core's own type reads and writes them.
+            // This enum only documents the names; the core's type reads and writes them.
             #[derive(ToSchema)]
             $(#[$meta])*
             #[schema(rename_all = "snake_case")]
@@ -18,23 +18,23 @@ macro_rules! names {
 }
 
 names! {
-    /// Where a run stands.
+    /// The status of a run.
     RunStatusName { Pending, Running, Error, Success, Timeout, Interrupted }
-    /// What a thread is doing.
+    /// The status of a thread.
     ThreadStatusName { Idle, Busy, Interrupted, Error }
-    /// What a new run does to those in flight on its thread.
+    /// The effect of a new run on the runs in flight on its thread.
     MultitaskStrategyName { Reject, Rollback, Interrupt, Enqueue }
-    /// What becomes of a stateless run's thread.
+    /// The fate of a stateless run's thread.
     OnCompletionName { Delete, Keep }
-    /// What a run on a missing thread does.
+    /// The effect of a run on a missing thread.
     IfNotExistsName { Create, Reject }
-    /// When checkpoints are written: before the next step begins, while it runs, or at the end alone.
+    /// When the graph's host writes checkpoints: before the next step begins, during the next step, or only at the end.
     DurabilityName { Sync, Async, Exit }
     /// The direction of a sort.
     SortOrderName { Asc, Desc }
-    /// What creating does when the id is taken.
+    /// The effect of a creation whose id already exists.
     IfExistsName { Raise, DoNothing }
-    /// How a run is cancelled: it ends, or it is as if it had never been.
+    /// How the server cancels a run: it ends the run, or it also undoes and deletes it.
     #[schema(default = "interrupt")]
     CancelActionName { Interrupt, Rollback }
     /// A field of an assistant.
@@ -55,8 +55,8 @@ names! {
     }
 }
 
-// It documents the names; core's own type reads and writes them.
-/// What a stream tells.
+// This enum only documents the names; the core's type reads and writes them.
+/// The kind of events in a stream.
 #[derive(Deserialize, ToSchema)]
 #[schema(as = StreamMode, rename_all = "kebab-case")]
 pub(crate) enum StreamModeName {
@@ -71,13 +71,13 @@ pub(crate) enum StreamModeName {
     Custom,
 }
 
-/// What happens to a run whose client goes away.
+/// The effect on a run when its client disconnects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum OnDisconnect {
-    /// It is cancelled.
+    /// The server cancels the run.
     Cancel,
-    /// It goes on.
+    /// The run continues.
     #[default]
     Continue,
 }
@@ -116,7 +116,7 @@ pub(crate) struct Send {
     input: serde::de::IgnoredAny,
 }
 
-/// Steers a graph: answers interrupts, changes the state, goes to nodes.
+/// A command to a graph: it answers interrupts, updates the state, and selects the next nodes.
 #[derive(Debug, Deserialize, ToSchema)]
 pub(crate) struct Command {
     #[serde(default)]
@@ -132,8 +132,8 @@ pub(crate) struct Command {
     pub(crate) goto: Option<RawJson>,
 }
 
-// It documents the field; see `run_body::check`.
-/// Where to go: a node, a `Send`, or a list of either kind.
+// This type only documents the field; see `run_body::check`.
+/// The next nodes: a node, a `Send`, or a list of either kind.
 #[derive(Deserialize, ToSchema)]
 #[serde(untagged)]
 #[expect(dead_code, reason = "only its schema is used")]
@@ -144,8 +144,8 @@ pub(crate) enum Goto {
     Nodes(Vec<String>),
 }
 
-// It documents fields that core or a graph reads.
-/// A change of state by key, or a list of changes.
+// This type only documents fields; the core or a graph reads them.
+/// An update of the state by key, or a list of updates.
 #[derive(Deserialize, ToSchema)]
 #[serde(untagged)]
 #[expect(dead_code, reason = "only its schema is used")]
@@ -155,7 +155,7 @@ pub(crate) enum Updates {
     List(Vec<serde_json::Value>),
 }
 
-// It documents the field; core reads it.
+// This type only documents the field; the core reads it.
 /// One stream mode or several.
 #[derive(Deserialize, ToSchema)]
 #[serde(untagged)]
@@ -165,7 +165,7 @@ pub(crate) enum StreamModes {
     Several(Vec<StreamModeName>),
 }
 
-// It documents the field; see `run_body::check`.
+// This type only documents the field; see `run_body::check`.
 /// `*` for all nodes, or a list.
 #[derive(Deserialize, ToSchema)]
 #[serde(untagged)]

@@ -10,7 +10,7 @@ use super::{CheckpointConfig, Updates};
 pub(crate) struct ThreadStateBody {
     #[schema(value_type = Updates, inline)]
     values: RawJson,
-    /// The nodes that come next.
+    /// The next nodes.
     next: Vec<String>,
     tasks: Vec<TaskBody>,
     #[schema(value_type = Option<Object>, required)]
@@ -25,7 +25,7 @@ pub(crate) struct ThreadStateBody {
     parent_checkpoint_id: Option<String>,
 }
 
-/// A node that is to run, or that ran within an unfinished step.
+/// A node that is to run, or that has run in an unfinished step.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = ThreadTask)]
 pub(crate) struct TaskBody {
@@ -42,7 +42,7 @@ pub(crate) struct TaskBody {
     result: RawJson,
 }
 
-/// A question of the graph that waits for an answer.
+/// An interrupt: a question of the graph that waits for an answer.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Interrupt {
     id: Option<String>,

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::ThreadStatusName;
 
-/// A conversation that runs happen on.
+/// A thread: the state of a conversation, and the runs on it.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Thread)]
 pub(crate) struct ThreadBody {
@@ -28,19 +28,19 @@ pub(crate) struct ThreadBody {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
     values: Option<Option<RawJson>>,
-    /// How the last run failed; absent before a run has ended.
+    /// The error of the last run; absent until a run has ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
     error: Option<Option<RawJson>>,
-    /// Open interrupts by task id; absent before a run has ended.
+    /// Open interrupts by task id; absent until a run has ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
     interrupts: Option<RawJson>,
-    /// How long it lives; only where the request asked for it.
+    /// The time to live. Present only if the request asked for it.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(inline)]
     pub(crate) ttl: Option<TtlBody>,
-    /// What `extract` asked for.
+    /// The values that `extract` asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
     pub(crate) extracted: Option<JsonMap>,
@@ -59,7 +59,7 @@ impl ThreadBody {
         "interrupts",
     ];
 
-    /// A thread as the answer to a copy shows it.
+    /// The thread without values, error and interrupts, for the answer to a copy.
     pub(crate) fn without_values(mut self) -> Self {
         self.values = None;
         self.error = None;
@@ -88,14 +88,14 @@ impl From<Thread> for ThreadBody {
     }
 }
 
-/// How long a thread lives.
+/// The time to live of a thread.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = ThreadTtlInfo)]
 pub(crate) struct TtlBody {
     #[schema(value_type = PruneStrategyName, inline)]
     strategy: PruneStrategy,
     ttl_minutes: f64,
-    /// When its time is over, if nothing happens before.
+    /// The time at which the thread expires if nothing happens on it before.
     #[schema(value_type = String, format = DateTime)]
     expires_at: Timestamp,
 }

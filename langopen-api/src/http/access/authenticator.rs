@@ -1,4 +1,4 @@
-//! The server's own login for routes beside the API.
+//! The server's own login, for routes beside the API.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use crate::http::error::ApiError;
 use crate::http::extract::{BodyBudget, BodyLimits};
 use crate::settings::Settings;
 
-/// Asks who sends a request, in the way in which the API asks. For routes of your own beside the API, as a layer:
+/// Authenticates callers in the same way as the API. Use it as a layer for routes of your own beside the API:
 ///
 /// ```
 /// use std::sync::Arc;
@@ -36,12 +36,12 @@ pub struct Authenticator {
 }
 
 impl Authenticator {
-    /// Asks `auth`.
+    /// An authenticator that uses `auth`.
     pub fn new(auth: Arc<dyn Auth>) -> Self {
         Self { auth, limits: BodyLimits::of(&Settings::default()), bodies: BodyBudget::default() }
     }
 
-    /// Refuses larger bodies, if the login reads bodies at all.
+    /// Refuses larger bodies. It has an effect only if the login reads bodies.
     #[must_use]
     pub fn with_max_body_bytes(mut self, bytes: usize) -> Self {
         self.limits.bytes = bytes;
@@ -55,7 +55,8 @@ impl Authenticator {
         self
     }
 
-    /// Who sends the request, and the request; or the answer to a caller that is turned away.
+    /// Returns the caller's identity and the request. If the login refuses the caller, it returns the answer to send
+    /// instead.
     pub async fn authenticate(&self, request: Request) -> Result<(Identity, Request), Response> {
         let request = match self.auth.needs_body() {
             true => credentials::kept(request, self.limits, &self.bodies).await?,
@@ -71,7 +72,7 @@ impl Authenticator {
     }
 }
 
-/// Lets a request through whose caller is known, with its [`Identity`] among the extensions. A middleware for
+/// Passes on authenticated requests, with the caller's [`Identity`] in their extensions. It is a middleware for
 /// [`axum::middleware::from_fn_with_state`].
 pub async fn require_auth(State(authenticator): State<Authenticator>, request: Request, next: Next) -> Response {
     match authenticator.authenticate(request).await {

@@ -1,4 +1,4 @@
-//! What of a request tells who asks.
+//! Builds the credentials that an authenticator sees from a request.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -16,20 +16,20 @@ use crate::gateway::Reached;
 use crate::http::extract::{BodyBudget, BodyLimits, HeldBytes, read_body};
 use crate::server::App;
 
-/// A request's body, read before its handler for an authenticator that wants it.
+/// A request's body, which was read before its handler because the authenticator needs it.
 #[derive(Clone)]
 pub(super) struct KeptBody {
     bytes: Bytes,
-    /// The bytes count until the request is gone.
+    /// The bytes count against the budget until the request is dropped.
     _held: Arc<HeldBytes>,
 }
 
-/// The body of a request, if it was read for the login.
+/// The body of a request, if the server has read it for the login.
 pub(crate) fn kept_body(extensions: &Extensions) -> Option<Bytes> {
     extensions.get::<KeptBody>().map(|body| body.bytes.clone())
 }
 
-/// What an authenticator sees of a request.
+/// The part of a request that an authenticator sees.
 pub(super) async fn of(parts: &mut Parts) -> Credentials {
     let params = RawPathParams::from_request_parts(parts, &()).await;
     let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
@@ -48,7 +48,7 @@ pub(super) async fn of(parts: &mut Parts) -> Credentials {
     }
 }
 
-/// Reads each body whole, and leaves it for the authenticator and for the handler.
+/// Reads each body completely, and stores it for the authenticator and the handler.
 pub(crate) async fn keep_body(State(app): State<App>, request: Request, next: Next) -> Response {
     match kept(request, BodyLimits::of(&app.settings), &app.bodies).await {
         Ok(request) => next.run(request).await,

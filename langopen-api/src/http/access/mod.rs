@@ -1,4 +1,4 @@
-//! Who asks, and what that caller may do.
+//! Authenticates callers and checks what they may do.
 
 mod authenticator;
 mod credentials;
@@ -24,15 +24,15 @@ pub(crate) use permit::Permit;
 pub(crate) use roles::{check as check_role, least_elsewhere};
 pub use studio::StudioAuth;
 
-/// A request that comes from within the platform, put among a request's extensions by whoever calls the router in
-/// process: it is neither authenticated nor authorized. Nothing that comes over the network can carry it.
+/// Marks a request from within the platform. A caller in the same process adds it to the request's extensions; the
+/// server then neither authenticates nor authorizes the request. A request from the network cannot carry it.
 #[derive(Debug, Clone)]
 pub struct Trusted {
-    /// Where the request acts.
+    /// The deployment in which the request acts.
     pub tenant: Tenant,
 }
 
-/// Who asks, where that is known before a handler is reached.
+/// The caller of a request, if a layer has identified it before the handler.
 #[derive(Debug, Clone)]
 pub(crate) enum Pass {
     /// An authenticated caller.
@@ -48,13 +48,13 @@ impl Pass {
     }
 }
 
-/// An authenticated caller. Every operation but those about the server itself takes one, before anything else.
+/// An authenticated caller. Every operation except those about the server itself takes one as its first argument.
 pub(crate) struct Caller {
     app: App,
     pub(crate) identity: Identity,
-    /// Whether nobody is asked what the caller may do.
+    /// Whether the request is [`Trusted`], so that no authorizer is asked.
     trusted: bool,
-    /// The deployment that the request has reached, where there are several.
+    /// The deployment that the request has reached, behind an [`Installation`](crate::Installation).
     reached: Option<Reached>,
 }
 
@@ -79,7 +79,7 @@ impl FromRequestParts<App> for Caller {
     }
 }
 
-/// The least role for the operation that a request has reached, wherever the API is mounted.
+/// The minimum role for the operation that a request has reached, under any mount prefix.
 async fn least(parts: &mut Parts) -> Role {
     let nested = NestedPath::from_request_parts(parts, &()).await.ok();
     let route = parts.extensions.get::<MatchedPath>().map_or("", MatchedPath::as_str);
@@ -87,8 +87,8 @@ async fn least(parts: &mut Parts) -> Role {
     roles::least(&parts.method, route.strip_prefix(prefix).unwrap_or_default())
 }
 
-/// Shows a graph's factory who asks, when a graph is asked about itself or a state. Where there are no users, nothing
-/// is shown.
+/// Adds the caller to `configurable`, so that a graph's factory sees it when the server asks the graph about itself or
+/// a state. An identity without a user adds nothing.
 pub(crate) fn show_user(identity: &Identity, configurable: &mut JsonMap) {
     let Some(user) = &identity.user else { return };
     configurable.insert("langgraph_auth_user".to_owned(), Value::Object(user.clone()));
@@ -97,7 +97,7 @@ pub(crate) fn show_user(identity: &Identity, configurable: &mut JsonMap) {
 }
 
 impl Caller {
-    /// Counts a request, and refuses what is more than the deployment takes.
+    /// Counts a request. It refuses the request if the deployment's rate limit is reached.
     pub(crate) fn count(&self) -> ApiResult<()> {
         match &self.reached {
             Some(reached) if !self.trusted => reached.count(),
@@ -105,13 +105,13 @@ impl Caller {
         }
     }
 
-    /// Refuses a caller whose role is less, for what an operation does only if it is asked to.
+    /// Refuses a caller with a lower role. It is for effects of an operation that the request must ask for.
     pub(crate) fn must_be(&self, least: Role) -> ApiResult<()> {
         check_role(self.identity.role, least)
     }
 
-    /// Asks whether the caller may act, on which rows, and with what data. `value` builds the request's data, an
-    /// object, and is called only if someone will look at it.
+    /// Asks the authorizer whether the caller may act, on which rows, and with what data. `value` builds the request's
+    /// data, an object. It is called only if an authorizer reads the data.
     pub(crate) async fn may(
         &self,
         resource: Resource,
@@ -132,7 +132,7 @@ impl Caller {
         let scope = scope.ok_or_else(|| ApiError::new(StatusCode::FORBIDDEN, "Forbidden"))?;
         let value = permit::checked(value, &fields).map_err(|field| {
             let (resource, action) = (resource.as_str(), action.as_str());
-            tracing::error!(resource, action, field, "an authorization handler left a field with another type");
+            tracing::error!(resource, action, field, "an authorization handler changed the type of a field");
             ApiError::internal()
         })?;
         Ok(Permit { scope, value: Some(value) })

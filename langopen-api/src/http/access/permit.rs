@@ -1,4 +1,4 @@
-//! What a caller was permitted, with the request's data as the authorizer left it.
+//! The result of an authorization, with the request's data as the authorizer changed it.
 
 use langopen_core::{JsonMap, Scope};
 use serde::de::DeserializeOwned;
@@ -6,21 +6,22 @@ use serde_json::Value;
 
 use crate::http::error::{ApiError, ApiResult};
 
-/// What a caller was permitted.
+/// The result of an authorization.
 pub(crate) struct Permit {
-    /// Which rows.
+    /// The rows that the caller may see.
     pub(crate) scope: Scope,
-    /// The request's data as the authorizer left it; `None` if no authorizer looks.
+    /// The request's data as the authorizer changed it; `None` if no authorizer handles the request.
     pub(crate) value: Option<JsonMap>,
 }
 
-/// What the request's data holds that must keep its type: objects and arrays by name.
+/// The fields of the request's data that must keep their type, by name: `true` for an object, `false` for an array.
 pub(super) fn fields(value: &Value) -> Vec<(String, bool)> {
     let documents = value.as_object().into_iter().flatten().filter(|(_, field)| field.is_object() || field.is_array());
     documents.map(|(name, field)| (name.clone(), field.is_object())).collect()
 }
 
-/// The data that an authorizer left, or the name of what it broke. A field may be gone, or `null`.
+/// The data as the authorizer changed it, or the name of the field whose type it broke. It may remove a field or set it
+/// to `null`.
 pub(super) fn checked(value: Value, fields: &[(String, bool)]) -> Result<JsonMap, String> {
     let Value::Object(value) = value else { return Err("value".to_owned()) };
     let broken = fields.iter().find(|(name, object)| match value.get(name) {
@@ -36,7 +37,7 @@ pub(super) fn checked(value: Value, fields: &[(String, bool)]) -> Result<JsonMap
 }
 
 impl Permit {
-    /// The object under `key` as the authorizer left it, `given` if none looked.
+    /// The object under `key` as the authorizer changed it; `given` if no authorizer handles the request.
     pub(crate) fn object(&mut self, key: &str, given: JsonMap) -> JsonMap {
         let Some(value) = &mut self.value else { return given };
         match value.remove(key) {
@@ -45,7 +46,7 @@ impl Permit {
         }
     }
 
-    /// The labels of a namespace under `key` as the authorizer left them, `given` if none looked.
+    /// The namespace labels under `key` as the authorizer changed them; `given` if no authorizer handles the request.
     pub(crate) fn labels(&mut self, key: &str, given: Vec<String>) -> ApiResult<Vec<String>> {
         let Some(value) = &mut self.value else { return Ok(given) };
         let left = value.remove(key).filter(|left| !left.is_null());
@@ -53,11 +54,12 @@ impl Permit {
         labels.map_err(|_| ApiError::invalid(format!("{key}: labels must be strings")))
     }
 
-    /// The field under `key` as the authorizer left it, `given` if none looked. One that is gone counts as `null`.
+    /// The field under `key` as the authorizer changed it; `given` if no authorizer handles the request. A removed
+    /// field counts as `null`.
     pub(crate) fn take<T: DeserializeOwned>(&mut self, key: &str, given: T) -> ApiResult<T> {
         let Some(value) = &mut self.value else { return Ok(given) };
         serde_json::from_value(value.remove(key).unwrap_or_default()).map_err(|error| {
-            tracing::error!(field = key, error = %error, "an authorization handler left a field with another type");
+            tracing::error!(field = key, error = %error, "an authorization handler changed the type of a field");
             ApiError::internal()
         })
     }

@@ -1,11 +1,11 @@
-//! Which role an operation needs at least: the one table of it.
+//! The minimum role of each operation. This table is the only source.
 
 use http::Method;
 use langopen_core::auth::Role::{self, Developer, Operator, Viewer};
 
 use crate::http::error::{ApiError, ApiResult};
 
-/// Method, path and least role of every operation that asks who calls.
+/// Method, path and minimum role of every operation that authenticates its caller.
 const LEAST: &[(&str, &str, Role)] = &[
     ("POST", "/assistants", Developer),
     ("POST", "/assistants/search", Viewer),
@@ -32,7 +32,7 @@ const LEAST: &[(&str, &str, Role)] = &[
     ("GET", "/threads/{thread_id}/stream", Viewer),
     ("POST", "/threads/{thread_id}/stream/events", Viewer),
     ("GET", "/threads/{thread_id}/stream/events", Viewer),
-    // Commands that do more than read ask for more themselves.
+    // Commands that do more than read require a higher role themselves.
     ("POST", "/threads/{thread_id}/commands", Viewer),
     ("GET", "/threads/{thread_id}/state", Viewer),
     ("POST", "/threads/{thread_id}/state", Developer),
@@ -61,11 +61,11 @@ const LEAST: &[(&str, &str, Role)] = &[
     ("GET", "/runs/crons/{cron_id}", Viewer),
     ("PATCH", "/runs/crons/{cron_id}", Operator),
     ("DELETE", "/runs/crons/{cron_id}", Operator),
-    // So do calls of tools.
+    // Tool calls require a higher role themselves.
     ("POST", "/mcp", Viewer),
     ("GET", "/mcp", Viewer),
     ("DELETE", "/mcp", Viewer),
-    // So do messages to agents.
+    // Messages to agents require a higher role themselves.
     ("POST", "/a2a/{assistant_id}", Viewer),
     ("GET", "/a2a/{assistant_id}", Viewer),
     ("DELETE", "/a2a/{assistant_id}", Viewer),
@@ -80,14 +80,15 @@ const LEAST: &[(&str, &str, Role)] = &[
     ("POST", "/store/namespaces", Viewer),
 ];
 
-/// The least role for an operation. One that the table does not have is for admins alone.
+/// The minimum role for an operation. An operation that the table lacks is for admins only.
 pub(crate) fn least(method: &Method, route: &str) -> Role {
     let method = if *method == Method::HEAD { &Method::GET } else { method };
     let row = LEAST.iter().find(|(held, path, _)| *held == method.as_str() && *path == route);
     row.map_or(Role::Admin, |(.., role)| *role)
 }
 
-/// The least role for a route that is not the API's own: its method tells whether it only reads.
+/// The minimum role for a route outside the API. A safe method (`GET`, `HEAD`, `OPTIONS`, `TRACE`) needs a viewer, any
+/// other a developer.
 pub(crate) fn least_elsewhere(method: &Method) -> Role {
     match method.is_safe() {
         true => Viewer,
@@ -95,7 +96,7 @@ pub(crate) fn least_elsewhere(method: &Method) -> Role {
     }
 }
 
-/// Refuses a role that is less than the least; a caller without a role is bound by none.
+/// Refuses a role that is lower than `least`. A caller without a role has no such bound.
 pub(crate) fn check(role: Option<Role>, least: Role) -> ApiResult<()> {
     match role {
         Some(role) if role < least => {

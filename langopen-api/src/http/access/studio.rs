@@ -1,4 +1,4 @@
-//! Admitting Studio on a developer's own machine.
+//! Admits LangSmith Studio on a developer's own machine.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use langopen_core::auth::{Action, Auth, Credentials, Decision, Identity, KeyRing
 use langopen_core::error::Result;
 use langopen_core::tenant::Tenant;
 
-/// The header by which Studio asks to be admitted without a login.
+/// The header with which Studio asks for access without a login.
 const HEADER: (&str, &str) = ("x-auth-scheme", "langsmith");
 
 /// Headers that a proxy adds. Behind a proxy, the peer address is not the client's.
@@ -17,9 +17,9 @@ const PROXIED: [&str; 5] = ["forwarded", "x-forwarded-for", "x-forwarded-host", 
 
 /// Admits Studio beside another login, as the user `langgraph-studio-user`.
 ///
-/// The request's `x-auth-scheme` header proves nothing. So it counts only for a request that comes from this machine without
-/// a proxy, and from no web page other than Studio's or this machine's. Use it only on a server that listens on a loopback
-/// address.
+/// Any client can send the `x-auth-scheme` header. So the server accepts it only if the request comes from this machine
+/// without a proxy, and its `Origin`, if any, is Studio's or this machine's. Use it only on a server that listens on a
+/// loopback address.
 pub struct StudioAuth {
     inner: Arc<dyn Auth>,
     tenant: Tenant,
@@ -30,7 +30,7 @@ impl StudioAuth {
     /// The name of the user.
     pub const USER: &str = "langgraph-studio-user";
 
-    /// Asks `inner` about all other callers.
+    /// Authenticates all other callers with `inner`.
     pub fn new(inner: Arc<dyn Auth>) -> Self {
         Self { inner, tenant: Tenant::default(), keys: None }
     }
@@ -57,7 +57,7 @@ impl StudioAuth {
     }
 }
 
-/// Whether a web page of this origin may act as Studio: Studio's own, or one that this machine serves.
+/// Whether a web page of this origin may act as Studio: an origin of Studio, or one of this machine.
 fn is_trusted(origin: &str) -> bool {
     let Some((scheme, host)) = origin.split_once("://") else { return false };
     match scheme {

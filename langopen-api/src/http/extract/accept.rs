@@ -1,8 +1,8 @@
-//! What a client takes.
+//! Reads which content types a client accepts.
 
 use http::{HeaderMap, header};
 
-/// Whether the client takes one of the kinds that answers to JSON-RPC come in.
+/// Whether the client accepts JSON or server-sent events, the content types of JSON-RPC answers.
 pub(crate) fn accepts(headers: &HeaderMap) -> bool {
     let mut given = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok()).peekable();
     if given.peek().is_none() {

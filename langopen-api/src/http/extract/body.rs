@@ -19,11 +19,11 @@ use crate::http::pages::check_content_type;
 use crate::server::App;
 use crate::settings::Settings;
 
-/// A JSON body that is an object, whatever its content type says.
+/// A JSON body that is an object. The content type does not matter.
 pub(crate) struct Body<T>(pub(crate) T);
 
-/// A JSON body of conditions, ids and names alone: a search, a filter, a subscription. It is decoded whole, to many
-/// times its size, and callers who may only read may send it; so it has a limit of its own,
+/// A JSON body that holds only conditions, ids and names: a search, a filter or a subscription. The server decodes it
+/// completely, which takes many times its size, and callers with read access may send it. So it has a limit of its own,
 /// [`Settings::max_search_body_bytes`].
 pub(crate) struct SmallBody<T>(pub(crate) T);
 
@@ -60,7 +60,7 @@ async fn read(request: Request, app: &App, limits: BodyLimits) -> ApiResult<Byte
         check_content_type(&parts.headers)?;
     }
     if let Some(bytes) = kept_body(&parts.extensions) {
-        // It was read, and counted, for the login.
+        // The login has already read the body and counted it.
         return if bytes.len() > limits.bytes { Err(limits.exceeded()) } else { Ok(bytes) };
     }
     let (bytes, held) = read_body(&parts.headers, body, limits, &app.bodies).await?;
@@ -68,7 +68,7 @@ async fn read(request: Request, app: &App, limits: BodyLimits) -> ApiResult<Byte
     Ok(bytes)
 }
 
-/// What a body may cost.
+/// The limits for reading a body.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct BodyLimits {
     pub(crate) bytes: usize,
@@ -89,7 +89,7 @@ impl BodyLimits {
     }
 }
 
-/// The bytes of a body, up to the limits, and what they count against the budget.
+/// Reads a body up to the limits. Returns its bytes, and their share of the budget.
 pub(crate) async fn read_body(
     headers: &HeaderMap,
     body: HttpBody,
@@ -101,7 +101,7 @@ pub(crate) async fn read_body(
     if announced.is_some_and(|announced: usize| announced > limits.bytes) {
         return Err(too_large());
     }
-    // A sender that falls silent does not hold its connection and its memory for ever.
+    // The timeout frees the connection and the memory of a client that stops sending.
     let mut pieces = HttpBody::new(TimeoutBody::new(limits.silence, body)).into_data_stream();
     let (mut held, mut whole) = (budget.hold(), Pieces::None);
     while let Some(piece) = pieces.next().await {
@@ -116,7 +116,7 @@ pub(crate) async fn read_body(
     Ok((whole.into_bytes(), held))
 }
 
-/// What has come of a body. One that comes in one piece is not copied.
+/// The part of a body that has arrived. A body that arrives in one piece is not copied.
 enum Pieces {
     None,
     One(Bytes),
@@ -157,18 +157,18 @@ impl Pieces {
     }
 }
 
-/// The failure of a body that did not come to its end.
+/// The answer to a request whose body could not be read completely.
 fn broken(error: &axum::Error, too_large: impl Fn() -> ApiError) -> ApiError {
     let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
     while let Some(each) = cause {
         if each.is::<TimeoutError>() {
             return ApiError::new(StatusCode::REQUEST_TIMEOUT, "The request body did not arrive in time");
         }
-        // A limit of an outer layer. Its error's type is not ours to name: it says so in words.
+        // An outer layer has its own limit. Its error type is not accessible here, so the code compares the text.
         if each.to_string().contains("length limit exceeded") {
             return too_large();
         }
         cause = each.source();
     }
-    ApiError::bad_request("The request body broke off")
+    ApiError::bad_request("The request body ended too early")
 }

@@ -1,4 +1,4 @@
-//! How many bytes of request bodies a server holds at once.
+//! Limits the bytes of request bodies that a server holds at once.
 
 use std::fmt;
 use std::sync::Arc;
@@ -13,17 +13,17 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::http::error::{ApiError, ApiResult};
 
-/// Bytes that one permit stands for: a semaphore counts fewer permits than a body may have bytes.
+/// The bytes per permit. A semaphore has fewer permits than a body may have bytes.
 const UNIT: usize = 1024;
 
-/// When it is worth sending a body again that there was no room for.
+/// The `Retry-After` for a body that exceeds the free budget.
 const ROOM_SOON: Duration = Duration::from_secs(1);
 
-/// The bytes of request bodies that may be in flight at once, over all requests that share it; one more is 429. Clones
-/// share the same bytes: give one to every [`AgentServer`](crate::AgentServer) of a process.
+/// Limits the bytes of request bodies in flight, over all requests that share the budget. A request that exceeds it
+/// gets 429. Clones share one budget: give one to every [`AgentServer`](crate::AgentServer) of a process.
 ///
-/// A body counts as it arrives, so that a client that only announces a large one holds nothing. It counts until its
-/// request is answered; of an answer that is a stream, until the stream begins.
+/// A body counts as its bytes arrive, so a client that only announces a large body uses nothing. It counts until the
+/// server has answered its request. If the answer is a stream, it counts until the stream begins.
 #[derive(Clone)]
 pub struct BodyBudget {
     free: Arc<Semaphore>,
@@ -31,19 +31,19 @@ pub struct BodyBudget {
 }
 
 impl BodyBudget {
-    /// A budget of so many bytes, rounded up to KiB; of 4 TiB at most.
+    /// A budget of `bytes`, rounded up to KiB, up to 4 TiB.
     pub fn new(bytes: usize) -> Self {
         let units = u32::try_from(bytes.div_ceil(UNIT)).unwrap_or(u32::MAX);
         let units = units.min(u32::try_from(Semaphore::MAX_PERMITS).unwrap_or(u32::MAX));
         Self { free: Arc::new(Semaphore::new(units as usize)), units }
     }
 
-    /// The bytes that are in flight now.
+    /// The number of bytes in flight now.
     pub fn in_flight(&self) -> usize {
         (self.units as usize).saturating_sub(self.free.available_permits()) * UNIT
     }
 
-    /// Nothing yet, of this budget.
+    /// A share of this budget, which is empty at first.
     pub(crate) fn hold(&self) -> HeldBytes {
         HeldBytes { budget: self.clone(), permit: None, units: 0 }
     }
@@ -62,7 +62,7 @@ impl fmt::Debug for BodyBudget {
     }
 }
 
-/// Bytes that count against a budget until this is dropped.
+/// Bytes that count against a budget until this value is dropped.
 pub(crate) struct HeldBytes {
     budget: BodyBudget,
     permit: Option<OwnedSemaphorePermit>,
@@ -70,10 +70,10 @@ pub(crate) struct HeldBytes {
 }
 
 impl HeldBytes {
-    /// Counts `bytes` in all.
+    /// Raises the share to `bytes` in total.
     ///
     /// # Errors
-    /// 429 if others hold too many, 413 if the whole budget is not enough.
+    /// 429 if the free budget is too small, 413 if the whole budget is too small.
     pub(crate) fn grow_to(&mut self, bytes: usize) -> ApiResult<()> {
         let most = self.budget.units as usize * UNIT;
         let too_large = || ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, format!("Request body exceeds {most} bytes"));
@@ -84,7 +84,7 @@ impl HeldBytes {
         }
         let taken = Arc::clone(&self.budget.free).try_acquire_many_owned(more);
         let taken = taken.map_err(|_| {
-            let detail = format!("The server holds as many bytes of request bodies as it may ({most}): try again");
+            let detail = format!("Request bodies in flight have reached the limit of {most} bytes; try again");
             ApiError::too_many(detail, ROOM_SOON)
         })?;
         match &mut self.permit {
@@ -96,12 +96,12 @@ impl HeldBytes {
     }
 }
 
-/// Where the bytes of a request's body are held until it is answered.
+/// Holds the share of a request's body until the request is answered.
 #[derive(Clone, Default)]
 pub(crate) struct BodySlot(Arc<Mutex<Vec<HeldBytes>>>);
 
 impl BodySlot {
-    /// Holds `bytes` for as long as the request is answered; lets go of them at once where nobody waits for that.
+    /// Holds `bytes` until the request is answered. A request without a slot releases them at once.
     pub(super) fn hold(extensions: &Extensions, bytes: HeldBytes) {
         if let Some(slot) = extensions.get::<Self>() {
             slot.0.lock().push(bytes);
@@ -109,7 +109,7 @@ impl BodySlot {
     }
 }
 
-/// Holds what the request's body counts until the request is answered.
+/// Holds the share of each request's body until the request is answered.
 pub(crate) async fn hold_bodies(mut request: Request, next: Next) -> Response {
     let slot = BodySlot::default();
     request.extensions_mut().insert(slot.clone());

@@ -1,11 +1,11 @@
-//! Keys that an object has twice: the last one wins, as in every JSON parser that clients have.
+//! Removes duplicate keys of objects. The last one wins, as in the JSON parsers of clients.
 
 use std::collections::HashMap;
 
 use crate::agent::wire::Entries;
 
-/// How deep our own fields lie; below are documents that are read as maps or carried as they came, where the last key
-/// wins anyway.
+/// The depth to which the API's own fields reach. Deeper values are read as maps or passed on as text, where the last
+/// key wins anyway.
 const DEPTH: usize = 6;
 
 /// The text with only the last value of each key.

@@ -1,4 +1,5 @@
-//! Fields of bodies whose rules the type alone does not say. A field that is `null` counts as absent, but for documents; see [`map`].
+//! Deserializers for fields with rules that their type does not express. A field that is `null` counts as absent,
+//! except for documents; see [`map`].
 
 use std::fmt::{self, Display};
 use std::marker::PhantomData;
@@ -35,7 +36,7 @@ fn within<'de, D: Deserializer<'de>>(deserializer: D, least: i64, most: i64) -> 
     Ok(u32::try_from(number).ok())
 }
 
-/// A struct that is written as an object; serde's own would take an array too.
+/// A struct that must be a JSON object. Serde's derived implementation would also accept an array.
 #[derive(Debug)]
 pub(crate) struct Object<T>(pub(crate) T);
 
@@ -57,18 +58,18 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
     }
 }
 
-/// An object that may be absent.
+/// An object that may be absent or `null`.
 pub(crate) fn object<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
     Ok(Option::<Object<T>>::deserialize(deserializer)?.map(|Object(value)| value))
 }
 
-/// An object that may be absent, but not `null`: the Agent Server refuses that where its schema says plainly that a field is an object, and no SDK
-/// sends it.
+/// An object that may be absent, but not `null`. The Agent Server refuses `null` where its schema requires an object,
+/// and no SDK sends it.
 pub(crate) fn map<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<JsonMap>, D::Error> {
     JsonMap::deserialize(deserializer).map(Some)
 }
 
-/// Where a webhook goes: a text of 1 to 65536 characters that may be absent.
+/// The URL of a webhook: a text of 1 to 65536 characters that may be absent.
 pub(crate) fn webhook<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     let webhook = Option::<String>::deserialize(deserializer)?;
     if webhook.as_ref().is_some_and(|text| text.is_empty() || text.chars().nth(65_536).is_some()) {
@@ -77,7 +78,8 @@ pub(crate) fn webhook<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Opti
     Ok(webhook)
 }
 
-/// A runnable config: an object whose `tags`, `recursion_limit`, `configurable` and `metadata` have their types. Other keys are kept.
+/// A runnable config: an object that may be absent. It checks the types of `tags`, `recursion_limit`, `configurable`
+/// and `metadata`, and keeps other keys.
 pub(crate) fn config<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<JsonMap>, D::Error> {
     let mut config = JsonMap::deserialize(deserializer)?;
     config.retain(|key, value| {
@@ -100,7 +102,7 @@ pub(crate) fn config<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Optio
     Ok(Some(config))
 }
 
-/// The names under `select`, each of `allowed`.
+/// Checks that each name in `select` is in `allowed`.
 pub(crate) fn check_select(select: &[String], allowed: &[&str]) -> crate::http::error::ApiResult<()> {
     match select.iter().find(|name| !allowed.contains(&name.as_str())) {
         Some(name) => {
@@ -110,7 +112,7 @@ pub(crate) fn check_select(select: &[String], allowed: &[&str]) -> crate::http::
     }
 }
 
-/// A value's text, cut for a message.
+/// The text of a value, shortened for a message.
 pub(crate) fn shorten(value: &impl Display) -> String {
     let text = value.to_string();
     match text.char_indices().nth(80) {

@@ -1,4 +1,4 @@
-//! What of a request's headers reaches the graph.
+//! The headers of a request that reach the graph.
 
 use std::convert::Infallible;
 
@@ -10,13 +10,13 @@ use langopen_core::telemetry::TraceContext;
 use crate::http::observe::{RequestId, trace_context};
 use crate::server::App;
 
-/// The request's id and the headers that graphs see in `configurable`.
+/// The request's id, its trace context, and the headers that graphs see in `configurable`.
 pub(crate) struct Forwarded {
-    /// `x-request-id`, or the id that the request got here.
+    /// `x-request-id`, or the id that the server has generated.
     pub(crate) request_id: Option<String>,
-    /// The place in a distributed trace that the client asked from.
+    /// The trace context of the client's span.
     pub(crate) trace: Option<TraceContext>,
-    /// Names in lower case, with their values.
+    /// The headers: names in lower case, with their values.
     pub(crate) headers: Vec<(String, String)>,
 }
 

@@ -1,4 +1,4 @@
-//! JSON text to a value, with failures that name the field.
+//! Parses JSON text. Failures name the field.
 
 use serde::de::DeserializeOwned;
 
@@ -20,7 +20,7 @@ pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> ApiResult<T> {
     })?;
     match serde_json::from_str(&text) {
         Ok(value) => Ok(value),
-        // Serde counts a number where a name should stand as a mistake of grammar, so this is asked anew.
+        // Serde reports a number in place of a variant's name as a syntax error, so the syntax is checked again.
         Err(_) if serde_json::from_str::<serde::de::IgnoredAny>(&text).is_err() => Err(ApiError::invalid(NOT_JSON)),
         Err(_) => {
             let text = without_duplicates(&text);
@@ -29,7 +29,7 @@ pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> ApiResult<T> {
     }
 }
 
-/// Parses once more, slowly, to learn where it failed.
+/// Parses the text once more, with slower code that finds the path of the failure.
 fn explain<T: DeserializeOwned>(text: &str, error: &serde_json::Error) -> ApiError {
     let mut deserializer = serde_json::Deserializer::from_str(text);
     let (path, message) = match serde_path_to_error::deserialize::<_, T>(&mut deserializer) {
@@ -40,10 +40,10 @@ fn explain<T: DeserializeOwned>(text: &str, error: &serde_json::Error) -> ApiErr
 }
 
 fn sentence(path: &str, message: &str) -> String {
-    // serde_json adds the place in the text, which says nothing beside the path.
+    // serde_json adds line and column, which mean nothing beside the path.
     let message = message.split_once(" at line ").map_or(message, |(message, _)| message);
     let message = &in_json_words(message);
-    // What serde_json says where the name of a variant should stand.
+    // serde_json's message for a missing variant name.
     let message = if message == "expected value" { "expected a string" } else { message.as_str() };
     let nested = !matches!(path, "" | "." | "?");
     if let Some(field) = message.strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`')) {
@@ -53,7 +53,7 @@ fn sentence(path: &str, message: &str) -> String {
     if nested { format!("{path}: {message}") } else { message.to_owned() }
 }
 
-/// Serde speaks of its own model; clients know JSON's words.
+/// Replaces serde's names of types with JSON's, which clients know.
 fn in_json_words(message: &str) -> String {
     let Some((got, expected)) =
         message.strip_prefix("invalid type: ").and_then(|message| message.rsplit_once(", expected "))

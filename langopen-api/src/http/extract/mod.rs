@@ -1,4 +1,4 @@
-//! What handlers take from a request, checked.
+//! Extractors: the checked parts of a request that handlers take.
 
 mod accept;
 mod body;

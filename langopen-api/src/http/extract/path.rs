@@ -12,7 +12,7 @@ use crate::server::App;
 /// `/assistants/{assistant_id}`.
 pub(crate) struct AssistantPath(pub(crate) AssistantId);
 
-/// `/a2a/{assistant_id}`, where what is no id is told in the protocol's own way.
+/// `/a2a/{assistant_id}`, unparsed: the protocol has its own answer for an invalid id.
 pub(crate) struct AssistantIdText(pub(crate) String);
 
 /// `/runs/crons/{cron_id}`.
@@ -21,13 +21,13 @@ pub(crate) struct CronPath(pub(crate) CronId);
 /// `/threads/{thread_id}`.
 pub(crate) struct ThreadPath(pub(crate) ThreadId);
 
-/// `/threads/{thread_id}` where a run is created, which words its refusal differently.
+/// `/threads/{thread_id}` of an operation that creates a run. The message for an invalid id differs.
 pub(crate) struct NewRunPath(pub(crate) ThreadId);
 
 /// `/threads/{thread_id}/runs/{run_id}`.
 pub(crate) struct RunPath(pub(crate) ThreadId, pub(crate) RunId);
 
-/// Reads an id of the kind `thing`.
+/// Parses an id. `thing` is the kind of id, for the message.
 pub(crate) fn parse_id<T: FromStr>(text: &str, thing: &str) -> ApiResult<T> {
     text.parse().map_err(|_| ApiError::invalid(format!("Invalid {thing} ID: must be a UUID")))
 }

@@ -1,4 +1,4 @@
-//! Query parameters, in every form that clients send them: repeated, comma-joined, or as a JSON array.
+//! Query parameters. Clients send lists in three forms: repeated, comma-joined, or as a JSON array.
 
 use std::convert::Infallible;
 
@@ -34,7 +34,7 @@ impl Query {
         value.filter(|value| !value.is_empty())
     }
 
-    /// All values of a parameter, as they came.
+    /// All values of a parameter, undivided.
     pub(crate) fn all(&self, name: &str) -> Vec<&str> {
         self.0.iter().filter(|(held, _)| held == name).map(|(_, value)| value.as_str()).collect()
     }
@@ -53,12 +53,12 @@ impl Query {
         values
     }
 
-    /// Whether a parameter says yes; nonsense says no, as the Agent Server has it.
+    /// Whether a parameter is `1`, `true` or `yes`. Any other value counts as false, as in the reference Agent Server.
     pub(crate) fn flag(&self, name: &str) -> bool {
         self.last(name).is_some_and(|value| matches!(value.to_ascii_lowercase().as_str(), "1" | "true" | "yes"))
     }
 
-    /// A yes or no that must be one of the two.
+    /// A boolean parameter. An invalid value is an error.
     pub(crate) fn strict_flag(&self, name: &str) -> ApiResult<Option<bool>> {
         match self.last(name).map(str::to_ascii_lowercase).as_deref() {
             None => Ok(None),
@@ -79,7 +79,7 @@ impl Query {
     }
 }
 
-/// Undoes percent-encoding and `+`.
+/// Decodes percent-encoding and `+`.
 fn decode(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
@@ -97,7 +97,7 @@ fn decode(text: &str) -> String {
         }
         rest = tail;
     }
-    // As in bodies: databases cannot hold U+0000.
+    // Databases cannot store U+0000; bodies have the same rule.
     String::from_utf8_lossy(&bytes).replace('\0', "\u{fffd}")
 }
 

@@ -1,18 +1,17 @@
-//! Checks of JSON text that its grammar alone does not make: values that a database, Python or JavaScript cannot
-//! represent. These are surrogates without their pair, U+0000, numbers beyond the range of a double, and nesting
-//! without end.
+//! Checks JSON text for values that its grammar permits but a database, Python or JavaScript cannot represent. These
+//! are surrogates without their pair, U+0000, numbers beyond the range of a double, and unlimited nesting.
 //!
-//! One pass over the text. Strings are skipped with `memchr`, and nothing is decoded but numbers that may be out of
+//! The check is one pass over the text. It skips strings with `memchr`, and decodes only numbers that may be out of
 //! range.
 
 use std::borrow::Cow;
 
-/// The deepest nesting of a body. The platform wraps documents in others (a run's row, a page of history), and every
-/// part of it must still be able to read them; 128 is the common limit.
+/// The maximum nesting of a body. The platform wraps documents in others (a run's row, a page of history), and every
+/// component must still be able to parse them. The common limit of parsers is 128.
 const MAX_DEPTH: usize = 120;
 
-/// The most digits that an integer may have and be within the range of a double whatever they are: the greatest double
-/// has 309.
+/// The maximum number of digits of an integer that is certainly within the range of a double. The greatest double has
+/// 309 digits.
 const SURE_DIGITS: usize = 308;
 
 /// The reason why a body was refused.
@@ -20,13 +19,13 @@ const SURE_DIGITS: usize = 308;
 pub(super) enum Refusal {
     /// A surrogate without its pair.
     Surrogate,
-    /// More than [`MAX_DEPTH`] levels.
+    /// Nesting of more than [`MAX_DEPTH`] levels.
     TooDeep,
     /// A number beyond the range of a double, with its first characters.
     Number(String),
 }
 
-/// Checks `text`, and replaces each U+0000 in it with U+FFFD. Text that is not JSON may pass: the parser refuses it.
+/// Checks `text`, and replaces each U+0000 in it with U+FFFD. Invalid JSON may pass, because the parser refuses it.
 pub(super) fn clean(text: &str) -> Result<Cow<'_, str>, Refusal> {
     let bytes = text.as_bytes();
     let mut depth = 0_usize;
@@ -56,8 +55,8 @@ pub(super) fn clean(text: &str) -> Result<Cow<'_, str>, Refusal> {
     Ok(if nuls.is_empty() { Cow::Borrowed(text) } else { Cow::Owned(without_nuls(text, &nuls)) })
 }
 
-/// The text with U+FFFD for each of the escapes at these places. All escapes have the same length, so every other byte
-/// stays where it is.
+/// The text with U+FFFD in place of the escapes at these offsets. All escapes have the same length, so the offsets of
+/// all other bytes stay the same.
 fn without_nuls(text: &str, nuls: &[usize]) -> String {
     let mut cleaned = String::with_capacity(text.len());
     let mut rest = 0;
@@ -70,7 +69,7 @@ fn without_nuls(text: &str, nuls: &[usize]) -> String {
     cleaned
 }
 
-/// Skips the number that begins at `at`; returns the place after it.
+/// Skips the number that begins at `at`; returns the offset after it.
 fn number(text: &str, at: usize) -> Result<usize, Refusal> {
     let rest = &text.as_bytes()[at..];
     let is_part = |byte: &u8| matches!(byte, b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E');
@@ -79,8 +78,8 @@ fn number(text: &str, at: usize) -> Result<usize, Refusal> {
     if length <= SURE_DIGITS && memchr::memchr2(b'e', b'E', digits.as_bytes()).is_none() {
         return Ok(end);
     }
-    // serde_json refuses a few of the greatest doubles, too. It will read the number later, where a failure would be
-    // ours.
+    // serde_json also refuses a few of the greatest doubles. It parses the number later, where a failure would be an
+    // internal error.
     let finite = digits.parse::<f64>().is_ok_and(f64::is_finite);
     match finite && serde_json::from_str::<f64>(digits).is_ok() {
         true => Ok(end),
@@ -88,7 +87,7 @@ fn number(text: &str, at: usize) -> Result<usize, Refusal> {
     }
 }
 
-/// Skips the string that begins at `at`; returns the place after its closing quote.
+/// Skips the string that begins at `at`; returns the offset after its closing quote.
 fn string(bytes: &[u8], mut at: usize, nuls: &mut Vec<usize>) -> Result<usize, Refusal> {
     while let Some(found) = memchr::memchr2(b'"', b'\\', bytes.get(at..).unwrap_or_default()) {
         at += found;
@@ -109,7 +108,7 @@ fn string(bytes: &[u8], mut at: usize, nuls: &mut Vec<usize>) -> Result<usize, R
             }
             Some(0xdc00..=0xdfff) => return Err(Refusal::Surrogate),
             Some(_) => {}
-            // No escape at all, which the parser refuses. The quote that ends the string may be among the four
+            // Not a valid escape; the parser refuses it. The string's closing quote may be among the next four
             // characters.
             None => {
                 at += 2;
@@ -121,8 +120,8 @@ fn string(bytes: &[u8], mut at: usize, nuls: &mut Vec<usize>) -> Result<usize, R
     Ok(bytes.len())
 }
 
-/// The code unit of the escape `\uXXXX` at `at`: four hexadecimal digits, and nothing else that a parser of numbers
-/// would take.
+/// The code unit of the escape `\uXXXX` at `at`. It accepts exactly four hexadecimal digits, and no sign, which a
+/// number parser would accept.
 fn unit(bytes: &[u8], at: usize) -> Option<u32> {
     let hex = bytes.get(at..at + 6)?.strip_prefix(b"\\u")?;
     hex.iter().try_fold(0, |unit, digit| Some(unit * 16 + char::from(*digit).to_digit(16)?))
@@ -139,7 +138,7 @@ mod tests {
             (r#""a\u0000b""#, Ok(r#""a\ufffdb""#)),
             (r#"["\u0000","x\u0000\u0000"]"#, Ok(r#"["\ufffd","x\ufffd\ufffd"]"#)),
             (r#""a\\u0000b""#, Ok(r#""a\\u0000b""#)),
-            // No escapes: only hexadecimal digits make one.
+            // These are not escapes, because they lack four hexadecimal digits.
             (r#""a\u+000b""#, Ok(r#""a\u+000b""#)),
             (r#""a\u00+0b""#, Ok(r#""a\u00+0b""#)),
             (r#""\u+d8\u+d8""#, Ok(r#""\u+d8\u+d8""#)),

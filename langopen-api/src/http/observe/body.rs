@@ -1,4 +1,4 @@
-//! An answer's body that is watched until its end: only then a request is over.
+//! Observes the body of an answer until it ends, because only then is the request complete.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -10,25 +10,25 @@ use http_body::{Frame, SizeHint};
 use metrics::Gauge;
 use tracing::{Span, info};
 
-/// A body, and what is to be said at its end.
+/// A body, and the request that ends with it.
 pub(super) struct Watched {
     pub(super) body: Body,
     pub(super) request: InFlight,
 }
 
-/// A request that is being answered. Its end, however it comes, is counted and logged.
+/// A request in flight. Its drop counts and logs its end, for whatever reason it ends.
 pub(super) struct InFlight {
     pub(super) span: Span,
     pub(super) start: Instant,
-    /// What counts it while it lasts.
+    /// The gauges that count the request until it ends.
     pub(super) gauges: Vec<Gauge>,
-    /// The headers to be logged, as a JSON object.
+    /// The headers for the access log, as a JSON object.
     pub(super) headers: Option<String>,
     pub(super) ended: bool,
 }
 
 impl InFlight {
-    /// Counts the request in one more gauge, until its end.
+    /// Counts the request in another gauge until it ends.
     pub(super) fn count(&mut self, gauge: Gauge) {
         gauge.increment(1);
         self.gauges.push(gauge);
@@ -39,7 +39,7 @@ impl Drop for InFlight {
     fn drop(&mut self) {
         self.gauges.iter().for_each(|gauge| gauge.decrement(1));
         let duration_ms = self.start.elapsed().as_micros() as f64 / 1000.0;
-        // Absent unless the client went away before the end.
+        // Absent unless the client disconnected before the end.
         let aborted = (!self.ended).then_some(true);
         let headers = self.headers.as_deref();
         // The span has method, route, status and ids.
@@ -77,7 +77,7 @@ impl HttpBody for Watched {
 
 impl Drop for Watched {
     fn drop(&mut self) {
-        // A body of known size is not asked again after its last piece.
+        // The server does not poll a body of known size again after its last frame.
         self.request.ended |= self.body.is_end_stream();
     }
 }

@@ -1,4 +1,4 @@
-//! Around every request: its id, its span, its log line and its metrics.
+//! The layer around every request: its id, its span, its log line and its metrics.
 
 use std::time::Instant;
 
@@ -18,24 +18,24 @@ use super::body::{InFlight, Watched};
 use super::metrics::{REQUEST_DURATION, REQUESTS, REQUESTS_IN_FLIGHT, STREAMS_OPEN};
 use crate::server::App;
 
-/// The route of a request to a path that is not there: paths themselves would be labels without end.
+/// The route label of a request to an unknown path. The path itself would create an unlimited number of labels.
 const NO_ROUTE: &str = "unknown";
 
-/// How much of an id that a client chose is logged.
+/// The number of characters of a client's request id that the server logs.
 const LOGGED: usize = 128;
 
-/// The request's id: the client's own (`x-request-id`), else a new one.
+/// The request's id: the client's `x-request-id`, or a new one.
 #[derive(Clone)]
 pub(crate) struct RequestId(pub(crate) String);
 
-/// Gives a request its id and its span, and tells of it when its answer has ended.
+/// Gives a request its id and its span. When its answer has ended, the layer logs it and records its metrics.
 pub(crate) async fn observe(State(app): State<App>, mut request: Request, next: Next) -> Response {
     let start = Instant::now();
     let method = method(request.method());
     let route = request.extensions().get::<MatchedPath>().cloned();
     let route = route.as_ref().map_or(NO_ROUTE, MatchedPath::as_str).to_owned();
     let id = RequestId(request_id(request.headers()).unwrap_or_else(|| app.ids.random().to_string()));
-    // Of the highest level, so that the ids are there whatever level is logged.
+    // The highest level, so that the ids appear at every configured log level.
     let span = error_span!(
         "request",
         method,
@@ -74,7 +74,7 @@ pub(crate) async fn observe(State(app): State<App>, mut request: Request, next: 
     response.map(|body| Body::new(Watched { body, request: in_flight }))
 }
 
-/// The place in a distributed trace that the client asks from: its `traceparent` and `tracestate`.
+/// The trace context of the client's span, from `traceparent` and `tracestate`.
 pub(crate) fn trace_context(headers: &HeaderMap) -> Option<TraceContext> {
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
     TraceContext::parse(text("traceparent")?, text("tracestate"))
@@ -85,13 +85,13 @@ fn request_id(headers: &HeaderMap) -> Option<String> {
     Some(String::from_utf8_lossy(given.as_bytes()).into_owned())
 }
 
-/// The method as a label: clients may invent names without end.
+/// The method as a label. Clients can send an unlimited number of unknown methods, so they share one label.
 fn method(method: &Method) -> &'static str {
     let known = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "QUERY"];
     known.into_iter().find(|known| *known == method.as_str()).unwrap_or("OTHER")
 }
 
-/// Names what the path names.
+/// Records the ids of the path in the span.
 async fn record_path(span: &Span, request: &mut Request) {
     let Ok(params) = request.extract_parts::<RawPathParams>().await else { return };
     for (name, value) in &params {

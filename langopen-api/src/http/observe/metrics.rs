@@ -1,4 +1,4 @@
-//! The names of this crate's metrics, and what `/metrics` shows.
+//! The names of this crate's metrics, and the content of `/metrics`.
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,7 +11,8 @@ pub(super) const REQUESTS_IN_FLIGHT: &str = "langopen_http_requests_in_flight";
 pub(super) const STREAMS_OPEN: &str = "langopen_sse_streams_open";
 pub(super) const RUNS_CREATED: &str = "langopen_runs_created_total";
 
-/// Describes this crate's metrics to the recorder of the `metrics` crate that is installed. Call it once, after installing one.
+/// Describes this crate's metrics to the installed recorder of the `metrics` crate. Call it once, after you install a
+/// recorder.
 pub fn describe_metrics() {
     describe_counter!(REQUESTS, Unit::Count, "HTTP requests answered, by method, route template and status.");
     describe_histogram!(
@@ -19,30 +20,30 @@ pub fn describe_metrics() {
         Unit::Seconds,
         "Time from a request to the head of its answer, by method, route template and status."
     );
-    describe_gauge!(REQUESTS_IN_FLIGHT, Unit::Count, "Requests whose answer has not ended, streams included.");
+    describe_gauge!(REQUESTS_IN_FLIGHT, Unit::Count, "Requests whose answer has not ended, including streams.");
     describe_gauge!(STREAMS_OPEN, Unit::Count, "Server-sent event streams that are open, by route template.");
     describe_counter!(RUNS_CREATED, Unit::Count, "Runs created through the API, by graph.");
 }
 
-/// What the workers of this process are doing.
+/// The load of the workers in this process.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct WorkerCounts {
-    /// How many runs they execute at once.
+    /// The maximum number of runs that they execute at once.
     pub max: usize,
-    /// How many they execute now.
+    /// The number of runs that they execute now.
     pub active: usize,
 }
 
-/// What `/metrics` shows beside the queue's figures.
+/// The content of `/metrics`, in addition to the queue's figures.
 ///
-/// This crate emits its own metrics through the facade of the `metrics` crate, to whatever recorder the process has installed. The server shows
-/// what that recorder has gathered only if it is told how to get the text:
+/// This crate emits its metrics through the facade of the `metrics` crate, to the recorder that the process has
+/// installed. To show them at `/metrics`, pass a function that renders the recorder's text:
 ///
 /// ```
 /// # struct Handle;
 /// # impl Handle { fn render(&self) -> String { String::new() } }
 /// # let handle = Handle;
-/// // `handle` is a recorder's, e.g. `metrics_exporter_prometheus::PrometheusHandle`.
+/// `handle` belongs to the recorder, e.g. a `metrics_exporter_prometheus::PrometheusHandle`.
 /// let metrics = langopen_api::Metrics::default().with_exposition(move || handle.render());
 /// ```
 #[derive(Clone)]
@@ -53,21 +54,22 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// Puts this text, families in the Prometheus format, before the server's own figures.
+    /// Puts the text of `render`, in the Prometheus format, before the server's own figures.
     #[must_use]
     pub fn with_exposition(mut self, render: impl Fn() -> String + Send + Sync + 'static) -> Self {
         self.exposition = Some(Arc::new(render));
         self
     }
 
-    /// Asks for the workers that share this process; without it there are none to tell of.
+    /// Reads the load of the workers in this process from `count`. Without it, `/metrics` shows no workers (0).
     #[must_use]
     pub fn with_workers(mut self, count: impl Fn() -> WorkerCounts + Send + Sync + 'static) -> Self {
         self.workers = Some(Arc::new(count));
         self
     }
 
-    /// Begins the names of the workers' gauges with `prefix` instead of `lg_api_`. What a metric's name cannot hold becomes `_`.
+    /// Sets the prefix of the workers' gauges; the default is `lg_api_`. Characters that a metric's name cannot have
+    /// become `_`.
     #[must_use]
     pub fn with_prefix(mut self, prefix: &str) -> Self {
         let fits = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == ':';

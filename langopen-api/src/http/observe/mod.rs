@@ -1,4 +1,4 @@
-//! What operators see of requests: a span and a log line for each, and metrics.
+//! Observability of requests: a span and a log line for each, and metrics.
 
 mod body;
 mod layer;
@@ -12,7 +12,7 @@ pub use metrics::{Metrics, WorkerCounts, describe_metrics};
 
 pub(crate) use layer::{RequestId, observe, trace_context};
 
-/// Names the tenant on everything that the request logs from here on.
+/// Adds the tenant to everything that the request logs from now on.
 pub(crate) fn record_tenant(tenant: &Tenant) {
     let span = Span::current();
     span.record("organization", tenant.organization());
@@ -20,7 +20,7 @@ pub(crate) fn record_tenant(tenant: &Tenant) {
     span.record("deployment", tenant.deployment());
 }
 
-/// Names a run that the request created on everything that it logs from here on, and counts the run.
+/// Adds a run that the request has created to everything that the request logs from now on, and counts the run.
 pub(crate) fn record_created(run: &Run) {
     let span = Span::current();
     span.record("run_id", tracing::field::display(run.run_id));

@@ -12,13 +12,14 @@ use crate::server::App;
 
 /// Create Run Batch
 ///
-/// Creates runs, each on a thread of its own. A run that is refused ends the batch; those before it are created.
+/// Creates runs, each on a thread of its own. The first refused run ends the batch; the server keeps the runs before
+/// it.
 #[utoipa::path(
     post, path = "/runs/batch", tag = "Stateless Runs", operation_id = "batch_runs",
     request_body = RunBatchCreate,
     responses(
         (status = 200, description = "The runs", body = Vec<RunBody>),
-        (status = 400, description = "Both context and configurable are given, or a resume", body = ErrorResponse),
+        (status = 400, description = "Both context and configurable are given, or the command resumes", body = ErrorResponse),
         (status = 404, description = "No such assistant", body = ErrorResponse),
         (status = 409, description = "Conflict", body = ErrorResponse),
         (status = 422, description = "Invalid request", body = ErrorResponse),

@@ -13,14 +13,14 @@ use crate::server::App;
 
 /// Create Background Run
 ///
-/// Creates a run on a thread of its own and answers at once.
+/// Creates a run on a thread of its own, and answers without waiting for it.
 #[utoipa::path(
     post, path = "/runs", tag = "Stateless Runs", operation_id = "create_stateless_run",
     request_body = RunCreateStateless,
     responses(
         (status = 200, description = "The run", body = RunBody,
             headers(("Content-Location" = String, description = "The path of the run."))),
-        (status = 400, description = "Both context and configurable are given, or a resume", body = ErrorResponse),
+        (status = 400, description = "Both context and configurable are given, or the command resumes", body = ErrorResponse),
         (status = 404, description = "No such assistant", body = ErrorResponse),
         (status = 409, description = "Conflict", body = ErrorResponse),
         (status = 422, description = "Invalid request", body = ErrorResponse),

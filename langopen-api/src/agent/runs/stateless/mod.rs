@@ -1,4 +1,4 @@
-//! Runs on threads of their own.
+//! Operations that create runs on threads of their own.
 
 mod batch;
 mod create;

@@ -10,14 +10,14 @@ use crate::server::App;
 
 /// Create Run, Stream Output
 ///
-/// Creates a run on a thread of its own and streams what it says.
+/// Creates a run on a thread of its own and streams its events.
 #[utoipa::path(
     post, path = "/runs/stream", tag = "Stateless Runs", operation_id = "stream_stateless_run",
     request_body = RunCreateStreamingStateless,
     responses(
         (status = 200, description = "The run's events", body = String, content_type = "text/event-stream",
             headers(("Content-Location" = String, description = "The path of the run."))),
-        (status = 400, description = "Both context and configurable are given, or a resume", body = ErrorResponse),
+        (status = 400, description = "Both context and configurable are given, or the command resumes", body = ErrorResponse),
         (status = 404, description = "No such assistant", body = ErrorResponse),
         (status = 409, description = "Conflict", body = ErrorResponse),
         (status = 422, description = "Invalid request", body = ErrorResponse),

@@ -10,14 +10,14 @@ use crate::server::App;
 
 /// Create Run, Wait for Output
 ///
-/// Creates a run on a thread of its own and answers its last values.
+/// Creates a run on a thread of its own, waits until it has ended and returns its last values.
 #[utoipa::path(
     post, path = "/runs/wait", tag = "Stateless Runs", operation_id = "wait_stateless_run",
     request_body = RunCreateStreamingStateless,
     responses(
         (status = 200, description = "The last values, `__interrupt__` or `__error__`", body = serde_json::Value,
             headers(("Content-Location" = String, description = "The path of the run."))),
-        (status = 400, description = "Both context and configurable are given, or a resume", body = ErrorResponse),
+        (status = 400, description = "Both context and configurable are given, or the command resumes", body = ErrorResponse),
         (status = 404, description = "No such assistant", body = ErrorResponse),
         (status = 409, description = "Conflict", body = ErrorResponse),
         (status = 422, description = "Invalid request", body = ErrorResponse),

@@ -1,4 +1,4 @@
-//! What of a request tells which deployment it is for.
+//! Reads from a request which deployment it names.
 
 use http::request::Parts;
 use http::uri::Authority;
@@ -6,7 +6,7 @@ use http::{Uri, header};
 use langopen_core::Tenant;
 use langopen_core::auth::KeyScope;
 
-/// How a request names a deployment in its path.
+/// The name of a deployment in a request's path.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Named<'a> {
     /// `deployment`, `project.deployment` or `organization.project.deployment`.
@@ -25,12 +25,13 @@ impl<'a> Named<'a> {
         self.name
     }
 
-    /// The part of the path that names it.
+    /// The part of the path that names the deployment.
     pub(super) fn prefix(&self) -> String {
         format!("/d/{}", self.name)
     }
 
-    /// The deployment. What the name leaves out is that of the key's scope, or of the deployment where everybody acts.
+    /// The deployment. The key's scope supplies the parts that the name omits; without a key, the default deployment
+    /// does.
     pub(super) fn tenant(&self, scope: Option<&KeyScope>, default: Option<&Tenant>) -> Result<Tenant, Unclear> {
         let parts: Vec<_> = self.name.split('.').collect();
         let organization = || match scope {
@@ -53,23 +54,23 @@ impl<'a> Named<'a> {
     }
 }
 
-/// Why a name leads nowhere.
+/// Why a name identifies no deployment.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Unclear {
-    /// It leaves out what nothing else tells.
+    /// The name omits a part that neither the key nor the default supplies.
     More,
-    /// No deployment can have it.
+    /// No deployment can have this name.
     Never,
 }
 
-/// The host that the request is for, in lower case, without its port.
+/// The host name that the request is for, in lower case, without its port.
 pub(super) fn host(request: &Parts) -> Option<String> {
     let named = request.headers.get(header::HOST).and_then(|value| value.to_str().ok()?.parse::<Authority>().ok());
     let host = request.uri.host().map(str::to_ascii_lowercase);
     host.or_else(|| named.map(|authority| authority.host().to_ascii_lowercase()))
 }
 
-/// The address below the prefix; `None` if it cannot be one.
+/// The URI without the prefix of its path; `None` if the path does not begin with the prefix.
 pub(super) fn below(uri: &Uri, prefix: &str) -> Option<Uri> {
     match uri.path().strip_prefix(prefix)? {
         "" => with_path(uri, "/"),
@@ -77,7 +78,7 @@ pub(super) fn below(uri: &Uri, prefix: &str) -> Option<Uri> {
     }
 }
 
-/// The address with another path.
+/// The URI with another path.
 pub(super) fn with_path(uri: &Uri, path: &str) -> Option<Uri> {
     let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
     let mut parts = uri.clone().into_parts();

@@ -1,4 +1,5 @@
-//! How a stream ends that did not hear all that its run said: with what the rows tell, so that it does not pass for a whole one.
+//! Completes a stream that did not receive all of its run's events: it sends the outcome from the rows, so that the
+//! client does not take the stream for complete.
 
 use bytes::Bytes;
 use langopen_core::event_log::{Event, EventId};
@@ -10,17 +11,17 @@ use serde_json::value::RawValue;
 use super::follow::Heard;
 use super::outcome::{Kept, unheard};
 
-/// What a stream told so far of what its run comes to.
+/// The outcome of the run as the stream has shown it so far.
 #[derive(Default)]
-pub(super) struct Told {
+pub(super) struct Shown {
     failed: bool,
     values: Option<Bytes>,
 }
 
-impl Told {
+impl Shown {
     pub(super) fn note(&mut self, event: &Event) {
         match event.name.as_ref() {
-            // A new attempt begins: what an earlier one said does not count.
+            // A new attempt begins, so the events of earlier attempts no longer count.
             "metadata" => *self = Self::default(),
             "values" => self.values = Some(event.data.clone()),
             "error" => self.failed = true,
@@ -28,7 +29,8 @@ impl Told {
         }
     }
 
-    /// What is left to tell of a run that so much was heard of; `kept` reads what its rows tell. That a run was cancelled is told by silence.
+    /// The event that the stream still has to send, given how much the reader received. `kept` reads the rows. A
+    /// cancelled run needs none.
     pub(super) async fn rest(
         &self,
         heard: Heard,
@@ -42,7 +44,7 @@ impl Told {
                 Ok((Some(run), kept)) => self.missed(&run, kept),
                 Ok((None, _)) => Some(nothing_heard()),
                 Err(error) => {
-                    tracing::error!(error = %error, "what a run came to cannot be read");
+                    tracing::error!(error = %error, "the outcome of a run cannot be read");
                     Some(nothing_heard())
                 }
             },
@@ -74,7 +76,7 @@ fn text(json: &RawJson) -> Bytes {
     Bytes::copy_from_slice(json.as_str().as_bytes())
 }
 
-/// Values as an event tells them, with what the graph asks.
+/// Values in the form of an event, with the graph's open interrupts.
 fn shown(values: &RawJson, open: &[Box<RawValue>]) -> Bytes {
     let Some(fields) = values.as_str().trim_end().strip_suffix('}').filter(|_| !open.is_empty()) else {
         return text(values);
