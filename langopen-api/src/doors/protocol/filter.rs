@@ -127,7 +127,7 @@ fn namespaces(given: Option<&Value>) -> Result<Vec<Namespace>, String> {
     given.iter().map(|each| namespace(each).ok_or_else(wrong)).collect()
 }
 
-/// A namespace: an array of texts.
+/// Reads a namespace: an array of strings.
 pub(super) fn namespace(given: &Value) -> Option<Namespace> {
     let steps: Option<Vec<_>> = given.as_array()?.iter().map(|step| step.as_str().map(str::to_owned)).collect();
     steps.map(Namespace)

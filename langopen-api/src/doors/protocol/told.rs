@@ -1,5 +1,5 @@
-//! Converts messages of runs that do not stream content blocks. Their events carry a message as far as it has come, or
-//! a chunk of it; the protocol's events carry what was added.
+//! Converts messages of runs that do not stream content blocks. Their events carry a message's content so far, or a
+//! chunk of it. The protocol's events carry only the added part.
 
 use langopen_core::JsonMap;
 use serde::Serialize;
@@ -83,14 +83,15 @@ impl Told {
     }
 
     fn add(&mut self, place: &Place, message: JsonMap, complete: bool, pieces: &mut Pieces) {
-        // No model streamed a message that arrives whole. Clients read it from the state, as with the reference.
+        // A message that arrives whole was not streamed by a model. As in the reference, clients read it from the
+        // state.
         if complete && self.position(&message).is_none() {
             return;
         }
         let Some(at) = self.open(place, &message, pieces) else { return };
         let text = message_text(message.get("content"));
         let open = &mut self.0[at];
-        // If the text was changed rather than extended, its last piece carries it.
+        // If the text has changed instead of grown, only the message's last piece carries the new text.
         if let Some(added) = text.strip_prefix(open.text.as_str()) {
             pieces.add(place, delta(added));
         }
@@ -121,7 +122,7 @@ impl Told {
             Some("human" | "HumanMessageChunk") => "human",
             Some("system" | "SystemMessageChunk") => "system",
             Some("ai" | "AIMessageChunk") => "ai",
-            // Results of tools have a channel of their own.
+            // Tools' results have their own channel.
             _ => return None,
         };
         if let Some(at) = self.position(message) {
@@ -145,8 +146,8 @@ impl Told {
         self.0.iter().position(|open| open.id == id)
     }
 
-    /// Closes messages when the graph at `namespace` goes on: those of graphs below it, and of its nodes for which
-    /// `over` is true. A message without a node counts as over.
+    /// Closes messages when the graph at `namespace` makes progress: those of its subgraphs, and those of its nodes for
+    /// which `over` is true. A message without a node counts as over.
     pub(super) fn end(&mut self, namespace: &Namespace, over: impl Fn(&str) -> bool) -> Pieces {
         let mut pieces = Pieces::default();
         self.0.retain(|open| {
@@ -266,7 +267,7 @@ mod tests {
         chunk(&Namespace::default(), "left", "", json!([{"index": 0, "id": "c", "name": "add", "args": "{}"}]));
         chunk(&Namespace::default(), "right", "r", json!([]));
         let ended = told.end(&Namespace::default(), |node| node == "left");
-        // Messages of graphs below the one that went on are closed too.
+        // Messages of subgraphs are closed too.
         assert_eq!(
             names(&ended),
             [

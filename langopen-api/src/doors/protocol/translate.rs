@@ -24,7 +24,7 @@ use super::tree::{Status, Tree};
 #[derive(Default)]
 struct Heard {
     facts: Facts,
-    /// Whether its graph host emits the protocol's shapes; such a host does from its first event on.
+    /// Whether its graph host emits the protocol's shapes. Such a host does so from its first event on.
     native: bool,
     told: Told,
     error: Option<String>,
@@ -184,7 +184,7 @@ impl Translator {
         out.lifecycle(run_id, status, &run.facts.graph_name, error);
     }
 
-    /// Ends runs whose rows were terminal at this and at the last quiet moment: the log lost their ends.
+    /// Ends runs whose rows are terminal now and were at the last call: the log lost their ends.
     pub(super) async fn settle(&mut self, rows: &Rows, out: &mut Out) {
         let known: Vec<_> = self.runs.keys().copied().collect();
         for run_id in known {
@@ -200,7 +200,7 @@ impl Translator {
     }
 }
 
-/// The run that this event of the thread ends.
+/// The run that this event of the thread reports as ended.
 pub(super) fn ended(event: &Event) -> Option<RunId> {
     #[derive(Deserialize)]
     struct Done {
@@ -229,7 +229,7 @@ fn open(run: &mut Heard, tree: &mut Tree, namespace: &Namespace, out: &mut Out) 
     }
 }
 
-/// How a run ended: by its row, or by its events if the row cannot be read.
+/// The outcome of a run, from its row, or from its events if the row cannot be read.
 fn outcome(row: Result<Option<Run>>, run: &Heard) -> (Status, Option<String>) {
     let failed = |why: &str| (Status::Failed, Some(run.error.clone().unwrap_or_else(|| why.to_owned())));
     match row.map(|row| row.map(|row| row.status)) {
