@@ -1,4 +1,4 @@
-//! The Agent2Agent protocol: agent cards, and who may talk to agents.
+//! The Agent2Agent protocol: agent cards, and the permission to call agents.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! The Agent2Agent protocol: what agents say beside words.
+//! The Agent2Agent protocol: agents' answers beside text.
 
 use langopen_api::Settings;
 use langopen_graph::FunctionExecutor;
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::a2a::{ask, result, say};
 use crate::harness::{Server, quick, server_of};
 
-/// An agent that calls two tools, and answers in words and in a form.
+/// A server with an agent that calls two tools, and answers with text and with a structured response.
 async fn working(tools: Option<&[&str]>) -> Server {
     let agent = FunctionExecutor::new().graph("agent", |_| async move {
         let calls = json!([{"id": "c1", "name": "weather", "args": {}}, {"id": "c2", "name": "secret", "args": {}}]);

@@ -1,4 +1,4 @@
-//! Who may do what, with an authorizer that gives everybody what is theirs.
+//! Access control with an authorizer that restricts every user to their own resources.
 
 use std::sync::Arc;
 
@@ -138,7 +138,8 @@ async fn namespaces_are_rewritten() {
     assert_eq!(by(&server, "a.b", "PUT", "/store/items", put).await.status, 422);
 }
 
-/// The handler of LangGraph's documentation: one for everything, which stamps an owner into the metadata and filters by it.
+/// The handler of LangGraph's documentation: one handler for all resources. It writes an owner into the metadata and
+/// filters by it.
 struct OneHandler;
 
 #[async_trait]

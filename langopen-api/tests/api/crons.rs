@@ -1,4 +1,4 @@
-//! Crons as rows; firing them is the worker's.
+//! Crons as rows. Only the worker fires them.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::harness::{NOWHERE, Server, quick, server, server_with};
 
-/// A cron that will not be due for a while.
+/// A cron that does not become due during the test.
 fn yearly() -> Value {
     json!({"assistant_id": "echo", "schedule": "0 0 1 1 *", "input": {"log": []}, "metadata": {"m": 1}})
 }
@@ -243,7 +243,7 @@ async fn crons_are_searched_counted_and_deleted() {
     assert_eq!(count(json!({})).await.ok(), json!(1), "an assistant takes its crons along");
 }
 
-/// Asked about a run, it stamps who runs; asked about a cron, who made it.
+/// An authorizer that records the caller: the user that runs a run, and the user that created a cron.
 struct Stamps;
 
 #[async_trait]

@@ -1,4 +1,4 @@
-//! A server that was held up, and heard only a part of what was said meanwhile.
+//! A server that lags behind the event log and misses some of a run's events.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use crate::harness::{quick, server_over};
 use crate::streams::frames;
 
-/// A log whose readers hear so many events of a run that begins, and nothing more.
+/// A log that delivers only the first events of a new run to its readers.
 struct HardOfHearing(Arc<MemoryEventLog>, usize);
 
 #[async_trait]
@@ -60,11 +60,16 @@ async fn what_a_resumable_run_said_meanwhile_is_read_again() {
         let body = json!({"assistant_id": "echo", "input": {"log": []}, "stream_mode": ["values", "custom"], "stream_resumable": true});
         let answer = server.post(&format!("/threads/{thread}/runs/stream"), body).await;
         let names: Vec<_> = frames(&answer.text).into_iter().map(|(name, ..)| name).collect();
-        assert_eq!(names, ["metadata", "values", "custom", "values"], "each once, though {heard} were heard");
+        assert_eq!(
+            names,
+            ["metadata", "values", "custom", "values"],
+            "each once, although the reader received only {heard}"
+        );
     }
 }
 
-/// The values that were heard last are not told as what a run came to that is gone: it may have said more.
+/// When a temporary run is gone, the last values that the reader received are not its result: there may have been later
+/// ones.
 #[tokio::test(start_paused = true)]
 async fn what_a_run_came_to_that_is_gone_is_not_guessed() {
     let log = |events| Arc::new(HardOfHearing(events, 2)) as Arc<dyn EventLog>;
@@ -76,7 +81,8 @@ async fn what_a_run_came_to_that_is_gone_is_not_guessed() {
     assert_eq!(answer["__error__"]["error"], "InternalError", "{answer}");
 }
 
-/// What a stream missed of a run's end it tells from the rows; else it would pass for that of a run that came to nothing more.
+/// A stream that missed a run's end completes it from the rows. Otherwise clients would take the stream for a complete
+/// one.
 #[tokio::test(start_paused = true)]
 async fn a_stream_that_missed_the_end_does_not_pass_for_a_whole_one() {
     for (graph, path, modes, heard, expected) in [
@@ -119,7 +125,7 @@ async fn a_stream_that_missed_the_end_does_not_pass_for_a_whole_one() {
     }
 }
 
-/// Who comes when it is over finds nothing, as with a run of which all was heard.
+/// A reader that joins after a run's end gets no events, as with a run whose events were all delivered.
 #[tokio::test]
 async fn who_joins_a_run_that_is_over_hears_nothing() {
     let server = server_over(|events| events, |server| server.with_settings(quick())).await;

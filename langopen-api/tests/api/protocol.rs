@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::harness::{NOWHERE, Server, server};
 use crate::streams::frames;
 
-/// One open stream of a thread's events.
+/// An open stream of a thread's events.
 struct Events {
     body: BodyDataStream,
     text: String,
@@ -24,7 +24,7 @@ impl Events {
         Self { body: response.into_body().into_data_stream(), text: String::new() }
     }
 
-    /// Reads on until `check` likes what was heard so far, and gives that.
+    /// Reads until `check` accepts the events so far, and returns these.
     async fn until(&mut self, check: impl Fn(&[Value]) -> bool) -> Vec<Value> {
         let deadline = tokio::time::Instant::now() + Duration::from_secs(30);
         loop {
@@ -39,13 +39,13 @@ impl Events {
         }
     }
 
-    /// Reads until so many runs were over, and gives everything.
+    /// Reads until `count` runs have ended, and returns all events.
     async fn ends(&mut self, count: usize) -> Vec<Value> {
         self.until(|all| all.iter().filter(|event| is_end(event)).count() == count).await
     }
 }
 
-/// The event of a frame, which says the same as its lines.
+/// The event of a frame, after a check that the frame's lines agree with it.
 fn whole((name, event, id): (String, Value, Option<String>)) -> Value {
     assert_eq!((&event["type"], &event["method"]), (&json!("event"), &json!(name)));
     assert_eq!(event["seq"].to_string(), id.unwrap());
@@ -59,7 +59,7 @@ fn is_end(event: &Value) -> bool {
         && ["completed", "failed", "interrupted"].contains(&status)
 }
 
-/// Method and, of a lifecycle event, status.
+/// The method of each event, or a lifecycle event's status.
 fn names(events: &[Value]) -> Vec<String> {
     let name = |event: &Value| match event["method"].as_str().unwrap() {
         "lifecycle" => event["params"]["data"]["event"].as_str().unwrap().to_owned(),
@@ -143,9 +143,9 @@ async fn a_run_that_is_cancelled_before_it_begins_has_an_end() {
         json!({"event": "failed", "graph_name": "echo", "error": "the run was cancelled"})
     );
     let later = Events::open(&server, &thread, json!({"channels": ["lifecycle"]})).await.ends(1).await;
-    assert_eq!(later, heard, "who comes later learns it too");
+    assert_eq!(later, heard, "a later reader gets it too");
 
-    // A run that takes its place right away, and says what became of the one before.
+    // A run that replaces the current one at once, and then the earlier run's end.
     let third = start(&server, &thread, "echo", json!({"multitaskStrategy": "interrupt"})).await;
     let heard = events.ends(3).await;
     let ends: Vec<_> = heard.iter().filter(|event| is_end(event)).collect();

@@ -1,4 +1,4 @@
-//! Every refusal, as a table: what is sent, the status, and what the detail says.
+//! Every refusal, as a table of the request, the status and the detail.
 
 use std::time::Duration;
 
@@ -262,7 +262,7 @@ async fn the_last_of_two_equal_keys_wins() {
     assert_eq!(thread["metadata"], json!({"b": 2}));
     let bad = server.send("POST", "/threads", &[], r#"{"metadata": {}, "metadata": 1}"#).await;
     assert_eq!((bad.status.as_u16(), &*bad.detail()), (422, "metadata: invalid type: integer `1`, expected an object"));
-    // What only some fields take as null stays absent.
+    // Null counts as absent in these fields.
     let thread = server.post("/threads", json!({"thread_id": null, "if_exists": null, "ttl": null})).await.ok();
     assert_eq!(thread["status"], "idle");
 }

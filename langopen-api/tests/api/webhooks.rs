@@ -41,7 +41,7 @@ async fn only_what_can_be_delivered_is_accepted() {
             assert_eq!((&told["run_id"], &told["status"]), (&run[0]["run_id"], &json!("success")));
             break;
         }
-        assert!(started.elapsed().as_secs() < 30, "the end of the run must be told");
+        assert!(started.elapsed().as_secs() < 30, "the webhook must report the run's end in time");
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
 }

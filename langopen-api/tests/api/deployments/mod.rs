@@ -41,7 +41,7 @@ async fn a_deployment_is_reached_by_path_host_and_key() {
     }
     assert_eq!(get(&project, "localhost", &format!("/d/test{path}")).await, 404, "it is another's thread");
     assert_eq!(get(&prod, "prod.example", &format!("/d/prod{path}")).await, 404, "a host has named it already");
-    assert_eq!(get(&prod, "xprod.example", "/d/prod/ok").await, 200, "a host that is nobody's names nothing");
+    assert_eq!(get(&prod, "xprod.example", "/d/prod/ok").await, 200, "an unknown host names no deployment");
 }
 
 #[tokio::test]
@@ -67,7 +67,7 @@ async fn what_names_no_deployment_or_anothers_is_refused() {
         let detail = answer.detail();
         assert!(!detail.is_empty() && !detail.contains("other"), "{path}: {detail}");
     }
-    // Of what is not the key's, it does not learn whether it is there.
+    // A key of one deployment must not reveal whether another deployment exists.
     let [there, not] = [bench.send(&prod, "POST", "/d/other.web.prod/threads", json!({})).await, {
         bench.send(&prod, "POST", "/d/other.web.nothing/threads", json!({})).await
     }];
@@ -81,7 +81,7 @@ async fn what_names_no_deployment_or_anothers_is_refused() {
         assert_eq!(bench.server.post(path, json!({})).await.status, status, "{path}");
     }
     assert_eq!(bench.server.get("/d/acme.web.nothing/ok").await.status, 404);
-    // A page in a browser learns it, too.
+    // A page in a browser can read the answer, too.
     let headers = [("origin", "https://a.example")];
     let answer = bench.server.send("GET", "/d/acme.web.nothing/ok", &headers, "").await;
     assert_eq!((answer.status.as_u16(), answer.header("access-control-allow-origin")), (404, "*"));
@@ -114,7 +114,7 @@ async fn a_prefix_is_taken_off_and_told_where_it_belongs() {
     }
     assert_eq!(server.post("/d/acme.web.prod/threads/search", json!({})).await.ok().as_array().unwrap().len(), 1);
     assert_eq!(server.get("/d/acme.web.prod").await.ok()["ok"], true);
-    assert_eq!(server.get("/d/acme.web.prod/metrics").await.status, 404, "they tell of all deployments");
+    assert_eq!(server.get("/d/acme.web.prod/metrics").await.status, 404, "the metrics cover all deployments");
 }
 
 #[tokio::test]
@@ -123,7 +123,11 @@ async fn requests_that_name_nothing_go_to_the_default() {
     let bench = Bench::with(Options { open: true, default: Some(default.clone()), ..Options::default() }).await;
     let server = &bench.server;
     let id = server.thread().await;
-    assert_eq!(server.get(&format!("/d/test/threads/{id}")).await.status, 200, "what is left out is the default's");
+    assert_eq!(
+        server.get(&format!("/d/test/threads/{id}")).await.status,
+        200,
+        "an omitted part is that of the default"
+    );
     assert_eq!(server.get(&format!("/d/prod/threads/{id}")).await.status, 404);
     assert_eq!(server.get("/metrics").await.status, 200);
     let mut request = http::Request::builder().uri(format!("/threads/{id}")).body(axum::body::Body::empty()).unwrap();
@@ -169,7 +173,7 @@ async fn a_server_is_made_once_for_each_revision() {
     "2".clone_into(&mut bench.source.revision.lock());
     assert_eq!(bench.status(&key, "/d/prod/threads/search").await, 200);
     assert_eq!(bench.source.made.load(Ordering::SeqCst), 2);
-    // Rows come and go, too.
+    // Deployments may be added and deleted while the server runs.
     assert_eq!(bench.status(&key, "/d/new/threads/search").await, 404);
     bench.put("acme/web/new", DeploymentSpec::default()).await;
     assert_eq!(bench.status(&key, "/d/new/threads/search").await, 200);
