@@ -70,7 +70,7 @@ impl Segment {
         }
         let start = match found {
             Some(at) => at,
-            // Without ids, the task's messages cannot be told from earlier ones.
+            // Without ids, nothing distinguishes the task's messages from earlier ones.
             None if known.is_empty() => 0,
             // The state does not hold the input yet.
             None => {

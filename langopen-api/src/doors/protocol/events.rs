@@ -24,7 +24,8 @@ use crate::server::App;
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "describes the body in the API's document; it is read by Filter::parse")]
 pub(super) struct ProtocolEventStreamRequest {
-    /// `values`, `updates`, `messages`, `tools`, `lifecycle`, `input`, `checkpoints`, `tasks`, `custom` or `custom:<name>`.
+    /// `values`, `updates`, `messages`, `tools`, `lifecycle`, `input`, `checkpoints`, `tasks`, `custom` or
+    /// `custom:<name>`.
     #[schema(min_items = 1)]
     channels: Vec<String>,
     /// Only events of graphs at or below one of these namespaces. A step without a task matches every task.

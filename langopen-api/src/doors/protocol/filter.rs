@@ -44,7 +44,7 @@ impl Filter {
     /// Reads `channels`, `namespaces`, `depth` and `since`.
     ///
     /// # Errors
-    /// A sentence that says what is wrong.
+    /// A message that describes the problem.
     pub(super) fn parse(request: &JsonMap) -> Result<Self, String> {
         let channels = match request.get("channels") {
             Some(Value::Array(channels)) if !channels.is_empty() => channels,
