@@ -1,4 +1,4 @@
-//! Verdicts over made-up figures.
+//! Tests the verdicts with invented figures.
 
 use serde_json::json;
 
