@@ -61,7 +61,7 @@ async fn only_good_tokens_let_in() {
 }
 
 #[tokio::test]
-async fn what_is_made_belongs_to_its_maker() {
+async fn new_resources_belong_to_their_creators() {
     let service = Service::start().await;
     let (ada, bob) = (service.token("ada", false, i64::MAX), service.token("bob", false, i64::MAX));
     let admin = service.token("eve", true, i64::MAX);

@@ -184,7 +184,7 @@ async fn a_task_that_works_takes_more_messages() {
 }
 
 #[tokio::test]
-async fn what_is_wrong_is_said_in_the_protocols_codes() {
+async fn errors_use_the_protocols_codes() {
     let server = agents().await;
     for (body, id, code, said) in [
         ("{bad", json!(null), -32700, "Invalid JSON payload"),

@@ -12,7 +12,7 @@ use crate::coverage::Owners;
 use crate::harness::{NOWHERE, quick, server_of};
 
 #[tokio::test]
-async fn a_card_says_where_an_agent_is_talked_to_in_either_dialect() {
+async fn a_card_has_the_agents_url_in_both_dialects() {
     let server = agents().await;
     let card = server.send("GET", &path("chat"), &[("host", "agents.example")], "").await.ok();
     let url = format!("http://agents.example{}", path("chat"));
@@ -43,7 +43,7 @@ async fn a_card_says_where_an_agent_is_talked_to_in_either_dialect() {
 }
 
 #[tokio::test]
-async fn a_card_that_is_not_there_is_said_so() {
+async fn a_missing_card_is_reported() {
     let server = agents().await;
     let refused = async |path: &str| {
         let answer = server.get(path).await;
@@ -115,7 +115,7 @@ async fn a_viewer_reads_and_sends_nothing() {
 }
 
 #[tokio::test]
-async fn nobody_sees_the_tasks_of_another() {
+async fn users_see_only_their_own_tasks() {
     let server = server_of(chatty(), |server| server.with_settings(quick()).with_auth(Arc::new(Owners))).await;
     let by = |user: &'static str| [("x-user", user)];
     let new = json!({"graph_id": "chat"}).to_string();

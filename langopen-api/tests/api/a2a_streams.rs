@@ -43,7 +43,7 @@ fn folded(told: &[Told]) -> String {
 }
 
 #[tokio::test]
-async fn a_stream_tells_the_task_its_answer_and_its_end() {
+async fn a_stream_sends_the_task_its_answer_and_its_end() {
     let server = agents().await;
     let told = stream(&server, "message/stream", &say("m", "hi", json!({})), None).await;
     let kinds: Vec<_> = told.iter().map(|told| told.result["kind"].as_str().unwrap()).collect();
@@ -74,7 +74,7 @@ async fn a_stream_tells_the_task_its_answer_and_its_end() {
 }
 
 #[tokio::test]
-async fn a_stream_goes_on_after_any_event() {
+async fn a_stream_resumes_after_any_event() {
     let server = agents().await;
     let whole = stream(&server, "message/stream", &say("m", "hi", json!({})), None).await;
     let id = json!({"id": whole[0].result["id"]});
@@ -93,7 +93,7 @@ async fn a_stream_goes_on_after_any_event() {
 }
 
 #[tokio::test]
-async fn a_client_that_goes_away_ends_nothing_and_comes_back() {
+async fn a_task_continues_without_its_client() {
     let server = agents().await;
     let mut params = say("m", "hi", json!({}));
     params["message"]["parts"].as_array_mut().unwrap().push(json!({"kind": "data", "data": {"ms": 30}}));

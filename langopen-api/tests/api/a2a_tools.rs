@@ -27,7 +27,7 @@ async fn working(tools: Option<&[&str]>) -> Server {
 }
 
 #[tokio::test]
-async fn what_tools_answer_is_data_in_the_history() {
+async fn tool_results_are_data_in_the_history() {
     let weather = json!({"tool_call_id": "c1", "name": "weather", "content": {"degrees": 12.5}, "status": "success"});
     let secret = json!({"tool_call_id": "c2", "name": "secret", "content": "sesame", "status": "error"});
     for (tools, shown) in [

@@ -87,7 +87,7 @@ async fn searches_say_where_they_stand() {
 }
 
 #[tokio::test]
-async fn counts_see_what_searches_see() {
+async fn counts_match_searches() {
     let server = server().await;
     for (body, number) in [
         (json!({}), 3),

@@ -203,7 +203,7 @@ pub(crate) async fn operations(server: &Server, ids: &Ids) -> Vec<(String, Strin
 }
 
 #[tokio::test]
-async fn every_operation_asks_who_calls() {
+async fn every_operation_authenticates() {
     let (server, ids) = server_of_alice().await;
     for (method, path, operation) in operations(&server, &ids).await {
         let body = row(&operation, &ids).map(|(body, _)| body).unwrap_or_default();
@@ -219,7 +219,7 @@ async fn every_operation_asks_who_calls() {
 }
 
 #[tokio::test]
-async fn no_operation_shows_or_changes_what_belongs_to_another() {
+async fn no_operation_shows_or_changes_resources_of_others() {
     let (server, ids) = server_of_alice().await;
     let paths = [
         format!("/assistants/{}", ids.assistant),

@@ -136,7 +136,7 @@ async fn a_bad_cron_is_refused_by_name() {
 }
 
 #[tokio::test]
-async fn a_patch_changes_what_it_names() {
+async fn a_patch_changes_only_the_named_fields() {
     let server = server().await;
     let mut body = yearly();
     body["config"] = json!({"configurable": {"a": 1}, "tags": ["t"]});

@@ -125,7 +125,7 @@ async fn a_word_about_websockets_does_not_get_past_the_app() {
 }
 
 #[tokio::test]
-async fn what_the_api_has_no_path_for_is_asked_for_later_with_its_body() {
+async fn the_app_gets_unknown_paths_with_their_body() {
     let server = with_app(Fake { first: false, later: true }, AppOptions::default(), quick()).await;
     let answer = server.send("POST", "/nowhere", &[], "abc").await.ok();
     assert_eq!((&answer["unknown"], &answer["body"]), (&json!(true), &json!(3)));

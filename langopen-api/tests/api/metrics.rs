@@ -39,7 +39,7 @@ async fn figures_come_as_json() {
 }
 
 #[tokio::test]
-async fn text_has_what_the_recorder_gathered() {
+async fn text_includes_the_recorders_metrics() {
     let metrics = Metrics::default()
         .with_exposition(|| "# TYPE mine counter\nmine 3\n\n".to_owned())
         .with_workers(|| WorkerCounts { max: 4, active: 1 })

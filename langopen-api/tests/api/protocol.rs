@@ -154,7 +154,7 @@ async fn a_run_that_is_cancelled_before_it_begins_has_an_end() {
 }
 
 #[tokio::test]
-async fn an_answer_says_how_far_the_events_had_come() {
+async fn an_answer_has_the_number_of_the_last_event() {
     let server = server().await;
     let params = json!({"assistant_id": "echo", "input": {}});
     let through = |reply: &Value| reply["meta"]["applied_through_seq"].as_u64().unwrap();
@@ -200,7 +200,7 @@ async fn strategies_act_at_once() {
 }
 
 #[tokio::test]
-async fn runs_of_other_operations_are_heard_too() {
+async fn runs_of_other_operations_are_streamed_too() {
     let server = server().await;
     let thread = server.thread().await;
     let mut events = Events::open(&server, &thread, all()).await;
@@ -246,7 +246,7 @@ async fn states_are_read_and_forked() {
 }
 
 #[tokio::test]
-async fn what_is_wrong_has_a_clear_answer() {
+async fn invalid_commands_get_clear_errors() {
     let server = server().await;
     let thread = server.thread().await;
     for (method, params, error, message) in [

@@ -162,7 +162,7 @@ async fn bad_frames_have_answers_and_too_large_ones_an_end() {
 }
 
 #[tokio::test]
-async fn who_may_not_is_told_by_a_close() {
+async fn refused_clients_get_a_close_code() {
     let port = listen(server_with(|server| server.with_settings(quick()).with_auth(Arc::new(Owners))).await).await;
     let made = port.server.send("POST", "/threads", &[("x-user", "alice")], "{}").await.ok();
     let thread = made["thread_id"].as_str().unwrap();

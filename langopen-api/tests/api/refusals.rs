@@ -172,7 +172,7 @@ async fn bodies_are_checked_field_by_field() {
 }
 
 #[tokio::test]
-async fn what_is_not_json_is_refused() {
+async fn invalid_json_is_refused() {
     let server = server().await;
     let deep = format!("{{\"input\":{}1{}}}", "[".repeat(130), "]".repeat(130));
     let large = format!("\"{}\"", "x".repeat(200_000));

@@ -143,7 +143,7 @@ async fn statuses(server: &Server, thread: &str) -> Value {
 }
 
 #[tokio::test]
-async fn strategies_settle_who_runs() {
+async fn strategies_decide_which_run_continues() {
     let server = server().await;
     let new = |strategy: &str| json!({"assistant_id": "slow", "input": {"ms": 1}, "multitask_strategy": strategy});
 

@@ -176,7 +176,7 @@ async fn a_stream_whose_log_never_ends_ends_with_the_run() {
 }
 
 #[tokio::test]
-async fn any_number_of_events_comes_in_order() {
+async fn many_events_arrive_in_order() {
     let server = server().await;
     let thread = server.thread().await;
     let run = server.slow_run(&thread, 60_000).await;
@@ -202,7 +202,7 @@ async fn patient() -> Server {
 }
 
 #[tokio::test]
-async fn what_is_deleted_ends_its_streams_at_once() {
+async fn deletion_ends_streams_at_once() {
     let server = patient().await;
     let assistant = server.post("/assistants", json!({"graph_id": "slow"})).await.ok()["assistant_id"].clone();
     let assistant = assistant.as_str().unwrap();

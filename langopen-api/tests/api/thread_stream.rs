@@ -64,7 +64,7 @@ async fn run(server: &Server, thread: &str, graph: &str, resumable: bool) -> Val
 }
 
 #[tokio::test]
-async fn a_thread_is_heard_in_the_modes_that_were_asked_for() {
+async fn a_thread_streams_in_the_requested_modes() {
     let server = server().await;
     let thread = server.thread().await;
     let mut open = Vec::new();
@@ -109,7 +109,7 @@ async fn a_thread_is_heard_in_the_modes_that_were_asked_for() {
 }
 
 #[tokio::test]
-async fn a_listener_who_comes_back_misses_nothing_that_is_kept() {
+async fn a_listener_that_resumes_gets_every_kept_event() {
     let server = server().await;
     let thread = server.thread().await;
     let mut live = Listener::open(&server, &thread, "", None).await;
@@ -162,7 +162,7 @@ async fn a_thread_can_be_listened_to_before_it_is_made() {
 }
 
 #[tokio::test]
-async fn what_is_said_on_a_thread_that_the_caller_does_not_see_is_not_heard() {
+async fn events_of_hidden_threads_are_not_streamed() {
     let server = server().await;
     let mut listener = Listener::open(&server, NOWHERE, "", Some("-")).await;
     // Simulates another tenant's thread with this id: the log has events, but the caller's tenant has no row.
@@ -196,7 +196,7 @@ async fn a_deleted_thread_ends_its_streams() {
 }
 
 #[tokio::test]
-async fn runs_that_end_without_a_worker_are_told_once() {
+async fn runs_that_end_without_a_worker_are_reported_once() {
     let server = server().await;
     let thread = server.thread().await;
     let first = server.slow_run(&thread, 60_000).await;
@@ -214,7 +214,7 @@ async fn runs_that_end_without_a_worker_are_told_once() {
 }
 
 #[tokio::test]
-async fn a_listener_who_reads_too_slowly_is_told() {
+async fn a_slow_listener_gets_an_error() {
     let server = server().await;
     let thread = server.thread().await;
     let listener = Listener::open(&server, &thread, "", None).await;

@@ -53,7 +53,7 @@ impl Connection {
 }
 
 #[tokio::test]
-async fn a_body_that_comes_after_its_answer() {
+async fn a_body_after_its_answer() {
     let thread = format!("/threads/{NOWHERE}");
     let mut connection = Connection::open().await;
     for round in 0..50 {
@@ -94,7 +94,7 @@ async fn a_body_in_the_same_packet() {
 }
 
 #[tokio::test]
-async fn nobody_is_asked_for_a_body_that_is_not_wanted() {
+async fn unwanted_bodies_are_not_requested() {
     let mut connection = Connection::open().await;
     connection.send("POST /nowhere HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ncontent-length: 9\r\n\r\n").await;
     assert_eq!(connection.answer().await.unwrap().0, 404, "not 100");

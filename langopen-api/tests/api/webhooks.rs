@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::harness::{quick, server_with};
 
 #[tokio::test]
-async fn only_what_can_be_delivered_is_accepted() {
+async fn only_deliverable_webhooks_are_accepted() {
     let settings = Settings { webhooks: Some(UrlPolicy::default()), ..quick() };
     let server = server_with(|server| server.with_settings(settings)).await;
     let thread = server.thread().await;

@@ -12,11 +12,11 @@ use serde_json::json;
 use tokio::time::timeout;
 
 use super::chain::Chain;
+use super::destination::with_thread;
 use super::dialect::State;
 use super::endpoint::Answered;
 use super::error::not_cancelable;
 use super::get::{find, named};
-use super::place::with_thread;
 use super::request::Request;
 use super::task;
 use super::task_id::{CANCELED_KEY, is_given_up};

@@ -185,7 +185,7 @@ mod tests {
     use langopen_core::{AssistantId, JsonMap, Timestamp};
 
     #[test]
-    fn a_client_gets_what_it_accepts() {
+    fn output_modes_must_match_the_clients() {
         let assistant = |metadata: Value| Assistant {
             assistant_id: AssistantId::system("a"),
             graph_id: "a".to_owned(),

@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_said_comes_back_as_it_was_sent() {
+    fn content_converts_back_to_the_same_parts() {
         for pieces in
             [file(FileContent::Bytes("aGk=".to_owned())), file(FileContent::Uri("https://a.example".to_owned()))]
         {

@@ -65,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn places_are_read_as_they_are_written() {
+    fn cursors_parse_as_written() {
         let at = |millis, sequence, nth| Cursor { id: EventId { millis, sequence }, nth };
         let places = [Cursor::BEGIN, at(17, 0, 0), at(17, 2, 0), at(18, 0, 1), Cursor::end(0), Cursor::end(1)];
         assert!(places.is_sorted());

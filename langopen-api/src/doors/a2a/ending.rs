@@ -73,7 +73,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_wait_answers_is_taken_apart() {
+    fn the_body_of_wait_is_split() {
         let of = |text: &'static str| Ending::of_body(&Bytes::from_static(text.as_bytes()));
         let values = |ending: &Ending| ending.values.as_ref().map(|values| values.as_str().to_owned());
         let asked = of(r#"{"a":1.50,"__interrupt__":[{"value":"sure?","id":"i","ns":[]}]}"#);

@@ -4,9 +4,9 @@ use rmcp::model::ErrorData;
 use serde::Deserialize;
 
 use super::chain::Chain;
+use super::destination::readable;
 use super::endpoint::Answered;
 use super::error::task_not_found;
-use super::place::readable;
 use super::request::Request;
 use super::task;
 use super::task_id::TaskId;

@@ -5,9 +5,9 @@ use langopen_core::{RunId, Timestamp};
 use rmcp::model::ErrorData;
 use serde::{Deserialize, Serialize};
 
+use super::destination::readable;
 use super::dialect::State;
 use super::endpoint::Answered;
-use super::place::readable;
 use super::request::Request;
 use super::search::{self, Found, Wanted};
 use super::shapes::Task;

@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn what_says_nothing_is_refused() {
+    fn messages_without_content_are_refused() {
         for (parts, said) in [
             (json!([]), "message.parts must not be empty"),
             (json!([{"text": "a"}, {}]), "message.parts[1] must hold one of"),

@@ -17,10 +17,10 @@ use serde::Deserialize;
 use tokio::time::timeout;
 
 use super::chain::Chain;
+use super::destination::{Destination, find_destination};
 use super::endpoint::Answered;
 use super::fields::must_converse;
 use super::message::GivenMessage;
-use super::place::{Place, place};
 use super::request::{Request, Show};
 use super::shapes::{Event, Task};
 use super::stream::Teller;
@@ -149,12 +149,12 @@ async fn deliver(request: Request, params: Params, attach: Attach) -> Result<Sen
     [TASK_KEY, CANCELED_KEY].iter().for_each(|key| drop(metadata.shift_remove(*key)));
     let ids = (message.task_id.take(), message.context_id.take());
     let said = message.said()?;
-    let (place, said) = place(&request, ids, said, command).await?;
+    let (destination, said) = find_destination(&request, ids, said, command).await?;
     let mut run = RunRequest { if_not_exists: Some(IfNotExists::Create), ..input::kept(metadata, context) };
-    let (thread_id, chain) = match place {
-        Place::Context(thread_id) => (thread_id, None),
-        Place::Task(chain) => (chain.task.thread_id, Some(chain)),
-        Place::Answer(chain, command) => {
+    let (thread_id, chain) = match destination {
+        Destination::Context(thread_id) => (thread_id, None),
+        Destination::Task(chain) => (chain.task.thread_id, Some(chain)),
+        Destination::Answer(chain, command) => {
             run.command = Some(command);
             // Of two concurrent answers, the server rejects the second.
             run.multitask_strategy = Some(MultitaskStrategy::Reject);

@@ -75,7 +75,7 @@ impl Teller {
                 let news = read.translator.take(&event);
                 let cursor = Cursor { id: event.id, nth: 0 };
                 if let Some(news) = news.filter(|_| self.after.is_none_or(|after| cursor > after)) {
-                    out.extend_from_slice(&self.frame(cursor, &self.told(news)));
+                    out.extend_from_slice(&self.frame(cursor, &self.update(news)));
                 }
             }
             match out.is_empty() {
@@ -86,7 +86,7 @@ impl Teller {
         }
     }
 
-    fn told(&self, news: News) -> Event {
+    fn update(&self, news: News) -> Event {
         match news {
             News::Begun(timestamp) => {
                 let state = State::Working.name(self.dialect);

@@ -5,11 +5,11 @@ use rmcp::model::ErrorData;
 use serde::Deserialize;
 
 use super::cursor::Cursor;
+use super::destination::readable;
 use super::dialect::Dialect;
 use super::endpoint::Answered;
 use super::error::unsupported;
 use super::get::{find, named};
-use super::place::readable;
 use super::request::Request;
 use super::stream::Teller;
 use super::task;

@@ -88,7 +88,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn answers_are_told_with_the_name_of_their_tool() {
+    fn answers_carry_the_name_of_their_tool() {
         let turn = |value: Value| serde_json::from_value::<Turn>(value).unwrap();
         let mut calls = Calls::default();
         calls.note(&turn(json!({"type": "ai", "tool_calls": [{"id": "1", "name": "add", "args": {}}]})));

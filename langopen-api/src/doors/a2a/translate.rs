@@ -80,7 +80,7 @@ mod tests {
     use serde_json::{Value, json};
 
     #[test]
-    fn each_message_takes_the_place_of_the_one_before() {
+    fn each_message_replaces_the_previous_one() {
         let mut translator = Translator::default();
         let mut take = |name: &str, data: Value| {
             let id = EventId { millis: 7, sequence: 0 };

@@ -12,8 +12,8 @@ use futures::StreamExt;
 use http::{Method, StatusCode, header};
 use percent_encoding::percent_decode_str;
 
+use super::again::{Again, twice};
 use super::api::{Api, answer, user, withhold};
-use super::later::{Again, twice};
 use super::table::{Table, is_open};
 use super::{AppDescription, AppOptions, AppRequest, CustomApp};
 use crate::doors::protocol;

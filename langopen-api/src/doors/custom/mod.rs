@@ -1,8 +1,8 @@
 //! The application's own web app beside the API: its routes, its middleware and its OpenAPI document.
 
+mod again;
 mod api;
 mod front;
-mod later;
 mod merge;
 mod table;
 

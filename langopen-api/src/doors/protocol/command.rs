@@ -86,7 +86,7 @@ pub(super) async fn send_command(
     let commander = Commander { app, caller, forwarded, thread_id };
     let progress = commander.progress().await;
     let answer = commander.obey(command).await;
-    Ok(Json(Reply::new(id, answer, progress).without_place()).into_response())
+    Ok(Json(Reply::new(id, answer, progress).without_position()).into_response())
 }
 
 /// The refusal of a body that is not a JSON object.

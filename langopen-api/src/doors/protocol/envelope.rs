@@ -211,7 +211,7 @@ impl Reply {
     }
 
     /// Removes the position from failures: over HTTP, only successes carry it.
-    pub(super) fn without_place(self) -> Self {
+    pub(super) fn without_position(self) -> Self {
         match self {
             Self::Failure(failure) => Self::Failure(Failure { meta: None, ..failure }),
             success => success,
@@ -258,7 +258,7 @@ mod tests {
             r#"{"type":"error","id":2,"error":"no_such_interrupt","message":"Unknown","meta":{"applied_through_seq":7}}"#
         );
         assert_eq!(
-            text(Reply::new(2, Err(refusal()), 7).without_place()),
+            text(Reply::new(2, Err(refusal()), 7).without_position()),
             r#"{"type":"error","id":2,"error":"no_such_interrupt","message":"Unknown"}"#
         );
     }

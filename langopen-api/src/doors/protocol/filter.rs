@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_named() {
+    fn errors_name_the_invalid_field() {
         for (request, said) in [
             (json!({}), "channels is required"),
             (json!({"channels": []}), "channels is required"),

@@ -12,8 +12,9 @@ mod event;
 mod events;
 mod filter;
 mod inject;
+mod messages;
+mod number;
 mod out;
-mod place;
 mod progress;
 mod respond;
 mod rows;
@@ -24,7 +25,6 @@ mod state;
 mod status;
 mod subscriptions;
 mod tape;
-mod told;
 mod translate;
 mod tree;
 

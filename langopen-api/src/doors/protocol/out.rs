@@ -5,7 +5,7 @@ use langopen_core::event_log::EventId;
 use serde_json::{Value, json};
 
 use super::event::{Body, Method, Namespace, ProtocolEvent};
-use super::place::number;
+use super::number::number;
 use super::tree::Status;
 
 /// Collects the protocol events that come from events of the log.

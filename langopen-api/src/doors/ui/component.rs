@@ -74,7 +74,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_client_says_stays_within_its_attribute() {
+    fn client_input_is_escaped() {
         let bundle = Bundle { hash: "h".into(), global: "__LGUI_a".into(), script: "".into(), style: Some("".into()) };
         assert_eq!(
             html(&bundle, "//h/ui/a/h", "x\"'<script>"),

@@ -45,7 +45,7 @@ async fn a_deployment_is_reached_by_path_host_and_key() {
 }
 
 #[tokio::test]
-async fn what_names_no_deployment_or_anothers_is_refused() {
+async fn requests_without_a_deployment_or_for_foreign_ones_are_refused() {
     let bench = Bench::new().await;
     let [prod, project, organization] =
         [bench.admin("acme/web/prod").await, bench.admin("acme/web/*").await, bench.admin("acme/*").await];
@@ -90,7 +90,7 @@ async fn what_names_no_deployment_or_anothers_is_refused() {
 }
 
 #[tokio::test]
-async fn a_prefix_is_taken_off_and_told_where_it_belongs() {
+async fn a_prefix_is_removed_and_passed_on_to_the_app() {
     let bench = Bench::with(Options { open: true, app: true, ..Options::default() }).await;
     let server = &bench.server;
     let run = json!({"assistant_id": "echo", "input": {}});
@@ -137,7 +137,7 @@ async fn requests_that_name_nothing_go_to_the_default() {
 }
 
 #[tokio::test]
-async fn the_process_itself_answers_what_names_nothing() {
+async fn the_process_answers_requests_without_a_deployment() {
     let bench = Bench::with(Options { root: true, ..Options::default() }).await;
     let key = bench.admin("acme/web/*").await;
     assert_eq!(bench.server.get("/ok").await.text, "the process is well");
@@ -183,7 +183,7 @@ async fn a_server_is_made_once_for_each_revision() {
 }
 
 #[tokio::test]
-async fn pages_are_told_addresses_that_lead_to_the_deployment() {
+async fn pages_get_addresses_of_the_deployment() {
     let bench = Bench::new().await;
     let key = bench.admin("acme/web/*").await;
     let headers = [("x-api-key", key.as_str()), ("host", "agents.example"), ("content-type", "application/json")];

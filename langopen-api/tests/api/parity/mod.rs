@@ -51,7 +51,7 @@ struct Operation {
 }
 
 #[tokio::test]
-async fn the_document_says_what_the_agent_server_says() {
+async fn the_document_matches_the_agent_servers() {
     let operations: BTreeMap<String, Operation> = serde_json::from_str(include_str!("operations.json")).unwrap();
     let schemas: BTreeMap<String, Fields> = serde_json::from_str(include_str!("schemas.json")).unwrap();
     let json = server().await.get("/openapi.json").await.ok();

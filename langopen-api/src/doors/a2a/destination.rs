@@ -15,7 +15,7 @@ use super::{ending, error, get, input, task};
 use crate::doors::json_rpc::{failed, invalid};
 
 /// The destination of a message.
-pub(super) enum Place {
+pub(super) enum Destination {
     /// An existing or new context, in which the message begins a task.
     Context(ThreadId),
     /// A task that waits for an answer, and the command that answers it.
@@ -25,12 +25,12 @@ pub(super) enum Place {
 }
 
 /// Finds a message's destination. Also returns the content for the run's input; an answer has none.
-pub(super) async fn place(
+pub(super) async fn find_destination(
     request: &Request,
     (task_id, context_id): (Option<String>, Option<String>),
     said: Said,
     command: Option<RawJson>,
-) -> Result<(Place, Option<Said>), ErrorData> {
+) -> Result<(Destination, Option<Said>), ErrorData> {
     let given = |id: Option<String>| id.filter(|id| !id.is_empty());
     let thread_id: Option<ThreadId> = match given(context_id) {
         None => None,
@@ -43,13 +43,13 @@ pub(super) async fn place(
         if let (Some(thread_id), Some(command)) = (thread_id, &command)
             && let Some(chain) = waiting(request, thread_id).await?
         {
-            return Ok((Place::Answer(chain, command.clone()), None));
+            return Ok((Destination::Answer(chain, command.clone()), None));
         }
         if demanded {
             return Err(error::unsupported("No task of the context waits for an answer"));
         }
         let new = || ThreadId(request.app.ids.ordered());
-        return Ok((Place::Context(thread_id.unwrap_or_else(new)), Some(said)));
+        return Ok((Destination::Context(thread_id.unwrap_or_else(new)), Some(said)));
     };
     let task: TaskId = task_id.parse().map_err(|()| error::task_not_found(&task_id))?;
     if thread_id.is_some_and(|id| id != task.thread_id) {
@@ -62,10 +62,10 @@ pub(super) async fn place(
     match state {
         State::InputRequired => {
             let command = command.map_or_else(|| input::answer_to(&asked, said), Ok)?;
-            Ok((Place::Answer(chain, command), None))
+            Ok((Destination::Answer(chain, command), None))
         }
         _ if demanded => Err(error::unsupported(format!("Task '{task}' does not wait for an answer"))),
-        State::Submitted | State::Working => Ok((Place::Task(chain), Some(said))),
+        State::Submitted | State::Working => Ok((Destination::Task(chain), Some(said))),
         _ => Err(error::over(task, state.name(request.dialect))),
     }
 }
