@@ -88,7 +88,7 @@ async fn a_message_is_answered_in_its_dialect() {
     let task = &answered["task"];
     assert_eq!((task["contextId"].as_str(), &task["status"]["state"]), (Some(context), &json!("TASK_STATE_COMPLETED")));
     assert_eq!(task["artifacts"][0]["parts"], json!([{"text": "One two three four"}]));
-    assert_eq!(task["history"].as_array().unwrap().len(), 4, "the context goes on");
+    assert_eq!(task["history"].as_array().unwrap().len(), 4, "the context continues");
     assert_eq!((&task["history"][2]["role"], &task["history"][3]["role"]), (&json!("ROLE_USER"), &json!("ROLE_AGENT")));
     assert!(!answered.to_string().contains("\"kind\""), "{answered}");
 }
@@ -124,7 +124,7 @@ async fn a_history_is_as_long_as_it_is_wanted() {
         ask(&server, "chat", "message/send", say(&id, "more", json!({"contextId": context}))).await;
     }
     let last = result(ask(&server, "chat", "message/send", say("m9", "last", json!({"contextId": context}))).await);
-    assert_eq!(ids(&last).len(), 10, "never longer");
+    assert_eq!(ids(&last).len(), 10, "the history has at most 10 messages");
 }
 
 #[tokio::test]
@@ -176,11 +176,7 @@ async fn a_task_that_works_takes_more_messages() {
     assert_eq!((&task["id"], &task["status"]["state"]), (&begun["id"], &json!("completed")));
     assert_eq!(task["history"].as_array().unwrap().len(), 4);
     let listed = result(ask(&server, "chat", "ListTasks", json!({"contextId": begun["contextId"]})).await);
-    assert_eq!(
-        (&listed["totalSize"], &listed["tasks"][0]["id"]),
-        (&json!(1), &begun["id"]),
-        "it is one task of two runs"
-    );
+    assert_eq!((&listed["totalSize"], &listed["tasks"][0]["id"]), (&json!(1), &begun["id"]), "one task has two runs");
 }
 
 #[tokio::test]
@@ -241,7 +237,7 @@ async fn errors_use_the_protocols_codes() {
     assert_eq!(
         ask(&server, "slow", "tasks/get", json!({"id": task["id"]})).await["error"]["code"],
         -32001,
-        "another agent's"
+        "the task belongs to another agent"
     );
     let elsewhere = say("m", "hi", json!({"taskId": task["id"], "contextId": NOWHERE}));
     assert_eq!(ask(&server, "chat", "message/send", elsewhere).await["error"]["code"], -32602);

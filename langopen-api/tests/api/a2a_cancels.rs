@@ -57,7 +57,7 @@ async fn a_task_that_waits_for_an_answer_is_cancelled_for_good() {
     let server = asking().await;
     let params = say("m1", "hi", json!({"metadata": {"a2a_canceled": true}}));
     let asked = result(ask(&server, "ask", "message/send", params).await);
-    assert_eq!(asked["status"]["state"], "input-required", "only a cancel says that it is canceled");
+    assert_eq!(asked["status"]["state"], "input-required", "only a cancel sets this mark");
     let (id, context) = (asked["id"].clone(), asked["contextId"].clone());
     let canceled = result(ask(&server, "ask", "tasks/cancel", json!({"id": id})).await);
     let stands = |task: &Value| (task["id"].clone(), task["status"]["state"].clone());

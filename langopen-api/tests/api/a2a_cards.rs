@@ -133,12 +133,19 @@ async fn users_see_only_their_own_tasks() {
     assert_eq!(ask("alice", &agents[0], "ListTasks", json!({})).await["result"]["totalSize"], 1);
     assert_eq!(ask("alice", &agents[0], "tasks/get", json!({"id": task["id"]})).await["result"]["id"], task["id"]);
     let id = json!({"id": task["id"]});
-    assert_eq!(ask("bob", &agents[0], "tasks/get", id.clone()).await["error"]["code"], -32602, "not bob's agent");
+    assert_eq!(
+        ask("bob", &agents[0], "tasks/get", id.clone()).await["error"]["code"],
+        -32602,
+        "the agent does not belong to bob"
+    );
     for method in ["tasks/get", "tasks/cancel", "tasks/resubscribe"] {
         assert_eq!(ask("bob", &agents[1], method, id.clone()).await["error"]["code"], -32001, "{method}");
     }
     let into = say("m", "hi", json!({"contextId": task["contextId"]}));
-    assert!(ask("bob", &agents[1], "message/send", into).await["error"].is_object(), "not bob's context");
+    assert!(
+        ask("bob", &agents[1], "message/send", into).await["error"].is_object(),
+        "the context does not belong to bob"
+    );
     assert_eq!(
         ask("bob", &agents[1], "ListTasks", json!({"contextId": task["contextId"]})).await["result"]["tasks"],
         json!([])

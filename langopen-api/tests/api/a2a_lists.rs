@@ -87,7 +87,7 @@ async fn every_task_is_listed_however_many_contexts_there_are() {
         }));
         token = page["nextPageToken"].clone();
         let known = if token == "" { seen.len() } else { seen.len() + 1 };
-        assert_eq!(page["totalSize"], known, "as far as it is known");
+        assert_eq!(page["totalSize"], known, "the tasks so far, and one if a page follows");
         if token == "" {
             break;
         }

@@ -233,14 +233,14 @@ async fn crons_are_searched_counted_and_deleted() {
     assert_eq!(server.send("DELETE", &path, &[], "").await.status, 204);
     assert_eq!(server.send("DELETE", &path, &[], "").await.status, 404);
     assert_eq!(server.send("DELETE", &format!("/threads/{thread}"), &[], "").await.status, 204);
-    assert_eq!(search(json!({})).await.ok(), json!([ids[1]]), "a thread takes its crons along");
+    assert_eq!(search(json!({})).await.ok(), json!([ids[1]]), "deleting a thread deletes its crons");
     let assistant = server.post("/assistants", json!({"graph_id": "echo"})).await.ok()["assistant_id"].clone();
     let mut body = yearly();
     body["assistant_id"] = assistant.clone();
     create(&server, body).await;
     let path = format!("/assistants/{}", assistant.as_str().unwrap());
     assert_eq!(server.send("DELETE", &path, &[], "").await.status, 204);
-    assert_eq!(count(json!({})).await.ok(), json!(1), "an assistant takes its crons along");
+    assert_eq!(count(json!({})).await.ok(), json!(1), "deleting an assistant deletes its crons");
 }
 
 /// An authorizer that records the caller: the user that runs a run, and the user that created a cron.

@@ -119,7 +119,7 @@ async fn bodies_in_flight_share_a_budget() {
     pieces.send(Ok(Bytes::from_static(b"{}"))).await.unwrap();
     drop(pieces);
     assert_eq!(answered.recv().await, Some(200));
-    assert_eq!(budget.in_flight(), 0, "an answered request holds nothing");
+    assert_eq!(budget.in_flight(), 0, "an answered request frees its bytes");
     assert_eq!(server.send("POST", "/threads", &[], body(60 * 1024)).await.status, 200);
 }
 

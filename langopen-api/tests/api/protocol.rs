@@ -117,7 +117,7 @@ async fn a_stream_that_was_opened_before_its_thread_hears_run_after_run() {
     assert_eq!(runs[1]["kwargs"]["stream_mode"][4], "lifecycle");
 
     let again = Events::open(&server, NOWHERE, all()).await.ends(2).await;
-    assert_eq!(again, heard, "read anew, every event is the same");
+    assert_eq!(again, heard, "a new reader gets the same events");
     for at in 0..heard.len() - 1 {
         let mut request = all();
         request["since"] = heard[at]["seq"].clone();
@@ -163,7 +163,7 @@ async fn an_answer_has_the_number_of_the_last_event() {
     let first = events.ends(1).await;
     let last = first.last().unwrap()["seq"].as_u64().unwrap();
     assert_eq!(through(&command(&server, NOWHERE, "state.get", json!({"namespace": []})).await), last);
-    assert_eq!(through(&command(&server, NOWHERE, "run.start", params).await), last, "nothing of the new run");
+    assert_eq!(through(&command(&server, NOWHERE, "run.start", params).await), last, "no event of the new run");
     let both = events.ends(2).await;
     assert!(both[first.len()]["seq"].as_u64().unwrap() > last);
     assert_eq!(both[first.len()]["params"]["data"]["event"], "running", "the new run's first event comes after it");

@@ -157,7 +157,7 @@ async fn bad_frames_have_answers_and_too_large_ones_an_end() {
     assert_eq!(
         port.open(NOWHERE, &[]).await.ask("nope", json!({})).await["error"],
         "unknown_command",
-        "the server lives on"
+        "the server continues to run"
     );
 }
 

@@ -68,7 +68,7 @@ async fn every_operation_needs_the_role_that_is_documented() {
             }
         }
     }
-    assert!(documented.is_empty(), "there are no such operations: {documented:?}");
+    assert!(documented.is_empty(), "the README lists unknown operations: {documented:?}");
 }
 
 #[tokio::test]

@@ -262,7 +262,8 @@ async fn a_stream_of_unwanted_events_is_not_silent() {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     });
-    let first = tokio::time::timeout(Duration::from_secs(5), frames.next()).await.expect("a sign of life");
+    let first =
+        tokio::time::timeout(Duration::from_secs(5), frames.next()).await.expect("no heartbeat within 5 seconds");
     assert_eq!(first.unwrap().unwrap(), ": heartbeat\r\n\r\n");
     talk.abort();
 }

@@ -86,11 +86,7 @@ async fn a_thread_streams_in_the_requested_modes() {
         ["metadata", "values", "values", "done", "state_update", "metadata", "values", "error", "done", "state_update"];
     assert_eq!(names(&heard), expected);
     let ids: Vec<_> = heard.iter().map(|frame| frame.2.clone().unwrap()).collect();
-    assert_eq!(
-        ids.iter().collect::<std::collections::BTreeSet<_>>().len(),
-        ids.len(),
-        "every event has an id of its own"
-    );
+    assert_eq!(ids.iter().collect::<std::collections::BTreeSet<_>>().len(), ids.len(), "every event has a unique id");
     assert_eq!(heard[0].1["run_id"], heard[3].1["run_id"]);
     assert_eq!(heard[0].1["attempt"], 1);
     assert_eq!(heard[4].1["thread_id"], thread);
@@ -175,7 +171,7 @@ async fn events_of_hidden_threads_are_not_streamed() {
     server.post("/threads", json!({"thread_id": NOWHERE})).await.ok();
     server.events.append(log, 1, true, event("3")).await.unwrap();
     let heard = listener.until(|all| !all.is_empty()).await.unwrap();
-    assert_eq!(heard[0].1, 3, "from when the thread is the caller's");
+    assert_eq!(heard[0].1, 3, "only events since the thread belongs to the caller");
 }
 
 #[tokio::test]

@@ -189,6 +189,6 @@ mod tests {
         assert_eq!(shown(&["3"], &["5"], Context, 1), (ids(&["4"]), answer("4")));
         assert_eq!(shown(&["3"], &["5"], Context, 0), (ids(&[]), answer("4")));
         assert_eq!(shown(&["6"], &[], Task, 10), (ids(&["6"]), None), "not in the state yet");
-        assert_eq!(shown(&[], &[], Task, 10).0.len(), 5, "nothing tells them apart");
+        assert_eq!(shown(&[], &[], Task, 10).0.len(), 5, "nothing distinguishes them from earlier ones");
     }
 }

@@ -124,7 +124,7 @@ mod tests {
         assert_eq!(command(None, &[json!({"command": whole})]).unwrap(), Some(whole.to_string()));
         assert_eq!(command(Some(whole.clone()), &[]).unwrap(), Some(whole.to_string()));
         assert_eq!(command(None, &[json!({"a": 1})]).unwrap(), None);
-        assert_eq!(command(None, &[json!({"command": "ls"})]).unwrap(), None, "a field of the graph's own");
+        assert_eq!(command(None, &[json!({"command": "ls"})]).unwrap(), None, "a field of the graph, not a command");
         assert!(command(Some(json!("x")), &[]).is_err() && command(Some(json!({"goto": "x"})), &[]).is_err());
     }
 }

@@ -106,7 +106,7 @@ mod tests {
         );
         assert_eq!(take("values", json!({"messages": []})), None);
         take("metadata", json!({}));
-        assert_eq!(take("messages", chunk("b", "By")), text("By", false), "another attempt begins anew");
+        assert_eq!(take("messages", chunk("b", "By")), text("By", false), "another attempt starts a new answer");
         assert_eq!(take("messages", json!("odd")), None);
     }
 }

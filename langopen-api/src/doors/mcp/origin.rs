@@ -48,16 +48,16 @@ mod tests {
         assert!(may("https://named.example", "localhost:2024", here));
         assert!(
             !may("http://evil.example:2024", "evil.example:2024", here),
-            "its name leads here, but it is not of here"
+            "its host name resolves to this machine, but the page is foreign"
         );
         assert!(!may("https://evil.example", "localhost:2024", here));
         assert!(may("https://agents.example", "agents.example", there));
-        assert!(may_call(None, &HeaderMap::new(), None), "no page");
+        assert!(may_call(None, &HeaderMap::new(), None), "the caller is not a page");
         let mut unknown = HeaderMap::new();
         unknown.insert(header::ORIGIN, "http://evil.example:2024".parse().unwrap());
         unknown.insert(header::HOST, "evil.example:2024".parse().unwrap());
-        assert!(!may_call(None, &unknown, None), "maybe its name leads here");
+        assert!(!may_call(None, &unknown, None), "its host name may resolve to this machine");
         unknown.insert("x-forwarded-for", "192.0.2.1".parse().unwrap());
-        assert!(may_call(None, &unknown, None), "a proxy is in front");
+        assert!(may_call(None, &unknown, None), "the request came through a proxy");
     }
 }

@@ -132,7 +132,7 @@ impl Bench {
         let mut installation =
             Installation::new(source.clone(), memory.clone()).with_keys(ring).with_clock(clock.clone());
         if options.root {
-            let ok = axum::routing::get(async || "the process is well");
+            let ok = axum::routing::get(async || "the process is healthy");
             installation = installation.with_root(axum::Router::new().route("/ok", ok));
         }
         if let Some(default) = options.default {

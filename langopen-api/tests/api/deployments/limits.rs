@@ -27,7 +27,11 @@ async fn more_requests_than_a_deployment_takes_are_refused() {
     };
     assert_eq!((refused.status.as_u16(), refused.header("retry-after")), (429, "1"), "{}", refused.text);
     assert!(refused.detail().contains("max_requests_per_second"), "{}", refused.text);
-    assert_eq!(bench.status("lok_unknown", "/d/acme.web.prod/threads/search").await, 401, "strangers do not count");
+    assert_eq!(
+        bench.status("lok_unknown", "/d/acme.web.prod/threads/search").await,
+        401,
+        "requests without a valid key do not count"
+    );
     for _ in 0..5 {
         assert_eq!(bench.status(&key, "/d/test/threads/search").await, 200, "another deployment has no limit");
     }

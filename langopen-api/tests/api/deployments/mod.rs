@@ -39,8 +39,12 @@ async fn a_deployment_is_reached_by_path_host_and_key() {
     ] {
         assert_eq!(get(key, host, &format!("{prefix}{path}")).await, 200, "{host} {prefix}");
     }
-    assert_eq!(get(&project, "localhost", &format!("/d/test{path}")).await, 404, "it is another's thread");
-    assert_eq!(get(&prod, "prod.example", &format!("/d/prod{path}")).await, 404, "a host has named it already");
+    assert_eq!(
+        get(&project, "localhost", &format!("/d/test{path}")).await,
+        404,
+        "the thread belongs to another deployment"
+    );
+    assert_eq!(get(&prod, "prod.example", &format!("/d/prod{path}")).await, 404, "the host already names a deployment");
     assert_eq!(get(&prod, "xprod.example", "/d/prod/ok").await, 200, "an unknown host names no deployment");
 }
 
@@ -96,7 +100,7 @@ async fn a_prefix_is_removed_and_passed_on_to_the_app() {
     let run = json!({"assistant_id": "echo", "input": {}});
     let created = server.post("/d/acme.web.prod/runs", run).await;
     let location = created.header("content-location").to_owned();
-    assert!(location.starts_with("/runs/"), "clients put it behind their base URL: {location}");
+    assert!(location.starts_with("/runs/"), "clients append it to their base URL: {location}");
     let redirect = server.get("/d/acme.web.prod/info/?a=1").await;
     assert_eq!((redirect.status.as_u16(), redirect.header("location")), (307, "/d/acme.web.prod/info?a=1"));
     let document = server.get("/d/acme.web.prod/openapi.json").await.ok();
@@ -133,15 +137,15 @@ async fn requests_that_name_nothing_go_to_the_default() {
     let mut request = http::Request::builder().uri(format!("/threads/{id}")).body(axum::body::Body::empty()).unwrap();
     request.extensions_mut().insert(Trusted { tenant: tenant("acme/web/prod") });
     let response = tower::ServiceExt::oneshot(server.router.clone(), request).await.unwrap();
-    assert_eq!(response.status(), 404, "a request from within acts where it says");
+    assert_eq!(response.status(), 404, "a trusted request acts in the tenant that it names");
 }
 
 #[tokio::test]
 async fn the_process_answers_requests_without_a_deployment() {
     let bench = Bench::with(Options { root: true, ..Options::default() }).await;
     let key = bench.admin("acme/web/*").await;
-    assert_eq!(bench.server.get("/ok").await.text, "the process is well");
-    assert_eq!(bench.send(&key, "GET", "/ok", json!({})).await.text, "the process is well");
+    assert_eq!(bench.server.get("/ok").await.text, "the process is healthy");
+    assert_eq!(bench.send(&key, "GET", "/ok", json!({})).await.text, "the process is healthy");
     assert_eq!(bench.send(&key, "GET", "/d/prod/ok", json!({})).await.ok()["ok"], true);
     for (answer, status) in [
         (bench.server.post("/threads", json!({})).await, 404),
@@ -201,7 +205,7 @@ async fn pages_get_addresses_of_the_deployment() {
             html.split('"').nth(1).and_then(|address| address.strip_prefix(&format!("//{host}"))).unwrap_or(html);
         assert_eq!(address, format!("{expected}/{}.js", "0".repeat(64)));
         let script = bench.server.open("GET", address, &[("host", host)], "").await;
-        assert_eq!(script.status(), 200, "scripts come without a key");
+        assert_eq!(script.status(), 200, "scripts need no key");
     }
     assert_eq!(
         bench.server.open("POST", "/d/acme.web.prod/ui/echo", &headers[1..], r#"{"name": "x"}"#).await.status(),
