@@ -1,8 +1,8 @@
 /**
- * An agent in TypeScript with two tools: one tells the weather, the other sends a postcard, once a person has agreed.
+ * An agent in TypeScript with two tools. One reports the weather; the other sends a postcard after a person has agreed.
  *
- * It needs no account and no network: a small built-in model picks the tool from the words of the question. A real model
- * takes its place by one line, as the README says.
+ * It needs no account and no network: a small built-in model picks the tool from the words of the question. The README
+ * shows the line that replaces it with a real model.
  */
 
 import { BaseChatModel } from "@langchain/core/language_models/chat_models";
@@ -30,7 +30,7 @@ const postcard = tool(
   { name: "postcard", description: "Send a postcard from a city.", schema: z.object({ city: z.string() }) },
 );
 
-/** Calls `postcard` or `weather` with the last capitalised word of the question, and then repeats what the tool said. */
+/** Calls `postcard` or `weather` with the last capitalised word of the question, then repeats the tool's answer. */
 class SmallModel extends BaseChatModel {
   _llmType() {
     return "small";

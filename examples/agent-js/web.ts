@@ -1,4 +1,4 @@
-/** A route of the application's own, beside the API. */
+/** A custom route of the application, beside the API. */
 
 import { Hono } from "hono";
 

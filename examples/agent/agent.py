@@ -1,8 +1,8 @@
 """An agent with two tools, `weather` and `calculate`.
 
-Without any setting it talks through a small built-in model that needs no network: it picks the tool from the words of
-the question and answers from what the tool said, word by word, like a real one. Set `AGENT_MODEL`, for example to
-`openai:gpt-4o-mini`, and a real model takes its place; the rest stays as it is.
+By default, the agent uses a small built-in model that needs no network. This model picks the tool from the words of the
+question, and streams an answer with the tool's result word by word. To use a real model, set `AGENT_MODEL`, for example
+to `openai:gpt-4o-mini`.
 """
 
 import ast
@@ -60,7 +60,7 @@ TOOLS = [weather, calculate]
 
 
 class BuiltInModel(BaseChatModel):
-    """Finds a city or a sum in the question, asks the tool, and puts its answer into a sentence."""
+    """Finds a city or an expression in the question, calls the tool, and puts its result into a sentence."""
 
     delay: float = 0.04  # seconds between words
 
@@ -69,7 +69,7 @@ class BuiltInModel(BaseChatModel):
         return "built-in"
 
     def bind_tools(self, tools, **kwargs):
-        return self  # it knows its tools already
+        return self  # the model's tools are built in
 
     def decide(self, messages) -> AIMessage:
         last = messages[-1]
@@ -102,7 +102,7 @@ class BuiltInModel(BaseChatModel):
 
 
 def make_model():
-    """The model of `AGENT_MODEL`, or the built-in one."""
+    """Return the model that `AGENT_MODEL` names, or the built-in one."""
     name = os.environ.get("AGENT_MODEL")
     if not name:
         return BuiltInModel()

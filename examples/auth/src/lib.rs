@@ -1,4 +1,5 @@
-//! The Agent Server API behind your own login: signed tokens say who asks, and everything belongs to who made it.
+//! The Agent Server API behind your own login. Signed tokens identify the caller, and each user sees only their own
+//! resources.
 
 mod owners;
 mod token;
@@ -19,9 +20,9 @@ use tokio_util::sync::CancellationToken;
 pub use owners::Owners;
 pub use token::{Claims, Signer};
 
-/// The whole service: the Agent Server API, and `/me` behind the same login. Its worker runs until `stop`.
+/// The whole service: the Agent Server API, and `/me` behind the same login. Its worker runs until `stop` is cancelled.
 pub async fn service(signer: Signer, stop: CancellationToken) -> Result<Router> {
-    // A graph sees who runs it.
+    // The graph can read the user that runs it.
     let executor = FunctionExecutor::new()
         .graph("who", |run| async move { Ok(json!({"user": run.config()["configurable"]["langgraph_auth_user"]})) });
     let memory = Arc::new(Memory::new());

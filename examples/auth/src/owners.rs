@@ -1,4 +1,4 @@
-//! Who may do what: everything belongs to who made it, and each user has a part of the store.
+//! The access rules: each user owns the resources that they create, and has a separate part of the store.
 
 use std::sync::Arc;
 
@@ -10,17 +10,17 @@ use serde_json::{Value, json};
 
 use crate::Signer;
 
-/// The permission of those who see everything.
+/// The permission to see the resources of all users.
 const ADMIN: &str = "admin";
 
-/// The login.
+/// Authenticates and authorizes callers.
 pub struct Owners {
     signer: Signer,
     clock: Arc<dyn Clock>,
 }
 
 impl Owners {
-    /// Believes tokens of this signer, as long as they are good.
+    /// Accepts tokens of this signer that have not expired.
     pub fn new(signer: Signer, clock: Arc<dyn Clock>) -> Self {
         Self { signer, clock }
     }
@@ -32,7 +32,7 @@ impl Auth for Owners {
         let refuse = |why: &str| Refusal::new(401, why).header("www-authenticate", "Bearer");
         let token = credentials.header("authorization").and_then(|header| header.strip_prefix("Bearer "));
         let claims = self.signer.verify(token.ok_or_else(|| refuse("A token is required"))?);
-        let claims = claims.ok_or_else(|| refuse("The token is not ours"))?;
+        let claims = claims.ok_or_else(|| refuse("The token has no valid signature"))?;
         if claims.expires_at <= self.clock.now().as_millis() {
             return Err(refuse("The token has expired").into());
         }
@@ -49,7 +49,7 @@ impl Auth for Owners {
 
     async fn authorize(&self, who: &Identity, what: Resource, action: Action, value: &mut Value) -> Result<Decision> {
         let owner = Value::from(who.identity.clone());
-        // What is made is stamped, whoever makes it.
+        // Every new resource records its owner, even if an admin creates it.
         if matches!(action, Action::Create | Action::CreateRun) {
             value["metadata"]["owner"] = owner.clone();
         }
@@ -63,7 +63,7 @@ impl Auth for Owners {
         }
         let own = MetadataFilter::Equals("owner".to_owned(), owner);
         Ok(match (what, action) {
-            // The assistants that every graph has are everybody's to use, and nobody's to change.
+            // Every graph has a system assistant. All users may use it, and none may change it.
             (Resource::Assistants, Action::Read | Action::Search) => {
                 let system = MetadataFilter::Equals("created_by".to_owned(), "system".into());
                 Decision::Filter(MetadataFilter::Any(vec![own, system]))

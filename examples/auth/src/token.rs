@@ -7,19 +7,19 @@ use langopen_core::{Error, Result};
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 
-/// What a token says of its bearer.
+/// The content of a token.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Claims {
-    /// Who it is.
+    /// The user's name.
     pub user: String,
-    /// Whether it may see what belongs to others.
+    /// Whether the user may see the resources of others.
     #[serde(default)]
     pub admin: bool,
-    /// Until when it is good, in milliseconds since 1970.
+    /// The expiry time, in milliseconds since 1970.
     pub expires_at: i64,
 }
 
-/// Signs tokens, and knows its own signature again.
+/// Signs tokens and verifies their signatures.
 #[derive(Clone)]
 pub struct Signer(Hmac<Sha256>);
 
@@ -27,16 +27,16 @@ impl Signer {
     /// Signs with a secret, which should be 32 random bytes.
     ///
     /// # Errors
-    /// None for a secret of any length; the type wants to be asked.
+    /// HMAC accepts secrets of every length, so this never fails.
     pub fn new(secret: &[u8]) -> Result<Self> {
         let mac = Hmac::new_from_slice(secret);
         mac.map(Self).map_err(|error| Error::invalid("signer.new", error.to_string()))
     }
 
-    /// A token for what your login has found out.
+    /// Creates a token for a user that your login has identified.
     ///
     /// # Errors
-    /// `Internal` if the claims have no JSON form, which these always have.
+    /// `Internal` if the claims have no JSON form. Claims always have one.
     pub fn sign(&self, claims: &Claims) -> Result<String> {
         let claims = serde_json::to_vec(claims)
             .map_err(|error| Error::internal("signer.sign", "the claims have no JSON form").with_source(error))?;
@@ -44,12 +44,12 @@ impl Signer {
         Ok(format!("{}.{}", BASE64_URL_SAFE_NO_PAD.encode(claims), BASE64_URL_SAFE_NO_PAD.encode(signature)))
     }
 
-    /// The claims of a token that this signer has signed.
+    /// The claims of a token, if this signer has signed it.
     pub fn verify(&self, token: &str) -> Option<Claims> {
         let (claims, signature) = token.split_once('.')?;
         let claims = BASE64_URL_SAFE_NO_PAD.decode(claims).ok()?;
         let signature = BASE64_URL_SAFE_NO_PAD.decode(signature).ok()?;
-        // It compares in constant time.
+        // The comparison takes constant time.
         self.0.clone().chain_update(&claims).verify_slice(&signature).ok()?;
         serde_json::from_slice(&claims).ok()
     }

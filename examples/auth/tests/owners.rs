@@ -1,5 +1,5 @@
-//! Two users and an admin, through the service's own router.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+//! Two users and an admin call the service through its router.
+#![expect(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 use auth::{Claims, Signer};
 use axum::Router;
@@ -50,9 +50,9 @@ async fn only_good_tokens_let_in() {
     assert_eq!(service.send(&good, "GET", "/me", json!({})).await, (200, "ada".to_owned()));
     for (token, why) in [
         (expired.as_str(), "The token has expired"),
-        (foreign.as_str(), "The token is not ours"),
-        (&good[1..], "The token is not ours"),
-        ("", "The token is not ours"),
+        (foreign.as_str(), "The token has no valid signature"),
+        (&good[1..], "The token has no valid signature"),
+        ("", "The token has no valid signature"),
     ] {
         let refused = (401, json!({"detail": why}).to_string());
         assert_eq!(service.send(token, "GET", "/me", json!({})).await, refused);
@@ -61,7 +61,7 @@ async fn only_good_tokens_let_in() {
 }
 
 #[tokio::test]
-async fn what_is_made_belongs_to_its_maker() {
+async fn new_resources_belong_to_their_creators() {
     let service = Service::start().await;
     let (ada, bob) = (service.token("ada", false, i64::MAX), service.token("bob", false, i64::MAX));
     let admin = service.token("eve", true, i64::MAX);

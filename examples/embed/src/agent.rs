@@ -1,13 +1,13 @@
-//! The agent: it answers word by word, remembers names in the store, and asks before it forgets them.
+//! The agent. It answers word by word, stores names, and asks before it deletes one.
 
 use langopen_core::Result;
 use langopen_graph::{Command, END, Graph, GraphExecutor, NodeContext, NodeError, START};
 use serde_json::{Value, json};
 
-/// Where names are kept.
+/// The namespace of the names in the store.
 const PEOPLE: [&str; 1] = ["people"];
 
-/// The executor with this program's one graph, `greeter`.
+/// The executor with this program's only graph, `greeter`.
 pub(crate) fn executor() -> Result<GraphExecutor> {
     let greeter = Graph::builder("greeter")
         .description("Greets people by their names")
@@ -22,7 +22,7 @@ pub(crate) fn executor() -> Result<GraphExecutor> {
     Ok(GraphExecutor::new().graph(greeter))
 }
 
-/// Remembers a name that was said, and says who comes next.
+/// Stores a name from the message and chooses the next node.
 async fn listen(run: NodeContext) -> Result<Command, NodeError> {
     let said = last_words(&run);
     if said == "forget me" {
@@ -44,7 +44,7 @@ async fn greet(run: NodeContext) -> Result<Value, NodeError> {
     say(&run, &answer).await
 }
 
-/// Asks first: the run ends here, and one that resumes with `"yes"` goes on.
+/// Asks for confirmation. The first run ends here; a run that resumes with `"yes"` continues.
 async fn forget(run: NodeContext) -> Result<Value, NodeError> {
     if run.interrupt("Shall I forget your name?")? != "yes" {
         return say(&run, "Then I remember it.").await;
@@ -53,7 +53,7 @@ async fn forget(run: NodeContext) -> Result<Value, NodeError> {
     say(&run, "I do not know you any more.").await
 }
 
-/// Tells an answer word by word, as a model would.
+/// Streams an answer word by word, as a model does.
 async fn say(run: &NodeContext, answer: &str) -> Result<Value, NodeError> {
     let mut message = run.message();
     for word in answer.split_inclusive(' ') {
@@ -62,7 +62,7 @@ async fn say(run: &NodeContext, answer: &str) -> Result<Value, NodeError> {
     Ok(json!({"messages": message.finish().await?}))
 }
 
-/// What the last message says. Its content is a text, as chat clients send it.
+/// The text of the last message. Chat clients send a message's content as a string.
 fn last_words(run: &NodeContext) -> &str {
     let messages = run.state()["messages"].as_array();
     let last = messages.and_then(|messages| messages.last());

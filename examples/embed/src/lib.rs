@@ -1,4 +1,4 @@
-//! The Agent Server API inside of your own axum service, with an agent written in Rust and no Python anywhere.
+//! The Agent Server API inside your own axum service, with an agent written in Rust and without Python.
 
 #![forbid(unsafe_code)]
 
@@ -14,9 +14,10 @@ use langopen_core::{EventLog, Executor, Queue, Result, Storage, SystemClock, Ten
 use langopen_worker::{Services, Worker, WorkerSettings};
 use tokio_util::sync::CancellationToken;
 
-/// The whole service: your own routes, and the Agent Server API under `/agents`. Its worker runs until `stop`.
+/// The whole service: your own routes, and the Agent Server API under `/agents`. Its worker runs until `stop` is
+/// cancelled.
 pub async fn service(stop: CancellationToken) -> Result<Router> {
-    // Any backends that implement the traits will do; these keep everything in memory.
+    // Every backend that implements the traits works; this one keeps all data in memory.
     let memory = Arc::new(Memory::new());
     let services = Services {
         storage: memory.clone() as Arc<dyn Storage>,

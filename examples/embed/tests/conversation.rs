@@ -1,5 +1,5 @@
-//! A conversation with the embedded agent, through the service's own router.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+//! A client talks to the embedded agent through the service's router.
+#![expect(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
@@ -44,7 +44,7 @@ async fn the_agent_streams_its_answer_word_by_word() {
     let input = json!({"messages": [{"type": "human", "content": "my name is Ada"}]});
     let body = json!({"assistant_id": "greeter", "stream_mode": "messages-tuple", "input": input});
     let stream = post(&service, "/agents/runs/stream", body).await;
-    // Five words, and the piece that says that it was the last.
+    // Five words, and a last chunk that marks the end.
     assert_eq!(stream.matches("event: messages\r\n").count(), 6, "{stream}");
     stop.cancel();
 }

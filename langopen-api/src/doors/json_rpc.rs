@@ -1,4 +1,4 @@
-//! JSON-RPC 2.0, as the doors for agents of other makers speak it.
+//! JSON-RPC 2.0, which MCP and A2A use.
 
 use langopen_core::RawJson;
 use rmcp::model::{ErrorCode, ErrorData};
@@ -6,15 +6,15 @@ use serde::Serialize;
 
 use crate::http::error::ApiError;
 
-/// What a method answers.
+/// The result of a method.
 pub(crate) type Answer = Result<RawJson, ErrorData>;
 
-/// A failure of the caller's parameters.
+/// An error for invalid parameters.
 pub(crate) fn invalid(message: impl Into<String>) -> ErrorData {
     ErrorData::new(ErrorCode::INVALID_PARAMS, message.into(), None)
 }
 
-/// A failure of an operation behind the method.
+/// The error for a failed operation behind a method.
 pub(crate) fn failed(error: &ApiError) -> ErrorData {
     let code = match error.status() {
         status if status.is_server_error() => ErrorCode::INTERNAL_ERROR,
@@ -23,7 +23,7 @@ pub(crate) fn failed(error: &ApiError) -> ErrorData {
     ErrorData::new(code, error.message().to_owned(), None)
 }
 
-/// A document of ours as an answer.
+/// Serializes a result.
 pub(crate) fn answer(result: &impl Serialize) -> Answer {
     RawJson::of(result).map_err(|error| failed(&ApiError::from(error)))
 }

@@ -1,4 +1,5 @@
-//! The other ways in: the thread protocol, MCP, A2A, user interfaces, and the application's own web app.
+//! The other protocols that clients may speak: the thread protocol, MCP and A2A; user interfaces; the application's own
+//! web app.
 
 pub(crate) mod a2a;
 pub(crate) mod custom;

@@ -1,4 +1,4 @@
-//! The Agent2Agent protocol: messages to agents, and their tasks.
+//! The Agent2Agent protocol: messages to agents, and agents' tasks.
 
 use std::time::Duration;
 
@@ -8,10 +8,10 @@ use serde_json::{Value, json};
 
 use crate::harness::{Answer, NOWHERE, Server, graphs, quick, server_of};
 
-/// What `chat` says, as it says it.
+/// The chunks of the answer of `chat`.
 pub(crate) const CHUNKS: [&str; 4] = ["One", " two", " three", " four"];
 
-/// The graphs of the harness, and `chat`, which waits `ms` milliseconds before each word.
+/// A server with the graphs of the harness and `chat`, which waits `ms` milliseconds before each word.
 pub(crate) async fn agents() -> Server {
     server_of(chatty(), |server| server.with_settings(quick())).await
 }
@@ -36,7 +36,7 @@ pub(crate) async fn send(server: &Server, graph: &str, body: &str, headers: &[(&
     server.send("POST", &path(graph), headers, body.to_owned()).await
 }
 
-/// The reply to a method.
+/// Calls a method and returns its reply.
 pub(crate) async fn ask(server: &Server, graph: &str, method: &str, params: Value) -> Value {
     let request = json!({"jsonrpc": "2.0", "id": "a", "method": method, "params": params}).to_string();
     let reply = send(server, graph, &request, &[]).await.ok();
@@ -44,14 +44,14 @@ pub(crate) async fn ask(server: &Server, graph: &str, method: &str, params: Valu
     reply
 }
 
-/// The result of a method.
+/// The result in a reply.
 #[track_caller]
 pub(crate) fn result(reply: Value) -> Value {
     assert!(reply["error"].is_null(), "{reply}");
     reply["result"].clone()
 }
 
-/// A message of the older dialect.
+/// A text message in the older dialect.
 pub(crate) fn say(id: &str, text: &str, more: Value) -> Value {
     let mut message = json!({"role": "user", "messageId": id, "parts": [{"kind": "text", "text": text}]});
     more.as_object().unwrap().iter().for_each(|(key, value)| message[key] = value.clone());
@@ -88,7 +88,7 @@ async fn a_message_is_answered_in_its_dialect() {
     let task = &answered["task"];
     assert_eq!((task["contextId"].as_str(), &task["status"]["state"]), (Some(context), &json!("TASK_STATE_COMPLETED")));
     assert_eq!(task["artifacts"][0]["parts"], json!([{"text": "One two three four"}]));
-    assert_eq!(task["history"].as_array().unwrap().len(), 4, "the context goes on");
+    assert_eq!(task["history"].as_array().unwrap().len(), 4, "the context continues");
     assert_eq!((&task["history"][2]["role"], &task["history"][3]["role"]), (&json!("ROLE_USER"), &json!("ROLE_AGENT")));
     assert!(!answered.to_string().contains("\"kind\""), "{answered}");
 }
@@ -110,7 +110,7 @@ async fn a_history_is_as_long_as_it_is_wanted() {
     let history = async |id: &Value, length: Value, scope: Option<&str>| {
         ids(&result(get(id, length, scope).await)).into_iter().map(str::to_owned).collect::<Vec<_>>()
     };
-    assert_eq!(history(id, json!(null), None).await, ["m1", &one], "what came later is not the task's");
+    assert_eq!(history(id, json!(null), None).await, ["m1", &one], "later messages do not belong to the task");
     assert_eq!(history(&second["id"], json!(null), None).await, ["m1", &one, "m2", &two]);
     assert_eq!(history(&second["id"], json!(null), Some("task")).await, ["m2", &two]);
     assert_eq!(history(&second["id"], json!(1), Some("context")).await, [two.as_str()]);
@@ -124,7 +124,7 @@ async fn a_history_is_as_long_as_it_is_wanted() {
         ask(&server, "chat", "message/send", say(&id, "more", json!({"contextId": context}))).await;
     }
     let last = result(ask(&server, "chat", "message/send", say("m9", "last", json!({"contextId": context}))).await);
-    assert_eq!(ids(&last).len(), 10, "never longer");
+    assert_eq!(ids(&last).len(), 10, "the history has at most 10 messages");
 }
 
 #[tokio::test]
@@ -141,7 +141,7 @@ async fn data_is_the_graphs_input_and_its_answer() {
     let parts = json!([{"kind": "text", "text": "look"}, {"kind": "file", "file": file}]);
     let message = json!({"role": "user", "messageId": "m", "parts": parts});
     let task = result(ask(&server, "chat", "message/send", json!({ "message": message })).await);
-    assert_eq!(task["history"][0]["parts"], parts, "a file comes back as it was sent");
+    assert_eq!(task["history"][0]["parts"], parts, "the file is unchanged");
     let state = server.get(&format!("/threads/{}/state", task["contextId"].as_str().unwrap())).await.ok();
     let block = &state["values"]["messages"][0]["content"][1];
     assert_eq!(
@@ -176,15 +176,11 @@ async fn a_task_that_works_takes_more_messages() {
     assert_eq!((&task["id"], &task["status"]["state"]), (&begun["id"], &json!("completed")));
     assert_eq!(task["history"].as_array().unwrap().len(), 4);
     let listed = result(ask(&server, "chat", "ListTasks", json!({"contextId": begun["contextId"]})).await);
-    assert_eq!(
-        (&listed["totalSize"], &listed["tasks"][0]["id"]),
-        (&json!(1), &begun["id"]),
-        "it is one task of two runs"
-    );
+    assert_eq!((&listed["totalSize"], &listed["tasks"][0]["id"]), (&json!(1), &begun["id"]), "one task has two runs");
 }
 
 #[tokio::test]
-async fn what_is_wrong_is_said_in_the_protocols_codes() {
+async fn errors_use_the_protocols_codes() {
     let server = agents().await;
     for (body, id, code, said) in [
         ("{bad", json!(null), -32700, "Invalid JSON payload"),
@@ -241,7 +237,7 @@ async fn what_is_wrong_is_said_in_the_protocols_codes() {
     assert_eq!(
         ask(&server, "slow", "tasks/get", json!({"id": task["id"]})).await["error"]["code"],
         -32001,
-        "another agent's"
+        "the task belongs to another agent"
     );
     let elsewhere = say("m", "hi", json!({"taskId": task["id"], "contextId": NOWHERE}));
     assert_eq!(ask(&server, "chat", "message/send", elsewhere).await["error"]["code"], -32602);

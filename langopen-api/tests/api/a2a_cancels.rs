@@ -1,4 +1,4 @@
-//! The Agent2Agent protocol: tasks that are cancelled, at work and while they wait for an answer.
+//! The Agent2Agent protocol: canceled tasks, while they run and while they wait for an answer.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::a2a::{agents, ask, result, say};
 use crate::harness::{Server, quick, server_of};
 
-/// A graph that asks before it answers; what is asked again is a message like any other.
+/// A graph that asks a question before it answers. If it asks again, the next answer is a message like any other.
 async fn asking() -> Server {
     let work = |run: NodeContext| async move {
         let answer = run.interrupt("sure?")?;
@@ -19,7 +19,7 @@ async fn asking() -> Server {
     server_of(GraphExecutor::new().graph(graph), |server| server.with_settings(quick())).await
 }
 
-/// A message of the older dialect that is data.
+/// A message in the older dialect with a data part.
 fn give(id: &str, data: Value, more: Value) -> Value {
     let mut params = say(id, "", more);
     params["message"]["parts"] = json!([{"kind": "data", "data": data}]);
@@ -57,7 +57,7 @@ async fn a_task_that_waits_for_an_answer_is_cancelled_for_good() {
     let server = asking().await;
     let params = say("m1", "hi", json!({"metadata": {"a2a_canceled": true}}));
     let asked = result(ask(&server, "ask", "message/send", params).await);
-    assert_eq!(asked["status"]["state"], "input-required", "only a cancel says that it is canceled");
+    assert_eq!(asked["status"]["state"], "input-required", "only a cancel sets this mark");
     let (id, context) = (asked["id"].clone(), asked["contextId"].clone());
     let canceled = result(ask(&server, "ask", "tasks/cancel", json!({"id": id})).await);
     let stands = |task: &Value| (task["id"].clone(), task["status"]["state"].clone());
@@ -80,7 +80,7 @@ async fn a_task_that_waits_for_an_answer_is_cancelled_for_good() {
     });
     assert_eq!(ask(&server, "ask", "message/send", by_context).await["error"]["code"], -32004);
 
-    // What would answer the question begins another task.
+    // A message that would answer the question begins another task.
     let data = json!({"resume": "yes", "messages": []});
     let next = result(ask(&server, "ask", "message/send", give("m4", data, json!({"contextId": context}))).await);
     assert_eq!(next["status"]["state"], "input-required");

@@ -1,4 +1,4 @@
-//! The Agent2Agent protocol: agent cards, and who may talk to agents.
+//! The Agent2Agent protocol: agent cards, and the permission to call agents.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::coverage::Owners;
 use crate::harness::{NOWHERE, quick, server_of};
 
 #[tokio::test]
-async fn a_card_says_where_an_agent_is_talked_to_in_either_dialect() {
+async fn a_card_has_the_agents_url_in_both_dialects() {
     let server = agents().await;
     let card = server.send("GET", &path("chat"), &[("host", "agents.example")], "").await.ok();
     let url = format!("http://agents.example{}", path("chat"));
@@ -43,7 +43,7 @@ async fn a_card_says_where_an_agent_is_talked_to_in_either_dialect() {
 }
 
 #[tokio::test]
-async fn a_card_that_is_not_there_is_said_so() {
+async fn a_missing_card_is_reported() {
     let server = agents().await;
     let refused = async |path: &str| {
         let answer = server.get(path).await;
@@ -115,7 +115,7 @@ async fn a_viewer_reads_and_sends_nothing() {
 }
 
 #[tokio::test]
-async fn nobody_sees_the_tasks_of_another() {
+async fn users_see_only_their_own_tasks() {
     let server = server_of(chatty(), |server| server.with_settings(quick()).with_auth(Arc::new(Owners))).await;
     let by = |user: &'static str| [("x-user", user)];
     let new = json!({"graph_id": "chat"}).to_string();
@@ -133,12 +133,19 @@ async fn nobody_sees_the_tasks_of_another() {
     assert_eq!(ask("alice", &agents[0], "ListTasks", json!({})).await["result"]["totalSize"], 1);
     assert_eq!(ask("alice", &agents[0], "tasks/get", json!({"id": task["id"]})).await["result"]["id"], task["id"]);
     let id = json!({"id": task["id"]});
-    assert_eq!(ask("bob", &agents[0], "tasks/get", id.clone()).await["error"]["code"], -32602, "not bob's agent");
+    assert_eq!(
+        ask("bob", &agents[0], "tasks/get", id.clone()).await["error"]["code"],
+        -32602,
+        "the agent does not belong to bob"
+    );
     for method in ["tasks/get", "tasks/cancel", "tasks/resubscribe"] {
         assert_eq!(ask("bob", &agents[1], method, id.clone()).await["error"]["code"], -32001, "{method}");
     }
     let into = say("m", "hi", json!({"contextId": task["contextId"]}));
-    assert!(ask("bob", &agents[1], "message/send", into).await["error"].is_object(), "not bob's context");
+    assert!(
+        ask("bob", &agents[1], "message/send", into).await["error"].is_object(),
+        "the context does not belong to bob"
+    );
     assert_eq!(
         ask("bob", &agents[1], "ListTasks", json!({"contextId": task["contextId"]})).await["result"]["tasks"],
         json!([])

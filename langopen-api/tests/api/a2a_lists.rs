@@ -75,7 +75,7 @@ async fn every_task_is_listed_however_many_contexts_there_are() {
             first = task["contextId"].clone();
         }
     }
-    // The oldest context is used again, and another agent is talked to there.
+    // The oldest context gets a new message, and then a message to another agent.
     let again = result(ask(&server, "chat", "message/send", say("again", "hi", json!({"contextId": first}))).await);
     ask(&server, "slow", "message/send", json!({"message": {"role": "user", "messageId": "s", "contextId": first, "parts": [{"kind": "data", "data": {"ms": 1}}]}})).await;
 
@@ -87,12 +87,12 @@ async fn every_task_is_listed_however_many_contexts_there_are() {
         }));
         token = page["nextPageToken"].clone();
         let known = if token == "" { seen.len() } else { seen.len() + 1 };
-        assert_eq!(page["totalSize"], known, "as far as it is known");
+        assert_eq!(page["totalSize"], known, "the tasks so far, and one if a page follows");
         if token == "" {
             break;
         }
         if seen.len() == 40 {
-            // What comes to be meanwhile does not move the others.
+            // A task that begins between two pages does not shift the second page.
             ask(&server, "chat", "message/send", begun(1000)).await;
         }
     }

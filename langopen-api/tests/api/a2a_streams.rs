@@ -1,4 +1,4 @@
-//! The Agent2Agent protocol: streams of tasks, and coming back to them.
+//! The Agent2Agent protocol: streams of tasks, and resubscriptions to them.
 
 use axum::body::Body;
 use futures::StreamExt;
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::a2a::{CHUNKS, agents, ask, path, say, send};
 use crate::harness::Server;
 
-/// An event with its place in the stream.
+/// An event with its position in the stream.
 #[derive(Debug, Clone, PartialEq)]
 struct Told {
     place: String,
@@ -33,7 +33,7 @@ async fn stream(server: &Server, method: &str, params: &Value, after: Option<&st
     parse(&answer.text)
 }
 
-/// What a client makes of the events: the text of the answer, as it is added to and replaced.
+/// The text that a client assembles from the events: some append to it, others replace it.
 fn folded(told: &[Told]) -> String {
     let updates = told.iter().map(|told| &told.result).filter(|result| result["kind"] == "artifact-update");
     updates.fold(String::new(), |text, update| {
@@ -43,7 +43,7 @@ fn folded(told: &[Told]) -> String {
 }
 
 #[tokio::test]
-async fn a_stream_tells_the_task_its_answer_and_its_end() {
+async fn a_stream_sends_the_task_its_answer_and_its_end() {
     let server = agents().await;
     let told = stream(&server, "message/stream", &say("m", "hi", json!({})), None).await;
     let kinds: Vec<_> = told.iter().map(|told| told.result["kind"].as_str().unwrap()).collect();
@@ -74,7 +74,7 @@ async fn a_stream_tells_the_task_its_answer_and_its_end() {
 }
 
 #[tokio::test]
-async fn a_stream_goes_on_after_any_event() {
+async fn a_stream_resumes_after_any_event() {
     let server = agents().await;
     let whole = stream(&server, "message/stream", &say("m", "hi", json!({})), None).await;
     let id = json!({"id": whole[0].result["id"]});
@@ -93,7 +93,7 @@ async fn a_stream_goes_on_after_any_event() {
 }
 
 #[tokio::test]
-async fn a_client_that_goes_away_ends_nothing_and_comes_back() {
+async fn a_task_continues_without_its_client() {
     let server = agents().await;
     let mut params = say("m", "hi", json!({}));
     params["message"]["parts"].as_array_mut().unwrap().push(json!({"kind": "data", "data": {"ms": 30}}));
@@ -114,7 +114,11 @@ async fn a_client_that_goes_away_ends_nothing_and_comes_back() {
     places.dedup();
     assert_eq!((places.len(), folded(&seen)), (number, CHUNKS.concat()));
     assert_eq!(seen[number - 1].result["status"]["state"], "completed");
-    assert_eq!(stream(&server, "tasks/resubscribe", &id, None).await[1..], seen[1..], "everybody is told the same");
+    assert_eq!(
+        stream(&server, "tasks/resubscribe", &id, None).await[1..],
+        seen[1..],
+        "every reader gets the same events"
+    );
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! The Agent2Agent protocol: what agents say beside words.
+//! The Agent2Agent protocol: agents' answers beside text.
 
 use langopen_api::Settings;
 use langopen_graph::FunctionExecutor;
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::a2a::{ask, result, say};
 use crate::harness::{Server, quick, server_of};
 
-/// An agent that calls two tools, and answers in words and in a form.
+/// A server with an agent that calls two tools, and answers with text and with a structured response.
 async fn working(tools: Option<&[&str]>) -> Server {
     let agent = FunctionExecutor::new().graph("agent", |_| async move {
         let calls = json!([{"id": "c1", "name": "weather", "args": {}}, {"id": "c2", "name": "secret", "args": {}}]);
@@ -27,7 +27,7 @@ async fn working(tools: Option<&[&str]>) -> Server {
 }
 
 #[tokio::test]
-async fn what_tools_answer_is_data_in_the_history() {
+async fn tool_results_are_data_in_the_history() {
     let weather = json!({"tool_call_id": "c1", "name": "weather", "content": {"degrees": 12.5}, "status": "success"});
     let secret = json!({"tool_call_id": "c2", "name": "secret", "content": "sesame", "status": "error"});
     for (tools, shown) in [

@@ -1,4 +1,4 @@
-//! Who may do what, with an authorizer that gives everybody what is theirs.
+//! Access control with an authorizer that restricts every user to their own resources.
 
 use std::sync::Arc;
 
@@ -63,7 +63,7 @@ async fn by(server: &Server, user: &str, method: &str, path: &str, body: Value) 
 }
 
 #[tokio::test]
-async fn callers_are_asked_who_they_are() {
+async fn callers_are_authenticated() {
     let server = server().await;
     let answer = server.post("/threads", json!({})).await;
     assert_eq!((answer.status.as_u16(), answer.text.as_str()), (401, r#"{"detail":"No token"}"#));
@@ -80,7 +80,7 @@ async fn callers_are_asked_who_they_are() {
 }
 
 #[tokio::test]
-async fn what_belongs_to_others_is_not_there() {
+async fn the_resources_of_others_are_hidden() {
     let server = server().await;
     let thread = by(&server, "alice", "POST", "/threads", json!({})).await.ok();
     assert_eq!(thread["metadata"], json!({"owner": "alice"}));
@@ -138,7 +138,8 @@ async fn namespaces_are_rewritten() {
     assert_eq!(by(&server, "a.b", "PUT", "/store/items", put).await.status, 422);
 }
 
-/// The handler of LangGraph's documentation: one for everything, which stamps an owner into the metadata and filters by it.
+/// The handler of LangGraph's documentation: one handler for all resources. It writes an owner into the metadata and
+/// filters by it.
 struct OneHandler;
 
 #[async_trait]
@@ -158,7 +159,7 @@ impl Auth for OneHandler {
 }
 
 #[tokio::test]
-async fn everybody_runs_the_assistants_of_graphs_and_nobody_those_of_others() {
+async fn system_assistants_are_shared_and_others_are_private() {
     let server = server_with(|server| server.with_settings(quick()).with_auth(Arc::new(OneHandler))).await;
     let system = AssistantId::system("echo").to_string();
     let mine =

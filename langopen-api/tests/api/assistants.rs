@@ -87,7 +87,7 @@ async fn searches_say_where_they_stand() {
 }
 
 #[tokio::test]
-async fn counts_see_what_searches_see() {
+async fn counts_match_searches() {
     let server = server().await;
     for (body, number) in [
         (json!({}), 3),
@@ -125,7 +125,7 @@ async fn an_assistant_without_its_graph_is_hidden() {
     assert_eq!(
         server.send("DELETE", &format!("/assistants/{id}"), &[], "").await.status,
         204,
-        "it can still be removed"
+        "it can still be deleted"
     );
 }
 
@@ -150,7 +150,7 @@ async fn deleting_an_assistant_ends_its_runs() {
     }
     assert_eq!(server.send("DELETE", &format!("/assistants/{id}"), &[], "").await.status, 204);
     assert_eq!(server.get(&pending).await.ok()["status"], "interrupted");
-    assert_eq!(joined.await.unwrap().status, 200, "the stream of a run that will not begin ends");
+    assert_eq!(joined.await.unwrap().status, 200, "the stream of a run that never begins ends");
     while server.get(&running).await.ok()["status"] != "interrupted" {
         tokio::time::sleep(std::time::Duration::from_millis(10)).await;
     }

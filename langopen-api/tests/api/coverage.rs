@@ -1,4 +1,4 @@
-//! Every operation of the document asks who calls, and shows nobody what belongs to another.
+//! Every operation of the OpenAPI document authenticates its caller, and shows no caller the resources of another.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::harness::{Answer, Server, quick, server_with};
 
-/// Everything belongs to the user that made it.
+/// An authorizer that restricts every user to resources that they created.
 pub(crate) struct Owners;
 
 #[async_trait]
@@ -43,26 +43,26 @@ impl Auth for Owners {
     }
 }
 
-/// Operations about the server itself.
+/// Operations about the server itself, which need no authentication.
 pub(crate) const OPEN: [&str; 6] = ["/", "/ok", "/info", "/docs", "/metrics", "/openapi.json"];
 
-/// What somebody else must hear.
+/// The expected answer to another user.
 enum Heard {
     /// A failure with one of these statuses.
     Refusal(&'static [u16]),
-    /// Exactly this: nothing was found, or nothing was done.
+    /// Exactly this body: nothing was found, or nothing was done.
     Nothing(Value),
-    /// 200 with a stream that says that there is no such thread, and ends.
+    /// 200 with a stream that reports a missing thread and ends.
     DeniedStream,
-    /// 204, though nothing of the owner's was touched.
+    /// 204, but nothing of the owner's has changed.
     NoContent,
-    /// That something of the caller's own was made.
+    /// The caller created a resource of their own.
     Own,
-    /// 200 with an error of the protocol, of this message.
+    /// 200 with an error of the protocol with this message.
     Refused(&'static str),
 }
 
-/// A request that would do something if the caller were the owner, and what another caller must hear.
+/// A request that would succeed for the owner, and the expected answer to another user.
 fn row(operation: &str, ids: &Ids) -> Option<(Value, Heard)> {
     use Heard::{DeniedStream, NoContent, Nothing, Own, Refusal, Refused};
     let hidden = || Refusal(&[404]);
@@ -138,12 +138,12 @@ fn row(operation: &str, ids: &Ids) -> Option<(Value, Heard)> {
     })
 }
 
-/// The body of a request that would do something.
+/// The body of a request that would succeed for the owner.
 pub(crate) fn body_of(operation: &str, ids: &Ids) -> Value {
     row(operation, ids).map(|(body, _)| body).unwrap_or_default()
 }
 
-/// What belongs to alice.
+/// The ids of alice's resources.
 pub(crate) struct Ids {
     pub(crate) assistant: String,
     pub(crate) thread: String,
@@ -175,7 +175,7 @@ pub(crate) async fn server_of_alice() -> (Server, Ids) {
     (server, Ids { assistant, thread, run, checkpoint, cron })
 }
 
-/// Method, path with alice's ids, and id of every operation.
+/// Every operation: its method, its path with alice's ids, and its operation id.
 pub(crate) async fn operations(server: &Server, ids: &Ids) -> Vec<(String, String, String)> {
     let document = server.get("/openapi.json").await.ok();
     let mut operations = Vec::new();
@@ -203,7 +203,7 @@ pub(crate) async fn operations(server: &Server, ids: &Ids) -> Vec<(String, Strin
 }
 
 #[tokio::test]
-async fn every_operation_asks_who_calls() {
+async fn every_operation_authenticates() {
     let (server, ids) = server_of_alice().await;
     for (method, path, operation) in operations(&server, &ids).await {
         let body = row(&operation, &ids).map(|(body, _)| body).unwrap_or_default();
@@ -219,7 +219,7 @@ async fn every_operation_asks_who_calls() {
 }
 
 #[tokio::test]
-async fn no_operation_shows_or_changes_what_belongs_to_another() {
+async fn no_operation_shows_or_changes_resources_of_others() {
     let (server, ids) = server_of_alice().await;
     let paths = [
         format!("/assistants/{}", ids.assistant),
@@ -234,7 +234,7 @@ async fn no_operation_shows_or_changes_what_belongs_to_another() {
     }
     for (method, path, operation) in operations(&server, &ids).await {
         let (body, heard) = row(&operation, &ids).unwrap_or_else(|| {
-            panic!("{operation} ({method} {path}) is new: say in `row` what another user must hear")
+            panic!("{operation} ({method} {path}) is new: add the expected answer for another user to `row`")
         });
         let answer = by(&server, Some("bob"), &method, &path, &body).await;
         let status = answer.status.as_u16();
@@ -260,7 +260,7 @@ async fn no_operation_shows_or_changes_what_belongs_to_another() {
             let now = by(&server, Some("alice"), "GET", path, &json!({})).await.ok();
             assert_eq!(&now, before, "{operation} changed what {path} shows to its owner");
         }
-        // What bob made must not help him with the next operation, nor hide that it finds too much.
+        // Remove bob's own resources: they must not help him with the next operation, nor hide that it finds too much.
         for made in by(&server, Some("bob"), "POST", "/assistants/search", &json!({})).await.ok().as_array().unwrap() {
             let path = format!("/assistants/{}", made["assistant_id"].as_str().unwrap());
             assert_eq!(by(&server, Some("bob"), "DELETE", &path, &json!({})).await.status, 204);

@@ -1,4 +1,4 @@
-//! Crons as rows; firing them is the worker's.
+//! Crons as rows. Only the worker fires them.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::harness::{NOWHERE, Server, quick, server, server_with};
 
-/// A cron that will not be due for a while.
+/// A cron that does not become due during the test.
 fn yearly() -> Value {
     json!({"assistant_id": "echo", "schedule": "0 0 1 1 *", "input": {"log": []}, "metadata": {"m": 1}})
 }
@@ -136,7 +136,7 @@ async fn a_bad_cron_is_refused_by_name() {
 }
 
 #[tokio::test]
-async fn a_patch_changes_what_it_names() {
+async fn a_patch_changes_only_the_named_fields() {
     let server = server().await;
     let mut body = yearly();
     body["config"] = json!({"configurable": {"a": 1}, "tags": ["t"]});
@@ -233,17 +233,17 @@ async fn crons_are_searched_counted_and_deleted() {
     assert_eq!(server.send("DELETE", &path, &[], "").await.status, 204);
     assert_eq!(server.send("DELETE", &path, &[], "").await.status, 404);
     assert_eq!(server.send("DELETE", &format!("/threads/{thread}"), &[], "").await.status, 204);
-    assert_eq!(search(json!({})).await.ok(), json!([ids[1]]), "a thread takes its crons along");
+    assert_eq!(search(json!({})).await.ok(), json!([ids[1]]), "deleting a thread deletes its crons");
     let assistant = server.post("/assistants", json!({"graph_id": "echo"})).await.ok()["assistant_id"].clone();
     let mut body = yearly();
     body["assistant_id"] = assistant.clone();
     create(&server, body).await;
     let path = format!("/assistants/{}", assistant.as_str().unwrap());
     assert_eq!(server.send("DELETE", &path, &[], "").await.status, 204);
-    assert_eq!(count(json!({})).await.ok(), json!(1), "an assistant takes its crons along");
+    assert_eq!(count(json!({})).await.ok(), json!(1), "deleting an assistant deletes its crons");
 }
 
-/// Asked about a run, it stamps who runs; asked about a cron, who made it.
+/// An authorizer that records the caller: the user that runs a run, and the user that created a cron.
 struct Stamps;
 
 #[async_trait]

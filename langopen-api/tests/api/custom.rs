@@ -1,4 +1,4 @@
-//! A custom app in front of the API, in Rust.
+//! A custom app in Rust in front of the API.
 
 use std::sync::Arc;
 
@@ -12,7 +12,8 @@ use serde_json::json;
 
 use crate::harness::{Server, quick, server_with};
 
-/// Answers below `/mine`, stops requests with `x-stop`, rewrites bodies with `x-rewrite`, and marks what it passes on.
+/// An app that answers below `/mine`, refuses requests with `x-stop`, rewrites bodies with `x-rewrite`, and marks the
+/// responses that it passes on.
 struct Fake {
     first: bool,
     later: bool,
@@ -112,7 +113,7 @@ async fn a_word_about_websockets_does_not_get_past_the_app() {
             assert_eq!(answer.status, 418, "{method} {path}: {}", answer.text);
         }
     }
-    // The API's own socket is none of the app's business: the API asks who calls by itself.
+    // The app does not get the API's WebSocket: the API authenticates its callers itself.
     let socket = format!("/threads/{thread}/stream/events");
     assert_ne!(server.send("GET", &socket, &upgrade, "").await.status, 418);
 
@@ -124,7 +125,7 @@ async fn a_word_about_websockets_does_not_get_past_the_app() {
 }
 
 #[tokio::test]
-async fn what_the_api_has_no_path_for_is_asked_for_later_with_its_body() {
+async fn the_app_gets_unknown_paths_with_their_body() {
     let server = with_app(Fake { first: false, later: true }, AppOptions::default(), quick()).await;
     let answer = server.send("POST", "/nowhere", &[], "abc").await.ok();
     assert_eq!((&answer["unknown"], &answer["body"]), (&json!(true), &json!(3)));

@@ -1,4 +1,4 @@
-//! The OpenAPI document holds each operation that is served.
+//! The OpenAPI document describes every operation that the server serves.
 
 use serde_json::Value;
 
@@ -137,7 +137,7 @@ async fn each_operation_is_described() {
         let id = operation["operationId"].as_str().unwrap_or_else(|| panic!("{method} {path}"));
         assert!(ids.insert(id.to_owned()), "{id} twice");
         assert!(operation["tags"][0].is_string() && operation["summary"].is_string(), "{method} {path}");
-        // Only the server's own operations ask nobody who they are.
+        // Only the server's own operations need no authentication.
         let asks = operation["tags"][0] != "Meta";
         for refusal in ["401", "403", "429", "503"] {
             assert_eq!(operation["responses"][refusal].is_object(), asks, "{method} {path} {refusal}");

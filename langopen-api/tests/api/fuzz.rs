@@ -1,5 +1,5 @@
-//! No request makes the server panic, or fail inside: every body, header, query and path of every operation, and every
-//! command of the other protocols, with everything wrong that their parts can have wrong.
+//! No request makes the server panic or return an internal error. The tests break every body, header, query and path of
+//! every operation, and every command of the other protocols, in every way that their types allow.
 
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
@@ -14,7 +14,7 @@ use crate::coverage::{Ids, Owners, body_of, operations, server_of_alice};
 use crate::harness::{NOWHERE, Server, quick, server_with};
 use crate::protocol_socket::listen;
 
-/// Panics in the crates themselves, as they are told. Tests of this program panic in their own files.
+/// Messages of panics in the crates. Panics in files of tests do not count.
 static PANICS: LazyLock<Arc<Mutex<Vec<String>>>> = LazyLock::new(|| {
     let panics = Arc::new(Mutex::new(Vec::new()));
     let (told, before) = (Arc::clone(&panics), std::panic::take_hook());
@@ -32,7 +32,7 @@ fn no_panics(what: &str) {
     assert!(panics.is_empty(), "{what}: {panics:?}");
 }
 
-/// JSON text for a place where something else is expected.
+/// JSON values of wrong types and sizes.
 fn wrong() -> Vec<String> {
     let values = [
         "null",
@@ -89,7 +89,7 @@ fn wrong() -> Vec<String> {
     values.into_iter().map(str::to_owned).chain(large).collect()
 }
 
-/// Bodies that are no object of anything.
+/// Bodies that are not JSON objects.
 fn broken() -> Vec<Vec<u8>> {
     let texts: [&[u8]; 14] = [
         b"",
@@ -110,8 +110,7 @@ fn broken() -> Vec<Vec<u8>> {
     texts.into_iter().map(<[u8]>::to_vec).chain(wrong().into_iter().map(String::into_bytes)).collect()
 }
 
-/// The object with `text` under each of its keys in turn, and within what those hold, and under a key that nobody
-/// knows.
+/// Variants of an object with `text` as the value of each key in turn, of each nested key, and of an unknown key.
 fn spoiled(whole: &Value, text: &str, deep: usize) -> Vec<String> {
     let mut all = Vec::new();
     match whole {
@@ -145,7 +144,7 @@ fn spoiled(whole: &Value, text: &str, deep: usize) -> Vec<String> {
     all
 }
 
-/// A body with every field that the document knows, as far as its type tells.
+/// A body with every field of its schema, with values of the right types.
 fn whole_body(document: &Value, schema: &Value, base: &Value, deep: usize) -> Value {
     let schema = match schema["$ref"].as_str() {
         Some(name) => document.pointer(name.trim_start_matches('#')).unwrap_or(&Value::Null),
@@ -161,7 +160,7 @@ fn whole_body(document: &Value, schema: &Value, base: &Value, deep: usize) -> Va
     Value::Object(whole)
 }
 
-/// Sends a request and checks that it is answered; the answer's status, and its text if it is a failure.
+/// Sends a request and checks that the server answers it. Returns the status, and the text of a failure.
 async fn answered(
     server: &Server,
     method: &str,
@@ -174,7 +173,7 @@ async fn answered(
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
-    // What cannot be written as a request is no test of the server.
+    // HTTP cannot express some inputs, so the server never gets them.
     let Ok(request) = request.body(Body::from(body.clone())) else { return (0, String::new()) };
     let answer = tokio::time::timeout(Duration::from_secs(20), server.router.clone().oneshot(request)).await;
     let said = || {
@@ -192,7 +191,7 @@ async fn answered(
     (status, text)
 }
 
-/// The operations, those that remove what the others need at the end.
+/// The operations. Those that delete resources of the others come last.
 async fn all_operations(server: &Server, ids: &Ids) -> Vec<(String, String, String)> {
     let mut all = operations(server, ids).await;
     let removes = |id: &str| id.starts_with("delete_") || id.starts_with("prune_");
@@ -226,7 +225,8 @@ async fn bodies() {
             bodies.extend(spoiled(&whole, &text, 1));
             for body in bodies {
                 let (status, said) = answered(&server, &method, &path, &[], body.clone().into_bytes()).await;
-                // What no double holds is refused in every field, also where the field is carried as it came.
+                // A number that no double holds is refused in every field, even where the server stores the field's
+                // text unchanged.
                 if body.contains("1e999") || body.contains(&"9".repeat(400)) {
                     let json_rpc = ["post_a2a"].contains(&&*operation);
                     assert!(status >= 400 || json_rpc, "{operation} {body}: {status} {said}");
@@ -342,7 +342,7 @@ async fn headers_queries_and_paths() {
     }
 }
 
-/// Commands of the protocol with all that their params may have.
+/// Commands of the thread protocol with all their parameters.
 fn commands() -> Vec<Value> {
     let config = json!({"configurable": {"a": 1}, "tags": ["t"]});
     let message = json!({"role": "user", "content": "x", "name": "n"});
@@ -367,7 +367,7 @@ fn commands() -> Vec<Value> {
     .collect()
 }
 
-/// Messages of MCP and A2A with all that their params may have.
+/// Messages of MCP and A2A with all their parameters.
 fn calls() -> Vec<Value> {
     let message = json!({
         "messageId": "m", "role": "user", "contextId": NOWHERE, "taskId": format!("{NOWHERE}:{NOWHERE}"), "metadata": {"a": 1}, "kind": "message",
@@ -413,7 +413,7 @@ async fn commands_and_calls() {
     for text in wrong() {
         for command in commands() {
             for body in spoiled(&command, &text, 2) {
-                // Each answer to an interrupt waits for runs in flight: the body alone is what is tried here.
+                // An answer to an interrupt waits for runs in flight, but this test is only about bodies.
                 let path = if body.contains("input.respond") {
                     format!("/threads/{NOWHERE}/commands")
                 } else {
@@ -441,7 +441,7 @@ async fn frames_of_a_websocket() {
     let port = listen(server).await;
     let mut frames: Vec<Vec<u8>> = broken();
     for text in wrong() {
-        // Runs and answers to interrupts are tried above, and take their time.
+        // Runs and answers to interrupts are slow, and the tests above cover them.
         let quick = commands().into_iter().filter(|command| {
             !command["method"].as_str().is_some_and(|method| method.starts_with("input.") || method == "run.start")
         });

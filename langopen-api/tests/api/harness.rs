@@ -24,7 +24,7 @@ use tower::ServiceExt;
 
 pub(crate) const NOWHERE: &str = "00000000-0000-4000-8000-000000000000";
 
-/// An answer, read to its end.
+/// An answer with its whole body.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
@@ -91,12 +91,12 @@ pub(crate) async fn server_with(change: impl FnOnce(AgentServer) -> AgentServer)
     server_of(graphs(), change).await
 }
 
-/// A server of these graphs.
+/// A server with these graphs.
 pub(crate) async fn server_of(graphs: impl Executor, change: impl FnOnce(AgentServer) -> AgentServer) -> Server {
     serve(graphs, |events| events, change).await
 }
 
-/// A server that reads the worker's log by what `log` makes of it.
+/// A server that reads the worker's log through the log that `log` returns.
 pub(crate) async fn server_over(
     log: impl FnOnce(Arc<MemoryEventLog>) -> Arc<dyn EventLog>,
     change: impl FnOnce(AgentServer) -> AgentServer,
@@ -134,7 +134,7 @@ impl Server {
         Answer { status: parts.status, headers: parts.headers, text: String::from_utf8_lossy(&bytes).into_owned() }
     }
 
-    /// Sends a request and leaves the answer's body to the caller.
+    /// Sends a request and leaves the answer's body unread.
     pub(crate) async fn open(
         &self,
         method: &str,
@@ -162,7 +162,7 @@ impl Server {
         thread["thread_id"].as_str().unwrap().to_owned()
     }
 
-    /// A run that stays in flight for a while.
+    /// Starts a run that stays in flight for `ms` milliseconds.
     pub(crate) async fn slow_run(&self, thread_id: &str, ms: u64) -> String {
         let body = json!({"assistant_id": "slow", "input": {"ms": ms}});
         let run = self.post(&format!("/threads/{thread_id}/runs"), body).await.ok();
@@ -177,7 +177,7 @@ pub(crate) fn log(thread_id: &str, run_id: &str) -> LogKey {
 
 type Cancels = Arc<Mutex<HashMap<RunId, watch::Sender<Option<CancelRequest>>>>>;
 
-/// Claims runs and executes them, one task each, for as long as the test lasts.
+/// Claims runs and executes each in its own task, until the test ends.
 async fn work(memory: Arc<Memory>, events: Arc<MemoryEventLog>, executor: Arc<dyn Executor>) {
     let cancels: Cancels = Arc::default();
     let mut asked = memory.cancels();

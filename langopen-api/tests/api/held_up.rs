@@ -1,4 +1,4 @@
-//! A server that was held up, and heard only a part of what was said meanwhile.
+//! A server that lags behind the event log and misses some of a run's events.
 
 use std::sync::Arc;
 
@@ -13,11 +13,11 @@ use serde_json::{Value, json};
 use crate::harness::{quick, server_over};
 use crate::streams::frames;
 
-/// A log whose readers hear so many events of a run that begins, and nothing more.
-struct HardOfHearing(Arc<MemoryEventLog>, usize);
+/// A log that delivers only the first events of a new run to its readers.
+struct LossyLog(Arc<MemoryEventLog>, usize);
 
 #[async_trait]
-impl EventLog for HardOfHearing {
+impl EventLog for LossyLog {
     async fn append(&self, log: LogKey, attempt: u32, resumable: bool, events: Vec<NewEvent>) -> Result<()> {
         self.0.append(log, attempt, resumable, events).await
     }
@@ -52,22 +52,27 @@ impl EventLog for HardOfHearing {
 }
 
 #[tokio::test]
-async fn what_a_resumable_run_said_meanwhile_is_read_again() {
+async fn missed_events_of_a_resumable_run_are_read_again() {
     for heard in [0, 2] {
-        let log = |events| Arc::new(HardOfHearing(events, heard)) as Arc<dyn EventLog>;
+        let log = |events| Arc::new(LossyLog(events, heard)) as Arc<dyn EventLog>;
         let server = server_over(log, |server| server.with_settings(quick())).await;
         let thread = server.thread().await;
         let body = json!({"assistant_id": "echo", "input": {"log": []}, "stream_mode": ["values", "custom"], "stream_resumable": true});
         let answer = server.post(&format!("/threads/{thread}/runs/stream"), body).await;
         let names: Vec<_> = frames(&answer.text).into_iter().map(|(name, ..)| name).collect();
-        assert_eq!(names, ["metadata", "values", "custom", "values"], "each once, though {heard} were heard");
+        assert_eq!(
+            names,
+            ["metadata", "values", "custom", "values"],
+            "each once, although the reader received only {heard}"
+        );
     }
 }
 
-/// The values that were heard last are not told as what a run came to that is gone: it may have said more.
+/// When a temporary run is gone, the last values that the reader received are not its result: there may have been later
+/// ones.
 #[tokio::test(start_paused = true)]
-async fn what_a_run_came_to_that_is_gone_is_not_guessed() {
-    let log = |events| Arc::new(HardOfHearing(events, 2)) as Arc<dyn EventLog>;
+async fn the_result_of_a_deleted_run_is_not_guessed() {
+    let log = |events| Arc::new(LossyLog(events, 2)) as Arc<dyn EventLog>;
     let server = server_over(log, |server| server.with_settings(quick())).await;
     let body = json!({"assistant_id": "echo", "input": {"log": []}});
     let answer = server.open("POST", "/runs/wait", &[], Body::from(body.to_string())).await;
@@ -76,9 +81,10 @@ async fn what_a_run_came_to_that_is_gone_is_not_guessed() {
     assert_eq!(answer["__error__"]["error"], "InternalError", "{answer}");
 }
 
-/// What a stream missed of a run's end it tells from the rows; else it would pass for that of a run that came to nothing more.
+/// A stream that missed a run's end completes it from the rows. Otherwise clients would take the stream for a complete
+/// one.
 #[tokio::test(start_paused = true)]
-async fn a_stream_that_missed_the_end_does_not_pass_for_a_whole_one() {
+async fn a_stream_that_missed_the_end_is_completed_from_the_rows() {
     for (graph, path, modes, heard, expected) in [
         ("fail", "/threads/{}/runs/stream", json!("values"), 1, &["metadata", "error"][..]),
         ("fail", "/threads/{}/runs/stream", json!("custom"), 1, &["metadata", "error"]),
@@ -100,7 +106,7 @@ async fn a_stream_that_missed_the_end_does_not_pass_for_a_whole_one() {
         ("echo", "/threads/{}/runs/stream", json!("custom"), 1, &["metadata"]),
         ("echo", "/runs/stream", json!("values"), 2, &["metadata", "values", "error"]),
     ] {
-        let log = |events| Arc::new(HardOfHearing(events, heard)) as Arc<dyn EventLog>;
+        let log = |events| Arc::new(LossyLog(events, heard)) as Arc<dyn EventLog>;
         let server = server_over(log, |server| server.with_settings(quick())).await;
         let thread = server.thread().await;
         let body = json!({"assistant_id": graph, "input": {"log": []}, "stream_mode": modes});
@@ -119,9 +125,9 @@ async fn a_stream_that_missed_the_end_does_not_pass_for_a_whole_one() {
     }
 }
 
-/// Who comes when it is over finds nothing, as with a run of which all was heard.
+/// A reader that joins after a run's end gets no events, as with a run whose events were all delivered.
 #[tokio::test]
-async fn who_joins_a_run_that_is_over_hears_nothing() {
+async fn joining_an_ended_run_yields_no_events() {
     let server = server_over(|events| events, |server| server.with_settings(quick())).await;
     let thread = server.thread().await;
     for graph in ["echo", "fail"] {

@@ -1,4 +1,4 @@
-//! How much of a client's words the server takes: of searches, of all bodies at once, and of numbers.
+//! The limits of what clients may send: of searches, of all bodies in flight, and of numbers.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 use crate::harness::{NOWHERE, quick, server, server_with};
 use crate::protocol_socket::listen;
 
-/// The bytes of searches in these tests.
+/// The most bytes of a search in these tests.
 const SEARCH: usize = 10_000;
 
 fn small() -> Settings {
@@ -46,7 +46,7 @@ async fn searches_and_filters_have_a_limit_of_their_own() {
         assert_eq!(answer.status, 413, "{method} {path}: {}", answer.text);
         assert_eq!(answer.detail(), format!("Request body exceeds {SEARCH} bytes"));
     }
-    // What is carried has the limit of bodies.
+    // Fields that the server stores unchanged have the limit of bodies.
     assert_eq!(server.send("POST", "/threads", &[], integers).await.status, 200);
     let command = json!({"id": 1, "method": "state.get", "params": {"keys": vec!["a"; SEARCH / 4]}});
     let reply = server.post(&format!("/threads/{thread}/commands"), command).await.ok();
@@ -73,7 +73,7 @@ async fn the_subscriptions_of_a_websocket_have_it_together() {
             false => assert_eq!(reply["error"], "invalid_argument", "{n}: {reply}"),
         }
     }
-    // One that ends leaves its room to another.
+    // A subscription that ends frees its bytes for another.
     let end = json!({"id": 2, "method": "subscription.unsubscribe", "params": {"subscription_id": ids[0]}}).to_string();
     socket.frame(end.into_bytes()).await;
     assert_eq!(socket.next().await.unwrap()["type"], "success");
@@ -98,7 +98,7 @@ async fn bodies_in_flight_share_a_budget() {
     let shared = budget.clone();
     let settings = Settings { max_body_bytes: 200_000, ..quick() };
     let server = server_with(|server| server.with_settings(settings).with_body_budget(shared)).await;
-    // A client that announces a large body, and has sent half of the budget.
+    // A client announces a large body and has sent half of the budget.
     let (mut pieces, body) = futures::channel::mpsc::channel::<Result<Bytes, std::io::Error>>(1);
     let slow = server.clone();
     let (done, mut answered) = mpsc::channel(1);
@@ -119,11 +119,11 @@ async fn bodies_in_flight_share_a_budget() {
     pieces.send(Ok(Bytes::from_static(b"{}"))).await.unwrap();
     drop(pieces);
     assert_eq!(answered.recv().await, Some(200));
-    assert_eq!(budget.in_flight(), 0, "an answered request holds nothing");
+    assert_eq!(budget.in_flight(), 0, "an answered request frees its bytes");
     assert_eq!(server.send("POST", "/threads", &[], body(60 * 1024)).await.status, 200);
 }
 
-/// A reader that stalls holds one batch of what is replayed to it, and readers at the same event share it.
+/// A stalled reader holds one batch of the replayed events, and readers at the same event share it.
 #[tokio::test]
 async fn readers_that_stall_hold_little() {
     let server = server().await;
@@ -144,7 +144,7 @@ async fn readers_that_stall_hold_little() {
         };
         large.push((piece, pieces));
     }
-    assert!(large.iter().all(|(piece, _)| piece.as_ptr() == large[0].0.as_ptr()), "the event's data is there once");
+    assert!(large.iter().all(|(piece, _)| piece.as_ptr() == large[0].0.as_ptr()), "the readers share the event's data");
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
-//! Drives the router as clients do, with the memory backend, graphs that are Rust functions, and a small worker.
+//! Drives the router as clients do: with the memory backend, graphs that are Rust functions, and a small worker.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![expect(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 mod a2a;
 mod a2a_cancels;

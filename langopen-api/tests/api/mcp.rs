@@ -56,7 +56,7 @@ async fn every_assistant_is_a_tool() {
     server.post("/assistants", json!({"graph_id": "echo", "name": "My Echo 2"})).await.ok();
     let two = ask(&server, "tools/call", json!({"name": "My_Echo_2"})).await;
     assert_eq!(two["error"]["message"], "Multiple tools found with the same name.");
-    assert_eq!(server.post("/threads/search", json!({})).await.ok(), json!([]), "nothing is left of the calls");
+    assert_eq!(server.post("/threads/search", json!({})).await.ok(), json!([]), "the calls leave no threads");
 }
 
 #[tokio::test]

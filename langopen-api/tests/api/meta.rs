@@ -87,7 +87,7 @@ async fn chosen_origins_may_call() {
 }
 
 #[tokio::test]
-async fn credentials_are_never_for_everybody() {
+async fn wildcard_origins_never_get_credentials() {
     let server = with_cors(Cors { allow_credentials: true, ..Cors::default() }).await;
     let answer = server.send("GET", "/ok", &[("origin", "https://a.example"), ("cookie", "a=b")], "").await;
     assert_eq!(answer.header("access-control-allow-origin"), "*");

@@ -1,4 +1,4 @@
-//! `/metrics`: the queue's figures, the workers', and what the embedder's recorder has gathered.
+//! `/metrics`: the figures of the queue, of the workers, and of the embedder's recorder.
 
 use langopen_api::{Features, Metrics, Settings, WorkerCounts};
 use serde_json::json;
@@ -29,7 +29,7 @@ async fn figures_come_as_json() {
     for _ in 0..1000 {
         let queue = server.get("/metrics?format=json").await.ok()["queue"].clone();
         if queue["n_running"] == 1 {
-            // What lies ahead is pending, and waits for nothing yet.
+            // A run scheduled for later counts as pending, but does not wait yet.
             assert_eq!((&queue["n_pending"], &queue["pending_runs_wait_time_max_secs"]), (&json!(1), &json!(null)));
             return;
         }
@@ -39,7 +39,7 @@ async fn figures_come_as_json() {
 }
 
 #[tokio::test]
-async fn text_has_what_the_recorder_gathered() {
+async fn text_includes_the_recorders_metrics() {
     let metrics = Metrics::default()
         .with_exposition(|| "# TYPE mine counter\nmine 3\n\n".to_owned())
         .with_workers(|| WorkerCounts { max: 4, active: 1 })

@@ -1,5 +1,5 @@
-//! Pages of other origins and names that were made to lead here, at every door of a server on a loopback address
-//! without a login.
+//! A loopback server without authentication refuses foreign pages at every endpoint: pages of other origins, and pages
+//! whose host name resolves to this machine (DNS rebinding).
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ async fn local() -> Server {
     server_with(|server| server.with_settings(settings)).await
 }
 
-/// Method and path of every operation of the document, and of what is not in it.
+/// Method and path of every operation in the document, and of endpoints that are not in it.
 async fn doors(server: &Server) -> Vec<(String, String)> {
     let document = server.get("/openapi.json").await.ok();
     let mut doors = vec![("GET".to_owned(), "/nowhere".to_owned()), ("OPTIONS".to_owned(), "/runs/wait".to_owned())];
@@ -38,8 +38,8 @@ async fn foreign_pages_are_refused_at_every_door() {
         for headers in [
             [("host", "127.0.0.1:2024"), ("origin", "https://evil.example"), ("content-type", "text/plain")],
             [("host", "127.0.0.1:2024"), ("origin", "null"), ("content-type", "application/json")],
-            // The name of the page's own host leads here: to the browser the page is of the same origin, so it may send
-            // what it likes.
+            // DNS rebinding: the page's host name resolves to this machine. The browser treats the page as same-origin,
+            // so it may send any header.
             [("host", "evil.example:2024"), ("origin", "http://evil.example:2024"), ("x-forwarded-for", "192.0.2.1")],
             [("host", "evil.example:2024"), ("x-forwarded-host", "localhost"), ("x-api-key", "lok_unknown")],
             [("host", "localhost:2024"), ("origin", "https://evil.example"), ("upgrade", "websocket")],
@@ -69,7 +69,7 @@ async fn pages_of_this_machine_call_with_json() {
         let answer = server.send("POST", "/runs/wait", &headers, run.clone()).await;
         assert_eq!(answer.status, status, "{headers:?}: {}", answer.text);
     }
-    // From within the platform, by whatever name it calls itself.
+    // Requests from within the platform may name any host.
     let mut request = Request::post("/runs/wait").header("host", "api").body(Body::from(run)).unwrap();
     request.extensions_mut().insert(Trusted { tenant: Tenant::default() });
     assert_eq!(server.router.clone().oneshot(request).await.unwrap().status(), 200);
@@ -86,7 +86,7 @@ async fn where_there_is_a_login_it_decides() {
     };
     assert_eq!(search(headers.to_vec()).await, 401);
     assert_eq!(search([&headers[..], &[("x-user", "alice")]].concat()).await, 200);
-    // Without the setting nothing is refused: the server may be anybody's.
+    // Without the setting, the server refuses no page: other servers may be public.
     let open = crate::harness::server().await;
     let answer = open.send("POST", "/threads/search", &headers, "{}").await.ok();
     assert_eq!(answer, Value::Array(Vec::new()));

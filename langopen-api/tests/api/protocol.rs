@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::harness::{NOWHERE, Server, server};
 use crate::streams::frames;
 
-/// One open stream of a thread's events.
+/// An open stream of a thread's events.
 struct Events {
     body: BodyDataStream,
     text: String,
@@ -24,7 +24,7 @@ impl Events {
         Self { body: response.into_body().into_data_stream(), text: String::new() }
     }
 
-    /// Reads on until `check` likes what was heard so far, and gives that.
+    /// Reads until `check` accepts the events so far, and returns these.
     async fn until(&mut self, check: impl Fn(&[Value]) -> bool) -> Vec<Value> {
         let deadline = tokio::time::Instant::now() + Duration::from_secs(30);
         loop {
@@ -39,13 +39,13 @@ impl Events {
         }
     }
 
-    /// Reads until so many runs were over, and gives everything.
+    /// Reads until `count` runs have ended, and returns all events.
     async fn ends(&mut self, count: usize) -> Vec<Value> {
         self.until(|all| all.iter().filter(|event| is_end(event)).count() == count).await
     }
 }
 
-/// The event of a frame, which says the same as its lines.
+/// The event of a frame, after a check that the frame's lines agree with it.
 fn whole((name, event, id): (String, Value, Option<String>)) -> Value {
     assert_eq!((&event["type"], &event["method"]), (&json!("event"), &json!(name)));
     assert_eq!(event["seq"].to_string(), id.unwrap());
@@ -59,7 +59,7 @@ fn is_end(event: &Value) -> bool {
         && ["completed", "failed", "interrupted"].contains(&status)
 }
 
-/// Method and, of a lifecycle event, status.
+/// The method of each event, or a lifecycle event's status.
 fn names(events: &[Value]) -> Vec<String> {
     let name = |event: &Value| match event["method"].as_str().unwrap() {
         "lifecycle" => event["params"]["data"]["event"].as_str().unwrap().to_owned(),
@@ -117,7 +117,7 @@ async fn a_stream_that_was_opened_before_its_thread_hears_run_after_run() {
     assert_eq!(runs[1]["kwargs"]["stream_mode"][4], "lifecycle");
 
     let again = Events::open(&server, NOWHERE, all()).await.ends(2).await;
-    assert_eq!(again, heard, "read anew, every event is the same");
+    assert_eq!(again, heard, "a new reader gets the same events");
     for at in 0..heard.len() - 1 {
         let mut request = all();
         request["since"] = heard[at]["seq"].clone();
@@ -143,9 +143,9 @@ async fn a_run_that_is_cancelled_before_it_begins_has_an_end() {
         json!({"event": "failed", "graph_name": "echo", "error": "the run was cancelled"})
     );
     let later = Events::open(&server, &thread, json!({"channels": ["lifecycle"]})).await.ends(1).await;
-    assert_eq!(later, heard, "who comes later learns it too");
+    assert_eq!(later, heard, "a later reader gets it too");
 
-    // A run that takes its place right away, and says what became of the one before.
+    // A run that replaces the current one at once, and then the earlier run's end.
     let third = start(&server, &thread, "echo", json!({"multitaskStrategy": "interrupt"})).await;
     let heard = events.ends(3).await;
     let ends: Vec<_> = heard.iter().filter(|event| is_end(event)).collect();
@@ -154,7 +154,7 @@ async fn a_run_that_is_cancelled_before_it_begins_has_an_end() {
 }
 
 #[tokio::test]
-async fn an_answer_says_how_far_the_events_had_come() {
+async fn an_answer_has_the_number_of_the_last_event() {
     let server = server().await;
     let params = json!({"assistant_id": "echo", "input": {}});
     let through = |reply: &Value| reply["meta"]["applied_through_seq"].as_u64().unwrap();
@@ -163,7 +163,7 @@ async fn an_answer_says_how_far_the_events_had_come() {
     let first = events.ends(1).await;
     let last = first.last().unwrap()["seq"].as_u64().unwrap();
     assert_eq!(through(&command(&server, NOWHERE, "state.get", json!({"namespace": []})).await), last);
-    assert_eq!(through(&command(&server, NOWHERE, "run.start", params).await), last, "nothing of the new run");
+    assert_eq!(through(&command(&server, NOWHERE, "run.start", params).await), last, "no event of the new run");
     let both = events.ends(2).await;
     assert!(both[first.len()]["seq"].as_u64().unwrap() > last);
     assert_eq!(both[first.len()]["params"]["data"]["event"], "running", "the new run's first event comes after it");
@@ -200,7 +200,7 @@ async fn strategies_act_at_once() {
 }
 
 #[tokio::test]
-async fn runs_of_other_operations_are_heard_too() {
+async fn runs_of_other_operations_are_streamed_too() {
     let server = server().await;
     let thread = server.thread().await;
     let mut events = Events::open(&server, &thread, all()).await;
@@ -246,7 +246,7 @@ async fn states_are_read_and_forked() {
 }
 
 #[tokio::test]
-async fn what_is_wrong_has_a_clear_answer() {
+async fn invalid_commands_get_clear_errors() {
     let server = server().await;
     let thread = server.thread().await;
     for (method, params, error, message) in [

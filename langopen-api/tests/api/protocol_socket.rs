@@ -17,7 +17,7 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 use crate::coverage::Owners;
 use crate::harness::{NOWHERE, Server, quick, server_with};
 
-/// A server's port, and its router for everything else.
+/// A server on a port, and its router for all other requests.
 pub(crate) struct Port {
     address: String,
     server: Server,
@@ -41,7 +41,7 @@ impl Port {
         self.open_at("", thread, headers).await
     }
 
-    /// Opens the thread's WebSocket below a path.
+    /// Opens the thread's WebSocket below a path prefix.
     pub(crate) async fn open_at(&self, prefix: &str, thread: &str, headers: &[(&'static str, &str)]) -> Socket {
         let url = format!("ws://{}{prefix}/threads/{thread}/stream/events", self.address);
         let mut request = url.into_client_request().unwrap();
@@ -55,7 +55,7 @@ impl Port {
 }
 
 impl Socket {
-    /// The next message of the server: an answer, or an event.
+    /// The server's next message: an answer or an event.
     pub(crate) async fn next(&mut self) -> Result<Value, Option<CloseFrame>> {
         loop {
             let message = tokio::time::timeout(Duration::from_secs(30), self.stream.next()).await;
@@ -83,7 +83,7 @@ impl Socket {
         self.stream.send(Message::Text(text.into().into())).await.unwrap();
     }
 
-    /// The answer to a command; what comes before it is kept.
+    /// Sends a command and returns its answer. Events before the answer are stored.
     pub(crate) async fn ask(&mut self, method: &str, params: Value) -> Value {
         self.say(json!({"id": 9, "method": method, "params": params}).to_string()).await;
         loop {
@@ -157,12 +157,12 @@ async fn bad_frames_have_answers_and_too_large_ones_an_end() {
     assert_eq!(
         port.open(NOWHERE, &[]).await.ask("nope", json!({})).await["error"],
         "unknown_command",
-        "the server lives on"
+        "the server continues to run"
     );
 }
 
 #[tokio::test]
-async fn who_may_not_is_told_by_a_close() {
+async fn refused_clients_get_a_close_code() {
     let port = listen(server_with(|server| server.with_settings(quick()).with_auth(Arc::new(Owners))).await).await;
     let made = port.server.send("POST", "/threads", &[("x-user", "alice")], "{}").await.ok();
     let thread = made["thread_id"].as_str().unwrap();
@@ -171,7 +171,7 @@ async fn who_may_not_is_told_by_a_close() {
     assert_eq!(port.open("x", &[("x-user", "bob")]).await.closed().await.0, 4422);
     let mut alice = port.open(thread, &[("x-user", "alice")]).await;
     assert_eq!(alice.ask("subscription.subscribe", json!({"channels": ["values"]})).await["type"], "success");
-    // A thread that is made while somebody else listens stays hidden.
+    // A thread stays hidden from a client that subscribed before another user created it.
     let mut bob = port.open(NOWHERE, &[("x-user", "bob")]).await;
     bob.ask("subscription.subscribe", json!({"channels": ["values"]})).await;
     let as_alice = [("x-user", "alice")];

@@ -1,4 +1,4 @@
-//! Every refusal, as a table: what is sent, the status, and what the detail says.
+//! Every refusal, as a table of the request, the status and the detail.
 
 use std::time::Duration;
 
@@ -172,7 +172,7 @@ async fn bodies_are_checked_field_by_field() {
 }
 
 #[tokio::test]
-async fn what_is_not_json_is_refused() {
+async fn invalid_json_is_refused() {
     let server = server().await;
     let deep = format!("{{\"input\":{}1{}}}", "[".repeat(130), "]".repeat(130));
     let large = format!("\"{}\"", "x".repeat(200_000));
@@ -262,7 +262,7 @@ async fn the_last_of_two_equal_keys_wins() {
     assert_eq!(thread["metadata"], json!({"b": 2}));
     let bad = server.send("POST", "/threads", &[], r#"{"metadata": {}, "metadata": 1}"#).await;
     assert_eq!((bad.status.as_u16(), &*bad.detail()), (422, "metadata: invalid type: integer `1`, expected an object"));
-    // What only some fields take as null stays absent.
+    // Null counts as absent in these fields.
     let thread = server.post("/threads", json!({"thread_id": null, "if_exists": null, "ttl": null})).await.ok();
     assert_eq!(thread["status"], "idle");
 }

@@ -1,4 +1,4 @@
-//! What each role may do, over every operation: as the README says it.
+//! The permissions of each role over every operation, as the README documents them.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -12,14 +12,14 @@ use crate::harness::{NOWHERE, Server, quick, server_with};
 
 const README: &str = include_str!("../../README.md");
 
-/// The least role of each operation, by method and path, as the README's table has it.
+/// The least role of each operation in the README's table, by method and path.
 fn documented() -> HashMap<String, Role> {
     let mut documented = HashMap::new();
     for role in Role::ALL {
         let start = format!("| {role} | ");
         let row = README.lines().find(|line| line.starts_with(&start)).unwrap_or_else(|| panic!("no row of {role}"));
         for operation in row.split('`').skip(1).step_by(2).filter(|each| each.contains(" /")) {
-            assert!(documented.insert(operation.to_owned(), role).is_none(), "{operation} is there twice");
+            assert!(documented.insert(operation.to_owned(), role).is_none(), "{operation} is listed twice");
         }
     }
     documented
@@ -56,7 +56,7 @@ async fn every_operation_needs_the_role_that_is_documented() {
             let operation = format!("{method} {path}");
             let least = documented.remove(&operation).unwrap_or_else(|| panic!("the README has no {operation}"));
             for (role, key) in &keys {
-                // A stream may have no end: only what is refused is read.
+                // A stream may never end, so the test reads only the bodies of refusals.
                 let answer = server.open(&method, &filled, &[("x-api-key", key)], "{}").await;
                 let status = answer.status().as_u16();
                 assert_eq!(status == 403, *role < least, "{operation} as {role}: {status}");
@@ -68,13 +68,13 @@ async fn every_operation_needs_the_role_that_is_documented() {
             }
         }
     }
-    assert!(documented.is_empty(), "there are no such operations: {documented:?}");
+    assert!(documented.is_empty(), "the README lists unknown operations: {documented:?}");
 }
 
 #[tokio::test]
 async fn a_viewer_cannot_end_a_run_by_going_away() {
     let (server, keys) = server_of_all().await;
-    // The stream of a run that is not there says so in an event.
+    // The stream of a missing run reports that in an event.
     for (suffix, missing) in [("join", 404), ("stream", 200)] {
         let path = format!("/threads/{NOWHERE}/runs/{NOWHERE}/{suffix}?cancel_on_disconnect=true");
         let statuses = keys.iter().map(|(_, key)| {

@@ -74,7 +74,7 @@ async fn assistants_lie_under_runs() {
     assert_eq!(run["kwargs"]["temporary"], false);
     assert_eq!(run["metadata"], json!({"am": 1, "assistant_id": assistant["assistant_id"]}));
 
-    // A `user_id` of the client's is kept; without one it is the caller's identity.
+    // The server keeps a client's `user_id`; without one, it uses the caller's identity.
     assert_eq!(run["kwargs"]["config"]["configurable"]["user_id"], "");
     let config = json!({"configurable": {"user_id": "mine", "langgraph_auth_user_id": "spoof"}});
     let run = server.post("/runs", json!({"assistant_id": "echo", "config": config})).await.ok();
@@ -143,7 +143,7 @@ async fn statuses(server: &Server, thread: &str) -> Value {
 }
 
 #[tokio::test]
-async fn strategies_settle_who_runs() {
+async fn strategies_decide_which_run_continues() {
     let server = server().await;
     let new = |strategy: &str| json!({"assistant_id": "slow", "input": {"ms": 1}, "multitask_strategy": strategy});
 

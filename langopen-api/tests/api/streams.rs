@@ -168,7 +168,7 @@ async fn a_stream_whose_log_never_ends_ends_with_the_run() {
         async move { server.get(&format!("{at}/stream")).await }
     });
     tokio::time::sleep(Duration::from_millis(30)).await;
-    // The row goes, and nobody ends the log.
+    // Delete the row without an end event in the log.
     let scope = langopen_core::Scope::default();
     let run_id: RunId = run.parse().unwrap();
     langopen_core::storage::Runs::delete_run(&*server.memory, &scope, thread.parse().unwrap(), run_id).await.unwrap();
@@ -176,7 +176,7 @@ async fn a_stream_whose_log_never_ends_ends_with_the_run() {
 }
 
 #[tokio::test]
-async fn any_number_of_events_comes_in_order() {
+async fn many_events_arrive_in_order() {
     let server = server().await;
     let thread = server.thread().await;
     let run = server.slow_run(&thread, 60_000).await;
@@ -195,14 +195,14 @@ async fn any_number_of_events_comes_in_order() {
     assert_eq!(numbers, (0..500).map(Value::from).collect::<Vec<_>>());
 }
 
-/// A server whose readers find nothing out by themselves for a minute.
+/// A server whose readers poll only once a minute.
 async fn patient() -> Server {
     let settings = langopen_api::Settings { heartbeat: Duration::from_secs(60), ..crate::harness::quick() };
     crate::harness::server_with(|server| server.with_settings(settings)).await
 }
 
 #[tokio::test]
-async fn what_is_deleted_ends_its_streams_at_once() {
+async fn deletion_ends_streams_at_once() {
     let server = patient().await;
     let assistant = server.post("/assistants", json!({"graph_id": "slow"})).await.ok()["assistant_id"].clone();
     let assistant = assistant.as_str().unwrap();
@@ -210,7 +210,7 @@ async fn what_is_deleted_ends_its_streams_at_once() {
         let thread = server.thread().await;
         let body = json!({"assistant_id": assistant, "input": {"ms": 60_000}});
         let mut open = Vec::new();
-        // One that runs, and one that waits behind it.
+        // One run executes, and another waits behind it.
         for end in ["stream", "wait"] {
             let path = format!("/threads/{thread}/runs/{end}");
             open.push(server.open("POST", &path, &[], Body::from(body.to_string())).await);
@@ -262,7 +262,8 @@ async fn a_stream_of_unwanted_events_is_not_silent() {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     });
-    let first = tokio::time::timeout(Duration::from_secs(5), frames.next()).await.expect("a sign of life");
+    let first =
+        tokio::time::timeout(Duration::from_secs(5), frames.next()).await.expect("no heartbeat within 5 seconds");
     assert_eq!(first.unwrap().unwrap(), ": heartbeat\r\n\r\n");
     talk.abort();
 }
@@ -275,7 +276,7 @@ async fn a_stream_that_is_read_too_slowly_ends_with_an_error_instead_of_a_hole()
     let path = format!("/threads/{thread}/runs/stream");
     let response = server.open("POST", &path, &[], body.to_string()).await;
     let log = log(&thread, response.headers()["content-location"].to_str().unwrap().rsplit('/').next().unwrap());
-    // More than any reader may leave unread.
+    // More bytes than a reader may leave unread.
     let data = bytes::Bytes::from(vec![b'1'; 1024 * 1024]);
     for _ in 0..40 {
         let event = NewEvent { name: "values".into(), data: data.clone() };

@@ -1,4 +1,4 @@
-//! Listening to a thread: what its runs say, that its state was updated, until it is gone.
+//! A thread's stream: the events of its runs, updates of its state, and its deletion.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::harness::{NOWHERE, Server, log, server};
 use crate::streams::frames;
 
-/// One open stream of a thread.
+/// An open stream of a thread.
 struct Listener {
     body: BodyDataStream,
     text: String,
@@ -30,7 +30,7 @@ impl Listener {
         Self { body: response.into_body().into_data_stream(), text: String::new() }
     }
 
-    /// Reads on until `check` likes what was heard so far, and gives that; `None` if the stream ends before.
+    /// Reads until `check` accepts the frames so far, and returns these; `None` if the stream ends before.
     async fn until(&mut self, check: impl Fn(&[Frame]) -> bool) -> Option<Vec<Frame>> {
         let deadline = tokio::time::Instant::now() + Duration::from_secs(30);
         loop {
@@ -44,7 +44,7 @@ impl Listener {
         }
     }
 
-    /// Reads until so many runs were over, and gives everything.
+    /// Reads until `count` runs have ended, and returns all frames.
     async fn ends(&mut self, count: usize) -> Vec<Frame> {
         self.until(|all| all.iter().filter(|frame| is_done(frame)).count() == count).await.unwrap()
     }
@@ -64,7 +64,7 @@ async fn run(server: &Server, thread: &str, graph: &str, resumable: bool) -> Val
 }
 
 #[tokio::test]
-async fn a_thread_is_heard_in_the_modes_that_were_asked_for() {
+async fn a_thread_streams_in_the_requested_modes() {
     let server = server().await;
     let thread = server.thread().await;
     let mut open = Vec::new();
@@ -86,11 +86,7 @@ async fn a_thread_is_heard_in_the_modes_that_were_asked_for() {
         ["metadata", "values", "values", "done", "state_update", "metadata", "values", "error", "done", "state_update"];
     assert_eq!(names(&heard), expected);
     let ids: Vec<_> = heard.iter().map(|frame| frame.2.clone().unwrap()).collect();
-    assert_eq!(
-        ids.iter().collect::<std::collections::BTreeSet<_>>().len(),
-        ids.len(),
-        "every event has an id of its own"
-    );
+    assert_eq!(ids.iter().collect::<std::collections::BTreeSet<_>>().len(), ids.len(), "every event has a unique id");
     assert_eq!(heard[0].1["run_id"], heard[3].1["run_id"]);
     assert_eq!(heard[0].1["attempt"], 1);
     assert_eq!(heard[4].1["thread_id"], thread);
@@ -109,7 +105,7 @@ async fn a_thread_is_heard_in_the_modes_that_were_asked_for() {
 }
 
 #[tokio::test]
-async fn a_listener_who_comes_back_misses_nothing_that_is_kept() {
+async fn a_listener_that_resumes_gets_every_kept_event() {
     let server = server().await;
     let thread = server.thread().await;
     let mut live = Listener::open(&server, &thread, "", None).await;
@@ -131,7 +127,7 @@ async fn a_listener_who_comes_back_misses_nothing_that_is_kept() {
     let mut again = Listener::open(&server, &thread, "?stream_modes=lifecycle", Some("-")).await;
     run(&server, &thread, "echo", false).await;
     let lifecycle = again.ends(3).await;
-    assert_eq!(names(&lifecycle), ["metadata", "done"].repeat(3), "and then goes on with what comes");
+    assert_eq!(names(&lifecycle), ["metadata", "done"].repeat(3), "and continues with new events");
 }
 
 #[tokio::test]
@@ -162,10 +158,10 @@ async fn a_thread_can_be_listened_to_before_it_is_made() {
 }
 
 #[tokio::test]
-async fn what_is_said_on_a_thread_that_the_caller_does_not_see_is_not_heard() {
+async fn events_of_hidden_threads_are_not_streamed() {
     let server = server().await;
     let mut listener = Listener::open(&server, NOWHERE, "", Some("-")).await;
-    // As if another tenant had a thread of that id: the log has it, and the caller's rows do not.
+    // Simulates another tenant's thread with this id: the log has events, but the caller's tenant has no row.
     let log = log(NOWHERE, NOWHERE);
     let event = |text: &'static str| vec![NewEvent { name: "values".into(), data: text.into() }];
     server.events.append(log, 1, true, event("1")).await.unwrap();
@@ -175,7 +171,7 @@ async fn what_is_said_on_a_thread_that_the_caller_does_not_see_is_not_heard() {
     server.post("/threads", json!({"thread_id": NOWHERE})).await.ok();
     server.events.append(log, 1, true, event("3")).await.unwrap();
     let heard = listener.until(|all| !all.is_empty()).await.unwrap();
-    assert_eq!(heard[0].1, 3, "from when the thread is the caller's");
+    assert_eq!(heard[0].1, 3, "only events since the thread belongs to the caller");
 }
 
 #[tokio::test]
@@ -188,7 +184,7 @@ async fn a_deleted_thread_ends_its_streams() {
     listener.ends(1).await;
     assert_eq!(server.send("DELETE", &format!("/threads/{thread}"), &[], "").await.status, 204);
     assert_eq!(listener.until(|_| false).await, None, "the stream ends");
-    // Nothing of it is left for a thread that takes its id.
+    // A new thread with the same id gets none of the old events.
     server.post("/threads", json!({"thread_id": thread})).await.ok();
     let mut anew = Listener::open(&server, &thread, "", Some("-")).await;
     run(&server, &thread, "echo", true).await;
@@ -196,7 +192,7 @@ async fn a_deleted_thread_ends_its_streams() {
 }
 
 #[tokio::test]
-async fn runs_that_end_without_a_worker_are_told_once() {
+async fn runs_that_end_without_a_worker_are_reported_once() {
     let server = server().await;
     let thread = server.thread().await;
     let first = server.slow_run(&thread, 60_000).await;
@@ -214,7 +210,7 @@ async fn runs_that_end_without_a_worker_are_told_once() {
 }
 
 #[tokio::test]
-async fn a_listener_who_reads_too_slowly_is_told() {
+async fn a_slow_listener_gets_an_error() {
     let server = server().await;
     let thread = server.thread().await;
     let listener = Listener::open(&server, &thread, "", None).await;

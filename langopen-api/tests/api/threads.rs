@@ -67,7 +67,7 @@ async fn a_search_selects_and_extracts() {
 }
 
 #[tokio::test]
-async fn counts_see_what_searches_see() {
+async fn counts_match_searches() {
     let server = server().await;
     for n in 0..3 {
         server.post("/threads", json!({"metadata": {"even": n % 2 == 0}})).await.ok();

@@ -1,4 +1,5 @@
-//! Answers that need no body: the connection on which the client is still sending one stays usable.
+//! Answers before the request's body is read: the connection stays usable although the client is still sending the
+//! body.
 
 use std::time::Duration;
 
@@ -7,7 +8,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use crate::harness::{NOWHERE, server};
 
-/// Generous: the machine may be busy.
+/// Long, because the machine may be busy.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 struct Connection(BufReader<TcpStream>);
@@ -27,7 +28,7 @@ impl Connection {
         self.0.write_all(text.as_ref()).await.unwrap();
     }
 
-    /// The next answer's status and headers, read past its body; nothing when the connection is closed.
+    /// Reads the next answer's status and headers and skips its body; `None` if the connection is closed.
     async fn answer(&mut self) -> Option<(u16, String)> {
         tokio::time::timeout(PATIENCE, self.read()).await.unwrap()
     }
@@ -52,7 +53,7 @@ impl Connection {
 }
 
 #[tokio::test]
-async fn a_body_that_comes_after_its_answer() {
+async fn a_body_after_its_answer() {
     let thread = format!("/threads/{NOWHERE}");
     let mut connection = Connection::open().await;
     for round in 0..50 {
@@ -93,7 +94,7 @@ async fn a_body_in_the_same_packet() {
 }
 
 #[tokio::test]
-async fn nobody_is_asked_for_a_body_that_is_not_wanted() {
+async fn unwanted_bodies_are_not_requested() {
     let mut connection = Connection::open().await;
     connection.send("POST /nowhere HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ncontent-length: 9\r\n\r\n").await;
     assert_eq!(connection.answer().await.unwrap().0, 404, "not 100");
@@ -111,7 +112,7 @@ async fn bodies_without_end_are_cut_off() {
         let mut connection = Connection::open().await;
         connection.send("POST /nowhere HTTP/1.1\r\nhost: x\r\ncontent-length: 9000000\r\n\r\n").await;
         assert_eq!(connection.answer().await.unwrap().0, 404);
-        // Too much, or nothing at all: the write may see the end, too.
+        // Either too many bytes follow or none. The server may close the connection during this write.
         let _ = connection.0.write_all(body.as_bytes()).await;
         assert_eq!(connection.answer().await, None);
     }

@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::harness::{quick, server_with};
 
 #[tokio::test]
-async fn only_what_can_be_delivered_is_accepted() {
+async fn only_deliverable_webhooks_are_accepted() {
     let settings = Settings { webhooks: Some(UrlPolicy::default()), ..quick() };
     let server = server_with(|server| server.with_settings(settings)).await;
     let thread = server.thread().await;
@@ -41,7 +41,7 @@ async fn only_what_can_be_delivered_is_accepted() {
             assert_eq!((&told["run_id"], &told["status"]), (&run[0]["run_id"], &json!("success")));
             break;
         }
-        assert!(started.elapsed().as_secs() < 30, "the end of the run must be told");
+        assert!(started.elapsed().as_secs() < 30, "the webhook must report the run's end in time");
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
 }

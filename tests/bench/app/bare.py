@@ -1,4 +1,4 @@
-"""Measures the graphs of graphs.py called directly, without any server; the report is one JSON object.
+"""Measure direct calls of the graphs in graphs.py, without any server. The report is one JSON object.
 
 Every measurement runs in fresh processes that warm up, wait for each other, and then call the graph in closed loops.
 """
@@ -44,7 +44,7 @@ def load(name, saver):
 
 
 async def run(graph, stream_mode, thread):
-    """One run on a thread: seconds to the first event and in total."""
+    """Run once on a thread; return the seconds to the first event and in total."""
     start, first = time.perf_counter(), None
     async for _ in graph.astream(INPUT, {"configurable": {"thread_id": thread}}, stream_mode=[stream_mode]):
         first = first or time.perf_counter() - start
@@ -69,7 +69,7 @@ async def closed_loop(job, barrier):
 
 
 async def turns(job, barrier):
-    """For each turn of a thread, the seconds that every thread took for it."""
+    """Return, for each turn of a thread, the seconds that every thread took."""
     graph = load("noop", saver=True)
     seconds = [[] for _ in range(job.turns)]
 
@@ -94,7 +94,7 @@ def child(job, barrier, queue):
 
 
 def spread(job, processes):
-    """The job in so many processes at the same time; what each of them found."""
+    """Run the job in several processes at the same time; return the result of each."""
     context = multiprocessing.get_context("spawn")
     barrier, queue = context.Barrier(processes), context.Queue()
     children = [context.Process(target=child, args=(job, barrier, queue), daemon=True) for _ in range(processes)]
@@ -133,7 +133,7 @@ def main():
     parser.add_argument("--seconds", type=float, default=4.0, help="length of each measurement")
     parser.add_argument("--threads", type=int, default=40)
     parser.add_argument("--turns", type=int, default=20)
-    parser.add_argument("--out", type=pathlib.Path, help="where the report goes [default: standard output]")
+    parser.add_argument("--out", type=pathlib.Path, help="file for the report [default: standard output]")
     args = parser.parse_args()
 
     def stream(mode):

@@ -1,4 +1,4 @@
-"""Graphs to measure servers with: no network, no model, the same work every time."""
+"""Graphs for the benchmark: they use no network and no real model, and do the same work every time."""
 
 import asyncio
 import os
@@ -27,7 +27,7 @@ TOKENS = " ".join(f"w{i}" for i in range(100))
 
 
 async def speak(state: MessagesState):
-    """A model that says 100 words; the library streams each word (and each space) as a chunk."""
+    """A model answers with 100 words; the library streams each word and each space as a chunk."""
     model = GenericFakeChatModel(messages=iter([AIMessage(content=TOKENS)]))
     return {"messages": [await model.ainvoke(state["messages"])]}
 
@@ -36,7 +36,10 @@ tokens = single("speak", speak)
 
 
 class Clock(GenericFakeChatModel):
-    """A model that says what time it is, in seconds, a hundred times, after as many seconds each as it is told."""
+    """A model that emits the current time, in seconds, a hundred times.
+
+    The last message gives the pause before each, in seconds.
+    """
 
     async def _astream(self, messages, stop=None, run_manager=None, **kwargs):
         for _ in range(100):
@@ -93,7 +96,7 @@ sleepy = single("nap", nap)
 
 
 async def rest(state: MessagesState):
-    """Says where it runs, and goes on for longer than anybody waits."""
+    """Report the process ids of host and runner, then run longer than any client waits."""
     get_stream_writer()({"host": os.getpid(), "runner": os.getppid()})
     await asyncio.sleep(120)
     return {"messages": [AIMessage(content="at last")]}

@@ -1,4 +1,5 @@
-//! The applications that servers serve, copied to a folder of their own so that no server writes into the sources.
+//! The applications that the servers serve. Each server gets a copy in its own folder, so that no server writes into
+//! the sources.
 
 use std::path::Path;
 
@@ -13,7 +14,7 @@ pub(crate) const PYTHON: Files = &[
     ("bare.py", include_str!("../app/bare.py")),
 ];
 
-/// One of them in TypeScript.
+/// The graph `noop` in TypeScript.
 pub(crate) const TYPESCRIPT: Files = &[
     ("graphs.ts", include_str!("../app_js/graphs.ts")),
     ("langgraph.json", include_str!("../app_js/langgraph.json")),
@@ -23,7 +24,7 @@ pub(crate) const TYPESCRIPT: Files = &[
 
 /// Writes an application's files into `folder`.
 pub(crate) fn unpack(files: Files, folder: &Path) -> Result<()> {
-    let failed = |source| Error::Io { what: format!("{} cannot be written", folder.display()), source };
+    let failed = |source| Error::Io { what: format!("cannot write {}", folder.display()), source };
     std::fs::create_dir_all(folder).map_err(failed)?;
     files.iter().try_for_each(|(name, text)| std::fs::write(folder.join(name), text)).map_err(failed)
 }

@@ -1,10 +1,10 @@
-//! What a figure must be, and whether it is.
+//! Bars: limits for figures, with their verdicts.
 
 use serde::Serialize;
 
 use crate::columns::{number, row};
 
-/// Whether a bar is met.
+/// The verdict on a bar.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Verdict {

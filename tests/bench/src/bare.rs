@@ -1,4 +1,4 @@
-//! The bare library: the graphs called directly by `bare.py`, without any server.
+//! The bare library: `bare.py` calls the graphs directly, without any server.
 
 use std::path::Path;
 use std::time::Duration;
@@ -9,31 +9,31 @@ use tokio::process::Command;
 use crate::error::{Error, Result};
 use crate::process::Process;
 
-/// Longer than any extent takes.
+/// Longer than `bare.py` takes for any extent.
 const LIMIT: Duration = Duration::from_secs(120);
 
-/// What `bare.py` reports.
+/// The report of `bare.py`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Bare {
     pub(crate) python: String,
     pub(crate) langgraph: String,
-    /// One run at a time, values streamed, in-memory saver.
+    /// One run at a time, with streamed values and an in-memory saver.
     pub(crate) noop: Loop,
-    /// The same in two processes at once.
+    /// The same in two processes at the same time.
     pub(crate) noop_two_processes: Loop,
     /// 100 tokens, stream mode `messages` (which the API calls `messages-tuple`).
     pub(crate) messages: Streams,
     /// 100 tokens, stream mode `values`.
     pub(crate) values: Streams,
-    /// For each turn of a thread, its median in milliseconds.
+    /// The median time of each turn of a thread, in milliseconds.
     pub(crate) turns: Vec<f64>,
 }
 
-/// Four streams at the same time.
+/// Four streams at the same time: in one process, or two in each of two processes.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Streams {
     pub(crate) one_process: Loop,
-    /// Two streams in each.
+    /// Two streams in each process.
     pub(crate) two_processes: Loop,
 }
 
@@ -48,7 +48,7 @@ pub(crate) struct Loop {
     pub(crate) total_ms: f64,
 }
 
-/// How much `bare.py` measures.
+/// The amount of work for `bare.py`.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Extent {
     pub(crate) seconds: f64,
@@ -74,6 +74,6 @@ pub(crate) async fn measure(python: &Path, folder: &Path, extent: Extent) -> Res
         Ok(Ok(_)) => {}
     }
     let bytes = std::fs::read(&report)
-        .map_err(|source| Error::Io { what: format!("{} cannot be read", report.display()), source })?;
-    serde_json::from_slice(&bytes).map_err(|error| Error::Bare(format!("its report: {error}")))
+        .map_err(|source| Error::Io { what: format!("cannot read {}", report.display()), source })?;
+    serde_json::from_slice(&bytes).map_err(|error| Error::Bare(format!("cannot read its report: {error}")))
 }

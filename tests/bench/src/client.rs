@@ -1,5 +1,5 @@
-//! A thin client of the Agent Server API. It looks into answers only as far as a measurement needs, because it runs
-//! on the same machine as the server.
+//! A thin client of the Agent Server API. It decodes only the parts of answers that a measurement needs, because it
+//! shares the machine with the server.
 
 use std::time::{Duration, Instant};
 
@@ -15,22 +15,22 @@ use crate::sse::Scanner;
 
 const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// How long a stream may be held.
+/// The longest time for which a stream is held.
 const FOR_LONG: Duration = Duration::from_secs(3600);
 
-/// Events: their names and data.
+/// The names and data of a stream's events.
 pub(crate) type Events = BoxStream<'static, Result<(String, Value)>>;
 
-/// What a stream of one run brought.
+/// The figures of one run's stream.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Streamed {
-    /// From the request to the first event after `metadata`.
+    /// The time from the request to the first event after `metadata`.
     pub(crate) first: Duration,
-    /// Events, `metadata` among them.
+    /// The number of events, with `metadata`.
     pub(crate) events: u64,
 }
 
-/// One server.
+/// A client of one server.
 #[derive(Debug, Clone)]
 pub(crate) struct Client {
     http: reqwest::Client,
@@ -55,23 +55,23 @@ impl Client {
         answer.bytes().await.map_err(|source| Error::Request { request, source })
     }
 
-    /// Like `call`, for answers that are looked into.
+    /// Like `call`, but decodes the answer.
     pub(crate) async fn call_json(&self, method: Method, path: &str, body: Option<Bytes>) -> Result<Value> {
         let request = format!("{method} {path}");
         let bytes = self.call(method, path, body).await?;
         serde_json::from_slice(&bytes).map_err(|error| Error::Answer { request, problem: error.to_string() })
     }
 
-    /// `POST /threads`: the new thread's id.
+    /// `POST /threads`; returns the new thread's id.
     pub(crate) async fn create_thread(&self) -> Result<String> {
         let thread = self.call_json(Method::POST, "/threads", Some(Bytes::from_static(b"{}"))).await?;
         text(&thread, "POST /threads", "thread_id")
     }
 
-    /// A run that is waited for, at a path that ends with `/runs/wait`.
+    /// Starts a run and waits for its result, at a path that ends with `/runs/wait`.
     pub(crate) async fn wait(&self, path: &str, body: Bytes) -> Result<()> {
         let values = self.call(Method::POST, path, Some(body)).await?;
-        // A failed run answers 200.
+        // The answer to a failed run has status 200, too.
         if memchr::memmem::find(&values, b"\"__error__\"").is_some() {
             let problem = String::from_utf8_lossy(&values).into_owned();
             return Err(Error::Answer { request: format!("POST {path}"), problem });
@@ -79,12 +79,12 @@ impl Client {
         Ok(())
     }
 
-    /// One turn of a thread.
+    /// Runs one turn of a thread.
     pub(crate) async fn turn(&self, thread: &str, body: Bytes) -> Result<()> {
         self.wait(&format!("/threads/{thread}/runs/wait"), body).await
     }
 
-    /// A stateless run, read to the end of its stream.
+    /// Streams a stateless run to its end.
     pub(crate) async fn stream(&self, body: Bytes) -> Result<Streamed> {
         let name = "POST /runs/stream";
         let start = Instant::now();
@@ -109,7 +109,7 @@ impl Client {
         }
     }
 
-    /// Opens a stream of events, those after the id `after` if it is kept; returns when the server has begun to answer.
+    /// Opens a stream of events; with `after`, of the kept events after that id. Returns when the response begins.
     pub(crate) async fn opened(&self, path: String, after: Option<&str>) -> Result<Events> {
         let name = format!("GET {path}");
         let mut request = self.request(Method::GET, &path, None).timeout(FOR_LONG);
@@ -119,7 +119,7 @@ impl Client {
         events(name, request).await
     }
 
-    /// The same for a stream that is asked for with a body.
+    /// Like `opened`, for a stream whose request has a body.
     pub(crate) async fn posted(&self, path: String, body: Bytes) -> Result<Events> {
         events(format!("POST {path}"), self.request(Method::POST, &path, Some(body)).timeout(FOR_LONG)).await
     }
@@ -141,7 +141,7 @@ impl Client {
     }
 }
 
-/// The events of an answer, once the server has begun with it.
+/// The events of a response; returns when the response begins.
 async fn events(name: String, request: RequestBuilder) -> Result<Events> {
     let answer = send(&name, request).await?;
     let events = answer.bytes_stream().eventsource().map(move |event| {

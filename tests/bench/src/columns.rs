@@ -1,16 +1,16 @@
-//! Tables for people.
+//! Formats tables.
 
-/// Cells of words.
+/// A row of words.
 pub(crate) fn row(cells: &[&str]) -> Vec<String> {
     cells.iter().map(|cell| (*cell).to_owned()).collect()
 }
 
-/// A dash where there is nothing.
+/// The value, or a dash.
 pub(crate) fn dash(value: Option<String>) -> String {
     value.unwrap_or_else(|| "-".to_owned())
 }
 
-/// Three digits that count.
+/// A number with three significant digits, or a dash.
 pub(crate) fn number(value: Option<f64>) -> String {
     dash(value.map(|value| match value.abs() {
         size if size >= 100.0 => format!("{value:.0}"),
@@ -19,7 +19,7 @@ pub(crate) fn number(value: Option<f64>) -> String {
     }))
 }
 
-/// The first column to the left, the others to the right.
+/// Aligns the first column to the left, and the others to the right.
 pub(crate) fn aligned(rows: Vec<Vec<String>>) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let widths: Vec<usize> = (0..columns)

@@ -1,21 +1,21 @@
-//! What can go wrong, said for the person who runs the benchmark.
+//! The benchmark's errors, with messages for its user.
 
 /// A result of this crate.
 pub(crate) type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Why a measurement could not be made.
+/// The reason why a measurement failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
     /// A request got no complete answer.
     #[error("{request}: {}", chain(.source))]
     Request { request: String, source: reqwest::Error },
-    /// A request got an answer that says no.
+    /// The server refused a request or failed it.
     #[error("{request}: {status} {body}")]
     Status { request: String, status: u16, body: String },
-    /// An answer is not what the Agent Server API promises.
+    /// An answer does not conform to the Agent Server API.
     #[error("{request}: {problem}")]
     Answer { request: String, problem: String },
-    /// A request took longer than the measurement may.
+    /// A request was not answered in time after the end of the measurement.
     #[error("no answer within {0:?} after the end of the measurement")]
     Late(std::time::Duration),
     /// A server did not start, or stopped.
@@ -24,7 +24,7 @@ pub(crate) enum Error {
     /// The bare library could not be measured.
     #[error("the bare library: {0}")]
     Bare(String),
-    /// An option makes no sense.
+    /// An option is invalid, or a part of the measurement cannot run.
     #[error("{0}")]
     Option(String),
     /// A file or process could not be used.
@@ -36,12 +36,12 @@ pub(crate) enum Error {
     /// A database could not be used.
     #[error("the database: {0}")]
     Database(#[source] sqlx::Error),
-    /// A person stopped the benchmark.
+    /// The user stopped the benchmark.
     #[error("stopped")]
     Stopped,
 }
 
-/// The error with everything behind it: reqwest's own message leaves out the cause.
+/// The error's message with all its causes, which reqwest's own message leaves out.
 fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();

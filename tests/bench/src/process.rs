@@ -1,4 +1,4 @@
-//! Processes that the benchmark starts: each leads a process group of its own, and the group ends with its owner.
+//! Processes that the benchmark starts. Each leads its own process group, and the group ends when its owner is dropped.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -23,10 +23,10 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// Starts `command`; what it says goes to the file `log`.
+    /// Starts `command`; its output goes to the file `log`.
     pub(crate) fn start(mut command: Command, log: PathBuf) -> Result<Self> {
         let name = command.as_std().get_program().display().to_string();
-        let failed = |source| Error::Io { what: format!("{name} cannot be started"), source };
+        let failed = |source| Error::Io { what: format!("cannot start {name}"), source };
         let file = File::create(&log).map_err(failed)?;
         let second = file.try_clone().map_err(failed)?;
         command.stdin(Stdio::null()).stdout(file).stderr(second);
@@ -40,7 +40,7 @@ impl Process {
         self.group.as_raw_nonzero().get().unsigned_abs()
     }
 
-    /// How it ended, if it did.
+    /// The process's exit status as text, if it has ended.
     pub(crate) fn ended(&mut self) -> Option<String> {
         self.child.try_wait().ok().flatten().map(|status| format!("ended with {status}"))
     }
@@ -50,7 +50,7 @@ impl Process {
         self.child.wait().await.map_err(|source| Error::Io { what: "cannot wait for a process".into(), source })
     }
 
-    /// The last lines that it said.
+    /// The last lines of the log.
     pub(crate) fn log_tail(&self) -> String {
         let text = std::fs::read(&self.log).unwrap_or_default();
         let text = String::from_utf8_lossy(&text);
@@ -58,9 +58,9 @@ impl Process {
         lines[lines.len().saturating_sub(LOG_LINES)..].join("\n")
     }
 
-    /// Asks the group to stop, and kills what is left of it.
+    /// Asks the group to stop, and kills the processes that are left.
     pub(crate) async fn stop(mut self) {
-        // An error says that the group is gone already.
+        // An error means that the group has already ended.
         let _ = kill_process_group(self.group, Signal::TERM);
         let _ = tokio::time::timeout(TO_STOP, self.child.wait()).await;
     }
@@ -72,17 +72,17 @@ impl Drop for Process {
     }
 }
 
-/// Memory of one process, without its children, in MiB.
+/// The memory of one process without its children, in MiB.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub(crate) struct Memory {
-    /// `VmRSS`: resident now.
+    /// `VmRSS`: the resident memory now.
     pub(crate) resident_mib: f64,
-    /// `VmHWM`: resident at most so far.
+    /// `VmHWM`: the most resident memory so far.
     pub(crate) peak_mib: f64,
 }
 
 impl Memory {
-    /// `None` where there is no `/proc`, or no such process.
+    /// `None` without `/proc`, or if no process has this id.
     pub(crate) fn of(pid: u32) -> Option<Self> {
         Self::parse(&std::fs::read_to_string(Path::new("/proc").join(pid.to_string()).join("status")).ok()?)
     }

@@ -1,10 +1,10 @@
-//! Where the program that is measured is.
+//! Finds the measured program.
 
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
 
-/// `langopen`: the one that is named, or the one beside this program, or the one on the PATH.
+/// `langopen`: the program at `named`, beside this one, or on PATH.
 pub(crate) fn langopen(named: Option<&Path>) -> Result<PathBuf> {
     let beside = || std::env::current_exe().ok().map(|this| this.with_file_name("langopen"));
     match (named, beside()) {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-/// How long something took, in milliseconds.
+/// The quantiles of durations, in milliseconds.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub(crate) struct Quantiles {
     pub(crate) p50: f64,
@@ -14,11 +14,11 @@ pub(crate) struct Quantiles {
 }
 
 impl Quantiles {
-    /// `None` if there is nothing to order.
+    /// `None` without samples.
     pub(crate) fn of(samples: &mut [Duration]) -> Option<Self> {
         samples.sort_unstable();
         let max = ms(*samples.last()?);
-        // Nearest rank.
+        // The nearest rank.
         let at = |quantile: f64| {
             let rank = (quantile * samples.len() as f64).ceil() as usize;
             samples.get(rank.saturating_sub(1)).map_or(max, |sample| ms(*sample))

@@ -1,4 +1,4 @@
-//! What a comparison found.
+//! The report of a comparison.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -9,7 +9,7 @@ use crate::bar::{self, Bar, Verdict};
 use crate::columns::{aligned, number, row};
 use crate::error::{Error, Result};
 
-/// What one part found.
+/// The results of one part.
 #[derive(Debug, Default)]
 pub(crate) struct Found {
     pub(crate) figures: Vec<Figure>,
@@ -49,7 +49,7 @@ impl Report {
         Self { quick, cores, load_average, figures: Vec::new(), bars: Vec::new(), notes: Vec::new() }
     }
 
-    /// What could not be measured leaves a note; the rest still counts.
+    /// Adds the results of a part. A failed part leaves a note; the rest still counts.
     pub(crate) fn add(&mut self, part: &str, found: Result<Found>) {
         match found {
             Ok(found) => {
@@ -70,7 +70,7 @@ impl Report {
         rows
     }
 
-    /// Prints the tables and the JSON report, writes that to `file` too, and says how it ended.
+    /// Prints the tables and the JSON report, and writes the JSON to `file` too. Returns the exit code.
     pub(crate) fn tell(&self, file: Option<&Path>) -> Result<ExitCode> {
         println!("{}", aligned(self.rows()));
         println!("\n{}", aligned(bar::rows(&self.bars)));
@@ -78,7 +78,7 @@ impl Report {
         let json = serde_json::to_string(self).map_err(|error| Error::Option(error.to_string()))?;
         println!("{json}");
         if let Some(file) = file {
-            let failed = |source| Error::Io { what: format!("{} cannot be written", file.display()), source };
+            let failed = |source| Error::Io { what: format!("cannot write {}", file.display()), source };
             std::fs::write(file, json).map_err(failed)?;
         }
         Ok(if self.missed() { ExitCode::FAILURE } else { ExitCode::SUCCESS })

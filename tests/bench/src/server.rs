@@ -1,4 +1,4 @@
-//! Servers under test: LangOpen and the peer, started on the same application.
+//! Servers under test: LangOpen and the peer, each started on the same application.
 
 use std::net::TcpListener;
 use std::path::Path;
@@ -11,12 +11,12 @@ use crate::client::Client;
 use crate::error::{Error, Result};
 use crate::process::{Memory, Process};
 
-/// A first start may install a Python environment.
+/// The most time for a start. The first start may install a Python environment.
 const TO_START: Duration = Duration::from_secs(180);
 const BETWEEN_TRIES: Duration = Duration::from_millis(100);
 const FIRST_RUN: &[u8] = br#"{"assistant_id":"noop","input":{"messages":[{"role":"user","content":"hi"}]}}"#;
 
-/// A server that answers.
+/// A running server.
 #[derive(Debug)]
 pub(crate) struct Server {
     pub(crate) name: &'static str,
@@ -26,7 +26,7 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// `langopen up` with two graph hosts and a fresh data folder. Its Python environment is kept between runs.
+    /// `langopen up` with two graph hosts and a fresh data folder. Later runs reuse its Python environment.
     pub(crate) async fn langopen(program: &Path, folder: &Path) -> Result<Self> {
         let port = free_port()?;
         let mut command = Command::new(program);
@@ -47,28 +47,28 @@ impl Server {
         Self::start("peer", command, folder, &port).await
     }
 
-    /// A server that somebody else started.
+    /// A server that this program did not start.
     pub(crate) async fn running(url: &str, pid: Option<u32>) -> Result<Self> {
         let mut server = Self { name: "langopen", client: Client::new(url, None)?, process: None, pid };
         server.until_ready().await?;
         Ok(server)
     }
 
-    /// The server's own memory now, without its children.
+    /// The server's memory now, without its children.
     pub(crate) fn memory(&self) -> Option<Memory> {
         self.pid.and_then(Memory::of)
     }
 
-    /// Stops what `start` started.
+    /// Stops the server, if `start` started it.
     pub(crate) async fn stop(self) {
         if let Some(process) = self.process {
             process.stop().await;
         }
     }
 
-    /// Starts a server that will answer at the port.
+    /// Starts a server on the port and waits until it is ready.
     pub(crate) async fn start(name: &'static str, mut command: Command, folder: &Path, port: &str) -> Result<Self> {
-        // Neither server may send traces anywhere.
+        // Neither server may send traces.
         command.current_dir(folder).env("LANGSMITH_TRACING", "false").env("LANGCHAIN_TRACING_V2", "false");
         let process = Process::start(command, folder.join(format!("{name}.log")))?;
         let client = Client::new(&format!("http://127.0.0.1:{port}"), None)?;
@@ -78,7 +78,7 @@ impl Server {
         Ok(server)
     }
 
-    /// Waits until the server has answered and has run a graph.
+    /// Waits until the server has answered and run a graph.
     async fn until_ready(&mut self) -> Result<()> {
         let deadline = Instant::now() + TO_START;
         loop {
@@ -102,7 +102,7 @@ pub(crate) async fn try_run(client: &Client) -> Result<()> {
     client.wait("/runs/wait", Bytes::from_static(FIRST_RUN)).await
 }
 
-/// A port that was free a moment ago.
+/// A port that is free at the moment.
 pub(crate) fn free_port() -> Result<String> {
     let failed = |source| Error::Io { what: "no free port".into(), source };
     let listener = TcpListener::bind(("127.0.0.1", 0)).map_err(failed)?;

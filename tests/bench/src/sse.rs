@@ -1,15 +1,15 @@
-//! Counts the events of an SSE stream without keeping its data.
+//! Counts the events of an SSE stream without storing its data.
 
-/// Long enough for every event name that matters here.
+/// Long enough for every event name that the counter looks for.
 const NAME_BYTES: usize = 64;
 
-/// Sees a stream chunk by chunk; an event begins with its `event:` line.
+/// Reads a stream chunk by chunk. An event begins with its `event:` line.
 #[derive(Debug, Default)]
 pub(crate) struct Scanner {
     line: Vec<u8>,
-    /// Events so far.
+    /// The number of events so far.
     pub(crate) events: u64,
-    /// Whether one of them was called `error`.
+    /// Whether the stream had an `error` event.
     pub(crate) error: bool,
 }
 

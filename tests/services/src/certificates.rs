@@ -1,26 +1,26 @@
-//! Certificates of a CA of the tests' own.
+//! Certificates of a test CA.
 
 use std::path::{Path, PathBuf};
 
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use uuid::Uuid;
 
-/// A CA with its files in a folder, which goes with it.
+/// A CA with its files in a folder. Dropping it deletes the folder.
 pub struct Authority {
     folder: tempfile::TempDir,
     issuer: Issuer<'static, KeyPair>,
 }
 
 impl Authority {
-    /// Makes one.
+    /// Creates a CA.
     ///
     /// # Panics
-    /// When the folder cannot be written.
-    #[expect(clippy::new_without_default, reason = "it makes keys and files")]
+    /// If the folder cannot be written.
+    #[expect(clippy::new_without_default, reason = "it generates keys and writes files")]
     pub fn new() -> Self {
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        // By their names certificates of different CAs are told apart.
+        // Unique names distinguish the certificates of different CAs.
         params.distinguished_name.push(DnType::CommonName, Uuid::new_v4().to_string());
         let key = KeyPair::generate().expect("a key");
         let cert = params.self_signed(&key).expect("a certificate of the CA");
@@ -29,7 +29,7 @@ impl Authority {
         this
     }
 
-    /// The PEM file of its own certificate.
+    /// The PEM file of the CA's certificate.
     pub fn ca(&self) -> PathBuf {
         self.path("ca.pem")
     }
@@ -37,7 +37,7 @@ impl Authority {
     /// The PEM files of a certificate for 127.0.0.1 and of its key.
     ///
     /// # Panics
-    /// When they cannot be written.
+    /// If the files cannot be written.
     pub fn issue(&self, name: &str) -> (PathBuf, PathBuf) {
         let params = CertificateParams::new(vec!["127.0.0.1".to_owned()]).expect("an address is a name");
         let key = KeyPair::generate().expect("a key");
@@ -54,5 +54,5 @@ impl Authority {
 }
 
 fn write(path: &Path, pem: &str) {
-    std::fs::write(path, pem).unwrap_or_else(|error| panic!("{} cannot be written: {error}", path.display()));
+    std::fs::write(path, pem).unwrap_or_else(|error| panic!("cannot write {}: {error}", path.display()));
 }

@@ -1,4 +1,4 @@
-//! Containers.
+//! Starts services in containers.
 
 use std::process::Stdio;
 
@@ -19,7 +19,7 @@ pub(crate) async fn available() -> bool {
 }
 
 pub(crate) async fn postgres() -> Result<String> {
-    // It starts a first time to be set up, and a second time to stay.
+    // Postgres starts once for its setup, stops, and starts again. The message appears twice.
     let ready = LogWaitStrategy::stderr("database system is ready to accept connections").with_times(2);
     let image = GenericImage::new("postgres", "17-alpine")
         .with_exposed_port(5432.tcp())
@@ -47,7 +47,7 @@ async fn start(service: &'static str, image: ContainerRequest<GenericImage>, por
     Ok(format!("{host}:{port}"))
 }
 
-/// Keeps a container beyond the runtime of the test that asked for it first; the guard removes it.
+/// Keeps a container longer than the runtime of the test that started it. The guard removes it.
 fn keep(container: ContainerAsync<GenericImage>) {
     std::mem::forget(container);
 }

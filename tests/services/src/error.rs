@@ -1,32 +1,32 @@
-//! Why there is no service.
+//! The reasons why a service is not available.
 
 use std::io;
 
 /// `Result` with this crate's [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Why there is no service.
+/// The reason why a service is not available.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// Neither named, nor in a container, nor installed.
+    /// The environment names no service, Docker does not answer, and the program is not installed.
     #[error("no {service}: set {variable}, start Docker, or install {program} (apt-get install {package})")]
     Missing {
-        /// What was wanted.
+        /// The service.
         service: &'static str,
-        /// The variable that would name one.
+        /// The environment variable that can name a service.
         variable: &'static str,
         /// The program that was not found.
         program: &'static str,
-        /// Where Debian has it.
+        /// The program's Debian package.
         package: &'static str,
     },
-    /// A program could not be run.
+    /// A program could not be started.
     #[error("cannot run {program}: {source}")]
     Run {
         /// The program.
         program: String,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
     /// A program failed.
@@ -34,18 +34,18 @@ pub enum Error {
     Failed {
         /// The program.
         program: String,
-        /// What it printed.
+        /// The program's output.
         output: String,
     },
     /// A container did not start.
     #[error("no container for {service}: {source}")]
     Container {
-        /// What was wanted.
+        /// The service.
         service: &'static str,
-        /// Why.
+        /// The cause.
         source: testcontainers::TestcontainersError,
     },
-    /// A wrong value of `LANGOPEN_TEST_SERVICES`.
+    /// `LANGOPEN_TEST_SERVICES` has an invalid value.
     #[error("LANGOPEN_TEST_SERVICES must be local or docker, not {0:?}")]
     Choice(String),
 }

@@ -1,6 +1,7 @@
-//! What tests need around them: certificates, PgBouncer, and Postgres and Redis: those that the environment names, containers, or servers of this machine's own packages.
+//! Services for tests: Postgres, Redis, PgBouncer, and TLS certificates.
 //!
-//! See the README beside this crate for the order. Each is started at most once in a process.
+//! Postgres and Redis come from the environment, from containers, or from programs of this machine. The README beside
+//! this crate describes the order. A process starts each of them at most once.
 
 #![forbid(unsafe_code)]
 
@@ -19,11 +20,11 @@ pub use error::{Error, Result};
 pub use pgbouncer::PgBouncer;
 pub use tls_redis::TlsRedis;
 
-/// The variable that names a Postgres.
+/// The environment variable with a Postgres URL.
 pub const DATABASE_URL: &str = "DATABASE_URL";
-/// The variable that names a Redis.
+/// The environment variable with a Redis URL.
 pub const REDIS_URL: &str = "REDIS_URL";
-/// The variable that chooses what is started: `local` or `docker`.
+/// The environment variable that chooses how services are started: `local` or `docker`.
 pub const CHOICE: &str = "LANGOPEN_TEST_SERVICES";
 
 static POSTGRES: OnceCell<String> = OnceCell::const_new();
@@ -32,7 +33,7 @@ static REDIS: OnceCell<String> = OnceCell::const_new();
 /// The URL of a Postgres whose user may create databases.
 ///
 /// # Panics
-/// When there is none to be had; the message says what to install.
+/// If no Postgres is available; the message says what to install.
 pub async fn postgres_url() -> String {
     started(POSTGRES.get_or_try_init(async || match named(DATABASE_URL) {
         Some(url) => Ok(url),
@@ -42,10 +43,10 @@ pub async fn postgres_url() -> String {
     .await
 }
 
-/// The URL of a Redis, for keys with a prefix of one's own.
+/// The URL of a Redis. Each test must prefix its keys.
 ///
 /// # Panics
-/// When there is none to be had; the message says what to install.
+/// If no Redis is available; the message says what to install.
 pub async fn redis_url() -> String {
     started(REDIS.get_or_try_init(async || match named(REDIS_URL) {
         Some(url) => Ok(url),
@@ -66,7 +67,7 @@ fn named(variable: &str) -> Option<String> {
     std::env::var(variable).ok().filter(|url| !url.is_empty())
 }
 
-/// Whether containers are started.
+/// Whether to start services in containers.
 async fn containers() -> Result<bool> {
     match named(CHOICE).as_deref() {
         Some("local") => Ok(false),

@@ -1,4 +1,4 @@
-//! Servers of this machine's own packages.
+//! Starts servers from programs that are installed on this machine.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -13,7 +13,7 @@ use tokio::task::spawn_blocking;
 use crate::error::{Error, Result};
 use crate::{DATABASE_URL, REDIS_URL, guard};
 
-/// What tests do not need of a database that is thrown away: to survive a power cut.
+/// Options that trade durability for speed: test databases need not survive a power cut.
 const POSTGRES_OPTIONS: &str =
     "-c fsync=off -c full_page_writes=off -c max_connections=300 -c listen_addresses=127.0.0.1";
 
@@ -97,7 +97,7 @@ fn ping(port: u16) -> std::io::Result<()> {
     }
 }
 
-/// A folder that outlives this process: the guard removes it.
+/// A folder that outlives this process. The guard removes it.
 fn folder() -> Result<PathBuf> {
     let folder = tempfile::Builder::new().prefix("langopen-test-").tempdir();
     let folder = folder.map_err(|error| failed("a temporary folder", error))?.keep();
@@ -106,7 +106,7 @@ fn folder() -> Result<PathBuf> {
     Ok(folder)
 }
 
-/// A program of the newest Postgres that is installed. Debian keeps them off PATH.
+/// A program of the newest installed Postgres. Debian does not put these programs on PATH.
 fn postgres_program(name: &'static str) -> Result<PathBuf> {
     let version = |path: &Path| path.file_name()?.to_str()?.parse::<u32>().ok();
     let installed = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten().map(|entry| entry.path());
@@ -116,7 +116,7 @@ fn postgres_program(name: &'static str) -> Result<PathBuf> {
     newest.map(|path| path.join("bin").join(name)).or_else(|| which::which(name).ok()).ok_or(missing)
 }
 
-/// The user to run as where we are root: user and group id.
+/// If this process runs as root, the user and group id for the server to run as.
 pub(crate) fn unprivileged() -> Result<Option<(u32, u32)>> {
     let id = |arguments: &[&str]| {
         let output = run(Command::new("id").args(arguments))?;
@@ -131,7 +131,7 @@ pub(crate) fn unprivileged() -> Result<Option<(u32, u32)>> {
 
 fn run(command: &mut Command) -> Result<String> {
     let program = command.get_program().to_string_lossy().into_owned();
-    // A server that goes on must not keep our pipe.
+    // The server continues to run and must not hold the pipe of its output open.
     let printed = tempfile::tempfile().and_then(|file| Ok((file.try_clone()?, file.try_clone()?, file)));
     let (out, err, mut file) = printed.map_err(|error| failed("a temporary file", error))?;
     let status = command.stdin(Stdio::null()).stdout(out).stderr(err).status();

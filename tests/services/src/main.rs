@@ -1,4 +1,4 @@
-//! Runs a command with `DATABASE_URL` and `REDIS_URL` set to services that live as long as it does.
+//! Runs a command with `DATABASE_URL` and `REDIS_URL` set. The services live as long as the command.
 
 #![forbid(unsafe_code)]
 

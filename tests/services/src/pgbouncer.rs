@@ -11,16 +11,17 @@ use crate::certificates::Authority;
 use crate::error::{Error, Result};
 use crate::local;
 
-/// A PgBouncer in transaction mode before a Postgres, with two connections to each of its databases: each transaction gets another one. It ends with this.
+/// A PgBouncer in transaction mode in front of a Postgres. It has two connections to each database, so successive
+/// transactions may use different ones. Dropping it ends the process.
 pub struct PgBouncer {
     _process: Child,
     port: u16,
-    /// How its URLs speak of TLS.
+    /// The TLS parameters of its URLs.
     tls: String,
     _folder: TempDir,
 }
 
-/// Where the program is; `None` on a machine without it, except where the tests must be whole.
+/// The program's path; `None` if PgBouncer is not installed. On CI this panics instead.
 fn program() -> Option<&'static str> {
     let found =
         ["/usr/sbin/pgbouncer", "/usr/bin/pgbouncer", "/usr/local/bin/pgbouncer", "/opt/homebrew/bin/pgbouncer"]
@@ -28,25 +29,25 @@ fn program() -> Option<&'static str> {
             .find(|path| std::path::Path::new(path).exists());
     if found.is_none() {
         assert!(std::env::var_os("CI").is_none(), "install pgbouncer: the tests need it");
-        eprintln!("pgbouncer is not installed: what happens behind it is not tested");
+        eprintln!("pgbouncer is not installed: tests with PgBouncer are skipped");
     }
     found
 }
 
 impl PgBouncer {
-    /// Before the server of the URL. `None` where it is not installed.
+    /// Starts a PgBouncer in front of the server with this URL; `None` if PgBouncer is not installed.
     ///
     /// # Panics
-    /// When it does not start.
+    /// If PgBouncer does not start.
     pub async fn before(server: &str) -> Option<Self> {
         let program = program()?;
         Some(Self::start(server, program, None).await.unwrap_or_else(|error| panic!("{error}")))
     }
 
-    /// The same, over TLS alone, with a certificate of the authority's.
+    /// Starts a PgBouncer that accepts only TLS, with a certificate of the authority.
     ///
     /// # Panics
-    /// When it does not start.
+    /// If PgBouncer does not start.
     pub async fn over_tls(server: &str, authority: &Authority) -> Option<Self> {
         let program = program()?;
         Some(Self::start(server, program, Some(authority)).await.unwrap_or_else(|error| panic!("{error}")))
@@ -81,7 +82,7 @@ impl PgBouncer {
         let file = folder.path().join("pgbouncer.ini");
         std::fs::write(&file, config).map_err(|error| failed(&error))?;
         let mut command = Command::new(program);
-        // It does not run as root.
+        // PgBouncer refuses to run as root.
         if local::unprivileged()?.is_some() {
             command.args(["-u", "nobody"]);
         }
@@ -96,12 +97,12 @@ impl PgBouncer {
                 None => return Err(failed(&said)),
             }
         }
-        // Its log must not fill the pipe.
+        // Read the log, so that its pipe does not fill up.
         tokio::spawn(async move { while let Ok(Some(_)) = log.next_line().await {} });
         Ok(Self { _process: process, port, tls, _folder: folder })
     }
 
-    /// A database's URL through it, which says that a pooler is there.
+    /// A database's URL through PgBouncer, with the parameter that announces a pooler.
     pub fn url(&self, database: &str) -> String {
         format!("postgres://someone@127.0.0.1:{}/{database}?pooler=true&{}", self.port, self.tls)
     }

@@ -1,4 +1,4 @@
-//! A Redis that is reached over TLS alone.
+//! A Redis that accepts only TLS.
 
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -10,7 +10,7 @@ use crate::certificates::Authority;
 use crate::error::{Error, Result};
 use crate::local;
 
-/// A server with a certificate of the authority's, for 127.0.0.1. It is killed when this is dropped.
+/// A Redis server with a certificate of the authority for 127.0.0.1. Dropping it kills the server.
 pub struct TlsRedis {
     process: Child,
     port: u16,
@@ -18,10 +18,10 @@ pub struct TlsRedis {
 }
 
 impl TlsRedis {
-    /// Starts one.
+    /// Starts a server.
     ///
     /// # Panics
-    /// When it does not start; the message says what to install.
+    /// If the server does not start; the message says what to install.
     pub async fn start(authority: &Authority) -> Self {
         Self::try_start(authority).await.unwrap_or_else(|error| panic!("{error}"))
     }
@@ -34,7 +34,7 @@ impl TlsRedis {
         let (cert, key) = authority.issue("redis");
         let mut command = Command::new(program);
         command.args(["--bind", "127.0.0.1", "--save", "", "--port", "0", "--tls-port", &port.to_string()]);
-        // Who connects shows no certificate.
+        // Clients need no certificate.
         command.args(["--tls-auth-clients", "no"]).arg("--tls-ca-cert-file").arg(authority.ca());
         command.arg("--tls-cert-file").arg(cert).arg("--tls-key-file").arg(key).arg("--dir").arg(folder.path());
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
@@ -58,7 +58,7 @@ impl TlsRedis {
 
 impl Drop for TlsRedis {
     fn drop(&mut self) {
-        // It may have ended by itself.
+        // An error means that the server has already ended.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }

@@ -12,11 +12,11 @@ use serde_json::json;
 use tokio::time::timeout;
 
 use super::chain::Chain;
+use super::destination::with_thread;
 use super::dialect::State;
 use super::endpoint::Answered;
 use super::error::not_cancelable;
 use super::get::{find, named};
-use super::place::with_thread;
 use super::request::Request;
 use super::task;
 use super::task_id::{CANCELED_KEY, is_given_up};
@@ -24,7 +24,7 @@ use crate::agent::runs::Follow;
 use crate::agent::state::clear_tasks;
 use crate::doors::json_rpc::{answer, failed};
 
-/// How long the answer waits for the run's end: a graph may be busy with what cannot be stopped.
+/// The most time the answer waits for the run's end. A graph may be in code that cannot be interrupted.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 #[derive(Deserialize)]
@@ -46,7 +46,7 @@ pub(super) async fn cancel(request: &Request) -> Result<Answered, ErrorData> {
     if waits {
         give_up(request, &permit.scope, &mut chain, &thread).await?;
     }
-    // An answer that was on its way goes on with the task, and is stopped like any other run.
+    // If an answer arrived before the mark was set, a new run continues the task. That run is stopped like any other.
     if !waits || !is_given_up(chain.run()) {
         stop(request, &permit.scope, &mut chain, action).await?;
     }
@@ -55,7 +55,8 @@ pub(super) async fn cancel(request: &Request) -> Result<Answered, ErrorData> {
     answer(&picture.task(&show)).map(Answered::Now)
 }
 
-/// Gives up a task that waits for an answer. Its last run is over, so that is said with it, and its graph waits no more.
+/// Gives up a task that waits for an answer: marks its last run, which has already ended, and clears the graph's open
+/// question.
 async fn give_up(request: &Request, scope: &Scope, chain: &mut Chain, thread: &Thread) -> Result<(), ErrorData> {
     let Request { app, caller, .. } = request;
     let (thread_id, run_id) = (thread.thread_id, chain.run().run_id);
@@ -64,9 +65,9 @@ async fn give_up(request: &Request, scope: &Scope, chain: &mut Chain, thread: &T
         ErrorKind::NotFound => not_cancelable(),
         _ => failed(&error.into()),
     })?;
-    // The task is over, whatever becomes of this: a question that stays open is no task's any more.
+    // The task is over even if this fails: an open question then belongs to no task.
     if let Err(error) = clear_tasks(app, (scope, &caller.identity), thread).await {
-        tracing::warn!(thread.id = %thread_id, error = error.message(), "a graph still waits for what a task was given up with");
+        tracing::warn!(thread.id = %thread_id, error = error.message(), "cannot clear the graph's question of a canceled task; the thread stays interrupted");
     }
     *chain = find(request, scope, chain.task).await?;
     Ok(())

@@ -1,4 +1,4 @@
-//! Agent cards: what an agent is, and where and how it is talked to.
+//! Agent cards: an agent's description and its address.
 
 use axum::Json;
 use axum::extract::State;
@@ -21,13 +21,13 @@ use crate::http::access::Caller;
 use crate::http::extract::{AssistantIdText, Forwarded, Query, forwarded_scheme};
 use crate::server::App;
 
-/// What agents take and answer, unless their assistant's metadata say otherwise.
+/// The media types that an agent accepts and returns, unless its assistant's metadata name others.
 const MODES: [&str; 2] = ["application/json", "text/plain"];
 
-/// Lets a client choose which messages the histories of tasks hold.
+/// The extension by which a client chooses the messages in the histories of tasks.
 const HISTORY_SCOPE: &str = "https://langchain.com/a2a/extensions/history-scope/v1";
 
-/// What an assistant's metadata say under `a2a`.
+/// The value of `a2a` in an assistant's metadata.
 #[derive(Deserialize, Default)]
 #[serde(default)]
 struct Modes {
@@ -37,7 +37,7 @@ struct Modes {
     default_output_modes: Option<Vec<String>>,
 }
 
-/// The media types that an agent takes, and those that it answers.
+/// The media types that an agent accepts, and those that it returns.
 fn modes(assistant: &Assistant) -> (Vec<String>, Vec<String>) {
     let given = assistant.metadata.get("a2a").cloned().unwrap_or_default();
     let given: Modes = serde_json::from_value(given).unwrap_or_default();
@@ -46,13 +46,13 @@ fn modes(assistant: &Assistant) -> (Vec<String>, Vec<String>) {
 }
 
 /// # Errors
-/// For a client that accepts none of what the agent answers.
+/// If the client accepts none of the agent's output modes.
 pub(super) fn check_output_modes(assistant: &Assistant, accepted: &[String]) -> Result<(), ErrorData> {
     let (_, offered) = modes(assistant);
     let fits = |wanted: &str, mode: &str| {
         wanted == "*/*" || wanted == mode || wanted.strip_suffix('*').is_some_and(|kind| mode.starts_with(kind))
     };
-    // `text` is what early clients call plain text.
+    // Early clients write `text` for plain text.
     let is_offered = |wanted: &String| wanted == "text" || offered.iter().any(|mode| fits(wanted, mode));
     match accepted.is_empty() || accepted.iter().any(is_offered) {
         true => Ok(()),
@@ -86,7 +86,7 @@ pub(super) async fn get_root_card(
     })
 }
 
-/// There are no sessions to end.
+/// Always 404: the server has no sessions.
 pub(super) async fn delete_session(_caller: Caller) -> StatusCode {
     StatusCode::NOT_FOUND
 }
@@ -116,7 +116,7 @@ async fn show(
     card(&request).await.map_err(|error| (StatusCode::INTERNAL_SERVER_ERROR, error))
 }
 
-/// The card, for clients that ask in the protocol.
+/// The card, as a method of the protocol.
 pub(super) async fn extended(request: &Request) -> Result<Answered, ErrorData> {
     answer(&card(request).await?).map(Answered::Now)
 }
@@ -167,7 +167,7 @@ async fn card(request: &Request) -> Result<Value, ErrorData> {
     }))
 }
 
-/// Where the agent is talked to, as the client reached the server.
+/// The agent's URL, under the host and scheme by which the client reached the server.
 pub(super) fn address(app: &App, parts: &Parts, assistant: &Assistant) -> String {
     let text = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok());
     let scheme = forwarded_scheme(&parts.headers).or(parts.uri.scheme_str());
@@ -185,7 +185,7 @@ mod tests {
     use langopen_core::{AssistantId, JsonMap, Timestamp};
 
     #[test]
-    fn a_client_gets_what_it_accepts() {
+    fn output_modes_must_match_the_clients() {
         let assistant = |metadata: Value| Assistant {
             assistant_id: AssistantId::system("a"),
             graph_id: "a".to_owned(),

@@ -1,4 +1,4 @@
-//! The runs that a task is made of: the one that it began with, and those that went on with it.
+//! The runs of a task: the first one, and those that continued it.
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
@@ -12,27 +12,28 @@ use super::task_id::TaskId;
 use crate::http::error::ApiResult;
 use crate::server::App;
 
-/// How many runs are read at a time: tasks that are asked for are mostly recent.
+/// The number of runs in one read. Clients mostly ask for recent tasks.
 const PAGE: u32 = 50;
 
 pub(super) struct Chain {
     pub(super) task: TaskId,
-    /// In the order in which they were created; at least one.
+    /// In order of creation; at least one.
     runs: Vec<Run>,
-    /// The ids of the messages that the next task of the thread was given.
+    /// The ids of the input messages of the thread's next task.
     pub(super) later: HashSet<String>,
-    /// Whether the thread's last run is the task's.
+    /// Whether the thread's last run belongs to the task.
     pub(super) newest: bool,
 }
 
 impl Chain {
-    /// A task that begins.
+    /// A new task.
     pub(super) fn begin(run: Run) -> Self {
         let task = TaskId { thread_id: run.thread_id, run_id: run.run_id };
         Self { task, runs: vec![run], later: HashSet::new(), newest: true }
     }
 
-    /// The tasks of a thread whose runs these are, newest first; those whose first run is not among them too.
+    /// Groups a thread's runs, newest first, into tasks, newest first. A task counts even if its first run is not in
+    /// `runs`.
     pub(super) fn all(runs: Vec<Run>) -> Vec<Self> {
         let mut chains: Vec<Self> = Vec::new();
         let mut places: HashMap<TaskId, usize> = HashMap::new();
@@ -55,7 +56,7 @@ impl Chain {
         chains
     }
 
-    /// Finds a task of an agent on a thread that the scope shows.
+    /// Finds an agent's task on a thread, if the scope allows it.
     pub(super) async fn find(app: &App, scope: &Scope, agent: AssistantId, task: TaskId) -> ApiResult<Option<Self>> {
         let mut chain = Self { task, runs: Vec::new(), later: HashSet::new(), newest: true };
         let mut query = RunQuery { limit: PAGE, ..RunQuery::default() };
@@ -80,7 +81,7 @@ impl Chain {
         }
     }
 
-    /// Looks through runs, newest first, and tells whether the task's first was among them.
+    /// Takes the task's runs from a page, newest first. Returns whether the page held the task's first run.
     fn take(&mut self, runs: &[Run]) -> bool {
         for run in runs {
             if TaskId::of(run) != self.task {
@@ -99,19 +100,19 @@ impl Chain {
         false
     }
 
-    /// Goes on with another run.
+    /// Adds a run that continues the task.
     pub(super) fn push(&mut self, run: Run) {
         self.runs.push(run);
         self.newest = true;
     }
 
-    /// The run that tells how the task stands.
+    /// The task's last run, which decides its state.
     pub(super) fn run(&self) -> &Run {
-        // There is one from the beginning.
+        // `runs` is never empty.
         &self.runs[self.runs.len() - 1]
     }
 
-    /// Takes over what the last run's row says now. A row that is gone belonged to a run that was taken back.
+    /// Updates the last run from its row. A deleted row means that the run was rolled back.
     pub(super) fn update(&mut self, row: Option<Run>) {
         let Some(held) = self.runs.last_mut() else { return };
         match row {
@@ -120,7 +121,7 @@ impl Chain {
         }
     }
 
-    /// The messages that its runs were given.
+    /// The input messages of the task's runs.
     pub(super) fn given(&self) -> Vec<Value> {
         self.runs.iter().flat_map(given_to).collect()
     }

@@ -1,18 +1,18 @@
-//! Between the content of chat messages and the protocol's parts.
+//! Converts between the content of chat messages and the protocol's parts.
 
 use serde_json::{Value, json};
 
 use super::dialect::{Dialect, FileContent, FilePart};
 use super::shapes::Part;
 
-/// What a message's content is made of: texts and files.
+/// A part of a message's content.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Piece {
     Text(String),
     File(FilePart),
 }
 
-/// The content of a chat message that says these pieces: a text if there is nothing else.
+/// The content of a chat message with these pieces: a string if all of them are texts.
 pub(super) fn content(pieces: Vec<Piece>) -> Value {
     if pieces.iter().all(|piece| matches!(piece, Piece::Text(_))) {
         let texts: Vec<_> = pieces
@@ -44,7 +44,7 @@ fn block(piece: Piece) -> Value {
     block
 }
 
-/// The parts that a chat message's content becomes. What is neither text nor file, e.g. reasoning, is not shown.
+/// The parts of a chat message's content. They leave out blocks that are neither text nor file, e.g. reasoning.
 pub(super) fn parts(dialect: Dialect, content: Option<&Value>) -> Vec<Part> {
     let part = |block: &Value| match block.as_str().or_else(|| text_of(block)) {
         Some("") => None,
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_said_comes_back_as_it_was_sent() {
+    fn content_converts_back_to_the_same_parts() {
         for pieces in
             [file(FileContent::Bytes("aGk=".to_owned())), file(FileContent::Uri("https://a.example".to_owned()))]
         {

@@ -1,4 +1,4 @@
-//! Places in a task's stream: where a reader whose connection broke goes on.
+//! Cursors of a task's stream, at which a reader resumes after its connection broke.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,8 +6,8 @@ use std::str::FromStr;
 use http::HeaderMap;
 use langopen_core::event_log::EventId;
 
-/// The place of an event: that of the event of the run's log which it comes from, and its number among those that come from it. It is the same whenever and
-/// wherever the stream is read.
+/// The position of an event: the id of its source event in the run's log, and its index among that event's results.
+/// Every reader of the stream sees the same positions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Cursor {
     pub(super) id: EventId,
@@ -15,18 +15,18 @@ pub(super) struct Cursor {
 }
 
 impl Cursor {
-    /// The task as it is when the stream begins.
+    /// The position of the stream's first event, a snapshot of the task.
     pub(super) const BEGIN: Self = Self { id: EventId::ZERO, nth: 0 };
 
-    /// What comes after the log's end.
+    /// The position of an event after the log's end.
     pub(super) fn end(nth: u32) -> Self {
         Self { id: EventId::MAX, nth }
     }
 
-    /// The place that a client has come to, as it says with `Last-Event-ID`.
+    /// The client's position, from `Last-Event-ID`.
     ///
     /// # Errors
-    /// For what is no place.
+    /// If the header is not a cursor.
     pub(super) fn given(headers: &HeaderMap) -> Result<Option<Self>, ()> {
         let Some(text) = headers.get("last-event-id") else { return Ok(None) };
         match text.to_str().map(str::trim) {
@@ -65,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn places_are_read_as_they_are_written() {
+    fn cursors_parse_as_written() {
         let at = |millis, sequence, nth| Cursor { id: EventId { millis, sequence }, nth };
         let places = [Cursor::BEGIN, at(17, 0, 0), at(17, 2, 0), at(18, 0, 1), Cursor::end(0), Cursor::end(1)];
         assert!(places.is_sorted());

@@ -1,19 +1,19 @@
-//! What the two dialects call things.
+//! The names that differ between the two dialects.
 
 use langopen_core::{RawJson, RawObject};
 
 use super::shapes::{File, Message, Part};
 
-/// A dialect of the protocol; the name of the method tells which one a client speaks.
+/// A dialect of the protocol. The method's name decides which dialect a client speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Dialect {
-    /// 0.3: objects say what they are (`kind`).
+    /// Version 0.3: objects name their type in `kind`.
     V03,
-    /// 1.0: JSON as protocol buffers write it.
+    /// Version 1.0: JSON as protocol buffers encode it.
     V1,
 }
 
-/// What a task is doing.
+/// The state of a task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum State {
     Submitted,
@@ -24,14 +24,14 @@ pub(super) enum State {
     Failed,
 }
 
-/// Who speaks.
+/// The sender of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Role {
     User,
     Agent,
 }
 
-/// What a part of a message holds beside text and data.
+/// A file in a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct FilePart {
     pub(super) name: Option<String>,
@@ -50,12 +50,12 @@ impl State {
     const ALL: [Self; 6] =
         [Self::Submitted, Self::Working, Self::InputRequired, Self::Completed, Self::Canceled, Self::Failed];
 
-    /// Whether nothing happens to the task any more unless somebody sends a message.
+    /// Whether the task's state changes only if a client sends a message.
     pub(super) fn rests(self) -> bool {
         !matches!(self, Self::Submitted | Self::Working)
     }
 
-    /// Whether nothing happens to the task any more.
+    /// Whether the task's state never changes again.
     pub(super) fn is_terminal(self) -> bool {
         self.rests() && self != Self::InputRequired
     }
@@ -72,7 +72,7 @@ impl State {
         dialect.choose(old, new)
     }
 
-    /// A state in either dialect's words.
+    /// Parses a state's name in either dialect.
     pub(super) fn parse(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|state| state.name(Dialect::V03) == name || state.name(Dialect::V1) == name)
     }
@@ -95,7 +95,7 @@ impl Dialect {
         }
     }
 
-    /// The word that says what an object is, where the dialect has it.
+    /// The value of `kind`, if the dialect has this field.
     pub(super) fn kind(self, kind: &'static str) -> Option<&'static str> {
         self.choose(Some(kind), None)
     }
@@ -104,7 +104,7 @@ impl Dialect {
         Part { kind: self.kind("text"), text: Some(text.into()), ..Part::default() }
     }
 
-    /// A part of data. In the older dialect that is always an object.
+    /// A data part. In the older dialect, data is always an object.
     pub(super) fn data(self, data: RawJson) -> Part {
         let data = match self {
             Self::V03 if !data.as_str().starts_with('{') => {

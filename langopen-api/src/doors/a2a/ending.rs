@@ -1,4 +1,4 @@
-//! What a run came to.
+//! The results of runs.
 
 use bytes::Bytes;
 use langopen_core::model::{RunError, Thread};
@@ -7,19 +7,19 @@ use serde::{Deserialize, Serialize};
 
 use crate::agent::runs::flatten;
 
-/// What a run came to, as far as it is known.
+/// The result of a run, as far as it is known.
 #[derive(Debug, Default)]
 pub(super) struct Ending {
     pub(super) error: Option<RunError>,
-    /// What the graph asks, as `{id, value}`.
+    /// The graph's questions, as `{id, value}`.
     pub(super) interrupts: Vec<Question>,
-    /// The values of the state.
+    /// The values of the graph's state.
     pub(super) values: Option<RawJson>,
-    /// Whether the values are those at the run's end; else they are the thread's, after later runs.
+    /// Whether the values are those at the run's end. Otherwise they are the thread's, after later runs.
     pub(super) exact: bool,
 }
 
-/// What a graph asks.
+/// A question of a graph.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Question {
     #[serde(default)]
@@ -29,11 +29,11 @@ pub(super) struct Question {
 }
 
 impl Ending {
-    /// As `wait` answers it.
+    /// Reads the body that `wait` returns.
     pub(super) fn of_body(body: &Bytes) -> Self {
         let mut values: RawObject = match serde_json::from_slice(body) {
             Ok(values) => values,
-            // Values that are no object have no place for failures and questions.
+            // Only objects can hold failures and questions.
             Err(_) => {
                 let values = String::from_utf8_lossy(body).into_owned();
                 return Self { values: RawJson::from_text(values).ok(), exact: true, ..Self::default() };
@@ -46,7 +46,7 @@ impl Ending {
         Self { error, interrupts, values, exact: true }
     }
 
-    /// As the thread's row shows it, whose last run it was.
+    /// Reads the row of the thread whose last run it was.
     pub(super) fn of_thread(thread: &Thread) -> Self {
         Self {
             error: thread.error.as_ref().and_then(|error| error.decode().ok()),
@@ -56,13 +56,13 @@ impl Ending {
         }
     }
 
-    /// Of a run that others came after: what is left of it in the thread's values.
+    /// The result of a run that later runs followed: only the thread's current values are left.
     pub(super) fn outlived(thread: &Thread) -> Self {
         Self { values: thread.values.clone(), ..Self::default() }
     }
 }
 
-/// What a thread's graph asks.
+/// The open questions of a thread's graph.
 pub(super) fn open(thread: &Thread) -> Vec<Question> {
     let open = thread.interrupts.as_ref().map(flatten).unwrap_or_default();
     open.iter().filter_map(|question| serde_json::from_str(question.get()).ok()).collect()
@@ -73,7 +73,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_wait_answers_is_taken_apart() {
+    fn the_body_of_wait_is_split() {
         let of = |text: &'static str| Ending::of_body(&Bytes::from_static(text.as_bytes()));
         let values = |ending: &Ending| ending.values.as_ref().map(|values| values.as_str().to_owned());
         let asked = of(r#"{"a":1.50,"__interrupt__":[{"value":"sure?","id":"i","ns":[]}]}"#);

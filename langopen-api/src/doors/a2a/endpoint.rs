@@ -18,18 +18,19 @@ use crate::http::error::{ApiError, ApiResult, ErrorKey};
 use crate::http::extract::{AssistantIdText, Forwarded, ListBody, accepts, parse_id};
 use crate::server::App;
 
-/// What a method answers.
+/// The answer to a method.
 pub(super) enum Answered {
-    /// Its result.
+    /// The method's result.
     Now(RawJson),
-    /// A response that is written as things happen.
+    /// A response that the server writes over time.
     Response(Response),
 }
 
 /// A2A Post
 ///
-/// A message of the Agent2Agent protocol to an assistant, in the dialect of its method's name: `message/send`, `message/stream`, `tasks/get`, `tasks/cancel` and
-/// `tasks/resubscribe` in 0.3; `SendMessage`, `SendStreamingMessage`, `GetTask`, `ListTasks`, `CancelTask` and `SubscribeToTask` in 1.0.
+/// Sends a message of the Agent2Agent protocol to an assistant. The method's name decides the dialect. Version 0.3 has
+/// `message/send`, `message/stream`, `tasks/get`, `tasks/cancel` and `tasks/resubscribe`; version 1.0 has
+/// `SendMessage`, `SendStreamingMessage`, `GetTask`, `ListTasks`, `CancelTask` and `SubscribeToTask`.
 #[utoipa::path(
     post, path = "/a2a/{assistant_id}", tag = "A2A", operation_id = "post_a2a",
     params(
@@ -38,7 +39,7 @@ pub(super) enum Answered {
     ),
     request_body(content = serde_json::Value, description = "A JSON-RPC 2.0 request"),
     responses(
-        (status = 200, description = "The answer to the request, or events that each are one", content(
+        (status = 200, description = "The answer to the request, or a stream of answers", content(
             (serde_json::Value = "application/json"), (String = "text/event-stream"),
         )),
         (status = 400, description = "An Accept header that allows no answer", body = ErrorKey),
@@ -89,7 +90,7 @@ pub(super) async fn post_a2a(
     Ok(Json(Reply::new(id, answer)).into_response())
 }
 
-/// The assistant of this id, and where the caller may read it.
+/// The assistant with this id, and the scope in which the caller may read it.
 pub(super) async fn agent(app: &App, caller: &Caller, id: &str) -> Result<(Scope, Assistant), ErrorData> {
     let assistant_id = parse_id(id, "assistant").map_err(|error| failed(&error))?;
     assistants::read(app, caller, assistant_id).await.map_err(|error| match error.is_not_found() {
@@ -98,7 +99,7 @@ pub(super) async fn agent(app: &App, caller: &Caller, id: &str) -> Result<(Scope
     })
 }
 
-/// A request as JSON-RPC frames it.
+/// A request in its JSON-RPC envelope.
 struct Envelope {
     id: RawJson,
     method: String,
@@ -106,7 +107,7 @@ struct Envelope {
 }
 
 impl Envelope {
-    /// Reads a request, or says what is wrong with it, to whom.
+    /// Parses a request. An error comes with the request's id, if that is known.
     fn parse(message: &RawJson) -> Result<Self, (Option<RawJson>, ErrorData)> {
         let refused = |message: &str| error::invalid_request(message);
         if message.as_str().starts_with('[') {
@@ -116,7 +117,7 @@ impl Envelope {
         let Some(id) = fields.get("id").cloned() else {
             return Err((None, refused("A request has an id: a string or a number")));
         };
-        // An array or an object may be as large as a body, and is not decoded.
+        // An array or object may be as large as the whole body; it is not decoded.
         let is_id = !id.as_str().starts_with(['[', '{']);
         if !is_id || !matches!(id.decode(), Ok(Value::String(_) | Value::Number(_) | Value::Null)) {
             return Err((None, refused("The id of a request is a string or a number")));
@@ -147,7 +148,7 @@ enum Method {
     PushNotifications,
 }
 
-/// The methods' names in 0.3 and in 1.0.
+/// Each method's names in 0.3 and in 1.0.
 const METHODS: &[(&str, &str, Method)] = &[
     ("message/send", "SendMessage", Method::Send),
     ("message/stream", "SendStreamingMessage", Method::Stream),
@@ -163,7 +164,7 @@ const METHODS: &[(&str, &str, Method)] = &[
 ];
 
 impl Method {
-    /// The method of a name, and the dialect whose name it is.
+    /// The method with this name, and the dialect that the name belongs to.
     fn of(name: &str, headers: &HeaderMap) -> Result<(Self, Dialect), ErrorData> {
         if let Some(version) = headers.get("a2a-version").map(|version| version.to_str().unwrap_or("?").trim()) {
             let spoken =

@@ -36,7 +36,7 @@ pub(super) fn invalid_request(message: impl Into<String>) -> ErrorData {
     ErrorData::new(ErrorCode::INVALID_REQUEST, message.into(), None)
 }
 
-/// Nothing more can be said to a task that is over.
+/// The error for a message to a task in a terminal state.
 pub(super) fn over(id: TaskId, state: &str) -> ErrorData {
     unsupported(format!(
         "Task '{id}' is {state}; send the message with its contextId and without a taskId to begin another task"

@@ -1,4 +1,5 @@
-//! What the input of an agent's graph may hold. Asking the graph takes longer than most runs of it, and a message is not to wait for that each time.
+//! The input fields of an agent's graph. Reading a graph's schema takes longer than most runs, so a cache spares
+//! messages this wait.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,13 +14,13 @@ use super::request::Request;
 use crate::agent::assistants::graph_config;
 use crate::doors::json_rpc::{failed, invalid};
 
-/// How long an answer is kept: a graph may be made anew for each caller, and need not stay the same.
+/// The lifetime of a cached answer. A graph may be built per caller and may change.
 const FRESH: Duration = Duration::from_secs(60);
 
-/// How many are kept.
+/// The most cached answers.
 const MOST: u64 = 1000;
 
-/// The fields of a graph's input, as far as its schema tells.
+/// The input fields of a graph, as far as its schema names them.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Fields {
     /// `None` if the schema does not name them.
@@ -27,7 +28,7 @@ pub(super) struct Fields {
     pub(super) required: Vec<Value>,
 }
 
-/// Fields that were asked for, by the version of the assistant.
+/// Cached fields, by the assistant's version.
 pub(crate) struct KnownFields(Cache<(Tenant, AssistantId, Timestamp), Arc<Fields>>);
 
 impl Default for KnownFields {
@@ -37,7 +38,7 @@ impl Default for KnownFields {
 }
 
 impl Fields {
-    /// Whether there is a place for messages.
+    /// Whether the graph accepts messages.
     pub(super) fn converses(&self) -> bool {
         self.properties.iter().flatten().any(|field| field == "messages")
     }
@@ -54,9 +55,9 @@ pub(super) async fn fields(request: &Request) -> Result<Arc<Fields>, ErrorData> 
     let call = GraphCall::Schemas { graph_id: assistant.graph_id.clone(), config };
     let schemas: Value = match app.executor.call(app.reach(scope), call).await {
         Ok(schemas) => schemas.decode().unwrap_or_default(),
-        // The run itself tells what is wrong with the graph.
+        // The run itself reports what is wrong with the graph.
         Err(error) => {
-            tracing::warn!(graph_id = assistant.graph_id, error = %error, "a graph does not tell its schemas");
+            tracing::warn!(graph_id = assistant.graph_id, error = %error, "cannot read the graph's schemas");
             return Ok(Arc::default());
         }
     };
@@ -69,7 +70,7 @@ pub(super) async fn fields(request: &Request) -> Result<Arc<Fields>, ErrorData> 
 }
 
 /// # Errors
-/// For a graph that has no place for messages.
+/// If the graph has no field for messages.
 pub(super) async fn must_converse(request: &Request) -> Result<(), ErrorData> {
     let fields = fields(request).await?;
     let Some(properties) = fields.properties.as_ref().filter(|_| !fields.converses()) else { return Ok(()) };

@@ -4,9 +4,9 @@ use rmcp::model::ErrorData;
 use serde::Deserialize;
 
 use super::chain::Chain;
+use super::destination::readable;
 use super::endpoint::Answered;
 use super::error::task_not_found;
-use super::place::readable;
 use super::request::Request;
 use super::task;
 use super::task_id::TaskId;
@@ -34,12 +34,12 @@ pub(super) async fn get(request: &Request) -> Result<Answered, ErrorData> {
     answer(&picture.task(&show)).map(Answered::Now)
 }
 
-/// The task of this name.
+/// Parses a task's id.
 pub(super) fn named(id: &str) -> Result<TaskId, ErrorData> {
     id.parse().map_err(|()| task_not_found(id))
 }
 
-/// A task of the agent on a thread that the scope shows.
+/// An agent's task on a thread, if the scope allows it.
 pub(super) async fn find(request: &Request, scope: &Scope, task: TaskId) -> Result<Chain, ErrorData> {
     let chain = Chain::find(&request.app, scope, request.assistant.assistant_id, task).await;
     chain.map_err(|error| failed(&error))?.ok_or_else(|| task_not_found(&task.to_string()))

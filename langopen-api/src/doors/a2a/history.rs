@@ -1,4 +1,4 @@
-//! A task's part of the messages that its thread holds.
+//! The messages of a task, as a part of its thread's messages.
 
 use std::collections::HashSet;
 
@@ -14,7 +14,7 @@ use super::shapes::{Message, Part};
 use super::task_id::TaskId;
 use super::tools::{Calls, Turn};
 
-/// The messages in the values of a state; `None` if it keeps none.
+/// The messages in the values of a state; `None` if it has none.
 pub(super) fn messages_of(values: &RawJson) -> Option<Vec<Value>> {
     #[derive(Deserialize)]
     struct Values {
@@ -26,7 +26,7 @@ pub(super) fn messages_of(values: &RawJson) -> Option<Vec<Value>> {
     }
 }
 
-/// What an agent with a response format answers in it: LangChain's agents keep it under this key.
+/// The structured answer of an agent with a response format. LangChain's agents write it under this key.
 pub(super) fn structured_response(values: &RawJson) -> Option<RawJson> {
     #[derive(Deserialize)]
     struct Values {
@@ -35,7 +35,7 @@ pub(super) fn structured_response(values: &RawJson) -> Option<RawJson> {
     values.decode::<Values>().ok()?.structured_response
 }
 
-/// The messages that a run was given.
+/// A run's input messages.
 pub(super) fn given_to(run: &Run) -> Vec<Value> {
     #[derive(Deserialize)]
     struct Kwargs {
@@ -50,15 +50,16 @@ pub(super) fn ids(messages: &[Value]) -> impl Iterator<Item = String> + '_ {
     messages.iter().filter_map(|message| message["id"].as_str().map(str::to_owned))
 }
 
-/// Which of a thread's messages are a task's: from what its runs were given to what later runs were given.
+/// A thread's messages up to the end of a task. The task's own part begins with its runs' input and ends before the
+/// input of later runs.
 pub(super) struct Segment {
     messages: Vec<Value>,
-    /// Where the task begins.
+    /// The index of the task's first message.
     start: usize,
 }
 
 impl Segment {
-    /// The part of `messages` of a task that was given `own`; `later` are the ids of what later runs of the thread were given.
+    /// `own` are the task's input messages, `later` the ids of the input messages of the thread's later runs.
     pub(super) fn of(mut messages: Vec<Value>, own: Vec<Value>, later: &HashSet<String>) -> Self {
         let known: HashSet<_> = ids(&own).collect();
         let is_in = |ids: &HashSet<String>, message: &Value| message["id"].as_str().is_some_and(|id| ids.contains(id));
@@ -69,9 +70,9 @@ impl Segment {
         }
         let start = match found {
             Some(at) => at,
-            // Nothing tells the task's messages from those before.
+            // Without ids, nothing distinguishes the task's messages from earlier ones.
             None if known.is_empty() => 0,
-            // The state does not have them yet.
+            // The state does not hold the input yet.
             None => {
                 let end = messages.len();
                 messages.extend(own);
@@ -81,7 +82,7 @@ impl Segment {
         Self { messages, start }
     }
 
-    /// The history as it is to be shown: the last messages.
+    /// The last messages, as `show` wants them.
     pub(super) fn history(&self, show: &Show, task: TaskId) -> Vec<Message> {
         let from = match show.scope {
             HistoryScope::Context => 0,
@@ -95,7 +96,8 @@ impl Segment {
         history
     }
 
-    /// The last thing that the agent says: in the task, or, `anywhere`, before it, for a graph may put its answer in the place of an earlier message.
+    /// The agent's last message within the task. With `anywhere`, the search includes earlier messages, because a graph
+    /// may overwrite an earlier message with its answer.
     pub(super) fn answer(&self, dialect: Dialect, anywhere: bool) -> Option<Vec<Part>> {
         let from = if anywhere { 0 } else { self.start };
         let said = self.messages[from..].iter().rev().filter(|message| role(message) == Some(Role::Agent));
@@ -103,7 +105,7 @@ impl Segment {
     }
 }
 
-/// Who says a chat message; nobody, if it is the model's own matter.
+/// The sender of a chat message; `None` for messages of other kinds, e.g. system messages.
 fn role(message: &Value) -> Option<Role> {
     match message["type"].as_str().or_else(|| message["role"].as_str())? {
         "human" | "HumanMessageChunk" | "user" => Some(Role::User),
@@ -112,7 +114,7 @@ fn role(message: &Value) -> Option<Role> {
     }
 }
 
-/// The message at a place as a history shows it. What a tool answered is the agent's word, as data.
+/// The message at an index as the history shows it. A tool's answer becomes an agent's message with a data part.
 fn shown(show: &Show, message: &Value, (task, at): (TaskId, usize), calls: &mut Calls) -> Option<Message> {
     let (dialect, turn) = (show.dialect, Turn::deserialize(message).ok());
     if let Some(turn) = &turn {
@@ -130,7 +132,7 @@ fn shown(show: &Show, message: &Value, (task, at): (TaskId, usize), calls: &mut 
     Some(dialect.message(role, id, parts).of(task))
 }
 
-/// Messages as a history shows them, of a task that was given them.
+/// A task's input messages as the history shows them.
 pub(super) fn all(show: &Show, messages: &[Value], task: TaskId) -> Vec<Message> {
     let mut calls = Calls::default();
     let said = messages.iter().enumerate();
@@ -138,7 +140,7 @@ pub(super) fn all(show: &Show, messages: &[Value], task: TaskId) -> Vec<Message>
 }
 
 impl Message {
-    /// The same as a message of a task.
+    /// The same message with the ids of a task.
     pub(super) fn of(self, task: TaskId) -> Self {
         Self { task_id: task.to_string(), context_id: task.thread_id.to_string(), ..self }
     }
@@ -187,6 +189,6 @@ mod tests {
         assert_eq!(shown(&["3"], &["5"], Context, 1), (ids(&["4"]), answer("4")));
         assert_eq!(shown(&["3"], &["5"], Context, 0), (ids(&[]), answer("4")));
         assert_eq!(shown(&["6"], &[], Task, 10), (ids(&["6"]), None), "not in the state yet");
-        assert_eq!(shown(&[], &[], Task, 10).0.len(), 5, "nothing tells them apart");
+        assert_eq!(shown(&[], &[], Task, 10).0.len(), 5, "nothing distinguishes them from earlier ones");
     }
 }

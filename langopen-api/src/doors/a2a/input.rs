@@ -1,4 +1,4 @@
-//! What a message means to a graph: its input, or the answer to what it asks.
+//! Converts a message to a graph's input, or to the answer to its question.
 
 use langopen_core::run_plan::{RunRequest, StreamMode};
 use langopen_core::{JsonMap, RawJson, RawObject};
@@ -10,10 +10,11 @@ use super::ending::Question;
 use super::message::Said;
 use crate::doors::json_rpc::invalid;
 
-/// The command that a message gives outright: `params.command`, or data that has an answer under `resume` or such a command under `command`.
+/// The command that a request gives explicitly. It is `params.command`, or a data part with an answer under `resume`,
+/// or a data part with such a command under `command`.
 ///
 /// # Errors
-/// For a `params.command` that answers nothing.
+/// If `params.command` has no `resume`.
 pub(super) fn command_of(given: Option<RawJson>, said: &Said) -> Result<Option<RawJson>, ErrorData> {
     let answers = |command: &RawJson| command.decode::<RawObject>().is_ok_and(|fields| fields.get("resume").is_some());
     if let Some(command) = given {
@@ -33,7 +34,7 @@ fn resume(answer: RawJson) -> RawJson {
     RawJson::of(&command).unwrap_or_default()
 }
 
-/// The command that answers what the graph asks with what was said.
+/// The command that answers the graph's question with a message.
 pub(super) fn answer_to(asked: &[Question], said: Said) -> Result<RawJson, ErrorData> {
     if asked.len() > 1 {
         let ids: Vec<_> = asked.iter().filter_map(|question| question.id.as_deref()).collect();
@@ -43,12 +44,12 @@ pub(super) fn answer_to(asked: &[Question], said: Said) -> Result<RawJson, Error
     let answer = match (said.data.len(), said.pieces.is_empty()) {
         (1, true) => said.data.into_iter().next().unwrap_or_default(),
         (0, _) => content(said.pieces).into(),
-        _ => return Err(invalid("An answer is either words and files, or one data part")),
+        _ => return Err(invalid("An answer is either texts and files, or one data part")),
     };
     Ok(resume(answer))
 }
 
-/// The input of a graph, and the messages in it.
+/// The graph's input, with the message's text and files as a user message.
 pub(super) fn input_of(said: Said) -> Result<RawJson, ErrorData> {
     let mut input = RawObject::default();
     for data in said.data {
@@ -67,7 +68,7 @@ pub(super) fn input_of(said: Said) -> Result<RawJson, ErrorData> {
     Ok(RawJson::of(&input).unwrap_or_default())
 }
 
-/// A request for a run that keeps what it says.
+/// A request for a run whose log keeps its events.
 pub(super) fn kept(metadata: JsonMap, context: Option<JsonMap>) -> RunRequest {
     RunRequest {
         metadata: Some(metadata),
@@ -123,7 +124,7 @@ mod tests {
         assert_eq!(command(None, &[json!({"command": whole})]).unwrap(), Some(whole.to_string()));
         assert_eq!(command(Some(whole.clone()), &[]).unwrap(), Some(whole.to_string()));
         assert_eq!(command(None, &[json!({"a": 1})]).unwrap(), None);
-        assert_eq!(command(None, &[json!({"command": "ls"})]).unwrap(), None, "a field of the graph's own");
+        assert_eq!(command(None, &[json!({"command": "ls"})]).unwrap(), None, "a field of the graph, not a command");
         assert!(command(Some(json!("x")), &[]).is_err() && command(Some(json!({"goto": "x"})), &[]).is_err());
     }
 }

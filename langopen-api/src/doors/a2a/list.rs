@@ -1,13 +1,13 @@
-//! `ListTasks`: pages of tasks, the one whose status changed last first.
+//! `ListTasks`: pages of tasks, ordered by their last status change, newest first.
 
 use langopen_core::model::RunPlace;
 use langopen_core::{RunId, Timestamp};
 use rmcp::model::ErrorData;
 use serde::{Deserialize, Serialize};
 
+use super::destination::readable;
 use super::dialect::State;
 use super::endpoint::Answered;
-use super::place::readable;
 use super::request::Request;
 use super::search::{self, Found, Wanted};
 use super::shapes::Task;
@@ -35,12 +35,12 @@ struct Params {
 struct Page {
     tasks: Vec<Task>,
     total_size: usize,
-    /// How many tasks this page has.
+    /// The number of tasks on this page.
     page_size: usize,
     next_page_token: String,
 }
 
-/// Where a page begins: after this place, and after this many tasks on earlier pages.
+/// The beginning of a page: the position of the last task before it, and the number of tasks on earlier pages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Token {
     place: RunPlace,
@@ -92,7 +92,7 @@ pub(super) async fn list(request: &Request) -> Result<Answered, ErrorData> {
                 let scope = readable(request, id).await?;
                 search::of_context(request, &scope, id, &wanted).await
             }
-            // Every context is a thread, whose id is a UUID: there is no context of this name.
+            // A context is a thread, so its id is a UUID; no context has this id.
             Err(_) => Ok(Found { total: Some(0), ..Found::default() }),
         },
         None => search::of_agent(request, &wanted).await,
@@ -101,7 +101,7 @@ pub(super) async fn list(request: &Request) -> Result<Answered, ErrorData> {
 
     let before = token.map_or(0, |token| token.before) + found.tasks.len();
     let next = found.next.map_or_else(String::new, |place| Token { place, before }.text());
-    // Without reading further, the server knows only the tasks up to this page and whether another page follows.
+    // The server does not read further: it knows the tasks up to this page, and whether another page follows.
     let total_size = found.total.unwrap_or(before + usize::from(!next.is_empty()));
     let tasks = found.tasks.iter().map(|(chain, thread)| {
         let mut task = task::shown(request.dialect, chain, thread.as_deref()).task(&show);

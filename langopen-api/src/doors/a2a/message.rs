@@ -1,4 +1,4 @@
-//! Messages as clients send them, in either dialect.
+//! Messages from clients, in either dialect.
 
 use langopen_core::{JsonMap, RawJson};
 use rmcp::model::ErrorData;
@@ -21,7 +21,7 @@ pub(super) struct GivenMessage {
     pub(super) metadata: Option<JsonMap>,
 }
 
-/// A part: in the older dialect a file lies under `file`, in the newer one beside the rest.
+/// A part. The older dialect puts a file under `file`, the newer one directly into the part.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct GivenPart {
@@ -54,21 +54,21 @@ struct GivenFile {
     name: Option<String>,
 }
 
-/// What a message says.
+/// The content of a message.
 #[derive(Debug, Default)]
 pub(super) struct Said {
     pub(super) message_id: String,
-    /// Texts and files, in their order.
+    /// Texts and files, in order.
     pub(super) pieces: Vec<Piece>,
-    /// Data, in its order.
+    /// Data, in order.
     pub(super) data: Vec<RawJson>,
 }
 
 impl GivenMessage {
-    /// What the message says.
+    /// Reads the message's content.
     ///
     /// # Errors
-    /// For a message that says nothing, and a part that is none.
+    /// If the message has no content, or a part has no or several kinds.
     pub(super) fn said(self) -> Result<Said, ErrorData> {
         if self.message_id.is_empty() {
             return Err(invalid("message.messageId must not be empty"));
@@ -94,9 +94,7 @@ impl GivenMessage {
                         (Some(_), None) => return Err(wrong("holds a file whose bytes are not base64")),
                         (None, Some(uri)) => FileContent::Uri(uri),
                         _ => {
-                            return Err(wrong(
-                                "must hold one of a text, data, or a file with either bytes or an address",
-                            ));
+                            return Err(wrong("must hold one of a text, data, or a file with either bytes or a URI"));
                         }
                     };
                     said.pieces.push(Piece::File(FilePart { name, media_type, content }));
@@ -135,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn what_says_nothing_is_refused() {
+    fn messages_without_content_are_refused() {
         for (parts, said) in [
             (json!([]), "message.parts must not be empty"),
             (json!([{"text": "a"}, {}]), "message.parts[1] must hold one of"),

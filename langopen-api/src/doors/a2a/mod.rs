@@ -1,16 +1,20 @@
-//! The Agent2Agent protocol at `/a2a/{assistant_id}`: every assistant is an agent that others talk to, in JSON-RPC, in both dialects that are in use (0.3 and 1.0).
+//! The Agent2Agent protocol at `/a2a/{assistant_id}`: every assistant is an agent that other agents send messages to.
+//! The protocol uses JSON-RPC. The server speaks both dialects in use, 0.3 and 1.0.
 //!
-//! It is a door to the same runs, threads and log of events as the operations beside it: a context is a thread, a task is a run on it with the runs that answer its
-//! interrupts, and a stream is the run's log, translated. Nothing is kept for it but, in the metadata of runs, the id of the task that one goes on with, and that one's task was given up while it waited.
+//! The protocol uses the same runs, threads and event log as the other operations. A context is a thread. A task is a
+//! run on it, with the runs that answer its interrupts. A stream is a translation of the run's log. The server stores
+//! nothing else for it, except two keys in the metadata of runs: the id of the task that a run continues, and a mark on
+//! the last run of a task that a client canceled while it waited for an answer.
 //!
-//! The shapes are our own. Crates with types of the protocol cover one dialect each (`a2a-lf`, `a2a-protocol-types`: 1.0; `a2a-sdk`: 0.3), and decode the data
-//! that passes through here as text.
+//! The types are our own. Crates with types of the protocol cover one dialect each (`a2a-lf`, `a2a-protocol-types`:
+//! 1.0; `a2a-sdk`: 0.3). They also decode data that passes through this module as text.
 
 mod cancel;
 mod card;
 mod chain;
 mod content;
 mod cursor;
+mod destination;
 mod dialect;
 mod ending;
 mod endpoint;
@@ -21,7 +25,6 @@ mod history;
 mod input;
 mod list;
 mod message;
-mod place;
 mod request;
 mod search;
 mod send;
@@ -42,7 +45,7 @@ use crate::server::App;
 pub(crate) use fields::KnownFields;
 
 pub(crate) fn routes() -> OpenApiRouter<App> {
-    // The Agent Server's document has the one operation.
+    // The Agent Server's document describes only this operation.
     OpenApiRouter::new()
         .routes(routes!(endpoint::post_a2a))
         .route("/a2a/{assistant_id}", get(card::get_card).delete(card::delete_session))

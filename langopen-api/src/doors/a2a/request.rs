@@ -1,4 +1,4 @@
-//! What comes with a method: who asks, and how the answer is to look.
+//! A request: its caller, its parameters, and the form of its answer.
 
 use http::HeaderMap;
 use langopen_core::model::Assistant;
@@ -13,29 +13,29 @@ use crate::http::access::Caller;
 use crate::http::extract::Forwarded;
 use crate::server::App;
 
-/// How many messages of a task's history are shown at most.
+/// The most messages in a task's history.
 const LONGEST_HISTORY: usize = 10;
 
-/// Names the scope of histories in a request's headers.
+/// The header with the scope of histories.
 const SCOPE_HEADER: &str = "langgraph-a2a-history-scope";
 
-/// Which messages a task's history holds.
+/// The messages in a task's history.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum HistoryScope {
-    /// Those of the context up to the task's end.
+    /// All messages of the context up to the task's end.
     Context,
-    /// The task's own.
+    /// Only the task's messages.
     Task,
 }
 
-/// How tasks are shown.
+/// How answers show tasks.
 #[derive(Debug, Clone)]
 pub(super) struct Show {
     pub(super) dialect: Dialect,
     pub(super) scope: HistoryScope,
-    /// How many messages at most.
+    /// The most messages in the history.
     pub(super) history: usize,
-    /// Which tools' answers are among them.
+    /// The tools whose answers the history includes.
     pub(super) tools: Shown,
 }
 
@@ -45,14 +45,14 @@ pub(super) struct Request {
     pub(super) caller: Caller,
     pub(super) forwarded: Forwarded,
     pub(super) headers: HeaderMap,
-    /// The agent, which the caller may read in `scope`.
+    /// The agent. The caller may read it in `scope`.
     pub(super) assistant: Assistant,
     pub(super) scope: Scope,
     pub(super) dialect: Dialect,
-    /// The id of the request.
+    /// The request's JSON-RPC id.
     pub(super) id: RawJson,
     pub(super) params: RawJson,
-    /// Where the agent is talked to, as the client reached it.
+    /// The agent's URL, as the client reached it.
     pub(super) address: String,
 }
 
@@ -66,15 +66,15 @@ impl Request {
         })
     }
 
-    /// Rows of the caller's deployment, of a thread that the caller was authorized for.
+    /// The scope of the caller's deployment. It is for threads that the caller is already authorized for.
     pub(super) fn rows(&self) -> Scope {
         Scope::tenant(self.caller.identity.tenant.clone())
     }
 
-    /// How tasks are shown with a history of this length and scope.
+    /// How to show tasks with a history of this length and scope.
     ///
     /// # Errors
-    /// For a length below zero, and an unknown scope.
+    /// If the length is negative or the scope is unknown.
     pub(super) fn show(&self, (length, scope): (Option<i64>, Option<&str>)) -> Result<Show, ErrorData> {
         let history = match length {
             None => LONGEST_HISTORY,

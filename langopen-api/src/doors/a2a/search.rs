@@ -1,4 +1,4 @@
-//! Finding tasks: an agent's runs by their last change, of which those count that are their tasks' last.
+//! Searches tasks: reads an agent's runs by their last change, and keeps those that are the last of their task.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap};
@@ -16,33 +16,33 @@ use super::task;
 use crate::http::access::Permit;
 use crate::http::error::ApiResult;
 
-/// How many runs of a context are looked at, the newest first; and, for a page, of all contexts of a batch together.
+/// The most runs in one read: of one context, or of all contexts in a batch.
 const MOST_RUNS: u32 = 1000;
 
-/// How many of an agent's runs are looked at together.
+/// The number of an agent's runs in one batch.
 const BATCH: u32 = 50;
 
-/// How many batches a page is made of at most. A page that has room then ends all the same, and the next one goes on.
+/// The most batches for one page. After these, a page ends even if it is not full, and the next page continues.
 const MOST_BATCHES: usize = 10;
 
-/// Which tasks.
+/// The tasks to search for.
 pub(super) struct Wanted {
     pub(super) state: Option<State>,
-    /// Changed then or later.
+    /// Changed at this time or later.
     pub(super) since: Option<Timestamp>,
-    /// Those that come after this place: that of a task is its last run's.
+    /// Tasks after this position. A task's position is that of its last run.
     pub(super) after: Option<RunPlace>,
-    /// How many.
+    /// The most tasks to return.
     pub(super) most: usize,
 }
 
 #[derive(Default)]
 pub(super) struct Found {
-    /// Tasks with the rows of their threads.
+    /// The tasks, each with its thread's row.
     pub(super) tasks: Vec<(Chain, Option<Arc<Thread>>)>,
-    /// Where the next page begins, if there is one.
+    /// The position at which the next page begins, if there is one.
     pub(super) next: Option<RunPlace>,
-    /// How many there are on all pages, if that is known.
+    /// The number of tasks on all pages, if it is known.
     pub(super) total: Option<usize>,
 }
 
@@ -53,7 +53,7 @@ impl Wanted {
             && self.since.is_none_or(|since| chain.run().updated_at >= since)
     }
 
-    /// Which statuses the last run of such a task may have.
+    /// The statuses that the last run of a wanted task may have.
     fn statuses(&self) -> &'static [RunStatus] {
         match self.state {
             None => &RunStatus::ALL,
@@ -88,7 +88,7 @@ pub(super) async fn of_context(request: &Request, scope: &Scope, id: ThreadId, w
     Ok(Found { tasks: chains.into_iter().map(|chain| (chain, thread.clone())).collect(), next, total })
 }
 
-/// The tasks of the agent, in all contexts that the caller may find.
+/// The agent's tasks in all contexts that the caller may see.
 pub(super) async fn of_agent(request: &Request, wanted: &Wanted) -> ApiResult<Found> {
     let contexts = Contexts::permitted(request).await?;
     let mut found = Found { next: wanted.after, ..Found::default() };
@@ -124,7 +124,7 @@ pub(super) async fn of_agent(request: &Request, wanted: &Wanted) -> ApiResult<Fo
     Ok(found)
 }
 
-/// The contexts that the caller may find.
+/// The contexts that the caller may see.
 struct Contexts {
     permit: Permit,
     query: ThreadQuery,
@@ -142,7 +142,7 @@ impl Contexts {
         let mut permit = request.caller.may(Resource::Threads, Action::Search, value).await?;
         let mut query = ThreadQuery { limit: BATCH, ..ThreadQuery::default() };
         query.metadata = permit.object("metadata", JsonMap::new());
-        // Another agent may have been talked to since.
+        // The metadata name the thread's last assistant, which may be another agent by now.
         query.metadata.shift_remove("assistant_id");
         query.values = permit.object("values", query.values);
         query.status = permit.take("status", query.status)?;
@@ -150,7 +150,8 @@ impl Contexts {
         Ok(Self { permit, query })
     }
 
-    /// The tasks whose last runs are among these, by those, with the rows of their threads; `None` if these are of threads that have too many runs together.
+    /// The tasks whose last run is in `runs`, by that run's id, with their threads' rows. `None` if the threads have
+    /// too many runs for one read.
     async fn tasks(&self, request: &Request, runs: &[Run]) -> ApiResult<Option<HashMap<RunId, (Chain, Arc<Thread>)>>> {
         let (storage, scope) = (&request.app.storage, &self.permit.scope);
         let ids: BTreeSet<_> = runs.iter().map(|run| run.thread_id).collect();

@@ -17,10 +17,10 @@ use serde::Deserialize;
 use tokio::time::timeout;
 
 use super::chain::Chain;
+use super::destination::{Destination, find_destination};
 use super::endpoint::Answered;
 use super::fields::must_converse;
 use super::message::GivenMessage;
-use super::place::{Place, place};
 use super::request::{Request, Show};
 use super::shapes::{Event, Task};
 use super::stream::Teller;
@@ -58,7 +58,7 @@ struct Configuration {
     task_push_notification_config: Option<RawJson>,
 }
 
-/// A task that a message has begun or gone on with.
+/// The task that a message began or continued.
 struct Sent {
     request: Request,
     show: Show,
@@ -66,7 +66,7 @@ struct Sent {
     events: Option<EventStream>,
 }
 
-/// Answers with the task when it rests, or at once if the client wants that.
+/// Answers with the task once it rests, or at once if the client asks for that.
 pub(super) async fn send(request: Request) -> Result<Answered, ErrorData> {
     let params: Params = request.params()?;
     let configuration = params.configuration.as_ref();
@@ -95,7 +95,7 @@ pub(super) async fn send(request: Request) -> Result<Answered, ErrorData> {
     Ok(Answered::Response(keep_alive(heartbeat, answer)))
 }
 
-/// Answers with the task and what becomes of it.
+/// Answers with a stream: the task, then its updates.
 pub(super) async fn stream(request: Request) -> Result<Answered, ErrorData> {
     let params = request.params()?;
     let mut sent = deliver(request, params, Attach::Stream).await?;
@@ -109,7 +109,7 @@ pub(super) async fn stream(request: Request) -> Result<Answered, ErrorData> {
 }
 
 impl Sent {
-    /// The run's events, if they are read.
+    /// The run's events, if the request attached to them.
     fn follow(&mut self) -> Option<Follow> {
         let (run, events) = (self.chain.run(), self.events.take()?);
         let place = (run.thread_id, run.run_id);
@@ -122,7 +122,7 @@ fn event(show: &Show, task: Task) -> Result<RawJson, ErrorData> {
     Event::Task(task).result(show.dialect).map_err(|error| failed(&error.into()))
 }
 
-/// A response that begins at once and is kept alive with line breaks until its text is there.
+/// A response that begins at once. Line breaks keep it alive until `text` is ready.
 fn keep_alive(heartbeat: Duration, text: impl Future<Output = Bytes> + Send + 'static) -> Response {
     let body = futures::stream::unfold(Some(Box::pin(text)), move |text| async move {
         let mut text = text?;
@@ -134,7 +134,7 @@ fn keep_alive(heartbeat: Duration, text: impl Future<Output = Bytes> + Send + 's
     json(Body::from_stream(body))
 }
 
-/// Creates the run that a message means.
+/// Creates the run for a message.
 async fn deliver(request: Request, params: Params, attach: Attach) -> Result<Sent, ErrorData> {
     let Params { mut message, configuration, metadata, context, command } = params;
     request.caller.must_be(Role::Developer).map_err(|error| failed(&error))?;
@@ -149,14 +149,14 @@ async fn deliver(request: Request, params: Params, attach: Attach) -> Result<Sen
     [TASK_KEY, CANCELED_KEY].iter().for_each(|key| drop(metadata.shift_remove(*key)));
     let ids = (message.task_id.take(), message.context_id.take());
     let said = message.said()?;
-    let (place, said) = place(&request, ids, said, command).await?;
+    let (destination, said) = find_destination(&request, ids, said, command).await?;
     let mut run = RunRequest { if_not_exists: Some(IfNotExists::Create), ..input::kept(metadata, context) };
-    let (thread_id, chain) = match place {
-        Place::Context(thread_id) => (thread_id, None),
-        Place::Task(chain) => (chain.task.thread_id, Some(chain)),
-        Place::Answer(chain, command) => {
+    let (thread_id, chain) = match destination {
+        Destination::Context(thread_id) => (thread_id, None),
+        Destination::Task(chain) => (chain.task.thread_id, Some(chain)),
+        Destination::Answer(chain, command) => {
             run.command = Some(command);
-            // Of two answers at the same time one comes too late.
+            // Of two concurrent answers, the server rejects the second.
             run.multitask_strategy = Some(MultitaskStrategy::Reject);
             (chain.task.thread_id, Some(chain))
         }

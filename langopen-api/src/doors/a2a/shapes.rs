@@ -1,4 +1,4 @@
-//! What is sent, in either dialect: fields that a dialect does not have are absent.
+//! The objects that the server sends. A field is absent if the dialect does not have it.
 
 use langopen_core::{RawJson, Timestamp};
 use serde::Serialize;
@@ -102,12 +102,12 @@ pub(super) struct ArtifactUpdate {
     pub(super) task_id: String,
     pub(super) context_id: String,
     pub(super) artifact: Artifact,
-    /// Whether the parts are added to those that were sent before, or take their place.
+    /// Whether to append the parts to the earlier ones, or to replace those.
     pub(super) append: bool,
     pub(super) last_chunk: bool,
 }
 
-/// What a stream tells, and what a sent message is answered with: in 1.0 under a key that says what it is.
+/// An event of a stream, or the answer to a message. In 1.0 it is under a key that names its type.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
 pub(super) enum Event {
@@ -126,7 +126,7 @@ enum Keyed<'a> {
 }
 
 impl Event {
-    /// The result that a client of the dialect gets.
+    /// The result in the dialect of the client.
     pub(super) fn result(&self, dialect: Dialect) -> serde_json::Result<RawJson> {
         match dialect {
             Dialect::V03 => RawJson::of(self),

@@ -1,4 +1,4 @@
-//! A task's stream: the log of its last run, translated.
+//! A task's stream: a translation of its last run's log.
 
 use std::convert::Infallible;
 
@@ -20,23 +20,23 @@ use crate::http::error::ApiError;
 use crate::http::sse::{self, HEARTBEAT, frame_at, locations};
 use crate::server::App;
 
-/// One reader of a task.
+/// One reader of a task's stream.
 pub(super) struct Teller {
     pub(super) app: App,
-    /// The caller was authorized already.
+    /// The deployment's rows. The caller is already authorized for this task.
     pub(super) rows: Scope,
     pub(super) dialect: Dialect,
-    /// The id of the request that each event answers.
+    /// The id of the request that every event answers.
     pub(super) id: RawJson,
     pub(super) chain: Chain,
     pub(super) follow: Follow,
-    /// The task as it is told first.
+    /// The first event: a snapshot of the task.
     pub(super) first: Option<Task>,
-    /// The place that the reader has come to.
+    /// The reader's position.
     pub(super) after: Option<Cursor>,
 }
 
-/// What was read so far.
+/// The state of the events read so far.
 struct Read {
     translator: Translator,
     outcome: Outcome,
@@ -49,14 +49,14 @@ impl Teller {
         let frames = futures::stream::unfold(state, |state| async move {
             let (mut teller, mut read, sent) = state?;
             let (bytes, ended) = teller.next(&mut read, sent).await;
-            // A reader that has seen everything hears nothing more.
+            // A reader that is at the end gets an empty stream.
             let rest = (!ended).then(|| (teller, read, Instant::now()));
             (!bytes.is_empty()).then_some((Ok::<_, Infallible>(bytes), rest))
         });
         sse::response(Body::from_stream(frames), locations(None, None))
     }
 
-    /// What to send next, and whether it is the last.
+    /// The next bytes to send, and whether they are the last.
     async fn next(&mut self, read: &mut Read, sent: Instant) -> (Bytes, bool) {
         if let Some(task) = self.first.take() {
             return (self.frame(Cursor::BEGIN, &Event::Task(task)), false);
@@ -65,7 +65,7 @@ impl Teller {
             let events = match self.follow.next().await {
                 Some(RunNews::Events(events)) => events,
                 Some(RunNews::Quiet) => return (HEARTBEAT, false),
-                // The whole answer comes at the end.
+                // The last event repeats the whole answer, so a gap loses nothing.
                 Some(RunNews::Gap) => continue,
                 None => return (self.end(std::mem::take(&mut read.outcome)).await, true),
             };
@@ -75,7 +75,7 @@ impl Teller {
                 let news = read.translator.take(&event);
                 let cursor = Cursor { id: event.id, nth: 0 };
                 if let Some(news) = news.filter(|_| self.after.is_none_or(|after| cursor > after)) {
-                    out.extend_from_slice(&self.frame(cursor, &self.told(news)));
+                    out.extend_from_slice(&self.frame(cursor, &self.update(news)));
                 }
             }
             match out.is_empty() {
@@ -86,7 +86,7 @@ impl Teller {
         }
     }
 
-    fn told(&self, news: News) -> Event {
+    fn update(&self, news: News) -> Event {
         match news {
             News::Begun(timestamp) => {
                 let state = State::Working.name(self.dialect);
@@ -106,7 +106,7 @@ impl Teller {
         }
     }
 
-    /// The last frames: the whole answer, and how the task stands.
+    /// The last frames: the whole answer, and the task's status.
     async fn end(&mut self, outcome: Outcome) -> Bytes {
         match self.ending(outcome).await {
             Ok(events) => {

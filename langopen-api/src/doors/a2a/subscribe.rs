@@ -5,11 +5,11 @@ use rmcp::model::ErrorData;
 use serde::Deserialize;
 
 use super::cursor::Cursor;
+use super::destination::readable;
 use super::dialect::Dialect;
 use super::endpoint::Answered;
 use super::error::unsupported;
 use super::get::{find, named};
-use super::place::readable;
 use super::request::Request;
 use super::stream::Teller;
 use super::task;
@@ -21,8 +21,8 @@ struct Params {
     id: String,
 }
 
-/// Streams a task: what comes after `Last-Event-ID`, or else the task and all that was told of it from the beginning; text that a client has already is
-/// then replaced, for the first of it is not an addition.
+/// Streams a task. With `Last-Event-ID`, the stream continues after that event. Without it, the stream sends the task
+/// and then all its events from the beginning. The first text event replaces the text that the client may already have.
 pub(super) async fn subscribe(request: Request) -> Result<Answered, ErrorData> {
     let Params { id } = request.params()?;
     let show = request.show((None, None))?;
@@ -34,7 +34,7 @@ pub(super) async fn subscribe(request: Request) -> Result<Answered, ErrorData> {
     let rows = request.rows();
     let (thread_id, run_id) = (task.thread_id, chain.run().run_id);
     let log = LogKey { thread_id, run_id };
-    // Read first and look at the row then: what is said in between is not missed.
+    // Subscribe before reading the row, so that no event between the two is missed.
     let events = request.app.events.read(log, ReadFrom::After(EventId::ZERO)).await;
     let events = events.map_err(|error| failed(&error.into()))?;
     let row = request.app.storage.run(&rows, thread_id, run_id).await;
@@ -46,7 +46,7 @@ pub(super) async fn subscribe(request: Request) -> Result<Answered, ErrorData> {
             let picture = picture.map_err(|error| failed(&error.into()))?;
             if request.dialect == Dialect::V1 && picture.state.is_terminal() {
                 let state = picture.state.name(request.dialect);
-                return Err(unsupported(format!("Task '{task}' is {state}; nothing becomes of it any more")));
+                return Err(unsupported(format!("Task '{task}' is {state}: it has no further events")));
             }
             Some(picture.task(&show))
         }

@@ -1,4 +1,4 @@
-//! How a task looks.
+//! Builds tasks as clients see them.
 
 use bytes::Bytes;
 use langopen_core::model::{Run, Thread, ThreadStatus};
@@ -14,10 +14,10 @@ use super::shapes::{Artifact, Message, Part, Status, Task};
 use super::task_id::{TaskId, is_given_up};
 use crate::server::App;
 
-/// The name of what an agent answers.
+/// The name of the artifact with the agent's answer.
 const RESPONSE: &str = "Assistant Response";
 
-/// A task at a moment.
+/// A snapshot of a task.
 pub(super) struct Picture {
     pub(super) state: State,
     pub(super) status: Status,
@@ -27,7 +27,7 @@ pub(super) struct Picture {
 }
 
 impl Picture {
-    /// A task whose last run came to `ending`; `thread` is its thread's row.
+    /// The task whose last run ended with `ending`; `thread` is its thread's row.
     pub(super) fn of(dialect: Dialect, chain: &Chain, ending: Ending, thread: Option<&Thread>) -> Self {
         let (run, task) = (chain.run(), chain.task);
         let kept = || thread.and_then(|thread| messages_of(thread.values.as_ref()?));
@@ -39,7 +39,11 @@ impl Picture {
             State::InputRequired => {
                 let parts: Vec<_> = ending.interrupts.iter().map(|question| question.part(dialect)).collect();
                 let asked = ending.interrupts.iter().map(|question| question.words(dialect)).collect();
-                let asked = if parts.is_empty() { vec![dialect.text("The agent waits to go on")] } else { asked };
+                let asked = if parts.is_empty() {
+                    vec![dialect.text("The agent waits for a message to continue")]
+                } else {
+                    asked
+                };
                 (Some(asked), Some(parts).filter(|parts| !parts.is_empty()))
             }
             State::Failed => {
@@ -48,7 +52,7 @@ impl Picture {
                 (Some(vec![dialect.text(said)]), None)
             }
             State::Completed if speaks => (None, answer(dialect, &segment, &ending)),
-            // A graph that does not converse answers with its state.
+            // A graph without messages answers with its state.
             State::Completed if ending.exact => (None, ending.values.map(|values| vec![dialect.data(values)])),
             _ => (None, None),
         };
@@ -66,7 +70,7 @@ impl Picture {
         Self { state, status, artifact, segment, task }
     }
 
-    /// The task as an answer.
+    /// The task in the form that `show` describes.
     pub(super) fn task(self, show: &Show) -> Task {
         let history = (show.history > 0).then(|| self.segment.history(show, self.task));
         Task {
@@ -80,7 +84,7 @@ impl Picture {
     }
 }
 
-/// The last thing that an agent says, and what it answers in the form that it was made to answer in.
+/// The agent's last message, and its structured answer if it has a response format.
 fn answer(dialect: Dialect, segment: &Segment, ending: &Ending) -> Option<Vec<Part>> {
     let structured = ending.values.as_ref().filter(|_| ending.exact).and_then(structured_response);
     let said = segment.answer(dialect, ending.exact).into_iter().flatten();
@@ -88,7 +92,7 @@ fn answer(dialect: Dialect, segment: &Segment, ending: &Ending) -> Option<Vec<Pa
     Some(parts).filter(|parts| !parts.is_empty())
 }
 
-/// Reads the rows of a task whose last run is over, and came to `body`.
+/// The snapshot of a task whose last run has ended with `body`. Reads the task's rows.
 pub(super) async fn ended(
     app: &App,
     rows: &Scope,
@@ -102,13 +106,13 @@ pub(super) async fn ended(
     Ok(Picture::of(dialect, chain, Ending::of_body(body), thread.as_ref()))
 }
 
-/// A task as its rows show it.
+/// The snapshot of a task from its rows.
 pub(super) async fn kept(app: &App, rows: &Scope, dialect: Dialect, chain: &Chain) -> Result<Picture> {
     let thread = app.storage.thread(rows, chain.task.thread_id).await?;
     Ok(shown(dialect, chain, thread.as_ref()))
 }
 
-/// A task that has just been begun or gone on with.
+/// A task that a message has just begun or continued.
 pub(super) fn begun(show: &Show, chain: &Chain) -> Task {
     let (run, task) = (chain.run(), chain.task);
     let given = given_to(run);
@@ -122,7 +126,7 @@ pub(super) fn begun(show: &Show, chain: &Chain) -> Task {
     }
 }
 
-/// A task as the row of its thread shows it.
+/// The snapshot of a task from its thread's row.
 pub(super) fn shown(dialect: Dialect, chain: &Chain, thread: Option<&Thread>) -> Picture {
     let ending = match thread {
         Some(thread) if chain.newest && chain.run().status.is_terminal() => Ending::of_thread(thread),
@@ -132,7 +136,7 @@ pub(super) fn shown(dialect: Dialect, chain: &Chain, thread: Option<&Thread>) ->
     Picture::of(dialect, chain, ending, thread)
 }
 
-/// How a task stands whose last run is `run`; `waits` says whether the graph wants an answer since then.
+/// The state of a task whose last run is `run`; `waits` is whether the graph waits for an answer.
 pub(super) fn state(run: &Run, waits: bool) -> State {
     match run.status {
         RunStatus::Pending => State::Submitted,
@@ -145,18 +149,18 @@ pub(super) fn state(run: &Run, waits: bool) -> State {
     }
 }
 
-/// Whether the thread's graph stopped where it was told to, and asks nothing.
+/// Whether the thread's graph stopped at a breakpoint and has no open question.
 fn stops(thread: &Thread) -> bool {
     thread.status == ThreadStatus::Interrupted && open(thread).is_empty()
 }
 
-/// What an agent answers.
+/// The artifact with an agent's answer.
 pub(super) fn response(run: &Run, agent: AssistantId, parts: Vec<Part>) -> Artifact {
     let description = format!("Response from assistant {agent}");
     Artifact { artifact_id: derived(run, "response"), name: RESPONSE, description, parts }
 }
 
-/// What an agent says beside its answer; `id` is that of a chat message, if it is one.
+/// A message of the agent beside its answer; `id` is the chat message's id, if it comes from one.
 pub(super) fn agent_message(
     dialect: Dialect,
     run: &Run,
@@ -167,7 +171,7 @@ pub(super) fn agent_message(
     dialect.message(Role::Agent, id.unwrap_or_else(|| derived(run, "status")), parts).of(task)
 }
 
-/// An id that is the same whenever a run is read.
+/// An id that is the same at every read of the run.
 fn derived(run: &Run, what: &str) -> String {
     Uuid::new_v5(&run.run_id.0, what.as_bytes()).to_string()
 }
@@ -177,7 +181,7 @@ impl Question {
         dialect.data(RawJson::of(self).unwrap_or_default())
     }
 
-    /// The question as somebody reads it, if it is put in words.
+    /// The question as text, if its value is a string.
     fn words(&self, dialect: Dialect) -> Part {
         match self.value.decode::<String>() {
             Ok(words) => dialect.text(words),

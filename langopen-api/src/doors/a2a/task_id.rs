@@ -1,4 +1,4 @@
-//! The ids of tasks: `<thread>:<run>`, of the run that the task began with.
+//! The ids of tasks: `<thread>:<run>`, with the task's first run.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,13 +6,13 @@ use std::str::FromStr;
 use langopen_core::model::Run;
 use langopen_core::{RunId, ThreadId};
 
-/// The key in a run's metadata that names the task that it goes on with.
+/// The metadata key with the id of the task that a run continues.
 pub(super) const TASK_KEY: &str = "a2a_task_id";
 
-/// The key in the metadata of a run that ended with a question, of a task that was given up then.
+/// The metadata key that marks the last run of a task that a client canceled while it waited for an answer.
 pub(super) const CANCELED_KEY: &str = "a2a_canceled";
 
-/// Whether a task was given up whose last run this is, while it waited for an answer.
+/// Whether the task with this last run was given up while it waited for an answer.
 pub(super) fn is_given_up(run: &Run) -> bool {
     run.metadata.get(CANCELED_KEY).is_some_and(|given_up| given_up == true)
 }
@@ -28,7 +28,7 @@ impl TaskId {
     pub(super) fn of(run: &Run) -> Self {
         let own = Self { thread_id: run.thread_id, run_id: run.run_id };
         let named = run.metadata.get(TASK_KEY).and_then(|id| id.as_str()?.parse().ok());
-        // Only a run before it on the same thread can have begun it.
+        // The task's first run is always on the same thread; a key that names another thread is ignored.
         named.filter(|task: &Self| task.thread_id == run.thread_id).unwrap_or(own)
     }
 }

@@ -1,4 +1,4 @@
-//! What the tools of an agent answer, as other agents see it.
+//! Tools' answers, as other agents see them.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use langopen_core::{RawJson, RawObject};
 use serde::Deserialize;
 use serde_json::Value;
 
-/// What of a chat message, or of a piece of one, has to do with tools.
+/// The fields of a chat message, or of a chunk of one, that concern tools.
 #[derive(Deserialize)]
 pub(super) struct Turn {
     #[serde(rename = "type", alias = "role")]
@@ -36,25 +36,25 @@ struct Call {
     name: Option<String>,
 }
 
-/// Whose results are shown: everybody's, or those of the tools of these names.
+/// The tools whose answers are shown; all of them if `None`.
 pub(super) type Shown = Option<Arc<[String]>>;
 
-/// The names of the tools that were called, by the ids of the calls.
+/// The names of the called tools, by the calls' ids.
 #[derive(Debug, Default)]
 pub(super) struct Calls(HashMap<String, String>);
 
 impl Calls {
-    /// Takes note of what a message calls.
+    /// Records the calls of a message.
     pub(super) fn note(&mut self, turn: &Turn) {
         for call in turn.tool_calls.iter().chain(&turn.tool_call_chunks).flatten() {
-            // Later pieces of a call name nothing.
+            // Later chunks of a call have no name.
             if let (Some(id), Some(name)) = (&call.id, &call.name) {
                 self.0.insert(id.clone(), name.clone());
             }
         }
     }
 
-    /// What a message says that is a tool's answer to a call, and may be shown: `{tool_call_id, name, content, status}`.
+    /// A message's content as `{tool_call_id, name, content, status}`, if it is the answer of a tool to show.
     pub(super) fn answer(&self, turn: &Turn, shown: &Shown) -> Option<RawJson> {
         let id = turn.tool_call_id.as_ref().filter(|_| is_tool(&turn.kind))?;
         let name = turn.name.as_ref().or_else(|| self.0.get(id))?;
@@ -75,7 +75,7 @@ pub(super) fn is_tool(kind: &str) -> bool {
     matches!(kind, "tool" | "ToolMessageChunk")
 }
 
-/// What a tool returns that is no text comes as the text of its JSON.
+/// LangChain writes an answer that is not a string as JSON text; this decodes it.
 fn content(content: &Value) -> RawJson {
     let structured = content.as_str().filter(|text| text.trim_start().starts_with(['{', '[']));
     let structured = structured.and_then(|text| RawJson::from_text(text.to_owned()).ok());
@@ -88,7 +88,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn answers_are_told_with_the_name_of_their_tool() {
+    fn answers_carry_the_name_of_their_tool() {
         let turn = |value: Value| serde_json::from_value::<Turn>(value).unwrap();
         let mut calls = Calls::default();
         calls.note(&turn(json!({"type": "ai", "tool_calls": [{"id": "1", "name": "add", "args": {}}]})));

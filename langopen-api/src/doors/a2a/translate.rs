@@ -1,4 +1,4 @@
-//! What a run's events mean for its task.
+//! Translates a run's events to updates of its task.
 
 use langopen_core::event_log::Event;
 use langopen_core::{RawJson, Timestamp};
@@ -6,28 +6,29 @@ use langopen_core::{RawJson, Timestamp};
 use super::tools::{Calls, Shown, Turn};
 use crate::agent::wire::message_text;
 
-/// Something to tell.
+/// An update of a task.
 #[derive(Debug, PartialEq)]
 pub(super) enum News {
     /// An attempt of the run has begun.
     Begun(Timestamp),
-    /// Text of the agent's answer, to be added to what was told of it, or in its place.
+    /// Text of the agent's answer. With `append` it extends the earlier text, otherwise it replaces that.
     Text { text: String, append: bool },
     /// A tool's answer.
     Tool { timestamp: Timestamp, message_id: Option<String>, answer: RawJson },
 }
 
-/// The events of one run as news of its task. What it tells of an event depends on those before alone, so every reader is told the same.
+/// Translates the events of one run. The result for an event depends only on earlier events, so every reader gets the
+/// same updates.
 #[derive(Debug, Default)]
 pub(super) struct Translator {
-    /// The message that is being told.
+    /// The id of the message that is streaming.
     message: Option<String>,
     calls: Calls,
     tools: Shown,
 }
 
 impl Translator {
-    /// One that tells what these tools answer.
+    /// A translator that includes the answers of these tools.
     pub(super) fn new(tools: Shown) -> Self {
         Self { tools, ..Self::default() }
     }
@@ -35,7 +36,7 @@ impl Translator {
     pub(super) fn take(&mut self, event: &Event) -> Option<News> {
         match event.name.as_ref() {
             "metadata" => {
-                // What an earlier attempt said does not count.
+                // Text of an earlier attempt is void.
                 self.message = None;
                 Some(News::Begun(moment(event)))
             }
@@ -79,7 +80,7 @@ mod tests {
     use serde_json::{Value, json};
 
     #[test]
-    fn each_message_takes_the_place_of_the_one_before() {
+    fn each_message_replaces_the_previous_one() {
         let mut translator = Translator::default();
         let mut take = |name: &str, data: Value| {
             let id = EventId { millis: 7, sequence: 0 };
@@ -105,7 +106,7 @@ mod tests {
         );
         assert_eq!(take("values", json!({"messages": []})), None);
         take("metadata", json!({}));
-        assert_eq!(take("messages", chunk("b", "By")), text("By", false), "another attempt begins anew");
+        assert_eq!(take("messages", chunk("b", "By")), text("By", false), "another attempt starts a new answer");
         assert_eq!(take("messages", json!("odd")), None);
     }
 }

@@ -1,4 +1,4 @@
-//! The API as a custom app sees it.
+//! The API, which a custom app can call.
 
 use axum::Router;
 use axum::body::Body;
@@ -18,16 +18,16 @@ use crate::router::UnknownPath;
 pub struct Api {
     pub(super) router: Router,
     pub(super) authenticator: Authenticator,
-    /// Who asks, if that is known already.
+    /// The caller, if it is already authenticated or trusted.
     pub(super) pass: Option<Pass>,
-    /// The deployment that the request has reached, where there are several.
+    /// The deployment that the request names, where the server serves several.
     pub(super) reached: Option<Reached>,
-    /// Headers with the platform's own credentials, which the app does not see.
+    /// Headers with the platform's own credentials. The app does not see them.
     pub(super) withheld: HeaderMap,
 }
 
 impl Api {
-    /// Has the API answer.
+    /// Passes a request to the API. Adds the caller, the withheld headers and the deployment again.
     pub async fn call(&self, mut request: Request) -> Response {
         if let Some(pass) = &self.pass {
             request.extensions_mut().insert(pass.clone());
@@ -42,12 +42,13 @@ impl Api {
         answer(&self.router, request).await
     }
 
-    /// Whether a response of [`Api::call`] only says that the API has no such path. The request's body is then unread.
+    /// Whether a response of [`Api::call`] means that the API has no such path. The request's body is then unread.
     pub fn has_no_path(response: &Response) -> bool {
         response.extensions().get::<UnknownPath>().is_some()
     }
 
-    /// Finds out who asks: the user as custom routes see it, or the answer to a caller that is turned away.
+    /// Authenticates a caller and checks its role. Returns the user for custom routes, or the response that refuses the
+    /// caller.
     pub async fn authenticate(&self, request: http::Request<()>) -> Result<JsonMap, Response> {
         let mut request = request.map(|()| Body::empty());
         self.restore(request.headers_mut());
@@ -60,7 +61,7 @@ impl Api {
         Ok(user(&identity))
     }
 
-    /// Where the caller acts, if that is known already.
+    /// The caller's tenant, if the caller is already authenticated or trusted.
     pub fn tenant(&self) -> Option<&Tenant> {
         match self.pass.as_ref()? {
             Pass::Known(identity) => Some(&identity.tenant),
@@ -77,7 +78,7 @@ impl Api {
     }
 }
 
-/// A router's answer: routers are always ready and never fail.
+/// Calls a router. Routers are always ready and never fail.
 pub(super) async fn answer(router: &Router, request: Request) -> Response {
     match router.clone().call(request).await {
         Ok(response) => response,
@@ -85,7 +86,7 @@ pub(super) async fn answer(router: &Router, request: Request) -> Response {
     }
 }
 
-/// A user as custom routes see it.
+/// A user for custom routes.
 pub(super) fn user(identity: &Identity) -> JsonMap {
     let mut user = identity.user.clone().unwrap_or_default();
     user.entry("identity").or_insert_with(|| identity.identity.as_str().into());
@@ -93,7 +94,7 @@ pub(super) fn user(identity: &Identity) -> JsonMap {
     user
 }
 
-/// Takes the platform's own API keys out of a request: the app is user code and must not see them.
+/// Removes the platform's own API keys from a request, because the app is user code and must not see them.
 pub(super) fn withhold(headers: &mut HeaderMap) -> HeaderMap {
     let mut withheld = HeaderMap::new();
     for name in ["x-api-key", "authorization"].map(HeaderName::from_static) {

@@ -1,4 +1,4 @@
-//! Who answers a request: the custom app or the API.
+//! Decides for each request whether the custom app or the API answers it.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -12,8 +12,8 @@ use futures::StreamExt;
 use http::{Method, StatusCode, header};
 use percent_encoding::percent_decode_str;
 
+use super::again::{Again, twice};
 use super::api::{Api, answer, user, withhold};
-use super::later::{Again, twice};
 use super::table::{Table, is_open};
 use super::{AppDescription, AppOptions, AppRequest, CustomApp};
 use crate::doors::protocol;
@@ -22,13 +22,13 @@ use crate::http::access::{Authenticator, Pass, check_role, least_elsewhere};
 use crate::http::error::ApiError;
 use crate::settings::Settings;
 
-/// What stands in front of the API.
+/// The custom app in front of the API.
 struct Front {
     app: Arc<dyn CustomApp>,
     options: AppOptions,
     first: bool,
     table: Table,
-    /// With a slash at its start and none at its end, or empty.
+    /// Starts with a slash and does not end with one, or is empty.
     prefix: String,
     max_body_bytes: usize,
     api: Router,
@@ -60,7 +60,7 @@ pub(crate) fn mount(
 
 async fn dispatch(State(front): State<Arc<Front>>, request: Request) -> Response {
     let Some(path) = front.own_path(request.uri().path()) else { return answer(&front.api, request).await };
-    // What only says that it wants a WebSocket is the request that it is: the app sees it like any other.
+    // The API serves its WebSockets itself. A request that only names one in its headers goes to the app as usual.
     let handshake = is_handshake(&request);
     if handshake && front.is_socket(request.uri().path()) {
         return answer(&front.api, request).await;
@@ -86,7 +86,7 @@ async fn dispatch(State(front): State<Arc<Front>>, request: Request) -> Response
 }
 
 impl Front {
-    /// The decoded path below the prefix; `None` for what is not below it.
+    /// The decoded path below the prefix; `None` for other paths.
     fn own_path(&self, path: &str) -> Option<String> {
         let path = percent_decode_str(path).decode_utf8_lossy();
         match path.strip_prefix(&self.prefix)? {
@@ -106,7 +106,7 @@ impl Front {
         if now && pass.is_none() {
             match self.authenticator.authenticate(request).await {
                 Ok((identity, same)) => {
-                    // What the API answers in the end is the API's to decide.
+                    // For requests that are not for a route of the app, the API checks the role.
                     let least = least_elsewhere(same.method());
                     if route && let Err(error) = check_role(identity.role, least) {
                         return error.into_response();
@@ -157,8 +157,8 @@ impl Front {
         ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, detail).into_response()
     }
 
-    /// Whether the API has a WebSocket at this path. The app does not see those: it is asked about requests of HTTP
-    /// alone.
+    /// Whether the API has a WebSocket at this path. The app does not get these requests, because it only handles HTTP
+    /// requests.
     fn is_socket(&self, path: &str) -> bool {
         path.strip_prefix(&self.prefix).is_some_and(protocol::is_socket)
     }
@@ -169,7 +169,7 @@ fn no_websockets() -> Response {
     ApiError::new(StatusCode::NOT_IMPLEMENTED, detail).into_response()
 }
 
-/// Whether the request is the handshake of a WebSocket: a `GET` that asks for the upgrade, or the `CONNECT` of HTTP/2.
+/// Whether the request is a WebSocket handshake: a `GET` that asks for the upgrade, or the `CONNECT` of HTTP/2.
 fn is_handshake(request: &Request) -> bool {
     let says = |name, word: &str| {
         let values = request.headers().get_all(name).iter().filter_map(|value| value.to_str().ok());
@@ -182,7 +182,7 @@ fn is_handshake(request: &Request) -> bool {
     }
 }
 
-/// The request with a body that breaks off past the limit, and says so.
+/// Limits the request's body. A body past the limit ends with an error, and `passed` becomes true.
 fn limited(request: Request, limit: usize, passed: Arc<AtomicBool>) -> Request {
     if http_body::Body::is_end_stream(request.body()) {
         return request;

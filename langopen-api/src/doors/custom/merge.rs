@@ -1,4 +1,4 @@
-//! The app's OpenAPI document as part of the server's.
+//! Merges the app's OpenAPI document into the server's.
 
 use serde_json::{Map, Value};
 
@@ -6,7 +6,8 @@ use super::table::is_reserved;
 
 const SCHEMAS: &str = "#/components/schemas/";
 
-/// Puts the app's paths, components and tags into `document`. The app's paths win; a component that means something else in each gets another name.
+/// Puts the app's paths, components and tags into `document`. The app's paths win. An app schema gets another name if
+/// the server has a different one of the same name.
 pub(crate) fn merge(document: &mut Value, app: &Value) {
     let mut app = app.clone();
     rename(document, &mut app);
@@ -40,7 +41,7 @@ pub(crate) fn merge(document: &mut Value, app: &Value) {
     }
 }
 
-/// Gives the app's schemas that differ from ours of the same name another one.
+/// Renames the app's schemas that differ from the server's of the same name.
 fn rename(document: &Value, app: &mut Value) {
     let ours = document.pointer("/components/schemas").and_then(Value::as_object);
     let theirs = app.pointer_mut("/components/schemas").and_then(Value::as_object_mut);

@@ -1,8 +1,8 @@
-//! The application's own web app beside the API: its routes, its middleware, its part of the document.
+//! The application's own web app beside the API: its routes, its middleware and its OpenAPI document.
 
+mod again;
 mod api;
 mod front;
-mod later;
 mod merge;
 mod table;
 
@@ -18,57 +18,59 @@ pub use api::Api;
 pub(crate) use front::mount;
 pub(crate) use merge::merge;
 
-/// What a custom app has.
+/// The description of a custom app.
 #[derive(Debug, Clone, Default)]
 pub struct AppDescription {
-    /// Whether every request has to pass through the app: it has middleware, or its routes cannot be told.
+    /// Whether every request must pass through the app, because it has middleware or its routes are unknown.
     pub first: bool,
-    /// Where the app may have a route. They win over the API's own; too much is told rather than too little, as the app can still hand a request
-    /// to the API.
+    /// The places where the app may have a route. These routes win over the API's. The list may include too much,
+    /// because the app can pass a request on to the API.
     pub routes: Vec<AppRoute>,
-    /// Whether the app is also asked for what neither the API nor `routes` have.
+    /// Whether the app may also answer requests that match neither the API nor `routes`.
     pub later: bool,
     /// The app's OpenAPI document.
     pub openapi: Option<Value>,
 }
 
-/// Where a custom app may have a route.
+/// A path at which a custom app may have a route.
 #[derive(Debug, Clone)]
 pub struct AppRoute {
-    /// A regular expression for the decoded path, the mount prefix left out. One that cannot be read stands for every path.
+    /// A regular expression for the decoded path below the mount prefix. An invalid expression matches every path.
     pub pattern: String,
-    /// Its methods; `None` for all.
+    /// The route's methods; `None` means all.
     pub methods: Option<Vec<String>>,
-    /// Whether it is for WebSockets.
+    /// Whether the route is for WebSockets.
     pub websocket: bool,
 }
 
 /// A request for a custom app.
 #[derive(Debug)]
 pub struct AppRequest {
-    /// The request. Its path is the client's, the mount prefix included.
+    /// The request. Its path is the client's, with the mount prefix.
     pub request: Request,
-    /// The mount prefix, or empty.
+    /// The path prefix under which the app is mounted: the deployment's and the mount prefix. It may be empty.
     pub root_path: String,
-    /// Whether the API was asked already, and has no such path.
+    /// Whether the API has already declined the request because it has no such path.
     pub unknown: bool,
-    /// Whether the app's own routes are for authenticated callers alone, and this one is not authenticated yet: the app asks [`Api::authenticate`]
-    /// before it lets one of them answer.
+    /// Whether the app must call [`Api::authenticate`] before one of its own routes answers: such routes need an
+    /// authenticated caller, and this caller is not authenticated yet.
     pub authenticate: bool,
-    /// The authenticated user.
+    /// The authenticated user, if the caller is already authenticated.
     pub user: Option<JsonMap>,
-    /// The other end of the connection, if it is known.
+    /// The peer address of the connection, if it is known.
     pub client: Option<SocketAddr>,
 }
 
 /// A web app of the application's own, served beside the API.
 ///
-/// An implementor must answer every request that one of its routes is for, and hand every other one to [`Api::call`], unless the request says that
-/// the API does not know the path. Bodies must stream in both directions: a stream of events is passed on as it comes. When the response is dropped,
-/// the app must learn that the client is gone.
+/// An implementor must answer every request for one of its routes. It must pass every other request to [`Api::call`],
+/// unless [`AppRequest::unknown`] is set.
+///
+/// Bodies must stream in both directions, so that events of a stream pass through at once. When the response is
+/// dropped, the app must learn that the client is gone.
 #[async_trait]
 pub trait CustomApp: Send + Sync + 'static {
-    /// What the app has. Asked once.
+    /// The app's description. The server calls this once.
     fn describe(&self) -> AppDescription;
 
     /// Answers a request.
@@ -78,8 +80,9 @@ pub trait CustomApp: Send + Sync + 'static {
 /// How a custom app is served.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct AppOptions {
-    /// Whether callers are authenticated before the app's middleware sees their requests, instead of after it.
+    /// Whether the server authenticates callers before the app's middleware sees their requests. Otherwise the
+    /// middleware comes first.
     pub auth_first: bool,
-    /// Whether the app's own routes are for authenticated callers alone.
+    /// Whether the app's own routes need an authenticated caller.
     pub authenticate_routes: bool,
 }

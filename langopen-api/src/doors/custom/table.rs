@@ -1,31 +1,31 @@
-//! Where the custom app may have routes.
+//! The paths at which the custom app may have routes.
 
 use http::Method;
 use regex::Regex;
 
 use super::AppDescription;
 
-/// Paths of the server itself, which no custom route takes.
+/// The server's own paths, which no custom route can replace.
 const RESERVED: [&str; 5] = ["/ok", "/info", "/metrics", "/docs", "/openapi.json"];
 
-/// Paths that anybody may see.
+/// Whether a path is public.
 pub(super) fn is_open(path: &str) -> bool {
     path == "/" || is_reserved(path) || path.starts_with("/docs/")
 }
 
-/// Paths that no custom route takes.
+/// Whether no custom route can replace a path.
 pub(super) fn is_reserved(path: &str) -> bool {
     RESERVED.contains(&path)
 }
 
-/// Where the app may have routes.
+/// The app's possible routes.
 pub(super) struct Table {
     routes: Vec<Route>,
     later: bool,
 }
 
 struct Route {
-    /// `None` for every path.
+    /// `None` matches every path.
     pattern: Option<Regex>,
     methods: Option<Vec<Method>>,
     websocket: bool,
@@ -42,7 +42,7 @@ impl Table {
         let routes = description.routes.iter().map(|route| {
             let pattern = Regex::new(&route.pattern);
             if let Err(error) = &pattern {
-                tracing::warn!(pattern = route.pattern, %error, "a route's pattern cannot be read: it counts as every path");
+                tracing::warn!(pattern = route.pattern, %error, "a route's pattern is not a valid regular expression; it matches every path");
             }
             let methods = route.methods.as_ref();
             let methods = methods.map(|methods| methods.iter().filter_map(|method| method.parse().ok()).collect());
@@ -58,14 +58,15 @@ impl Table {
         !is_reserved(path) && self.routes.iter().filter(fits).any(|route| route.is_at(path))
     }
 
-    /// Whether the app may have something to say where the API has no path: another method, a slash more or less, a route for all the rest.
+    /// Whether the app may answer a request if the API has no such path: with a route for another method, with or
+    /// without a trailing slash, or with a catch-all route.
     pub(super) fn matches_later(&self, path: &str) -> bool {
         let toggled = path.strip_suffix('/').map_or_else(|| format!("{path}/"), str::to_owned);
         let near = |route: &Route| !route.websocket && (route.is_at(path) || route.is_at(&toggled));
         self.later || self.routes.iter().any(near)
     }
 
-    /// Whether there is a route for WebSockets.
+    /// Whether the app has a WebSocket route at this path.
     pub(super) fn has_websocket(&self, path: &str) -> bool {
         self.routes.iter().any(|route| route.websocket && route.is_at(path))
     }

@@ -1,4 +1,4 @@
-//! Calling a tool: a run on a thread of its own.
+//! Calls a tool: runs its assistant on a new thread.
 
 use langopen_core::auth::Role;
 use langopen_core::model::Assistant;
@@ -28,7 +28,7 @@ struct Call {
     context: Option<JsonMap>,
 }
 
-/// Runs the assistant that the tool is, and answers its last values as JSON.
+/// Runs the tool's assistant and returns its last values as JSON.
 pub(super) async fn call(app: &App, caller: &Caller, forwarded: &Forwarded, params: &RawJson) -> Answer {
     caller.must_be(Role::Developer).map_err(|error| failed(&error))?;
     let Call { name, arguments, context } = params.decode().map_err(|error| invalid(error.to_string()))?;
@@ -43,7 +43,7 @@ pub(super) async fn call(app: &App, caller: &Caller, forwarded: &Forwarded, para
         context,
         ..RunRequest::default()
     };
-    // Nobody else can ask for what it comes to.
+    // No other client can get the run's result.
     let on_disconnect = OnDisconnect::Cancel;
     let create = RunCreate { assistant_id: assistant.assistant_id.to_string(), on_disconnect, request };
     let outcome = come_to(app, caller, forwarded, create).await.map_err(|error| failed(&error))?;
@@ -57,7 +57,7 @@ pub(super) async fn call(app: &App, caller: &Caller, forwarded: &Forwarded, para
         }
         None => CallToolResult::success(vec![ContentBlock::text(outcome)]),
     };
-    // Newer than the versions that are spoken here.
+    // This field is newer than the protocol versions that the server speaks.
     result.result_type = None;
     result.is_error = result.is_error.filter(|error| *error);
     answer(&result)
@@ -76,7 +76,7 @@ async fn named(app: &App, caller: &Caller, name: &str) -> ApiResult<Vec<Assistan
     }
 }
 
-/// The graph's input: a text under `messages` is what the user says.
+/// The graph's input. A string under `messages` becomes a user message.
 fn input(mut arguments: JsonMap) -> JsonMap {
     if let Some(Value::String(said)) = arguments.get("messages") {
         let messages = json!([{"role": "user", "content": said}]);

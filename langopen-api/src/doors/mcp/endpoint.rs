@@ -22,20 +22,20 @@ use crate::http::error::{ApiError, ApiResult, ErrorKey, ErrorResponse};
 use crate::http::extract::{Body, Forwarded, accepts};
 use crate::server::App;
 
-/// How long a tool may take before its answer is begun.
+/// The most time that a call takes before the server begins its response.
 const AT_ONCE: Duration = Duration::from_secs(1);
 
 /// MCP Post
 ///
-/// A message of the Model Context Protocol: `initialize`, `ping`, `tools/list`, `tools/call`. A tool is an assistant;
-/// calling it runs it on a thread of its own.
+/// Sends a message of the Model Context Protocol: `initialize`, `ping`, `tools/list` or `tools/call`. A tool is an
+/// assistant. Calling it runs the assistant on a new thread.
 #[utoipa::path(
     post, path = "/mcp", tag = "MCP", operation_id = "post_mcp",
     request_body(content = serde_json::Value, description = "A JSON-RPC 2.0 message"),
     responses(
         (status = 200, description = "The answer to a request", body = serde_json::Value),
-        (status = 202, description = "A notification was taken note of"),
-        (status = 400, description = "No JSON, or an Accept header that allows none", body = ErrorKey),
+        (status = 202, description = "The server accepted a notification"),
+        (status = 400, description = "The body is not JSON, or the Accept header does not allow JSON", body = ErrorKey),
         (status = 403, description = "Pages of this origin may not call", body = ErrorResponse),
     )
 )]
@@ -63,7 +63,7 @@ pub(super) async fn post_mcp(
     };
     let method: Option<String> = message.get("method").and_then(|method| method.decode().ok());
     let Some(id) = message.get("id").filter(|id| id.as_str() != "null").cloned() else {
-        // Nothing is asked for.
+        // A notification has no answer.
         return Ok(StatusCode::ACCEPTED.into_response());
     };
     let answer = match method {
@@ -73,7 +73,7 @@ pub(super) async fn post_mcp(
             return Ok(call_tool(app, caller, forwarded, id, params).await);
         }
         Some(method) => obey(&app, &caller, &method, message.get("params")).await,
-        // What a client answers to a question that was never asked.
+        // A client's answer to a request; the server never sends requests.
         None if message.get("result").is_some() || message.get("error").is_some() => {
             return Ok(StatusCode::ACCEPTED.into_response());
         }
@@ -82,8 +82,8 @@ pub(super) async fn post_mcp(
     Ok(Json(Reply::new(id, answer)).into_response())
 }
 
-/// Calls a tool. A call that takes its time is answered from its beginning, with line breaks for as long as it takes:
-/// only what is sent shows that a client has gone away, and then the call is dropped, which cancels its run.
+/// Calls a tool. A longer call begins its response early and sends line breaks while it runs. Only a write shows that
+/// the client is gone. The call's future is then dropped, which cancels its run.
 async fn call_tool(app: App, caller: Caller, forwarded: Forwarded, id: RawJson, params: RawJson) -> Response {
     let heartbeat = app.settings.heartbeat;
     let mut work = Box::pin(async move {
@@ -134,7 +134,7 @@ fn initialize(params: &RawJson) -> Answer {
 
 /// MCP Get
 ///
-/// There is no stream of messages from the server.
+/// The server sends no messages on its own, so there is no stream.
 #[utoipa::path(
     get, path = "/mcp", tag = "MCP", operation_id = "get_mcp",
     responses((status = 405, description = "Messages are sent with POST"))
@@ -145,7 +145,7 @@ pub(super) async fn get_mcp(_caller: Caller) -> Response {
 
 /// Terminate Session
 ///
-/// There are no sessions.
+/// The server has no sessions.
 #[utoipa::path(
     delete, path = "/mcp", tag = "MCP", operation_id = "delete_mcp",
     responses((status = 404, description = "There is no session"))
@@ -154,7 +154,7 @@ pub(super) async fn delete_mcp(_caller: Caller) -> Response {
     StatusCode::NOT_FOUND.into_response()
 }
 
-/// A value under `key`, as text.
+/// The string under `key`, or an empty one.
 pub(super) fn text(value: &Value, key: &str) -> String {
     value[key].as_str().unwrap_or_default().to_owned()
 }

@@ -1,4 +1,5 @@
-//! The Model Context Protocol at `/mcp`: every assistant is a tool. Streamable HTTP without sessions: each request stands for itself, and is answered with JSON.
+//! The Model Context Protocol at `/mcp`: every assistant is a tool. The transport is Streamable HTTP without sessions:
+//! requests do not depend on each other, and answers are JSON.
 
 mod call;
 mod endpoint;

@@ -1,4 +1,5 @@
-//! Pages that may not call. A page whose name was made to lead to this machine (DNS rebinding) is of the same origin as the server, so browsers let it.
+//! Refuses calls from foreign web pages. With DNS rebinding, a page's host name resolves to this machine. The page then
+//! has the same origin as the server, and browsers let it call.
 
 use std::net::SocketAddr;
 
@@ -9,8 +10,9 @@ use crate::http::cors::Cors;
 
 const FORWARDED: [&str; 3] = ["forwarded", "x-forwarded-for", "x-forwarded-host"];
 
-/// Whether the page that asks, if it is one, may call: it is of this machine, its origin is named, or it is the server's own where that is not this machine's. Where
-/// nobody says who asks, it may be somebody on this machine.
+/// Whether the calling page may call; requests without `Origin` come from no page. Allowed are pages of this machine
+/// and origins that the CORS settings name. Pages of the server's own host are allowed unless the connection is local.
+/// A connection counts as local if its peer is loopback or unknown and no proxy header is present.
 pub(super) fn may_call(cors: Option<&Cors>, headers: &HeaderMap, peer: Option<&ConnectInfo<SocketAddr>>) -> bool {
     let Some(origin) = headers.get(header::ORIGIN) else { return true };
     let text = origin.to_str().unwrap_or_default();
@@ -46,16 +48,16 @@ mod tests {
         assert!(may("https://named.example", "localhost:2024", here));
         assert!(
             !may("http://evil.example:2024", "evil.example:2024", here),
-            "its name leads here, but it is not of here"
+            "its host name resolves to this machine, but the page is foreign"
         );
         assert!(!may("https://evil.example", "localhost:2024", here));
         assert!(may("https://agents.example", "agents.example", there));
-        assert!(may_call(None, &HeaderMap::new(), None), "no page");
+        assert!(may_call(None, &HeaderMap::new(), None), "the caller is not a page");
         let mut unknown = HeaderMap::new();
         unknown.insert(header::ORIGIN, "http://evil.example:2024".parse().unwrap());
         unknown.insert(header::HOST, "evil.example:2024".parse().unwrap());
-        assert!(!may_call(None, &unknown, None), "maybe its name leads here");
+        assert!(!may_call(None, &unknown, None), "its host name may resolve to this machine");
         unknown.insert("x-forwarded-for", "192.0.2.1".parse().unwrap());
-        assert!(may_call(None, &unknown, None), "a proxy is in front");
+        assert!(may_call(None, &unknown, None), "the request came through a proxy");
     }
 }

@@ -1,4 +1,4 @@
-//! Assistants as tools.
+//! Lists assistants as tools.
 
 use std::sync::Arc;
 
@@ -16,20 +16,21 @@ use crate::http::access::Caller;
 use crate::http::error::{ApiError, ApiResult};
 use crate::server::App;
 
-/// How many tools a page has.
+/// The number of tools on a page.
 const PAGE: u32 = 100;
 
-/// The longest name of a tool.
+/// The most characters in a tool's name.
 const NAME: usize = 128;
 
-/// The name of the tool that an assistant is: its own, of characters that names of tools may have.
+/// The name of an assistant's tool: the assistant's or graph's name, with `_` for characters that tool names cannot
+/// have.
 pub(super) fn name(assistant: &Assistant) -> String {
     let own = if assistant.name.trim().is_empty() { &assistant.graph_id } else { &assistant.name };
     let plain = |letter: char| if letter.is_ascii_alphanumeric() || "_-".contains(letter) { letter } else { '_' };
     own.chars().map(plain).take(NAME).collect()
 }
 
-/// A page of the assistants that the caller may see, and whether there are more.
+/// A page of the assistants that the caller may see, and whether more follow.
 pub(super) async fn assistants(app: &App, caller: &Caller, offset: u32) -> ApiResult<(Scope, Vec<Assistant>, bool)> {
     let mut query =
         AssistantQuery { graphs: Some(graph_ids(app).await?), limit: PAGE, offset, ..AssistantQuery::default() };
@@ -69,9 +70,9 @@ async fn tool(app: &App, caller: &Caller, scope: &Scope, assistant: &Assistant) 
     let call = GraphCall::Schemas { graph_id: assistant.graph_id.clone(), config };
     let schemas = match app.executor.call(app.reach(scope), call).await {
         Ok(schemas) => schemas.decode().map_err(ApiError::from)?,
-        // One graph that cannot say what it takes does not hide the others.
+        // A graph without schemas must not hide the other tools.
         Err(error) => {
-            tracing::warn!(graph_id = assistant.graph_id, error = %error, "a graph does not tell its schemas");
+            tracing::warn!(graph_id = assistant.graph_id, error = %error, "cannot read the graph's schemas; its tool is listed with an empty input schema");
             Value::Null
         }
     };
@@ -85,7 +86,7 @@ async fn tool(app: &App, caller: &Caller, scope: &Scope, assistant: &Assistant) 
     Ok(tool.with_title(title).with_annotations(annotations))
 }
 
-/// What the tool takes: what the graph takes, with a message's text in place of its messages.
+/// The tool's input schema: the graph's, with a string in place of its messages.
 fn schema(input: &Value) -> JsonMap {
     let mut schema = input.as_object().cloned().unwrap_or_default();
     schema.insert("type".to_owned(), "object".into());

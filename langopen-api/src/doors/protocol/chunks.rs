@@ -1,9 +1,9 @@
-//! What chunks of a message make together, beside their text.
+//! Assembles the parts of a chunked message other than its text.
 
 use langopen_core::JsonMap;
 use serde_json::{Number, Value, json};
 
-/// Adds a chunk to what those before it made.
+/// Merges a chunk into the message assembled so far.
 pub(super) fn add(whole: &mut JsonMap, mut chunk: JsonMap) {
     if let Some(Value::Array(calls)) = chunk.remove("tool_call_chunks") {
         let known = whole.entry("tool_call_chunks").or_insert_with(|| json!([]));
@@ -18,7 +18,7 @@ pub(super) fn add(whole: &mut JsonMap, mut chunk: JsonMap) {
     }
 }
 
-/// The tool calls that were made in chunks. What is no JSON yet stays text.
+/// The tool calls assembled from chunks. Arguments that are not valid JSON yet stay a string.
 pub(super) fn tool_calls(whole: &JsonMap) -> Vec<Value> {
     let calls = whole.get("tool_call_chunks").and_then(Value::as_array);
     let call = |chunk: &Value| {
@@ -29,7 +29,7 @@ pub(super) fn tool_calls(whole: &JsonMap) -> Vec<Value> {
     calls.into_iter().flatten().map(call).collect()
 }
 
-/// A chunk of a tool call goes on with the one of the same index.
+/// Merges a chunk of a tool call into the call with the same index.
 fn add_call(known: &mut Vec<Value>, call: Value) {
     let index = &call["index"];
     let Some(open) = known.iter_mut().find(|open| !index.is_null() && open["index"] == *index) else {
@@ -46,7 +46,7 @@ fn add_call(known: &mut Vec<Value>, call: Value) {
     }
 }
 
-/// Counts of tokens are those of each chunk and add up; of the rest, the last word holds.
+/// Adds token counts, because each chunk counts its own; other values replace earlier ones.
 fn add_value(whole: &mut Value, more: Value, counts: bool) {
     match (whole, more) {
         (Value::Object(whole), Value::Object(more)) => {

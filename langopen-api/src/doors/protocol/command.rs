@@ -15,7 +15,7 @@ use crate::http::error::{ApiError, ApiResult, ErrorResponse};
 use crate::http::extract::{Body, Forwarded, ThreadPath};
 use crate::server::App;
 
-/// The caller of a command, and its thread.
+/// A caller and the thread that its commands are for.
 #[derive(Clone)]
 pub(super) struct Commander {
     pub(super) app: App,
@@ -32,7 +32,7 @@ impl Commander {
             self.caller.must_be(Role::Developer)?;
         } else if params.as_str().len() > self.app.settings.max_search_body_bytes {
             let most = self.app.settings.max_search_body_bytes;
-            return Err(Refusal::invalid(format!("the params of {method} have at most {most} bytes")));
+            return Err(Refusal::invalid(format!("the params of {method} may have at most {most} bytes")));
         }
         match method.as_str() {
             "run.start" => start::start(self, &params).await,
@@ -53,8 +53,8 @@ impl Commander {
 
 /// Send Command
 ///
-/// Executes a command of the protocol: it starts a run, answers an interrupt or reads a state. A valid command that
-/// fails answers 200 with an error.
+/// Executes a command of the protocol, e.g. starts a run, answers an interrupt or reads a state. A valid command that
+/// fails returns status 200 with an error.
 #[utoipa::path(
     post, path = "/threads/{thread_id}/commands", tag = "Threads", operation_id = "send_thread_command",
     params(("thread_id" = Uuid, Path, description = "The thread; `run.start` makes it")),
@@ -86,7 +86,7 @@ pub(super) async fn send_command(
     let commander = Commander { app, caller, forwarded, thread_id };
     let progress = commander.progress().await;
     let answer = commander.obey(command).await;
-    Ok(Json(Reply::new(id, answer, progress).without_place()).into_response())
+    Ok(Json(Reply::new(id, answer, progress).without_position()).into_response())
 }
 
 /// The refusal of a body that is not a JSON object.

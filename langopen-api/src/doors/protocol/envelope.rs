@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 use crate::http::error::ApiError;
 
 /// The last frame of a stream whose reader fell behind the log.
-pub(super) const LOST: &str = r#"{"type":"error","id":null,"error":"unknown_error","message":"this stream lost its place, most likely because it was read too slowly; open it again with since for the events that are kept"}"#;
+pub(super) const LOST: &str = r#"{"type":"error","id":null,"error":"unknown_error","message":"this stream lost its position, most likely because the client read too slowly; open it again with since to get the events that the log still has"}"#;
 
 /// The kind of a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
@@ -80,7 +80,7 @@ pub(super) struct Command {
     pub(super) params: RawJson,
 }
 
-/// A command that cannot be understood, with its id as it was given.
+/// An invalid command, with its id as the client sent it.
 #[derive(Debug)]
 pub(super) struct Malformed {
     pub(super) id: Value,
@@ -90,7 +90,7 @@ pub(super) struct Malformed {
 impl Command {
     /// Reads a command.
     pub(super) fn parse(given: &RawObject) -> Result<Self, Malformed> {
-        // An array or an object is no id, and may be as large as a body.
+        // An array or object is not an id, and may be as large as the whole body; it is not decoded.
         let id = given.get("id").filter(|id| !id.as_str().starts_with(['[', '{']));
         let id = id.and_then(|id| id.decode().ok()).unwrap_or(Value::Null);
         let method = given.get("method").and_then(|method| method.decode().ok());
@@ -110,7 +110,7 @@ impl Command {
 /// Reads a command's parameters.
 pub(super) fn params<T: for<'de> Deserialize<'de>>(method: &str, params: &RawJson) -> Result<T, Refusal> {
     params.decode().map_err(|error: serde_json::Error| {
-        // Parse again with a path tracker: the fast parser does not tell which field failed.
+        // Parse again with a path tracker: the fast parser does not report which field failed.
         let mut deserializer = serde_json::Deserializer::from_str(params.as_str());
         let found = serde_path_to_error::deserialize::<_, T>(&mut deserializer).err();
         let path = found.map(|error| error.path().to_string()).filter(|path| path != ".");
@@ -165,7 +165,7 @@ pub(super) struct Failure {
     #[serde(rename = "type")]
     #[schema(inline)]
     kind: ErrorType,
-    /// The command's; `null` if it had none.
+    /// The command's id; `null` if it has none.
     #[schema(value_type = Option<u64>, required, minimum = 0)]
     id: Value,
     #[schema(inline)]
@@ -211,7 +211,7 @@ impl Reply {
     }
 
     /// Removes the position from failures: over HTTP, only successes carry it.
-    pub(super) fn without_place(self) -> Self {
+    pub(super) fn without_position(self) -> Self {
         match self {
             Self::Failure(failure) => Self::Failure(Failure { meta: None, ..failure }),
             success => success,
@@ -258,7 +258,7 @@ mod tests {
             r#"{"type":"error","id":2,"error":"no_such_interrupt","message":"Unknown","meta":{"applied_through_seq":7}}"#
         );
         assert_eq!(
-            text(Reply::new(2, Err(refusal()), 7).without_place()),
+            text(Reply::new(2, Err(refusal()), 7).without_position()),
             r#"{"type":"error","id":2,"error":"no_such_interrupt","message":"Unknown"}"#
         );
     }

@@ -1,9 +1,9 @@
-//! Events as clients get them.
+//! The protocol's events.
 
 use bytes::{BufMut, Bytes, BytesMut};
 use serde::Serialize;
 
-/// What an event tells of.
+/// The kind of an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Method {
     Values,
@@ -54,7 +54,7 @@ impl Method {
     }
 }
 
-/// The way to a graph below the root: `node:<task>` for each step.
+/// The path from the root graph to a subgraph, with one step `node:<task>` per level.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Namespace(pub(super) Vec<String>);
 
@@ -97,22 +97,22 @@ pub(super) struct ProtocolEvent {
     pub(super) body: Body,
 }
 
-/// What `params` holds beside namespace and timestamp, as JSON text.
+/// The content of `params` beside namespace and timestamp, as JSON text.
 #[derive(Debug, Clone)]
 pub(super) enum Body {
-    /// `data`.
+    /// The value of `data`.
     Data(Bytes),
-    /// An object of `data` and more.
+    /// An object with `data` and further members.
     Members(Bytes),
 }
 
 impl Body {
     pub(super) fn of(data: &impl Serialize) -> Self {
-        // Maps with keys of text and lists always have a JSON form.
+        // Lists, and maps with string keys, always have a JSON form.
         Self::Data(serde_json::to_vec(data).unwrap_or_default().into())
     }
 
-    /// `members` is an object of `data` and more.
+    /// `members` is an object with `data` and further members.
     pub(super) fn members(members: &impl Serialize) -> Self {
         Self::Members(serde_json::to_vec(members).unwrap_or_default().into())
     }
@@ -148,7 +148,7 @@ impl ProtocolEvent {
         out.put_slice(b"}}");
     }
 
-    /// Appends it as a server-sent event.
+    /// Appends the event as a server-sent event.
     pub(super) fn write_frame(&self, out: &mut BytesMut) {
         out.put_slice(b"event: ");
         out.put_slice(self.method.as_str().as_bytes());
@@ -160,7 +160,7 @@ impl ProtocolEvent {
     }
 }
 
-/// Appends JSON text. Writing text and numbers into memory does not fail.
+/// Appends JSON text. Writing strings and numbers into memory does not fail.
 fn write_json(out: &mut BytesMut, value: &impl Serialize) {
     let _ = serde_json::to_writer(out.writer(), value);
 }

@@ -20,17 +20,18 @@ use crate::http::extract::{SmallBody, ThreadPath};
 use crate::http::sse::{HEARTBEAT, frame, locations, response};
 use crate::server::App;
 
-/// What of a thread a client wants to hear.
+/// The events of a thread that a client wants.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "describes the body in the API's document; it is read by Filter::parse")]
 pub(super) struct ProtocolEventStreamRequest {
-    /// `values`, `updates`, `messages`, `tools`, `lifecycle`, `input`, `checkpoints`, `tasks`, `custom` or `custom:<name>`.
+    /// `values`, `updates`, `messages`, `tools`, `lifecycle`, `input`, `checkpoints`, `tasks`, `custom` or
+    /// `custom:<name>`.
     #[schema(min_items = 1)]
     channels: Vec<String>,
-    /// Only from graphs at or below one of these; a step without a task stands for any.
+    /// Only events of graphs at or below one of these namespaces. A step without a task matches every task.
     #[schema(nullable = false)]
     namespaces: Option<Vec<Vec<String>>>,
-    /// How far below.
+    /// The greatest depth below a namespace.
     #[schema(minimum = 0, nullable = false)]
     depth: Option<u64>,
     /// Only events after this number.
@@ -40,8 +41,8 @@ pub(super) struct ProtocolEventStreamRequest {
 
 /// Stream Thread Events
 ///
-/// Streams the protocol's events of a thread: those that are kept and come after `since`, then what comes, run after run, until the client closes it or the
-/// thread is deleted. The thread need not exist yet.
+/// Streams the protocol's events of a thread: first the kept events after `since`, then new ones, for all runs. The
+/// stream ends when the client closes it or the thread is deleted. The thread need not exist yet.
 #[utoipa::path(
     post, path = "/threads/{thread_id}/stream/events", tag = "Threads", operation_id = "stream_thread_events",
     params(("thread_id" = Uuid, Path, description = "The thread")),
@@ -78,12 +79,12 @@ fn stream(tape: Tape, filter: Filter) -> impl Stream<Item = Result<Bytes, Infall
     })
 }
 
-/// What to send next, and whether it is the last; nothing at the end.
+/// The next bytes to send, and whether they are the last; no bytes at the end.
 async fn next(tape: &mut Tape, filter: &Filter) -> (Bytes, bool) {
     let heartbeat = tape.patience();
     let begun = Instant::now();
     loop {
-        // Events that the client does not want are silence to it.
+        // Events that the client does not want count as silence.
         let (play, quiet) = match timeout(heartbeat.saturating_sub(begun.elapsed()), tape.wait()).await {
             Ok(None) => return (Bytes::new(), true),
             Ok(Some(items)) => (tape.take(items, filter.methods).await, false),

@@ -44,7 +44,7 @@ impl Filter {
     /// Reads `channels`, `namespaces`, `depth` and `since`.
     ///
     /// # Errors
-    /// A sentence that says what is wrong.
+    /// A message that describes the problem.
     pub(super) fn parse(request: &JsonMap) -> Result<Self, String> {
         let channels = match request.get("channels") {
             Some(Value::Array(channels)) if !channels.is_empty() => channels,
@@ -127,7 +127,7 @@ fn namespaces(given: Option<&Value>) -> Result<Vec<Namespace>, String> {
     given.iter().map(|each| namespace(each).ok_or_else(wrong)).collect()
 }
 
-/// A namespace: an array of texts.
+/// Reads a namespace: an array of strings.
 pub(super) fn namespace(given: &Value) -> Option<Namespace> {
     let steps: Option<Vec<_>> = given.as_array()?.iter().map(|step| step.as_str().map(str::to_owned)).collect();
     steps.map(Namespace)
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_named() {
+    fn errors_name_the_invalid_field() {
         for (request, said) in [
             (json!({}), "channels is required"),
             (json!({"channels": []}), "channels is required"),

@@ -30,7 +30,7 @@ struct Inject {
     message: Message,
 }
 
-/// Gives the thread's graph one more message: as the input of a run that comes after those in flight.
+/// Sends the thread's graph a message as the input of a new run, after the runs in flight.
 pub(super) async fn inject(commander: &Commander, given: &RawJson) -> Answer {
     let Inject { namespace, message } = params("input.inject", given)?;
     if !namespace.is_empty() {

@@ -12,8 +12,9 @@ mod event;
 mod events;
 mod filter;
 mod inject;
+mod messages;
+mod number;
 mod out;
-mod place;
 mod progress;
 mod respond;
 mod rows;
@@ -24,7 +25,6 @@ mod state;
 mod status;
 mod subscriptions;
 mod tape;
-mod told;
 mod translate;
 mod tree;
 
@@ -42,7 +42,7 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
         .route("/threads/{thread_id}/stream/events", get(socket::open_socket))
 }
 
-/// Whether the path, below the mount prefix and as the client wrote it, is that of [`socket::open_socket`].
+/// Whether a path, below the mount prefix and as the client wrote it, is the path of [`socket::open_socket`].
 pub(crate) fn is_socket(path: &str) -> bool {
     let mut steps = path.split('/');
     let found = (steps.next(), steps.next(), steps.next(), steps.next(), steps.next(), steps.next());

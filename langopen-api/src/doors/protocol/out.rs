@@ -1,32 +1,32 @@
-//! Where translated events get their ids and numbers.
+//! Gives translated events their ids and numbers.
 
 use langopen_core::RunId;
 use langopen_core::event_log::EventId;
 use serde_json::{Value, json};
 
 use super::event::{Body, Method, Namespace, ProtocolEvent};
-use super::place::number;
+use super::number::number;
 use super::tree::Status;
 
-/// Takes the events that the events of the log become.
+/// Collects the protocol events that come from events of the log.
 #[derive(Debug, Default)]
 pub(super) struct Out {
     pub(super) events: Vec<ProtocolEvent>,
     /// The number of the last event.
     pub(super) last: u64,
     source: EventId,
-    /// How many events the one at `source` has become, and how many of them are named after it.
+    /// The number of events from the source so far; `named` counts those whose ids derive from the source's id.
     count: u64,
     named: u64,
 }
 
 impl Out {
-    /// What is pushed from now on comes from the event of the log at `source`, after the event with the number `last`.
+    /// The next events come from the log's event `source`. Their numbers are above `last`.
     pub(super) fn begin(&mut self, source: EventId, last: u64) {
         (self.source, self.last, self.count, self.named) = (source, last, 0, 0);
     }
 
-    /// What is pushed from now on has no event of the log, and comes after the event with the number `last`.
+    /// The next events have no event of the log. Their numbers are above `last`.
     pub(super) fn resume(&mut self, last: u64) {
         self.last = last;
     }
@@ -42,12 +42,12 @@ impl Out {
         self.push_event(id, Method::Custom, namespace, name, body);
     }
 
-    /// An event with an id of its own.
+    /// An event with a given id.
     pub(super) fn push_as(&mut self, id: String, method: Method, namespace: &Namespace, body: Body) {
         self.push_event(id, method, namespace, None, body);
     }
 
-    /// How a run's root graph fares.
+    /// A change of the status of a run's root graph.
     pub(super) fn lifecycle(&mut self, run_id: RunId, status: Status, graph_name: &str, error: Option<String>) {
         let mut data = json!({"event": status, "graph_name": graph_name});
         if let (Some(error), Value::Object(data)) = (error, &mut data) {

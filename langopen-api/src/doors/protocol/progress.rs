@@ -23,7 +23,7 @@ impl Commander {
     /// see the thread.
     pub(super) async fn progress(&self) -> u64 {
         self.read_progress().await.unwrap_or_else(|error| {
-            tracing::warn!(thread.id = %self.thread_id, error = %error, "the end of a thread's events was not found");
+            tracing::warn!(thread.id = %self.thread_id, error = %error, "cannot read the number of a thread's last event; the answer carries 0");
             0
         })
     }

@@ -15,10 +15,10 @@ use super::command::Commander;
 use super::envelope::{Answer, ErrorCode, Refusal, answer, params};
 use super::start::{command, config};
 
-/// How long an answer waits for a run in flight to end: it may be the one that asks.
+/// The most time an answer waits for a run in flight to end: that run may be the one that raises the interrupt.
 const SETTLES_WITHIN: Duration = Duration::from_secs(5);
 
-/// How long to listen for the end of a run before the row is looked at again.
+/// The time to wait for a run's end before the thread's row is read again.
 const LISTEN: Duration = Duration::from_millis(500);
 
 #[derive(Deserialize)]
@@ -45,7 +45,7 @@ struct Respond {
     _namespace: Option<Vec<String>>,
 }
 
-/// Answers one or more open interrupts of the thread, and starts the run that goes on.
+/// Answers one or more open interrupts of the thread, and starts the run that continues.
 pub(super) async fn respond(commander: &Commander, given: &RawJson) -> Answer {
     let given: Respond = params("input.respond", given)?;
     let mut resume = RawObject::default();
@@ -78,7 +78,7 @@ pub(super) async fn respond(commander: &Commander, given: &RawJson) -> Answer {
             command: Some(command.clone()),
             config: given.config.clone(),
             metadata: given.metadata.clone(),
-            // Of two answers at the same time one comes too late.
+            // Of two concurrent answers, the server rejects the second.
             multitask_strategy: Some(if busy { MultitaskStrategy::Enqueue } else { MultitaskStrategy::Reject }),
             ..RunRequest::default()
         };
@@ -112,7 +112,7 @@ fn open_interrupts(thread: &Thread) -> Vec<String> {
 }
 
 impl Commander {
-    /// Waits until no run is in flight, for a limited time, and tells whether one still is.
+    /// Waits for a limited time until no run is in flight, and returns whether one still is.
     async fn settled(&self, begun: Instant) -> Result<bool, Refusal> {
         let busy = |thread: Option<Thread>| thread.is_some_and(|thread| thread.status == ThreadStatus::Busy);
         if !busy(self.thread().await?) {
@@ -123,7 +123,7 @@ impl Commander {
             if begun.elapsed() >= SETTLES_WITHIN {
                 return Ok(true);
             }
-            // What is said of the thread is that a run is over.
+            // An event without a run id is about the thread, e.g. that a run is over.
             let over = async {
                 while events.next().await.is_some_and(|event| event.is_ok_and(|event| event.run_id.is_some())) {}
             };

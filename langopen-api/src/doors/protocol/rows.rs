@@ -1,4 +1,4 @@
-//! What the rows of a thread's runs add to their events.
+//! Facts about a thread's runs that come from their rows instead of the log.
 
 use langopen_core::model::Run;
 use langopen_core::{Result, RunId, Scope, Tenant, ThreadId};
@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::server::App;
 
-/// Reads rows of one thread. The caller was authorized already.
+/// Reads the rows of one thread. The caller is already authorized for it.
 #[derive(Clone)]
 pub(super) struct Rows {
     pub(super) app: App,
@@ -22,17 +22,17 @@ impl Rows {
 
     pub(super) async fn run(&self, run_id: RunId) -> Result<Option<Run>> {
         let run = self.app.storage.run(&self.scope, self.thread_id, run_id).await;
-        run.inspect_err(|error| tracing::warn!(run.id = %run_id, error = %error, "a run's row cannot be read"))
+        run.inspect_err(|error| tracing::warn!(run.id = %run_id, error = %error, "cannot read a run's row"))
     }
 }
 
-/// What a run's row says about its events.
+/// The facts from a run's row that its events lack.
 #[derive(Debug, Default)]
 pub(super) struct Facts {
     pub(super) graph_name: String,
-    /// Whether its interrupts are seen among its values.
+    /// Whether the run streams `values`, which then carry its interrupts.
     pub(super) values: bool,
-    /// The interrupts that it answers.
+    /// The ids of the interrupts that the run answers.
     pub(super) answers: Vec<String>,
 }
 

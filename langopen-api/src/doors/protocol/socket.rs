@@ -28,17 +28,20 @@ use crate::http::extract::{Forwarded, HeldBytes, Object, ThreadPath, parse_json}
 use crate::server::App;
 use crate::settings::Settings;
 
-/// How many commands wait their turn on one connection before it is read no further.
+/// The most commands that wait on one connection. When that many wait, the server stops reading the connection.
 const WAITING: usize = 64;
 
-/// Bytes kept to read into on every connection; larger messages take more while they are read. Commands are short, and most sockets say nothing.
+/// The size of each connection's read buffer; it grows for larger messages. Commands are short, and most sockets are
+/// idle.
 const READ_BUFFER: usize = 4096;
 
-/// The longest reason that fits into a close frame.
+/// The most bytes of a reason in a close frame.
 const REASON_BYTES: usize = 123;
 
-/// Opens a WebSocket on which a client subscribes to the thread's events and gives commands. A browser cannot read why it was refused; so the connection is
-/// accepted in any case, and closed with 4000 and the status that HTTP would have answered.
+/// Opens a WebSocket on which a client subscribes to the thread's events and sends commands.
+///
+/// A browser cannot read the HTTP status of a refused WebSocket. So the server accepts every connection, and closes a
+/// refused one with the code 4000 plus that status.
 pub(super) async fn open_socket(
     State(app): State<App>,
     caller: ApiResult<Caller>,
@@ -75,7 +78,7 @@ pub(super) async fn open_socket(
     })
 }
 
-/// The largest message of a caller: one who may only read has nothing to say but what to read.
+/// The most bytes of a caller's message. A viewer can only send read commands, which are short.
 fn most_bytes(settings: &Settings, role: Option<Role>) -> usize {
     let most = settings.max_message_bytes.min(settings.max_body_bytes);
     match role {
@@ -84,7 +87,8 @@ fn most_bytes(settings: &Settings, role: Option<Role>) -> usize {
     }
 }
 
-/// Whether the page that asks, if it is one, may call. Browsers let pages of every origin open a WebSocket: it is for the server to refuse.
+/// Whether the calling page may call; requests without `Origin` come from no page. Browsers let every page open a
+/// WebSocket, so the server must check.
 fn may_call(cors: Option<&Cors>, headers: &HeaderMap) -> bool {
     let Some(origin) = headers.get(header::ORIGIN) else { return true };
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
@@ -110,15 +114,15 @@ async fn admit(
 async fn close(mut socket: WebSocket, code: u16, reason: &str) {
     let end = (0..=REASON_BYTES.min(reason.len())).rev().find(|end| reason.is_char_boundary(*end)).unwrap_or(0);
     let frame = CloseFrame { code, reason: reason[..end].into() };
-    // The client may be gone already.
+    // An error means that the client is gone already.
     let _ = socket.send(Message::Close(Some(frame))).await;
 }
 
-/// How a connection ends.
+/// The end of a connection.
 enum End {
-    /// The client closed it, or is gone.
+    /// The client closed the connection or is gone.
     Client,
-    /// We close it, with this code for this reason.
+    /// The server closes the connection with this code and reason.
     Close(u16, String),
 }
 
@@ -127,9 +131,9 @@ struct Connection {
     socket: WebSocket,
     commander: Commander,
     subscriptions: Subscriptions,
-    /// Commands that wait for the one that is being done.
+    /// Commands that wait until the current one is done.
     waiting: VecDeque<Waiting>,
-    /// How many bytes those have, and how many they may have before the connection is read no further.
+    /// The bytes of the waiting commands. At `most_bytes`, the server stops reading the connection.
     waiting_bytes: usize,
     most_bytes: usize,
 }
@@ -141,7 +145,7 @@ struct Waiting {
     held: HeldBytes,
 }
 
-/// What happened on a connection.
+/// An event of the connection's loop.
 enum News {
     Heard(Option<Result<Message, axum::Error>>),
     Done(Reply),
@@ -191,12 +195,12 @@ impl Connection {
         }
     }
 
-    /// Whether the connection is read any further.
+    /// Whether the server may read more of the connection.
     fn has_room(&self) -> bool {
         self.waiting.len() < WAITING && self.waiting_bytes < self.most_bytes
     }
 
-    /// Does a command that may take its time.
+    /// Executes a command that may take long.
     fn obey(&mut self, Waiting { command, bytes, held }: Waiting) -> BoxFuture<'static, Reply> {
         self.waiting_bytes -= bytes;
         let (commander, last) = (self.commander.clone(), self.subscriptions.sent());
@@ -223,7 +227,7 @@ impl Connection {
             Ok(Object(given)) => Command::parse(&given),
             Err(error) => Err(not_an_object(&error)),
         };
-        // Each is a request of its own.
+        // Every message counts as a request.
         if let Err(error) = room.and_then(|()| self.commander.caller.count()) {
             let id = command.map_or_else(|malformed| malformed.id, |command| command.id.into());
             return self.answer(&Reply::refused(id, error.into())).await;
@@ -241,10 +245,11 @@ impl Connection {
         }
     }
 
-    /// Does a command about this connection.
+    /// Executes a command about this connection.
     async fn subscribe(&mut self, command: Command) -> Result<(), End> {
         let id = command.id;
-        // Another subscription reads the thread anew: what the others have yet to hear comes before that.
+        // A new subscription reads the thread from its beginning. Events that earlier subscriptions still wait for come
+        // first.
         let (before, answer, after) = self.subscriptions.obey(&self.commander, command).await;
         self.play(before).await?;
         self.answer(&Reply::new(id, answer, self.subscriptions.sent())).await?;
@@ -254,7 +259,7 @@ impl Connection {
     async fn quiet(&mut self) -> Result<(), End> {
         let play = self.subscriptions.quiet().await;
         self.play(play).await?;
-        // What is between may close connections that it takes for dead.
+        // Without traffic, a proxy may close the connection as dead.
         self.send(Message::Ping(Bytes::new())).await
     }
 
@@ -264,7 +269,7 @@ impl Connection {
             Play::Gone => Err(gone(&self.commander)),
             Play::Lost => {
                 self.send(Message::Text(Utf8Bytes::from_static(LOST))).await?;
-                Err(End::Close(close_code::ERROR, "the stream lost its place".to_owned()))
+                Err(End::Close(close_code::ERROR, "the stream lost its position".to_owned()))
             }
         }
     }
@@ -295,10 +300,10 @@ fn gone(commander: &Commander) -> End {
     End::Close(4000 + error.status().as_u16(), error.message().to_owned())
 }
 
-/// The end of a connection that said something which cannot be read.
+/// The end of a connection after a read error.
 fn broken(error: &axum::Error, most: usize) -> End {
     let text = error.to_string();
-    // The type of the limit's error is not ours to name: it says so in words.
+    // The type of this error is not public, so its text must tell.
     if text.contains("too long") || text.contains("too big") {
         return End::Close(close_code::SIZE, format!("a message has at most {most} bytes"));
     }

@@ -13,7 +13,7 @@ use crate::agent::runs::{Attach, submit};
 use crate::agent::wire::OnDisconnect;
 use crate::http::extract::field;
 
-/// The stream modes of runs that the protocol starts: all that it translates.
+/// The stream modes of runs that the protocol starts: all modes that the protocol has a channel for.
 const MODES: [StreamMode; 8] = [
     StreamMode::Values,
     StreamMode::Updates,

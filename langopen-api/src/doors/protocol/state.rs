@@ -11,9 +11,9 @@ use super::envelope::{Answer, ErrorCode, Refusal, answer, params};
 use crate::agent::state::{state_at, states_before};
 use crate::agent::wire::CheckpointConfig;
 
-/// How many checkpoints are listed unless the client says.
+/// The default number of checkpoints in a list.
 const LISTED: u32 = 10;
-/// How many at most.
+/// The most checkpoints in a list.
 const MOST: u32 = 1000;
 
 #[derive(Deserialize)]
@@ -32,7 +32,7 @@ struct Shown {
     checkpoint: Option<JsonMap>,
 }
 
-/// The latest state of the thread's graph, or of one below it.
+/// Returns the latest state of the thread's graph, or of a subgraph.
 pub(super) async fn get(commander: &Commander, given: &RawJson) -> Answer {
     let Get { namespace, keys } = params("state.get", given)?;
     let (scope, thread) = commander.readable().await?;
@@ -78,7 +78,7 @@ struct Listed {
     metadata: Option<JsonMap>,
 }
 
-/// The thread's checkpoints, newest first.
+/// Lists the thread's checkpoints, newest first.
 pub(super) async fn list_checkpoints(commander: &Commander, given: &RawJson) -> Answer {
     let List { namespace, limit, before } = params("state.listCheckpoints", given)?;
     let limit = limit.unwrap_or(LISTED);
@@ -114,7 +114,7 @@ pub(super) async fn exists(commander: &Commander, id: &str) -> Result<bool, Refu
 }
 
 impl Commander {
-    /// The thread, if the caller may read it and something has run on it.
+    /// The thread, if the caller may read it and a run has been started on it.
     pub(super) async fn readable(&self) -> Result<(Scope, Thread), Refusal> {
         let value = || json!({"thread_id": self.thread_id});
         let scope = self.caller.may(Resource::Threads, Action::Read, value).await?.scope;

@@ -1,4 +1,4 @@
-//! `agent.getTree` without a connection that heard the run.
+//! `agent.getTree` for a connection that has not read the run's events.
 
 use langopen_core::RunStatus;
 use langopen_core::model::{RunQuery, ThreadStatus};
@@ -8,7 +8,7 @@ use super::command::Commander;
 use super::envelope::{Answer, ErrorCode, Refusal, answer};
 use super::tree::{Status, TreeNode};
 
-/// How the thread's latest run fares, by its row: the root alone.
+/// The status of the thread's latest run from its row, as a tree with only the root.
 pub(super) async fn tree(commander: &Commander) -> Answer {
     let none = || Refusal::new(ErrorCode::NoSuchRun, "No active run is bound to this thread.");
     let (scope, thread) = commander.readable().await.map_err(|refusal| match refusal.error {

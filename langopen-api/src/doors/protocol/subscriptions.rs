@@ -1,7 +1,8 @@
-//! What one connection has subscribed to: any number of filters over one reading of the thread.
+//! The subscriptions of one connection: several filters over one reader of the thread.
 //!
-//! An event is sent once, if any subscription wants it. A new subscription also gets what was kept before it came: so the thread is read anew from the
-//! beginning, and what the others have had already is passed over for them.
+//! The server sends an event once, if at least one subscription wants it. A new subscription also gets the events that
+//! the log kept before it. For this, the connection reads the thread again from its beginning, and skips the events
+//! that the other subscriptions have already seen.
 
 use std::time::Duration;
 
@@ -21,15 +22,15 @@ use crate::server::App;
 /// The most subscriptions of one connection.
 const MOST: usize = 256;
 
-/// How long to wait for more of what is kept before it is counted.
+/// The most time to wait for the next kept event before the server counts the replayed events.
 const REPLAY: Duration = Duration::from_millis(200);
 
 struct Subscription {
     id: Uuid,
     filter: Filter,
-    /// How long the command was that made it.
+    /// The length of the command that created it.
     bytes: usize,
-    /// The number of the last event that it was considered for.
+    /// The number of the last event that was checked against the filter.
     seen: u64,
 }
 
@@ -47,12 +48,12 @@ impl Subscriptions {
         Self { app: app.clone(), scope, thread_id, tape: None, all: Vec::new(), sent: 0 }
     }
 
-    /// The number of the last event that was sent.
+    /// The number of the last event that the server sent.
     pub(super) fn sent(&self) -> u64 {
         self.sent
     }
 
-    /// Waits for what comes next; for ever while nothing is subscribed to. Nothing is lost when the future is dropped.
+    /// Waits for the next items; without subscriptions, forever. It is cancel-safe.
     pub(super) async fn wait(&mut self) -> Option<Items> {
         match &mut self.tape {
             Some(tape) => tape.wait().await,
@@ -60,7 +61,7 @@ impl Subscriptions {
         }
     }
 
-    /// What is to be sent of `items`.
+    /// The events of `items` that a subscription wants.
     pub(super) async fn take(&mut self, items: Items) -> Play {
         let wanted = self.wanted();
         match &mut self.tape {
@@ -107,13 +108,14 @@ impl Subscriptions {
         wanted
     }
 
-    /// Does a command about this connection: what comes before its answer, the answer, and what comes after it.
+    /// Executes a command about this connection. Returns the events before the answer, the answer, and the events after
+    /// it.
     pub(super) async fn obey(&mut self, commander: &Commander, command: Command) -> (Play, Answer, Play) {
         let nothing = || Play::Events(Vec::new());
-        // Filters stay for as long as the connection, and take more room than their text.
+        // Filters live as long as the connection, and need more memory than their text.
         let (bytes, most) = (command.params.as_str().len(), self.app.settings.max_search_body_bytes);
         if self.all.iter().map(|each| each.bytes).sum::<usize>() + bytes > most {
-            let message = format!("the subscriptions of a connection have at most {most} bytes together");
+            let message = format!("the subscriptions of a connection may have at most {most} bytes together");
             return (nothing(), Err(Refusal::invalid(message)), nothing());
         }
         let params: JsonMap = command.params.decode().unwrap_or_default();
@@ -152,7 +154,7 @@ impl Subscriptions {
             Err(message) => return refused(Refusal::invalid(message)),
         };
         if self.all.len() >= MOST {
-            let message = format!("a connection has at most {MOST} subscriptions");
+            let message = format!("a connection may have at most {MOST} subscriptions");
             return refused(Refusal::new(ErrorCode::NotSupported, message));
         }
         let new = match Tape::open(&self.app, self.scope.clone(), self.thread_id).await {
@@ -167,7 +169,7 @@ impl Subscriptions {
         let id = self.app.ids.random();
         let seen = filter.since;
         self.all.push(Subscription { id, filter, bytes, seen });
-        // Up to where the thread was read before, or, if this is taken up anew, until no more comes.
+        // Replays up to the previous reader's position. A reconnect replays until no more events come.
         let until = if matches!(opening, Opening::Reconnect(_)) { Some(u64::MAX) } else { position };
         let mut after = self.replay(until.unwrap_or_default()).await;
         let replayed = match &mut after {
@@ -185,7 +187,7 @@ impl Subscriptions {
         (before, answer(&result), after)
     }
 
-    /// What is there already.
+    /// The events that are ready now.
     async fn drain(&mut self) -> Play {
         let mut all = Vec::new();
         while let Some(items) = self.tape.as_mut().and_then(Tape::ready) {
@@ -197,7 +199,7 @@ impl Subscriptions {
         Play::Events(all)
     }
 
-    /// What is kept up to the event with the number `until`, as far as it comes soon.
+    /// The kept events up to the number `until`. It stops early if the next event does not come soon.
     async fn replay(&mut self, until: u64) -> Play {
         let mut all = Vec::new();
         while let Some(tape) = self.tape.as_mut().filter(|tape| tape.last() < until) {
@@ -226,15 +228,16 @@ impl Subscriptions {
     }
 }
 
-/// How a subscription comes about.
+/// The kind of a new subscription.
 enum Opening {
     Subscribe,
-    /// It takes up an earlier connection, after the event of this id.
+    /// It continues an earlier connection after the event with this id, if the client has one.
     Reconnect(Option<String>),
 }
 
 impl Opening {
-    /// Leaves out what was seen before, and tells whether that was found.
+    /// Removes the events up to the one that the client saw last. Returns whether that event was found; `None` if it is
+    /// a first subscription.
     fn skip(self, events: &mut Vec<ProtocolEvent>) -> Option<bool> {
         let seen = match self {
             Self::Subscribe => return None,

@@ -1,4 +1,4 @@
-//! A thread as a client of the protocol hears it.
+//! Reads a thread's events for one client of the protocol.
 
 use std::time::Duration;
 
@@ -17,17 +17,17 @@ use crate::http::batches::Batches;
 use crate::http::error::ApiResult;
 use crate::server::App;
 
-/// What is there to tell.
+/// The result of a read.
 pub(super) enum Play {
-    /// These events, perhaps none.
+    /// These events; there may be none.
     Events(Vec<ProtocolEvent>),
-    /// The thread is hidden from the caller, or no more.
+    /// The thread is hidden from the caller or deleted.
     Gone,
-    /// The reader lost its place, most likely because it read too slowly.
+    /// The reader lost its position, most likely because it read too slowly.
     Lost,
 }
 
-/// One reader of a thread: what is kept from the beginning, then what comes.
+/// One reader of a thread: first the kept events from the beginning, then new ones.
 pub(super) struct Tape {
     watch: Watch,
     rows: Rows,
@@ -35,16 +35,16 @@ pub(super) struct Tape {
     translator: Translator,
 }
 
-/// What was read and is not told yet.
+/// Items of the log that are not translated yet.
 pub(super) type Items = Vec<Result<Event>>;
 
 impl Tape {
-    /// Reads a thread for a caller who was permitted to read threads in `scope`. The thread need not exist yet.
+    /// Opens a reader for a caller that may read threads in `scope`. The thread need not exist yet.
     ///
     /// # Errors
     /// 404 if the thread is hidden from the caller.
     pub(super) async fn open(app: &App, scope: Scope, thread_id: ThreadId) -> ApiResult<Self> {
-        // Read first and look at the row then: what is said in between is not missed.
+        // Subscribe before reading the row, so that no event between the two is missed.
         let events = app.events.read_thread(thread_id, ReadFrom::After(EventId::ZERO)).await?;
         let rows = Rows::new(app, &scope.tenant, thread_id);
         let mut watch = Watch::new(app, scope, thread_id);
@@ -55,23 +55,23 @@ impl Tape {
         Ok(Self { watch, rows, events, translator: Translator::default() })
     }
 
-    /// Waits for what comes next, at most so long; `None` at the end. Nothing is lost when the future is dropped.
+    /// Waits for the next items; `None` at the end. It is cancel-safe.
     pub(super) async fn wait(&mut self) -> Option<Items> {
         self.events.next().await
     }
 
-    /// Takes what is there already.
+    /// Takes the items that are ready now.
     pub(super) fn ready(&mut self) -> Option<Items> {
         futures::FutureExt::now_or_never(self.events.next()).flatten()
     }
 
-    /// What is to be told of `items`.
+    /// Translates `items` to events.
     pub(super) async fn take(&mut self, items: Items, wanted: Methods) -> Play {
         if !self.watch.admitted() {
             match self.watch.look().await {
                 Ok(Sight::Visible) => {}
                 Ok(Sight::Hidden) => return Play::Gone,
-                // Somebody else's thread, or what is left of one that is gone.
+                // The log may belong to another tenant's thread, or to a deleted one.
                 Ok(Sight::Missing) => return Play::Events(Vec::new()),
                 Err(error) => return self.lost(&error),
             }
@@ -86,7 +86,7 @@ impl Tape {
         Play::Events(out.events)
     }
 
-    /// What is to be told when it was quiet for as long as `patience`.
+    /// The events to send after a silence of `patience`.
     pub(super) async fn quiet(&mut self) -> Play {
         if self.watch.is_gone().await {
             return Play::Gone;
@@ -97,11 +97,11 @@ impl Tape {
     }
 
     fn lost(&self, error: &langopen_core::Error) -> Play {
-        tracing::warn!(thread.id = %self.rows.thread_id, error = %error, "a reader of a thread's events lost its place");
+        tracing::warn!(thread.id = %self.rows.thread_id, error = %error, "cannot read on in a thread's events; the reader's stream ends");
         Play::Lost
     }
 
-    /// How long a client hears nothing at most.
+    /// The longest silence of a stream.
     pub(super) fn patience(&self) -> Duration {
         self.rows.app.settings.heartbeat
     }

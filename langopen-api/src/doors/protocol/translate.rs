@@ -14,19 +14,19 @@ use serde_json::json;
 
 use super::event::{Body, Method, Namespace};
 use super::filter::Methods;
+use super::messages::OpenMessages;
 use super::out::Out;
 use super::rows::{Facts, Rows};
 use super::shapes::{self, Interrupt};
-use super::told::Told;
 use super::tree::{Status, Tree};
 
 /// The state of one run's translation.
 #[derive(Default)]
-struct Heard {
+struct RunState {
     facts: Facts,
-    /// Whether its graph host emits the protocol's shapes; such a host does from its first event on.
+    /// Whether its graph host emits the protocol's shapes. Such a host does so from its first event on.
     native: bool,
-    told: Told,
+    messages: OpenMessages,
     error: Option<String>,
     /// Whether its graph host reported an interrupt.
     waits: bool,
@@ -37,7 +37,7 @@ struct Heard {
     over: bool,
 }
 
-impl Heard {
+impl RunState {
     fn ask(&mut self, namespace: &Namespace, raised: Vec<Interrupt>) {
         for interrupt in raised {
             // The graphs above a subgraph repeat its interrupts.
@@ -53,7 +53,7 @@ impl Heard {
 pub(super) struct Translator {
     /// The number of the last event.
     pub(super) last: u64,
-    runs: HashMap<RunId, Heard>,
+    runs: HashMap<RunId, RunState>,
     pub(super) tree: Tree,
 }
 
@@ -62,7 +62,7 @@ impl Translator {
     pub(super) async fn translate(&mut self, event: Event, rows: &Rows, wanted: Methods, out: &mut Out) {
         out.begin(event.id, self.last);
         match event.run_id {
-            Some(run_id) => self.said(run_id, event, rows, wanted, out).await,
+            Some(run_id) => self.translate_of_run(run_id, event, rows, wanted, out).await,
             None => {
                 if let Some(run_id) = ended(&event) {
                     self.end(run_id, rows, out).await;
@@ -72,7 +72,7 @@ impl Translator {
         self.last = out.last;
     }
 
-    async fn said(&mut self, run_id: RunId, event: Event, rows: &Rows, wanted: Methods, out: &mut Out) {
+    async fn translate_of_run(&mut self, run_id: RunId, event: Event, rows: &Rows, wanted: Methods, out: &mut Out) {
         if &*event.name == NEVER_BEGUN {
             return;
         }
@@ -85,22 +85,22 @@ impl Translator {
         if !run.native {
             open(run, &mut self.tree, &namespace, out);
         }
-        if !run.told.is_empty() {
+        if !run.messages.is_empty() {
             match base {
-                "values" => run.told.end(&namespace, |_| true).push(out),
+                "values" => run.messages.end(&namespace, |_| true).push(out),
                 "updates" => {
                     let nodes = shapes::nodes(&event.data);
-                    run.told.end(&namespace, |node| nodes.iter().any(|each| each == node)).push(out);
+                    run.messages.end(&namespace, |node| nodes.iter().any(|each| each == node)).push(out);
                 }
-                "error" => run.told.end_all().push(out),
+                "error" => run.messages.end_all().push(out),
                 _ => {}
             }
         }
         let raw = |method| wanted.has(method).then(|| Body::Data(event.data.clone()));
         match base {
-            "messages" => run.told.take_pair(&namespace, &event.data).push(out),
+            "messages" => run.messages.take_pair(&namespace, &event.data).push(out),
             "messages/partial" | "messages/complete" => {
-                run.told.take(&event.data, base == "messages/complete").push(out);
+                run.messages.take(&event.data, base == "messages/complete").push(out);
             }
             "error" => run.error = Some(shapes::message(&event.data)),
             "values" => {
@@ -156,7 +156,7 @@ impl Translator {
             let data = json!({"interrupt_ids": facts.answers});
             out.push_as(id, Method::InputAnswered, &Namespace::default(), Body::of(&data));
         }
-        self.runs.insert(run_id, Heard { facts, ..Heard::default() });
+        self.runs.insert(run_id, RunState { facts, ..RunState::default() });
     }
 
     /// Emits the last events of a run whose row is terminal.
@@ -165,9 +165,9 @@ impl Translator {
         let mut run = self.runs.remove(&run_id).unwrap_or_else(|| {
             let facts = Facts::of(row.as_ref().ok().and_then(Option::as_ref));
             self.tree.begin(&facts.graph_name);
-            Heard { facts, ..Heard::default() }
+            RunState { facts, ..RunState::default() }
         });
-        run.told.end_all().push(out);
+        run.messages.end_all().push(out);
         let (status, error) = outcome(row, &run);
         if status == Status::Interrupted {
             for (namespace, interrupt) in &run.asked {
@@ -184,7 +184,7 @@ impl Translator {
         out.lifecycle(run_id, status, &run.facts.graph_name, error);
     }
 
-    /// Ends runs whose rows were terminal at this and at the last quiet moment: the log lost their ends.
+    /// Ends runs whose rows are terminal now and were at the last call: the log lost their ends.
     pub(super) async fn settle(&mut self, rows: &Rows, out: &mut Out) {
         let known: Vec<_> = self.runs.keys().copied().collect();
         for run_id in known {
@@ -200,7 +200,7 @@ impl Translator {
     }
 }
 
-/// The run that this event of the thread ends.
+/// The run that this event of the thread reports as ended.
 pub(super) fn ended(event: &Event) -> Option<RunId> {
     #[derive(Deserialize)]
     struct Done {
@@ -215,7 +215,7 @@ pub(super) fn ended(event: &Event) -> Option<RunId> {
 }
 
 /// Emits `started` for subgraphs that appear for the first time.
-fn open(run: &mut Heard, tree: &mut Tree, namespace: &Namespace, out: &mut Out) {
+fn open(run: &mut RunState, tree: &mut Tree, namespace: &Namespace, out: &mut Out) {
     for depth in 1..=namespace.0.len() {
         let above = Namespace(namespace.0[..depth].to_vec());
         if run.open.contains(&above) {
@@ -229,8 +229,8 @@ fn open(run: &mut Heard, tree: &mut Tree, namespace: &Namespace, out: &mut Out) 
     }
 }
 
-/// How a run ended: by its row, or by its events if the row cannot be read.
-fn outcome(row: Result<Option<Run>>, run: &Heard) -> (Status, Option<String>) {
+/// The outcome of a run, from its row, or from its events if the row cannot be read.
+fn outcome(row: Result<Option<Run>>, run: &RunState) -> (Status, Option<String>) {
     let failed = |why: &str| (Status::Failed, Some(run.error.clone().unwrap_or_else(|| why.to_owned())));
     match row.map(|row| row.map(|row| row.status)) {
         Ok(Some(RunStatus::Error)) => failed("the run failed"),

@@ -1,10 +1,10 @@
-//! The graphs that the latest run of a thread consists of, and how each fares.
+//! The graphs of a thread's latest run, with their statuses.
 
 use serde::Serialize;
 
 use super::event::Namespace;
 
-/// How a graph fares.
+/// The status of a graph.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Status {
@@ -41,11 +41,11 @@ struct Graph {
     name: String,
 }
 
-/// The root and what is below it, in the order in which they were seen.
+/// The root graph and its subgraphs, in order of appearance.
 #[derive(Debug, Default)]
 pub(super) struct Tree(Vec<Graph>);
 
-/// A graph with those below it.
+/// A graph with its subgraphs.
 #[derive(Debug, Serialize)]
 pub(super) struct TreeNode<'a> {
     namespace: &'a [String],
@@ -56,13 +56,13 @@ pub(super) struct TreeNode<'a> {
 }
 
 impl<'a> TreeNode<'a> {
-    /// A root without anything below.
+    /// A root without subgraphs.
     pub(super) fn root(status: Status, graph_name: &'a str) -> Self {
         Self { namespace: &[], status, graph_name, children: Vec::new() }
     }
 }
 
-/// A graph's namespace and how it fares.
+/// A graph's namespace and status.
 #[derive(Debug, Serialize)]
 pub(super) struct Fares<'a> {
     namespace: &'a [String],
@@ -70,7 +70,7 @@ pub(super) struct Fares<'a> {
 }
 
 impl Tree {
-    /// A new run begins.
+    /// Resets the tree for a new run.
     pub(super) fn begin(&mut self, name: &str) {
         self.0.clear();
         self.set(&Namespace::default(), Status::Running, Some(name));
@@ -84,7 +84,7 @@ impl Tree {
         }
     }
 
-    /// The whole tree; `None` if no run was seen.
+    /// The whole tree; `None` before the first run.
     pub(super) fn root(&self) -> Option<TreeNode<'_>> {
         let root = self.0.iter().find(|graph| graph.namespace.is_root())?;
         Some(self.node(root))

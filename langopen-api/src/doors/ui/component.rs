@@ -18,12 +18,12 @@ use crate::server::App;
 
 #[derive(Deserialize)]
 pub(super) struct ComponentBody {
-    /// The component.
+    /// The component's name.
     name: String,
 }
 
-/// HTML that loads a component and puts it into the page's shadow root, whose id the page fills in. `name` is that of
-/// the bundle, which is most often a graph's id, or an assistant's id.
+/// Returns HTML that loads a component and renders it into the page's shadow root. The page fills in the root's id.
+/// `name` is the bundle's name, which is usually a graph's id, or an assistant's id.
 pub(super) async fn show_component(
     State(app): State<App>,
     caller: Caller,
@@ -38,13 +38,12 @@ pub(super) async fn show_component(
         Err(_) => name,
     };
     let bundle = bundle(&app, &name).await?;
-    let host =
-        host(&uri, &headers).ok_or_else(|| ApiError::bad_request("The request does not say for which host it is"))?;
-    // The path as the client wrote it, whatever the API is mounted under.
+    let host = host(&uri, &headers).ok_or_else(|| ApiError::bad_request("The request has no Host header"))?;
+    // The path as the client wrote it, so that it includes every mount prefix.
     let before = uri.path().rsplit_once("/ui/").map_or("", |(before, _)| before);
     let before = reached.map_or_else(|| before.to_owned(), |Extension(reached)| reached.without_credentials(before));
     let name = percent_encoding::utf8_percent_encode(&name, percent_encoding::NON_ALPHANUMERIC);
-    // Without a scheme it is that of the page.
+    // A URL without a scheme uses the page's.
     let scheme = forwarded_scheme(&headers).map(|scheme| format!("{scheme}:")).unwrap_or_default();
     let base = format!("{scheme}//{host}{before}/ui/{name}/{}", bundle.hash);
     Ok(([(header::CONTENT_TYPE, "text/html; charset=utf-8")], html(&bundle, &base, &body.name)).into_response())
@@ -65,7 +64,7 @@ fn html(bundle: &Bundle, base: &str, component: &str) -> String {
     }
 }
 
-/// Text as it stands in a quoted attribute.
+/// Escapes text for a quoted attribute.
 fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('"', "&quot;").replace('<', "&lt;").replace('>', "&gt;")
 }
@@ -75,7 +74,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_client_says_stays_within_its_attribute() {
+    fn client_input_is_escaped() {
         let bundle = Bundle { hash: "h".into(), global: "__LGUI_a".into(), script: "".into(), style: Some("".into()) };
         assert_eq!(
             html(&bundle, "//h/ui/a/h", "x\"'<script>"),

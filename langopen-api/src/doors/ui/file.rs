@@ -6,13 +6,13 @@ use super::bundle;
 use crate::http::error::{ApiError, ApiResult};
 use crate::server::App;
 
-/// A file of a bundle: `{hash}.js` or `{hash}.css`. Who knows the hash may have it.
+/// Returns a file of a bundle: `{hash}.js` or `{hash}.css`. The hash is the permission to read it.
 pub(super) async fn get_file(
     State(app): State<App>,
     Path((name, file)): Path<(String, String)>,
 ) -> ApiResult<Response> {
     let missing = || ApiError::not_found("Not Found");
-    // Strangers hear nothing of bundles that are not there or could not be made.
+    // Unauthenticated callers must not learn whether a bundle is missing or failed to build.
     let bundle =
         bundle(&app, &name).await.map_err(|error| if error.status().is_client_error() { missing() } else { error })?;
     let (kind, content) = match file.strip_prefix(bundle.hash.as_str()) {

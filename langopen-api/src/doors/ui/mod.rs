@@ -1,6 +1,8 @@
-//! Generative user interfaces: components of the application's own that clients' pages show, as `LoadExternalComponent` of the SDK asks for them.
+//! Generative user interfaces: components of the application that clients' pages show. The SDK's
+//! `LoadExternalComponent` requests them.
 //!
-//! Pages load scripts and styles without credentials. So the files lie at addresses with the hash of their content, which an authenticated caller is told.
+//! Pages load scripts and styles without credentials. So the files' URLs hold the hash of their content, which only
+//! authenticated callers get.
 
 mod component;
 mod file;
@@ -14,7 +16,7 @@ use utoipa_axum::router::OpenApiRouter;
 use crate::http::error::{ApiError, ApiResult};
 use crate::server::App;
 
-/// Not in the document, as the Agent Server's.
+/// The OpenAPI document leaves these paths out, like the Agent Server's.
 pub(crate) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .route("/ui/{name}", post(component::show_component))
@@ -24,7 +26,7 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
 async fn bundle(app: &App, name: &str) -> ApiResult<Arc<Bundle>> {
     let interfaces = app.interfaces.as_ref().ok_or_else(|| ApiError::not_found("Not Found"))?;
     interfaces.bundle(name).await.map_err(|error| match error.kind() {
-        // As for a graph that does not load.
+        // The same status as for a graph that does not load.
         ErrorKind::Graph => ApiError::new(http::StatusCode::FAILED_DEPENDENCY, error.message()),
         _ => error.into(),
     })

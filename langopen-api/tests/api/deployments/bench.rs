@@ -22,7 +22,7 @@ use uuid::Uuid;
 
 use crate::harness::{Answer, Server, graphs, quick};
 
-/// Serves what is listed, `acme/web/down` excepted.
+/// Serves every listed deployment except `acme/web/down`.
 pub(super) struct Source {
     memory: Arc<Memory>,
     events: Arc<MemoryEventLog>,
@@ -87,7 +87,7 @@ pub(super) struct Bench {
     pub(super) clock: Arc<ManualClock>,
 }
 
-/// How a server of the tests is made.
+/// Options of a test server.
 #[derive(Default)]
 pub(super) struct Options {
     pub(super) open: bool,
@@ -101,7 +101,8 @@ pub(super) fn tenant(text: &str) -> Tenant {
 }
 
 impl Bench {
-    /// The deployments `acme/web/prod` (with the host `prod.example`), `acme/web/test`, `acme/web/down` and `other/web/prod`.
+    /// An installation with `acme/web/prod` (with the host `prod.example`), `acme/web/test`, `acme/web/down` and
+    /// `other/web/prod`.
     pub(super) async fn new() -> Self {
         Self::with(Options::default()).await
     }
@@ -131,7 +132,7 @@ impl Bench {
         let mut installation =
             Installation::new(source.clone(), memory.clone()).with_keys(ring).with_clock(clock.clone());
         if options.root {
-            let ok = axum::routing::get(async || "the process is well");
+            let ok = axum::routing::get(async || "the process is healthy");
             installation = installation.with_root(axum::Router::new().route("/ok", ok));
         }
         if let Some(default) = options.default {

@@ -1,4 +1,4 @@
-//! What limits deployments.
+//! The limits of deployments.
 
 use langopen_core::model::{DeploymentLimits, DeploymentSpec};
 use serde_json::json;
@@ -19,7 +19,7 @@ async fn more_requests_than_a_deployment_takes_are_refused() {
         .put("acme/web/prod", limits(DeploymentLimits { max_requests_per_second: Some(1), ..Default::default() }))
         .await;
     let refused = loop {
-        // Two requests within a second, sooner or later.
+        // Repeat until two requests fall into the same second.
         let answer = bench.send(&key, "POST", "/d/prod/threads/search", json!({})).await;
         if answer.status != 200 {
             break answer;
@@ -27,7 +27,11 @@ async fn more_requests_than_a_deployment_takes_are_refused() {
     };
     assert_eq!((refused.status.as_u16(), refused.header("retry-after")), (429, "1"), "{}", refused.text);
     assert!(refused.detail().contains("max_requests_per_second"), "{}", refused.text);
-    assert_eq!(bench.status("lok_unknown", "/d/acme.web.prod/threads/search").await, 401, "strangers do not count");
+    assert_eq!(
+        bench.status("lok_unknown", "/d/acme.web.prod/threads/search").await,
+        401,
+        "requests without a valid key do not count"
+    );
     for _ in 0..5 {
         assert_eq!(bench.status(&key, "/d/test/threads/search").await, 200, "another deployment has no limit");
     }
@@ -46,7 +50,7 @@ async fn commands_over_a_socket_are_requests_too() {
     let port = listen(bench.server).await;
     let mut socket = port.open_at("/d/prod", NOWHERE, &[("x-api-key", &key)]).await;
     let refused = loop {
-        // Two within a second, sooner or later.
+        // Repeat until two commands fall into the same second.
         let answer = socket.ask("agent.getTree", json!({})).await;
         if answer["type"] == "error" && answer["message"].as_str().is_some_and(|text| text.starts_with("429")) {
             break answer;
@@ -54,7 +58,7 @@ async fn commands_over_a_socket_are_requests_too() {
     };
     assert_eq!((&refused["id"], &refused["error"]), (&json!(9), &json!("unknown_error")), "{refused}");
     assert!(refused["message"].as_str().unwrap().contains("max_requests_per_second"), "{refused}");
-    // The connection lives on.
+    // The connection stays open.
     while socket.ask("subscription.subscribe", json!({"channels": ["values"]})).await["type"] != "success" {}
 }
 

@@ -39,13 +39,17 @@ async fn a_deployment_is_reached_by_path_host_and_key() {
     ] {
         assert_eq!(get(key, host, &format!("{prefix}{path}")).await, 200, "{host} {prefix}");
     }
-    assert_eq!(get(&project, "localhost", &format!("/d/test{path}")).await, 404, "it is another's thread");
-    assert_eq!(get(&prod, "prod.example", &format!("/d/prod{path}")).await, 404, "a host has named it already");
-    assert_eq!(get(&prod, "xprod.example", "/d/prod/ok").await, 200, "a host that is nobody's names nothing");
+    assert_eq!(
+        get(&project, "localhost", &format!("/d/test{path}")).await,
+        404,
+        "the thread belongs to another deployment"
+    );
+    assert_eq!(get(&prod, "prod.example", &format!("/d/prod{path}")).await, 404, "the host already names a deployment");
+    assert_eq!(get(&prod, "xprod.example", "/d/prod/ok").await, 200, "an unknown host names no deployment");
 }
 
 #[tokio::test]
-async fn what_names_no_deployment_or_anothers_is_refused() {
+async fn requests_without_a_deployment_or_for_foreign_ones_are_refused() {
     let bench = Bench::new().await;
     let [prod, project, organization] =
         [bench.admin("acme/web/prod").await, bench.admin("acme/web/*").await, bench.admin("acme/*").await];
@@ -67,7 +71,7 @@ async fn what_names_no_deployment_or_anothers_is_refused() {
         let detail = answer.detail();
         assert!(!detail.is_empty() && !detail.contains("other"), "{path}: {detail}");
     }
-    // Of what is not the key's, it does not learn whether it is there.
+    // A key of one deployment must not reveal whether another deployment exists.
     let [there, not] = [bench.send(&prod, "POST", "/d/other.web.prod/threads", json!({})).await, {
         bench.send(&prod, "POST", "/d/other.web.nothing/threads", json!({})).await
     }];
@@ -81,7 +85,7 @@ async fn what_names_no_deployment_or_anothers_is_refused() {
         assert_eq!(bench.server.post(path, json!({})).await.status, status, "{path}");
     }
     assert_eq!(bench.server.get("/d/acme.web.nothing/ok").await.status, 404);
-    // A page in a browser learns it, too.
+    // A page in a browser can read the answer, too.
     let headers = [("origin", "https://a.example")];
     let answer = bench.server.send("GET", "/d/acme.web.nothing/ok", &headers, "").await;
     assert_eq!((answer.status.as_u16(), answer.header("access-control-allow-origin")), (404, "*"));
@@ -90,13 +94,13 @@ async fn what_names_no_deployment_or_anothers_is_refused() {
 }
 
 #[tokio::test]
-async fn a_prefix_is_taken_off_and_told_where_it_belongs() {
+async fn a_prefix_is_removed_and_passed_on_to_the_app() {
     let bench = Bench::with(Options { open: true, app: true, ..Options::default() }).await;
     let server = &bench.server;
     let run = json!({"assistant_id": "echo", "input": {}});
     let created = server.post("/d/acme.web.prod/runs", run).await;
     let location = created.header("content-location").to_owned();
-    assert!(location.starts_with("/runs/"), "clients put it behind their base URL: {location}");
+    assert!(location.starts_with("/runs/"), "clients append it to their base URL: {location}");
     let redirect = server.get("/d/acme.web.prod/info/?a=1").await;
     assert_eq!((redirect.status.as_u16(), redirect.header("location")), (307, "/d/acme.web.prod/info?a=1"));
     let document = server.get("/d/acme.web.prod/openapi.json").await.ok();
@@ -114,7 +118,7 @@ async fn a_prefix_is_taken_off_and_told_where_it_belongs() {
     }
     assert_eq!(server.post("/d/acme.web.prod/threads/search", json!({})).await.ok().as_array().unwrap().len(), 1);
     assert_eq!(server.get("/d/acme.web.prod").await.ok()["ok"], true);
-    assert_eq!(server.get("/d/acme.web.prod/metrics").await.status, 404, "they tell of all deployments");
+    assert_eq!(server.get("/d/acme.web.prod/metrics").await.status, 404, "the metrics cover all deployments");
 }
 
 #[tokio::test]
@@ -123,21 +127,25 @@ async fn requests_that_name_nothing_go_to_the_default() {
     let bench = Bench::with(Options { open: true, default: Some(default.clone()), ..Options::default() }).await;
     let server = &bench.server;
     let id = server.thread().await;
-    assert_eq!(server.get(&format!("/d/test/threads/{id}")).await.status, 200, "what is left out is the default's");
+    assert_eq!(
+        server.get(&format!("/d/test/threads/{id}")).await.status,
+        200,
+        "an omitted part is that of the default"
+    );
     assert_eq!(server.get(&format!("/d/prod/threads/{id}")).await.status, 404);
     assert_eq!(server.get("/metrics").await.status, 200);
     let mut request = http::Request::builder().uri(format!("/threads/{id}")).body(axum::body::Body::empty()).unwrap();
     request.extensions_mut().insert(Trusted { tenant: tenant("acme/web/prod") });
     let response = tower::ServiceExt::oneshot(server.router.clone(), request).await.unwrap();
-    assert_eq!(response.status(), 404, "a request from within acts where it says");
+    assert_eq!(response.status(), 404, "a trusted request acts in the tenant that it names");
 }
 
 #[tokio::test]
-async fn the_process_itself_answers_what_names_nothing() {
+async fn the_process_answers_requests_without_a_deployment() {
     let bench = Bench::with(Options { root: true, ..Options::default() }).await;
     let key = bench.admin("acme/web/*").await;
-    assert_eq!(bench.server.get("/ok").await.text, "the process is well");
-    assert_eq!(bench.send(&key, "GET", "/ok", json!({})).await.text, "the process is well");
+    assert_eq!(bench.server.get("/ok").await.text, "the process is healthy");
+    assert_eq!(bench.send(&key, "GET", "/ok", json!({})).await.text, "the process is healthy");
     assert_eq!(bench.send(&key, "GET", "/d/prod/ok", json!({})).await.ok()["ok"], true);
     for (answer, status) in [
         (bench.server.post("/threads", json!({})).await, 404),
@@ -169,7 +177,7 @@ async fn a_server_is_made_once_for_each_revision() {
     "2".clone_into(&mut bench.source.revision.lock());
     assert_eq!(bench.status(&key, "/d/prod/threads/search").await, 200);
     assert_eq!(bench.source.made.load(Ordering::SeqCst), 2);
-    // Rows come and go, too.
+    // Deployments may be added and deleted while the server runs.
     assert_eq!(bench.status(&key, "/d/new/threads/search").await, 404);
     bench.put("acme/web/new", DeploymentSpec::default()).await;
     assert_eq!(bench.status(&key, "/d/new/threads/search").await, 200);
@@ -179,7 +187,7 @@ async fn a_server_is_made_once_for_each_revision() {
 }
 
 #[tokio::test]
-async fn pages_are_told_addresses_that_lead_to_the_deployment() {
+async fn pages_get_addresses_of_the_deployment() {
     let bench = Bench::new().await;
     let key = bench.admin("acme/web/*").await;
     let headers = [("x-api-key", key.as_str()), ("host", "agents.example"), ("content-type", "application/json")];
@@ -197,7 +205,7 @@ async fn pages_are_told_addresses_that_lead_to_the_deployment() {
             html.split('"').nth(1).and_then(|address| address.strip_prefix(&format!("//{host}"))).unwrap_or(html);
         assert_eq!(address, format!("{expected}/{}.js", "0".repeat(64)));
         let script = bench.server.open("GET", address, &[("host", host)], "").await;
-        assert_eq!(script.status(), 200, "scripts come without a key");
+        assert_eq!(script.status(), 200, "scripts need no key");
     }
     assert_eq!(
         bench.server.open("POST", "/d/acme.web.prod/ui/echo", &headers[1..], r#"{"name": "x"}"#).await.status(),

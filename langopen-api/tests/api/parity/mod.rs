@@ -1,5 +1,6 @@
-//! The document of `/openapi.json` says what the Agent Server says: its operations, parameters, bodies, answers and every field, in the files beside
-//! this one. What differs on purpose is listed here with its reason; anything else is drift.
+//! Compares `/openapi.json` with the Agent Server's document: operations, parameters, bodies, answers and every field.
+//! The files beside this one hold the Agent Server's side. A list in this file names every deliberate difference and
+//! its reason; any other difference is a failure.
 
 mod notation;
 
@@ -11,31 +12,31 @@ use serde_json::Value;
 use crate::harness::server;
 use notation::{Document, Fields};
 
-/// Where our document differs on purpose: what, and why.
+/// The deliberate differences, each with its reason.
 const ON_PURPOSE: &[(&str, &str)] = &[
     (
         "POST /assistants/{assistant_id}/versions -> 200",
-        "a version is an assistant without `updated_at`, and its `created_at` is its own: what is served, not what the reference's document says",
+        "a version is an assistant without `updated_at` and with its own `created_at`; the reference serves this too, but its document differs",
     ),
-    ("GET /ok -> 500", "it says which part is unwell"),
+    ("GET /ok -> 500", "the answer names the part that fails"),
     ("GET /ok -> 503", "a server that answers is not overloaded"),
-    ("GET /threads/{thread_id}/storage -> 501", "there is no checkpointer but our own"),
+    ("GET /threads/{thread_id}/storage -> 501", "LangOpen has no other checkpointer"),
     (
         "GET /threads/{thread_id}/stream query stream_modes",
-        "several are a list, in any of the three forms; one is a list of one",
+        "several modes are a list, in any of the three forms; one mode is a list of one",
     ),
-    ("GET /threads/{thread_id}/stream -> 404", "a thread that is not there may be made later"),
+    ("GET /threads/{thread_id}/stream -> 404", "the stream waits for a thread that does not exist yet"),
     ("POST /threads/{thread_id}/stream/events -> 404", "a thread that is hidden from the caller"),
-    ("GET /threads/{thread_id}/runs/{run_id}/stream -> 404", "an event says that the run is not there"),
+    ("GET /threads/{thread_id}/runs/{run_id}/stream -> 404", "an event reports that the run does not exist"),
     ("POST /threads/prune -> 404", "a thread that is hidden from the caller"),
-    ("POST /threads/{thread_id}/stream/events -> 422", "an id in the path that is none"),
-    ("POST /threads/{thread_id}/commands -> 422", "an id in the path that is none"),
-    ("ProtocolError stacktrace", "no stack traces are shown"),
-    ("POST /threads/count -> 404", "nothing that is named can be missing"),
-    ("POST /runs/crons/count -> 404", "nothing that is named can be missing"),
-    ("CronCreate input", "whatever a run takes"),
-    ("ThreadCronCreate input", "whatever a run takes"),
-    ("CronPatch input", "whatever a run takes"),
+    ("POST /threads/{thread_id}/stream/events -> 422", "an invalid id in the path"),
+    ("POST /threads/{thread_id}/commands -> 422", "an invalid id in the path"),
+    ("ProtocolError stacktrace", "errors have no stack traces"),
+    ("POST /threads/count -> 404", "the request names nothing that can be missing"),
+    ("POST /runs/crons/count -> 404", "the request names nothing that can be missing"),
+    ("CronCreate input", "any input that a run accepts"),
+    ("ThreadCronCreate input", "any input that a run accepts"),
+    ("CronPatch input", "any input that a run accepts"),
 ];
 
 #[derive(Deserialize, Default)]
@@ -50,7 +51,7 @@ struct Operation {
 }
 
 #[tokio::test]
-async fn the_document_says_what_the_agent_server_says() {
+async fn the_document_matches_the_agent_servers() {
     let operations: BTreeMap<String, Operation> = serde_json::from_str(include_str!("operations.json")).unwrap();
     let schemas: BTreeMap<String, Fields> = serde_json::from_str(include_str!("schemas.json")).unwrap();
     let json = server().await.get("/openapi.json").await.ok();
@@ -66,7 +67,7 @@ async fn the_document_says_what_the_agent_server_says() {
         }
     }
     for name in served.keys().filter(|name| !operations.contains_key(*name)) {
-        drift.add(name, "is no operation of the Agent Server");
+        drift.add(name, "is not an operation of the Agent Server");
     }
     let requests: BTreeSet<_> = operations.values().filter_map(|each| each.body.as_deref()).collect();
     for (name, wanted) in &schemas {
@@ -76,7 +77,8 @@ async fn the_document_says_what_the_agent_server_says() {
     drift.judge();
 }
 
-/// What callers are refused with before an operation is reached. The Agent Server answers so too, and does not write it down.
+/// The statuses with which the server may refuse a caller before an operation runs. The Agent Server uses them too, but
+/// does not document them.
 const REFUSALS: [&str; 4] = ["401", "403", "429", "503"];
 
 fn served(json: &Value) -> BTreeMap<String, &Value> {
@@ -126,11 +128,12 @@ fn compare_fields(place: &str, wanted: &Fields, found: &Fields, exactly: bool, d
         }
     }
     for (name, line) in found.iter().filter(|(name, _)| !wanted.contains_key(*name)) {
-        drift.add(&format!("{place} {name}"), &format!("is ours alone; it is {line:?}"));
+        drift.add(&format!("{place} {name}"), &format!("is only in our document; it is {line:?}"));
     }
 }
 
-/// Equal, but for null, which may be fine here and not said there; and for what is always there in an answer.
+/// Whether two lines are equal. The server's may also accept null in a request, and may promise that a field is always
+/// present in an answer.
 fn fits(wanted: &str, found: &str, exactly: bool) -> bool {
     let without_null = |line: &str| line.replace('?', "");
     // Counts in answers are never negative.
@@ -155,6 +158,6 @@ impl Drift {
             self.0.iter().filter(|(what, _)| !on_purpose(what)).map(|(what, how)| format!("{what} {how}")).collect();
         let gone: Vec<_> = ON_PURPOSE.iter().filter(|(what, _)| !self.0.iter().any(|(each, _)| each == what)).collect();
         assert!(drift.is_empty(), "{} differences:\n{}", drift.len(), drift.join("\n"));
-        assert!(gone.is_empty(), "listed as different, but the same: {gone:?}");
+        assert!(gone.is_empty(), "listed as a difference, but equal: {gone:?}");
     }
 }

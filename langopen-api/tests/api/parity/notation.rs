@@ -1,8 +1,10 @@
-//! Writes a JSON Schema as one short line for each field, so that two documents can be compared and a difference can be read.
+//! Writes a JSON Schema as one short line per field, so that two documents can be compared and a difference is
+//! readable.
 //!
-//! `string`, `uuid`, `date-time`, `a|b` (an enum), `[T]` (an array), `object of T`, `A or B`, `any`, or the name of a schema; a `?` at the end says
-//! that null is fine. Bounds and the default follow, and ` *` for a required field. A field in a field is `outer.inner`, in an array's items
-//! `outer[].inner`, in a map's values `outer{}.inner`.
+//! A line is `string`, `uuid`, `date-time`, `a|b` (an enum), `[T]` (an array), `object of T`, `A or B`, `any`, or the
+//! name of a schema. A `?` at the end means that null is allowed. Bounds and the default follow, and ` *` for a
+//! required field. A field within a field is `outer.inner`, within an array's items `outer[].inner`, and within a map's
+//! values `outer{}.inner`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,7 +12,7 @@ use serde_json::Value;
 
 pub(super) type Fields = BTreeMap<String, String>;
 
-/// A document, and the schemas that are named in the notation; others are written out where they are used.
+/// A document, and the schemas that lines refer to by name. Lines write out other schemas where these are used.
 pub(super) struct Document<'a> {
     pub(super) json: &'a Value,
     pub(super) named: &'a dyn Fn(&str) -> bool,
@@ -58,7 +60,7 @@ impl Document<'_> {
         }
     }
 
-    /// The object that a field holds, if it is written out here, and how the way to it is written.
+    /// The object within a field, if the notation writes it out here, and the suffix of its path.
     fn inside<'a>(&'a self, field: &'a Value) -> Option<(&'a Value, &'static str)> {
         let field = self.unwrap(field);
         let object = |schema: &'a Value| {
@@ -69,7 +71,7 @@ impl Document<'_> {
         steps.into_iter().find_map(|(schema, step)| Some((object(schema?)?, step)))
     }
 
-    /// Through a choice between something and null, and through references to schemas without a name of their own.
+    /// Resolves a choice between a schema and null, and references to unnamed schemas.
     fn unwrap<'a>(&'a self, schema: &'a Value) -> &'a Value {
         let choices: Vec<_> = alternatives(schema).filter(|each| each["type"] != "null").collect();
         match (&choices[..], schema["$ref"].as_str()) {

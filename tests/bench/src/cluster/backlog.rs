@@ -1,4 +1,4 @@
-//! Whether a long queue on one thread slows the claims of the others.
+//! Measures whether a long queue on one thread slows the claims of other threads.
 
 use std::time::{Duration, Instant};
 
@@ -13,14 +13,14 @@ use crate::bar::Bar;
 use crate::error::Result;
 use crate::report::Found;
 
-/// Runs that wait on one thread.
+/// The number of runs that wait on one thread.
 const QUEUED: usize = 20_000;
-/// Runs of other threads.
+/// The number of runs of other threads.
 const OTHERS: usize = 2_000;
-/// With the backlog, claims take at most this much longer.
+/// The most that claims may be slower with the backlog, as a factor.
 const SLOWER: f64 = 1.2;
 const AT_ONCE: usize = 32;
-/// How often both are measured, in turns, so that what the machine does meanwhile meets both.
+/// The rounds in which both queues are measured alternately, so that other load on the machine affects both.
 const ROUNDS: usize = 7;
 const LEASE: Duration = Duration::from_secs(60);
 
@@ -29,11 +29,11 @@ pub(super) async fn measure(place: &Place) -> Result<Found> {
     let (empty, _) = open::open(&empty, &place.redis.url).await?;
     let (full, _) = open::open(&full, &place.redis.url).await?;
     let thread = new_run::thread();
-    // The first of them is claimed and held, so that the others wait for it.
+    // Claim the thread's first run, so that the others wait for it.
     enqueue(&full, 1, || thread).await?;
     let held = full.claim(&ClaimRequest::new("holder", 1, LEASE * 60)).await?;
     enqueue(&full, QUEUED, || thread).await?;
-    // The first cycles warm the caches of both up.
+    // The first cycles warm up the caches of both.
     cycles(&empty).await?;
     cycles(&full).await?;
     let (mut alone, mut behind) = (Vec::with_capacity(ROUNDS), Vec::with_capacity(ROUNDS));
@@ -63,7 +63,7 @@ fn median(mut rates: Vec<f64>) -> f64 {
     rates[rates.len() / 2]
 }
 
-/// How many runs per second are enqueued, claimed and ended.
+/// The number of runs per second that are enqueued, claimed and ended.
 async fn cycles(queue: &impl Queue) -> Result<f64> {
     let began = Instant::now();
     enqueue(queue, OTHERS, new_run::thread).await?;

@@ -1,11 +1,11 @@
-//! Databases of the comparison's own.
+//! Creates and drops databases for the comparison.
 
 use parking_lot::Mutex;
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
 use crate::error::{Error, Result};
 
-/// Databases beside the one that a URL names.
+/// New databases on the server that a URL names.
 pub(super) struct Databases {
     base: url::Url,
     made: Mutex<Vec<String>>,
@@ -17,7 +17,7 @@ impl Databases {
         Self { base, made: Mutex::default() }
     }
 
-    /// The URL of a new, empty database.
+    /// Creates an empty database and returns its URL.
     pub(super) async fn make(&self, name: &str) -> Result<String> {
         let name = format!("langopen_bench_{name}_{}", std::process::id());
         self.run(&format!("CREATE DATABASE {name}")).await?;
@@ -27,7 +27,7 @@ impl Databases {
         Ok(url.into())
     }
 
-    /// Drops what was made.
+    /// Drops the created databases.
     pub(super) async fn drop_all(&self) {
         let made = std::mem::take(&mut *self.made.lock());
         for name in made {
@@ -39,7 +39,7 @@ impl Databases {
 
     async fn run(&self, sql: &str) -> Result<()> {
         let mut connection = PgConnection::connect(self.base.as_str()).await.map_err(Error::Database)?;
-        // The names are ours.
+        // The SQL holds only names that this program chose.
         sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(&mut connection).await.map_err(Error::Database)?;
         connection.close().await.map_err(Error::Database)
     }

@@ -27,7 +27,7 @@ use crate::server::{Server, free_port};
 
 const RUNS_PER_SECOND: f64 = 1000.0;
 const CLIENTS: usize = 64;
-/// How many runs the worker executes at once.
+/// The number of runs that the worker executes at once.
 pub(super) const CONCURRENCY: usize = 64;
 
 pub(super) async fn measure(place: &Place) -> Result<Found> {
@@ -69,22 +69,22 @@ pub(crate) async fn serve(options: ServeEmptyOptions) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// What a worker works with, on connections of its own.
+/// The services of a worker, on their own connections.
 pub(super) async fn services(database: &str, redis: &str, executor: Arc<dyn Executor>) -> Result<Services> {
     let (postgres, events) = open::open(database, redis).await?;
     let postgres = Arc::new(postgres);
     Ok(Services { queue: postgres.clone(), storage: postgres, events, executor, clock: Arc::new(SystemClock) })
 }
 
-/// Ends every run at once.
+/// An executor that ends every run at once.
 pub(super) struct Empty;
 
-/// The graph that does nothing.
+/// A graph that does nothing.
 pub(super) fn graph() -> GraphInfo {
     GraphInfo { graph_id: "noop".to_owned(), name: "noop".to_owned(), description: None, config: None }
 }
 
-/// The end of a run that did nothing.
+/// The output of a run that did nothing.
 pub(super) fn done() -> BoxStream<'static, langopen_core::Result<RunOutput>> {
     let result = RunResult {
         status: RunResultStatus::Success,
@@ -98,7 +98,7 @@ pub(super) fn done() -> BoxStream<'static, langopen_core::Result<RunOutput>> {
     stream::iter([Ok(RunOutput::Done(Box::new(result)))]).boxed()
 }
 
-/// The answer to questions that nobody asks here.
+/// The error for calls that this measurement never makes.
 pub(super) fn unsupported() -> CoreError {
     CoreError::new(ErrorKind::Unsupported, "empty.call", "the empty executor answers no questions")
 }

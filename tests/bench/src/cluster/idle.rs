@@ -1,4 +1,4 @@
-//! Idle streams: what they take in the API server, and whether events still come at once.
+//! Idle streams: their memory in the API server, and the delay of events on them.
 
 use std::time::{Duration, Instant};
 
@@ -17,7 +17,7 @@ use crate::report::Found;
 const STREAMS: usize = 5_000;
 const KIB_EACH: f64 = 12.0;
 const LATE_MS: f64 = 50.0;
-/// Streams whose events are timed.
+/// The number of streams whose events are timed.
 const WATCHED: usize = 100;
 const SETTLE: Duration = Duration::from_secs(5);
 const PATIENCE: Duration = Duration::from_secs(30);

@@ -1,4 +1,4 @@
-//! How long a run stands still when its worker or its runner is killed.
+//! The time for which a run stands still after its worker or runner is killed.
 
 use std::time::{Duration, Instant};
 
@@ -14,7 +14,7 @@ use crate::client::{Events, text};
 use crate::error::{Error, Result};
 use crate::report::Found;
 
-/// The default lease, and the second in which other workers look for leases that have expired.
+/// The default lease, plus the second between two looks of other workers for expired leases.
 const WORKER_MS: f64 = 11_000.0;
 const RUNNER_MS: f64 = 1_000.0;
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -26,8 +26,8 @@ pub(super) async fn measure(place: &Place) -> Result<Found> {
     platform.stop().await;
     let mut found = Found::default();
     found.bars.extend([
-        Bar::at_most("a worker is killed: its run goes on after", Some(worker), Some(WORKER_MS), "ms"),
-        Bar::at_most("a runner is killed: its run goes on after", Some(runner), Some(RUNNER_MS), "ms"),
+        Bar::at_most("a worker is killed: its run continues after", Some(worker), Some(WORKER_MS), "ms"),
+        Bar::at_most("a runner is killed: its run continues after", Some(runner), Some(RUNNER_MS), "ms"),
     ]);
     Ok(found)
 }
@@ -38,7 +38,8 @@ enum Victim {
     Runner,
 }
 
-/// Starts a run that goes on for long, kills what executes it, and waits until its graph says again where it is: milliseconds.
+/// Starts a long run, kills its worker or runner, and waits until its graph reports its process again. Returns the
+/// milliseconds.
 async fn standstill(platform: &mut Platform, victim: Victim) -> Result<f64> {
     let thread = platform.client.create_thread().await?;
     let body = json!({
@@ -55,7 +56,7 @@ async fn standstill(platform: &mut Platform, victim: Victim) -> Result<f64> {
     };
     let began = Instant::now();
     if !platform.kill(pid) {
-        return Err(Error::Option(format!("no {victim:?} of ours has the process id {pid}")));
+        return Err(Error::Option(format!("no {victim:?} of this benchmark has the process id {pid}")));
     }
     let second = place(&mut said).await?;
     let took = began.elapsed();
@@ -66,7 +67,7 @@ async fn standstill(platform: &mut Platform, victim: Victim) -> Result<f64> {
     Ok(took.as_micros() as f64 / 1000.0)
 }
 
-/// Where the graph says that it runs.
+/// The process ids that the graph reports.
 async fn place(said: &mut Events) -> Result<Value> {
     let found = async {
         while let Some(event) = said.next().await {
@@ -79,10 +80,10 @@ async fn place(said: &mut Events) -> Result<Value> {
     };
     tokio::time::timeout(PATIENCE, found)
         .await
-        .map_err(|_| Error::Option(format!("the run did not go on within {PATIENCE:?}")))?
+        .map_err(|_| Error::Option(format!("the run did not continue within {PATIENCE:?}")))?
 }
 
-/// The process that holds the run's lease: the workers' names end with their process ids.
+/// The process that holds the run's lease. A worker's name ends with its process id.
 async fn worker_of(platform: &Platform, run_id: &str) -> Result<u32> {
     let mut connection = PgConnection::connect(&platform.database).await.map_err(Error::Database)?;
     let owner: String = sqlx::query_scalar("SELECT lease_owner FROM runs WHERE run_id = $1::uuid")
@@ -93,5 +94,5 @@ async fn worker_of(platform: &Platform, run_id: &str) -> Result<u32> {
     let pids = platform.worker_pids();
     let held =
         pids.into_iter().find(|pid| owner.split(|c: char| !c.is_ascii_digit()).any(|part| part == pid.to_string()));
-    held.ok_or_else(|| Error::Option(format!("none of our workers is {owner}")))
+    held.ok_or_else(|| Error::Option(format!("no worker of this benchmark is named {owner}")))
 }

@@ -1,4 +1,4 @@
-//! `langopen-bench cluster`: the platform as several processes on Postgres and Redis, and beside it the open peer on the same two.
+//! `langopen-bench cluster`: the platform as several processes on Postgres and Redis, and an open peer on the same two.
 
 mod backlog;
 mod database;
@@ -24,11 +24,11 @@ use crate::report::Report;
 
 pub(crate) use empty::serve as serve_empty;
 
-/// Where a comparison happens.
+/// The environment of a comparison.
 struct Place {
     databases: Databases,
     redis: Redis,
-    /// The folder of the programs.
+    /// The folder of the platform's programs.
     programs: PathBuf,
     /// A folder with the application.
     folder: PathBuf,
@@ -69,15 +69,15 @@ pub(crate) async fn command(options: ClusterOptions) -> Result<ExitCode> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Part {
-    /// Runs per second, from create to terminal, with an executor that does nothing.
+    /// Runs per second, from creation to a terminal status, with an executor that does nothing.
     Runs,
-    /// 20,000 runs queued on one thread, and the claims of the others.
+    /// The claims of other threads while 20,000 runs wait on one thread.
     Backlog,
-    /// From enqueue to start on an idle system, with Redis and without it.
+    /// The time from enqueue to start on an idle system, with and without Redis.
     Start,
-    /// A worker and a runner that are killed.
+    /// A run's standstill after its worker or runner is killed.
     Lost,
-    /// Idle streams: their memory, and events that come nevertheless.
+    /// Idle streams: their memory, and the delay of their events.
     Idle,
     /// The same graphs on the open peer.
     Peers,
@@ -98,7 +98,7 @@ impl Part {
     }
 }
 
-/// Where the platform's programs are.
+/// The folder of the platform's programs.
 fn programs(options: &ClusterOptions) -> Result<PathBuf> {
     let beside = || std::env::current_exe().ok().and_then(|this| Some(this.parent()?.to_owned()));
     let folder = options.programs.clone().or_else(beside).unwrap_or_default();

@@ -1,11 +1,11 @@
-//! Runs as the API would enqueue them.
+//! Runs in the form in which the API enqueues them.
 
 use langopen_core::model::{MultitaskStrategy, NewRun, RunThread};
 use langopen_core::{AssistantId, Clock, JsonMap, RawJson, RunId, SystemClock, ThreadId};
 use serde_json::json;
 use uuid::Uuid;
 
-/// A run on this thread, which is made if it is not there.
+/// A run on this thread. Enqueuing it creates the thread if that does not exist.
 pub(super) fn on(thread_id: ThreadId) -> NewRun {
     NewRun {
         run_id: RunId(Uuid::now_v7()),
@@ -26,7 +26,7 @@ pub(super) fn on(thread_id: ThreadId) -> NewRun {
     }
 }
 
-/// A thread that is not there.
+/// The id of a new thread.
 pub(super) fn thread() -> ThreadId {
     ThreadId(Uuid::now_v7())
 }

@@ -1,4 +1,4 @@
-//! Connections of the comparison's own to the two stores, as a process of the platform has them.
+//! The comparison's own connections to Postgres and Redis, as a process of the platform opens them.
 
 use std::sync::Arc;
 
@@ -9,10 +9,10 @@ use langopen_core::EventLog;
 
 use crate::error::Result;
 
-/// What keys and channels begin with.
+/// The prefix of keys and channels.
 const PREFIX: &str = "langopen:";
 
-/// Opens both.
+/// Opens both stores.
 pub(super) async fn open(database: &str, redis: &str) -> Result<(Postgres, Arc<dyn EventLog>)> {
     let signals = Arc::new(RedisSignals::new(redis, PREFIX)?);
     let postgres = Postgres::open(database, PostgresOptions::default().with_signals(signals)).await?;

@@ -1,4 +1,4 @@
-//! The platform and the open peer, one after another on the same Postgres, Redis and graphs.
+//! Measures the platform and the open peer one after another, on the same Postgres, Redis and graphs.
 
 use std::path::Path;
 use std::time::Duration;
@@ -18,7 +18,7 @@ use crate::server::{Server, free_port};
 const RATE_OF_PEER: f64 = 10.0;
 const LATENCY_OF_PEER: f64 = 0.25;
 
-/// What one server showed with one client, and with 32.
+/// One server's figures with one client, and with 32.
 struct Waits {
     one: Measure,
     many: Measure,
@@ -63,7 +63,7 @@ async fn peer(place: &Place, aegra: Option<&Path>, redis: bool) -> Result<Waits>
     command.env("REDIS_BROKER_ENABLED", redis.to_string()).env("REDIS_URL", format!("{}/1", place.redis.url));
     let config = place.folder.join("langgraph.json");
     std::fs::copy(config, place.folder.join("aegra.json"))
-        .map_err(|source| crate::error::Error::Io { what: "aegra.json cannot be written".into(), source })?;
+        .map_err(|source| crate::error::Error::Io { what: "cannot write aegra.json".into(), source })?;
     let server = Server::start(name, command, &place.folder, &port).await?;
     let waits = waits(place, &server.client).await;
     server.stop().await;

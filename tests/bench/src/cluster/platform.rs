@@ -1,4 +1,4 @@
-//! The platform: an API server, workers and runners, each a process of its own.
+//! The platform: an API server, workers and runners, each in its own process.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -14,7 +14,7 @@ use crate::server::free_port;
 /// A first start may install a Python environment.
 const TO_START: Duration = Duration::from_secs(180);
 
-/// Running processes.
+/// The running processes.
 pub(super) struct Platform {
     pub(super) client: Client,
     pub(super) url: String,
@@ -25,11 +25,11 @@ pub(super) struct Platform {
 }
 
 impl Platform {
-    /// Starts as many workers and runners as are asked for; `hosts` graph hosts in each runner. It is ready when it has run a graph.
+    /// Starts workers and runners, with `hosts` graph hosts in each runner. Returns once the platform has run a graph.
     pub(super) async fn start(place: &Place, name: &str, workers: usize, runners: usize, hosts: usize) -> Result<Self> {
         let folder = place.folder.join(name);
         std::fs::create_dir_all(&folder)
-            .map_err(|source| Error::Io { what: format!("{} cannot be made", folder.display()), source })?;
+            .map_err(|source| Error::Io { what: format!("cannot create {}", folder.display()), source })?;
         let database = place.databases.make(name).await?;
         let program = |name: &str| {
             let mut command = Command::new(place.programs.join(name));
@@ -75,12 +75,12 @@ impl Platform {
         Ok(platform)
     }
 
-    /// Memory of the API server.
+    /// The memory of the API server.
     pub(super) fn memory(&self) -> Option<Memory> {
         Memory::of(self.api.id())
     }
 
-    /// Kills the worker or runner with this process id, as `kill -9` does; its children go with it.
+    /// Kills the worker or runner with this process id and its children, as `kill -9` does.
     pub(super) fn kill(&mut self, pid: u32) -> bool {
         let kill = |processes: &mut Vec<Process>| {
             let at = processes.iter().position(|process| process.id() == pid);

@@ -1,4 +1,4 @@
-//! A Redis of the comparison's own, so that it can be stopped.
+//! A Redis for the comparison alone, so that it can be stopped.
 
 use std::net::TcpStream;
 use std::path::Path;
@@ -11,7 +11,8 @@ use crate::error::{Error, Result};
 use crate::process::Process;
 use crate::server::free_port;
 
-/// A Redis: a process of ours, or, where there is no `redis-server`, one that runs already and cannot be stopped.
+/// A Redis: a process that this program started, or one that already runs and cannot be stopped, if there is no
+/// `redis-server`.
 pub(super) struct Redis {
     pub(super) url: String,
     process: Mutex<Option<Process>>,
@@ -36,17 +37,17 @@ impl Redis {
         Err(Error::Server { name: "redis-server".into(), problem: "does not listen".into(), log: process.log_tail() })
     }
 
-    /// Another one in a folder of its own, if this one is ours.
+    /// Starts another Redis in `folder`, if this one is a process of this program.
     pub(super) async fn another(&self, folder: &Path) -> Result<Option<Self>> {
         if self.process.lock().is_none() {
             return Ok(None);
         }
         std::fs::create_dir_all(folder)
-            .map_err(|source| Error::Io { what: format!("{} cannot be made", folder.display()), source })?;
+            .map_err(|source| Error::Io { what: format!("cannot create {}", folder.display()), source })?;
         Self::start(folder).await.map(Some)
     }
 
-    /// Stops it for good.
+    /// Stops the Redis for good.
     pub(super) async fn stop(&self) {
         let process = self.process.lock().take();
         if let Some(process) = process {

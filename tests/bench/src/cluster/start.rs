@@ -1,4 +1,5 @@
-//! From enqueue to start on an idle system: one party enqueues, another executes, and only Redis carries the hint.
+//! The time from enqueue to start on an idle system. One process enqueues, another executes, and only Redis carries the
+//! hint.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -20,7 +21,7 @@ use crate::report::Found;
 const P50_MS: f64 = 5.0;
 const P99_MS: f64 = 25.0;
 const P99_WITHOUT_REDIS_MS: f64 = 1200.0;
-/// The worker's poll is due once a second, so samples must not keep its step.
+/// The worker polls once a second. This pause keeps the samples out of step with it.
 const PAUSE: Duration = Duration::from_millis(37);
 const TO_START: Duration = Duration::from_secs(30);
 
@@ -62,7 +63,7 @@ pub(super) async fn measure(place: &Place) -> Result<Found> {
     Ok(found)
 }
 
-/// One run after another, each on a thread of its own.
+/// Enqueues one run after another, each on a new thread.
 async fn sample(
     queue: &impl Queue,
     starts: &mut mpsc::UnboundedReceiver<(RunId, Instant)>,
@@ -87,7 +88,7 @@ async fn sample(
     Quantiles::of(&mut samples).ok_or_else(|| Error::Option("no samples".into()))
 }
 
-/// Tells when each run starts.
+/// An executor that reports the start of each run.
 struct Started(mpsc::UnboundedSender<(RunId, Instant)>);
 
 #[async_trait]
@@ -100,7 +101,7 @@ impl Executor for Started {
         &self,
         job: RunJob,
     ) -> langopen_core::Result<BoxStream<'static, langopen_core::Result<RunOutput>>> {
-        // The receiver is gone only when the measurement has failed.
+        // The receiver is gone only after the measurement has failed.
         let _ = self.0.send((job.run.run_id, Instant::now()));
         Ok(empty::done())
     }

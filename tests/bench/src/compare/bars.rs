@@ -1,4 +1,4 @@
-//! The bars, and whether this run's figures meet them.
+//! The bars, and the verdicts on this run's figures.
 
 use super::measure::Figures;
 use super::plan::{STATE, STREAM_TOKENS, WAIT_1, WAIT_32};
@@ -13,7 +13,7 @@ const FIRST_EVENT_MS: f64 = 15.0;
 const STREAM_TOTAL: f64 = 1.3;
 const STATE_OF_PEER: f64 = 10.0;
 const RESIDENT_MIB: f64 = 60.0;
-/// The fits of two series of 40 threads differ by this much without a cause.
+/// The growth of two equal series of 40 threads differs by up to this factor.
 const GROWTH_NOISE: f64 = 1.2;
 
 /// Every bar, in the order of the README.
@@ -31,7 +31,7 @@ pub(super) fn judge(ours: &Figures, peer: Option<&Figures>, bare: Option<&Bare>)
     bars.extend(streams("tokens", ours.get(STREAM_TOKENS), bare.map(|bare| &bare.messages)));
 
     let explained = bare.and_then(|bare| growth(&bare.turns)).map(|growth| growth * GROWTH_NOISE);
-    // Only as many turns as the bare library had are comparable with it.
+    // The comparison covers only as many turns as the bare library ran.
     let turns = bare.map_or(0, |bare| bare.turns.len());
     let whole = |found: &Turns| growth(&found.turn_ms).filter(|_| found.turn_ms.len() == turns);
     let one_client = ours.turns_one_client.as_ref().and_then(whole);
@@ -46,8 +46,8 @@ pub(super) fn judge(ours: &Figures, peer: Option<&Figures>, bare: Option<&Bare>)
     bars
 }
 
-/// First event and whole stream against direct calls under the same concurrency: in one process, and in as many as
-/// there are graph hosts.
+/// Compares first events and whole streams with direct calls under the same concurrency: in one process, and in as many
+/// processes as there are graph hosts.
 fn streams(kind: &str, ours: Option<&Measure>, bare: Option<&Streams>) -> Vec<Bar> {
     let first = ours.and_then(|ours| ours.first_ms).map(|ms| ms.p50);
     let total = ours.and_then(|ours| ours.ms).map(|ms| ms.p50);

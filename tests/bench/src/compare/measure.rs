@@ -1,4 +1,4 @@
-//! All measurements of one server.
+//! Measures one server.
 
 use std::time::Duration;
 
@@ -10,10 +10,10 @@ use crate::load::{Load, Measure, Scenario, Turns, Work, run, run_turns};
 use crate::process::Memory;
 use crate::server::Server;
 
-/// Threads whose turns are not counted.
+/// Threads whose turns do not count.
 const WARM_UP_THREADS: usize = 2;
 
-/// What one server showed.
+/// The figures of one server.
 #[derive(Debug, Serialize)]
 pub(super) struct Figures {
     pub(super) measures: Vec<Named>,
@@ -21,7 +21,7 @@ pub(super) struct Figures {
     pub(super) turns_at_once: Turns,
     /// One thread after another.
     pub(super) turns_one_client: Option<Turns>,
-    /// Resident memory at the end of it all.
+    /// Resident memory after all measurements.
     pub(super) memory: Option<Memory>,
 }
 
@@ -38,7 +38,7 @@ impl Figures {
         self.measures.iter().find(|named| named.name == name).map(|named| &named.measure)
     }
 
-    /// Requests that failed, and one of the reasons.
+    /// The number of failed requests, and one of the reasons.
     pub(super) fn errors(&self) -> (u64, Option<&str>) {
         let measures = self.measures.iter().map(|named| (named.measure.errors, &named.measure.last_error));
         let turns = self.turns_one_client.iter().chain([&self.turns_at_once]);
@@ -51,14 +51,15 @@ impl Figures {
 
 /// Measures a server by the plan. Failures are part of the figures.
 ///
-/// A server gets to work gently: first the thread for the readers, then one client, then the readers, and the heavy load
-/// last. The peer, when hit hard in its first seconds, reads state 40 times slower ever after, which would flatter us.
+/// The load rises slowly: first the thread for the readers, then one client, then the readers, and the heavy load last.
+/// Under heavy load in its first seconds, the peer reads state 40 times slower from then on, which would favor
+/// LangOpen.
 pub(super) async fn server(server: &Server, plan: &Plan, one_client: bool) -> Figures {
     let say = |what: &str| eprintln!("{}: {what}", server.name);
     say(&format!("a thread of {} turns to read", plan.read_turns));
     let mut reader = work(server, Scenario::State, "noop", "values");
     reader.turns = plan.read_turns;
-    // If this fails, every round that reads the thread fails and says so.
+    // If this fails, every round that reads the thread fails and reports it.
     let thread = reader.make_thread().await.ok().and(reader.thread);
 
     let mut measures = Vec::with_capacity(plan.steps.len());

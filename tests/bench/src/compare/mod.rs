@@ -1,5 +1,5 @@
-//! `langopen-bench compare`: LangOpen, the peer and the bare library, one after another on the same machine, and what
-//! their figures mean for the bars.
+//! `langopen-bench compare`: measures LangOpen, the peer and the bare library one after another on the same machine,
+//! and compares the figures with the bars.
 
 mod bars;
 mod measure;
@@ -44,7 +44,7 @@ pub(crate) async fn command(options: CompareOptions) -> Result<ExitCode> {
     if let Some(file) = &options.json {
         let text = serde_json::to_string_pretty(&report).map_err(failed)?;
         std::fs::write(file, text)
-            .map_err(|source| Error::Io { what: format!("{} cannot be written", file.display()), source })?;
+            .map_err(|source| Error::Io { what: format!("cannot write {}", file.display()), source })?;
     }
     println!("{}", serde_json::to_string(&report).map_err(failed)?);
     Ok(if report.missed() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
@@ -77,7 +77,7 @@ async fn measure_bare(places: &Places, plan: &Plan, folder: &Path) -> Result<Bar
     bare::measure(&places.python, folder, plan.bare).await
 }
 
-/// What is missing leaves a note; the rest of the comparison still counts.
+/// A failed part leaves a note; the rest of the comparison still counts.
 fn noted<T>(name: &str, notes: &mut Vec<String>, result: Result<T>) -> Option<T> {
     result
         .inspect_err(|error| {

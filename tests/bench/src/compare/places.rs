@@ -1,4 +1,4 @@
-//! Where the programs are.
+//! Finds the programs.
 
 use std::path::PathBuf;
 
@@ -9,15 +9,15 @@ use crate::program;
 /// The programs that a comparison starts.
 #[derive(Debug)]
 pub(crate) struct Places {
-    /// `None` if a running server stands in.
+    /// `None` if a running server is measured instead.
     pub(super) langopen: Option<PathBuf>,
-    /// Or why there is no peer.
+    /// The reason, if there is no peer.
     pub(super) peer: Result<PathBuf, String>,
     pub(super) python: PathBuf,
 }
 
 impl Places {
-    /// Looks for what the options do not name.
+    /// Searches the programs that the options do not name.
     pub(super) fn find(options: &CompareOptions) -> Result<Self> {
         let peer = match options.no_peer {
             true => Err("left out by --no-peer".to_owned()),

@@ -1,11 +1,11 @@
-//! What is measured, and for how long.
+//! The measurements and their lengths.
 
 use std::time::Duration;
 
 use crate::bare::Extent;
 use crate::load::Scenario;
 
-/// Names of the measurements that bars look at.
+/// The names of measurements that bars use.
 pub(super) const WAIT_1: &str = "wait, 1 client";
 pub(super) const WAIT_32: &str = "wait, 32 clients";
 pub(super) const STREAM_TOKENS: &str = "stream messages-tuple, 4 clients";
@@ -28,13 +28,14 @@ pub(super) struct Step {
 pub(super) struct Plan {
     pub(super) steps: Vec<Step>,
     pub(super) warm_up: Duration,
-    /// Turns of the thread that `state` and `history` read.
+    /// The number of turns of the thread that `state` and `history` read.
     pub(super) read_turns: usize,
     pub(super) threads: usize,
     pub(super) turns: usize,
-    /// How long the threads may take together, all at once.
+    /// The most time for the threads, all at the same time.
     pub(super) at_once: Duration,
-    /// And one after another (LangOpen only: the peer would take a second for each turn).
+    /// The most time for the threads, one after another. This is for LangOpen only, because the peer takes a second per
+    /// turn.
     pub(super) one_client: Duration,
     pub(super) bare: Extent,
 }
@@ -58,7 +59,7 @@ impl Plan {
         plan
     }
 
-    /// Only what the bars need, in less than half the time.
+    /// Only the measurements that the bars need, in less than half the time.
     pub(super) fn quick() -> Self {
         Self::bars(0.4)
     }

@@ -1,4 +1,4 @@
-//! Everything that a comparison found, as it is printed and written.
+//! The report of a comparison.
 
 use serde::Serialize;
 
@@ -12,9 +12,9 @@ use crate::bare::Bare;
 pub(super) struct Report {
     pub(super) quick: bool,
     pub(super) cores: usize,
-    /// Of the machine before the run: anything else that ran then moves the figures.
+    /// The machine's load average before the run. Other load distorts the figures.
     pub(super) load_average: Option<String>,
-    /// What could not be measured, and why.
+    /// The parts that could not be measured, with the reasons.
     pub(super) notes: Vec<String>,
     pub(super) bars: Vec<Bar>,
     pub(super) langopen: Figures,
@@ -41,7 +41,7 @@ impl Report {
         Self { quick, cores, load_average, notes, bars, langopen, peer, bare }
     }
 
-    /// Whether a bar is missed. What was not measured misses nothing.
+    /// Whether a bar is missed. A bar without a figure does not count.
     pub(super) fn missed(&self) -> bool {
         self.bars.iter().any(|bar| bar.verdict == Verdict::Missed)
     }

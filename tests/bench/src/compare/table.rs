@@ -1,4 +1,4 @@
-//! The report as tables for people.
+//! Formats the report as tables.
 
 use super::bars::growth;
 use super::measure::Figures;
@@ -8,7 +8,7 @@ use crate::bare::{Bare, Loop};
 use crate::columns::{aligned, dash, number, row};
 use crate::load::Measure;
 
-/// Turns that the table shows.
+/// The turns in the table.
 const SHOWN_TURNS: [usize; 5] = [1, 5, 10, 15, 20];
 
 /// All tables.

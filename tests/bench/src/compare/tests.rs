@@ -1,4 +1,4 @@
-//! Verdicts over made-up figures.
+//! Tests the verdicts with invented figures.
 
 use serde_json::json;
 
@@ -73,7 +73,7 @@ fn without_a_peer_its_bars_are_not_measured() {
 }
 
 #[test]
-fn every_plan_measures_what_the_bars_need() {
+fn every_plan_covers_the_bars() {
     for plan in [Plan::quick(), Plan::full()] {
         for name in [WAIT_1, WAIT_32, STATE] {
             assert!(plan.steps.iter().any(|step| step.name == name), "{name}");

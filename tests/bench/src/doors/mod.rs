@@ -1,4 +1,4 @@
-//! `langopen-bench doors`: graphs in TypeScript, and the thread protocol beside the classic streams.
+//! `langopen-bench doors`: graphs in TypeScript, and the thread protocol compared with the classic streams.
 
 mod sockets;
 mod tokens;
@@ -14,7 +14,7 @@ use crate::program;
 use crate::report::Report;
 use crate::server::Server;
 
-/// Where it happens.
+/// The environment of the measurements.
 struct Place {
     langopen: PathBuf,
     folder: PathBuf,
@@ -22,7 +22,7 @@ struct Place {
 }
 
 impl Place {
-    /// A server of an application in a folder of its own.
+    /// Starts a server of an application in a new folder.
     async fn server(&self, name: &str, files: app::Files) -> Result<Server> {
         let folder = self.folder.join(name);
         app::unpack(files, &folder)?;

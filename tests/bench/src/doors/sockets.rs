@@ -21,7 +21,7 @@ use crate::report::Found;
 
 const SOCKETS: usize = 1_000;
 const AT_ONCE: usize = 50;
-/// Seconds between two tokens: each is sent a thousand times.
+/// Seconds between two tokens. The server sends each token a thousand times.
 const PACE: &str = "0.1";
 const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -66,7 +66,7 @@ pub(super) async fn measure(place: &Place) -> Result<Found> {
     let unlike = heard.len().saturating_sub(1) as f64;
     found.bars.extend([
         Bar::at_most(
-            format!("{SOCKETS} WebSockets on one thread: events heard twice"),
+            format!("{SOCKETS} WebSockets on one thread: events received twice"),
             Some(twice as f64),
             Some(0.0),
             "",
@@ -97,7 +97,7 @@ async fn subscribed(client: &Client, thread: &str) -> Result<Socket> {
     }
 }
 
-/// What one socket heard.
+/// The events that one socket received.
 struct Listened {
     late: Vec<Duration>,
     events: usize,

@@ -1,6 +1,6 @@
-//! From a model's saying a token to a client's hearing it: on the classic stream of a run, and on a thread's events.
+//! Measures the delay of a token from the model to the client, on a run's classic stream and on a thread's events.
 //!
-//! The model of the graph `clock` says what time it is; both sides read the same clock.
+//! The model of the graph `clock` emits the current time. Model and client read the same clock.
 
 use std::time::Duration;
 
@@ -17,10 +17,10 @@ use crate::error::{Error, Result};
 use crate::quantiles::Quantiles;
 use crate::report::Found;
 
-/// How much later a token may come on a thread's events.
+/// The most additional delay of a token on a thread's events, in milliseconds.
 const LATER_MS: f64 = 5.0;
 
-/// Fewer mean that something else was measured.
+/// With fewer tokens, the measurement is invalid.
 const TOKENS: usize = 90;
 
 /// Seconds between two tokens.
@@ -31,7 +31,7 @@ pub(super) async fn measure(place: &Place) -> Result<Found> {
     let client = &server.client;
     let runs = if place.quick { 3 } else { 10 };
     let (mut classic, mut protocol) = (Vec::new(), Vec::new());
-    // By turns, so that both meet the same machine.
+    // Alternate, so that both see the same load on the machine.
     for _ in 0..runs {
         classic.extend(of_run(client).await?);
         protocol.extend(of_thread(client).await?);
@@ -72,7 +72,7 @@ async fn of_thread(client: &Client) -> Result<Vec<Duration>> {
     lateness(events, heard).await
 }
 
-/// Starts a run of the graph by the thread's protocol.
+/// Starts a run of the graph with the thread protocol.
 pub(super) async fn start(client: &Client, thread: &str, pace: &str) -> Result<()> {
     let path = format!("/threads/{thread}/commands");
     let params = json!({"assistant_id": "clock", "input": input(pace)});
@@ -88,13 +88,13 @@ fn input(pace: &str) -> Value {
     json!({"messages": [{"role": "user", "content": pace}]})
 }
 
-/// What an event tells.
+/// The meaning of an event.
 pub(super) enum Heard<'a> {
     Token(&'a str),
     End,
 }
 
-/// What an event of the protocol tells.
+/// Reads an event of the protocol.
 pub(super) fn heard<'a>(method: &str, event: &'a Value) -> Option<Heard<'a>> {
     let data = &event["params"]["data"];
     match method {
@@ -104,7 +104,7 @@ pub(super) fn heard<'a>(method: &str, event: &'a Value) -> Option<Heard<'a>> {
     }
 }
 
-/// How long ago it was what a token tells; `None` for what is no time.
+/// The time since the moment that a token names; `None` if it names none.
 pub(super) fn since(token: &str) -> Option<Duration> {
     let told = token.trim().parse::<f64>().ok()?;
     Some(SystemClock.now().since(Timestamp::from_micros((told * 1e6) as i64)))

@@ -1,4 +1,4 @@
-//! Clients that each do one round after another, for a set time.
+//! Clients that repeat rounds for a set time.
 
 use std::time::{Duration, Instant};
 
@@ -9,12 +9,12 @@ use super::scenario::{Scenario, Work};
 use crate::error::{Error, Result};
 use crate::quantiles::Quantiles;
 
-/// How long rounds may go on that are under way when time is up.
+/// The most time for rounds that are under way when the time is up.
 const GRACE: Duration = Duration::from_secs(10);
-/// A client that fails waits, so that a server that refuses all does not make it spin.
+/// The pause of a client after a failure, so that it does not spin if the server refuses everything.
 const AFTER_ERROR: Duration = Duration::from_millis(20);
 
-/// How many clients, and for how long.
+/// The number of clients and the duration.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Load {
     pub(crate) clients: usize,
@@ -22,20 +22,20 @@ pub(crate) struct Load {
     pub(crate) window: Duration,
 }
 
-/// What one measurement found.
+/// The figures of one measurement.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Measure {
     pub(crate) scenario: Scenario,
     pub(crate) clients: usize,
-    /// Rounds that began after the warm-up and succeeded; the quantiles are theirs.
+    /// The number of rounds that began after the warm-up and succeeded. The quantiles cover these.
     pub(crate) n: usize,
-    /// Rounds per second that ended inside the window; held streams: per second until the last one ended.
+    /// Rounds per second that ended inside the window. For held streams: rounds per second until the last one ended.
     pub(crate) per_s: f64,
-    /// Time of a round.
+    /// The time of a round.
     pub(crate) ms: Option<Quantiles>,
-    /// Time to the first event after `metadata`, of streams.
+    /// For streams, the time to the first event after `metadata`.
     pub(crate) first_ms: Option<Quantiles>,
-    /// Events of those rounds, of streams.
+    /// For streams, the number of events in those rounds.
     pub(crate) events: u64,
     pub(crate) errors: u64,
     pub(crate) last_error: Option<String>,
@@ -53,7 +53,7 @@ struct Samples {
 
 /// Runs the closed loops to their end.
 pub(crate) async fn run(work: Work, load: Load) -> Measure {
-    // Streams that are held are opened once, so nothing can warm up.
+    // Held streams are opened only once, so there is nothing to warm up.
     let warm_up = if work.scenario == Scenario::Hold { Duration::ZERO } else { load.warm_up };
     let from = Instant::now() + warm_up;
     let until = from + load.window;
@@ -67,7 +67,7 @@ pub(crate) async fn run(work: Work, load: Load) -> Measure {
         all.errors += one.errors;
         all.last_error = one.last_error.or(all.last_error);
     }
-    // Held streams end when they end, not with the window.
+    // Held streams run to their end, beyond the window.
     let (ended, seconds) = match work.scenario {
         Scenario::Hold => (all.total.len() as u64, (Instant::now() - from).as_secs_f64()),
         _ => (all.ended_inside, load.window.as_secs_f64()),

@@ -1,4 +1,4 @@
-//! What one client does in one round.
+//! The work of one client in one round.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -23,7 +23,7 @@ pub(crate) enum Scenario {
     Stream,
     /// A new thread, then --turns times POST /threads/{id}/runs/wait on it.
     Turns,
-    /// A new thread, POST /threads/{id}/runs, join, then the run must have succeeded.
+    /// A new thread, POST /threads/{id}/runs, join, and a check that the run succeeded.
     Background,
     /// GET /threads/{id}/state of a thread that had --turns turns.
     State,
@@ -33,20 +33,20 @@ pub(crate) enum Scenario {
     Search,
     /// POST /threads.
     CreateThread,
-    /// PUT /store/items, each time another key.
+    /// PUT /store/items, with a new key each time.
     StorePut,
     /// Each client opens one stream and reads it to its end, once.
     Hold,
 }
 
 impl Scenario {
-    /// Whether rounds read a thread that must be there before.
+    /// Whether rounds read a thread that must exist before.
     pub(crate) fn needs_thread(self) -> bool {
         matches!(self, Self::State | Self::History)
     }
 }
 
-/// What all clients of one measurement share.
+/// The parts that all clients of one measurement share.
 #[derive(Debug)]
 pub(crate) struct Work {
     pub(crate) client: Client,
@@ -73,13 +73,13 @@ impl Work {
         }
     }
 
-    /// Makes the thread that `state` and `history` read.
+    /// Creates the thread that `state` and `history` read.
     pub(crate) async fn make_thread(&mut self) -> Result<()> {
         self.thread = Some(self.thread_with_turns().await?);
         Ok(())
     }
 
-    /// One round. A stream also says when its first event came.
+    /// Runs one round. A stream also returns its figures.
     pub(crate) async fn round(&self) -> Result<Option<Streamed>> {
         match self.scenario {
             Scenario::Stream | Scenario::Hold => return self.client.stream(self.stream_body.clone()).await.map(Some),

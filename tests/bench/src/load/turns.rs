@@ -1,4 +1,4 @@
-//! Threads of many turns: how the time of a turn depends on the turns before it.
+//! Threads with many turns: the dependence of a turn's time on the number of earlier turns.
 
 use std::time::{Duration, Instant};
 
@@ -10,12 +10,12 @@ use serde_json::json;
 use crate::client::Client;
 use crate::quantiles::Quantiles;
 
-/// What the threads showed.
+/// The figures of the threads.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Turns {
-    /// Threads at the same time.
+    /// The number of threads at the same time.
     pub(crate) clients: usize,
-    /// Threads that had all their turns.
+    /// The number of threads that completed all turns.
     pub(crate) complete: usize,
     /// For each turn, the median over the threads, in milliseconds.
     pub(crate) turn_ms: Vec<f64>,
@@ -68,8 +68,8 @@ async fn thread(client: &Client, turns: usize, until: Instant) -> Thread {
     thread
 }
 
-/// The straight line through the turns' times (least squares): the first turn's and the last turn's value on it.
-/// One odd turn moves the line little. `None` without two turns.
+/// The first and the last turn's value on the straight line through the turns' times (least squares). One outlier moves
+/// the line little. `None` with fewer than two turns.
 pub(crate) fn fitted(turn_ms: &[f64]) -> Option<(f64, f64)> {
     let n = turn_ms.len() as f64;
     if n < 2.0 {

@@ -1,5 +1,5 @@
-//! Converts messages of runs that do not stream content blocks. Their events carry a message as far as it has come, or
-//! a chunk of it; the protocol's events carry what was added.
+//! Converts messages of runs that do not stream content blocks. Their events carry a message's content so far, or a
+//! chunk of it. The protocol's events carry only the added part.
 
 use langopen_core::JsonMap;
 use serde::Serialize;
@@ -29,7 +29,7 @@ struct Place {
 
 /// The messages of one run whose models are still streaming.
 #[derive(Debug, Default)]
-pub(super) struct Told(Vec<Open>);
+pub(super) struct OpenMessages(Vec<Open>);
 
 /// Pieces of messages with their graphs and nodes.
 #[derive(Debug, Default)]
@@ -57,7 +57,7 @@ impl Pieces {
     }
 }
 
-impl Told {
+impl OpenMessages {
     /// Converts a `messages/partial` or `messages/complete` event. Such an event names neither graph nor node.
     pub(super) fn take(&mut self, data: &[u8], complete: bool) -> Pieces {
         let messages: Vec<JsonMap> = serde_json::from_slice(data).unwrap_or_default();
@@ -83,14 +83,15 @@ impl Told {
     }
 
     fn add(&mut self, place: &Place, message: JsonMap, complete: bool, pieces: &mut Pieces) {
-        // No model streamed a message that arrives whole. Clients read it from the state, as with the reference.
+        // A message that arrives whole was not streamed by a model. As in the reference, clients read it from the
+        // state.
         if complete && self.position(&message).is_none() {
             return;
         }
         let Some(at) = self.open(place, &message, pieces) else { return };
         let text = message_text(message.get("content"));
         let open = &mut self.0[at];
-        // If the text was changed rather than extended, its last piece carries it.
+        // If the text has changed instead of grown, only the message's last piece carries the new text.
         if let Some(added) = text.strip_prefix(open.text.as_str()) {
             pieces.add(place, delta(added));
         }
@@ -121,7 +122,7 @@ impl Told {
             Some("human" | "HumanMessageChunk") => "human",
             Some("system" | "SystemMessageChunk") => "system",
             Some("ai" | "AIMessageChunk") => "ai",
-            // Results of tools have a channel of their own.
+            // Tools' results have their own channel.
             _ => return None,
         };
         if let Some(at) = self.position(message) {
@@ -145,8 +146,8 @@ impl Told {
         self.0.iter().position(|open| open.id == id)
     }
 
-    /// Closes messages when the graph at `namespace` goes on: those of graphs below it, and of its nodes for which
-    /// `over` is true. A message without a node counts as over.
+    /// Closes messages when the graph at `namespace` makes progress: those of its subgraphs, and those of its nodes for
+    /// which `over` is true. A message without a node counts as over.
     pub(super) fn end(&mut self, namespace: &Namespace, over: impl Fn(&str) -> bool) -> Pieces {
         let mut pieces = Pieces::default();
         self.0.retain(|open| {
@@ -208,35 +209,35 @@ mod tests {
     }
 
     #[test]
-    fn what_was_added_is_told() {
-        let mut told = Told::default();
+    fn events_carry_only_the_added_text() {
+        let mut messages = OpenMessages::default();
         let partial = |text: &str| {
             json!([{"type": "ai", "id": "m", "content": text, "usage_metadata": {"total_tokens": 3}}]).to_string()
         };
         assert_eq!(
-            names(&told.take(partial("He").as_bytes(), false)),
+            names(&messages.take(partial("He").as_bytes(), false)),
             ["message-start", "content-block-start", "content-block-delta"]
         );
-        let more = told.take(partial("Hello").as_bytes(), false);
+        let more = messages.take(partial("Hello").as_bytes(), false);
         assert_eq!(more.0[0].1["delta"], json!({"type": "text-delta", "text": "llo"}));
-        assert!(names(&told.take(partial("Hello").as_bytes(), false)).is_empty());
-        let ended = told.end_all();
+        assert!(names(&messages.take(partial("Hello").as_bytes(), false)).is_empty());
+        let ended = messages.end_all();
         assert_eq!(ended.0[0].1["content"]["text"], "Hello");
         assert_eq!(ended.0[1].1, json!({"event": "message-finish", "usage": {"total_tokens": 3}}));
-        assert!(told.is_empty());
+        assert!(messages.is_empty());
     }
 
     #[test]
-    fn a_complete_message_ends_the_streamed_one_and_says_nothing_alone() {
-        let mut told = Told::default();
+    fn a_complete_message_ends_a_streamed_one_and_is_otherwise_skipped() {
+        let mut messages = OpenMessages::default();
         let call = json!({"id": "c", "name": "add", "args": {"a": 1}});
         let data = json!([{"type": "ai", "id": "m", "content": [{"type": "text", "text": "x"}], "tool_calls": [call]}])
             .to_string();
-        assert!(names(&told.take(data.as_bytes(), true)).is_empty(), "no model streamed it");
+        assert!(names(&messages.take(data.as_bytes(), true)).is_empty(), "no model streamed it");
         let pair = json!([{"type": "human", "id": "h", "content": "x"}, {"langgraph_node": "n"}]).to_string();
-        assert!(names(&told.take_pair(&Namespace::default(), pair.as_bytes())).is_empty());
-        told.take(json!([{"type": "ai", "id": "m", "content": ""}]).to_string().as_bytes(), false);
-        let pieces = told.take(data.as_bytes(), true);
+        assert!(names(&messages.take_pair(&Namespace::default(), pair.as_bytes())).is_empty());
+        messages.take(json!([{"type": "ai", "id": "m", "content": ""}]).to_string().as_bytes(), false);
+        let pieces = messages.take(data.as_bytes(), true);
         assert_eq!(
             names(&pieces),
             [
@@ -248,16 +249,18 @@ mod tests {
             ]
         );
         assert_eq!(pieces.0[3].1["content"], json!({"type": "tool_call", "id": "c", "name": "add", "args": {"a": 1}}));
-        assert!(names(&told.take(json!([{"type": "tool", "content": "1"}]).to_string().as_bytes(), true)).is_empty());
+        assert!(
+            names(&messages.take(json!([{"type": "tool", "content": "1"}]).to_string().as_bytes(), true)).is_empty()
+        );
     }
 
     #[test]
-    fn chunks_are_told_where_they_come_from_and_end_with_their_node() {
-        let mut told = Told::default();
+    fn chunks_carry_their_graph_and_end_with_their_node() {
+        let mut messages = OpenMessages::default();
         let inner = Namespace(vec!["inner:1".to_owned()]);
         let mut chunk = |namespace: &Namespace, node: &str, text: &str, calls: Value| {
             let message = json!({"type": "AIMessageChunk", "id": node, "content": text, "tool_call_chunks": calls});
-            told.take_pair(namespace, json!([message, {"langgraph_node": node}]).to_string().as_bytes())
+            messages.take_pair(namespace, json!([message, {"langgraph_node": node}]).to_string().as_bytes())
         };
         let first = chunk(&inner, "deep", "He", json!([]));
         assert_eq!(names(&first), ["message-start", "content-block-start", "content-block-delta"]);
@@ -265,8 +268,8 @@ mod tests {
         assert_eq!(chunk(&inner, "deep", "llo", json!([])).0[0].1["delta"]["text"], "llo");
         chunk(&Namespace::default(), "left", "", json!([{"index": 0, "id": "c", "name": "add", "args": "{}"}]));
         chunk(&Namespace::default(), "right", "r", json!([]));
-        let ended = told.end(&Namespace::default(), |node| node == "left");
-        // Messages of graphs below the one that went on are closed too.
+        let ended = messages.end(&Namespace::default(), |node| node == "left");
+        // Messages of subgraphs are closed too.
         assert_eq!(
             names(&ended),
             [
@@ -280,6 +283,6 @@ mod tests {
         );
         assert_eq!(ended.0[0].1["content"]["text"], "Hello");
         assert_eq!(ended.0[4].1["content"]["args"], json!({}));
-        assert_eq!(names(&told.end_all()).len(), 2);
+        assert_eq!(names(&messages.end_all()).len(), 2);
     }
 }

@@ -1,4 +1,4 @@
-//! Where a message goes.
+//! Finds the task or context that a message is for.
 
 use langopen_core::auth::{Action, Resource};
 use langopen_core::model::{Thread, ThreadStatus};
@@ -14,23 +14,23 @@ use super::task_id::{TaskId, is_given_up};
 use super::{ending, error, get, input, task};
 use crate::doors::json_rpc::{failed, invalid};
 
-/// Where a message goes.
-pub(super) enum Place {
-    /// To a context, perhaps a new one, to begin a task there.
+/// The destination of a message.
+pub(super) enum Destination {
+    /// An existing or new context, in which the message begins a task.
     Context(ThreadId),
-    /// To a task that asks, as the answer.
+    /// A task that waits for an answer, and the command that answers it.
     Answer(Chain, RawJson),
-    /// To a task that is at work.
+    /// A pending or running task.
     Task(Chain),
 }
 
-/// Finds out where a message goes; what is left of it to say is the run's input.
-pub(super) async fn place(
+/// Finds a message's destination. Also returns the content for the run's input; an answer has none.
+pub(super) async fn find_destination(
     request: &Request,
     (task_id, context_id): (Option<String>, Option<String>),
     said: Said,
     command: Option<RawJson>,
-) -> Result<(Place, Option<Said>), ErrorData> {
+) -> Result<(Destination, Option<Said>), ErrorData> {
     let given = |id: Option<String>| id.filter(|id| !id.is_empty());
     let thread_id: Option<ThreadId> = match given(context_id) {
         None => None,
@@ -39,17 +39,17 @@ pub(super) async fn place(
     let demanded = command.is_some();
     let command = input::command_of(command, &said)?;
     let Some(task_id) = given(task_id) else {
-        // An answer may name the context alone.
+        // An answer may give the context's id without the task's.
         if let (Some(thread_id), Some(command)) = (thread_id, &command)
             && let Some(chain) = waiting(request, thread_id).await?
         {
-            return Ok((Place::Answer(chain, command.clone()), None));
+            return Ok((Destination::Answer(chain, command.clone()), None));
         }
         if demanded {
             return Err(error::unsupported("No task of the context waits for an answer"));
         }
         let new = || ThreadId(request.app.ids.ordered());
-        return Ok((Place::Context(thread_id.unwrap_or_else(new)), Some(said)));
+        return Ok((Destination::Context(thread_id.unwrap_or_else(new)), Some(said)));
     };
     let task: TaskId = task_id.parse().map_err(|()| error::task_not_found(&task_id))?;
     if thread_id.is_some_and(|id| id != task.thread_id) {
@@ -62,10 +62,10 @@ pub(super) async fn place(
     match state {
         State::InputRequired => {
             let command = command.map_or_else(|| input::answer_to(&asked, said), Ok)?;
-            Ok((Place::Answer(chain, command), None))
+            Ok((Destination::Answer(chain, command), None))
         }
-        _ if demanded => Err(error::unsupported(format!("Task '{task}' waits for no answer"))),
-        State::Submitted | State::Working => Ok((Place::Task(chain), Some(said))),
+        _ if demanded => Err(error::unsupported(format!("Task '{task}' does not wait for an answer"))),
+        State::Submitted | State::Working => Ok((Destination::Task(chain), Some(said))),
         _ => Err(error::over(task, state.name(request.dialect))),
     }
 }
@@ -86,11 +86,11 @@ async fn waiting(request: &Request, thread_id: ThreadId) -> Result<Option<Chain>
         return Ok(None);
     }
     let newest = Chain::newest(app, &scope, assistant.assistant_id, thread_id).await.map_err(|error| failed(&error))?;
-    // The question of a task that was given up is nobody's, should it still be open.
+    // After a task is given up, its question may still be open; it belongs to no task.
     Ok(newest.filter(|chain| !is_given_up(chain.run())))
 }
 
-/// Which rows of a thread the caller may read.
+/// The scope in which the caller may read a thread.
 pub(super) async fn readable(request: &Request, thread_id: ThreadId) -> Result<Scope, ErrorData> {
     let permit = request.caller.may(Resource::Threads, Action::Read, || json!({"thread_id": thread_id})).await;
     permit.map(|permit| permit.scope).map_err(|error| failed(&error))

@@ -1,4 +1,4 @@
-//! A request that may be needed a second time: its body is taken only by whoever reads it.
+//! Requests that may be sent a second time. The body stays available until a receiver reads it.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -13,13 +13,13 @@ use parking_lot::Mutex;
 
 type Shared = Arc<Mutex<Option<Body>>>;
 
-/// What is left of a request after it was tried.
+/// The copy of a request that was sent once.
 pub(super) struct Again {
     parts: Parts,
     body: Shared,
 }
 
-/// Makes a request to try, and keeps what is needed to send it once more.
+/// Splits a request into one to send now and a copy to send later.
 pub(super) fn twice(request: Request) -> (Request, Again) {
     let (parts, body) = request.into_parts();
     if http_body::Body::is_end_stream(&body) {
@@ -32,7 +32,7 @@ pub(super) fn twice(request: Request) -> (Request, Again) {
 }
 
 impl Again {
-    /// The request, unless its body was read.
+    /// The copy, unless the first receiver has read the body.
     pub(super) fn request(self) -> Option<Request> {
         let body = self.body.lock().take()?;
         Some(Request::from_parts(self.parts, body))
