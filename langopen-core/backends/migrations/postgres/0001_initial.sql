@@ -1,13 +1,15 @@
--- Ids are UUIDs, times are microseconds since the Unix epoch, documents are JSON text: what clients sent comes back in its order and its spelling.
--- Texts compare by their bytes (COLLATE "C"), whatever the database's locale.
+-- Ids are UUIDs and times are microseconds since the Unix epoch. Documents are JSON text, so clients read them back
+-- with the same order and spelling.
+-- Texts compare by their bytes (COLLATE "C"), independent of the database's locale.
 --
--- Statements name the columns that they read and write, never "*": a process of the version before goes on beside a newer schema.
+-- Statements name the columns that they read and write, never "*". So a process of the previous version still works
+-- with a newer schema.
 
 -- A system assistant has the same id in every tenant, so ids are unique within a tenant.
 CREATE TABLE assistants (
     tenant TEXT COLLATE "C" NOT NULL,
     assistant_id UUID NOT NULL,
-    version BIGINT NOT NULL, -- the one in force
+    version BIGINT NOT NULL, -- the current version
     created_at BIGINT NOT NULL,
     PRIMARY KEY (tenant, assistant_id)
 );
@@ -23,7 +25,7 @@ CREATE TABLE assistant_versions (
     description TEXT,
     updated_at BIGINT NOT NULL,
     metadata TEXT NOT NULL,
-    metadata_search JSONB NOT NULL, -- as conditions see it
+    metadata_search JSONB NOT NULL, -- as SQL conditions read it
     config TEXT NOT NULL,
     context TEXT NOT NULL,
     PRIMARY KEY (tenant, assistant_id, version),
@@ -39,15 +41,15 @@ CREATE TABLE threads (
     state_updated_at BIGINT NOT NULL,
     state_checkpoint_id TEXT COLLATE "C", -- the root checkpoint that "values" and state_rest describe
     metadata TEXT NOT NULL,
-    metadata_search JSONB NOT NULL, -- as conditions see it
+    metadata_search JSONB NOT NULL, -- as SQL conditions read it
     config TEXT NOT NULL,
     error TEXT,
     interrupts TEXT,
     state_rest TEXT, -- the latest state without its values
-    ttl_strategy TEXT CHECK (ttl_strategy IN ('delete', 'keep_latest')), -- NULL: it does not expire
+    ttl_strategy TEXT CHECK (ttl_strategy IN ('delete', 'keep_latest')), -- NULL: the thread never expires
     ttl_minutes DOUBLE PRECISION,
     pruned_at BIGINT, -- when its history was last cut
-    -- The greatest number that a BIGINT can be and a DOUBLE PRECISION too.
+    -- 9223372036854774784 is the greatest number that both BIGINT and DOUBLE PRECISION can represent.
     expires_at BIGINT GENERATED ALWAYS AS
         (trunc(least(greatest(updated_at, coalesce(pruned_at, updated_at)) + ttl_minutes * 60e6, 9223372036854774784))::BIGINT) STORED,
     "values" TEXT
@@ -56,7 +58,7 @@ CREATE INDEX threads_by_expiry ON threads (expires_at) WHERE ttl_minutes IS NOT 
 CREATE INDEX threads_by_update ON threads (tenant, updated_at, thread_id);
 CREATE INDEX threads_by_metadata ON threads USING gin (metadata_search jsonb_path_ops);
 
--- Whoever changes which run of a thread is next locks the thread's row first; only then the run's. See 0002.
+-- A transaction that changes which run of a thread is next first locks the thread's row, then the run's row. See 0002.
 CREATE TABLE runs (
     run_id UUID PRIMARY KEY,
     tenant TEXT COLLATE "C" NOT NULL,
@@ -64,10 +66,12 @@ CREATE TABLE runs (
     assistant_id UUID NOT NULL,
     graph_id TEXT NOT NULL,
     status TEXT COLLATE "C" NOT NULL CHECK (status IN ('pending', 'running', 'error', 'success', 'timeout', 'interrupted')),
-    ready BOOLEAN NOT NULL CHECK (NOT ready OR status = 'pending'), -- nothing but a worker is missing
-    -- One run of a thread is in front: the running one, else one that is ready. A column, lest an index over it is taken for one over those that are ready.
+    ready BOOLEAN NOT NULL CHECK (NOT ready OR status = 'pending'), -- a worker may start it now
+    -- At most one run of a thread is in front: the running one, else the ready one. This is a column, because the
+    -- planner could otherwise use the index runs_in_front for queries on ready runs.
     in_front BOOLEAN GENERATED ALWAYS AS (ready OR status = 'running') STORED,
-    delayed BOOLEAN NOT NULL CHECK (NOT delayed OR status = 'pending'), -- it waits for its time; one whose time has come stands in line, whatever the clock says later
+    -- The run waits for its start time. Once that has come, the run stays in line, even if the clock goes back.
+    delayed BOOLEAN NOT NULL CHECK (NOT delayed OR status = 'pending'),
     available_at BIGINT NOT NULL, -- when it may start; runs of a thread start in this order
     attempt BIGINT NOT NULL,
     lease_owner TEXT,
@@ -77,15 +81,15 @@ CREATE TABLE runs (
     multitask_strategy TEXT NOT NULL,
     resumable BOOLEAN NOT NULL,
     temporary BOOLEAN NOT NULL,
-    webhook TEXT, -- a URL that is told when the run ends
+    webhook TEXT, -- a URL that receives a request when the run ends
     created_at BIGINT NOT NULL,
     updated_at BIGINT NOT NULL,
     metadata TEXT NOT NULL,
     kwargs TEXT NOT NULL,
-    origin TEXT, -- what made it: the request's id, and its place in a trace
+    origin TEXT, -- what created the run: the request's id and its trace context
     CHECK (NOT (ready AND delayed))
 );
-CREATE UNIQUE INDEX runs_in_front ON runs (thread_id) WHERE in_front; -- so no two of a thread are ever running
+CREATE UNIQUE INDEX runs_in_front ON runs (thread_id) WHERE in_front; -- so a thread never has two running runs
 CREATE INDEX runs_ready ON runs (tenant, available_at, run_id) WHERE ready;
 CREATE INDEX runs_delayed ON runs (available_at, run_id) WHERE delayed;
 CREATE INDEX runs_pending ON runs (thread_id, available_at, run_id) WHERE status = 'pending';
@@ -94,17 +98,18 @@ CREATE INDEX runs_running ON runs (tenant, lease_expires_at) WHERE status = 'run
 CREATE INDEX runs_by_thread ON runs (thread_id, created_at, run_id);
 
 CREATE TABLE checkpoints (
-    -- The order in which they were accepted, and so which one is the latest: ids carry the clocks of hosts. Within a thread it rises, with gaps.
+    -- The order in which the database accepted the checkpoints; the latest has the highest position. Ids do not give
+    -- this order, because they contain the clocks of hosts. Within a thread, positions increase, with gaps.
     position BIGINT GENERATED ALWAYS AS IDENTITY,
     thread_id UUID NOT NULL REFERENCES threads ON DELETE CASCADE,
     checkpoint_ns TEXT COLLATE "C" NOT NULL,
     checkpoint_id TEXT COLLATE "C" NOT NULL,
     tenant TEXT COLLATE "C" NOT NULL,
     parent_checkpoint_id TEXT COLLATE "C",
-    run_id UUID, -- the run that made it; NULL for a state update or a copy
+    run_id UUID, -- the run that created it; NULL for a state update or a copy
     kind TEXT NOT NULL,
-    channels TEXT[] COLLATE "C" NOT NULL, -- which blobs are its values: each channel,
-    versions TEXT[] COLLATE "C" NOT NULL, -- and its version at the same place
+    channels TEXT[] COLLATE "C" NOT NULL, -- the blobs with its values: the channels,
+    versions TEXT[] COLLATE "C" NOT NULL, -- and the version of each, in the same order
     metadata TEXT NOT NULL,
     bytes BYTEA NOT NULL,
     PRIMARY KEY (thread_id, checkpoint_ns, checkpoint_id)
@@ -139,7 +144,7 @@ CREATE TABLE checkpoint_writes (
 
 CREATE TABLE store_items (
     tenant TEXT COLLATE "C" NOT NULL,
-    namespace TEXT COLLATE "C" NOT NULL, -- each label as JSON text, and a comma after each
+    namespace TEXT COLLATE "C" NOT NULL, -- each label as JSON text, followed by a comma
     key TEXT COLLATE "C" NOT NULL,
     created_at BIGINT NOT NULL,
     updated_at BIGINT NOT NULL,
@@ -150,25 +155,25 @@ CREATE TABLE store_items (
 );
 CREATE INDEX store_items_by_expiry ON store_items (expires_at) WHERE expires_at IS NOT NULL;
 
--- What the texts of store items mean: vectors of 32-bit floats, little-endian.
+-- The embeddings of the texts in store items: vectors of 32-bit floats, little-endian.
 CREATE TABLE store_vectors (
     tenant TEXT COLLATE "C" NOT NULL,
     namespace TEXT COLLATE "C" NOT NULL,
     key TEXT COLLATE "C" NOT NULL,
-    path TEXT COLLATE "C" NOT NULL, -- where in the item's value the text stands
+    path TEXT COLLATE "C" NOT NULL, -- the path of the text in the item's value
     vector BYTEA NOT NULL,
     PRIMARY KEY (tenant, namespace, key, path),
     FOREIGN KEY (tenant, namespace, key) REFERENCES store_items ON DELETE CASCADE
 );
 
--- Runs on a schedule. They go with their assistant, and with their thread if they have one.
+-- Runs on a schedule. A cron is deleted with its assistant, and with its thread if it has one.
 CREATE TABLE crons (
     cron_id UUID PRIMARY KEY,
     tenant TEXT COLLATE "C" NOT NULL,
     assistant_id UUID NOT NULL,
-    thread_id UUID REFERENCES threads ON DELETE CASCADE, -- NULL: a new thread each time
+    thread_id UUID REFERENCES threads ON DELETE CASCADE, -- NULL: each run gets a new thread
     enabled BOOLEAN NOT NULL,
-    next_run_date BIGINT, -- NULL: it does not fire any more
+    next_run_date BIGINT, -- NULL: the cron does not fire again
     end_time BIGINT,
     created_at BIGINT NOT NULL,
     updated_at BIGINT NOT NULL,
@@ -176,7 +181,7 @@ CREATE TABLE crons (
     timezone TEXT,
     on_run_completed TEXT,
     metadata TEXT NOT NULL,
-    creator TEXT NOT NULL, -- whom its runs act for
+    creator TEXT NOT NULL, -- the identity that its runs act for
     payload TEXT NOT NULL,
     FOREIGN KEY (tenant, assistant_id) REFERENCES assistants ON DELETE CASCADE
 );
@@ -184,18 +189,19 @@ CREATE INDEX crons_due ON crons (next_run_date, cron_id) WHERE enabled AND next_
 CREATE INDEX crons_by_assistant ON crons (tenant, assistant_id);
 CREATE INDEX crons_by_thread ON crons (thread_id) WHERE thread_id IS NOT NULL;
 
--- What is to be told about runs that have ended. It hangs on no run and no thread: both may be gone before it is sent.
+-- Webhooks of runs that have ended. A row has no foreign key to its run or thread, because both may be deleted before
+-- the webhook is sent.
 CREATE TABLE webhook_deliveries (
     run_id UUID PRIMARY KEY,
     tenant TEXT COLLATE "C" NOT NULL,
     url TEXT NOT NULL,
     created_at BIGINT NOT NULL,
-    due_at BIGINT NOT NULL, -- while claimed: when the claim expires
-    attempt BIGINT NOT NULL, -- how often it was claimed
+    due_at BIGINT NOT NULL, -- when the webhook is due; while claimed: when the claim expires
+    attempt BIGINT NOT NULL, -- the number of claims so far
     claimed BOOLEAN NOT NULL,
-    failed_at BIGINT, -- when it was given up
+    failed_at BIGINT, -- when the dispatcher gave up
     last_error TEXT,
-    payload TEXT -- NULL once it was given up
+    payload TEXT -- NULL after the dispatcher gave up
 );
 CREATE INDEX webhook_deliveries_due ON webhook_deliveries (due_at, run_id) WHERE failed_at IS NULL;
 CREATE INDEX webhook_deliveries_failed ON webhook_deliveries (failed_at) WHERE failed_at IS NOT NULL;
@@ -214,8 +220,8 @@ CREATE TABLE deployments (
 CREATE TABLE api_keys (
     key_id UUID PRIMARY KEY,
     name TEXT NOT NULL,
-    hash TEXT COLLATE "C" NOT NULL UNIQUE, -- of the secret, which is nowhere
-    prefix TEXT NOT NULL, -- how the secret begins
+    hash TEXT COLLATE "C" NOT NULL UNIQUE, -- of the secret, which is not stored
+    prefix TEXT NOT NULL, -- the first characters of the secret
     scope TEXT NOT NULL, -- organization/project/deployment, organization/project/* or organization/*
     role TEXT NOT NULL CHECK (role IN ('viewer', 'developer', 'operator', 'admin')),
     created_at BIGINT NOT NULL,
@@ -224,7 +230,7 @@ CREATE TABLE api_keys (
     last_used_at BIGINT
 );
 
--- Health checks write here, to see that writes work. One row.
+-- Health checks write to this row, to test that writes work.
 CREATE TABLE health (
     one BOOLEAN PRIMARY KEY CHECK (one),
     checked_at BIGINT NOT NULL

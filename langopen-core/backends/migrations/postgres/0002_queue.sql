@@ -1,11 +1,15 @@
--- What is hot of the queue, as functions: one round trip each. Every statement in them sees what was committed before it began, so what is read under a lock is as
--- it is. A change of one of them is a function of another name: processes of the version before go on calling these.
+-- The most frequent operations of the queue are functions, so that each is one round trip. Every statement in a
+-- function sees all transactions that were committed before the statement, so a read under a lock is current.
 --
--- What is known of the sizes of a queue is always out of date, so that the planner is told to use the indexes.
+-- To change a function, add one with a new name, because processes of the previous version still call these.
 --
--- Locks are taken in this order: rows of threads (by id), advisory locks of limited tenants (by key), rows of runs. A claim waits for no thread's and no run's row.
+-- Statistics about a queue are always out of date, so the functions make the planner use the indexes.
+--
+-- Every transaction takes its locks in this order: rows of threads (by id), advisory locks of limited tenants (by key),
+-- rows of runs. A claim never waits for the row of a thread or a run.
 
--- Makes the thread's oldest pending run that is due ready, unless one is ready or running; returns it. The caller holds the lock of the thread's row.
+-- Makes the thread's first due pending run ready and returns it. Does nothing if a run of the thread is ready or
+-- running. The caller must hold the lock of the thread's row.
 CREATE FUNCTION langopen_promote(p_thread_id UUID, p_now BIGINT) RETURNS UUID LANGUAGE plpgsql
 SET enable_seqscan = off AS $$
 DECLARE
@@ -22,7 +26,8 @@ BEGIN
     RETURN v_next;
 END $$;
 
--- How many runs of a deployment are in flight, and how many may be; no row without a limit. Until the transaction ends, nobody else finds room.
+-- Returns how many runs of a deployment are in flight, and their maximum; no row without a limit. Holds a lock until
+-- the transaction ends, so that no other transaction uses the same room.
 CREATE FUNCTION langopen_room(p_tenant TEXT) RETURNS TABLE (in_flight BIGINT, most BIGINT) LANGUAGE plpgsql AS $$
 BEGIN
     SELECT d.max_runs_in_flight INTO most FROM deployments d WHERE d.tenant = p_tenant;
@@ -36,18 +41,19 @@ BEGIN
 END $$;
 
 -- Creates a run, and its thread if need be. Outcomes:
---   added       with when the run may start, whether a claim may find something new, and whether its thread is without checkpoints
---   changed     the thread is not as the caller saw it; with what is there, or a NULL tenant for nothing
---   taken       the run is there already, and would be in its own way
---   in flight   another run is, and the strategy is to refuse
---   full        the deployment has as many runs in flight as it may; with how many it has and may have
---   supersedes  others are in flight that the caller must deal with first; it says with p_settled that it did
+--   added       created the run; returns when it may start, whether a claim may find a new run, and whether the thread
+--               has no checkpoints
+--   changed     the thread differs from what the caller read; returns its row, or a NULL tenant if it does not exist
+--   taken       the run already exists, and conflicts with itself
+--   in flight   another run is in flight, and the strategy is to reject
+--   full        the deployment is at its limit; returns the number of runs in flight and the limit
+--   supersedes  the caller must first cancel other runs in flight, and then call again with p_settled
 CREATE FUNCTION langopen_enqueue(
     p_now BIGINT, p_run_id UUID, p_tenant TEXT, p_thread_id UUID, p_assistant_id UUID, p_graph_id TEXT, p_available_at BIGINT,
     p_multitask_strategy TEXT, p_resumable BOOLEAN, p_temporary BOOLEAN, p_webhook TEXT, p_metadata TEXT, p_kwargs TEXT, p_origin TEXT,
-    -- the thread as it becomes
+    -- the new content of the thread
     p_thread_metadata TEXT, p_thread_search TEXT, p_thread_config TEXT, p_ttl_strategy TEXT, p_ttl_minutes DOUBLE PRECISION,
-    -- the thread as the caller saw it; NULL: there was none
+    -- the thread as the caller read it; NULL: it did not exist
     p_seen_metadata TEXT, p_seen_config TEXT,
     p_settled BOOLEAN
 ) RETURNS TABLE (outcome TEXT, available_at BIGINT, wakes BOOLEAN, fresh_thread BOOLEAN, tenant TEXT, metadata TEXT, config TEXT,
@@ -67,7 +73,7 @@ DECLARE
 BEGIN
     IF p_seen_metadata IS NULL THEN
         SELECT m.in_flight, m.most INTO v_room FROM langopen_room(p_tenant) m;
-        -- On a thread that is there, the run may take the place of others.
+        -- On an existing thread, the run may supersede others, so the limit is checked later.
         IF v_room.in_flight >= v_room.most AND NOT EXISTS (SELECT 1 FROM threads t WHERE t.thread_id = p_thread_id) THEN
             RETURN QUERY SELECT CASE WHEN EXISTS (SELECT 1 FROM runs r WHERE r.run_id = p_run_id) THEN 'taken' ELSE 'full' END, NULL::BIGINT, NULL::BOOLEAN, NULL::BOOLEAN, NULL::TEXT, NULL::TEXT, NULL::TEXT,
                 v_room.in_flight, v_room.most;
@@ -108,7 +114,8 @@ BEGIN
             RETURN;
         END IF;
         IF (v_pending OR v_in_front) AND NOT v_delayed THEN
-            -- Runs start in the order in which they were accepted, also where clocks differ or go back; the one in front may be handed back.
+            -- Runs start in the order in which the queue accepts them, even if clocks differ or go back. The run in
+            -- front counts because its worker may release it.
             SELECT l.available_at, l.run_id INTO v_last FROM (
                 (SELECT r.available_at, r.run_id FROM runs r
                     WHERE r.thread_id = p_thread_id AND r.status = 'pending' AND NOT r.delayed ORDER BY r.available_at DESC, r.run_id DESC LIMIT 1)
@@ -127,14 +134,15 @@ BEGIN
         resumable, temporary, webhook, created_at, updated_at, metadata, kwargs, origin)
     VALUES (p_run_id, p_tenant, p_thread_id, p_assistant_id, p_graph_id, 'pending', v_ready, v_delayed, v_at, 0, p_multitask_strategy,
         p_resumable, p_temporary, p_webhook, v_at, p_now, p_metadata, p_kwargs, p_origin);
-    -- Those that are pending may have become due before this one.
+    -- Delayed runs of the thread may be due now, with an earlier start time than the new run.
     IF (v_pending OR NOT v_delayed) AND NOT (v_ready OR v_in_front) THEN
         v_ready := langopen_promote(p_thread_id, p_now) IS NOT NULL;
     END IF;
     RETURN QUERY SELECT 'added', v_at, v_ready OR v_delayed, v_fresh, NULL::TEXT, NULL::TEXT, NULL::TEXT, NULL::BIGINT, NULL::BIGINT;
 END $$;
 
--- Puts runs in line whose time has come, of the threads of at most so many; returns how many. A thread that somebody else holds is left for the next call.
+-- Puts due delayed runs in line and returns their number. Looks at the threads of at most p_max due runs. Skips threads
+-- that another transaction has locked; the next call handles those.
 CREATE FUNCTION langopen_wake_delayed(p_now BIGINT, p_max INTEGER) RETURNS BIGINT LANGUAGE plpgsql
 SET enable_seqscan = off AS $$
 DECLARE
@@ -150,9 +158,15 @@ BEGIN
     RETURN v_woken;
 END $$;
 
--- Claims runs whose lease has expired, then ready ones (their rows are locked so that a write of an earlier attempt is committed before): the tenant with the fewest running runs first, the oldest first within a tenant, and never more of a tenant
--- than its deployment may have running. The last row, if fewer were found than wanted, has no run but when the next one becomes due. Without a row, the time of
--- so many runs has come at once that the next call goes on with them: no transaction holds the threads of all.
+-- Claims runs with expired leases, then ready runs. Locks their rows, so that a write of an earlier attempt is
+-- committed first.
+--
+-- Ready runs of the tenant with the fewest running runs come first, and within a tenant the oldest. A tenant never gets
+-- more running runs than its deployment allows.
+--
+-- If the function finds fewer runs than wanted, the last row has no run, but the time at which the next run becomes
+-- due. If it returns no row, many runs became due at once, and the next call continues with the rest. So no transaction
+-- locks the threads of all of them.
 CREATE FUNCTION langopen_claim(p_now BIGINT, p_worker TEXT, p_max INTEGER, p_lease_expires_at BIGINT, p_tenants TEXT[], p_lease_now BIGINT)
 RETURNS TABLE (
     run_id UUID, tenant TEXT, thread_id UUID, assistant_id UUID, graph_id TEXT, metadata TEXT, status TEXT, kwargs TEXT,
@@ -184,7 +198,7 @@ BEGIN
     v_left := v_left - v_found;
 
     IF v_left > 0 AND p_tenants IS NULL THEN
-        -- One step over the index for each tenant that has ready runs.
+        -- One index lookup for each tenant that has ready runs.
         WITH RECURSIVE waiting AS (
             (SELECT r.tenant FROM runs r WHERE r.ready ORDER BY r.tenant LIMIT 1)
             UNION ALL
@@ -197,14 +211,14 @@ BEGIN
     END IF;
 
     IF v_tenants IS NOT NULL THEN
-        -- Who counts a limited tenant's running runs is alone in adding to them.
+        -- Only the holder of this lock counts a limited tenant's running runs and adds to them.
         PERFORM pg_advisory_xact_lock(1818324334, l.key) FROM (
             SELECT hashtext(d.tenant) AS key FROM deployments d
             WHERE d.tenant = ANY (v_tenants) AND d.max_running_runs IS NOT NULL ORDER BY 1) l;
         v_limited := FOUND;
     END IF;
 
-    -- Another try where others were faster; what they took is no longer ready then.
+    -- Other transactions may claim the same runs first. Then try again: those runs are no longer ready.
     FOR v_try IN 1..3 LOOP
         EXIT WHEN v_left = 0 OR v_tenants IS NULL;
         IF cardinality(v_tenants) = 1 AND NOT v_limited THEN
@@ -220,12 +234,12 @@ BEGIN
                 NOT EXISTS (SELECT 1 FROM checkpoints c WHERE c.thread_id = r.thread_id), NULL::BIGINT;
             GET DIAGNOSTICS v_found = ROW_COUNT;
             v_left := v_left - v_found;
-            -- It goes past rows that others hold, so there is no more.
+            -- SKIP LOCKED has already skipped the rows of other transactions, so there are no more runs.
             EXIT;
         END IF;
         RETURN QUERY
         WITH heads AS (
-            -- No more tenants than runs are wanted can have a turn.
+            -- At most as many tenants as wanted runs can have a turn.
             SELECT w.tenant, n.running, d.max_running_runs AS most FROM unnest(v_tenants) AS w (tenant)
             CROSS JOIN LATERAL (
                 SELECT r.available_at FROM runs r WHERE r.ready AND r.tenant = w.tenant ORDER BY r.available_at, r.run_id LIMIT 1) f
@@ -261,12 +275,12 @@ BEGIN
 END $$;
 
 -- Ends a run. Outcomes:
---   ended  with the thread's next run, if it may start now, and whether a claim may find something that it could not before
---   tell   nothing happened: the run has a webhook, for which the caller writes what is to be told first; it says with p_told that it did
---   lost   nothing happened: the attempt is not the current one
+--   ended  the run has ended; returns the thread's next run if it may start now, and whether a claim may find a new run
+--   tell   no change: the run has a webhook; the caller must first store its delivery, and then call again with p_told
+--   lost   no change: the attempt is not the current one
 CREATE FUNCTION langopen_finish(
     p_now BIGINT, p_run_id UUID, p_attempt BIGINT, p_status TEXT, p_told BOOLEAN,
-    -- the thread as it becomes
+    -- the new content of the thread
     p_thread_status TEXT, p_error TEXT, p_interrupts TEXT, p_values TEXT, p_leave_state BOOLEAN, p_state_checkpoint_id TEXT, p_state_rest TEXT
 ) RETURNS TABLE (outcome TEXT, promoted UUID, wakes BOOLEAN) LANGUAGE plpgsql
 SET enable_seqscan = off AS $$

@@ -1,4 +1,5 @@
--- Whether a document may contain this: what is no document that JSONB can hold may. Who asks looks at what was found.
+-- Whether a document may contain p_part. Returns true for text that JSONB cannot hold, so the caller must check each
+-- row that it finds.
 CREATE FUNCTION langopen_may_contain(p_document TEXT, p_part JSONB) RETURNS BOOLEAN LANGUAGE plpgsql IMMUTABLE AS $$
 BEGIN
     RETURN p_document::JSONB @> p_part;

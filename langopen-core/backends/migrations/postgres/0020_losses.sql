@@ -1,3 +1,4 @@
--- How a run's attempts were lost: how many do not count, and how many graph hosts the run ended or may have ended.
+-- How a run lost its attempts: how many lost attempts do not count, and how many graph hosts the run killed or may have
+-- killed.
 ALTER TABLE runs ADD COLUMN excused BIGINT NOT NULL DEFAULT 0;
 ALTER TABLE runs ADD COLUMN suspected BIGINT NOT NULL DEFAULT 0;

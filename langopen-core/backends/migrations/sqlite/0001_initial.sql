@@ -1,11 +1,11 @@
--- Ids are UUIDs of 16 bytes, times are microseconds since the Unix epoch, documents are JSON text.
--- What hangs on a thread or an assistant goes with it (ON DELETE CASCADE), so that nothing is left over.
+-- Ids are UUIDs of 16 bytes, times are microseconds since the Unix epoch, and documents are JSON text.
+-- Rows that belong to a thread or an assistant are deleted with it (ON DELETE CASCADE).
 
 -- A system assistant has the same id in every tenant, so ids are unique within a tenant.
 CREATE TABLE assistants (
     tenant TEXT NOT NULL,
     assistant_id BLOB NOT NULL,
-    version INTEGER NOT NULL, -- the one in force
+    version INTEGER NOT NULL, -- the current version
     created_at INTEGER NOT NULL,
     PRIMARY KEY (tenant, assistant_id)
 ) STRICT, WITHOUT ROWID;
@@ -40,7 +40,7 @@ CREATE TABLE threads (
     error TEXT,
     interrupts TEXT,
     state_rest TEXT, -- the latest state without its values
-    ttl_strategy TEXT CHECK (ttl_strategy IN ('delete', 'keep_latest')), -- NULL: it does not expire
+    ttl_strategy TEXT CHECK (ttl_strategy IN ('delete', 'keep_latest')), -- NULL: the thread never expires
     ttl_minutes REAL,
     pruned_at INTEGER, -- when its history was last cut
     expires_at INTEGER AS (CAST(max(updated_at, coalesce(pruned_at, updated_at)) + ttl_minutes * 60e6 AS INTEGER)),
@@ -56,7 +56,7 @@ CREATE TABLE runs (
     assistant_id BLOB NOT NULL,
     graph_id TEXT NOT NULL,
     status TEXT NOT NULL CHECK (status IN ('pending', 'running', 'error', 'success', 'timeout', 'interrupted')),
-    ready INTEGER NOT NULL, -- 1: no earlier run of the thread stands in the way of this pending one
+    ready INTEGER NOT NULL, -- 1: no earlier run of the thread blocks this pending run
     available_at INTEGER NOT NULL, -- when it may start; runs of a thread start in this order
     attempt INTEGER NOT NULL,
     lease_owner TEXT,
@@ -66,12 +66,12 @@ CREATE TABLE runs (
     multitask_strategy TEXT NOT NULL,
     resumable INTEGER NOT NULL,
     temporary INTEGER NOT NULL,
-    webhook TEXT, -- a URL that is told when the run ends
+    webhook TEXT, -- a URL that receives a request when the run ends
     created_at INTEGER NOT NULL,
     updated_at INTEGER NOT NULL,
     metadata TEXT NOT NULL,
     kwargs TEXT NOT NULL,
-    origin TEXT -- what made it: the request's id, and its place in a trace
+    origin TEXT -- what created the run: the request's id and its trace context
 ) STRICT;
 CREATE UNIQUE INDEX runs_one_running ON runs (thread_id) WHERE status = 'running';
 CREATE INDEX runs_ready ON runs (available_at, run_id) WHERE status = 'pending' AND ready = 1;
@@ -80,15 +80,15 @@ CREATE INDEX runs_leases ON runs (lease_expires_at) WHERE status = 'running';
 CREATE INDEX runs_by_thread ON runs (thread_id, created_at, run_id);
 
 CREATE TABLE checkpoints (
-    position INTEGER PRIMARY KEY, -- the order in which they were accepted: SQLite gives a new row a number above all others
+    position INTEGER PRIMARY KEY, -- the order of acceptance: SQLite gives a new row a number above all others
     thread_id BLOB NOT NULL REFERENCES threads ON DELETE CASCADE,
     checkpoint_ns TEXT NOT NULL,
     checkpoint_id TEXT NOT NULL,
     tenant TEXT NOT NULL,
     parent_checkpoint_id TEXT,
-    run_id BLOB, -- the run that made it; NULL for a state update or a copy
+    run_id BLOB, -- the run that created it; NULL for a state update or a copy
     kind TEXT NOT NULL,
-    channel_versions TEXT NOT NULL, -- [[channel, version], ...]: which blobs are its values
+    channel_versions TEXT NOT NULL, -- [[channel, version], ...]: the blobs with its values
     metadata TEXT NOT NULL,
     bytes BLOB NOT NULL,
     UNIQUE (thread_id, checkpoint_ns, checkpoint_id)
@@ -123,7 +123,7 @@ CREATE TABLE checkpoint_writes (
 
 CREATE TABLE store_items (
     tenant TEXT NOT NULL,
-    namespace TEXT NOT NULL, -- each label as JSON text, and a comma after each
+    namespace TEXT NOT NULL, -- each label as JSON text, followed by a comma
     key TEXT NOT NULL,
     created_at INTEGER NOT NULL,
     updated_at INTEGER NOT NULL,
@@ -134,30 +134,30 @@ CREATE TABLE store_items (
 ) STRICT;
 CREATE INDEX store_items_by_expiry ON store_items (expires_at) WHERE expires_at IS NOT NULL;
 
--- The logs of resumable runs. A log outlives its run's row for a while, for readers who come back.
+-- The logs of resumable runs. A log outlives its run's row for a while, so that readers can reconnect.
 CREATE TABLE event_logs (
     run_id BLOB PRIMARY KEY,
     thread_id BLOB NOT NULL,
-    first_millis INTEGER NOT NULL, -- where its events begin in those of the thread
+    first_millis INTEGER NOT NULL, -- the position of its first event among the thread's events
     first_sequence INTEGER NOT NULL,
     last_millis INTEGER NOT NULL,
     ended_at INTEGER
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX event_logs_by_end ON event_logs (ended_at) WHERE ended_at IS NOT NULL;
 
--- What is kept of the logs of threads: what resumable runs said, and what was said of the thread itself.
+-- The stored events of threads: those of resumable runs, and those of the thread itself.
 CREATE TABLE events (
     thread_id BLOB NOT NULL,
     millis INTEGER NOT NULL,
     sequence INTEGER NOT NULL,
-    run_id BLOB, -- NULL: said of the thread itself
+    run_id BLOB, -- NULL: an event of the thread itself
     name TEXT NOT NULL,
     data BLOB NOT NULL,
     PRIMARY KEY (thread_id, millis, sequence)
 ) STRICT;
 CREATE INDEX events_of_threads ON events (millis) WHERE run_id IS NULL;
 
--- Health checks write here, to see that writes work. One row.
+-- Health checks write to this row, to test that writes work.
 CREATE TABLE health (
     one INTEGER PRIMARY KEY CHECK (one = 1),
     checked_at INTEGER NOT NULL

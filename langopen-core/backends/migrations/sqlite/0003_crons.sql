@@ -1,12 +1,12 @@
--- Runs on a schedule. They go with their assistant, and with their thread if they have one.
+-- Runs on a schedule. A cron is deleted with its assistant, and with its thread if it has one.
 
 CREATE TABLE crons (
     cron_id BLOB PRIMARY KEY,
     tenant TEXT NOT NULL,
     assistant_id BLOB NOT NULL,
-    thread_id BLOB REFERENCES threads ON DELETE CASCADE, -- NULL: a new thread each time
+    thread_id BLOB REFERENCES threads ON DELETE CASCADE, -- NULL: each run gets a new thread
     enabled INTEGER NOT NULL,
-    next_run_date INTEGER, -- NULL: it does not fire any more
+    next_run_date INTEGER, -- NULL: the cron does not fire again
     end_time INTEGER,
     created_at INTEGER NOT NULL,
     updated_at INTEGER NOT NULL,
@@ -14,7 +14,7 @@ CREATE TABLE crons (
     timezone TEXT,
     on_run_completed TEXT,
     metadata TEXT NOT NULL,
-    creator TEXT NOT NULL, -- whom its runs act for
+    creator TEXT NOT NULL, -- the identity that its runs act for
     payload TEXT NOT NULL,
     FOREIGN KEY (tenant, assistant_id) REFERENCES assistants ON DELETE CASCADE
 ) STRICT;

@@ -1,4 +1,4 @@
--- Deployments and API keys of the installation, and claims that take turns between tenants.
+-- Deployments and API keys of the installation, and the indexes for claims that take turns between tenants.
 
 -- A deployment without a row has no host and no limit.
 CREATE TABLE deployments (
@@ -14,8 +14,8 @@ CREATE TABLE deployments (
 CREATE TABLE api_keys (
     key_id BLOB PRIMARY KEY,
     name TEXT NOT NULL,
-    hash TEXT NOT NULL UNIQUE, -- of the secret, which is nowhere
-    prefix TEXT NOT NULL, -- how the secret begins
+    hash TEXT NOT NULL UNIQUE, -- of the secret, which is not stored
+    prefix TEXT NOT NULL, -- the first characters of the secret
     scope TEXT NOT NULL, -- organization/project/deployment, organization/project/* or organization/*
     role TEXT NOT NULL CHECK (role IN ('viewer', 'developer', 'operator', 'admin')),
     created_at INTEGER NOT NULL,
@@ -26,7 +26,7 @@ CREATE TABLE api_keys (
 
 DROP INDEX runs_ready;
 CREATE INDEX runs_ready ON runs (tenant, available_at, run_id) WHERE status = 'pending' AND ready = 1;
--- These two count the runs of a tenant without a look at their rows.
+-- With these two indexes, SQLite counts the runs of a tenant without reading their rows.
 DROP INDEX runs_pending;
 CREATE INDEX runs_pending ON runs (thread_id, available_at, run_id, tenant) WHERE status = 'pending';
 DROP INDEX runs_leases;

@@ -30,7 +30,7 @@ impl State {
             .ok_or_else(|| Error::not_found(operation, format!("there is no assistant {id}")))
     }
 
-    /// The assistants that the scope shows.
+    /// The current versions of the assistants that the scope shows.
     fn assistants_of<'a>(&'a self, scope: &'a Scope) -> impl Iterator<Item = &'a Assistant> {
         let rows = self.assistants.iter().filter(|((tenant, _), _)| *tenant == scope.tenant);
         rows.filter_map(|(_, row)| visible(row, scope))

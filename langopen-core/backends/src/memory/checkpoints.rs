@@ -16,7 +16,7 @@ use super::Memory;
 use super::state::{CheckpointRow, ThreadRow, WriteRow};
 
 impl ThreadRow {
-    /// The latest checkpoint of a namespace: the one that was accepted last.
+    /// The latest checkpoint of a namespace, i.e. the one that the thread accepted last.
     pub(super) fn latest(&self, ns: &str) -> Option<(&(String, String), &CheckpointRow)> {
         let from = (ns.to_owned(), String::new());
         self.checkpoints.range(from..).take_while(|((at, _), _)| at == ns).max_by_key(|(_, row)| row.position)
@@ -46,12 +46,12 @@ impl ThreadRow {
         let from = (ns.to_owned(), id.to_owned(), String::new(), i64::MIN);
         let mut rows: Vec<_> =
             self.writes.range(from..).take_while(|(key, _)| key.0 == ns && key.1 == id).map(|(_, row)| row).collect();
-        // The key sorts by task and index already, and this sort is stable.
+        // The map already sorts by task and index, and this sort is stable.
         rows.sort_by(|a, b| a.task_path.cmp(&b.task_path));
         rows.into_iter().map(|row| row.write.clone()).collect()
     }
 
-    /// Removes the blobs that no checkpoint names any more.
+    /// Removes the blobs that no checkpoint refers to.
     pub(super) fn prune_blobs(&mut self) {
         let named: HashSet<_> = self
             .checkpoints
@@ -63,7 +63,7 @@ impl ThreadRow {
         self.blobs.retain(|(ns, channel, version), _| named.contains(&(ns, channel, version)));
     }
 
-    /// Removes the checkpoints that a run made, with their writes and blobs, and its writes on other checkpoints.
+    /// Removes the run's checkpoints with their writes and blobs, and the run's writes on other checkpoints.
     pub(super) fn remove_checkpoints_of(&mut self, run_id: RunId) {
         let (mut checkpoints, mut removed) = (std::mem::take(&mut self.checkpoints), HashSet::new());
         checkpoints.retain(|key, row| {
@@ -81,7 +81,7 @@ impl ThreadRow {
         self.prune_blobs();
     }
 
-    /// Drops the latest state when the checkpoint that it describes changed.
+    /// Deletes the stored latest state if it describes the checkpoint that changes.
     fn touch(&mut self, ns: &str, checkpoint_id: &str) {
         self.state.take_if(|(id, _)| ns.is_empty() && id == checkpoint_id);
     }

@@ -1,4 +1,4 @@
-//! Which run starts next.
+//! Chooses the runs that start next.
 
 use std::collections::HashMap;
 
@@ -8,9 +8,9 @@ use langopen_core::queue::{Claim, ClaimRequest, Claims};
 use langopen_core::run_state::RunStatus;
 use langopen_core::tenant::Tenant;
 
-use super::state::{Place, State};
+use super::state::{Slot, State};
 
-/// How many runs of each tenant are running.
+/// The number of running runs of each tenant.
 type Running = HashMap<Tenant, u32>;
 
 impl State {
@@ -35,19 +35,19 @@ impl State {
 
     fn running(&self) -> Running {
         let mut running = Running::new();
-        for row in self.leases.iter().filter_map(|place| self.runs.get(&place.1)) {
+        for row in self.leases.iter().filter_map(|slot| self.runs.get(&slot.1)) {
             *running.entry(row.tenant.clone()).or_default() += 1;
         }
         running
     }
 
-    /// The requested tenants that have ready runs and room, each with its number of running runs and the place of its
-    /// first ready run.
+    /// The requested tenants that have ready runs and are below their limit. Each comes with its number of running runs
+    /// and its first ready run.
     fn turns<'a>(
         &'a self,
         request: &'a ClaimRequest,
         running: &'a Running,
-    ) -> impl Iterator<Item = (&'a Tenant, u32, Place)> {
+    ) -> impl Iterator<Item = (&'a Tenant, u32, Slot)> {
         self.ready.iter().filter(|(tenant, _)| request.wants(tenant)).filter_map(|(tenant, ready)| {
             let running = running.get(tenant).copied().unwrap_or_default();
             let has_room = self.limits(tenant).max_running_runs.is_none_or(|limit| running < limit);
@@ -56,31 +56,31 @@ impl State {
     }
 
     fn next_due(&self, request: &ClaimRequest) -> Option<Timestamp> {
-        let wanted = |place: &&Place| self.runs.get(&place.1).is_some_and(|row| request.wants(&row.tenant));
-        self.delayed.iter().find(wanted).map(|place| place.0)
+        let wanted = |slot: &&Slot| self.runs.get(&slot.1).is_some_and(|row| request.wants(&row.tenant));
+        self.delayed.iter().find(wanted).map(|slot| slot.0)
     }
 
     fn take_expired(&mut self, request: &ClaimRequest, steady: Timestamp) -> Option<RunId> {
-        let mut expired = self.leases.iter().take_while(|place| place.0 <= steady);
+        let mut expired = self.leases.iter().take_while(|slot| slot.0 <= steady);
         let wanted = |run_id| self.runs.get(run_id).is_some_and(|row| request.wants(&row.tenant));
-        let place = *expired.find(|place| wanted(&place.1))?;
-        self.leases.remove(&place);
-        Some(place.1)
+        let slot = *expired.find(|slot| wanted(&slot.1))?;
+        self.leases.remove(&slot);
+        Some(slot.1)
     }
 
     fn take_next(&mut self, request: &ClaimRequest, running: &mut Running) -> Option<RunId> {
         let turns = self.turns(request, running);
-        let (tenant, _, place) = turns.min_by_key(|(_, running, place)| (*running, *place))?;
+        let (tenant, _, slot) = turns.min_by_key(|(_, running, slot)| (*running, *slot))?;
         let tenant = tenant.clone();
-        self.take_ready(&tenant, place);
-        let thread = self.threads.get_mut(&self.runs.get(&place.1)?.run.thread_id)?;
-        thread.pending.remove(&place);
+        self.take_ready(&tenant, slot);
+        let thread = self.threads.get_mut(&self.runs.get(&slot.1)?.run.thread_id)?;
+        thread.pending.remove(&slot);
         thread.ready = None;
         *running.entry(tenant).or_default() += 1;
-        Some(place.1)
+        Some(slot.1)
     }
 
-    /// Starts the next attempt of a run that was taken out of all sets of the queue.
+    /// Starts the next attempt of a run that is in no set of the queue.
     fn start(&mut self, run_id: RunId, now: Timestamp, expires_at: Timestamp) -> Option<Claim> {
         let row = self.runs.get_mut(&run_id)?;
         let thread = self.threads.get_mut(&row.run.thread_id)?;

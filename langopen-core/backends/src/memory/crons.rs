@@ -25,7 +25,7 @@ impl CronRow {
 }
 
 impl State {
-    /// Refuses a firing that is not this cron's now.
+    /// Refuses a firing that is not due for its cron.
     pub(super) fn check_firing(
         &self,
         operation: &'static str,

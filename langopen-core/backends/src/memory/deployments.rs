@@ -15,7 +15,7 @@ impl Deployments for Memory {
         let row = deployment::row(tenant, spec, earlier, self.now())?;
         deployment::check_hosts(&row, state.deployments.values())?;
         state.deployments.insert(tenant.clone(), row.clone());
-        // A limit that was raised lets runs begin.
+        // A higher limit lets waiting runs start.
         self.shared.wakes.notify_one();
         Ok(row)
     }

@@ -1,4 +1,4 @@
-//! Backends in the process's memory: for tests, examples and agents that may forget everything at a restart.
+//! Backends in the memory of the process, for tests, examples and agents that may lose everything at a restart.
 //!
 //! One lock guards plain maps. No call waits while it holds the lock, so every call is atomic.
 
@@ -35,7 +35,7 @@ pub use event_log::MemoryEventLog;
 use state::State;
 
 /// [`Storage`](langopen_core::Storage), [`Queue`](langopen_core::Queue) and [`Outbox`](langopen_core::Outbox) in
-/// memory. Clones share everything.
+/// memory. Clones share all data.
 #[derive(Clone)]
 pub struct Memory {
     shared: Arc<Shared>,
@@ -51,12 +51,12 @@ struct Shared {
 }
 
 impl Memory {
-    /// Empty, on the machine's clock.
+    /// Makes an empty backend on the machine's clock.
     pub fn new() -> Self {
         Self::with_clock(Arc::new(SystemClock))
     }
 
-    /// Empty, on this clock.
+    /// Makes an empty backend on the given clock.
     pub fn with_clock(clock: Arc<dyn Clock>) -> Self {
         let (cancels, _) = broadcast::channel(CANCELS_KEPT);
         let (wakes, cron_wakes, delivery_wakes) = (Arc::default(), Arc::default(), Arc::default());
@@ -64,10 +64,10 @@ impl Memory {
         Self { shared: Arc::new(Shared { clock, state, wakes, cron_wakes, cancels, delivery_wakes }) }
     }
 
-    /// Tells the workers of runs that were deleted.
+    /// Signals the workers of deleted runs to stop.
     fn stop_deleted(&self, runs: &[RunId]) {
         for run_id in runs {
-            // Without a receiver there is no worker to tell; its heartbeat will learn it.
+            // An error means that no worker listens; the run's worker learns of the loss from its next heartbeat.
             let _ = self.shared.cancels.send(run::deleted(*run_id));
         }
     }
@@ -82,7 +82,7 @@ impl Memory {
         self.shared.clock.now()
     }
 
-    /// The moment for leases.
+    /// The current time for leases.
     fn steady(&self) -> Timestamp {
         self.shared.clock.steady()
     }

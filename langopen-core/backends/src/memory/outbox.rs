@@ -15,7 +15,7 @@ use super::state::{DeliveryRow, State};
 use crate::rules::delivery::{lease_lost, of_outcome};
 
 impl State {
-    /// Keeps a delivery, due at once.
+    /// Stores a delivery. It is due at once.
     pub(super) fn deliver(&mut self, delivery: Option<Delivery>) {
         if let Some(delivery) = delivery {
             let (run_id, due_at) = (delivery.run_id, delivery.created_at);
@@ -24,14 +24,14 @@ impl State {
         }
     }
 
-    /// What the webhook of a running run is told of its outcome.
+    /// The delivery for a running run that ends with this outcome; `None` without a webhook.
     pub(super) fn delivery_of(&self, run_id: RunId, outcome: &Outcome, now: Timestamp) -> Option<Delivery> {
         let row = self.runs.get(&run_id)?;
         let thread = self.threads.get(&row.run.thread_id)?;
         of_outcome(&row.tenant, &row.run, outcome, thread.thread.values.as_ref(), now)
     }
 
-    /// The row of a delivery that this lease holds.
+    /// The row of the delivery, if the lease is the current one.
     fn held(&mut self, operation: &'static str, lease: DeliveryLease) -> Result<&mut DeliveryRow> {
         let row = self.deliveries.get_mut(&lease.run_id);
         row.filter(|row| row.claimed && row.delivery.attempt == lease.attempt)
@@ -45,12 +45,12 @@ impl State {
     }
 
     fn claim_delivery(&mut self, now: Timestamp, lease: Duration) -> Option<Delivery> {
-        let place = *self.due_deliveries.first().filter(|place| place.0 <= now)?;
-        self.due_deliveries.remove(&place);
-        let row = self.deliveries.get_mut(&place.1)?;
+        let slot = *self.due_deliveries.first().filter(|slot| slot.0 <= now)?;
+        self.due_deliveries.remove(&slot);
+        let row = self.deliveries.get_mut(&slot.1)?;
         row.delivery.attempt += 1;
         (row.claimed, row.due_at) = (true, now.plus(lease));
-        self.due_deliveries.insert((row.due_at, place.1));
+        self.due_deliveries.insert((row.due_at, slot.1));
         Some(row.delivery.clone())
     }
 }
@@ -61,7 +61,7 @@ impl Outbox for Memory {
         let now = self.now();
         let mut state = self.state();
         let deliveries = std::iter::from_fn(|| state.claim_delivery(now, lease)).take(max).collect();
-        Ok(DueDeliveries { deliveries, next_due: state.due_deliveries.first().map(|place| place.0) })
+        Ok(DueDeliveries { deliveries, next_due: state.due_deliveries.first().map(|slot| slot.0) })
     }
 
     async fn delivered(&self, lease: DeliveryLease) -> Result<()> {

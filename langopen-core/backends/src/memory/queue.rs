@@ -21,7 +21,7 @@ use super::Memory;
 use super::state::{RunRow, State, ThreadRow};
 use crate::rules::{deployment, documents, run, thread};
 
-/// What cancelling runs did, and whom to tell.
+/// The result of cancelling runs, and the signals to send.
 #[derive(Default)]
 pub(super) struct Stopped {
     ended: Vec<LogKey>,
@@ -30,11 +30,11 @@ pub(super) struct Stopped {
 }
 
 impl Memory {
-    /// Tells whom cancelled runs concern.
+    /// Sends the signals that follow from cancelled runs.
     pub(super) fn tell(&self, stopped: Stopped) -> CancelledMany {
         let requested = stopped.signals.iter().map(|signal| signal.run_id).collect();
         for signal in stopped.signals {
-            // Without a receiver there is no worker to tell; its heartbeat will learn it.
+            // An error means that no worker listens; the run's worker learns of the cancel from its next heartbeat.
             let _ = self.shared.cancels.send(signal);
         }
         if stopped.promoted {
@@ -46,7 +46,7 @@ impl Memory {
 }
 
 impl State {
-    /// Refuses a new run that may not be created.
+    /// Refuses a new run whose id exists, whose thread the scope does not show, or whose strategy rejects it.
     fn check_new(&self, scope: &Scope, new: &NewRun) -> Result<()> {
         let refuse = |kind, message| Err(Error::new(kind, "queue.enqueue", message));
         if self.runs.contains_key(&new.run_id) {
@@ -67,7 +67,7 @@ impl State {
         }
     }
 
-    /// Refuses a new run for which the deployment has no room. Pending runs that it would end make room.
+    /// Refuses a new run if the deployment is at its limit. Pending runs that the new run ends do not count.
     fn check_room(&self, scope: &Scope, new: &NewRun) -> Result<()> {
         let Some(limit) = self.limits(&scope.tenant).max_runs_in_flight else { return Ok(()) };
         let ends = run::superseded_by(new).is_some();
@@ -79,7 +79,8 @@ impl State {
         deployment::check_room("queue.enqueue", in_flight as u64, limit)
     }
 
-    /// Ends the thread's pending runs and marks its running one, and names both.
+    /// Ends the thread's pending runs and requests the cancel of its running one. Returns the ended runs and the
+    /// signal.
     fn supersede(
         &mut self,
         thread_id: ThreadId,
@@ -87,7 +88,7 @@ impl State {
         now: Timestamp,
     ) -> (Vec<RunId>, Option<CancelSignal>) {
         let Some(row) = self.threads.get(&thread_id) else { return (Vec::new(), None) };
-        let (pending, running): (Vec<_>, _) = (row.pending.iter().map(|place| place.1).collect(), row.running);
+        let (pending, running): (Vec<_>, _) = (row.pending.iter().map(|slot| slot.1).collect(), row.running);
         for run_id in &pending {
             self.cancel_pending(thread_id, *run_id, request, now);
         }
@@ -101,7 +102,7 @@ impl State {
         Some(CancelSignal { run_id, request })
     }
 
-    /// Cancels a run in flight; one that is no longer there counts as ended.
+    /// Cancels a run in flight. A run without a row counts as ended.
     fn stop_one(&mut self, log: LogKey, request: &CancelRequest, now: Timestamp, stopped: &mut Stopped) {
         let LogKey { thread_id, run_id } = log;
         let Some(row) = self.runs.get(&run_id) else { return stopped.ended.push(log) };
@@ -116,7 +117,7 @@ impl State {
         stopped.ended.push(log);
     }
 
-    /// Cancels the runs in flight that `wanted` chooses, oldest first and pending ones before the others.
+    /// Cancels the runs in flight that `wanted` accepts: pending runs first, and the oldest first within a status.
     pub(super) fn stop(
         &mut self,
         which: InFlight,
@@ -127,16 +128,16 @@ impl State {
         let mut stopped = Stopped::default();
         for status in which.statuses() {
             let rows = self.runs.values().filter(|row| row.run.status == *status && wanted(row));
-            let mut places: Vec<_> = rows.map(|row| (row.available_at, row.run.run_id, row.run.thread_id)).collect();
-            places.sort_unstable();
-            for (_, run_id, thread_id) in places {
+            let mut slots: Vec<_> = rows.map(|row| (row.available_at, row.run.run_id, row.run.thread_id)).collect();
+            slots.sort_unstable();
+            for (_, run_id, thread_id) in slots {
                 self.stop_one(LogKey { thread_id, run_id }, request, now, &mut stopped);
             }
         }
         stopped
     }
 
-    /// As [`Self::must_hold`], for a write that may name a run and an attempt.
+    /// Like [`Self::must_hold`], for a write with an optional run and attempt.
     pub(super) fn must_be_current(
         &self,
         operation: &'static str,
@@ -146,7 +147,7 @@ impl State {
         self.must_hold(operation, run_id.zip(attempt).map(|(run_id, attempt)| Lease { run_id, attempt }))
     }
 
-    /// Refuses a write whose lease is over. A write without a lease belongs to no run.
+    /// Refuses a write whose lease is lost. A write without a lease belongs to no run and is allowed.
     pub(super) fn must_hold(&self, operation: &'static str, lease: Option<Lease>) -> Result<()> {
         let Some(Lease { run_id, attempt }) = lease else { return Ok(()) };
         let current = |row: &RunRow| row.run.status == RunStatus::Running && row.run.attempt == attempt;
@@ -168,7 +169,7 @@ impl State {
 impl Queue for Memory {
     async fn enqueue(&self, scope: &Scope, mut new: NewRun) -> Result<Enqueued> {
         let mut state = self.state();
-        // Read under the lock, so that runs are dated in the order in which they are accepted.
+        // Read under the lock, so that the times of runs follow the order in which the queue accepts them.
         let now = self.now();
         new.available_at = new.available_at.max(now);
         state.check_new(scope, &new)?;
@@ -189,7 +190,7 @@ impl Queue for Memory {
         if !delayed {
             new.available_at = run::behind(state.last_in_line(thread_id), new.available_at, new.run_id);
         }
-        let place = (new.available_at, new.run_id);
+        let slot = (new.available_at, new.run_id);
         let row = state.threads.entry(thread_id).or_insert_with(|| {
             let thread = thread::row(thread_id, Default::default(), Default::default(), new.thread.ttl, now);
             ThreadRow::new(scope.tenant.clone(), thread)
@@ -201,21 +202,21 @@ impl Queue for Memory {
         row.thread.updated_at = now;
         row.runs.insert((run.created_at, run.run_id));
         let fresh_thread = row.checkpoints.is_empty();
-        row.pending.insert(place);
+        row.pending.insert(slot);
         let tenant = scope.tenant.clone();
         let losses = Losses::default();
         let row =
-            RunRow { tenant, run: run.clone(), available_at: place.0, lease_expires_at: None, cancel: None, losses };
+            RunRow { tenant, run: run.clone(), available_at: slot.0, lease_expires_at: None, cancel: None, losses };
         state.runs.insert(run.run_id, row);
         if delayed {
-            state.delayed.insert(place);
+            state.delayed.insert(slot);
         }
         if state.promote(thread_id, now).is_some() || delayed {
             self.shared.wakes.notify_one();
         }
         drop(state);
         if let Some(signal) = signal {
-            // Without a receiver there is no worker to tell; its heartbeat will learn it.
+            // An error means that no worker listens; the run's worker learns of the cancel from its next heartbeat.
             let _ = self.shared.cancels.send(signal);
         }
         Ok(Enqueued { run, fresh_thread, ended })
@@ -253,7 +254,7 @@ impl Queue for Memory {
             self.wake_deliveries(true);
         }
         if state.limits(&tenant).max_running_runs.is_some() {
-            // It made room for another one of its deployment.
+            // Another run of the same deployment may start.
             self.shared.wakes.notify_one();
         }
         if temporary {
@@ -284,22 +285,22 @@ impl Queue for Memory {
         let now = self.now();
         let mut state = self.state();
         let row = state.leased("queue.release", lease)?;
-        let (thread_id, mut place) = (row.run.thread_id, (row.available_at, lease.run_id));
+        let (thread_id, mut slot) = (row.run.thread_id, (row.available_at, lease.run_id));
         row.run.status = RunStatus::Pending;
         row.run.updated_at = now;
-        // Without a delay it keeps its place before the runs that came after it.
+        // Without a delay, the run keeps its start time, and so stays before the runs that came after it.
         if !delay.is_zero() {
-            place.0 = now.plus(delay);
+            slot.0 = now.plus(delay);
         }
         state.dequeue(lease.run_id);
         if let Some(row) = state.runs.get_mut(&lease.run_id) {
-            row.available_at = place.0;
+            row.available_at = slot.0;
         }
         if let Some(row) = state.threads.get_mut(&thread_id) {
-            row.pending.insert(place);
+            row.pending.insert(slot);
         }
         if !delay.is_zero() {
-            state.delayed.insert(place);
+            state.delayed.insert(slot);
         }
         state.promote(thread_id, now);
         self.shared.wakes.notify_one();
@@ -345,10 +346,10 @@ impl Queue for Memory {
         let (mut due, mut unblocked) = (Vec::new(), None);
         for thread in state.threads.values() {
             stats.pending += thread.pending.len() as u64;
-            due.extend(thread.pending.range(..=(now, RunId(Uuid::max()))).map(|place| place.0));
-            // A thread's runs start in order, so its first one is the only one that nothing but a worker can start.
-            let first = thread.pending.first().filter(|place| place.0 <= now && thread.running.is_none());
-            unblocked = unblocked.into_iter().chain(first.map(|place| place.0)).min();
+            due.extend(thread.pending.range(..=(now, RunId(Uuid::max()))).map(|slot| slot.0));
+            // A thread's runs start in order, so only its first pending run can be startable.
+            let first = thread.pending.first().filter(|slot| slot.0 <= now && thread.running.is_none());
+            unblocked = unblocked.into_iter().chain(first.map(|slot| slot.0)).min();
         }
         due.sort_unstable();
         let waits = |at: &Timestamp| now.since(*at);

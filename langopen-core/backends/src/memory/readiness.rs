@@ -1,4 +1,4 @@
-//! Which runs may start: kept up to date whenever something changes, so that claiming asks nothing.
+//! Which runs may start. Every change updates this, so a claim only reads it.
 
 use std::time::Duration;
 
@@ -9,46 +9,48 @@ use langopen_core::run_state::RunStatus;
 use langopen_core::tenant::Tenant;
 use uuid::Uuid;
 
-use super::state::{Place, RunRow, State, ThreadRow};
+use super::state::{RunRow, Slot, State, ThreadRow};
 use crate::rules::{delivery, run, thread};
 
 impl State {
-    /// The last of a thread's runs in flight that do not wait for their time. The running one counts: it may be handed back.
-    pub(super) fn last_in_line(&self, thread_id: ThreadId) -> Option<Place> {
+    /// The last of the thread's runs in line: its pending runs that are not delayed, and its running run. The running
+    /// run counts because its worker may release it.
+    pub(super) fn last_in_line(&self, thread_id: ThreadId) -> Option<Slot> {
         let row = self.threads.get(&thread_id)?;
-        let pending = row.pending.iter().rev().find(|place| !self.delayed.contains(place)).copied();
+        let pending = row.pending.iter().rev().find(|slot| !self.delayed.contains(slot)).copied();
         let running = row.running.and_then(|run_id| Some((self.runs.get(&run_id)?.available_at, run_id)));
         pending.max(running)
     }
 
-    fn make_ready(&mut self, tenant: &Tenant, place: Place) {
+    fn make_ready(&mut self, tenant: &Tenant, slot: Slot) {
         match self.ready.get_mut(tenant) {
-            Some(ready) => ready.insert(place),
-            None => self.ready.entry(tenant.clone()).or_default().insert(place),
+            Some(ready) => ready.insert(slot),
+            None => self.ready.entry(tenant.clone()).or_default().insert(slot),
         };
     }
 
-    pub(super) fn take_ready(&mut self, tenant: &Tenant, place: Place) {
+    pub(super) fn take_ready(&mut self, tenant: &Tenant, slot: Slot) {
         if let Some(ready) = self.ready.get_mut(tenant) {
-            ready.remove(&place);
+            ready.remove(&slot);
             if ready.is_empty() {
                 self.ready.remove(tenant);
             }
         }
     }
 
-    /// Makes the thread's oldest pending run that is due ready, unless one is ready or running, and names it.
+    /// Makes the thread's first due pending run ready and returns it. Does nothing if a run of the thread is ready or
+    /// running.
     pub(super) fn promote(&mut self, thread_id: ThreadId, now: Timestamp) -> Option<RunId> {
         let row = self.threads.get_mut(&thread_id).filter(|row| row.running.is_none() && row.ready.is_none())?;
-        let place = *row.pending.iter().find(|place| place.0 <= now || !self.delayed.contains(place))?;
-        row.ready = Some(place.1);
+        let slot = *row.pending.iter().find(|slot| slot.0 <= now || !self.delayed.contains(slot))?;
+        row.ready = Some(slot.1);
         let tenant = row.tenant.clone();
-        self.delayed.remove(&place);
-        self.make_ready(&tenant, place);
-        Some(place.1)
+        self.delayed.remove(&slot);
+        self.make_ready(&tenant, slot);
+        Some(slot.1)
     }
 
-    /// Puts the runs in line whose time has come.
+    /// Promotes the threads of the delayed runs that are now due.
     pub(super) fn wake_delayed(&mut self, now: Timestamp) {
         let ahead = self.delayed.split_off(&(now.plus(Duration::from_micros(1)), RunId(Uuid::nil())));
         for (_, run_id) in std::mem::replace(&mut self.delayed, ahead) {
@@ -58,24 +60,24 @@ impl State {
         }
     }
 
-    /// Takes a run out of the queue, whether pending or running; its row stays.
+    /// Takes a pending or running run out of the queue. Its row stays.
     pub(super) fn dequeue(&mut self, run_id: RunId) {
         let Some(row) = self.runs.get_mut(&run_id) else { return };
-        let place = (row.available_at, run_id);
+        let slot = (row.available_at, run_id);
         let tenant = row.tenant.clone();
         if let Some(expires_at) = row.lease_expires_at.take() {
             self.leases.remove(&(expires_at, run_id));
         }
         if let Some(thread) = self.threads.get_mut(&row.run.thread_id) {
-            thread.pending.remove(&place);
+            thread.pending.remove(&slot);
             thread.ready.take_if(|ready| *ready == run_id);
             thread.running.take_if(|running| *running == run_id);
         }
-        self.delayed.remove(&place);
-        self.take_ready(&tenant, place);
+        self.delayed.remove(&slot);
+        self.take_ready(&tenant, slot);
     }
 
-    /// Removes a run's row; its checkpoints stay.
+    /// Removes a run's row. The checkpoints of the run stay.
     pub(super) fn remove_run(&mut self, run_id: RunId) -> Option<RunRow> {
         self.dequeue(run_id);
         let row = self.runs.remove(&run_id)?;
@@ -85,7 +87,7 @@ impl State {
         Some(row)
     }
 
-    /// Removes a run with the checkpoints that it made.
+    /// Removes a run and the checkpoints that it made.
     pub(super) fn roll_back(&mut self, run_id: RunId) {
         if let Some(row) = self.remove_run(run_id)
             && let Some(thread) = self.threads.get_mut(&row.run.thread_id)
@@ -94,7 +96,7 @@ impl State {
         }
     }
 
-    /// Ends a pending run as a cancel says, and shows that on the thread.
+    /// Ends a pending run with a cancel, and sets the error on the thread.
     pub(super) fn cancel_pending(
         &mut self,
         thread_id: ThreadId,
@@ -122,7 +124,7 @@ impl State {
         }
     }
 
-    /// Settles a thread that lost a run without an outcome. One that existed for a temporary run goes with it.
+    /// Updates a thread after it lost a run without an outcome. If the run was temporary, removes its thread instead.
     pub(super) fn settle(&mut self, thread_id: ThreadId, temporary: bool, now: Timestamp) -> Option<RunId> {
         if temporary {
             self.remove_thread(thread_id);

@@ -27,7 +27,7 @@ impl Runs for Memory {
         let state = self.state();
         let newest_first = state.thread(scope, thread_id).into_iter().flat_map(|row| row.runs.iter().rev());
         let runs = newest_first
-            .filter_map(|place| state.runs.get(&place.1))
+            .filter_map(|slot| state.runs.get(&slot.1))
             .filter(|row| query.status.is_none_or(|status| status == row.run.status))
             .map(|row| row.run.clone());
         Ok(page(runs, query.offset, query.limit))
@@ -36,10 +36,10 @@ impl Runs for Memory {
     async fn runs_of_threads(&self, scope: &Scope, threads: &[ThreadId], limit: u32) -> Result<Vec<Run>> {
         let state = self.state();
         let threads: BTreeSet<_> = threads.iter().copied().collect();
-        let places = threads.into_iter().filter_map(|id| state.thread(scope, id)).flat_map(|row| row.runs.iter());
-        let mut places: Vec<_> = places.collect();
-        places.sort_unstable_by(|a, b| b.cmp(a));
-        let runs = places.into_iter().take(limit as usize).filter_map(|place| state.runs.get(&place.1));
+        let slots = threads.into_iter().filter_map(|id| state.thread(scope, id)).flat_map(|row| row.runs.iter());
+        let mut slots: Vec<_> = slots.collect();
+        slots.sort_unstable_by(|a, b| b.cmp(a));
+        let runs = slots.into_iter().take(limit as usize).filter_map(|slot| state.runs.get(&slot.1));
         Ok(runs.map(|row| row.run.clone()).collect())
     }
 

@@ -1,4 +1,4 @@
-//! The maps that hold the rows, and how rows are found in them.
+//! The maps that hold the rows, and lookups in them.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -18,10 +18,10 @@ use langopen_core::tenant::{Scope, Tenant};
 use super::crons::CronRow;
 use crate::rules::documents::in_scope;
 
-/// A place in a queue: runs start in this order.
-pub(super) type Place = (Timestamp, RunId);
+/// The sort key of a run in a set: a time, then the run's id.
+pub(super) type Slot = (Timestamp, RunId);
 
-/// Tenant, namespace and key.
+/// The tenant, the namespace and the key of a store item.
 pub(super) type ItemKey = (Tenant, Vec<String>, String);
 
 #[derive(Default)]
@@ -29,24 +29,24 @@ pub(super) struct State {
     pub(super) assistants: HashMap<(Tenant, AssistantId), AssistantRow>,
     pub(super) threads: HashMap<ThreadId, ThreadRow>,
     pub(super) runs: HashMap<RunId, RunRow>,
-    /// Ready runs by tenant; no set is empty.
-    pub(super) ready: BTreeMap<Tenant, BTreeSet<Place>>,
-    /// Pending runs that wait for their time.
-    pub(super) delayed: BTreeSet<Place>,
-    /// Running runs by the end of their lease.
-    pub(super) leases: BTreeSet<Place>,
+    /// Ready runs by tenant, in their start order. No set is empty.
+    pub(super) ready: BTreeMap<Tenant, BTreeSet<Slot>>,
+    /// Pending runs whose start time was in the future, by start time.
+    pub(super) delayed: BTreeSet<Slot>,
+    /// Running runs by the expiry of their lease.
+    pub(super) leases: BTreeSet<Slot>,
     pub(super) items: BTreeMap<ItemKey, ItemRow>,
     pub(super) crons: HashMap<CronId, CronRow>,
     pub(super) deliveries: HashMap<RunId, DeliveryRow>,
-    /// All deliveries by the time they become due, a claimed one by the end of its lease.
-    pub(super) due_deliveries: BTreeSet<Place>,
+    /// All deliveries by the time they become due. A claimed delivery becomes due when its lease expires.
+    pub(super) due_deliveries: BTreeSet<Slot>,
     pub(super) failed_deliveries: Vec<(Tenant, FailedDelivery)>,
     pub(super) deployments: BTreeMap<Tenant, Deployment>,
     pub(super) api_keys: BTreeMap<ApiKeyId, StoredApiKey>,
 }
 
 pub(super) struct AssistantRow {
-    /// The version in force.
+    /// The number of the current version.
     pub(super) version: i64,
     pub(super) versions: BTreeMap<i64, Assistant>,
 }
@@ -54,28 +54,28 @@ pub(super) struct AssistantRow {
 pub(super) struct ThreadRow {
     pub(super) tenant: Tenant,
     pub(super) thread: Thread,
-    /// The root checkpoint that the thread's values belong to, and the rest of its state.
+    /// The root checkpoint that the thread's values belong to, and the rest of its latest state.
     pub(super) state: Option<(String, RawJson)>,
-    /// All runs by creation.
-    pub(super) runs: BTreeSet<Place>,
-    /// Pending runs by the time they may start.
-    pub(super) pending: BTreeSet<Place>,
-    /// The pending run that is ready; none while one is running.
+    /// All runs of the thread, by creation time.
+    pub(super) runs: BTreeSet<Slot>,
+    /// Pending runs by start time.
+    pub(super) pending: BTreeSet<Slot>,
+    /// The ready run. `None` while a run of the thread is running.
     pub(super) ready: Option<RunId>,
     pub(super) running: Option<RunId>,
-    /// How many checkpoints the thread has accepted; the next one's position is above it.
+    /// The number of checkpoints that the thread has accepted. The next checkpoint's position is one higher.
     pub(super) accepted: u64,
-    /// By namespace and id.
+    /// Checkpoints by namespace and id.
     pub(super) checkpoints: BTreeMap<(String, String), CheckpointRow>,
-    /// By namespace, channel and version.
+    /// The values of channels by namespace, channel and version.
     pub(super) blobs: HashMap<(String, String, String), (String, Bytes)>,
-    /// By namespace, checkpoint, task and index.
+    /// Pending writes by namespace, checkpoint, task and index.
     pub(super) writes: BTreeMap<(String, String, String, i64), WriteRow>,
 }
 
 #[derive(Clone)]
 pub(super) struct CheckpointRow {
-    /// When the thread accepted it, as a number that rises: the latest checkpoint has the greatest.
+    /// The order in which the thread accepted its checkpoints. The latest checkpoint has the highest position.
     pub(super) position: u64,
     pub(super) parent_checkpoint_id: Option<String>,
     pub(super) run_id: Option<RunId>,
@@ -167,15 +167,15 @@ impl State {
         self.deployments.get(tenant).map(|row| row.limits).unwrap_or_default()
     }
 
-    /// The run, if it is on that thread.
+    /// The run, if it is on that thread and the scope shows the thread.
     pub(super) fn run(&self, scope: &Scope, thread_id: ThreadId, run_id: RunId) -> Option<&RunRow> {
         self.thread(scope, thread_id)?;
         self.runs.get(&run_id).filter(|row| row.run.thread_id == thread_id)
     }
 
-    /// Removes a thread with everything on it, and names the runs that were in flight.
+    /// Removes a thread with its runs, checkpoints and crons. Returns the runs that were in flight.
     pub(super) fn remove_thread(&mut self, id: ThreadId) -> Vec<RunId> {
-        let runs: Vec<_> = self.threads.get(&id).into_iter().flat_map(|row| &row.runs).map(|place| place.1).collect();
+        let runs: Vec<_> = self.threads.get(&id).into_iter().flat_map(|row| &row.runs).map(|slot| slot.1).collect();
         let removed: Vec<_> = runs.into_iter().filter_map(|run_id| self.remove_run(run_id)).collect();
         self.threads.remove(&id);
         self.crons.retain(|_, row| row.cron.thread_id != Some(id));

@@ -34,7 +34,7 @@ impl State {
         tenant: &'a Tenant,
         prefix: &'a [String],
     ) -> impl Iterator<Item = (&'a ItemKey, &'a ItemRow)> {
-        // Namespaces that begin with the prefix follow each other, the prefix itself first.
+        // The map sorts namespaces that share a prefix together, and the prefix itself comes first.
         let from = (tenant.clone(), prefix.to_vec(), String::new());
         self.items
             .range((Bound::Included(from), Bound::Unbounded))

@@ -1,4 +1,4 @@
-//! Removing threads, or cutting their history.
+//! Deletes threads, or cuts their history.
 
 use std::collections::{BTreeSet, HashSet};
 
@@ -41,7 +41,7 @@ fn add(volume: &mut Volume, bytes: usize) {
 }
 
 impl ThreadRow {
-    /// How much the checkpoints take.
+    /// The number and size of the thread's checkpoints, writes and channel values.
     pub(super) fn volumes(&self) -> ThreadStorage {
         let mut storage = ThreadStorage::default();
         for row in self.checkpoints.values() {
@@ -56,7 +56,7 @@ impl ThreadRow {
         storage
     }
 
-    /// Cuts the history.
+    /// Removes all checkpoints except the newest reachable ones and the ancestors that they are computed from.
     fn cut(&mut self, now: Timestamp) {
         let namespaces: BTreeSet<_> = self.checkpoints.keys().map(|(ns, _)| ns.as_str()).collect();
         let latest = namespaces.into_iter().filter_map(|ns| self.latest(ns));
@@ -67,7 +67,7 @@ impl ThreadRow {
         let newest: Vec<_> = newest.collect();
         let mut kept = HashSet::new();
         for each in history::reachable(newest) {
-            self.keep_ancestors(&each, &mut kept);
+            self.add_ancestors(&each, &mut kept);
             kept.insert((each.checkpoint_ns, each.checkpoint_id));
         }
         self.checkpoints.retain(|key, _| kept.contains(key));
@@ -76,8 +76,8 @@ impl ThreadRow {
         self.thread.pruned_at = Some(now);
     }
 
-    /// Adds the ancestors that a checkpoint is computed from.
-    fn keep_ancestors(&self, newest: &Newest, kept: &mut HashSet<(String, String)>) {
+    /// Adds to `kept` the ancestors that a checkpoint is computed from.
+    fn add_ancestors(&self, newest: &Newest, kept: &mut HashSet<(String, String)>) {
         let mut needed = history::computed_channels(&newest.metadata);
         let mut child = (newest.checkpoint_ns.clone(), newest.checkpoint_id.clone());
         while !needed.is_empty()
@@ -86,7 +86,7 @@ impl ThreadRow {
         {
             child.1 = parent;
             needed = history::computed_before(needed, &row.metadata.decode::<JsonMap>().unwrap_or_default());
-            // A checkpoint that is its own ancestor would never end.
+            // Without this check, a checkpoint that is its own ancestor would loop forever.
             if !kept.insert(child.clone()) {
                 break;
             }

@@ -63,7 +63,7 @@ impl ThreadRow {
     }
 }
 
-/// A checkpoint's metadata on another thread.
+/// The metadata of a checkpoint after it is copied to the thread `id`.
 fn of_thread(metadata: &RawJson, id: ThreadId) -> RawJson {
     match metadata.decode::<JsonMap>() {
         Ok(mut map) if map.contains_key("thread_id") => {

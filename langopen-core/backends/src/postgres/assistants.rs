@@ -19,7 +19,7 @@ use super::thread_rows;
 use crate::rules::documents::{page, passes};
 use crate::rules::{assistant, run};
 
-/// The version in force, if the scope shows it.
+/// The current version of the assistant, if the scope shows it.
 async fn visible(operation: &'static str, db: &mut Db, scope: &Scope, id: AssistantId) -> Result<Option<Assistant>> {
     let sql = format!(
         "SELECT {ASSISTANT} FROM assistants a JOIN assistant_versions v USING (tenant, assistant_id, version)
@@ -31,16 +31,18 @@ async fn visible(operation: &'static str, db: &mut Db, scope: &Scope, id: Assist
     Ok(assistant.filter(|assistant| passes(scope, &assistant.metadata)))
 }
 
-/// The version in force of an assistant that nobody else changes until the transaction ends.
+/// The current version of the assistant. Its row stays locked until the transaction ends.
 async fn locked(operation: &'static str, db: &mut Db, scope: &Scope, id: AssistantId) -> Result<Assistant> {
-    // What waits for the lock sees the row as it is then, but the version beside it as it was before: so it is read once more.
+    // A statement that waits for the lock sees the new row, but joins it with the old version. So a second statement
+    // reads the version.
     let lock = sqlx::query("SELECT 1 FROM assistants WHERE tenant = $1 AND assistant_id = $2 FOR NO KEY UPDATE");
     lock.bind(scope.tenant.as_str()).bind(id.0).execute(&mut *db).await.context(operation)?;
     let there = visible(operation, db, scope, id).await?;
     there.ok_or_else(|| Error::not_found(operation, format!("there is no assistant {id}")))
 }
 
-/// What is there under this id: nothing (the new one is kept), a row of the scope, or a foreign row, which is an error.
+/// Adds the assistant, unless the scope already shows one with this id; the flag is whether it was added. Fails if the
+/// id belongs to an assistant that the scope does not show.
 async fn add(
     operation: &'static str,
     db: &mut Db,
@@ -105,7 +107,8 @@ fn taken_error(operation: &'static str, id: AssistantId) -> Error {
     Error::new(ErrorKind::AlreadyExists, operation, format!("assistant {id} exists already"))
 }
 
-/// Adds which assistants a query finds; `false` means that [`is_found`] must be asked about each of them too.
+/// Adds the table and the conditions of a query. Returns `false` if the caller must also check each row with
+/// [`is_found`].
 fn push_found(sql: &mut QueryBuilder<sqlx::Postgres>, scope: &Scope, query: &AssistantQuery) -> Result<bool> {
     sql.push(" FROM assistants a JOIN assistant_versions v USING (tenant, assistant_id, version) WHERE a.tenant = ");
     sql.push_bind(scope.tenant.as_str().to_owned());
@@ -122,12 +125,12 @@ fn push_found(sql: &mut QueryBuilder<sqlx::Postgres>, scope: &Scope, query: &Ass
     conditions::push_filter(sql, "v.metadata_search", scope.filter.as_ref())
 }
 
-/// What [`push_found`] may leave undecided.
+/// Checks the conditions that [`push_found`] may be unable to decide.
 fn is_found(scope: &Scope, query: &AssistantQuery, metadata: &JsonMap) -> bool {
     passes(scope, metadata) && contains_all(metadata, &query.metadata)
 }
 
-/// The threads that the scope shows and whose metadata names the assistant, locked.
+/// Locks and returns the threads that the scope shows and whose metadata names the assistant.
 async fn threads_of(operation: &'static str, db: &mut Db, scope: &Scope, id: AssistantId) -> Result<Vec<ThreadId>> {
     let named = JsonMap::from_iter([("assistant_id".to_owned(), id.to_string().into())]);
     let rows = sqlx::query(
@@ -143,7 +146,7 @@ async fn threads_of(operation: &'static str, db: &mut Db, scope: &Scope, id: Ass
     Ok(threads)
 }
 
-/// Cancels the runs in flight of an assistant that goes.
+/// Cancels the runs in flight of an assistant that is deleted.
 async fn stop_runs_of(
     operation: &'static str,
     db: &mut Db,
@@ -161,7 +164,7 @@ async fn stop_runs_of(
     cancel::stop(operation, db, tenant, &runs, &run::assistant_deleted(), now).await
 }
 
-/// What went with an assistant, and whom to tell.
+/// The result of deleting an assistant, and the runs to signal.
 struct Deleted {
     threads: Vec<ThreadId>,
     gone: Vec<RunId>,
@@ -345,7 +348,7 @@ impl Assistants for Postgres {
                 return Err(Error::not_found(OPERATION, format!("the assistant has no version {version}")));
             }
             put_in_force(OPERATION, db, &scope.tenant, id, version).await?;
-            // The filter allowed the version that was in force; this one may have other metadata.
+            // The filter allowed the previous version. The new current version may have other metadata.
             let there = locked(OPERATION, db, &Scope::tenant(scope.tenant.clone()), id).await?;
             Ok(there)
         })

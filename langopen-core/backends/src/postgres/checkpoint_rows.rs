@@ -1,4 +1,4 @@
-//! Rows of checkpoints, blobs and writes: reading, copying and removing them.
+//! Reading, copying and removing the rows of checkpoints, blobs and writes.
 
 use langopen_core::error::Result;
 use langopen_core::ids::ThreadId;
@@ -17,7 +17,7 @@ pub(super) const TUPLE: &str =
     v.channels AS value_channels, v.kinds AS value_kinds, v.bytes AS value_bytes,
     w.task_ids, w.indexes, w.channels AS write_channels, w.kinds AS write_kinds, w.bytes AS write_bytes";
 
-/// The joins to `checkpoints c` that [`tuple`] reads: the checkpoint's values and its writes, each as arrays.
+/// Joins to `checkpoints c` that [`tuple`] reads: the checkpoint's channel values and its writes, each as arrays.
 pub(super) const BELONGINGS: &str = "
     CROSS JOIN LATERAL (
         SELECT array_agg(b.channel ORDER BY n.place) AS channels, array_agg(b.kind ORDER BY n.place) AS kinds,
@@ -63,7 +63,7 @@ pub(super) fn tuple(row: &PgRow) -> Result<CheckpointTuple> {
     })
 }
 
-/// An array. Postgres aggregates no rows to NULL.
+/// Reads an array. Postgres aggregates zero rows to NULL, which becomes an empty list.
 fn list<T>(row: &PgRow, column: &str) -> Result<Vec<T>>
 where
     T: for<'r> Decode<'r, Postgres> + Type<Postgres> + PgHasArrayType,
@@ -71,8 +71,8 @@ where
     get::<Option<Vec<T>>>(row, column).map(Option::unwrap_or_default)
 }
 
-/// Removes the blobs that no checkpoint of the thread names any more. The caller holds a lock of the thread under which
-/// no checkpoints are kept.
+/// Removes the thread's blobs that no checkpoint refers to. The caller must hold a lock of the thread that keeps others
+/// from storing checkpoints.
 pub(super) async fn prune_blobs(operation: &'static str, db: &mut Db, thread_id: ThreadId) -> Result<()> {
     let prune = sqlx::query(
         "DELETE FROM checkpoint_blobs WHERE thread_id = $1 AND (checkpoint_ns, channel, version) NOT IN
@@ -83,14 +83,14 @@ pub(super) async fn prune_blobs(operation: &'static str, db: &mut Db, thread_id:
     Ok(())
 }
 
-/// Removes the checkpoints that runs made, with their writes and blobs, and their writes on other checkpoints.
+/// Removes the checkpoints of these runs with their writes and blobs, and the runs' writes on other checkpoints.
 pub(super) async fn remove_of_runs(
     operation: &'static str,
     db: &mut Db,
     thread_id: ThreadId,
     runs: &[Uuid],
 ) -> Result<()> {
-    // Writes of checkpoints take the weakest lock that conflicts with this one.
+    // Every statement that stores a checkpoint takes the weakest lock that conflicts with this one.
     let lock = sqlx::query("SELECT 1 FROM threads WHERE thread_id = $1 FOR UPDATE").bind(thread_id.0);
     lock.execute(&mut *db).await.context(operation)?;
     let statements = [
@@ -106,7 +106,7 @@ pub(super) async fn remove_of_runs(
     prune_blobs(operation, db, thread_id).await
 }
 
-/// How much a thread's checkpoints take.
+/// The number and size of the thread's checkpoints, writes and channel values.
 pub(super) async fn volumes(operation: &'static str, db: &mut Db, thread_id: ThreadId) -> Result<ThreadStorage> {
     let rows = sqlx::query(
         "SELECT 'checkpoints' AS what, '' AS channel, count(*) AS number,
@@ -143,8 +143,8 @@ pub(super) async fn remove_all(operation: &'static str, db: &mut Db, thread_id: 
     Ok(())
 }
 
-/// Copies all checkpoints of a thread to another one, in their order. The copies belong to no run, and their metadata
-/// name the new thread.
+/// Copies all checkpoints of a thread to another thread, in their order. The copies belong to no run, and their
+/// metadata contains the new thread's id.
 pub(super) async fn copy(operation: &'static str, db: &mut Db, source: ThreadId, new: ThreadId) -> Result<()> {
     let statements = [
         "INSERT INTO checkpoints (thread_id, checkpoint_ns, checkpoint_id, tenant, parent_checkpoint_id, kind, channels, versions,
@@ -164,8 +164,8 @@ pub(super) async fn copy(operation: &'static str, db: &mut Db, source: ThreadId,
     rename_thread(operation, db, new).await
 }
 
-/// Replaces the `thread_id` in the checkpoints' metadata, where there is one. Not in SQL, which would spell the rest
-/// anew.
+/// Replaces the `thread_id` in the metadata of checkpoints that have one. This is not done in SQL, because SQL would
+/// reformat the rest of the JSON text.
 async fn rename_thread(operation: &'static str, db: &mut Db, id: ThreadId) -> Result<()> {
     let rows = sqlx::query(
         "SELECT checkpoint_ns, checkpoint_id, metadata FROM checkpoints WHERE thread_id = $1 AND strpos(metadata, 'thread_id') > 0",

@@ -16,11 +16,11 @@ use super::session::{Db, transaction};
 use super::thread_rows::{self, Lock, not_found};
 use crate::rules::run::lease_lost;
 
-/// Keeps a checkpoint with its blobs in one statement. It answers with no row unless the thread is there and the lease
-/// holds, and says whether the checkpoint was new: an existing one stays as it was.
+/// Stores a checkpoint with its blobs in one statement. Returns no row if the thread does not exist or the lease is
+/// lost. Otherwise returns whether the checkpoint is new; an existing checkpoint stays unchanged.
 ///
-/// The thread's lock keeps it from being removed, and its blobs from being pruned. The run's lock keeps it from being
-/// claimed anew until this is committed. The latest state goes when the checkpoint that it describes changes.
+/// The lock on the thread prevents its deletion and the removal of its blobs. The lock on the run prevents a new claim
+/// until this transaction is committed. If the stored latest state describes this checkpoint, it is deleted.
 const PUT: &str = "
     WITH there AS MATERIALIZED (SELECT thread_id FROM threads WHERE thread_id = $1 AND tenant = $4 FOR KEY SHARE),
     leased AS MATERIALIZED (
@@ -44,8 +44,8 @@ const PUT: &str = "
 const REPLACE: &str = "UPDATE checkpoints SET parent_checkpoint_id = $4, run_id = $5, kind = $6, channels = $7, versions = $8, metadata = $9, bytes = $10
      WHERE thread_id = $1 AND checkpoint_ns = $2 AND checkpoint_id = $3";
 
-/// Keeps writes in one statement. It answers with no row unless the thread is there and the lease holds; the locks are
-/// those of [`PUT`].
+/// Stores writes in one statement. Returns no row if the thread does not exist or the lease is lost. Takes the same
+/// locks as [`PUT`].
 const PUT_WRITES: &str = "
     WITH there AS MATERIALIZED (SELECT thread_id FROM threads WHERE thread_id = $1 AND tenant = $4 FOR KEY SHARE),
     leased AS MATERIALIZED (
@@ -64,11 +64,11 @@ const PUT_WRITES: &str = "
         WHERE thread_id = (SELECT thread_id FROM t) AND state_checkpoint_id = $3 AND $2 = '')
     SELECT 1 FROM t";
 
-/// The id of the latest checkpoint of the namespace that `c` is of.
+/// The id of the latest checkpoint in the namespace of `c`.
 const LATEST_ID: &str = "(SELECT l.checkpoint_id FROM checkpoints l
     WHERE l.thread_id = c.thread_id AND l.checkpoint_ns = c.checkpoint_ns ORDER BY l.position DESC LIMIT 1)";
 
-/// Runs [`PUT`]; says whether the checkpoint was new.
+/// Runs [`PUT`] and returns whether the checkpoint is new.
 async fn put(operation: &'static str, db: &mut Db, scope: &Scope, new: &NewCheckpoint) -> Result<bool> {
     let (channels, versions): (Vec<_>, Vec<_>) =
         new.channel_versions.iter().map(|(channel, version)| (channel.as_str(), version.as_str())).unzip();
@@ -95,7 +95,7 @@ async fn put(operation: &'static str, db: &mut Db, scope: &Scope, new: &NewCheck
     }
 }
 
-/// Why nothing was kept.
+/// The error that explains why a statement stored nothing.
 async fn refusal(
     operation: &'static str,
     db: &mut Db,
@@ -111,8 +111,8 @@ async fn refusal(
     })
 }
 
-/// Refuses a write whose lease is over, and keeps the run from being claimed anew until the transaction ends. A write
-/// without a lease belongs to no run.
+/// Refuses a write whose lease is lost, and prevents a new claim of the run until the transaction ends. A write without
+/// a lease belongs to no run and is allowed.
 async fn must_hold(operation: &'static str, db: &mut Db, lease: Option<Lease>) -> Result<()> {
     let Some(lease) = lease else { return Ok(()) };
     let held = "SELECT 1 FROM runs WHERE run_id = $1 AND attempt = $2 AND status = 'running' FOR KEY SHARE";
@@ -121,7 +121,7 @@ async fn must_hold(operation: &'static str, db: &mut Db, lease: Option<Lease>) -
     held.map(drop).ok_or_else(|| lease_lost(operation, lease))
 }
 
-/// Replaces a checkpoint that is there.
+/// Replaces an existing checkpoint.
 async fn replace(operation: &'static str, db: &mut Db, new: &NewCheckpoint) -> Result<()> {
     let (channels, versions): (Vec<_>, Vec<_>) =
         new.channel_versions.iter().map(|(channel, version)| (channel.as_str(), version.as_str())).unzip();
@@ -235,7 +235,7 @@ impl Checkpoints for Postgres {
     async fn put_checkpoint(&self, scope: &Scope, new: NewCheckpoint) -> Result<()> {
         const OPERATION: &str = "checkpoints.put";
         if scope.filter.is_none() {
-            // Most checkpoints are new: one statement, without a transaction around it.
+            // Most checkpoints are new, so first try one statement without a transaction.
             let mut db = self.session(OPERATION).await?;
             if put(OPERATION, &mut db, scope, &new).await? {
                 return db.done(OPERATION).await;

@@ -1,4 +1,4 @@
-//! Between rows and the model.
+//! Conversion between rows and the types of the model.
 
 use langopen_core::clock::Timestamp;
 use langopen_core::error::{Error, Result};
@@ -20,7 +20,7 @@ use super::connection;
 
 const READ: &str = "postgres.read";
 
-/// Names the operation that a database error happened in.
+/// Adds to a database error the operation in which it happened.
 pub(super) trait Context<T> {
     fn context(self, operation: &'static str) -> Result<T>;
 }
@@ -37,14 +37,10 @@ fn explained(operation: &'static str, error: sqlx::Error) -> Error {
     }
     let code = error.as_database_error().and_then(|error| error.code()).unwrap_or_default();
     let explained = match &*code {
-        "22021" | "22P05" => {
-            Error::invalid(operation, "Postgres keeps no text with the character U+0000; leave it out")
-        }
-        "54000" => {
-            Error::invalid(operation, "a name or a key is too long: Postgres looks up at most about 2,700 bytes")
-        }
+        "22021" | "22P05" => Error::invalid(operation, "Postgres cannot store the character U+0000; remove it"),
+        "54000" => Error::invalid(operation, "a name or a key is too long: Postgres indexes at most about 2,700 bytes"),
         "53100" => Error::unavailable(operation, "the disk of Postgres is full; free some space"),
-        // What was sent is wrong, or does not fit to the schema.
+        // The caller sent invalid data, or the statement does not fit the schema.
         code if ["22", "23", "42"].iter().any(|class| code.starts_with(class)) => {
             Error::internal(operation, "Postgres refused a statement")
         }
@@ -53,18 +49,18 @@ fn explained(operation: &'static str, error: sqlx::Error) -> Error {
     explained.with_source(error)
 }
 
-/// The database's error under one of ours.
+/// The database error that caused one of our errors.
 pub(super) fn cause(error: &Error) -> Option<&sqlx::Error> {
     std::error::Error::source(error)?.downcast_ref()
 }
 
-/// Whether a row was refused because another one has its key.
+/// Whether the database refused a row because another row has the same key.
 pub(super) fn is_taken(error: &Error) -> bool {
     cause(error).and_then(sqlx::Error::as_database_error).is_some_and(|error| error.is_unique_violation())
 }
 
 pub(super) fn damaged(column: &str, error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
-    Error::internal(READ, format!("column {column:?} holds what it must not")).with_source(error)
+    Error::internal(READ, format!("column {column:?} has an invalid value")).with_source(error)
 }
 
 /// A column's value.
@@ -72,12 +68,12 @@ pub(super) fn get<'r, T: Decode<'r, Postgres> + Type<Postgres>>(row: &'r PgRow, 
     row.try_get(column).map_err(|error| damaged(column, error))
 }
 
-/// A count; Postgres knows no numbers without a sign.
+/// A count. Postgres has no unsigned integers.
 pub(super) fn count(row: &PgRow, column: &str) -> Result<u64> {
     get::<i64>(row, column).map(i64::unsigned_abs)
 }
 
-/// Which attempt it is.
+/// The attempt number of a run.
 pub(super) fn attempt(row: &PgRow) -> Result<u32> {
     u32::try_from(get::<i64>(row, "attempt")?).map_err(|error| damaged("attempt", error))
 }
@@ -86,12 +82,12 @@ pub(super) fn time(row: &PgRow, column: &str) -> Result<Timestamp> {
     get(row, column).map(Timestamp::from_micros)
 }
 
-/// A JSON document, decoded.
+/// Decodes a JSON document.
 pub(super) fn json<T: DeserializeOwned>(row: &PgRow, column: &str) -> Result<T> {
     serde_json::from_str(get(row, column)?).map_err(|error| damaged(column, error))
 }
 
-/// A JSON document, decoded; the default if there is none.
+/// Decodes a JSON document; NULL becomes the default value.
 fn json_or_default<T: DeserializeOwned + Default>(row: &PgRow, column: &str) -> Result<T> {
     let text: Option<&str> = get(row, column)?;
     text.map_or_else(|| Ok(T::default()), |text| serde_json::from_str(text).map_err(|error| damaged(column, error)))
@@ -121,7 +117,7 @@ pub(super) fn text(document: &impl Serialize) -> Result<String> {
     serde_json::to_string(document).map_err(|error| Error::invalid("postgres.write", "no JSON form").with_source(error))
 }
 
-/// The direction of a sort.
+/// The SQL keyword for the direction of a sort.
 pub(super) fn direction(order: SortOrder) -> &'static str {
     match order {
         SortOrder::Asc => "ASC",
@@ -129,7 +125,7 @@ pub(super) fn direction(order: SortOrder) -> &'static str {
     }
 }
 
-/// Adds the cut of a page, and the row after it, which tells whether there are more.
+/// Adds the offset and limit of a page. The limit includes one more row, which shows whether another page follows.
 pub(super) fn push_page(sql: &mut QueryBuilder<Postgres>, offset: u32, limit: u32) {
     sql.push(" LIMIT ").push_bind(i64::from(limit) + 1).push(" OFFSET ").push_bind(i64::from(offset));
 }
@@ -159,7 +155,7 @@ pub(super) fn run(row: &PgRow) -> Result<Run> {
     })
 }
 
-/// The cancel that was asked for, from `cancel_action` and `cancel_reason`.
+/// The requested cancel, from `cancel_action` and `cancel_reason`.
 pub(super) fn cancel(row: &PgRow) -> Result<Option<CancelRequest>> {
     let action: Option<&str> = get(row, "cancel_action")?;
     let Some(action) = action.and_then(CancelAction::parse) else { return Ok(None) };

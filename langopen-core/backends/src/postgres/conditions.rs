@@ -1,8 +1,10 @@
-//! Conditions on JSON documents: containment and the filters of authorization.
+//! SQL conditions on JSON documents: containment, and the filters of authorization.
 //!
-//! Metadata is kept twice: as the text that clients sent, and as [`searchable`] JSONB, on which `@>` answers just as
-//! [`contains_all`](langopen_core::filter::contains_all) does. Where a condition is less than what is asked (equality of numbers, arrays and objects), what is added to a query
-//! still holds for all rows that pass, and the answer is `false`: the caller then asks the rest about each row.
+//! Each row stores its metadata twice: as the text that the client sent, and as [`searchable`] JSONB. On the latter,
+//! `@>` gives the same result as [`contains_all`](langopen_core::filter::contains_all).
+//!
+//! Every row that passes a filter also passes its SQL condition. The condition may pass more rows for equality of
+//! numbers, arrays and objects. The function then returns `false`, and the caller must check each row itself.
 
 use langopen_core::error::Result;
 use langopen_core::filter::MetadataFilter;
@@ -12,17 +14,17 @@ use sqlx::{Postgres, QueryBuilder};
 
 use super::columns::text;
 
-/// How many conditions a filter becomes at most, and how deep they nest.
+/// The maximum number of conditions of one filter. `DEEPEST` is the maximum depth.
 const MOST: usize = 1000;
 const DEEPEST: usize = 20;
 
-/// Up to here every integer is a fraction of its own.
+/// Up to this number, every integer has an exact `f64`.
 const LARGEST: u64 = 1 << 53;
 
-/// Stands for U+0000, which JSONB cannot hold, and, doubled, for itself: a character for private use.
+/// A private-use character that escapes U+0000, which JSONB cannot hold. It is doubled to escape itself.
 const ESCAPE: char = '\u{f8ff}';
 
-/// The JSON text of metadata as conditions see it: numbers that are equal are written alike, and no text has a U+0000.
+/// The JSON text of metadata for SQL conditions. Equal numbers have the same text, and no string contains U+0000.
 pub(super) fn searchable(document: &Map<String, Value>) -> Result<String> {
     let entries: Map<_, _> = document.iter().map(|(key, value)| (escaped(key), searchable_value(value))).collect();
     text(&entries)
@@ -55,7 +57,7 @@ fn escaped(text: &str) -> String {
     escaped
 }
 
-/// Two numbers are equal when they are as fractions, so that is how large ones are written.
+/// Two numbers are equal if their `f64` values are, so a large number is written as its `f64`.
 fn rounded(number: &Number) -> Number {
     match number.as_i64() {
         Some(integer) if integer.unsigned_abs() <= LARGEST => number.clone(),
@@ -63,7 +65,7 @@ fn rounded(number: &Number) -> Number {
     }
 }
 
-/// Adds that a searchable column contains `part`.
+/// Adds the condition that a searchable column contains `part`.
 pub(super) fn push_contains(sql: &mut QueryBuilder<Postgres>, column: &str, part: &JsonMap) -> Result<()> {
     if !part.is_empty() {
         sql.push(format_args!(" AND {column} @> ")).push_bind(searchable(part)?).push("::JSONB");
@@ -71,7 +73,7 @@ pub(super) fn push_contains(sql: &mut QueryBuilder<Postgres>, column: &str, part
     Ok(())
 }
 
-/// Adds that a searchable column passes the filter.
+/// Adds the condition that a searchable column passes the filter.
 pub(super) fn push_filter(
     sql: &mut QueryBuilder<Postgres>,
     column: &str,
@@ -131,12 +133,14 @@ impl Conditions<'_> {
     }
 }
 
-/// Whether containing a value is the same as being equal to it. An integer contains a fraction that is as large, but is not equal to it.
+/// Whether containing this value means being equal to it. It does not for arrays and objects, nor for numbers: JSONB
+/// treats `1` and `1.0` as equal, but the filter does not.
 fn is_plain(value: &Value) -> bool {
     matches!(value, Value::Null | Value::Bool(_) | Value::String(_))
 }
 
-/// Of what values are to contain, what can be asked of text that was never made [`searchable`]: all but numbers and what JSONB cannot hold.
+/// The subset of `part` that SQL can test on text that is not [`searchable`]. It omits numbers and everything that
+/// JSONB cannot hold.
 pub(super) fn weakened(part: &JsonMap) -> JsonMap {
     let fits = |text: &str| !text.contains('\0');
     let entries = part.iter().filter(|(key, _)| fits(key));

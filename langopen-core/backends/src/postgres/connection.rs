@@ -1,4 +1,4 @@
-//! Opening the database.
+//! Opens the database.
 
 use std::str::FromStr;
 use std::time::Duration;
@@ -15,26 +15,28 @@ use super::PostgresOptions;
 
 const OPERATION: &str = "postgres.open";
 
-/// Who migrates holds this advisory lock: "langopen" in ASCII.
+/// The advisory lock that a process holds while it migrates: "langopen" in ASCII.
 const MIGRATION_LOCK: i64 = 0x6c61_6e67_6f70_656e;
 
-/// What a process does not do in time is rolled back, so that one that stands still holds no lock for long.
+/// The server rolls back a transaction that is idle for this long, so a stalled process does not hold its locks.
 const IDLE_IN_TRANSACTION: &str = "10s";
 
-/// A connection that was idle for longer is tried before it is used.
+/// The pool tests a connection before use if it was idle for longer than this.
 const TRIED_AFTER: Duration = Duration::from_secs(5);
 
-/// The oldest server that is supported: 12.
+/// The oldest supported server version: 12.
 const OLDEST: i32 = 120_000;
 
 static MIGRATIONS: Migrator = {
     let mut migrations = sqlx::migrate!("migrations/postgres");
-    // All of them run in one transaction, whose own lock ends with it: a pooler could give the session with sqlx's lock to somebody else.
+    // All migrations run in one transaction with its own lock. sqlx's lock belongs to a session, and a pooler could
+    // give that session to another client.
     migrations.locking = false;
     migrations
 };
 
-/// When a connection was last seen to break. Those that were idle then may be broken too, so they are tried before they are used.
+/// When a connection was last seen to break. Connections that were idle at that time may be broken too, so the pool
+/// tests them before use.
 static DOUBT: Mutex<Option<Instant>> = Mutex::new(None);
 
 pub(super) fn raise_doubt() {
@@ -45,7 +47,7 @@ fn is_doubtful(idle_for: Duration) -> bool {
     idle_for > TRIED_AFTER || DOUBT.lock().is_some_and(|raised| raised.elapsed() <= idle_for)
 }
 
-/// Whether the connection is gone, or the server is going.
+/// Whether the connection is lost, or the server is shutting down.
 pub(super) fn is_broken(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Io(_) => true,
@@ -56,7 +58,7 @@ pub(super) fn is_broken(error: &sqlx::Error) -> bool {
     }
 }
 
-/// Connects, and brings the schema up to date; tells too whether a pooler stands between.
+/// Connects and brings the schema up to date. Also returns whether a pooler is in use.
 pub(super) async fn open(url: &str, options: &PostgresOptions) -> Result<(PgPool, bool)> {
     let (connect, pooler) = connect_options(url, options.pooler)?;
     let pool = PgPoolOptions::new()
@@ -78,15 +80,15 @@ pub(super) async fn open(url: &str, options: &PostgresOptions) -> Result<(PgPool
     Ok((pool, pooler))
 }
 
-/// The server, and whether a pooler stands before it.
+/// The connection options from the URL, and whether a pooler is in use.
 pub(super) fn connect_options(url: &str, pooler: Option<bool>) -> Result<(PgConnectOptions, bool)> {
     let invalid = |message: String| Error::invalid(OPERATION, message);
     let mut url = Url::parse(url).map_err(|_| {
-        invalid("the database's URL is none; write postgres://user:password@host:5432/database".to_owned())
+        invalid("the database's URL is invalid; write postgres://user:password@host:5432/database".to_owned())
     })?;
     if !matches!(url.scheme(), "postgres" | "postgresql") {
         return Err(invalid(format!(
-            "{}: is no Postgres URL; write postgres://user:password@host:5432/database",
+            "{}: is not a Postgres URL; write postgres://user:password@host:5432/database",
             url.scheme()
         )));
     }
@@ -103,14 +105,15 @@ pub(super) fn connect_options(url: &str, pooler: Option<bool>) -> Result<(PgConn
     }
     let pooler = pooler.or(in_url).unwrap_or(false);
     let options = PgConnectOptions::from_str(url.as_str())
-        .map_err(|error| invalid("the database's URL is not understood".to_owned()).with_source(error))?;
-    // Asking for each statement whether it is logged would cost time, and more: the answer stays behind on the thread, and where each layer of
-    // `tracing_subscriber` has a filter of its own, the next span there is taken for switched off.
+        .map_err(|error| invalid("the database's URL is invalid".to_owned()).with_source(error))?;
+    // sqlx would ask `tracing` for each statement whether it is logged. That costs time, and it leaves the answer on
+    // the thread. If each `tracing_subscriber` layer has its own filter, the next span on that thread is then treated
+    // as disabled.
     let options = options.disable_statement_logging();
     let options = match pooler {
-        // A pooler takes no parameters that would belong to a session.
+        // A pooler rejects startup parameters that apply to a session.
         true => options.statement_cache_capacity(0).extra_float_digits(None),
-        // Plans here are small: compiling them costs more than they do.
+        // These plans are small, so JIT compilation costs more than it saves.
         false => options
             .application_name("langopen")
             .options([("idle_in_transaction_session_timeout", IDLE_IN_TRANSACTION), ("jit", "off")]),
@@ -118,10 +121,11 @@ pub(super) fn connect_options(url: &str, pooler: Option<bool>) -> Result<(PgConn
     Ok((options, pooler))
 }
 
-/// Begins a transaction, to the end of its beginning, whoever goes away meanwhile.
+/// Begins a transaction in its own task, so that a dropped caller cannot interrupt the BEGIN.
 ///
-/// A request that is given up drops what it awaits. Where that is the beginning of a transaction, sqlx gives the connection back without knowing that one was
-/// begun; the next statement on it would be a part of it, answered as done and never committed.
+/// A cancelled request drops the future that it awaits. If that future is a BEGIN, sqlx returns the connection to the
+/// pool without knowing about the transaction. The next statement on the connection would then join that transaction:
+/// it would report success but never be committed.
 pub(super) async fn begin(pool: &PgPool, pooler: bool) -> sqlx::Result<Transaction<'static, Postgres>> {
     let statement = match pooler {
         true => "BEGIN; SET LOCAL idle_in_transaction_session_timeout = '10s'",
@@ -143,7 +147,8 @@ async fn migrate(pool: &PgPool, pooler: bool) -> Result<()> {
     transaction.commit().await.map_err(explain)
 }
 
-/// The migrator prepares statements and leaves them there, where the next user of a pooler's connection would prepare others of the same names.
+/// The migrator leaves prepared statements on the connection. With a pooler, the next client of the connection may
+/// prepare other statements with the same names.
 async fn forget_statements(connection: &mut PgConnection, pooler: bool) -> Result<()> {
     if pooler {
         sqlx::raw_sql("DEALLOCATE ALL").execute(connection).await.map_err(explain)?;
@@ -174,30 +179,30 @@ fn explain_migration(error: MigrateError) -> Error {
             Error::invalid(OPERATION, message)
         }
         error => {
-            let message = "the database's schema is not one that LangOpen made; use another database";
+            let message = "LangOpen did not create the database's schema; use another database";
             Error::invalid(OPERATION, message).with_source(error)
         }
     }
 }
 
-/// What a person can do about a database that cannot be opened.
+/// Explains to an operator why the database cannot be opened.
 fn explain(error: sqlx::Error) -> Error {
     let code = error.as_database_error().and_then(|error| error.code()).map(|code| code.into_owned());
     let unavailable = |advice: &str| Error::unavailable(OPERATION, format!("the database cannot be used: {advice}"));
     let explained = match code.as_deref() {
         Some("28000" | "28P01") => unavailable("the server refuses the user or the password in the URL"),
-        Some("3D000") => unavailable("there is no database of the name in the URL; create it first"),
+        Some("3D000") => unavailable("the database in the URL does not exist; create it first"),
         Some("42501") => {
-            unavailable("the user may not create tables there; give it the right to, or make it the database's owner")
+            unavailable("the user may not create tables there; grant it that right, or make it the database's owner")
         }
-        Some("53300") => unavailable("the server has no connection left; raise its max_connections, or use a pooler"),
+        Some("53300") => unavailable("the server has no free connection; raise its max_connections, or use a pooler"),
         Some("53100") => unavailable("the server's disk is full; free some space"),
         Some("08P01") => unavailable(
-            "it does not take the parameters of a session; if a pooler such as PgBouncer stands before it, add ?pooler=true to the URL",
+            "the server rejects session parameters; if it is behind a pooler such as PgBouncer, add ?pooler=true to the URL",
         ),
-        Some("25006") => unavailable("the server only reads; name the primary"),
+        Some("25006") => unavailable("the server is read-only; use the URL of the primary"),
         Some(_) => unavailable("the server refused a statement"),
-        None => unavailable("the server of the URL cannot be reached"),
+        None => unavailable("the server in the URL cannot be reached"),
     };
     explained.with_source(error)
 }

@@ -17,7 +17,7 @@ use super::columns::{self, CRON, Context, is_taken, text};
 use super::session::{Db, transaction};
 use crate::rules::{cron, documents::passes};
 
-/// The cron, if it is in the tenant; locked, unless `lock` is empty.
+/// The cron, if it belongs to the tenant. `lock` is the locking clause; empty means no lock.
 async fn in_tenant(
     operation: &'static str,
     db: &mut Db,
@@ -33,7 +33,7 @@ async fn in_tenant(
 
 const LOCK: &str = "FOR NO KEY UPDATE";
 
-/// Refuses a firing that is not this cron's now; else nobody else fires it until the transaction ends.
+/// Refuses a firing that is not due for its cron. Otherwise locks the cron, so that no other transaction fires it.
 pub(super) async fn check_firing(
     operation: &'static str,
     db: &mut Db,
@@ -45,7 +45,7 @@ pub(super) async fn check_firing(
     cron::check_firing(operation, there.as_ref(), firing, now)
 }
 
-/// Moves a cron on.
+/// Sets the next firing of a cron.
 pub(super) async fn advance(operation: &'static str, db: &mut Db, firing: CronFiring) -> Result<()> {
     let advance = sqlx::query("UPDATE crons SET next_run_date = $1 WHERE cron_id = $2");
     let advance = advance.bind(firing.next.map(Timestamp::as_micros)).bind(firing.cron_id.0);
@@ -53,7 +53,8 @@ pub(super) async fn advance(operation: &'static str, db: &mut Db, firing: CronFi
     Ok(())
 }
 
-/// Refuses a cron on what is not there; else that stays until the transaction ends.
+/// Refuses a cron whose assistant or thread does not exist. Otherwise locks both rows, so that they exist until the
+/// transaction ends.
 async fn check_new(operation: &'static str, db: &mut Db, scope: &Scope, new: &NewCron) -> Result<()> {
     let assistant = sqlx::query("SELECT 1 FROM assistants WHERE assistant_id = $1 AND tenant = $2 FOR KEY SHARE");
     let assistant = assistant.bind(new.assistant_id.0).bind(scope.tenant.as_str());
@@ -93,7 +94,7 @@ async fn insert(operation: &'static str, db: &mut Db, scope: &Scope, cron: &Cron
     Ok(())
 }
 
-/// Writes what a patch may change.
+/// Writes the columns that a patch may change.
 async fn set_patched(operation: &'static str, db: &mut Db, cron: &Cron) -> Result<()> {
     sqlx::query(
         "UPDATE crons SET enabled = $2, next_run_date = $3, end_time = $4, updated_at = $5, schedule = $6, timezone = $7,
@@ -116,7 +117,7 @@ async fn set_patched(operation: &'static str, db: &mut Db, cron: &Cron) -> Resul
 }
 
 impl Postgres {
-    /// All crons that the scope shows; the query's fields narrow what is read, and the rest is the caller's.
+    /// The crons that the scope shows. SQL applies only some of the query's conditions; the caller must apply the rest.
     async fn visible_crons(&self, scope: &Scope, query: &CronQuery) -> Result<impl Iterator<Item = Cron>> {
         const OPERATION: &str = "crons.search";
         let sql = format!(

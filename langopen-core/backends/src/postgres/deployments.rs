@@ -33,7 +33,7 @@ fn deployment(row: &PgRow) -> Result<Deployment> {
     })
 }
 
-/// All rows, or that of one tenant.
+/// The rows of all deployments, or only the row of one tenant.
 async fn rows(operation: &'static str, db: &mut Db, tenant: Option<&Tenant>) -> Result<Vec<Deployment>> {
     let rows = sqlx::query(ALL).bind(tenant.map(Tenant::as_str)).fetch_all(db).await.context(operation)?;
     rows.iter().map(deployment).collect()
@@ -45,7 +45,7 @@ impl Deployments for Postgres {
         const OPERATION: &str = "deployments.put";
         let now = self.now();
         let put = transaction!(self, OPERATION, |db| {
-            // No two take the same host at once. Reading goes on.
+            // This lock prevents two transactions from taking the same host. Other transactions can still read.
             sqlx::query("LOCK TABLE deployments IN SHARE ROW EXCLUSIVE MODE")
                 .execute(&mut *db)
                 .await
@@ -75,7 +75,7 @@ impl Deployments for Postgres {
             Ok(row)
         });
         let row = put.await?;
-        // A limit that was raised lets runs begin.
+        // A higher limit lets waiting runs start.
         self.hint(Signal::RunsReady);
         Ok(row)
     }

@@ -1,9 +1,9 @@
 //! Backends in a Postgres database that many processes share.
 //!
-//! Every operation is one statement or one transaction at READ COMMITTED. What depends on which run of a thread is next
-//! happens under the lock of the thread's row, which is taken before any of its runs' rows; what is hot is a function
-//! in the database, so that it is one round trip. Nothing is kept in a session, so a pooler such as PgBouncer may stand
-//! between, in transaction mode too (see [`PostgresOptions::pooler`]).
+//! Every operation is one statement or one transaction at READ COMMITTED. A transaction that decides which run of a
+//! thread is next first locks the thread's row, then the rows of its runs. The most frequent operations are functions
+//! in the database, so each is one round trip. No state lives in a session, so a pooler such as PgBouncer works, even
+//! in transaction mode (see [`PostgresOptions::pooler`]).
 
 mod api_keys;
 mod assistants;
@@ -53,46 +53,46 @@ pub(crate) use event_log::{Mode, PostgresStore};
 use server_clock::ServerClock;
 pub use signals::PostgresSignals;
 
-/// How a database is opened.
+/// How a backend opens its database.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct PostgresOptions {
-    /// Where time comes from; `None`: from the database server. Processes on one database compare times with each
-    /// other, and their machines' clocks differ.
+    /// The source of the current time; `None` for the database server's clock. Processes on one database compare times
+    /// with each other, and the clocks of their machines differ.
     pub clock: Option<Arc<dyn Clock>>,
-    /// How many connections this process opens at most.
+    /// The maximum number of connections of this process.
     pub connections: u32,
-    /// Whether a pooler gives each transaction another connection (PgBouncer in transaction mode). Nothing is prepared
-    /// then and each statement is a transaction, which costs round trips. `None`: as the URL says with `?pooler=true`,
-    /// else not.
+    /// Whether a pooler may use another server connection for each transaction (PgBouncer in transaction mode). The
+    /// backend then prepares no statements and wraps each statement in a transaction, which costs round trips. `None`
+    /// reads `?pooler=true` from the URL; the default is no pooler.
     pub pooler: Option<bool>,
-    /// The way to other processes on the same database; `None` if there are none.
+    /// The signals to and from other processes on the same database; `None` if no other process uses it.
     pub signals: Option<Arc<dyn Signals>>,
 }
 
 impl PostgresOptions {
-    /// Reads time from `clock`.
+    /// Uses this clock.
     #[must_use]
     pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = Some(clock);
         self
     }
 
-    /// Opens at most so many connections.
+    /// Sets the maximum number of connections.
     #[must_use]
     pub fn with_connections(mut self, connections: u32) -> Self {
         self.connections = connections;
         self
     }
 
-    /// Says whether a pooler stands between.
+    /// Sets whether a pooler is in use.
     #[must_use]
     pub fn with_pooler(mut self, pooler: bool) -> Self {
         self.pooler = Some(pooler);
         self
     }
 
-    /// Tells other processes, and hears of them, through `signals`.
+    /// Sends signals to other processes, and receives theirs.
     #[must_use]
     pub fn with_signals(mut self, signals: Arc<dyn Signals>) -> Self {
         self.signals = Some(signals);
@@ -106,11 +106,11 @@ impl Default for PostgresOptions {
     }
 }
 
-/// [`Storage`](langopen_core::Storage), [`Queue`](langopen_core::Queue) and [`Outbox`](langopen_core::Outbox) in
-/// a Postgres database. Clones share everything.
+/// [`Storage`](langopen_core::Storage), [`Queue`](langopen_core::Queue) and [`Outbox`](langopen_core::Outbox) in a
+/// Postgres database. Clones share all data.
 ///
-/// Any number of processes may open the same database. A run of a process that is gone is claimed anew when its lease
-/// expires.
+/// Any number of processes may open the same database. If a process dies, another process claims its runs when their
+/// leases expire.
 #[derive(Clone)]
 pub struct Postgres {
     shared: Arc<Shared>,
@@ -118,17 +118,17 @@ pub struct Postgres {
 
 struct Shared {
     clock: Arc<dyn Clock>,
-    /// The task that follows the server's clock.
+    /// The task that keeps reading the server's clock.
     follower: Option<AbortHandle>,
     pool: PgPool,
     pooler: bool,
     hints: Hints,
     signals: Option<Arc<dyn Signals>>,
-    /// The task that listens to other processes.
+    /// The task that receives signals from other processes.
     listener: Option<AbortHandle>,
 }
 
-/// Who waits for something in this process.
+/// The channels that wake the waiting parts of this process.
 #[derive(Clone)]
 struct Hints {
     wakes: Arc<Notify>,
@@ -144,19 +144,19 @@ impl Hints {
             Signal::CronsChanged => self.cron_wakes.notify_one(),
             Signal::DeliveriesReady => self.delivery_wakes.notify_one(),
             Signal::Cancel(cancel) => {
-                // Without a receiver there is no worker to tell; its heartbeat will learn it.
+                // An error means that no worker listens; the run's worker learns of the cancel from its next heartbeat.
                 let _ = self.cancels.send(cancel);
             }
-            // Cancels that were missed are told by heartbeats.
+            // Workers learn of missed cancels from their next heartbeats.
             Signal::Missed => {
                 [&self.wakes, &self.cron_wakes, &self.delivery_wakes].into_iter().for_each(|each| each.notify_one());
             }
-            // A kind that this backend does not know concerns none of its rows.
+            // An unknown kind of signal concerns none of this backend's rows.
             _ => {}
         }
     }
 
-    /// Passes on what other processes send.
+    /// Forwards the signals of other processes to the parts of this one.
     async fn listen(self, mut received: broadcast::Receiver<Signal>) {
         loop {
             match received.recv().await {
@@ -172,8 +172,8 @@ impl Postgres {
     /// Opens the database, which must exist, and brings its schema up to date.
     ///
     /// # Errors
-    /// `Unavailable` for a server that cannot be reached or used, `Invalid` for a URL that is none or a schema that
-    /// comes from a newer version; the message says what to do.
+    /// `Unavailable` if the server cannot be reached or used. `Invalid` if the URL is not a Postgres URL, or a newer
+    /// version created the schema. The message names the remedy.
     pub async fn open(url: &str, options: PostgresOptions) -> Result<Self> {
         let (pool, pooler) = connection::open(url, &options).await?;
         let (cancels, _) = broadcast::channel(CANCELS_KEPT);
@@ -194,13 +194,13 @@ impl Postgres {
         Ok(Self { shared: Arc::new(Shared { clock, follower, pool, pooler, hints, signals, listener }) })
     }
 
-    /// Waits for what is under way, and closes all connections. Later calls fail with `Unavailable`.
+    /// Waits until all connections are idle, and closes them. Later calls fail with `Unavailable`.
     pub async fn close(&self) {
         self.shared.pool.close().await;
     }
 
-    /// The clock that it reads: the one from the options, else the database server's. Whoever passes times to it, e.g.
-    /// when a run may start, reads the same.
+    /// The clock of this backend: the one from the options, or else the database server's. Callers that pass times to
+    /// the backend, e.g. when a run may start, must use this clock.
     pub fn clock(&self) -> Arc<dyn Clock> {
         Arc::clone(&self.shared.clock)
     }
@@ -209,12 +209,12 @@ impl Postgres {
         self.shared.clock.now()
     }
 
-    /// The moment for leases.
+    /// The current time for leases.
     fn steady(&self) -> Timestamp {
         self.shared.clock.steady()
     }
 
-    /// Tells who waits, here and in other processes.
+    /// Signals the waiting parts of this process and of other processes.
     fn hint(&self, signal: Signal) {
         if let Some(signals) = &self.shared.signals {
             signals.send(signal.clone());
@@ -228,7 +228,7 @@ impl Postgres {
         }
     }
 
-    /// Tells the workers of runs that were deleted, and that they have left room for others.
+    /// Signals the workers of deleted runs to stop, and signals that other runs may start.
     fn stop_deleted(&self, runs: &[RunId]) {
         self.hint_if(!runs.is_empty(), Signal::RunsReady);
         for run_id in runs {

@@ -1,4 +1,4 @@
-//! Webhooks on their way, as rows.
+//! The rows of webhook deliveries.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,7 +22,8 @@ use super::columns::{self, Context, RUN, get, raw, time};
 use super::session::Db;
 use crate::rules::delivery::{lease_lost, of_cancel, of_outcome};
 
-/// Keeps what the webhook of a run is told of its outcome, before the run's row shows it.
+/// Stores the webhook delivery for a run that ends with this outcome. Call it before the run's row changes. Does
+/// nothing for a run without a webhook.
 pub(super) async fn tell_outcome(
     operation: &'static str,
     db: &mut Db,
@@ -32,10 +33,11 @@ pub(super) async fn tell_outcome(
 ) -> Result<()> {
     let known = !outcome.rollback && (outcome.state.is_some() || outcome.values.is_some());
     let Some(Ended { tenant, run, values }) = ended(operation, db, run_id, !known).await? else { return Ok(()) };
-    keep(operation, db, of_outcome(&tenant, &run, outcome, values.as_ref(), now)).await
+    store(operation, db, of_outcome(&tenant, &run, outcome, values.as_ref(), now)).await
 }
 
-/// Keeps what the webhook of a pending run is told of its cancel, before the run's row shows it.
+/// Stores the webhook delivery for a pending run that is cancelled. Call it before the run's row changes. Does nothing
+/// for a run without a webhook.
 pub(super) async fn tell_cancel(
     operation: &'static str,
     db: &mut Db,
@@ -44,14 +46,14 @@ pub(super) async fn tell_cancel(
     now: Timestamp,
 ) -> Result<()> {
     let Some(Ended { tenant, run, values }) = ended(operation, db, run_id, true).await? else { return Ok(()) };
-    keep(operation, db, of_cancel(&tenant, &run, request, values.as_ref(), now)).await
+    store(operation, db, of_cancel(&tenant, &run, request, values.as_ref(), now)).await
 }
 
-/// A run that ends and has a webhook.
+/// A run with a webhook that is about to end.
 struct Ended {
     tenant: Tenant,
     run: Run,
-    /// Its thread's values, if they were asked for.
+    /// The thread's values, if the caller asked for them.
     values: Option<RawJson>,
 }
 
@@ -66,7 +68,7 @@ async fn ended(operation: &'static str, db: &mut Db, run_id: RunId, with_values:
     Ok(Some(Ended { tenant: columns::tenant(&row)?, run: columns::run(&row)?, values }))
 }
 
-async fn keep(operation: &'static str, db: &mut Db, delivery: Option<Delivery>) -> Result<()> {
+async fn store(operation: &'static str, db: &mut Db, delivery: Option<Delivery>) -> Result<()> {
     let Some(delivery) = delivery else { return Ok(()) };
     sqlx::query(
         "INSERT INTO webhook_deliveries (run_id, tenant, url, created_at, due_at, attempt, claimed, payload)
@@ -85,7 +87,7 @@ async fn keep(operation: &'static str, db: &mut Db, delivery: Option<Delivery>) 
     Ok(())
 }
 
-/// Claims what is due. One row has no delivery but tells when the next one is due of those that were left.
+/// Claims the due deliveries. One more row has no delivery; it holds the earliest due time of all other deliveries.
 const CLAIM: &str = "
     WITH chosen AS MATERIALIZED (
         SELECT run_id FROM webhook_deliveries WHERE failed_at IS NULL AND due_at <= $2
@@ -120,11 +122,12 @@ fn failed(row: &PgRow) -> Result<FailedDelivery> {
     })
 }
 
-/// Which row a lease holds; the first two parameters are its.
+/// Selects the row that a lease holds. The first two parameters of the statement are the lease's run id and attempt.
 const HELD: &str = "WHERE run_id = $1 AND attempt = $2 AND claimed AND failed_at IS NULL";
 
 impl Postgres {
-    /// Runs one statement that changes a delivery's row; `change` stands before [`HELD`] and takes a time as `$3` and a reason as `$4`, or neither.
+    /// Runs one statement that changes a delivery's row. `change` is the statement without its condition; [`HELD`]
+    /// follows it. The `parameters` become `$3` and `$4`.
     async fn change_delivery(
         &self,
         operation: &'static str,

@@ -1,4 +1,5 @@
-//! Which runs may start: kept up to date whenever something changes, so that claiming asks nothing. Whoever calls this has locked the threads' rows.
+//! Which runs may start. Every change updates this, so a claim only reads it. Callers must have locked the threads'
+//! rows.
 
 use std::collections::HashMap;
 
@@ -18,7 +19,8 @@ use super::session::Db;
 use super::thread_rows::uuids;
 use crate::rules::{documents::passes, run, thread};
 
-/// What settling a run needs of its row, if it is on that thread and the scope shows the thread. The run's row is locked.
+/// Locks a run and returns the columns that settling needs, if the run is on that thread and the scope shows the
+/// thread.
 pub(super) async fn visible_run(
     operation: &'static str,
     db: &mut Db,
@@ -37,7 +39,8 @@ pub(super) async fn visible_run(
     }
 }
 
-/// Puts the thread's oldest pending run in front, unless somebody is there, and names it if it is due.
+/// Makes the thread's first due pending run ready and returns it. Does nothing if a run of the thread is ready or
+/// running.
 pub(super) async fn promote(
     operation: &'static str,
     db: &mut Db,
@@ -49,7 +52,7 @@ pub(super) async fn promote(
     Ok(promoted.map(RunId))
 }
 
-/// Settles threads that lost runs without an outcome, and says whether other runs of theirs may start.
+/// Updates threads after they lost runs without an outcome. Returns whether other runs of these threads may start now.
 pub(super) async fn settle(operation: &'static str, db: &mut Db, threads: &[ThreadId], now: Timestamp) -> Result<bool> {
     let rows = sqlx::query(
         "SELECT thread_id, error, interrupts, state_rest,
@@ -79,13 +82,13 @@ pub(super) async fn settle(operation: &'static str, db: &mut Db, threads: &[Thre
     Ok(promoted > 0)
 }
 
-/// Removes runs of a thread with the checkpoints that they made.
+/// Removes runs of a thread and the checkpoints that they made.
 pub(super) async fn roll_back(operation: &'static str, db: &mut Db, thread_id: ThreadId, runs: &[Uuid]) -> Result<()> {
     sqlx::query("DELETE FROM runs WHERE run_id = ANY ($1)").bind(runs).execute(&mut *db).await.context(operation)?;
     checkpoint_rows::remove_of_runs(operation, db, thread_id, runs).await
 }
 
-/// A pending run that ends without having begun.
+/// A pending run that a cancel ends before it starts.
 #[derive(Debug)]
 pub(super) struct Unbegun {
     pub(super) thread_id: ThreadId,
@@ -95,7 +98,7 @@ pub(super) struct Unbegun {
     pub(super) request: CancelRequest,
 }
 
-/// Ends pending runs as their cancels say, and shows the last of each thread on it.
+/// Ends pending runs with their cancels. Each thread shows the error of the last of its runs.
 pub(super) async fn end_unbegun(operation: &'static str, db: &mut Db, runs: &[Unbegun], now: Timestamp) -> Result<()> {
     for run in runs.iter().filter(|run| run.tells) {
         outbox::tell_cancel(operation, db, run.run_id, &run.request, now).await?;

@@ -23,7 +23,7 @@ fn missing(operation: &'static str, thread_id: ThreadId, run_id: RunId) -> Error
 }
 
 impl Postgres {
-    /// Removes a run; says whether it was in flight, and whether another one may start.
+    /// Removes a run. Returns whether it was in flight, and whether another run may start now.
     async fn remove_run(&self, scope: &Scope, thread_id: ThreadId, run_id: RunId) -> Result<(bool, bool)> {
         const OPERATION: &str = "runs.delete";
         let now = self.now();

@@ -1,7 +1,7 @@
 //! The clock of the database server.
 //!
-//! Processes on one database compare times with each other: when a lease ends, when a run may start. Their machines'
-//! clocks differ and jump, so none of them counts.
+//! Processes on one database compare times with each other, such as the expiry of a lease or the start time of a run.
+//! The clocks of their machines differ and jump, so all processes use the server's clock.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,14 +17,14 @@ use super::connection;
 
 const OPERATION: &str = "postgres.clock";
 
-/// How often the server is asked.
+/// The interval between two reads of the server's clock.
 const ASKED_EVERY: Duration = Duration::from_secs(5);
 
-/// An answer that took longer says too little.
+/// A read that took longer than this is too inaccurate and is ignored.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// The server's time as it was read last, and what has passed since on this machine, whose clock may be set meanwhile
-/// without any effect.
+/// The last reading of the server's clock, plus the time that has passed since on this machine's monotonic clock. A
+/// change of this machine's wall clock has no effect.
 pub(super) struct ServerClock {
     read: Mutex<Read>,
 }
@@ -55,14 +55,17 @@ impl ServerClock {
         Ok(Self { read: Mutex::new(read) })
     }
 
-    /// Reads it again and again. While the server does not answer, time goes on as this machine measures it.
+    /// Reads the server's clock periodically. While the server does not answer, this machine's monotonic clock
+    /// continues the last reading.
     pub(super) async fn follow(self: Arc<Self>, pool: PgPool, pooler: bool) {
         loop {
             tokio::time::sleep(ASKED_EVERY).await;
             match Read::ask(&pool, pooler).await {
                 Ok((read, took)) if took <= PATIENCE => *self.read.lock() = read,
                 Ok(_) => {}
-                Err(error) => tracing::debug!(%error, "the clock of the database server cannot be read"),
+                Err(error) => {
+                    tracing::debug!(%error, "cannot read the database server's clock; using the last reading")
+                }
             }
         }
     }

@@ -1,4 +1,4 @@
-//! Connections for statements and transactions, and another try where two transactions were in each other's way.
+//! Connections for statements and transactions, and retries after transactions conflict.
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};
@@ -17,8 +17,8 @@ use super::Postgres;
 use super::columns::{Context, cause};
 use super::connection;
 
-/// A connection that executes statements. With a pooler before the server it prepares none that outlive their transaction: the next one may reach another
-/// server process, which does not know them.
+/// A connection that executes statements. Behind a pooler, it prepares no statement that outlives its transaction. The
+/// next transaction may use another server process, which does not know the statement.
 pub(super) struct Db {
     held: Held,
     prepares: bool,
@@ -44,7 +44,7 @@ impl fmt::Debug for Db {
     }
 }
 
-/// A query that is prepared for this time alone, if it was to be prepared for later ones too.
+/// A query that keeps its prepared statement only if `prepares` is set.
 struct Unprepared<E> {
     query: E,
     prepares: bool,
@@ -104,12 +104,12 @@ impl<'c> Executor<'c> for &'c mut Db {
     }
 }
 
-/// A connection for one statement, for a few that may as well happen one by one, or for a transaction. Dropping it rolls a transaction back.
+/// A connection for single statements, or for a transaction. Dropping it rolls the transaction back.
 #[derive(Debug)]
 pub(super) struct Session(Db);
 
 impl Session {
-    /// Makes what was done last. Reading needs no call of it.
+    /// Commits the transaction, if there is one. A session that only reads need not call it.
     pub(super) async fn done(self, operation: &'static str) -> Result<()> {
         self.commit().await.context(operation)
     }
@@ -143,8 +143,9 @@ impl DerefMut for Session {
     }
 }
 
-/// Does an operation in a transaction: all of it if it succeeds, nothing if it fails; and does it again while it ends because of others that are under way.
-/// A macro, for futures of closures that borrow cannot be known to be `Send`.
+/// Runs an operation in a transaction: commits it if the operation succeeds, rolls it back if it fails. Retries it if
+/// it conflicts with another transaction. This is a macro, because the compiler cannot prove that the futures of
+/// borrowing closures are `Send`.
 macro_rules! transaction {
     ($self:ident, $operation:expr, |$db:ident| $work:block) => {
         $self.retrying(|| async {
@@ -157,12 +158,13 @@ macro_rules! transaction {
 }
 pub(super) use transaction;
 
-/// Ends a transaction: for good if the work was done, else as if it had never begun.
+/// Ends a transaction: commits it if the work succeeded, else rolls it back.
 pub(super) async fn end<T>(operation: &'static str, transaction: Session, done: Result<T>) -> Result<T> {
     match done {
         Ok(done) => transaction.commit().await.context(operation).map(|()| done),
         Err(error) => {
-            // Now, and not when the connection is used next: others may wait for its locks. If this fails, the connection is gone, and they are free.
+            // Rolls back now instead of at the next use of the connection, because others may wait for its locks. If
+            // the rollback fails, the connection is lost, and the server frees the locks.
             let _ = transaction.rollback().await;
             Err(error)
         }
@@ -170,10 +172,11 @@ pub(super) async fn end<T>(operation: &'static str, transaction: Session, done: 
 }
 
 impl Postgres {
-    /// A connection for a statement.
+    /// Opens a session for single statements.
     pub(super) async fn session(&self, operation: &'static str) -> Result<Session> {
         match self.shared.pooler {
-            // Even one statement needs the same connection from its preparation to its end.
+            // Behind a pooler, even one statement needs a transaction, so that it is prepared and executed on the same
+            // server connection.
             true => self.begin(operation).await,
             false => {
                 let connection = self.shared.pool.acquire().await.context(operation)?;
@@ -182,11 +185,12 @@ impl Postgres {
         }
     }
 
-    /// A transaction.
+    /// Opens a session with a transaction.
     pub(super) async fn begin(&self, operation: &'static str) -> Result<Session> {
         let begin = || connection::begin(&self.shared.pool, self.shared.pooler);
         let transaction = match begin().await {
-            // Nothing has happened yet: the connection broke while nobody used it, e.g. because the server was started anew.
+            // The idle connection broke, e.g. because the server was restarted. Nothing was executed yet, so a retry is
+            // safe.
             Err(error) if connection::is_broken(&error) => {
                 connection::raise_doubt();
                 begin().await.context(operation)
@@ -196,7 +200,8 @@ impl Postgres {
         Ok(Session(Db { held: Held::Transaction(transaction?), prepares: !self.shared.pooler }))
     }
 
-    /// Does an operation, and does it again while it ends because of others that are under way: it has left nothing behind then.
+    /// Retries an operation while it fails because of a conflict with another transaction. The server has rolled back
+    /// each failed attempt.
     pub(super) async fn retrying<T, F>(&self, attempt: impl FnMut() -> F) -> Result<T>
     where
         F: Future<Output = Result<T>>,
@@ -210,7 +215,7 @@ impl Postgres {
     }
 }
 
-/// A transaction that the server ended for the sake of another: a deadlock, or a failure to put them in an order.
+/// Whether the server aborted the transaction because of another one: a deadlock or a serialization failure.
 fn is_collision(error: &Error) -> bool {
     let code = cause(error).and_then(sqlx::Error::as_database_error).and_then(|error| error.code());
     matches!(code.as_deref(), Some("40P01" | "40001"))

@@ -19,19 +19,21 @@ use crate::signals::{Outbound, received};
 
 const CHANNEL: &str = "langopen";
 
-/// Signals that come within this time after some were sent go together: each time that something is sent, the server makes all others wait for a moment.
+/// After a message, signals wait this long and are sent together. Each NOTIFY blocks other notifying commits on the
+/// server for a moment.
 const GAP: Duration = Duration::from_millis(5);
 
-/// The longest message, in bytes; the server takes less than 8000.
+/// The maximum length of a message, in bytes. The server requires less than 8000.
 const LIMIT: usize = 7900;
 
-/// The pause before the server is listened to again.
+/// The pause before the listener connects again.
 const PAUSE: Duration = Duration::from_millis(250);
 
 /// [`Signals`] by `NOTIFY`, between all processes on the same database. Clones are the same party.
 ///
-/// It has two connections of its own: one that sends and one that listens. A pooler in transaction mode carries what is sent, but whoever listens must go
-/// past it: with a URL that names a pooler (`?pooler=true`) a process hears nothing, and learns everything when it looks, up to a second later.
+/// It uses two connections of its own: one sends, one listens. A pooler in transaction mode forwards messages that are
+/// sent, but a listener needs a direct connection. With a URL that names a pooler (`?pooler=true`) the process receives
+/// no signals, and learns of changes by polling, up to a second later.
 #[derive(Clone)]
 pub struct PostgresSignals {
     shared: Arc<Shared>,
@@ -44,7 +46,8 @@ struct Shared {
 }
 
 impl PostgresSignals {
-    /// Through the database at `postgres://...`. It need not be there yet: until it is, nobody hears anything.
+    /// Signals through the database at `postgres://...`. The database need not be reachable yet: until it is, no signal
+    /// is sent or received.
     ///
     /// # Errors
     /// `Invalid` for a bad URL.
@@ -57,7 +60,8 @@ impl PostgresSignals {
         let outbound = Arc::new(Outbound::new(own, LIMIT));
         let send = Arc::clone(&outbound).run(GAP, move |messages| publish(sends.clone(), pooler, messages));
         let mut tasks = vec![tokio::spawn(send).abort_handle()];
-        // What listens through a pooler is the pooler's connection: others that use it next would be sent what they do not expect.
+        // Behind a pooler, LISTEN would apply to the pooler's server connection. Later clients of that connection would
+        // receive unexpected notifications.
         if !pooler {
             let listens = pool.connect_lazy_with(connect);
             tasks.push(tokio::spawn(listen(listens, own, heard.clone())).abort_handle());
@@ -78,11 +82,11 @@ async fn publish(pool: PgPool, pooler: bool, messages: Vec<String>) -> Result<()
     transaction.commit().await.context(OPERATION)
 }
 
-/// Passes on what other processes send.
+/// Receives the signals of other processes, forever.
 async fn listen(pool: PgPool, own: Uuid, heard: broadcast::Sender<Signal>) {
     loop {
         if let Err(error) = hear(&pool, own, &heard).await {
-            tracing::debug!(%error, "the database's signals cannot be heard; trying again");
+            tracing::debug!(%error, "cannot receive signals from the database; trying again");
         }
         tokio::time::sleep(PAUSE).await;
     }
@@ -94,10 +98,10 @@ async fn hear(pool: &PgPool, own: Uuid, heard: &broadcast::Sender<Signal>) -> Re
     let mut signals = vec![Signal::Missed];
     loop {
         for signal in signals {
-            // Without a receiver there is nobody to tell.
+            // An error means that this process has no receiver.
             let _ = heard.send(signal);
         }
-        // `None` when the connection broke and was made anew.
+        // `None` means that the connection broke and sqlx opened a new one.
         signals = match listener.try_recv().await? {
             Some(message) => received(own, message.payload().as_bytes()),
             None => vec![Signal::Missed],

@@ -19,8 +19,8 @@ use crate::rules::run::lease_lost;
 /// The columns that [`item`] reads.
 pub(super) const ITEM: &str = "i.namespace, i.key, i.value, i.created_at, i.updated_at";
 
-/// A namespace as its column holds it: each label as JSON text, and a comma after each. So no label can hold a
-/// separator, and a prefix of whole labels is a prefix of the text.
+/// Encodes a namespace for its column: each label as JSON text, followed by a comma. A label cannot contain the
+/// separator, so a prefix of whole labels is a prefix of the text.
 fn joined(namespace: &[String]) -> Result<String> {
     let labels = namespace.iter().map(|label| Ok(text(label)? + ","));
     labels.collect()
@@ -33,8 +33,8 @@ fn labels(row: &PgRow) -> Result<Vec<String>> {
         .map_err(|error| Error::internal("store_items.read", "a namespace is damaged").with_source(error))
 }
 
-/// Adds the table `i`, and the conditions that items are the tenant's, have not expired, and that their namespaces
-/// begin with these labels.
+/// Adds the table `i` and three conditions: the item belongs to the tenant, it has not expired, and its namespace
+/// starts with these labels.
 pub(super) fn push_there(
     sql: &mut QueryBuilder<sqlx::Postgres>,
     scope: &Scope,
@@ -45,7 +45,7 @@ pub(super) fn push_there(
     sql.push(" AND (i.expires_at IS NULL OR i.expires_at > ").push_bind(now.as_micros()).push(")");
     let from = joined(prefix)?;
     if let Some(start) = from.strip_suffix(',') {
-        // The character after the comma ends the range of texts that begin so.
+        // `-` is the character after the comma, so this is the end of the range of texts with the prefix.
         let to = format!("{start}-");
         sql.push(" AND i.namespace >= ").push_bind(from).push(" AND i.namespace < ").push_bind(to);
     }
@@ -62,8 +62,8 @@ pub(super) fn item(row: &PgRow) -> Result<StoreItem> {
     })
 }
 
-/// Puts an item with its vectors. It answers with no row when a lease is given and does not hold; the run's lock keeps
-/// it from being claimed anew until this is committed. An expired item is gone, so an item in its place begins anew.
+/// Stores an item with its vectors. Returns no row if a lease is given and lost. The lock on the run prevents a new
+/// claim until this transaction is committed. An item that replaces an expired one counts as new.
 const PUT: &str = "
     WITH leased AS MATERIALIZED (SELECT 1 FROM runs WHERE run_id = $10 AND attempt = $11 AND status = 'running' FOR KEY SHARE),
     allowed AS MATERIALIZED (SELECT 1 WHERE $10::UUID IS NULL UNION ALL SELECT 1 FROM leased),
@@ -81,14 +81,14 @@ const PUT: &str = "
         ON CONFLICT (tenant, namespace, key, path) DO UPDATE SET vector = excluded.vector)
     SELECT 1 FROM allowed";
 
-/// Removes an item, with a lease as in [`PUT`].
+/// Removes an item, with the same check of the lease as [`PUT`].
 const DELETE: &str = "
     WITH leased AS MATERIALIZED (SELECT 1 FROM runs WHERE run_id = $4 AND attempt = $5 AND status = 'running' FOR KEY SHARE),
     allowed AS MATERIALIZED (SELECT 1 WHERE $4::UUID IS NULL UNION ALL SELECT 1 FROM leased),
     gone AS (DELETE FROM store_items WHERE tenant = $1 AND namespace = $2 AND key = $3 AND EXISTS (SELECT 1 FROM allowed))
     SELECT 1 FROM allowed";
 
-/// `LeaseLost` for a write that the lease did not allow.
+/// Fails with `LeaseLost` if the lease did not allow the write.
 fn held_if(operation: &'static str, allowed: bool, lease: Option<Lease>) -> Result<()> {
     match lease {
         Some(lease) if !allowed => Err(lease_lost(operation, lease)),
@@ -97,7 +97,7 @@ fn held_if(operation: &'static str, allowed: bool, lease: Option<Lease>) -> Resu
 }
 
 impl Postgres {
-    /// Renews the expiry of items.
+    /// Extends the expiry of items.
     async fn refresh_items(&self, scope: &Scope, items: &[(&[String], &str)]) -> Result<()> {
         const OPERATION: &str = "store_items.refresh";
         let now = self.now();
@@ -105,7 +105,7 @@ impl Postgres {
         let keys: Vec<_> = items.iter().map(|(_, key)| *key).collect();
         self.retrying(|| async {
             let mut db = self.session(OPERATION).await?;
-            // The sum saturates, as namespace::expiry does.
+            // The sum saturates, like `namespace::expiry`.
             let update = sqlx::query(
                 "UPDATE store_items i SET expires_at = trunc(least($1 + ttl_minutes * 60e6, 9223372036854774784))::BIGINT
                  FROM unnest($3::TEXT[], $4::TEXT[]) AS r (namespace, key)

@@ -1,4 +1,5 @@
-//! Finding store items by what their texts mean. The similarity is computed here, over all items that the query may find: servers need no extension for it.
+//! Searches store items by the similarity of their texts. This process computes the similarity over all items that the
+//! query may find, so the server needs no extension.
 
 use std::cmp::Ordering;
 
@@ -17,7 +18,7 @@ use super::vectors;
 use crate::rules::documents::page;
 use crate::rules::{namespace, similarity};
 
-/// An item that was found, without its value.
+/// A found item without its value.
 struct Candidate {
     score: Option<f64>,
     updated_at: Timestamp,
@@ -26,7 +27,7 @@ struct Candidate {
 }
 
 impl Candidate {
-    /// The nearest first, what has no score last; then the most recent.
+    /// Sorts the most similar item first and items without a score last. Ties sort by the most recent update.
     fn compare(&self, other: &Self) -> Ordering {
         let by_score = match (self.score, other.score) {
             (Some(a), Some(b)) => b.total_cmp(&a),

@@ -1,4 +1,4 @@
-//! Removing threads, or cutting their history.
+//! Deletes threads, or cuts their history.
 
 use langopen_core::clock::Timestamp;
 use langopen_core::error::Result;
@@ -17,14 +17,14 @@ use super::thread_rows::{self, uuids};
 use crate::rules::documents::passes;
 use crate::rules::history::{self, Newest};
 
-/// How many threads are pruned in one transaction, so that no other write waits long.
+/// The maximum number of threads that one transaction prunes. It limits how long other writes wait.
 pub(super) const AT_ONCE: usize = 100;
 
 /// A condition on `threads t`.
 const NOTHING_IN_FLIGHT: &str =
     "NOT EXISTS (SELECT 1 FROM runs r WHERE r.thread_id = t.thread_id AND r.status IN ('pending', 'running'))";
 
-/// Those of the threads that the scope shows and that have no run in flight, locked.
+/// Locks and returns the threads that the scope shows and that have no run in flight.
 pub(super) async fn prunable(
     operation: &'static str,
     db: &mut Db,
@@ -34,7 +34,7 @@ pub(super) async fn prunable(
     let lock = "SELECT 1 FROM threads WHERE tenant = $1 AND thread_id = ANY ($2) ORDER BY thread_id FOR UPDATE";
     let lock = sqlx::query(lock).bind(scope.tenant.as_str()).bind(uuids(ids));
     lock.execute(&mut *db).await.context(operation)?;
-    // Runs in flight are looked up under the lock.
+    // A second statement looks for runs in flight, after the threads are locked.
     let sql = format!(
         "SELECT thread_id, metadata FROM threads t WHERE tenant = $1 AND thread_id = ANY ($2) AND {NOTHING_IN_FLIGHT}"
     );
@@ -49,8 +49,8 @@ pub(super) async fn prunable(
     Ok(found)
 }
 
-/// Expired threads without a run in flight, locked. Threads that another process has locked are left for the next
-/// sweep.
+/// Locks and returns expired threads without a run in flight. Skips threads that another process has locked; the next
+/// sweep prunes those.
 pub(super) async fn expired(
     operation: &'static str,
     db: &mut Db,
@@ -92,7 +92,7 @@ pub(super) async fn prune(
     Ok(done)
 }
 
-/// Cuts a thread's history.
+/// Removes all checkpoints of a thread except the newest reachable ones and the ancestors that they are computed from.
 async fn cut(operation: &'static str, db: &mut Db, id: ThreadId, now: Timestamp) -> Result<()> {
     let rows = sqlx::query(
         "SELECT DISTINCT ON (checkpoint_ns) checkpoint_ns, checkpoint_id, metadata FROM checkpoints
@@ -144,7 +144,7 @@ async fn ancestors(operation: &'static str, db: &mut Db, id: ThreadId, newest: &
         let Some(row) = parent.fetch_optional(&mut *db).await.context(operation)? else { break };
         child = get(&row, "checkpoint_id")?;
         needed = history::computed_before(needed, &columns::json::<JsonMap>(&row, "metadata")?);
-        // A row that is its own ancestor would never end.
+        // Without this check, a checkpoint that is its own ancestor would loop forever.
         if found.contains(&child) {
             break;
         }

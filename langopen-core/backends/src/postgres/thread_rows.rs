@@ -1,4 +1,4 @@
-//! Threads' rows, for whoever needs one.
+//! Queries on threads' rows that several modules share.
 
 use langopen_core::clock::Timestamp;
 use langopen_core::error::{Error, Result};
@@ -15,14 +15,15 @@ use super::session::Db;
 use crate::rules::documents::passes;
 use crate::rules::thread::{StateChange, ThreadChange};
 
-/// How a thread's row is held until the transaction ends.
+/// The lock on a thread's row until the transaction ends.
 #[derive(Clone, Copy)]
 pub(super) enum Lock {
-    /// It is not.
+    /// No lock.
     None,
-    /// Nobody else changes it, or decides which of its runs is next.
+    /// No other transaction changes the row, or decides which run of the thread is next.
     Change,
-    /// And nobody keeps checkpoints on it: what they need may be removed.
+    /// Like [`Lock::Change`]. In addition, no other transaction stores checkpoints on the thread, so its blobs can be
+    /// removed.
     Remove,
 }
 
@@ -90,14 +91,14 @@ pub(super) async fn visible(
     Ok(thread.filter(|thread| passes(scope, &thread.metadata)))
 }
 
-/// Locks threads in the order in which everybody does; those that are not there any more are left out.
+/// Locks threads in the order that every transaction uses. Skips threads that no longer exist.
 pub(super) async fn lock(operation: &'static str, db: &mut Db, ids: &[ThreadId]) -> Result<()> {
     let lock = sqlx::query("SELECT 1 FROM threads WHERE thread_id = ANY ($1) ORDER BY thread_id FOR NO KEY UPDATE");
     lock.bind(uuids(ids)).execute(db).await.context(operation)?;
     Ok(())
 }
 
-/// Adds a row; `false` if its id is taken, whoever's that row is.
+/// Adds a row. Returns `false` if any tenant has a thread with this id.
 pub(super) async fn insert(operation: &'static str, db: &mut Db, tenant: &Tenant, thread: &Thread) -> Result<bool> {
     let insert = sqlx::query(
         "INSERT INTO threads (thread_id, tenant, status, created_at, updated_at, state_updated_at, metadata, metadata_search, config,
@@ -119,7 +120,7 @@ pub(super) async fn insert(operation: &'static str, db: &mut Db, tenant: &Tenant
     Ok(insert.execute(db).await.context(operation)?.rows_affected() == 1)
 }
 
-/// Writes what a patch changes.
+/// Writes the columns that a patch may change.
 pub(super) async fn set_patched(operation: &'static str, db: &mut Db, thread: &Thread) -> Result<()> {
     sqlx::query(
         "UPDATE threads SET metadata = $2, metadata_search = $3::JSONB, updated_at = $4, ttl_strategy = $5, ttl_minutes = $6
@@ -137,7 +138,7 @@ pub(super) async fn set_patched(operation: &'static str, db: &mut Db, thread: &T
     Ok(())
 }
 
-/// A change of the latest state as statements take it: whether it stays, else its checkpoint and its rest.
+/// The parameters for a change of the latest state: whether it stays unchanged, and else its checkpoint and its rest.
 pub(super) fn state_columns(change: &ThreadChange) -> (bool, Option<&str>, Option<&str>) {
     match &change.state {
         StateChange::Leave => (true, None, None),
@@ -187,7 +188,7 @@ pub(super) async fn in_flight(operation: &'static str, db: &mut Db, ids: &[Threa
     runs.iter().map(|row| get(row, "run_id").map(RunId)).collect()
 }
 
-/// Removes threads; everything on them goes with them.
+/// Removes threads. The foreign keys remove everything that belongs to them.
 pub(super) async fn remove(operation: &'static str, db: &mut Db, ids: &[ThreadId]) -> Result<()> {
     let remove = sqlx::query("DELETE FROM threads WHERE thread_id = ANY ($1)");
     remove.bind(uuids(ids)).execute(db).await.context(operation)?;

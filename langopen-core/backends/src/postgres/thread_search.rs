@@ -1,4 +1,4 @@
-//! Finding and counting threads.
+//! Searching and counting threads.
 
 use futures::{Stream, TryStreamExt};
 use langopen_core::error::Result;
@@ -16,11 +16,11 @@ use super::thread_rows::uuids;
 use crate::rules::documents::{page, passes};
 use crate::rules::thread::values_contain;
 
-/// A query's conditions.
+/// The conditions of a query.
 struct Conditions<'q> {
     scope: &'q Scope,
     query: &'q ThreadQuery,
-    /// Whether SQL decides them all; else [`Conditions::hold`] is asked about each row that it lets through.
+    /// Whether SQL decides all conditions. If not, [`Conditions::hold`] must check each row.
     decided: bool,
 }
 
@@ -43,7 +43,7 @@ impl<'q> Conditions<'q> {
         Ok(Self { scope, query, decided: decided && query.values.is_empty() })
     }
 
-    /// Whether statements of this text are likely to come again.
+    /// Whether other queries are likely to use the same SQL text.
     fn is_common(&self) -> bool {
         self.scope.filter.is_none()
     }
@@ -57,12 +57,12 @@ impl<'q> Conditions<'q> {
     }
 }
 
-/// What [`Conditions::hold`] may need.
+/// The columns that [`Conditions::hold`] needs.
 fn documents(decided: bool) -> &'static str {
     if decided { "" } else { ", metadata, \"values\"" }
 }
 
-/// Whether SQL decides everything that a query asks.
+/// Whether SQL decides all conditions of a query.
 fn is_decided(scope: &Scope, query: &ThreadQuery) -> Result<bool> {
     Conditions::push(&mut QueryBuilder::new(""), scope, query).map(|conditions| conditions.decided)
 }
@@ -72,7 +72,7 @@ fn rows<'e>(
     conditions: &Conditions<'_>,
     db: &'e mut Db,
 ) -> impl Stream<Item = sqlx::Result<PgRow>> + Unpin + 'e {
-    // Texts that clients shape must not push the common ones out of the cache of statements.
+    // The client's filter shapes some SQL texts. Those must not evict the common statements from the statement cache.
     sql.build().persistent(conditions.is_common()).fetch(db)
 }
 
@@ -88,7 +88,7 @@ pub(super) async fn search(db: &Postgres, scope: &Scope, query: &ThreadQuery) ->
     let direction = columns::direction(query.sort_order);
     let decided = is_decided(scope, query)?;
     let mut db = db.session(OPERATION).await?;
-    // Ids first: sorting whole rows would carry all values around.
+    // Selects ids first, because sorting whole rows would copy all values.
     let mut sql = QueryBuilder::new(format!("SELECT thread_id{}", documents(decided)));
     let conditions = Conditions::push(&mut sql, scope, query)?;
     sql.push(format_args!(" ORDER BY {column} {direction}, thread_id {direction}"));
@@ -109,7 +109,7 @@ pub(super) async fn search(db: &Postgres, scope: &Scope, query: &ThreadQuery) ->
         }
     }
     let Page { items: ids, more } = page(found, offset, query.limit);
-    // One that was deleted meanwhile is left out.
+    // The join omits threads that were deleted meanwhile.
     let sql = format!(
         "SELECT {THREAD} FROM unnest($1::UUID[]) WITH ORDINALITY AS i (thread_id, place) JOIN threads t ON t.thread_id = i.thread_id
          WHERE t.tenant = $2 ORDER BY i.place"

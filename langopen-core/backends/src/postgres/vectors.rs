@@ -1,11 +1,11 @@
-//! Vectors of store items: how their column holds them.
+//! The encoding of store items' vectors.
 
-/// A vector as its column holds it.
+/// Encodes a vector for its column.
 pub(super) fn column(vector: &[f32]) -> Vec<u8> {
     vector.iter().flat_map(|each| each.to_le_bytes()).collect()
 }
 
-/// What a column holds.
+/// Decodes a vector from its column.
 pub(super) fn vector(column: &[u8]) -> Vec<f32> {
     column.as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect()
 }

@@ -1,4 +1,4 @@
-//! API keys: what their rows may say.
+//! The rules for rows of API keys.
 
 use langopen_core::clock::Timestamp;
 use langopen_core::error::{Error, ErrorKind, Result};
@@ -27,7 +27,7 @@ pub fn row(new: NewStoredApiKey, now: Timestamp) -> Result<StoredApiKey> {
     })
 }
 
-/// The error for an API key whose id is taken.
+/// The error when another API key has the same id or the same secret.
 pub fn taken(id: ApiKeyId) -> Error {
     Error::new(ErrorKind::AlreadyExists, CREATE, format!("the key {id}, or its secret, exists already"))
 }

@@ -1,4 +1,4 @@
-//! Versions of assistants, and finding them.
+//! The versions of assistants, and how a search selects and sorts assistants.
 
 use std::cmp::Ordering;
 
@@ -24,7 +24,7 @@ pub fn first(new: NewAssistant, now: Timestamp) -> Assistant {
     }
 }
 
-/// The version that a patch makes of the one in force.
+/// The version that results when the patch is applied to `current`.
 pub fn patched(current: Assistant, version: i64, patch: AssistantPatch, now: Timestamp) -> Assistant {
     let mut metadata = current.metadata;
     merge(&mut metadata, patch.metadata.unwrap_or_default());
@@ -41,7 +41,7 @@ pub fn patched(current: Assistant, version: i64, patch: AssistantPatch, now: Tim
     }
 }
 
-/// Whether an assistant answers a query.
+/// Whether an assistant matches the query. `name` is the query's name in lower case.
 fn answers(assistant: &Assistant, query: &AssistantQuery, name: Option<&str>) -> bool {
     query.graph_id.as_ref().is_none_or(|graph_id| *graph_id == assistant.graph_id)
         && query.graphs.as_ref().is_none_or(|graphs| graphs.contains(&assistant.graph_id))
@@ -60,7 +60,7 @@ fn compare(a: &Assistant, b: &Assistant, by: AssistantSort) -> Ordering {
     order.then(a.assistant_id.cmp(&b.assistant_id))
 }
 
-/// The assistants that answer a query, in no order.
+/// The assistants that match the query, unsorted.
 pub fn found<'a>(
     assistants: impl Iterator<Item = &'a Assistant>,
     query: &AssistantQuery,
@@ -69,7 +69,7 @@ pub fn found<'a>(
     assistants.filter(move |each| answers(each, query, name.as_deref()))
 }
 
-/// Finds, sorts and pages.
+/// Selects the matching assistants, sorts them and cuts out the page.
 pub fn search<'a>(assistants: impl Iterator<Item = &'a Assistant>, query: &AssistantQuery) -> Page<Assistant> {
     let mut found: Vec<_> = found(assistants, query).collect();
     found.sort_by(|a, b| match query.sort_order {

@@ -1,4 +1,4 @@
-//! Crons: their next moment, and finding them.
+//! When crons fire, and how a search selects and sorts crons.
 
 use std::cmp::Ordering;
 
@@ -35,7 +35,7 @@ pub fn row(new: NewCron, now: Timestamp) -> Result<Cron> {
     Ok(cron)
 }
 
-/// Refuses a schedule without any moment in it; the end of a cron is no reason.
+/// Refuses a schedule that never fires. Ignores the cron's `end_time`.
 fn must_fire(cron: &Cron, now: Timestamp) -> Result<()> {
     match Schedule::parse(&cron.schedule, cron.timezone.as_deref())?.next_after(now) {
         Some(_) => Ok(()),
@@ -46,7 +46,7 @@ fn must_fire(cron: &Cron, now: Timestamp) -> Result<()> {
     }
 }
 
-/// The row after a change.
+/// The row after the patch.
 pub fn patched(mut cron: Cron, patch: CronPatch, now: Timestamp) -> Result<Cron> {
     let another_schedule = patch.schedule.is_some() || patch.timezone.is_some();
     let begins_again = patch.enabled == Some(true) && !cron.enabled;
@@ -76,7 +76,7 @@ pub fn patched(mut cron: Cron, patch: CronPatch, now: Timestamp) -> Result<Cron>
     Ok(cron)
 }
 
-/// Checks that a cron is due at the moment of the firing; `None` is one that is not there.
+/// Checks that the cron is due at the moment of the firing. `None` stands for a cron that does not exist.
 pub fn check_firing(operation: &'static str, cron: Option<&Cron>, firing: CronFiring, now: Timestamp) -> Result<()> {
     match cron {
         Some(cron) if cron.next_run_date == Some(firing.due) && firing.due <= now && cron.may_fire(now) => Ok(()),
@@ -89,7 +89,7 @@ pub fn not_found(operation: &'static str, id: CronId) -> Error {
     Error::not_found(operation, format!("there is no cron {id}"))
 }
 
-/// The error for a cron whose id is taken.
+/// The error when another cron has the same id.
 pub fn taken(operation: &'static str, id: CronId) -> Error {
     Error::new(ErrorKind::AlreadyExists, operation, format!("cron {id} exists already"))
 }
@@ -102,7 +102,7 @@ pub fn answers(cron: &Cron, query: &CronQuery) -> bool {
         && contains_all(&cron.metadata, &query.metadata)
 }
 
-/// Compares in the wanted direction; what is missing is last in both.
+/// Compares in the given direction. A missing value sorts last in both directions.
 fn directed<T: Ord>(a: Option<T>, b: Option<T>, order: SortOrder) -> Ordering {
     match (a, b) {
         (Some(a), Some(b)) if order == SortOrder::Desc => b.cmp(&a),
@@ -124,7 +124,8 @@ fn compare(a: &Cron, b: &Cron, by: CronSort, order: SortOrder) -> Ordering {
     first.then(directed(Some(a.cron_id), Some(b.cron_id), order))
 }
 
-/// Finds, sorts and pages. In Rust for every backend: crons are few.
+/// Selects the matching crons, sorts them and cuts out the page. Every backend uses this instead of SQL, because an
+/// installation has few crons.
 pub fn search(crons: impl Iterator<Item = Cron>, query: &CronQuery) -> Page<Cron> {
     let mut found: Vec<_> = crons.filter(|cron| answers(cron, query)).collect();
     found.sort_by(|a, b| compare(a, b, query.sort_by, query.sort_order));

@@ -1,4 +1,4 @@
-//! What is told when a run ends.
+//! The webhook delivery that the end of a run creates.
 
 use langopen_core::clock::Timestamp;
 use langopen_core::error::{Error, ErrorKind};
@@ -11,7 +11,8 @@ use langopen_core::tenant::Tenant;
 
 use super::run::cancel_error;
 
-/// What a run's webhook is told of its outcome, if it has one. `run` is the row as it is while it runs; `thread_values` are asked for if the outcome has none.
+/// The delivery for a run that ends with an outcome; `None` for a run without a webhook. `run` is the row while the run
+/// is still running. `thread_values` are used if the outcome has no values.
 pub fn of_outcome(
     tenant: &Tenant,
     run: &Run,
@@ -20,13 +21,13 @@ pub fn of_outcome(
     now: Timestamp,
 ) -> Option<Delivery> {
     let values = match outcome.rollback {
-        // The values that were seen last stay, as on the thread.
+        // After a rollback the thread keeps its previous values, so the webhook reports those.
         true => None,
         false => outcome.state.as_ref().map(|state| &state.values).or(outcome.values.as_ref()),
     };
     let end = RunEnd {
         status: outcome.status,
-        // A running run's row changed last when it was claimed.
+        // The last change of a running run's row is its claim.
         started_at: Some(run.updated_at),
         ended_at: now,
         values: values.or(thread_values),
@@ -35,7 +36,7 @@ pub fn of_outcome(
     delivery(tenant, run, end)
 }
 
-/// What the webhook of a pending run is told of its cancel, if it has one.
+/// The delivery for a pending run that is cancelled; `None` for a run without a webhook.
 pub fn of_cancel(
     tenant: &Tenant,
     run: &Run,
@@ -56,7 +57,7 @@ pub fn of_cancel(
 
 fn delivery(tenant: &Tenant, run: &Run, end: RunEnd<'_>) -> Option<Delivery> {
     let url = run.webhook.clone()?;
-    // A temporary run's values are its client's alone.
+    // Only the client of a temporary run may see its values.
     let end = RunEnd { values: end.values.filter(|_| !run.temporary), ..end };
     Some(Delivery {
         tenant: tenant.clone(),
@@ -68,7 +69,7 @@ fn delivery(tenant: &Tenant, run: &Run, end: RunEnd<'_>) -> Option<Delivery> {
     })
 }
 
-/// The error for a delivery that its holder no longer owns.
+/// The error when the lease of a delivery is not the current one.
 pub fn lease_lost(operation: &'static str, lease: DeliveryLease) -> Error {
     let message =
         format!("attempt {} of the delivery for run {} is no longer the current one", lease.attempt, lease.run_id);

@@ -1,4 +1,4 @@
-//! Deployments: what their rows may say, and what their limits mean.
+//! The rules for rows of deployments, and the check of their limits.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,7 @@ use langopen_core::tenant::Tenant;
 
 const PUT: &str = "deployments.put";
 
-/// The row after a put; `earlier` is the deployment's row before it.
+/// The row after a put. `earlier` is the creation time of the existing row, if any.
 pub fn row(tenant: &Tenant, spec: DeploymentSpec, earlier: Option<Timestamp>, now: Timestamp) -> Result<Deployment> {
     let hosts = spec.hosts.iter().map(|host| host_name(host)).collect::<Result<BTreeSet<_>>>()?;
     if spec.limits.max_requests_per_second == Some(0) {
@@ -33,11 +33,12 @@ fn host_name(host: &str) -> Result<String> {
         return Ok(host.to_ascii_lowercase());
     }
     let message =
-        format!("{host:?} is no host name: it must be names of a-z, 0-9 and '-' with dots between, without a port");
+        format!("{host:?} is not a host name: write labels of a-z, 0-9 and '-' with dots between them, without a port");
     Err(Error::invalid(PUT, message))
 }
 
-/// Refuses a row one of whose hosts is taken. Hosts of all rows are looked at, so nothing is said of whose it is.
+/// Refuses the row if another deployment has one of its hosts. The error does not name that deployment, because the
+/// caller may have no access to it.
 pub fn check_hosts<'a>(row: &Deployment, others: impl IntoIterator<Item = &'a Deployment>) -> Result<()> {
     let others = others.into_iter().filter(|other| other.tenant != row.tenant);
     match others.flat_map(|other| &other.hosts).find(|host| row.hosts.contains(host)) {
@@ -51,7 +52,7 @@ pub fn not_found(operation: &'static str, tenant: &Tenant) -> Error {
     Error::not_found(operation, format!("there is no deployment {tenant}"))
 }
 
-/// Refuses one more run than the deployment may have in flight.
+/// Refuses a new run if the deployment already has its maximum of runs in flight.
 pub fn check_room(operation: &'static str, in_flight: u64, limit: u32) -> Result<()> {
     if in_flight < u64::from(limit) {
         return Ok(());

@@ -1,11 +1,11 @@
-//! Merging documents, cutting pages, and the scope's test.
+//! Merging documents, cutting pages, and checking whether a scope shows a row.
 
 use langopen_core::json::JsonMap;
 use langopen_core::model::Page;
 use langopen_core::tenant::{Scope, Tenant};
 use serde_json::Value;
 
-/// Whether a row of `tenant` with this metadata can be seen in the scope.
+/// Whether the scope shows a row of `tenant` with this metadata.
 pub fn in_scope(scope: &Scope, tenant: &Tenant, metadata: &JsonMap) -> bool {
     scope.tenant == *tenant && passes(scope, metadata)
 }
@@ -15,14 +15,14 @@ pub fn passes(scope: &Scope, metadata: &JsonMap) -> bool {
     scope.filter.as_ref().is_none_or(|filter| filter.matches(metadata))
 }
 
-/// Merges key by key, replacing what was there.
+/// Copies every key of `from` into `into`; a key that exists in both takes the new value.
 pub fn merge(into: &mut JsonMap, from: JsonMap) {
     for (key, value) in from {
         into.insert(key, value);
     }
 }
 
-/// Merges a run's config into its thread's: `configurable` and `metadata` key by key, all else replaced.
+/// Merges a run's config into its thread's. Merges `configurable` and `metadata` key by key; replaces all other keys.
 pub fn merge_config(into: &mut JsonMap, from: JsonMap) {
     for (key, value) in from {
         match (key.as_str(), into.get_mut(&key), value) {

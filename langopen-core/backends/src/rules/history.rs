@@ -1,4 +1,4 @@
-//! What stays of a thread's checkpoints when its history is cut.
+//! Which checkpoints of a thread stay when its history is cut.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -16,9 +16,10 @@ pub struct Newest {
     pub metadata: JsonMap,
 }
 
-/// Of the newest checkpoint of each namespace, those that something still leads to.
+/// Selects the newest checkpoints that must stay. The newest checkpoint of a task's namespace stays only if its parent
+/// checkpoints stay too.
 pub fn reachable(mut newest: Vec<Newest>) -> Vec<Newest> {
-    // Parents come before what they led to.
+    // Parent namespaces come before the namespaces below them.
     newest.sort_by_key(|each| (each.checkpoint_ns.matches('|').count(), each.checkpoint_ns.len()));
     let mut kept: HashMap<String, String> = HashMap::new();
     newest.retain(|each| {
@@ -31,21 +32,21 @@ pub fn reachable(mut newest: Vec<Newest>) -> Vec<Newest> {
     newest
 }
 
-/// Whether a namespace is one task's alone; others are used again by later runs.
+/// Whether the namespace belongs to a single task. Later runs use the other namespaces again.
 fn is_of_task(checkpoint_ns: &str) -> bool {
     checkpoint_ns.contains(':')
 }
 
 fn parents_are_kept(each: &Newest, kept: &HashMap<String, String>) -> bool {
     let Some(Value::Object(parents)) = each.metadata.get("parents") else { return true };
-    // A map may name the namespace itself.
+    // The map of parents may contain the namespace itself.
     parents
         .iter()
         .filter(|(namespace, _)| **namespace != each.checkpoint_ns)
         .all(|(namespace, id)| kept.get(namespace).is_some_and(|kept| id.as_str() == Some(kept)))
 }
 
-/// The channels whose values in a checkpoint are computed from its ancestors' writes.
+/// The channels whose values in a checkpoint are computed from the writes of its ancestors.
 pub fn computed_channels(metadata: &JsonMap) -> BTreeSet<String> {
     let counters = metadata.get("counters_since_delta_snapshot").and_then(Value::as_object);
     let counts = |counters: &Value| match counters {
@@ -56,7 +57,7 @@ pub fn computed_channels(metadata: &JsonMap) -> BTreeSet<String> {
     computed.map(|(channel, _)| channel.clone()).collect()
 }
 
-/// Goes from a checkpoint to its parent: the channels for which an older one is needed still.
+/// The channels of `needed` whose computation continues past this parent, to an older checkpoint.
 pub fn computed_before(needed: BTreeSet<String>, parent: &JsonMap) -> BTreeSet<String> {
     let computed = computed_channels(parent);
     needed.into_iter().filter(|channel| computed.contains(channel)).collect()
@@ -73,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nothing_leads_to_goes() {
+    fn unreachable_checkpoints_are_removed() {
         let kept = reachable(vec![
             newest("sub:2|in:1", "4", json!({"parents": {"": "9", "sub:2": "3"}})),
             newest("sub:1|in:1", "4", json!({"parents": {"": "9", "sub:1": "3"}})),

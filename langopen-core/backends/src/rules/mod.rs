@@ -1,4 +1,4 @@
-//! What every backend does alike, written once over the model's types.
+//! The rules that all backends share, written over the types of the model.
 
 pub mod api_key;
 pub mod assistant;

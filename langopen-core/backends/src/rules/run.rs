@@ -1,4 +1,4 @@
-//! What becomes of runs.
+//! The rules for runs: new rows, their order, cancels, and their end.
 
 use std::time::Duration;
 
@@ -41,18 +41,19 @@ pub fn row(new: &NewRun, thread_metadata: &JsonMap, now: Timestamp) -> Run {
     }
 }
 
-/// The place of a run among its assistant's.
+/// The position of a run in the search order of its assistant's runs.
 pub fn place(run: &Run) -> RunPlace {
     (run.updated_at, run.run_id)
 }
 
-/// What a search found that looked at these runs, each with whether the scope shows it.
+/// The result of a search that read these rows. The flag of each row is whether the scope shows it.
 pub fn found(seen: Vec<(Run, bool)>, limit: u32) -> FoundRuns {
     let next = seen.last().filter(|_| seen.len() == limit as usize).map(|(run, _)| place(run));
     FoundRuns { runs: seen.into_iter().filter_map(|(run, shown)| shown.then_some(run)).collect(), next }
 }
 
-/// When a run that is due may start, so that it comes after the last one of its thread: also where the clocks of two processes differ, or one goes back.
+/// When a due run may start. The result is after `last`, the last run in line on its thread, even if the clocks of two
+/// processes differ or a clock goes back.
 pub fn behind(last: Option<(Timestamp, RunId)>, available_at: Timestamp, run_id: RunId) -> Timestamp {
     match last {
         Some(last) if last > (available_at, run_id) => last.0.plus(Duration::from_micros(u64::from(last.1 > run_id))),
@@ -60,7 +61,7 @@ pub fn behind(last: Option<(Timestamp, RunId)>, available_at: Timestamp, run_id:
     }
 }
 
-/// What a new run asks of those in flight on its thread.
+/// The cancel that a new run causes for the runs in flight on its thread.
 pub fn superseded_by(new: &NewRun) -> Option<CancelRequest> {
     let action = match new.multitask_strategy {
         MultitaskStrategy::Interrupt => CancelAction::Interrupt,
@@ -72,7 +73,7 @@ pub fn superseded_by(new: &NewRun) -> Option<CancelRequest> {
     Some(CancelRequest { action, reason })
 }
 
-/// The request that stands after another one: the later, except that a rollback stays one.
+/// Combines two cancel requests: the later one wins, but an earlier rollback stays a rollback.
 pub fn merged_cancel(earlier: Option<CancelAction>, mut later: CancelRequest) -> CancelRequest {
     if earlier == Some(CancelAction::Rollback) {
         later.action = CancelAction::Rollback;
@@ -80,18 +81,18 @@ pub fn merged_cancel(earlier: Option<CancelAction>, mut later: CancelRequest) ->
     later
 }
 
-/// What tells the worker of a run that was deleted to stop; its lease is lost anyway.
+/// The signal that stops the worker of a deleted run. The worker has lost its lease anyway.
 pub fn deleted(run_id: RunId) -> CancelSignal {
     let request = CancelRequest { action: CancelAction::Interrupt, reason: "the run was deleted".to_owned() };
     CancelSignal { run_id, request }
 }
 
-/// What stops the runs of an assistant that is deleted.
+/// The cancel for the runs of a deleted assistant.
 pub fn assistant_deleted() -> CancelRequest {
     CancelRequest { action: CancelAction::Interrupt, reason: "the assistant was deleted".to_owned() }
 }
 
-/// The error that a thread shows after a cancel.
+/// The error that a thread shows after this cancel.
 pub fn cancel_error(request: &CancelRequest) -> RunError {
     RunError { error: request.action.error_class().to_owned(), message: request.reason.clone() }
 }
@@ -111,7 +112,7 @@ pub fn check_end(status: RunStatus) -> Result<()> {
     }
 }
 
-/// The error for a run that its worker no longer owns.
+/// The error when the lease of a run is not the current one.
 pub fn lease_lost(operation: &'static str, lease: langopen_core::queue::Lease) -> Error {
     let message = format!("attempt {} of run {} is no longer the current one", lease.attempt, lease.run_id);
     Error::new(langopen_core::ErrorKind::LeaseLost, operation, message)

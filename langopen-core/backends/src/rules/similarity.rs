@@ -1,8 +1,9 @@
-//! How near two texts are, by their vectors.
+//! The similarity of two texts, computed from their vectors.
 
 use langopen_core::model::FieldVector;
 
-/// The cosine similarity of the nearest vector to the query's; `None` without a query, or without a vector of its length.
+/// The highest cosine similarity of any vector to the query. `None` without a query, or if no vector has the query's
+/// length.
 pub fn best(vectors: &[FieldVector], query: Option<&[f32]>) -> Option<f64> {
     let query = query?;
     let near = vectors.iter().filter(|each| each.vector.len() == query.len()).map(|each| cosine(&each.vector, query));
@@ -12,6 +13,6 @@ pub fn best(vectors: &[FieldVector], query: Option<&[f32]>) -> Option<f64> {
 fn cosine(a: &[f32], b: &[f32]) -> f64 {
     let dot = |a: &[f32], b: &[f32]| -> f64 { a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum() };
     let length = (dot(a, a) * dot(b, b)).sqrt();
-    // Nothing is near to a text without a meaning.
+    // A zero vector has no direction, so it is similar to nothing.
     if length == 0.0 { 0.0 } else { dot(a, b) / length }
 }

@@ -1,4 +1,4 @@
-//! What a thread's row shows after something happened on it.
+//! How events, such as the end of a run, change a thread's row.
 
 use langopen_core::clock::Timestamp;
 use langopen_core::ids::ThreadId;
@@ -7,7 +7,7 @@ use langopen_core::model::{CancelAction, RunError, Thread, ThreadStatus, ThreadT
 use langopen_core::queue::Outcome;
 use serde_json::Value;
 
-/// A new row: idle, without values.
+/// The row of a new thread: idle, without values.
 pub fn row(thread_id: ThreadId, metadata: JsonMap, config: JsonMap, ttl: Option<ThreadTtl>, now: Timestamp) -> Thread {
     Thread {
         thread_id,
@@ -25,18 +25,18 @@ pub fn row(thread_id: ThreadId, metadata: JsonMap, config: JsonMap, ttl: Option<
     }
 }
 
-/// What becomes of the latest state that is kept beside a thread's row.
+/// The change of the latest state that is stored in a thread's row.
 #[derive(Debug)]
 pub enum StateChange {
-    /// It stays.
+    /// The stored state stays as it is.
     Leave,
-    /// It no longer describes the values.
+    /// The stored state is deleted, because it no longer describes the values.
     Clear,
-    /// It describes this root checkpoint, together with the new values.
+    /// The stored state describes this root checkpoint, together with the new values.
     Set {
         /// The checkpoint's id.
         checkpoint_id: String,
-        /// The ThreadState of the wire without its values.
+        /// The `ThreadState` of the wire format without its values.
         rest: RawJson,
     },
 }
@@ -48,7 +48,7 @@ pub struct ThreadChange {
     pub status: ThreadStatus,
     /// The error that the thread shows.
     pub error: Option<RawJson>,
-    /// Open interrupts by task id.
+    /// The open interrupts by task id.
     pub interrupts: RawJson,
     /// `None` leaves the values as they are.
     pub values: Option<RawJson>,
@@ -56,15 +56,16 @@ pub struct ThreadChange {
     pub state: StateChange,
 }
 
-/// What the end of a run changes.
+/// The change that the end of a run causes.
 pub fn after(outcome: Outcome, others_in_flight: bool) -> ThreadChange {
     let (values, state) = match (outcome.rollback, outcome.state, outcome.values) {
-        // The values that were seen last stay, as clients know it; the state goes with its checkpoint.
+        // The thread keeps its previous values, which clients expect. If a rollback removes the checkpoint of the
+        // state, it removes the state too.
         (true, _, _) | (false, None, None) => (None, StateChange::Leave),
         (false, Some(state), _) => {
             (Some(state.values), StateChange::Set { checkpoint_id: state.checkpoint_id, rest: state.rest })
         }
-        // A state is kept as the row's values and the rest, so other values make it a wrong one.
+        // The row stores a state as its values and the rest. Other values make the stored rest wrong.
         (false, None, Some(values)) => (Some(values), StateChange::Clear),
     };
     ThreadChange {
@@ -76,7 +77,7 @@ pub fn after(outcome: Outcome, others_in_flight: bool) -> ThreadChange {
     }
 }
 
-/// The status of a thread on which nothing is in flight, from what is kept of it.
+/// The status of a thread without runs in flight, computed from its row.
 pub fn settled(error: Option<&RawJson>, interrupts: Option<&RawJson>, rest: Option<&RawJson>) -> ThreadStatus {
     let cancels = [CancelAction::Interrupt, CancelAction::Rollback].map(CancelAction::error_class);
     let failed = error
@@ -93,9 +94,9 @@ pub fn settled(error: Option<&RawJson>, interrupts: Option<&RawJson>, rest: Opti
     }
 }
 
-/// A failure as the thread's `error` column holds it.
+/// A failure in the form of the thread's `error` column.
 pub fn error_json(error: &RunError) -> RawJson {
-    // Two texts always have a JSON form.
+    // Two strings always have a JSON form.
     RawJson::of(error).unwrap_or_default()
 }
 
@@ -104,7 +105,7 @@ pub fn empty_object() -> RawJson {
     RawJson::from(Value::Object(JsonMap::new()))
 }
 
-/// Whether a thread's values contain these; a thread without values contains only nothing.
+/// Whether a thread's values contain `wanted`. A thread without values contains only an empty `wanted`.
 pub fn values_contain(values: Option<&RawJson>, wanted: &JsonMap) -> bool {
     wanted.is_empty()
         || values

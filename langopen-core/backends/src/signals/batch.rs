@@ -1,4 +1,4 @@
-//! What waits to be sent, each signal once, and the messages it becomes: JSON texts.
+//! Collects the signals that wait to be sent, without duplicates, and encodes them as JSON messages.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -13,20 +13,21 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 use uuid::Uuid;
 
-/// How many threads and cancels wait at most; beyond that, the others are told to look.
+/// The maximum number of threads and of cancels that wait. Beyond it, the batch sends [`Signal::Missed`] instead.
 const MOST: usize = 2000;
 
-/// The length of a thread's id in a message, with its quotes and comma, and of all that is around the ids.
+/// An upper bound for the length of a thread's id in a message, with its quotes and comma. `AROUND` is the same for the
+/// rest of the message.
 const THREAD: usize = 40;
 const AROUND: usize = 256;
 
-/// The pause before something is sent again after a failure.
+/// The pause after a failure to send.
 const PAUSE: Duration = Duration::from_millis(250);
 
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 struct Message {
-    /// The party that sends it.
+    /// The party that sends the message.
     from: Uuid,
     #[serde(skip_serializing_if = "is_false")]
     missed: bool,
@@ -57,7 +58,7 @@ struct Pending {
 /// The signals that one party has to send.
 pub(crate) struct Outbound {
     from: Uuid,
-    /// The longest message, in bytes.
+    /// The maximum length of a message, in bytes.
     limit: usize,
     pending: Mutex<Pending>,
     rung: Notify,
@@ -68,7 +69,7 @@ impl Outbound {
         Self { from, limit, pending: Mutex::default(), rung: Notify::new() }
     }
 
-    /// Adds a signal to what waits.
+    /// Adds a signal to the batch.
     pub(crate) fn add(&self, signal: Signal) {
         let mut pending = self.pending.lock();
         let Pending { message, threads, waiting } = &mut *pending;
@@ -85,7 +86,7 @@ impl Outbound {
             Signal::Events(thread_id) if threads.len() < MOST => {
                 threads.insert(thread_id);
             }
-            // Receivers look at everything instead of a signal that this message cannot carry.
+            // This message cannot carry the signal, so receivers must look at everything.
             Signal::Cancel(_) | _ => message.missed = true,
         }
         *waiting = true;
@@ -93,7 +94,7 @@ impl Outbound {
         self.rung.notify_one();
     }
 
-    /// Takes what waits, as messages.
+    /// Empties the batch and returns its messages.
     fn take(&self) -> Vec<String> {
         let Pending { message, threads, waiting } = std::mem::take(&mut *self.pending.lock());
         if !waiting {
@@ -123,13 +124,13 @@ impl Outbound {
                 None => messages.push(rest),
             }
         }
-        // A cancel whose reason is too long for a message is told by the heartbeat.
+        // A cancel whose reason is too long for a message is dropped here; the worker reads it with its heartbeat.
         let texts = messages.iter().filter_map(|message| serde_json::to_string(message).ok());
         texts.filter(|text| text.len() <= self.limit).collect()
     }
 
-    /// Sends what waits with `publish`, forever: the first at once, and what comes within `gap` after it together. What cannot be sent is lost, and
-    /// the others are told so when something can be sent again.
+    /// Sends batches with `publish`, forever. It sends the first signal at once, and all signals of the `gap` after it
+    /// together. A batch that cannot be sent is lost; the next batch then contains [`Signal::Missed`].
     pub(crate) async fn run<F>(self: Arc<Self>, gap: Duration, publish: impl Fn(Vec<String>) -> F)
     where
         F: Future<Output = Result<()>>,
@@ -143,7 +144,7 @@ impl Outbound {
             match publish(messages).await {
                 Ok(()) => tokio::time::sleep(gap).await,
                 Err(error) => {
-                    tracing::debug!(%error, "signals to other processes cannot be sent; they look by themselves");
+                    tracing::debug!(%error, "cannot send signals to other processes; they will poll instead");
                     tokio::time::sleep(PAUSE).await;
                     self.add(Signal::Missed);
                 }
@@ -152,7 +153,8 @@ impl Outbound {
     }
 }
 
-/// The signals in a message from another party than `own`. What is not understood may be from a newer version: it is as if it was missed.
+/// The signals in a message, unless the party `own` sent it. A message that cannot be decoded may come from a newer
+/// version, so it counts as [`Signal::Missed`].
 pub(crate) fn received(own: Uuid, text: &[u8]) -> Vec<Signal> {
     let Ok(message) = serde_json::from_slice::<Message>(text) else { return vec![Signal::Missed] };
     if message.from == own {

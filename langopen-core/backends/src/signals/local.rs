@@ -1,4 +1,4 @@
-//! Signals between parts of one process.
+//! Signals between the parts of one process.
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,8 +9,8 @@ use tokio::sync::broadcast;
 
 type Parties = Arc<Mutex<Vec<broadcast::Sender<Signal>>>>;
 
-/// [`Signals`] between parties in one process, e.g. two backends on one database. Each party has a value of its own, made by [`LocalSignals::party`];
-/// clones are the same party.
+/// [`Signals`] between parties in one process, e.g. two backends on one database. [`LocalSignals::party`] makes a new
+/// party. Clones are the same party.
 #[derive(Clone)]
 pub struct LocalSignals {
     own: broadcast::Sender<Signal>,
@@ -18,12 +18,12 @@ pub struct LocalSignals {
 }
 
 impl LocalSignals {
-    /// The first party.
+    /// The first party of a new group.
     pub fn new() -> Self {
         Self::among(Parties::default())
     }
 
-    /// Another party.
+    /// A new party in the same group.
     #[must_use]
     pub fn party(&self) -> Self {
         Self::among(Arc::clone(&self.parties))
@@ -51,7 +51,7 @@ impl fmt::Debug for LocalSignals {
 impl Signals for LocalSignals {
     fn send(&self, signal: Signal) {
         for party in self.parties.lock().iter().filter(|party| !party.same_channel(&self.own)) {
-            // A party without a receiver need not hear it.
+            // An error means that the party has no receiver.
             let _ = party.send(signal.clone());
         }
     }

@@ -1,4 +1,4 @@
-//! Signals between parts of one process, and what signals over Redis and Postgres share.
+//! Signals between the parts of one process, and the message format that signals over Redis and Postgres share.
 
 #[cfg(any(feature = "redis", feature = "postgres"))]
 mod batch;

@@ -20,7 +20,7 @@ use super::thread_rows;
 use crate::rules::documents::{page, passes};
 use crate::rules::{assistant, run};
 
-/// The version in force, if the scope shows it.
+/// The current version of the assistant, if the scope shows it.
 async fn visible<'e>(
     operation: &'static str,
     db: impl SqliteExecutor<'e>,
@@ -50,7 +50,8 @@ async fn must_exist(
     there.ok_or_else(|| Error::not_found(operation, format!("there is no assistant {id}")))
 }
 
-/// What is there under this id: nothing (the new one is kept), a row of the scope, or a foreign row, which is an error.
+/// Adds the assistant, unless the scope already shows one with this id; the flag is whether it was added. Fails if the
+/// id belongs to an assistant that the scope does not show.
 async fn add(
     operation: &'static str,
     db: &mut SqliteConnection,
@@ -123,7 +124,8 @@ fn taken_error(operation: &'static str, id: AssistantId) -> Error {
     Error::new(ErrorKind::AlreadyExists, operation, format!("assistant {id} exists already"))
 }
 
-/// Adds which assistants a query finds; `false` means that [`is_found`] must be asked about each of them too.
+/// Adds the table and the conditions of a query. Returns `false` if the caller must also check each row with
+/// [`is_found`].
 fn push_found(sql: &mut QueryBuilder<sqlx::Sqlite>, scope: &Scope, query: &AssistantQuery) -> Result<bool> {
     sql.push(" FROM assistants a JOIN assistant_versions v USING (tenant, assistant_id, version) WHERE a.tenant = ");
     sql.push_bind(scope.tenant.as_str().to_owned());
@@ -140,7 +142,7 @@ fn push_found(sql: &mut QueryBuilder<sqlx::Sqlite>, scope: &Scope, query: &Assis
     Ok(conditions::push_contains(sql, "v.metadata", &query.metadata) && filtered)
 }
 
-/// What [`push_found`] may leave undecided.
+/// Checks the conditions that [`push_found`] may be unable to decide.
 fn is_found(scope: &Scope, query: &AssistantQuery, metadata: &JsonMap) -> bool {
     passes(scope, metadata) && contains_all(metadata, &query.metadata)
 }
@@ -165,7 +167,7 @@ async fn threads_of(
     Ok(threads)
 }
 
-/// Cancels the runs in flight of an assistant that goes.
+/// Cancels the runs in flight of an assistant that is deleted.
 async fn stop_runs_of(
     operation: &'static str,
     db: &mut SqliteConnection,
@@ -173,7 +175,7 @@ async fn stop_runs_of(
     id: AssistantId,
     now: Timestamp,
 ) -> Result<Stopped> {
-    // Pending runs first, lest the end of one lets the next of its thread begin.
+    // Pending runs come first. Otherwise the end of one run could make the next run of its thread start.
     let rows = sqlx::query(
         "SELECT thread_id, run_id FROM runs WHERE status = 'pending' AND assistant_id = ?1 AND tenant = ?2
          UNION ALL SELECT thread_id, run_id FROM runs WHERE status = 'running' AND assistant_id = ?1 AND tenant = ?2",
@@ -390,7 +392,7 @@ impl Assistants for Sqlite {
                     return Err(Error::not_found(OPERATION, format!("the assistant has no version {version}")));
                 }
                 put_in_force(OPERATION, db, &scope.tenant, id, version).await?;
-                // The filter allowed the version that was in force; this one may have other metadata.
+                // The filter allowed the previous version. The new current version may have other metadata.
                 must_exist(OPERATION, db, &Scope::tenant(scope.tenant.clone()), id).await
             }
             .boxed()

@@ -1,4 +1,4 @@
-//! Rows of checkpoints, blobs and writes: reading, copying and removing them.
+//! Reading, copying and removing the rows of checkpoints, blobs and writes.
 
 use langopen_core::error::Result;
 use langopen_core::ids::{RunId, ThreadId};
@@ -59,7 +59,7 @@ fn write(row: &SqliteRow) -> Result<PendingWrite> {
     })
 }
 
-/// Removes the blobs that no checkpoint of the thread names any more.
+/// Removes the thread's blobs that no checkpoint refers to.
 pub(super) async fn prune_blobs(operation: &'static str, db: &mut SqliteConnection, thread_id: ThreadId) -> Result<()> {
     let prune = sqlx::query(
         "DELETE FROM checkpoint_blobs WHERE thread_id = ?1 AND (checkpoint_ns, channel, version) NOT IN
@@ -70,7 +70,7 @@ pub(super) async fn prune_blobs(operation: &'static str, db: &mut SqliteConnecti
     Ok(())
 }
 
-/// Removes the checkpoints that a run made, with their writes and blobs, and its writes on other checkpoints.
+/// Removes the run's checkpoints with their writes and blobs, and the run's writes on other checkpoints.
 pub(super) async fn remove_of_run(
     operation: &'static str,
     db: &mut SqliteConnection,
@@ -90,7 +90,7 @@ pub(super) async fn remove_of_run(
     prune_blobs(operation, db, thread_id).await
 }
 
-/// How much a thread's checkpoints take.
+/// The number and size of the thread's checkpoints, writes and channel values.
 pub(super) async fn volumes(
     operation: &'static str,
     db: &mut SqliteConnection,
@@ -131,8 +131,8 @@ pub(super) async fn remove_all(operation: &'static str, db: &mut SqliteConnectio
     Ok(())
 }
 
-/// Copies all checkpoints of a thread to another one, in their order. The copies belong to no run, and their metadata
-/// name the new thread.
+/// Copies all checkpoints of a thread to another thread, in their order. The copies belong to no run, and their
+/// metadata contains the new thread's id.
 pub(super) async fn copy(
     operation: &'static str,
     db: &mut SqliteConnection,

@@ -16,13 +16,13 @@ use super::thread_rows::{is_visible, must_be_visible};
 use super::writer::{run_together, together};
 use crate::rules::run::lease_lost;
 
-/// Drops the latest state when the checkpoint that it describes changes.
+/// Deletes the stored latest state if it describes the checkpoint that changes.
 const TOUCH: &str = "UPDATE threads SET state_checkpoint_id = NULL, state_rest = NULL WHERE thread_id = ? AND state_checkpoint_id = ?; ";
 
-/// Most blobs or writes in one statement: SQLite takes 32766 parameters.
+/// The maximum number of blobs or writes in one statement. SQLite accepts 32766 parameters.
 const ROWS: usize = 1000;
 
-/// Keeps a checkpoint with its blobs in one walk, however many there are.
+/// Stores a checkpoint with all its blobs in one round trip.
 async fn insert_checkpoint(db: &mut SqliteConnection, tenant: &Tenant, new: &NewCheckpoint) -> Result<()> {
     let mut sql = String::new();
     let root = new.checkpoint_ns.is_empty();
@@ -102,7 +102,7 @@ async fn insert_writes(db: &mut SqliteConnection, tenant: &Tenant, new: &Pending
     run_together("checkpoints.put_writes", db, query).await.map(drop)
 }
 
-/// Adds `head` and `count` rows of parameters.
+/// Appends `head` and the placeholders of `count` rows.
 fn push_rows(sql: &mut String, head: &str, row: &str, count: usize) {
     sql.push_str(head);
     for n in 0..count {
@@ -111,8 +111,8 @@ fn push_rows(sql: &mut String, head: &str, row: &str, count: usize) {
     }
 }
 
-/// Refuses a write whose lease is over. A write without a lease belongs to no run. The writer's task calls it, so
-/// nothing comes between it and the write.
+/// Refuses a write whose lease is lost. A write without a lease belongs to no run and is allowed. The writer task calls
+/// this, so no other write can happen between the check and the write.
 pub(super) async fn must_hold(operation: &'static str, db: &mut SqliteConnection, lease: Option<Lease>) -> Result<()> {
     let Some(Lease { run_id, attempt }) = lease else { return Ok(()) };
     let current = sqlx::query("SELECT 1 FROM runs WHERE run_id = ? AND attempt = ? AND status = 'running'");
@@ -128,12 +128,13 @@ fn lease(run_id: Option<RunId>, attempt: Option<u32>) -> Option<Lease> {
 impl Checkpoints for Sqlite {
     async fn checkpoint(&self, scope: &Scope, key: &CheckpointKey) -> Result<Option<CheckpointTuple>> {
         const OPERATION: &str = "checkpoints.get";
-        // One transaction sees one moment.
+        // All reads of one transaction see the same snapshot.
         let mut db = self.readers().begin().await.context(OPERATION)?;
         if !is_visible(OPERATION, &mut *db, scope, key.thread_id).await? {
             return Ok(None);
         }
-        // Two texts: with one condition for both, SQLite would look through the newer ones for an older one.
+        // Two statements, because SQLite cannot use the index if one condition covers both cases: it would scan the
+        // newer checkpoints to find an older one.
         let row = sqlx::query(match key.checkpoint_id {
             Some(_) => {
                 "SELECT *, (SELECT checkpoint_id FROM checkpoints l WHERE l.thread_id = c.thread_id AND l.checkpoint_ns = c.checkpoint_ns

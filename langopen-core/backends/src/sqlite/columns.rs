@@ -1,4 +1,4 @@
-//! Between rows and the model.
+//! Conversion between rows and the types of the model.
 
 use langopen_core::clock::Timestamp;
 use langopen_core::error::{Error, Result};
@@ -18,7 +18,7 @@ use uuid::Uuid;
 
 const READ: &str = "sqlite.read";
 
-/// Names the operation that a database error happened in.
+/// Adds to a database error the operation in which it happened.
 pub(super) trait Context<T> {
     fn context(self, operation: &'static str) -> Result<T>;
 }
@@ -30,7 +30,7 @@ impl<T> Context<T> for Result<T, sqlx::Error> {
 }
 
 pub(super) fn damaged(column: &str, error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
-    Error::internal(READ, format!("column {column:?} holds what it must not")).with_source(error)
+    Error::internal(READ, format!("column {column:?} has an invalid value")).with_source(error)
 }
 
 /// A column's value.
@@ -42,12 +42,12 @@ pub(super) fn time(row: &SqliteRow, column: &str) -> Result<Timestamp> {
     get(row, column).map(Timestamp::from_micros)
 }
 
-/// A JSON document, decoded.
+/// Decodes a JSON document.
 pub(super) fn json<T: DeserializeOwned>(row: &SqliteRow, column: &str) -> Result<T> {
     serde_json::from_str(get(row, column)?).map_err(|error| damaged(column, error))
 }
 
-/// A JSON document, decoded; the default if there is none.
+/// Decodes a JSON document; NULL becomes the default value.
 fn json_or_default<T: DeserializeOwned + Default>(row: &SqliteRow, column: &str) -> Result<T> {
     let text: Option<&str> = get(row, column)?;
     text.map_or_else(|| Ok(T::default()), |text| serde_json::from_str(text).map_err(|error| damaged(column, error)))
@@ -77,12 +77,13 @@ pub(super) fn text(document: &impl Serialize) -> Result<String> {
     serde_json::to_string(document).map_err(|error| Error::invalid("sqlite.write", "no JSON form").with_source(error))
 }
 
-/// Ids as one parameter: hexadecimal text in a JSON array, to be read with `SELECT unhex(value) FROM json_each(?)`.
+/// Encodes ids as one parameter: a JSON array of hexadecimal text. SQL reads it with `SELECT unhex(value) FROM
+/// json_each(?)`.
 pub(super) fn id_list(ids: impl IntoIterator<Item = Uuid>) -> Result<String> {
     text(&ids.into_iter().map(|id| id.simple().to_string()).collect::<Vec<_>>())
 }
 
-/// The direction of a sort.
+/// The SQL keyword for the direction of a sort.
 pub(super) fn direction(order: SortOrder) -> &'static str {
     match order {
         SortOrder::Asc => "ASC",
@@ -90,7 +91,7 @@ pub(super) fn direction(order: SortOrder) -> &'static str {
     }
 }
 
-/// Adds the cut of a page, and the row after it, which tells whether there are more.
+/// Adds the offset and limit of a page. The limit includes one more row, which shows whether another page follows.
 pub(super) fn push_page(sql: &mut QueryBuilder<Sqlite>, offset: u32, limit: u32) {
     sql.push(" LIMIT ").push_bind(i64::from(limit) + 1).push(" OFFSET ").push_bind(offset);
 }
@@ -115,7 +116,7 @@ pub(super) fn run(row: &SqliteRow) -> Result<Run> {
     })
 }
 
-/// The cancel that was asked for, from `cancel_action` and `cancel_reason`.
+/// The requested cancel, from `cancel_action` and `cancel_reason`.
 pub(super) fn cancel(row: &SqliteRow) -> Result<Option<CancelRequest>> {
     let action: Option<&str> = get(row, "cancel_action")?;
     let Some(action) = action.and_then(CancelAction::parse) else { return Ok(None) };

@@ -1,23 +1,24 @@
-//! Conditions on JSON documents, as SQL decides them: containment and the filters of authorization.
+//! SQL conditions on JSON documents: containment, and the filters of authorization.
 //!
-//! What is added to a query always holds for the rows that [`contains_all`](langopen_core::filter::contains_all) and [`MetadataFilter::matches`] let through.
-//! Where SQL cannot tell exactly (fractions, whole arrays and objects for equality, what is larger than any client sends), the answer is `false`: the
-//! caller then asks those about each row too. Keys and values are parameters, never a part of the text.
+//! Every row that [`contains_all`](langopen_core::filter::contains_all) or [`MetadataFilter::matches`] accepts also
+//! passes the SQL condition. The condition may pass more rows where SQL cannot decide exactly: fractions, equality of
+//! arrays and objects, and very large documents. The function then returns `false`, and the caller must check each row
+//! itself. Keys and values are always parameters, never part of the SQL text.
 
 use langopen_core::filter::MetadataFilter;
 use serde_json::{Map, Number, Value};
 use sqlx::{Encode, QueryBuilder, Sqlite, Type};
 
-/// How many conditions SQL is given: its statements have bounds, and clients may send any document.
+/// The maximum number of SQL conditions. SQLite limits the size of a statement, and clients may send any document.
 const MOST: usize = 100;
 
-/// How deep conditions nest.
+/// The maximum depth of nested conditions.
 const DEEPEST: usize = 8;
 
-/// Up to here every integer is a fraction of its own, so that `1` equals `1.0` and no other.
+/// Up to this number, every integer has an exact `f64`, so `1` equals `1.0` and no other number.
 const LARGEST: u64 = 1 << 53;
 
-/// Adds that the document contains `part`.
+/// Adds the condition that the document contains `part`.
 #[must_use]
 pub(super) fn push_contains(sql: &mut QueryBuilder<Sqlite>, document: &str, part: &Map<String, Value>) -> bool {
     let mut conditions = Conditions::new(sql);
@@ -25,7 +26,7 @@ pub(super) fn push_contains(sql: &mut QueryBuilder<Sqlite>, document: &str, part
     conditions.decided
 }
 
-/// Adds that the document passes the filter.
+/// Adds the condition that the document passes the filter.
 #[must_use]
 pub(super) fn push_filter(sql: &mut QueryBuilder<Sqlite>, document: &str, filter: Option<&MetadataFilter>) -> bool {
     let Some(filter) = filter else { return true };
@@ -37,7 +38,7 @@ pub(super) fn push_filter(sql: &mut QueryBuilder<Sqlite>, document: &str, filter
 
 struct Conditions<'q> {
     sql: &'q mut QueryBuilder<Sqlite>,
-    /// How many there are; it names the tables that documents are taken apart into.
+    /// The number of conditions so far. It makes the names of the `json_each` tables unique.
     number: usize,
     decided: bool,
 }
@@ -47,14 +48,14 @@ impl<'q> Conditions<'q> {
         Self { sql, number: 0, decided: true }
     }
 
-    /// Whether one more condition may be added; from then on SQL does not decide alone.
+    /// Whether one more condition fits. If not, the caller must check each row itself.
     fn has_room(&mut self, depth: usize) -> bool {
         let room = self.number < MOST && depth > 0;
         self.decided &= room;
         room
     }
 
-    /// Opens a condition on one element of a document, and names the element.
+    /// Opens a condition on one element of a document, and returns the element's table name.
     fn open(&mut self, document: &str) -> String {
         self.number += 1;
         let element = format!("e{}", self.number);
@@ -62,14 +63,15 @@ impl<'q> Conditions<'q> {
         element
     }
 
-    /// As [`Conditions::open`], for the element under a key. Keys are compared as they read, not as they are written.
+    /// Like [`Conditions::open`], for the element under a key. SQL compares decoded keys, so escapes in the JSON text
+    /// do not matter.
     fn open_entry(&mut self, document: &str, key: &str) -> String {
         let element = self.open(document);
         self.sql.push(format_args!("{element}.key = ")).push_bind(key.to_owned()).push(" AND ");
         element
     }
 
-    /// ` AND` for each entry of `part`, that the document's entry contains it.
+    /// For each entry of `part`, adds ` AND` and the condition that the document's entry contains it.
     fn entries(&mut self, document: &str, part: &Map<String, Value>, depth: usize) {
         for (key, wanted) in part {
             if !self.has_room(depth) {
@@ -99,7 +101,7 @@ impl<'q> Conditions<'q> {
                     self.sql.push(")");
                 }
             }
-            // The guard keeps what is no document from being read as one, whatever order conditions are looked at in.
+            // SQL may evaluate conditions in any order, so this guard ensures that only objects are read as objects.
             Value::Object(part) => {
                 let object = format!("iif({element}.type = 'object', {element}.value, '{{}}')");
                 self.entries(&object, part, depth - 1);
@@ -143,7 +145,7 @@ impl<'q> Conditions<'q> {
             self.sql.push(between);
             self.filter(document, filter, depth - 1);
             if self.number >= MOST {
-                // The rest would each be true; one of them is enough for either way of joining.
+                // All remaining conditions would be true. One of them is enough for both AND and OR.
                 self.decided = false;
                 self.sql.push(between).push("1");
                 break;
@@ -154,7 +156,7 @@ impl<'q> Conditions<'q> {
 
     fn equals(&mut self, element: &str, wanted: &Value) {
         match wanted {
-            // An integer and a fraction are never equal here, and no integer is near another one.
+            // For equality, an integer never equals a fraction, so an integer is compared exactly.
             Value::Number(number) => match number.as_i64() {
                 Some(integer) => {
                     self.sql.push(format_args!("{element}.type = 'integer'"));
@@ -194,7 +196,8 @@ impl<'q> Conditions<'q> {
         self.sql.push(format_args!(" AND {element}.atom = ")).push_bind(value);
     }
 
-    /// That a number has this value: exactly for an integer of common size, else nearly, because readers of fractions differ in the last digit.
+    /// Adds the condition that a number has this value. The comparison is exact for integers up to [`LARGEST`]. Other
+    /// numbers are compared approximately, because parsers of fractions differ in the last digit.
     fn is_near(&mut self, element: &str, number: &Number) {
         let wanted = number.as_f64().unwrap_or_default();
         let is_common = number.as_i64().is_some_and(|integer| integer.unsigned_abs() <= LARGEST);
@@ -208,7 +211,7 @@ impl<'q> Conditions<'q> {
     }
 }
 
-/// An element's items, if it is an array.
+/// The items of an element if it is an array, else an empty array.
 fn array(element: &str) -> String {
     format!("iif({element}.type = 'array', {element}.value, '[]')")
 }

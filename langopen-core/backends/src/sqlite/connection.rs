@@ -1,4 +1,4 @@
-//! Opening the file.
+//! Opens the file.
 
 use std::path::Path;
 use std::time::Duration;
@@ -16,7 +16,8 @@ fn options(path: &Path) -> SqliteConnectOptions {
     SqliteConnectOptions::new()
         .filename(path)
         .journal_mode(SqliteJournalMode::Wal)
-        // A power cut may lose the last commits but never harms the file; a killed process loses nothing.
+        // A power failure may lose the last commits but never corrupts the file. The death of the process loses
+        // nothing.
         .synchronous(SqliteSynchronous::Normal)
         .foreign_keys(true)
         .busy_timeout(Duration::from_secs(10))
@@ -24,13 +25,13 @@ fn options(path: &Path) -> SqliteConnectOptions {
         .optimize_on_close(false, None)
 }
 
-/// How the writing connection is opened, also anew. The file must be there.
+/// The options of the writing connection, also when it is opened again. They require that the file exists.
 pub(super) fn writer_options(path: &Path) -> SqliteConnectOptions {
     options(path).pragma("cache_size", "-4096")
 }
 
-/// Opens the writing connection, with the schema up to date and, unless another process may own the file, no run left
-/// running and no delivery claimed.
+/// Opens the writing connection and brings the schema up to date. Unless `beside` is set, it also makes running runs
+/// pending again and releases claimed deliveries.
 pub(super) async fn open_writer(path: &Path, beside: bool) -> Result<SqliteConnection> {
     super::vectors::register();
     let mut connection =
@@ -39,21 +40,19 @@ pub(super) async fn open_writer(path: &Path, beside: bool) -> Result<SqliteConne
     if beside {
         return Ok(connection);
     }
-    // One process owns the file, so whoever ran these is gone. Their threads' other runs wait as before.
+    // Only one process owns the file, so the process that ran these runs is gone. The other runs of their threads wait
+    // as before.
     let hand_back = "UPDATE runs SET status = 'pending', ready = 1, lease_owner = NULL, lease_expires_at = NULL WHERE status = 'running'";
     let handed_back = sqlx::query(hand_back).execute(&mut connection).await.map_err(|error| explain(path, error))?;
     let deliveries = sqlx::query("UPDATE webhook_deliveries SET claimed = 0, due_at = created_at WHERE claimed = 1");
     deliveries.execute(&mut connection).await.map_err(|error| explain(path, error))?;
     if handed_back.rows_affected() > 0 {
-        tracing::info!(
-            runs.handed_back = handed_back.rows_affected(),
-            "Runs of a process that is gone are pending again"
-        );
+        tracing::info!(runs.handed_back = handed_back.rows_affected(), "Runs of a dead process are pending again");
     }
     Ok(connection)
 }
 
-/// Opens the reading connections, the first at once.
+/// Opens the pool of reading connections and connects the first of them.
 pub(super) async fn open_readers(path: &Path, count: u32) -> Result<SqlitePool> {
     let options = options(path).read_only(true).pragma("cache_size", "-1024");
     SqlitePoolOptions::new()
@@ -62,8 +61,8 @@ pub(super) async fn open_readers(path: &Path, count: u32) -> Result<SqlitePool> 
         .test_before_acquire(false)
         .before_acquire(|connection, _| {
             Box::pin(async move {
-                // The transaction of the last user is being rolled back. SQLite may have ended it by itself, and sqlx
-                // then counts it as open for ever.
+                // The transaction of the previous user may still need a rollback. If SQLite has already ended it, sqlx
+                // counts it as open forever, so the pool must drop the connection.
                 if connection.is_in_transaction() {
                     connection.ping().await?;
                 }
@@ -89,13 +88,14 @@ fn explain_migration(path: &Path, error: MigrateError) -> Error {
             Error::invalid(OPERATION, message)
         }
         error => {
-            let message = format!("the schema of {path} is not one that LangOpen made; use another file");
+            let message = format!("LangOpen did not create the schema of {path}; use another file");
             Error::invalid(OPERATION, message).with_source(error)
         }
     }
 }
 
-/// SQLite's result codes that a person can do something about; the low byte of the extended code.
+/// Translates the result codes of SQLite that an operator can act on. The low byte of the extended code identifies
+/// them.
 fn explain(path: &Path, error: sqlx::Error) -> Error {
     let code = error.as_database_error().and_then(|error| error.code()).and_then(|code| code.parse::<u32>().ok());
     let path = path.display();
@@ -110,7 +110,7 @@ fn explain(path: &Path, error: sqlx::Error) -> Error {
         Some(8) => unavailable("it, or its folder, is read-only; give this user the right to write both"),
         Some(14) => unavailable("its folder must exist, and this user must be able to write there"),
         Some(13) => unavailable("the disk is full; free some space"),
-        Some(5 | 6) => unavailable("another process holds it; stop that one first"),
+        Some(5 | 6) => unavailable("another process has locked it; stop that process first"),
         _ => unavailable("SQLite failed"),
     };
     explained.with_source(error)

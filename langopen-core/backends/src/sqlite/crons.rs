@@ -16,10 +16,10 @@ use super::Sqlite;
 use super::columns::{self, Context, get, text};
 use crate::rules::{cron, documents::passes};
 
-/// Moves a cron on: its next moment, then its id.
+/// Sets the next firing of a cron. The parameters are the next moment and the cron's id.
 pub(super) const ADVANCE: &str = "UPDATE crons SET next_run_date = ? WHERE cron_id = ?";
 
-/// The cron, if it is in the tenant.
+/// The cron, if it belongs to the tenant.
 async fn in_tenant<'e>(
     operation: &'static str,
     db: impl SqliteExecutor<'e>,
@@ -31,7 +31,7 @@ async fn in_tenant<'e>(
     row.as_ref().map(columns::cron).transpose()
 }
 
-/// Refuses a firing that is not this cron's now.
+/// Refuses a firing that is not due for its cron.
 pub(super) async fn check_firing(
     operation: &'static str,
     db: &mut SqliteConnection,
@@ -43,7 +43,7 @@ pub(super) async fn check_firing(
     cron::check_firing(operation, there.as_ref(), firing, now)
 }
 
-/// Refuses a cron on what is not there.
+/// Refuses a cron whose assistant or thread does not exist.
 async fn check_new(operation: &'static str, db: &mut SqliteConnection, scope: &Scope, new: &NewCron) -> Result<()> {
     let row = sqlx::query(
         "SELECT EXISTS (SELECT 1 FROM assistants WHERE assistant_id = ?1 AND tenant = ?4) AS assistant,
@@ -71,7 +71,7 @@ async fn check_new(operation: &'static str, db: &mut SqliteConnection, scope: &S
     Ok(())
 }
 
-/// Writes the whole row, new or not.
+/// Writes the whole row, for a new or an existing cron.
 async fn put(operation: &'static str, db: &mut SqliteConnection, scope: &Scope, cron: &Cron) -> Result<()> {
     sqlx::query(
         "INSERT INTO crons (cron_id, tenant, assistant_id, thread_id, enabled, next_run_date, end_time, created_at,
@@ -104,7 +104,7 @@ async fn put(operation: &'static str, db: &mut SqliteConnection, scope: &Scope, 
 }
 
 impl Sqlite {
-    /// All crons that the scope shows; the query's fields narrow what is read, and the rest is the caller's.
+    /// The crons that the scope shows. SQL applies only some of the query's conditions; the caller must apply the rest.
     async fn visible_crons(&self, scope: &Scope, query: &CronQuery) -> Result<impl Iterator<Item = Cron>> {
         let rows = sqlx::query(
             "SELECT * FROM crons WHERE tenant = ?1 AND (?2 IS NULL OR assistant_id = ?2)

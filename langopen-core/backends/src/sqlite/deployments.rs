@@ -59,7 +59,7 @@ impl Deployments for Sqlite {
             .boxed()
         });
         let row = put.await?;
-        // A limit that was raised lets runs begin.
+        // A higher limit lets waiting runs start.
         self.wake_if(true);
         Ok(row)
     }

@@ -1,7 +1,6 @@
 //! Backends in one SQLite file, for one process.
 //!
-//! One task writes: it commits all waiting writes in one transaction. A few connections read. One process owns the
-//! file.
+//! One task commits all waiting writes in one transaction. A few other connections read. One process owns the file.
 
 mod api_keys;
 mod assistants;
@@ -47,28 +46,29 @@ use crate::rules::run::CANCELS_KEPT;
 pub use event_log::SqliteEventLog;
 use writer::Writer;
 
-/// How a file is opened.
+/// How a backend opens its file.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct SqliteOptions {
-    /// Where time comes from.
+    /// The source of the current time.
     pub clock: Arc<dyn Clock>,
-    /// How many connections read.
+    /// The number of connections that read.
     pub readers: u32,
     /// Whether another process may own the file.
     pub beside: bool,
 }
 
 impl SqliteOptions {
-    /// Opens the file beside the process that owns it, if any: no run is handed back. For a look, and for rows that the
-    /// owner reads anew each time, as deployments and API keys; nothing tells the owner of runs that become ready.
+    /// Opens the file even if another process owns it, and leaves running runs alone. Use it to read, and to write rows
+    /// that the owner always reads from the file, such as deployments and API keys. The owner is not notified of runs
+    /// that become ready.
     #[must_use]
     pub fn beside_owner(mut self) -> Self {
         self.beside = true;
         self
     }
 
-    /// Reads time from `clock`.
+    /// Uses this clock.
     #[must_use]
     pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;
@@ -82,11 +82,11 @@ impl Default for SqliteOptions {
     }
 }
 
-/// [`Storage`](langopen_core::Storage), [`Queue`](langopen_core::Queue) and [`Outbox`](langopen_core::Outbox) in one SQLite file. Clones share
-/// everything.
+/// [`Storage`](langopen_core::Storage), [`Queue`](langopen_core::Queue) and [`Outbox`](langopen_core::Outbox) in one
+/// SQLite file. Clones share all data.
 ///
-/// Opening is for one process at a time, but for [`SqliteOptions::beside_owner`]; the caller sees to that, e.g. with a
-/// lock file. Runs that another process left running are pending again when `open` returns.
+/// Only one process may open the file at a time, except with [`SqliteOptions::beside_owner`]. The caller must ensure
+/// this, e.g. with a lock file. `open` makes runs pending again that another process left running.
 #[derive(Clone)]
 pub struct Sqlite {
     shared: Arc<Shared>,
@@ -103,12 +103,12 @@ struct Shared {
 }
 
 impl Sqlite {
-    /// Opens the file, creates it if it is missing, brings its schema up to date, and hands back the runs of a process
-    /// that is gone.
+    /// Opens the file, creates it if it does not exist, and brings its schema up to date. Makes runs pending again that
+    /// a dead process left running.
     ///
     /// # Errors
-    /// `Unavailable` for a file that cannot be opened or written, `Invalid` for one that is not ours or comes from a
-    /// newer version; the message says what to do.
+    /// `Unavailable` if the file cannot be opened or written. `Invalid` if LangOpen did not create the file, or a newer
+    /// version did. The message names the remedy.
     pub async fn open(path: &Path, options: SqliteOptions) -> Result<Self> {
         let writer = connection::open_writer(path, options.beside).await?;
         let readers = connection::open_readers(path, options.readers).await?;
@@ -119,21 +119,22 @@ impl Sqlite {
         Ok(Self { shared: Arc::new(Shared { clock, readers, writer, wakes, cron_wakes, cancels, delivery_wakes }) })
     }
 
-    /// The event log in the same file. Make one and clone it: two of them know nothing of each other's live readers.
+    /// The event log in the same file. Make one and clone it: two separate logs do not notify each other's live
+    /// readers.
     pub fn event_log(&self) -> SqliteEventLog {
         SqliteEventLog::new(self.clone())
     }
 
-    /// Waits for the writes that were asked for, and closes the file. Later calls fail with `Unavailable`.
+    /// Finishes the writes that wait, and closes the file. Later calls fail with `Unavailable`.
     pub async fn close(&self) {
         self.shared.writer.stop().await;
         self.shared.readers.close().await;
     }
 
-    /// Tells the workers of runs that were deleted.
+    /// Signals the workers of deleted runs to stop.
     fn stop_deleted(&self, runs: &[RunId]) {
         for run_id in runs {
-            // Without a receiver there is no worker to tell; its heartbeat will learn it.
+            // An error means that no worker listens; the run's worker learns of the loss from its next heartbeat.
             let _ = self.shared.cancels.send(run::deleted(*run_id));
         }
     }
@@ -142,8 +143,8 @@ impl Sqlite {
         self.shared.clock.now()
     }
 
-    /// The moment for leases. One process owns the file, and hands back all runs when it opens it, so no other process
-    /// compares with it.
+    /// The current time for leases. A process may use its own clock: only one process owns the file, and it makes all
+    /// running runs pending again when it opens the file.
     fn steady(&self) -> Timestamp {
         self.shared.clock.steady()
     }
@@ -152,10 +153,10 @@ impl Sqlite {
         &self.shared.readers
     }
 
-    /// Runs a job on the writing connection, and returns when its effect is committed.
+    /// Runs a job on the writing connection. Returns when its transaction is committed.
     ///
-    /// The job shares its transaction with others: it must read and decide before it writes, so that an error of its
-    /// own leaves nothing half done.
+    /// The job shares its transaction with other jobs. It must do all checks before its first write, so that its own
+    /// errors leave no partial writes.
     async fn write<T, J>(&self, operation: &'static str, job: J) -> Result<T>
     where
         T: Send + 'static,
@@ -164,8 +165,8 @@ impl Sqlite {
         self.shared.writer.write(operation, false, job).await
     }
 
-    /// As [`Sqlite::write`], for a job that writes with one statement or [`writer::together`]: alone, it needs no
-    /// transaction around it.
+    /// Like [`Sqlite::write`], for a job that writes with one statement or with [`writer::together`]. If it is the only
+    /// job, it runs without a surrounding transaction.
     async fn write_whole<T, J>(&self, operation: &'static str, job: J) -> Result<T>
     where
         T: Send + 'static,

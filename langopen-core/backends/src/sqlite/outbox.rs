@@ -1,4 +1,4 @@
-//! Webhooks on their way, as rows.
+//! The rows of webhook deliveries.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,7 +21,8 @@ use super::Sqlite;
 use super::columns::{self, Context, get, raw, time};
 use crate::rules::delivery::{lease_lost, of_cancel, of_outcome};
 
-/// Keeps what the webhook of a run is told of its outcome, before the run's row shows it.
+/// Stores the webhook delivery for a run that ends with this outcome. Call it before the run's row changes. Does
+/// nothing for a run without a webhook.
 pub(super) async fn tell_outcome(
     operation: &'static str,
     db: &mut SqliteConnection,
@@ -31,10 +32,11 @@ pub(super) async fn tell_outcome(
 ) -> Result<()> {
     let known = !outcome.rollback && (outcome.state.is_some() || outcome.values.is_some());
     let Some(Ended { tenant, run, values }) = ended(operation, db, run_id, !known).await? else { return Ok(()) };
-    keep(operation, db, of_outcome(&tenant, &run, outcome, values.as_ref(), now)).await
+    store(operation, db, of_outcome(&tenant, &run, outcome, values.as_ref(), now)).await
 }
 
-/// Keeps what the webhook of a pending run is told of its cancel, before the run's row shows it.
+/// Stores the webhook delivery for a pending run that is cancelled. Call it before the run's row changes. Does nothing
+/// for a run without a webhook.
 pub(super) async fn tell_cancel(
     operation: &'static str,
     db: &mut SqliteConnection,
@@ -43,14 +45,14 @@ pub(super) async fn tell_cancel(
     now: Timestamp,
 ) -> Result<()> {
     let Some(Ended { tenant, run, values }) = ended(operation, db, run_id, true).await? else { return Ok(()) };
-    keep(operation, db, of_cancel(&tenant, &run, request, values.as_ref(), now)).await
+    store(operation, db, of_cancel(&tenant, &run, request, values.as_ref(), now)).await
 }
 
-/// A run that ends and has a webhook.
+/// A run with a webhook that is about to end.
 struct Ended {
     tenant: Tenant,
     run: Run,
-    /// Its thread's values, if they were asked for.
+    /// The thread's values, if the caller asked for them.
     values: Option<RawJson>,
 }
 
@@ -70,7 +72,7 @@ async fn ended(
     Ok(Some(Ended { tenant: columns::tenant(&row)?, run: columns::run(&row)?, values }))
 }
 
-async fn keep(operation: &'static str, db: &mut SqliteConnection, delivery: Option<Delivery>) -> Result<()> {
+async fn store(operation: &'static str, db: &mut SqliteConnection, delivery: Option<Delivery>) -> Result<()> {
     let Some(delivery) = delivery else { return Ok(()) };
     sqlx::query(
         "INSERT OR REPLACE INTO webhook_deliveries (run_id, tenant, url, created_at, due_at, attempt, claimed, payload)
@@ -90,7 +92,7 @@ async fn keep(operation: &'static str, db: &mut SqliteConnection, delivery: Opti
 
 const NEXT: &str = "SELECT due_at FROM webhook_deliveries WHERE failed_at IS NULL ORDER BY due_at, run_id LIMIT 1";
 
-/// Claims what is due, and tells when the next one is.
+/// Claims the due deliveries.
 const CLAIM: &str = "UPDATE webhook_deliveries SET claimed = 1, attempt = attempt + 1, due_at = ?
      WHERE run_id IN (SELECT run_id FROM webhook_deliveries WHERE failed_at IS NULL AND due_at <= ? ORDER BY due_at, run_id LIMIT ?)
      RETURNING run_id, tenant, url, created_at, attempt, payload";
@@ -126,7 +128,7 @@ fn failed(row: &SqliteRow) -> Result<FailedDelivery> {
     })
 }
 
-/// Which row a lease holds; the last two parameters are its.
+/// Selects the row that a lease holds. The last two parameters of the statement are the lease's run id and attempt.
 const HELD: &str = "WHERE run_id = ? AND attempt = ? AND claimed = 1 AND failed_at IS NULL";
 
 impl Sqlite {
@@ -136,7 +138,8 @@ impl Sqlite {
         }
     }
 
-    /// Runs one statement that changes a delivery's row; `columns` stands before [`HELD`] and has these parameters.
+    /// Runs one statement that changes a delivery's row. `change` is the statement without its condition; [`HELD`]
+    /// follows it. `time` and `reason` are its parameters.
     async fn change_delivery(
         &self,
         operation: &'static str,
@@ -170,7 +173,7 @@ impl Outbox for Sqlite {
     async fn claim_deliveries(&self, max: usize, lease: Duration) -> Result<DueDeliveries> {
         const OPERATION: &str = "outbox.claim";
         let now = self.now();
-        // Mostly nothing is due: that is asked of a reader.
+        // Usually nothing is due, and a reading connection is enough to see that.
         let next = sqlx::query(NEXT).fetch_optional(self.readers()).await.context(OPERATION)?;
         let next_due = next.map(|row| time(&row, "due_at")).transpose()?;
         if next_due.is_none_or(|due| due > now) {

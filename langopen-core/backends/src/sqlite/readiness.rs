@@ -1,4 +1,4 @@
-//! Which runs may start: kept up to date whenever something changes, so that claiming asks nothing.
+//! Which runs may start. Every change updates this, so a claim only reads it.
 
 use langopen_core::clock::Timestamp;
 use langopen_core::error::Result;
@@ -14,7 +14,7 @@ use super::columns::{self, Context, get};
 use super::{outbox, thread_rows};
 use crate::rules::{documents::passes, run, thread};
 
-/// What settling a run needs of its row, if it is on that thread and the scope shows the thread.
+/// The columns of a run's row that settling needs, if the run is on that thread and the scope shows the thread.
 pub(super) async fn visible_run(
     operation: &'static str,
     db: &mut SqliteConnection,
@@ -33,7 +33,8 @@ pub(super) async fn visible_run(
     }
 }
 
-/// Makes the thread's oldest pending run that is due ready, unless one is ready or running, and names it.
+/// Makes the thread's first due pending run ready and returns it. Does nothing if a run of the thread is ready or
+/// running.
 pub(super) async fn promote(
     operation: &'static str,
     db: &mut SqliteConnection,
@@ -52,7 +53,7 @@ pub(super) async fn promote(
     row.map(|row| get(&row, "run_id").map(RunId)).transpose()
 }
 
-/// Settles a thread that lost a run without an outcome. One that existed for a temporary run goes with it.
+/// Updates a thread after it lost a run without an outcome. If the run was temporary, removes its thread instead.
 pub(super) async fn settle(
     operation: &'static str,
     db: &mut SqliteConnection,
@@ -81,7 +82,7 @@ pub(super) async fn settle(
     promote(operation, db, thread_id, now).await
 }
 
-/// Removes a run with the checkpoints that it made.
+/// Removes a run and the checkpoints that it made.
 pub(super) async fn roll_back(
     operation: &'static str,
     db: &mut SqliteConnection,
@@ -92,7 +93,7 @@ pub(super) async fn roll_back(
     checkpoint_rows::remove_of_run(operation, db, thread_id, run_id).await
 }
 
-/// Ends a pending run as a cancel says, and shows that on the thread.
+/// Ends a pending run with a cancel, and sets the error on the thread.
 pub(super) async fn cancel_pending(
     operation: &'static str,
     db: &mut SqliteConnection,

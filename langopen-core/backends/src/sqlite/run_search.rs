@@ -1,4 +1,4 @@
-//! Finding the runs of an assistant.
+//! Searching the runs of an assistant.
 
 use langopen_core::error::Result;
 use langopen_core::model::{FoundRuns, RunSearch};
@@ -15,7 +15,7 @@ pub(super) async fn search(db: &SqlitePool, scope: &Scope, search: &RunSearch) -
     if search.statuses.is_empty() || search.limit == 0 {
         return Ok(FoundRuns { runs: Vec::new(), next: search.after });
     }
-    // Each status by itself, so that an index gives its runs in their order.
+    // One subquery per status, so that an index returns its runs in order.
     let of_status = search.statuses.iter().map(|status| {
         format!(
             "SELECT * FROM (SELECT run_id, updated_at FROM runs WHERE tenant = ?1 AND assistant_id = ?2 AND status = '{}' AND updated_at >= ?3

@@ -16,11 +16,11 @@ use super::vectors;
 use crate::rules::documents::page;
 use crate::rules::namespace;
 
-/// The condition that an item has not expired; its parameter is the present moment.
+/// The condition that an item has not expired. Its parameter is the current time.
 const IS_THERE: &str = "(expires_at IS NULL OR expires_at > ";
 
-/// A namespace as its column holds it: each label as JSON text, and a comma after each. So no label can hold a
-/// separator, and a prefix of whole labels is a prefix of the text.
+/// Encodes a namespace for its column: each label as JSON text, followed by a comma. A label cannot contain the
+/// separator, so a prefix of whole labels is a prefix of the text.
 fn joined(namespace: &[String]) -> Result<String> {
     let labels = namespace.iter().map(|label| Ok(text(label)? + ","));
     labels.collect()
@@ -33,11 +33,11 @@ fn labels(row: &SqliteRow) -> Result<Vec<String>> {
         .map_err(|error| Error::internal("store_items.read", "a namespace is damaged").with_source(error))
 }
 
-/// Adds the condition that a namespace begins with these labels.
+/// Adds the condition that a namespace starts with these labels.
 fn push_prefix(sql: &mut QueryBuilder<sqlx::Sqlite>, prefix: &[String]) -> Result<()> {
     let from = joined(prefix)?;
     if let Some(start) = from.strip_suffix(',') {
-        // The character after the comma ends the range of texts that begin so.
+        // `-` is the character after the comma, so this is the end of the range of texts with the prefix.
         let to = format!("{start}-");
         sql.push(" AND namespace >= ").push_bind(from).push(" AND namespace < ").push_bind(to);
     }
@@ -54,7 +54,7 @@ fn item(row: &SqliteRow) -> Result<StoreItem> {
     })
 }
 
-/// Renews the expiry of the items with these row numbers.
+/// Extends the expiry of the items with these row numbers.
 async fn refresh<'e>(db: impl SqliteExecutor<'e>, rows: &[i64], now: Timestamp) -> Result<()> {
     let update = sqlx::query(
         "UPDATE store_items SET expires_at = CAST(? + ttl_minutes * 60e6 AS INTEGER)
@@ -64,7 +64,7 @@ async fn refresh<'e>(db: impl SqliteExecutor<'e>, rows: &[i64], now: Timestamp) 
     Ok(())
 }
 
-/// Replaces the vectors of an item by these.
+/// Replaces all vectors of an item.
 async fn replace_vectors(
     db: &mut SqliteConnection,
     (tenant, namespace, key): (&str, &str, &str),
@@ -80,7 +80,7 @@ async fn replace_vectors(
     Ok(())
 }
 
-/// Adds the similarity of an item's nearest vector, or NULL.
+/// Adds the similarity of the item's most similar vector to the query, or NULL.
 fn push_score(sql: &mut QueryBuilder<sqlx::Sqlite>, query: Option<&[f32]>) {
     let Some(query) = query.map(vectors::column) else {
         sql.push("NULL");
@@ -115,7 +115,7 @@ impl StoreItems for Sqlite {
         self.write(OPERATION, move |db| {
             async move {
                 must_hold(OPERATION, db, new.lease).await?;
-                // An expired item is gone, so a new item under the same key has a new `created_at`.
+                // Deletes an expired item first, so that a new item with the same key gets a new `created_at`.
                 let expired = sqlx::query("DELETE FROM store_items WHERE expires_at <= ?").bind(now.as_micros());
                 expired.execute(&mut *db).await.context(OPERATION)?;
                 sqlx::query(

@@ -1,4 +1,4 @@
-//! Removing threads, or cutting their history.
+//! Deletes threads, or cuts their history.
 
 use langopen_core::clock::Timestamp;
 use langopen_core::error::Result;
@@ -14,7 +14,7 @@ use super::columns::{self, Context, get, named, text};
 use crate::rules::documents::passes;
 use crate::rules::history::{self, Newest};
 
-/// How many threads are pruned in one transaction, so that no other write waits long.
+/// The maximum number of threads that one transaction prunes. It limits how long other writes wait.
 pub(super) const AT_ONCE: usize = 100;
 
 /// A condition on `threads t`.
@@ -22,7 +22,7 @@ const NOTHING_IN_FLIGHT: &str =
     "NOT EXISTS (SELECT 1 FROM runs r WHERE r.thread_id = t.thread_id AND r.status = 'running')
     AND NOT EXISTS (SELECT 1 FROM runs r WHERE r.thread_id = t.thread_id AND r.status = 'pending')";
 
-/// Those of the threads that the scope shows and that have no run in flight.
+/// Selects the threads that the scope shows and that have no run in flight.
 pub(super) async fn prunable(
     operation: &'static str,
     db: &mut SqliteConnection,
@@ -82,9 +82,9 @@ pub(super) async fn prune(
     Ok(done)
 }
 
-/// Cuts a thread's history.
+/// Removes all checkpoints of a thread except the newest reachable ones and the ancestors that they are computed from.
 async fn cut(operation: &'static str, db: &mut SqliteConnection, id: ThreadId, now: Timestamp) -> Result<()> {
-    // Of a group, SQLite takes the other columns from the row that has the greatest position.
+    // With `max(position)`, SQLite takes the other columns of a group from the row with the highest position.
     let rows = sqlx::query(
         "SELECT checkpoint_ns, max(position), checkpoint_id, metadata FROM checkpoints
          WHERE thread_id = ? GROUP BY checkpoint_ns",
@@ -136,7 +136,7 @@ async fn ancestors(
         let Some(row) = parent.fetch_optional(&mut *db).await.context(operation)? else { break };
         child = row.try_get("checkpoint_id").context(operation)?;
         needed = history::computed_before(needed, &columns::json::<JsonMap>(&row, "metadata")?);
-        // A row that is its own ancestor would never end.
+        // Without this check, a checkpoint that is its own ancestor would loop forever.
         if found.contains(&child) {
             break;
         }

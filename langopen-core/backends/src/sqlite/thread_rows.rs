@@ -1,4 +1,4 @@
-//! Threads' rows, for whoever needs one.
+//! Queries on threads' rows that several modules share.
 
 use langopen_core::clock::Timestamp;
 use langopen_core::error::{Error, Result};
@@ -60,7 +60,7 @@ pub(super) async fn visible<'e>(
     Ok(thread.filter(|thread| passes(scope, &thread.metadata)))
 }
 
-/// Whether a row has this id, whoever's it is.
+/// Whether any tenant has a thread with this id.
 pub(super) async fn exists(operation: &'static str, db: &mut SqliteConnection, id: ThreadId) -> Result<bool> {
     let row = sqlx::query("SELECT 1 FROM threads WHERE thread_id = ?").bind(id.0);
     Ok(row.fetch_optional(db).await.context(operation)?.is_some())
@@ -94,7 +94,7 @@ pub(super) async fn insert(
     Ok(())
 }
 
-/// Writes what a patch changes.
+/// Writes the columns that a patch may change.
 pub(super) async fn set_patched(operation: &'static str, db: &mut SqliteConnection, thread: &Thread) -> Result<()> {
     let update = sqlx::query(
         "UPDATE threads SET metadata = ?, updated_at = ?, ttl_strategy = ?, ttl_minutes = ? WHERE thread_id = ?",
@@ -112,7 +112,7 @@ pub(super) const APPLY: &str =
         state_checkpoint_id = iif(?, state_checkpoint_id, ?), state_rest = iif(?, state_rest, ?)
      WHERE thread_id = ?";
 
-/// Adds the parameters of [`APPLY`].
+/// Binds the parameters of [`APPLY`].
 pub(super) fn bind_change<'q>(
     query: Query<'q, Sqlite, SqliteArguments>,
     id: ThreadId,
@@ -160,7 +160,7 @@ pub(super) async fn in_flight(operation: &'static str, db: &mut SqliteConnection
     runs.iter().map(|row| get(row, "run_id").map(RunId)).collect()
 }
 
-/// Removes a thread; everything on it goes with it.
+/// Removes a thread. The foreign keys remove everything that belongs to it.
 pub(super) async fn remove(operation: &'static str, db: &mut SqliteConnection, id: ThreadId) -> Result<()> {
     sqlx::query("DELETE FROM threads WHERE thread_id = ?").bind(id.0).execute(db).await.context(operation)?;
     Ok(())

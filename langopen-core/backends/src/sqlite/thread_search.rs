@@ -1,4 +1,4 @@
-//! Finding and counting threads.
+//! Searching and counting threads.
 
 use futures::{Stream, TryStreamExt};
 use langopen_core::error::Result;
@@ -14,14 +14,14 @@ use super::conditions;
 use crate::rules::documents::{page, passes};
 use crate::rules::thread::values_contain;
 
-/// A thread's values as a document; what nests deeper than SQLite reads has none.
+/// A thread's values as a JSON document. Values that nest too deep for SQLite become an empty object.
 const VALUES: &str = "iif(json_valid(\"values\"), \"values\", '{}')";
 
-/// A query's conditions.
+/// The conditions of a query.
 struct Conditions<'q> {
     scope: &'q Scope,
     query: &'q ThreadQuery,
-    /// Whether SQL decides them all; else [`Conditions::hold`] is asked about each row that it lets through.
+    /// Whether SQL decides all conditions. If not, [`Conditions::hold`] must check each row.
     decided: bool,
 }
 
@@ -45,7 +45,7 @@ impl<'q> Conditions<'q> {
         Ok(Self { scope, query, decided })
     }
 
-    /// Whether statements of this text are likely to come again.
+    /// Whether other queries are likely to use the same SQL text.
     fn is_common(&self) -> bool {
         self.scope.filter.is_none() && self.query.metadata.is_empty() && self.query.values.is_empty()
     }
@@ -61,12 +61,12 @@ impl<'q> Conditions<'q> {
     }
 }
 
-/// What [`Conditions::hold`] may need.
+/// The columns that [`Conditions::hold`] needs.
 fn documents(decided: bool) -> &'static str {
     if decided { "" } else { ", metadata, \"values\"" }
 }
 
-/// Whether SQL decides everything that a query asks.
+/// Whether SQL decides all conditions of a query.
 fn is_decided(scope: &Scope, query: &ThreadQuery) -> Result<bool> {
     Conditions::push(&mut QueryBuilder::new(""), scope, query).map(|conditions| conditions.decided)
 }
@@ -76,7 +76,7 @@ fn rows<'e>(
     conditions: &Conditions<'_>,
     db: impl SqliteExecutor<'e> + 'e,
 ) -> impl Stream<Item = sqlx::Result<SqliteRow>> + Unpin + 'e {
-    // Texts that clients shape must not push the common ones out of the cache of statements.
+    // The client's filter shapes some SQL texts. Those must not evict the common statements from the statement cache.
     sql.build().persistent(conditions.is_common()).fetch(db)
 }
 
@@ -91,7 +91,8 @@ pub(super) async fn search(db: &SqlitePool, scope: &Scope, query: &ThreadQuery) 
     };
     let direction = columns::direction(query.sort_order);
     let decided = is_decided(scope, query)?;
-    // Ids first: sorting whole rows would carry all values around. One transaction sees one moment.
+    // Selects ids first, because sorting whole rows would copy all values. All reads of one transaction see the same
+    // snapshot.
     let mut db = db.begin().await.context(OPERATION)?;
     let mut sql = QueryBuilder::new(format!("SELECT thread_id{}", documents(decided)));
     let conditions = Conditions::push(&mut sql, scope, query)?;

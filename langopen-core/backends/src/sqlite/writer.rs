@@ -1,8 +1,8 @@
-//! The one task that writes.
+//! The task that executes all writes.
 //!
-//! A transaction that fails takes its connection with it: SQLite may have rolled it back by itself (it does so when the
-//! disk is full), and sqlx would then count it as open for ever, and refuse every later one. The next write opens a new
-//! connection.
+//! If a transaction fails, the task also closes its connection. SQLite may have rolled the transaction back itself, as
+//! it does when the disk is full. sqlx would then count it as open forever, and refuse every later transaction. The
+//! next write opens a new connection.
 
 use ::metrics::{counter, histogram};
 use futures::future::BoxFuture;
@@ -16,10 +16,10 @@ use tokio::time::Instant;
 use super::columns::Context;
 use crate::metrics;
 
-/// How many jobs share a transaction at most.
+/// The maximum number of jobs in one transaction.
 const BATCH: usize = 256;
 
-/// How many jobs may wait before callers wait too.
+/// The maximum number of jobs in the queue. Beyond it, callers wait to enqueue theirs.
 const WAITING: usize = 1024;
 
 const OPERATION: &str = "sqlite.write";
@@ -31,13 +31,13 @@ enum Message {
 
 /// A write, and the caller that waits for it.
 trait Job: Send {
-    /// Executes the write. An error means that the transaction is lost.
+    /// Executes the write. An error means that the whole transaction failed.
     fn run<'c>(&'c mut self, connection: &'c mut SqliteConnection) -> BoxFuture<'c, Result<()>>;
 
-    /// Whether it may run without a transaction around it.
+    /// Whether the job may run without a surrounding transaction.
     fn is_whole(&self) -> bool;
 
-    /// Answers the caller, after the transaction has ended.
+    /// Sends the result to the caller, after the transaction has ended.
     fn answer(self: Box<Self>, committed: &Result<()>);
 }
 
@@ -74,33 +74,33 @@ where
     fn answer(self: Box<Self>, committed: &Result<()>) {
         let lost = |error: &Error| Error::unavailable(self.operation, format!("the write was not committed: {error}"));
         let result = match (committed, self.result) {
-            // A job that found its error by reading alone wrote nothing, so its error stands whatever the transaction
-            // did.
+            // A job fails with its own error before its first write, so the error is valid even if the transaction
+            // fails.
             (_, Some(Err(error))) => Err(error),
             (Ok(()), Some(result)) => result,
             (Err(error), _) => Err(lost(error)),
-            (Ok(()), None) => Err(Error::internal(self.operation, "the write was left out")),
+            (Ok(()), None) => Err(Error::internal(self.operation, "the write was not executed")),
         };
-        // A caller that went away needs no answer; its write stands.
+        // An error means that the caller was dropped. Its write stays committed.
         let _ = self.caller.send(result);
     }
 }
 
-/// The way to the task that writes. The task ends, and closes its connection, when this is dropped.
+/// The handle of the writer task. The task ends and closes its connection when the handle is dropped.
 pub(super) struct Writer {
     messages: mpsc::Sender<Message>,
 }
 
 impl Writer {
-    /// Starts with this connection, and opens others with `options` when need be.
+    /// Starts the task with this connection. After a failure, the task opens a new one with `options`.
     pub(super) fn start(connection: SqliteConnection, options: SqliteConnectOptions) -> Self {
         let (messages, received) = mpsc::channel(WAITING);
         tokio::spawn(work(Held { connection: Some(connection), options }, received));
         Self { messages }
     }
 
-    /// Executes a job. One that is `whole` writes with [`together`] or with one statement, so it needs no transaction
-    /// of the writer's.
+    /// Executes a job. A `whole` job writes with [`together`] or with one statement, so it needs no transaction of the
+    /// writer.
     pub(super) async fn write<T, J>(&self, operation: &'static str, whole: bool, job: J) -> Result<T>
     where
         T: Send + 'static,
@@ -113,11 +113,11 @@ impl Writer {
         answered.await.map_err(|_| closed())?
     }
 
-    /// Waits until the jobs that came before are done, and the connection is closed.
+    /// Waits until all earlier jobs are done and the connection is closed.
     pub(super) async fn stop(&self) {
         let (caller, stopped) = oneshot::channel();
         if self.messages.send(Message::Stop(caller)).await.is_ok() {
-            // An error means that the task has ended already.
+            // An error means that the task has already ended.
             let _ = stopped.await;
         }
     }
@@ -125,7 +125,7 @@ impl Writer {
 
 /// The writing connection.
 struct Held {
-    /// None after a transaction failed on it.
+    /// `None` after a transaction failed on the connection.
     connection: Option<SqliteConnection>,
     options: SqliteConnectOptions,
 }
@@ -184,7 +184,7 @@ async fn work(mut held: Held, mut received: mpsc::Receiver<Message>) {
 }
 
 async fn run_batch(connection: &mut SqliteConnection, jobs: &mut [Box<dyn Job>]) -> Result<()> {
-    // Each statement is a round trip to SQLite's thread, and these round trips are what a single write costs.
+    // Each statement is a round trip to SQLite's thread, and round trips dominate the cost of a single write.
     if let [job] = jobs
         && job.is_whole()
     {
@@ -198,17 +198,17 @@ async fn run_batch(connection: &mut SqliteConnection, jobs: &mut [Box<dyn Job>])
     transaction.commit().await.context(OPERATION)
 }
 
-/// The text of statements that take effect together, in one walk: in the transaction that is open, else in one of their
-/// own. Their parameters are all `?`, in the order of the text.
+/// Joins statements so that they take effect together in one round trip: inside the open transaction, or else in their
+/// own. All parameters are `?`, in the order of the text.
 pub(super) fn together(db: &SqliteConnection, statements: &str) -> AssertSqlSafe<String> {
-    // Callers pass texts of their own, without anything that came from outside.
+    // The statements are constants of the callers and contain no external input.
     AssertSqlSafe(match db.is_in_transaction() {
         true => statements.to_owned(),
         false => format!("BEGIN IMMEDIATE; {statements}; COMMIT"),
     })
 }
 
-/// Runs a query whose text [`together`] made.
+/// Runs a query with a text from [`together`].
 pub(super) async fn run_together(
     operation: &'static str,
     db: &mut SqliteConnection,
@@ -216,7 +216,7 @@ pub(super) async fn run_together(
 ) -> Result<Vec<SqliteRow>> {
     let rows = query.fetch_all(&mut *db).await;
     if rows.is_err() && !db.is_in_transaction() {
-        // If it failed before its transaction began, this fails too, and nothing is open either way.
+        // If the query failed before its BEGIN, this ROLLBACK fails too. In both cases no transaction stays open.
         let _ = sqlx::query("ROLLBACK").execute(db).await;
     }
     rows.context(operation)
@@ -239,7 +239,7 @@ mod tests {
             let done = run_together("test", &mut db, sqlx::query(text).bind(1).bind(second)).await;
             assert_eq!((done.is_ok(), count(&mut db).await), (kept > 0, kept), "{second}");
         }
-        // In a transaction that is open, they are a part of it.
+        // Inside an open transaction, the statements are part of it.
         let mut part = db.begin().await.unwrap();
         let text = together(&part, "DELETE FROM t WHERE a = ?; DELETE FROM t WHERE a = ?");
         run_together("test", &mut part, sqlx::query(text).bind(1).bind(2)).await.unwrap();

@@ -1,4 +1,4 @@
-//! A volume that is full, and has space again.
+//! Backends on a volume that is full and later has space again.
 
 use std::path::Path;
 use std::process::Command;
@@ -9,7 +9,7 @@ use langopen_core::storage::{Health, StoreItems, Threads};
 use langopen_core::{ErrorKind, JsonMap, RawJson, Scope, ThreadId};
 use uuid::Uuid;
 
-/// A small filesystem in memory. Only root may mount one.
+/// A small in-memory filesystem. Only root may mount it.
 struct SmallDisk(tempfile::TempDir);
 
 impl SmallDisk {
@@ -19,7 +19,7 @@ impl SmallDisk {
         mount.is_ok_and(|done| done.status.success()).then(|| Self(folder))
     }
 
-    /// Takes all the space that is left.
+    /// Takes all the remaining space.
     fn fill(&self) {
         for size in [1 << 20, 1 << 12] {
             let mut number = 0;
@@ -66,8 +66,8 @@ async fn open(path: &Path) -> Sqlite {
     Sqlite::open(path, Default::default()).await.unwrap()
 }
 
-/// While the disk is full, writes and health checks fail, and reads go on. Once there is space, everything works again,
-/// whatever failed before: single writes, writes that share a transaction, and the opening of a connection.
+/// While the disk is full, writes and health checks fail, and reads succeed. After space is free again, everything that
+/// failed before works: single writes, writes that share a transaction, and opening a connection.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sqlite_works_again_when_there_is_space() {
     let Some(disk) = SmallDisk::mount() else {
@@ -90,10 +90,10 @@ async fn sqlite_works_again_when_there_is_space() {
             }
         }
         assert!(refused > 0, "round {round}: the disk is full");
-        // It may write a page over one that is there already.
+        // A smaller write could fit into existing pages.
         let large = put(&db, 200_000).await.expect_err("no space for this");
         assert_eq!(large.kind(), ErrorKind::Unavailable, "{large}");
-        assert!(db.thread(&Scope::default(), kept).await.unwrap().is_some(), "reads go on");
+        assert!(db.thread(&Scope::default(), kept).await.unwrap().is_some(), "reads succeed");
         disk.free();
         new_thread(&db).await.expect("there is space again");
         futures::future::try_join_all((0..4).map(|_| put(&db, 1000))).await.expect("there is space again");

@@ -1,4 +1,4 @@
-//! The conformance suite over every backend, and what only a file can show: a restart.
+//! The conformance suite over every backend, and tests of restarts, which only a file survives.
 
 mod full_disk;
 #[cfg(feature = "postgres")]
@@ -58,7 +58,7 @@ async fn sqlite(folder: &Path) -> (Sqlite, Backend) {
     )
 }
 
-/// No row may hang on a thread, a checkpoint or a log that is not there.
+/// No row may refer to a thread, checkpoint or log that does not exist.
 async fn assert_no_orphans(path: &Path) {
     let pool = sqlx::SqlitePool::connect_with(sqlx::sqlite::SqliteConnectOptions::new().filename(path))
         .await
@@ -87,7 +87,7 @@ async fn assert_no_orphans(path: &Path) {
     pool.close().await;
 }
 
-/// Runs every case, and tells all that failed rather than the first.
+/// Runs every case, and reports all failures instead of the first.
 async fn run_all(run: impl AsyncFn(&'static Case)) {
     let only = std::env::var("CONFORMANCE").unwrap_or_default();
     let mut failed = Vec::new();
@@ -158,9 +158,9 @@ async fn another_process_may_look_in_beside_the_owner() {
     beside.close().await;
     owner.enqueue(&scope, new_run(&clock, ThreadId(Uuid::now_v7()))).await.unwrap();
     let held = owner.claim(&ClaimRequest::new("owner", 1, LEASE)).await.unwrap();
-    assert_eq!(held.runs.len(), 0, "the owner goes by the limit");
+    assert_eq!(held.runs.len(), 0, "the owner applies the limit");
     let run = owner.run(&scope, thread_id, claim.run.run_id).await.unwrap().unwrap();
-    assert_eq!((run.status, run.attempt), (RunStatus::Running, 1), "what it runs is still its own");
+    assert_eq!((run.status, run.attempt), (RunStatus::Running, 1), "the owner still holds its run");
 }
 
 fn event(n: usize) -> NewEvent {
@@ -201,7 +201,7 @@ async fn a_restart_keeps_data_and_hands_running_runs_back() {
         rollback: false,
     };
     let lost = db.finish(old.lease(), end.clone()).await;
-    assert_eq!(lost.unwrap_err().kind(), ErrorKind::LeaseLost, "the old process's lease is no good");
+    assert_eq!(lost.unwrap_err().kind(), ErrorKind::LeaseLost, "the old process has lost its lease");
     assert_eq!(db.finish(claims[0].lease(), end).await.unwrap().promoted, Some(second.run_id));
 }
 
@@ -213,7 +213,7 @@ async fn a_killed_process_loses_nothing_that_was_answered() {
     let db = open(&path, clock.clone()).await;
     let run = new_run(&clock, thread_id);
     db.enqueue(&scope, run.clone()).await.unwrap();
-    // What a killed process leaves: the file and its log as they are, never closed.
+    // Copies what a killed process leaves: the file and its write-ahead log, never closed.
     for suffix in ["", "-wal"] {
         let from = format!("{}{suffix}", path.display());
         std::fs::copy(from, format!("{}{suffix}", copy.display())).unwrap();
@@ -264,7 +264,7 @@ async fn resumable_events_replay_after_a_restart_and_go_on() {
     log.end(ended).await.unwrap();
     db.close().await;
 
-    // A clock that went back over the restart must not make ids fall.
+    // Ids must not decrease, even if the clock goes back during the restart.
     clock.set(Timestamp::from_micros(clock.now().as_micros() - 10_000_000));
     let db = open(&path, clock.clone()).await;
     let log = db.event_log().with_retention(RETENTION);
@@ -298,7 +298,7 @@ async fn a_thread_replays_after_a_restart_and_goes_on() {
     log.append(second, 1, true, vec![event(101)]).await.unwrap();
     db.close().await;
 
-    // A clock that went back over the restart must not make ids fall, whoever comes first.
+    // Ids must not decrease, even if the clock goes back during the restart and a reader opens the log first.
     clock.set(Timestamp::from_micros(clock.now().as_micros() - 10_000_000));
     let db = open(&path, clock.clone()).await;
     let log = db.event_log();
@@ -314,7 +314,7 @@ async fn a_thread_replays_after_a_restart_and_goes_on() {
     assert_eq!(numbers, (0..=103).collect::<Vec<_>>());
     let late = log.read_thread(first.thread_id, ReadFrom::After(all[98].id)).await.unwrap();
     let late: Vec<_> = late.take(6).map(|event| event.unwrap()).collect().await;
-    assert_eq!(late[..4], all[99..103], "but what was not kept is not replayed");
+    assert_eq!(late[..4], all[99..103], "events that are not stored are not replayed");
     assert_eq!(late[4..], all[104..]);
 }
 
@@ -334,9 +334,9 @@ async fn logs_that_a_dead_process_left_open_are_swept() {
     let db = open(&path, clock.clone()).await;
     let log = db.event_log().with_retention(RETENTION);
     clock.advance(RETENTION);
-    assert_eq!(log.sweep().await.unwrap(), 0, "the orphan's time begins");
+    assert_eq!(log.sweep().await.unwrap(), 0, "the orphan's retention begins");
     clock.advance(RETENTION);
-    assert_eq!(log.sweep().await.unwrap(), 1, "the orphan is removed, and not the pending run's log");
+    assert_eq!(log.sweep().await.unwrap(), 1, "the orphan is removed, but not the pending run's log");
     let mut stream = log.read(left, ReadFrom::After(EventId::ZERO)).await.unwrap();
     assert!(stream.next().await.unwrap().is_ok());
 }

@@ -1,4 +1,4 @@
-//! The conformance suite over Postgres, and what only a database that processes share can show.
+//! The conformance suite over Postgres, and tests that need several processes on one database.
 
 mod broken;
 mod cancelled;

@@ -1,4 +1,4 @@
-//! What the decorator does, and that it does nothing when it is told to do nothing.
+//! What the decorator does, and that it does nothing if all rates are zero.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -69,13 +69,13 @@ async fn a_delayed_call_takes_its_time() {
     for _ in 0..100 {
         Threads::thread(storage.as_ref(), &Scope::default(), new_thread().thread_id).await.unwrap();
     }
-    // Half an hour each on average.
+    // Each call takes half an hour on average.
     let hours = start.elapsed().as_secs() / 3600;
     assert!((40..60).contains(&hours), "{hours} hours");
 }
 
 #[tokio::test]
-async fn a_broken_reader_is_told_and_an_end_stays_an_end() {
+async fn a_broken_reader_fails_and_an_end_stays_an_end() {
     let log = LogKey { thread_id: ThreadId(Uuid::now_v7()), run_id: RunId(Uuid::now_v7()) };
     let events = Arc::new(MemoryEventLog::new());
     let event = NewEvent { name: "values".into(), data: "{}".into() };
@@ -92,13 +92,13 @@ async fn a_broken_reader_is_told_and_an_end_stays_an_end() {
                 broken += 1;
             }
             Ok(_) => {
-                assert_eq!(items.len(), 3, "a stream that ends is whole");
+                assert_eq!(items.len(), 3, "a stream that ends is complete");
                 whole += 1;
             }
         }
     }
     assert_eq!(broken, chaos.counts().broken);
-    // One in eight comes through.
+    // On average, one in eight streams is complete.
     assert!((10..50).contains(&whole), "{whole}");
 }
 

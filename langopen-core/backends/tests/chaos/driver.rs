@@ -1,4 +1,4 @@
-//! Takes steps through a queue that fails on purpose, and compares after each what is there with what the model says.
+//! Executes steps on a queue that fails on purpose. After each step, compares the stored rows with the model.
 
 use std::collections::HashMap;
 use std::fmt::Debug;
@@ -18,7 +18,7 @@ use uuid::Uuid;
 use crate::model::Model;
 use crate::steps::{LEASE, Step, THREADS};
 
-/// A backend, and a tenant of its own in it.
+/// A backend, and a tenant in it that only this case uses.
 pub(crate) struct Parts {
     pub(crate) queue: Arc<dyn Queue>,
     pub(crate) storage: Arc<dyn Storage>,
@@ -27,7 +27,7 @@ pub(crate) struct Parts {
 }
 
 pub(crate) struct Driver {
-    /// What is there, read without chaos.
+    /// The storage, read without chaos.
     truth: Arc<dyn Storage>,
     queue: Arc<dyn Queue>,
     storage: Arc<dyn Storage>,
@@ -36,7 +36,7 @@ pub(crate) struct Driver {
     chaos: Chaos,
     model: Model,
     threads: Vec<ThreadId>,
-    /// The leases that callers heard of, the latest last.
+    /// The leases that callers received, the latest last.
     leases: Vec<Lease>,
 }
 
@@ -105,7 +105,8 @@ impl Driver {
         self.check().await;
     }
 
-    /// Whether the last call took effect, by what befell it. Its answer, if it came, must be the model's.
+    /// Returns whether the caller received an answer. Applies the call to the model if it took effect, and compares the
+    /// answer with the model's.
     #[track_caller]
     fn compare<A: Debug + PartialEq>(
         &mut self,
@@ -144,8 +145,8 @@ impl Driver {
         }
     }
 
-    /// Asks until there is an answer, as a client does that names its run: so a run is accepted once, however often it
-    /// is asked for.
+    /// Retries until the caller receives an answer, as a client does that chooses its run's id. So the queue accepts
+    /// the run once, however often the client asks.
     async fn enqueue(&mut self, new: NewRun) {
         let ids = (new.run_id, new.thread_id);
         loop {
@@ -178,7 +179,7 @@ impl Driver {
         self.model.look(now);
         let (expired, ready) = self.model.claimable(steady);
         let (anew, first): (Vec<RunId>, Vec<RunId>) = claimed.iter().partition(|run_id| expired.contains(run_id));
-        // Nothing says which of those whose lease is over come first.
+        // The order among runs with expired leases is unspecified.
         assert_eq!(anew.len(), expired.len().min(max), "{claimed:?} of {expired:?}");
         let expected = ready.iter().copied().take(max - anew.len()).collect();
         assert_eq!(sorted(first), sorted(expected), "of {ready:?}");
@@ -264,7 +265,7 @@ impl Driver {
         });
     }
 
-    /// Status and attempt of every run that is there.
+    /// The status and the attempt of every stored run.
     async fn there(&self) -> HashMap<RunId, (RunStatus, u32)> {
         let mut there = HashMap::new();
         let temporary = self.model.runs.iter().filter(|run| run.temporary && run.status.is_some());
@@ -285,7 +286,7 @@ impl Driver {
         assert_eq!(there.len(), self.model.runs.iter().filter(|run| run.status.is_some()).count());
     }
 
-    /// Everything that is in flight comes to its end once nothing fails any more.
+    /// Without failures, everything that is in flight comes to its end.
     pub(crate) async fn drain(&mut self) {
         self.chaos.calm();
         for _ in 0..200 {

@@ -1,4 +1,4 @@
-//! Parts that fail on purpose: the decorator, and the run state machine through it.
+//! Components that fail on purpose: tests of the decorator, and of the run state machine behind it.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 #[cfg(feature = "postgres")]

@@ -1,4 +1,4 @@
-//! What the queue's documentation says, as plainly as it can be written: every run in one list, and nothing kept ready.
+//! The documented behavior of the queue in its simplest form: a list of all runs, with no derived data.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -7,19 +7,19 @@ use langopen_core::model::{CancelAction, MultitaskStrategy};
 use langopen_core::queue::{Cancelled, InFlight, Lease};
 use langopen_core::{ErrorKind, RunId, RunStatus, ThreadId, Timestamp};
 
-/// A run as the model has it.
+/// A run in the model.
 #[derive(Debug, Clone)]
 pub(crate) struct ModelRun {
     pub(crate) run_id: RunId,
     pub(crate) thread_id: ThreadId,
     pub(crate) temporary: bool,
-    /// `None` when it is gone.
+    /// `None` if the run is deleted.
     pub(crate) status: Option<RunStatus>,
     pub(crate) attempt: u32,
     pub(crate) cancel: Option<CancelAction>,
-    /// Whether it waits for its time; while it is pending, it stands in line otherwise.
+    /// Whether the run is delayed. A pending run that is not delayed is in line.
     waits: bool,
-    /// Whether nothing but a worker is missing.
+    /// Whether a worker may start the run now.
     ready: bool,
     available_at: Timestamp,
     expires_at: Timestamp,
@@ -39,7 +39,7 @@ impl ModelRun {
     }
 }
 
-/// What the queue must hold.
+/// The expected content of the queue.
 #[derive(Debug, Default)]
 pub(crate) struct Model {
     pub(crate) runs: Vec<ModelRun>,
@@ -69,8 +69,8 @@ impl Model {
         pending.iter().map(|run| run.run_id).collect()
     }
 
-    /// Makes the thread's next run ready and names it, unless one is ready or running: of those in line or whose time
-    /// has come, the first.
+    /// Makes the thread's first pending run that is in line or due ready, and returns it. Does nothing if a run of the
+    /// thread is ready or running.
     fn promote(&mut self, thread_id: ThreadId, now: Timestamp) -> Option<RunId> {
         if self.of_thread(thread_id).any(|run| run.ready || run.is(RunStatus::Running)) {
             return None;
@@ -82,7 +82,7 @@ impl Model {
         Some(next)
     }
 
-    /// What each claim does first: puts every run in line whose time has come.
+    /// The first part of every claim: puts every due run in line.
     pub(crate) fn look(&mut self, now: Timestamp) {
         self.runs.iter_mut().for_each(|run| run.waits &= run.available_at > now);
         for thread_id in self.runs.iter().map(|run| run.thread_id).collect::<HashSet<_>>() {
@@ -90,7 +90,7 @@ impl Model {
         }
     }
 
-    /// The runs whose lease is over, which come first; then those that are ready, in order.
+    /// The runs with expired leases, which are claimed first, and then the ready runs in order.
     pub(crate) fn claimable(&self, steady: Timestamp) -> (Vec<RunId>, Vec<RunId>) {
         let expired = |run: &&ModelRun| run.is(RunStatus::Running) && run.expires_at <= steady;
         let expired = self.runs.iter().filter(expired).map(|run| run.run_id).collect();
@@ -106,8 +106,7 @@ impl Model {
         run.expires_at = steady.plus(lease);
     }
 
-    /// What creating a run does to others; the answer tells when the run may start, and names the pending ones that it
-    /// ended.
+    /// Creates a run. Returns when the run may start, and the pending runs that it ended.
     pub(crate) fn enqueue(
         &mut self,
         (run_id, thread_id): (RunId, ThreadId),
@@ -156,8 +155,7 @@ impl Model {
         Ok((available_at, ended))
     }
 
-    /// The first moment, and not one before now, at which a run comes after all that stand in line and after the
-    /// running one.
+    /// The first moment, not before `now`, at which a run comes after the running run and all runs in line.
     fn end_of_line(&self, thread_id: ThreadId, now: Timestamp, run_id: RunId) -> Timestamp {
         let in_line = |run: &&ModelRun| run.in_flight() && !run.waits;
         let last = self.of_thread(thread_id).filter(in_line).map(ModelRun::place).max();
@@ -170,7 +168,7 @@ impl Model {
 
     fn ask(&mut self, run_id: RunId, action: CancelAction) {
         let run = self.run_mut(run_id);
-        // A rollback stays one.
+        // A rollback stays a rollback.
         run.cancel = if run.cancel == Some(CancelAction::Rollback) { run.cancel } else { Some(action) };
     }
 
@@ -189,7 +187,7 @@ impl Model {
         self.run_mut(lease.run_id).expires_at = steady.plus(duration);
     }
 
-    /// Ends a run; the answer is the thread's next one, if it is due.
+    /// Ends a run. Returns the thread's next run if it is due.
     pub(crate) fn finish(&mut self, lease: Lease, end: RunStatus, rollback: bool, now: Timestamp) -> Option<RunId> {
         let run = self.run_mut(lease.run_id);
         run.status = (!rollback && !run.temporary).then_some(end);
@@ -233,7 +231,7 @@ impl Model {
         }
     }
 
-    /// The runs that ended, and those that were asked to.
+    /// The runs that ended, and the running runs that were asked to end.
     pub(crate) fn cancel_in_flight(
         &mut self,
         which: InFlight,
@@ -252,7 +250,7 @@ impl Model {
         (ended, requested)
     }
 
-    /// Whether the run was in flight.
+    /// Returns whether the run was in flight.
     pub(crate) fn delete_run(&mut self, run_id: RunId, now: Timestamp) -> Result<bool, ErrorKind> {
         let (was, thread_id) = (self.run(run_id).in_flight(), self.run(run_id).thread_id);
         let run = self.run_mut(run_id);
@@ -264,7 +262,7 @@ impl Model {
         Ok(was)
     }
 
-    /// The runs that were in flight.
+    /// Returns the runs that were in flight.
     pub(crate) fn delete_thread(&mut self, thread_id: ThreadId) -> Result<Vec<RunId>, ErrorKind> {
         if !self.threads.remove(&thread_id) {
             return Err(ErrorKind::NotFound);

@@ -1,4 +1,4 @@
-//! Random callers against each backend, with chaos in between.
+//! Random calls on each backend, with chaos in between.
 
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ fn clock() -> Arc<ManualClock> {
     Arc::new(ManualClock::new(Timestamp::from_micros(1_763_900_000_000_000)))
 }
 
-/// A tenant of its own, so that cases may share a database.
+/// A new tenant, so that cases may share a database.
 fn scope() -> Scope {
     Scope::tenant(Tenant::new("tests", "chaos", &Uuid::now_v7().simple().to_string()).unwrap())
 }
@@ -33,7 +33,7 @@ fn runtime() -> Runtime {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
 }
 
-/// Takes random steps on a backend that `open` makes for each case. `PROPTEST_CASES` asks for another number of them.
+/// Takes random steps on a backend that `open` makes for each case. `PROPTEST_CASES` sets another number of cases.
 fn check<K>(runtime: &Runtime, cases: u32, open: impl AsyncFn() -> (Parts, K)) {
     let cases = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(cases);
     let config = Config { cases, failure_persistence: None, max_shrink_iters: 4000, ..Config::default() };

@@ -1,4 +1,4 @@
-//! What callers do to the queue, as data that proptest makes and shrinks.
+//! The calls on the queue, as data that proptest generates and shrinks.
 
 use std::time::Duration;
 
@@ -9,11 +9,10 @@ use proptest::prelude::*;
 
 pub(crate) const LEASE: Duration = Duration::from_secs(30);
 
-/// How many threads the runs share.
+/// The number of threads that the runs share.
 pub(crate) const THREADS: usize = 3;
 
-/// One call, or one jump of the clock. Runs and claims are named by their place among those that there were, counted
-/// from the latest.
+/// One call, or one jump of the clock. A number selects one of the earlier runs or claims, counted from the latest.
 #[derive(Debug, Clone)]
 pub(crate) enum Step {
     Enqueue {
@@ -54,7 +53,7 @@ pub(crate) enum Step {
     Jump {
         seconds: i64,
     },
-    /// Time passes.
+    /// The clock advances.
     Pass {
         seconds: u64,
     },
@@ -74,14 +73,14 @@ fn end() -> impl Strategy<Value = RunStatus> {
     prop_oneof![Just(Success), Just(Error), Just(Timeout), Just(Interrupted)]
 }
 
-/// Mostly none.
+/// Usually zero.
 fn delay() -> impl Strategy<Value = u64> {
     prop_oneof![4 => Just(0), 1 => 1..15u64, 1 => 1..90u64]
 }
 
 fn step() -> impl Strategy<Value = Step> {
     let which = prop_oneof![Just(InFlight::Pending), Just(InFlight::Running), Just(InFlight::All)];
-    // Mostly about the last claims and runs, now and then about old ones.
+    // Usually one of the last claims and runs, sometimes an old one.
     let (claim, run) = (prop_oneof![4 => 0..4usize, 1 => 0..30usize], prop_oneof![4 => 0..4usize, 1 => 0..30usize]);
     prop_oneof![
         20 => (0..THREADS, strategy(), delay())

@@ -22,7 +22,7 @@ use crate::postgres::{conditions, thread_rows};
 use crate::rules::documents::passes;
 use crate::rules::run::merged_cancel;
 
-/// What cancelling runs did, and whom to tell.
+/// The result of cancelling runs, and the signals to send.
 #[derive(Default)]
 pub(in crate::postgres) struct Stopped {
     pub(in crate::postgres) ended: Vec<LogKey>,
@@ -30,13 +30,13 @@ pub(in crate::postgres) struct Stopped {
     pub(in crate::postgres) promoted: bool,
 }
 
-/// A request on top of the one that the row of a run holds.
+/// Combines the request with the one that the run's row already holds.
 pub(super) fn merged(row: &PgRow, request: &CancelRequest) -> Result<CancelRequest> {
     let earlier: Option<&str> = get(row, "cancel_action")?;
     Ok(merged_cancel(earlier.and_then(CancelAction::parse), request.clone()))
 }
 
-/// Asks the worker of a running run to end it.
+/// Stores a cancel request for a running run. Its worker reads it with the next heartbeat.
 pub(super) async fn ask(operation: &'static str, db: &mut Db, run_id: RunId, request: &CancelRequest) -> Result<()> {
     let ask = sqlx::query("UPDATE runs SET cancel_action = $1, cancel_reason = $2 WHERE run_id = $3");
     let ask = ask.bind(request.action.as_str()).bind(&request.reason).bind(run_id.0);
@@ -44,7 +44,7 @@ pub(super) async fn ask(operation: &'static str, db: &mut Db, run_id: RunId, req
     Ok(())
 }
 
-/// Cancels those of the runs that are in flight, in their order, in one step.
+/// Cancels those of the runs that are in flight, in their order, in one transaction.
 pub(in crate::postgres) async fn stop(
     operation: &'static str,
     db: &mut Db,
@@ -78,7 +78,7 @@ async fn stop_those(
     stop_locked(operation, db, &rows, which, request, now).await
 }
 
-/// Cancels runs whose rows are locked, and their threads' too.
+/// Cancels runs. The caller has locked their rows and the rows of their threads.
 async fn stop_locked(
     operation: &'static str,
     db: &mut Db,
@@ -128,7 +128,7 @@ impl Postgres {
                 let mut sql = QueryBuilder::new(
                     "SELECT r.thread_id, r.run_id, t.metadata FROM runs r JOIN threads t USING (thread_id) WHERE r.status = ",
                 );
-                // As text, so that the index over this status fits.
+                // The status is part of the text, so that Postgres can use the partial index on it.
                 sql.push(format_args!("'{}' AND r.tenant = ", status.as_str())).push_bind(scope.tenant.as_str());
                 let decided = conditions::push_filter(&mut sql, "t.metadata_search", scope.filter.as_ref())?;
                 sql.push(" ORDER BY r.available_at, r.run_id");

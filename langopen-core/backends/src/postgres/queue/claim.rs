@@ -1,4 +1,4 @@
-//! Claiming runs, and keeping them.
+//! Claiming runs, and extending leases.
 
 use std::time::Duration;
 
@@ -21,10 +21,10 @@ const CLAIM: &str =
     CASE WHEN attempt > 1 THEN (SELECT r.suspected FROM runs r WHERE r.run_id = c.run_id) ELSE 0 END AS suspected
     FROM langopen_claim($1, $2, $3, $4, $5, $6) c";
 
-/// When it is worth a look again at what somebody else held.
+/// The time until another claim is worthwhile if other transactions hold due runs.
 const HELD_FOR: Duration = Duration::from_millis(20);
 
-/// Extends leases. The rows are locked in the order in which everybody locks several.
+/// Extends leases. Locks the rows in order of their ids, as every statement that locks several runs does.
 const HEARTBEAT: &str = "
     WITH held AS MATERIALIZED (
         SELECT r.run_id FROM unnest($2::UUID[], $3::BIGINT[]) AS l (run_id, attempt)
@@ -33,7 +33,7 @@ const HEARTBEAT: &str = "
     UPDATE runs r SET lease_expires_at = $1 FROM held WHERE r.run_id = held.run_id
     RETURNING r.run_id, r.attempt, r.cancel_action, r.cancel_reason";
 
-/// The claim of a run, from its row.
+/// The claim from the row of a run.
 fn started(row: &PgRow) -> Result<Claim> {
     let number = |column| columns::count(row, column).map(|count| u32::try_from(count).unwrap_or(u32::MAX));
     Ok(Claim {
@@ -62,7 +62,7 @@ impl Postgres {
         let (rows, now) = loop {
             let now = self.now();
             let rows = self.retrying(|| self.start_runs(worker, wanted, now, lease, tenants.as_deref())).await?;
-            // Without a row, more runs are to be put in line first.
+            // Zero rows mean that many delayed runs became due at once. The next call continues with the rest of them.
             if !rows.is_empty() {
                 break (rows, now);
             }
@@ -73,7 +73,7 @@ impl Postgres {
                 None => claims.next_due = get::<Option<i64>>(row, "next_due")?.map(Timestamp::from_micros),
             }
         }
-        // What is due and was not found is held by somebody for the moment.
+        // If a due run was not claimed, another transaction holds it for a moment.
         claims.next_due = claims.next_due.map(|due| due.max(now.plus(HELD_FOR)));
         claims.runs.sort_by_key(|claim| (claim.run.created_at, claim.run.run_id));
         Ok(claims)

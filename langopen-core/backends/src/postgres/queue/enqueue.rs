@@ -27,14 +27,14 @@ const ENQUEUE: &str =
     "SELECT outcome, available_at, wakes, fresh_thread, tenant, metadata, config, in_flight, most FROM langopen_enqueue(
     $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)";
 
-/// What creating a run did, and whom to tell.
+/// The result of creating a run, and the signals to send.
 pub(super) struct Added {
     pub(super) enqueued: Enqueued,
     pub(super) signal: Option<CancelSignal>,
     pub(super) wakes: bool,
 }
 
-/// A thread as it was seen: its texts as they are there, and what they say.
+/// A thread as an earlier statement read it: its stored texts, and their decoded form.
 struct Seen {
     metadata_text: String,
     config_text: String,
@@ -43,7 +43,7 @@ struct Seen {
 }
 
 impl Seen {
-    /// The thread of a row, if it is there and the scope shows it.
+    /// The thread of a row, if it exists and the scope shows it.
     fn of(row: &PgRow, scope: &Scope, new: &NewRun) -> Result<Option<Self>> {
         let id = new.thread_id;
         if get::<Option<&str>>(row, "tenant")?.is_none() {
@@ -65,16 +65,16 @@ impl Seen {
     }
 }
 
-/// What became of an attempt to create a run.
+/// The result of an attempt to create a run.
 enum Attempt {
     Added {
         run: Box<Run>,
         fresh_thread: bool,
         wakes: bool,
     },
-    /// The thread is not as it was seen.
+    /// The thread differs from what the caller read before.
     Changed(PgRow),
-    /// Others are in flight that must be dealt with.
+    /// The run must first cancel other runs in flight.
     Supersedes,
 }
 
@@ -129,13 +129,13 @@ async fn attempt(
             })
         }
         "changed" => Ok(Attempt::Changed(row)),
-        // It was asked for before, and is in its own way.
+        // The run already exists. An earlier request created it, and it now conflicts with itself.
         "taken" => Err(taken(new.run_id)),
         "in flight" => Err(Error::conflict(OPERATION, format!("a run is in flight on thread {}", new.thread_id))),
         "full" => {
             let most = u32::try_from(columns::count(&row, "most")?).unwrap_or(u32::MAX);
             deployment::check_room(OPERATION, columns::count(&row, "in_flight")?, most)?;
-            Err(Error::internal(OPERATION, "the deployment has room for runs, and has not"))
+            Err(Error::internal(OPERATION, "the database refused a run although the deployment is below its limit"))
         }
         _ => Ok(Attempt::Supersedes),
     }
@@ -145,7 +145,7 @@ fn taken(id: RunId) -> Error {
     Error::new(ErrorKind::AlreadyExists, OPERATION, format!("run {id} exists already"))
 }
 
-/// The thread as it is; the row has the columns of [`Attempt::Changed`].
+/// Reads the thread. The row has the columns of [`Attempt::Changed`].
 async fn look(db: &mut Db, new: &NewRun, lock: &str) -> Result<Option<PgRow>> {
     let sql = format!("SELECT tenant, metadata, config FROM threads WHERE thread_id = $1 {lock}");
     sqlx::query(AssertSqlSafe(sql)).bind(new.thread_id.0).fetch_optional(db).await.context(OPERATION)
@@ -154,7 +154,8 @@ async fn look(db: &mut Db, new: &NewRun, lock: &str) -> Result<Option<PgRow>> {
 impl Postgres {
     pub(super) async fn add_run(&self, scope: &Scope, new: &NewRun) -> Result<Added> {
         let mut seen = None;
-        // A new thread needs no look. Where others change the same thread between a look and the attempt, another look tells.
+        // A new thread needs no read. If the thread changes between the read and the attempt, the attempt returns the
+        // new row.
         if !new.thread.create {
             let row = look(&mut *self.session(OPERATION).await?, new, "").await?;
             let row = row.ok_or_else(|| thread_rows::not_found(OPERATION, new.thread_id))?;
@@ -183,10 +184,14 @@ impl Postgres {
                 return Ok(added);
             }
         }
-        Err(Error::unavailable(OPERATION, format!("thread {} comes and goes; try again", new.thread_id)))
+        Err(Error::unavailable(
+            OPERATION,
+            format!("thread {} is created and deleted concurrently; try again", new.thread_id),
+        ))
     }
 
-    /// Creates a run in a transaction that holds the thread from the beginning; `None` if it was not there at the beginning, and was then.
+    /// Creates a run in a transaction that first locks the thread. Returns `None` if the thread did not exist at first,
+    /// and another transaction created it meanwhile.
     async fn add_run_step_by_step(&self, scope: &Scope, new: &NewRun) -> Result<Option<Added>> {
         transaction!(self, OPERATION, |db| {
             let seen = match look(db, new, "FOR NO KEY UPDATE").await? {
@@ -218,7 +223,7 @@ impl Postgres {
     }
 }
 
-/// What a new run did to those in flight on its thread.
+/// The effect of a new run on the runs in flight on its thread.
 #[derive(Default)]
 struct Superseded {
     ended: Vec<RunId>,
@@ -246,7 +251,7 @@ async fn supersede(
                 cancel::ask(OPERATION, db, run_id, &request).await?;
                 signal = Some(CancelSignal { run_id, request });
             }
-            // A cancel of an earlier attempt is no part of this.
+            // The new request applies alone. A cancel request from an earlier attempt of the run does not count.
             _ => unbegun.push(Unbegun {
                 thread_id: new.thread_id,
                 run_id,

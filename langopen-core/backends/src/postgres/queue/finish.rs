@@ -1,4 +1,4 @@
-//! Ending runs, and handing them back.
+//! Ending runs, and releasing them.
 
 use std::time::Duration;
 
@@ -20,16 +20,22 @@ const OPERATION: &str = "queue.finish";
 const FINISH: &str =
     "SELECT outcome, promoted, wakes FROM langopen_finish($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
 
-/// What ending a run did, and whom to tell.
+/// The result of ending a run, and the signals to send.
 pub(super) struct Ended {
     pub(super) finished: Finished,
     pub(super) wakes: bool,
     pub(super) tells: bool,
 }
 
-/// Ends a run that is not rolled back; `None` if it has a webhook that was not told.
-async fn end(db: &mut Db, lease: Lease, outcome: &Outcome, told: bool, now: Timestamp) -> Result<Option<Ended>> {
-    // Whether others are in flight is known there; it says no more than that the thread stays busy.
+/// Ends a run without a rollback. Returns `None` if the run has a webhook and `delivery_stored` is false.
+async fn end(
+    db: &mut Db,
+    lease: Lease,
+    outcome: &Outcome,
+    delivery_stored: bool,
+    now: Timestamp,
+) -> Result<Option<Ended>> {
+    // The function in the database knows whether other runs are in flight, and then sets the thread to busy itself.
     let change = thread::after(outcome.clone(), false);
     let (leave, checkpoint_id, rest) = thread_rows::state_columns(&change);
     let row = sqlx::query(FINISH)
@@ -37,7 +43,7 @@ async fn end(db: &mut Db, lease: Lease, outcome: &Outcome, told: bool, now: Time
         .bind(lease.run_id.0)
         .bind(i64::from(lease.attempt))
         .bind(outcome.status.as_str())
-        .bind(told)
+        .bind(delivery_stored)
         .bind(change.status.as_str())
         .bind(change.error.as_ref().map(RawJson::as_str))
         .bind(change.interrupts.as_str())
@@ -49,21 +55,21 @@ async fn end(db: &mut Db, lease: Lease, outcome: &Outcome, told: bool, now: Time
     match get(&row, "outcome")? {
         "ended" => {
             let finished = Finished { promoted: get::<Option<Uuid>>(&row, "promoted")?.map(RunId) };
-            Ok(Some(Ended { finished, wakes: get(&row, "wakes")?, tells: told }))
+            Ok(Some(Ended { finished, wakes: get(&row, "wakes")?, tells: delivery_stored }))
         }
         "tell" => Ok(None),
         _ => Err(run::lease_lost(OPERATION, lease)),
     }
 }
 
-/// What is needed of a run's row to end it.
+/// The columns of a run's row that ending it needs.
 struct Leased {
     thread_id: ThreadId,
     temporary: bool,
     tells: bool,
 }
 
-/// Locks a run's thread and the run, if the lease is the current one.
+/// Locks the run and its thread. Fails unless the lease is the current one.
 async fn leased(operation: &'static str, db: &mut Db, lease: Lease) -> Result<Leased> {
     let lost = || run::lease_lost(operation, lease);
     let thread = sqlx::query_scalar::<_, Uuid>("SELECT thread_id FROM runs WHERE run_id = $1").bind(lease.run_id.0);
@@ -128,7 +134,7 @@ impl Postgres {
         let now = self.now();
         transaction!(self, OPERATION, |db| {
             let Leased { thread_id, .. } = leased(OPERATION, db, lease).await?;
-            // Without a delay it keeps its place before the runs that came after it.
+            // Without a delay, the run keeps its start time, and so stays before the runs that came after it.
             let available_at = (!delay.is_zero()).then(|| now.plus(delay).as_micros());
             let release = sqlx::query(
                 "UPDATE runs SET status = 'pending', delayed = $2, available_at = coalesce($3, available_at), lease_owner = NULL,

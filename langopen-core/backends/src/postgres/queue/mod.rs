@@ -1,4 +1,4 @@
-//! Runs in flight, as rows.
+//! The queue of runs, stored as rows.
 
 pub(super) mod cancel;
 mod claim;
@@ -26,7 +26,7 @@ use super::Postgres;
 use crate::rules::run::check_end;
 
 impl Postgres {
-    /// Tells whom cancelled runs concern.
+    /// Sends the signals that follow from cancelled runs.
     pub(super) fn tell(&self, stopped: Stopped) -> CancelledMany {
         let Stopped { ended, signals, promoted } = stopped;
         let requested = signals.iter().map(|signal| signal.run_id).collect();

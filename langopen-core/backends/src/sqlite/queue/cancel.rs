@@ -16,14 +16,14 @@ use crate::rules::run::merged_cancel;
 use crate::sqlite::columns::{self, Context, get};
 use crate::sqlite::{conditions, readiness};
 
-/// What a cancel did, and whom to tell.
+/// The result of cancelling a run, and the signal to send.
 pub(super) struct Done {
     pub(super) cancelled: Cancelled,
     pub(super) signal: Option<CancelSignal>,
     pub(super) promoted: Option<RunId>,
 }
 
-/// What cancelling several runs did, and whom to tell.
+/// The result of cancelling several runs, and the signals to send.
 #[derive(Default)]
 pub(in crate::sqlite) struct Stopped {
     pub(in crate::sqlite) ended: Vec<LogKey>,
@@ -31,7 +31,7 @@ pub(in crate::sqlite) struct Stopped {
     pub(in crate::sqlite) promoted: bool,
 }
 
-/// Cancels the runs in flight that the rows name by `thread_id` and `run_id`, in their order.
+/// Cancels the runs in flight with the `thread_id` and `run_id` of these rows, in their order.
 pub(in crate::sqlite) async fn stop(
     operation: &'static str,
     db: &mut SqliteConnection,
@@ -52,7 +52,7 @@ pub(in crate::sqlite) async fn stop(
                     Cancelled::Requested => stopped.signals.extend(done.signal),
                 }
             }
-            // It went with the thread of a temporary run before it.
+            // An earlier cancel of this loop removed the temporary run's thread, and this run with it.
             Err(error) if error.kind() == ErrorKind::NotFound => stopped.ended.push(LogKey { thread_id, run_id }),
             Err(error) => return Err(error),
         }
@@ -74,7 +74,7 @@ pub(super) async fn cancel_in_flight(
         let mut sql = QueryBuilder::new(
             "SELECT r.thread_id, r.run_id, t.metadata FROM runs r JOIN threads t USING (thread_id) WHERE r.status = ",
         );
-        // As text, so that SQLite sees that the index over this status fits.
+        // The status is part of the text, so that SQLite can use the partial index on it.
         sql.push(format_args!("'{}' AND r.tenant = ", status.as_str())).push_bind(scope.tenant.as_str());
         let decided = conditions::push_filter(&mut sql, "t.metadata", scope.filter.as_ref());
         sql.push(" ORDER BY r.available_at, r.run_id");

@@ -1,4 +1,4 @@
-//! Claiming runs, and keeping them.
+//! Claiming runs, and extending leases.
 
 use langopen_core::clock::Timestamp;
 use langopen_core::error::Result;
@@ -12,13 +12,18 @@ use crate::sqlite::columns::{self, Context, get, text, time};
 
 const OPERATION: &str = "queue.claim";
 
-/// Puts the runs in line whose time has come, and makes one ready where its thread has none that is ready or running:
-/// all that are pending there waited. Then starts runs whose lease has expired, and the ready ones of one tenant; and
-/// tells whose turn it may be next, and when the next run's time comes. Each walk takes effect by itself: a claim that
-/// nobody hears of ends with its lease.
+/// Claims runs in one round trip of four statements:
 ///
-/// Without a tenant it is that of all ready runs, if there is but one and nothing limits it: so one walk does where an
-/// installation serves one deployment.
+/// - Clears `delayed` on runs whose start time has come. Makes the first such run of a thread ready if no run of the
+///   thread is ready or running; in that case all pending runs of the thread were delayed.
+/// - Starts runs with expired leases, then ready runs of one tenant.
+/// - Returns the tenants that still have ready runs, with their limits.
+/// - Returns when the next delayed run is due.
+///
+/// Each round trip takes effect by itself. If the caller never receives a claim, the claim ends with its lease.
+///
+/// If the caller passes no tenant, the statement chooses the only tenant with ready runs, provided that it has no
+/// limit. So an installation with one deployment needs only one round trip.
 const START: &str = "UPDATE runs SET delayed = 0, ready =
         NOT EXISTS (SELECT 1 FROM runs o WHERE o.thread_id = runs.thread_id AND o.status = 'running')
         AND NOT EXISTS (SELECT 1 FROM runs o WHERE o.thread_id = runs.thread_id AND o.ready = 1)
@@ -51,16 +56,16 @@ const START: &str = "UPDATE runs SET delayed = 0, ready =
      SELECT available_at FROM runs WHERE delayed = 1 AND (? IS NULL OR tenant IN (SELECT value FROM json_each(?)))
      ORDER BY available_at LIMIT 1";
 
-/// How many columns a row has that describes a tenant's turn, not a run.
+/// The number of columns of a row that describes a tenant's turn. A row of a run has more.
 const TURN_COLUMNS: usize = 4;
 
-/// How many columns the row has that says when the next delayed run is due.
+/// The number of columns of the row with the time of the next delayed run.
 const NEXT_DUE_COLUMNS: usize = 1;
 
 /// A tenant that has ready runs.
 struct Turn {
     tenant: Tenant,
-    /// The date of the first of them.
+    /// The start time of its first ready run.
     oldest: Timestamp,
     running: u64,
     limit: Option<u64>,
@@ -75,9 +80,9 @@ impl Turn {
 /// The result of one round trip.
 struct Walk {
     started: Vec<Claim>,
-    /// The tenants that are asked for and have ready runs left.
+    /// The requested tenants that still have ready runs.
     turns: Vec<Turn>,
-    /// When the time of the next run comes that is asked for.
+    /// When the next delayed run of the requested tenants is due.
     next_due: Option<Timestamp>,
 }
 
@@ -106,7 +111,7 @@ pub(super) async fn claim(
     Ok(claims)
 }
 
-/// The tenant whose turn it is, and how many of its runs may start before the next tenant's turn.
+/// The tenant that is next, and how many of its runs may start before the turn of another tenant.
 fn next_turn(turns: &[Turn], left: usize) -> Option<(Tenant, usize)> {
     let mut turns: Vec<_> = turns.iter().filter(|turn| turn.room() > 0).collect();
     turns.sort_by_key(|turn| (turn.running, turn.oldest));
@@ -116,7 +121,7 @@ fn next_turn(turns: &[Turn], left: usize) -> Option<(Tenant, usize)> {
     Some((first.tenant.clone(), wanted.min(left)))
 }
 
-/// One round trip to the database.
+/// Executes [`START`] once.
 async fn start(
     db: &mut SqliteConnection,
     request: &ClaimRequest,
@@ -155,7 +160,7 @@ fn turn(row: &SqliteRow) -> Result<Turn> {
     })
 }
 
-/// The claim of a run, from its row.
+/// The claim from the row of a run.
 fn started(row: &SqliteRow) -> Result<Claim> {
     Ok(Claim {
         tenant: columns::tenant(row)?,

@@ -19,19 +19,19 @@ use crate::sqlite::{crons, readiness, thread_rows};
 
 const OPERATION: &str = "queue.enqueue";
 
-/// What creating a run did, and whom to tell.
+/// The result of creating a run, and the signals to send.
 pub(super) struct Added {
     pub(super) enqueued: Enqueued,
     pub(super) signal: Option<CancelSignal>,
     pub(super) ready: bool,
 }
 
-/// What is known before anything is written.
+/// The state of the thread and its deployment before the first write.
 struct Before {
-    /// Metadata and config; `None` when the thread must be created.
+    /// The thread's metadata and config; `None` if the thread must be created.
     thread: Option<(JsonMap, JsonMap)>,
     pending: bool,
-    /// The running run with the cancel that was asked for.
+    /// The running run, with its requested cancel.
     running: Option<(RunId, Option<CancelAction>)>,
     /// Whether another run of the thread is ready.
     ready: bool,
@@ -39,14 +39,14 @@ struct Before {
     max_runs_in_flight: Option<u32>,
 }
 
-/// What a run writes to its own row, beside what it is.
+/// The columns of a new run's row that [`Run`](langopen_core::model::Run) does not hold, and its encoded metadata.
 struct RunWrite {
     metadata: String,
     ready: bool,
     delayed: bool,
 }
 
-/// What a run writes to its thread's row.
+/// The columns that a new run writes to its thread's row.
 struct ThreadWrite {
     is_new: bool,
     ttl: Option<ThreadTtl>,
@@ -101,7 +101,7 @@ fn thread_of(row: &SqliteRow, scope: &Scope, new: &NewRun) -> Result<Option<(Jso
     }
 }
 
-/// Refuses a run for which the deployment has no room; the pending runs of the thread `ends` make room.
+/// Refuses a run if the deployment is at its limit. Pending runs of the thread `ends` do not count.
 async fn check_room(db: &mut SqliteConnection, scope: &Scope, ends: Option<ThreadId>, limit: u32) -> Result<()> {
     let count = sqlx::query_scalar(
         "SELECT (SELECT count(*) FROM runs WHERE status = 'running' AND tenant = ?1)
@@ -150,12 +150,12 @@ pub(super) async fn enqueue(db: &mut SqliteConnection, scope: Scope, mut new: Ne
         None => {
             let mut part = db.begin().await.context(OPERATION)?;
             insert(&mut part, &scope, &row, thread, write, new.firing).await?;
-            // Those that are pending may have become due before this one.
+            // Delayed runs of the thread may be due now, with an earlier start time than the new run.
             ready |= readiness::promote(OPERATION, &mut part, id, now).await?.is_some();
             part.commit().await.context(OPERATION)?;
         }
         Some(request) => {
-            // Several statements: in a transaction, or a part of the one that is open.
+            // Several statements need a transaction, or a savepoint in the open one.
             let mut part = db.begin().await.context(OPERATION)?;
             if before.pending {
                 ended = end_pending(&mut part, id, &request, now).await?;
@@ -171,8 +171,8 @@ pub(super) async fn enqueue(db: &mut SqliteConnection, scope: Scope, mut new: Ne
     Ok(Added { enqueued, signal, ready })
 }
 
-/// The last of a thread's runs in flight that do not wait for their time. The running one counts: it may be handed back; pending ones do not if they are about
-/// to end.
+/// The last of a thread's runs in line: its pending runs that are not delayed, and its running run. The running run
+/// counts because its worker may release it. Pending runs do not count if `pending_end` is set.
 async fn last_in_line(
     db: &mut SqliteConnection,
     id: ThreadId,
@@ -212,7 +212,8 @@ async fn ask_to_cancel(db: &mut SqliteConnection, run_id: RunId, request: Cancel
     Ok(CancelSignal { run_id, request })
 }
 
-/// Writes the thread's row and the run's in one walk, and moves the cron on whose firing the run is.
+/// Writes the rows of the thread and the run in one round trip. If a cron fired the run, also sets the cron's next
+/// firing.
 async fn insert(
     db: &mut SqliteConnection,
     scope: &Scope,

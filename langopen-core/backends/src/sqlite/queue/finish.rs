@@ -1,4 +1,4 @@
-//! Ending runs, and handing them back.
+//! Ending runs, and releasing them.
 
 use std::time::Duration;
 
@@ -20,25 +20,25 @@ const OPERATION: &str = "queue.finish";
 const END: &str =
     "UPDATE runs SET status = ?, lease_owner = NULL, lease_expires_at = NULL, updated_at = ? WHERE run_id = ?";
 
-/// What ending a run did, and whom to tell.
+/// The result of ending a run, and the signals to send.
 pub(super) struct Ended {
     pub(super) finished: Finished,
-    /// Whether a webhook is to be told.
+    /// Whether the run has a webhook, so that a delivery is due.
     pub(super) tells: bool,
-    /// Whether another run of its deployment, which limits how many are running, may begin in its place.
+    /// Whether another run of the deployment may start now, because the deployment has a limit of running runs.
     pub(super) makes_room: bool,
 }
 
-/// What is needed of a run's row, if the lease is the current one.
+/// The columns of a run's row that a release needs. Fails unless the lease is the current one.
 async fn leased(operation: &'static str, db: &mut SqliteConnection, lease: Lease) -> Result<SqliteRow> {
     let row = sqlx::query("SELECT thread_id FROM runs WHERE run_id = ? AND attempt = ? AND status = 'running'");
     let row = row.bind(lease.run_id.0).bind(lease.attempt).fetch_optional(db).await.context(operation)?;
     row.ok_or_else(|| run::lease_lost(operation, lease))
 }
 
-/// Ends a temporary run without a webhook, and says what is needed of another's row to end it.
+/// Ends a temporary run without a webhook, and changes no other run. Returns the columns that ending any run needs.
 async fn end_temporary(operation: &'static str, db: &mut SqliteConnection, lease: Lease) -> Result<SqliteRow> {
-    // One walk for both: most runs are temporary where every microsecond counts.
+    // One round trip for both statements, because latency matters most for temporary runs.
     let rows = sqlx::query(
         "SELECT thread_id, temporary, webhook IS NOT NULL AS has_webhook, EXISTS
             (SELECT 1 FROM runs o WHERE o.thread_id = r.thread_id AND o.status = 'pending') AS others_in_flight, EXISTS
@@ -120,7 +120,7 @@ pub(super) async fn record_losses(db: &mut SqliteConnection, lease: Lease, losse
 pub(super) async fn release(db: &mut SqliteConnection, lease: Lease, delay: Duration, now: Timestamp) -> Result<()> {
     const OPERATION: &str = "queue.release";
     let row = leased(OPERATION, db, lease).await?;
-    // Without a delay it keeps its place before the runs that came after it.
+    // Without a delay, the run keeps its start time, and so stays before the runs that came after it.
     let available_at = (!delay.is_zero()).then(|| now.plus(delay).as_micros());
     sqlx::query(
         "UPDATE runs SET status = 'pending', delayed = ?2, available_at = coalesce(?3, available_at), lease_owner = NULL,

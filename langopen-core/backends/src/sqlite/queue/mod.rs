@@ -1,4 +1,4 @@
-//! Runs in flight, as rows.
+//! The queue of runs, stored as rows.
 
 pub(super) mod cancel;
 mod claim;
@@ -28,12 +28,12 @@ use crate::rules::run::check_end;
 impl Sqlite {
     fn signal(&self, signal: Option<CancelSignal>) {
         if let Some(signal) = signal {
-            // Without a receiver there is no worker to tell; its heartbeat will learn it.
+            // An error means that no worker listens; the run's worker learns of the cancel from its next heartbeat.
             let _ = self.shared.cancels.send(signal);
         }
     }
 
-    /// Tells whom cancelled runs concern.
+    /// Sends the signals that follow from cancelled runs.
     pub(super) fn tell(&self, stopped: Stopped) -> CancelledMany {
         let Stopped { ended, signals, promoted } = stopped;
         let requested = signals.iter().map(|signal| signal.run_id).collect();
@@ -54,8 +54,8 @@ impl Sqlite {
 impl Queue for Sqlite {
     async fn enqueue(&self, scope: &Scope, new: NewRun) -> Result<Enqueued> {
         let (scope, clock) = (scope.clone(), Arc::clone(&self.shared.clock));
-        // The time is read when the run's turn to be written has come, so that runs are dated in the order in which
-        // they are accepted.
+        // The job reads the time on the writer task, so the times of runs follow the order in which the queue accepts
+        // them.
         let added =
             self.write_whole("queue.enqueue", move |db| enqueue::enqueue(db, scope, new, clock.now()).boxed()).await?;
         self.signal(added.signal);

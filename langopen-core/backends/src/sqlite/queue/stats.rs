@@ -1,4 +1,4 @@
-//! The queue's figures.
+//! The statistics of the queue.
 
 use std::time::Duration;
 
@@ -10,7 +10,8 @@ use sqlx::sqlite::SqliteRow;
 
 use crate::sqlite::columns::{Context, get};
 
-/// Walks the partial indexes of pending and running runs alone. A thread's runs start in order, so only its first pending one can be unblocked.
+/// Reads only the partial indexes of pending and running runs. A thread's runs start in order, so only its first
+/// pending run can be startable.
 const STATS: &str = "WITH due AS MATERIALIZED (
         SELECT thread_id, available_at, row_number() OVER (ORDER BY available_at) AS place, count(*) OVER () AS total,
             row_number() OVER (PARTITION BY thread_id ORDER BY available_at, run_id) AS turn

@@ -1,4 +1,4 @@
-//! Connections that break: nothing is half done, and the pool finds its way back.
+//! Broken connections: no operation is half done, and the pool recovers.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -22,14 +22,14 @@ async fn open(database: &Database, clock: &Arc<ManualClock>) -> Postgres {
     database.open(PostgresOptions::default().with_clock(clock.clone()).with_connections(CONNECTIONS)).await
 }
 
-/// Breaks every connection to the database but its own, as a server does that is started anew.
+/// Breaks every other connection to the database, as a server restart does.
 async fn break_all(database: &Database) {
     let mut db = database.connect().await;
     let terminate = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()";
     sqlx::query(terminate).execute(&mut db).await.expect("break the connections");
 }
 
-/// After the connections broke, at most one call for each of them fails, and says that another try may help.
+/// After the connections break, each causes at most one failed call, and the error tells the caller to retry.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn broken_connections_are_replaced() {
     let (database, clock) = (Database::new().await, clock());
@@ -43,7 +43,7 @@ async fn broken_connections_are_replaced() {
             failures += 1;
             assert!(failures <= CONNECTIONS, "{error}");
         }
-        // What begins with a transaction does not even notice.
+        // A call that begins with a transaction does not fail at all.
         break_all(&database).await;
         let id = ThreadId(Uuid::now_v7());
         let missing = db.delete_thread(&Scope::default(), id).await.unwrap_err();
@@ -53,7 +53,7 @@ async fn broken_connections_are_replaced() {
     database.remove().await;
 }
 
-/// Creates a run, however often it takes. A try of which nobody heard may have been the one.
+/// Creates a run, with as many retries as it takes. A failed attempt may have created the run.
 async fn create(db: &Postgres, new: model::NewRun) -> RunId {
     loop {
         match db.enqueue(&Scope::default(), new.clone()).await {
@@ -64,7 +64,7 @@ async fn create(db: &Postgres, new: model::NewRun) -> RunId {
     }
 }
 
-/// Ends runs until all have ended.
+/// Claims and ends runs until all have ended.
 async fn work(db: Postgres, ended: Arc<Mutex<HashMap<RunId, u32>>>, total: usize, clock: Arc<ManualClock>) {
     let outcome: Outcome = success();
     while ended.lock().len() < total {
@@ -76,7 +76,7 @@ async fn work(db: Postgres, ended: Arc<Mutex<HashMap<RunId, u32>>>, total: usize
             }
         };
         if claims.is_empty() {
-            // Claims of which nobody heard end with their leases.
+            // A claim whose answer was lost ends with its lease.
             clock.advance(LEASE / 10);
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
@@ -87,7 +87,7 @@ async fn work(db: Postgres, ended: Arc<Mutex<HashMap<RunId, u32>>>, total: usize
                         *ended.lock().entry(claim.run.run_id).or_default() += 1;
                         break;
                     }
-                    // By a try of which nobody heard, or it is somebody else's now.
+                    // Either a finish whose answer was lost has ended the run, or another worker owns it now.
                     Err(error) if error.kind() == ErrorKind::LeaseLost => {
                         let run = db.run(&Scope::default(), claim.run.thread_id, claim.run.run_id).await;
                         match run {
@@ -106,7 +106,7 @@ async fn work(db: Postgres, ended: Arc<Mutex<HashMap<RunId, u32>>>, total: usize
     }
 }
 
-/// However often connections break under load, no run that was accepted is lost, and none ends twice.
+/// Even if connections break often under load, no accepted run is lost, and none ends twice.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_run_is_lost_with_a_connection() {
     const THREADS: usize = 5;

@@ -1,4 +1,4 @@
-//! Databases of their own for tests.
+//! Databases for single tests.
 
 use std::str::FromStr;
 
@@ -8,13 +8,13 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection};
 use tokio::sync::OnceCell;
 use uuid::Uuid;
 
-/// A database that only one test knows.
+/// A database that only one test uses.
 pub(crate) struct Database {
     name: String,
     url: String,
 }
 
-/// The server.
+/// The URL of the server.
 async fn server() -> String {
     langopen_test_services::postgres_url().await
 }
@@ -30,12 +30,12 @@ async fn run(sql: String) {
 }
 
 impl Database {
-    /// One without a schema.
+    /// Creates a database without a schema.
     pub(crate) async fn empty() -> Self {
         Self::like("template0").await
     }
 
-    /// One whose schema is up to date.
+    /// Creates a database with the current schema.
     pub(crate) async fn new() -> Self {
         static TEMPLATE: OnceCell<Database> = OnceCell::const_new();
         let template = TEMPLATE.get_or_init(|| async {
@@ -67,7 +67,7 @@ impl Database {
         Postgres::open(&self.url, options).await.expect("open the database")
     }
 
-    /// As an operator would look at it.
+    /// Connects directly, as an operator would.
     pub(crate) async fn connect(&self) -> PgConnection {
         PgConnection::connect(&self.url).await.expect("connect")
     }
@@ -84,7 +84,8 @@ impl Database {
         db.close().await.expect("close");
     }
 
-    /// No blob may be left that no checkpoint names, and no thread may wait for nobody.
+    /// Every blob must belong to a checkpoint, every waiting thread must have a run in front, and every thread's status
+    /// must be right.
     pub(crate) async fn assert_in_order(&self) {
         let mut db = self.connect().await;
         for (what, sql) in [
@@ -94,7 +95,7 @@ impl Database {
                     WHERE c.thread_id = b.thread_id AND c.checkpoint_ns = b.checkpoint_ns AND v.channel = b.channel AND v.version = b.version)",
             ),
             (
-                "threads whose next run was not put in front",
+                "threads without a run in front",
                 "SELECT count(*) FROM threads t WHERE
                     NOT EXISTS (SELECT 1 FROM runs r WHERE r.thread_id = t.thread_id AND (r.ready OR r.status = 'running'))
                     AND NOT (SELECT r.delayed FROM runs r WHERE r.thread_id = t.thread_id AND r.status = 'pending'

@@ -1,4 +1,4 @@
-//! Several processes on one database: each backend here has its own connections, as a process has.
+//! Several processes on one database. Each backend here has its own connections, as a process would.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -58,7 +58,7 @@ async fn end(database: Database, processes: impl IntoIterator<Item = Postgres>) 
     database.remove().await;
 }
 
-/// Takes runs through to their ends until all have ended, and notes each that it began.
+/// Claims and ends runs until all have ended, and records each run that it starts.
 async fn work(db: Postgres, total: usize, began: Arc<Mutex<Vec<(ThreadId, RunId)>>>, done: Arc<Mutex<usize>>) {
     while *done.lock() < total {
         for claim in claim(&db, 3).await {
@@ -69,8 +69,8 @@ async fn work(db: Postgres, total: usize, began: Arc<Mutex<Vec<(ThreadId, RunId)
     }
 }
 
-/// However many processes enqueue, claim and finish at once, each run begins once, and the runs of a thread one after the other in the order in which they
-/// were accepted.
+/// If many processes enqueue, claim and finish at once, each run starts once. The runs of a thread run one after the
+/// other, in the order in which the queue accepted them.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn runs_begin_once_and_in_order_under_load() {
     const THREADS: usize = 6;
@@ -83,7 +83,7 @@ async fn runs_begin_once_and_in_order_under_load() {
         tasks.push(tokio::spawn(work(db.clone(), THREADS * EACH, began.clone(), done.clone())));
     }
     let creating = (0..THREADS).map(|n| {
-        // The requests for a thread reach one process and the other in turn.
+        // The requests for a thread alternate between two processes.
         let (a, b, clock, id) = (a.clone(), b.clone(), clock.clone(), thread_id());
         tokio::spawn(async move {
             let mut accepted = Vec::new();
@@ -107,7 +107,7 @@ async fn runs_begin_once_and_in_order_under_load() {
     end(database, [a, b]).await;
 }
 
-/// A run that is created while the one before it ends is never left behind, whoever is faster.
+/// A run that is created while the previous run ends always becomes ready, whichever commits first.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_run_is_left_between_an_end_and_a_beginning() {
     let (database, clock) = (Database::new().await, clock());
@@ -127,7 +127,8 @@ async fn no_run_is_left_between_an_end_and_a_beginning() {
     end(database, [a, b]).await;
 }
 
-/// Runs start in the order in which they were accepted, and none waits, where the clocks of the processes differ.
+/// If the clocks of the processes differ, runs still start in the order in which the queue accepted them, without
+/// delay.
 #[tokio::test]
 async fn clocks_that_differ_change_no_order() {
     let database = Database::new().await;
@@ -153,16 +154,16 @@ async fn clocks_that_differ_change_no_order() {
     end(database, [a, b]).await;
 }
 
-/// A process that stood still past its lease can do nothing to the run that another one took over.
+/// A process that stalled past its lease cannot change the run that another process took over.
 #[tokio::test]
-async fn who_lost_a_lease_can_do_nothing() {
+async fn a_lost_lease_allows_no_change() {
     let (database, clock) = (Database::new().await, clock());
     let [stopped, other] = two(&database, &clock).await;
     let id = thread_id();
     let run = new_run(&clock, id);
     stopped.enqueue(&Scope::default(), run.clone()).await.expect("enqueue");
     let old = claim(&stopped, 1).await.remove(0);
-    assert!(claim(&other, 1).await.is_empty(), "it is held");
+    assert!(claim(&other, 1).await.is_empty(), "another worker holds it");
     clock.advance(LEASE);
     let new = claim(&other, 1).await.remove(0);
     assert_eq!((new.run.run_id, new.run.attempt), (run.run_id, 2));
@@ -177,7 +178,7 @@ async fn who_lost_a_lease_can_do_nothing() {
     end(database, [stopped, other]).await;
 }
 
-/// Runs are cancelled together while they end, begin and are created: everybody gets an answer, and every run an end.
+/// Cancelling many runs while they end, start and are created: every call succeeds, and every run ends.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn cancels_and_ends_do_not_block_each_other() {
     let (database, clock) = (Database::new().await, clock());
@@ -240,7 +241,7 @@ async fn cancels_and_ends_do_not_block_each_other() {
     end(database, [a, b]).await;
 }
 
-/// A cron that is due fires once, however many processes see it.
+/// A due cron fires once, even if several processes see it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_cron_fires_once() {
     let (database, clock) = (Database::new().await, clock());
@@ -294,7 +295,7 @@ async fn a_cron_fires_once() {
     end(database, [a, b]).await;
 }
 
-/// Checkpoints that are kept while a run is rolled back keep their blobs.
+/// Checkpoints that are stored during the rollback of another run keep their blobs.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_rollback_spares_what_is_kept_meanwhile() {
     let (database, clock) = (Database::new().await, clock());
@@ -304,7 +305,7 @@ async fn a_rollback_spares_what_is_kept_meanwhile() {
         a.enqueue(&scope, new_run(&clock, id)).await.expect("enqueue");
         let running = claim(&a, 1).await.remove(0);
         let version = format!("{n}");
-        // Both name the same version of the channel.
+        // Both checkpoints refer to the same version of the channel.
         let kept = |checkpoint_id: String, run_id| NewCheckpoint {
             thread_id: id,
             checkpoint_ns: String::new(),
@@ -338,7 +339,8 @@ async fn a_rollback_spares_what_is_kept_meanwhile() {
     end(database, [a, b]).await;
 }
 
-/// An attempt says nothing more when a later one has begun, though what that one says may be elsewhere: on a Redis that is away.
+/// An attempt can write no events after a later attempt has started, even if the later attempt's events are elsewhere,
+/// e.g. on an unreachable Redis.
 #[tokio::test]
 async fn an_attempt_is_over_when_another_one_has_begun() {
     let (database, clock) = (Database::new().await, clock());
@@ -359,9 +361,9 @@ async fn an_attempt_is_over_when_another_one_has_begun() {
     end(database, [db]).await;
 }
 
-/// What one process does wakes the others.
+/// A change by one process wakes the others.
 #[tokio::test]
-async fn processes_hear_of_each_other() {
+async fn processes_wake_each_other() {
     let (database, clock) = (Database::new().await, clock());
     let signals = LocalSignals::new();
     let a = database.open(options(&clock).with_signals(Arc::new(signals.party()))).await;

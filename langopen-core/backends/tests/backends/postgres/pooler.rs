@@ -1,4 +1,4 @@
-//! PgBouncer in transaction mode between: each transaction gets another connection to the server.
+//! Behind PgBouncer in transaction mode, which may use another server connection for each transaction.
 
 use langopen_backends::postgres::{Postgres, PostgresOptions};
 use langopen_core::storage::*;
@@ -8,7 +8,7 @@ use langopen_testkit::conformance::Case;
 use super::super::{clock, run_all};
 use super::{Database, backend};
 
-/// The conformance suite behind a pooler: migrations too.
+/// The conformance suite behind a pooler, including the migrations.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn postgres_behind_a_pooler_keeps_its_promises() {
     let database = Database::empty().await;
@@ -28,7 +28,7 @@ async fn postgres_behind_a_pooler_keeps_its_promises() {
     database.remove().await;
 }
 
-/// A pooler that was not named is refused, and how to name it is said.
+/// Opening fails if the URL does not name the pooler, and the error says how to name it.
 #[tokio::test]
 async fn a_pooler_is_named_in_the_url() {
     let database = Database::new().await;

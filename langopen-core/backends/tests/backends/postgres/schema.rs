@@ -1,4 +1,4 @@
-//! Opening a database: its schema, a pooler before it, and what is said when it cannot be.
+//! Opening a database: its schema, a pooler, and the error messages.
 
 use langopen_backends::postgres::{Postgres, PostgresOptions};
 use langopen_core::ErrorKind;
@@ -6,7 +6,7 @@ use langopen_core::storage::*;
 
 use super::Database;
 
-/// However many processes start at once on an empty database, its schema is made once, and all of them begin.
+/// If many processes start at once on an empty database, one creates the schema, and all of them open it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn processes_that_start_together_migrate_once() {
     let database = Database::empty().await;
@@ -22,7 +22,7 @@ async fn processes_that_start_together_migrate_once() {
     database.remove().await;
 }
 
-/// A database that a newer version has migrated is refused, and says so.
+/// A database that a newer version has migrated is refused, and the error says so.
 #[tokio::test]
 async fn a_newer_schema_is_refused() {
     let database = Database::new().await;
@@ -34,7 +34,7 @@ async fn a_newer_schema_is_refused() {
     database.remove().await;
 }
 
-/// What cannot be opened is explained, without the password.
+/// If the database cannot be opened, the error explains why, without the password.
 #[tokio::test]
 async fn a_database_that_cannot_be_opened_is_explained() {
     let database = Database::empty().await;
