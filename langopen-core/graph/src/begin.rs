@@ -1,4 +1,4 @@
-//! How a graph begins: with an input, with a command, or where it stopped.
+//! The start of a graph: with an input, with a command, or where it stopped.
 
 use langopen_core::json::JsonMap;
 use serde_json::Value;
@@ -19,7 +19,7 @@ impl Level {
             self.replays = false;
         }
         if self.replays && self.resumes && !matches!(self.saved.source(), Some("update" | "fork")) {
-            // What is done again is a branch of its own.
+            // A replay continues on a branch of its own.
             self.saved.pending.clear();
             self.put("fork").await?;
         }
@@ -43,7 +43,7 @@ impl Level {
                 Ok(())
             }
             Given::Input(input) if !input.is_null() => {
-                // What waits for its turn waits no longer.
+                // A new input drops the tasks that were next.
                 let dropped = self.graph.0.next_tasks(&self.saved.checkpoint, &self.namespace, self.step);
                 let writes = [Write::new(START, input)];
                 let mut applied: Vec<_> = dropped.iter().map(Task::applied).collect();
@@ -57,7 +57,7 @@ impl Level {
         }
     }
 
-    /// Takes the answers, the update and the targets of a command.
+    /// Applies a command: stores its answers, its update and its targets as writes.
     async fn take_command(&mut self, command: &JsonMap) -> Result<(), NodeError> {
         let resume = command.get("resume").filter(|resume| !resume.is_null());
         let mut writes = Vec::new();

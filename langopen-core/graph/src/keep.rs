@@ -1,4 +1,4 @@
-//! What of a graph's steps is kept, and when.
+//! Stores a graph's checkpoints and writes at the right moments.
 
 use langopen_core::error::Result;
 
@@ -7,7 +7,7 @@ use super::plan::{NO_TASK, Write, index_of};
 use super::steps::Level;
 
 impl Level {
-    /// Makes the state a checkpoint.
+    /// Makes a checkpoint of the state.
     pub(super) async fn put(&mut self, source: &str) -> Result<()> {
         self.previous = self.kept_or_made();
         self.saved.checkpoint.renew(self.shared.clock.as_ref());
@@ -33,7 +33,7 @@ impl Level {
         Ok(())
     }
 
-    /// Keeps what was not kept on the way.
+    /// Stores the last checkpoint and its writes, if they are not stored yet.
     pub(super) async fn keep_end(&mut self) -> Result<()> {
         if self.saved.metadata.is_empty() {
             return Ok(());
@@ -55,7 +55,7 @@ impl Level {
         Ok(())
     }
 
-    /// Notes what a task wrote, so that it need not run again should its step not be completed.
+    /// Records the writes of a task, so that the task need not run again if its step does not complete.
     pub(super) async fn put_writes(&mut self, task_id: &str, path: &str, writes: &[Write]) -> Result<()> {
         let replaced = |pending: &Pending| {
             pending.task_id == task_id
@@ -71,7 +71,7 @@ impl Level {
         if task_id != NO_TASK {
             return self.store_writes(task_id, path, writes).await;
         }
-        // What several commands wrote at one checkpoint adds up, so each write keeps its place.
+        // Writes of several commands at one checkpoint accumulate, so each write must retain its index.
         let own =
             self.saved.pending.iter().filter(|pending| pending.task_id == NO_TASK).map(|pending| pending.write.clone());
         let (special, mut all): (Vec<_>, Vec<_>) = own.partition(|write| index_of(&write.channel).is_some());

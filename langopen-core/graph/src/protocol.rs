@@ -1,5 +1,5 @@
-//! Runs of the event streaming protocol, which hear some things in the protocol's own shapes: messages in content blocks, checkpoints without their values,
-//! and how the graphs inside fare.
+//! Events of the event streaming protocol. Such runs receive some events in the protocol's own form: messages in
+//! content blocks, checkpoints without values, and the lifecycle of subgraphs.
 
 use std::collections::HashMap;
 
@@ -7,17 +7,17 @@ use serde_json::{Value, json};
 
 use super::messages;
 
-/// What is told: its namespace, the end of its event's name, and its data.
+/// An event of the protocol: its namespace, the suffix of its name, and its data.
 pub(super) type Told = (String, &'static str, Value);
 
-/// What was told so far.
+/// The state of the protocol in one run.
 #[derive(Default)]
 pub(super) struct Protocol {
-    /// Graphs inside that were heard of, by namespace.
+    /// The names of the subgraphs that have started, by namespace.
     names: HashMap<String, String>,
-    /// Those that are at work, and the tasks that they run in.
+    /// The running subgraphs, with the tasks that contain them.
     open: Vec<(String, String)>,
-    /// Messages on their way.
+    /// The messages in progress.
     messages: Vec<Open>,
 }
 
@@ -29,7 +29,7 @@ struct Open {
 }
 
 impl Protocol {
-    /// The pieces that a chunk of a message becomes.
+    /// The events of a chunk of a message.
     pub(super) fn chunk(&mut self, namespace: &str, chunk: &Value, node: &Value) -> Vec<Told> {
         let id = chunk["id"].as_str().unwrap_or_default();
         let mut pieces = Vec::new();
@@ -54,7 +54,7 @@ impl Protocol {
         of_message(namespace, node, pieces)
     }
 
-    /// The pieces of a message that comes whole. Results of tools are told as such.
+    /// The events of a whole message. The results of tools have none: they have events of their own.
     pub(super) fn whole(namespace: &str, message: &Value, node: &Value) -> Vec<Told> {
         let Some(role) = message["type"].as_str().filter(|kind| ["ai", "human", "system"].contains(kind)) else {
             return Vec::new();
@@ -75,7 +75,7 @@ impl Protocol {
         of_message(namespace, node, pieces)
     }
 
-    /// What comes before a task's record: that its graph has started, if it is the first of it.
+    /// The events before a task's record: if the task is the first of its graph, the start of that graph.
     pub(super) fn started(&mut self, namespace: &str) -> Vec<Told> {
         if namespace.is_empty() || self.names.contains_key(namespace) {
             return Vec::new();
@@ -89,7 +89,7 @@ impl Protocol {
         vec![lifecycle(namespace, data)]
     }
 
-    /// What comes after the record of a task that ended: how the graphs inside of it ended.
+    /// The events after the record of a task that ended: the ends of the subgraphs inside it.
     pub(super) fn ended(&mut self, record: &Value) -> Vec<Told> {
         let asks = record["interrupts"].as_array().is_some_and(|interrupts| !interrupts.is_empty());
         let failed = !record["error"].is_null();
@@ -105,7 +105,7 @@ impl Protocol {
         ended.into_iter().map(|(namespace, _)| self.end_of(&namespace, status)).collect()
     }
 
-    /// What comes at the end of the run, which is `completed`, `interrupted` or `failed`.
+    /// The events at the end of the run; `status` is `completed`, `interrupted` or `failed`.
     pub(super) fn close(&mut self, status: &str) -> Vec<Told> {
         let messages = std::mem::take(&mut self.messages);
         let mut told: Vec<_> =
@@ -124,7 +124,7 @@ impl Protocol {
     }
 }
 
-/// A checkpoint without its values.
+/// The record of a checkpoint without its values.
 pub(super) fn checkpoint(record: &Value) -> Value {
     let id = |config: &Value| config["configurable"]["checkpoint_id"].clone();
     let mut envelope = json!({"id": id(&record["config"])});
@@ -136,7 +136,7 @@ pub(super) fn checkpoint(record: &Value) -> Value {
     json!({"data": envelope})
 }
 
-/// Leaves out of messages what is empty; type, content and id come first.
+/// Removes empty fields from messages, and puts type, content and id first.
 pub(super) fn compact(value: &mut Value) {
     match value {
         Value::Array(items) => items.iter_mut().for_each(compact),
@@ -174,7 +174,7 @@ fn lifecycle(namespace: &str, data: Value) -> Told {
     (namespace.to_owned(), "lifecycle", json!({"data": data}))
 }
 
-/// The last pieces of a message that came in chunks.
+/// The last pieces of a message in chunks.
 fn end(sum: &Value) -> Vec<Value> {
     let message = messages::of_chunks(sum);
     let mut pieces = vec![block_finish(0, &json!({"type": "text", "text": message["content"]}))];
@@ -186,7 +186,7 @@ fn end(sum: &Value) -> Vec<Value> {
     pieces
 }
 
-/// The message's tool calls as blocks.
+/// The message's tool calls as content blocks.
 fn calls(message: &Value) -> Vec<Value> {
     let calls = message["tool_calls"].as_array().into_iter().flatten();
     calls

@@ -1,4 +1,4 @@
-//! What a run tells its readers, by the modes that were asked for.
+//! The events of a run, by the stream modes that the client requested.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
@@ -15,26 +15,26 @@ use tokio::sync::{mpsc, oneshot};
 use super::messages;
 use super::protocol::{self, Protocol};
 
-/// Takes those who wait until all that was said before is kept.
+/// Receives the waiters for the storage of all earlier events.
 pub(super) type Marks = mpsc::UnboundedSender<oneshot::Sender<()>>;
 
-/// Sends a run's events, those of the graphs inside of it too.
+/// Sends the events of a run and its subgraphs.
 pub(super) struct Emitter {
     events: mpsc::Sender<RunOutput>,
-    /// For who wants to know when all that was said is kept.
+    /// Receives requests to wait until all earlier events are stored.
     marks: Marks,
     modes: BTreeSet<String>,
     subgraphs: bool,
     told: Mutex<Told>,
-    /// Of a run of the event streaming protocol.
+    /// Set for runs of the event streaming protocol.
     protocol: Option<Mutex<Protocol>>,
 }
 
-/// The messages that were told.
+/// The messages that were sent.
 #[derive(Default)]
 struct Told {
     ids: HashSet<String>,
-    /// What the chunks of each message sum up to.
+    /// The sum of each message's chunks.
     sums: HashMap<String, Value>,
 }
 
@@ -50,26 +50,27 @@ impl Emitter {
         Self { events, marks, modes, subgraphs, told: Mutex::default(), protocol }
     }
 
-    /// Waits until all that was said is kept: what a checkpoint spares a later attempt to say, its readers must have from this one.
+    /// Waits until all earlier events are stored. A later attempt does not repeat the events before a checkpoint, so
+    /// readers must receive them from this attempt.
     pub(super) async fn kept(&self) {
         let (mark, kept) = oneshot::channel();
-        // Nobody listens to a run that is over: then there is nothing to wait for.
+        // The receiver is gone when the run is over; then there is nothing to wait for.
         if self.marks.send(mark).is_ok() {
             let _ = kept.await;
         }
     }
 
-    /// Whether somebody asked for this mode, and for what happens in this namespace.
+    /// Whether the client requested this mode, and events of this namespace.
     pub(super) fn wants(&self, mode: &str, namespace: &str) -> bool {
         (namespace.is_empty() || self.subgraphs) && self.modes.contains(mode)
     }
 
-    /// Whether messages are told in any form.
+    /// Whether the client requested messages in any mode.
     pub(super) fn wants_messages(&self, namespace: &str) -> bool {
         self.wants("messages", namespace) || self.wants("messages-tuple", namespace) || self.wants("events", namespace)
     }
 
-    /// An event of the mode, if it was asked for.
+    /// Sends an event of this mode, if the client requested it.
     pub(super) async fn emit(&self, mode: &str, namespace: &str, data: &impl Serialize) -> Result<()> {
         if !self.wants(mode, namespace) {
             return Ok(());
@@ -82,7 +83,7 @@ impl Emitter {
         self.send(mode, namespace, &data).await
     }
 
-    /// What only runs of the protocol hear.
+    /// Sends events that only runs of the protocol have.
     async fn tell(&self, told: Vec<protocol::Told>) -> Result<()> {
         for (namespace, what, mut data) in told {
             protocol::compact(&mut data);
@@ -91,17 +92,17 @@ impl Emitter {
         Ok(())
     }
 
-    /// What the protocol makes of something; nothing for other runs.
+    /// The events that the protocol makes; none for other runs.
     fn protocol(&self, make: impl FnOnce(&mut Protocol) -> Vec<protocol::Told>) -> Vec<protocol::Told> {
         self.protocol.as_ref().map(|protocol| make(&mut protocol.lock())).unwrap_or_default()
     }
 
-    /// The run has ended so: `completed`, `interrupted` or `failed`.
+    /// Sends the end of the run; `status` is `completed`, `interrupted` or `failed`.
     pub(super) async fn close(&self, status: &str) -> Result<()> {
         self.tell(self.protocol(|protocol| protocol.close(status))).await
     }
 
-    /// A record of `tasks` or `checkpoints`, which `debug` shows in its own frame.
+    /// Sends a record of `tasks` or `checkpoints`. The mode `debug` shows it in its own frame.
     pub(super) async fn trace(&self, kind: Trace, namespace: &str, at: (i64, &dyn Clock), data: Value) -> Result<()> {
         let (step, clock) = at;
         if kind == Trace::Checkpoint && self.protocol.is_some() {
@@ -123,13 +124,13 @@ impl Emitter {
         self.send("debug", namespace, &record).await
     }
 
-    /// Messages that need not be told when they show up.
+    /// Marks messages as known, so that they are not sent as new.
     pub(super) fn know<'a>(&self, messages: impl Iterator<Item = &'a Value>) {
         let ids = messages.filter_map(|message| message["id"].as_str()).map(str::to_owned);
         self.told.lock().ids.extend(ids);
     }
 
-    /// A chunk of a message, which is on its way.
+    /// Sends a chunk of a message in progress.
     pub(super) async fn chunk(&self, namespace: &str, chunk: &Value, metadata: &Value) -> Result<()> {
         if !self.wants_messages(namespace) {
             return Ok(());
@@ -166,7 +167,7 @@ impl Emitter {
         self.send("messages/partial", "", &[so_far]).await
     }
 
-    /// A whole message, unless it was told already.
+    /// Sends a whole message, unless it was already sent.
     pub(super) async fn message(&self, namespace: &str, message: &Value, metadata: &Value) -> Result<()> {
         let Some(id) = message["id"].as_str() else { return Ok(()) };
         if message["type"] == "remove" || !self.told.lock().ids.insert(id.to_owned()) {
@@ -185,7 +186,7 @@ impl Emitter {
         }
     }
 
-    /// An event as it is.
+    /// Sends an event unchanged.
     async fn send(&self, name: &str, namespace: &str, data: &impl Serialize) -> Result<()> {
         let data = serde_json::to_vec(data).map_err(no_form)?;
         let name = if namespace.is_empty() { name.into() } else { format!("{name}|{namespace}").into() };
@@ -199,7 +200,7 @@ fn no_form(error: serde_json::Error) -> Error {
     Error::invalid("executor.emit", "the event has no JSON form").with_source(error)
 }
 
-/// What of a step is told.
+/// The kinds of records of a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Trace {
     Checkpoint,
@@ -221,7 +222,7 @@ impl Trace {
     }
 }
 
-/// A record of a checkpoint that names checkpoints as the API does, beside their configs.
+/// The record of a checkpoint in the form of `debug`: checkpoints are named as in the API, besides their configs.
 fn with_places(mut record: Value) -> Value {
     let place = |config: &Value| {
         let named = ["checkpoint_id", "thread_id", "checkpoint_ns", "checkpoint_map"];

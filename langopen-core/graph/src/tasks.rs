@@ -1,4 +1,4 @@
-//! One step: its tasks at once, and what each of them did as soon as it is known.
+//! Executes one step: all its tasks at once, with the events and writes of each task as soon as it ends.
 
 use std::sync::Arc;
 
@@ -19,28 +19,29 @@ use super::steps::{From, Given, Level};
 use super::stream::Trace;
 use super::{Graph, Node, Work, messages};
 
-/// How a task ended, and the answers that it has got.
+/// The outcome of a task, and the answers that it used.
 struct Ended {
     at: usize,
     outcome: Result<Vec<Write>, NodeError>,
     answers: Vec<Value>,
 }
 
-/// What a task needs to run apart from its graph's loop.
+/// The data that a task needs to run outside of its graph's loop.
 struct Job {
     place: TaskPlace,
     state: Arc<Checkpoint>,
     parents: JsonMap,
     resumes: bool,
-    /// Where a graph inside begins.
+    /// Where the graph inside the task starts.
     inside: From,
 }
 
 impl Level {
-    /// Runs the tasks that have not come to their end before. When one fails, the others are stopped; when one asks, they go on.
+    /// Runs the tasks that have not finished yet. If one fails, the others are aborted. If one asks a question, the
+    /// others continue.
     pub(super) async fn execute(&mut self) -> Result<(), NodeError> {
         let mut running = JoinSet::new();
-        // Who runs where, to tell of one that panicked.
+        // The tasks by the id of their Tokio task, to identify one that panicked.
         let mut ids = Vec::new();
         let state = Arc::new(self.saved.checkpoint.clone());
         for (at, task) in self.tasks.iter().enumerate().filter(|(_, task)| task.writes.is_empty()) {
@@ -92,7 +93,7 @@ impl Level {
         Job { place, state: Arc::clone(state), parents, resumes: self.resumes, inside }
     }
 
-    /// The answers that a task got before, and the one that is for its question now.
+    /// The answers that a task received earlier, and the one for its current question.
     fn answers_of(&self, task: &Task) -> Vec<Value> {
         let kept = self.saved.pending.iter().rfind(|p| p.task_id == task.id && p.write.channel == RESUME);
         let mut answers = kept.and_then(|pending| pending.write.value.as_array().cloned()).unwrap_or_default();
@@ -106,7 +107,7 @@ impl Level {
         }
         self.tasks[at].writes.clone_from(&writes);
         let task = self.tasks[at].clone();
-        // Told before it is kept: who sees it in the state has heard of it.
+        // Sent before it is stored: a reader that sees the write in the state has already received its event.
         self.tell_update(&task).await?;
         self.tell_result(&task, self.result_of(&writes), &[], None).await?;
         self.put_writes(&task.id, &task.path, &writes).await
@@ -176,7 +177,7 @@ impl Level {
 }
 
 impl Graph {
-    /// What of a task's writes clients see.
+    /// The writes of a task that clients see.
     pub(super) fn result_of(&self, writes: &[Write]) -> Value {
         let public = writes.iter().filter(|write| self.0.is_public(&write.channel));
         Value::Object(public.map(|write| (write.channel.clone(), write.value.clone())).collect())
@@ -238,7 +239,7 @@ impl Job {
     }
 }
 
-/// The messages that come into a node and out of it.
+/// The messages in a node's input and output.
 struct Messages<'a> {
     place: &'a TaskPlace,
 }
@@ -249,7 +250,7 @@ impl Messages<'_> {
         channels.filter(|(_, kind)| matches!(kind, super::channel::Kind::Messages)).map(|(name, _)| name)
     }
 
-    /// What a node is given is not told as something new.
+    /// Marks the messages of a node's input as known, so that they are not sent as new.
     fn know(&self, input: &Value) {
         if self.place.shared.emitter.wants_messages(&self.place.outer) {
             let held = self.channels().filter_map(|channel| input.get(channel)?.as_array());
@@ -257,7 +258,7 @@ impl Messages<'_> {
         }
     }
 
-    /// Completes the messages of an update, and tells those that were not streamed.
+    /// Completes the messages of an update, and sends those that were not streamed.
     async fn tell(&self, mut update: JsonMap, context: &NodeContext) -> Result<JsonMap, NodeError> {
         let channels: Vec<_> = self.channels().cloned().collect();
         for channel in channels {
@@ -276,7 +277,7 @@ impl Messages<'_> {
 }
 
 impl Shared {
-    /// The graph's own beginning and end, in the mode `events`.
+    /// Sends the start or end of the graph, in the mode `events`.
     pub(super) async fn tell_graph(&self, graph: &Graph, event: &str, data: Value) -> Result<()> {
         let run_id = self.run.run_id.to_string();
         let source = Source { name: graph.name(), run_id: &run_id, parents: &[], metadata: &self.config["metadata"] };

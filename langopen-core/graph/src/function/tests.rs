@@ -44,7 +44,7 @@ async fn job(input: Value) -> RunJob {
     RunJob { run, fresh_thread: true, suspect: false, context, cancel: watch::channel(None).1 }
 }
 
-/// A graph that says the numbers below its input and counts how many it got rid of.
+/// A graph that streams the numbers below its input and counts how many were sent.
 fn counting(said: Arc<AtomicUsize>) -> FunctionExecutor {
     FunctionExecutor::new().graph("count", move |run| {
         let said = said.clone();
@@ -60,7 +60,7 @@ fn counting(said: Arc<AtomicUsize>) -> FunctionExecutor {
 
 #[tokio::test]
 async fn every_event_comes_in_order_and_before_the_end() {
-    // As many as fit, more than fit, and few: the function ends with a full, a busy and an almost empty buffer.
+    // The function ends with a full, a busy and an almost empty buffer.
     for to in [EVENTS_AHEAD - 2, EVENTS_AHEAD * 5, 1] {
         let executor = counting(Arc::default());
         let outputs: Vec<_> = executor.execute(job(json!({"to": to})).await).await.unwrap().collect().await;

@@ -1,4 +1,4 @@
-//! Who comes next, and what becomes of what was written.
+//! The order of nodes, and the results of their writes.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -73,7 +73,7 @@ async fn a_reducer_takes_every_write_and_a_value_only_one() {
     assert!(message.contains("At key 'sum': Can receive only one value per step"), "{message}");
 }
 
-/// `quick` writes; beside it `other` does what it is told to.
+/// A graph with two parallel nodes: `quick` writes at once; `other` runs the given function.
 fn beside<F, R>(other: F, quick: Arc<AtomicUsize>) -> Thread
 where
     F: Fn(NodeContext) -> R + Send + Sync + 'static,

@@ -1,4 +1,4 @@
-//! Graphs as they are put together, and as they look from outside.
+//! Building graphs, and their schemas and drawings.
 
 use langopen_core::ErrorKind;
 use langopen_graph::{END, Graph, GraphBuilder, NodeContext, NodeError, START};
