@@ -26,8 +26,8 @@ impl Level {
         if let Given::Command(command) = &given {
             self.take_command(command).await?;
         } else if self.is_root() && self.shared.run.attempt > 1 {
-            let kept = self.saved.pending.iter().rfind(|p| p.task_id == NO_TASK && p.write.channel == RESUME);
-            *self.shared.answer.lock() = kept.map(|pending| pending.write.value.clone());
+            let stored = self.saved.pending.iter().rfind(|p| p.task_id == NO_TASK && p.write.channel == RESUME);
+            *self.shared.answer.lock() = stored.map(|pending| pending.write.value.clone());
         }
         let outside =
             self.saved.pending.iter().filter(|p| p.task_id == NO_TASK && index_of(&p.write.channel).is_none());
@@ -39,7 +39,7 @@ impl Level {
             _ if self.resumes || (commands && !writes.is_empty()) => {
                 let versions = self.saved.checkpoint.versions.clone();
                 self.saved.checkpoint.seen.insert(INTERRUPT.to_owned(), versions);
-                self.tell_values().await?;
+                self.send_values().await?;
                 Ok(())
             }
             Given::Input(input) if !input.is_null() => {

@@ -43,7 +43,9 @@ impl Channel {
                 items.extend(more);
                 Ok(held)
             }
-            (_, other) => Err(NodeError::new("TypeError", format!("a list is appended to, not {}", kind_of(&other)))),
+            (_, other) => {
+                Err(NodeError::new("TypeError", format!("expected a list to append, got {}", kind_of(&other))))
+            }
         })
     }
 

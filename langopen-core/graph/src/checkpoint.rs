@@ -61,7 +61,7 @@ struct Body {
 }
 
 /// The storage location of one graph's checkpoints.
-pub(super) struct Place<'a> {
+pub(super) struct Location<'a> {
     pub(super) thread_id: ThreadId,
     pub(super) namespace: &'a str,
     pub(super) lease: Option<Lease>,
@@ -167,7 +167,7 @@ impl Saved {
     }
 
     /// Encodes the checkpoint for the storage; `known` holds the versions that are already stored.
-    pub(super) fn to_keep(&self, place: &Place<'_>, known: &BTreeMap<String, String>) -> Result<NewCheckpoint> {
+    pub(super) fn encoded(&self, location: &Location<'_>, known: &BTreeMap<String, String>) -> Result<NewCheckpoint> {
         let Checkpoint { id, greatest_id: _, created_at, values, versions, seen } = &self.checkpoint;
         let changed = versions.iter().filter(|(channel, version)| known.get(*channel) != Some(version));
         let blobs = changed.map(|(channel, version)| {
@@ -179,12 +179,12 @@ impl Saved {
         });
         let body = Body { ts: *created_at, channel_versions: versions.clone(), versions_seen: seen.clone() };
         Ok(NewCheckpoint {
-            thread_id: place.thread_id,
-            checkpoint_ns: place.namespace.to_owned(),
+            thread_id: location.thread_id,
+            checkpoint_ns: location.namespace.to_owned(),
             checkpoint_id: id.clone(),
             parent_checkpoint_id: self.parent_id.clone(),
-            run_id: place.lease.map(|lease| lease.run_id),
-            attempt: place.lease.map(|lease| lease.attempt),
+            run_id: location.lease.map(|lease| lease.run_id),
+            attempt: location.lease.map(|lease| lease.attempt),
             kind: KIND.to_owned(),
             bytes: encode(&body)?,
             metadata: RawJson::from(Value::Object(self.metadata.clone())),
@@ -195,8 +195,8 @@ impl Saved {
 }
 
 /// Encodes the writes of a task for the storage.
-pub(super) fn writes_to_keep(
-    place: &Place<'_>,
+pub(super) fn encoded_writes(
+    location: &Location<'_>,
     checkpoint_id: &str,
     task_id: &str,
     task_path: &str,
@@ -208,11 +208,11 @@ pub(super) fn writes_to_keep(
         Ok(PendingWrite { task_id, index, channel, kind: KIND.to_owned(), bytes: encode(&write.value)? })
     };
     Ok(PendingWrites {
-        thread_id: place.thread_id,
-        checkpoint_ns: place.namespace.to_owned(),
+        thread_id: location.thread_id,
+        checkpoint_ns: location.namespace.to_owned(),
         checkpoint_id: checkpoint_id.to_owned(),
-        run_id: place.lease.map(|lease| lease.run_id),
-        attempt: place.lease.map(|lease| lease.attempt),
+        run_id: location.lease.map(|lease| lease.run_id),
+        attempt: location.lease.map(|lease| lease.attempt),
         task_path: task_path.to_owned(),
         writes: writes.iter().enumerate().map(row).collect::<Result<_>>()?,
     })

@@ -23,7 +23,7 @@ pub struct NodeContext(Arc<Turn>);
 
 /// The location of a task in its run.
 #[derive(Clone)]
-pub(super) struct TaskPlace {
+pub(super) struct TaskLocation {
     pub(super) shared: Arc<Shared>,
     pub(super) graph: Graph,
     /// The namespace of the task's graph; `namespace` is the task's own, for the graph inside it.
@@ -33,7 +33,7 @@ pub(super) struct TaskPlace {
 }
 
 struct Turn {
-    place: TaskPlace,
+    location: TaskLocation,
     node: String,
     triggers: Vec<String>,
     path: Value,
@@ -49,10 +49,10 @@ struct Asked {
 }
 
 impl NodeContext {
-    pub(super) fn new(place: TaskPlace, task: &Task, answers: Vec<Value>) -> Self {
+    pub(super) fn new(location: TaskLocation, task: &Task, answers: Vec<Value>) -> Self {
         Self(Arc::new(Turn {
-            context: place.graph.context_of(&place.shared),
-            place,
+            context: location.graph.context_of(&location.shared),
+            location,
             node: task.name.clone(),
             triggers: task.triggers.clone(),
             path: task.shown_path.clone(),
@@ -66,12 +66,12 @@ impl NodeContext {
     }
 
     pub(super) fn shared(&self) -> &Shared {
-        &self.0.place.shared
+        &self.0.location.shared
     }
 
     /// The namespace of the node's graph.
     pub(super) fn outer(&self) -> &str {
-        &self.0.place.outer
+        &self.0.location.outer
     }
 
     /// The run's row.
@@ -156,24 +156,24 @@ impl NodeContext {
             asked.answers.push(answer.clone());
             return Ok(answer);
         }
-        let id = interrupt_id(&self.0.place.namespace);
+        let id = interrupt_id(&self.0.location.namespace);
         Err(NodeError::interrupted(vec![Interrupt { id, value: question.into() }]))
     }
 
     /// The metadata of the messages that the node streams.
     pub(super) fn message_metadata(&self) -> Value {
         let mut metadata = self.config()["metadata"].as_object().cloned().unwrap_or_default();
-        let Turn { place, node, triggers, path, .. } = self.0.as_ref();
+        let Turn { location, node, triggers, path, .. } = self.0.as_ref();
         let own = json!({
-            "langgraph_step": place.step, "langgraph_node": node, "langgraph_triggers": triggers, "langgraph_path": path,
-            "langgraph_checkpoint_ns": place.namespace, "checkpoint_ns": place.namespace,
+            "langgraph_step": location.step, "langgraph_node": node, "langgraph_triggers": triggers, "langgraph_path": path,
+            "langgraph_checkpoint_ns": location.namespace, "checkpoint_ns": location.namespace,
         });
         metadata.extend(super::messages::object(own));
         Value::Object(metadata)
     }
 
     pub(super) fn task_id(&self) -> &str {
-        self.0.place.namespace.rsplit(':').next().unwrap_or_default()
+        self.0.location.namespace.rsplit(':').next().unwrap_or_default()
     }
 }
 

@@ -120,10 +120,10 @@ impl Drawing {
                 opened(to).map_or_else(|| vec![to.to_owned()], |inside| inside_ends(inside, to, depth, Side::First));
             for source in &sources {
                 for target in &targets {
-                    let place = |name: &str| {
+                    let id = |name: &str| {
                         if name == START || name == END { name.to_owned() } else { format!("{prefix}{name}") }
                     };
-                    let mut edge = json!({"source": place(source), "target": place(target)});
+                    let mut edge = json!({"source": id(source), "target": id(target)});
                     if conditional {
                         edge["conditional"] = true.into();
                     }

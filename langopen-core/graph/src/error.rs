@@ -67,7 +67,7 @@ impl NodeError {
     pub(super) fn refusal(self, operation: &'static str) -> Error {
         let message = match self.0 {
             Cause::Failed(failure) => failure.message.unwrap_or_else(|| MASK.to_owned()),
-            Cause::Interrupted(_) => "the graph stopped to ask".to_owned(),
+            Cause::Interrupted(_) => "the graph stopped to ask a question".to_owned(),
         };
         Error::new(langopen_core::ErrorKind::Graph, operation, message)
     }
@@ -143,12 +143,12 @@ impl Interrupt {
     }
 
     /// The question as events show it.
-    pub(super) fn told(&self) -> Value {
+    pub(super) fn event(&self) -> Value {
         json!({"value": self.value, "id": self.id, "response_schema": null})
     }
 
     /// Reads [`Interrupt::shown`].
-    pub(super) fn read(kept: &Value) -> Option<Self> {
-        Some(Self { id: kept.get("id")?.as_str()?.to_owned(), value: kept.get("value")?.clone() })
+    pub(super) fn read(stored: &Value) -> Option<Self> {
+        Some(Self { id: stored.get("id")?.as_str()?.to_owned(), value: stored.get("value")?.clone() })
     }
 }

@@ -255,21 +255,21 @@ async fn steps(graph: &Graph, shared: &Arc<Shared>, mut cancel: Cancel) -> Resul
         }
     }
     let input = shared.kwargs.get("input").cloned().unwrap_or_default();
-    shared.tell_graph(graph, "on_chain_start", json!({"input": input})).await?;
+    shared.send_graph_event(graph, "on_chain_start", json!({"input": input})).await?;
     let ran = tokio::select! {
         biased;
         Ok(_) = cancel.wait_for(Option::is_some) => None,
         outcome = level.run(given, shared.resumes()) => Some(outcome),
     };
     let Some(outcome) = ran else {
-        if shared.keeps_end() {
-            level.keep_end().await?;
+        if shared.stores_end() {
+            level.store_end().await?;
         }
         return Ok(None);
     };
     let interrupts = match outcome {
         Ok(values) => {
-            shared.tell_graph(graph, "on_chain_end", json!({"output": values, "input": input})).await?;
+            shared.send_graph_event(graph, "on_chain_end", json!({"output": values, "input": input})).await?;
             Vec::new()
         }
         Err(NodeError(Cause::Interrupted(interrupts))) => interrupts,

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::messages;
 
 /// An event of the protocol: its namespace, the suffix of its name, and its data.
-pub(super) type Told = (String, &'static str, Value);
+pub(super) type ProtocolEvent = (String, &'static str, Value);
 
 /// The state of the protocol in one run.
 #[derive(Default)]
@@ -30,7 +30,7 @@ struct Open {
 
 impl Protocol {
     /// The events of a chunk of a message.
-    pub(super) fn chunk(&mut self, namespace: &str, chunk: &Value, node: &Value) -> Vec<Told> {
+    pub(super) fn chunk(&mut self, namespace: &str, chunk: &Value, node: &Value) -> Vec<ProtocolEvent> {
         let id = chunk["id"].as_str().unwrap_or_default();
         let mut pieces = Vec::new();
         let known = self.messages.iter().position(|open| open.id == id);
@@ -55,7 +55,7 @@ impl Protocol {
     }
 
     /// The events of a whole message. The results of tools have none: they have events of their own.
-    pub(super) fn whole(namespace: &str, message: &Value, node: &Value) -> Vec<Told> {
+    pub(super) fn whole(namespace: &str, message: &Value, node: &Value) -> Vec<ProtocolEvent> {
         let Some(role) = message["type"].as_str().filter(|kind| ["ai", "human", "system"].contains(kind)) else {
             return Vec::new();
         };
@@ -76,7 +76,7 @@ impl Protocol {
     }
 
     /// The events before a task's record: if the task is the first of its graph, the start of that graph.
-    pub(super) fn started(&mut self, namespace: &str) -> Vec<Told> {
+    pub(super) fn started(&mut self, namespace: &str) -> Vec<ProtocolEvent> {
         if namespace.is_empty() || self.names.contains_key(namespace) {
             return Vec::new();
         }
@@ -90,7 +90,7 @@ impl Protocol {
     }
 
     /// The events after the record of a task that ended: the ends of the subgraphs inside it.
-    pub(super) fn ended(&mut self, record: &Value) -> Vec<Told> {
+    pub(super) fn ended(&mut self, record: &Value) -> Vec<ProtocolEvent> {
         let asks = record["interrupts"].as_array().is_some_and(|interrupts| !interrupts.is_empty());
         let failed = !record["error"].is_null();
         let status = if asks {
@@ -106,20 +106,20 @@ impl Protocol {
     }
 
     /// The events at the end of the run; `status` is `completed`, `interrupted` or `failed`.
-    pub(super) fn close(&mut self, status: &str) -> Vec<Told> {
+    pub(super) fn close(&mut self, status: &str) -> Vec<ProtocolEvent> {
         let messages = std::mem::take(&mut self.messages);
-        let mut told: Vec<_> =
+        let mut events: Vec<_> =
             messages.iter().flat_map(|open| of_message(&open.namespace, &open.node, end(&open.sum))).collect();
         let mut open = std::mem::take(&mut self.open);
         open.sort_by_key(|(namespace, _)| std::cmp::Reverse(namespace.matches('|').count()));
-        told.extend(open.into_iter().map(|(namespace, _)| self.end_of(&namespace, status)));
+        events.extend(open.into_iter().map(|(namespace, _)| self.end_of(&namespace, status)));
         if status == "interrupted" {
-            told.push(lifecycle("", json!({"event": status})));
+            events.push(lifecycle("", json!({"event": status})));
         }
-        told
+        events
     }
 
-    fn end_of(&self, namespace: &str, status: &str) -> Told {
+    fn end_of(&self, namespace: &str, status: &str) -> ProtocolEvent {
         lifecycle(namespace, json!({"event": status, "graph_name": self.names.get(namespace)}))
     }
 }
@@ -141,7 +141,7 @@ pub(super) fn compact(value: &mut Value) {
     match value {
         Value::Array(items) => items.iter_mut().for_each(compact),
         Value::Object(fields) if fields.contains_key("additional_kwargs") && fields.contains_key("content") => {
-            let kept = ["tool_call_id", "status", "artifact"];
+            let retained = ["tool_call_id", "status", "artifact"];
             let mut message: serde_json::Map<String, Value> = ["type", "content", "id"]
                 .map(|key| (key.to_owned(), fields.get(key).cloned().unwrap_or_default()))
                 .into_iter()
@@ -154,7 +154,7 @@ pub(super) fn compact(value: &mut Value) {
                     Value::Object(fields) => fields.is_empty(),
                     Value::Bool(_) | Value::Number(_) => false,
                 };
-                if !message.contains_key(&key) && (!empty || kept.contains(&key.as_str())) {
+                if !message.contains_key(&key) && (!empty || retained.contains(&key.as_str())) {
                     message.insert(key, field);
                 }
             }
@@ -165,12 +165,12 @@ pub(super) fn compact(value: &mut Value) {
     }
 }
 
-fn of_message(namespace: &str, node: &Value, pieces: Vec<Value>) -> Vec<Told> {
-    let told = |piece| (namespace.to_owned(), "messages", json!({"data": piece, "node": node}));
-    pieces.into_iter().map(told).collect()
+fn of_message(namespace: &str, node: &Value, pieces: Vec<Value>) -> Vec<ProtocolEvent> {
+    let events = |piece| (namespace.to_owned(), "messages", json!({"data": piece, "node": node}));
+    pieces.into_iter().map(events).collect()
 }
 
-fn lifecycle(namespace: &str, data: Value) -> Told {
+fn lifecycle(namespace: &str, data: Value) -> ProtocolEvent {
     (namespace.to_owned(), "lifecycle", json!({"data": data}))
 }
 

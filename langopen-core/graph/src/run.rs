@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
-use super::checkpoint::Place;
+use super::checkpoint::Location;
 use super::steps::Given;
 use super::stream::{Emitter, Marks};
 
@@ -66,9 +66,9 @@ impl Shared {
 
     /// Waits until all earlier events are stored; called before each write from which a later attempt continues. The
     /// events of a run that is not resumable need no storage, because readers cannot resume them.
-    pub(super) async fn said_is_kept(&self) {
+    pub(super) async fn events_are_stored(&self) {
         if self.run.resumable {
-            self.emitter.kept().await;
+            self.emitter.events_are_stored().await;
         }
     }
 
@@ -76,8 +76,8 @@ impl Shared {
         self.lease
     }
 
-    pub(super) fn place<'a>(&self, namespace: &'a str) -> Place<'a> {
-        Place { thread_id: self.run.thread_id, namespace, lease: Some(self.lease) }
+    pub(super) fn location<'a>(&self, namespace: &'a str) -> Location<'a> {
+        Location { thread_id: self.run.thread_id, namespace, lease: Some(self.lease) }
     }
 
     /// What the run begins with. A graph that accepts every key can start without an input.
@@ -96,12 +96,12 @@ impl Shared {
     }
 
     /// Whether every checkpoint is stored, and not only the last one.
-    pub(super) fn keeps_steps(&self) -> bool {
-        !self.run.temporary && !self.keeps_end()
+    pub(super) fn stores_steps(&self) -> bool {
+        !self.run.temporary && !self.stores_end()
     }
 
     /// Whether only the last checkpoint is stored.
-    pub(super) fn keeps_end(&self) -> bool {
+    pub(super) fn stores_end(&self) -> bool {
         !self.run.temporary && self.kwargs.get("durability").is_some_and(|durability| durability == "exit")
     }
 
@@ -120,11 +120,11 @@ impl Shared {
 
     /// The metadata of a checkpoint.
     pub(super) fn metadata(&self, source: &str, step: i64, parents: &JsonMap) -> JsonMap {
-        let mut kept = remembered(&self.config);
-        kept.insert("source".to_owned(), source.into());
-        kept.insert("step".to_owned(), step.into());
-        kept.insert("parents".to_owned(), Value::Object(parents.clone()));
-        kept
+        let mut metadata = remembered(&self.config);
+        metadata.insert("source".to_owned(), source.into());
+        metadata.insert("step".to_owned(), step.into());
+        metadata.insert("parents".to_owned(), Value::Object(parents.clone()));
+        metadata
     }
 }
 
@@ -132,14 +132,14 @@ impl Shared {
 /// histories.
 pub(super) fn remembered(config: &Value) -> JsonMap {
     let entries = |key: &str| config[key].as_object().into_iter().flatten().filter(|(key, _)| !key.starts_with("__"));
-    let mut kept = JsonMap::new();
+    let mut found = JsonMap::new();
     for (key, value) in entries("configurable").filter(|(key, _)| !NOT_IN_METADATA.contains(&key.as_str())) {
-        kept.insert(key.clone(), value.clone());
+        found.insert(key.clone(), value.clone());
     }
     for (key, value) in entries("metadata") {
-        kept.insert(key.clone(), value.clone());
+        found.insert(key.clone(), value.clone());
     }
-    kept
+    found
 }
 
 /// Whether the value maps the ids of questions to answers: then all its keys are such ids.

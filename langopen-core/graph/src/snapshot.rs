@@ -70,7 +70,7 @@ impl Reader<'_> {
             let next: Vec<_> = tasks.iter().filter(|task| task.writes.is_empty()).map(|task| &task.name).collect();
             let interrupts: Vec<_> =
                 shown.iter().filter_map(|task| task["interrupts"].as_array()).flatten().cloned().collect();
-            let at = |id: &str| self.place(&saved, id);
+            let at = |id: &str| self.location(&saved, id);
             Ok(super::messages::object(json!({
                 "values": saved.checkpoint.state(&self.graph.0),
                 "next": next,
@@ -86,14 +86,14 @@ impl Reader<'_> {
         })
     }
 
-    fn place(&self, saved: &Saved, id: &str) -> Value {
-        let mut place = json!({"checkpoint_id": id, "thread_id": self.thread_id, "checkpoint_ns": self.namespace});
+    fn location(&self, saved: &Saved, id: &str) -> Value {
+        let mut location = json!({"checkpoint_id": id, "thread_id": self.thread_id, "checkpoint_ns": self.namespace});
         if let Some(Value::Object(parents)) = saved.metadata.get("parents").filter(|parents| **parents != json!({})) {
             let mut map = parents.clone();
             map.insert(self.namespace.clone(), id.into());
-            place["checkpoint_map"] = Value::Object(map);
+            location["checkpoint_map"] = Value::Object(map);
         }
-        place
+        location
     }
 
     async fn task(&self, saved: &Saved, task: &Task, look: Look) -> Result<Value> {

@@ -59,9 +59,9 @@ pub(super) struct Level {
     pub(super) resumes: bool,
     /// Whether the graph executes the steps after its checkpoint again.
     pub(super) replays: bool,
-    /// The stored channel versions; `kept` is the id of the stored checkpoint.
+    /// The stored channel versions; `stored` is the id of the stored checkpoint.
     pub(super) known: BTreeMap<String, String>,
-    pub(super) kept: Option<String>,
+    pub(super) stored: Option<String>,
     /// The checkpoint before the current one, whether it is stored or not.
     pub(super) previous: Option<String>,
 }
@@ -89,7 +89,7 @@ impl Level {
         let replays = named.is_some();
         let saved = found.map(|tuple| Saved::read(&graph.0, tuple)).transpose()?;
         let step = saved.as_ref().map_or(-1, |saved| saved.step() + 1);
-        let kept = saved.as_ref().map(|saved| saved.checkpoint.id.clone());
+        let stored = saved.as_ref().map(|saved| saved.checkpoint.id.clone());
         let saved = saved.unwrap_or_else(|| Saved {
             checkpoint: Checkpoint::first(&graph.0, shared.clock.as_ref()),
             metadata: JsonMap::new(),
@@ -109,7 +109,7 @@ impl Level {
             step,
             resumes: false,
             replays,
-            kept,
+            stored,
         })
     }
 
@@ -139,11 +139,11 @@ impl Level {
             Err(error) => Err(error),
         };
         let stopped = matches!(&outcome, Err(NodeError(Cause::Interrupted(_))));
-        if self.shared.keeps_end() && (self.is_root() || outcome.is_err()) {
-            self.keep_end().await?;
+        if self.shared.stores_end() && (self.is_root() || outcome.is_err()) {
+            self.store_end().await?;
         }
         if stopped && self.is_root() {
-            self.tell_stop(&outcome).await?;
+            self.send_stop(&outcome).await?;
         }
         outcome.map(|()| self.state())
     }
@@ -172,7 +172,7 @@ impl Level {
                 ));
             }
             self.tasks = self.graph.0.next_tasks(&self.saved.checkpoint, &self.namespace, self.step);
-            self.tell_checkpoint().await?;
+            self.send_checkpoint().await?;
             if self.tasks.is_empty() {
                 return Ok(());
             }
@@ -182,7 +182,7 @@ impl Level {
             if self.stops_here("interrupt_before", &self.graph.0.interrupt_before) {
                 return Err(NodeError::interrupted(Vec::new()));
             }
-            self.tell_tasks().await?;
+            self.send_tasks().await?;
             self.execute().await?;
             let tasks = std::mem::take(&mut self.tasks);
             let updated = self.apply(&tasks.iter().map(Task::applied).collect::<Vec<_>>())?;
@@ -190,7 +190,7 @@ impl Level {
             // A function's initial state is always sent, even if the input did not change it.
             let begins = self.graph.0.open && self.tasks.iter().any(|task| !task.is_shown());
             if updated || begins {
-                self.tell_values().await?;
+                self.send_values().await?;
             }
             self.saved.pending.clear();
             if self.is_root() {
@@ -223,7 +223,7 @@ impl Level {
         is_new && self.tasks.iter().any(is_meant)
     }
 
-    pub(super) async fn tell_values(&self) -> Result<()> {
+    pub(super) async fn send_values(&self) -> Result<()> {
         if self.shared.emitter.wants("values", &self.namespace) {
             self.shared.emitter.emit("values", &self.namespace, &self.state()).await?;
         }
@@ -231,14 +231,14 @@ impl Level {
     }
 
     /// Sends the last events of a root graph that stops: the writes of finished tasks, and the stop itself.
-    async fn tell_stop(&mut self, outcome: &Result<(), NodeError>) -> Result<(), NodeError> {
+    async fn send_stop(&mut self, outcome: &Result<(), NodeError>) -> Result<(), NodeError> {
         if self.tasks.iter().any(|task| !task.writes.is_empty()) && !self.saved.pending.is_empty() {
             let before = self.saved.checkpoint.clone();
             let tasks = std::mem::take(&mut self.tasks);
             let ended: Vec<_> = tasks.iter().filter(|task| !task.writes.is_empty()).map(Task::applied).collect();
             let updated = self.apply(&ended)?;
             if updated {
-                self.tell_values().await?;
+                self.send_values().await?;
             }
             drop(ended);
             self.tasks = tasks;
@@ -254,10 +254,10 @@ impl Level {
         Ok(())
     }
 
-    async fn tell_checkpoint(&self) -> Result<()> {
+    async fn send_checkpoint(&self) -> Result<()> {
         let emitter = &self.shared.emitter;
-        let told = emitter.wants("checkpoints", &self.namespace) || emitter.wants("debug", &self.namespace);
-        if self.shared.run.temporary || !told {
+        let wanted = emitter.wants("checkpoints", &self.namespace) || emitter.wants("debug", &self.namespace);
+        if self.shared.run.temporary || !wanted {
             return Ok(());
         }
         let config = |id: &str| {

@@ -25,14 +25,14 @@ pub(super) struct Emitter {
     marks: Marks,
     modes: BTreeSet<String>,
     subgraphs: bool,
-    told: Mutex<Told>,
+    sent: Mutex<Sent>,
     /// Set for runs of the event streaming protocol.
     protocol: Option<Mutex<Protocol>>,
 }
 
 /// The messages that were sent.
 #[derive(Default)]
-struct Told {
+struct Sent {
     ids: HashSet<String>,
     /// The sum of each message's chunks.
     sums: HashMap<String, Value>,
@@ -47,16 +47,16 @@ impl Emitter {
         };
         let subgraphs = kwargs.get("subgraphs").and_then(Value::as_bool).unwrap_or_default();
         let protocol = modes.contains("lifecycle").then(Mutex::default);
-        Self { events, marks, modes, subgraphs, told: Mutex::default(), protocol }
+        Self { events, marks, modes, subgraphs, sent: Mutex::default(), protocol }
     }
 
     /// Waits until all earlier events are stored. A later attempt does not repeat the events before a checkpoint, so
     /// readers must receive them from this attempt.
-    pub(super) async fn kept(&self) {
-        let (mark, kept) = oneshot::channel();
+    pub(super) async fn events_are_stored(&self) {
+        let (mark, stored) = oneshot::channel();
         // The receiver is gone when the run is over; then there is nothing to wait for.
         if self.marks.send(mark).is_ok() {
-            let _ = kept.await;
+            let _ = stored.await;
         }
     }
 
@@ -84,8 +84,8 @@ impl Emitter {
     }
 
     /// Sends events that only runs of the protocol have.
-    async fn tell(&self, told: Vec<protocol::Told>) -> Result<()> {
-        for (namespace, what, mut data) in told {
+    async fn send_all(&self, events: Vec<protocol::ProtocolEvent>) -> Result<()> {
+        for (namespace, what, mut data) in events {
             protocol::compact(&mut data);
             self.send(&format!("protocol/{what}"), &namespace, &data).await?;
         }
@@ -93,13 +93,16 @@ impl Emitter {
     }
 
     /// The events that the protocol makes; none for other runs.
-    fn protocol(&self, make: impl FnOnce(&mut Protocol) -> Vec<protocol::Told>) -> Vec<protocol::Told> {
+    fn protocol(
+        &self,
+        make: impl FnOnce(&mut Protocol) -> Vec<protocol::ProtocolEvent>,
+    ) -> Vec<protocol::ProtocolEvent> {
         self.protocol.as_ref().map(|protocol| make(&mut protocol.lock())).unwrap_or_default()
     }
 
     /// Sends the end of the run; `status` is `completed`, `interrupted` or `failed`.
     pub(super) async fn close(&self, status: &str) -> Result<()> {
-        self.tell(self.protocol(|protocol| protocol.close(status))).await
+        self.send_all(self.protocol(|protocol| protocol.close(status))).await
     }
 
     /// Sends a record of `tasks` or `checkpoints`. The mode `debug` shows it in its own frame.
@@ -109,17 +112,17 @@ impl Emitter {
             return self.send("protocol/checkpoints", namespace, &protocol::checkpoint(&data)).await;
         }
         if kind == Trace::Task {
-            self.tell(self.protocol(|protocol| protocol.started(namespace))).await?;
+            self.send_all(self.protocol(|protocol| protocol.started(namespace))).await?;
         }
         self.emit(kind.mode(), namespace, &data).await?;
         if kind == Trace::TaskResult {
-            self.tell(self.protocol(|protocol| protocol.ended(&data))).await?;
+            self.send_all(self.protocol(|protocol| protocol.ended(&data))).await?;
         }
         if !self.wants("debug", namespace) {
             return Ok(());
         }
         let timestamp: Timestamp = clock.now();
-        let payload = if kind == Trace::Checkpoint { with_places(data) } else { data };
+        let payload = if kind == Trace::Checkpoint { with_locations(data) } else { data };
         let record = json!({"step": step, "timestamp": timestamp, "type": kind.name(), "payload": payload});
         self.send("debug", namespace, &record).await
     }
@@ -127,7 +130,7 @@ impl Emitter {
     /// Marks messages as known, so that they are not sent as new.
     pub(super) fn know<'a>(&self, messages: impl Iterator<Item = &'a Value>) {
         let ids = messages.filter_map(|message| message["id"].as_str()).map(str::to_owned);
-        self.told.lock().ids.extend(ids);
+        self.sent.lock().ids.extend(ids);
     }
 
     /// Sends a chunk of a message in progress.
@@ -138,7 +141,7 @@ impl Emitter {
         self.know(std::iter::once(chunk));
         if self.protocol.is_some() {
             let node = &metadata["langgraph_node"];
-            return self.tell(self.protocol(|protocol| protocol.chunk(namespace, chunk, node))).await;
+            return self.send_all(self.protocol(|protocol| protocol.chunk(namespace, chunk, node))).await;
         }
         if self.wants("messages-tuple", namespace) {
             return self.send("messages", namespace, &(chunk, metadata)).await;
@@ -148,15 +151,15 @@ impl Emitter {
         }
         let id = chunk["id"].as_str().unwrap_or_default().to_owned();
         let (first, so_far) = {
-            let mut told = self.told.lock();
-            match told.sums.get_mut(&id) {
+            let mut sent = self.sent.lock();
+            match sent.sums.get_mut(&id) {
                 Some(sum) => {
                     messages::merge(sum, chunk);
                     (false, messages::of_chunks(sum))
                 }
                 None => {
                     let whole = messages::of_chunks(chunk);
-                    told.sums.insert(id.clone(), chunk.clone());
+                    sent.sums.insert(id.clone(), chunk.clone());
                     (true, whole)
                 }
             }
@@ -170,11 +173,11 @@ impl Emitter {
     /// Sends a whole message, unless it was already sent.
     pub(super) async fn message(&self, namespace: &str, message: &Value, metadata: &Value) -> Result<()> {
         let Some(id) = message["id"].as_str() else { return Ok(()) };
-        if message["type"] == "remove" || !self.told.lock().ids.insert(id.to_owned()) {
+        if message["type"] == "remove" || !self.sent.lock().ids.insert(id.to_owned()) {
             return Ok(());
         }
         if self.protocol.is_some() {
-            return self.tell(Protocol::whole(namespace, message, &metadata["langgraph_node"])).await;
+            return self.send_all(Protocol::whole(namespace, message, &metadata["langgraph_node"])).await;
         }
         if self.wants("messages-tuple", namespace) {
             self.send("messages", namespace, &(message, metadata)).await
@@ -223,14 +226,14 @@ impl Trace {
 }
 
 /// The record of a checkpoint in the form of `debug`: checkpoints are named as in the API, besides their configs.
-fn with_places(mut record: Value) -> Value {
-    let place = |config: &Value| {
+fn with_locations(mut record: Value) -> Value {
+    let location = |config: &Value| {
         let named = ["checkpoint_id", "thread_id", "checkpoint_ns", "checkpoint_map"];
         let at = |key: &&str| Some(((*key).to_owned(), config["configurable"].get(*key)?.clone()));
         if config.is_null() { Value::Null } else { Value::Object(named.iter().filter_map(at).collect()) }
     };
-    record["checkpoint"] = place(&record["config"]);
-    record["parent_checkpoint"] = place(&record["parent_config"]);
+    record["checkpoint"] = location(&record["config"]);
+    record["parent_checkpoint"] = location(&record["parent_config"]);
     for task in record["tasks"].as_array_mut().into_iter().flatten().filter_map(Value::as_object_mut) {
         if task.get("state").is_some_and(Value::is_object) {
             let config = task.shift_remove("state").unwrap_or_default();

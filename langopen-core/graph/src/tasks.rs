@@ -10,7 +10,7 @@ use tracing::Instrument;
 
 use super::checkpoint::Checkpoint;
 use super::command::{Command, START};
-use super::context::{NodeContext, TaskPlace};
+use super::context::{NodeContext, TaskLocation};
 use super::error::{Cause, Failure, Interrupt, NodeError};
 use super::events::Source;
 use super::plan::{ERROR, INTERRUPT, NO_WRITES, RESUME, Task, Write, interrupt_id};
@@ -28,7 +28,7 @@ struct Ended {
 
 /// The data that a task needs to run outside of its graph's loop.
 struct Job {
-    place: TaskPlace,
+    location: TaskLocation,
     state: Arc<Checkpoint>,
     parents: JsonMap,
     resumes: bool,
@@ -80,7 +80,7 @@ impl Level {
     }
 
     fn job(&self, task: &Task, state: &Arc<Checkpoint>) -> Job {
-        let place = TaskPlace {
+        let location = TaskLocation {
             shared: Arc::clone(&self.shared),
             graph: self.graph.clone(),
             outer: self.namespace.clone(),
@@ -90,13 +90,13 @@ impl Level {
         let mut parents = self.parents.clone();
         parents.insert(self.namespace.clone(), self.saved.checkpoint.id.as_str().into());
         let inside = if self.resumes && !self.replays { From::Newest } else { From::Nothing };
-        Job { place, state: Arc::clone(state), parents, resumes: self.resumes, inside }
+        Job { location, state: Arc::clone(state), parents, resumes: self.resumes, inside }
     }
 
     /// The answers that a task received earlier, and the one for its current question.
     fn answers_of(&self, task: &Task) -> Vec<Value> {
-        let kept = self.saved.pending.iter().rfind(|p| p.task_id == task.id && p.write.channel == RESUME);
-        let mut answers = kept.and_then(|pending| pending.write.value.as_array().cloned()).unwrap_or_default();
+        let stored = self.saved.pending.iter().rfind(|p| p.task_id == task.id && p.write.channel == RESUME);
+        let mut answers = stored.and_then(|pending| pending.write.value.as_array().cloned()).unwrap_or_default();
         answers.extend(self.shared.answers.get(&interrupt_id(&task.namespace(&self.namespace))).cloned());
         answers
     }
@@ -108,8 +108,8 @@ impl Level {
         self.tasks[at].writes.clone_from(&writes);
         let task = self.tasks[at].clone();
         // Sent before it is stored: a reader that sees the write in the state has already received its event.
-        self.tell_update(&task).await?;
-        self.tell_result(&task, self.result_of(&writes), &[], None).await?;
+        self.send_update(&task).await?;
+        self.send_result(&task, self.result_of(&writes), &[], None).await?;
         self.put_writes(&task.id, &task.path, &writes).await
     }
 
@@ -120,13 +120,13 @@ impl Level {
         if !answers.is_empty() {
             writes.push(Write::new(RESUME, Value::Array(answers)));
         }
-        let told: Vec<_> = interrupts.iter().map(Interrupt::told).collect();
+        let events: Vec<_> = interrupts.iter().map(Interrupt::event).collect();
         let emitter = &self.shared.emitter;
-        emitter.emit("updates", &self.namespace, &json!({ INTERRUPT: told })).await?;
+        emitter.emit("updates", &self.namespace, &json!({ INTERRUPT: events })).await?;
         let mut state = self.state();
-        state.insert(INTERRUPT.to_owned(), Value::Array(told.clone()));
+        state.insert(INTERRUPT.to_owned(), Value::Array(events.clone()));
         emitter.emit("values", &self.namespace, &state).await?;
-        self.tell_result(&task, json!({}), &told, None).await?;
+        self.send_result(&task, json!({}), &events, None).await?;
         self.put_writes(&task.id, &task.path, &writes).await
     }
 
@@ -134,10 +134,10 @@ impl Level {
         let task = self.tasks[at].clone();
         let error = failure.shown();
         self.put_writes(&task.id, &task.path, &[Write::new(ERROR, error.clone())]).await?;
-        self.tell_result(&task, json!({}), &[], Some(error)).await
+        self.send_result(&task, json!({}), &[], Some(error)).await
     }
 
-    pub(super) async fn tell_tasks(&self) -> Result<()> {
+    pub(super) async fn send_tasks(&self) -> Result<()> {
         for task in self.tasks.iter().filter(|task| task.is_shown()) {
             let record = json!({
                 "id": task.id, "name": task.name, "input": task.input, "triggers": task.triggers,
@@ -147,12 +147,12 @@ impl Level {
             self.shared.emitter.trace(Trace::Task, &self.namespace, at, record).await?;
         }
         for task in self.tasks.iter().filter(|task| !task.writes.is_empty()) {
-            self.tell_update(task).await?;
+            self.send_update(task).await?;
         }
         Ok(())
     }
 
-    async fn tell_update(&self, task: &Task) -> Result<()> {
+    async fn send_update(&self, task: &Task) -> Result<()> {
         if !task.is_shown() || !self.shared.emitter.wants("updates", &self.namespace) {
             return Ok(());
         }
@@ -161,7 +161,7 @@ impl Level {
         self.shared.emitter.emit("updates", &self.namespace, &json!({ &task.name: update })).await
     }
 
-    async fn tell_result(&self, task: &Task, result: Value, interrupts: &[Value], error: Option<Value>) -> Result<()> {
+    async fn send_result(&self, task: &Task, result: Value, interrupts: &[Value], error: Option<Value>) -> Result<()> {
         if !task.is_shown() {
             return Ok(());
         }
@@ -186,13 +186,13 @@ impl Graph {
 
 impl Job {
     async fn run(self, at: usize, task: Task, answers: Vec<Value>) -> Ended {
-        let context = NodeContext::new(self.place.clone(), &task, answers);
+        let context = NodeContext::new(self.location.clone(), &task, answers);
         let outcome = self.writes(&task, &context).await;
         Ended { at, outcome, answers: context.answers() }
     }
 
     async fn writes(self, task: &Task, context: &NodeContext) -> Result<Vec<Write>, NodeError> {
-        let graph = self.place.graph.clone();
+        let graph = self.location.graph.clone();
         if task.name == START {
             let input = match &task.input {
                 input @ Value::Object(_) => input.clone(),
@@ -203,21 +203,22 @@ impl Job {
             return graph.writes(START, &self.state, Command::from(input));
         }
         let Some(node) = graph.0.node(&task.name) else {
-            return Err(NodeError::invalid_update(format!("there is no node {:?} any more", task.name)));
+            return Err(NodeError::invalid_update(format!("node {:?} is no longer in the graph", task.name)));
         };
-        let place = self.place.clone();
-        let messages = Messages { place: &place };
+        let location = self.location.clone();
+        let messages = Messages { location: &location };
         messages.know(&task.input);
-        let parents = [place.shared.run.run_id.to_string()];
+        let parents = [location.shared.run.run_id.to_string()];
         let parents = [parents[0].as_str()];
-        let metadata = if place.shared.emitter.wants("events", "") { context.message_metadata() } else { Value::Null };
+        let metadata =
+            if location.shared.emitter.wants("events", "") { context.message_metadata() } else { Value::Null };
         let source = Source { name: &task.name, run_id: &task.id, parents: &parents, metadata: &metadata };
-        let emitter = &place.shared.emitter;
+        let emitter = &location.shared.emitter;
         emitter.event("on_chain_start", &source, json!({"input": task.input})).await?;
         let state = Arc::clone(&self.state);
         let mut command = self.command(node, task, context).await?;
         if let Value::Object(update) = command.update {
-            command.update = Value::Object(messages.tell(update, context).await?);
+            command.update = Value::Object(messages.complete(update, context).await?);
         }
         if emitter.wants("events", "") {
             emitter.event("on_chain_stream", &source, json!({"chunk": command.update})).await?;
@@ -231,7 +232,8 @@ impl Job {
         match &node.work {
             Work::Function(function) => function(context.clone()).await,
             Work::Subgraph(inside) => {
-                let Self { place: TaskPlace { shared, namespace, .. }, parents, resumes, inside: from, .. } = self;
+                let Self { location: TaskLocation { shared, namespace, .. }, parents, resumes, inside: from, .. } =
+                    self;
                 let mut level = Level::open(&shared, inside, namespace, parents, from).await?;
                 Ok(level.run_inside(Given::Input(task.input.clone()), resumes).await?.into())
             }
@@ -241,33 +243,33 @@ impl Job {
 
 /// The messages in a node's input and output.
 struct Messages<'a> {
-    place: &'a TaskPlace,
+    location: &'a TaskLocation,
 }
 
 impl Messages<'_> {
     fn channels(&self) -> impl Iterator<Item = &String> {
-        let channels = self.place.graph.0.channels.iter();
+        let channels = self.location.graph.0.channels.iter();
         channels.filter(|(_, kind)| matches!(kind, super::channel::Kind::Messages)).map(|(name, _)| name)
     }
 
     /// Marks the messages of a node's input as known, so that they are not sent as new.
     fn know(&self, input: &Value) {
-        if self.place.shared.emitter.wants_messages(&self.place.outer) {
+        if self.location.shared.emitter.wants_messages(&self.location.outer) {
             let held = self.channels().filter_map(|channel| input.get(channel)?.as_array());
-            self.place.shared.emitter.know(held.flatten());
+            self.location.shared.emitter.know(held.flatten());
         }
     }
 
     /// Completes the messages of an update, and sends those that were not streamed.
-    async fn tell(&self, mut update: JsonMap, context: &NodeContext) -> Result<JsonMap, NodeError> {
+    async fn complete(&self, mut update: JsonMap, context: &NodeContext) -> Result<JsonMap, NodeError> {
         let channels: Vec<_> = self.channels().cloned().collect();
         for channel in channels {
             let Some(written) = update.get_mut(&channel) else { continue };
             let list = messages::list(written.take())?;
-            if self.place.shared.emitter.wants_messages(&self.place.outer) {
+            if self.location.shared.emitter.wants_messages(&self.location.outer) {
                 let metadata = context.message_metadata();
                 for message in &list {
-                    self.place.shared.emitter.message(&self.place.outer, message, &metadata).await?;
+                    self.location.shared.emitter.message(&self.location.outer, message, &metadata).await?;
                 }
             }
             *written = Value::Array(list);
@@ -278,7 +280,7 @@ impl Messages<'_> {
 
 impl Shared {
     /// Sends the start or end of the graph, in the mode `events`.
-    pub(super) async fn tell_graph(&self, graph: &Graph, event: &str, data: Value) -> Result<()> {
+    pub(super) async fn send_graph_event(&self, graph: &Graph, event: &str, data: Value) -> Result<()> {
         let run_id = self.run.run_id.to_string();
         let source = Source { name: graph.name(), run_id: &run_id, parents: &[], metadata: &self.config["metadata"] };
         self.emitter.event(event, &source, data).await

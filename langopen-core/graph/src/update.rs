@@ -7,7 +7,7 @@ use langopen_core::json::RawJson;
 use serde_json::{Value, json};
 
 use super::apply::{Applied, apply};
-use super::checkpoint::{Checkpoint, Place, Saved};
+use super::checkpoint::{Checkpoint, Location, Saved};
 use super::command::{Command, END, START};
 use super::error::NodeError;
 use super::plan::{INTERRUPT, NO_WRITES, Task, Write};
@@ -184,9 +184,9 @@ impl Superstep<'_> {
         base.metadata.insert("parents".to_owned(), parents.unwrap_or_else(|| json!({})));
         base.parent_id = parent;
         base.checkpoint.renew(self.clock);
-        let place = Place { thread_id: self.reader.thread_id, namespace: &self.reader.namespace, lease: None };
+        let location = Location { thread_id: self.reader.thread_id, namespace: &self.reader.namespace, lease: None };
         let context = self.reader.context;
-        context.storage.put_checkpoint(&context.scope, base.to_keep(&place, &known)?).await?;
+        context.storage.put_checkpoint(&context.scope, base.encoded(&location, &known)?).await?;
         Ok(base.checkpoint.id)
     }
 }

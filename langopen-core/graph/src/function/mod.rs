@@ -27,7 +27,7 @@ type Function = Arc<dyn Fn(FunctionContext) -> BoxFuture<'static, Result<Value>>
 /// Executes async functions as [graphs](crate::Graph) of one node.
 ///
 /// A function reads the run's input and the thread's values, and returns a JSON object. Each key of the object replaces
-/// the thread's value. For the keys of [`FunctionExecutor::append`], the executor appends to the value instead.
+/// the same key of these values. For the keys of [`FunctionExecutor::append`], the executor appends instead.
 ///
 /// ```
 /// use langopen_graph::FunctionExecutor;
