@@ -9,13 +9,13 @@ use super::Chaos;
 /// How a stream breaks off.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Break {
-    /// With an error, always: an end would mean something else.
+    /// Always with an error, because an end would have another meaning.
     Told,
-    /// With an error, or by just ending.
+    /// With an error, or with a silent end.
     ToldOrNot,
 }
 
-/// The stream, to where the plan says.
+/// The stream, up to the item where the plan breaks it off.
 pub(super) fn broken<I: Send + 'static>(
     chaos: &Chaos,
     operation: &'static str,
@@ -29,7 +29,7 @@ pub(super) fn broken<I: Send + 'static>(
         let chaos = chaos.clone();
         async move {
             let (mut stream, left) = state?;
-            // An end that comes first is the stream's own.
+            // If the stream itself ends first, it is not broken.
             let item = stream.next().await?;
             if left > 0 {
                 return Some((item, Some((stream, left - 1))));

@@ -32,7 +32,7 @@ async fn create(backend: &Backend, name: &str, metadata: Value) -> Assistant {
     backend.storage.create_assistant(&scope(), new, IfExists::Raise).await.expect("a new assistant")
 }
 
-/// A new assistant is version 1, as it was given, and can be read back.
+/// A new assistant is version 1, has the given fields, and can be read.
 pub async fn a_new_assistant_is_version_one(backend: &Backend) {
     let given = new("One", json!({"team": "red"}));
     let made = backend.storage.create_assistant(&scope(), given.clone(), IfExists::Raise).await.expect("create");
@@ -43,7 +43,7 @@ pub async fn a_new_assistant_is_version_one(backend: &Backend) {
     assert_eq!(read, Some(made), "what is read is what was created");
 }
 
-/// A taken id is refused, or its row returned as it is.
+/// Creating with a taken id fails, or returns the existing row unchanged.
 pub async fn a_taken_id_is_refused_or_returned(backend: &Backend) {
     let first = create(backend, "First", json!({})).await;
     let again = NewAssistant { assistant_id: first.assistant_id, ..new("Second", json!({})) };
@@ -53,7 +53,7 @@ pub async fn a_taken_id_is_refused_or_returned(backend: &Backend) {
     assert_eq!(there, first, "the row that exists is returned unchanged");
 }
 
-/// Each patch makes a version above the highest; metadata merges, all else replaces, and what is not named stays.
+/// Each patch makes a version above the highest. Metadata is merged, other fields are replaced, and unset fields stay.
 pub async fn each_patch_makes_a_version(backend: &Backend) {
     let first = create(backend, "Name", json!({"a": 1, "b": 1})).await;
     let id = first.assistant_id;
@@ -86,7 +86,7 @@ pub async fn each_patch_makes_a_version(backend: &Backend) {
     refused(missing, ErrorKind::NotFound, "updating no assistant");
 }
 
-/// Putting an older version in force brings back all of it; the next version is still above the highest.
+/// Activating an older version restores all its fields; the next version is still above the highest.
 pub async fn an_older_version_comes_back_whole(backend: &Backend) {
     let first = create(backend, "Old", json!({"v": 1})).await;
     let id = first.assistant_id;
@@ -110,7 +110,7 @@ pub async fn an_older_version_comes_back_whole(backend: &Backend) {
     refused(missing, ErrorKind::NotFound, "a missing assistant");
 }
 
-/// Syncing a system assistant creates it, and later changes its name and description without a new version.
+/// Syncing a system assistant creates it. Later calls change its name and description without a new version.
 pub async fn syncing_changes_name_and_description_alone(backend: &Backend) {
     let given = new("agent", json!({"created_by": "system"}));
     let id = given.assistant_id;
@@ -127,7 +127,7 @@ pub async fn syncing_changes_name_and_description_alone(backend: &Backend) {
     assert_eq!(versions.len(), 2, "syncing makes no version");
 }
 
-/// Search narrows by graph, part of the name and metadata, sorts without regard to case, and pages.
+/// Search filters by graph, part of the name and metadata, sorts without regard to case, and pages.
 pub async fn search_filters_sorts_and_pages(backend: &Backend) {
     let mut ids = Vec::new();
     for (name, team) in [("beta", "red"), ("Alpha", "blue"), ("gamma ALPHA", "red")] {
@@ -181,7 +181,7 @@ pub async fn search_filters_sorts_and_pages(backend: &Backend) {
     }
 }
 
-/// A search that names graphs shows their assistants alone; case folds beyond ASCII.
+/// A search for several graphs returns only their assistants; case folding includes letters beyond ASCII.
 pub async fn a_search_shows_the_wanted_graphs_alone(backend: &Backend) {
     let plain = create(backend, "ÄRGER %_", json!({})).await.assistant_id;
     let other = create(backend, "Ärger", json!({})).await;
@@ -215,7 +215,8 @@ pub async fn a_search_shows_the_wanted_graphs_alone(backend: &Backend) {
     }
 }
 
-/// Deleting an assistant cancels its runs in flight: pending ones end, running ones are asked to; another's go on.
+/// Deleting an assistant cancels its runs in flight: pending runs end, running runs receive a cancel. Runs of other
+/// assistants continue.
 pub async fn deleting_ends_the_runs_in_flight(backend: &Backend) {
     for delete_threads in [false, true] {
         let (gone, stays) = (create(backend, "gone", json!({})).await, create(backend, "stays", json!({})).await);
@@ -266,7 +267,7 @@ pub async fn deleting_ends_the_runs_in_flight(backend: &Backend) {
     }
 }
 
-/// Deleting takes the versions with it, and the threads that name the assistant if that is wanted.
+/// Deleting an assistant removes its versions, and on request the threads whose metadata names it.
 pub async fn deleting_takes_versions_and_named_threads(backend: &Backend) {
     for delete_threads in [false, true] {
         let (gone, stays) = (create(backend, "gone", json!({})).await, create(backend, "stays", json!({})).await);

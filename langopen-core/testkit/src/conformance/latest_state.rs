@@ -1,4 +1,4 @@
-//! The latest state that is kept beside a thread's row.
+//! The latest state that is stored beside a thread's row.
 
 use langopen_core::error::ErrorKind;
 use langopen_core::ids::ThreadId;
@@ -21,7 +21,7 @@ async fn set(
     backend.storage.set_thread_state(&scope(), id, ThreadStatus::Interrupted, raw(json!({"t": [1]})), kept).await
 }
 
-/// A kept state is there as long as it describes the latest root checkpoint.
+/// A stored state is returned as long as it describes the latest root checkpoint.
 pub async fn a_state_is_kept_until_a_newer_checkpoint(backend: &Backend) {
     let id = backend.new_thread().await;
     assert_eq!(latest(backend, id).await, None);
@@ -42,8 +42,8 @@ pub async fn a_state_is_kept_until_a_newer_checkpoint(backend: &Backend) {
     refused(set(backend, thread_id(), state("1", json!({}))).await, ErrorKind::NotFound, "a state of no thread");
 }
 
-/// New writes on the checkpoint, or the checkpoint again, make the state stale; a run's end after its writes keeps a
-/// new one.
+/// New writes on the checkpoint, or the same checkpoint again, make the state stale. The end of a run after its writes
+/// stores a new state.
 pub async fn new_writes_make_a_state_stale(backend: &Backend) {
     let id = backend.new_thread().await;
     backend.put(checkpoint(id, "1")).await;
@@ -62,7 +62,7 @@ pub async fn new_writes_make_a_state_stale(backend: &Backend) {
     assert_eq!(latest(backend, id).await, None, "the same checkpoint again makes it stale");
 }
 
-/// A state from outside is refused while a run is in flight, a delayed one too.
+/// Setting a state is refused while a run is in flight, including a delayed one.
 pub async fn a_state_is_not_set_while_a_run_is_in_flight(backend: &Backend) {
     let id = backend.new_thread().await;
     let run_id = backend.enqueue(backend.delayed_run(id, super::support::SECOND)).await;

@@ -1,4 +1,4 @@
-//! Webhooks on their way.
+//! Webhooks that wait for delivery.
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ impl Backend {
         NewRun { webhook: Some(URL.to_owned()), ..self.new_run(thread_id) }
     }
 
-    /// A run with a webhook, claimed.
+    /// A claimed run with a webhook.
     async fn running_told(&self, thread_id: ThreadId) -> Claim {
         self.enqueue(self.told_run(thread_id)).await;
         self.claim_one().await
@@ -36,7 +36,7 @@ impl Backend {
         found.remove(0)
     }
 
-    /// A delivery, claimed.
+    /// A claimed delivery.
     async fn delivery(&self) -> Delivery {
         let claim = self.running_told(thread_id()).await;
         self.queue.finish(claim.lease(), outcome()).await.expect("finish");
@@ -52,7 +52,8 @@ fn failure(class: &str) -> Option<RunError> {
     Some(RunError { error: class.to_owned(), message: "no \"é\"".to_owned() })
 }
 
-/// The end of a run with a webhook makes one delivery that holds the run's row as it ended, when, the values, and the failure; the end of another makes none.
+/// The end of a run with a webhook makes one delivery with the run's final row, its times, the values and the failure.
+/// The end of a run without a webhook makes none.
 pub async fn an_end_is_told_with_all_there_is_to_tell(backend: &Backend) {
     let id = thread_id();
     let plain = backend.running(id).await;
@@ -101,7 +102,8 @@ pub async fn an_end_is_told_with_all_there_is_to_tell(backend: &Backend) {
     assert_eq!(backend.deliveries().await, [], "what was delivered is gone");
 }
 
-/// Success, failure, timeout, interrupt and rollback, of running and of pending runs: each is told with its final status.
+/// Success, failure, timeout, interrupt and rollback each make a delivery with the final status, for running and for
+/// pending runs.
 pub async fn each_way_to_end_is_told(backend: &Backend) {
     let id = thread_id();
     let finish = async |end: Outcome| {
@@ -122,7 +124,7 @@ pub async fn each_way_to_end_is_told(backend: &Backend) {
     };
     let run_id = finish(Outcome { state: Some(state("1", json!({"n": 1}))), ..outcome() }).await;
     check(run_id, "success", None, json!({"n": 1})).await;
-    // An outcome without values leaves the thread's, and those are told.
+    // If an outcome has no values, the delivery has the thread's values.
     let end = Outcome { status: RunStatus::Timeout, error: failure("TimeoutError"), ..outcome() };
     check(finish(end).await, "timeout", Some("TimeoutError"), json!({"n": 1})).await;
     let end = Outcome {
@@ -160,7 +162,7 @@ pub async fn each_way_to_end_is_told(backend: &Backend) {
     }
 }
 
-/// The end of a temporary run is told though run and thread are gone, and its values are not told.
+/// The end of a temporary run makes a delivery without values, although its run and thread are removed.
 pub async fn a_temporary_run_is_told_without_values(backend: &Backend) {
     let new = NewRun { temporary: true, ..backend.told_run(thread_id()) };
     backend.enqueue(new.clone()).await;
@@ -178,7 +180,7 @@ pub async fn a_temporary_run_is_told_without_values(backend: &Backend) {
     assert_eq!(backend.only_delivery().await.run_id, new.run_id, "a temporary run that never began");
 }
 
-/// A run that is deleted, or whose thread is, has not ended. What it told before stands.
+/// A run that is deleted, alone or with its thread, has not ended and makes no delivery. Earlier deliveries stay.
 pub async fn what_was_deleted_is_not_told(backend: &Backend) {
     let id = backend.new_thread().await;
     let ended = backend.running_told(id).await;
@@ -191,7 +193,8 @@ pub async fn what_was_deleted_is_not_told(backend: &Backend) {
     assert_eq!(backend.only_delivery().await.run_id, ended.run.run_id);
 }
 
-/// Deliveries are claimed by one, the oldest first, at most as many as wanted; what comes next is told.
+/// Each delivery is claimed once, the oldest first, at most the requested number. The answer includes the next due
+/// moment.
 pub async fn a_delivery_is_claimed_by_one(backend: &Backend) {
     let mut runs = Vec::new();
     for _ in 0..3 {
@@ -210,7 +213,7 @@ pub async fn a_delivery_is_claimed_by_one(backend: &Backend) {
     assert_eq!(claim(2).await.deliveries, [], "each is claimed once");
 }
 
-/// A claim that expires is made anew, as the next attempt.
+/// A delivery whose lease has expired is claimed again, as the next attempt.
 pub async fn an_expired_claim_is_made_anew(backend: &Backend) {
     let first = backend.delivery().await;
     backend.clock.advance(LEASE - Duration::from_micros(1));
@@ -220,7 +223,7 @@ pub async fn an_expired_claim_is_made_anew(backend: &Backend) {
     assert_eq!(second, Delivery { attempt: 2, ..first });
 }
 
-/// A claim that a later one ended, or whose delivery has ended, changes nothing.
+/// A lease that a later claim replaced, or whose delivery has ended, changes nothing.
 pub async fn an_old_claim_can_do_nothing(backend: &Backend) {
     let old = backend.delivery().await.lease();
     backend.clock.advance(LEASE);
@@ -239,7 +242,7 @@ pub async fn an_old_claim_can_do_nothing(backend: &Backend) {
     all_refused(last, "a claim that was delivered").await;
 }
 
-/// What is put off is due at its time, as the next attempt, with the same payload.
+/// A postponed delivery becomes due at its time, as the next attempt, with the same payload.
 pub async fn what_is_put_off_waits(backend: &Backend) {
     let first = backend.delivery().await;
     let until = backend.now().plus(SECOND * 90);
@@ -250,7 +253,7 @@ pub async fn what_is_put_off_waits(backend: &Backend) {
     assert_eq!(backend.only_delivery().await, Delivery { attempt: 2, ..first });
 }
 
-/// What was given up is never due, is shown to its tenant, and is removed when it is swept.
+/// A failed delivery is never due. Its tenant sees it until a sweep removes it.
 pub async fn what_was_given_up_is_kept_until_swept(backend: &Backend) {
     let outbox = &backend.outbox;
     let (first, failed_at) = (backend.delivery().await, backend.now());
@@ -270,7 +273,7 @@ pub async fn what_was_given_up_is_kept_until_swept(backend: &Backend) {
     assert_eq!(outbox.failed_deliveries(&scope(), 10).await.expect("list"), failed[..1]);
 }
 
-/// Whatever ends a run with a webhook wakes who delivers.
+/// Every end of a run with a webhook notifies the dispatcher.
 pub async fn a_delivery_wakes(backend: &Backend) {
     let wakes = backend.outbox.delivery_wakes();
     let woken = async |what: &str| {

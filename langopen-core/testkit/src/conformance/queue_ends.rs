@@ -11,7 +11,7 @@ use serde_json::json;
 use super::Backend;
 use super::support::{SECOND, checkpoint, outcome, raw, refused, scope, state, thread_id, write, writes};
 
-/// The end of a run shows on its thread: status, error, interrupts, values and state, as the outcome says.
+/// The end of a run changes its thread as the outcome specifies: status, error, interrupts, values and state.
 pub async fn an_end_shows_on_the_thread(backend: &Backend) {
     let id = thread_id();
     let error = RunError { error: "ValueError".to_owned(), message: "no \"é\"".to_owned() };
@@ -65,7 +65,7 @@ pub async fn an_end_shows_on_the_thread(backend: &Backend) {
     }
 }
 
-/// While another run is in flight, delayed ones too, the thread stays busy whatever a run ended with.
+/// While another run is in flight, including a delayed one, the thread stays busy.
 pub async fn others_in_flight_keep_a_thread_busy(backend: &Backend) {
     let id = thread_id();
     let claim = backend.running(id).await;
@@ -102,7 +102,7 @@ pub async fn a_temporary_run_leaves_nothing(backend: &Backend) {
     assert_eq!(backend.status(kept.run.thread_id, kept.run.run_id).await, Some(RunStatus::Success), "others stay");
 }
 
-/// A rollback removes the run and its checkpoints with their blobs and writes, and leaves what was there before.
+/// A rollback removes the run and its checkpoints, with their blobs and writes. Earlier checkpoints stay.
 pub async fn a_rollback_removes_what_the_run_made(backend: &Backend) {
     let id = thread_id();
     let named = |version: &str| vec![("a".to_owned(), version.to_owned())];
@@ -173,7 +173,7 @@ pub async fn only_terminal_statuses_end_a_run(backend: &Backend) {
     backend.queue.finish(claim.lease(), outcome()).await.expect("the lease is still good");
 }
 
-/// A new run, the end of a run that promotes another, and a release wake who waits.
+/// A new run, the end of a run that promotes another, and a release each notify the workers.
 pub async fn an_end_wakes_the_next(backend: &Backend) {
     let wakes = backend.queue.wakes();
     let woken = async |what: &str| {

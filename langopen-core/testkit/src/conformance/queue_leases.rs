@@ -1,4 +1,4 @@
-//! Leases: keeping them, losing them, and what a lost one can still do, which is nothing.
+//! Leases: extending and losing them, and that a lost lease changes nothing.
 
 use langopen_core::clock::Clock;
 use langopen_core::error::ErrorKind;
@@ -12,7 +12,7 @@ use super::support::{
     LEASE, SECOND, checkpoint, interrupt, outcome, raw, refused, scope, state, thread_id, write, writes,
 };
 
-/// A heartbeat extends the lease from now on; its answers are in the order of the question.
+/// A heartbeat extends the lease from now on. The answers have the order of the request.
 pub async fn a_heartbeat_keeps_a_lease(backend: &Backend) {
     let id = thread_id();
     let claim = backend.running(id).await;
@@ -30,7 +30,7 @@ pub async fn a_heartbeat_keeps_a_lease(backend: &Backend) {
     assert_eq!(beats, [Heartbeat::Lost], "a run that has ended has no lease");
 }
 
-/// A run whose lease has expired is claimed as the next attempt, before the thread's other runs.
+/// A run with an expired lease is claimed as the next attempt, before the thread's other runs.
 pub async fn an_expired_lease_is_claimed_anew(backend: &Backend) {
     let id = thread_id();
     let first = backend.running(id).await;
@@ -46,7 +46,7 @@ pub async fn an_expired_lease_is_claimed_anew(backend: &Backend) {
     assert_eq!(backend.claimed_ids().await, [waiting]);
 }
 
-/// An old lease cannot end, release or extend the run, and changes nothing by trying.
+/// An old lease cannot end, release or extend the run, and trying changes nothing.
 pub async fn an_old_lease_can_do_nothing(backend: &Backend) {
     let id = thread_id();
     let old = backend.running(id).await.lease();
@@ -67,7 +67,7 @@ pub async fn an_old_lease_can_do_nothing(backend: &Backend) {
     assert_eq!(backend.status(id, old.run_id).await, Some(RunStatus::Success));
 }
 
-/// A released run is pending again, at once in its old place or after a delay, and keeps its count of attempts.
+/// A released run is pending again, in its old position at once or after a delay. Its attempt number stays.
 pub async fn a_released_run_comes_back(backend: &Backend) {
     let id = thread_id();
     let first = backend.running(id).await;
@@ -92,8 +92,7 @@ pub async fn a_released_run_comes_back(backend: &Backend) {
     assert_eq!((third.run.run_id, third.run.attempt, third.cancel), (first.run.run_id, 3, Some(interrupt())));
 }
 
-/// A clock that is set forward ends no lease, and one that is set back keeps none alive: leases are measured in time
-/// that passes.
+/// Setting a clock forward ends no lease, and setting it back extends none: leases are measured in elapsed time.
 pub async fn a_clock_that_is_set_changes_no_lease(backend: &Backend) {
     let id = thread_id();
     let first = backend.running(id).await;
@@ -109,7 +108,8 @@ pub async fn a_clock_that_is_set_changes_no_lease(backend: &Backend) {
     assert_eq!((second.run.run_id, second.run.attempt), (first.run.run_id, 2), "time has passed");
 }
 
-/// How attempts were lost, as one of them records it, is there for the next claim, whether the run was released or its lease expired; an old lease records nothing.
+/// The recorded losses of attempts are returned by the next claim, after a release and after an expired lease. An old
+/// lease cannot record losses.
 pub async fn losses_are_kept_for_the_next_attempt(backend: &Backend) {
     let id = thread_id();
     let first = backend.running(id).await;
@@ -126,7 +126,7 @@ pub async fn losses_are_kept_for_the_next_attempt(backend: &Backend) {
     assert_eq!(backend.claim_one().await.losses, more, "after an expired lease");
 }
 
-/// Deleting a run takes its lease away.
+/// Deleting a run ends its lease.
 pub async fn a_deleted_run_has_no_lease(backend: &Backend) {
     let id = thread_id();
     let claim = backend.running(id).await;
@@ -138,8 +138,8 @@ pub async fn a_deleted_run_has_no_lease(backend: &Backend) {
     assert_eq!(backend.claimed_ids().await, [], "its lease does not expire into a claim");
 }
 
-/// A lost lease, and one whose run has ended, changes no item of the store. The current one does, as does a request
-/// that belongs to no run.
+/// A lost lease, and the lease of an ended run, change no item of the store. The current lease does, and so does a
+/// request outside of a run.
 pub async fn a_lost_lease_changes_no_item(backend: &Backend) {
     let id = backend.new_thread().await;
     let first = backend.running(id).await.lease();
@@ -181,8 +181,8 @@ pub async fn a_lost_lease_changes_no_item(backend: &Backend) {
     deletes(None).await.expect("no run's");
 }
 
-/// A write of an attempt that is not the current one, or has ended, is refused: it must not become the latest state of
-/// the thread, or take it away.
+/// A write by an old or ended attempt is refused. It must not become the thread's latest state, and must not remove
+/// that state.
 pub async fn an_old_attempt_keeps_no_checkpoints(backend: &Backend) {
     let id = backend.new_thread().await;
     let first = backend.running(id).await;

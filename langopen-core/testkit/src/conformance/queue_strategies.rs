@@ -1,4 +1,4 @@
-//! What new runs and cancels do to runs in flight.
+//! The effects of new runs and cancels on runs in flight.
 
 use langopen_core::error::ErrorKind;
 use langopen_core::event_log::LogKey;
@@ -25,7 +25,7 @@ async fn error_of(backend: &Backend, id: ThreadId) -> Option<RunError> {
     backend.row(id).await.error.map(|error| error.decode().expect("an error is {error, message}"))
 }
 
-/// Takes a run through an attempt that keeps a checkpoint, and hands it back.
+/// Executes one attempt of a run that stores a checkpoint, and releases the run.
 async fn tried_before(backend: &Backend, id: ThreadId, checkpoint_id: &str) -> langopen_core::RunId {
     let claim = backend.running(id).await;
     backend.put(NewCheckpoint { run_id: Some(claim.run.run_id), ..checkpoint(id, checkpoint_id) }).await;
@@ -33,7 +33,7 @@ async fn tried_before(backend: &Backend, id: ThreadId, checkpoint_id: &str) -> l
     claim.run.run_id
 }
 
-/// `Reject` refuses a run while another one is in flight, and changes nothing then.
+/// `Reject` refuses a new run while another run is in flight, and then changes nothing.
 pub async fn reject_refuses_while_a_run_is_in_flight(backend: &Backend) {
     let id = backend.new_thread().await;
     let reject = || {
@@ -53,7 +53,8 @@ pub async fn reject_refuses_while_a_run_is_in_flight(backend: &Backend) {
     assert_eq!(backend.row(id).await.metadata, map(json!({"rejected": true})));
 }
 
-/// A run comes after those in line, but not after those that it ends: so it is dated when it is accepted, also by a clock that has gone back.
+/// A new run comes after the runs in line, but not after the runs that it ends. So it is dated at its acceptance, even
+/// if the clock was set back.
 pub async fn what_a_run_ends_does_not_date_it(backend: &Backend) {
     let id = backend.new_thread().await;
     let began = backend.now();
@@ -65,7 +66,7 @@ pub async fn what_a_run_ends_does_not_date_it(backend: &Backend) {
     }
 }
 
-/// `Interrupt` ends what is pending, asks for the end of what is running, and starts when that has ended.
+/// `Interrupt` ends pending runs and requests the end of the running run. The new run starts when that run has ended.
 pub async fn interrupt_ends_the_pending_and_asks_the_running(backend: &Backend) {
     let id = backend.new_thread().await;
     let running = backend.running(id).await;
@@ -92,7 +93,7 @@ pub async fn interrupt_ends_the_pending_and_asks_the_running(backend: &Backend) 
     assert_eq!(backend.claimed_ids().await, [], "what was ended never starts");
 }
 
-/// `Rollback` removes what is pending, with its checkpoints, and asks for the rollback of what is running.
+/// `Rollback` removes pending runs with their checkpoints, and requests the rollback of the running run.
 pub async fn rollback_removes_the_pending(backend: &Backend) {
     let id = backend.new_thread().await;
     backend.put(checkpoint(id, "1")).await;
@@ -120,7 +121,7 @@ pub async fn rollback_removes_the_pending(backend: &Backend) {
     assert_eq!(request.action, CancelAction::Rollback, "a rollback stays one");
 }
 
-/// Cancelling a pending run ends it at once, and lets the next one start.
+/// Cancelling a pending run ends it at once, and the next run can start.
 pub async fn cancelling_a_pending_run_ends_it(backend: &Backend) {
     let id = backend.new_thread().await;
     let (first, second) = (backend.add_run(id).await, backend.add_run(id).await);
@@ -149,7 +150,8 @@ pub async fn cancelling_a_pending_run_ends_it(backend: &Backend) {
     assert_eq!(thread, None, "a temporary run's thread goes with it");
 }
 
-/// Cancelling a running run tells its worker, by signal and heartbeat, and whoever claims it after an expired lease.
+/// Cancelling a running run notifies its worker by signal and by heartbeat. After an expired lease, the next claim
+/// carries the cancel.
 pub async fn cancelling_a_running_run_asks_its_worker(backend: &Backend) {
     let id = backend.new_thread().await;
     let claim = backend.running(id).await;
@@ -170,7 +172,7 @@ pub async fn cancelling_a_running_run_asks_its_worker(backend: &Backend) {
     assert_eq!(backend.claim_one().await.cancel, Some(stands), "the next attempt knows of it");
 }
 
-/// What has ended, is elsewhere, or never was cannot be cancelled.
+/// A run that has ended, is on another thread, or does not exist cannot be cancelled.
 pub async fn what_has_ended_cannot_be_cancelled(backend: &Backend) {
     let id = backend.new_thread().await;
     let claim = backend.running(id).await;
@@ -187,7 +189,8 @@ pub async fn what_has_ended_cannot_be_cancelled(backend: &Backend) {
     assert_eq!(backend.status(id, run_id).await, Some(RunStatus::Success));
 }
 
-/// Runs in flight are cancelled together by status, within the scope, and none of them begins by that.
+/// Runs in flight are cancelled together, by status and within the scope. No run starts because another one is
+/// cancelled.
 pub async fn runs_in_flight_are_cancelled_together(backend: &Backend) {
     let queue = &backend.queue;
     let mine = owned_by("ada");

@@ -1,4 +1,4 @@
-//! Threads that expire or are pruned, and how much they take.
+//! Threads that expire or are pruned, and their storage space.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -47,7 +47,7 @@ impl Backend {
         (done.deleted, done.cut)
     }
 
-    /// Namespace and id of each checkpoint, in order.
+    /// The namespace and id of each checkpoint, sorted.
     async fn places(&self, id: ThreadId) -> Vec<(String, String)> {
         let list = self.storage.list_checkpoints(&scope(), id, &CheckpointList::default()).await.expect("list");
         let mut places: Vec<_> = list.into_iter().map(|each| (each.checkpoint_ns, each.checkpoint_id)).collect();
@@ -80,7 +80,7 @@ fn step(thread_id: ThreadId, ns: &str, id: &str, parent: Option<&str>, metadata:
     }
 }
 
-/// A thread goes when nothing has happened on it for as long as its ttl says, and not before; others stay.
+/// A thread is removed when nothing has happened on it for its time to live, and not earlier. Other threads stay.
 pub async fn a_thread_expires_when_nothing_happens(backend: &Backend) {
     let mortal = backend.expiring(&scope(), ttl(PruneStrategy::Delete, 1.5)).await;
     let later = backend.expiring(&scope(), ttl(PruneStrategy::Delete, 2.0)).await;
@@ -102,7 +102,7 @@ pub async fn a_thread_expires_when_nothing_happens(backend: &Backend) {
     assert!(backend.storage.thread(&scope(), immortal).await.expect("read").is_some());
 }
 
-/// A change of the row puts the expiry off: a patch, a state, a run's end. A busy thread never goes.
+/// A change of the row restarts the time to live: a patch, a state, the end of a run. A busy thread is never removed.
 pub async fn what_happens_puts_the_expiry_off(backend: &Backend) {
     let id = backend.expiring(&scope(), ttl(PruneStrategy::Delete, 1.0)).await;
     let patch = |ttl| ThreadPatch { metadata: map(json!({"k": 1})), ttl };
@@ -131,7 +131,8 @@ pub async fn what_happens_puts_the_expiry_off(backend: &Backend) {
     assert_eq!(backend.sweep(10).await, (vec![], vec![id]), "as the new ttl says");
 }
 
-/// A thread that a run creates gets the run's ttl, one that was there keeps its own; a copy has its source's.
+/// A thread that a run creates gets the run's time to live; an existing thread keeps its own. A copy has the one of its
+/// source.
 pub async fn runs_and_copies_give_threads_a_ttl(backend: &Backend) {
     let with_ttl = |id, ttl| {
         let new = backend.new_run(id);
@@ -150,7 +151,8 @@ pub async fn runs_and_copies_give_threads_a_ttl(backend: &Backend) {
     assert_eq!(backend.row(copy.thread_id).await, copy);
 }
 
-/// A sweep takes those first that expired first, as many as it may; a thread whose history was cut lives on and is cut again.
+/// A sweep prunes at most the given number of threads, those that expired first. A thread whose history was cut stays
+/// and is cut again later.
 pub async fn a_sweep_is_bounded_and_comes_back(backend: &Backend) {
     let mut ids = Vec::new();
     for n in 0..5 {
@@ -177,7 +179,7 @@ pub async fn a_sweep_is_bounded_and_comes_back(backend: &Backend) {
     assert_eq!(backend.places(ids[2]).await, owned(&[("", "3")]));
 }
 
-/// Pruning takes the threads that are there, shown and not busy, each once.
+/// Pruning affects the given threads that exist, are in the scope and are not busy, each once.
 pub async fn pruning_skips_what_it_may_not_touch(backend: &Backend) {
     for strategy in [PruneStrategy::Delete, PruneStrategy::KeepLatest] {
         let mine = backend.thread_with(json!({"owner": "ada"})).await.thread_id;
@@ -209,7 +211,7 @@ pub async fn pruning_skips_what_it_may_not_touch(backend: &Backend) {
     }
 }
 
-/// What is kept of a history is the newest checkpoint of each namespace, whole.
+/// Cutting a history retains the newest checkpoint of each namespace, with all its data.
 pub async fn the_latest_checkpoint_is_kept_whole(backend: &Backend) {
     let id = backend.new_thread().await;
     for (n, ns) in [("1", ""), ("2", ""), ("3", ""), ("1", "sub"), ("2", "sub")] {
@@ -239,7 +241,7 @@ pub async fn the_latest_checkpoint_is_kept_whole(backend: &Backend) {
     assert_eq!(backend.places(id).await.len(), 3, "the thread goes on");
 }
 
-/// Namespaces of tasks that are over go; ancestors that a value is computed from stay.
+/// Namespaces of finished tasks are removed. Ancestors from which a value is computed stay.
 pub async fn what_the_latest_needs_is_kept(backend: &Backend) {
     let id = backend.new_thread().await;
     let put = async |ns: &str, n: &str, parent: Option<&str>, metadata: Value| {
@@ -268,7 +270,7 @@ pub async fn what_the_latest_needs_is_kept(backend: &Backend) {
     assert_eq!(storage.pending_writes.count, kept.len() as u64, "each with its writes");
 }
 
-/// What a thread's checkpoints take is counted by kind and channel.
+/// The storage space of a thread's checkpoints is counted by kind and channel.
 pub async fn what_a_thread_takes_is_told(backend: &Backend) {
     let id = backend.new_thread().await;
     let told = async |scope: &Scope| backend.storage.thread_storage(scope, id).await.expect("read");

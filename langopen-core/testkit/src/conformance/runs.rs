@@ -1,4 +1,4 @@
-//! Runs as rows.
+//! The rows of runs.
 
 use langopen_core::error::ErrorKind;
 use langopen_core::ids::{AssistantId, RunId, ThreadId};
@@ -12,7 +12,7 @@ use serde_json::json;
 use super::Backend;
 use super::support::{SECOND, foreign, outcome, owned_by, refused, scope, thread_id};
 
-/// What made a run comes back, to the reader and to the worker.
+/// The origin of a run is returned to readers and to the worker.
 pub async fn a_run_keeps_its_origin(backend: &Backend) {
     let id = backend.new_thread().await;
     let parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
@@ -26,7 +26,7 @@ pub async fn a_run_keeps_its_origin(backend: &Backend) {
     assert_eq!(backend.run(id, bare).await.map(|run| run.origin), Some(RunOrigin::default()));
 }
 
-/// Runs of a thread are listed newest first, by status, in pages.
+/// The runs of a thread are listed newest first, by status, in pages.
 pub async fn runs_list_newest_first(backend: &Backend) {
     let id = backend.new_thread().await;
     let mut ids = Vec::new();
@@ -55,7 +55,7 @@ pub async fn runs_list_newest_first(backend: &Backend) {
     );
 }
 
-/// The runs of several threads come together, newest first, and none of other threads.
+/// The runs of several threads are listed together, newest first, without runs of other threads.
 pub async fn runs_of_several_threads(backend: &Backend) {
     let threads = [backend.new_thread().await, backend.new_thread().await, backend.new_thread().await];
     let mut ids = Vec::new();
@@ -76,7 +76,7 @@ pub async fn runs_of_several_threads(backend: &Backend) {
     }
 }
 
-/// The runs of an assistant come by their last change, whatever their threads, and the work for a page is bounded.
+/// The runs of an assistant are sorted by their last change, across threads. The cost of a page is bounded.
 pub async fn runs_of_an_assistant(backend: &Backend) {
     let threads = [backend.thread_with(json!({"owner": "eve"})).await.thread_id, backend.new_thread().await];
     let mut ids = Vec::new();
@@ -99,7 +99,7 @@ pub async fn runs_of_an_assistant(backend: &Backend) {
     };
     assert_eq!(find(&scope(), all.clone()).await, (vec![ids[3], ids[2], ids[1], ids[0]], None));
 
-    // Those that are claimed change, and so does the one that ends.
+    // Claiming and ending runs changes them.
     let claims = backend.claim_all().await;
     let claim = claims.iter().find(|claim| claim.run.run_id == ids[1]).expect("a thread's first run");
     backend.clock.advance(SECOND);
@@ -131,7 +131,7 @@ pub async fn runs_of_an_assistant(backend: &Backend) {
     assert_eq!(find(&foreign(), all).await, (vec![], None));
 }
 
-/// What is said of a run later is merged into its metadata, also when it has ended.
+/// An update is merged into a run's metadata, even after the run has ended.
 pub async fn metadata_of_a_run_are_merged(backend: &Backend) {
     let id = backend.new_thread().await;
     let own = json!({"a": 1, "b": {"c": 2}}).as_object().cloned().unwrap_or_default();
@@ -150,7 +150,8 @@ pub async fn metadata_of_a_run_are_merged(backend: &Backend) {
     }
 }
 
-/// A deleted run settles its thread as if it had ended, and lets the next one start; one that had ended changes nothing.
+/// Deleting a run in flight updates its thread as if the run had ended, and lets the next run start. Deleting an ended
+/// run does not change the thread.
 pub async fn deleting_a_run_settles_its_thread(backend: &Backend) {
     let id = backend.new_thread().await;
     let running = backend.running(id).await;

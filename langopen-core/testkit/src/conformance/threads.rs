@@ -1,4 +1,4 @@
-//! Threads' rows.
+//! The rows of threads.
 
 use langopen_core::error::ErrorKind;
 use langopen_core::model::{
@@ -21,7 +21,7 @@ pub async fn a_new_thread_is_idle_and_bare(backend: &Backend) {
     assert_eq!(backend.storage.thread(&scope(), thread_id()).await.expect("read"), None);
 }
 
-/// A taken id is refused, or its row returned as it is.
+/// Creating with a taken id fails, or returns the existing row unchanged.
 pub async fn a_taken_id_is_refused_or_returned(backend: &Backend) {
     let first = backend.thread_with(json!({"n": 1})).await;
     let again = NewThread { thread_id: first.thread_id, metadata: map(json!({"n": 2})), ttl: None };
@@ -32,7 +32,7 @@ pub async fn a_taken_id_is_refused_or_returned(backend: &Backend) {
     assert_eq!(backend.row(first.thread_id).await, first);
 }
 
-/// A patch merges metadata key by key, and moves `updated_at` alone.
+/// A patch merges metadata key by key, and changes no time except `updated_at`.
 pub async fn a_patch_merges_metadata(backend: &Backend) {
     let thread = backend.thread_with(json!({"a": {"x": 1}, "b": 1})).await;
     backend.clock.advance(SECOND);
@@ -45,7 +45,7 @@ pub async fn a_patch_merges_metadata(backend: &Backend) {
     refused(missing, ErrorKind::NotFound, "updating no thread");
 }
 
-/// A deleted thread takes its runs and checkpoints along: a thread that is made anew under its id is bare.
+/// Deleting a thread removes its runs and checkpoints: a new thread with its id has none.
 pub async fn a_deleted_thread_leaves_nothing_behind(backend: &Backend) {
     let id = backend.new_thread().await;
     let running = backend.running(id).await;
@@ -76,7 +76,7 @@ pub async fn a_deleted_thread_leaves_nothing_behind(backend: &Backend) {
     assert_eq!(backend.claimed_ids().await, [], "no run is left to claim");
     let list = CheckpointList::default();
     assert_eq!(backend.storage.list_checkpoints(&scope(), id, &list).await.expect("list"), [], "no checkpoint is left");
-    // A checkpoint that names an old blob and follows old writes must find neither.
+    // A new checkpoint that refers to the old blob and the old writes must find neither.
     let channel_versions = vec![("messages".to_owned(), "1".to_owned())];
     backend.put(langopen_core::model::NewCheckpoint { channel_versions, ..checkpoint(id, "1") }).await;
     let key = CheckpointKey { thread_id: id, checkpoint_ns: String::new(), checkpoint_id: None };
@@ -89,7 +89,7 @@ fn blob(channel: &str, version: &str, bytes: &'static [u8]) -> Blob {
     Blob { channel, version, kind: "msgpack".to_owned(), bytes: bytes::Bytes::from_static(bytes) }
 }
 
-/// A copy has the metadata, config, values and checkpoints of its source, is idle, and goes its own way.
+/// A copy has the metadata, config, values and checkpoints of its source, is idle, and is independent of it.
 pub async fn a_copy_is_whole_and_independent(backend: &Backend) {
     let source = backend.thread_with(json!({"user": "ada"})).await.thread_id;
     let mut new = backend.new_run(source);
@@ -150,7 +150,7 @@ pub async fn a_copy_is_whole_and_independent(backend: &Backend) {
     );
 }
 
-/// Any text comes back as it was, in metadata, values and names.
+/// Any text in metadata, values and names is returned unchanged.
 pub async fn any_text_comes_back_unchanged(backend: &Backend) {
     let texts = [
         "",
