@@ -13,8 +13,9 @@ const MASK: &str = "An internal error occurred";
 /// Why a node ended early: it failed, or it asked a question
 /// ([`NodeContext::interrupt`](super::NodeContext::interrupt)).
 ///
-/// [`NodeError::new`] shows its class and message to clients. The operator `?` converts any other error: clients see
-/// its class, and only the log has its text.
+/// [`NodeError::new`] shows its class and message to clients. The operator `?` converts other errors: clients see the
+/// class, and only the log has the text. The message of a [`langopen_core::Error`] is written for clients, so they see
+/// it too.
 pub struct NodeError(pub(super) Cause);
 
 pub(super) enum Cause {

@@ -64,7 +64,7 @@ pub(super) fn heard<H: Clone + Send + 'static>(
             loop {
                 match inner.recv().await {
                     // Without a receiver, the hint is dropped.
-                    Ok(said) if !chaos.loses(hint) => drop(to.send(said)),
+                    Ok(value) if !chaos.loses(hint) => drop(to.send(value)),
                     Ok(_) | Err(RecvError::Lagged(_)) => {}
                     Err(RecvError::Closed) => return,
                 }

@@ -10,9 +10,9 @@ use super::Chaos;
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Break {
     /// Always with an error, because an end would have another meaning.
-    Told,
+    Error,
     /// With an error, or with a silent end.
-    ToldOrNot,
+    ErrorOrEnd,
 }
 
 /// The stream, up to the item where the plan breaks it off.
@@ -22,7 +22,7 @@ pub(super) fn broken<I: Send + 'static>(
     kind: Break,
     stream: BoxStream<'static, Result<I>>,
 ) -> BoxStream<'static, Result<I>> {
-    let Some((items, told)) = chaos.breaks(operation) else { return stream };
+    let Some((items, reports)) = chaos.breaks(operation) else { return stream };
     let chaos = chaos.clone();
     let state = Some((stream, items));
     futures::stream::unfold(state, move |state| {
@@ -35,8 +35,8 @@ pub(super) fn broken<I: Send + 'static>(
                 return Some((item, Some((stream, left - 1))));
             }
             chaos.broke();
-            let told = told || kind == Break::Told;
-            told.then(|| (Err(Error::unavailable(operation, "chaos: the stream broke off")), None))
+            let reports = reports || kind == Break::Error;
+            reports.then(|| (Err(Error::unavailable(operation, "chaos: the stream broke off")), None))
         }
     })
     .boxed()

@@ -52,7 +52,7 @@ pub async fn a_key_is_found_by_its_hash(backend: &Backend) {
     assert!(expected.is_valid(backend.now()));
     backend.clock.advance(SECOND * 60);
     let found = storage.api_key_of_hash(&secret.hash()).await.expect("find").expect("it is still there");
-    assert!(!found.is_valid(backend.now()), "its time is over");
+    assert!(!found.is_valid(backend.now()), "it has expired");
 }
 
 /// A taken id or hash and an unprintable name are refused.
@@ -109,10 +109,10 @@ pub async fn keys_are_listed_and_revoked_within_a_scope(backend: &Backend) {
     assert!(!revoked.is_valid(revoked_at));
     backend.clock.advance(SECOND);
     let again = storage.revoke_api_key(None, ids[0]).await.expect("revoke again");
-    assert_eq!(again.revoked_at, Some(revoked_at), "the first time stays");
+    assert_eq!(again.revoked_at, Some(revoked_at), "the first time of revocation stays");
     assert_eq!(storage.api_key_of_hash(&revoked.hash).await.expect("find"), Some(again));
     let valid = storage.list_api_keys(None).await.expect("list");
-    assert_eq!(valid.iter().filter(|key| key.is_valid(backend.now())).count(), 4, "the others are as they were");
+    assert_eq!(valid.iter().filter(|key| key.is_valid(backend.now())).count(), 4, "the others are unchanged");
 }
 
 /// The last use of a key is recorded and never decreases.

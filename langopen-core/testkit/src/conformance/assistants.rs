@@ -40,7 +40,7 @@ pub async fn a_new_assistant_is_version_one(backend: &Backend) {
     assert_eq!((&made.config, &made.context, &made.metadata), (&given.config, &given.context, &given.metadata));
     assert_eq!((made.name.as_str(), &made.description, made.graph_id.as_str()), ("One", &given.description, "agent"));
     let read = backend.storage.assistant(&scope(), made.assistant_id).await.expect("read");
-    assert_eq!(read, Some(made), "what is read is what was created");
+    assert_eq!(read, Some(made), "the row that is read equals the created row");
 }
 
 /// Creating with a taken id fails, or returns the existing row unchanged.
@@ -76,11 +76,11 @@ pub async fn each_patch_makes_a_version(backend: &Backend) {
     assert_eq!(third.version, 3, "a patch without a change makes a version too");
     let versions = backend.storage.assistant_versions(&scope(), id, &JsonMap::new(), 10, 0).await.expect("versions");
     assert_eq!(versions.iter().map(|each| each.version).collect::<Vec<_>>(), [3, 2, 1], "newest first");
-    assert_eq!(versions[2], first, "an old version stays as it was");
+    assert_eq!(versions[2], first, "an old version does not change");
     let page = backend.storage.assistant_versions(&scope(), id, &JsonMap::new(), 1, 1).await.expect("versions");
     assert_eq!(page, [second]);
     let found = backend.storage.assistant_versions(&scope(), id, &map(json!({"b": 1})), 10, 0).await.expect("versions");
-    assert_eq!(found, [first], "the metadata of each version is asked");
+    assert_eq!(found, [first], "the filter applies to the metadata of each version");
     let missing =
         backend.storage.update_assistant(&scope(), AssistantId(Uuid::new_v4()), AssistantPatch::default()).await;
     refused(missing, ErrorKind::NotFound, "updating no assistant");
@@ -166,7 +166,7 @@ pub async fn search_filters_sorts_and_pages(backend: &Backend) {
         assert_eq!((&found, page.more), (&expected, false), "{what}");
         let one = AssistantQuery { limit: 1, offset: 1, ..query };
         let number = backend.storage.count_assistants(&scope(), &one).await.expect("count");
-        assert_eq!(number, expected.len() as u64, "a count sees no pages: {what}");
+        assert_eq!(number, expected.len() as u64, "a count ignores pages: {what}");
     }
     let graphs = backend.storage.search_assistants(&scope(), &by(AssistantSort::GraphId, SortOrder::Asc)).await;
     let graphs = graphs.expect("search").items;
@@ -240,9 +240,12 @@ pub async fn deleting_ends_the_runs_in_flight(backend: &Backend) {
             .expect("delete");
         let ended: Vec<_> = deleted.ended.iter().map(|log| log.run_id).collect();
         assert!([mine, temporary].iter().all(|id| deleted.threads.contains(id) == delete_threads));
-        let told: Vec<_> = std::iter::from_fn(|| cancels.try_recv().ok()).map(|signal| signal.run_id).collect();
-        assert!(told.contains(&running) && !told.contains(&others), "the worker of the running run is told: {told:?}");
-        assert_eq!(ended.contains(&pending), !delete_threads, "what is gone with its thread is not named");
+        let cancelled: Vec<_> = std::iter::from_fn(|| cancels.try_recv().ok()).map(|signal| signal.run_id).collect();
+        assert!(
+            cancelled.contains(&running) && !cancelled.contains(&others),
+            "the worker of the running run receives a cancel: {cancelled:?}"
+        );
+        assert_eq!(ended.contains(&pending), !delete_threads, "runs that are removed with their thread are not listed");
         assert!(ended.contains(&on_shared) && !ended.contains(&others));
         assert_eq!(ended.len(), if delete_threads { 1 } else { 3 }, "and the temporary one: {ended:?}");
         assert_eq!(
@@ -257,7 +260,7 @@ pub async fn deleting_ends_the_runs_in_flight(backend: &Backend) {
         assert_eq!(backend.status(mine, pending).await, of_pending);
         assert_eq!(backend.status(mine, running).await, of_running);
         assert_eq!(backend.status(shared, on_shared).await, Some(RunStatus::Interrupted));
-        assert_eq!(backend.claimed_ids().await, [others], "another assistant's run goes on");
+        assert_eq!(backend.claimed_ids().await, [others], "another assistant's run continues");
         if !delete_threads {
             let beat = backend.queue.heartbeat(&[claim.lease()], LEASE).await.expect("a heartbeat");
             assert!(matches!(&beat[0], Heartbeat::Held(Some(_))), "{beat:?}");
@@ -281,7 +284,7 @@ pub async fn deleting_takes_versions_and_named_threads(backend: &Backend) {
         let id = gone.assistant_id;
         let deleted = backend.storage.delete_assistant(&scope(), id, delete_threads.then(scope).as_ref()).await;
         let deleted = deleted.expect("delete").threads;
-        assert_eq!(deleted, threads[..usize::from(delete_threads)], "it tells which threads are gone");
+        assert_eq!(deleted, threads[..usize::from(delete_threads)], "the answer lists the removed threads");
         assert_eq!(backend.storage.assistant(&scope(), id).await.expect("read"), None);
         let versions =
             backend.storage.assistant_versions(&scope(), id, &JsonMap::new(), 10, 0).await.expect("versions");

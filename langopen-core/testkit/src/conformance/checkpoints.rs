@@ -102,7 +102,7 @@ pub async fn the_latest_is_what_was_accepted_last(backend: &Backend) {
         "another namespace, and a replacement, change nothing"
     );
     let old = read(backend, id, "", Some("1f0-9")).await.expect("the first one");
-    assert_eq!(old.latest_id.as_deref(), Some("1f0-5"), "an older one names the latest");
+    assert_eq!(old.latest_id.as_deref(), Some("1f0-5"), "an older checkpoint has the latest id");
     let root = || CheckpointList { checkpoint_ns: Some(String::new()), ..Default::default() };
     assert_eq!(order(id, root()).await, ["1f0-5", "1f0-1", "1f0-9"]);
     assert_eq!(order(id, CheckpointList::default()).await, ["1f0-0", "1f0-5", "1f0-1", "1f0-9"]);
@@ -112,7 +112,7 @@ pub async fn the_latest_is_what_was_accepted_last(backend: &Backend) {
     assert_eq!(
         order(id, before("1f0-2")).await,
         [""; 0],
-        "before all that have a greater id than one that is not there"
+        "an unknown id selects the checkpoints before all greater ids"
     );
     assert_eq!(order(id, before("1f0-a")).await, ["1f0-5", "1f0-1", "1f0-9"], "no id is greater");
     let copy = thread_id();
@@ -150,7 +150,7 @@ pub async fn putting_again_replaces(backend: &Backend) {
     assert_eq!((&tuple.kind, &tuple.bytes, &tuple.metadata), (&second.kind, &second.bytes, &second.metadata));
     assert_eq!(tuple.channel_values, [value("b", "msgpack", b"new")]);
     backend.put(NewCheckpoint { blobs: vec![], ..first }).await;
-    assert_eq!(newest(backend, id).await.channel_values, [], "the first one's value went with it");
+    assert_eq!(newest(backend, id).await.channel_values, [], "the value of the first checkpoint is removed with it");
 }
 
 /// The blob of a version is written once and shared by all checkpoints of its namespace with that version.
@@ -165,7 +165,7 @@ pub async fn blobs_are_shared_by_version(backend: &Backend) {
     backend.put(with("2", vec![])).await;
     assert_eq!(newest(backend, id).await.channel_values, [value("a", "msgpack", b"one")], "shared");
     backend.put(with("3", vec![blob("a", "1", "msgpack", b"other")])).await;
-    assert_eq!(newest(backend, id).await.channel_values, [value("a", "msgpack", b"one")], "left as it was");
+    assert_eq!(newest(backend, id).await.channel_values, [value("a", "msgpack", b"one")], "it is unchanged");
     backend.put(NewCheckpoint { checkpoint_ns: "sub".to_owned(), ..with("1", vec![]) }).await;
     let sub = read(backend, id, "sub", None).await.expect("the subgraph's checkpoint");
     assert_eq!(sub.channel_values, [], "another namespace has its own blobs");
@@ -226,7 +226,7 @@ pub async fn lists_are_newest_first_and_filtered(backend: &Backend) {
         for tuple in found {
             let single = read(backend, id, &tuple.checkpoint_ns, Some(&tuple.checkpoint_id)).await;
             let single = single.map(|single| CheckpointTuple { latest_id: None, ..single });
-            assert_eq!(single, Some(tuple), "a listed checkpoint is as whole as one that is read alone");
+            assert_eq!(single, Some(tuple), "a listed checkpoint has all fields of one that is read alone");
         }
     }
 }

@@ -46,7 +46,11 @@ pub async fn crons_are_due_when_their_moment_has_come(backend: &Backend) {
     backend.clock.advance(MINUTE);
     assert_eq!(backend.due_ids().await, [cron.cron_id, ending.cron_id]);
     let first = backend.storage.due_crons(1).await.expect("look");
-    assert_eq!((first.crons.len(), first.next_due), (1, ending.next_run_date), "there are more than were asked for");
+    assert_eq!(
+        (first.crons.len(), first.next_due),
+        (1, ending.next_run_date),
+        "more crons are due than the limit allows"
+    );
     assert_eq!(first.crons[0].tenant, scope().tenant);
     let look = backend.storage.due_crons(100).await.expect("look");
     assert_eq!(look.next_due, hourly.next_run_date);
@@ -140,7 +144,7 @@ pub async fn a_cron_that_changed_does_not_fire(backend: &Backend) {
     let mut new = backend.firing(&cron);
     new.thread.create = false;
     backend.storage.delete_thread(&scope(), thread_id).await.expect("delete the thread");
-    refused(backend.queue.enqueue(&scope(), new).await, NotFound, "its thread is gone");
+    refused(backend.queue.enqueue(&scope(), new).await, NotFound, "its thread is removed");
 }
 
 /// Creating and changing a cron notifies the scheduler.

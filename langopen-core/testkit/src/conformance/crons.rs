@@ -86,7 +86,7 @@ pub async fn a_new_cron_knows_its_next_moment(backend: &Backend) {
     assert_eq!((cron.thread_id, cron.on_run_completed), (new.thread_id, new.on_run_completed));
     assert_eq!(backend.storage.cron(&scope(), cron.cron_id).await.expect("read"), Some(cron));
     let late = backend.add_cron(NewCron { end_time: Some(backend.now()), ..backend.new_cron(assistant_id) }).await;
-    assert_eq!(late.next_run_date, None, "it has ended before it began");
+    assert_eq!(late.next_run_date, None, "its end lies before its first moment");
 }
 
 /// An invalid cron is refused, and nothing is stored.
@@ -148,14 +148,14 @@ pub async fn a_patch_moves_the_next_moment(backend: &Backend) {
     assert_eq!(patch(zone).await.expect("a next moment").as_micros() % 86_400_000_000, 10_800_000_000);
     let ends = |at: Option<Timestamp>| CronPatch { end_time: Some(at), ..CronPatch::default() };
     assert_eq!(patch(ends(Some(backend.now().plus(MINUTE)))).await, None, "it ends before its next moment");
-    assert!(patch(ends(None)).await.is_some(), "without an end it goes on");
+    assert!(patch(ends(None)).await.is_some(), "without an end the cron continues");
     let each_minute = CronPatch { schedule: Some("* * * * *".to_owned()), ..CronPatch::default() };
     assert_eq!(patch(each_minute).await, Some(minute));
     let enabled = |enabled: bool| CronPatch { enabled: Some(enabled), ..CronPatch::default() };
     assert_eq!(patch(enabled(false)).await, Some(minute));
     backend.clock.advance(MINUTE * 10);
-    assert_eq!(patch(CronPatch::default()).await, Some(minute), "what is disabled stands still");
-    assert_eq!(patch(enabled(true)).await, Some(backend.next_minute()), "what it missed meanwhile is not made up for");
+    assert_eq!(patch(CronPatch::default()).await, Some(minute), "a disabled cron does not move on");
+    assert_eq!(patch(enabled(true)).await, Some(backend.next_minute()), "missed firings are not repeated");
     backend.clock.advance(MINUTE);
     let due = Some(backend.next_minute()).map(|next| Timestamp::from_micros(next.as_micros() - 60_000_000));
     assert_eq!(patch(enabled(true)).await, due, "a firing that is due is not lost by a patch");
@@ -190,7 +190,7 @@ pub async fn search_filters_sorts_and_pages(backend: &Backend) {
         let sorted = search(CronQuery { sort_by: CronSort::NextRunDate, sort_order, ..all() }).await;
         assert_eq!((sorted[0], sorted[3]), (first[0], ids[3]), "by the next moment; without one last");
         let sorted = search(CronQuery { sort_by: CronSort::EndTime, sort_order, ..all() }).await;
-        assert_eq!(sorted[0], ids[3], "what has no end is last");
+        assert_eq!(sorted[0], ids[3], "crons without an end are last");
         let sorted = search(CronQuery { sort_by: CronSort::ThreadId, sort_order, ..all() }).await;
         assert_eq!(sorted[0], ids[1]);
     }

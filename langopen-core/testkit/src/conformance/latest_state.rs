@@ -29,7 +29,7 @@ pub async fn a_state_is_kept_until_a_newer_checkpoint(backend: &Backend) {
     backend.put(checkpoint(id, "2")).await;
     let kept = state("2", json!({"n": 1}));
     let row = set(backend, id, kept.clone()).await.expect("set the state");
-    assert_eq!(row, backend.row(id).await, "what is returned is what is there");
+    assert_eq!(row, backend.row(id).await, "the returned row equals the stored row");
     assert_eq!((row.status, row.values), (ThreadStatus::Interrupted, Some(kept.values.clone())));
     assert_eq!(row.interrupts, Some(raw(json!({"t": [1]}))));
     assert_eq!(latest(backend, id).await, Some(kept.clone()));
@@ -57,7 +57,7 @@ pub async fn new_writes_make_a_state_stale(backend: &Backend) {
     let kept = state("1", json!({"n": 2}));
     let end = Outcome { state: Some(kept.clone()), ..outcome() };
     backend.queue.finish(claim.lease(), end).await.expect("finish");
-    assert_eq!(latest(backend, id).await, Some(kept), "the end of a run keeps the state after its writes");
+    assert_eq!(latest(backend, id).await, Some(kept), "the end of a run stores the state after its writes");
     backend.put(checkpoint(id, "1")).await;
     assert_eq!(latest(backend, id).await, None, "the same checkpoint again makes it stale");
 }
@@ -68,7 +68,7 @@ pub async fn a_state_is_not_set_while_a_run_is_in_flight(backend: &Backend) {
     let run_id = backend.enqueue(backend.delayed_run(id, super::support::SECOND)).await;
     let before = backend.row(id).await;
     refused(set(backend, id, state("1", json!({}))).await, ErrorKind::Conflict, "with a pending run");
-    assert_eq!(backend.row(id).await, before, "a refused change leaves everything as it was");
+    assert_eq!(backend.row(id).await, before, "a refused change changes nothing");
     backend.clock.advance(super::support::SECOND);
     let claim = backend.claim_one().await;
     assert_eq!(claim.run.run_id, run_id);

@@ -74,7 +74,7 @@ pub async fn others_in_flight_keep_a_thread_busy(backend: &Backend) {
     let finished = backend.queue.finish(claim.lease(), end).await.expect("finish");
     assert_eq!(finished.promoted, None, "the other run is not due");
     let row = backend.row(id).await;
-    assert_eq!((row.status, row.values), (ThreadStatus::Busy, Some(raw(json!({"n": 1})))), "all else shows");
+    assert_eq!((row.status, row.values), (ThreadStatus::Busy, Some(raw(json!({"n": 1})))), "all other fields change");
     backend.clock.advance(SECOND);
     let claim = backend.claim_one().await;
     assert_eq!(claim.run.run_id, delayed);
@@ -99,7 +99,7 @@ pub async fn a_temporary_run_leaves_nothing(backend: &Backend) {
     assert_eq!(left, []);
     refused(backend.queue.finish(claim.lease(), outcome()).await, ErrorKind::LeaseLost, "ending twice");
     backend.queue.finish(kept.lease(), outcome()).await.expect("finish");
-    assert_eq!(backend.status(kept.run.thread_id, kept.run.run_id).await, Some(RunStatus::Success), "others stay");
+    assert_eq!(backend.status(kept.run.thread_id, kept.run.run_id).await, Some(RunStatus::Success), "other runs stay");
 }
 
 /// A rollback removes the run and its checkpoints, with their blobs and writes. Earlier checkpoints stay.
@@ -152,7 +152,7 @@ pub async fn a_rollback_removes_what_the_run_made(backend: &Backend) {
     let after = backend.storage.list_checkpoints(&scope(), id, &CheckpointList::default()).await.expect("list");
     assert_eq!(after, before, "the checkpoints are those from before, without the run's writes");
     let row = backend.row(id).await;
-    assert_eq!(row.values, Some(raw(json!({"n": 1}))), "the values that were seen last stay");
+    assert_eq!(row.values, Some(raw(json!({"n": 1}))), "the last values stay");
     assert!(row.error.is_some_and(|error| error.as_str().contains("UserRollback")));
     backend.put(NewCheckpoint { channel_versions: named("2"), ..checkpoint(id, "4") }).await;
     let key = CheckpointKey { thread_id: id, checkpoint_ns: String::new(), checkpoint_id: None };

@@ -57,8 +57,8 @@ pub async fn an_old_lease_can_do_nothing(backend: &Backend) {
     refused(backend.queue.finish(old, end()).await, ErrorKind::LeaseLost, "finishing");
     refused(backend.queue.release(old, SECOND).await, ErrorKind::LeaseLost, "releasing");
     assert_eq!(backend.queue.heartbeat(&[old], LEASE * 9).await.expect("heartbeat"), [Heartbeat::Lost]);
-    assert_eq!(backend.row(id).await, row, "the thread is as it was");
-    assert_eq!(backend.run(id, old.run_id).await, Some(new.run.clone()), "the run is as it was");
+    assert_eq!(backend.row(id).await, row, "the thread is unchanged");
+    assert_eq!(backend.run(id, old.run_id).await, Some(new.run.clone()), "the run is unchanged");
     backend.clock.advance(LEASE);
     let newest = backend.claim_one().await;
     assert_eq!(newest.run.attempt, 3, "the old lease's heartbeat did not extend the new lease");
@@ -78,13 +78,13 @@ pub async fn a_released_run_comes_back(backend: &Backend) {
     assert_eq!((run.status, run.attempt, run.created_at), (RunStatus::Pending, 1, first.run.created_at));
     refused(backend.queue.finish(first.lease(), outcome()).await, ErrorKind::LeaseLost, "after a release");
     let second = backend.claim_one().await;
-    assert_eq!((second.run.run_id, second.run.attempt), (first.run.run_id, 2), "it keeps its place before the others");
+    assert_eq!((second.run.run_id, second.run.attempt), (first.run.run_id, 2), "it stays before the others");
     backend.queue.cancel(&scope(), id, second.run.run_id, interrupt()).await.expect("cancel");
     backend.queue.release(second.lease(), SECOND * 10).await.expect("release");
     let run = backend.run(id, first.run.run_id).await.expect("the run");
     assert_eq!(run.created_at, first.run.created_at, "a delay does not change when it was created");
     let other = backend.claim_one().await;
-    assert_eq!(other.run.run_id, waiting, "a run that waits for its time holds nobody up");
+    assert_eq!(other.run.run_id, waiting, "a delayed run blocks no other run");
     backend.queue.finish(other.lease(), outcome()).await.expect("finish");
     assert_eq!(backend.claimed_ids().await, [], "not before its delay is over");
     backend.clock.advance(SECOND * 10);
@@ -214,7 +214,7 @@ pub async fn an_old_attempt_keeps_no_checkpoints(backend: &Backend) {
     let (checkpoint, writes) = keeps(&second, "2").await;
     refused(checkpoint.and(writes), ErrorKind::LeaseLost, "the same checkpoint again");
     let latest = backend.storage.latest_state(&scope(), id).await.expect("read");
-    assert_eq!(latest, Some(state("2", json!({"n": 1}))), "a refused write leaves the latest state as it was");
+    assert_eq!(latest, Some(state("2", json!({"n": 1}))), "a refused write does not change the latest state");
     let newest = CheckpointKey { thread_id: id, checkpoint_ns: String::new(), checkpoint_id: None };
     let newest = backend.storage.checkpoint(&scope(), &newest).await.expect("read").expect("a checkpoint");
     assert_eq!(newest.checkpoint_id, "2");

@@ -28,7 +28,7 @@ pub async fn runs_of_a_thread_start_in_order_and_alone(backend: &Backend) {
         assert_eq!(backend.claimed_ids().await, [], "a run of the thread is running");
         assert_eq!(backend.status(a, *next).await, Some(RunStatus::Pending));
         let finished = backend.queue.finish(claims[0].lease(), outcome()).await.expect("finish");
-        assert_eq!(finished.promoted, Some(*next), "the end of a run names the one that may start");
+        assert_eq!(finished.promoted, Some(*next), "the end of a run returns the promoted run");
         claims = backend.claim_all().await;
         assert_eq!((claims.len(), claims[0].run.run_id), (1, *next), "first in, first out");
         assert_eq!((claims[0].run.status, claims[0].run.attempt), (RunStatus::Running, 1));
@@ -45,7 +45,7 @@ pub async fn runs_of_a_thread_start_in_order_and_alone(backend: &Backend) {
     assert_eq!(
         first_two.iter().map(|claim| claim.run.run_id).collect::<Vec<_>>(),
         ids[..2],
-        "the oldest, no more than asked"
+        "the oldest, at most the requested number"
     );
     assert_eq!(backend.queue.claim(&ClaimRequest::new("worker", 0, LEASE)).await.expect("claim").runs.len(), 0);
 }
@@ -60,7 +60,7 @@ pub async fn runs_are_dated_as_they_are_accepted(backend: &Backend) {
     let second = backend.queue.enqueue(&scope(), dated_back).await.expect("enqueue").run;
     assert_eq!(second.created_at, backend.clock.now(), "accepted now");
     let claims = backend.claim_all().await;
-    assert_eq!(claims.iter().map(|claim| claim.run.run_id).collect::<Vec<_>>(), [first], "the first that was accepted");
+    assert_eq!(claims.iter().map(|claim| claim.run.run_id).collect::<Vec<_>>(), [first], "the run that was accepted first");
     let finished = backend.queue.finish(claims[0].lease(), outcome()).await.expect("finish");
     assert_eq!(finished.promoted, Some(second.run_id));
 }
@@ -76,9 +76,9 @@ pub async fn a_delayed_run_holds_nobody_up(backend: &Backend) {
         Some(due),
         "created_at tells when it may start"
     );
-    assert_eq!(backend.row(id).await.status, ThreadStatus::Busy, "it counts as in flight");
+    assert_eq!(backend.row(id).await.status, ThreadStatus::Busy, "the delayed run counts as in flight");
     let claims = backend.queue.claim(&ClaimRequest::new("worker", 10, LEASE)).await.expect("claim");
-    assert_eq!((claims.runs.len(), claims.next_due), (0, Some(due)), "the claim tells when to come back");
+    assert_eq!((claims.runs.len(), claims.next_due), (0, Some(due)), "the claim returns the next due moment");
     let running = backend.running(id).await;
     backend.queue.finish(running.lease(), outcome()).await.expect("finish");
     assert_eq!(backend.row(id).await.status, ThreadStatus::Busy, "the delayed run is still in flight");
@@ -87,7 +87,7 @@ pub async fn a_delayed_run_holds_nobody_up(backend: &Backend) {
     backend.clock.advance(SECOND);
     assert_eq!(backend.claimed_ids().await, [delayed], "it is due now");
     let claims = backend.queue.claim(&ClaimRequest::new("worker", 10, LEASE)).await.expect("claim");
-    assert_eq!(claims.next_due, None, "nothing waits for its time");
+    assert_eq!(claims.next_due, None, "no run is delayed");
 }
 
 /// A delayed run that becomes due while another run of its thread is running starts after that run, and before runs
@@ -162,7 +162,7 @@ pub async fn a_delayed_run_does_not_overtake_by_a_clock_that_goes_back(backend: 
     let delayed = backend.enqueue(backend.delayed_run(id, SECOND * 5)).await;
     backend.queue.finish(running.lease(), outcome()).await.expect("finish");
     let claim = backend.claim_one().await;
-    assert_eq!(claim.run.run_id, next, "the other one waits for its time, which this one does not");
+    assert_eq!(claim.run.run_id, next, "the other run is delayed, this one is not");
     backend.queue.finish(claim.lease(), outcome()).await.expect("finish");
     assert_eq!(backend.claimed_ids().await, []);
     backend.clock.set(began);
@@ -180,7 +180,7 @@ pub async fn a_ready_run_stays_ready(backend: &Backend) {
     backend.clock.set(back);
     let delayed = backend.enqueue(backend.delayed_run(id, SECOND * 5)).await;
     let finished = backend.queue.finish(running.lease(), outcome()).await.expect("finish");
-    assert_eq!(finished.promoted, Some(next), "the other one waits for its time");
+    assert_eq!(finished.promoted, Some(next), "the other one is delayed");
     backend.clock.advance(SECOND * 6);
     let claim = backend.claim_one().await;
     assert_eq!(claim.run.run_id, next, "it was ready before the time of the other one came");
@@ -343,7 +343,7 @@ pub async fn enqueue_merges_into_the_thread(backend: &Backend) {
     );
     assert_eq!((run.status, run.attempt, run.created_at), (RunStatus::Pending, 0, backend.now()));
     assert_eq!((&run.kwargs, run.resumable, run.temporary), (&new.kwargs, false, false));
-    assert_eq!(backend.run(id, run.run_id).await.as_ref(), Some(run), "what is returned is what is there");
+    assert_eq!(backend.run(id, run.run_id).await.as_ref(), Some(run), "the returned row equals the stored row");
     assert!(enqueued.fresh_thread && enqueued.ended.is_empty());
     let row = backend.row(id).await;
     assert_eq!(row.metadata, map(json!({"a": "new", "b": "thread", "t": 1, "graph_id": "agent"})));
@@ -387,6 +387,6 @@ pub async fn enqueue_refuses_what_it_must(backend: &Backend) {
     let mut again = NewRun { multitask_strategy: MultitaskStrategy::Rollback, ..new.clone() };
     again.thread.metadata = map(json!({"x": 1}));
     refused(backend.queue.enqueue(&scope(), again).await, ErrorKind::AlreadyExists, "the same run again");
-    assert_eq!(backend.row(new.thread_id).await, row, "a refused run leaves the thread as it was");
+    assert_eq!(backend.row(new.thread_id).await, row, "a refused run does not change the thread");
     assert_eq!(backend.status(new.thread_id, new.run_id).await, Some(RunStatus::Pending));
 }

@@ -50,7 +50,7 @@ fn shares(claims: &[Claim]) -> HashMap<Tenant, usize> {
 /// However many runs one tenant has queued, the next claim includes the single run of another tenant.
 pub async fn a_long_queue_of_one_tenant_lets_others_through(backend: &Backend) {
     crowd(backend, &scope(), 1000).await;
-    assert_eq!(claim(backend, 10).await.runs.len(), 10, "nobody else waits: all places are theirs");
+    assert_eq!(claim(backend, 10).await.runs.len(), 10, "no other tenant waits, so the claim is full");
     let single = crowd(backend, &foreign(), 1).await;
     let next = claim(backend, 1).await.runs;
     assert_eq!(next.iter().map(|claim| claim.run.run_id).collect::<Vec<_>>(), single);
@@ -58,7 +58,7 @@ pub async fn a_long_queue_of_one_tenant_lets_others_through(backend: &Backend) {
     backend.queue.finish(next[0].lease(), outcome()).await.expect("finish");
     let single = crowd(backend, &foreign(), 1).await[0];
     let next = claim(backend, 10).await.runs;
-    assert!(next.iter().any(|claim| claim.run.run_id == single), "also where there are more places");
+    assert!(next.iter().any(|claim| claim.run.run_id == single), "also in a larger claim");
     assert_eq!(next.len(), 10, "and the others are not left empty");
 }
 
@@ -74,7 +74,7 @@ pub async fn tenants_take_turns(backend: &Backend) {
     }
     let share = |claims: &[Claim], of: usize| shares(claims).get(&tenants[of].tenant).copied().unwrap_or_default();
     let first = claim(backend, 8).await.runs;
-    assert_eq!([0, 1, 2].map(|of| share(&first, of)), [0, 4, 4], "the one that is ahead waits");
+    assert_eq!([0, 1, 2].map(|of| share(&first, of)), [0, 4, 4], "the delayed run waits");
     let second = claim(backend, 9).await.runs;
     assert_eq!([0, 1, 2].map(|of| share(&second, of)), [3, 3, 3]);
     // An end makes its tenant the one with the fewest running runs.
@@ -111,7 +111,7 @@ pub async fn a_claim_gets_what_it_asks_for(backend: &Backend) {
         (claims.runs.into_iter().map(|claim| claim.run.run_id).collect::<Vec<_>>(), claims.next_due)
     };
     assert_eq!(claimed(&[]).await, (vec![], None));
-    assert_eq!(claimed(&[scope()]).await, (own, None), "what others wait for is not told");
+    assert_eq!(claimed(&[scope()]).await, (own, None), "the next due moment of other tenants is not returned");
     let delayed = backend.delayed_run(thread_id(), SECOND * 600);
     backend.queue.enqueue(&foreign(), delayed.clone()).await.expect("enqueue");
     assert_eq!(claimed(&[scope()]).await, (vec![], None));
@@ -121,7 +121,7 @@ pub async fn a_claim_gets_what_it_asks_for(backend: &Backend) {
     backend.clock.advance(LEASE);
     let (mut expired, _) = claimed(&[foreign()]).await;
     expired.sort();
-    assert_eq!(expired, others, "the own one that has expired is not asked for");
+    assert_eq!(expired, others, "the caller's own expired run is not requested");
 }
 
 /// A deployment never has more running runs than its limit, and the end of a run lets the next one start.
@@ -131,8 +131,8 @@ pub async fn a_deployment_never_runs_more_than_it_may(backend: &Backend) {
     crowd(backend, &foreign(), 3).await;
     let claims = claim(backend, 100).await;
     let expected = HashMap::from([(scope().tenant, 2), (foreign().tenant, 3)]);
-    assert_eq!(shares(&claims.runs), expected, "another tenant is not held up");
-    assert_eq!(claims.next_due, None, "what a limit holds is not waited for by the clock");
+    assert_eq!(shares(&claims.runs), expected, "another tenant does not wait");
+    assert_eq!(claims.next_due, None, "runs that a limit blocks have no due moment");
     assert_eq!(claim(backend, 100).await.runs.len(), 0);
     let own: Vec<_> = claims.runs.iter().filter(|claim| claim.tenant == scope().tenant).collect();
     let wakes = backend.queue.wakes();
@@ -147,12 +147,12 @@ pub async fn a_deployment_never_runs_more_than_it_may(backend: &Backend) {
     backend.clock.advance(LEASE);
     let anew = claim(backend, 100).await.runs;
     assert_eq!(shares(&anew)[&scope().tenant], 2);
-    assert!(anew.iter().all(|claim| claim.run.attempt == 2), "none began beside them");
+    assert!(anew.iter().all(|claim| claim.run.attempt == 2), "no other run started");
 
     limit_running(backend, 1).await;
     let own: Vec<_> = anew.iter().filter(|claim| claim.tenant == scope().tenant).collect();
     backend.queue.release(own[0].lease(), Duration::ZERO).await.expect("release");
-    assert_eq!(claim(backend, 100).await.runs.len(), 0, "a limit that was lowered holds at once");
+    assert_eq!(claim(backend, 100).await.runs.len(), 0, "a lowered limit applies at once");
     backend.storage.delete_deployment(&scope().tenant).await.expect("delete the deployment");
     assert_eq!(claim(backend, 100).await.runs.len(), 3, "without a row there is no limit");
 }
@@ -219,7 +219,7 @@ pub async fn runs_in_flight_are_limited(backend: &Backend) {
     crowd(backend, &foreign(), 4).await;
 
     let replacing = backend.run_with(thread, MultitaskStrategy::Interrupt);
-    let replacing = backend.queue.enqueue(&scope(), replacing).await.expect("it takes the place of the pending one");
+    let replacing = backend.queue.enqueue(&scope(), replacing).await.expect("it replaces the pending run");
     assert_eq!(replacing.ended, [pending]);
     assert_eq!(backend.status(thread, pending).await, Some(RunStatus::Interrupted));
     refuse("the running one counts until it has ended").await;

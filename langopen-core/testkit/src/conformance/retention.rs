@@ -48,18 +48,18 @@ impl Backend {
     }
 
     /// The namespace and id of each checkpoint, sorted.
-    async fn places(&self, id: ThreadId) -> Vec<(String, String)> {
+    async fn keys(&self, id: ThreadId) -> Vec<(String, String)> {
         let list = self.storage.list_checkpoints(&scope(), id, &CheckpointList::default()).await.expect("list");
-        let mut places: Vec<_> = list.into_iter().map(|each| (each.checkpoint_ns, each.checkpoint_id)).collect();
-        places.sort();
-        places
+        let mut keys: Vec<_> = list.into_iter().map(|each| (each.checkpoint_ns, each.checkpoint_id)).collect();
+        keys.sort();
+        keys
     }
 }
 
-fn owned(places: &[(&str, &str)]) -> Vec<(String, String)> {
-    let mut places: Vec<_> = places.iter().map(|(ns, id)| ((*ns).to_owned(), (*id).to_owned())).collect();
-    places.sort();
-    places
+fn owned(keys: &[(&str, &str)]) -> Vec<(String, String)> {
+    let mut keys: Vec<_> = keys.iter().map(|(ns, id)| ((*ns).to_owned(), (*id).to_owned())).collect();
+    keys.sort();
+    keys
 }
 
 /// A checkpoint with two channels: `kept` never changes, `log` has a new version in each.
@@ -108,7 +108,7 @@ pub async fn what_happens_puts_the_expiry_off(backend: &Backend) {
     let patch = |ttl| ThreadPatch { metadata: map(json!({"k": 1})), ttl };
     backend.clock.advance(SECOND * 59);
     backend.storage.update_thread(&scope(), id, patch(None)).await.expect("patch");
-    assert_eq!(backend.expires_at(id).await, Some(backend.now().plus(MINUTE)), "a patch keeps the ttl");
+    assert_eq!(backend.expires_at(id).await, Some(backend.now().plus(MINUTE)), "a patch does not change the ttl");
     backend.clock.advance(SECOND * 59);
     backend.set_state(id, ThreadStatus::Interrupted, state("1", json!({}))).await;
     backend.clock.advance(SECOND * 59);
@@ -167,16 +167,16 @@ pub async fn a_sweep_is_bounded_and_comes_back(backend: &Backend) {
     let (mut deleted, cut) = backend.sweep(3).await;
     deleted.sort();
     assert_eq!((deleted, cut), (ids[..2].to_vec(), vec![ids[2]]));
-    assert_eq!(backend.places(ids[2]).await, owned(&[("", "2")]));
+    assert_eq!(backend.keys(ids[2]).await, owned(&[("", "2")]));
     let row = backend.row(ids[2]).await;
     assert_eq!(row.pruned_at, Some(backend.now()));
-    assert_eq!(row.expires_at(), Some(backend.now().plus(MINUTE)), "its time begins anew");
+    assert_eq!(row.expires_at(), Some(backend.now().plus(MINUTE)), "its time to live starts anew");
     assert_eq!(backend.sweep(10).await.0.len(), 2);
     assert_eq!(backend.sweep(10).await, (vec![], vec![]));
     backend.put(step(ids[2], "", "3", Some("2"), json!({}))).await;
     backend.clock.advance(MINUTE);
     assert_eq!(backend.sweep(10).await, (vec![], vec![ids[2]]));
-    assert_eq!(backend.places(ids[2]).await, owned(&[("", "3")]));
+    assert_eq!(backend.keys(ids[2]).await, owned(&[("", "3")]));
 }
 
 /// Pruning affects the given threads that exist, are in the scope and are not busy, each once.
@@ -228,7 +228,7 @@ pub async fn the_latest_checkpoint_is_kept_whole(backend: &Backend) {
     let before = (backend.storage.checkpoint(&scope(), &key).await.expect("read"), backend.row(id).await);
 
     assert_eq!(backend.prune(&[id], PruneStrategy::KeepLatest).await, (vec![], vec![id]));
-    assert_eq!(backend.places(id).await, owned(&[("", "3"), ("sub", "2")]));
+    assert_eq!(backend.keys(id).await, owned(&[("", "3"), ("sub", "2")]));
     assert_eq!(backend.storage.checkpoint(&scope(), &key).await.expect("read"), before.0, "with values and writes");
     let mut row = backend.row(id).await;
     assert_eq!(row.pruned_at.take(), Some(backend.now()));
@@ -238,7 +238,7 @@ pub async fn the_latest_checkpoint_is_kept_whole(backend: &Backend) {
     assert_eq!((storage.checkpoints.count, storage.pending_writes.count), (2, 1));
     assert_eq!((storage.channels["kept"].count, storage.channels["log"].count), (2, 2), "no blob is left over");
     backend.put(step(id, "", "4", Some("3"), json!({}))).await;
-    assert_eq!(backend.places(id).await.len(), 3, "the thread goes on");
+    assert_eq!(backend.keys(id).await.len(), 3, "the thread continues");
 }
 
 /// Namespaces of finished tasks are removed. Ancestors from which a value is computed stay.
@@ -265,7 +265,7 @@ pub async fn what_the_latest_needs_is_kept(backend: &Backend) {
     put("lasting", "2", None, json!({"parents": {"": "1"}})).await;
     backend.prune(&[id], PruneStrategy::KeepLatest).await;
     let kept = [("", "2"), ("", "3"), ("", "4"), ("open:1", "2"), ("open:1|in:1", "3"), ("lasting", "2")];
-    assert_eq!(backend.places(id).await, owned(&kept));
+    assert_eq!(backend.keys(id).await, owned(&kept));
     let storage = backend.storage.thread_storage(&scope(), id).await.expect("read").expect("there");
     assert_eq!(storage.pending_writes.count, kept.len() as u64, "each with its writes");
 }
@@ -273,21 +273,21 @@ pub async fn what_the_latest_needs_is_kept(backend: &Backend) {
 /// The storage space of a thread's checkpoints is counted by kind and channel.
 pub async fn what_a_thread_takes_is_told(backend: &Backend) {
     let id = backend.new_thread().await;
-    let told = async |scope: &Scope| backend.storage.thread_storage(scope, id).await.expect("read");
-    assert_eq!(told(&scope()).await, Some(langopen_core::model::ThreadStorage::default()));
+    let volume = async |scope: &Scope| backend.storage.thread_storage(scope, id).await.expect("read");
+    assert_eq!(volume(&scope()).await, Some(langopen_core::model::ThreadStorage::default()));
     for n in ["1", "22"] {
         backend.put(step(id, "", n, None, json!({}))).await;
     }
     backend.put(step(id, "sub", "1", None, json!({"é": 1}))).await;
     let kept = writes(id, "1", vec![write("task", 0, b"12345"), write("task", 1, b"")]);
     backend.storage.put_writes(&scope(), kept).await.expect("put writes");
-    let storage = told(&scope()).await.expect("there");
+    let storage = volume(&scope()).await.expect("there");
     let metadata = "{}".len() * 2 + "{\"é\":1}".len();
     assert_eq!(storage.checkpoints, Volume { count: 3, bytes: (3 * b"checkpoint".len() + metadata) as u64 });
     let channels = [("kept", Volume { count: 2, bytes: 8 }), ("log", Volume { count: 3, bytes: 4 })];
     assert_eq!(storage.channels, BTreeMap::from(channels.map(|(name, volume)| (name.to_owned(), volume))));
     assert_eq!(storage.pending_writes, Volume { count: 2, bytes: 5 });
     for hidden in [foreign(), owned_by("eve")] {
-        assert_eq!(told(&hidden).await, None);
+        assert_eq!(volume(&hidden).await, None);
     }
 }

@@ -49,7 +49,7 @@ pub async fn runs_list_newest_first(backend: &Backend) {
     assert_eq!(list(Some(RunStatus::Pending), 10, 0).await, (vec![ids[2], ids[1]], false));
     assert_eq!(list(Some(RunStatus::Timeout), 10, 0).await, (vec![], false));
     let other = backend.new_thread().await;
-    assert_eq!(backend.run(other, ids[0]).await, None, "a run is found on its own thread alone");
+    assert_eq!(backend.run(other, ids[0]).await, None, "a run is found only on its own thread");
     assert!(
         backend.storage.list_runs(&scope(), thread_id(), &RunQuery::default()).await.expect("list").items.is_empty()
     );
@@ -125,7 +125,7 @@ pub async fn runs_of_an_assistant(backend: &Backend) {
     }
     assert_eq!(pages, found, "pages miss and repeat nothing");
     let (page, next) = find(&owned_by("eve"), RunSearch { limit: 1, ..all.clone() }).await;
-    assert_eq!(page, [], "what was looked at may not be seen");
+    assert_eq!(page, [], "the scope hides the runs that were read");
     let (page, _) = find(&owned_by("eve"), RunSearch { after: next, ..all.clone() }).await;
     assert!(next.is_some() && page.len() == 2 && page.contains(&ids[0]) && page.contains(&ids[2]), "{page:?}");
     assert_eq!(find(&foreign(), all).await, (vec![], None));
@@ -146,7 +146,7 @@ pub async fn metadata_of_a_run_are_merged(backend: &Backend) {
     assert_eq!(backend.run(id, run_id).await, Some(updated));
     for (scope, thread) in [(foreign(), id), (owned_by("eve"), id), (scope(), backend.new_thread().await)] {
         let update = backend.storage.update_run(&scope, thread, run_id, patch.clone()).await;
-        refused(update, ErrorKind::NotFound, "a run that may not be seen");
+        refused(update, ErrorKind::NotFound, "a run that the scope hides");
     }
 }
 
@@ -191,5 +191,5 @@ pub async fn deleting_a_run_settles_its_thread(backend: &Backend) {
         backend.storage.delete_run(&scope(), thread, run_id).await.expect("delete a temporary run"),
         "it was in flight"
     );
-    assert_eq!(backend.storage.thread(&scope(), thread).await.expect("read"), None, "its thread goes with it");
+    assert_eq!(backend.storage.thread(&scope(), thread).await.expect("read"), None, "its thread is removed with it");
 }

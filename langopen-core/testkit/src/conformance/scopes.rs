@@ -82,7 +82,7 @@ async fn threads_are_hidden(backend: &Backend, id: ThreadId, hidden: &Scope) {
     // Removing nothing may succeed; whatever the answer is, the checkpoints must stay.
     let _ = storage.delete_checkpoints(hidden, id, None).await;
     assert_eq!(storage.list_checkpoints(&scope(), id, &CheckpointList::default()).await.expect("list").len(), 1);
-    assert_eq!(backend.row(id).await, before, "nothing of it changed the row");
+    assert_eq!(backend.row(id).await, before, "none of the calls changed the row");
 }
 
 async fn furnish(backend: &Backend) -> (AssistantId, ThreadId) {
@@ -101,7 +101,7 @@ pub async fn another_tenant_sees_nothing(backend: &Backend) {
     assistants_are_hidden(backend, assistant_id, &foreign()).await;
     threads_are_hidden(backend, thread_id, &foreign()).await;
     let claim = backend.claim_one().await;
-    assert_eq!(claim.tenant, scope().tenant, "a claim tells whose run it is");
+    assert_eq!(claim.tenant, scope().tenant, "a claim names the run's tenant");
 }
 
 /// A filter hides the rows that do not match it and shows those that do.

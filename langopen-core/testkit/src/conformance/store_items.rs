@@ -106,7 +106,7 @@ pub async fn search_finds_the_nearest_first(backend: &Backend) {
     assert_eq!(search(&["v"], [3.0, 0.0], 10).await, (all, false));
     assert_eq!(search(&["v", "a"], [0.0, 1.0], 1).await, (vec![found("north", "1.000")], true));
     put("east", "a", vectors(&[("text", [-1.0, 0.0])])).await;
-    assert_eq!(search(&["v"], [1.0, 0.0], 1).await.0, vec![found("both", "0.707")], "its old vector is gone");
+    assert_eq!(search(&["v"], [1.0, 0.0], 1).await.0, vec![found("both", "0.707")], "its old vector is removed");
     let other = Scope::tenant(Tenant::new("other", "p", "d").expect("a tenant"));
     let query = StoreItemQuery { vector: Some(vec![1.0, 0.0]), limit: 10, ..Default::default() };
     let theirs = backend.storage.search_items(&other, &query).await.expect("search");
@@ -117,7 +117,7 @@ pub async fn search_finds_the_nearest_first(backend: &Backend) {
 /// expired item.
 pub async fn items_expire(backend: &Backend) {
     put(backend, &["t"], "far", json!({}), Some(1e300)).await;
-    assert!(get(backend, &["t"], "far", true).await.is_some(), "beyond the end of time is never");
+    assert!(get(backend, &["t"], "far", true).await.is_some(), "a moment beyond the last timestamp never comes");
     assert!(get(backend, &["t"], "far", true).await.is_some(), "also after a refresh");
     backend.storage.delete_item(&scope(), &labels(&["t"]), "far", None).await.expect("delete");
     let prefix = StoreItemQuery { limit: 10, ..Default::default() };
@@ -131,11 +131,11 @@ pub async fn items_expire(backend: &Backend) {
     assert_eq!(get(backend, &["t"], "half", false).await, None, "after half a minute");
     assert!(get(backend, &["t"], "short", true).await.is_some());
     backend.clock.advance(SECOND * 59);
-    assert!(get(backend, &["t"], "short", false).await.is_some(), "the read that refreshed put it off");
+    assert!(get(backend, &["t"], "short", false).await.is_some(), "the refreshing read restarted the time to live");
     let found = search(backend, StoreItemQuery { refresh_ttl: true, ..prefix.clone() }).await.0;
     assert!(found.contains(&"short".to_owned()) && !found.contains(&"half".to_owned()), "{found:?}");
     backend.clock.advance(SECOND * 59);
-    assert!(get(backend, &["t"], "short", false).await.is_some(), "the search that refreshed put it off");
+    assert!(get(backend, &["t"], "short", false).await.is_some(), "the refreshing search restarted the time to live");
     let updated = get(backend, &["t"], "short", false).await.map(|item| (item.created_at, item.updated_at));
     assert_eq!(updated, Some((born, born)), "reading does not change an item's times");
     backend.clock.advance(SECOND);
@@ -144,7 +144,7 @@ pub async fn items_expire(backend: &Backend) {
     assert_eq!(namespaces(backend, NamespaceQuery { limit: 10, ..Default::default() }).await, ["u"]);
     put(backend, &["t"], "short", json!({}), None).await;
     let anew = get(backend, &["t"], "short", false).await.map(|item| item.created_at);
-    assert_eq!(anew, Some(backend.now()), "an expired item was gone, so this one is new");
+    assert_eq!(anew, Some(backend.now()), "an expired item does not exist, so this one is new");
 }
 
 /// A sweep removes the expired items of every tenant, and no others.

@@ -74,7 +74,7 @@ pub(super) fn outcome() -> Outcome {
 }
 
 pub(super) fn interrupt() -> CancelRequest {
-    CancelRequest { action: CancelAction::Interrupt, reason: "someone asked for it".to_owned() }
+    CancelRequest { action: CancelAction::Interrupt, reason: "a client requested it".to_owned() }
 }
 
 pub(super) fn state(checkpoint_id: &str, values: Value) -> ThreadState {

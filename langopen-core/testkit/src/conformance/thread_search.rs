@@ -18,7 +18,7 @@ async fn found(backend: &Backend, query: &ThreadQuery) -> (Vec<ThreadId>, bool) 
     let number = backend.storage.count_threads(&scope(), query).await.expect("count");
     let seen = u64::from(query.offset) + page.items.len() as u64;
     // An offset may lie beyond the end.
-    assert_eq!(number > seen, page.more, "a count of {number} tells as well whether more follows: {query:?}");
+    assert_eq!(number > seen, page.more, "a count of {number} agrees with whether more rows follow: {query:?}");
     assert!(number >= seen || page.items.is_empty(), "{number} is not less than what was found: {query:?}");
     (page.items.iter().map(|thread| thread.thread_id).collect(), page.more)
 }

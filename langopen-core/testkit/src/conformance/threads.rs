@@ -17,7 +17,7 @@ pub async fn a_new_thread_is_idle_and_bare(backend: &Backend) {
     assert_eq!((&made.values, &made.interrupts, &made.error), (&None, &None, &None));
     assert_eq!((made.metadata.clone(), made.config.len()), (map(json!({"user": "ada"})), 0));
     assert_eq!([made.created_at, made.updated_at, made.state_updated_at], [backend.now(); 3]);
-    assert_eq!(backend.row(made.thread_id).await, made, "what is read is what was created");
+    assert_eq!(backend.row(made.thread_id).await, made, "the row that is read equals the created row");
     assert_eq!(backend.storage.thread(&scope(), thread_id()).await.expect("read"), None);
 }
 
@@ -38,7 +38,11 @@ pub async fn a_patch_merges_metadata(backend: &Backend) {
     backend.clock.advance(SECOND);
     let patch = ThreadPatch { metadata: map(json!({"a": {"y": 2}, "c": null})), ttl: None };
     let patched = backend.storage.update_thread(&scope(), thread.thread_id, patch).await.expect("update");
-    assert_eq!(patched.metadata, map(json!({"a": {"y": 2}, "b": 1, "c": null})), "a key's value is replaced whole");
+    assert_eq!(
+        patched.metadata,
+        map(json!({"a": {"y": 2}, "b": 1, "c": null})),
+        "a key's value is replaced completely"
+    );
     assert_eq!((patched.updated_at, patched.state_updated_at), (backend.now(), thread.state_updated_at));
     assert_eq!(backend.row(thread.thread_id).await, patched);
     let missing = backend.storage.update_thread(&scope(), thread_id(), ThreadPatch::default()).await;
@@ -62,8 +66,8 @@ pub async fn a_deleted_thread_leaves_nothing_behind(backend: &Backend) {
     let mut gone = backend.storage.delete_thread(&scope(), id).await.expect("delete");
     gone.sort();
     assert_eq!(gone, [running.run.run_id, pending], "the runs whose streams must be closed");
-    let told = [signals.try_recv().expect("signal").run_id, signals.try_recv().expect("signal").run_id];
-    assert!(told.contains(&running.run.run_id), "the running run's worker is told");
+    let cancelled = [signals.try_recv().expect("signal").run_id, signals.try_recv().expect("signal").run_id];
+    assert!(cancelled.contains(&running.run.run_id), "the worker of the running run receives a cancel");
     refused(backend.storage.delete_thread(&scope(), id).await, ErrorKind::NotFound, "deleting twice");
     assert_eq!(backend.storage.thread(&scope(), id).await.expect("read"), None);
     refused(backend.queue.finish(running.lease(), outcome()).await, ErrorKind::LeaseLost, "the running run's worker");
@@ -113,7 +117,7 @@ pub async fn a_copy_is_whole_and_independent(backend: &Backend) {
 
     let copy_id = thread_id();
     let copy = backend.storage.copy_thread(&scope(), source, copy_id).await.expect("copy");
-    assert_eq!(copy, backend.row(copy_id).await, "what is returned is what is there");
+    assert_eq!(copy, backend.row(copy_id).await, "the returned row equals the stored row");
     let original = backend.row(source).await;
     assert_eq!((&copy.metadata, &copy.config, &copy.values), (&original.metadata, &original.config, &original.values));
     assert_eq!((copy.status, copy.created_at), (ThreadStatus::Idle, backend.now()));
@@ -140,7 +144,7 @@ pub async fn a_copy_is_whole_and_independent(backend: &Backend) {
     assert_eq!(
         backend.storage.list_checkpoints(&scope(), copy_id, &list).await.expect("list"),
         expected,
-        "the copy stays whole"
+        "the copy is unchanged"
     );
     refused(backend.storage.copy_thread(&scope(), source, thread_id()).await, ErrorKind::NotFound, "copying no thread");
     refused(
