@@ -254,7 +254,8 @@ pub trait Queue: Send + Sync + 'static {
     /// # Errors
     /// - `NotFound`: the thread does not exist and the request may not create it.
     /// - `Conflict`: the strategy rejects the run, or the cron is not due at the given moment.
-    /// - `AlreadyExists`: the run's id is taken, or the request may create the thread and its id is taken outside of the scope.
+    /// - `AlreadyExists`: the run's id is taken, or the request may create the thread and a thread outside of the scope
+    ///   has this id.
     /// - `LimitReached`: the tenant's deployment would have more runs in flight than its
     ///   [`max_runs_in_flight`](crate::model::DeploymentLimits::max_runs_in_flight). The limit also holds under
     ///   concurrent calls. Pending runs that the new one would end do not count.

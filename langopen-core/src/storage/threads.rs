@@ -58,8 +58,8 @@ pub trait Threads: Send + Sync {
     /// - the ancestors from which a kept checkpoint is computed (its metadata has `counters_since_delta_snapshot`);
     /// - the thread's row, of which only `pruned_at` changes.
     ///
-    /// It removes the whole namespace of a subgraph task (its name contains a `:`) if the metadata of its latest checkpoint
-    /// names parents that are older than the kept checkpoints. No kept checkpoint leads to such a namespace.
+    /// It removes the whole namespace of a subgraph task (its name contains a `:`) if the metadata of its latest
+    /// checkpoint names parents that are older than the kept checkpoints. No kept checkpoint leads to such a namespace.
     async fn prune_threads(&self, scope: &Scope, ids: &[ThreadId], strategy: PruneStrategy) -> Result<PrunedThreads>;
 
     /// Prunes at most `limit` expired threads of all tenants, each as its `ttl` specifies. Threads with a run in flight

@@ -2,11 +2,11 @@
 //!
 //! # When to use which module
 //!
-//! Run [`conformance`] if you implement a trait of `langopen-core`. Each case names one promise, so its name and message
-//! describe the broken promise. Use [`conformance::CASES`] to run single cases.
+//! Run [`conformance`] if you implement a trait of `langopen-core`. Each case checks one promise; its name and message
+//! describe it. Use [`conformance::CASES`] to run single cases.
 //!
-//! Use [`chaos`] if you call the traits. It injects only failures that the traits permit. So if your code loses a run or
-//! shows an event twice, the error is in your code.
+//! Use [`chaos`] if you call the traits. It injects only failures that the traits permit. So if your code loses a run
+//! or shows an event twice, the error is in your code.
 
 #![forbid(unsafe_code)]
 

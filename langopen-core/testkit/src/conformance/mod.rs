@@ -13,7 +13,14 @@
 //!     let clock = Arc::new(ManualClock::new(Timestamp::from_micros(1_700_000_000_000_000)));
 //!     let memory = Arc::new(Memory::with_clock(clock.clone()));
 //!     let event_log = MemoryEventLog::new().with_clock(clock.clone()).with_retention(Duration::from_secs(60));
-//!     Backend { storage: memory.clone(), queue: memory.clone(), outbox: memory, event_log: Arc::new(event_log), clock, retention: Duration::from_secs(60) }
+//!     Backend {
+//!         storage: memory.clone(),
+//!         queue: memory.clone(),
+//!         outbox: memory,
+//!         event_log: Arc::new(event_log),
+//!         clock,
+//!         retention: Duration::from_secs(60),
+//!     }
 //! })
 //! .await;
 //! # }

@@ -60,7 +60,11 @@ pub async fn runs_are_dated_as_they_are_accepted(backend: &Backend) {
     let second = backend.queue.enqueue(&scope(), dated_back).await.expect("enqueue").run;
     assert_eq!(second.created_at, backend.clock.now(), "accepted now");
     let claims = backend.claim_all().await;
-    assert_eq!(claims.iter().map(|claim| claim.run.run_id).collect::<Vec<_>>(), [first], "the run that was accepted first");
+    assert_eq!(
+        claims.iter().map(|claim| claim.run.run_id).collect::<Vec<_>>(),
+        [first],
+        "the run that was accepted first"
+    );
     let finished = backend.queue.finish(claims[0].lease(), outcome()).await.expect("finish");
     assert_eq!(finished.promoted, Some(second.run_id));
 }
