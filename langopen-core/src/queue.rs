@@ -281,6 +281,7 @@ pub trait Queue: Send + Sync + 'static {
     ///
     /// # Errors
     /// - `LeaseLost`: the attempt is not the current one, or is no longer running.
+    /// - `Invalid`: the outcome's status is not terminal.
     async fn finish(&self, lease: Lease, outcome: Outcome) -> Result<Finished>;
 
     /// Releases a run: it becomes pending again and is claimable after `delay`. Its attempt number stays.

@@ -88,7 +88,7 @@ where
 }
 
 #[tokio::test]
-async fn a_node_that_fails_or_panics_ends_the_run_and_what_others_wrote_is_kept() {
+async fn a_node_that_fails_or_panics_ends_the_run_and_other_writes_are_stored() {
     let fails = |_| async {
         tokio::time::sleep(Duration::from_millis(20)).await;
         std::fs::read("/no/such/file")?;
@@ -139,7 +139,7 @@ async fn durability_and_temporary_runs() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_an_input_is_told() {
+async fn an_invalid_input_fails_the_run() {
     let graph =
         || Graph::builder("one").append("log").node("a", |_| async { Ok(()) }).edge(START, "a").build().unwrap();
     for (kwargs, class) in [
