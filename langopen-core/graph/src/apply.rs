@@ -1,4 +1,4 @@
-//! The end of a step: what its tasks wrote becomes the state.
+//! The end of a step: applies the writes of its tasks to the state.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,7 @@ use super::checkpoint::Checkpoint;
 use super::error::NodeError;
 use super::plan::{Write, index_of};
 
-/// Brings what tasks wrote into the channels, as the end of their step. Says which channels hold something new.
+/// Applies the writes of tasks to the channels, as the end of their step. Returns the channels that have a new value.
 pub(super) fn apply(
     shape: &Shape,
     checkpoint: &mut Checkpoint,
@@ -42,7 +42,7 @@ pub(super) fn apply(
         change.update(channel, values)?;
     }
     if steps {
-        // What lasts for one step is over.
+        // Channels that last for one step lose their values.
         let held: Vec<String> = change.checkpoint.values.keys().cloned().collect();
         for channel in held.into_iter().filter(|channel| !change.shape.is_public(channel)) {
             if !change.updated.contains(&channel) {
@@ -53,7 +53,7 @@ pub(super) fn apply(
     Ok(change.updated)
 }
 
-/// What a task did, to be applied.
+/// A task's effects, ready to be applied.
 pub(super) struct Applied<'a> {
     pub(super) name: &'a str,
     pub(super) path: &'a str,
@@ -79,7 +79,7 @@ impl Change<'_> {
 
     fn update(&mut self, channel: &str, values: Vec<Value>) -> Result<(), NodeError> {
         let Some(kind) = self.shape.channel(channel) else { return Ok(()) };
-        // Taken out, not copied: a list may be long.
+        // Moved, not copied, because a list may be long.
         let mut held = self.checkpoint.values.get_mut(channel).map(Value::take);
         if kind.update(channel, &mut held, values)? {
             let available = kind.is_available(held.as_ref());

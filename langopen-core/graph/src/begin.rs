@@ -1,4 +1,4 @@
-//! How a graph begins: with an input, with a command, or where it stopped.
+//! The start of a graph: with an input, with a command, or where it stopped.
 
 use langopen_core::json::JsonMap;
 use serde_json::Value;
@@ -19,15 +19,15 @@ impl Level {
             self.replays = false;
         }
         if self.replays && self.resumes && !matches!(self.saved.source(), Some("update" | "fork")) {
-            // What is done again is a branch of its own.
+            // A replay continues on a branch of its own.
             self.saved.pending.clear();
             self.put("fork").await?;
         }
         if let Given::Command(command) = &given {
             self.take_command(command).await?;
         } else if self.is_root() && self.shared.run.attempt > 1 {
-            let kept = self.saved.pending.iter().rfind(|p| p.task_id == NO_TASK && p.write.channel == RESUME);
-            *self.shared.answer.lock() = kept.map(|pending| pending.write.value.clone());
+            let stored = self.saved.pending.iter().rfind(|p| p.task_id == NO_TASK && p.write.channel == RESUME);
+            *self.shared.answer.lock() = stored.map(|pending| pending.write.value.clone());
         }
         let outside =
             self.saved.pending.iter().filter(|p| p.task_id == NO_TASK && index_of(&p.write.channel).is_none());
@@ -39,11 +39,11 @@ impl Level {
             _ if self.resumes || (commands && !writes.is_empty()) => {
                 let versions = self.saved.checkpoint.versions.clone();
                 self.saved.checkpoint.seen.insert(INTERRUPT.to_owned(), versions);
-                self.tell_values().await?;
+                self.send_values().await?;
                 Ok(())
             }
             Given::Input(input) if !input.is_null() => {
-                // What waits for its turn waits no longer.
+                // A new input drops the tasks that were next.
                 let dropped = self.graph.0.next_tasks(&self.saved.checkpoint, &self.namespace, self.step);
                 let writes = [Write::new(START, input)];
                 let mut applied: Vec<_> = dropped.iter().map(Task::applied).collect();
@@ -57,7 +57,7 @@ impl Level {
         }
     }
 
-    /// Takes the answers, the update and the targets of a command.
+    /// Applies a command: stores its answers, its update and its targets as writes.
     async fn take_command(&mut self, command: &JsonMap) -> Result<(), NodeError> {
         let resume = command.get("resume").filter(|resume| !resume.is_null());
         let mut writes = Vec::new();

@@ -1,4 +1,4 @@
-//! Puts a graph together.
+//! Builds graphs.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use super::context::NodeContext;
 use super::error::NodeError;
 use super::{Branch, Graph, Node, Shape, Work};
 
-/// A graph that is being put together; see [`Graph::builder`].
+/// A graph under construction; see [`Graph::builder`].
 pub struct GraphBuilder {
     shape: Shape,
     wrong: Option<String>,
@@ -25,14 +25,14 @@ impl GraphBuilder {
         Self { shape: Shape { name, ..Shape::default() }, wrong: None }
     }
 
-    /// What it is for, for people; shown as the description of the graph's assistant.
+    /// Sets the description, for people. The graph's assistant shows it.
     #[must_use]
     pub fn description(mut self, description: impl Into<String>) -> Self {
         self.shape.description = Some(description.into());
         self
     }
 
-    /// Adds a part of the state.
+    /// Adds a channel to the state. A channel with the same name is replaced.
     #[must_use]
     pub fn channel(mut self, name: impl Into<String>, channel: Channel) -> Self {
         let name = name.into();
@@ -44,32 +44,33 @@ impl GraphBuilder {
         self
     }
 
-    /// Adds a part of the state that holds the last value, as [`Channel::last_value`].
+    /// Adds a channel for the last value, as [`Channel::last_value`].
     #[must_use]
     pub fn value(self, name: impl Into<String>) -> Self {
         self.channel(name, Channel::last_value())
     }
 
-    /// Adds a list that grows, as [`Channel::append`].
+    /// Adds a channel for a growing list, as [`Channel::append`].
     #[must_use]
     pub fn append(self, name: impl Into<String>) -> Self {
         self.channel(name, Channel::append())
     }
 
-    /// Adds the list of messages `messages`, as [`Channel::messages`].
+    /// Adds the channel `messages` for a list of messages, as [`Channel::messages`].
     #[must_use]
     pub fn messages(self) -> Self {
         self.channel("messages", Channel::messages())
     }
 
-    /// Takes keys that no channel is named for as such that hold their last value.
+    /// Accepts keys without a channel; such a key holds its last value.
     #[must_use]
     pub(crate) fn open(mut self) -> Self {
         self.shape.open = true;
         self
     }
 
-    /// Adds a node: an async function from the state to a [`Command`], of which a JSON object that updates the state is the simplest.
+    /// Adds a node: an async function that receives the state and returns a [`Command`]. The simplest command is a JSON
+    /// object, which updates the state.
     #[must_use]
     pub fn node<F, R, C>(mut self, name: impl Into<String>, function: F) -> Self
     where
@@ -82,30 +83,30 @@ impl GraphBuilder {
         self
     }
 
-    /// Adds a whole graph as a node. It begins with the values of the channels that it shares with this one, and what they are at its end is
-    /// written back.
+    /// Adds a graph as a node. It starts with the values of the channels that it shares with this graph. When it ends,
+    /// its values of these channels are written back.
     #[must_use]
     pub fn subgraph(mut self, name: impl Into<String>, graph: Graph) -> Self {
         self.add(name.into(), Work::Subgraph(graph));
         self
     }
 
-    /// After `from` comes `to`; [`START`] and [`END`] are where the graph begins and ends.
+    /// Runs `to` after `from`. [`START`] and [`END`] are the start and the end of the graph.
     #[must_use]
     pub fn edge(mut self, from: impl Into<String>, to: impl Into<String>) -> Self {
         self.shape.edges.push((from.into(), to.into()));
         self
     }
 
-    /// After all of `from` comes `to`, once.
+    /// Runs `to` once, after all of `from`.
     #[must_use]
     pub fn join<S: Into<String>>(mut self, from: impl IntoIterator<Item = S>, to: impl Into<String>) -> Self {
         self.shape.joins.push((from.into_iter().map(Into::into).collect(), to.into()));
         self
     }
 
-    /// After `from` comes what `choose` says, which sees the state with what `from` wrote. `targets` are the nodes that it may choose, for the drawing; none of
-    /// them for all nodes.
+    /// Runs the nodes that `choose` returns after `from`. `choose` receives the state with the writes of `from`.
+    /// `targets` lists the nodes that `choose` may return, for the drawing; an empty list means all nodes.
     #[must_use]
     pub fn conditional<G: Into<Goto>>(
         mut self,
@@ -119,52 +120,53 @@ impl GraphBuilder {
         self
     }
 
-    /// Stops before these nodes, until the next run without an input goes on.
+    /// Stops before these nodes. The next run without an input continues.
     #[must_use]
     pub fn interrupt_before(mut self, nodes: &[&str]) -> Self {
         self.shape.interrupt_before = nodes.iter().map(|&node| node.to_owned()).collect();
         self
     }
 
-    /// Stops after these nodes, until the next run without an input goes on.
+    /// Stops after these nodes. The next run without an input continues.
     #[must_use]
     pub fn interrupt_after(mut self, nodes: &[&str]) -> Self {
         self.shape.interrupt_after = nodes.iter().map(|&node| node.to_owned()).collect();
         self
     }
 
-    /// The JSON schema of the state, e.g. schemars' `schema_for!(State)`; otherwise it is made from the channels.
+    /// Sets the JSON schema of the state, e.g. schemars' `schema_for!(State)`. The default is made from the channels.
     #[must_use]
     pub fn state_schema(mut self, schema: impl Into<Value>) -> Self {
         self.shape.schemas.state = Some(schema.into());
         self
     }
 
-    /// The JSON schema of the input; otherwise it is that of the state.
+    /// Sets the JSON schema of the input. The default is the schema of the state.
     #[must_use]
     pub fn input_schema(mut self, schema: impl Into<Value>) -> Self {
         self.shape.schemas.input = Some(schema.into());
         self
     }
 
-    /// The JSON schema of the output; otherwise it is that of the state.
+    /// Sets the JSON schema of the output. The default is the schema of the state.
     #[must_use]
     pub fn output_schema(mut self, schema: impl Into<Value>) -> Self {
         self.shape.schemas.output = Some(schema.into());
         self
     }
 
-    /// The JSON schema of the run's context: nodes see the keys that are among its `properties`.
+    /// Sets the JSON schema of the run's context. Nodes then see only the keys in its `properties`.
     #[must_use]
     pub fn context_schema(mut self, schema: impl Into<Value>) -> Self {
         self.shape.schemas.context = Some(schema.into());
         self
     }
 
-    /// The graph.
+    /// Builds the graph.
     ///
     /// # Errors
-    /// `Invalid` when it has no beginning, a name is taken twice or reserved, or an edge names a node that is not there.
+    /// `Invalid` if no edge leads from [`START`] to a node, a name is reserved or used twice, or an edge names a
+    /// missing node.
     pub fn build(mut self) -> Result<Graph> {
         if let Err(wrong) = self.check() {
             self.refuse(wrong);
@@ -184,7 +186,7 @@ impl GraphBuilder {
         self.shape.nodes.push((name, Node { work }));
     }
 
-    /// The first thing that is wrong is told.
+    /// Records an error; the first one wins.
     fn refuse(&mut self, wrong: String) {
         self.wrong.get_or_insert(wrong);
     }

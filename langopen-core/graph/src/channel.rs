@@ -1,4 +1,4 @@
-//! Channels: the parts of a graph's state, and how what is written to them becomes their value.
+//! Channels: the parts of a graph's state, and the rules by which writes change their values.
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,50 +10,57 @@ use super::messages;
 
 type Reduce = Arc<dyn Fn(Value, Value) -> Result<Value, NodeError> + Send + Sync>;
 
-/// How a channel takes what nodes write to it.
+/// A rule by which the writes of nodes change a part of the state.
 #[derive(Clone)]
 pub struct Channel(pub(super) Kind);
 
 #[derive(Clone)]
 pub(super) enum Kind {
-    /// Holds what was written last; once in a step.
+    /// Holds the last value; accepts one write per step.
     Last,
-    /// Begins with a value, and takes writes one by one.
+    /// Starts with a value and reduces the writes one by one.
     Reduce(Value, Reduce),
     /// A list of messages.
     Messages,
     /// Holds a value for one step.
     Ephemeral,
-    /// Waits for these names.
+    /// Becomes available when all these names were written.
     Barrier(Vec<String>),
-    /// Holds all that was written, for one step.
+    /// Holds all writes of a step, for one step.
     Topic,
 }
 
 impl Channel {
-    /// Holds the last value. Two nodes that write it in the same step are an error of the graph.
+    /// Holds the last value. If two nodes write it in the same step, the run fails.
     pub fn last_value() -> Self {
         Self(Kind::Last)
     }
 
-    /// A list that grows: what is written is a list, too, and is appended.
+    /// Holds a growing list. Each write is a list, and its items are appended.
     pub fn append() -> Self {
         Self::reducer(Value::Array(Vec::new()), |mut held, more| match (&mut held, more) {
             (Value::Array(items), Value::Array(more)) => {
                 items.extend(more);
                 Ok(held)
             }
-            (_, other) => Err(NodeError::new("TypeError", format!("a list is appended to, not {}", kind_of(&other)))),
+            (_, other) => {
+                Err(NodeError::new("TypeError", format!("expected a list to append, got {}", kind_of(&other))))
+            }
         })
     }
 
-    /// A list of messages, as `add_messages` keeps it: a message with the id of one that is there replaces it, one of type `remove`
-    /// removes it, any other is appended. Messages may be written in every form that clients send; they get an id where they have none.
+    /// Holds a list of messages, with the rules of `add_messages`:
+    ///
+    /// - A message whose id is already in the list replaces that message.
+    /// - A message of type `remove` removes the message with its id.
+    /// - Any other message is appended.
+    ///
+    /// Nodes may write messages in every form that clients may send. A message without an id gets one.
     pub fn messages() -> Self {
         Self(Kind::Messages)
     }
 
-    /// Begins with `start`; `reduce` gets the value that it has and what was written, and gives the value that it then has.
+    /// Starts with `start`. `reduce` receives the current value and the written one and returns the new value.
     pub fn reducer(
         start: impl Into<Value>,
         reduce: impl Fn(Value, Value) -> Result<Value, NodeError> + Send + Sync + 'static,
@@ -76,7 +83,7 @@ impl fmt::Debug for Channel {
 }
 
 impl Kind {
-    /// What it holds before anything was written.
+    /// The value before the first write.
     pub(super) fn start(&self) -> Option<Value> {
         match self {
             Self::Reduce(start, _) => Some(start.clone()),
@@ -85,7 +92,7 @@ impl Kind {
         }
     }
 
-    /// Takes what was written in a step, maybe nothing; says whether the channel changed.
+    /// Applies the writes of a step, possibly none. Returns whether the channel changed.
     pub(super) fn update(&self, key: &str, held: &mut Option<Value>, written: Vec<Value>) -> Result<bool, NodeError> {
         let anything = !written.is_empty();
         match self {
@@ -135,7 +142,7 @@ impl Kind {
         Ok(anything)
     }
 
-    /// Whether a node that waits for it may run.
+    /// Whether the value can trigger a node that waits for this channel.
     pub(super) fn is_available(&self, held: Option<&Value>) -> bool {
         match (self, held) {
             (Self::Barrier(names), Some(Value::Array(seen))) => seen.len() == names.len(),
@@ -143,7 +150,7 @@ impl Kind {
         }
     }
 
-    /// A node that waited for it runs; says whether the channel changed.
+    /// Marks the value as used by a node that it triggered. Returns whether the channel changed.
     pub(super) fn consume(&self, held: &mut Option<Value>) -> bool {
         let full = matches!(self, Self::Barrier(_)) && self.is_available(held.as_ref());
         if full {
@@ -153,7 +160,7 @@ impl Kind {
     }
 }
 
-/// What a value is, for messages about wrong ones.
+/// The kind of a value, for error messages.
 pub(super) fn kind_of(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",

@@ -1,4 +1,4 @@
-//! A graph's checkpoint, and its form in the storage: JSON, one blob for each version of a channel.
+//! Checkpoints of graphs, and their stored form: JSON, with one blob for each version of a channel.
 
 use std::collections::BTreeMap;
 
@@ -16,18 +16,18 @@ use uuid::Uuid;
 use super::Shape;
 use super::plan::{Write, index_of};
 
-/// The serialiser's name in checkpoints of graphs in Rust.
+/// The serialiser's name in the checkpoints of Rust graphs.
 const KIND: &str = "json";
-/// The kind of a channel that holds nothing.
+/// The kind of a channel without a value.
 const EMPTY: &str = "empty";
-/// The node of the ids of checkpoints, which are UUIDs of version 6 as those of LangGraph.
+/// The node part of checkpoint ids. The ids are UUIDs of version 6, as in LangGraph.
 const NODE: [u8; 6] = *b"LangOp";
 
-/// The channels at one moment, and what of them each node has seen.
+/// The channels at one moment, and the versions that each node has seen.
 #[derive(Debug, Clone)]
 pub(super) struct Checkpoint {
     pub(super) id: String,
-    /// The greatest id that is known of its namespace: the next id is above it, whatever the clock says.
+    /// The greatest known id of the namespace. The next id is above it, whatever the clock shows.
     pub(super) greatest_id: String,
     pub(super) created_at: Timestamp,
     pub(super) values: JsonMap,
@@ -35,18 +35,18 @@ pub(super) struct Checkpoint {
     pub(super) seen: BTreeMap<String, BTreeMap<String, String>>,
 }
 
-/// A checkpoint with what belongs to it.
+/// A checkpoint with its metadata and writes.
 #[derive(Debug, Clone)]
 pub(super) struct Saved {
     pub(super) checkpoint: Checkpoint,
-    /// As states show it.
+    /// The metadata, as states show it.
     pub(super) metadata: JsonMap,
     pub(super) parent_id: Option<String>,
-    /// What tasks wrote that follow it.
+    /// The writes of tasks that follow the checkpoint.
     pub(super) pending: Vec<Pending>,
 }
 
-/// What a task wrote, before its step is complete.
+/// A write of a task whose step is not complete.
 #[derive(Debug, Clone)]
 pub(super) struct Pending {
     pub(super) task_id: String,
@@ -60,15 +60,15 @@ struct Body {
     versions_seen: BTreeMap<String, BTreeMap<String, String>>,
 }
 
-/// Where checkpoints of one graph are kept.
-pub(super) struct Place<'a> {
+/// The storage location of one graph's checkpoints.
+pub(super) struct Location<'a> {
     pub(super) thread_id: ThreadId,
     pub(super) namespace: &'a str,
     pub(super) lease: Option<Lease>,
 }
 
 impl Checkpoint {
-    /// The one before any other: what channels begin with.
+    /// The checkpoint before the first step: the start values of the channels.
     pub(super) fn first(shape: &Shape, clock: &dyn Clock) -> Self {
         let id = Uuid::now_v6(&NODE).to_string();
         let mut checkpoint = Self {
@@ -83,7 +83,7 @@ impl Checkpoint {
         checkpoint
     }
 
-    /// The next one: with the same channels and another id.
+    /// Makes this the next checkpoint: the same channels, a new id.
     pub(super) fn renew(&mut self, clock: &dyn Clock) {
         self.id = id_above(&self.greatest_id);
         self.greatest_id.clone_from(&self.id);
@@ -98,14 +98,14 @@ impl Checkpoint {
         }
     }
 
-    /// The version that follows all others. Its random part keeps two branches of a thread apart.
+    /// The next channel version, above all others. Its random part distinguishes two branches of a thread.
     pub(super) fn next_version(&self) -> String {
         let count = self.versions.values().filter_map(|version| version.split('.').next()?.parse::<u64>().ok()).max();
         let random = Uuid::new_v4().as_u128() % 10_000_000_000_000_000;
         format!("{:032}.{random:016}", count.unwrap_or(0) + 1)
     }
 
-    /// The channels that clients see, in the order of the graph.
+    /// The channels that clients see, in the graph's order.
     pub(super) fn state(&self, shape: &Shape) -> JsonMap {
         let named = shape.channels.iter().filter_map(|(name, _)| Some((name.clone(), self.values.get(name)?.clone())));
         let mut state: JsonMap = named.collect();
@@ -117,7 +117,7 @@ impl Checkpoint {
     }
 }
 
-/// A new id. It carries the machine's clock, unless that is behind the clock that made `earlier`.
+/// A new id above `earlier`. It carries this machine's clock, unless that clock is behind the one in `earlier`.
 fn id_above(earlier: &str) -> String {
     let new = Uuid::now_v6(&NODE);
     let ticks = |id: Uuid| id.get_timestamp().map(|at| at.to_gregorian());
@@ -132,7 +132,7 @@ fn id_above(earlier: &str) -> String {
 }
 
 impl Saved {
-    /// Reads what the storage has.
+    /// Decodes a stored checkpoint.
     pub(super) fn read(shape: &Shape, tuple: CheckpointTuple) -> Result<Self> {
         let body: Body = decode(&tuple.kind, &tuple.bytes)?;
         let mut values = JsonMap::new();
@@ -157,7 +157,7 @@ impl Saved {
         Ok(Self { checkpoint, metadata, parent_id: tuple.parent_checkpoint_id, pending })
     }
 
-    /// The number of its step; that before the first is -1.
+    /// The number of the checkpoint's step; -1 before the first step.
     pub(super) fn step(&self) -> i64 {
         self.metadata.get("step").and_then(Value::as_i64).unwrap_or(-1)
     }
@@ -166,8 +166,8 @@ impl Saved {
         self.metadata.get("source").and_then(Value::as_str)
     }
 
-    /// The form for the storage; `known` are the versions that it has already.
-    pub(super) fn to_keep(&self, place: &Place<'_>, known: &BTreeMap<String, String>) -> Result<NewCheckpoint> {
+    /// Encodes the checkpoint for the storage; `known` holds the versions that are already stored.
+    pub(super) fn encoded(&self, location: &Location<'_>, known: &BTreeMap<String, String>) -> Result<NewCheckpoint> {
         let Checkpoint { id, greatest_id: _, created_at, values, versions, seen } = &self.checkpoint;
         let changed = versions.iter().filter(|(channel, version)| known.get(*channel) != Some(version));
         let blobs = changed.map(|(channel, version)| {
@@ -179,12 +179,12 @@ impl Saved {
         });
         let body = Body { ts: *created_at, channel_versions: versions.clone(), versions_seen: seen.clone() };
         Ok(NewCheckpoint {
-            thread_id: place.thread_id,
-            checkpoint_ns: place.namespace.to_owned(),
+            thread_id: location.thread_id,
+            checkpoint_ns: location.namespace.to_owned(),
             checkpoint_id: id.clone(),
             parent_checkpoint_id: self.parent_id.clone(),
-            run_id: place.lease.map(|lease| lease.run_id),
-            attempt: place.lease.map(|lease| lease.attempt),
+            run_id: location.lease.map(|lease| lease.run_id),
+            attempt: location.lease.map(|lease| lease.attempt),
             kind: KIND.to_owned(),
             bytes: encode(&body)?,
             metadata: RawJson::from(Value::Object(self.metadata.clone())),
@@ -194,9 +194,9 @@ impl Saved {
     }
 }
 
-/// Writes of a task in the form for the storage.
-pub(super) fn writes_to_keep(
-    place: &Place<'_>,
+/// Encodes the writes of a task for the storage.
+pub(super) fn encoded_writes(
+    location: &Location<'_>,
     checkpoint_id: &str,
     task_id: &str,
     task_path: &str,
@@ -208,11 +208,11 @@ pub(super) fn writes_to_keep(
         Ok(PendingWrite { task_id, index, channel, kind: KIND.to_owned(), bytes: encode(&write.value)? })
     };
     Ok(PendingWrites {
-        thread_id: place.thread_id,
-        checkpoint_ns: place.namespace.to_owned(),
+        thread_id: location.thread_id,
+        checkpoint_ns: location.namespace.to_owned(),
         checkpoint_id: checkpoint_id.to_owned(),
-        run_id: place.lease.map(|lease| lease.run_id),
-        attempt: place.lease.map(|lease| lease.attempt),
+        run_id: location.lease.map(|lease| lease.run_id),
+        attempt: location.lease.map(|lease| lease.attempt),
         task_path: task_path.to_owned(),
         writes: writes.iter().enumerate().map(row).collect::<Result<_>>()?,
     })

@@ -1,60 +1,60 @@
-//! What a node returns.
+//! The return values of nodes.
 
 use langopen_core::json::JsonMap;
 use serde_json::Value;
 
 pub use langopen_core::executor::{END, START};
 
-/// What a node wants of its graph: an update of the state, and where to go besides the graph's edges.
+/// The result of a node: an update of the state, and targets in addition to the graph's edges.
 ///
-/// A JSON object is an update; `null` and `()` are none.
+/// A JSON object converts to an update; `null` and `()` convert to no update.
 #[derive(Debug, Clone, Default)]
 pub struct Command {
     pub(super) update: Value,
     pub(super) goto: Vec<Goto>,
 }
 
-/// Where a graph goes on.
+/// A target: where the graph continues.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Goto {
-    /// At this node, with the graph's state; [`END`] is nowhere.
+    /// This node, with the graph's state. [`END`] adds no node.
     Node(String),
-    /// At this node, with an input of its own. Each one is a task, so one node may run many times at once.
+    /// This node, with an input of its own. Each `Send` is a separate task, so one node may run many times at once.
     Send {
         /// The node.
         node: String,
-        /// What it gets in place of the state.
+        /// The input, in place of the state.
         input: Value,
     },
 }
 
 impl Command {
-    /// Changes nothing and goes where the edges lead.
+    /// Makes a command that changes nothing and follows the graph's edges.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Updates the state: a JSON object, whose keys are channels.
+    /// Sets the update of the state: a JSON object whose keys are channels.
     #[must_use]
     pub fn update(mut self, update: impl Into<Value>) -> Self {
         self.update = update.into();
         self
     }
 
-    /// Goes there too; may be said several times.
+    /// Adds a target. Repeat the call for more targets.
     #[must_use]
     pub fn goto(mut self, goto: impl Into<Goto>) -> Self {
         self.goto.push(goto.into());
         self
     }
 
-    /// Runs a node with this input; may be said several times.
+    /// Runs a node with this input. Repeat the call for more tasks.
     #[must_use]
     pub fn send(self, node: impl Into<String>, input: impl Into<Value>) -> Self {
         self.goto(Goto::Send { node: node.into(), input: input.into() })
     }
 
-    /// Reads the update and the targets of a command as the wire has it: `{update, goto}`.
+    /// Reads a command of the wire: `{update, goto}`.
     pub(super) fn read(command: &JsonMap) -> Self {
         let goto = match command.get("goto") {
             Some(Value::Array(targets)) => targets.iter().filter_map(Goto::read).collect(),
@@ -65,7 +65,7 @@ impl Command {
     }
 }
 
-/// An update as an object; the wire has it as pairs of key and value too.
+/// Converts an update to an object. On the wire, an update may also be a list of key-value pairs.
 fn pairs(update: &Value) -> Value {
     let pair = |pair: &Value| match pair.as_array().map(Vec::as_slice) {
         Some([Value::String(key), value]) => Some((key.clone(), value.clone())),
@@ -76,7 +76,7 @@ fn pairs(update: &Value) -> Value {
 }
 
 impl Goto {
-    /// Reads a node's name, or `{node, input}`.
+    /// Reads the name of a node, or `{node, input}`.
     pub(super) fn read(target: &Value) -> Option<Self> {
         match target {
             Value::String(node) => Some(Self::Node(node.clone())),

@@ -1,4 +1,4 @@
-//! What a node sees of its run.
+//! The view of a run that a node receives.
 
 use std::sync::Arc;
 
@@ -17,23 +17,23 @@ use super::plan::{Task, interrupt_id};
 use super::run::Shared;
 use super::store::Store;
 
-/// A run, as one of its graph's nodes sees it. Clones share the node's turn.
+/// A run, as one node of its graph sees it. Clones share the same task.
 #[derive(Clone)]
 pub struct NodeContext(Arc<Turn>);
 
-/// Where a task runs.
+/// The location of a task in its run.
 #[derive(Clone)]
-pub(super) struct TaskPlace {
+pub(super) struct TaskLocation {
     pub(super) shared: Arc<Shared>,
     pub(super) graph: Graph,
-    /// The namespace of the task's graph, and of what happens inside the task.
+    /// The namespace of the task's graph; `namespace` is the task's own, for the graph inside it.
     pub(super) outer: String,
     pub(super) namespace: String,
     pub(super) step: i64,
 }
 
 struct Turn {
-    place: TaskPlace,
+    location: TaskLocation,
     node: String,
     triggers: Vec<String>,
     path: Value,
@@ -42,17 +42,17 @@ struct Turn {
     asked: Mutex<Asked>,
 }
 
-/// The questions that the node asked so far, and the answers that there are.
+/// The number of questions that the node has asked, and the available answers.
 struct Asked {
     count: usize,
     answers: Vec<Value>,
 }
 
 impl NodeContext {
-    pub(super) fn new(place: TaskPlace, task: &Task, answers: Vec<Value>) -> Self {
+    pub(super) fn new(location: TaskLocation, task: &Task, answers: Vec<Value>) -> Self {
         Self(Arc::new(Turn {
-            context: place.graph.context_of(&place.shared),
-            place,
+            context: location.graph.context_of(&location.shared),
+            location,
             node: task.name.clone(),
             triggers: task.triggers.clone(),
             path: task.shown_path.clone(),
@@ -66,12 +66,12 @@ impl NodeContext {
     }
 
     pub(super) fn shared(&self) -> &Shared {
-        &self.0.place.shared
+        &self.0.location.shared
     }
 
     /// The namespace of the node's graph.
     pub(super) fn outer(&self) -> &str {
-        &self.0.place.outer
+        &self.0.location.outer
     }
 
     /// The run's row.
@@ -79,26 +79,26 @@ impl NodeContext {
         &self.shared().run
     }
 
-    /// The run's input; `null` without one.
+    /// The run's input; `null` if it has none.
     pub fn input(&self) -> &Value {
         self.shared().kwargs.get("input").unwrap_or(&Value::Null)
     }
 
-    /// The graph's state as this step began, or what the node was sent ([`Command::send`](super::Command::send)).
+    /// The graph's state at the start of this step, or the input of [`Command::send`](super::Command::send).
     pub fn state(&self) -> &Value {
         &self.0.state
     }
 
-    /// The state as a type of yours.
+    /// The state, deserialised as `T`.
     ///
     /// # Errors
-    /// `ValueError` when the state is not of that shape.
+    /// `ValueError` if the state does not fit `T`.
     pub fn state_as<T: DeserializeOwned>(&self) -> Result<T, NodeError> {
         let read = T::deserialize(&self.0.state);
         read.map_err(|error| NodeError::new("ValueError", format!("the state of {}: {error}", self.0.node)))
     }
 
-    /// The state's values by channel; none when the node was sent something else than an object.
+    /// The state's values by channel; empty if the node was sent an input that is not an object.
     pub fn values(&self) -> &JsonMap {
         static NONE: std::sync::LazyLock<JsonMap> = std::sync::LazyLock::new(JsonMap::new);
         self.0.state.as_object().unwrap_or(&NONE)
@@ -109,7 +109,7 @@ impl NodeContext {
         &self.shared().config
     }
 
-    /// The run's context; of a graph with a context schema, the keys that the schema has.
+    /// The run's context. If the graph has a context schema, only the keys of the schema.
     pub fn context(&self) -> &Value {
         &self.0.context
     }
@@ -119,30 +119,32 @@ impl NodeContext {
         Store { context: self.reach(), lease: self.shared().lease() }
     }
 
-    /// The storage that the run may reach.
+    /// The storage that the run may use.
     pub fn reach(&self) -> &ExecutionContext {
         &self.shared().reach
     }
 
-    /// Sends a `custom` event, if the run asked for them.
+    /// Sends a `custom` event, if the run streams this mode.
     ///
     /// # Errors
-    /// When `data` has no JSON form, or the run is over.
+    /// Fails if `data` has no JSON form or the run is over.
     pub async fn custom(&self, data: &impl Serialize) -> langopen_core::Result<()> {
         self.shared().emitter.emit("custom", self.outer(), data).await
     }
 
-    /// Begins a message that is told piece by piece.
+    /// Starts a message that is streamed piece by piece.
     pub fn message(&self) -> MessageStream {
         MessageStream::new(self.clone())
     }
 
-    /// Asks, and gives the answer of the run that goes on. The first time there is none: the node ends here, with the
-    /// run, and the thread waits. Then the node begins anew, and gets the answer here; so what it does before is done
-    /// twice. Several questions are answered in order.
+    /// Asks a question and returns the answer.
+    ///
+    /// Without an answer, the node ends here: the run ends, and the thread becomes interrupted. The run that resumes
+    /// the thread executes the node again from its start, and this call then returns the answer. So the code before
+    /// this call runs twice. Several questions are answered in order.
     ///
     /// # Errors
-    /// The way to end the node: pass it on with `?`.
+    /// The error ends the node: pass it on with `?`.
     pub fn interrupt(&self, question: impl Into<Value>) -> Result<Value, NodeError> {
         let mut asked = self.0.asked.lock();
         let at = asked.count;
@@ -154,29 +156,30 @@ impl NodeContext {
             asked.answers.push(answer.clone());
             return Ok(answer);
         }
-        let id = interrupt_id(&self.0.place.namespace);
+        let id = interrupt_id(&self.0.location.namespace);
         Err(NodeError::interrupted(vec![Interrupt { id, value: question.into() }]))
     }
 
-    /// What goes with the messages that the node tells.
+    /// The metadata of the messages that the node streams.
     pub(super) fn message_metadata(&self) -> Value {
         let mut metadata = self.config()["metadata"].as_object().cloned().unwrap_or_default();
-        let Turn { place, node, triggers, path, .. } = self.0.as_ref();
+        let Turn { location, node, triggers, path, .. } = self.0.as_ref();
         let own = json!({
-            "langgraph_step": place.step, "langgraph_node": node, "langgraph_triggers": triggers, "langgraph_path": path,
-            "langgraph_checkpoint_ns": place.namespace, "checkpoint_ns": place.namespace,
+            "langgraph_step": location.step, "langgraph_node": node, "langgraph_triggers": triggers, "langgraph_path": path,
+            "langgraph_checkpoint_ns": location.namespace, "checkpoint_ns": location.namespace,
         });
         metadata.extend(super::messages::object(own));
         Value::Object(metadata)
     }
 
     pub(super) fn task_id(&self) -> &str {
-        self.0.place.namespace.rsplit(':').next().unwrap_or_default()
+        self.0.location.namespace.rsplit(':').next().unwrap_or_default()
     }
 }
 
 impl Graph {
-    /// The run's context as this graph's nodes see it. A run with a configurable alone is served from that.
+    /// The run's context, as the nodes of this graph see it. If the run has no context, its `configurable` supplies the
+    /// keys of the schema.
     fn context_of(&self, shared: &Shared) -> Value {
         let given = shared.kwargs.get("context").and_then(Value::as_object).filter(|context| !context.is_empty());
         let Some(fields) = self.0.schemas.context.as_ref().and_then(|schema| schema["properties"].as_object()) else {

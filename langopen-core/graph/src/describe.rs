@@ -1,4 +1,4 @@
-//! What a graph looks like from outside: its JSON schemas, its drawing, the graphs inside.
+//! Descriptions of a graph: its JSON schemas, its drawing and its subgraphs.
 
 use langopen_core::json::JsonMap;
 use serde_json::{Value, json};
@@ -7,7 +7,7 @@ use super::channel::Kind;
 use super::command::{END, START};
 use super::{Graph, Shape};
 
-/// The schemas that were given.
+/// The schemas that the graph's author set.
 #[derive(Default)]
 pub(super) struct Schemas {
     pub(super) state: Option<Value>,
@@ -17,11 +17,11 @@ pub(super) struct Schemas {
 }
 
 impl Graph {
-    /// The five schemas.
+    /// The five schemas of the wire.
     pub(super) fn schemas(&self) -> Value {
         let given = &self.0.schemas;
         if self.0.open {
-            // What a function takes, nobody knows.
+            // The schemas of a function are unknown.
             return json!({
                 "input_schema": null, "output_schema": null, "state_schema": null, "config_schema": null, "context_schema": null,
             });
@@ -36,7 +36,7 @@ impl Graph {
         })
     }
 
-    /// The schemas of the graphs inside, by namespace; with `recurse`, of those inside them too.
+    /// The schemas of the subgraphs by namespace; with `recurse`, those of nested subgraphs too.
     pub(super) fn subgraphs(&self, namespace: Option<&str>, recurse: bool) -> Value {
         let mut found = JsonMap::new();
         self.collect(&mut found, "", namespace, recurse);
@@ -57,7 +57,7 @@ impl Graph {
         }
     }
 
-    /// `{nodes, edges}`; the graphs inside are drawn too, `depth` levels of them.
+    /// `{nodes, edges}`, with subgraphs drawn inside down to `depth` levels.
     pub(super) fn drawing(&self, depth: u64) -> Value {
         let mut drawing = Drawing::default();
         drawing.graph(&self.0, "", depth);
@@ -72,7 +72,7 @@ impl Graph {
 }
 
 impl Shape {
-    /// The state's schema, as far as the channels tell it.
+    /// The state's schema, derived from the channels.
     fn state_schema(&self) -> Value {
         let property = |(name, kind): &(String, Kind)| {
             let mut schema = match kind.start() {
@@ -100,7 +100,7 @@ struct Drawing {
 
 impl Drawing {
     fn graph(&mut self, shape: &Shape, prefix: &str, depth: u64) {
-        // A node that is opened stands for the first and the last nodes inside.
+        // An expanded subgraph is represented by its first and last nodes.
         let opened = |name: &str| (depth > 0).then(|| shape.node(name)?.subgraph()).flatten();
         for (name, at) in &shape.nodes {
             match at.subgraph().filter(|_| depth > 0) {
@@ -109,7 +109,7 @@ impl Drawing {
             }
         }
         for (from, to, conditional) in arrows(shape) {
-            // Those of a graph that is drawn inside another are drawn with the node that it stands for.
+            // The edges at the start and the end of a subgraph are drawn with the node that contains it.
             if !prefix.is_empty() && (from == START || to == END) {
                 continue;
             }
@@ -120,10 +120,10 @@ impl Drawing {
                 opened(to).map_or_else(|| vec![to.to_owned()], |inside| inside_ends(inside, to, depth, Side::First));
             for source in &sources {
                 for target in &targets {
-                    let place = |name: &str| {
+                    let id = |name: &str| {
                         if name == START || name == END { name.to_owned() } else { format!("{prefix}{name}") }
                     };
-                    let mut edge = json!({"source": place(source), "target": place(target)});
+                    let mut edge = json!({"source": id(source), "target": id(target)});
                     if conditional {
                         edge["conditional"] = true.into();
                     }
@@ -140,7 +140,7 @@ enum Side {
     Last,
 }
 
-/// The nodes with which the graph in a node begins or ends.
+/// The first or last nodes of the graph inside a node.
 fn inside_ends(graph: &Graph, name: &str, depth: u64, side: Side) -> Vec<String> {
     let mut found = Vec::new();
     for (from, to, _) in arrows(&graph.0) {
@@ -156,7 +156,7 @@ fn inside_ends(graph: &Graph, name: &str, depth: u64, side: Side) -> Vec<String>
     found
 }
 
-/// All edges: from, to, and whether it is one of several that may be taken.
+/// All edges: source, target, and whether the edge is conditional.
 fn arrows(shape: &Shape) -> Vec<(String, String, bool)> {
     let edges = shape.edges.iter().map(|(from, to)| (from.clone(), to.clone(), false));
     let joins = shape.joins.iter().flat_map(|(from, to)| from.iter().map(|from| (from.clone(), to.clone(), false)));

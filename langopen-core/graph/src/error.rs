@@ -1,4 +1,4 @@
-//! How a node fails, or stops to ask.
+//! The failures and questions of nodes.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -7,25 +7,28 @@ use langopen_core::error::Error;
 use langopen_core::model::RunError;
 use serde_json::{Value, json};
 
-/// What clients read of a failure whose text is not for them.
+/// The message that clients see if the real one is hidden.
 const MASK: &str = "An internal error occurred";
 
-/// Why a node did not come to its end: it failed, or it asked something ([`NodeContext::interrupt`](super::NodeContext::interrupt)).
+/// Why a node ended early: it failed, or it asked a question
+/// ([`NodeContext::interrupt`](super::NodeContext::interrupt)).
 ///
-/// What `?` makes of any other error shows clients the error's class and hides its text, which the log has; [`NodeError::new`] shows both.
+/// [`NodeError::new`] shows its class and message to clients. The operator `?` converts other errors: clients see the
+/// class, and only the log has the text. The message of a [`langopen_core::Error`] is written for clients, so they see
+/// it too.
 pub struct NodeError(pub(super) Cause);
 
 pub(super) enum Cause {
     Failed(Failure),
-    /// The questions; none when the graph stops where it was told to.
+    /// The questions; empty if the graph stopped at a configured node.
     Interrupted(Vec<Interrupt>),
 }
 
-/// A failure, as clients and the log see it.
+/// A failure, for clients and for the log.
 #[derive(Debug, Clone)]
 pub(super) struct Failure {
     pub(super) class: String,
-    /// The text; `None` where clients may not see it.
+    /// The message; `None` if clients may not see it.
     pub(super) message: Option<String>,
     pub(super) detail: String,
     pub(super) retryable: bool,
@@ -39,20 +42,20 @@ pub(super) struct Interrupt {
 }
 
 impl NodeError {
-    /// A failure that clients see whole: `class` as the error's name, e.g. `ValueError`, and `message`.
+    /// A failure that clients see completely: `class` is the error's name, e.g. `ValueError`.
     pub fn new(class: impl Into<String>, message: impl Into<String>) -> Self {
         let (class, message) = (class.into(), message.into());
         let detail = format!("{class}: {message}");
         Self(Cause::Failed(Failure { class, message: Some(message), detail, retryable: false }))
     }
 
-    /// A failure of which clients see the class alone; `detail` is for the log.
+    /// A failure of which clients see only the class; `detail` goes to the log.
     pub fn masked(class: impl Into<String>, detail: impl Into<String>) -> Self {
         let failure = Failure { class: class.into(), message: None, detail: detail.into(), retryable: false };
         Self(Cause::Failed(failure))
     }
 
-    /// The graph or its input asks for something that cannot be.
+    /// A failure because the graph or its input requests something impossible.
     pub(super) fn invalid_update(message: impl Into<String>) -> Self {
         Self::new("InvalidUpdateError", message)
     }
@@ -61,11 +64,11 @@ impl NodeError {
         Self(Cause::Interrupted(interrupts))
     }
 
-    /// As an answer to a call: the graph refused it.
+    /// Converts the failure to the answer of a call that the graph rejected.
     pub(super) fn refusal(self, operation: &'static str) -> Error {
         let message = match self.0 {
             Cause::Failed(failure) => failure.message.unwrap_or_else(|| MASK.to_owned()),
-            Cause::Interrupted(_) => "the graph stopped to ask".to_owned(),
+            Cause::Interrupted(_) => "the graph stopped to ask a question".to_owned(),
         };
         Error::new(langopen_core::ErrorKind::Graph, operation, message)
     }
@@ -88,7 +91,7 @@ impl<E: StdError + Send + Sync + 'static> From<E> for NodeError {
             detail = format!("{detail}: {cause}");
             source = cause.source();
         }
-        // Errors of this crate have texts for clients.
+        // The texts of this error type are written for clients.
         let any: &(dyn StdError + 'static) = &error;
         let own = any.downcast_ref::<Error>();
         let class = std::any::type_name::<E>().rsplit("::").next().unwrap_or("Error").trim_end_matches('>').to_owned();
@@ -103,20 +106,20 @@ impl<E: StdError + Send + Sync + 'static> From<E> for NodeError {
 }
 
 impl Failure {
-    /// As clients see it.
+    /// The failure as clients see it.
     pub(super) fn public(&self) -> RunError {
         let message = self.message.as_deref().unwrap_or(MASK).to_owned();
         RunError { error: self.class.clone(), message }
     }
 
-    /// As a task of the state shows it.
+    /// The failure as a task of a state shows it.
     pub(super) fn shown(&self) -> Value {
         let RunError { error, message } = self.public();
         Value::String(format!("{error}({})", quoted(&message)))
     }
 }
 
-/// A text in quotes, as LangGraph shows the text of an error.
+/// A quoted text, in the form in which LangGraph shows the text of an error.
 fn quoted(text: &str) -> String {
     let quote = if text.contains('\'') && !text.contains('"') { '"' } else { '\'' };
     let mut quoted = String::from(quote);
@@ -135,18 +138,18 @@ fn quoted(text: &str) -> String {
 }
 
 impl Interrupt {
-    /// As a state shows it.
+    /// The question as a state shows it.
     pub(super) fn shown(&self) -> Value {
         json!({"id": self.id, "value": self.value})
     }
 
-    /// As events show it.
-    pub(super) fn told(&self) -> Value {
+    /// The question as events show it.
+    pub(super) fn event(&self) -> Value {
         json!({"value": self.value, "id": self.id, "response_schema": null})
     }
 
     /// Reads [`Interrupt::shown`].
-    pub(super) fn read(kept: &Value) -> Option<Self> {
-        Some(Self { id: kept.get("id")?.as_str()?.to_owned(), value: kept.get("value")?.clone() })
+    pub(super) fn read(stored: &Value) -> Option<Self> {
+        Some(Self { id: stored.get("id")?.as_str()?.to_owned(), value: stored.get("value")?.clone() })
     }
 }

@@ -1,21 +1,21 @@
-//! The mode `events`: what begins and ends, graph and nodes and the messages that they stream.
+//! The stream mode `events`: the start and end of graphs, nodes and streamed messages.
 
 use langopen_core::error::Result;
 use serde_json::{Value, json};
 
 use super::stream::Emitter;
 
-/// Who an event is about.
+/// The subject of an event.
 pub(super) struct Source<'a> {
     pub(super) name: &'a str,
     pub(super) run_id: &'a str,
-    /// Who it is a part of, the outermost first.
+    /// The ids of the parents, outermost first.
     pub(super) parents: &'a [&'a str],
     pub(super) metadata: &'a Value,
 }
 
 impl Emitter {
-    /// A record of an event, if they were asked for.
+    /// Sends an event record, if the run streams this mode.
     pub(super) async fn event(&self, event: &str, source: &Source<'_>, data: Value) -> Result<()> {
         if !self.wants("events", "") {
             return Ok(());

@@ -1,4 +1,4 @@
-//! The executor: runs and calls, for the graphs that it was given.
+//! The executor: runs and calls for a set of graphs.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -25,20 +25,20 @@ use super::snapshot::{Look, Reader};
 use super::state;
 use super::steps::{From, Given, Level, Progress};
 
-/// How many events a run may be ahead of its readers.
+/// The most events that a run may produce ahead of the stream's reader.
 pub(crate) const EVENTS_AHEAD: usize = 64;
 
-/// What a graph is made for; see [`GraphExecutor::factory`].
+/// The purpose for which a factory makes a graph; see [`GraphExecutor::factory`].
 #[non_exhaustive]
 pub struct GraphRequest<'a> {
-    /// The runnable config: that of the run, or of the thread that is asked about.
+    /// The runnable config of the run, or of the thread in a call.
     pub config: &'a Value,
-    /// What it is needed for: `threads.create_run`, `threads.read`, `threads.update` or `assistants.read`.
+    /// The purpose: `threads.create_run`, `threads.read`, `threads.update` or `assistants.read`.
     pub access: &'static str,
 }
 
 impl GraphRequest<'_> {
-    /// Whether a run is to be executed.
+    /// Whether the graph is for the execution of a run.
     pub fn is_execution(&self) -> bool {
         self.access == "threads.create_run"
     }
@@ -53,7 +53,7 @@ struct Entry {
     make: Make,
 }
 
-/// Runs [graphs](Graph) in this process.
+/// Executes [graphs](Graph) in this process.
 #[derive(Clone)]
 pub struct GraphExecutor {
     graphs: Arc<BTreeMap<String, Entry>>,
@@ -67,19 +67,19 @@ impl Default for GraphExecutor {
 }
 
 impl GraphExecutor {
-    /// An executor without graphs.
+    /// Makes an executor without graphs.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Reads time from `clock`.
+    /// Replaces the clock.
     #[must_use]
     pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;
         self
     }
 
-    /// Offers a graph under its name; the same name again replaces it.
+    /// Adds a graph under its name. A graph with the same name is replaced.
     #[must_use]
     pub fn graph(self, graph: Graph) -> Self {
         let info = GraphInfo {
@@ -91,7 +91,7 @@ impl GraphExecutor {
         self.offer(info, move |_| Ok(graph.clone()))
     }
 
-    /// Offers graphs that are made anew for each run and call, so that their shape may follow the config.
+    /// Adds a factory. It makes a new graph for each run and call, so the graph's shape may depend on the config.
     #[must_use]
     pub fn factory(
         self,
@@ -153,11 +153,12 @@ impl Executor for GraphExecutor {
     }
 }
 
-/// A run at work. It is polled by the stream of its outputs: it stops when the stream is dropped, and waits when nobody polls.
+/// A running execution. The stream of its outputs polls it: it stops when the stream is dropped, and pauses while the
+/// stream is not polled.
 struct Execution {
     received: mpsc::Receiver<RunOutput>,
     asked: mpsc::UnboundedReceiver<oneshot::Sender<()>>,
-    /// Who waits until all that was said is kept.
+    /// The waiters for the storage of all earlier events.
     marks: Vec<oneshot::Sender<()>>,
     work: Option<BoxFuture<'static, RunResult>>,
     result: Option<RunResult>,
@@ -172,7 +173,7 @@ impl Execution {
                 Some(mark) = self.asked.recv() => self.marks.push(mark),
                 () = a_quiet_round(), if !self.marks.is_empty() => {
                     for mark in self.marks.drain(..) {
-                        // Who waited may have gone.
+                        // The waiter may have been dropped.
                         let _ = mark.send(());
                     }
                 }
@@ -182,7 +183,7 @@ impl Execution {
                 }
             }
         }
-        // What the graph said comes before its end; a task that it left behind is not waited for.
+        // Events come before the result. The execution does not wait for tasks that the graph left behind.
         match self.received.try_recv() {
             Ok(output) => Some((output, self)),
             Err(_) => self.result.take().map(|result| (RunOutput::Done(Box::new(result)), self)),
@@ -190,14 +191,15 @@ impl Execution {
     }
 }
 
-/// How a run's steps ended well: where it keeps no checkpoints, with its last values and the questions that are open.
+/// The end of a run without a failure. A temporary run has no checkpoints, so this holds its last values and open
+/// questions.
 #[derive(Default)]
 struct Last {
     values: Option<Value>,
     interrupts: Vec<Value>,
 }
 
-/// A run, from its input to its result.
+/// Executes a run from its input to its result.
 async fn work(graph: Graph, shared: Arc<Shared>, job: RunJob) -> RunResult {
     let (mut result, last) = match steps(&graph, &shared, job.cancel).await {
         Ok(Some(last)) => (ended(RunResultStatus::Success), last),
@@ -226,7 +228,7 @@ async fn work(graph: Graph, shared: Arc<Shared>, job: RunJob) -> RunResult {
     closed(&shared, result).await
 }
 
-/// The last words of a run.
+/// Sends the last events of a run.
 async fn closed(shared: &Shared, result: RunResult) -> RunResult {
     let status = match (result.status, result.thread_status) {
         (RunResultStatus::Error | RunResultStatus::Cancelled, _) => "failed",
@@ -239,7 +241,7 @@ async fn closed(shared: &Shared, result: RunResult) -> RunResult {
     }
 }
 
-/// Runs the root graph, from where an earlier attempt left it; `None` when it was cancelled.
+/// Runs the root graph from where an earlier attempt stopped. Returns `None` if the run was cancelled.
 async fn steps(graph: &Graph, shared: &Arc<Shared>, mut cancel: Cancel) -> Result<Option<Last>, NodeError> {
     let root = |from| Level::open(shared, graph, String::new(), JsonMap::new(), from);
     let mut given = shared.given(graph.0.open);
@@ -253,21 +255,21 @@ async fn steps(graph: &Graph, shared: &Arc<Shared>, mut cancel: Cancel) -> Resul
         }
     }
     let input = shared.kwargs.get("input").cloned().unwrap_or_default();
-    shared.tell_graph(graph, "on_chain_start", json!({"input": input})).await?;
+    shared.send_graph_event(graph, "on_chain_start", json!({"input": input})).await?;
     let ran = tokio::select! {
         biased;
         Ok(_) = cancel.wait_for(Option::is_some) => None,
         outcome = level.run(given, shared.resumes()) => Some(outcome),
     };
     let Some(outcome) = ran else {
-        if shared.keeps_end() {
-            level.keep_end().await?;
+        if shared.stores_end() {
+            level.store_end().await?;
         }
         return Ok(None);
     };
     let interrupts = match outcome {
         Ok(values) => {
-            shared.tell_graph(graph, "on_chain_end", json!({"output": values, "input": input})).await?;
+            shared.send_graph_event(graph, "on_chain_end", json!({"output": values, "input": input})).await?;
             Vec::new()
         }
         Err(NodeError(Cause::Interrupted(interrupts))) => interrupts,
@@ -293,7 +295,7 @@ fn failed(error: &NodeError) -> RunResult {
     result
 }
 
-/// The state of a run that keeps no checkpoints.
+/// The state of a run without checkpoints.
 fn temporary(values: Value, interrupts: Vec<Value>) -> ResultState {
     let mut rest = super::snapshot::nothing();
     rest.shift_remove("values");
@@ -301,7 +303,7 @@ fn temporary(values: Value, interrupts: Vec<Value>) -> ResultState {
     ResultState { checkpoint_id: None, values: RawJson::from(values), rest: RawJson::from(Value::Object(rest)) }
 }
 
-/// The thread's newest state, its open questions, and whether it waits for something.
+/// The thread's latest state, its open questions, and whether tasks are left.
 async fn final_state(root: &Reader<'_>) -> Result<(ResultState, RawJson, bool)> {
     let saved = root.saved(None).await?;
     let mut state = root.document(saved.as_ref(), Look { now: true, subgraphs: false }).await?;

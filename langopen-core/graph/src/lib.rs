@@ -2,10 +2,28 @@
 //!
 //! # How a graph runs
 //!
-//! A graph has a state of named [channels](Channel). Nodes read the state and return updates; edges name the next nodes. In each
-//! step, all due nodes run at once, then their updates change the state, and the executor stores a checkpoint. So a run streams
-//! its progress, pauses at an interrupt and resumes with the answer, and continues in another process from its last checkpoint.
-//! Clients can read, change and fork the states of its thread.
+//! A graph has a state of named [channels](Channel). Nodes read the state and return updates; edges name the next
+//! nodes. In each step, the executor runs all due nodes at once, applies their updates to the state, and stores a
+//! checkpoint.
+//!
+//! Checkpoints make these features possible:
+//!
+//! - A run streams its progress, pauses at an interrupt and resumes with the answer.
+//! - A run whose process ends continues in another process from its last checkpoint.
+//! - Clients read, change and fork the states of a thread.
+//!
+//! # Map
+//!
+//! | need | type |
+//! | --- | --- |
+//! | build a graph | [`Graph::builder`], [`GraphBuilder`], [`Channel`] |
+//! | write a node | [`NodeContext`], [`Command`], [`NodeError`] |
+//! | stream a message | [`MessageStream`] |
+//! | use the long-term store | [`Store`] |
+//! | execute graphs | [`GraphExecutor`], or [`FunctionExecutor`] for single functions |
+//!
+//! Extend the crate with a reducer of your own ([`Channel::reducer`]) or with a graph that depends on the config
+//! ([`GraphExecutor::factory`]).
 
 #![forbid(unsafe_code)]
 
@@ -21,9 +39,9 @@ mod error;
 mod events;
 mod executor;
 mod function;
-mod keep;
 mod message_stream;
 mod messages;
+mod persist;
 mod plan;
 mod protocol;
 mod run;
@@ -54,7 +72,7 @@ pub use function::{FunctionContext, FunctionExecutor};
 pub use message_stream::MessageStream;
 pub use store::Store;
 
-/// A graph, ready to be executed. Clones share it.
+/// A graph, ready for execution. Clones share it.
 #[derive(Clone)]
 pub struct Graph(Arc<Shape>);
 
@@ -63,7 +81,7 @@ struct Shape {
     name: String,
     description: Option<String>,
     channels: Vec<(String, channel::Kind)>,
-    /// Whether keys are taken that no channel is named for.
+    /// Whether the graph accepts keys without a channel.
     open: bool,
     nodes: Vec<(String, Node)>,
     edges: Vec<(String, String)>,
@@ -93,22 +111,22 @@ struct Branch {
 }
 
 impl Graph {
-    /// Begins a graph; `name` is its id where an executor offers it.
+    /// Starts a graph. `name` is its id in an executor.
     pub fn builder(name: impl Into<String>) -> GraphBuilder {
         GraphBuilder::new(name.into())
     }
 
-    /// Its name.
+    /// The graph's name.
     pub fn name(&self) -> &str {
         &self.0.name
     }
 
-    /// What it is for.
+    /// The graph's description, for people.
     pub fn description(&self) -> Option<&str> {
         self.0.description.as_deref()
     }
 
-    /// The graph whose checkpoints are in this namespace: itself, or the one inside its nodes.
+    /// The graph with this namespace: this graph, or a subgraph inside its nodes.
     fn inside(&self, namespace: &str) -> Option<Self> {
         let mut graph = self.clone();
         for part in namespace.split('|').filter(|part| !part.is_empty()) {

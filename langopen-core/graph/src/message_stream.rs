@@ -1,4 +1,4 @@
-//! A message that is told piece by piece, as a model makes it.
+//! Messages that are streamed piece by piece, as a model produces them.
 
 use langopen_core::error::Result;
 use serde_json::{Value, json};
@@ -8,7 +8,7 @@ use super::context::NodeContext;
 use super::events::Source;
 use super::messages;
 
-/// An AI message on its way; see [`NodeContext::message`]. Readers of `messages` get each piece as it comes.
+/// An AI message in progress; see [`NodeContext::message`]. Readers of the mode `messages` receive each piece at once.
 pub struct MessageStream {
     run: NodeContext,
     id: String,
@@ -24,12 +24,12 @@ impl MessageStream {
         Self { metadata: run.message_metadata(), run, id, sum, began: false }
     }
 
-    /// The message's id; unless it was given one, it begins with `lc_run--`, as that of any message that is streamed.
+    /// The message's id. The default begins with `lc_run--`, as for every streamed message.
     pub fn id(&self) -> &str {
         &self.id
     }
 
-    /// Gives the message an id, e.g. that of the model's own. Only before its first piece.
+    /// Sets the message's id, e.g. the id that the model assigned. Call it before the first piece.
     #[must_use]
     pub fn with_id(mut self, id: impl Into<String>) -> Self {
         self.id = id.into();
@@ -37,25 +37,26 @@ impl MessageStream {
         self
     }
 
-    /// Adds metadata that readers see with each piece, e.g. `ls_provider`, who made the model.
+    /// Adds metadata that readers receive with each piece, e.g. `ls_provider`, the vendor of the model.
     #[must_use]
     pub fn metadata(mut self, key: &str, value: impl Into<Value>) -> Self {
         self.metadata[key] = value.into();
         self
     }
 
-    /// Tells a piece of text.
+    /// Sends a piece of text.
     ///
     /// # Errors
-    /// When the run is over.
+    /// Fails if the run is over.
     pub async fn text(&mut self, text: &str) -> Result<()> {
         self.piece(json!({"content": text})).await
     }
 
-    /// Tells a piece with fields of a message chunk, e.g. `content`, `tool_call_chunks`, `response_metadata`, `usage_metadata`.
+    /// Sends a piece with fields of a message chunk, e.g. `content`, `tool_call_chunks`, `response_metadata`,
+    /// `usage_metadata`.
     ///
     /// # Errors
-    /// When the run is over.
+    /// Fails if the run is over.
     pub async fn piece(&mut self, fields: Value) -> Result<()> {
         let chunk = messages::chunk(&self.id, fields);
         messages::merge(&mut self.sum, &chunk);
@@ -68,10 +69,10 @@ impl MessageStream {
         self.event("on_chat_model_stream", json!({"chunk": chunk})).await
     }
 
-    /// Ends the message, and gives it whole, for the state.
+    /// Ends the message and returns it whole, for the state.
     ///
     /// # Errors
-    /// When the run is over.
+    /// Fails if the run is over.
     pub async fn finish(mut self) -> Result<Value> {
         self.piece(json!({"chunk_position": "last"})).await?;
         let whole = messages::of_chunks(&self.sum);

@@ -1,4 +1,4 @@
-//! Messages as JSON: the forms that clients send become the one that states show, and chunks become messages.
+//! Messages as JSON: converts the forms that clients send to the form of states, and joins chunks to messages.
 
 use langopen_core::json::JsonMap;
 use serde_json::{Map, Value, json};
@@ -7,10 +7,10 @@ use uuid::Uuid;
 use super::channel::kind_of;
 use super::error::NodeError;
 
-/// Stands in a message of type `remove` for all messages.
+/// The id in a message of type `remove` that removes all messages.
 const REMOVE_ALL: &str = "__remove_all__";
 
-/// One or several messages, each whole and with an id.
+/// Reads one or several messages and completes each one, including its id.
 pub(super) fn list(written: Value) -> Result<Vec<Value>, NodeError> {
     match written {
         Value::Array(each) if !is_pair(&each) => each.into_iter().map(message).collect(),
@@ -18,7 +18,7 @@ pub(super) fn list(written: Value) -> Result<Vec<Value>, NodeError> {
     }
 }
 
-/// `["user", "hi"]` is one message.
+/// Whether a list is one message: `["user", "hi"]`.
 fn is_pair(list: &[Value]) -> bool {
     matches!(list, [Value::String(role), Value::String(_)] if kind_of_role(role).is_some())
 }
@@ -85,7 +85,7 @@ fn complete_call(call: &mut JsonMap) {
     }
 }
 
-/// `held` with the new messages.
+/// Adds new messages to the list `held`.
 pub(super) fn add(held: Value, new: Vec<Value>) -> Result<Value, NodeError> {
     let mut messages = match held {
         Value::Array(messages) => messages,
@@ -110,7 +110,7 @@ pub(super) fn add(held: Value, new: Vec<Value>) -> Result<Value, NodeError> {
     Ok(Value::Array(messages))
 }
 
-/// A chunk of an AI message with all its fields.
+/// Makes a complete chunk of an AI message.
 pub(super) fn chunk(id: &str, fields: Value) -> Value {
     let mut chunk = object(json!({
         "content": "", "additional_kwargs": {}, "response_metadata": {}, "type": "AIMessageChunk", "name": null, "id": id,
@@ -120,7 +120,7 @@ pub(super) fn chunk(id: &str, fields: Value) -> Value {
     Value::Object(chunk)
 }
 
-/// Adds a chunk to the sum of those before it.
+/// Adds a chunk to the sum of the earlier ones.
 pub(super) fn merge(sum: &mut Value, chunk: &Value) {
     let text = |value: &Value| value["content"].as_str().unwrap_or_default().to_owned();
     match (&mut sum["content"], &chunk["content"]) {
@@ -148,7 +148,7 @@ pub(super) fn merge(sum: &mut Value, chunk: &Value) {
     }
 }
 
-/// Tool calls come in pieces too: those with the same index are one call.
+/// Adds a piece of a tool call. Pieces with the same index belong to one call.
 fn merge_call(sum: &mut Value, piece: &Value) {
     let Some(calls) = sum.as_array_mut() else { return };
     match calls.iter_mut().find(|call| !piece["index"].is_null() && call["index"] == piece["index"]) {
@@ -166,7 +166,7 @@ fn merge_call(sum: &mut Value, piece: &Value) {
     }
 }
 
-/// The message that the chunks are, so far.
+/// The message that the sum of chunks represents so far.
 pub(super) fn of_chunks(sum: &Value) -> Value {
     let Value::Object(mut message) = sum.clone() else { return Value::Null };
     message.insert("type".to_owned(), "ai".into());

@@ -1,4 +1,4 @@
-//! Which tasks come next, by what is new in the channels.
+//! Plans the next tasks from the new values in the channels.
 
 use langopen_core::json::JsonMap;
 use serde_json::{Value, json};
@@ -11,32 +11,32 @@ use super::command::{Command, END, Goto, START};
 use super::error::NodeError;
 use super::{Graph, Shape};
 
-/// Channels that mean something else than a part of the state, with the places of their writes.
+/// Reserved channels for writes that are not part of the state.
 pub(super) const ERROR: &str = "__error__";
 pub(super) const INTERRUPT: &str = "__interrupt__";
 pub(super) const RESUME: &str = "__resume__";
-/// A task that wrote nothing has ended, too.
+/// Marks the end of a task that wrote nothing.
 pub(super) const NO_WRITES: &str = "__no_writes__";
-/// The inputs of tasks that were sent.
+/// Holds the inputs of tasks that commands sent.
 const SENDS: &str = "__sends__";
-/// The task of writes that come from outside of the graph.
+/// The task id of writes from outside of the graph.
 pub(super) const NO_TASK: &str = "00000000-0000-0000-0000-000000000000";
-/// The namespace of the ids of tasks and interrupts.
+/// The UUID namespace for the ids of tasks and interrupts.
 const IDS: Uuid = Uuid::from_u128(0x5d2f_6f0e_9f53_4f0e_8a77_1c64_9e0b_6a42);
 
-/// Something written to a channel.
+/// A value written to a channel.
 #[derive(Debug, Clone)]
 pub(super) struct Write {
     pub(super) channel: String,
     pub(super) value: Value,
 }
 
-/// A node's turn.
+/// One execution of a node.
 #[derive(Debug, Clone)]
 pub(super) struct Task {
     pub(super) id: String,
     pub(super) name: String,
-    /// For the order in which what tasks wrote is applied; and as states show it.
+    /// The path that determines the order in which writes are applied; states show it as `shown_path`.
     pub(super) path: String,
     pub(super) shown_path: Value,
     pub(super) triggers: Vec<String>,
@@ -50,7 +50,7 @@ impl Write {
     }
 }
 
-/// The place of a write that is none to the state; such a write replaces one that is there.
+/// The index of a write that is not part of the state. Such a write replaces the stored one.
 pub(super) fn index_of(channel: &str) -> Option<i64> {
     Some(match channel {
         ERROR => -1,
@@ -65,7 +65,7 @@ impl Task {
         Applied { name: &self.name, path: &self.path, triggers: &self.triggers, writes: &self.writes }
     }
 
-    /// The namespace of what happens inside of it.
+    /// The namespace of the task's own graph.
     pub(super) fn namespace(&self, outer: &str) -> String {
         if outer.is_empty() {
             format!("{}:{}", self.name, self.id)
@@ -74,12 +74,12 @@ impl Task {
         }
     }
 
-    /// Whether it is one of the graph's nodes, and not how its input comes in.
+    /// Whether the task is a node of the graph. The task that applies the input is not.
     pub(super) fn is_shown(&self) -> bool {
         self.name != START
     }
 
-    /// Takes what it wrote before, in an earlier attempt at its step.
+    /// Restores the writes of an earlier attempt at this step.
     pub(super) fn recall(&mut self, pending: &[Pending]) {
         let own = pending.iter().filter(|pending| pending.task_id == self.id);
         let writes = own.filter(|pending| index_of(&pending.write.channel).is_none());
@@ -87,7 +87,7 @@ impl Task {
     }
 }
 
-/// The id of the questions that are asked in a namespace.
+/// The id of the questions in a namespace.
 pub(super) fn interrupt_id(namespace: &str) -> String {
     Uuid::new_v5(&IDS, namespace.as_bytes()).simple().to_string()
 }
@@ -101,7 +101,7 @@ fn join_of(from: &[String], to: &str) -> String {
 }
 
 impl Shape {
-    /// How a channel behaves; `None` for one that the graph does not have.
+    /// The rule of a channel; `None` if the graph has no such channel.
     pub(super) fn channel(&self, name: &str) -> Option<Kind> {
         if let Some((_, kind)) = self.channels.iter().find(|(held, _)| held == name) {
             return Some(kind.clone());
@@ -118,13 +118,13 @@ impl Shape {
         }
     }
 
-    /// Whether clients see it.
+    /// Whether clients see the channel.
     pub(super) fn is_public(&self, name: &str) -> bool {
         let internal = name.starts_with("__") || name.starts_with("branch:to:") || name.starts_with("join:");
         !internal && (self.open || self.channels.iter().any(|(held, _)| held == name))
     }
 
-    /// The channels that a node waits for.
+    /// The channels that trigger a node.
     fn triggers(&self, node: &str) -> Vec<String> {
         if node == START {
             return vec![START.to_owned()];
@@ -133,7 +133,7 @@ impl Shape {
         std::iter::once(branch_to(node)).chain(joins).collect()
     }
 
-    /// The tasks whose turn it is.
+    /// The tasks of the next step.
     pub(super) fn next_tasks(&self, checkpoint: &Checkpoint, namespace: &str, step: i64) -> Vec<Task> {
         let id = |what: &str| {
             let seed = format!("{}\n{namespace}\n{step}\n{what}", checkpoint.id);
@@ -185,7 +185,7 @@ impl Shape {
 }
 
 impl Graph {
-    /// What a node's command writes: its update, and who comes next.
+    /// The writes of a node's command: its update, and the triggers of the next nodes.
     pub(super) fn writes(&self, node: &str, state: &Checkpoint, command: Command) -> Result<Vec<Write>, NodeError> {
         let shape = &self.0;
         let mut writes = match command.update {
@@ -216,7 +216,8 @@ impl Graph {
         Ok(writes)
     }
 
-    /// The writes of an update, to the channels that the graph has. Messages get their ids here, so that all who are told of them know the same.
+    /// The writes of an update, to channels that the graph has. Messages get their ids here, so that events and the
+    /// state show the same ids.
     pub(super) fn public_writes(&self, update: JsonMap) -> Result<Vec<Write>, NodeError> {
         let known = update.into_iter().filter(|(key, _)| self.0.is_public(key));
         let writes = known.map(|(key, value)| {
@@ -227,7 +228,7 @@ impl Graph {
         writes.collect()
     }
 
-    /// The write that makes a node the next one; none for the end.
+    /// The write that triggers a node; none for the end.
     pub(super) fn arrow(&self, target: Goto) -> Result<Option<Write>, NodeError> {
         let node = target.node();
         if node == END {

@@ -1,5 +1,5 @@
-//! Runs of the event streaming protocol, which hear some things in the protocol's own shapes: messages in content blocks, checkpoints without their values,
-//! and how the graphs inside fare.
+//! Events of the event streaming protocol. Such runs receive some events in the protocol's own form: messages in
+//! content blocks, checkpoints without values, and the lifecycle of subgraphs.
 
 use std::collections::HashMap;
 
@@ -7,17 +7,17 @@ use serde_json::{Value, json};
 
 use super::messages;
 
-/// What is told: its namespace, the end of its event's name, and its data.
-pub(super) type Told = (String, &'static str, Value);
+/// An event of the protocol: its namespace, the suffix of its name, and its data.
+pub(super) type ProtocolEvent = (String, &'static str, Value);
 
-/// What was told so far.
+/// The state of the protocol in one run.
 #[derive(Default)]
 pub(super) struct Protocol {
-    /// Graphs inside that were heard of, by namespace.
+    /// The names of the subgraphs that have started, by namespace.
     names: HashMap<String, String>,
-    /// Those that are at work, and the tasks that they run in.
+    /// The running subgraphs, with the tasks that contain them.
     open: Vec<(String, String)>,
-    /// Messages on their way.
+    /// The messages in progress.
     messages: Vec<Open>,
 }
 
@@ -29,8 +29,8 @@ struct Open {
 }
 
 impl Protocol {
-    /// The pieces that a chunk of a message becomes.
-    pub(super) fn chunk(&mut self, namespace: &str, chunk: &Value, node: &Value) -> Vec<Told> {
+    /// The events of a chunk of a message.
+    pub(super) fn chunk(&mut self, namespace: &str, chunk: &Value, node: &Value) -> Vec<ProtocolEvent> {
         let id = chunk["id"].as_str().unwrap_or_default();
         let mut pieces = Vec::new();
         let known = self.messages.iter().position(|open| open.id == id);
@@ -54,8 +54,8 @@ impl Protocol {
         of_message(namespace, node, pieces)
     }
 
-    /// The pieces of a message that comes whole. Results of tools are told as such.
-    pub(super) fn whole(namespace: &str, message: &Value, node: &Value) -> Vec<Told> {
+    /// The events of a whole message. The results of tools have none: they have events of their own.
+    pub(super) fn whole(namespace: &str, message: &Value, node: &Value) -> Vec<ProtocolEvent> {
         let Some(role) = message["type"].as_str().filter(|kind| ["ai", "human", "system"].contains(kind)) else {
             return Vec::new();
         };
@@ -75,8 +75,8 @@ impl Protocol {
         of_message(namespace, node, pieces)
     }
 
-    /// What comes before a task's record: that its graph has started, if it is the first of it.
-    pub(super) fn started(&mut self, namespace: &str) -> Vec<Told> {
+    /// The events before a task's record: if the task is the first of its graph, the start of that graph.
+    pub(super) fn started(&mut self, namespace: &str) -> Vec<ProtocolEvent> {
         if namespace.is_empty() || self.names.contains_key(namespace) {
             return Vec::new();
         }
@@ -89,8 +89,8 @@ impl Protocol {
         vec![lifecycle(namespace, data)]
     }
 
-    /// What comes after the record of a task that ended: how the graphs inside of it ended.
-    pub(super) fn ended(&mut self, record: &Value) -> Vec<Told> {
+    /// The events after the record of a task that ended: the ends of the subgraphs inside it.
+    pub(super) fn ended(&mut self, record: &Value) -> Vec<ProtocolEvent> {
         let asks = record["interrupts"].as_array().is_some_and(|interrupts| !interrupts.is_empty());
         let failed = !record["error"].is_null();
         let status = if asks {
@@ -105,26 +105,26 @@ impl Protocol {
         ended.into_iter().map(|(namespace, _)| self.end_of(&namespace, status)).collect()
     }
 
-    /// What comes at the end of the run, which is `completed`, `interrupted` or `failed`.
-    pub(super) fn close(&mut self, status: &str) -> Vec<Told> {
+    /// The events at the end of the run; `status` is `completed`, `interrupted` or `failed`.
+    pub(super) fn close(&mut self, status: &str) -> Vec<ProtocolEvent> {
         let messages = std::mem::take(&mut self.messages);
-        let mut told: Vec<_> =
+        let mut events: Vec<_> =
             messages.iter().flat_map(|open| of_message(&open.namespace, &open.node, end(&open.sum))).collect();
         let mut open = std::mem::take(&mut self.open);
         open.sort_by_key(|(namespace, _)| std::cmp::Reverse(namespace.matches('|').count()));
-        told.extend(open.into_iter().map(|(namespace, _)| self.end_of(&namespace, status)));
+        events.extend(open.into_iter().map(|(namespace, _)| self.end_of(&namespace, status)));
         if status == "interrupted" {
-            told.push(lifecycle("", json!({"event": status})));
+            events.push(lifecycle("", json!({"event": status})));
         }
-        told
+        events
     }
 
-    fn end_of(&self, namespace: &str, status: &str) -> Told {
+    fn end_of(&self, namespace: &str, status: &str) -> ProtocolEvent {
         lifecycle(namespace, json!({"event": status, "graph_name": self.names.get(namespace)}))
     }
 }
 
-/// A checkpoint without its values.
+/// The record of a checkpoint without its values.
 pub(super) fn checkpoint(record: &Value) -> Value {
     let id = |config: &Value| config["configurable"]["checkpoint_id"].clone();
     let mut envelope = json!({"id": id(&record["config"])});
@@ -136,12 +136,12 @@ pub(super) fn checkpoint(record: &Value) -> Value {
     json!({"data": envelope})
 }
 
-/// Leaves out of messages what is empty; type, content and id come first.
+/// Removes empty fields from messages, and puts type, content and id first.
 pub(super) fn compact(value: &mut Value) {
     match value {
         Value::Array(items) => items.iter_mut().for_each(compact),
         Value::Object(fields) if fields.contains_key("additional_kwargs") && fields.contains_key("content") => {
-            let kept = ["tool_call_id", "status", "artifact"];
+            let retained = ["tool_call_id", "status", "artifact"];
             let mut message: serde_json::Map<String, Value> = ["type", "content", "id"]
                 .map(|key| (key.to_owned(), fields.get(key).cloned().unwrap_or_default()))
                 .into_iter()
@@ -154,7 +154,7 @@ pub(super) fn compact(value: &mut Value) {
                     Value::Object(fields) => fields.is_empty(),
                     Value::Bool(_) | Value::Number(_) => false,
                 };
-                if !message.contains_key(&key) && (!empty || kept.contains(&key.as_str())) {
+                if !message.contains_key(&key) && (!empty || retained.contains(&key.as_str())) {
                     message.insert(key, field);
                 }
             }
@@ -165,16 +165,16 @@ pub(super) fn compact(value: &mut Value) {
     }
 }
 
-fn of_message(namespace: &str, node: &Value, pieces: Vec<Value>) -> Vec<Told> {
-    let told = |piece| (namespace.to_owned(), "messages", json!({"data": piece, "node": node}));
-    pieces.into_iter().map(told).collect()
+fn of_message(namespace: &str, node: &Value, pieces: Vec<Value>) -> Vec<ProtocolEvent> {
+    let events = |piece| (namespace.to_owned(), "messages", json!({"data": piece, "node": node}));
+    pieces.into_iter().map(events).collect()
 }
 
-fn lifecycle(namespace: &str, data: Value) -> Told {
+fn lifecycle(namespace: &str, data: Value) -> ProtocolEvent {
     (namespace.to_owned(), "lifecycle", json!({"data": data}))
 }
 
-/// The last pieces of a message that came in chunks.
+/// The last pieces of a message in chunks.
 fn end(sum: &Value) -> Vec<Value> {
     let message = messages::of_chunks(sum);
     let mut pieces = vec![block_finish(0, &json!({"type": "text", "text": message["content"]}))];
@@ -186,7 +186,7 @@ fn end(sum: &Value) -> Vec<Value> {
     pieces
 }
 
-/// The message's tool calls as blocks.
+/// The message's tool calls as content blocks.
 fn calls(message: &Value) -> Vec<Value> {
     let calls = message["tool_calls"].as_array().into_iter().flatten();
     calls

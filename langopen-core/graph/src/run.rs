@@ -1,4 +1,4 @@
-//! What all of a run's graphs share: the run, what it was asked for, what it may reach.
+//! The data that all graphs of a run share: the run, its parameters and its storage.
 
 use std::sync::Arc;
 
@@ -11,31 +11,31 @@ use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
-use super::checkpoint::Place;
+use super::checkpoint::Location;
 use super::steps::Given;
 use super::stream::{Emitter, Marks};
 
-/// How many steps a run may take when it does not say: as many as LangGraph's.
+/// The default limit of steps per run, as in LangGraph.
 const RECURSION_LIMIT: i64 = 25;
-/// Keys of `configurable` that checkpoint metadata leaves out: the user's document, and the checkpoint's own place.
+/// Keys of `configurable` that checkpoint metadata omits: the user, and the location of the checkpoint.
 const NOT_IN_METADATA: [&str; 5] =
     ["langgraph_auth_user", "langgraph_auth_permissions", "checkpoint_id", "checkpoint_ns", "checkpoint_map"];
 
-/// Keys of `configurable` by which a graph elsewhere, of which this one is a node, says that it goes on, and with which
-/// answers.
+/// Keys of `configurable` for a graph that is a node of a graph elsewhere. The outer graph uses them to resume this one
+/// and to pass the answers.
 const RESUMING: &str = "__pregel_resuming";
 const RESUME_MAP: &str = "__pregel_resume_map";
 
-/// A run, for everything that takes part in it.
+/// A run, shared by all its graphs and tasks.
 pub(super) struct Shared {
     pub(super) run: Run,
     pub(super) kwargs: JsonMap,
-    /// As nodes see it, and factories.
+    /// The config as nodes and factories see it.
     pub(super) config: Value,
     pub(super) reach: ExecutionContext,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) emitter: Emitter,
-    /// Answers to questions, for whoever asks: one for the first who does, others by the question's id.
+    /// Answers to questions. `answer` goes to the first node that asks; `answers` are selected by the question's id.
     pub(super) answer: Mutex<Option<Value>>,
     pub(super) answers: JsonMap,
     pub(super) fresh_thread: bool,
@@ -64,10 +64,11 @@ impl Shared {
         }
     }
 
-    /// Before something is kept that a later attempt goes on after. Nobody comes back to a stream that is not kept.
-    pub(super) async fn said_is_kept(&self) {
+    /// Waits until all earlier events are stored; called before each write from which a later attempt continues. The
+    /// events of a run that is not resumable need no storage, because readers cannot resume them.
+    pub(super) async fn events_are_stored(&self) {
         if self.run.resumable {
-            self.emitter.kept().await;
+            self.emitter.events_are_stored().await;
         }
     }
 
@@ -75,11 +76,11 @@ impl Shared {
         self.lease
     }
 
-    pub(super) fn place<'a>(&self, namespace: &'a str) -> Place<'a> {
-        Place { thread_id: self.run.thread_id, namespace, lease: Some(self.lease) }
+    pub(super) fn location<'a>(&self, namespace: &'a str) -> Location<'a> {
+        Location { thread_id: self.run.thread_id, namespace, lease: Some(self.lease) }
     }
 
-    /// What the run begins with; a graph that takes every key is content without an input.
+    /// What the run begins with. A graph that accepts every key can start without an input.
     pub(super) fn given(&self, open: bool) -> Given {
         match (self.kwargs.get("command"), self.kwargs.get("input")) {
             (Some(Value::Object(command)), _) if !command.is_empty() => Given::Command(command.clone()),
@@ -89,18 +90,18 @@ impl Shared {
         }
     }
 
-    /// Whether the root goes on from where it stopped, if that was said.
+    /// Whether the root graph resumes, if the outer graph specified it.
     pub(super) fn resumes(&self) -> Option<bool> {
         self.config["configurable"][RESUMING].as_bool()
     }
 
-    /// Whether checkpoints are kept as the run goes, and not only when it stops.
-    pub(super) fn keeps_steps(&self) -> bool {
-        !self.run.temporary && !self.keeps_end()
+    /// Whether every checkpoint is stored, and not only the last one.
+    pub(super) fn stores_steps(&self) -> bool {
+        !self.run.temporary && !self.stores_end()
     }
 
-    /// Whether only the last checkpoint is kept.
-    pub(super) fn keeps_end(&self) -> bool {
+    /// Whether only the last checkpoint is stored.
+    pub(super) fn stores_end(&self) -> bool {
         !self.run.temporary && self.kwargs.get("durability").is_some_and(|durability| durability == "exit")
     }
 
@@ -108,7 +109,7 @@ impl Shared {
         self.config["recursion_limit"].as_i64().unwrap_or(RECURSION_LIMIT)
     }
 
-    /// The nodes before or after which the run was told to stop.
+    /// The nodes before or after which the run must stop.
     pub(super) fn stops(&self, key: &str) -> Vec<String> {
         match self.kwargs.get(key) {
             Some(Value::String(node)) => vec![node.clone()],
@@ -119,35 +120,35 @@ impl Shared {
 
     /// The metadata of a checkpoint.
     pub(super) fn metadata(&self, source: &str, step: i64, parents: &JsonMap) -> JsonMap {
-        let mut kept = remembered(&self.config);
-        kept.insert("source".to_owned(), source.into());
-        kept.insert("step".to_owned(), step.into());
-        kept.insert("parents".to_owned(), Value::Object(parents.clone()));
-        kept
+        let mut metadata = remembered(&self.config);
+        metadata.insert("source".to_owned(), source.into());
+        metadata.insert("step".to_owned(), step.into());
+        metadata.insert("parents".to_owned(), Value::Object(parents.clone()));
+        metadata
     }
 }
 
-/// The part of a config that checkpoint metadata has: its `configurable`, so that histories can be filtered by it, and
-/// its metadata.
+/// The part of a config that checkpoint metadata contains: its metadata, and its `configurable` for filters of
+/// histories.
 pub(super) fn remembered(config: &Value) -> JsonMap {
     let entries = |key: &str| config[key].as_object().into_iter().flatten().filter(|(key, _)| !key.starts_with("__"));
-    let mut kept = JsonMap::new();
+    let mut found = JsonMap::new();
     for (key, value) in entries("configurable").filter(|(key, _)| !NOT_IN_METADATA.contains(&key.as_str())) {
-        kept.insert(key.clone(), value.clone());
+        found.insert(key.clone(), value.clone());
     }
     for (key, value) in entries("metadata") {
-        kept.insert(key.clone(), value.clone());
+        found.insert(key.clone(), value.clone());
     }
-    kept
+    found
 }
 
-/// Whether it is an answer for each question by its id: then all keys are such ids.
+/// Whether the value maps the ids of questions to answers: then all its keys are such ids.
 pub(super) fn is_by_id(resume: &Value) -> bool {
     let is_id = |key: &String| key.len() == 32 && key.bytes().all(|byte| byte.is_ascii_hexdigit());
     resume.as_object().is_some_and(|answers| !answers.is_empty() && answers.keys().all(is_id))
 }
 
-/// The run's config, with what is known besides.
+/// The run's config, completed with the run's ids and metadata.
 fn config_of(run: &Run, kwargs: &JsonMap) -> Value {
     let mut config = match kwargs.get("config") {
         Some(Value::Object(config)) => config.clone(),

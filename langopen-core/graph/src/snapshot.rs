@@ -1,4 +1,4 @@
-//! States as documents: the ThreadState of the wire, from a checkpoint and what tasks wrote after it.
+//! States as documents: the ThreadState of the wire, made from a checkpoint and the writes after it.
 
 use futures::future::BoxFuture;
 use langopen_core::error::Result;
@@ -14,7 +14,7 @@ use super::checkpoint::{Pending, Saved};
 use super::error::Interrupt;
 use super::plan::{ERROR, INTERRUPT, NO_TASK, Task, index_of};
 
-/// Reads the checkpoints of one graph of a thread.
+/// Reads the checkpoints of one graph on a thread.
 #[derive(Clone)]
 pub(super) struct Reader<'a> {
     pub(super) context: &'a ExecutionContext,
@@ -23,12 +23,12 @@ pub(super) struct Reader<'a> {
     pub(super) namespace: String,
 }
 
-/// How a state is shown.
+/// Options for showing a state.
 #[derive(Clone, Copy)]
 pub(super) struct Look {
-    /// As it is now: with what tasks that came to their end wrote, and only the questions that are still open.
+    /// Shows the current state: it includes the writes of finished tasks, and only open questions.
     pub(super) now: bool,
-    /// With the states of the graphs inside.
+    /// Includes the states of subgraphs.
     pub(super) subgraphs: bool,
 }
 
@@ -48,13 +48,13 @@ impl Reader<'_> {
         self.graph.0.next_tasks(&saved.checkpoint, &self.namespace, saved.step() + 1)
     }
 
-    /// The graph inside of a task.
+    /// The graph inside a task.
     fn inside(&self, task: &Task) -> Option<Self> {
         let graph = self.graph.0.node(&task.name)?.subgraph()?.clone();
         Some(Self { graph, namespace: task.namespace(&self.namespace), ..self.clone() })
     }
 
-    /// A ThreadState.
+    /// Makes a ThreadState.
     pub(super) fn document<'s>(&'s self, saved: Option<&'s Saved>, look: Look) -> BoxFuture<'s, Result<JsonMap>> {
         Box::pin(async move {
             let Some(saved) = saved else { return Ok(nothing()) };
@@ -70,7 +70,7 @@ impl Reader<'_> {
             let next: Vec<_> = tasks.iter().filter(|task| task.writes.is_empty()).map(|task| &task.name).collect();
             let interrupts: Vec<_> =
                 shown.iter().filter_map(|task| task["interrupts"].as_array()).flatten().cloned().collect();
-            let at = |id: &str| self.place(&saved, id);
+            let at = |id: &str| self.location(&saved, id);
             Ok(super::messages::object(json!({
                 "values": saved.checkpoint.state(&self.graph.0),
                 "next": next,
@@ -86,14 +86,14 @@ impl Reader<'_> {
         })
     }
 
-    fn place(&self, saved: &Saved, id: &str) -> Value {
-        let mut place = json!({"checkpoint_id": id, "thread_id": self.thread_id, "checkpoint_ns": self.namespace});
+    fn location(&self, saved: &Saved, id: &str) -> Value {
+        let mut location = json!({"checkpoint_id": id, "thread_id": self.thread_id, "checkpoint_ns": self.namespace});
         if let Some(Value::Object(parents)) = saved.metadata.get("parents").filter(|parents| **parents != json!({})) {
             let mut map = parents.clone();
             map.insert(self.namespace.clone(), id.into());
-            place["checkpoint_map"] = Value::Object(map);
+            location["checkpoint_map"] = Value::Object(map);
         }
-        place
+        location
     }
 
     async fn task(&self, saved: &Saved, task: &Task, look: Look) -> Result<Value> {
@@ -126,7 +126,7 @@ impl Reader<'_> {
         }))
     }
 
-    /// The open questions by the innermost task that asked.
+    /// The open questions, by the innermost task that asked them.
     pub(super) fn open<'s>(&'s self, saved: Option<&'s Saved>) -> BoxFuture<'s, Result<JsonMap>> {
         Box::pin(async move {
             let mut found = JsonMap::new();
@@ -151,19 +151,19 @@ impl Reader<'_> {
     }
 }
 
-/// Whether a task came to its end.
+/// Whether a task has finished.
 fn written(saved: &Saved, task: &Task) -> bool {
     let own = saved.pending.iter().filter(|pending| pending.task_id == task.id);
     own.into_iter().any(|pending| index_of(&pending.write.channel).is_none())
 }
 
-/// What a task asked.
+/// The questions of a task.
 fn questions(saved: &Saved, task: &Task) -> Vec<Interrupt> {
     let own = saved.pending.iter().filter(|pending| pending.task_id == task.id && pending.write.channel == INTERRUPT);
     own.filter_map(|pending| pending.write.value.as_array()).flatten().filter_map(Interrupt::read).collect()
 }
 
-/// Brings what was written since into the state.
+/// Applies the writes after a checkpoint to its state.
 pub(super) fn catch_up(graph: &Graph, saved: &mut Saved, tasks: &mut [Task]) {
     let outside = saved.pending.iter().filter(|p| p.task_id == NO_TASK && index_of(&p.write.channel).is_none());
     let outside: Vec<_> = outside.map(|pending| pending.write.clone()).collect();
@@ -174,14 +174,14 @@ pub(super) fn catch_up(graph: &Graph, saved: &mut Saved, tasks: &mut [Task]) {
     }
     if !applied.is_empty() {
         let mut caught_up = saved.checkpoint.clone();
-        // A write that the graph refuses was refused when it was made, too.
+        // If the graph rejects a write here, it also rejected the write when it was made.
         if apply(&graph.0, &mut caught_up, &applied).is_ok() {
             saved.checkpoint = caught_up;
         }
     }
 }
 
-/// The state of a thread, or a graph inside, that has none.
+/// The state of a thread or subgraph without checkpoints.
 pub(super) fn nothing() -> JsonMap {
     super::messages::object(json!({
         "values": {}, "next": [], "tasks": [], "metadata": null, "created_at": null, "checkpoint": null,

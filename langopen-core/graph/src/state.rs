@@ -1,4 +1,4 @@
-//! The questions about a thread's states.
+//! Answers calls about the states of threads.
 
 use langopen_core::clock::Clock;
 use langopen_core::error::{Error, Result};
@@ -12,7 +12,7 @@ use super::Graph;
 use super::checkpoint::Saved;
 use super::snapshot::{Look, Reader};
 
-/// What a runnable config says of the place of a state.
+/// The location of a state, from a runnable config.
 pub(super) struct Named {
     pub(super) thread_id: ThreadId,
     pub(super) namespace: String,
@@ -44,7 +44,7 @@ impl Named {
     }
 }
 
-/// Answers a question about a graph or one of its threads.
+/// Answers a call about a graph or one of its threads.
 pub(super) async fn answer(
     graph: &Graph,
     clock: &dyn Clock,
@@ -114,7 +114,7 @@ async fn history(
     Ok(Value::Array(states))
 }
 
-/// A ThreadState, and beside it what the thread's row needs.
+/// Makes a ThreadState with the summary that updates the thread's row.
 pub(super) async fn with_summary(reader: &Reader<'_>, saved: Option<&Saved>, look: Look) -> Result<Value> {
     let mut state = reader.document(saved, look).await?;
     let waits = state["next"].as_array().is_some_and(|next| !next.is_empty());

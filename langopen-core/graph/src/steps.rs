@@ -1,4 +1,4 @@
-//! A graph at work: step after step, until nothing is left to do or somebody is asked.
+//! Executes a graph step by step, until no task is left or a node asks a question.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,57 +17,57 @@ use super::plan::{INTERRUPT, Task};
 use super::run::Shared;
 use super::stream::Trace;
 
-/// What a graph begins with.
+/// The start of an execution.
 pub(super) enum Given {
     Input(Value),
     Command(JsonMap),
-    /// It goes on where it stopped.
+    /// Nothing: the graph continues where it stopped.
     Nothing,
 }
 
-/// Where a graph begins.
+/// The checkpoint at which a graph starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum From {
-    /// Anew.
+    /// None: the graph starts anew.
     Nothing,
-    /// At its newest checkpoint.
+    /// The newest checkpoint.
     Newest,
-    /// At the checkpoint that the run names, if it names one. Then what was done after that is done again.
+    /// The checkpoint that the run names, if any. The steps after it are then executed again.
     Named,
 }
 
-/// How far an earlier attempt of the run came.
+/// The progress of an earlier attempt of the run.
 pub(super) enum Progress {
     None,
     Started,
     Finished,
 }
 
-/// One graph of a run: the root, or one inside a node.
+/// One graph of a run: the root graph or a subgraph.
 pub(super) struct Level {
     pub(super) shared: Arc<Shared>,
     pub(super) graph: Graph,
     pub(super) namespace: String,
-    /// The checkpoints of the graphs around it, by their namespaces.
+    /// The checkpoint ids of the outer graphs, by namespace.
     pub(super) parents: JsonMap,
     pub(super) saved: Saved,
     pub(super) tasks: Vec<Task>,
-    /// The number of the step to come, and of the last one that may be.
+    /// The number of the next step; `last_step` is the last permitted one.
     pub(super) step: i64,
     last_step: i64,
-    /// Whether it goes on from where it stopped; as long as its first step is not over, the graphs inside of it do so too.
+    /// Whether the graph resumes from where it stopped. Until its first step ends, its subgraphs resume too.
     pub(super) resumes: bool,
-    /// Whether it does again what was done after its checkpoint.
+    /// Whether the graph executes the steps after its checkpoint again.
     pub(super) replays: bool,
-    /// The versions that the storage has, and the checkpoint that it has.
+    /// The stored channel versions; `stored` is the id of the stored checkpoint.
     pub(super) known: BTreeMap<String, String>,
-    pub(super) kept: Option<String>,
-    /// The checkpoint before the present one, kept or not.
+    pub(super) stored: Option<String>,
+    /// The checkpoint before the current one, whether it is stored or not.
     pub(super) previous: Option<String>,
 }
 
 impl Level {
-    /// Reads where a graph stands.
+    /// Reads the graph's checkpoint.
     pub(super) async fn open(
         shared: &Arc<Shared>,
         graph: &Graph,
@@ -89,7 +89,7 @@ impl Level {
         let replays = named.is_some();
         let saved = found.map(|tuple| Saved::read(&graph.0, tuple)).transpose()?;
         let step = saved.as_ref().map_or(-1, |saved| saved.step() + 1);
-        let kept = saved.as_ref().map(|saved| saved.checkpoint.id.clone());
+        let stored = saved.as_ref().map(|saved| saved.checkpoint.id.clone());
         let saved = saved.unwrap_or_else(|| Saved {
             checkpoint: Checkpoint::first(&graph.0, shared.clock.as_ref()),
             metadata: JsonMap::new(),
@@ -109,11 +109,11 @@ impl Level {
             step,
             resumes: false,
             replays,
-            kept,
+            stored,
         })
     }
 
-    /// How far an earlier attempt of this run came.
+    /// The progress of an earlier attempt of this run.
     pub(super) fn progress(&self) -> Progress {
         let own =
             self.saved.metadata.get("run_id").and_then(Value::as_str) == Some(&self.shared.run.run_id.to_string());
@@ -132,23 +132,24 @@ impl Level {
         self.namespace.is_empty()
     }
 
-    /// Runs to the end, or until it stops; what the state is then. `resumes` is what the graph around it says.
+    /// Runs until the end or a stop, and returns the state. `resumes` is the decision of the outer graph.
     pub(super) async fn run(&mut self, given: Given, resumes: Option<bool>) -> Result<JsonMap, NodeError> {
         let outcome = match self.begin(given, resumes).await {
             Ok(()) => self.go_on().await,
             Err(error) => Err(error),
         };
         let stopped = matches!(&outcome, Err(NodeError(Cause::Interrupted(_))));
-        if self.shared.keeps_end() && (self.is_root() || outcome.is_err()) {
-            self.keep_end().await?;
+        if self.shared.stores_end() && (self.is_root() || outcome.is_err()) {
+            self.store_end().await?;
         }
         if stopped && self.is_root() {
-            self.tell_stop(&outcome).await?;
+            self.send_stop(&outcome).await?;
         }
         outcome.map(|()| self.state())
     }
 
-    /// The same, of a graph inside a node. Boxed, because its nodes may hold graphs again.
+    /// Runs a subgraph, like [`Level::run`]. The future is boxed, because the nodes of a subgraph may hold graphs
+    /// again.
     pub(super) fn run_inside(&mut self, given: Given, resumes: bool) -> BoxFuture<'_, Result<JsonMap, NodeError>> {
         Box::pin(self.run(given, Some(resumes)))
     }
@@ -171,7 +172,7 @@ impl Level {
                 ));
             }
             self.tasks = self.graph.0.next_tasks(&self.saved.checkpoint, &self.namespace, self.step);
-            self.tell_checkpoint().await?;
+            self.send_checkpoint().await?;
             if self.tasks.is_empty() {
                 return Ok(());
             }
@@ -181,19 +182,19 @@ impl Level {
             if self.stops_here("interrupt_before", &self.graph.0.interrupt_before) {
                 return Err(NodeError::interrupted(Vec::new()));
             }
-            self.tell_tasks().await?;
+            self.send_tasks().await?;
             self.execute().await?;
             let tasks = std::mem::take(&mut self.tasks);
             let updated = self.apply(&tasks.iter().map(Task::applied).collect::<Vec<_>>())?;
             self.tasks = tasks;
-            // Of a function, the state that it begins with is told whatever the input changed of it.
+            // A function's initial state is always sent, even if the input did not change it.
             let begins = self.graph.0.open && self.tasks.iter().any(|task| !task.is_shown());
             if updated || begins {
-                self.tell_values().await?;
+                self.send_values().await?;
             }
             self.saved.pending.clear();
             if self.is_root() {
-                // An answer is for the questions of the step that the run goes on with.
+                // The answer applies only to the first step of the run.
                 self.shared.answer.lock().take();
             }
             recalls = true;
@@ -205,13 +206,13 @@ impl Level {
         }
     }
 
-    /// Brings writes into the state; says whether clients see a change.
+    /// Applies writes to the state. Returns whether clients see a change.
     pub(super) fn apply(&mut self, tasks: &[Applied<'_>]) -> Result<bool, NodeError> {
         let updated = apply(&self.graph.0, &mut self.saved.checkpoint, tasks)?;
         Ok(updated.iter().any(|channel| self.graph.0.is_public(channel)))
     }
 
-    /// Whether one of the present tasks is such that the graph stops at it, and something happened since it did.
+    /// Whether the graph must stop at one of the current tasks. It does not stop twice without a change in between.
     fn stops_here(&self, key: &str, own: &[String]) -> bool {
         let asked = if self.is_root() { self.shared.stops(key) } else { Vec::new() };
         let nodes = if asked.is_empty() { own } else { &asked };
@@ -222,22 +223,22 @@ impl Level {
         is_new && self.tasks.iter().any(is_meant)
     }
 
-    pub(super) async fn tell_values(&self) -> Result<()> {
+    pub(super) async fn send_values(&self) -> Result<()> {
         if self.shared.emitter.wants("values", &self.namespace) {
             self.shared.emitter.emit("values", &self.namespace, &self.state()).await?;
         }
         Ok(())
     }
 
-    /// The last words of a root that stops: what those wrote who came to their end, and that it was told to stop.
-    async fn tell_stop(&mut self, outcome: &Result<(), NodeError>) -> Result<(), NodeError> {
+    /// Sends the last events of a root graph that stops: the writes of finished tasks, and the stop itself.
+    async fn send_stop(&mut self, outcome: &Result<(), NodeError>) -> Result<(), NodeError> {
         if self.tasks.iter().any(|task| !task.writes.is_empty()) && !self.saved.pending.is_empty() {
             let before = self.saved.checkpoint.clone();
             let tasks = std::mem::take(&mut self.tasks);
             let ended: Vec<_> = tasks.iter().filter(|task| !task.writes.is_empty()).map(Task::applied).collect();
             let updated = self.apply(&ended)?;
             if updated {
-                self.tell_values().await?;
+                self.send_values().await?;
             }
             drop(ended);
             self.tasks = tasks;
@@ -253,10 +254,10 @@ impl Level {
         Ok(())
     }
 
-    async fn tell_checkpoint(&self) -> Result<()> {
+    async fn send_checkpoint(&self) -> Result<()> {
         let emitter = &self.shared.emitter;
-        let told = emitter.wants("checkpoints", &self.namespace) || emitter.wants("debug", &self.namespace);
-        if self.shared.run.temporary || !told {
+        let wanted = emitter.wants("checkpoints", &self.namespace) || emitter.wants("debug", &self.namespace);
+        if self.shared.run.temporary || !wanted {
             return Ok(());
         }
         let config = |id: &str| {

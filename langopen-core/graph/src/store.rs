@@ -7,19 +7,18 @@ use langopen_core::model::{NewStoreItem, StoreItem, StoreItemQuery};
 use langopen_core::queue::Lease;
 use serde_json::Value;
 
-/// The long-term store of the run's tenant. An item is a JSON object under a namespace, which is a list of labels, and
-/// a key.
+/// The long-term store of the run's tenant. An item is a JSON object with a namespace (a list of labels) and a key.
 pub struct Store<'a> {
     pub(super) context: &'a ExecutionContext,
-    /// The run's: once it is over, the store takes no more changes.
+    /// The run's lease. The store accepts no changes after the run has ended.
     pub(super) lease: Lease,
 }
 
 impl Store<'_> {
-    /// Puts an item that never expires.
+    /// Stores an item that never expires.
     ///
     /// # Errors
-    /// When the storage does not answer.
+    /// `LeaseLost` if the attempt is no longer current, or the storage's own error.
     pub async fn put(&self, namespace: &[&str], key: &str, value: impl Into<Value>) -> Result<()> {
         let new = NewStoreItem {
             namespace: labels(namespace),
@@ -32,19 +31,19 @@ impl Store<'_> {
         self.context.storage.put_item(&self.context.scope, new).await
     }
 
-    /// The value of an item, if it is there.
+    /// The value of an item; `None` if there is no such item.
     ///
     /// # Errors
-    /// When the storage does not answer.
+    /// Fails if the storage does not answer.
     pub async fn get(&self, namespace: &[&str], key: &str) -> Result<Option<Value>> {
         let item = self.context.storage.item(&self.context.scope, &labels(namespace), key, true).await?;
         Ok(item.and_then(|item| item.value.decode().ok()))
     }
 
-    /// Items whose namespace begins with these labels, those that were put last first.
+    /// Items whose namespace begins with these labels, most recently updated first.
     ///
     /// # Errors
-    /// When the storage does not answer.
+    /// Fails if the storage does not answer.
     pub async fn search(&self, prefix: &[&str], limit: u32) -> Result<Vec<StoreItem>> {
         let query =
             StoreItemQuery { namespace_prefix: labels(prefix), limit, refresh_ttl: true, ..StoreItemQuery::default() };
@@ -52,10 +51,10 @@ impl Store<'_> {
         Ok(found.items.into_iter().map(|scored| scored.item).collect())
     }
 
-    /// Removes an item if it is there.
+    /// Removes an item; a missing item is no error.
     ///
     /// # Errors
-    /// When the storage does not answer.
+    /// `LeaseLost` if the attempt is no longer current, or the storage's own error.
     pub async fn delete(&self, namespace: &[&str], key: &str) -> Result<()> {
         self.context.storage.delete_item(&self.context.scope, &labels(namespace), key, Some(self.lease)).await
     }

@@ -1,4 +1,4 @@
-//! What a run tells its readers, by the modes that were asked for.
+//! The events of a run, by the stream modes that the client requested.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
@@ -15,26 +15,26 @@ use tokio::sync::{mpsc, oneshot};
 use super::messages;
 use super::protocol::{self, Protocol};
 
-/// Takes those who wait until all that was said before is kept.
+/// Receives the waiters for the storage of all earlier events.
 pub(super) type Marks = mpsc::UnboundedSender<oneshot::Sender<()>>;
 
-/// Sends a run's events, those of the graphs inside of it too.
+/// Sends the events of a run and its subgraphs.
 pub(super) struct Emitter {
     events: mpsc::Sender<RunOutput>,
-    /// For who wants to know when all that was said is kept.
+    /// Receives requests to wait until all earlier events are stored.
     marks: Marks,
     modes: BTreeSet<String>,
     subgraphs: bool,
-    told: Mutex<Told>,
-    /// Of a run of the event streaming protocol.
+    sent: Mutex<Sent>,
+    /// Set for runs of the event streaming protocol.
     protocol: Option<Mutex<Protocol>>,
 }
 
-/// The messages that were told.
+/// The messages that were sent.
 #[derive(Default)]
-struct Told {
+struct Sent {
     ids: HashSet<String>,
-    /// What the chunks of each message sum up to.
+    /// The sum of each message's chunks.
     sums: HashMap<String, Value>,
 }
 
@@ -47,29 +47,30 @@ impl Emitter {
         };
         let subgraphs = kwargs.get("subgraphs").and_then(Value::as_bool).unwrap_or_default();
         let protocol = modes.contains("lifecycle").then(Mutex::default);
-        Self { events, marks, modes, subgraphs, told: Mutex::default(), protocol }
+        Self { events, marks, modes, subgraphs, sent: Mutex::default(), protocol }
     }
 
-    /// Waits until all that was said is kept: what a checkpoint spares a later attempt to say, its readers must have from this one.
-    pub(super) async fn kept(&self) {
-        let (mark, kept) = oneshot::channel();
-        // Nobody listens to a run that is over: then there is nothing to wait for.
+    /// Waits until all earlier events are stored. A later attempt does not repeat the events before a checkpoint, so
+    /// readers must receive them from this attempt.
+    pub(super) async fn events_are_stored(&self) {
+        let (mark, stored) = oneshot::channel();
+        // The receiver is gone when the run is over; then there is nothing to wait for.
         if self.marks.send(mark).is_ok() {
-            let _ = kept.await;
+            let _ = stored.await;
         }
     }
 
-    /// Whether somebody asked for this mode, and for what happens in this namespace.
+    /// Whether the client requested this mode, and events of this namespace.
     pub(super) fn wants(&self, mode: &str, namespace: &str) -> bool {
         (namespace.is_empty() || self.subgraphs) && self.modes.contains(mode)
     }
 
-    /// Whether messages are told in any form.
+    /// Whether the client requested messages in any mode.
     pub(super) fn wants_messages(&self, namespace: &str) -> bool {
         self.wants("messages", namespace) || self.wants("messages-tuple", namespace) || self.wants("events", namespace)
     }
 
-    /// An event of the mode, if it was asked for.
+    /// Sends an event of this mode, if the client requested it.
     pub(super) async fn emit(&self, mode: &str, namespace: &str, data: &impl Serialize) -> Result<()> {
         if !self.wants(mode, namespace) {
             return Ok(());
@@ -82,54 +83,57 @@ impl Emitter {
         self.send(mode, namespace, &data).await
     }
 
-    /// What only runs of the protocol hear.
-    async fn tell(&self, told: Vec<protocol::Told>) -> Result<()> {
-        for (namespace, what, mut data) in told {
+    /// Sends events that only runs of the protocol have.
+    async fn send_all(&self, events: Vec<protocol::ProtocolEvent>) -> Result<()> {
+        for (namespace, what, mut data) in events {
             protocol::compact(&mut data);
             self.send(&format!("protocol/{what}"), &namespace, &data).await?;
         }
         Ok(())
     }
 
-    /// What the protocol makes of something; nothing for other runs.
-    fn protocol(&self, make: impl FnOnce(&mut Protocol) -> Vec<protocol::Told>) -> Vec<protocol::Told> {
+    /// The events that the protocol makes; none for other runs.
+    fn protocol(
+        &self,
+        make: impl FnOnce(&mut Protocol) -> Vec<protocol::ProtocolEvent>,
+    ) -> Vec<protocol::ProtocolEvent> {
         self.protocol.as_ref().map(|protocol| make(&mut protocol.lock())).unwrap_or_default()
     }
 
-    /// The run has ended so: `completed`, `interrupted` or `failed`.
+    /// Sends the end of the run; `status` is `completed`, `interrupted` or `failed`.
     pub(super) async fn close(&self, status: &str) -> Result<()> {
-        self.tell(self.protocol(|protocol| protocol.close(status))).await
+        self.send_all(self.protocol(|protocol| protocol.close(status))).await
     }
 
-    /// A record of `tasks` or `checkpoints`, which `debug` shows in its own frame.
+    /// Sends a record of `tasks` or `checkpoints`. The mode `debug` shows it in its own frame.
     pub(super) async fn trace(&self, kind: Trace, namespace: &str, at: (i64, &dyn Clock), data: Value) -> Result<()> {
         let (step, clock) = at;
         if kind == Trace::Checkpoint && self.protocol.is_some() {
             return self.send("protocol/checkpoints", namespace, &protocol::checkpoint(&data)).await;
         }
         if kind == Trace::Task {
-            self.tell(self.protocol(|protocol| protocol.started(namespace))).await?;
+            self.send_all(self.protocol(|protocol| protocol.started(namespace))).await?;
         }
         self.emit(kind.mode(), namespace, &data).await?;
         if kind == Trace::TaskResult {
-            self.tell(self.protocol(|protocol| protocol.ended(&data))).await?;
+            self.send_all(self.protocol(|protocol| protocol.ended(&data))).await?;
         }
         if !self.wants("debug", namespace) {
             return Ok(());
         }
         let timestamp: Timestamp = clock.now();
-        let payload = if kind == Trace::Checkpoint { with_places(data) } else { data };
+        let payload = if kind == Trace::Checkpoint { with_locations(data) } else { data };
         let record = json!({"step": step, "timestamp": timestamp, "type": kind.name(), "payload": payload});
         self.send("debug", namespace, &record).await
     }
 
-    /// Messages that need not be told when they show up.
+    /// Marks messages as known, so that they are not sent as new.
     pub(super) fn know<'a>(&self, messages: impl Iterator<Item = &'a Value>) {
         let ids = messages.filter_map(|message| message["id"].as_str()).map(str::to_owned);
-        self.told.lock().ids.extend(ids);
+        self.sent.lock().ids.extend(ids);
     }
 
-    /// A chunk of a message, which is on its way.
+    /// Sends a chunk of a message in progress.
     pub(super) async fn chunk(&self, namespace: &str, chunk: &Value, metadata: &Value) -> Result<()> {
         if !self.wants_messages(namespace) {
             return Ok(());
@@ -137,7 +141,7 @@ impl Emitter {
         self.know(std::iter::once(chunk));
         if self.protocol.is_some() {
             let node = &metadata["langgraph_node"];
-            return self.tell(self.protocol(|protocol| protocol.chunk(namespace, chunk, node))).await;
+            return self.send_all(self.protocol(|protocol| protocol.chunk(namespace, chunk, node))).await;
         }
         if self.wants("messages-tuple", namespace) {
             return self.send("messages", namespace, &(chunk, metadata)).await;
@@ -147,15 +151,15 @@ impl Emitter {
         }
         let id = chunk["id"].as_str().unwrap_or_default().to_owned();
         let (first, so_far) = {
-            let mut told = self.told.lock();
-            match told.sums.get_mut(&id) {
+            let mut sent = self.sent.lock();
+            match sent.sums.get_mut(&id) {
                 Some(sum) => {
                     messages::merge(sum, chunk);
                     (false, messages::of_chunks(sum))
                 }
                 None => {
                     let whole = messages::of_chunks(chunk);
-                    told.sums.insert(id.clone(), chunk.clone());
+                    sent.sums.insert(id.clone(), chunk.clone());
                     (true, whole)
                 }
             }
@@ -166,14 +170,14 @@ impl Emitter {
         self.send("messages/partial", "", &[so_far]).await
     }
 
-    /// A whole message, unless it was told already.
+    /// Sends a whole message, unless it was already sent.
     pub(super) async fn message(&self, namespace: &str, message: &Value, metadata: &Value) -> Result<()> {
         let Some(id) = message["id"].as_str() else { return Ok(()) };
-        if message["type"] == "remove" || !self.told.lock().ids.insert(id.to_owned()) {
+        if message["type"] == "remove" || !self.sent.lock().ids.insert(id.to_owned()) {
             return Ok(());
         }
         if self.protocol.is_some() {
-            return self.tell(Protocol::whole(namespace, message, &metadata["langgraph_node"])).await;
+            return self.send_all(Protocol::whole(namespace, message, &metadata["langgraph_node"])).await;
         }
         if self.wants("messages-tuple", namespace) {
             self.send("messages", namespace, &(message, metadata)).await
@@ -185,7 +189,7 @@ impl Emitter {
         }
     }
 
-    /// An event as it is.
+    /// Sends an event unchanged.
     async fn send(&self, name: &str, namespace: &str, data: &impl Serialize) -> Result<()> {
         let data = serde_json::to_vec(data).map_err(no_form)?;
         let name = if namespace.is_empty() { name.into() } else { format!("{name}|{namespace}").into() };
@@ -199,7 +203,7 @@ fn no_form(error: serde_json::Error) -> Error {
     Error::invalid("executor.emit", "the event has no JSON form").with_source(error)
 }
 
-/// What of a step is told.
+/// The kinds of records of a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Trace {
     Checkpoint,
@@ -221,15 +225,15 @@ impl Trace {
     }
 }
 
-/// A record of a checkpoint that names checkpoints as the API does, beside their configs.
-fn with_places(mut record: Value) -> Value {
-    let place = |config: &Value| {
+/// The record of a checkpoint in the form of `debug`: checkpoints are named as in the API, besides their configs.
+fn with_locations(mut record: Value) -> Value {
+    let location = |config: &Value| {
         let named = ["checkpoint_id", "thread_id", "checkpoint_ns", "checkpoint_map"];
         let at = |key: &&str| Some(((*key).to_owned(), config["configurable"].get(*key)?.clone()));
         if config.is_null() { Value::Null } else { Value::Object(named.iter().filter_map(at).collect()) }
     };
-    record["checkpoint"] = place(&record["config"]);
-    record["parent_checkpoint"] = place(&record["parent_config"]);
+    record["checkpoint"] = location(&record["config"]);
+    record["parent_checkpoint"] = location(&record["parent_config"]);
     for task in record["tasks"].as_array_mut().into_iter().flatten().filter_map(Value::as_object_mut) {
         if task.get("state").is_some_and(Value::is_object) {
             let config = task.shift_remove("state").unwrap_or_default();

@@ -1,4 +1,4 @@
-//! One step: its tasks at once, and what each of them did as soon as it is known.
+//! Executes one step: all its tasks at once, with the events and writes of each task as soon as it ends.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use tracing::Instrument;
 
 use super::checkpoint::Checkpoint;
 use super::command::{Command, START};
-use super::context::{NodeContext, TaskPlace};
+use super::context::{NodeContext, TaskLocation};
 use super::error::{Cause, Failure, Interrupt, NodeError};
 use super::events::Source;
 use super::plan::{ERROR, INTERRUPT, NO_WRITES, RESUME, Task, Write, interrupt_id};
@@ -19,28 +19,29 @@ use super::steps::{From, Given, Level};
 use super::stream::Trace;
 use super::{Graph, Node, Work, messages};
 
-/// How a task ended, and the answers that it has got.
+/// The outcome of a task, and the answers that it used.
 struct Ended {
     at: usize,
     outcome: Result<Vec<Write>, NodeError>,
     answers: Vec<Value>,
 }
 
-/// What a task needs to run apart from its graph's loop.
+/// The data that a task needs to run outside of its graph's loop.
 struct Job {
-    place: TaskPlace,
+    location: TaskLocation,
     state: Arc<Checkpoint>,
     parents: JsonMap,
     resumes: bool,
-    /// Where a graph inside begins.
+    /// Where the graph inside the task starts.
     inside: From,
 }
 
 impl Level {
-    /// Runs the tasks that have not come to their end before. When one fails, the others are stopped; when one asks, they go on.
+    /// Runs the tasks that have not finished yet. If one fails, the others are aborted. If one asks a question, the
+    /// others continue.
     pub(super) async fn execute(&mut self) -> Result<(), NodeError> {
         let mut running = JoinSet::new();
-        // Who runs where, to tell of one that panicked.
+        // The tasks by the id of their Tokio task, to identify one that panicked.
         let mut ids = Vec::new();
         let state = Arc::new(self.saved.checkpoint.clone());
         for (at, task) in self.tasks.iter().enumerate().filter(|(_, task)| task.writes.is_empty()) {
@@ -79,7 +80,7 @@ impl Level {
     }
 
     fn job(&self, task: &Task, state: &Arc<Checkpoint>) -> Job {
-        let place = TaskPlace {
+        let location = TaskLocation {
             shared: Arc::clone(&self.shared),
             graph: self.graph.clone(),
             outer: self.namespace.clone(),
@@ -89,13 +90,13 @@ impl Level {
         let mut parents = self.parents.clone();
         parents.insert(self.namespace.clone(), self.saved.checkpoint.id.as_str().into());
         let inside = if self.resumes && !self.replays { From::Newest } else { From::Nothing };
-        Job { place, state: Arc::clone(state), parents, resumes: self.resumes, inside }
+        Job { location, state: Arc::clone(state), parents, resumes: self.resumes, inside }
     }
 
-    /// The answers that a task got before, and the one that is for its question now.
+    /// The answers that a task received earlier, and the one for its current question.
     fn answers_of(&self, task: &Task) -> Vec<Value> {
-        let kept = self.saved.pending.iter().rfind(|p| p.task_id == task.id && p.write.channel == RESUME);
-        let mut answers = kept.and_then(|pending| pending.write.value.as_array().cloned()).unwrap_or_default();
+        let stored = self.saved.pending.iter().rfind(|p| p.task_id == task.id && p.write.channel == RESUME);
+        let mut answers = stored.and_then(|pending| pending.write.value.as_array().cloned()).unwrap_or_default();
         answers.extend(self.shared.answers.get(&interrupt_id(&task.namespace(&self.namespace))).cloned());
         answers
     }
@@ -106,9 +107,9 @@ impl Level {
         }
         self.tasks[at].writes.clone_from(&writes);
         let task = self.tasks[at].clone();
-        // Told before it is kept: who sees it in the state has heard of it.
-        self.tell_update(&task).await?;
-        self.tell_result(&task, self.result_of(&writes), &[], None).await?;
+        // Sent before it is stored: a reader that sees the write in the state has already received its event.
+        self.send_update(&task).await?;
+        self.send_result(&task, self.result_of(&writes), &[], None).await?;
         self.put_writes(&task.id, &task.path, &writes).await
     }
 
@@ -119,13 +120,13 @@ impl Level {
         if !answers.is_empty() {
             writes.push(Write::new(RESUME, Value::Array(answers)));
         }
-        let told: Vec<_> = interrupts.iter().map(Interrupt::told).collect();
+        let events: Vec<_> = interrupts.iter().map(Interrupt::event).collect();
         let emitter = &self.shared.emitter;
-        emitter.emit("updates", &self.namespace, &json!({ INTERRUPT: told })).await?;
+        emitter.emit("updates", &self.namespace, &json!({ INTERRUPT: events })).await?;
         let mut state = self.state();
-        state.insert(INTERRUPT.to_owned(), Value::Array(told.clone()));
+        state.insert(INTERRUPT.to_owned(), Value::Array(events.clone()));
         emitter.emit("values", &self.namespace, &state).await?;
-        self.tell_result(&task, json!({}), &told, None).await?;
+        self.send_result(&task, json!({}), &events, None).await?;
         self.put_writes(&task.id, &task.path, &writes).await
     }
 
@@ -133,10 +134,10 @@ impl Level {
         let task = self.tasks[at].clone();
         let error = failure.shown();
         self.put_writes(&task.id, &task.path, &[Write::new(ERROR, error.clone())]).await?;
-        self.tell_result(&task, json!({}), &[], Some(error)).await
+        self.send_result(&task, json!({}), &[], Some(error)).await
     }
 
-    pub(super) async fn tell_tasks(&self) -> Result<()> {
+    pub(super) async fn send_tasks(&self) -> Result<()> {
         for task in self.tasks.iter().filter(|task| task.is_shown()) {
             let record = json!({
                 "id": task.id, "name": task.name, "input": task.input, "triggers": task.triggers,
@@ -146,12 +147,12 @@ impl Level {
             self.shared.emitter.trace(Trace::Task, &self.namespace, at, record).await?;
         }
         for task in self.tasks.iter().filter(|task| !task.writes.is_empty()) {
-            self.tell_update(task).await?;
+            self.send_update(task).await?;
         }
         Ok(())
     }
 
-    async fn tell_update(&self, task: &Task) -> Result<()> {
+    async fn send_update(&self, task: &Task) -> Result<()> {
         if !task.is_shown() || !self.shared.emitter.wants("updates", &self.namespace) {
             return Ok(());
         }
@@ -160,7 +161,7 @@ impl Level {
         self.shared.emitter.emit("updates", &self.namespace, &json!({ &task.name: update })).await
     }
 
-    async fn tell_result(&self, task: &Task, result: Value, interrupts: &[Value], error: Option<Value>) -> Result<()> {
+    async fn send_result(&self, task: &Task, result: Value, interrupts: &[Value], error: Option<Value>) -> Result<()> {
         if !task.is_shown() {
             return Ok(());
         }
@@ -176,7 +177,7 @@ impl Level {
 }
 
 impl Graph {
-    /// What of a task's writes clients see.
+    /// The writes of a task that clients see.
     pub(super) fn result_of(&self, writes: &[Write]) -> Value {
         let public = writes.iter().filter(|write| self.0.is_public(&write.channel));
         Value::Object(public.map(|write| (write.channel.clone(), write.value.clone())).collect())
@@ -185,13 +186,13 @@ impl Graph {
 
 impl Job {
     async fn run(self, at: usize, task: Task, answers: Vec<Value>) -> Ended {
-        let context = NodeContext::new(self.place.clone(), &task, answers);
+        let context = NodeContext::new(self.location.clone(), &task, answers);
         let outcome = self.writes(&task, &context).await;
         Ended { at, outcome, answers: context.answers() }
     }
 
     async fn writes(self, task: &Task, context: &NodeContext) -> Result<Vec<Write>, NodeError> {
-        let graph = self.place.graph.clone();
+        let graph = self.location.graph.clone();
         if task.name == START {
             let input = match &task.input {
                 input @ Value::Object(_) => input.clone(),
@@ -202,21 +203,22 @@ impl Job {
             return graph.writes(START, &self.state, Command::from(input));
         }
         let Some(node) = graph.0.node(&task.name) else {
-            return Err(NodeError::invalid_update(format!("there is no node {:?} any more", task.name)));
+            return Err(NodeError::invalid_update(format!("node {:?} is no longer in the graph", task.name)));
         };
-        let place = self.place.clone();
-        let messages = Messages { place: &place };
+        let location = self.location.clone();
+        let messages = Messages { location: &location };
         messages.know(&task.input);
-        let parents = [place.shared.run.run_id.to_string()];
+        let parents = [location.shared.run.run_id.to_string()];
         let parents = [parents[0].as_str()];
-        let metadata = if place.shared.emitter.wants("events", "") { context.message_metadata() } else { Value::Null };
+        let metadata =
+            if location.shared.emitter.wants("events", "") { context.message_metadata() } else { Value::Null };
         let source = Source { name: &task.name, run_id: &task.id, parents: &parents, metadata: &metadata };
-        let emitter = &place.shared.emitter;
+        let emitter = &location.shared.emitter;
         emitter.event("on_chain_start", &source, json!({"input": task.input})).await?;
         let state = Arc::clone(&self.state);
         let mut command = self.command(node, task, context).await?;
         if let Value::Object(update) = command.update {
-            command.update = Value::Object(messages.tell(update, context).await?);
+            command.update = Value::Object(messages.complete(update, context).await?);
         }
         if emitter.wants("events", "") {
             emitter.event("on_chain_stream", &source, json!({"chunk": command.update})).await?;
@@ -230,7 +232,8 @@ impl Job {
         match &node.work {
             Work::Function(function) => function(context.clone()).await,
             Work::Subgraph(inside) => {
-                let Self { place: TaskPlace { shared, namespace, .. }, parents, resumes, inside: from, .. } = self;
+                let Self { location: TaskLocation { shared, namespace, .. }, parents, resumes, inside: from, .. } =
+                    self;
                 let mut level = Level::open(&shared, inside, namespace, parents, from).await?;
                 Ok(level.run_inside(Given::Input(task.input.clone()), resumes).await?.into())
             }
@@ -238,35 +241,35 @@ impl Job {
     }
 }
 
-/// The messages that come into a node and out of it.
+/// The messages in a node's input and output.
 struct Messages<'a> {
-    place: &'a TaskPlace,
+    location: &'a TaskLocation,
 }
 
 impl Messages<'_> {
     fn channels(&self) -> impl Iterator<Item = &String> {
-        let channels = self.place.graph.0.channels.iter();
+        let channels = self.location.graph.0.channels.iter();
         channels.filter(|(_, kind)| matches!(kind, super::channel::Kind::Messages)).map(|(name, _)| name)
     }
 
-    /// What a node is given is not told as something new.
+    /// Marks the messages of a node's input as known, so that they are not sent as new.
     fn know(&self, input: &Value) {
-        if self.place.shared.emitter.wants_messages(&self.place.outer) {
+        if self.location.shared.emitter.wants_messages(&self.location.outer) {
             let held = self.channels().filter_map(|channel| input.get(channel)?.as_array());
-            self.place.shared.emitter.know(held.flatten());
+            self.location.shared.emitter.know(held.flatten());
         }
     }
 
-    /// Completes the messages of an update, and tells those that were not streamed.
-    async fn tell(&self, mut update: JsonMap, context: &NodeContext) -> Result<JsonMap, NodeError> {
+    /// Completes the messages of an update, and sends those that were not streamed.
+    async fn complete(&self, mut update: JsonMap, context: &NodeContext) -> Result<JsonMap, NodeError> {
         let channels: Vec<_> = self.channels().cloned().collect();
         for channel in channels {
             let Some(written) = update.get_mut(&channel) else { continue };
             let list = messages::list(written.take())?;
-            if self.place.shared.emitter.wants_messages(&self.place.outer) {
+            if self.location.shared.emitter.wants_messages(&self.location.outer) {
                 let metadata = context.message_metadata();
                 for message in &list {
-                    self.place.shared.emitter.message(&self.place.outer, message, &metadata).await?;
+                    self.location.shared.emitter.message(&self.location.outer, message, &metadata).await?;
                 }
             }
             *written = Value::Array(list);
@@ -276,8 +279,8 @@ impl Messages<'_> {
 }
 
 impl Shared {
-    /// The graph's own beginning and end, in the mode `events`.
-    pub(super) async fn tell_graph(&self, graph: &Graph, event: &str, data: Value) -> Result<()> {
+    /// Sends the start or end of the graph, in the mode `events`.
+    pub(super) async fn send_graph_event(&self, graph: &Graph, event: &str, data: Value) -> Result<()> {
         let run_id = self.run.run_id.to_string();
         let source = Source { name: graph.name(), run_id: &run_id, parents: &[], metadata: &self.config["metadata"] };
         self.emitter.event(event, &source, data).await

@@ -1,4 +1,4 @@
-//! Tool calls, as nodes carry them out.
+//! Tool calls that nodes execute.
 
 use std::future::Future;
 
@@ -8,11 +8,11 @@ use super::context::NodeContext;
 use super::error::{Cause, NodeError};
 
 impl NodeContext {
-    /// Carries out one of a message's `tool_calls`, and gives the tool message with the result, for the state. Readers of `tools` hear when it begins and
-    /// what came of it. A result that is no text becomes JSON.
+    /// Executes one of a message's `tool_calls` and returns the tool message with the result, for the state. Readers of
+    /// the mode `tools` receive its start and its result. A result that is not a text is converted to JSON.
     ///
     /// # Errors
-    /// What `work` fails with.
+    /// The error of `work`.
     pub async fn tool_call(
         &self,
         call: &Value,
@@ -25,7 +25,7 @@ impl NodeContext {
         let output = match work.await {
             Ok(output) => output,
             Err(error) => {
-                // One that asks has not failed: it is carried out again with the answer.
+                // A tool that asks a question has not failed: the node executes it again with the answer.
                 if let NodeError(Cause::Failed(failure)) = &error {
                     let message = failure.public().message;
                     let failed = json!({"event": "tool-error", "tool_call_id": id, "message": message});

@@ -1,4 +1,4 @@
-//! States that are written by hand: as if a node had written them.
+//! Updates of states by clients, applied as if a node had written them.
 
 use langopen_core::clock::Clock;
 use langopen_core::error::Result;
@@ -7,7 +7,7 @@ use langopen_core::json::RawJson;
 use serde_json::{Value, json};
 
 use super::apply::{Applied, apply};
-use super::checkpoint::{Checkpoint, Place, Saved};
+use super::checkpoint::{Checkpoint, Location, Saved};
 use super::command::{Command, END, START};
 use super::error::NodeError;
 use super::plan::{INTERRUPT, NO_WRITES, Task, Write};
@@ -15,19 +15,19 @@ use super::snapshot::{Look, Reader, catch_up};
 use super::state::{Named, with_summary};
 use super::{Graph, Shape};
 
-/// Nodes that stand for something else: what comes in, and a copy of the checkpoint.
+/// Reserved node names: an input of the graph, and a copy of the checkpoint.
 const INPUT: &str = "__input__";
 const COPY: &str = "__copy__";
 
-/// An update, read.
+/// A parsed update.
 struct Update {
     values: Command,
-    /// Whether it says nothing at all.
+    /// Whether the update has neither values nor targets.
     is_empty: bool,
     as_node: Option<String>,
 }
 
-/// Applies supersteps of updates, one after the other, and answers `{checkpoint, state}`.
+/// Applies supersteps of updates in order, and answers `{checkpoint, state}`.
 pub(super) async fn apply_all(
     graph: &Graph,
     clock: &dyn Clock,
@@ -72,13 +72,13 @@ struct Superstep<'a> {
     reader: &'a Reader<'a>,
     clock: &'a dyn Clock,
     metadata: langopen_core::json::JsonMap,
-    /// Whether its checkpoint was named: then it is taken as it was, without what tasks wrote after it.
+    /// Whether the client named the checkpoint. A named checkpoint is used without the writes of tasks after it.
     is_named: bool,
     found: Option<Saved>,
 }
 
 impl Superstep<'_> {
-    /// Applies updates that belong to one step; the id of the checkpoint that comes of it.
+    /// Applies the updates of one step and returns the id of the new checkpoint.
     async fn apply(self, updates: Vec<Update>) -> Result<String> {
         let refused = |error: NodeError| error.refusal("executor.update_state");
         match updates.as_slice() {
@@ -114,7 +114,7 @@ impl Superstep<'_> {
         self.put(base, "update").await
     }
 
-    /// The state to be updated, and no tasks' writes beside it.
+    /// The state to update; with `caught_up`, it includes the writes of tasks after the checkpoint.
     fn base(&self, caught_up: bool) -> Saved {
         let graph = &self.reader.graph;
         let mut base = self.found.clone().unwrap_or_else(|| Saved {
@@ -130,7 +130,7 @@ impl Superstep<'_> {
         base
     }
 
-    /// The same checkpoint once more, as another branch.
+    /// Copies the checkpoint, as another branch.
     async fn copy(self) -> Result<String> {
         let Some(found) = &self.found else {
             let error = NodeError::invalid_update("Cannot copy a non-existent checkpoint");
@@ -141,7 +141,7 @@ impl Superstep<'_> {
         self.put_after(base, "fork", parent).await
     }
 
-    /// What comes into the graph, before its first step.
+    /// Applies an input, as before the graph's first step.
     async fn input(self, update: &Update) -> Result<String> {
         if update.values.update.is_null() {
             let error = NodeError::invalid_update("Received no input writes");
@@ -155,7 +155,7 @@ impl Superstep<'_> {
         self.put(base, "input").await
     }
 
-    /// Another checkpoint with the same values; as the end, none of the tasks that waited comes next.
+    /// Makes another checkpoint with the same values. If the update is by [`END`], none of the waiting tasks remain.
     async fn clear(self, update: &Update) -> Result<String> {
         let mut base = self.base(false);
         if update.is_as(END) {
@@ -184,14 +184,14 @@ impl Superstep<'_> {
         base.metadata.insert("parents".to_owned(), parents.unwrap_or_else(|| json!({})));
         base.parent_id = parent;
         base.checkpoint.renew(self.clock);
-        let place = Place { thread_id: self.reader.thread_id, namespace: &self.reader.namespace, lease: None };
+        let location = Location { thread_id: self.reader.thread_id, namespace: &self.reader.namespace, lease: None };
         let context = self.reader.context;
-        context.storage.put_checkpoint(&context.scope, base.to_keep(&place, &known)?).await?;
+        context.storage.put_checkpoint(&context.scope, base.encoded(&location, &known)?).await?;
         Ok(base.checkpoint.id)
     }
 }
 
-/// The node that an update without one is taken for: that which saw something new last.
+/// The default node of an update without `as_node`: the node that last saw a new value.
 fn last_writer(shape: &Shape, checkpoint: &Checkpoint) -> Result<String, NodeError> {
     let is_node = |name: &str| name == START || shape.node(name).is_some();
     let seen = checkpoint.seen.iter().filter(|(name, _)| is_node(name));

@@ -6,15 +6,17 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
 
-/// How far a run is to blame for the loss of its attempt.
+/// Whether the run caused the loss of its attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Blame {
-    /// The run ended the process that executed it: it executed alone, it was the only suspect, or it broke a rule of the host.
+    /// The run ended the process that executed it. It executed alone, it was the only suspect, or it broke a rule of
+    /// the host.
     Culprit,
-    /// The run may have ended that process: it executed beside others, and nobody knows which of them did.
+    /// The run may have ended that process. Other runs executed in it, and the executor does not know which one is the
+    /// cause.
     Suspect,
-    /// The run did not cause the loss: another run did, the executor ended the process, or the storage did not answer.
+    /// The run did not cause the loss. Another run did, the executor ended the process, or the storage did not answer.
     Bystander,
 }
 
@@ -31,9 +33,9 @@ pub enum Blame {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct AttemptLost {
-    /// How far the run is to blame.
+    /// Whether the run caused the loss.
     pub blame: Blame,
-    /// What happened, for people: the signal or exit status of the process, or why the executor ended it.
+    /// The cause, for people: the signal or exit status of the process, or why the executor ended it.
     pub cause: String,
 }
 

@@ -1,4 +1,4 @@
-//! What runs graphs: a Python process, a remote runner, or plain Rust.
+//! The trait for the parts that execute graphs: a Python process, a remote runner, or plain Rust.
 
 mod attempt_lost;
 mod quiet;
@@ -28,43 +28,44 @@ pub const END: &str = "__end__";
 /// A graph that an executor offers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GraphInfo {
-    /// Its id, as assistants name it.
+    /// Its id, which assistants refer to.
     pub graph_id: String,
     /// Its own name, or the id.
     pub name: String,
-    /// For people.
+    /// The description, for people.
     pub description: Option<String>,
     /// The config of its system assistant.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub config: Option<JsonMap>,
 }
 
-/// What an executor may reach while it works for a caller: that scope of the storage, and nothing else.
+/// The part of the storage that an executor may use while it works for a caller: one scope, and nothing else.
 #[derive(Clone)]
 pub struct ExecutionContext {
-    /// Where checkpoints and store items are kept.
+    /// The storage of checkpoints and store items.
     pub storage: Arc<dyn Storage>,
-    /// Which rows.
+    /// The rows that the executor may read and write.
     pub scope: Scope,
 }
 
 /// A run to execute.
 #[derive(Clone)]
 pub struct RunJob {
-    /// The run; its `attempt` is the current one. On an attempt above 1, execution goes on from the run's last checkpoint if there is one.
+    /// The run; its `attempt` is the current one. On an attempt above 1, execution continues from the run's last
+    /// checkpoint, if there is one.
     pub run: Run,
     /// Whether its thread has no checkpoints.
     pub fresh_thread: bool,
-    /// Whether a host may have died of this run in an earlier attempt. An executor whose hosts execute several runs then executes this one in a host of its
-    /// own, so that no other run dies with it.
+    /// Whether the run may have ended a host in an earlier attempt. An executor whose hosts execute several runs must
+    /// then use a separate host for this run, so that no other run fails with it.
     pub suspect: bool,
-    /// What it may reach.
+    /// The storage that the execution may use.
     pub context: ExecutionContext,
     /// Becomes `Some` when the run must end now.
     pub cancel: watch::Receiver<Option<CancelRequest>>,
 }
 
-/// What a run says while it executes.
+/// An item of the stream of an execution.
 #[derive(Debug, Clone)]
 pub enum RunOutput {
     /// An event for the run's readers.
@@ -74,7 +75,7 @@ pub enum RunOutput {
         /// Its data: JSON text on one line.
         data: Bytes,
     },
-    /// The end. Nothing follows.
+    /// The result. It is the last item.
     Done(Box<RunResult>),
 }
 
@@ -83,15 +84,15 @@ pub enum RunOutput {
 pub struct RunResult {
     /// The outcome.
     pub status: RunResultStatus,
-    /// What the thread is now, from its state.
+    /// The thread's status, according to its state.
     pub thread_status: ThreadStatus,
     /// The failure as clients may see it.
     pub error: Option<RunError>,
-    /// The failure for the log alone.
+    /// The failure's details, for the log only.
     pub detail: Option<String>,
-    /// Whether another attempt may succeed: the failure was the platform's, not the graph's.
+    /// Whether another attempt may succeed, because the platform failed and not the graph.
     pub retryable: bool,
-    /// Open interrupts by task id, a JSON object.
+    /// Open interrupts by task id: a JSON object.
     pub interrupts: RawJson,
     /// The thread's latest state, if the executor knows it.
     pub state: Option<ResultState>,
@@ -100,44 +101,44 @@ pub struct RunResult {
 /// The thread's state at the end of an execution.
 #[derive(Debug, Clone)]
 pub struct ResultState {
-    /// The root checkpoint; `None` for a run that keeps no checkpoints.
+    /// The root checkpoint; `None` for a run without checkpoints.
     pub checkpoint_id: Option<String>,
-    /// The values.
+    /// The state's values.
     pub values: RawJson,
-    /// An object: the ThreadState of the wire without its `values`.
+    /// A JSON object: the ThreadState of the wire without its `values`.
     pub rest: RawJson,
 }
 
-/// How an execution ended, in one word.
+/// The outcome of an execution.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum RunResultStatus {
-    /// The graph came to its end or to an interrupt.
+    /// The graph reached its end or an interrupt.
     Success,
-    /// It failed.
+    /// The execution failed.
     Error,
-    /// It stopped because of a cancel.
+    /// The execution stopped because of a cancel.
     Cancelled,
 }
 
-/// A question to a graph, outside of a run.
+/// A request to a graph, outside of a run.
 ///
-/// Documents are JSON as the wire shows them; a `config` is a runnable config with `configurable.thread_id` and, where it matters,
-/// `checkpoint_ns` and `checkpoint_id`.
+/// Documents are JSON as on the wire. A `config` is a runnable config with `configurable.thread_id`, and with
+/// `checkpoint_ns` and `checkpoint_id` where the request names a checkpoint.
 #[derive(Debug, Clone, Serialize)]
 #[serde(tag = "method", content = "params")]
 #[expect(missing_docs, reason = "the fields are those of the wire")]
 pub enum GraphCall {
-    /// Answers a ThreadState with the key `__thread__` beside its own: a [`StateSummary`].
+    /// Answers a ThreadState with the additional key `__thread__`: a [`StateSummary`].
     #[serde(rename = "state.get")]
     GetState { graph_id: String, config: RawJson, subgraphs: bool },
     /// Answers an array of ThreadState, newest first.
     #[serde(rename = "state.history")]
     StateHistory { graph_id: String, config: RawJson, limit: u32, before: Option<RawJson>, metadata: Option<RawJson> },
-    /// Answers `{checkpoint, state}`, the state as of `state.get`.
+    /// Answers `{checkpoint, state}`, with the state as in `state.get`.
     #[serde(rename = "state.update")]
     UpdateState { graph_id: String, config: RawJson, values: RawJson, as_node: Option<String> },
-    /// Answers `{checkpoint, state}`, the state as of `state.get`.
+    /// Answers `{checkpoint, state}`, with the state as in `state.get`.
     #[serde(rename = "state.bulk_update")]
     BulkUpdateState { graph_id: String, config: RawJson, supersteps: RawJson },
     /// Answers `{input_schema, output_schema, state_schema, config_schema, context_schema}`.
@@ -152,7 +153,7 @@ pub enum GraphCall {
 }
 
 impl GraphCall {
-    /// The graph that is asked.
+    /// The graph that the call is for.
     pub fn graph_id(&self) -> &str {
         match self {
             Self::GetState { graph_id, .. }
@@ -166,42 +167,50 @@ impl GraphCall {
     }
 }
 
-/// The part of a state answer that updates the thread's row: the key `__thread__` beside those of the ThreadState.
+/// The part of a state answer that updates the thread's row: the additional key `__thread__` of the ThreadState.
 #[derive(Debug, Clone, Deserialize)]
 pub struct StateSummary {
-    /// What the thread is, from this state.
+    /// The thread's status, according to this state.
     pub status: ThreadStatus,
     /// Open interrupts by task id.
     pub interrupts: RawJson,
-    /// The checkpoint that it describes.
+    /// The checkpoint that the state describes.
     pub checkpoint_id: Option<String>,
 }
 
-/// Runs graphs.
+/// Executes runs and answers calls about graphs.
 #[async_trait]
 pub trait Executor: Send + Sync + 'static {
-    /// The graphs that it offers.
+    /// The graphs that the executor offers.
     async fn graphs(&self) -> Result<Vec<GraphInfo>>;
 
-    /// The tenants whose runs it can execute now, in any order; `None` for those of all. Runs of others are not claimed for it.
+    /// The tenants whose runs the executor can execute now, in any order; `None` for all tenants. The worker claims no
+    /// runs of other tenants for it.
     fn tenants(&self) -> Option<Vec<Tenant>> {
         None
     }
 
-    /// Executes a run. The stream yields events in order and ends with exactly one [`RunOutput::Done`]; a stream that ends without one, or with an error
-    /// item, means that the executor lost the run, and another attempt is made. The stream is polled only as fast as events can be kept: an
-    /// executor must hold the graph back rather than buffer without bound; and after it was pending, it is polled again only when all that came before
-    /// is kept. Dropping the stream stops the execution.
+    /// Executes a run and returns the stream of its outputs.
     ///
-    /// An executor that knows why it lost the run says so with an [`AttemptLost`] as the error's source. The worker then retries runs that did not cause the
-    /// loss without counting the attempt.
+    /// The executor promises:
+    /// - Order: the stream yields events in order and ends with exactly one [`RunOutput::Done`].
+    /// - Loss: a stream that ends without `Done`, or with an error item, means that the executor lost the run. The
+    ///   worker then makes another attempt. If the executor knows the cause, the error's source is an [`AttemptLost`].
+    ///   The worker does not count the lost attempt if the run did not cause the loss.
+    /// - Backpressure: the executor slows the graph down instead of buffering without bound.
+    /// - Cancel: when `job.cancel` becomes `Some`, the execution stops as soon as it can, with status `Cancelled`.
+    /// - Drop: dropping the stream stops the execution.
     ///
-    /// When `job.cancel` becomes `Some`, the execution must stop as soon as it can, with status `Cancelled`.
+    /// The caller promises:
+    /// - It polls the stream only as fast as it can store the events.
+    /// - After the stream was pending, it polls again only when it has stored every earlier event.
     async fn execute(&self, job: RunJob) -> Result<BoxStream<'static, Result<RunOutput>>>;
 
-    /// Answers a question about a graph or the state of one of its threads, as JSON.
+    /// Answers a call about a graph or the state of one of its threads, as JSON.
     ///
     /// # Errors
-    /// `Graph` when the graph refuses the input, `NotFound` for a graph it does not offer, `Unsupported` for what it cannot do.
+    /// - `Graph`: the graph rejects the input.
+    /// - `NotFound`: the executor does not offer the graph.
+    /// - `Unsupported`: the executor does not support the call.
     async fn call(&self, context: ExecutionContext, call: GraphCall) -> Result<RawJson>;
 }

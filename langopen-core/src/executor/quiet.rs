@@ -1,10 +1,13 @@
-//! When what an execution said is kept.
+//! Detects when the events of an execution are stored.
 
 use std::future::poll_fn;
 use std::task::Poll;
 
-/// Waits for a round in which there is nothing more, as a branch of what a stream of outputs waits for, behind the outputs. Whoever polls a run's outputs
-/// keeps what came before it polls again after there was nothing (see [`Executor::execute`](super::Executor::execute)): so all that was said is kept then.
+/// Waits for a poll in which the stream has nothing more to yield. Use it as the last branch of the stream's poll,
+/// after the outputs.
+///
+/// A caller that polls again after the stream was pending has stored every earlier event (see
+/// [`Executor::execute`](super::Executor::execute)). So when this future completes, all earlier events are stored.
 pub async fn a_quiet_round() {
     let mut quiet = false;
     poll_fn(|context| match std::mem::replace(&mut quiet, true) {

@@ -7,7 +7,7 @@ use crate::ids::ApiKeyId;
 pub struct NewStoredApiKey {
     /// Its id.
     pub key_id: ApiKeyId,
-    /// For people.
+    /// The name, for people.
     pub name: String,
     /// The secret's hash.
     pub hash: ApiKeyHash,
@@ -26,7 +26,7 @@ pub struct NewStoredApiKey {
 pub struct StoredApiKey {
     /// Its id.
     pub key_id: ApiKeyId,
-    /// For people.
+    /// The name, for people.
     pub name: String,
     /// The secret's hash.
     pub hash: ApiKeyHash,

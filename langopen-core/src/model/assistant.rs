@@ -19,9 +19,9 @@ pub struct Assistant {
     pub context: JsonMap,
     /// Free keys, plus `created_by` on system assistants.
     pub metadata: JsonMap,
-    /// For people.
+    /// The name, for people.
     pub name: String,
-    /// For people.
+    /// The description, for people.
     pub description: Option<String>,
     /// 1 for the first version.
     pub version: i64,
@@ -79,20 +79,20 @@ pub enum AssistantSort {
     GraphId,
 }
 
-/// Which assistants to find.
+/// A search for assistants.
 #[derive(Debug, Clone, Default)]
 pub struct AssistantQuery {
     /// Contained in the assistant's metadata.
     pub metadata: JsonMap,
-    /// Exactly this graph.
+    /// Only assistants of exactly this graph.
     pub graph_id: Option<String>,
-    /// One of these graphs; `None` for any.
+    /// Only assistants of one of these graphs; `None` for any graph.
     pub graphs: Option<Vec<String>>,
     /// A part of the name, without regard to case.
     pub name: Option<String>,
-    /// At most this many.
+    /// The most rows to return.
     pub limit: u32,
-    /// After skipping this many.
+    /// The number of rows to skip.
     pub offset: u32,
     /// The order.
     pub sort_by: AssistantSort,

@@ -1,39 +1,39 @@
-//! Checkpoints, in the graph library's own bytes.
+//! Checkpoints, as bytes that the graph library encoded.
 //!
-//! A checkpoint id carries the clock of the host that made it, and hosts' clocks differ. So no id decides which
-//! checkpoint is the latest: the storage does, by the order in which it accepts checkpoints
-//! ([`Checkpoints`](crate::storage::Checkpoints)). Hosts keep ids in the same order for the clients that sort by them:
-//! a host makes no id that is below [`CheckpointTuple::checkpoint_id`] or [`CheckpointTuple::latest_id`] of a
-//! checkpoint that it has read.
+//! A checkpoint id carries the clock of the host that made it, and the clocks of hosts differ. So the storage decides
+//! which checkpoint is the latest, by the order in which it accepts them
+//! ([`Checkpoints`](crate::storage::Checkpoints)). Some clients sort by id, so hosts keep ids in the same order: a host
+//! makes no id below the [`CheckpointTuple::checkpoint_id`] or [`CheckpointTuple::latest_id`] of a checkpoint that it
+//! has read.
 
 use crate::ids::{RunId, ThreadId};
 use crate::json::{JsonMap, RawJson};
 
-/// Names a checkpoint; without `checkpoint_id`, the latest of its namespace.
+/// The key of a checkpoint. Without `checkpoint_id`, it selects the latest of its namespace.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct CheckpointKey {
     /// The thread.
     pub thread_id: ThreadId,
-    /// The graph's namespace: empty for the root, else the path of subgraph tasks.
+    /// The graph's namespace: empty for the root graph, otherwise the path of subgraph tasks.
     pub checkpoint_ns: String,
     /// The id.
     pub checkpoint_id: Option<String>,
 }
 
-/// One channel's value at one version. Blobs are shared by all checkpoints that name that version.
+/// One channel's value at one version. All checkpoints with that version share the blob.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Blob {
     /// The channel.
     pub channel: String,
     /// Its version, as text.
     pub version: String,
-    /// The serialiser's name of the encoding; `empty` for a channel that holds nothing.
+    /// The serialiser's name of the encoding; `empty` for a channel without a value.
     pub kind: String,
     /// The encoded value.
     pub bytes: bytes::Bytes,
 }
 
-/// A checkpoint to be kept.
+/// A checkpoint to store.
 #[derive(Debug, Clone)]
 pub struct NewCheckpoint {
     /// The thread.
@@ -46,7 +46,7 @@ pub struct NewCheckpoint {
     pub parent_checkpoint_id: Option<String>,
     /// The run that made it; `None` for a state update.
     pub run_id: Option<RunId>,
-    /// The attempt of the run. The storage keeps the checkpoint only while this attempt holds the run's lease.
+    /// The attempt of the run. The storage accepts the checkpoint only while this attempt holds the run's lease.
     pub attempt: Option<u32>,
     /// The serialiser's name of the encoding.
     pub kind: String,
@@ -54,9 +54,9 @@ pub struct NewCheckpoint {
     pub bytes: bytes::Bytes,
     /// The checkpoint's metadata, a JSON object.
     pub metadata: RawJson,
-    /// The version of each channel that it holds.
+    /// The version of each channel in the checkpoint.
     pub channel_versions: Vec<(String, String)>,
-    /// The values of the channels that are new in it.
+    /// The values of the channels that changed with this checkpoint.
     pub blobs: Vec<Blob>,
 }
 
@@ -71,12 +71,12 @@ pub struct ChannelValue {
     pub bytes: bytes::Bytes,
 }
 
-/// What a task wrote before its step was complete.
+/// A write of a task, stored before its step is complete.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PendingWrite {
     /// The task.
     pub task_id: String,
-    /// The place among the task's writes; negative for the special ones, which replace what was there.
+    /// The index among the task's writes. Writes with a negative index are special: they replace a stored one.
     pub index: i64,
     /// The channel.
     pub channel: String,
@@ -86,18 +86,18 @@ pub struct PendingWrite {
     pub bytes: bytes::Bytes,
 }
 
-/// Writes of one task to be kept with a checkpoint.
+/// The writes of one task, to store with a checkpoint.
 #[derive(Debug, Clone)]
 pub struct PendingWrites {
     /// The thread.
     pub thread_id: ThreadId,
     /// The namespace.
     pub checkpoint_ns: String,
-    /// The checkpoint they follow.
+    /// The checkpoint that the writes follow.
     pub checkpoint_id: String,
     /// The run that made them.
     pub run_id: Option<RunId>,
-    /// The attempt of the run. The storage keeps the writes only while this attempt holds the run's lease.
+    /// The attempt of the run. The storage accepts the writes only while this attempt holds the run's lease.
     pub attempt: Option<u32>,
     /// The task's path, for ordering.
     pub task_path: String,
@@ -105,7 +105,7 @@ pub struct PendingWrites {
     pub writes: Vec<PendingWrite>,
 }
 
-/// A checkpoint with everything that belongs to it.
+/// A stored checkpoint with its channel values and writes.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CheckpointTuple {
     /// The thread.
@@ -117,9 +117,9 @@ pub struct CheckpointTuple {
     /// The checkpoint before it.
     pub parent_checkpoint_id: Option<String>,
     /// The id of the latest checkpoint of the namespace.
-    /// [`Checkpoints::checkpoint`](crate::storage::Checkpoints::checkpoint) sets it, lists do not.
+    /// [`Checkpoints::checkpoint`](crate::storage::Checkpoints::checkpoint) sets it; lists do not.
     ///
-    /// Whoever continues from an older checkpoint needs it, so that the new id is above all others.
+    /// A host that continues from an older checkpoint needs it, so that the new id is above all others.
     pub latest_id: Option<String>,
     /// The encoding of `bytes`.
     pub kind: String,
@@ -133,18 +133,18 @@ pub struct CheckpointTuple {
     pub pending_writes: Vec<PendingWrite>,
 }
 
-/// Which checkpoints of a thread to list, the latest first.
+/// A query for the checkpoints of a thread. The answer has the latest first.
 #[derive(Debug, Clone, Default)]
 pub struct CheckpointList {
-    /// Only this namespace; `None` for all.
+    /// Only this namespace; `None` for all namespaces.
     pub checkpoint_ns: Option<String>,
     /// Only this checkpoint.
     pub checkpoint_id: Option<String>,
-    /// Only checkpoints that were accepted before the one with this id; without such a one, before all that have a
-    /// greater id.
+    /// Only checkpoints that were accepted before the one with this id. If no checkpoint has this id: only those
+    /// accepted before all checkpoints with a greater id.
     pub before: Option<String>,
     /// Contained in the checkpoint's metadata.
     pub metadata: JsonMap,
-    /// At most this many.
+    /// The most checkpoints to return; `None` for no limit.
     pub limit: Option<u32>,
 }

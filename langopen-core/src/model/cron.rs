@@ -19,7 +19,7 @@ pub struct Cron {
     pub cron_id: CronId,
     /// The assistant that it runs.
     pub assistant_id: AssistantId,
-    /// The thread it runs on; `None` for a new thread each time.
+    /// The thread on which it runs; `None` for a new thread each time.
     pub thread_id: Option<ThreadId>,
     /// The user for whom its runs act.
     pub creator: CronCreator,
@@ -33,30 +33,30 @@ pub struct Cron {
     pub payload: RawJson,
     /// Its metadata, and that of its runs.
     pub metadata: JsonMap,
-    /// What happens to the threads that it creates; `None` for a thread's cron.
+    /// What happens to the threads that it creates when their run ends; `None` for a cron with a thread of its own.
     pub on_run_completed: Option<OnCompletion>,
-    /// Whether it fires.
+    /// Whether it is enabled; a disabled cron does not fire.
     pub enabled: bool,
-    /// The next moment at which it fires; `None` if there is none. A disabled cron keeps the moment at which it would
+    /// The next moment at which it fires; `None` if there is none. A disabled cron retains the moment at which it would
     /// fire.
     pub next_run_date: Option<Timestamp>,
     /// When it was created.
     pub created_at: Timestamp,
-    /// When a client last changed it. A firing is no change.
+    /// When a client last changed it. A firing does not count as a change.
     pub updated_at: Timestamp,
 }
 
 impl Cron {
-    /// The first moment after `at` at which it fires.
+    /// The first moment after `at` at which the cron fires.
     ///
     /// # Errors
-    /// `Invalid` for a malformed schedule.
+    /// `Invalid` if the schedule is malformed.
     pub fn next_after(&self, at: Timestamp) -> Result<Option<Timestamp>> {
         let next = Schedule::parse(&self.schedule, self.timezone.as_deref())?.next_after(at);
         Ok(next.filter(|next| self.end_time.is_none_or(|end| *next < end)))
     }
 
-    /// Whether it may fire now.
+    /// Whether the cron may fire now.
     pub fn may_fire(&self, now: Timestamp) -> bool {
         self.enabled && self.end_time.is_none_or(|end| now < end)
     }
@@ -65,11 +65,11 @@ impl Cron {
 /// The user who created a cron, as graphs see users.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct CronCreator {
-    /// As [`Identity::identity`].
+    /// See [`Identity::identity`].
     pub identity: String,
-    /// As [`Identity::permissions`].
+    /// See [`Identity::permissions`].
     pub permissions: Vec<String>,
-    /// As [`Identity::user`].
+    /// See [`Identity::user`].
     pub user: Option<JsonMap>,
 }
 
@@ -94,7 +94,7 @@ pub struct NewCron {
     pub cron_id: CronId,
     /// The assistant that it runs.
     pub assistant_id: AssistantId,
-    /// The thread it runs on.
+    /// The thread on which it runs; `None` for a new thread each time.
     pub thread_id: Option<ThreadId>,
     /// The user for whom its runs act.
     pub creator: CronCreator,
@@ -108,14 +108,14 @@ pub struct NewCron {
     pub payload: RawJson,
     /// Its metadata.
     pub metadata: JsonMap,
-    /// What happens to the threads that it creates.
+    /// What happens to the threads that it creates when their run ends.
     pub on_run_completed: Option<OnCompletion>,
-    /// Whether it fires.
+    /// Whether it is enabled.
     pub enabled: bool,
 }
 
-/// A change to a cron. `None` leaves a field unchanged. A changed schedule, or enabling the cron, recomputes its next
-/// moment.
+/// A change to a cron. `None` leaves a field unchanged. Changing the schedule or enabling the cron computes its next
+/// moment anew.
 #[derive(Debug, Clone, Default)]
 pub struct CronPatch {
     /// Replaces the cron expression.
@@ -128,13 +128,13 @@ pub struct CronPatch {
     pub payload: RawObject,
     /// Merged into the metadata, key by key.
     pub metadata: JsonMap,
-    /// Replaces what happens to the threads; ignored for a thread's cron.
+    /// Replaces what happens to the threads; ignored for a cron with a thread of its own.
     pub on_run_completed: Option<OnCompletion>,
-    /// Enables or disables.
+    /// Enables or disables the cron.
     pub enabled: Option<bool>,
 }
 
-/// Which column crons are sorted by. What is missing sorts last, in either direction.
+/// Which column crons are sorted by. Rows without a value sort last, in both directions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[expect(missing_docs, reason = "each variant is the column of that name")]
 pub enum CronSort {
@@ -148,20 +148,20 @@ pub enum CronSort {
     UpdatedAt,
 }
 
-/// Which crons to find.
+/// A search for crons.
 #[derive(Debug, Clone, Default)]
 pub struct CronQuery {
-    /// Exactly this assistant.
+    /// Only crons of exactly this assistant.
     pub assistant_id: Option<AssistantId>,
-    /// Exactly this thread.
+    /// Only crons of exactly this thread.
     pub thread_id: Option<ThreadId>,
-    /// Only those that are enabled, or that are not.
+    /// Only enabled crons, or only disabled ones.
     pub enabled: Option<bool>,
     /// Contained in the metadata.
     pub metadata: JsonMap,
-    /// At most this many.
+    /// The most rows to return.
     pub limit: u32,
-    /// After skipping this many.
+    /// The number of rows to skip.
     pub offset: u32,
     /// The order.
     pub sort_by: CronSort,
@@ -181,13 +181,13 @@ pub struct DueCron {
 /// The due crons.
 #[derive(Debug, Clone, Default)]
 pub struct DueCrons {
-    /// The due crons, longest overdue first.
+    /// The due crons; the longest overdue first.
     pub crons: Vec<DueCron>,
-    /// When the next cron after these is due. This moment has passed if there are more due crons than were asked for.
+    /// When the next cron after these is due. If more crons are due than the limit allows, this moment has passed.
     pub next_due: Option<Timestamp>,
 }
 
-/// One firing of a cron. It happens once: the process that moves the cron on from `due` owns it.
+/// One firing of a cron. Each firing happens once: it belongs to the process whose call moves the cron on from `due`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CronFiring {
     /// The cron.

@@ -6,7 +6,7 @@ use crate::tenant::Tenant;
 /// A deployment: one application with its own data.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Deployment {
-    /// Its name, with the project and organization above it.
+    /// Its name, with its project and organization.
     pub tenant: Tenant,
     /// Host names that route to it, in lower case, without a port.
     pub hosts: Vec<String>,
@@ -30,10 +30,10 @@ pub struct DeploymentSpec {
 /// The limits of one deployment. `None` means no limit.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeploymentLimits {
-    /// The most runs that may be running at once; 0 stops the deployment. Further runs wait.
+    /// The most runs that may be running at once; 0 stops the deployment. Further runs wait in the queue.
     pub max_running_runs: Option<u32>,
-    /// The most runs in flight, pending or running; 0 refuses every run. Further runs are refused.
+    /// The most runs in flight, pending or running; 0 rejects every run. Further runs are rejected.
     pub max_runs_in_flight: Option<u32>,
-    /// The most requests per second on each API server; at least 1.
+    /// The most requests per second to each API server; at least 1.
     pub max_requests_per_second: Option<u32>,
 }

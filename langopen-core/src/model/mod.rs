@@ -1,4 +1,4 @@
-//! The things that the platform keeps: assistants, threads, runs, checkpoints, store items, crons, deployments, API keys.
+//! The stored resources: assistants, threads, runs, checkpoints, store items, crons, deployments, API keys.
 
 mod api_key;
 mod assistant;

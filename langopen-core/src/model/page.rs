@@ -1,13 +1,13 @@
-//! Types that all searches share.
+//! Types of all searches.
 
 use serde::{Deserialize, Serialize};
 
 /// One page of a search.
 #[derive(Debug, Clone)]
 pub struct Page<T> {
-    /// The rows, in the asked order.
+    /// The rows, in the requested order.
     pub items: Vec<T>,
-    /// Whether rows follow after this page.
+    /// Whether more rows follow this page.
     pub more: bool,
 }
 
@@ -22,13 +22,13 @@ pub enum SortOrder {
     Desc,
 }
 
-/// What creating does when the id is taken.
+/// What a create does when the id is taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum IfExists {
     /// Fail with [`ErrorKind::AlreadyExists`](crate::ErrorKind::AlreadyExists).
     #[default]
     Raise,
-    /// Return the row that exists, unchanged.
+    /// Return the existing row, unchanged.
     DoNothing,
 }

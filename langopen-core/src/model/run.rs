@@ -16,13 +16,13 @@ use super::CronFiring;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum MultitaskStrategy {
-    /// Refuse the new run.
+    /// Reject the new run.
     Reject,
-    /// Remove them with their checkpoints.
+    /// Cancel them, and remove them with their checkpoints.
     Rollback,
-    /// Stop them and keep what they did.
+    /// Cancel them, and keep their checkpoints.
     Interrupt,
-    /// Wait for them.
+    /// Wait until they have ended.
     #[default]
     Enqueue,
 }
@@ -48,10 +48,10 @@ impl MultitaskStrategy {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum OnCompletion {
-    /// Thread and run are removed.
+    /// The thread and the run are removed.
     #[default]
     Delete,
-    /// They stay.
+    /// The thread and the run stay.
     Keep,
 }
 
@@ -106,18 +106,18 @@ impl CancelAction {
 /// A request to end a run now.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CancelRequest {
-    /// How it ends.
+    /// How the run ends.
     pub action: CancelAction,
-    /// Why, as the thread's `error.message` will say.
+    /// The reason, which the thread's `error.message` shows.
     pub reason: String,
 }
 
-/// `{error, message}`: a failure as clients see it.
+/// A failure as clients see it: `{error, message}`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunError {
     /// The class, e.g. `ValueError`.
     pub error: String,
-    /// The message, masked where it may not be shown.
+    /// The message, masked if clients may not see it.
     pub message: String,
 }
 
@@ -127,7 +127,7 @@ pub struct RunOrigin {
     /// The id of the request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request_id: Option<String>,
-    /// The request's place in its distributed trace.
+    /// The request's trace context.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trace: Option<TraceContext>,
 }
@@ -137,7 +137,7 @@ pub struct RunOrigin {
 pub struct Run {
     /// Its id.
     pub run_id: RunId,
-    /// The thread it happens on; a stateless run has one of its own.
+    /// The thread of the run; a stateless run has its own.
     pub thread_id: ThreadId,
     /// The assistant that it runs.
     pub assistant_id: AssistantId,
@@ -145,38 +145,38 @@ pub struct Run {
     pub graph_id: String,
     /// The merged metadata.
     pub metadata: JsonMap,
-    /// Where it stands.
+    /// Its status.
     pub status: RunStatus,
-    /// Everything that executing it needs, as the wire shows it.
+    /// The parameters of its execution, as the wire shows them.
     pub kwargs: RawJson,
-    /// What it did to others on its thread when it was created.
+    /// What the run did, when it was created, to the other runs of its thread.
     pub multitask_strategy: MultitaskStrategy,
-    /// Whether its events are kept for readers that come or come back later.
+    /// Whether its events are stored, so that readers can connect late or reconnect.
     pub resumable: bool,
-    /// Whether thread and run are removed when it ends; such a run keeps no checkpoints.
+    /// Whether the thread and the run are removed when the run ends. Such a run stores no checkpoints.
     pub temporary: bool,
-    /// What is told when it ends.
+    /// The webhook URL that is called when the run ends.
     pub webhook: Option<String>,
-    /// What made it.
+    /// The origin of the run.
     pub origin: RunOrigin,
-    /// How often it was claimed; 0 before the first claim.
+    /// The number of claims; 0 before the first claim.
     pub attempt: u32,
-    /// When it was created; with `after_seconds`, when it may start.
+    /// When it was created or, with `after_seconds`, when it may start.
     pub created_at: Timestamp,
     /// When its row last changed.
     pub updated_at: Timestamp,
 }
 
-/// What a new run does about its thread's row, in the same transaction.
+/// What a new run changes in its thread's row, in the same transaction.
 #[derive(Debug, Clone)]
 pub struct RunThread {
-    /// Create the thread if there is none; else a missing thread fails with `NotFound`.
+    /// Whether to create a missing thread. Otherwise a missing thread fails with `NotFound`.
     pub create: bool,
     /// Merged into the thread's metadata, key by key.
     pub metadata: JsonMap,
-    /// Merged into the thread's config: `configurable` and `metadata` key by key, all else replaced.
+    /// Merged into the thread's config: `configurable` and `metadata` key by key; every other key is replaced.
     pub config: JsonMap,
-    /// How long a thread lives that is created.
+    /// The time to live of a thread that this run creates.
     pub ttl: Option<ThreadTtl>,
 }
 
@@ -191,66 +191,66 @@ pub struct NewRun {
     pub assistant_id: AssistantId,
     /// The assistant's graph.
     pub graph_id: String,
-    /// Its metadata, without the thread's part: the queue merges as
-    /// `metadata.base < thread.metadata < metadata.own`.
+    /// The part of its metadata with the lowest precedence. The queue merges `metadata_base`, then the thread's
+    /// metadata, then `metadata_own`; later values win.
     pub metadata_base: JsonMap,
     /// See `metadata_base`.
     pub metadata_own: JsonMap,
-    /// Everything that executing it needs.
+    /// The parameters of its execution.
     pub kwargs: RawJson,
-    /// What it does to others on its thread.
+    /// What the run does to the other runs of its thread.
     pub multitask_strategy: MultitaskStrategy,
-    /// Whether its events are kept.
+    /// Whether its events are stored.
     pub resumable: bool,
-    /// Whether thread and run are removed when it ends.
+    /// Whether the thread and the run are removed when the run ends.
     pub temporary: bool,
-    /// What is told when it ends: a URL that was checked. It may hold secrets: keep it out of logs.
+    /// The webhook URL that is called when the run ends; it is already validated. It may hold secrets: do not log it.
     pub webhook: Option<String>,
-    /// What made it.
+    /// The origin of the run.
     pub origin: RunOrigin,
-    /// When it may start; also its `created_at`. A moment that has passed counts as the one at which the queue accepts the run, so that runs are
-    /// dated in the order in which they were accepted.
+    /// When the run may start; also its `created_at`. The queue replaces a past moment by the moment at which it
+    /// accepts the run, so that runs are dated in the order of their acceptance.
     pub available_at: Timestamp,
-    /// What happens to the thread's row.
+    /// The changes to the thread's row.
     pub thread: RunThread,
-    /// The firing of a cron that this run is: creating the run moves the cron on, in the same step.
+    /// The firing of a cron, if a cron creates this run. Creating the run moves the cron on, in the same step.
     pub firing: Option<CronFiring>,
 }
 
-/// Which runs of a thread to list, newest first.
+/// A query for the runs of a thread. The answer has the newest first.
 #[derive(Debug, Clone, Default)]
 pub struct RunQuery {
-    /// Exactly this status.
+    /// Only runs with exactly this status.
     pub status: Option<RunStatus>,
-    /// At most this many.
+    /// The most rows to return.
     pub limit: u32,
-    /// After skipping this many.
+    /// The number of rows to skip.
     pub offset: u32,
 }
 
-/// A place among an assistant's runs, of which the one that changed last comes first; of those that changed at the same time, the one with the greater id.
+/// The position of a run among the runs of an assistant: its last change and its id. Greater positions come first.
 pub type RunPlace = (Timestamp, RunId);
 
-/// Which runs of an assistant to look at, on whatever threads, in the order of [`RunPlace`]s.
+/// A search for the runs of an assistant, on all threads, in the order of their [`RunPlace`]s.
 #[derive(Debug, Clone)]
 pub struct RunSearch {
     /// The assistant.
     pub assistant_id: AssistantId,
-    /// One of these statuses.
+    /// Only runs with one of these statuses.
     pub statuses: Vec<RunStatus>,
-    /// Changed then or later.
+    /// Only runs that changed at or after this moment.
     pub since: Option<Timestamp>,
-    /// Those that come after this place.
+    /// Only runs after this position.
     pub after: Option<RunPlace>,
-    /// Look at this many at most.
+    /// The most runs to read.
     pub limit: u32,
 }
 
-/// What a search for runs found.
+/// The answer to a search for runs.
 #[derive(Debug, Clone)]
 pub struct FoundRuns {
-    /// The runs, of those that were looked at, that may be seen.
+    /// The runs that the search read and that the scope shows.
     pub runs: Vec<Run>,
-    /// The last one that was looked at; `None` if there are no more.
+    /// The position of the last run that was read; `None` if no more runs follow.
     pub next: Option<RunPlace>,
 }

@@ -12,40 +12,40 @@ use crate::queue::Lease;
 /// A document under a namespace and a key.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StoreItem {
-    /// Labels from the outermost to the innermost.
+    /// Labels, outermost first.
     pub namespace: Vec<String>,
     /// Unique in its namespace.
     pub key: String,
     /// A JSON object.
     pub value: RawJson,
-    /// When it was first put.
+    /// When the item was created.
     pub created_at: Timestamp,
-    /// When it was last put.
+    /// When the item was last put.
     pub updated_at: Timestamp,
 }
 
 /// An item to put.
 #[derive(Debug, Clone)]
 pub struct NewStoreItem {
-    /// Labels from the outermost to the innermost.
+    /// Labels, outermost first.
     pub namespace: Vec<String>,
     /// Unique in its namespace.
     pub key: String,
     /// A JSON object.
     pub value: RawJson,
-    /// Minutes until the item expires after its last put, or last read that refreshes; `None` for never.
+    /// Minutes from the last put or refreshing read until the item expires; `None` for an item that never expires.
     pub ttl_minutes: Option<f64>,
-    /// The embeddings of its texts, for searches by similarity; they replace those of an item that exists.
+    /// The embeddings of its texts, for similarity search. They replace the embeddings of an existing item.
     pub vectors: Vec<FieldVector>,
-    /// The lease of the run that puts it; `None` for a request that belongs to no run. The storage keeps the item only
-    /// while the lease holds.
+    /// The lease of the run that puts the item; `None` for a request outside of a run. The storage accepts the item
+    /// only while the lease holds.
     pub lease: Option<Lease>,
 }
 
-/// What one text of an item means.
+/// The embedding of one text of an item.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct FieldVector {
-    /// Where in the value the text stands; unique in the item.
+    /// The path of the text in the item's value; unique in the item.
     pub path: String,
     /// Its embedding.
     pub vector: Vec<f32>,
@@ -56,12 +56,12 @@ pub struct FieldVector {
 pub struct ScoredItem {
     /// The item.
     pub item: StoreItem,
-    /// The cosine similarity of its nearest vector to the query's, from -1 to 1; `None` when the search had no query,
-    /// or the item has no vector.
+    /// The cosine similarity of the item's nearest vector to the query's vector, from -1 to 1. `None` if the search had
+    /// no vector or the item has none.
     pub score: Option<f64>,
 }
 
-/// How a filter compares.
+/// A comparison operator of a filter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the names say it")]
 pub enum FilterOperator {
@@ -90,19 +90,19 @@ impl FilterOperator {
 
 /// A condition on a top-level key of an item's value.
 ///
-/// Order comparisons hold between two numbers or two texts; everything else compares as not ordered, which is false.
+/// Order comparisons apply only to two numbers or two texts; for other values they are false.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ItemFilter {
     /// The key.
     pub key: String,
     /// The comparison.
     pub operator: FilterOperator,
-    /// What the value is compared with.
+    /// The value to compare with.
     pub value: Value,
 }
 
 impl ItemFilter {
-    /// Whether an item's value passes.
+    /// Whether an item's value meets the condition.
     pub fn matches(&self, value: &Value) -> bool {
         let held = value.get(&self.key).unwrap_or(&Value::Null);
         let order = match (held, &self.value) {
@@ -121,40 +121,41 @@ impl ItemFilter {
     }
 }
 
-/// Which items to find.
+/// A search for items.
 #[derive(Debug, Clone, Default)]
 pub struct StoreItemQuery {
-    /// The first labels of the namespace, whole labels only.
+    /// The first labels of the namespace, matched as whole labels.
     pub namespace_prefix: Vec<String>,
-    /// All of these hold.
+    /// Conditions that must all hold.
     pub filters: Vec<ItemFilter>,
-    /// Nearest to this first, items without a vector (of its length) last; `None` for no such order.
+    /// The vector to sort by: nearest items first, items without a vector of its length last. `None` sorts by the last
+    /// update, newest first.
     pub vector: Option<Vec<f32>>,
-    /// At most this many; otherwise most recently updated first.
+    /// The most items to return.
     pub limit: u32,
-    /// After skipping this many.
+    /// The number of items to skip.
     pub offset: u32,
-    /// Whether finding an item puts its expiry off.
+    /// Whether the search restarts the time to live of the items that it finds.
     pub refresh_ttl: bool,
 }
 
-/// Which namespaces to list, in their order as lists of text.
+/// A query for namespaces. The answer is sorted as lists of text.
 #[derive(Debug, Clone, Default)]
 pub struct NamespaceQuery {
-    /// The first labels; `*` stands for any one label.
+    /// The first labels; `*` matches any one label.
     pub prefix: Vec<String>,
-    /// The last labels; `*` stands for any one label.
+    /// The last labels; `*` matches any one label.
     pub suffix: Vec<String>,
-    /// Namespaces are cut to this many labels, and then listed once each.
+    /// Truncates namespaces to this many labels; duplicates are listed once.
     pub max_depth: Option<u32>,
-    /// At most this many.
+    /// The most namespaces to return.
     pub limit: u32,
-    /// After skipping this many.
+    /// The number of namespaces to skip.
     pub offset: u32,
 }
 
 impl NamespaceQuery {
-    /// Those of `namespaces` that the query lists, cut to its depth, each once, in order.
+    /// Applies the query to `namespaces`: filters, truncates, removes duplicates, sorts and pages them.
     pub fn list(&self, namespaces: impl Iterator<Item = Vec<String>>) -> Vec<Vec<String>> {
         let depth = self.max_depth.map_or(usize::MAX, |depth| depth as usize);
         let found: BTreeSet<Vec<String>> = namespaces
@@ -167,7 +168,7 @@ impl NamespaceQuery {
         found.into_iter().skip(self.offset as usize).take(self.limit as usize).collect()
     }
 
-    /// Whether a namespace begins and ends as the query says; `*` stands for any one label.
+    /// Whether a namespace matches the prefix and the suffix.
     fn fits(&self, namespace: &[String]) -> bool {
         let fit = |held: &[String], wanted: &[String]| {
             held.iter().zip(wanted).all(|(held, wanted)| wanted == "*" || held == wanted)

@@ -1,4 +1,4 @@
-//! Threads: the conversations that runs happen on.
+//! Threads: conversations of one or more runs.
 
 use std::collections::BTreeMap;
 
@@ -10,15 +10,15 @@ use crate::json::{JsonMap, RawJson};
 
 use super::SortOrder;
 
-/// What a thread is doing.
+/// The status of a thread.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ThreadStatus {
-    /// Nothing is in flight and nothing is left to do.
+    /// No run is in flight, and the last checkpoint has no tasks left.
     Idle,
     /// A run is pending or running.
     Busy,
-    /// Nothing is in flight, but the last checkpoint has tasks left.
+    /// No run is in flight, and the last checkpoint has tasks left.
     Interrupted,
     /// The last run failed.
     Error,
@@ -41,14 +41,14 @@ impl ThreadStatus {
     }
 }
 
-/// What goes when a thread is pruned or its time is over.
+/// What pruning or expiry removes from a thread.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PruneStrategy {
-    /// The thread with everything on it.
+    /// The thread with all its data.
     #[default]
     Delete,
-    /// All checkpoints but the latest and what it needs.
+    /// All checkpoints except the latest and the ones it needs.
     KeepLatest,
 }
 
@@ -67,12 +67,12 @@ impl PruneStrategy {
     }
 }
 
-/// How long a thread lives without anything happening on it, and what goes then.
+/// The time to live of a thread without activity, and what expiry removes.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ThreadTtl {
-    /// What goes.
+    /// What expiry removes.
     pub strategy: PruneStrategy,
-    /// Minutes, more than zero.
+    /// The time to live in minutes; more than zero.
     pub minutes: f64,
 }
 
@@ -83,30 +83,31 @@ pub struct Thread {
     pub thread_id: ThreadId,
     /// When it was created.
     pub created_at: Timestamp,
-    /// When anything of the row last changed.
+    /// When the row last changed.
     pub updated_at: Timestamp,
     /// When its state last changed; `created_at` before the first run.
     pub state_updated_at: Timestamp,
     /// Free keys, plus `graph_id` and `assistant_id` of the last run.
     pub metadata: JsonMap,
-    /// What it is doing.
+    /// Its status.
     pub status: ThreadStatus,
     /// The merged configuration of its runs.
     pub config: JsonMap,
-    /// The latest values of its state, as the graph serialised them; `None` before there are any.
+    /// The latest values of its state, as the graph serialised them; `None` before the first values.
     pub values: Option<RawJson>,
-    /// Open interrupts by task id; `None` before a run has ended on the thread.
+    /// Open interrupts by task id; `None` until the first run of the thread ends.
     pub interrupts: Option<RawJson>,
-    /// `{error, message}` of the last run; `None` if it did not fail.
+    /// `{error, message}` of the last run; `None` if the run did not fail.
     pub error: Option<RawJson>,
-    /// How long it lives; `None` for ever.
+    /// Its time to live; `None` for a thread that does not expire.
     pub ttl: Option<ThreadTtl>,
-    /// When its history was last cut.
+    /// When pruning last cut its history.
     pub pruned_at: Option<Timestamp>,
 }
 
 impl Thread {
-    /// When its time is over: counted from the last change of its row, or from when its history was cut if that was later.
+    /// When it expires. The time to live starts at the last change of the row or the last cut of the history, whichever
+    /// is later.
     pub fn expires_at(&self) -> Option<Timestamp> {
         let from = self.pruned_at.map_or(self.updated_at, |pruned_at| pruned_at.max(self.updated_at));
         // The cast saturates.
@@ -117,13 +118,13 @@ impl Thread {
 /// An amount of data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Volume {
-    /// How many pieces.
+    /// The number of entries.
     pub count: u64,
-    /// What they hold, as it is kept, without keys and indexes.
+    /// The stored bytes of their contents, without keys and indexes.
     pub bytes: u64,
 }
 
-/// How much a thread's checkpoints take, over all namespaces.
+/// The storage space of a thread's checkpoints, over all namespaces.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ThreadStorage {
     /// Checkpoints with their metadata, without channel values.
@@ -134,16 +135,16 @@ pub struct ThreadStorage {
     pub pending_writes: Volume,
 }
 
-/// What pruning did.
+/// The answer to pruning.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct PrunedThreads {
-    /// Threads that are gone.
+    /// Threads that were removed.
     pub deleted: Vec<ThreadId>,
     /// Threads whose history was cut.
     pub cut: Vec<ThreadId>,
 }
 
-/// The latest state of a thread as it is kept beside the row, so that reading it needs no graph.
+/// The latest state of a thread. It is stored beside the row, so that reading it needs no graph.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ThreadState {
     /// The root checkpoint that it describes.
@@ -161,7 +162,7 @@ pub struct NewThread {
     pub thread_id: ThreadId,
     /// Its metadata.
     pub metadata: JsonMap,
-    /// How long it lives.
+    /// Its time to live.
     pub ttl: Option<ThreadTtl>,
 }
 
@@ -170,7 +171,7 @@ pub struct NewThread {
 pub struct ThreadPatch {
     /// Merged into the metadata, key by key.
     pub metadata: JsonMap,
-    /// Replaces how long it lives; `None` leaves that.
+    /// Replaces the time to live; `None` leaves it unchanged.
     pub ttl: Option<ThreadTtl>,
 }
 
@@ -186,20 +187,20 @@ pub enum ThreadSort {
     StateUpdatedAt,
 }
 
-/// Which threads to find.
+/// A search for threads.
 #[derive(Debug, Clone, Default)]
 pub struct ThreadQuery {
-    /// One of these; `None` for any.
+    /// Only threads with one of these ids; `None` for any id.
     pub ids: Option<Vec<ThreadId>>,
     /// Contained in the thread's metadata.
     pub metadata: JsonMap,
     /// Contained in the thread's values; a thread without values never matches a non-empty one.
     pub values: JsonMap,
-    /// Exactly this status.
+    /// Only threads with exactly this status.
     pub status: Option<ThreadStatus>,
-    /// At most this many.
+    /// The most rows to return.
     pub limit: u32,
-    /// After skipping this many.
+    /// The number of rows to skip.
     pub offset: u32,
     /// The order.
     pub sort_by: ThreadSort,

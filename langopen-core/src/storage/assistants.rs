@@ -7,43 +7,47 @@ use crate::json::JsonMap;
 use crate::model::{Assistant, AssistantPatch, AssistantQuery, IfExists, NewAssistant, Page};
 use crate::tenant::Scope;
 
-/// What went with an assistant that was deleted.
+/// What a deletion of an assistant removed and ended.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct DeletedAssistant {
-    /// Threads that are gone with their runs; their streams must be closed.
+    /// Threads that are removed with their runs; the caller must close their streams.
     pub threads: Vec<ThreadId>,
-    /// Runs of other threads that have ended; their streams must be closed.
+    /// Runs of other threads that have ended; the caller must close their streams.
     pub ended: Vec<LogKey>,
 }
 
-/// Assistants and their versions. An id is unique within a tenant: a system assistant has the same one in each.
+/// Assistants and their versions. An id is unique within a tenant: a system assistant has the same id in every tenant.
 #[async_trait]
 pub trait Assistants: Send + Sync {
-    /// Keeps a new assistant as version 1.
+    /// Creates an assistant, as version 1.
     ///
     /// # Errors
-    /// `AlreadyExists` when the id is taken and `if_exists` is `Raise`, or the row is outside of the scope.
+    /// - `AlreadyExists`: the id is taken, and `if_exists` is `Raise` or the row is outside of the scope.
     async fn create_assistant(&self, scope: &Scope, new: NewAssistant, if_exists: IfExists) -> Result<Assistant>;
 
-    /// Makes sure that a system assistant exists with this name and description; everything else of one that exists stays as
-    /// it is, and no new version is made.
+    /// Creates a system assistant, or sets the name and description of the existing one. All other fields of an
+    /// existing assistant stay, and the call makes no new version.
     async fn sync_system_assistant(&self, scope: &Scope, new: NewAssistant) -> Result<Assistant>;
 
-    /// The version in force.
+    /// The assistant in its active version.
     async fn assistant(&self, scope: &Scope, id: AssistantId) -> Result<Option<Assistant>>;
 
-    /// Makes a new version, one above the highest there is, and puts it in force. A patch without any change does so too.
+    /// Makes a new version, one above the highest version, and activates it. An empty patch also makes a version.
     ///
     /// # Errors
-    /// `NotFound`.
+    /// - `NotFound`: the assistant does not exist.
     async fn update_assistant(&self, scope: &Scope, id: AssistantId, patch: AssistantPatch) -> Result<Assistant>;
 
-    /// Removes an assistant with its versions, and cancels its runs in flight, whatever threads they are on, in one step; also
-    /// removes the threads that `threads` shows, a scope of the same tenant, and whose metadata names it as `assistant_id`. The workers of running runs are
-    /// told and will end them.
+    /// Removes an assistant in one step:
+    ///
+    /// - All its versions and crons are removed.
+    /// - Its runs in flight are cancelled, on every thread of the tenant. Pending runs end; the workers of running runs
+    ///   receive the cancel and end them.
+    /// - If `threads` is set, a scope of the same tenant, the threads of that scope whose metadata has this assistant's
+    ///   id as `assistant_id` are removed too.
     ///
     /// # Errors
-    /// `NotFound`.
+    /// - `NotFound`: the assistant does not exist.
     async fn delete_assistant(
         &self,
         scope: &Scope,
@@ -54,10 +58,10 @@ pub trait Assistants: Send + Sync {
     /// Finds assistants.
     async fn search_assistants(&self, scope: &Scope, query: &AssistantQuery) -> Result<Page<Assistant>>;
 
-    /// How many assistants a search would find over all its pages.
+    /// The number of assistants that a search finds over all its pages.
     async fn count_assistants(&self, scope: &Scope, query: &AssistantQuery) -> Result<u64>;
 
-    /// All versions whose metadata contains `metadata`, newest first.
+    /// The versions whose metadata contains `metadata`, newest first.
     async fn assistant_versions(
         &self,
         scope: &Scope,
@@ -67,9 +71,9 @@ pub trait Assistants: Send + Sync {
         offset: u32,
     ) -> Result<Vec<Assistant>>;
 
-    /// Puts an older or newer version in force, whole.
+    /// Activates another version, with all its fields.
     ///
     /// # Errors
-    /// `NotFound` for the assistant or the version.
+    /// - `NotFound`: the assistant or the version does not exist.
     async fn set_latest_assistant(&self, scope: &Scope, id: AssistantId, version: i64) -> Result<Assistant>;
 }

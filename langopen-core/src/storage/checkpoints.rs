@@ -6,28 +6,35 @@ use crate::model::{CheckpointKey, CheckpointList, CheckpointTuple, NewCheckpoint
 use crate::queue::Lease;
 use crate::tenant::Scope;
 
-/// Checkpoints, their blobs and writes. Bytes go in and come out unchanged.
+/// Checkpoints, their blobs and writes. The storage returns bytes unchanged.
 ///
 /// # Order
 ///
 /// The storage decides which checkpoint is the latest of its namespace: the one that it accepted last. Ids do not
-/// decide it, because they carry the clocks of hosts. So each accepted checkpoint gets a position above those of all
-/// earlier checkpoints of its thread, in the same transaction, and keeps it when it is replaced. Everything that asks
-/// for the latest goes by these positions: reads, lists, pruning and
-/// [`Threads::latest_state`](super::Threads::latest_state). A copied thread keeps the order of its source.
+/// decide it, because they carry the clocks of hosts.
+///
+/// - Each accepted checkpoint gets a position above those of all earlier checkpoints of its thread, in the same
+///   transaction.
+/// - A checkpoint that is replaced keeps its position.
+/// - Every operation that needs the latest checkpoint uses these positions: reads, lists, pruning and
+///   [`Threads::latest_state`](super::Threads::latest_state).
+/// - A copied thread keeps the order of its source.
 ///
 /// # Fencing
 ///
-/// A write that names a run and its attempt (a [`Lease`]) takes effect only while that attempt is the current one and
-/// running; otherwise it fails with `LeaseLost` and changes nothing. The check and the write are one step: once a later
-/// attempt is claimed, no write of an earlier one takes effect. So a worker that stood still past its lease cannot
-/// change what the next attempt finds. A write on a thread without a row fails with `NotFound`.
+/// A write may name a run and its attempt (a [`Lease`]).
+///
+/// - It takes effect only while that attempt is the current one and running. Otherwise it fails with `LeaseLost` and
+///   changes nothing.
+/// - The check and the write are one step: after a claim of a later attempt, no write of an earlier one takes effect.
+///   So a worker that resumes after its lease cannot change the checkpoints of the next attempt.
+/// - A write to a thread without a row fails with `NotFound`.
 #[async_trait]
 pub trait Checkpoints: Send + Sync {
-    /// One checkpoint with its channel values and writes: the named one, or the latest of its namespace.
+    /// One checkpoint with its channel values and writes: the one with the given id, or the latest of its namespace.
     async fn checkpoint(&self, scope: &Scope, key: &CheckpointKey) -> Result<Option<CheckpointTuple>>;
 
-    /// Checkpoints of a thread, the latest first.
+    /// The checkpoints of a thread, latest first.
     async fn list_checkpoints(
         &self,
         scope: &Scope,
@@ -35,14 +42,18 @@ pub trait Checkpoints: Send + Sync {
         list: &CheckpointList,
     ) -> Result<Vec<CheckpointTuple>>;
 
-    /// Keeps a checkpoint. The same id again replaces it, at the position that it has. A blob whose version is there
-    /// already is left as it is.
+    /// Stores a checkpoint.
+    ///
+    /// - A checkpoint with the same id is replaced; the new one keeps its position.
+    /// - A blob whose version is already stored is not replaced.
     async fn put_checkpoint(&self, scope: &Scope, new: NewCheckpoint) -> Result<()>;
 
-    /// Keeps writes. A write at an index that the task has used already is ignored, unless the index is negative: then
-    /// it replaces.
+    /// Stores writes.
+    ///
+    /// - A write with a non-negative index that the task has already used is ignored.
+    /// - A write with a negative index replaces the stored one.
     async fn put_writes(&self, scope: &Scope, writes: PendingWrites) -> Result<()>;
 
-    /// Removes all checkpoints, blobs and writes of a thread; `lease` is that of the run that asks for it.
+    /// Removes all checkpoints, blobs and writes of a thread. `lease` is the lease of the run that makes the request.
     async fn delete_checkpoints(&self, scope: &Scope, thread_id: ThreadId, lease: Option<Lease>) -> Result<()>;
 }

@@ -10,15 +10,18 @@ use crate::tenant::Scope;
 
 /// Crons. The scope's filter applies to their own metadata.
 ///
-/// A cron hangs on its assistant, and on its thread if it has one: it goes when one of them goes. Firing is a part of
-/// [`Queue::enqueue`](crate::Queue::enqueue), so that a run and the cron's next moment are one write.
+/// A cron belongs to its assistant, and to its thread if it has one; it is removed together with either of them. Crons
+/// are fired through [`Queue::enqueue`](crate::Queue::enqueue), so one step creates the run and moves the cron on.
 #[async_trait]
 pub trait Crons: Send + Sync {
-    /// Keeps a new cron. `next_run_date` is the first moment of its schedule from now on.
+    /// Creates a cron. `next_run_date` is the first moment of its schedule after now.
+    ///
+    /// The caller must first decide whether it may use the assistant and the thread.
     ///
     /// # Errors
-    /// `NotFound` for an assistant or a thread that is not there; whether the caller may use them is decided before. `AlreadyExists` for a taken id.
-    /// `Invalid` for a schedule that is none or never fires, or an unknown time zone.
+    /// - `NotFound`: the tenant has no such assistant or thread.
+    /// - `AlreadyExists`: the id is taken.
+    /// - `Invalid`: the schedule is malformed or never fires, or the time zone is unknown.
     async fn create_cron(&self, scope: &Scope, new: NewCron) -> Result<Cron>;
 
     /// The cron's row.
@@ -27,30 +30,32 @@ pub trait Crons: Send + Sync {
     /// Changes a cron.
     ///
     /// # Errors
-    /// `NotFound`; `Invalid` as for a new one.
+    /// - `NotFound`: the cron does not exist.
+    /// - `Invalid`: the same reasons as for a new cron.
     async fn update_cron(&self, scope: &Scope, id: CronId, patch: CronPatch) -> Result<Cron>;
 
     /// Removes a cron. Its runs stay.
     ///
     /// # Errors
-    /// `NotFound`.
+    /// - `NotFound`: the cron does not exist.
     async fn delete_cron(&self, scope: &Scope, id: CronId) -> Result<()>;
 
     /// Finds crons.
     async fn search_crons(&self, scope: &Scope, query: &CronQuery) -> Result<Page<Cron>>;
 
-    /// How many crons answer the query, whatever its page.
+    /// The number of crons that a search finds over all its pages.
     async fn count_crons(&self, scope: &Scope, query: &CronQuery) -> Result<u64>;
 
-    /// Up to `limit` crons of any tenant that are due: enabled, not at their end, and their moment has come.
+    /// Up to `limit` due crons of all tenants. A cron is due if it is enabled, has not reached its end, and its
+    /// `next_run_date` has come.
     async fn due_crons(&self, limit: u32) -> Result<DueCrons>;
 
     /// Moves a due cron on without a run.
     ///
     /// # Errors
-    /// `Conflict` when it is not due at that moment any more.
+    /// - `Conflict`: the cron is not due at this moment any more.
     async fn skip_cron(&self, scope: &Scope, firing: CronFiring) -> Result<()>;
 
-    /// A hint each time that a cron was created or changed. Hints may be lost or spurious: poll too.
+    /// Notifies each time a cron is created or changed. Hints may be lost or spurious, so callers must also poll.
     fn cron_wakes(&self) -> Arc<Notify>;
 }

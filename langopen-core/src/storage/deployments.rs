@@ -4,28 +4,31 @@ use crate::error::Result;
 use crate::model::{Deployment, DeploymentSpec};
 use crate::tenant::Tenant;
 
-/// The deployments of an installation: how they are reached, and what limits them. These rows are the installation's, not a tenant's.
+/// The host names and limits of the installation's deployments. These rows belong to the installation, not to a tenant.
 ///
-/// A deployment needs no row to have threads and runs; without one it has no host name and no limit.
+/// A deployment needs no row to have threads and runs. Without a row it has no host name and no limit.
 #[async_trait]
 pub trait Deployments: Send + Sync {
-    /// Puts a deployment's row, whole; `created_at` of one that exists stays. New limits hold for the next claim and the next run that is created.
+    /// Creates or replaces a deployment's row.
     ///
-    /// Host names are kept in lower case and once each.
+    /// - `created_at` of an existing row stays.
+    /// - New limits apply to the next claim and to the next new run.
+    /// - Host names are stored in lower case, each once.
     ///
     /// # Errors
-    /// `Invalid` for a host that is no host name (a port is no part of it) or a request rate of 0; `Conflict` for a host that another deployment has.
+    /// - `Invalid`: a host is not a host name (a port is not allowed), or the request rate is 0.
+    /// - `Conflict`: another deployment has one of the hosts.
     async fn put_deployment(&self, tenant: &Tenant, spec: DeploymentSpec) -> Result<Deployment>;
 
     /// The deployment's row.
     async fn deployment(&self, tenant: &Tenant) -> Result<Option<Deployment>>;
 
-    /// All rows, in the order of their tenants' text.
+    /// All rows, ordered by the text of their tenants.
     async fn list_deployments(&self) -> Result<Vec<Deployment>>;
 
-    /// Removes a deployment's row, and with it its hosts and limits. Its threads, runs and all else stay.
+    /// Removes a deployment's row, with its hosts and limits. Its threads, runs and all other data stay.
     ///
     /// # Errors
-    /// `NotFound`.
+    /// - `NotFound`: the deployment has no row.
     async fn delete_deployment(&self, tenant: &Tenant) -> Result<()>;
 }

@@ -2,15 +2,15 @@ use async_trait::async_trait;
 
 use crate::error::Result;
 
-/// Whether the storage works. Health checks of servers ask it.
+/// Checks whether the storage works. The health checks of servers use it.
 #[async_trait]
 pub trait Health: Send + Sync {
     /// Writes a row and commits it.
     ///
-    /// An answer to a read is not enough: a full disk, a read-only replica and a broken writing connection all let
-    /// reads through.
+    /// A read is not sufficient: it also succeeds with a full disk, on a read-only replica, or while the writing
+    /// connection is broken.
     ///
     /// # Errors
-    /// `Unavailable` when the storage takes no writes now.
+    /// - `Unavailable`: the storage accepts no writes now.
     async fn check_health(&self) -> Result<()>;
 }

@@ -1,13 +1,17 @@
-//! What the platform keeps, as traits: one per resource, and [`Storage`] for all of them together.
+//! The platform's stored data, as traits: one per resource, and [`Storage`] for all of them together.
 //!
-//! Every call names the [`Scope`](crate::tenant::Scope) it acts in (those of [`Deployments`] and [`ApiKeys`] say what
-//! they name instead). An implementor must behave towards rows outside of the scope as if they did not exist: reads
-//! find nothing, changes fail with [`ErrorKind::NotFound`](crate::ErrorKind::NotFound), creating over a foreign row's
-//! id fails with [`ErrorKind::AlreadyExists`](crate::ErrorKind::AlreadyExists) whatever `if_exists` says (but for
-//! assistants, whose ids are unique within a tenant only). Each call is atomic: it happens whole or not at all, and
-//! when it returns, its effect is there for every later call from anywhere.
+//! Every call names its [`Scope`](crate::tenant::Scope); the traits [`Deployments`] and [`ApiKeys`] describe their own
+//! parameters. Every implementation promises:
 //!
-//! What happens to runs in flight is not here but in [`Queue`](crate::queue::Queue), which shares the same tables.
+//! - Isolation: a row outside of the scope behaves as if it did not exist. Reads do not find it, and changes fail with
+//!   [`ErrorKind::NotFound`](crate::ErrorKind::NotFound).
+//! - Ids: creating a row with the id of a row outside of the scope fails with
+//!   [`ErrorKind::AlreadyExists`](crate::ErrorKind::AlreadyExists), whatever `if_exists` is. The ids of assistants are
+//!   an exception: they are unique only within a tenant.
+//! - Atomicity: each call takes effect completely or not at all.
+//! - Visibility: when a call returns, every later call from any process sees its effect.
+//!
+//! [`Queue`](crate::queue::Queue) changes runs in flight; it uses the same tables.
 
 mod api_keys;
 mod assistants;
@@ -29,7 +33,7 @@ pub use runs::Runs;
 pub use store_items::StoreItems;
 pub use threads::Threads;
 
-/// Everything that the platform keeps.
+/// The platform's stored data: all traits of this module.
 pub trait Storage:
     Assistants + Threads + Runs + Checkpoints + StoreItems + Crons + Deployments + ApiKeys + Health + Send + Sync + 'static
 {

@@ -6,32 +6,35 @@ use crate::json::JsonMap;
 use crate::model::{FoundRuns, Page, Run, RunQuery, RunSearch};
 use crate::tenant::Scope;
 
-/// Runs as rows to read and delete. The scope's filter applies to the metadata of the run's thread.
+/// The rows of runs. The scope's filter applies to the metadata of the run's thread.
 #[async_trait]
 pub trait Runs: Send + Sync {
-    /// The run, if it is on that thread.
+    /// The run, if it is on this thread.
     async fn run(&self, scope: &Scope, thread_id: ThreadId, run_id: RunId) -> Result<Option<Run>>;
 
     /// The runs of a thread, newest first.
     async fn list_runs(&self, scope: &Scope, thread_id: ThreadId, query: &RunQuery) -> Result<Page<Run>>;
 
-    /// The runs of some threads together, newest first and at most `limit`. A thread that is not there has none.
+    /// The newest `limit` runs of several threads, newest first. A thread that does not exist has no runs.
     async fn runs_of_threads(&self, scope: &Scope, threads: &[ThreadId], limit: u32) -> Result<Vec<Run>>;
 
-    /// Finds runs of an assistant. It looks at `limit` runs at most, so that its work is bounded, and tells where to go on; what the scope does not show is left out
-    /// of what it gives.
+    /// Finds runs of an assistant. The call reads at most `limit` runs, so its cost is bounded, and returns the
+    /// position at which the next search continues. It omits runs that the scope hides, so an answer may hold fewer
+    /// than `limit` runs.
     async fn search_runs(&self, scope: &Scope, search: &RunSearch) -> Result<FoundRuns>;
 
-    /// Merges `metadata` into a run's, key by key, whatever its status.
+    /// Merges `metadata` into a run's metadata, key by key, whatever the run's status.
     ///
     /// # Errors
-    /// `NotFound`.
+    /// - `NotFound`: the run is not on this thread.
     async fn update_run(&self, scope: &Scope, thread_id: ThreadId, run_id: RunId, metadata: JsonMap) -> Result<Run>;
 
-    /// Removes a run's row, in flight or not; its checkpoints stay. The thread's status is settled as if the run had
-    /// ended, and the thread's next run is promoted. Returns whether the run was in flight: then its stream must be closed.
+    /// Removes a run's row, whether it is in flight or not; its checkpoints stay.
+    ///
+    /// For a run in flight, the same step updates the thread's status as if the run had ended and makes the thread's
+    /// next run ready. Returns whether the run was in flight; if so, the caller must close its stream.
     ///
     /// # Errors
-    /// `NotFound`.
+    /// - `NotFound`: the run is not on this thread.
     async fn delete_run(&self, scope: &Scope, thread_id: ThreadId, run_id: RunId) -> Result<bool>;
 }

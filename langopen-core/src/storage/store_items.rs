@@ -5,19 +5,18 @@ use crate::model::{NamespaceQuery, NewStoreItem, Page, ScoredItem, StoreItem, St
 use crate::queue::Lease;
 use crate::tenant::Scope;
 
-/// The long-term store. The scope's filter does not apply: items have no metadata.
+/// The long-term store. The scope's filter does not apply, because items have no metadata.
 ///
-/// An expired item behaves as if it were gone.
-///
-/// A put or a delete that names a [`Lease`] takes effect only while that attempt is the current one of its run, and
-/// running. Otherwise it fails with `LeaseLost` and changes nothing. The check and the write are one step: once a later
-/// attempt is claimed, no write of an earlier one takes effect.
+/// - An expired item behaves as if it did not exist.
+/// - A put or a delete that names a [`Lease`] takes effect only while that attempt is its run's current one and
+///   running. Otherwise it fails with `LeaseLost` and changes nothing.
+/// - The check and the write are one step: after a claim of a later attempt, no write of an earlier one takes effect.
 #[async_trait]
 pub trait StoreItems: Send + Sync {
-    /// Puts an item; `created_at` of one that exists stays.
+    /// Creates or replaces an item; `created_at` of an existing item stays.
     async fn put_item(&self, scope: &Scope, new: NewStoreItem) -> Result<()>;
 
-    /// Reads an item; with `refresh_ttl`, puts its expiry off.
+    /// Reads an item. With `refresh_ttl`, its time to live starts anew.
     async fn item(
         &self,
         scope: &Scope,
@@ -26,15 +25,15 @@ pub trait StoreItems: Send + Sync {
         refresh_ttl: bool,
     ) -> Result<Option<StoreItem>>;
 
-    /// Removes an item if it is there; `lease` is that of the run that asks for it.
+    /// Removes an item; a missing item is no error. `lease` is the lease of the run that makes the request.
     async fn delete_item(&self, scope: &Scope, namespace: &[String], key: &str, lease: Option<Lease>) -> Result<()>;
 
     /// Finds items.
     async fn search_items(&self, scope: &Scope, query: &StoreItemQuery) -> Result<Page<ScoredItem>>;
 
-    /// Removes the expired items of all tenants, and says how many there were.
+    /// Removes the expired items of all tenants and returns their number.
     async fn sweep_items(&self) -> Result<u64>;
 
-    /// Lists namespaces that hold items.
+    /// Lists the namespaces that hold items.
     async fn list_namespaces(&self, scope: &Scope, query: &NamespaceQuery) -> Result<Vec<Vec<String>>>;
 }

@@ -1,7 +1,12 @@
-//! What shows that a backend keeps its promises.
+#![doc = include_str!("../README.md")]
 //!
-//! - [`conformance`]: the suite that every backend of LangOpen passes, and that yours can run.
-//! - [`chaos`]: a decorator over every trait that makes parts fail on purpose, driven by a seed.
+//! # When to use which module
+//!
+//! Run [`conformance`] if you implement a trait of `langopen-core`. Each case checks one promise; its name and message
+//! describe it. Use [`conformance::CASES`] to run single cases.
+//!
+//! Use [`chaos`] if you call the traits. It injects only failures that the traits permit. So if your code loses a run
+//! or shows an event twice, the error is in your code.
 
 #![forbid(unsafe_code)]
 

@@ -1,4 +1,4 @@
-//! An executor over plain async functions: the simplest form of agents written in Rust.
+//! An executor for plain async functions, the simplest agents in Rust.
 
 #[cfg(test)]
 mod tests;
@@ -24,10 +24,10 @@ pub type FunctionContext = NodeContext;
 
 type Function = Arc<dyn Fn(FunctionContext) -> BoxFuture<'static, Result<Value>> + Send + Sync>;
 
-/// Runs async functions as [graphs](crate::Graph) of one node.
+/// Executes async functions as [graphs](crate::Graph) of one node.
 ///
-/// A function gets the run's input and the thread's values, and returns an object that is merged into them: key by key, replacing what was there, or
-/// appending to it for the keys named with [`FunctionExecutor::append`].
+/// A function reads the run's input and the thread's values, and returns a JSON object. Each key of the object replaces
+/// the same key of these values. For the keys of [`FunctionExecutor::append`], the executor appends instead.
 ///
 /// ```
 /// use langopen_graph::FunctionExecutor;
@@ -48,19 +48,19 @@ pub struct FunctionExecutor {
 }
 
 impl FunctionExecutor {
-    /// An executor without graphs.
+    /// Makes an executor without graphs.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Reads time from `clock`.
+    /// Replaces the clock.
     #[must_use]
     pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.graphs = self.graphs.with_clock(clock);
         self
     }
 
-    /// Adds a graph; the same id again replaces it.
+    /// Adds a function as a graph. A graph with the same id is replaced.
     #[must_use]
     pub fn graph<F, R>(mut self, graph_id: &str, function: F) -> Self
     where
@@ -72,7 +72,7 @@ impl FunctionExecutor {
         self.offer(graph_id)
     }
 
-    /// Makes a key of a graph's values a list that grows: what a run gives for it, input too, is appended.
+    /// Makes a key of a graph's values a growing list. The lists in inputs and results are appended to it.
     #[must_use]
     pub fn append(mut self, graph_id: &str, key: &str) -> Self {
         if let Some((_, appending)) = self.functions.get_mut(graph_id) {
@@ -81,7 +81,7 @@ impl FunctionExecutor {
         self.offer(graph_id)
     }
 
-    /// Makes the graph of a function anew. A name that no node can have is told when the graph is used.
+    /// Makes the graph of a function again. An invalid name causes an error only when the graph is used.
     fn offer(mut self, graph_id: &str) -> Self {
         let Some((function, appending)) = self.functions.get(graph_id).cloned() else { return self };
         let name = graph_id.to_owned();

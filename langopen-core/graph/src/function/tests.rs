@@ -44,14 +44,14 @@ async fn job(input: Value) -> RunJob {
     RunJob { run, fresh_thread: true, suspect: false, context, cancel: watch::channel(None).1 }
 }
 
-/// A graph that says the numbers below its input and counts how many it got rid of.
-fn counting(said: Arc<AtomicUsize>) -> FunctionExecutor {
+/// A graph that streams the numbers below its input and counts how many were sent.
+fn counting(sent: Arc<AtomicUsize>) -> FunctionExecutor {
     FunctionExecutor::new().graph("count", move |run| {
-        let said = said.clone();
+        let sent = sent.clone();
         async move {
             for n in 0..run.input()["to"].as_u64().unwrap_or(0) {
                 run.custom(&n).await?;
-                said.fetch_add(1, Ordering::SeqCst);
+                sent.fetch_add(1, Ordering::SeqCst);
             }
             Ok(json!({"counted": true}))
         }
@@ -60,7 +60,7 @@ fn counting(said: Arc<AtomicUsize>) -> FunctionExecutor {
 
 #[tokio::test]
 async fn every_event_comes_in_order_and_before_the_end() {
-    // As many as fit, more than fit, and few: the function ends with a full, a busy and an almost empty buffer.
+    // The function ends with a full, a busy and an almost empty buffer.
     for to in [EVENTS_AHEAD - 2, EVENTS_AHEAD * 5, 1] {
         let executor = counting(Arc::default());
         let outputs: Vec<_> = executor.execute(job(json!({"to": to})).await).await.unwrap().collect().await;
@@ -82,10 +82,10 @@ async fn every_event_comes_in_order_and_before_the_end() {
 
 #[tokio::test]
 async fn a_function_waits_for_who_reads_its_events() {
-    let said = Arc::<AtomicUsize>::default();
-    let mut outputs = counting(said.clone()).execute(job(json!({"to": 1000})).await).await.unwrap();
+    let sent = Arc::<AtomicUsize>::default();
+    let mut outputs = counting(sent.clone()).execute(job(json!({"to": 1000})).await).await.unwrap();
     outputs.next().await.unwrap().unwrap();
     tokio::task::yield_now().await;
-    assert!(said.load(Ordering::SeqCst) <= EVENTS_AHEAD, "{said:?} events were buffered");
+    assert!(sent.load(Ordering::SeqCst) <= EVENTS_AHEAD, "{sent:?} events were buffered");
     drop(outputs);
 }

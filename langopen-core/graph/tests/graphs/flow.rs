@@ -1,4 +1,4 @@
-//! Who comes next, and what becomes of what was written.
+//! The order of nodes, and the results of their writes.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -73,7 +73,7 @@ async fn a_reducer_takes_every_write_and_a_value_only_one() {
     assert!(message.contains("At key 'sum': Can receive only one value per step"), "{message}");
 }
 
-/// `quick` writes; beside it `other` does what it is told to.
+/// A graph with two parallel nodes: `quick` writes at once; `other` runs the given function.
 fn beside<F, R>(other: F, quick: Arc<AtomicUsize>) -> Thread
 where
     F: Fn(NodeContext) -> R + Send + Sync + 'static,
@@ -88,7 +88,7 @@ where
 }
 
 #[tokio::test]
-async fn a_node_that_fails_or_panics_ends_the_run_and_what_others_wrote_is_kept() {
+async fn a_node_that_fails_or_panics_ends_the_run_and_other_writes_are_stored() {
     let fails = |_| async {
         tokio::time::sleep(Duration::from_millis(20)).await;
         std::fs::read("/no/such/file")?;
@@ -139,7 +139,7 @@ async fn durability_and_temporary_runs() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_an_input_is_told() {
+async fn an_invalid_input_fails_the_run() {
     let graph =
         || Graph::builder("one").append("log").node("a", |_| async { Ok(()) }).edge(START, "a").build().unwrap();
     for (kwargs, class) in [

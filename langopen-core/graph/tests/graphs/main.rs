@@ -1,4 +1,4 @@
-//! Graphs in Rust, by the executor's public face: what runs say, and what threads keep.
+//! Rust graphs through the executor's public API: the events of runs, and the stored states of threads.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod flow;

@@ -1,4 +1,4 @@
-//! Messages: the forms in which they come, and what readers hear of them.
+//! Messages: their input forms, and the events that readers receive.
 
 use langopen_graph::{Graph, NodeContext, NodeError, START};
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! Nodes that ask, and runs that answer.
+//! Nodes that ask questions, and runs that answer them.
 
 use langopen_core::model::ThreadStatus;
 use langopen_graph::{END, Graph, NodeContext, NodeError, START};
@@ -47,7 +47,7 @@ async fn a_question_two_graphs_below_is_shown_and_answered_at_the_root() {
     assert_eq!(open[innermost["id"].as_str().unwrap()][0]["value"], "name?");
     thread.run(json!({"command": {"resume": "Ada"}})).await;
     let done = thread.run(json!({"command": {"resume": "London"}})).await;
-    // Each graph appends what the one inside has at its end.
+    // Each graph appends the final values of the graph inside it.
     assert_eq!(done.values()["log"], json!(["in", "in", "in", "Ada", "London"]));
 }
 

@@ -1,4 +1,4 @@
-//! Graphs as they are put together, and as they look from outside.
+//! Building graphs, and their schemas and drawings.
 
 use langopen_core::ErrorKind;
 use langopen_graph::{END, Graph, GraphBuilder, NodeContext, NodeError, START};
@@ -11,7 +11,7 @@ async fn nothing(_: NodeContext) -> Result<Value, NodeError> {
 }
 
 #[test]
-fn what_cannot_be_is_told_when_the_graph_is_built() {
+fn an_invalid_graph_fails_to_build() {
     let a = || Graph::builder("g").node("a", nothing).edge(START, "a");
     let wrong: [(GraphBuilder, &str); 8] = [
         (Graph::builder("g").node("a", nothing), "no edge leads from START"),

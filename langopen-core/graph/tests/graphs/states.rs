@@ -1,4 +1,4 @@
-//! Threads' states: read back, written by hand, gone on from.
+//! States of threads: reading, updating and continuing them.
 
 use langopen_core::ErrorKind;
 use langopen_graph::{END, Graph, NodeContext, START};
@@ -50,7 +50,7 @@ async fn updates_count_as_the_nodes_that_they_name() {
     thread.update(json!({}), json!({"log": ["by hand"], "nonsense": 1}), Some("a")).await.unwrap();
     assert_eq!(thread.state().await["next"], json!(["b"]));
     assert_eq!(thread.run(json!({"input": null})).await.values()["log"], json!(["a", "b", "by hand", "b"]));
-    // Without a name it is the last one's.
+    // Without `as_node`, the update counts as the last node's.
     let updated = thread.update(json!({}), json!({"log": ["more"]}), None).await.unwrap();
     assert_eq!((&updated["state"]["next"], &updated["state"]["metadata"]["source"]), (&json!([]), &json!("update")));
     thread.update(json!({}), json!({"log": ["once more"]}), Some("a")).await.unwrap();

@@ -23,7 +23,7 @@ pub(crate) struct Thread {
     graph_id: String,
 }
 
-/// What came of a run.
+/// The events and the result of a run.
 #[derive(Debug)]
 pub(crate) struct Ran {
     pub(crate) events: Vec<(String, Value)>,
@@ -35,7 +35,7 @@ impl Ran {
         self.result.state.as_ref().unwrap().values.decode().unwrap()
     }
 
-    /// The data of the events of this name.
+    /// The data of all events with this name.
     pub(crate) fn of(&self, name: &str) -> Vec<Value> {
         self.events.iter().filter(|(held, _)| held == name).map(|(_, data)| data.clone()).collect()
     }
@@ -117,13 +117,13 @@ impl Thread {
         Ran { events, result }
     }
 
-    /// A run with these kwargs: `input`, `command`, `stream_mode`, `config`, …
+    /// Executes a run with these kwargs: `input`, `command`, `stream_mode`, `config`, …
     pub(crate) async fn run(&self, kwargs: Value) -> Ran {
         self.enqueue(kwargs).await;
         self.execute(self.claim().await).await
     }
 
-    /// A run whose executor is lost at its `count`th event; then it is executed again.
+    /// Executes a run that is lost at its `count`th event, and then executes it again.
     pub(crate) async fn run_lost_at(&self, kwargs: Value, count: usize) -> Ran {
         self.enqueue(kwargs).await;
         let claim = self.claim().await;
@@ -152,14 +152,14 @@ impl Thread {
         self.call(GraphCall::GetState { graph_id, config, subgraphs: true }).await.unwrap()
     }
 
-    /// The states of a namespace, the newest first.
+    /// The states of a namespace, newest first.
     pub(crate) async fn history(&self, namespace: &str) -> Vec<Value> {
         let (graph_id, config) = (self.graph_id.clone(), self.config(json!({"checkpoint_ns": namespace})));
         let call = GraphCall::StateHistory { graph_id, config, limit: 100, before: None, metadata: None };
         serde_json::from_value(self.call(call).await.unwrap()).unwrap()
     }
 
-    /// Updates the state at a place, `{}` for the newest.
+    /// Updates the state of the given configurable; `{}` means the newest state.
     pub(crate) async fn update(&self, at: Value, values: Value, as_node: Option<&str>) -> Result<Value> {
         let (graph_id, config) = (self.graph_id.clone(), self.config(at));
         let as_node = as_node.map(str::to_owned);

@@ -1,4 +1,4 @@
-//! Calls that may fail, before or after their work.
+//! Calls that may fail before or after their work.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use langopen_core::signals::Signal;
 use super::Chaos;
 use super::hints::{Broadcast, Wakes};
 
-/// A part with chaos around it. It implements the traits of this crate that the part implements.
+/// A part with injected failures. It implements every trait of `langopen-core` that the part implements.
 pub struct Chaotic<T: ?Sized> {
     pub(super) chaos: Chaos,
     pub(super) inner: Arc<T>,
@@ -27,12 +27,12 @@ impl<T: ?Sized> Chaotic<T> {
         Self { chaos, inner, wakes, delivery_wakes, cron_wakes, cancels, signals }
     }
 
-    /// The part itself, with nothing around it.
+    /// The part without injected failures.
     pub fn inner(&self) -> &Arc<T> {
         &self.inner
     }
 
-    /// Makes the call, or does not, and passes its answer on, or does not.
+    /// Makes a call. The plan may delay it, suppress it, or discard its answer.
     pub(super) async fn call<R>(
         &self,
         operation: &'static str,
@@ -56,7 +56,7 @@ impl<T: ?Sized> Chaotic<T> {
     }
 }
 
-/// Implements a trait by making each of its calls through [`Chaotic::call`].
+/// Implements a trait: each of its methods goes through [`Chaotic::call`].
 macro_rules! chaotic {
     ($trait:ident { $($operation:literal $method:ident($($argument:ident: $type:ty),*) -> $answer:ty;)+ $(=> { $($rest:tt)* })? }) => {
         #[async_trait::async_trait]

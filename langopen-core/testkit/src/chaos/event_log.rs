@@ -22,17 +22,17 @@ impl<T: EventLog + ?Sized> EventLog for Chaotic<T> {
 
     async fn read(&self, log: LogKey, from: ReadFrom) -> Result<EventStream> {
         let stream = self.call("event_log.read", self.inner.read(log, from)).await?;
-        Ok(broken(&self.chaos, "event_log.reader", Break::Told, stream))
+        Ok(broken(&self.chaos, "event_log.reader", Break::Error, stream))
     }
 
     async fn begin(&self, log: LogKey) -> Result<EventStream> {
         let stream = self.call("event_log.begin", self.inner.begin(log)).await?;
-        Ok(broken(&self.chaos, "event_log.reader", Break::Told, stream))
+        Ok(broken(&self.chaos, "event_log.reader", Break::Error, stream))
     }
 
     async fn read_thread(&self, thread_id: ThreadId, from: ReadFrom) -> Result<EventStream> {
         let stream = self.call("event_log.read_thread", self.inner.read_thread(thread_id, from)).await?;
-        Ok(broken(&self.chaos, "event_log.reader", Break::Told, stream))
+        Ok(broken(&self.chaos, "event_log.reader", Break::Error, stream))
     }
 
     async fn remove_threads(&self, threads: &[ThreadId]) -> Result<()> {

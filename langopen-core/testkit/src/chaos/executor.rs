@@ -23,7 +23,7 @@ impl<T: Executor + ?Sized> Executor for Chaotic<T> {
 
     async fn execute(&self, job: RunJob) -> Result<BoxStream<'static, Result<RunOutput>>> {
         let stream = self.call("executor.execute", self.inner.execute(job)).await?;
-        Ok(broken(&self.chaos, "executor.outputs", Break::ToldOrNot, stream))
+        Ok(broken(&self.chaos, "executor.outputs", Break::ErrorOrEnd, stream))
     }
 
     async fn call(&self, context: ExecutionContext, call: GraphCall) -> Result<RawJson> {

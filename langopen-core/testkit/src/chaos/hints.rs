@@ -1,4 +1,4 @@
-//! Hints that may not come.
+//! Hints that may be lost.
 
 use std::sync::{Arc, OnceLock};
 
@@ -11,10 +11,10 @@ use super::Chaos;
 pub(super) type Wakes = OnceLock<Relay<Arc<Notify>>>;
 pub(super) type Broadcast<H> = OnceLock<Relay<broadcast::Sender<H>>>;
 
-/// How many hints a listener may be behind.
+/// The number of hints that a receiver may lag behind.
 const BEHIND: usize = 1024;
 
-/// What passes hints on to `outer`, and loses some. It ends with its owner.
+/// Forwards hints to `outer` and loses some. The task ends when the relay is dropped.
 pub(super) struct Relay<O> {
     outer: O,
     task: AbortHandle,
@@ -26,7 +26,7 @@ impl<O> Drop for Relay<O> {
     }
 }
 
-/// The hints of `inner`, without those that get lost. Needs a tokio runtime if any may.
+/// The hints of `inner` without the lost ones. If hints may be lost, this needs a Tokio runtime.
 pub(super) fn wakes(chaos: &Chaos, hint: &'static str, relay: &Wakes, inner: Arc<Notify>) -> Arc<Notify> {
     if !chaos.may_lose(hint) {
         return inner;
@@ -47,7 +47,7 @@ pub(super) fn wakes(chaos: &Chaos, hint: &'static str, relay: &Wakes, inner: Arc
     relay.outer.clone()
 }
 
-/// The same for hints that say something.
+/// The same for hints with a value.
 pub(super) fn heard<H: Clone + Send + 'static>(
     chaos: &Chaos,
     hint: &'static str,
@@ -63,8 +63,8 @@ pub(super) fn heard<H: Clone + Send + 'static>(
         let task = tokio::spawn(async move {
             loop {
                 match inner.recv().await {
-                    // Without a receiver there is nobody to tell.
-                    Ok(said) if !chaos.loses(hint) => drop(to.send(said)),
+                    // Without a receiver, the hint is dropped.
+                    Ok(value) if !chaos.loses(hint) => drop(to.send(value)),
                     Ok(_) | Err(RecvError::Lagged(_)) => {}
                     Err(RecvError::Closed) => return,
                 }

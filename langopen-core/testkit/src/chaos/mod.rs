@@ -1,7 +1,7 @@
-//! Parts that fail on purpose: a decorator over every trait of this crate, driven by a seed.
+//! Injects failures into the parts of an installation, from a seed.
 //!
-//! [`Chaos`] is the plan: what goes wrong, how often. [`Chaos::around`] puts it around any part; a [`Chaotic`] part implements the traits that
-//! the part implements, so it goes wherever that one goes:
+//! [`Chaos`] is the plan: which failures happen, and how often. [`Chaos::around`] wraps a part; the [`Chaotic`] part
+//! implements the same traits, so it can replace the part:
 //!
 //! ```
 //! use std::sync::Arc;
@@ -16,17 +16,21 @@
 //! # let _ = (queue, storage);
 //! ```
 //!
-//! What a caller must bear, and what this makes happen:
-//! - a call that fails before it does anything ([`Rates::refused`]);
-//! - a call that does its work, and whose answer is lost ([`Rates::unanswered`]): the caller is told `Unavailable` and cannot know;
-//! - a call that takes long, and then arrives late ([`Rates::delayed`]);
-//! - a hint that never comes ([`Rates::lost_hint`]): wakes, cancels, signals between processes;
-//! - a stream that breaks off ([`Rates::broken`]): a reader that is told to come back, an execution that is lost.
+//! The plan injects every failure that a caller must tolerate:
 //!
-//! Nothing here breaks a promise of the traits, so whatever is built on them must keep its own: no run lost, none ended twice, no event shown twice.
+//! - A call fails and does nothing ([`Rates::refused`]).
+//! - A call does its work, but its answer is lost ([`Rates::unanswered`]). The caller receives `Unavailable` and cannot
+//!   know the outcome.
+//! - A call takes long and takes effect late ([`Rates::delayed`]).
+//! - A hint is lost ([`Rates::lost_hint`]): wake-ups, cancels, signals between processes.
+//! - A stream breaks off ([`Rates::broken`]): a reader must reconnect, or the executor loses an execution.
 //!
-//! The same seed makes the same plan: what befalls a call depends on the seed, the operation and how often that was called before, and not on what
-//! other operations do meanwhile. [`Chaos::calm`] ends it, so that a test can wait until all has settled.
+//! No injected failure breaks a promise of the traits. So code above them must still keep its own promises: no run is
+//! lost or ended twice, and no event is shown twice.
+//!
+//! The same seed makes the same plan. The failure of a call depends on the seed, the operation and the number of its
+//! earlier calls, but not on other operations. [`Chaos::calm`] ends the plan, so that a test can wait until all runs
+//! have ended.
 
 mod auth;
 mod calls;

@@ -1,4 +1,4 @@
-//! What goes wrong, and when.
+//! Plans of failures.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -10,48 +10,48 @@ use sha2::{Digest, Sha256};
 
 use super::Chaotic;
 
-/// How often things go wrong: each a probability from 0 to 1.
+/// How often failures happen. Each rate is a probability from 0 to 1.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Rates {
-    /// A call fails and has done nothing.
+    /// A call fails and does nothing.
     pub refused: f64,
-    /// A call does its work, and its answer is lost.
+    /// A call does its work, but its answer is lost.
     pub unanswered: f64,
-    /// A call waits before it begins and before it answers, up to [`Rates::longest`] in all.
+    /// A call waits before its work and before its answer, at most [`Rates::longest`] in total.
     pub delayed: f64,
-    /// A hint is not passed on.
+    /// A hint is lost.
     pub lost_hint: f64,
-    /// A stream breaks off after this item. (So a stream of `n` items comes through with probability `(1 - broken)^n`.)
+    /// A stream breaks off after an item. A stream of `n` items completes with probability `(1 - broken)^n`.
     pub broken: f64,
     /// The longest delay.
     pub longest: Duration,
 }
 
-/// What has gone wrong so far.
+/// The failures so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Counts {
-    /// Calls, whatever befell them.
+    /// All calls, with and without failures.
     pub calls: u64,
     /// Calls that failed and did nothing.
     pub refused: u64,
-    /// Calls that did their work, and whose answer was lost.
+    /// Calls that did their work, but whose answer was lost.
     pub unanswered: u64,
-    /// Calls that were made to wait.
+    /// Calls that were delayed.
     pub delayed: u64,
-    /// Hints that were not passed on.
+    /// Hints that were lost.
     pub lost_hints: u64,
     /// Streams that broke off.
     pub broken: u64,
 }
 
 impl Counts {
-    /// How often something failed, got lost or broke. A delay alone is none of that.
+    /// The number of failed calls, lost answers, lost hints and broken streams. Delays do not count.
     pub fn faults(&self) -> u64 {
         self.refused + self.unanswered + self.lost_hints + self.broken
     }
 }
 
-/// What befalls one call.
+/// The failures of one call.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Fate {
     pub(super) refused: bool,
@@ -70,14 +70,14 @@ struct Tally {
     broken: AtomicU64,
 }
 
-/// A plan of faults. Clones share it, with its counts.
+/// A plan of failures. Clones share the plan and its counts.
 #[derive(Clone)]
 pub struct Chaos(Arc<Plan>);
 
 struct Plan {
     seed: u64,
     rates: Rates,
-    /// Rates of single operations or of all operations of a part.
+    /// Rates for single operations, or for all operations of a part.
     exceptions: Vec<(&'static str, Rates)>,
     calm: AtomicBool,
     turns: Mutex<HashMap<&'static str, u64>>,
@@ -85,14 +85,15 @@ struct Plan {
 }
 
 impl Chaos {
-    /// A plan in which everything goes wrong at these rates.
+    /// A plan with these rates for all operations.
     pub fn new(seed: u64, rates: Rates) -> Self {
         let (turns, tally) = (Mutex::default(), Tally::default());
         Self(Arc::new(Plan { seed, rates, exceptions: Vec::new(), calm: AtomicBool::new(false), turns, tally }))
     }
 
-    /// The same plan from its beginning, in which `operation` goes wrong at rates of its own: one as an [`Error`](langopen_core::Error) names it, such as
-    /// `queue.finish`, or all of a part, such as `queue`. The last exception that fits counts.
+    /// Restarts the plan with separate rates for `operation`: an operation as an [`Error`](langopen_core::Error) names
+    /// it, e.g. `queue.finish`, or all operations of a part, e.g. `queue`. If several exceptions match, the last one
+    /// applies.
     #[must_use]
     pub fn except(self, operation: &'static str, rates: Rates) -> Self {
         let mut exceptions = self.0.exceptions.clone();
@@ -102,17 +103,17 @@ impl Chaos {
         Self(Arc::new(Plan { seed: self.0.seed, rates: self.0.rates, exceptions, calm, turns, tally }))
     }
 
-    /// The part with this plan around it.
+    /// Wraps a part with this plan.
     pub fn around<T: ?Sized>(&self, inner: Arc<T>) -> Arc<Chaotic<T>> {
         Arc::new(Chaotic::new(self.clone(), inner))
     }
 
-    /// From now on nothing goes wrong. Streams that are open may still break off.
+    /// Ends all failures from now on. Streams that are already open may still break off.
     pub fn calm(&self) {
         self.0.calm.store(true, Ordering::SeqCst);
     }
 
-    /// What has gone wrong so far.
+    /// The failures so far.
     pub fn counts(&self) -> Counts {
         let tally = &self.0.tally;
         let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
@@ -126,7 +127,7 @@ impl Chaos {
         }
     }
 
-    /// What befalls the next call of this operation.
+    /// Decides the failures of the next call of this operation.
     pub(super) fn fate(&self, operation: &'static str) -> Fate {
         count(&self.0.tally.calls);
         let Some((rates, dice)) = self.roll(operation) else { return Fate::default() };
@@ -147,12 +148,12 @@ impl Chaos {
         fate
     }
 
-    /// Whether hints of this name may be lost at all.
+    /// Whether the plan may lose hints of this name.
     pub(super) fn may_lose(&self, hint: &str) -> bool {
         self.rates(hint).lost_hint > 0.0
     }
 
-    /// Whether the next hint of this name is lost.
+    /// Decides whether the next hint of this name is lost.
     pub(super) fn loses(&self, hint: &'static str) -> bool {
         let lost = self.roll(hint).is_some_and(|(rates, dice)| hits(dice[0], rates.lost_hint));
         if lost {
@@ -161,24 +162,25 @@ impl Chaos {
         lost
     }
 
-    /// After how many items the next stream of this operation breaks off, and whether it says so where it may also just end.
+    /// Decides after how many items the next stream of this operation breaks off, and whether it then reports an error.
+    /// Streams that may also end silently use the second value.
     pub(super) fn breaks(&self, operation: &'static str) -> Option<(u64, bool)> {
         let (rates, dice) = self.roll(operation)?;
         let items = match rates.broken {
             rate if rate <= 0.0 => return None,
             rate if rate >= 1.0 => 0,
-            // How many items come through before the first that does not.
+            // The number of items before the first lost one.
             rate => ((1.0 - fraction(dice[0])).ln() / (1.0 - rate).ln()) as u64,
         };
         Some((items, dice[1] % 2 == 0))
     }
 
-    /// A stream broke off.
+    /// Counts a stream that broke off.
     pub(super) fn broke(&self) {
         count(&self.0.tally.broken);
     }
 
-    /// Four random numbers for the next turn of `operation`, with its rates; `None` when all is calm.
+    /// The rates of `operation` and four random numbers for its next call; `None` after [`Chaos::calm`].
     fn roll(&self, operation: &'static str) -> Option<(Rates, [u64; 4])> {
         let turn = {
             let mut turns = self.0.turns.lock();
@@ -209,9 +211,9 @@ fn count(counter: &AtomicU64) {
     counter.fetch_add(1, Ordering::Relaxed);
 }
 
-/// A number from 0 up to 1.
+/// A number in the range from 0 to 1, excluding 1.
 fn fraction(number: u64) -> f64 {
-    // As many bits as the type holds exactly.
+    // Uses as many bits as the type represents exactly.
     (number >> 11) as f64 / (1u64 << 53) as f64
 }
 
@@ -264,7 +266,7 @@ mod tests {
     fn streams_break_off_at_the_rate_of_their_items() {
         let chaos = Chaos::new(5, RATES);
         let items: u64 = (0..1000).filter_map(|_| chaos.breaks("event_log.read")).map(|(items, _)| items).sum();
-        // Nine items come through on average before the one that does not.
+        // On average, nine items pass before the lost one.
         assert!((7_500..10_500).contains(&items), "{items}");
     }
 }

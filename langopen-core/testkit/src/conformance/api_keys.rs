@@ -1,4 +1,4 @@
-//! API keys' rows.
+//! The rows of API keys.
 
 use langopen_core::auth::{ApiKey, KeyScope, Role};
 use langopen_core::error::ErrorKind;
@@ -27,7 +27,7 @@ fn new(name: &str, scope: &str, role: Role) -> (ApiKey, NewStoredApiKey) {
     (key, new)
 }
 
-/// A key is found by its hash alone, whole, until its time is over.
+/// A key is found by its hash, with all its fields, even after it expires.
 pub async fn a_key_is_found_by_its_hash(backend: &Backend) {
     let storage = &backend.storage;
     let (secret, mut first) = new("ci", "acme/web/*", Role::Developer);
@@ -52,10 +52,10 @@ pub async fn a_key_is_found_by_its_hash(backend: &Backend) {
     assert!(expected.is_valid(backend.now()));
     backend.clock.advance(SECOND * 60);
     let found = storage.api_key_of_hash(&secret.hash()).await.expect("find").expect("it is still there");
-    assert!(!found.is_valid(backend.now()), "its time is over");
+    assert!(!found.is_valid(backend.now()), "it has expired");
 }
 
-/// What is taken or cannot be shown is refused.
+/// A taken id or hash and an unprintable name are refused.
 pub async fn a_bad_key_is_refused(backend: &Backend) {
     let storage = &backend.storage;
     let (_, first) = new("one", "acme/web/prod", Role::Viewer);
@@ -73,7 +73,7 @@ pub async fn a_bad_key_is_refused(backend: &Backend) {
     assert_eq!(storage.list_api_keys(None).await.expect("list").len(), 2);
 }
 
-/// Keys are listed, and revoked, within a scope.
+/// Keys are listed and revoked within a scope.
 pub async fn keys_are_listed_and_revoked_within_a_scope(backend: &Backend) {
     let storage = &backend.storage;
     let mut ids = Vec::new();
@@ -109,13 +109,13 @@ pub async fn keys_are_listed_and_revoked_within_a_scope(backend: &Backend) {
     assert!(!revoked.is_valid(revoked_at));
     backend.clock.advance(SECOND);
     let again = storage.revoke_api_key(None, ids[0]).await.expect("revoke again");
-    assert_eq!(again.revoked_at, Some(revoked_at), "the first time stays");
+    assert_eq!(again.revoked_at, Some(revoked_at), "the first time of revocation stays");
     assert_eq!(storage.api_key_of_hash(&revoked.hash).await.expect("find"), Some(again));
     let valid = storage.list_api_keys(None).await.expect("list");
-    assert_eq!(valid.iter().filter(|key| key.is_valid(backend.now())).count(), 4, "the others are as they were");
+    assert_eq!(valid.iter().filter(|key| key.is_valid(backend.now())).count(), 4, "the others are unchanged");
 }
 
-/// When a key was used is noted, and never goes back.
+/// The last use of a key is recorded and never decreases.
 pub async fn use_of_a_key_is_noted(backend: &Backend) {
     let storage = &backend.storage;
     let (secret, key) = new("ci", "acme/web/prod", Role::Viewer);

@@ -32,7 +32,7 @@ async fn create(backend: &Backend, name: &str, metadata: Value) -> Assistant {
     backend.storage.create_assistant(&scope(), new, IfExists::Raise).await.expect("a new assistant")
 }
 
-/// A new assistant is version 1, as it was given, and can be read back.
+/// A new assistant is version 1, has the given fields, and can be read.
 pub async fn a_new_assistant_is_version_one(backend: &Backend) {
     let given = new("One", json!({"team": "red"}));
     let made = backend.storage.create_assistant(&scope(), given.clone(), IfExists::Raise).await.expect("create");
@@ -40,10 +40,10 @@ pub async fn a_new_assistant_is_version_one(backend: &Backend) {
     assert_eq!((&made.config, &made.context, &made.metadata), (&given.config, &given.context, &given.metadata));
     assert_eq!((made.name.as_str(), &made.description, made.graph_id.as_str()), ("One", &given.description, "agent"));
     let read = backend.storage.assistant(&scope(), made.assistant_id).await.expect("read");
-    assert_eq!(read, Some(made), "what is read is what was created");
+    assert_eq!(read, Some(made), "the row that is read equals the created row");
 }
 
-/// A taken id is refused, or its row returned as it is.
+/// Creating with a taken id fails, or returns the existing row unchanged.
 pub async fn a_taken_id_is_refused_or_returned(backend: &Backend) {
     let first = create(backend, "First", json!({})).await;
     let again = NewAssistant { assistant_id: first.assistant_id, ..new("Second", json!({})) };
@@ -53,7 +53,7 @@ pub async fn a_taken_id_is_refused_or_returned(backend: &Backend) {
     assert_eq!(there, first, "the row that exists is returned unchanged");
 }
 
-/// Each patch makes a version above the highest; metadata merges, all else replaces, and what is not named stays.
+/// Each patch makes a version above the highest. Metadata is merged, other fields are replaced, and unset fields stay.
 pub async fn each_patch_makes_a_version(backend: &Backend) {
     let first = create(backend, "Name", json!({"a": 1, "b": 1})).await;
     let id = first.assistant_id;
@@ -76,17 +76,17 @@ pub async fn each_patch_makes_a_version(backend: &Backend) {
     assert_eq!(third.version, 3, "a patch without a change makes a version too");
     let versions = backend.storage.assistant_versions(&scope(), id, &JsonMap::new(), 10, 0).await.expect("versions");
     assert_eq!(versions.iter().map(|each| each.version).collect::<Vec<_>>(), [3, 2, 1], "newest first");
-    assert_eq!(versions[2], first, "an old version stays as it was");
+    assert_eq!(versions[2], first, "an old version does not change");
     let page = backend.storage.assistant_versions(&scope(), id, &JsonMap::new(), 1, 1).await.expect("versions");
     assert_eq!(page, [second]);
     let found = backend.storage.assistant_versions(&scope(), id, &map(json!({"b": 1})), 10, 0).await.expect("versions");
-    assert_eq!(found, [first], "the metadata of each version is asked");
+    assert_eq!(found, [first], "the filter applies to the metadata of each version");
     let missing =
         backend.storage.update_assistant(&scope(), AssistantId(Uuid::new_v4()), AssistantPatch::default()).await;
     refused(missing, ErrorKind::NotFound, "updating no assistant");
 }
 
-/// Putting an older version in force brings back all of it; the next version is still above the highest.
+/// Activating an older version restores all its fields; the next version is still above the highest.
 pub async fn an_older_version_comes_back_whole(backend: &Backend) {
     let first = create(backend, "Old", json!({"v": 1})).await;
     let id = first.assistant_id;
@@ -110,7 +110,7 @@ pub async fn an_older_version_comes_back_whole(backend: &Backend) {
     refused(missing, ErrorKind::NotFound, "a missing assistant");
 }
 
-/// Syncing a system assistant creates it, and later changes its name and description without a new version.
+/// Syncing a system assistant creates it. Later calls change its name and description without a new version.
 pub async fn syncing_changes_name_and_description_alone(backend: &Backend) {
     let given = new("agent", json!({"created_by": "system"}));
     let id = given.assistant_id;
@@ -127,7 +127,7 @@ pub async fn syncing_changes_name_and_description_alone(backend: &Backend) {
     assert_eq!(versions.len(), 2, "syncing makes no version");
 }
 
-/// Search narrows by graph, part of the name and metadata, sorts without regard to case, and pages.
+/// Search filters by graph, part of the name and metadata, sorts without regard to case, and pages.
 pub async fn search_filters_sorts_and_pages(backend: &Backend) {
     let mut ids = Vec::new();
     for (name, team) in [("beta", "red"), ("Alpha", "blue"), ("gamma ALPHA", "red")] {
@@ -166,7 +166,7 @@ pub async fn search_filters_sorts_and_pages(backend: &Backend) {
         assert_eq!((&found, page.more), (&expected, false), "{what}");
         let one = AssistantQuery { limit: 1, offset: 1, ..query };
         let number = backend.storage.count_assistants(&scope(), &one).await.expect("count");
-        assert_eq!(number, expected.len() as u64, "a count sees no pages: {what}");
+        assert_eq!(number, expected.len() as u64, "a count ignores pages: {what}");
     }
     let graphs = backend.storage.search_assistants(&scope(), &by(AssistantSort::GraphId, SortOrder::Asc)).await;
     let graphs = graphs.expect("search").items;
@@ -181,7 +181,7 @@ pub async fn search_filters_sorts_and_pages(backend: &Backend) {
     }
 }
 
-/// A search that names graphs shows their assistants alone; case folds beyond ASCII.
+/// A search for several graphs returns only their assistants; case folding includes letters beyond ASCII.
 pub async fn a_search_shows_the_wanted_graphs_alone(backend: &Backend) {
     let plain = create(backend, "ÄRGER %_", json!({})).await.assistant_id;
     let other = create(backend, "Ärger", json!({})).await;
@@ -215,7 +215,8 @@ pub async fn a_search_shows_the_wanted_graphs_alone(backend: &Backend) {
     }
 }
 
-/// Deleting an assistant cancels its runs in flight: pending ones end, running ones are asked to; another's go on.
+/// Deleting an assistant cancels its runs in flight: pending runs end, running runs receive a cancel. Runs of other
+/// assistants continue.
 pub async fn deleting_ends_the_runs_in_flight(backend: &Backend) {
     for delete_threads in [false, true] {
         let (gone, stays) = (create(backend, "gone", json!({})).await, create(backend, "stays", json!({})).await);
@@ -239,9 +240,12 @@ pub async fn deleting_ends_the_runs_in_flight(backend: &Backend) {
             .expect("delete");
         let ended: Vec<_> = deleted.ended.iter().map(|log| log.run_id).collect();
         assert!([mine, temporary].iter().all(|id| deleted.threads.contains(id) == delete_threads));
-        let told: Vec<_> = std::iter::from_fn(|| cancels.try_recv().ok()).map(|signal| signal.run_id).collect();
-        assert!(told.contains(&running) && !told.contains(&others), "the worker of the running run is told: {told:?}");
-        assert_eq!(ended.contains(&pending), !delete_threads, "what is gone with its thread is not named");
+        let cancelled: Vec<_> = std::iter::from_fn(|| cancels.try_recv().ok()).map(|signal| signal.run_id).collect();
+        assert!(
+            cancelled.contains(&running) && !cancelled.contains(&others),
+            "the worker of the running run receives a cancel: {cancelled:?}"
+        );
+        assert_eq!(ended.contains(&pending), !delete_threads, "runs that are removed with their thread are not listed");
         assert!(ended.contains(&on_shared) && !ended.contains(&others));
         assert_eq!(ended.len(), if delete_threads { 1 } else { 3 }, "and the temporary one: {ended:?}");
         assert_eq!(
@@ -256,7 +260,7 @@ pub async fn deleting_ends_the_runs_in_flight(backend: &Backend) {
         assert_eq!(backend.status(mine, pending).await, of_pending);
         assert_eq!(backend.status(mine, running).await, of_running);
         assert_eq!(backend.status(shared, on_shared).await, Some(RunStatus::Interrupted));
-        assert_eq!(backend.claimed_ids().await, [others], "another assistant's run goes on");
+        assert_eq!(backend.claimed_ids().await, [others], "another assistant's run continues");
         if !delete_threads {
             let beat = backend.queue.heartbeat(&[claim.lease()], LEASE).await.expect("a heartbeat");
             assert!(matches!(&beat[0], Heartbeat::Held(Some(_))), "{beat:?}");
@@ -266,7 +270,7 @@ pub async fn deleting_ends_the_runs_in_flight(backend: &Backend) {
     }
 }
 
-/// Deleting takes the versions with it, and the threads that name the assistant if that is wanted.
+/// Deleting an assistant removes its versions, and on request the threads whose metadata names it.
 pub async fn deleting_takes_versions_and_named_threads(backend: &Backend) {
     for delete_threads in [false, true] {
         let (gone, stays) = (create(backend, "gone", json!({})).await, create(backend, "stays", json!({})).await);
@@ -280,7 +284,7 @@ pub async fn deleting_takes_versions_and_named_threads(backend: &Backend) {
         let id = gone.assistant_id;
         let deleted = backend.storage.delete_assistant(&scope(), id, delete_threads.then(scope).as_ref()).await;
         let deleted = deleted.expect("delete").threads;
-        assert_eq!(deleted, threads[..usize::from(delete_threads)], "it tells which threads are gone");
+        assert_eq!(deleted, threads[..usize::from(delete_threads)], "the answer lists the removed threads");
         assert_eq!(backend.storage.assistant(&scope(), id).await.expect("read"), None);
         let versions =
             backend.storage.assistant_versions(&scope(), id, &JsonMap::new(), 10, 0).await.expect("versions");

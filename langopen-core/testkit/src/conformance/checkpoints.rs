@@ -35,7 +35,7 @@ async fn newest(backend: &Backend, id: ThreadId) -> CheckpointTuple {
     read(backend, id, "", None).await.expect("a checkpoint")
 }
 
-/// Bytes come back unchanged, whatever they are; channels of kind `empty` and those without a blob are left out.
+/// Bytes are returned unchanged. Channels of kind `empty` and channels without a blob are omitted.
 pub async fn a_checkpoint_comes_back_whole(backend: &Backend) {
     let id = backend.new_thread().await;
     assert_eq!(read(backend, id, "", None).await, None);
@@ -82,8 +82,8 @@ pub async fn a_checkpoint_comes_back_whole(backend: &Backend) {
     assert_eq!(read(backend, id, "sub:1|leaf:2", Some("2")).await, None, "another id");
 }
 
-/// The latest checkpoint of a namespace is the one that was accepted last, whatever the ids say: they carry the clocks
-/// of hosts. Everything that looks for the latest agrees, and a checkpoint that is put again stays where it was.
+/// The latest checkpoint of a namespace is the one that was accepted last, whatever its id is, because ids carry the
+/// clocks of hosts. All operations that need the latest agree, and a replaced checkpoint keeps its position.
 pub async fn the_latest_is_what_was_accepted_last(backend: &Backend) {
     let id = backend.new_thread().await;
     let order = async |id, list: CheckpointList| {
@@ -102,7 +102,7 @@ pub async fn the_latest_is_what_was_accepted_last(backend: &Backend) {
         "another namespace, and a replacement, change nothing"
     );
     let old = read(backend, id, "", Some("1f0-9")).await.expect("the first one");
-    assert_eq!(old.latest_id.as_deref(), Some("1f0-5"), "an older one names the latest");
+    assert_eq!(old.latest_id.as_deref(), Some("1f0-5"), "an older checkpoint has the latest id");
     let root = || CheckpointList { checkpoint_ns: Some(String::new()), ..Default::default() };
     assert_eq!(order(id, root()).await, ["1f0-5", "1f0-1", "1f0-9"]);
     assert_eq!(order(id, CheckpointList::default()).await, ["1f0-0", "1f0-5", "1f0-1", "1f0-9"]);
@@ -112,7 +112,7 @@ pub async fn the_latest_is_what_was_accepted_last(backend: &Backend) {
     assert_eq!(
         order(id, before("1f0-2")).await,
         [""; 0],
-        "before all that have a greater id than one that is not there"
+        "an unknown id selects the checkpoints before all greater ids"
     );
     assert_eq!(order(id, before("1f0-a")).await, ["1f0-5", "1f0-1", "1f0-9"], "no id is greater");
     let copy = thread_id();
@@ -128,7 +128,7 @@ pub async fn the_latest_is_what_was_accepted_last(backend: &Backend) {
     assert_eq!(newest(backend, id).await.checkpoint_id, "1f0-2");
 }
 
-/// The same id again replaces the checkpoint, and leaves no value that nothing names.
+/// Putting the same id again replaces the checkpoint and removes unreferenced values.
 pub async fn putting_again_replaces(backend: &Backend) {
     let id = backend.new_thread().await;
     let first = NewCheckpoint {
@@ -150,10 +150,10 @@ pub async fn putting_again_replaces(backend: &Backend) {
     assert_eq!((&tuple.kind, &tuple.bytes, &tuple.metadata), (&second.kind, &second.bytes, &second.metadata));
     assert_eq!(tuple.channel_values, [value("b", "msgpack", b"new")]);
     backend.put(NewCheckpoint { blobs: vec![], ..first }).await;
-    assert_eq!(newest(backend, id).await.channel_values, [], "the first one's value went with it");
+    assert_eq!(newest(backend, id).await.channel_values, [], "the value of the first checkpoint is removed with it");
 }
 
-/// A version's blob is written once and shared by all checkpoints that name it, in its namespace.
+/// The blob of a version is written once and shared by all checkpoints of its namespace with that version.
 pub async fn blobs_are_shared_by_version(backend: &Backend) {
     let id = backend.new_thread().await;
     let with = |checkpoint_id, blobs| NewCheckpoint {
@@ -165,13 +165,14 @@ pub async fn blobs_are_shared_by_version(backend: &Backend) {
     backend.put(with("2", vec![])).await;
     assert_eq!(newest(backend, id).await.channel_values, [value("a", "msgpack", b"one")], "shared");
     backend.put(with("3", vec![blob("a", "1", "msgpack", b"other")])).await;
-    assert_eq!(newest(backend, id).await.channel_values, [value("a", "msgpack", b"one")], "left as it was");
+    assert_eq!(newest(backend, id).await.channel_values, [value("a", "msgpack", b"one")], "it is unchanged");
     backend.put(NewCheckpoint { checkpoint_ns: "sub".to_owned(), ..with("1", vec![]) }).await;
     let sub = read(backend, id, "sub", None).await.expect("the subgraph's checkpoint");
     assert_eq!(sub.channel_values, [], "another namespace has its own blobs");
 }
 
-/// The first write at an index stays, the last one at a negative index does; all come by task path, task and index.
+/// The first write at an index stays; at a negative index, the last one stays. Writes are sorted by task path, task and
+/// index.
 pub async fn writes_keep_the_first_unless_special(backend: &Backend) {
     let id = backend.new_thread().await;
     backend.put(checkpoint(id, "1")).await;
@@ -189,7 +190,7 @@ pub async fn writes_keep_the_first_unless_special(backend: &Backend) {
     assert_eq!(newest(backend, id).await.pending_writes, [], "writes belong to one checkpoint");
 }
 
-/// A list is newest first, across namespaces too, and each filter narrows it.
+/// A list is newest first, also across namespaces, and each filter narrows it.
 pub async fn lists_are_newest_first_and_filtered(backend: &Backend) {
     let id = backend.new_thread().await;
     for (n, ns) in [("1", ""), ("2", "sub"), ("3", ""), ("4", "sub"), ("5", "")] {
@@ -225,12 +226,12 @@ pub async fn lists_are_newest_first_and_filtered(backend: &Backend) {
         for tuple in found {
             let single = read(backend, id, &tuple.checkpoint_ns, Some(&tuple.checkpoint_id)).await;
             let single = single.map(|single| CheckpointTuple { latest_id: None, ..single });
-            assert_eq!(single, Some(tuple), "a listed checkpoint is as whole as one that is read alone");
+            assert_eq!(single, Some(tuple), "a listed checkpoint has all fields of one that is read alone");
         }
     }
 }
 
-/// A thread without a row takes no checkpoints and no writes.
+/// A thread without a row accepts no checkpoints and no writes.
 pub async fn a_missing_thread_is_refused(backend: &Backend) {
     let id = thread_id();
     refused(backend.storage.put_checkpoint(&scope(), checkpoint(id, "1")).await, ErrorKind::NotFound, "a checkpoint");
@@ -239,7 +240,8 @@ pub async fn a_missing_thread_is_refused(backend: &Backend) {
     assert_eq!(read(backend, id, "", None).await, None);
 }
 
-/// Deleting the checkpoints of a thread takes blobs and writes along and leaves the row, and others' checkpoints.
+/// Deleting the checkpoints of a thread removes its blobs and writes. The thread's row and other threads' checkpoints
+/// stay.
 pub async fn deleting_checkpoints_leaves_the_thread(backend: &Backend) {
     let (id, other) = (backend.new_thread().await, backend.new_thread().await);
     let with = |thread_id, blobs| NewCheckpoint {

@@ -1,4 +1,4 @@
-//! Firing crons: when they are due, and that each moment is fired once.
+//! Firing crons: when they are due, and that each moment fires once.
 
 use std::sync::Arc;
 
@@ -31,7 +31,7 @@ impl Backend {
     }
 }
 
-/// A cron is due from its moment on, unless it is disabled or at its end; and the next moment is told.
+/// A cron is due from its moment on, unless it is disabled or ended. The answer includes the next moment.
 pub async fn crons_are_due_when_their_moment_has_come(backend: &Backend) {
     let assistant_id = backend.new_assistant().await;
     let cron = backend.add_cron(backend.new_cron(assistant_id)).await;
@@ -46,7 +46,11 @@ pub async fn crons_are_due_when_their_moment_has_come(backend: &Backend) {
     backend.clock.advance(MINUTE);
     assert_eq!(backend.due_ids().await, [cron.cron_id, ending.cron_id]);
     let first = backend.storage.due_crons(1).await.expect("look");
-    assert_eq!((first.crons.len(), first.next_due), (1, ending.next_run_date), "there are more than were asked for");
+    assert_eq!(
+        (first.crons.len(), first.next_due),
+        (1, ending.next_run_date),
+        "more crons are due than the limit allows"
+    );
     assert_eq!(first.crons[0].tenant, scope().tenant);
     let look = backend.storage.due_crons(100).await.expect("look");
     assert_eq!(look.next_due, hourly.next_run_date);
@@ -56,7 +60,7 @@ pub async fn crons_are_due_when_their_moment_has_come(backend: &Backend) {
     refused(refusal, Conflict, "a cron that has ended");
 }
 
-/// Creating the run moves the cron on, in one step, and does not count as a change of the cron.
+/// One step creates the run and moves the cron on. It does not count as a change of the cron.
 pub async fn firing_moves_a_cron_on(backend: &Backend) {
     let cron = backend.add_cron(backend.new_cron(backend.new_assistant().await)).await;
     let early = backend.firing(&cron);
@@ -75,7 +79,7 @@ pub async fn firing_moves_a_cron_on(backend: &Backend) {
     assert_eq!(backend.claimed_ids().await, [run_id]);
 }
 
-/// Of many who fire the same moment, one does.
+/// If many calls fire the same moment, exactly one succeeds.
 pub async fn a_moment_is_fired_once(backend: &Backend) {
     let cron = backend.add_cron(backend.new_cron(backend.new_assistant().await)).await;
     backend.clock.advance(MINUTE);
@@ -88,7 +92,7 @@ pub async fn a_moment_is_fired_once(backend: &Backend) {
     assert_eq!(backend.claimed_ids().await.len(), 1);
 }
 
-/// A run that is refused leaves the cron as it is; it can be moved on without a run.
+/// A refused run leaves the cron unchanged; the cron can be moved on without a run.
 pub async fn a_refused_firing_leaves_the_cron(backend: &Backend) {
     let assistant_id = backend.new_assistant().await;
     let thread_id = backend.new_thread().await;
@@ -104,7 +108,7 @@ pub async fn a_refused_firing_leaves_the_cron(backend: &Backend) {
     backend.storage.skip_cron(&scope(), firing).await.expect("skip");
     assert_eq!(backend.due_ids().await, []);
     refused(backend.storage.skip_cron(&scope(), firing).await, Conflict, "it was skipped already");
-    // Superseding takes the other path through a backend.
+    // A superseding run uses a different code path in a backend.
     backend.clock.advance(MINUTE);
     let due = backend.due().await.remove(0);
     let interrupt = NewRun { multitask_strategy: MultitaskStrategy::Interrupt, ..backend.firing(&due) };
@@ -112,7 +116,7 @@ pub async fn a_refused_firing_leaves_the_cron(backend: &Backend) {
     assert_eq!(backend.due_ids().await, []);
 }
 
-/// What was disabled, changed or deleted after it was found due does not fire.
+/// A cron that was disabled, changed or deleted after it became due does not fire.
 pub async fn a_cron_that_changed_does_not_fire(backend: &Backend) {
     let assistant_id = backend.new_assistant().await;
     let patches = [
@@ -140,10 +144,10 @@ pub async fn a_cron_that_changed_does_not_fire(backend: &Backend) {
     let mut new = backend.firing(&cron);
     new.thread.create = false;
     backend.storage.delete_thread(&scope(), thread_id).await.expect("delete the thread");
-    refused(backend.queue.enqueue(&scope(), new).await, NotFound, "its thread is gone");
+    refused(backend.queue.enqueue(&scope(), new).await, NotFound, "its thread is removed");
 }
 
-/// Creating and changing a cron ring.
+/// Creating and changing a cron notifies the scheduler.
 pub async fn changes_wake_the_scheduler(backend: &Backend) {
     let wakes: Arc<Notify> = backend.storage.cron_wakes();
     let rung = async || tokio::time::timeout(MINUTE, wakes.notified()).await.expect("a wake-up");

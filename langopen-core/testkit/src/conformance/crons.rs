@@ -1,4 +1,4 @@
-//! Crons: keeping, changing and finding them.
+//! Crons: creating, changing and finding them.
 
 use std::time::Duration;
 
@@ -75,7 +75,7 @@ async fn found(backend: &Backend, scope: &Scope, query: CronQuery) -> Vec<CronId
     page.items.iter().map(|cron| cron.cron_id).collect()
 }
 
-/// A cron comes back as it was made, with its next moment.
+/// A cron is returned as it was created, with its next moment.
 pub async fn a_new_cron_knows_its_next_moment(backend: &Backend) {
     let assistant_id = backend.new_assistant().await;
     let new = NewCron { thread_id: Some(backend.new_thread().await), ..backend.new_cron(assistant_id) };
@@ -86,10 +86,10 @@ pub async fn a_new_cron_knows_its_next_moment(backend: &Backend) {
     assert_eq!((cron.thread_id, cron.on_run_completed), (new.thread_id, new.on_run_completed));
     assert_eq!(backend.storage.cron(&scope(), cron.cron_id).await.expect("read"), Some(cron));
     let late = backend.add_cron(NewCron { end_time: Some(backend.now()), ..backend.new_cron(assistant_id) }).await;
-    assert_eq!(late.next_run_date, None, "it has ended before it began");
+    assert_eq!(late.next_run_date, None, "its end lies before its first moment");
 }
 
-/// What cannot be a cron is refused, and nothing is kept.
+/// An invalid cron is refused, and nothing is stored.
 pub async fn a_bad_cron_is_refused(backend: &Backend) {
     let assistant_id = backend.new_assistant().await;
     let good = backend.new_cron(assistant_id);
@@ -110,7 +110,7 @@ pub async fn a_bad_cron_is_refused(backend: &Backend) {
     refused(create(scope(), good).await, AlreadyExists, "a taken id");
 }
 
-/// A patch merges documents, and leaves what it does not name.
+/// A patch merges documents and leaves unset fields unchanged.
 pub async fn a_patch_merges_documents(backend: &Backend) {
     let before = backend.add_cron(backend.new_cron(backend.new_assistant().await)).await;
     backend.clock.advance(Duration::from_secs(1));
@@ -136,7 +136,7 @@ pub async fn a_patch_merges_documents(backend: &Backend) {
     assert_eq!(backend.patch_cron(id, patch).await.on_run_completed, None, "a thread's cron makes no threads");
 }
 
-/// Changing the schedule, the zone or the end, and enabling, make the next moment anew.
+/// Changing the schedule, the time zone or the end, and enabling, compute the next moment anew.
 pub async fn a_patch_moves_the_next_moment(backend: &Backend) {
     let cron = backend.add_cron(backend.new_cron(backend.new_assistant().await)).await;
     let patch = async |patch: CronPatch| backend.patch_cron(cron.cron_id, patch).await.next_run_date;
@@ -148,20 +148,20 @@ pub async fn a_patch_moves_the_next_moment(backend: &Backend) {
     assert_eq!(patch(zone).await.expect("a next moment").as_micros() % 86_400_000_000, 10_800_000_000);
     let ends = |at: Option<Timestamp>| CronPatch { end_time: Some(at), ..CronPatch::default() };
     assert_eq!(patch(ends(Some(backend.now().plus(MINUTE)))).await, None, "it ends before its next moment");
-    assert!(patch(ends(None)).await.is_some(), "without an end it goes on");
+    assert!(patch(ends(None)).await.is_some(), "without an end the cron continues");
     let each_minute = CronPatch { schedule: Some("* * * * *".to_owned()), ..CronPatch::default() };
     assert_eq!(patch(each_minute).await, Some(minute));
     let enabled = |enabled: bool| CronPatch { enabled: Some(enabled), ..CronPatch::default() };
     assert_eq!(patch(enabled(false)).await, Some(minute));
     backend.clock.advance(MINUTE * 10);
-    assert_eq!(patch(CronPatch::default()).await, Some(minute), "what is disabled stands still");
-    assert_eq!(patch(enabled(true)).await, Some(backend.next_minute()), "what it missed meanwhile is not made up for");
+    assert_eq!(patch(CronPatch::default()).await, Some(minute), "a disabled cron does not move on");
+    assert_eq!(patch(enabled(true)).await, Some(backend.next_minute()), "missed firings are not repeated");
     backend.clock.advance(MINUTE);
     let due = Some(backend.next_minute()).map(|next| Timestamp::from_micros(next.as_micros() - 60_000_000));
     assert_eq!(patch(enabled(true)).await, due, "a firing that is due is not lost by a patch");
 }
 
-/// Search filters, sorts and pages; counting does not page.
+/// Search filters, sorts and pages; counts ignore pages.
 pub async fn search_filters_sorts_and_pages(backend: &Backend) {
     let (one, two) = (backend.new_assistant().await, backend.new_assistant().await);
     let thread_id = Some(backend.new_thread().await);
@@ -190,7 +190,7 @@ pub async fn search_filters_sorts_and_pages(backend: &Backend) {
         let sorted = search(CronQuery { sort_by: CronSort::NextRunDate, sort_order, ..all() }).await;
         assert_eq!((sorted[0], sorted[3]), (first[0], ids[3]), "by the next moment; without one last");
         let sorted = search(CronQuery { sort_by: CronSort::EndTime, sort_order, ..all() }).await;
-        assert_eq!(sorted[0], ids[3], "what has no end is last");
+        assert_eq!(sorted[0], ids[3], "crons without an end are last");
         let sorted = search(CronQuery { sort_by: CronSort::ThreadId, sort_order, ..all() }).await;
         assert_eq!(sorted[0], ids[1]);
     }
@@ -217,7 +217,7 @@ pub async fn crons_are_hidden(backend: &Backend) {
     refused(storage.delete_cron(&ada, id).await, NotFound, "it is gone");
 }
 
-/// A cron goes with its assistant and with its thread.
+/// A cron is removed with its assistant and with its thread.
 pub async fn crons_go_with_what_they_hang_on(backend: &Backend) {
     let (one, two) = (backend.new_assistant().await, backend.new_assistant().await);
     let thread_id = backend.new_thread().await;

@@ -1,4 +1,4 @@
-//! Deployments' rows.
+//! The rows of deployments.
 
 use langopen_core::error::ErrorKind;
 use langopen_core::model::{Deployment, DeploymentLimits, DeploymentSpec};
@@ -11,7 +11,7 @@ fn at(hosts: &[&str]) -> DeploymentSpec {
     DeploymentSpec { hosts, limits: DeploymentLimits::default() }
 }
 
-/// What was put is there, whole, until it is put anew or deleted.
+/// A deployment's row is returned with all its fields until it is replaced or deleted.
 pub async fn a_deployment_comes_back_whole(backend: &Backend) {
     let (storage, tenant, other) = (&backend.storage, scope().tenant, foreign().tenant);
     assert_eq!(storage.deployment(&tenant).await.expect("read"), None);
@@ -32,7 +32,7 @@ pub async fn a_deployment_comes_back_whole(backend: &Backend) {
     let second = storage.put_deployment(&other, at(&[])).await.expect("put");
     let put = storage.put_deployment(&tenant, at(&["a.example"])).await.expect("put again");
     assert_eq!((put.created_at, put.updated_at), (created_at, backend.now()));
-    assert_eq!((put.hosts.len(), put.limits), (1, DeploymentLimits::default()), "the row is put whole");
+    assert_eq!((put.hosts.len(), put.limits), (1, DeploymentLimits::default()), "the whole row is replaced");
     assert_eq!(storage.list_deployments().await.expect("list"), [put, second.clone()], "in order");
     storage.delete_deployment(&tenant).await.expect("delete");
     refused(storage.delete_deployment(&tenant).await, ErrorKind::NotFound, "delete again");
@@ -40,7 +40,7 @@ pub async fn a_deployment_comes_back_whole(backend: &Backend) {
     assert_eq!(storage.list_deployments().await.expect("list"), [second], "the other one stays");
 }
 
-/// A host reaches one deployment, and is a host name; what is refused changes nothing.
+/// A host is a valid host name and belongs to one deployment. A refused call changes nothing.
 pub async fn hosts_and_rates_are_checked(backend: &Backend) {
     let (storage, tenant, other) = (&backend.storage, scope().tenant, foreign().tenant);
     let put = storage.put_deployment(&tenant, at(&["a.example"])).await.expect("put");
@@ -55,6 +55,6 @@ pub async fn hosts_and_rates_are_checked(backend: &Backend) {
     let puts = [&tenant, &other].map(|tenant| storage.put_deployment(tenant, at(&["c.example"])));
     let [one, two] = puts.map(|put| async { put.await.map_err(|error| error.kind()) });
     let (one, two) = futures::future::join(one, two).await;
-    assert!(one.is_ok() ^ two.is_ok(), "one of two that ask at once has it");
+    assert!(one.is_ok() ^ two.is_ok(), "exactly one of two concurrent calls succeeds");
     assert_eq!(one.err().or(two.err()), Some(ErrorKind::Conflict));
 }

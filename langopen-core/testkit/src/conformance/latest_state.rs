@@ -1,4 +1,4 @@
-//! The latest state that is kept beside a thread's row.
+//! The latest state that is stored beside a thread's row.
 
 use langopen_core::error::ErrorKind;
 use langopen_core::ids::ThreadId;
@@ -21,7 +21,7 @@ async fn set(
     backend.storage.set_thread_state(&scope(), id, ThreadStatus::Interrupted, raw(json!({"t": [1]})), kept).await
 }
 
-/// A kept state is there as long as it describes the latest root checkpoint.
+/// A stored state is returned as long as it describes the latest root checkpoint.
 pub async fn a_state_is_kept_until_a_newer_checkpoint(backend: &Backend) {
     let id = backend.new_thread().await;
     assert_eq!(latest(backend, id).await, None);
@@ -29,7 +29,7 @@ pub async fn a_state_is_kept_until_a_newer_checkpoint(backend: &Backend) {
     backend.put(checkpoint(id, "2")).await;
     let kept = state("2", json!({"n": 1}));
     let row = set(backend, id, kept.clone()).await.expect("set the state");
-    assert_eq!(row, backend.row(id).await, "what is returned is what is there");
+    assert_eq!(row, backend.row(id).await, "the returned row equals the stored row");
     assert_eq!((row.status, row.values), (ThreadStatus::Interrupted, Some(kept.values.clone())));
     assert_eq!(row.interrupts, Some(raw(json!({"t": [1]}))));
     assert_eq!(latest(backend, id).await, Some(kept.clone()));
@@ -42,8 +42,8 @@ pub async fn a_state_is_kept_until_a_newer_checkpoint(backend: &Backend) {
     refused(set(backend, thread_id(), state("1", json!({}))).await, ErrorKind::NotFound, "a state of no thread");
 }
 
-/// New writes on the checkpoint, or the checkpoint again, make the state stale; a run's end after its writes keeps a
-/// new one.
+/// New writes on the checkpoint, or the same checkpoint again, make the state stale. The end of a run after its writes
+/// stores a new state.
 pub async fn new_writes_make_a_state_stale(backend: &Backend) {
     let id = backend.new_thread().await;
     backend.put(checkpoint(id, "1")).await;
@@ -57,18 +57,18 @@ pub async fn new_writes_make_a_state_stale(backend: &Backend) {
     let kept = state("1", json!({"n": 2}));
     let end = Outcome { state: Some(kept.clone()), ..outcome() };
     backend.queue.finish(claim.lease(), end).await.expect("finish");
-    assert_eq!(latest(backend, id).await, Some(kept), "the end of a run keeps the state after its writes");
+    assert_eq!(latest(backend, id).await, Some(kept), "the end of a run stores the state after its writes");
     backend.put(checkpoint(id, "1")).await;
     assert_eq!(latest(backend, id).await, None, "the same checkpoint again makes it stale");
 }
 
-/// A state from outside is refused while a run is in flight, a delayed one too.
+/// Setting a state is refused while a run is in flight, including a delayed one.
 pub async fn a_state_is_not_set_while_a_run_is_in_flight(backend: &Backend) {
     let id = backend.new_thread().await;
     let run_id = backend.enqueue(backend.delayed_run(id, super::support::SECOND)).await;
     let before = backend.row(id).await;
     refused(set(backend, id, state("1", json!({}))).await, ErrorKind::Conflict, "with a pending run");
-    assert_eq!(backend.row(id).await, before, "a refused change leaves everything as it was");
+    assert_eq!(backend.row(id).await, before, "a refused change changes nothing");
     backend.clock.advance(super::support::SECOND);
     let claim = backend.claim_one().await;
     assert_eq!(claim.run.run_id, run_id);

@@ -1,7 +1,7 @@
-//! The public conformance suite: what the traits promise, as tests that any backend can run.
+//! The conformance suite: the promises of the traits, as tests for any backend.
 //!
-//! Each test is a free async function over a [`Backend`] that is new and empty, and panics with a message when a
-//! promise is broken. [`run_all`] runs them all:
+//! Each test is a free async function. It receives a new, empty [`Backend`] and panics with a message if the backend
+//! breaks a promise. [`run_all`] runs all tests:
 //!
 //! ```no_run
 //! # use langopen_backends::memory::{Memory, MemoryEventLog};
@@ -13,7 +13,14 @@
 //!     let clock = Arc::new(ManualClock::new(Timestamp::from_micros(1_700_000_000_000_000)));
 //!     let memory = Arc::new(Memory::with_clock(clock.clone()));
 //!     let event_log = MemoryEventLog::new().with_clock(clock.clone()).with_retention(Duration::from_secs(60));
-//!     Backend { storage: memory.clone(), queue: memory.clone(), outbox: memory, event_log: Arc::new(event_log), clock, retention: Duration::from_secs(60) }
+//!     Backend {
+//!         storage: memory.clone(),
+//!         queue: memory.clone(),
+//!         outbox: memory,
+//!         event_log: Arc::new(event_log),
+//!         clock,
+//!         retention: Duration::from_secs(60),
+//!     }
 //! })
 //! .await;
 //! # }
@@ -54,7 +61,7 @@ use langopen_core::outbox::Outbox;
 use langopen_core::queue::Queue;
 use langopen_core::storage::Storage;
 
-/// What a test needs: the parts of one backend, empty and on a clock that the test drives.
+/// The parts of one backend: empty, and with a clock that the test controls.
 #[derive(Clone)]
 pub struct Backend {
     /// The storage.
@@ -65,9 +72,9 @@ pub struct Backend {
     pub outbox: Arc<dyn Outbox>,
     /// The event log.
     pub event_log: Arc<dyn EventLog>,
-    /// The clock that all of them read.
+    /// The clock of all these parts.
     pub clock: Arc<ManualClock>,
-    /// How long the event log keeps what a resumable run said after its end.
+    /// How long the event log retains the events of a resumable run after its end.
     pub retention: Duration,
 }
 
@@ -76,7 +83,7 @@ pub struct Backend {
 pub struct Case {
     /// Its module and name.
     pub name: &'static str,
-    /// Runs it; panics when a promise is broken.
+    /// Runs the test; it panics if the backend breaks a promise.
     pub run: fn(Backend) -> BoxFuture<'static, ()>,
 }
 
@@ -144,10 +151,10 @@ cases! {
         a_thread_is_kept_for_a_while;
 }
 
-/// Runs every test, each on a backend that `new` makes for it.
+/// Runs every test, each on a new backend from `new`.
 ///
 /// # Panics
-/// At the first broken promise; the test's name is the last one on the standard error output.
+/// Panics at the first broken promise. The last line on standard error names the test.
 pub async fn run_all(new: impl AsyncFn() -> Backend) {
     for case in CASES {
         eprintln!("conformance: {}", case.name);

@@ -1,4 +1,4 @@
-//! Webhooks on their way.
+//! Webhooks that wait for delivery.
 
 use std::time::Duration;
 
@@ -16,13 +16,13 @@ use super::support::{LEASE, SECOND, foreign, interrupt, map, outcome, raw, refus
 const URL: &str = "https://hooks.example/a?token=1";
 
 impl Backend {
-    fn told_run(&self, thread_id: ThreadId) -> NewRun {
+    fn webhook_run(&self, thread_id: ThreadId) -> NewRun {
         NewRun { webhook: Some(URL.to_owned()), ..self.new_run(thread_id) }
     }
 
-    /// A run with a webhook, claimed.
-    async fn running_told(&self, thread_id: ThreadId) -> Claim {
-        self.enqueue(self.told_run(thread_id)).await;
+    /// A claimed run with a webhook.
+    async fn running_with_webhook(&self, thread_id: ThreadId) -> Claim {
+        self.enqueue(self.webhook_run(thread_id)).await;
         self.claim_one().await
     }
 
@@ -36,15 +36,15 @@ impl Backend {
         found.remove(0)
     }
 
-    /// A delivery, claimed.
+    /// A claimed delivery.
     async fn delivery(&self) -> Delivery {
-        let claim = self.running_told(thread_id()).await;
+        let claim = self.running_with_webhook(thread_id()).await;
         self.queue.finish(claim.lease(), outcome()).await.expect("finish");
         self.only_delivery().await
     }
 }
 
-fn told(delivery: &Delivery) -> Value {
+fn payload(delivery: &Delivery) -> Value {
     delivery.payload.decode().expect("a JSON payload")
 }
 
@@ -52,21 +52,22 @@ fn failure(class: &str) -> Option<RunError> {
     Some(RunError { error: class.to_owned(), message: "no \"é\"".to_owned() })
 }
 
-/// The end of a run with a webhook makes one delivery that holds the run's row as it ended, when, the values, and the failure; the end of another makes none.
+/// The end of a run with a webhook makes one delivery with the run's final row, its times, the values and the failure.
+/// The end of a run without a webhook makes none.
 pub async fn an_end_is_told_with_all_there_is_to_tell(backend: &Backend) {
     let id = thread_id();
     let plain = backend.running(id).await;
     backend.queue.finish(plain.lease(), outcome()).await.expect("finish");
-    assert_eq!(backend.deliveries().await, [], "a run without a webhook tells nobody");
+    assert_eq!(backend.deliveries().await, [], "a run without a webhook makes no delivery");
 
-    let new = NewRun { metadata_own: map(json!({"w": [1, "é"]})), ..backend.told_run(id) };
+    let new = NewRun { metadata_own: map(json!({"w": [1, "é"]})), ..backend.webhook_run(id) };
     backend.enqueue(new.clone()).await;
     backend.clock.advance(SECOND);
     let claim = backend.claim_one().await;
     assert_eq!(claim.run.webhook.as_deref(), Some(URL));
     let (created, started) = (claim.run.created_at, backend.now());
     backend.clock.advance(SECOND);
-    assert_eq!(backend.deliveries().await, [], "a run in flight tells nobody");
+    assert_eq!(backend.deliveries().await, [], "a run in flight makes no delivery");
     let end = Outcome {
         status: RunStatus::Error,
         thread_status: ThreadStatus::Error,
@@ -95,26 +96,27 @@ pub async fn an_end_is_told_with_all_there_is_to_tell(backend: &Backend) {
         "values": {"n": [1.50, "é"]},
         "error": {"error": "ValueError", "message": "no \"é\""},
     });
-    assert_eq!(told(&delivery), expected);
+    assert_eq!(payload(&delivery), expected);
     backend.outbox.delivered(delivery.lease()).await.expect("delivered");
     backend.clock.advance(LEASE);
-    assert_eq!(backend.deliveries().await, [], "what was delivered is gone");
+    assert_eq!(backend.deliveries().await, [], "a delivered webhook is removed");
 }
 
-/// Success, failure, timeout, interrupt and rollback, of running and of pending runs: each is told with its final status.
+/// Success, failure, timeout, interrupt and rollback each make a delivery with the final status, for running and for
+/// pending runs.
 pub async fn each_way_to_end_is_told(backend: &Backend) {
     let id = thread_id();
     let finish = async |end: Outcome| {
-        let claim = backend.running_told(id).await;
+        let claim = backend.running_with_webhook(id).await;
         backend.queue.finish(claim.lease(), end).await.expect("finish");
         claim.run.run_id
     };
     let check = async |run_id: RunId, status: &str, error: Option<&str>, values: Value| {
         let delivery = backend.only_delivery().await;
-        let told = told(&delivery);
-        assert_eq!((delivery.run_id, &told["status"], &told["values"]), (run_id, &json!(status), &values));
+        let payload = payload(&delivery);
+        assert_eq!((delivery.run_id, &payload["status"], &payload["values"]), (run_id, &json!(status), &values));
         assert_eq!(
-            told.get("error").map(|error| &error["error"]),
+            payload.get("error").map(|error| &error["error"]),
             error.map(|class| json!(class)).as_ref(),
             "{status}"
         );
@@ -122,7 +124,7 @@ pub async fn each_way_to_end_is_told(backend: &Backend) {
     };
     let run_id = finish(Outcome { state: Some(state("1", json!({"n": 1}))), ..outcome() }).await;
     check(run_id, "success", None, json!({"n": 1})).await;
-    // An outcome without values leaves the thread's, and those are told.
+    // If an outcome has no values, the delivery has the thread's values.
     let end = Outcome { status: RunStatus::Timeout, error: failure("TimeoutError"), ..outcome() };
     check(finish(end).await, "timeout", Some("TimeoutError"), json!({"n": 1})).await;
     let end = Outcome {
@@ -142,14 +144,14 @@ pub async fn each_way_to_end_is_told(backend: &Backend) {
     check(finish(end).await, "interrupted", Some("UserRollback"), json!({"n": 2})).await;
 
     for (action, class) in [(CancelAction::Interrupt, "UserInterrupt"), (CancelAction::Rollback, "UserRollback")] {
-        let run_id = backend.enqueue(backend.told_run(id)).await;
+        let run_id = backend.enqueue(backend.webhook_run(id)).await;
         let request = CancelRequest { action, ..interrupt() };
         backend.queue.cancel(&scope(), id, run_id, request).await.expect("cancel");
         check(run_id, "interrupted", Some(class), json!({"n": 2})).await;
     }
     for strategy in [MultitaskStrategy::Interrupt, MultitaskStrategy::Rollback] {
         let running = backend.running(id).await;
-        let run_id = backend.enqueue(backend.told_run(id)).await;
+        let run_id = backend.enqueue(backend.webhook_run(id)).await;
         let newer = backend.enqueue(backend.run_with(id, strategy)).await;
         let class = if strategy == MultitaskStrategy::Interrupt { "UserInterrupt" } else { "UserRollback" };
         check(run_id, "interrupted", Some(class), json!({"n": 2})).await;
@@ -160,42 +162,43 @@ pub async fn each_way_to_end_is_told(backend: &Backend) {
     }
 }
 
-/// The end of a temporary run is told though run and thread are gone, and its values are not told.
+/// The end of a temporary run makes a delivery without values, although its run and thread are removed.
 pub async fn a_temporary_run_is_told_without_values(backend: &Backend) {
-    let new = NewRun { temporary: true, ..backend.told_run(thread_id()) };
+    let new = NewRun { temporary: true, ..backend.webhook_run(thread_id()) };
     backend.enqueue(new.clone()).await;
     let claim = backend.claim_one().await;
     let end = Outcome { values: Some(raw(json!({"n": 1}))), ..outcome() };
     backend.queue.finish(claim.lease(), end).await.expect("finish");
     assert_eq!(backend.storage.thread(&scope(), new.thread_id).await.expect("read"), None);
     let delivery = backend.only_delivery().await;
-    assert_eq!((delivery.run_id, &told(&delivery)["values"]), (new.run_id, &Value::Null));
+    assert_eq!((delivery.run_id, &payload(&delivery)["values"]), (new.run_id, &Value::Null));
     backend.outbox.delivered(delivery.lease()).await.expect("delivered");
 
-    let new = NewRun { temporary: true, ..backend.told_run(thread_id()) };
+    let new = NewRun { temporary: true, ..backend.webhook_run(thread_id()) };
     backend.enqueue(new.clone()).await;
     backend.queue.cancel(&scope(), new.thread_id, new.run_id, interrupt()).await.expect("cancel");
     assert_eq!(backend.only_delivery().await.run_id, new.run_id, "a temporary run that never began");
 }
 
-/// A run that is deleted, or whose thread is, has not ended. What it told before stands.
+/// A run that is deleted, alone or with its thread, has not ended and makes no delivery. Earlier deliveries stay.
 pub async fn what_was_deleted_is_not_told(backend: &Backend) {
     let id = backend.new_thread().await;
-    let ended = backend.running_told(id).await;
+    let ended = backend.running_with_webhook(id).await;
     backend.queue.finish(ended.lease(), outcome()).await.expect("finish");
-    let running = backend.running_told(id).await;
-    let pending = backend.enqueue(backend.told_run(id)).await;
+    let running = backend.running_with_webhook(id).await;
+    let pending = backend.enqueue(backend.webhook_run(id)).await;
     backend.storage.delete_run(&scope(), id, pending).await.expect("delete the run");
     backend.storage.delete_thread(&scope(), id).await.expect("delete the thread");
     refused(backend.queue.finish(running.lease(), outcome()).await, ErrorKind::LeaseLost, "it was deleted");
     assert_eq!(backend.only_delivery().await.run_id, ended.run.run_id);
 }
 
-/// Deliveries are claimed by one, the oldest first, at most as many as wanted; what comes next is told.
+/// Each delivery is claimed once, the oldest first, at most the requested number. The answer includes the next due
+/// moment.
 pub async fn a_delivery_is_claimed_by_one(backend: &Backend) {
     let mut runs = Vec::new();
     for _ in 0..3 {
-        let claim = backend.running_told(thread_id()).await;
+        let claim = backend.running_with_webhook(thread_id()).await;
         backend.queue.finish(claim.lease(), outcome()).await.expect("finish");
         runs.push(claim.run.run_id);
         backend.clock.advance(SECOND);
@@ -210,17 +213,17 @@ pub async fn a_delivery_is_claimed_by_one(backend: &Backend) {
     assert_eq!(claim(2).await.deliveries, [], "each is claimed once");
 }
 
-/// A claim that expires is made anew, as the next attempt.
+/// A delivery whose lease has expired is claimed again, as the next attempt.
 pub async fn an_expired_claim_is_made_anew(backend: &Backend) {
     let first = backend.delivery().await;
     backend.clock.advance(LEASE - Duration::from_micros(1));
-    assert_eq!(backend.deliveries().await, [], "the claim is good");
+    assert_eq!(backend.deliveries().await, [], "the lease is valid");
     backend.clock.advance(Duration::from_micros(1));
     let second = backend.only_delivery().await;
     assert_eq!(second, Delivery { attempt: 2, ..first });
 }
 
-/// A claim that a later one ended, or whose delivery has ended, changes nothing.
+/// A lease that a later claim replaced, or whose delivery has ended, changes nothing.
 pub async fn an_old_claim_can_do_nothing(backend: &Backend) {
     let old = backend.delivery().await.lease();
     backend.clock.advance(LEASE);
@@ -239,7 +242,7 @@ pub async fn an_old_claim_can_do_nothing(backend: &Backend) {
     all_refused(last, "a claim that was delivered").await;
 }
 
-/// What is put off is due at its time, as the next attempt, with the same payload.
+/// A postponed delivery becomes due at its time, as the next attempt, with the same payload.
 pub async fn what_is_put_off_waits(backend: &Backend) {
     let first = backend.delivery().await;
     let until = backend.now().plus(SECOND * 90);
@@ -250,7 +253,7 @@ pub async fn what_is_put_off_waits(backend: &Backend) {
     assert_eq!(backend.only_delivery().await, Delivery { attempt: 2, ..first });
 }
 
-/// What was given up is never due, is shown to its tenant, and is removed when it is swept.
+/// A failed delivery is never due. Its tenant sees it until a sweep removes it.
 pub async fn what_was_given_up_is_kept_until_swept(backend: &Backend) {
     let outbox = &backend.outbox;
     let (first, failed_at) = (backend.delivery().await, backend.now());
@@ -270,7 +273,7 @@ pub async fn what_was_given_up_is_kept_until_swept(backend: &Backend) {
     assert_eq!(outbox.failed_deliveries(&scope(), 10).await.expect("list"), failed[..1]);
 }
 
-/// Whatever ends a run with a webhook wakes who delivers.
+/// Every end of a run with a webhook notifies the dispatcher.
 pub async fn a_delivery_wakes(backend: &Backend) {
     let wakes = backend.outbox.delivery_wakes();
     let woken = async |what: &str| {
@@ -278,13 +281,13 @@ pub async fn a_delivery_wakes(backend: &Backend) {
         waiting.await.unwrap_or_else(|_| panic!("{what} must wake who delivers"));
     };
     let id = thread_id();
-    let claim = backend.running_told(id).await;
+    let claim = backend.running_with_webhook(id).await;
     backend.queue.finish(claim.lease(), outcome()).await.expect("finish");
     woken("an end").await;
-    let run_id = backend.enqueue(backend.told_run(id)).await;
+    let run_id = backend.enqueue(backend.webhook_run(id)).await;
     backend.queue.cancel(&scope(), id, run_id, interrupt()).await.expect("cancel");
     woken("a cancel").await;
-    backend.enqueue(backend.told_run(id)).await;
+    backend.enqueue(backend.webhook_run(id)).await;
     backend.enqueue(backend.run_with(id, MultitaskStrategy::Interrupt)).await;
     woken("a newer run").await;
 }

@@ -11,7 +11,7 @@ use serde_json::json;
 use super::Backend;
 use super::support::{SECOND, checkpoint, outcome, raw, refused, scope, state, thread_id, write, writes};
 
-/// The end of a run shows on its thread: status, error, interrupts, values and state, as the outcome says.
+/// The end of a run changes its thread as the outcome specifies: status, error, interrupts, values and state.
 pub async fn an_end_shows_on_the_thread(backend: &Backend) {
     let id = thread_id();
     let error = RunError { error: "ValueError".to_owned(), message: "no \"é\"".to_owned() };
@@ -65,7 +65,7 @@ pub async fn an_end_shows_on_the_thread(backend: &Backend) {
     }
 }
 
-/// While another run is in flight, delayed ones too, the thread stays busy whatever a run ended with.
+/// While another run is in flight, including a delayed one, the thread stays busy.
 pub async fn others_in_flight_keep_a_thread_busy(backend: &Backend) {
     let id = thread_id();
     let claim = backend.running(id).await;
@@ -74,7 +74,7 @@ pub async fn others_in_flight_keep_a_thread_busy(backend: &Backend) {
     let finished = backend.queue.finish(claim.lease(), end).await.expect("finish");
     assert_eq!(finished.promoted, None, "the other run is not due");
     let row = backend.row(id).await;
-    assert_eq!((row.status, row.values), (ThreadStatus::Busy, Some(raw(json!({"n": 1})))), "all else shows");
+    assert_eq!((row.status, row.values), (ThreadStatus::Busy, Some(raw(json!({"n": 1})))), "all other fields change");
     backend.clock.advance(SECOND);
     let claim = backend.claim_one().await;
     assert_eq!(claim.run.run_id, delayed);
@@ -99,10 +99,10 @@ pub async fn a_temporary_run_leaves_nothing(backend: &Backend) {
     assert_eq!(left, []);
     refused(backend.queue.finish(claim.lease(), outcome()).await, ErrorKind::LeaseLost, "ending twice");
     backend.queue.finish(kept.lease(), outcome()).await.expect("finish");
-    assert_eq!(backend.status(kept.run.thread_id, kept.run.run_id).await, Some(RunStatus::Success), "others stay");
+    assert_eq!(backend.status(kept.run.thread_id, kept.run.run_id).await, Some(RunStatus::Success), "other runs stay");
 }
 
-/// A rollback removes the run and its checkpoints with their blobs and writes, and leaves what was there before.
+/// A rollback removes the run and its checkpoints, with their blobs and writes. Earlier checkpoints stay.
 pub async fn a_rollback_removes_what_the_run_made(backend: &Backend) {
     let id = thread_id();
     let named = |version: &str| vec![("a".to_owned(), version.to_owned())];
@@ -152,7 +152,7 @@ pub async fn a_rollback_removes_what_the_run_made(backend: &Backend) {
     let after = backend.storage.list_checkpoints(&scope(), id, &CheckpointList::default()).await.expect("list");
     assert_eq!(after, before, "the checkpoints are those from before, without the run's writes");
     let row = backend.row(id).await;
-    assert_eq!(row.values, Some(raw(json!({"n": 1}))), "the values that were seen last stay");
+    assert_eq!(row.values, Some(raw(json!({"n": 1}))), "the last values stay");
     assert!(row.error.is_some_and(|error| error.as_str().contains("UserRollback")));
     backend.put(NewCheckpoint { channel_versions: named("2"), ..checkpoint(id, "4") }).await;
     let key = CheckpointKey { thread_id: id, checkpoint_ns: String::new(), checkpoint_id: None };
@@ -173,7 +173,7 @@ pub async fn only_terminal_statuses_end_a_run(backend: &Backend) {
     backend.queue.finish(claim.lease(), outcome()).await.expect("the lease is still good");
 }
 
-/// A new run, the end of a run that promotes another, and a release wake who waits.
+/// A new run, the end of a run that promotes another, and a release each notify the workers.
 pub async fn an_end_wakes_the_next(backend: &Backend) {
     let wakes = backend.queue.wakes();
     let woken = async |what: &str| {

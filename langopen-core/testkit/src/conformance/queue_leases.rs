@@ -1,4 +1,4 @@
-//! Leases: keeping them, losing them, and what a lost one can still do, which is nothing.
+//! Leases: extending and losing them, and that a lost lease changes nothing.
 
 use langopen_core::clock::Clock;
 use langopen_core::error::ErrorKind;
@@ -12,7 +12,7 @@ use super::support::{
     LEASE, SECOND, checkpoint, interrupt, outcome, raw, refused, scope, state, thread_id, write, writes,
 };
 
-/// A heartbeat extends the lease from now on; its answers are in the order of the question.
+/// A heartbeat extends the lease from now on. The answers have the order of the request.
 pub async fn a_heartbeat_keeps_a_lease(backend: &Backend) {
     let id = thread_id();
     let claim = backend.running(id).await;
@@ -30,7 +30,7 @@ pub async fn a_heartbeat_keeps_a_lease(backend: &Backend) {
     assert_eq!(beats, [Heartbeat::Lost], "a run that has ended has no lease");
 }
 
-/// A run whose lease has expired is claimed as the next attempt, before the thread's other runs.
+/// A run with an expired lease is claimed as the next attempt, before the thread's other runs.
 pub async fn an_expired_lease_is_claimed_anew(backend: &Backend) {
     let id = thread_id();
     let first = backend.running(id).await;
@@ -46,7 +46,7 @@ pub async fn an_expired_lease_is_claimed_anew(backend: &Backend) {
     assert_eq!(backend.claimed_ids().await, [waiting]);
 }
 
-/// An old lease cannot end, release or extend the run, and changes nothing by trying.
+/// An old lease cannot end, release or extend the run, and trying changes nothing.
 pub async fn an_old_lease_can_do_nothing(backend: &Backend) {
     let id = thread_id();
     let old = backend.running(id).await.lease();
@@ -57,8 +57,8 @@ pub async fn an_old_lease_can_do_nothing(backend: &Backend) {
     refused(backend.queue.finish(old, end()).await, ErrorKind::LeaseLost, "finishing");
     refused(backend.queue.release(old, SECOND).await, ErrorKind::LeaseLost, "releasing");
     assert_eq!(backend.queue.heartbeat(&[old], LEASE * 9).await.expect("heartbeat"), [Heartbeat::Lost]);
-    assert_eq!(backend.row(id).await, row, "the thread is as it was");
-    assert_eq!(backend.run(id, old.run_id).await, Some(new.run.clone()), "the run is as it was");
+    assert_eq!(backend.row(id).await, row, "the thread is unchanged");
+    assert_eq!(backend.run(id, old.run_id).await, Some(new.run.clone()), "the run is unchanged");
     backend.clock.advance(LEASE);
     let newest = backend.claim_one().await;
     assert_eq!(newest.run.attempt, 3, "the old lease's heartbeat did not extend the new lease");
@@ -67,7 +67,7 @@ pub async fn an_old_lease_can_do_nothing(backend: &Backend) {
     assert_eq!(backend.status(id, old.run_id).await, Some(RunStatus::Success));
 }
 
-/// A released run is pending again, at once in its old place or after a delay, and keeps its count of attempts.
+/// A released run is pending again, in its old position at once or after a delay. Its attempt number stays.
 pub async fn a_released_run_comes_back(backend: &Backend) {
     let id = thread_id();
     let first = backend.running(id).await;
@@ -78,13 +78,13 @@ pub async fn a_released_run_comes_back(backend: &Backend) {
     assert_eq!((run.status, run.attempt, run.created_at), (RunStatus::Pending, 1, first.run.created_at));
     refused(backend.queue.finish(first.lease(), outcome()).await, ErrorKind::LeaseLost, "after a release");
     let second = backend.claim_one().await;
-    assert_eq!((second.run.run_id, second.run.attempt), (first.run.run_id, 2), "it keeps its place before the others");
+    assert_eq!((second.run.run_id, second.run.attempt), (first.run.run_id, 2), "it stays before the others");
     backend.queue.cancel(&scope(), id, second.run.run_id, interrupt()).await.expect("cancel");
     backend.queue.release(second.lease(), SECOND * 10).await.expect("release");
     let run = backend.run(id, first.run.run_id).await.expect("the run");
     assert_eq!(run.created_at, first.run.created_at, "a delay does not change when it was created");
     let other = backend.claim_one().await;
-    assert_eq!(other.run.run_id, waiting, "a run that waits for its time holds nobody up");
+    assert_eq!(other.run.run_id, waiting, "a delayed run blocks no other run");
     backend.queue.finish(other.lease(), outcome()).await.expect("finish");
     assert_eq!(backend.claimed_ids().await, [], "not before its delay is over");
     backend.clock.advance(SECOND * 10);
@@ -92,8 +92,7 @@ pub async fn a_released_run_comes_back(backend: &Backend) {
     assert_eq!((third.run.run_id, third.run.attempt, third.cancel), (first.run.run_id, 3, Some(interrupt())));
 }
 
-/// A clock that is set forward ends no lease, and one that is set back keeps none alive: leases are measured in time
-/// that passes.
+/// Setting a clock forward ends no lease, and setting it back extends none: leases are measured in elapsed time.
 pub async fn a_clock_that_is_set_changes_no_lease(backend: &Backend) {
     let id = thread_id();
     let first = backend.running(id).await;
@@ -109,7 +108,8 @@ pub async fn a_clock_that_is_set_changes_no_lease(backend: &Backend) {
     assert_eq!((second.run.run_id, second.run.attempt), (first.run.run_id, 2), "time has passed");
 }
 
-/// How attempts were lost, as one of them records it, is there for the next claim, whether the run was released or its lease expired; an old lease records nothing.
+/// The recorded losses of attempts are returned by the next claim, after a release and after an expired lease. An old
+/// lease cannot record losses.
 pub async fn losses_are_kept_for_the_next_attempt(backend: &Backend) {
     let id = thread_id();
     let first = backend.running(id).await;
@@ -126,7 +126,7 @@ pub async fn losses_are_kept_for_the_next_attempt(backend: &Backend) {
     assert_eq!(backend.claim_one().await.losses, more, "after an expired lease");
 }
 
-/// Deleting a run takes its lease away.
+/// Deleting a run ends its lease.
 pub async fn a_deleted_run_has_no_lease(backend: &Backend) {
     let id = thread_id();
     let claim = backend.running(id).await;
@@ -138,8 +138,8 @@ pub async fn a_deleted_run_has_no_lease(backend: &Backend) {
     assert_eq!(backend.claimed_ids().await, [], "its lease does not expire into a claim");
 }
 
-/// A lost lease, and one whose run has ended, changes no item of the store. The current one does, as does a request
-/// that belongs to no run.
+/// A lost lease, and the lease of an ended run, change no item of the store. The current lease does, and so does a
+/// request outside of a run.
 pub async fn a_lost_lease_changes_no_item(backend: &Backend) {
     let id = backend.new_thread().await;
     let first = backend.running(id).await.lease();
@@ -181,8 +181,8 @@ pub async fn a_lost_lease_changes_no_item(backend: &Backend) {
     deletes(None).await.expect("no run's");
 }
 
-/// A write of an attempt that is not the current one, or has ended, is refused: it must not become the latest state of
-/// the thread, or take it away.
+/// A write by an old or ended attempt is refused. It must not become the thread's latest state, and must not remove
+/// that state.
 pub async fn an_old_attempt_keeps_no_checkpoints(backend: &Backend) {
     let id = backend.new_thread().await;
     let first = backend.running(id).await;
@@ -214,7 +214,7 @@ pub async fn an_old_attempt_keeps_no_checkpoints(backend: &Backend) {
     let (checkpoint, writes) = keeps(&second, "2").await;
     refused(checkpoint.and(writes), ErrorKind::LeaseLost, "the same checkpoint again");
     let latest = backend.storage.latest_state(&scope(), id).await.expect("read");
-    assert_eq!(latest, Some(state("2", json!({"n": 1}))), "a refused write leaves the latest state as it was");
+    assert_eq!(latest, Some(state("2", json!({"n": 1}))), "a refused write does not change the latest state");
     let newest = CheckpointKey { thread_id: id, checkpoint_ns: String::new(), checkpoint_id: None };
     let newest = backend.storage.checkpoint(&scope(), &newest).await.expect("read").expect("a checkpoint");
     assert_eq!(newest.checkpoint_id, "2");

@@ -1,4 +1,4 @@
-//! Which run starts when, and creating runs.
+//! The order in which runs start, and creating runs.
 
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
@@ -14,7 +14,7 @@ use serde_json::json;
 use super::Backend;
 use super::support::{LEASE, SECOND, checkpoint, foreign, interrupt, map, outcome, refused, scope, thread_id};
 
-/// Runs of a thread start in order, one at a time; those of other threads do not wait for them.
+/// Runs of a thread start in order, one at a time. Runs of other threads do not wait for them.
 pub async fn runs_of_a_thread_start_in_order_and_alone(backend: &Backend) {
     let (a, b) = (thread_id(), thread_id());
     let mut of_a = Vec::new();
@@ -28,7 +28,7 @@ pub async fn runs_of_a_thread_start_in_order_and_alone(backend: &Backend) {
         assert_eq!(backend.claimed_ids().await, [], "a run of the thread is running");
         assert_eq!(backend.status(a, *next).await, Some(RunStatus::Pending));
         let finished = backend.queue.finish(claims[0].lease(), outcome()).await.expect("finish");
-        assert_eq!(finished.promoted, Some(*next), "the end of a run names the one that may start");
+        assert_eq!(finished.promoted, Some(*next), "the end of a run returns the promoted run");
         claims = backend.claim_all().await;
         assert_eq!((claims.len(), claims[0].run.run_id), (1, *next), "first in, first out");
         assert_eq!((claims[0].run.status, claims[0].run.attempt), (RunStatus::Running, 1));
@@ -45,12 +45,12 @@ pub async fn runs_of_a_thread_start_in_order_and_alone(backend: &Backend) {
     assert_eq!(
         first_two.iter().map(|claim| claim.run.run_id).collect::<Vec<_>>(),
         ids[..2],
-        "the oldest, no more than asked"
+        "the oldest, at most the requested number"
     );
     assert_eq!(backend.queue.claim(&ClaimRequest::new("worker", 0, LEASE)).await.expect("claim").runs.len(), 0);
 }
 
-/// A run that is dated back by its maker is dated, and starts, as it was accepted.
+/// A run with a past date is dated and started in the order of acceptance.
 pub async fn runs_are_dated_as_they_are_accepted(backend: &Backend) {
     let id = backend.new_thread().await;
     let dated_back = backend.new_run(id);
@@ -60,12 +60,16 @@ pub async fn runs_are_dated_as_they_are_accepted(backend: &Backend) {
     let second = backend.queue.enqueue(&scope(), dated_back).await.expect("enqueue").run;
     assert_eq!(second.created_at, backend.clock.now(), "accepted now");
     let claims = backend.claim_all().await;
-    assert_eq!(claims.iter().map(|claim| claim.run.run_id).collect::<Vec<_>>(), [first], "the first that was accepted");
+    assert_eq!(
+        claims.iter().map(|claim| claim.run.run_id).collect::<Vec<_>>(),
+        [first],
+        "the run that was accepted first"
+    );
     let finished = backend.queue.finish(claims[0].lease(), outcome()).await.expect("finish");
     assert_eq!(finished.promoted, Some(second.run_id));
 }
 
-/// A run whose time lies ahead waits for it, and holds no other run up.
+/// A delayed run waits for its time and blocks no other run.
 pub async fn a_delayed_run_holds_nobody_up(backend: &Backend) {
     let id = backend.new_thread().await;
     let delayed = backend.delayed_run(id, SECOND * 10);
@@ -76,9 +80,9 @@ pub async fn a_delayed_run_holds_nobody_up(backend: &Backend) {
         Some(due),
         "created_at tells when it may start"
     );
-    assert_eq!(backend.row(id).await.status, ThreadStatus::Busy, "it counts as in flight");
+    assert_eq!(backend.row(id).await.status, ThreadStatus::Busy, "the delayed run counts as in flight");
     let claims = backend.queue.claim(&ClaimRequest::new("worker", 10, LEASE)).await.expect("claim");
-    assert_eq!((claims.runs.len(), claims.next_due), (0, Some(due)), "the claim tells when to come back");
+    assert_eq!((claims.runs.len(), claims.next_due), (0, Some(due)), "the claim returns the next due moment");
     let running = backend.running(id).await;
     backend.queue.finish(running.lease(), outcome()).await.expect("finish");
     assert_eq!(backend.row(id).await.status, ThreadStatus::Busy, "the delayed run is still in flight");
@@ -87,10 +91,11 @@ pub async fn a_delayed_run_holds_nobody_up(backend: &Backend) {
     backend.clock.advance(SECOND);
     assert_eq!(backend.claimed_ids().await, [delayed], "it is due now");
     let claims = backend.queue.claim(&ClaimRequest::new("worker", 10, LEASE)).await.expect("claim");
-    assert_eq!(claims.next_due, None, "nothing waits for its time");
+    assert_eq!(claims.next_due, None, "no run is delayed");
 }
 
-/// A run that becomes due while another one of its thread is running starts after that one, before those that came later.
+/// A delayed run that becomes due while another run of its thread is running starts after that run, and before runs
+/// that were accepted later.
 pub async fn a_delayed_run_waits_for_the_running_one(backend: &Backend) {
     let id = backend.new_thread().await;
     let delayed = backend.enqueue(backend.delayed_run(id, SECOND)).await;
@@ -106,7 +111,7 @@ pub async fn a_delayed_run_waits_for_the_running_one(backend: &Backend) {
     assert_eq!(claim.run.run_id, delayed);
     backend.queue.finish(claim.lease(), outcome()).await.expect("finish");
     assert_eq!(backend.claimed_ids().await, [later]);
-    // Two that became due together, and a third that came after: still one at a time, in order.
+    // Two runs that become due together, and a third that is created later, also start one at a time, in order.
     let id = backend.new_thread().await;
     let mut ids = vec![backend.enqueue(backend.delayed_run(id, SECOND)).await];
     ids.push(backend.enqueue(backend.delayed_run(id, SECOND * 2)).await);
@@ -119,13 +124,13 @@ pub async fn a_delayed_run_waits_for_the_running_one(backend: &Backend) {
     }
 }
 
-/// A clock that goes back loses no run, and changes nothing of the order in which runs were accepted: one that was due stays due.
+/// Setting the clock back loses no run and does not change the order of acceptance: a due run stays due.
 pub async fn a_clock_that_goes_back_strands_no_run(backend: &Backend) {
     let id = backend.new_thread().await;
     let began = backend.now();
     let running = backend.running(id).await;
     let next = backend.add_run(id).await;
-    // Less than a lease, so that none expires below.
+    // Less than the length of a lease, so that no lease expires below.
     backend.clock.set(langopen_core::Timestamp::from_micros(began.as_micros() - 10_000_000));
     backend.queue.finish(running.lease(), outcome()).await.expect("finish");
     let last = backend.add_run(id).await;
@@ -137,7 +142,7 @@ pub async fn a_clock_that_goes_back_strands_no_run(backend: &Backend) {
     assert_eq!(backend.claimed_ids().await, [last]);
 }
 
-/// A run that is handed back comes before those that were accepted while it was running, also by a clock that had gone back.
+/// A released run comes before runs that were accepted while it was running, even if the clock was set back.
 pub async fn a_run_handed_back_keeps_its_place(backend: &Backend) {
     let id = backend.new_thread().await;
     let began = backend.now();
@@ -151,7 +156,7 @@ pub async fn a_run_handed_back_keeps_its_place(backend: &Backend) {
     assert_eq!(backend.claimed_ids().await, [second]);
 }
 
-/// What waits for its time holds nobody up that was due by a clock that has gone back since.
+/// A delayed run does not block a run that was due before the clock was set back.
 pub async fn a_delayed_run_does_not_overtake_by_a_clock_that_goes_back(backend: &Backend) {
     let id = backend.new_thread().await;
     let began = backend.now();
@@ -161,14 +166,15 @@ pub async fn a_delayed_run_does_not_overtake_by_a_clock_that_goes_back(backend: 
     let delayed = backend.enqueue(backend.delayed_run(id, SECOND * 5)).await;
     backend.queue.finish(running.lease(), outcome()).await.expect("finish");
     let claim = backend.claim_one().await;
-    assert_eq!(claim.run.run_id, next, "the other one waits for its time, which this one does not");
+    assert_eq!(claim.run.run_id, next, "the other run is delayed, this one is not");
     backend.queue.finish(claim.lease(), outcome()).await.expect("finish");
     assert_eq!(backend.claimed_ids().await, []);
     backend.clock.set(began);
     assert_eq!(backend.claimed_ids().await, [delayed]);
 }
 
-/// A run that has become ready is the next of its thread, also by a clock that has gone back, and before a run whose time comes before its date.
+/// A ready run stays the next of its thread, even if the clock is set back, and even before a run whose time comes
+/// before its date.
 pub async fn a_ready_run_stays_ready(backend: &Backend) {
     let id = backend.new_thread().await;
     let began = backend.now();
@@ -178,7 +184,7 @@ pub async fn a_ready_run_stays_ready(backend: &Backend) {
     backend.clock.set(back);
     let delayed = backend.enqueue(backend.delayed_run(id, SECOND * 5)).await;
     let finished = backend.queue.finish(running.lease(), outcome()).await.expect("finish");
-    assert_eq!(finished.promoted, Some(next), "the other one waits for its time");
+    assert_eq!(finished.promoted, Some(next), "the other one is delayed");
     backend.clock.advance(SECOND * 6);
     let claim = backend.claim_one().await;
     assert_eq!(claim.run.run_id, next, "it was ready before the time of the other one came");
@@ -198,7 +204,8 @@ pub async fn a_ready_run_stays_ready(backend: &Backend) {
     assert_eq!(backend.claimed_ids().await, [ready], "it was ready when it was created");
 }
 
-/// What a claim found due is in line from then on: it starts by a clock that has gone back, and before those that are accepted then. What nobody found waits.
+/// A claim puts due runs in line. They stay there if the clock is set back, and start before runs that are accepted
+/// afterwards. Due runs that no claim found remain delayed.
 pub async fn a_claim_puts_in_line_what_is_due(backend: &Backend) {
     let began = backend.now();
     let (id, idle) = (backend.new_thread().await, backend.new_thread().await);
@@ -207,7 +214,7 @@ pub async fn a_claim_puts_in_line_what_is_due(backend: &Backend) {
     let single = backend.enqueue(backend.delayed_run(idle, SECOND * 2)).await;
     let unseen = backend.enqueue(backend.delayed_run(thread_id(), SECOND * 4)).await;
     backend.clock.advance(SECOND * 3);
-    // One is asked for, of somebody else: yet all are put in line.
+    // The claim requests one run of another tenant, and still puts all due runs in line.
     let tenants = Some(vec![foreign().tenant]);
     let request = ClaimRequest { tenants, ..ClaimRequest::new("worker", 1, LEASE) };
     assert_eq!(backend.queue.claim(&request).await.expect("claim").runs.len(), 0);
@@ -225,7 +232,7 @@ pub async fn a_claim_puts_in_line_what_is_due(backend: &Backend) {
     assert_eq!(backend.claimed_ids().await, [unseen]);
 }
 
-/// However many runs became due on threads that are busy, one that may start is found at once.
+/// A claim finds a ready run at once, however many runs have become due on busy threads.
 pub async fn what_is_due_hides_nothing(backend: &Backend) {
     let mut running = Vec::new();
     for _ in 0..3 {
@@ -240,7 +247,8 @@ pub async fn what_is_due_hides_nothing(backend: &Backend) {
     assert_eq!(claims.iter().map(|claim| claim.run.run_id).collect::<Vec<_>>(), [free]);
 }
 
-/// Each change of what is in flight on a thread makes its next run ready: the end of another, a cancel, a removal, a run that is added or handed back.
+/// Each change of a thread's runs in flight makes its next run ready: an end, a cancel, a removal, a new run, a
+/// release.
 pub async fn each_change_of_a_thread_makes_its_next_run_ready(backend: &Backend) {
     for change in 0..5 {
         let id = backend.new_thread().await;
@@ -268,7 +276,7 @@ pub async fn each_change_of_a_thread_makes_its_next_run_ready(backend: &Backend)
     }
 }
 
-/// However many claim at once, no run is given to two, and no thread has two running runs.
+/// Under concurrent claims, no run is claimed twice, and no thread has two running runs.
 pub async fn concurrent_claims_never_share_a_run(backend: &Backend) {
     let threads: Vec<_> = (0..20).map(|_| thread_id()).collect();
     let adding = threads.iter().flat_map(|thread| (0..5).map(|_| backend.add_run(*thread)));
@@ -296,7 +304,7 @@ pub async fn concurrent_claims_never_share_a_run(backend: &Backend) {
     assert_eq!(done, added, "every run was claimed once");
 }
 
-/// Thousands of runs that wait on one thread do not keep the others from starting.
+/// Thousands of pending runs on one thread do not delay the runs of other threads.
 pub async fn a_long_queue_on_one_thread_lets_others_through(backend: &Backend) {
     let crowded = thread_id();
     let first = backend.add_run(crowded).await;
@@ -320,7 +328,7 @@ pub async fn a_long_queue_on_one_thread_lets_others_through(backend: &Backend) {
     assert!(began.elapsed() < SECOND * 5, "101 claims took {:?}", began.elapsed());
 }
 
-/// Creating a run merges the thread's metadata into the run's and the run's into the thread's, and makes a missing thread.
+/// Creating a run merges the metadata of thread and run in both directions, and creates a missing thread.
 pub async fn enqueue_merges_into_the_thread(backend: &Backend) {
     let thread = backend.thread_with(json!({"a": "thread", "b": "thread", "t": 1})).await;
     let id = thread.thread_id;
@@ -339,7 +347,7 @@ pub async fn enqueue_merges_into_the_thread(backend: &Backend) {
     );
     assert_eq!((run.status, run.attempt, run.created_at), (RunStatus::Pending, 0, backend.now()));
     assert_eq!((&run.kwargs, run.resumable, run.temporary), (&new.kwargs, false, false));
-    assert_eq!(backend.run(id, run.run_id).await.as_ref(), Some(run), "what is returned is what is there");
+    assert_eq!(backend.run(id, run.run_id).await.as_ref(), Some(run), "the returned row equals the stored row");
     assert!(enqueued.fresh_thread && enqueued.ended.is_empty());
     let row = backend.row(id).await;
     assert_eq!(row.metadata, map(json!({"a": "new", "b": "thread", "t": 1, "graph_id": "agent"})));
@@ -368,7 +376,7 @@ pub async fn enqueue_merges_into_the_thread(backend: &Backend) {
     assert!(backend.claim_one().await.fresh_thread);
 }
 
-/// A missing thread that may not be made, and a taken run id, are refused, and leave nothing behind.
+/// A missing thread that may not be created, and a taken run id, are refused. They change nothing.
 pub async fn enqueue_refuses_what_it_must(backend: &Backend) {
     let new = backend.new_run(thread_id());
     let bare = NewRun { thread: RunThread { create: false, ..new.thread.clone() }, ..new.clone() };
@@ -383,6 +391,6 @@ pub async fn enqueue_refuses_what_it_must(backend: &Backend) {
     let mut again = NewRun { multitask_strategy: MultitaskStrategy::Rollback, ..new.clone() };
     again.thread.metadata = map(json!({"x": 1}));
     refused(backend.queue.enqueue(&scope(), again).await, ErrorKind::AlreadyExists, "the same run again");
-    assert_eq!(backend.row(new.thread_id).await, row, "a refused run leaves the thread as it was");
+    assert_eq!(backend.row(new.thread_id).await, row, "a refused run does not change the thread");
     assert_eq!(backend.status(new.thread_id, new.run_id).await, Some(RunStatus::Pending));
 }

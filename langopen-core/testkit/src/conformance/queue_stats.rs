@@ -9,7 +9,7 @@ async fn stats(backend: &Backend) -> QueueStats {
     backend.queue.stats().await.expect("the queue's figures")
 }
 
-/// Without runs in flight there is nothing to wait for; runs that ended do not count.
+/// Without runs in flight there are no waits; ended runs do not count.
 pub async fn an_empty_queue_has_no_waits(backend: &Backend) {
     assert_eq!(stats(backend).await, QueueStats::default());
     let claim = backend.running(thread_id()).await;
@@ -18,7 +18,8 @@ pub async fn an_empty_queue_has_no_waits(backend: &Backend) {
     assert_eq!(stats(backend).await, QueueStats::default());
 }
 
-/// A run waits from when it is due; one that lies ahead is pending and does not wait. The median of an even number lies between the middle two.
+/// A run's wait starts when it becomes due. A delayed run is pending but has no wait. The median of an even number of
+/// waits is the midpoint of the middle two.
 pub async fn waits_are_counted_from_when_a_run_is_due(backend: &Backend) {
     for _ in 0..3 {
         backend.add_run(thread_id()).await;
@@ -39,7 +40,8 @@ pub async fn waits_are_counted_from_when_a_run_is_due(backend: &Backend) {
     assert_eq!(stats(backend).await, QueueStats { wait_max, wait_median, unblocked_wait_max: wait_max, ..three });
 }
 
-/// A run behind another one of its thread waits, yet not for a worker. A run whose lease has expired is still running.
+/// A run behind another run of its thread waits, but not for a worker. A run with an expired lease still counts as
+/// running.
 pub async fn a_blocked_run_counts_as_waiting_only(backend: &Backend) {
     let id = thread_id();
     let first = backend.running(id).await;
@@ -67,7 +69,7 @@ pub async fn a_blocked_run_counts_as_waiting_only(backend: &Backend) {
     assert_eq!(stats(backend).await.running, 2);
 }
 
-/// The figures are the server's, not a tenant's.
+/// The figures cover all tenants.
 pub async fn every_tenant_counts(backend: &Backend) {
     backend.add_run(thread_id()).await;
     backend.queue.enqueue(&foreign(), backend.new_run(thread_id())).await.expect("a new run");

@@ -1,4 +1,4 @@
-//! What new runs and cancels do to runs in flight.
+//! The effects of new runs and cancels on runs in flight.
 
 use langopen_core::error::ErrorKind;
 use langopen_core::event_log::LogKey;
@@ -25,7 +25,7 @@ async fn error_of(backend: &Backend, id: ThreadId) -> Option<RunError> {
     backend.row(id).await.error.map(|error| error.decode().expect("an error is {error, message}"))
 }
 
-/// Takes a run through an attempt that keeps a checkpoint, and hands it back.
+/// Executes one attempt of a run that stores a checkpoint, and releases the run.
 async fn tried_before(backend: &Backend, id: ThreadId, checkpoint_id: &str) -> langopen_core::RunId {
     let claim = backend.running(id).await;
     backend.put(NewCheckpoint { run_id: Some(claim.run.run_id), ..checkpoint(id, checkpoint_id) }).await;
@@ -33,7 +33,7 @@ async fn tried_before(backend: &Backend, id: ThreadId, checkpoint_id: &str) -> l
     claim.run.run_id
 }
 
-/// `Reject` refuses a run while another one is in flight, and changes nothing then.
+/// `Reject` refuses a new run while another run is in flight, and then changes nothing.
 pub async fn reject_refuses_while_a_run_is_in_flight(backend: &Backend) {
     let id = backend.new_thread().await;
     let reject = || {
@@ -44,7 +44,7 @@ pub async fn reject_refuses_while_a_run_is_in_flight(backend: &Backend) {
     backend.enqueue(backend.delayed_run(id, SECOND)).await;
     let row = backend.row(id).await;
     refused(backend.queue.enqueue(&scope(), reject()).await, ErrorKind::Conflict, "with a delayed run");
-    assert_eq!(backend.row(id).await, row, "a refused run leaves the thread as it was");
+    assert_eq!(backend.row(id).await, row, "a refused run does not change the thread");
     backend.clock.advance(SECOND);
     let claim = backend.claim_one().await;
     refused(backend.queue.enqueue(&scope(), reject()).await, ErrorKind::Conflict, "with a running run");
@@ -53,7 +53,8 @@ pub async fn reject_refuses_while_a_run_is_in_flight(backend: &Backend) {
     assert_eq!(backend.row(id).await.metadata, map(json!({"rejected": true})));
 }
 
-/// A run comes after those in line, but not after those that it ends: so it is dated when it is accepted, also by a clock that has gone back.
+/// A new run comes after the runs in line, but not after the runs that it ends. So it is dated at its acceptance, even
+/// if the clock was set back.
 pub async fn what_a_run_ends_does_not_date_it(backend: &Backend) {
     let id = backend.new_thread().await;
     let began = backend.now();
@@ -65,7 +66,7 @@ pub async fn what_a_run_ends_does_not_date_it(backend: &Backend) {
     }
 }
 
-/// `Interrupt` ends what is pending, asks for the end of what is running, and starts when that has ended.
+/// `Interrupt` ends pending runs and requests the end of the running run. The new run starts when that run has ended.
 pub async fn interrupt_ends_the_pending_and_asks_the_running(backend: &Backend) {
     let id = backend.new_thread().await;
     let running = backend.running(id).await;
@@ -80,19 +81,19 @@ pub async fn interrupt_ends_the_pending_and_asks_the_running(backend: &Backend) 
     let error = error_of(backend, id).await.expect("the thread tells of the interrupt");
     assert_eq!(error.error, "UserInterrupt");
     assert!(error.message.contains(&new.run_id.to_string()), "{}", error.message);
-    let signal = cancels.try_recv().expect("the worker is told");
+    let signal = cancels.try_recv().expect("the worker receives the cancel");
     assert_eq!((signal.run_id, signal.request.action), (running.run.run_id, CancelAction::Interrupt));
     assert_eq!(backend.status(id, running.run.run_id).await, Some(RunStatus::Running), "its worker ends it");
     let beat = backend.queue.heartbeat(&[running.lease()], LEASE).await.expect("heartbeat");
-    assert_eq!(beat, [Heartbeat::Held(Some(signal.request))], "the heartbeat tells it too");
+    assert_eq!(beat, [Heartbeat::Held(Some(signal.request))], "the heartbeat also carries the cancel");
     assert_eq!(backend.claimed_ids().await, [], "the new run waits for the running one");
     backend.queue.finish(running.lease(), outcome()).await.expect("finish");
     assert_eq!(backend.claimed_ids().await, [new.run_id]);
     backend.clock.advance(SECOND * 5);
-    assert_eq!(backend.claimed_ids().await, [], "what was ended never starts");
+    assert_eq!(backend.claimed_ids().await, [], "an ended run never starts");
 }
 
-/// `Rollback` removes what is pending, with its checkpoints, and asks for the rollback of what is running.
+/// `Rollback` removes pending runs with their checkpoints, and requests the rollback of the running run.
 pub async fn rollback_removes_the_pending(backend: &Backend) {
     let id = backend.new_thread().await;
     backend.put(checkpoint(id, "1")).await;
@@ -104,7 +105,7 @@ pub async fn rollback_removes_the_pending(backend: &Backend) {
     ended.sort();
     assert_eq!(ended, [tried, plain], "both were pending");
     for run_id in ended {
-        assert_eq!(backend.run(id, run_id).await, None, "a rolled back run is removed");
+        assert_eq!(backend.run(id, run_id).await, None, "a rolled-back run is removed");
     }
     let left = backend.storage.list_checkpoints(&scope(), id, &CheckpointList::default()).await.expect("list");
     assert_eq!(left.iter().map(|tuple| tuple.checkpoint_id.as_str()).collect::<Vec<_>>(), ["1"], "its checkpoints too");
@@ -112,15 +113,15 @@ pub async fn rollback_removes_the_pending(backend: &Backend) {
     assert_eq!(claim.run.run_id, new.run_id);
     let mut cancels = backend.queue.cancels();
     backend.enqueue(backend.run_with(id, MultitaskStrategy::Rollback)).await;
-    let signal = cancels.try_recv().expect("the worker is told");
+    let signal = cancels.try_recv().expect("the worker receives the cancel");
     assert_eq!((signal.run_id, signal.request.action), (new.run_id, CancelAction::Rollback));
     backend.enqueue(backend.run_with(id, MultitaskStrategy::Interrupt)).await;
     let beat = backend.queue.heartbeat(&[claim.lease()], LEASE).await.expect("heartbeat");
     let Heartbeat::Held(Some(request)) = &beat[0] else { panic!("held, with a cancel: {beat:?}") };
-    assert_eq!(request.action, CancelAction::Rollback, "a rollback stays one");
+    assert_eq!(request.action, CancelAction::Rollback, "a rollback stays a rollback");
 }
 
-/// Cancelling a pending run ends it at once, and lets the next one start.
+/// Cancelling a pending run ends it at once, and the next run can start.
 pub async fn cancelling_a_pending_run_ends_it(backend: &Backend) {
     let id = backend.new_thread().await;
     let (first, second) = (backend.add_run(id).await, backend.add_run(id).await);
@@ -146,10 +147,11 @@ pub async fn cancelling_a_pending_run_ends_it(backend: &Backend) {
     backend.enqueue(temporary.clone()).await;
     backend.queue.cancel(&scope(), temporary.thread_id, temporary.run_id, interrupt()).await.expect("cancel");
     let thread = backend.storage.thread(&scope(), temporary.thread_id).await.expect("read");
-    assert_eq!(thread, None, "a temporary run's thread goes with it");
+    assert_eq!(thread, None, "a temporary run's thread is removed with it");
 }
 
-/// Cancelling a running run tells its worker, by signal and heartbeat, and whoever claims it after an expired lease.
+/// Cancelling a running run notifies its worker by signal and by heartbeat. After an expired lease, the next claim
+/// carries the cancel.
 pub async fn cancelling_a_running_run_asks_its_worker(backend: &Backend) {
     let id = backend.new_thread().await;
     let claim = backend.running(id).await;
@@ -159,7 +161,7 @@ pub async fn cancelling_a_running_run_asks_its_worker(backend: &Backend) {
     let mut cancels = backend.queue.cancels();
     let done = backend.queue.cancel(&scope(), id, run_id, rollback()).await.expect("cancel");
     assert_eq!((done, backend.status(id, run_id).await), (Cancelled::Requested, Some(RunStatus::Running)));
-    let signal = cancels.try_recv().expect("the worker is told");
+    let signal = cancels.try_recv().expect("the worker receives the cancel");
     assert_eq!((signal.run_id, signal.request), (run_id, rollback()));
     let done = backend.queue.cancel(&scope(), id, run_id, interrupt()).await.expect("cancel again");
     assert_eq!(done, Cancelled::Requested);
@@ -167,10 +169,10 @@ pub async fn cancelling_a_running_run_asks_its_worker(backend: &Backend) {
     let beat = backend.queue.heartbeat(&[claim.lease()], LEASE).await.expect("heartbeat");
     assert_eq!(beat, [Heartbeat::Held(Some(stands.clone()))], "the later reason, and still a rollback");
     backend.clock.advance(LEASE);
-    assert_eq!(backend.claim_one().await.cancel, Some(stands), "the next attempt knows of it");
+    assert_eq!(backend.claim_one().await.cancel, Some(stands), "the next attempt carries the cancel");
 }
 
-/// What has ended, is elsewhere, or never was cannot be cancelled.
+/// A run that has ended, is on another thread, or does not exist cannot be cancelled.
 pub async fn what_has_ended_cannot_be_cancelled(backend: &Backend) {
     let id = backend.new_thread().await;
     let claim = backend.running(id).await;
@@ -187,7 +189,8 @@ pub async fn what_has_ended_cannot_be_cancelled(backend: &Backend) {
     assert_eq!(backend.status(id, run_id).await, Some(RunStatus::Success));
 }
 
-/// Runs in flight are cancelled together by status, within the scope, and none of them begins by that.
+/// Runs in flight are cancelled together, by status and within the scope. No run starts because another one is
+/// cancelled.
 pub async fn runs_in_flight_are_cancelled_together(backend: &Backend) {
     let queue = &backend.queue;
     let mine = owned_by("ada");
@@ -224,6 +227,6 @@ pub async fn runs_in_flight_are_cancelled_together(backend: &Backend) {
     assert_eq!(
         sorted(backend.claimed_ids().await),
         sorted(vec![of_eve, abroad.run_id]),
-        "what is out of scope goes on"
+        "runs outside of the scope continue"
     );
 }

@@ -1,4 +1,4 @@
-//! Whose run starts next, and the limits of deployments.
+//! Fairness between tenants, and the limits of deployments.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -24,7 +24,7 @@ async fn limit_running(backend: &Backend, max_running_runs: u32) {
     limit(backend, &scope(), limits).await;
 }
 
-/// Runs of the tenant, each on a thread of its own.
+/// Creates runs of the tenant, each on its own thread.
 async fn crowd(backend: &Backend, scope: &Scope, runs: usize) -> Vec<RunId> {
     let mut ids = Vec::with_capacity(runs);
     for _ in 0..runs {
@@ -38,7 +38,7 @@ async fn claim(backend: &Backend, max: usize) -> Claims {
     backend.queue.claim(&ClaimRequest::new("worker", max, LEASE)).await.expect("claim")
 }
 
-/// How many runs of each tenant were claimed.
+/// The number of claimed runs of each tenant.
 fn shares(claims: &[Claim]) -> HashMap<Tenant, usize> {
     let mut shares = HashMap::new();
     for claim in claims {
@@ -47,10 +47,10 @@ fn shares(claims: &[Claim]) -> HashMap<Tenant, usize> {
     shares
 }
 
-/// However many runs a tenant has queued, the one run of another is in the next claim.
+/// However many runs one tenant has queued, the next claim includes the single run of another tenant.
 pub async fn a_long_queue_of_one_tenant_lets_others_through(backend: &Backend) {
     crowd(backend, &scope(), 1000).await;
-    assert_eq!(claim(backend, 10).await.runs.len(), 10, "nobody else waits: all places are theirs");
+    assert_eq!(claim(backend, 10).await.runs.len(), 10, "no other tenant waits, so the claim is full");
     let single = crowd(backend, &foreign(), 1).await;
     let next = claim(backend, 1).await.runs;
     assert_eq!(next.iter().map(|claim| claim.run.run_id).collect::<Vec<_>>(), single);
@@ -58,11 +58,12 @@ pub async fn a_long_queue_of_one_tenant_lets_others_through(backend: &Backend) {
     backend.queue.finish(next[0].lease(), outcome()).await.expect("finish");
     let single = crowd(backend, &foreign(), 1).await[0];
     let next = claim(backend, 10).await.runs;
-    assert!(next.iter().any(|claim| claim.run.run_id == single), "also where there are more places");
+    assert!(next.iter().any(|claim| claim.run.run_id == single), "also in a larger claim");
     assert_eq!(next.len(), 10, "and the others are not left empty");
 }
 
-/// Of several tenants with runs enough, each gets equally many places; one that runs more already waits until the others have as many.
+/// Several tenants with enough runs each get the same number of claims. A tenant with more running runs waits until the
+/// others have as many.
 pub async fn tenants_take_turns(backend: &Backend) {
     let third = Scope::tenant(Tenant::new("third", "project", "deployment").expect("a tenant"));
     let tenants = [scope(), foreign(), third];
@@ -73,10 +74,10 @@ pub async fn tenants_take_turns(backend: &Backend) {
     }
     let share = |claims: &[Claim], of: usize| shares(claims).get(&tenants[of].tenant).copied().unwrap_or_default();
     let first = claim(backend, 8).await.runs;
-    assert_eq!([0, 1, 2].map(|of| share(&first, of)), [0, 4, 4], "the one that is ahead waits");
+    assert_eq!([0, 1, 2].map(|of| share(&first, of)), [0, 4, 4], "the delayed run waits");
     let second = claim(backend, 9).await.runs;
     assert_eq!([0, 1, 2].map(|of| share(&second, of)), [3, 3, 3]);
-    // What ends makes its tenant the one with the fewest.
+    // An end makes its tenant the one with the fewest running runs.
     for claim in second.iter().filter(|claim| claim.tenant == tenants[1].tenant) {
         backend.queue.finish(claim.lease(), outcome()).await.expect("finish");
     }
@@ -84,7 +85,7 @@ pub async fn tenants_take_turns(backend: &Backend) {
     assert_eq!([0, 1, 2].map(|of| share(&third, of)), [0, 3, 0]);
 }
 
-/// Among tenants that have equally many running, the oldest run comes first; and within a tenant.
+/// Among tenants with equally many running runs, and within a tenant, the oldest run comes first.
 pub async fn the_oldest_comes_first_among_equals(backend: &Backend) {
     let mut waiting = Vec::new();
     for scope in [foreign(), scope(), scope(), foreign()] {
@@ -97,7 +98,7 @@ pub async fn the_oldest_comes_first_among_equals(backend: &Backend) {
     }
 }
 
-/// A worker gets runs of the tenants that it asks for alone, expired ones too.
+/// A worker receives only runs of the tenants that it requests, including runs with an expired lease.
 pub async fn a_claim_gets_what_it_asks_for(backend: &Backend) {
     let own = crowd(backend, &scope(), 1).await;
     let others = crowd(backend, &foreign(), 2).await;
@@ -110,7 +111,7 @@ pub async fn a_claim_gets_what_it_asks_for(backend: &Backend) {
         (claims.runs.into_iter().map(|claim| claim.run.run_id).collect::<Vec<_>>(), claims.next_due)
     };
     assert_eq!(claimed(&[]).await, (vec![], None));
-    assert_eq!(claimed(&[scope()]).await, (own, None), "what others wait for is not told");
+    assert_eq!(claimed(&[scope()]).await, (own, None), "the next due moment of other tenants is not returned");
     let delayed = backend.delayed_run(thread_id(), SECOND * 600);
     backend.queue.enqueue(&foreign(), delayed.clone()).await.expect("enqueue");
     assert_eq!(claimed(&[scope()]).await, (vec![], None));
@@ -120,43 +121,43 @@ pub async fn a_claim_gets_what_it_asks_for(backend: &Backend) {
     backend.clock.advance(LEASE);
     let (mut expired, _) = claimed(&[foreign()]).await;
     expired.sort();
-    assert_eq!(expired, others, "the own one that has expired is not asked for");
+    assert_eq!(expired, others, "the caller's own expired run is not requested");
 }
 
-/// No more runs of a deployment are running than it may have, and none waits longer than for the end of another.
+/// A deployment never has more running runs than its limit, and the end of a run lets the next one start.
 pub async fn a_deployment_never_runs_more_than_it_may(backend: &Backend) {
     limit_running(backend, 2).await;
     crowd(backend, &scope(), 5).await;
     crowd(backend, &foreign(), 3).await;
     let claims = claim(backend, 100).await;
     let expected = HashMap::from([(scope().tenant, 2), (foreign().tenant, 3)]);
-    assert_eq!(shares(&claims.runs), expected, "another tenant is not held up");
-    assert_eq!(claims.next_due, None, "what a limit holds is not waited for by the clock");
+    assert_eq!(shares(&claims.runs), expected, "another tenant does not wait");
+    assert_eq!(claims.next_due, None, "runs that a limit blocks have no due moment");
     assert_eq!(claim(backend, 100).await.runs.len(), 0);
     let own: Vec<_> = claims.runs.iter().filter(|claim| claim.tenant == scope().tenant).collect();
     let wakes = backend.queue.wakes();
-    // A hint that was kept from before is not the one that is asked for.
+    // Discards an earlier hint, so that the next one must be new.
     let _ = wakes.notified().now_or_never();
     let woken = wakes.notified();
     backend.queue.finish(own[0].lease(), outcome()).await.expect("finish");
     woken.await;
     assert_eq!(claim(backend, 100).await.runs.len(), 1, "one ended, one began");
 
-    // An expired run is one of those that are running.
+    // A run with an expired lease counts as running.
     backend.clock.advance(LEASE);
     let anew = claim(backend, 100).await.runs;
     assert_eq!(shares(&anew)[&scope().tenant], 2);
-    assert!(anew.iter().all(|claim| claim.run.attempt == 2), "none began beside them");
+    assert!(anew.iter().all(|claim| claim.run.attempt == 2), "no other run started");
 
     limit_running(backend, 1).await;
     let own: Vec<_> = anew.iter().filter(|claim| claim.tenant == scope().tenant).collect();
     backend.queue.release(own[0].lease(), Duration::ZERO).await.expect("release");
-    assert_eq!(claim(backend, 100).await.runs.len(), 0, "a limit that was lowered holds at once");
+    assert_eq!(claim(backend, 100).await.runs.len(), 0, "a lowered limit applies at once");
     backend.storage.delete_deployment(&scope().tenant).await.expect("delete the deployment");
     assert_eq!(claim(backend, 100).await.runs.len(), 3, "without a row there is no limit");
 }
 
-/// A deployment that may run nothing runs nothing, until it may.
+/// A deployment with a limit of 0 starts no run until the limit is raised.
 pub async fn a_deployment_can_be_stopped(backend: &Backend) {
     limit_running(backend, 0).await;
     crowd(backend, &scope(), 2).await;
@@ -170,7 +171,7 @@ pub async fn a_deployment_can_be_stopped(backend: &Backend) {
     assert_eq!(claim(backend, 10).await.runs.len(), 1);
 }
 
-/// However many claim at once, the limit holds, and every run begins in the end.
+/// The limit holds under concurrent claims, and every run starts eventually.
 pub async fn the_limit_holds_under_concurrent_claims(backend: &Backend) {
     const LIMIT: u32 = 3;
     limit_running(backend, LIMIT).await;
@@ -199,7 +200,7 @@ pub async fn the_limit_holds_under_concurrent_claims(backend: &Backend) {
     }
 }
 
-/// A run that finds no room is refused and leaves nothing; one that ends others finds the room that they leave.
+/// A run above the limit is refused and changes nothing. A run that ends others may use their share of the limit.
 pub async fn runs_in_flight_are_limited(backend: &Backend) {
     let limits = DeploymentLimits { max_runs_in_flight: Some(3), ..Default::default() };
     limit(backend, &scope(), limits).await;
@@ -218,7 +219,7 @@ pub async fn runs_in_flight_are_limited(backend: &Backend) {
     crowd(backend, &foreign(), 4).await;
 
     let replacing = backend.run_with(thread, MultitaskStrategy::Interrupt);
-    let replacing = backend.queue.enqueue(&scope(), replacing).await.expect("it takes the place of the pending one");
+    let replacing = backend.queue.enqueue(&scope(), replacing).await.expect("it replaces the pending run");
     assert_eq!(replacing.ended, [pending]);
     assert_eq!(backend.status(thread, pending).await, Some(RunStatus::Interrupted));
     refuse("the running one counts until it has ended").await;
@@ -233,7 +234,7 @@ pub async fn runs_in_flight_are_limited(backend: &Backend) {
     refuse("what was cancelled made room for as many").await;
 }
 
-/// However many create runs at once, no more than may be are in flight.
+/// Under concurrent creation, no more runs are in flight than the limit allows.
 pub async fn runs_in_flight_are_limited_under_concurrency(backend: &Backend) {
     let limits = DeploymentLimits { max_runs_in_flight: Some(5), ..Default::default() };
     limit(backend, &scope(), limits).await;

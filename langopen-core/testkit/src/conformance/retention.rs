@@ -1,4 +1,4 @@
-//! Threads that expire or are pruned, and how much they take.
+//! Threads that expire or are pruned, and their storage space.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -47,19 +47,19 @@ impl Backend {
         (done.deleted, done.cut)
     }
 
-    /// Namespace and id of each checkpoint, in order.
-    async fn places(&self, id: ThreadId) -> Vec<(String, String)> {
+    /// The namespace and id of each checkpoint, sorted.
+    async fn keys(&self, id: ThreadId) -> Vec<(String, String)> {
         let list = self.storage.list_checkpoints(&scope(), id, &CheckpointList::default()).await.expect("list");
-        let mut places: Vec<_> = list.into_iter().map(|each| (each.checkpoint_ns, each.checkpoint_id)).collect();
-        places.sort();
-        places
+        let mut keys: Vec<_> = list.into_iter().map(|each| (each.checkpoint_ns, each.checkpoint_id)).collect();
+        keys.sort();
+        keys
     }
 }
 
-fn owned(places: &[(&str, &str)]) -> Vec<(String, String)> {
-    let mut places: Vec<_> = places.iter().map(|(ns, id)| ((*ns).to_owned(), (*id).to_owned())).collect();
-    places.sort();
-    places
+fn owned(keys: &[(&str, &str)]) -> Vec<(String, String)> {
+    let mut keys: Vec<_> = keys.iter().map(|(ns, id)| ((*ns).to_owned(), (*id).to_owned())).collect();
+    keys.sort();
+    keys
 }
 
 /// A checkpoint with two channels: `kept` never changes, `log` has a new version in each.
@@ -80,7 +80,7 @@ fn step(thread_id: ThreadId, ns: &str, id: &str, parent: Option<&str>, metadata:
     }
 }
 
-/// A thread goes when nothing has happened on it for as long as its ttl says, and not before; others stay.
+/// A thread is removed when nothing has happened on it for its time to live, and not earlier. Other threads stay.
 pub async fn a_thread_expires_when_nothing_happens(backend: &Backend) {
     let mortal = backend.expiring(&scope(), ttl(PruneStrategy::Delete, 1.5)).await;
     let later = backend.expiring(&scope(), ttl(PruneStrategy::Delete, 2.0)).await;
@@ -102,13 +102,13 @@ pub async fn a_thread_expires_when_nothing_happens(backend: &Backend) {
     assert!(backend.storage.thread(&scope(), immortal).await.expect("read").is_some());
 }
 
-/// A change of the row puts the expiry off: a patch, a state, a run's end. A busy thread never goes.
+/// A change of the row restarts the time to live: a patch, a state, the end of a run. A busy thread is never removed.
 pub async fn what_happens_puts_the_expiry_off(backend: &Backend) {
     let id = backend.expiring(&scope(), ttl(PruneStrategy::Delete, 1.0)).await;
     let patch = |ttl| ThreadPatch { metadata: map(json!({"k": 1})), ttl };
     backend.clock.advance(SECOND * 59);
     backend.storage.update_thread(&scope(), id, patch(None)).await.expect("patch");
-    assert_eq!(backend.expires_at(id).await, Some(backend.now().plus(MINUTE)), "a patch keeps the ttl");
+    assert_eq!(backend.expires_at(id).await, Some(backend.now().plus(MINUTE)), "a patch does not change the ttl");
     backend.clock.advance(SECOND * 59);
     backend.set_state(id, ThreadStatus::Interrupted, state("1", json!({}))).await;
     backend.clock.advance(SECOND * 59);
@@ -131,7 +131,8 @@ pub async fn what_happens_puts_the_expiry_off(backend: &Backend) {
     assert_eq!(backend.sweep(10).await, (vec![], vec![id]), "as the new ttl says");
 }
 
-/// A thread that a run creates gets the run's ttl, one that was there keeps its own; a copy has its source's.
+/// A thread that a run creates gets the run's time to live; an existing thread keeps its own. A copy has the one of its
+/// source.
 pub async fn runs_and_copies_give_threads_a_ttl(backend: &Backend) {
     let with_ttl = |id, ttl| {
         let new = backend.new_run(id);
@@ -150,7 +151,8 @@ pub async fn runs_and_copies_give_threads_a_ttl(backend: &Backend) {
     assert_eq!(backend.row(copy.thread_id).await, copy);
 }
 
-/// A sweep takes those first that expired first, as many as it may; a thread whose history was cut lives on and is cut again.
+/// A sweep prunes at most the given number of threads, those that expired first. A thread whose history was cut stays
+/// and is cut again later.
 pub async fn a_sweep_is_bounded_and_comes_back(backend: &Backend) {
     let mut ids = Vec::new();
     for n in 0..5 {
@@ -165,19 +167,19 @@ pub async fn a_sweep_is_bounded_and_comes_back(backend: &Backend) {
     let (mut deleted, cut) = backend.sweep(3).await;
     deleted.sort();
     assert_eq!((deleted, cut), (ids[..2].to_vec(), vec![ids[2]]));
-    assert_eq!(backend.places(ids[2]).await, owned(&[("", "2")]));
+    assert_eq!(backend.keys(ids[2]).await, owned(&[("", "2")]));
     let row = backend.row(ids[2]).await;
     assert_eq!(row.pruned_at, Some(backend.now()));
-    assert_eq!(row.expires_at(), Some(backend.now().plus(MINUTE)), "its time begins anew");
+    assert_eq!(row.expires_at(), Some(backend.now().plus(MINUTE)), "its time to live starts anew");
     assert_eq!(backend.sweep(10).await.0.len(), 2);
     assert_eq!(backend.sweep(10).await, (vec![], vec![]));
     backend.put(step(ids[2], "", "3", Some("2"), json!({}))).await;
     backend.clock.advance(MINUTE);
     assert_eq!(backend.sweep(10).await, (vec![], vec![ids[2]]));
-    assert_eq!(backend.places(ids[2]).await, owned(&[("", "3")]));
+    assert_eq!(backend.keys(ids[2]).await, owned(&[("", "3")]));
 }
 
-/// Pruning takes the threads that are there, shown and not busy, each once.
+/// Pruning affects the given threads that exist, are in the scope and are not busy, each once.
 pub async fn pruning_skips_what_it_may_not_touch(backend: &Backend) {
     for strategy in [PruneStrategy::Delete, PruneStrategy::KeepLatest] {
         let mine = backend.thread_with(json!({"owner": "ada"})).await.thread_id;
@@ -209,7 +211,7 @@ pub async fn pruning_skips_what_it_may_not_touch(backend: &Backend) {
     }
 }
 
-/// What is kept of a history is the newest checkpoint of each namespace, whole.
+/// Cutting a history retains the newest checkpoint of each namespace, with all its data.
 pub async fn the_latest_checkpoint_is_kept_whole(backend: &Backend) {
     let id = backend.new_thread().await;
     for (n, ns) in [("1", ""), ("2", ""), ("3", ""), ("1", "sub"), ("2", "sub")] {
@@ -226,7 +228,7 @@ pub async fn the_latest_checkpoint_is_kept_whole(backend: &Backend) {
     let before = (backend.storage.checkpoint(&scope(), &key).await.expect("read"), backend.row(id).await);
 
     assert_eq!(backend.prune(&[id], PruneStrategy::KeepLatest).await, (vec![], vec![id]));
-    assert_eq!(backend.places(id).await, owned(&[("", "3"), ("sub", "2")]));
+    assert_eq!(backend.keys(id).await, owned(&[("", "3"), ("sub", "2")]));
     assert_eq!(backend.storage.checkpoint(&scope(), &key).await.expect("read"), before.0, "with values and writes");
     let mut row = backend.row(id).await;
     assert_eq!(row.pruned_at.take(), Some(backend.now()));
@@ -236,10 +238,10 @@ pub async fn the_latest_checkpoint_is_kept_whole(backend: &Backend) {
     assert_eq!((storage.checkpoints.count, storage.pending_writes.count), (2, 1));
     assert_eq!((storage.channels["kept"].count, storage.channels["log"].count), (2, 2), "no blob is left over");
     backend.put(step(id, "", "4", Some("3"), json!({}))).await;
-    assert_eq!(backend.places(id).await.len(), 3, "the thread goes on");
+    assert_eq!(backend.keys(id).await.len(), 3, "the thread continues");
 }
 
-/// Namespaces of tasks that are over go; ancestors that a value is computed from stay.
+/// Namespaces of finished tasks are removed. Ancestors from which a value is computed stay.
 pub async fn what_the_latest_needs_is_kept(backend: &Backend) {
     let id = backend.new_thread().await;
     let put = async |ns: &str, n: &str, parent: Option<&str>, metadata: Value| {
@@ -263,29 +265,29 @@ pub async fn what_the_latest_needs_is_kept(backend: &Backend) {
     put("lasting", "2", None, json!({"parents": {"": "1"}})).await;
     backend.prune(&[id], PruneStrategy::KeepLatest).await;
     let kept = [("", "2"), ("", "3"), ("", "4"), ("open:1", "2"), ("open:1|in:1", "3"), ("lasting", "2")];
-    assert_eq!(backend.places(id).await, owned(&kept));
+    assert_eq!(backend.keys(id).await, owned(&kept));
     let storage = backend.storage.thread_storage(&scope(), id).await.expect("read").expect("there");
     assert_eq!(storage.pending_writes.count, kept.len() as u64, "each with its writes");
 }
 
-/// What a thread's checkpoints take is counted by kind and channel.
+/// The storage space of a thread's checkpoints is counted by kind and channel.
 pub async fn what_a_thread_takes_is_told(backend: &Backend) {
     let id = backend.new_thread().await;
-    let told = async |scope: &Scope| backend.storage.thread_storage(scope, id).await.expect("read");
-    assert_eq!(told(&scope()).await, Some(langopen_core::model::ThreadStorage::default()));
+    let volume = async |scope: &Scope| backend.storage.thread_storage(scope, id).await.expect("read");
+    assert_eq!(volume(&scope()).await, Some(langopen_core::model::ThreadStorage::default()));
     for n in ["1", "22"] {
         backend.put(step(id, "", n, None, json!({}))).await;
     }
     backend.put(step(id, "sub", "1", None, json!({"é": 1}))).await;
     let kept = writes(id, "1", vec![write("task", 0, b"12345"), write("task", 1, b"")]);
     backend.storage.put_writes(&scope(), kept).await.expect("put writes");
-    let storage = told(&scope()).await.expect("there");
+    let storage = volume(&scope()).await.expect("there");
     let metadata = "{}".len() * 2 + "{\"é\":1}".len();
     assert_eq!(storage.checkpoints, Volume { count: 3, bytes: (3 * b"checkpoint".len() + metadata) as u64 });
     let channels = [("kept", Volume { count: 2, bytes: 8 }), ("log", Volume { count: 3, bytes: 4 })];
     assert_eq!(storage.channels, BTreeMap::from(channels.map(|(name, volume)| (name.to_owned(), volume))));
     assert_eq!(storage.pending_writes, Volume { count: 2, bytes: 5 });
     for hidden in [foreign(), owned_by("eve")] {
-        assert_eq!(told(&hidden).await, None);
+        assert_eq!(volume(&hidden).await, None);
     }
 }

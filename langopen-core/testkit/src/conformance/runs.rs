@@ -1,4 +1,4 @@
-//! Runs as rows.
+//! The rows of runs.
 
 use langopen_core::error::ErrorKind;
 use langopen_core::ids::{AssistantId, RunId, ThreadId};
@@ -12,7 +12,7 @@ use serde_json::json;
 use super::Backend;
 use super::support::{SECOND, foreign, outcome, owned_by, refused, scope, thread_id};
 
-/// What made a run comes back, to the reader and to the worker.
+/// The origin of a run is returned to readers and to the worker.
 pub async fn a_run_keeps_its_origin(backend: &Backend) {
     let id = backend.new_thread().await;
     let parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
@@ -26,7 +26,7 @@ pub async fn a_run_keeps_its_origin(backend: &Backend) {
     assert_eq!(backend.run(id, bare).await.map(|run| run.origin), Some(RunOrigin::default()));
 }
 
-/// Runs of a thread are listed newest first, by status, in pages.
+/// The runs of a thread are listed newest first, by status, in pages.
 pub async fn runs_list_newest_first(backend: &Backend) {
     let id = backend.new_thread().await;
     let mut ids = Vec::new();
@@ -49,13 +49,13 @@ pub async fn runs_list_newest_first(backend: &Backend) {
     assert_eq!(list(Some(RunStatus::Pending), 10, 0).await, (vec![ids[2], ids[1]], false));
     assert_eq!(list(Some(RunStatus::Timeout), 10, 0).await, (vec![], false));
     let other = backend.new_thread().await;
-    assert_eq!(backend.run(other, ids[0]).await, None, "a run is found on its own thread alone");
+    assert_eq!(backend.run(other, ids[0]).await, None, "a run is found only on its own thread");
     assert!(
         backend.storage.list_runs(&scope(), thread_id(), &RunQuery::default()).await.expect("list").items.is_empty()
     );
 }
 
-/// The runs of several threads come together, newest first, and none of other threads.
+/// The runs of several threads are listed together, newest first, without runs of other threads.
 pub async fn runs_of_several_threads(backend: &Backend) {
     let threads = [backend.new_thread().await, backend.new_thread().await, backend.new_thread().await];
     let mut ids = Vec::new();
@@ -76,7 +76,7 @@ pub async fn runs_of_several_threads(backend: &Backend) {
     }
 }
 
-/// The runs of an assistant come by their last change, whatever their threads, and the work for a page is bounded.
+/// The runs of an assistant are sorted by their last change, across threads. The cost of a page is bounded.
 pub async fn runs_of_an_assistant(backend: &Backend) {
     let threads = [backend.thread_with(json!({"owner": "eve"})).await.thread_id, backend.new_thread().await];
     let mut ids = Vec::new();
@@ -99,7 +99,7 @@ pub async fn runs_of_an_assistant(backend: &Backend) {
     };
     assert_eq!(find(&scope(), all.clone()).await, (vec![ids[3], ids[2], ids[1], ids[0]], None));
 
-    // Those that are claimed change, and so does the one that ends.
+    // Claiming and ending runs changes them.
     let claims = backend.claim_all().await;
     let claim = claims.iter().find(|claim| claim.run.run_id == ids[1]).expect("a thread's first run");
     backend.clock.advance(SECOND);
@@ -125,13 +125,13 @@ pub async fn runs_of_an_assistant(backend: &Backend) {
     }
     assert_eq!(pages, found, "pages miss and repeat nothing");
     let (page, next) = find(&owned_by("eve"), RunSearch { limit: 1, ..all.clone() }).await;
-    assert_eq!(page, [], "what was looked at may not be seen");
+    assert_eq!(page, [], "the scope hides the runs that were read");
     let (page, _) = find(&owned_by("eve"), RunSearch { after: next, ..all.clone() }).await;
     assert!(next.is_some() && page.len() == 2 && page.contains(&ids[0]) && page.contains(&ids[2]), "{page:?}");
     assert_eq!(find(&foreign(), all).await, (vec![], None));
 }
 
-/// What is said of a run later is merged into its metadata, also when it has ended.
+/// An update is merged into a run's metadata, even after the run has ended.
 pub async fn metadata_of_a_run_are_merged(backend: &Backend) {
     let id = backend.new_thread().await;
     let own = json!({"a": 1, "b": {"c": 2}}).as_object().cloned().unwrap_or_default();
@@ -146,11 +146,12 @@ pub async fn metadata_of_a_run_are_merged(backend: &Backend) {
     assert_eq!(backend.run(id, run_id).await, Some(updated));
     for (scope, thread) in [(foreign(), id), (owned_by("eve"), id), (scope(), backend.new_thread().await)] {
         let update = backend.storage.update_run(&scope, thread, run_id, patch.clone()).await;
-        refused(update, ErrorKind::NotFound, "a run that may not be seen");
+        refused(update, ErrorKind::NotFound, "a run that the scope hides");
     }
 }
 
-/// A deleted run settles its thread as if it had ended, and lets the next one start; one that had ended changes nothing.
+/// Deleting a run in flight updates its thread as if the run had ended, and lets the next run start. Deleting an ended
+/// run does not change the thread.
 pub async fn deleting_a_run_settles_its_thread(backend: &Backend) {
     let id = backend.new_thread().await;
     let running = backend.running(id).await;
@@ -190,5 +191,5 @@ pub async fn deleting_a_run_settles_its_thread(backend: &Backend) {
         backend.storage.delete_run(&scope(), thread, run_id).await.expect("delete a temporary run"),
         "it was in flight"
     );
-    assert_eq!(backend.storage.thread(&scope(), thread).await.expect("read"), None, "its thread goes with it");
+    assert_eq!(backend.storage.thread(&scope(), thread).await.expect("read"), None, "its thread is removed with it");
 }

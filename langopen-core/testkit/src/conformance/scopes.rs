@@ -27,7 +27,7 @@ fn assistant(id: AssistantId) -> NewAssistant {
     }
 }
 
-/// Everything about assistants that a scope without a right to it can try.
+/// Tries every operation on an assistant from a scope that hides it.
 async fn assistants_are_hidden(backend: &Backend, id: AssistantId, hidden: &Scope) {
     let storage = &backend.storage;
     assert_eq!(storage.assistant(hidden, id).await.expect("read"), None);
@@ -40,7 +40,7 @@ async fn assistants_are_hidden(backend: &Backend, id: AssistantId, hidden: &Scop
     refused(storage.delete_assistant(hidden, id, Some(&scope())).await, NotFound, "delete");
 }
 
-/// The same for a thread with a pending run and a checkpoint.
+/// Tries every operation on a thread with a pending run and a checkpoint from a scope that hides it.
 async fn threads_are_hidden(backend: &Backend, id: ThreadId, hidden: &Scope) {
     let (storage, queue) = (&backend.storage, &backend.queue);
     let before = backend.row(id).await;
@@ -79,10 +79,10 @@ async fn threads_are_hidden(backend: &Backend, id: ThreadId, hidden: &Scope) {
     assert_eq!(storage.list_checkpoints(hidden, id, &CheckpointList::default()).await.expect("list"), []);
     refused(storage.put_checkpoint(hidden, checkpoint(id, "9")).await, NotFound, "put a checkpoint");
     refused(storage.put_writes(hidden, writes(id, "1", vec![])).await, NotFound, "put writes");
-    // Nothing to remove is no error; whatever the answer, the checkpoints must stay.
+    // Removing nothing may succeed; whatever the answer is, the checkpoints must stay.
     let _ = storage.delete_checkpoints(hidden, id, None).await;
     assert_eq!(storage.list_checkpoints(&scope(), id, &CheckpointList::default()).await.expect("list").len(), 1);
-    assert_eq!(backend.row(id).await, before, "nothing of it changed the row");
+    assert_eq!(backend.row(id).await, before, "none of the calls changed the row");
 }
 
 async fn furnish(backend: &Backend) -> (AssistantId, ThreadId) {
@@ -101,10 +101,10 @@ pub async fn another_tenant_sees_nothing(backend: &Backend) {
     assistants_are_hidden(backend, assistant_id, &foreign()).await;
     threads_are_hidden(backend, thread_id, &foreign()).await;
     let claim = backend.claim_one().await;
-    assert_eq!(claim.tenant, scope().tenant, "a claim tells whose run it is");
+    assert_eq!(claim.tenant, scope().tenant, "a claim names the run's tenant");
 }
 
-/// A filter hides the rows that do not pass it, and shows those that do.
+/// A filter hides the rows that do not match it and shows those that do.
 pub async fn a_filter_hides_rows(backend: &Backend) {
     let (assistant_id, thread_id) = furnish(backend).await;
     let eve = owned_by("eve");
@@ -131,7 +131,7 @@ pub async fn a_filter_hides_rows(backend: &Backend) {
     assert!(storage.checkpoint(&ada, &key).await.expect("read").is_some());
 }
 
-/// Each tenant has system assistants of its own under the same ids, and neither sees nor disturbs another's.
+/// System assistants have the same ids in every tenant. No tenant sees or changes another tenant's.
 pub async fn tenants_share_assistant_ids(backend: &Backend) {
     let (storage, id) = (&backend.storage, AssistantId::system("agent"));
     let patch = |name: &str| AssistantPatch { name: Some(name.to_owned()), ..AssistantPatch::default() };
@@ -165,7 +165,7 @@ pub async fn tenants_share_assistant_ids(backend: &Backend) {
     assert_eq!(created.version, 1);
 }
 
-/// Deleting an assistant takes the threads that their own scope shows.
+/// Deleting an assistant removes only threads that the scope for threads shows.
 pub async fn deleting_with_threads_heeds_their_scope(backend: &Backend) {
     let (id, mine) = furnish(backend).await;
     let named = |owner: &str| json!({"owner": owner, "assistant_id": id});
@@ -177,7 +177,7 @@ pub async fn deleting_with_threads_heeds_their_scope(backend: &Backend) {
     }
 }
 
-/// Ids are taken across tenants: nobody can create over another's row.
+/// The ids of rows are unique across tenants: creating with a taken id fails in every tenant.
 pub async fn foreign_ids_are_taken(backend: &Backend) {
     let thread_id = backend.new_thread().await;
     let new = backend.new_run(thread_id);

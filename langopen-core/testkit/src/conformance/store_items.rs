@@ -39,7 +39,7 @@ async fn namespaces(backend: &Backend, query: NamespaceQuery) -> Vec<String> {
     found.into_iter().map(|namespace| namespace.join("/")).collect()
 }
 
-/// An item comes back as it was put; putting again replaces the value and keeps `created_at`.
+/// An item is returned as it was put. Putting it again replaces the value and keeps `created_at`.
 pub async fn an_item_comes_back_and_keeps_its_birth(backend: &Backend) {
     let born = backend.now();
     put(backend, &["a", "b"], "k", json!({"n": 1, "text": "é🧵\u{1f}"}), None).await;
@@ -64,8 +64,8 @@ pub async fn an_item_comes_back_and_keeps_its_birth(backend: &Backend) {
     }
 }
 
-/// A search with a vector finds the nearest first, with their scores, then those without a vector; putting again
-/// replaces the vectors, and what is gone is not found by them.
+/// A search with a vector returns the nearest items first, with their scores, then the items without a vector. Putting
+/// an item again replaces its vectors, and removed items are not found.
 pub async fn search_finds_the_nearest_first(backend: &Backend) {
     let vectors = |vectors: &[(&str, [f32; 2])]| {
         let vector =
@@ -106,18 +106,18 @@ pub async fn search_finds_the_nearest_first(backend: &Backend) {
     assert_eq!(search(&["v"], [3.0, 0.0], 10).await, (all, false));
     assert_eq!(search(&["v", "a"], [0.0, 1.0], 1).await, (vec![found("north", "1.000")], true));
     put("east", "a", vectors(&[("text", [-1.0, 0.0])])).await;
-    assert_eq!(search(&["v"], [1.0, 0.0], 1).await.0, vec![found("both", "0.707")], "its old vector is gone");
+    assert_eq!(search(&["v"], [1.0, 0.0], 1).await.0, vec![found("both", "0.707")], "its old vector is removed");
     let other = Scope::tenant(Tenant::new("other", "p", "d").expect("a tenant"));
     let query = StoreItemQuery { vector: Some(vec![1.0, 0.0]), limit: 10, ..Default::default() };
     let theirs = backend.storage.search_items(&other, &query).await.expect("search");
     assert!(theirs.items.is_empty());
 }
 
-/// An item expires after its minutes, unless a read or a search that refreshes puts that off; then it is gone
-/// everywhere.
+/// An item expires after its time to live, unless a refreshing read or search restarts it. No operation finds an
+/// expired item.
 pub async fn items_expire(backend: &Backend) {
     put(backend, &["t"], "far", json!({}), Some(1e300)).await;
-    assert!(get(backend, &["t"], "far", true).await.is_some(), "beyond the end of time is never");
+    assert!(get(backend, &["t"], "far", true).await.is_some(), "a moment beyond the last timestamp never comes");
     assert!(get(backend, &["t"], "far", true).await.is_some(), "also after a refresh");
     backend.storage.delete_item(&scope(), &labels(&["t"]), "far", None).await.expect("delete");
     let prefix = StoreItemQuery { limit: 10, ..Default::default() };
@@ -131,11 +131,11 @@ pub async fn items_expire(backend: &Backend) {
     assert_eq!(get(backend, &["t"], "half", false).await, None, "after half a minute");
     assert!(get(backend, &["t"], "short", true).await.is_some());
     backend.clock.advance(SECOND * 59);
-    assert!(get(backend, &["t"], "short", false).await.is_some(), "the read that refreshed put it off");
+    assert!(get(backend, &["t"], "short", false).await.is_some(), "the refreshing read restarted the time to live");
     let found = search(backend, StoreItemQuery { refresh_ttl: true, ..prefix.clone() }).await.0;
     assert!(found.contains(&"short".to_owned()) && !found.contains(&"half".to_owned()), "{found:?}");
     backend.clock.advance(SECOND * 59);
-    assert!(get(backend, &["t"], "short", false).await.is_some(), "the search that refreshed put it off");
+    assert!(get(backend, &["t"], "short", false).await.is_some(), "the refreshing search restarted the time to live");
     let updated = get(backend, &["t"], "short", false).await.map(|item| (item.created_at, item.updated_at));
     assert_eq!(updated, Some((born, born)), "reading does not change an item's times");
     backend.clock.advance(SECOND);
@@ -144,10 +144,10 @@ pub async fn items_expire(backend: &Backend) {
     assert_eq!(namespaces(backend, NamespaceQuery { limit: 10, ..Default::default() }).await, ["u"]);
     put(backend, &["t"], "short", json!({}), None).await;
     let anew = get(backend, &["t"], "short", false).await.map(|item| item.created_at);
-    assert_eq!(anew, Some(backend.now()), "an expired item was gone, so this one is new");
+    assert_eq!(anew, Some(backend.now()), "an expired item does not exist, so this one is new");
 }
 
-/// A sweep removes what has expired, of every tenant, and nothing else.
+/// A sweep removes the expired items of every tenant, and no others.
 pub async fn a_sweep_removes_what_has_expired(backend: &Backend) {
     for (key, ttl) in [("a", Some(1.0)), ("b", Some(1.0)), ("c", Some(2.0)), ("d", None)] {
         put(backend, &["t"], key, json!({}), ttl).await;
@@ -219,7 +219,7 @@ pub async fn search_matches_whole_labels_and_filters(backend: &Backend) {
     assert_eq!(search(backend, StoreItemQuery { filters, ..base }).await.0, ["ada"], "all filters must hold");
 }
 
-/// Search pages, the most recently updated first.
+/// Search pages, most recently updated first.
 pub async fn search_pages_most_recent_first(backend: &Backend) {
     for key in ["a", "b", "c", "d"] {
         put(backend, &["p"], key, json!({"even": key == "b" || key == "d"}), None).await;
@@ -238,7 +238,7 @@ pub async fn search_pages_most_recent_first(backend: &Backend) {
     assert!(scored.iter().all(|found| found.score.is_none()), "a search without a query has no scores");
 }
 
-/// Namespaces are listed once each, in order, by prefix and suffix with wildcards, cut to a depth, and paged.
+/// Namespaces are listed once each, sorted, by prefix and suffix with wildcards, truncated to a depth, and paged.
 pub async fn namespaces_match_wildcards_and_depth(backend: &Backend) {
     for namespace in [&["a", "b", "c"][..], &["a", "b", "d"], &["a", "x", "c"], &["ab"], &["b", "c"], &["c"]] {
         put(backend, namespace, "k", json!({}), None).await;

@@ -1,4 +1,4 @@
-//! What the tests share.
+//! Helpers of the tests.
 
 use std::fmt::Debug;
 use std::time::Duration;
@@ -27,12 +27,12 @@ pub(super) fn scope() -> Scope {
     Scope::default()
 }
 
-/// Another tenant than [`scope`]'s.
+/// A scope in another tenant than [`scope`].
 pub(super) fn foreign() -> Scope {
     Scope::tenant(Tenant::new("other", "project", "deployment").expect("a tenant"))
 }
 
-/// [`scope`], but only rows whose metadata says this owner.
+/// [`scope`], limited to rows whose metadata has this owner.
 pub(super) fn owned_by(owner: &str) -> Scope {
     Scope { filter: Some(MetadataFilter::Equals("owner".to_owned(), owner.into())), ..scope() }
 }
@@ -52,7 +52,7 @@ pub(super) fn thread_id() -> ThreadId {
     ThreadId(Uuid::now_v7())
 }
 
-/// Fails unless the result is an error of this kind.
+/// Panics unless the result is an error of this kind.
 #[track_caller]
 pub(super) fn refused<T: Debug>(result: Result<T>, kind: ErrorKind, what: &str) {
     match result {
@@ -74,7 +74,7 @@ pub(super) fn outcome() -> Outcome {
 }
 
 pub(super) fn interrupt() -> CancelRequest {
-    CancelRequest { action: CancelAction::Interrupt, reason: "someone asked for it".to_owned() }
+    CancelRequest { action: CancelAction::Interrupt, reason: "a client requested it".to_owned() }
 }
 
 pub(super) fn state(checkpoint_id: &str, values: Value) -> ThreadState {
@@ -119,7 +119,7 @@ impl Backend {
         self.clock.now()
     }
 
-    /// A thread with this metadata.
+    /// Creates a thread with this metadata.
     pub(super) async fn thread_with(&self, metadata: Value) -> Thread {
         let new = NewThread { thread_id: thread_id(), metadata: map(metadata), ttl: None };
         self.storage.create_thread(&scope(), new, IfExists::Raise).await.expect("a new thread")
@@ -129,12 +129,12 @@ impl Backend {
         self.thread_with(json!({})).await.thread_id
     }
 
-    /// The thread's row, which must be there.
+    /// The thread's row, which must exist.
     pub(super) async fn row(&self, id: ThreadId) -> Thread {
         self.storage.thread(&scope(), id).await.expect("read the thread").expect("the thread is there")
     }
 
-    /// A run that may start now, on a thread that is made if need be.
+    /// A new run that may start now, on a thread that is created if it is missing.
     pub(super) fn new_run(&self, thread_id: ThreadId) -> NewRun {
         NewRun {
             run_id: RunId(Uuid::now_v7()),
@@ -167,7 +167,7 @@ impl Backend {
         self.queue.enqueue(&scope(), new).await.expect("a new run").run.run_id
     }
 
-    /// A plain run on the thread.
+    /// Creates a plain run on the thread.
     pub(super) async fn add_run(&self, thread_id: ThreadId) -> RunId {
         self.enqueue(self.new_run(thread_id)).await
     }
@@ -180,14 +180,14 @@ impl Backend {
         self.claim_all().await.iter().map(|claim| claim.run.run_id).collect()
     }
 
-    /// The one run that can be claimed now.
+    /// Claims the only run that can be claimed now.
     pub(super) async fn claim_one(&self) -> Claim {
         let mut claims = self.claim_all().await;
         assert_eq!(claims.len(), 1, "one run must be claimable: {claims:?}");
         claims.remove(0)
     }
 
-    /// A run on the thread, claimed.
+    /// Creates and claims a run on the thread.
     pub(super) async fn running(&self, thread_id: ThreadId) -> Claim {
         let run_id = self.add_run(thread_id).await;
         let claim = self.claim_one().await;
@@ -203,7 +203,7 @@ impl Backend {
         self.run(thread_id, run_id).await.map(|run| run.status)
     }
 
-    /// Keeps a state from outside of a run.
+    /// Stores a state from outside of a run.
     pub(super) async fn set_state(&self, id: ThreadId, status: ThreadStatus, kept: ThreadState) -> Thread {
         let set = self.storage.set_thread_state(&scope(), id, status, raw(json!({})), kept).await;
         set.expect("set the state")

@@ -18,12 +18,13 @@ async fn found(backend: &Backend, query: &ThreadQuery) -> (Vec<ThreadId>, bool) 
     let number = backend.storage.count_threads(&scope(), query).await.expect("count");
     let seen = u64::from(query.offset) + page.items.len() as u64;
     // An offset may lie beyond the end.
-    assert_eq!(number > seen, page.more, "a count of {number} tells as well whether more follows: {query:?}");
+    assert_eq!(number > seen, page.more, "a count of {number} agrees with whether more rows follow: {query:?}");
     assert!(number >= seen || page.items.is_empty(), "{number} is not less than what was found: {query:?}");
     (page.items.iter().map(|thread| thread.thread_id).collect(), page.more)
 }
 
-/// Metadata and values match by containment: objects by key and recursively, arrays as sets, numbers by value, null as itself.
+/// Metadata and values match by containment: objects by key and recursively, arrays as sets, numbers by value, null as
+/// itself.
 pub async fn containment_finds_metadata_and_values(backend: &Backend) {
     let document = json!({"user": "ada", "n": 1, "none": null, "tags": ["a", "b", {"k": 1, "l": [1, 2]}], "deep": {"x": {"y": true, "z": 0}}});
     let bare = backend.new_thread().await;
@@ -60,7 +61,7 @@ pub async fn containment_finds_metadata_and_values(backend: &Backend) {
     assert_eq!(found(backend, &both).await.0, [], "all conditions must hold");
 }
 
-/// Search sorts by any column in both directions, and pages without losing or repeating a row.
+/// Search sorts by every column in both directions, and pages neither lose nor repeat a row.
 pub async fn search_sorts_and_pages(backend: &Backend) {
     let mut ids = Vec::new();
     for n in 0..5 {
@@ -115,7 +116,7 @@ pub async fn search_narrows_by_ids_and_status(backend: &Backend) {
     assert_eq!(by(Some(vec![]), None).await, [], "no id is none, not any");
 }
 
-/// Keys and values are data, whatever they look like.
+/// Keys and values are treated as data, whatever characters they contain.
 pub async fn keys_and_values_are_data(backend: &Backend) {
     let texts = [
         "",
@@ -189,7 +190,7 @@ pub async fn keys_and_values_are_data(backend: &Backend) {
     assert_eq!(found(backend, &all()).await.0, [bystander], "nothing else was touched");
 }
 
-/// Numbers match by value, however they are written; texts, booleans and null match their own kind alone.
+/// Numbers match by value, whatever their notation. Texts, booleans and null match only their own kind.
 pub async fn scalars_match_by_value_and_kind(backend: &Backend) {
     let values = [
         json!(null),
@@ -286,7 +287,7 @@ pub async fn scalars_match_by_value_and_kind(backend: &Backend) {
     }
 }
 
-/// Conditions may be as many and as deep as a client sends.
+/// Conditions may have any number of keys and any depth that a client sends.
 pub async fn large_conditions_are_answered(backend: &Backend) {
     let wide = |last: i64| {
         let entries = (0..500).map(|n| (format!("k{n}"), if n == 499 { json!(last) } else { json!(n) }));

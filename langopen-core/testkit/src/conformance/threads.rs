@@ -1,4 +1,4 @@
-//! Threads' rows.
+//! The rows of threads.
 
 use langopen_core::error::ErrorKind;
 use langopen_core::model::{
@@ -17,11 +17,11 @@ pub async fn a_new_thread_is_idle_and_bare(backend: &Backend) {
     assert_eq!((&made.values, &made.interrupts, &made.error), (&None, &None, &None));
     assert_eq!((made.metadata.clone(), made.config.len()), (map(json!({"user": "ada"})), 0));
     assert_eq!([made.created_at, made.updated_at, made.state_updated_at], [backend.now(); 3]);
-    assert_eq!(backend.row(made.thread_id).await, made, "what is read is what was created");
+    assert_eq!(backend.row(made.thread_id).await, made, "the row that is read equals the created row");
     assert_eq!(backend.storage.thread(&scope(), thread_id()).await.expect("read"), None);
 }
 
-/// A taken id is refused, or its row returned as it is.
+/// Creating with a taken id fails, or returns the existing row unchanged.
 pub async fn a_taken_id_is_refused_or_returned(backend: &Backend) {
     let first = backend.thread_with(json!({"n": 1})).await;
     let again = NewThread { thread_id: first.thread_id, metadata: map(json!({"n": 2})), ttl: None };
@@ -32,20 +32,24 @@ pub async fn a_taken_id_is_refused_or_returned(backend: &Backend) {
     assert_eq!(backend.row(first.thread_id).await, first);
 }
 
-/// A patch merges metadata key by key, and moves `updated_at` alone.
+/// A patch merges metadata key by key, and changes no time except `updated_at`.
 pub async fn a_patch_merges_metadata(backend: &Backend) {
     let thread = backend.thread_with(json!({"a": {"x": 1}, "b": 1})).await;
     backend.clock.advance(SECOND);
     let patch = ThreadPatch { metadata: map(json!({"a": {"y": 2}, "c": null})), ttl: None };
     let patched = backend.storage.update_thread(&scope(), thread.thread_id, patch).await.expect("update");
-    assert_eq!(patched.metadata, map(json!({"a": {"y": 2}, "b": 1, "c": null})), "a key's value is replaced whole");
+    assert_eq!(
+        patched.metadata,
+        map(json!({"a": {"y": 2}, "b": 1, "c": null})),
+        "a key's value is replaced completely"
+    );
     assert_eq!((patched.updated_at, patched.state_updated_at), (backend.now(), thread.state_updated_at));
     assert_eq!(backend.row(thread.thread_id).await, patched);
     let missing = backend.storage.update_thread(&scope(), thread_id(), ThreadPatch::default()).await;
     refused(missing, ErrorKind::NotFound, "updating no thread");
 }
 
-/// A deleted thread takes its runs and checkpoints along: a thread that is made anew under its id is bare.
+/// Deleting a thread removes its runs and checkpoints: a new thread with its id has none.
 pub async fn a_deleted_thread_leaves_nothing_behind(backend: &Backend) {
     let id = backend.new_thread().await;
     let running = backend.running(id).await;
@@ -62,8 +66,8 @@ pub async fn a_deleted_thread_leaves_nothing_behind(backend: &Backend) {
     let mut gone = backend.storage.delete_thread(&scope(), id).await.expect("delete");
     gone.sort();
     assert_eq!(gone, [running.run.run_id, pending], "the runs whose streams must be closed");
-    let told = [signals.try_recv().expect("signal").run_id, signals.try_recv().expect("signal").run_id];
-    assert!(told.contains(&running.run.run_id), "the running run's worker is told");
+    let cancelled = [signals.try_recv().expect("signal").run_id, signals.try_recv().expect("signal").run_id];
+    assert!(cancelled.contains(&running.run.run_id), "the worker of the running run receives a cancel");
     refused(backend.storage.delete_thread(&scope(), id).await, ErrorKind::NotFound, "deleting twice");
     assert_eq!(backend.storage.thread(&scope(), id).await.expect("read"), None);
     refused(backend.queue.finish(running.lease(), outcome()).await, ErrorKind::LeaseLost, "the running run's worker");
@@ -76,7 +80,7 @@ pub async fn a_deleted_thread_leaves_nothing_behind(backend: &Backend) {
     assert_eq!(backend.claimed_ids().await, [], "no run is left to claim");
     let list = CheckpointList::default();
     assert_eq!(backend.storage.list_checkpoints(&scope(), id, &list).await.expect("list"), [], "no checkpoint is left");
-    // A checkpoint that names an old blob and follows old writes must find neither.
+    // A new checkpoint that refers to the old blob and the old writes must find neither.
     let channel_versions = vec![("messages".to_owned(), "1".to_owned())];
     backend.put(langopen_core::model::NewCheckpoint { channel_versions, ..checkpoint(id, "1") }).await;
     let key = CheckpointKey { thread_id: id, checkpoint_ns: String::new(), checkpoint_id: None };
@@ -89,7 +93,7 @@ fn blob(channel: &str, version: &str, bytes: &'static [u8]) -> Blob {
     Blob { channel, version, kind: "msgpack".to_owned(), bytes: bytes::Bytes::from_static(bytes) }
 }
 
-/// A copy has the metadata, config, values and checkpoints of its source, is idle, and goes its own way.
+/// A copy has the metadata, config, values and checkpoints of its source, is idle, and is independent of it.
 pub async fn a_copy_is_whole_and_independent(backend: &Backend) {
     let source = backend.thread_with(json!({"user": "ada"})).await.thread_id;
     let mut new = backend.new_run(source);
@@ -113,7 +117,7 @@ pub async fn a_copy_is_whole_and_independent(backend: &Backend) {
 
     let copy_id = thread_id();
     let copy = backend.storage.copy_thread(&scope(), source, copy_id).await.expect("copy");
-    assert_eq!(copy, backend.row(copy_id).await, "what is returned is what is there");
+    assert_eq!(copy, backend.row(copy_id).await, "the returned row equals the stored row");
     let original = backend.row(source).await;
     assert_eq!((&copy.metadata, &copy.config, &copy.values), (&original.metadata, &original.config, &original.values));
     assert_eq!((copy.status, copy.created_at), (ThreadStatus::Idle, backend.now()));
@@ -140,7 +144,7 @@ pub async fn a_copy_is_whole_and_independent(backend: &Backend) {
     assert_eq!(
         backend.storage.list_checkpoints(&scope(), copy_id, &list).await.expect("list"),
         expected,
-        "the copy stays whole"
+        "the copy is unchanged"
     );
     refused(backend.storage.copy_thread(&scope(), source, thread_id()).await, ErrorKind::NotFound, "copying no thread");
     refused(
@@ -150,7 +154,7 @@ pub async fn a_copy_is_whole_and_independent(backend: &Backend) {
     );
 }
 
-/// Any text comes back as it was, in metadata, values and names.
+/// Any text in metadata, values and names is returned unchanged.
 pub async fn any_text_comes_back_unchanged(backend: &Backend) {
     let texts = [
         "",

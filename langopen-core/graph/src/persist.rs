@@ -1,45 +1,45 @@
-//! What of a graph's steps is kept, and when.
+//! Stores a graph's checkpoints and writes at the right moments.
 
 use langopen_core::error::Result;
 
-use super::checkpoint::{Pending, writes_to_keep};
+use super::checkpoint::{Pending, encoded_writes};
 use super::plan::{NO_TASK, Write, index_of};
 use super::steps::Level;
 
 impl Level {
-    /// Makes the state a checkpoint.
+    /// Makes a checkpoint of the state.
     pub(super) async fn put(&mut self, source: &str) -> Result<()> {
-        self.previous = self.kept_or_made();
+        self.previous = self.current_id();
         self.saved.checkpoint.renew(self.shared.clock.as_ref());
         self.saved.metadata = self.shared.metadata(source, self.step, &self.parents);
-        self.saved.parent_id.clone_from(&self.kept);
-        if self.shared.keeps_steps() {
-            self.keep().await?;
+        self.saved.parent_id.clone_from(&self.stored);
+        if self.shared.stores_steps() {
+            self.store_checkpoint().await?;
         }
         self.step += 1;
         Ok(())
     }
 
-    fn kept_or_made(&self) -> Option<String> {
+    fn current_id(&self) -> Option<String> {
         (!self.saved.metadata.is_empty()).then(|| self.saved.checkpoint.id.clone())
     }
 
-    async fn keep(&mut self) -> Result<()> {
-        let new = self.saved.to_keep(&self.shared.place(&self.namespace), &self.known)?;
-        self.shared.said_is_kept().await;
+    async fn store_checkpoint(&mut self) -> Result<()> {
+        let new = self.saved.encoded(&self.shared.location(&self.namespace), &self.known)?;
+        self.shared.events_are_stored().await;
         self.shared.reach.storage.put_checkpoint(&self.shared.reach.scope, new).await?;
         self.known.clone_from(&self.saved.checkpoint.versions);
-        self.kept = Some(self.saved.checkpoint.id.clone());
+        self.stored = Some(self.saved.checkpoint.id.clone());
         Ok(())
     }
 
-    /// Keeps what was not kept on the way.
-    pub(super) async fn keep_end(&mut self) -> Result<()> {
+    /// Stores the last checkpoint and its writes, if they are not stored yet.
+    pub(super) async fn store_end(&mut self) -> Result<()> {
         if self.saved.metadata.is_empty() {
             return Ok(());
         }
-        if self.kept.as_ref() != Some(&self.saved.checkpoint.id) {
-            self.keep().await?;
+        if self.stored.as_ref() != Some(&self.saved.checkpoint.id) {
+            self.store_checkpoint().await?;
         }
         let mut tasks: Vec<(&str, Vec<Write>)> = Vec::new();
         for Pending { task_id, write } in &self.saved.pending {
@@ -55,7 +55,7 @@ impl Level {
         Ok(())
     }
 
-    /// Notes what a task wrote, so that it need not run again should its step not be completed.
+    /// Records the writes of a task, so that the task need not run again if its step does not complete.
     pub(super) async fn put_writes(&mut self, task_id: &str, path: &str, writes: &[Write]) -> Result<()> {
         let replaced = |pending: &Pending| {
             pending.task_id == task_id
@@ -65,13 +65,13 @@ impl Level {
         self.saved.pending.retain(|pending| !replaced(pending));
         let new = writes.iter().map(|write| Pending { task_id: task_id.to_owned(), write: write.clone() });
         self.saved.pending.extend(new);
-        if !self.shared.keeps_steps() {
+        if !self.shared.stores_steps() {
             return Ok(());
         }
         if task_id != NO_TASK {
             return self.store_writes(task_id, path, writes).await;
         }
-        // What several commands wrote at one checkpoint adds up, so each write keeps its place.
+        // Writes of several commands at one checkpoint accumulate, so each write must retain its index.
         let own =
             self.saved.pending.iter().filter(|pending| pending.task_id == NO_TASK).map(|pending| pending.write.clone());
         let (special, mut all): (Vec<_>, Vec<_>) = own.partition(|write| index_of(&write.channel).is_some());
@@ -80,9 +80,9 @@ impl Level {
     }
 
     async fn store_writes(&self, task_id: &str, path: &str, writes: &[Write]) -> Result<()> {
-        let place = self.shared.place(&self.namespace);
-        let rows = writes_to_keep(&place, &self.saved.checkpoint.id, task_id, path, writes)?;
-        self.shared.said_is_kept().await;
+        let location = self.shared.location(&self.namespace);
+        let rows = encoded_writes(&location, &self.saved.checkpoint.id, task_id, path, writes)?;
+        self.shared.events_are_stored().await;
         self.shared.reach.storage.put_writes(&self.shared.reach.scope, rows).await
     }
 }
