@@ -163,7 +163,7 @@ impl Sqlite {
         let rows = rows.bind(signed(until.millis)).bind(signed(until.sequence));
         let rows = rows.bind(run_id.map(|run_id| run_id.0)).bind(signed(PAGE as u64));
         let mut rows = rows.fetch(self.readers());
-        let decode = |row: &SqliteRow| {
+        let decode = |row: &SqliteRow| -> Result<Event> {
             let name: &str = get(row, "name")?;
             Ok(Event {
                 id: id(row, "millis", "sequence")?,
@@ -242,17 +242,7 @@ impl Sqlite {
         let decode = |row: &SqliteRow| {
             Ok(LogKey { thread_id: ThreadId(get(row, "thread_id")?), run_id: RunId(get(row, "run_id")?) })
         };
-        let (mut page, mut bytes) = (VecDeque::new(), 0);
-        while let Some(row) = rows.try_next().await.context(OPERATION)? {
-            let event: Event = decode(&row)?;
-            bytes += event.data.len();
-            page.push_back(event);
-            if bytes >= PAGE_BYTES {
-                return Ok((page, true));
-            }
-        }
-        let more = page.len() == PAGE;
-        Ok((page, more))
+        rows.iter().map(decode).collect()
     }
 
     /// Removes the logs that ended before the retention and what was said of threads then, and ends the orphaned ones; tells how many logs were removed.
