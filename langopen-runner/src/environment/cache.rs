@@ -39,8 +39,8 @@ impl Marker {
     }
 }
 
-/// Waits until no other process works on the same environment. Dropping the file releases the lock, and so does the end of
-/// the process. The wait can be cancelled at any time.
+/// Waits until no other process works on the same environment. Dropping the file, or the end of the process, releases
+/// the lock. The wait can be cancelled at any time.
 pub(super) async fn lock(path: &Path, progress: Listener<'_>) -> Result<File, EnvironmentError> {
     let failed = || EnvironmentError::io(path, "cannot be locked");
     let file = File::options().create(true).truncate(false).write(true).open(path).map_err(failed())?;
