@@ -19,7 +19,7 @@ pub(super) struct Waiting {
     pub(super) reach: Option<Reach>,
 }
 
-/// Python's names for errors that are the client's.
+/// The names of Python errors that are the client's fault.
 const CLIENT_ERRORS: [&str; 3] = ["ValueError", "InvalidUpdateError", "EmptyInputError"];
 
 impl Host {
@@ -32,8 +32,8 @@ impl Host {
         }
     }
 
-    /// Asks the application's `Auth` object and waits for its answer. Whatever its code raises is the server's own
-    /// failure.
+    /// Calls the application's `Auth` object and waits for its answer. Any exception of its code is an internal error
+    /// of the server.
     pub(crate) async fn ask_auth<T: DeserializeOwned>(&self, call: &impl Serialize) -> Result<T> {
         let frame = self.ask(None, call).await?;
         match frame.kind {
@@ -45,7 +45,7 @@ impl Host {
         }
     }
 
-    /// Asks for something else of the application's own and waits for its answer.
+    /// Calls another part of the application and waits for its answer.
     pub(crate) async fn ask_app<T: DeserializeOwned>(&self, call: &impl Serialize) -> Result<T> {
         let frame = self.ask(None, call).await?;
         match frame.kind {
@@ -71,7 +71,7 @@ impl Host {
     }
 }
 
-/// Forgets a call when its caller stops waiting.
+/// Removes a call when its caller stops waiting.
 struct Withdraw<'a> {
     host: &'a Host,
     id: u32,

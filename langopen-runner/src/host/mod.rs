@@ -1,4 +1,4 @@
-//! One graph host: its process, its connection, and what is in flight on it.
+//! One graph host: its process, its connection, and its work in flight.
 
 mod budget;
 mod calls;

@@ -1,4 +1,4 @@
-//! Outputs of a run on their way to the run's reader.
+//! The outputs of a run on their way to the run's reader.
 
 use langopen_core::executor::AttemptLost;
 use tokio::sync::{mpsc, oneshot};
@@ -6,17 +6,17 @@ use tokio::sync::{mpsc, oneshot};
 use super::budget::Share;
 use crate::frame::Frame;
 
-/// One output of a run. Outputs keep the order in which the host sent them.
+/// One output of a run. Outputs arrive in the order in which the host sent them.
 pub(super) enum Said {
-    /// An event, or the end, with the room that it takes.
+    /// An event or the end of the run, with its share of the budget.
     Frame(Frame, Share),
-    /// A checkpoint waits until all that came before is kept.
+    /// A checkpoint that waits until all earlier events are in the log.
     Mark(oneshot::Sender<()>),
     /// The host ended. Nothing follows.
     Lost(AttemptLost),
 }
 
-/// A way to send marks. It keeps no run from ending.
+/// A sender of marks. It does not keep the run's channel open.
 #[derive(Clone)]
 pub(super) struct Marks(mpsc::WeakUnboundedSender<Said>);
 
@@ -25,11 +25,11 @@ impl Marks {
         Self(run.downgrade())
     }
 
-    /// Ends when all earlier events are kept, or when the run's reader is gone.
+    /// Completes when all earlier events are in the log, or when the run's reader has stopped.
     pub(super) fn set(&self) -> impl Future<Output = ()> + Send + 'static {
         let (mark, kept) = oneshot::channel();
         if let Some(run) = self.0.upgrade() {
-            // Without a reader, the mark is dropped, and its wait is over too.
+            // Without a reader, the mark is dropped, which ends the wait too.
             let _ = run.send(Said::Mark(mark));
         }
         async move {

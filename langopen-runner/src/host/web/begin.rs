@@ -1,4 +1,4 @@
-//! Exchanges that we begin: requests for the application's web app.
+//! Exchanges that the runner begins: requests for the application's web app.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
@@ -15,7 +15,7 @@ use super::{WebApi, WebBody, WebCall};
 use crate::frame::{Frame, Kind};
 use crate::host::Host;
 
-/// Gives an exchange up whose caller stops waiting.
+/// Gives up an exchange when its caller stops waiting.
 struct Pending<'a> {
     host: &'a Arc<Host>,
     id: u32,
@@ -31,7 +31,7 @@ impl Drop for Pending<'_> {
 }
 
 impl Host {
-    /// Has the web app answer; `api` is what it may ask meanwhile.
+    /// Sends a request to the web app, which may call `api` meanwhile.
     pub(crate) async fn web(self: &Arc<Self>, call: WebCall, api: Arc<dyn WebApi>) -> Result<Response<WebBody>> {
         let gone = || Error::unavailable("host.web", "the graph host went away before it answered; try again");
         let head = serde_json::to_vec(&ToApp::new(&call))

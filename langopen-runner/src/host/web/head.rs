@@ -1,4 +1,4 @@
-//! Heads of requests and responses as documents.
+//! The heads of requests and responses as JSON.
 
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use http::{Method, Request, Response, StatusCode, Uri, Version};
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::WebCall;
 
-/// Headers of one connection alone, which are not passed on.
+/// Headers that apply to one connection only, so they are not passed on.
 const HOP_BY_HOP: [&str; 9] = [
     "connection",
     "keep-alive",
@@ -67,18 +67,18 @@ pub(super) struct FromApp {
     #[serde(default)]
     query: String,
     headers: Vec<(String, String)>,
-    /// The exchange whose request this one goes on with; none for a request of the application's own.
+    /// The exchange whose request this one continues; `None` for a request of the application itself.
     #[serde(default)]
     pub(super) parent: Option<u32>,
-    /// The run that a request of the application's own belongs to.
+    /// The run that a request of the application itself belongs to.
     #[serde(default)]
     pub(super) run: Option<u32>,
-    /// The exchange that a request of the application's own is made in.
+    /// The exchange in which the application itself makes the request.
     #[serde(default)]
     pub(super) within: Option<u32>,
     #[serde(default)]
     pub(super) body: bool,
-    /// Whether only the caller is to be found out.
+    /// Whether the API only authenticates the caller.
     #[serde(default)]
     pub(super) authenticate: bool,
 }
@@ -125,7 +125,7 @@ impl ResponseHead {
     }
 }
 
-/// Headers as texts, one character for each byte.
+/// Headers as texts, with one character per byte.
 fn told(headers: &HeaderMap) -> Vec<(String, String)> {
     let value = |value: &HeaderValue| value.as_bytes().iter().map(|&byte| char::from(byte)).collect();
     let kept = headers.iter().filter(|(name, _)| !HOP_BY_HOP.contains(&name.as_str()));
