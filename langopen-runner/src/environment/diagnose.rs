@@ -4,13 +4,13 @@
 pub(super) fn remedy(output: &str) -> String {
     if let Some(name) = missing_package(output) {
         return format!(
-            "The package index has no package or no fitting version for {name}: check its spelling, its version and \
-             the index. A folder of your own is written with \"./\" in front."
+            "The package index has no package or no suitable version for {name}: check its spelling, its version and \
+             the index. Write a local folder with \"./\" in front."
         );
     }
     let flat = output.to_lowercase();
     let text = CASES.iter().find(|(signs, _)| signs.iter().any(|sign| flat.contains(sign))).map(|(_, text)| *text);
-    text.unwrap_or("Read the output below; what is wrong usually stands in its last lines.").to_owned()
+    text.unwrap_or("Read the output below; its last lines usually name the cause.").to_owned()
 }
 
 // The first match wins, so causes come before their consequences.

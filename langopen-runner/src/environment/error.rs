@@ -52,8 +52,8 @@ pub enum EnvironmentError {
     },
     /// The application has JavaScript packages but no lock file.
     #[error(
-        "{}: there is no lock file beside it (package-lock.json, npm-shrinkwrap.json, pnpm-lock.yaml or yarn.lock), so nobody could say \
-         which versions the graphs run with. Run `npm install` (or pnpm, or yarn) in {} and keep the file that it writes.",
+        "{}: there is no lock file beside it (package-lock.json, npm-shrinkwrap.json, pnpm-lock.yaml or yarn.lock), so the \
+         graphs' package versions are unknown. Run `npm install` (or pnpm, or yarn) in {} and keep the file that it writes.",
         package_json.display(), package_json.parent().unwrap_or(std::path::Path::new(".")).display()
     )]
     NodeLockFileMissing {

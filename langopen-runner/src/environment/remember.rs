@@ -28,7 +28,7 @@ pub(super) async fn find(wanted: &Wanted<'_>, cache_dir: &Path) -> Result<Interp
     if let Some(stamp) = stamp(&interpreter.path) {
         let memory = Memory { interpreter: interpreter.clone(), stamp };
         if let Err(error) = write(&path, &memory) {
-            tracing::debug!(path = %path.display(), %error, "the interpreter that was found is not remembered");
+            tracing::debug!(path = %path.display(), %error, "cannot write the cache of interpreters; the next search is slow again");
         }
     }
     Ok(interpreter)

@@ -132,7 +132,7 @@ struct DoneHeader {
 
 /// Decodes EVENT into the name and the data.
 pub(crate) fn event(mut payload: Bytes) -> Result<(Bytes, Bytes)> {
-    let short = || Error::internal("host.event", "an EVENT frame is shorter than it says");
+    let short = || Error::internal("host.event", "an EVENT frame is shorter than its length field");
     let length = usize::from(payload.try_get_u16().map_err(|_| short())?);
     if payload.len() < length {
         return Err(short());
@@ -161,7 +161,7 @@ pub(crate) fn done(mut payload: Bytes) -> Result<RunResult> {
 }
 
 fn section(payload: &mut Bytes) -> Result<Bytes> {
-    let short = || Error::internal("host.done", "a DONE frame is shorter than it says");
+    let short = || Error::internal("host.done", "a DONE frame is shorter than its length field");
     let length = payload.try_get_u32().map_err(|_| short())? as usize;
     if payload.len() < length { Err(short()) } else { Ok(payload.split_to(length)) }
 }

@@ -56,9 +56,9 @@ impl Host {
 
     /// Sends a call and waits for its REPLY or ERROR. `reach` bounds the calls that the host makes meanwhile.
     async fn ask(&self, reach: Option<Reach>, call: &impl Serialize) -> Result<Frame> {
-        let gone = || Error::unavailable("host.call", "the graph host went away before it answered; try again");
+        let gone = || Error::unavailable("host.call", "the graph host died before it answered; try again");
         let payload = serde_json::to_vec(call)
-            .map_err(|error| Error::internal("host.call", "the call has no JSON form").with_source(error))?;
+            .map_err(|error| Error::internal("host.call", "the call cannot be encoded as JSON").with_source(error))?;
         let id = self.next_handle()?;
         let (answer, answered) = oneshot::channel();
         self.waiting.lock().insert(id, Waiting { answer, reach });

@@ -260,7 +260,7 @@ impl Host {
 
     /// Closes the connection, and records the ending, which says which run is to blame.
     pub(crate) fn convict(&self, ending: Ending) {
-        warn!(host = self.number, why = ending.cause, "a graph host is cut off");
+        warn!(host = self.number, why = ending.cause, "the runner closed its connection to a graph host");
         // The first verdict wins.
         let _ = self.verdict.set(ending);
         self.cut();
@@ -430,9 +430,11 @@ fn dispatch(host: &Arc<Host>, frame: Frame) {
             }
             Ok(status) if status.draining => host.fitness().asks_to_be_replaced(),
             Ok(_) => {}
-            Err(error) => warn!(host = host.number, %error, "a STATUS frame cannot be read"),
+            Err(error) => warn!(host = host.number, %error, "cannot decode a STATUS frame"),
         },
-        other => warn!(host = host.number, kind = ?other, "a graph host sent a frame that is not its to send"),
+        other => {
+            warn!(host = host.number, kind = ?other, "a graph host sent a frame of a kind that hosts must not send")
+        }
     }
 }
 

@@ -24,7 +24,7 @@ pub(super) async fn greet(connection: &mut Connection, token: &str) -> Result<St
     let hello: Hello =
         from_json("host.hello", &frame.payload).map_err(|error| HostError::Protocol(error.to_string()))?;
     if hello.token != token {
-        return Err(HostError::Protocol("it does not know the token that its process was given".to_owned()));
+        return Err(HostError::Protocol("it did not send the token that its process was given".to_owned()));
     }
     if hello.protocol != PROTOCOL {
         return Err(HostError::Protocol(format!(

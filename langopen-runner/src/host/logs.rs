@@ -18,7 +18,7 @@ pub(crate) fn write(host: &Host, run: u32, payload: &[u8]) {
     let log: Log = match from_json("host.log", payload) {
         Ok(log) => log,
         Err(error) => {
-            warn!(host = host.number, %error, "a graph host sent a log record that cannot be read");
+            warn!(host = host.number, %error, "cannot decode a log record of a graph host");
             return;
         }
     };

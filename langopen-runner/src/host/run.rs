@@ -95,7 +95,7 @@ impl Host {
             trace: spans::of_run(&job, traced.as_ref()),
         };
         let request = serde_json::to_vec(&request)
-            .map_err(|error| Error::internal("host.execute", "the run has no JSON form").with_source(error))?;
+            .map_err(|error| Error::internal("host.execute", "the run cannot be encoded as JSON").with_source(error))?;
         let handle = self.next_handle()?;
         let (sender, said) = mpsc::unbounded_channel();
         let lease = Lease { run_id: job.run.run_id, attempt: job.run.attempt };
@@ -124,7 +124,7 @@ impl Host {
         // A runner chooses the host itself, so it must know that the run needs a host of its own.
         let kind = if suspect && self.is_runner() { Kind::Suspect } else { Kind::Run };
         if !self.send(Frame::new(kind, handle, request)) {
-            return Err(AttemptLost::new(Blame::Bystander, "the graph host went away before the run began").into());
+            return Err(AttemptLost::new(Blame::Bystander, "the graph host died before the run began").into());
         }
         let outputs = stream::unfold(execution, |mut execution| async move {
             let output = execution.next().await?;

@@ -88,7 +88,7 @@ pub(super) fn serve(host: &Arc<Host>, frame: Frame) {
     let host = Arc::clone(host);
     let share = host.share(frame.payload.len());
     let call = rmp_serde::from_slice::<HostCall>(&frame.payload)
-        .map_err(|error| Error::invalid("host.serve", "the call cannot be read").with_source(error))
+        .map_err(|error| Error::invalid("host.serve", "the call cannot be decoded").with_source(error))
         .and_then(|call| reach(&host, call.caller()).map(|reach| (call, reach)));
     let stream = frame.stream;
     // The call has its own copies.
@@ -158,7 +158,7 @@ fn reply(host: &Host, stream: u32, answer: Result<Bytes>, share: Share) {
 fn reach(host: &Host, caller: Caller) -> Result<Reach> {
     let run = caller.run.and_then(|handle| host.runs.lock().get(&handle).map(|run| run.reach.clone()));
     let call = || caller.call.and_then(|id| host.waiting.lock().get(&id).and_then(|waiting| waiting.reach.clone()));
-    run.or_else(call).ok_or_else(|| Error::conflict("host.serve", "the run or call that this belongs to is over"))
+    run.or_else(call).ok_or_else(|| Error::conflict("host.serve", "the run or call of this host call has ended"))
 }
 
 async fn answer(context: &ExecutionContext, lease: Option<Lease>, call: HostCall) -> Result<Bytes> {
@@ -314,9 +314,9 @@ fn item_filters(filter: JsonMap) -> Result<Vec<ItemFilter>> {
 }
 
 fn encode(value: &impl Serialize) -> Result<Bytes> {
-    rmp_serde::to_vec_named(value)
-        .map(Bytes::from)
-        .map_err(|error| Error::internal("host.serve", "the answer has no MessagePack form").with_source(error))
+    rmp_serde::to_vec_named(value).map(Bytes::from).map_err(|error| {
+        Error::internal("host.serve", "the answer cannot be encoded as MessagePack").with_source(error)
+    })
 }
 
 fn checkpoint_reply(found: &CheckpointTuple) -> CheckpointReply<'_> {

@@ -61,7 +61,7 @@ pub(super) fn report(host: &Host, run: u32, payload: &[u8]) {
     match from_json::<SpanReport>("host.span", payload).map(|report| traced.span(report)) {
         Ok(Some(span)) => telemetry::report(span),
         Ok(None) => debug!(host = host.number, "a graph host reported a span without ids"),
-        Err(error) => debug!(host = host.number, %error, "a graph host reported a span that cannot be read"),
+        Err(error) => debug!(host = host.number, %error, "cannot decode a span of a graph host"),
     }
 }
 

@@ -184,7 +184,7 @@ impl AppAuth {
             }
             Authenticated::Refusal(refusal) => Err(refusal.into()),
             Authenticated::NeedsBody(_) => {
-                Err(Error::internal("auth.authenticate", "the handler wants the body twice"))
+                Err(Error::internal("auth.authenticate", "the host requested the body twice"))
             }
         }
     }

@@ -75,14 +75,11 @@ impl Slot {
             match end {
                 End::Stopped => return self.end(&host, process).await,
                 End::Died(why) => {
-                    warn!(
-                        host = self.number,
-                        why, "a graph host is gone; its runs are handed back and it is started again"
-                    );
+                    warn!(host = self.number, why, "a graph host died; its runs are handed back, and it restarts");
                     put_down(&host, process, Ending::new(Guilt::Unknown, why)).await;
                 }
                 End::Unfit(why) => {
-                    warn!(host = self.number, why, "a graph host is unfit; another one is started in its place");
+                    warn!(host = self.number, why, "a graph host is unfit; starting a replacement");
                     host.retire();
                     self.tasks.spawn(Arc::clone(&self).see_off(host, process, why));
                 }
@@ -112,7 +109,7 @@ impl Slot {
                 () = tokio::time::sleep(RETIRE_LOOK) => {}
             }
         }
-        info!(host = self.number, runs = host.load(), "an unfit graph host is ended");
+        info!(host = self.number, runs = host.load(), "ending an unfit graph host");
         put_down(&host, process, Ending::new(Guilt::Nobody, format!("the graph host was replaced: {why}"))).await;
     }
 
@@ -121,7 +118,7 @@ impl Slot {
         process.look();
         host.shut_down();
         if tokio::time::timeout(END_GRACE, process.wait()).await.is_err() {
-            warn!(host = self.number, "a graph host does not end by itself; it is killed");
+            warn!(host = self.number, "a graph host does not shut down in time; killing it");
         }
         put_down(host, process, Ending::new(Guilt::Nobody, "the server stops")).await;
     }
@@ -136,7 +133,7 @@ impl Slot {
             match start(&self.spec, self.number, Arc::clone(&self.owner)).await {
                 Ok(started) => return Some(started),
                 Err(why) => {
-                    error!(host = self.number, error = %why, "a graph host does not start");
+                    error!(host = self.number, error = %why, "a graph host did not start; trying again");
                     *self.failure.lock() = Some(why.to_string());
                 }
             }

@@ -142,7 +142,7 @@ impl Solitary {
             break match end {
                 End::Stopped => Ending::new(Guilt::Nobody, "the server stops"),
                 End::Unfit(why) | End::Died(why) => {
-                    warn!(host = host.number, why, "a graph host for a run alone is gone");
+                    warn!(host = host.number, why, "a graph host for a single run ended");
                     Ending::new(Guilt::Unknown, why)
                 }
             };

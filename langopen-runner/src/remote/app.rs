@@ -77,7 +77,10 @@ impl Source for RemoteHosts {
 
     fn failure(&self) -> Option<String> {
         Some(self.shared.failure().unwrap_or_else(|| {
-            format!("no runner of the deployment {} takes it; start one with langopen-runner", self.app.owner.tenant)
+            format!(
+                "no runner of the deployment {} is connected; start one with langopen-runner",
+                self.app.owner.tenant
+            )
         }))
     }
 

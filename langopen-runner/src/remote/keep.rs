@@ -46,7 +46,7 @@ impl Keeper {
         loop {
             match tokio::net::lookup_host((self.url.host.as_str(), self.url.port)).await {
                 Ok(found) => self.follow(&mut kept, found.collect()),
-                Err(error) => warn!(runner = %self.url, %error, "the name of a runner cannot be looked up"),
+                Err(error) => warn!(runner = %self.url, %error, "cannot resolve the name of a runner; trying again"),
             }
             tokio::select! {
                 () = tokio::time::sleep(LOOK_UP) => {}
@@ -115,7 +115,7 @@ impl Keeper {
             behind: Behind::Runner,
         };
         let host = Host::attach(attach, connection);
-        info!(runner = found.name, %address, deployment = %found.tenant, "a runner is connected");
+        info!(runner = found.name, %address, deployment = %found.tenant, "connected to a runner");
         self.shared.add(address, found.tenant, Arc::clone(&host));
         self.watch(&host).await;
         self.shared.remove(&host);

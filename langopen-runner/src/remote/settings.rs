@@ -42,9 +42,7 @@ pub enum RunnerSetError {
     #[error("{0}")]
     Tls(#[from] TlsError),
     /// A runner of one deployment could impersonate a runner of another one.
-    #[error(
-        "one token is given for the runners of {0} and of {1}; give each deployment a token, or share it explicitly"
-    )]
+    #[error("the runners of {0} and of {1} have the same token; give each deployment its own, or share it explicitly")]
     SharedToken(Tenant, Tenant),
 }
 

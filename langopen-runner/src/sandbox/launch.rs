@@ -19,7 +19,7 @@ pub fn launch() -> Option<ExitCode> {
         return None;
     }
     let why = become_host(arguments);
-    eprintln!("error: the sandbox cannot be applied: {why}");
+    eprintln!("error: cannot apply the sandbox: {why}");
     eprintln!("  hint: --sandbox off starts graph hosts without it");
     Some(ExitCode::from(CANNOT))
 }
@@ -36,9 +36,9 @@ fn become_host(mut arguments: impl Iterator<Item = OsString>) -> String {
     let mut command = std::process::Command::new(&program);
     command.args(arguments);
     #[cfg(unix)]
-    return format!("{} cannot be run: {}", program.display(), std::os::unix::process::CommandExt::exec(&mut command));
+    return format!("cannot execute {}: {}", program.display(), std::os::unix::process::CommandExt::exec(&mut command));
     #[cfg(not(unix))]
-    return format!("{} cannot be run here", program.display());
+    return format!("cannot execute {} on this system", program.display());
 }
 
 #[cfg(not(target_os = "linux"))]

@@ -11,9 +11,7 @@ use crate::tls::TlsError;
 #[non_exhaustive]
 pub enum RunnerError {
     /// Other machines could reach the port without authentication, and execute graphs.
-    #[error(
-        "the runner would listen on {0} without asking anybody who they are; set a token, or certificates with a CA for clients"
-    )]
+    #[error("refusing to listen on {0} without authentication; set a token, or certificates with a CA for clients")]
     Unprotected(SocketAddr),
     /// The certificates cannot be used.
     #[error("{0}")]

@@ -78,7 +78,7 @@ impl Door {
         };
         match tokio::time::timeout(PATIENCE, greeted).await {
             Ok(greeted) => greeted,
-            Err(_) => Err(format!("it did not say who it is within {} s", PATIENCE.as_secs())),
+            Err(_) => Err(format!("it did not authenticate within {} s", PATIENCE.as_secs())),
         }
     }
 
@@ -90,11 +90,11 @@ impl Door {
             None => return Err("it closed the connection".to_owned()),
         };
         let hello: ClientHello =
-            from_json("runner.hello", &frame.payload).map_err(|_| "its HELLO cannot be read".to_owned())?;
+            from_json("runner.hello", &frame.payload).map_err(|_| "its HELLO cannot be decoded".to_owned())?;
         if let Some(token) = &self.settings.token
             && !knows(token, hello.token.as_deref())
         {
-            return Err("it does not know the runner's token".to_owned());
+            return Err("its token is not the runner's".to_owned());
         }
         if hello.protocol != RUNNER_PROTOCOL {
             return Err(format!("it speaks version {}, this runner version {RUNNER_PROTOCOL}", hello.protocol));

@@ -123,7 +123,7 @@ async fn accept(inside: Arc<Inside>, listener: TcpListener, stop: CancellationTo
                 });
             }
             Err(error) => {
-                warn!(%error, "a connection cannot be accepted");
+                warn!(%error, "cannot accept a connection");
                 // Some failures last longer, such as too many open files, so pause before the next attempt.
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
@@ -143,7 +143,7 @@ async fn serve(
             info!(%peer, client = client.name, "a client connected");
             let name = client.name.clone();
             session::serve(&inside, client, connection).await;
-            info!(%peer, client = name, "a client is gone");
+            info!(%peer, client = name, "a client disconnected");
         }
         Err(why) => warn!(%peer, why, "a connection was refused"),
     }

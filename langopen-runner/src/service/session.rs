@@ -56,7 +56,7 @@ impl Session {
         let outgoing = frame.into();
         let length = outgoing.frame.payload.len();
         if self.queued.fetch_add(length, Ordering::Relaxed) + length > MAX_QUEUED {
-            warn!(client = self.number, "a client does not take what it is sent; it is cut off");
+            warn!(client = self.number, "a client does not read its frames; closing its connection");
             self.cut();
         }
         // A client that has disconnected needs no frames.
@@ -90,7 +90,7 @@ pub(super) async fn serve(inside: &Arc<Inside>, client: Client, mut connection: 
             match tokio::time::timeout(SILENCE, source.next()).await {
                 Ok(Some(Ok(frame))) => {
                     if let Err(why) = pass(inside, &session, frame) {
-                        warn!(client = session.number, why, "a client broke the rules; it is cut off");
+                        warn!(client = session.number, why, "a client violated the protocol; closing its connection");
                         return;
                     }
                 }
@@ -100,7 +100,7 @@ pub(super) async fn serve(inside: &Arc<Inside>, client: Client, mut connection: 
                 }
                 Ok(None) => return,
                 Err(_) => {
-                    warn!(client = session.number, "a client gave no sign of life; it is cut off");
+                    warn!(client = session.number, "a client sent nothing for too long; closing its connection");
                     return;
                 }
             }
@@ -142,7 +142,7 @@ fn ready(inside: &Inside, session: &Session, client: &Client) -> Option<Frame> {
     match serde_json::to_vec(&ready) {
         Ok(payload) => Some(Frame::new(Kind::Ready, 0, payload)),
         Err(error) => {
-            warn!(%error, "what the runner offers has no JSON form");
+            warn!(%error, "cannot encode READY as JSON");
             None
         }
     }
@@ -242,7 +242,7 @@ fn begin_on(inside: &Inside, session: &Session, host: &Arc<Host>, alone: Option<
     if !host.send(Frame { kind: kind_there, ..frame }) {
         let begun = session.table.lock().begun.remove(&number);
         if begun.is_some() {
-            session.push(not_begun(kind, number, "the graph host went away before the run began"));
+            session.push(not_begun(kind, number, "the graph host died before the run began"));
         }
     }
 }

@@ -104,7 +104,7 @@ impl Switch {
             _ => true,
         });
         for (_, asked) in table.calls.drain() {
-            refuse(&asked, "unavailable", "the worker or API server that the run belongs to is gone");
+            refuse(&asked, "unavailable", "the worker or API server of the run disconnected");
         }
         let exchanges: Vec<_> = table.exchanges.drain().map(|(_, asked)| asked).collect();
         let over = table.begun.is_empty();
@@ -235,14 +235,14 @@ impl Switch {
         let share = Arc::new(host.share(frame.payload.len()));
         let asked = Asked { host: Arc::clone(host), id: frame.stream, _share: Some(share) };
         let Ok(CallOrigin { params }) = rmp_serde::from_slice(&frame.payload) else {
-            return refuse(&asked, "invalid", "the call cannot be read");
+            return refuse(&asked, "invalid", "the call cannot be decoded");
         };
         let begun = [params.run, params.call].into_iter().flatten();
         let session = begun.filter_map(|number| self.beginner(host, number)).next();
         let number = session.as_ref().and_then(|session| session.table.lock().call(asked.clone()));
         match (session, number) {
             (Some(session), Some(number)) => session.push(Frame { stream: number, ..frame }),
-            _ => refuse(&asked, "conflict", "the run or call that this belongs to is over"),
+            _ => refuse(&asked, "conflict", "the run or call of this host call has ended"),
         }
     }
 
@@ -262,7 +262,7 @@ impl Switch {
             }
         };
         let Some(session) = session else {
-            debug!(host = host.number, "a request of the application's own has no API server to go to");
+            debug!(host = host.number, "no connected API server can serve a request of the application");
             return abort();
         };
         let asked = Asked { host: Arc::clone(host), id, _share: None };
@@ -307,7 +307,9 @@ impl Relay for Switch {
                 }
                 None => write_log(host, frame.stream, &frame.payload),
             },
-            other => warn!(host = host.number, kind = ?other, "a graph host sent a frame that is not its to send"),
+            other => {
+                warn!(host = host.number, kind = ?other, "a graph host sent a frame of a kind that hosts must not send")
+            }
         }
     }
 

@@ -33,9 +33,9 @@ impl Drop for Pending<'_> {
 impl Host {
     /// Sends a request to the web app, which may call `api` meanwhile.
     pub(crate) async fn web(self: &Arc<Self>, call: WebCall, api: Arc<dyn WebApi>) -> Result<Response<WebBody>> {
-        let gone = || Error::unavailable("host.web", "the graph host went away before it answered; try again");
+        let gone = || Error::unavailable("host.web", "the graph host died before it answered; try again");
         let head = serde_json::to_vec(&ToApp::new(&call))
-            .map_err(|error| Error::internal("host.web", "the request has no JSON form").with_source(error))?;
+            .map_err(|error| Error::internal("host.web", "the request cannot be encoded as JSON").with_source(error))?;
         let id = self.next_handle()?;
         let (waiting, answered) = oneshot::channel();
         let (parts, received) = mpsc::unbounded_channel();

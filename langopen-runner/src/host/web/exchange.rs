@@ -83,13 +83,13 @@ pub(in crate::host) fn receive(host: &Arc<Host>, frame: Frame) {
         }
         Kind::HttpCredit => raise(exchange, &frame.payload),
         _ => {
-            debug!(host = host.number, "an exchange with a graph host was broken off");
+            debug!(host = host.number, "a graph host aborted an exchange");
             exchanges.remove(&id);
             return;
         }
     };
     if !fine {
-        warn!(host = host.number, kind = ?frame.kind, "a graph host broke the rules of an exchange");
+        warn!(host = host.number, kind = ?frame.kind, "a graph host violated the protocol of an exchange; aborting it");
         exchanges.remove(&id);
         drop(exchanges);
         abort(host, id);

@@ -44,7 +44,7 @@ pub(super) fn serve(host: &Arc<Host>, frame: Frame) {
             });
         }
         Err(error) => {
-            warn!(host = host.number, %error, "a request from a graph host cannot be served");
+            warn!(host = host.number, %error, "cannot serve a request from a graph host");
             abort(host, id);
         }
     }
@@ -56,7 +56,7 @@ fn begin(host: &Arc<Host>, id: u32, payload: &[u8]) -> Result<Served> {
     let mut request = head.request()?;
     let mut exchanges = host.exchanges.lock();
     if id < HOSTS || exchanges.contains_key(&id) {
-        return Err(refused("the exchange's id is not the host's to choose"));
+        return Err(refused("the exchange's id is in use, or not in the host's range"));
     }
     if exchanges.len() >= MAX_EXCHANGES {
         return Err(refused("the application has too many requests in flight"));
