@@ -172,7 +172,7 @@ fn done(result: RunResult) -> Result<RunOutput> {
     Ok(RunOutput::Done(Box::new(result)))
 }
 
-/// An execution that goes on until it is cancelled.
+/// An execution that continues until it is cancelled.
 fn until_cancelled(job: RunJob) -> BoxFuture<'static, Result<BoxStream<'static, Result<RunOutput>>>> {
     async move {
         let mut cancel = job.cancel;

@@ -44,14 +44,14 @@ impl Marker {
 pub(super) async fn lock(path: &Path, progress: Listener<'_>) -> Result<File, EnvironmentError> {
     let failed = || EnvironmentError::io(path, "cannot be locked");
     let file = File::options().create(true).truncate(false).write(true).open(path).map_err(failed())?;
-    let mut told = false;
+    let mut reported = false;
     loop {
         match file.try_lock() {
             Ok(()) => return Ok(file),
             Err(TryLockError::WouldBlock) => {
-                if !told {
+                if !reported {
                     progress(Progress::Waiting);
-                    told = true;
+                    reported = true;
                 }
                 tokio::time::sleep(BETWEEN_TRIES).await;
             }

@@ -24,8 +24,8 @@ use super::ending::{Aboard, Ending, Guilt, Lost};
 use super::fitness::Fitness;
 use super::handles::{HandleRange, Handles};
 use super::health::{Health, Status};
+use super::message::RunMessage;
 use super::owner::Owner;
-use super::said::Said;
 use super::serve::Reach;
 use super::spans::Traced;
 use super::web::{self, Exchange};
@@ -42,7 +42,7 @@ const BLOCKED_AFTER: u64 = 500;
 /// A run in flight on a host.
 pub(super) struct InFlight {
     /// Receives EVENT and DONE frames. Unbounded, because the run's credit bounds it.
-    pub(super) said: mpsc::UnboundedSender<Said>,
+    pub(super) messages: mpsc::UnboundedSender<RunMessage>,
     /// The number of bytes of events that the host may send.
     pub(super) credit: Arc<Credit>,
     /// Whether the run may have ended a host before.
@@ -279,7 +279,7 @@ impl Host {
         };
         for (handle, run) in runs {
             // The reader may have stopped.
-            let _ = run.said.send(Said::Lost(ending.loss(handle, &aboard)));
+            let _ = run.messages.send(RunMessage::Lost(ending.loss(handle, &aboard)));
         }
         self.waiting.lock().clear();
         self.exchanges.lock().clear();
@@ -368,7 +368,7 @@ fn take_output(host: &Arc<Host>, frame: Frame) {
         return overdrawn(host, handle);
     }
     // If the reader has stopped, it has already withdrawn the run.
-    let _ = run.said.send(Said::Frame(frame, host.share(length)));
+    let _ = run.messages.send(RunMessage::Frame(frame, host.share(length)));
     if last {
         runs.remove(&handle);
     }
@@ -382,7 +382,7 @@ fn overdrawn(host: &Arc<Host>, handle: u32) {
     }
     // The runner's other hosts are not to blame. The runner should have closed its connection to this host.
     if let Some(run) = host.runs.lock().remove(&handle) {
-        let _ = run.said.send(Said::Lost(ending.loss(handle, &Aboard::default())));
+        let _ = run.messages.send(RunMessage::Lost(ending.loss(handle, &Aboard::default())));
     }
     if let Ok(cancel) = serde_json::to_vec(&handed_back()) {
         host.send(Frame::new(Kind::Cancel, handle, cancel));
@@ -419,7 +419,7 @@ fn dispatch(host: &Arc<Host>, frame: Frame) {
         Kind::Lost => {
             let run = host.runs.lock().remove(&frame.stream);
             if let (Some(run), Ok(lost)) = (run, from_json::<Lost>("runner.lost", &frame.payload)) {
-                let _ = run.said.send(Said::Lost(lost.into()));
+                let _ = run.messages.send(RunMessage::Lost(lost.into()));
             }
             host.waiting.lock().remove(&frame.stream);
         }

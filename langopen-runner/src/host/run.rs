@@ -16,7 +16,7 @@ use tracing::Span;
 use super::Host;
 use super::connection::InFlight;
 use super::credit::Credit;
-use super::said::{Marks, Said};
+use super::message::{Marks, RunMessage};
 use super::serve::{Reach, StorageFailure};
 use super::spans::{self, Traced};
 use crate::frame::payload::{self, RunRequest};
@@ -32,7 +32,7 @@ pub(crate) const CANCEL_GRACE: Duration = Duration::from_secs(12);
 struct Execution {
     host: Arc<Host>,
     handle: u32,
-    said: mpsc::UnboundedReceiver<Said>,
+    messages: mpsc::UnboundedReceiver<RunMessage>,
     credit: Arc<Credit>,
     /// Why a call of the run failed, if the storage did not answer it.
     storage: StorageFailure,
@@ -97,20 +97,20 @@ impl Host {
         let request = serde_json::to_vec(&request)
             .map_err(|error| Error::internal("host.execute", "the run cannot be encoded as JSON").with_source(error))?;
         let handle = self.next_handle()?;
-        let (sender, said) = mpsc::unbounded_channel();
+        let (sender, messages) = mpsc::unbounded_channel();
         let lease = Lease { run_id: job.run.run_id, attempt: job.run.attempt };
         // Without a resumable stream, no reader needs the events that precede a checkpoint.
         let marks = job.run.resumable.then(|| Marks::of(&sender));
         let reach = Reach::new(job.context, Some(lease)).with_marks(marks);
         let (credit, storage, suspect) = (Arc::<Credit>::default(), reach.storage_failure(), job.suspect);
         let span = Span::current();
-        let in_flight = InFlight { said: sender, credit: Arc::clone(&credit), suspect, reach, span, traced };
+        let in_flight = InFlight { messages: sender, credit: Arc::clone(&credit), suspect, reach, span, traced };
         self.runs.lock().insert(handle, in_flight);
         self.count(1);
         let execution = Execution {
             host: Arc::clone(self),
             handle,
-            said,
+            messages,
             credit,
             storage,
             marks: Vec::new(),
@@ -152,10 +152,10 @@ impl Execution {
                     self.over = true;
                     return Some(Ok(RunOutput::Done(Box::new(abandoned()))));
                 }
-                said = self.said.recv() => match said {
-                    Some(Said::Frame(frame, _share)) => return Some(self.output(frame)),
-                    Some(Said::Mark(mark)) => self.marks.push(mark),
-                    Some(Said::Lost(lost)) => {
+                message = self.messages.recv() => match message {
+                    Some(RunMessage::Frame(frame, _share)) => return Some(self.output(frame)),
+                    Some(RunMessage::Mark(mark)) => self.marks.push(mark),
+                    Some(RunMessage::Lost(lost)) => {
                         self.over = true;
                         return Some(Err(lost.into()));
                     }

@@ -18,7 +18,7 @@ use tracing::{debug, warn};
 use super::Host;
 use super::budget::Share;
 use super::connection::Outgoing;
-use super::said::Marks;
+use super::message::Marks;
 use super::turns::Turns;
 use crate::frame::payload::{self, CallError, Caller, CheckpointReply, HostCall, ItemReply, from_json};
 use crate::frame::{Frame, Kind};

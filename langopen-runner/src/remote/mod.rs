@@ -2,7 +2,7 @@
 
 mod app;
 mod dial;
-mod keep;
+mod maintain;
 mod set;
 mod settings;
 mod url;
@@ -48,14 +48,14 @@ impl RunnerSet {
         let urls = settings.urls.clone();
         let dialer = Arc::new(Dialer::new(settings)?);
         for url in urls {
-            let keeper = keep::Keeper {
+            let maintainer = maintain::Maintainer {
                 url: Arc::new(url),
                 dialer: Arc::clone(&dialer),
                 shared: Arc::clone(&shared),
                 stop: stop.clone(),
                 tasks: tasks.clone(),
             };
-            tasks.spawn(keeper.keep());
+            tasks.spawn(maintainer.maintain());
         }
         tasks.close();
         Ok(Self { shared, stop, tasks })

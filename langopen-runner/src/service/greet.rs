@@ -113,10 +113,10 @@ pub(super) async fn refuse(connection: &mut Connection, why: &str) {
 }
 
 /// Compares in constant time, whatever the client sent: it compares whole digests.
-fn knows(token: &Secret, said: Option<&str>) -> bool {
+fn knows(token: &Secret, sent: Option<&str>) -> bool {
     let digest = |text: &str| Sha256::digest(text.as_bytes());
-    let same = digest(token.expose()).ct_eq(&digest(said.unwrap_or_default()));
-    bool::from(same) && said.is_some()
+    let same = digest(token.expose()).ct_eq(&digest(sent.unwrap_or_default()));
+    bool::from(same) && sent.is_some()
 }
 
 #[cfg(test)]
@@ -127,8 +127,8 @@ mod tests {
     fn only_the_token_itself_is_known() {
         let token = Secret::from("open sesame".to_owned());
         assert!(knows(&token, Some("open sesame")));
-        for said in [None, Some(""), Some("open sesam"), Some("open sesame ")] {
-            assert!(!knows(&token, said), "{said:?}");
+        for sent in [None, Some(""), Some("open sesam"), Some("open sesame ")] {
+            assert!(!knows(&token, sent), "{sent:?}");
         }
         assert!(!knows(&Secret::from(String::new()), None));
     }

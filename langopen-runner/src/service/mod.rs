@@ -151,7 +151,7 @@ async fn serve(
 
 /// Sends the clients the status of the hosts when it changes, and detects cancelled runs that do not end.
 async fn tell(inside: Arc<Inside>, stop: CancellationToken) {
-    let mut told = None;
+    let mut announced = None;
     loop {
         let changed = inside.hosts.changed().notified();
         tokio::select! {
@@ -162,9 +162,9 @@ async fn tell(inside: Arc<Inside>, stop: CancellationToken) {
         }
         inside.switch.find_overdue();
         let status = inside.hosts.status(inside.is_draining());
-        if told != Some(status) {
+        if announced != Some(status) {
             inside.switch.tell(status);
-            told = Some(status);
+            announced = Some(status);
         }
     }
 }

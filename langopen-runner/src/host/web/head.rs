@@ -39,7 +39,7 @@ pub(super) struct ToApp<'a> {
 impl<'a> ToApp<'a> {
     pub(super) fn new(call: &'a WebCall) -> Self {
         let WebCall { request, has_body, unknown, authenticate, user, root_path, client, tenant: _ } = call;
-        let mut headers = told(request.headers());
+        let mut headers = texts(request.headers());
         if let (None, Some(authority)) = (request.headers().get("host"), request.uri().authority()) {
             headers.push(("host".to_owned(), authority.to_string()));
         }
@@ -108,7 +108,7 @@ pub(super) struct ResponseHead {
 
 impl ResponseHead {
     pub(super) fn of<B>(response: &Response<B>, unknown: bool) -> Self {
-        Self { status: response.status().as_u16(), headers: told(response.headers()), unknown, user: None }
+        Self { status: response.status().as_u16(), headers: texts(response.headers()), unknown, user: None }
     }
 
     pub(super) fn known(user: JsonMap) -> Self {
@@ -126,7 +126,7 @@ impl ResponseHead {
 }
 
 /// Headers as texts, with one character per byte.
-fn told(headers: &HeaderMap) -> Vec<(String, String)> {
+fn texts(headers: &HeaderMap) -> Vec<(String, String)> {
     let value = |value: &HeaderValue| value.as_bytes().iter().map(|&byte| char::from(byte)).collect();
     let kept = headers.iter().filter(|(name, _)| !HOP_BY_HOP.contains(&name.as_str()));
     kept.map(|(name, each)| (name.as_str().to_owned(), value(each))).collect()
@@ -154,7 +154,7 @@ mod tests {
         let pairs = pairs.map(|(name, value)| (name.to_owned(), value.to_owned()));
         let map = read(&pairs).unwrap_or_default();
         assert_eq!(map.get_all("x-a").iter().map(HeaderValue::as_bytes).collect::<Vec<_>>(), [&b"1"[..], &b"\xe9"[..]]);
-        assert_eq!(told(&map), pairs[..2]);
+        assert_eq!(texts(&map), pairs[..2]);
         for wrong in [("a b", "1"), ("x", "a\nb"), ("x", "\u{20ac}")] {
             assert!(read(&[(wrong.0.to_owned(), wrong.1.to_owned())]).is_none(), "{wrong:?}");
         }

@@ -7,7 +7,7 @@ use super::budget::Share;
 use crate::frame::Frame;
 
 /// One output of a run. Outputs arrive in the order in which the host sent them.
-pub(super) enum Said {
+pub(super) enum RunMessage {
     /// An event or the end of the run, with its share of the budget.
     Frame(Frame, Share),
     /// A checkpoint that waits until all earlier events are in the log.
@@ -18,10 +18,10 @@ pub(super) enum Said {
 
 /// A sender of marks. It does not keep the run's channel open.
 #[derive(Clone)]
-pub(super) struct Marks(mpsc::WeakUnboundedSender<Said>);
+pub(super) struct Marks(mpsc::WeakUnboundedSender<RunMessage>);
 
 impl Marks {
-    pub(super) fn of(run: &mpsc::UnboundedSender<Said>) -> Self {
+    pub(super) fn of(run: &mpsc::UnboundedSender<RunMessage>) -> Self {
         Self(run.downgrade())
     }
 
@@ -30,7 +30,7 @@ impl Marks {
         let (mark, kept) = oneshot::channel();
         if let Some(run) = self.0.upgrade() {
             // Without a reader, the mark is dropped, which ends the wait too.
-            let _ = run.send(Said::Mark(mark));
+            let _ = run.send(RunMessage::Mark(mark));
         }
         async move {
             let _ = kept.await;

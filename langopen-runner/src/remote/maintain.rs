@@ -31,7 +31,7 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from
 
 /// Maintains the connections to all runners that one name resolves to.
 #[derive(Clone)]
-pub(super) struct Keeper {
+pub(super) struct Maintainer {
     pub(super) url: Arc<RunnerUrl>,
     pub(super) dialer: Arc<Dialer>,
     pub(super) shared: Arc<Shared>,
@@ -39,13 +39,13 @@ pub(super) struct Keeper {
     pub(super) tasks: TaskTracker,
 }
 
-impl Keeper {
+impl Maintainer {
     /// Resolves the name repeatedly, and maintains a connection to each address.
-    pub(super) async fn keep(self) {
-        let mut kept = BTreeMap::<SocketAddr, CancellationToken>::new();
+    pub(super) async fn maintain(self) {
+        let mut connections = BTreeMap::<SocketAddr, CancellationToken>::new();
         loop {
             match tokio::net::lookup_host((self.url.host.as_str(), self.url.port)).await {
-                Ok(found) => self.follow(&mut kept, found.collect()),
+                Ok(found) => self.follow(&mut connections, found.collect()),
                 Err(error) => warn!(runner = %self.url, %error, "cannot resolve the name of a runner; trying again"),
             }
             tokio::select! {
@@ -55,8 +55,8 @@ impl Keeper {
         }
     }
 
-    fn follow(&self, kept: &mut BTreeMap<SocketAddr, CancellationToken>, found: Vec<SocketAddr>) {
-        kept.retain(|address, stay| {
+    fn follow(&self, connections: &mut BTreeMap<SocketAddr, CancellationToken>, found: Vec<SocketAddr>) {
+        connections.retain(|address, stay| {
             let there = found.contains(address);
             if !there {
                 stay.cancel();
@@ -64,9 +64,9 @@ impl Keeper {
             there
         });
         for address in found {
-            kept.entry(address).or_insert_with(|| {
+            connections.entry(address).or_insert_with(|| {
                 let stay = self.stop.child_token();
-                self.tasks.spawn(self.clone().keep_one(address, stay.clone()));
+                self.tasks.spawn(self.clone().maintain_one(address, stay.clone()));
                 stay
             });
         }
@@ -74,7 +74,7 @@ impl Keeper {
 
     /// Maintains a connection to one address. If the name no longer resolves to it, an open connection stays in use
     /// until it breaks.
-    async fn keep_one(self, address: SocketAddr, stay: CancellationToken) {
+    async fn maintain_one(self, address: SocketAddr, stay: CancellationToken) {
         let mut pause = PAUSES.0;
         while !stay.is_cancelled() {
             let dialled = tokio::select! {
