@@ -1,4 +1,4 @@
-//! The first frames between a runner and a client, and what they say.
+//! The first frames between a runner and a client.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::config::AppSettings;
 use crate::host::{Offer, Status};
 
-/// The version of the frames between runners and their clients.
+/// The version of the protocol between runners and their clients.
 pub(crate) const RUNNER_PROTOCOL: u32 = 1;
 
 /// HELLO, from a client to a runner.
@@ -16,12 +16,12 @@ pub(crate) struct ClientHello {
     pub(crate) protocol: u32,
     #[serde(default)]
     pub(crate) token: Option<String>,
-    /// What it is called in logs.
+    /// The client's name in logs.
     pub(crate) name: String,
-    /// Whether it serves the requests that the application itself makes of the API.
+    /// Whether the client serves the API requests of the application itself.
     #[serde(default)]
     pub(crate) serves_api: bool,
-    /// Whether it delivers webhooks.
+    /// Whether the client delivers webhooks.
     #[serde(default)]
     pub(crate) delivers_webhooks: bool,
 }
@@ -30,15 +30,15 @@ pub(crate) struct ClientHello {
 #[derive(Serialize, Deserialize)]
 pub(crate) struct RunnerReady {
     pub(crate) protocol: u32,
-    /// What it is called in logs.
+    /// The runner's name in logs.
     pub(crate) name: String,
-    /// `organization/project/deployment`.
+    /// The deployment: `organization/project/deployment`.
     pub(crate) tenant: String,
-    /// The first and the last of the numbers that the client may choose.
+    /// The first and the last number that the client may choose.
     pub(crate) handles: (u32, u32),
     pub(crate) offer: Offer,
     pub(crate) app: AppSettings,
-    /// They hold secrets.
+    /// The headers may contain secrets.
     #[serde(default)]
     pub(crate) webhook_headers: BTreeMap<String, String>,
     pub(crate) status: Status,

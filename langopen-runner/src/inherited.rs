@@ -1,13 +1,13 @@
 //! The variables that user code inherits from the server's process.
 //!
-//! Graph hosts and installers start from an empty environment. They get the variables that the server was started with,
-//! except the platform's own:
+//! Graph hosts and installers start from an empty environment. They get the variables of the server's process, except
+//! for:
 //!
 //! - names that only the platform reads: `LANGOPEN_...`, and those in [`NAMES`];
-//! - with a Postgres, the variables of libpq in [`LIBPQ`], which the platform's connections read;
+//! - if the platform uses Postgres, the variables of libpq in [`LIBPQ`], which its connections read;
 //! - any other variable whose value is, or contains, an address or password of the platform.
 //!
-//! Nothing else is withheld. An application's own `DATABASE_URL` reaches it, unless it is the platform's database.
+//! Nothing else is withheld. An application gets its own `DATABASE_URL`, unless it names the platform's database.
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -16,7 +16,7 @@ use std::fmt;
 use percent_encoding::percent_decode_str;
 use url::Url;
 
-/// Names that only the platform reads, beside `LANGOPEN_...`.
+/// Names that only the platform reads, in addition to `LANGOPEN_...`.
 const NAMES: [&str; 8] = [
     "DATABASE_DIRECT_URL",
     "DATABASE_URI",
@@ -43,13 +43,13 @@ const LIBPQ: [&str; 11] = [
     "PGUSER",
 ];
 
-/// Names whose values are never secrets, and which every program needs.
+/// Names that every program needs, and whose values are never secrets.
 const BASE: [&str; 10] = ["HOME", "HOSTNAME", "LANG", "LOGNAME", "PATH", "PWD", "SHELL", "TMPDIR", "TZ", "USER"];
 
-/// A secret this short may stand in a harmless value by chance, so only a value that equals it is withheld.
+/// A secret this short may occur in a harmless value by chance, so only a value that equals it is withheld.
 const SHORT: usize = 8;
 
-/// What the platform keeps from user code: the addresses of its data stores, its tokens and passwords.
+/// The secrets that the platform withholds from user code: the addresses of its data stores, its tokens and passwords.
 #[derive(Clone, Default)]
 pub struct Withheld {
     addresses: Vec<Address>,
@@ -57,7 +57,7 @@ pub struct Withheld {
 }
 
 impl Withheld {
-    /// Also the address of a data store, and the password in it. A text that is not a URL is ignored.
+    /// Adds the address of a data store and the password in it. A text that is not a URL is ignored.
     #[must_use]
     pub fn with_address(mut self, url: &str) -> Self {
         if !url.contains("://") {
@@ -69,7 +69,7 @@ impl Withheld {
         self
     }
 
-    /// Also a token or a password.
+    /// Adds a token or a password.
     #[must_use]
     pub fn with_secret(mut self, secret: &str) -> Self {
         self.secrets.extend(Some(secret.trim().to_owned()).filter(|secret| !secret.is_empty()));
@@ -99,7 +99,7 @@ impl fmt::Debug for Withheld {
     }
 }
 
-/// The address of a data store, in a form that finds it again however it is written.
+/// The address of a data store, in a form that recognizes it in different spellings.
 #[derive(Clone)]
 struct Address {
     text: String,
@@ -107,7 +107,7 @@ struct Address {
     passwords: Vec<String>,
 }
 
-/// Where a URL leads: scheme, user, host, port and database.
+/// The destination of a URL: scheme, user, host, port and database.
 #[derive(Clone, PartialEq, Eq)]
 struct Place {
     kind: &'static str,
@@ -136,13 +136,13 @@ impl Address {
         self.place.as_ref().is_some_and(|place| place.kind == "postgres")
     }
 
-    /// Whether the value is this address, or a text that holds it.
+    /// Whether the value is this address, or a text that contains it.
     fn is_in(&self, value: &str) -> bool {
         let place = Url::parse(value).ok().as_ref().and_then(Place::of);
         if place.is_some() && place == self.place {
             return true;
         }
-        // `redis://host:6379` does not stand in `redis://host:6379/1`.
+        // `redis://host:6379` is not contained in `redis://host:6379/1`.
         let goes_on = |rest: &str| rest.starts_with(|c: char| c.is_alphanumeric() || "_-./:?@".contains(c));
         value.match_indices(&self.text).any(|(index, found)| !goes_on(&value[index + found.len()..]))
     }
@@ -150,7 +150,7 @@ impl Address {
 
 impl Place {
     fn of(url: &Url) -> Option<Self> {
-        // SQLAlchemy names the driver too: `postgresql+asyncpg`.
+        // SQLAlchemy adds the driver: `postgresql+asyncpg`.
         let (kind, port) = match url.scheme().split('+').next()? {
             "postgres" | "postgresql" => ("postgres", 5432),
             "redis" | "rediss" => ("redis", 6379),
@@ -172,12 +172,12 @@ fn decoded(text: &str) -> String {
     percent_decode_str(text).decode_utf8_lossy().into_owned()
 }
 
-/// The variables that graph hosts and installers inherit. The default is none at all.
+/// The variables that graph hosts and installers inherit. The default is none.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Inherited(BTreeMap<OsString, OsString>);
 
 impl Inherited {
-    /// Those of this process, without what is withheld.
+    /// The variables of this process, without those that are withheld.
     #[must_use]
     pub fn of_process(withheld: &Withheld) -> Self {
         Self::of(std::env::vars_os(), withheld)
@@ -185,7 +185,7 @@ impl Inherited {
 
     fn of(variables: impl Iterator<Item = (OsString, OsString)>, withheld: &Withheld) -> Self {
         let variables: Vec<_> = variables.collect();
-        // A password that the platform's connections take from the environment is the platform's, under any name.
+        // A password that the platform's connections read from the environment is the platform's, in any variable.
         let password =
             variables.iter().find(|(name, _)| name == "PGPASSWORD").map(|(_, value)| value.to_string_lossy());
         let postgres = withheld.addresses.iter().any(Address::is_postgres);
@@ -198,7 +198,7 @@ impl Inherited {
         Self(variables.into_iter().filter(shown).collect())
     }
 
-    /// The value of a variable, if it is a text.
+    /// The value of a variable, if it is valid UTF-8.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<String> {
         self.0.get(OsStr::new(name))?.clone().into_string().ok()
@@ -210,7 +210,7 @@ impl Inherited {
 }
 
 impl fmt::Debug for Inherited {
-    /// The names alone: values may be secrets of the application.
+    /// Prints only the names: values may be secrets of the application.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_set().entries(self.0.keys()).finish()
     }

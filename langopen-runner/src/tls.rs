@@ -1,4 +1,4 @@
-//! Certificates of runners and of those who use them.
+//! Certificates of runners and of their clients.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -11,27 +11,27 @@ use tokio_rustls::rustls::server::WebPkiClientVerifier;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore, ServerConfig};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
-/// A runner's certificates, in files of PEM. They are read when it starts.
+/// A runner's certificates, in PEM files. The runner reads them when it starts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServerTls {
-    /// Its certificate, with those between it and its CA's.
+    /// The runner's certificate and the intermediate ones up to its CA.
     pub cert: PathBuf,
     /// The key of the certificate.
     pub key: PathBuf,
-    /// The CA whose certificates clients must show; `None` asks for none.
+    /// The CA that client certificates must come from. With `None`, clients need no certificate.
     pub client_ca: Option<PathBuf>,
 }
 
-/// What a runner's client needs for `tls://` addresses, in files of PEM. They are read when it starts.
+/// The certificates that a client needs for `tls://` addresses, in PEM files. The client reads them when it starts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClientTls {
-    /// The CA that runners' certificates are of.
+    /// The CA that runners' certificates must come from.
     pub ca: PathBuf,
     /// The client's own certificate and its key.
     pub identity: Option<(PathBuf, PathBuf)>,
 }
 
-/// Why certificates cannot be used. It shows no key.
+/// Why certificates cannot be used. It contains no key.
 #[derive(Debug, thiserror::Error)]
 #[error("{}: {why}", path.display())]
 pub struct TlsError {

@@ -18,11 +18,11 @@ use crate::held::Held;
 #[derive(Clone)]
 pub(crate) struct Handle {
     pub(crate) lease: Lease,
-    /// Until when the lease is certain.
+    /// The time until which the worker certainly holds the lease.
     pub(crate) held: Held,
-    /// Ask the graph to end.
+    /// Asks the graph to end.
     pub(crate) cancel: Arc<watch::Sender<Option<CancelRequest>>>,
-    /// The lease is lost: stop, and write nothing more.
+    /// Cancelled when the lease is lost: the run's task then stops and writes nothing more.
     pub(crate) lost: CancellationToken,
 }
 
@@ -32,11 +32,11 @@ pub(crate) struct Active {
     slots: Arc<Semaphore>,
     concurrency: usize,
     pub(crate) tasks: TaskTracker,
-    /// The grace period is over: hand runs back.
+    /// Cancelled when the grace period is over: runs in flight are then handed back.
     pub(crate) hand_back: CancellationToken,
 }
 
-/// How many runs a worker may execute at once, and does.
+/// The number of runs that a worker may execute at once, and the number that it executes now.
 #[derive(Clone)]
 pub struct Slots(Arc<Active>);
 
@@ -45,12 +45,12 @@ impl Slots {
         Self(Arc::clone(active))
     }
 
-    /// How many runs it may execute at once.
+    /// The number of runs that the worker may execute at once.
     pub fn max(&self) -> usize {
         self.0.concurrency
     }
 
-    /// How many it executes now.
+    /// The number of runs that the worker executes now.
     pub fn active(&self) -> usize {
         self.0.runs.lock().len()
     }
@@ -67,7 +67,7 @@ impl Active {
         }
     }
 
-    /// Waits for a free place, then takes all that are free.
+    /// Waits for a free slot, then takes all free slots.
     pub(crate) async fn places(&self) -> Vec<OwnedSemaphorePermit> {
         // The semaphore is never closed.
         let mut places: Vec<_> = Arc::clone(&self.slots).acquire_owned().await.into_iter().collect();
@@ -80,14 +80,14 @@ impl Active {
         places
     }
 
-    /// Adds a run. An earlier attempt of it that is still active has lost its lease, and gets no more heartbeats.
+    /// Adds a run. If an earlier attempt of the run is still active, it has lost its lease and gets no more heartbeats.
     pub(crate) fn insert(&self, handle: Handle) {
         if let Some(earlier) = self.runs.lock().insert(handle.lease.run_id, handle) {
             earlier.lost.cancel();
         }
     }
 
-    /// Forgets a run, unless a later attempt has taken its place.
+    /// Removes an attempt, unless a later attempt of the run has replaced it.
     pub(crate) fn remove(&self, lease: Lease) {
         let mut runs = self.runs.lock();
         if runs.get(&lease.run_id).is_some_and(|handle| handle.lease == lease) {
@@ -99,15 +99,14 @@ impl Active {
         self.runs.lock().values().cloned().collect()
     }
 
-    /// Passes a cancel on, if the run is here.
+    /// Passes a cancel on to the run if this worker executes it.
     pub(crate) fn cancel(&self, run_id: RunId, request: CancelRequest) {
         if let Some(handle) = self.runs.lock().get(&run_id) {
             handle.cancel.send_replace(Some(request));
         }
     }
 
-    /// Waits until all runs have ended, at most for `grace`; then has the rest handed back. Returns how many those
-    /// were.
+    /// Waits at most `grace` for all runs to end; then has the remaining ones handed back. Returns the number of those.
     pub(crate) async fn drain(&self, grace: Duration) -> usize {
         self.tasks.close();
         if tokio::time::timeout(grace, self.tasks.wait()).await.is_ok() {

@@ -1,4 +1,4 @@
-//! Finding work: woken when there may be some, and looking every second anyway.
+//! Claims runs: the loop wakes when the queue signals new runs, and polls every second in any case.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,13 +12,14 @@ use tracing::error;
 use crate::active::Active;
 use crate::{Services, WorkerSettings, run};
 
-/// The longest pause between two looks, whatever wake-ups there were.
+/// The longest pause between two claims.
 const POLL: Duration = Duration::from_secs(1);
 
-/// The shortest pause while a run waits for its time.
+/// The shortest pause while a run waits for its due time.
 const SHORTEST: Duration = Duration::from_millis(1);
 
-/// Whose runs to ask for: those that the worker is for, as far as its executor can take them now.
+/// The tenants whose runs the worker claims: its configured tenants, as far as the executor can serve them now. `None`
+/// for all.
 fn tenants(settings: &WorkerSettings, executor: &dyn Executor) -> Option<Vec<Tenant>> {
     match (settings.tenants.clone(), executor.tenants()) {
         (Some(wanted), Some(able)) => Some(wanted.into_iter().filter(|tenant| able.contains(tenant)).collect()),
@@ -39,7 +40,7 @@ pub(crate) async fn claim_until(
             () = stop.cancelled() => return,
             places = active.places() => places,
         };
-        // Listening begins before looking: a run that comes in between rings.
+        // Register for wake-ups before the claim, so a run that is created in between wakes the loop.
         let woken = wakes.notified();
         tokio::pin!(woken);
         woken.as_mut().enable();
@@ -54,7 +55,7 @@ pub(crate) async fn claim_until(
         let Claims { runs, next_due } = match services.queue.claim(&request).await {
             Ok(claims) => claims,
             Err(error) => {
-                error!(%error, "runs cannot be claimed; trying again in a second");
+                error!(%error, "cannot claim runs; trying again in a second");
                 Claims::default()
             }
         };
@@ -66,7 +67,7 @@ pub(crate) async fn claim_until(
         if full {
             continue;
         }
-        // Never at once: a clock that goes back must not turn this into a busy loop.
+        // The pause is never zero: a clock that is set back must not cause a busy loop.
         let due = next_due.map_or(POLL, |due| due.since(services.clock.now()).clamp(SHORTEST, POLL));
         tokio::select! {
             () = stop.cancelled() => return,

@@ -1,32 +1,31 @@
-//! A clock that is set forward by mistake must not make the worker remove what has not expired, or pass over what is
-//! not due.
+//! Detects a clock that was set forward by mistake, so that the worker neither removes rows too early nor skips crons.
 
 use std::time::Duration;
 
 use langopen_core::{Clock, Timestamp};
 use tracing::warn;
 
-/// A clock may drift, and be put right, by this much.
+/// The drift, or correction, of the clock that the watch tolerates.
 const TOLERANCE_MICROS: i64 = 60_000_000;
 
-/// Compares a clock with the time that passes, and distrusts it for a while after it was set forward. Who set it by
-/// mistake has that long to put it right.
+/// Compares the wall clock with the monotonic clock. After the wall clock was set forward, the watch distrusts it for a
+/// while, so that an operator can correct a mistake.
 pub(crate) struct ClockWatch {
     what: &'static str,
     patience: Duration,
-    /// By how much the clock was ahead of the time that passes when it was trusted last.
+    /// How far the wall clock was ahead of the monotonic clock when the watch last trusted it.
     trusted: i64,
-    /// When, on the steady scale, it was first seen further ahead.
+    /// The monotonic time at which the watch first saw the jump.
     distrusted: Option<Timestamp>,
 }
 
 impl ClockWatch {
-    /// `what` waits after a jump, for `patience`.
+    /// A watch for `what`, the activity that waits for `patience` after a jump.
     pub(crate) fn new(what: &'static str, patience: Duration, clock: &dyn Clock) -> Self {
         Self { what, patience, trusted: ahead(clock), distrusted: None }
     }
 
-    /// Whether to act on the clock now.
+    /// Whether the caller may act on the wall clock now.
     pub(crate) fn trusts(&mut self, clock: &dyn Clock) -> bool {
         let (ahead, steady) = (ahead(clock), clock.steady());
         if ahead <= self.trusted.saturating_add(TOLERANCE_MICROS) {
@@ -35,7 +34,7 @@ impl ClockWatch {
         }
         let Some(since) = self.distrusted else {
             let seconds = (ahead - self.trusted) / 1_000_000;
-            warn!(what = self.what, seconds, wait = ?self.patience, "the clock was set forward; waiting, in case it is put right");
+            warn!(what = self.what, seconds, wait = ?self.patience, "the clock was set forward; waiting in case it is corrected");
             self.distrusted = Some(steady);
             return false;
         };
@@ -72,13 +71,13 @@ mod tests {
         clock.advance(hour / 2);
         assert!(!watch.trusts(&clock));
         set(-5);
-        assert!(watch.trusts(&clock), "it was put right");
+        assert!(watch.trusts(&clock), "it was corrected");
         set(-2);
         assert!(watch.trusts(&clock), "nothing expires early by a clock that was set back");
         set(2 + 5);
         assert!(!watch.trusts(&clock));
         clock.advance(hour);
-        assert!(watch.trusts(&clock), "nobody put it right, so it is right");
+        assert!(watch.trusts(&clock), "it was not corrected, so it is right");
         assert!(watch.trusts(&clock));
     }
 }

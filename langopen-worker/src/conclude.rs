@@ -16,37 +16,38 @@ use tracing::{Span, error, info, warn};
 use crate::metrics::{RETRIES, RUN_DURATION, RUNS_ENDED};
 use crate::run::ClaimedRun;
 
-/// How often to try when the end of a run's log cannot be kept, or when the worker is about to stop.
+/// The number of tries for a write that the worker does not repeat indefinitely.
 const TRIES: u32 = 6;
 
-/// The pause before the second try, and the longest one. Each is twice as long as the one before.
+/// The pause before the second try, and the longest pause. Each pause is twice as long as the one before.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
 
-/// The pause before a run is attempted anew: longer after each attempt.
+/// The pause before the next attempt of a run. It grows with each attempt.
 fn pause_after(attempt: u32) -> Duration {
     const PER_ATTEMPT: Duration = Duration::from_millis(100);
     const MOST: Duration = Duration::from_secs(5);
     PER_ATTEMPT.saturating_mul(attempt).min(MOST)
 }
 
-/// What the worker does with a run after an attempt.
+/// The worker's next step after an attempt.
 pub(crate) enum Conclusion {
-    /// It commits this end.
+    /// The worker commits this end.
     End(Box<Outcome>),
-    /// It makes another attempt.
+    /// The worker hands the run back for another attempt.
     TryAgain {
         /// Why the attempt was lost.
         why: String,
-        /// How all attempts so far were lost.
+        /// The record of all lost attempts so far.
         losses: Losses,
     },
-    /// It hands the run back, because it stops.
+    /// The worker hands the run back because the worker stops.
     HandBack,
-    /// It does nothing: the run belongs to another worker.
+    /// The worker does nothing, because it no longer owns the run.
     Leave,
 }
 
-/// Repeats a step until it works, fails for good, or `may_go_on` returns `false` for the number of tries so far.
+/// Repeats a step until it succeeds, fails with an error that is not retryable, or `may_go_on` returns `false` for the
+/// number of tries so far.
 async fn persist<F: Future<Output = Result<()>>>(
     not_yet: &'static str,
     step: impl Fn() -> F,
@@ -70,7 +71,7 @@ impl ClaimedRun {
         match conclusion {
             Conclusion::End(outcome) => self.finish(*outcome).await,
             Conclusion::TryAgain { why, .. } => {
-                warn!(why, "the run failed for a reason that is not its graph's; it will be tried again");
+                warn!(why, "the platform, not the graph, failed; the run gets another attempt");
                 counter!(RETRIES, "graph_id" => Arc::clone(&self.graph_id)).increment(1);
                 self.release().await;
             }
@@ -79,7 +80,8 @@ impl ClaimedRun {
         }
     }
 
-    /// Commits the end, and then ends the stream: a client that sees the end of the stream finds the status committed.
+    /// Commits the end, and then ends the stream: when a client sees the end of the stream, the status is already
+    /// committed.
     async fn finish(&self, outcome: Outcome) {
         let status = outcome.status;
         let failure = match status {
@@ -90,7 +92,7 @@ impl ClaimedRun {
             match error.kind() {
                 ErrorKind::LeaseLost => warn!(%error, "the run belongs to another worker now, or was deleted"),
                 _ => {
-                    error!(%error, "the end of the run cannot be kept; another attempt follows when its lease is over")
+                    error!(%error, "cannot commit the end of the run; another attempt follows when the lease expires")
                 }
             }
             return;
@@ -103,44 +105,40 @@ impl ClaimedRun {
         if let Some(failure) = failure {
             self.tell(&failure).await;
         }
-        let ended = persist(
-            "the run's event log cannot be ended yet",
-            || self.services.events.end(self.log),
-            |tries| tries < TRIES,
-        );
+        let ended =
+            persist("cannot end the run's event log yet", || self.services.events.end(self.log), |tries| tries < TRIES);
         if let Err(error) = ended.await {
-            error!(%error, "the run's event log cannot be ended; readers learn it from the run's status");
+            error!(%error, "cannot end the run's event log; readers detect the end by the run's status");
         }
     }
 
     async fn commit(&self, outcome: Outcome) -> Result<()> {
         let unanswered = AtomicBool::new(false);
         let step = || self.try_commit(outcome.clone(), &unanswered);
-        persist("the end of the run cannot be kept yet", step, |tries| self.may_wait(tries)).await
+        persist("cannot commit the end of the run yet", step, |tries| self.may_wait(tries)).await
     }
 
-    /// Whether to repeat a write that the queue did not take. Unless the worker has to stop, it holds the lease as long
-    /// as the queue needs: another attempt would repeat the work of this one, and fail for the same reason.
+    /// Whether to repeat a write that the queue did not accept. Unless it must stop, the worker holds the lease as long
+    /// as the queue needs: another attempt would repeat this one's work and fail for the same reason.
     fn may_wait(&self, tries: u32) -> bool {
         tries < TRIES || !self.hand_back.is_cancelled()
     }
 
-    /// Pauses before another attempt, and records how the attempts so far were lost. Returns `false` if the lease is
-    /// lost.
+    /// Pauses before another attempt and records the lost attempts in the queue. Returns `false` if the lease is lost.
     ///
-    /// A queue that does not take this write would not take those of another attempt either, so the worker waits until
-    /// it does.
+    /// A queue that does not accept this write would not accept the writes of another attempt either. So the worker
+    /// repeats the write until the queue accepts it.
     pub(crate) async fn record(&self, losses: Losses) -> bool {
         tokio::time::sleep(pause_after(self.lease.attempt)).await;
         let step = || self.services.queue.record_losses(self.lease, losses);
-        let recorded = persist("the loss of an attempt cannot be recorded yet", step, |tries| self.may_wait(tries));
+        let recorded = persist("cannot record the loss of an attempt yet", step, |tries| self.may_wait(tries));
         match recorded.await {
             Err(error) if error.kind() == ErrorKind::LeaseLost => {
                 warn!(%error, "the run belongs to another worker now, or was deleted");
                 false
             }
             Err(error) => {
-                warn!(%error, "the loss of an attempt cannot be recorded; the next attempt does not know of it");
+                warn!(%error, "cannot record the loss of an attempt; the next attempt starts without the record");
                 true
             }
             Ok(()) => true,
@@ -150,7 +148,7 @@ impl ClaimedRun {
     async fn try_commit(&self, outcome: Outcome, unanswered: &AtomicBool) -> Result<()> {
         match self.services.queue.finish(self.lease, outcome).await {
             Ok(_) => Ok(()),
-            // An earlier try may have worked although its answer was lost. Then only this worker will end the stream.
+            // An earlier try may have succeeded although its answer was lost. Then no other worker ends the stream.
             Err(error) if error.kind() == ErrorKind::LeaseLost && unanswered.load(Relaxed) => {
                 if self.has_ended().await? { Ok(()) } else { Err(error) }
             }
@@ -161,7 +159,7 @@ impl ClaimedRun {
         }
     }
 
-    /// Whether the run ended in this attempt, or is gone.
+    /// Whether the run ended in this attempt, or was deleted.
     async fn has_ended(&self) -> Result<bool> {
         let run = self.services.storage.run(&self.scope, self.log.thread_id, self.lease.run_id).await?;
         Ok(run.is_none_or(|run| run.attempt == self.lease.attempt && run.status.is_terminal()))
@@ -170,18 +168,18 @@ impl ClaimedRun {
     async fn tell(&self, failure: &RunError) {
         let data = match serde_json::to_vec(failure) {
             Ok(data) => Bytes::from(data),
-            Err(error) => return error!(%error, "a failure has no JSON form"),
+            Err(error) => return error!(%error, "cannot encode the run's error as JSON"),
         };
         if let Err(error) = self.append(vec![NewEvent { name: "error".into(), data }]).await {
-            error!(%error, "the run's error event cannot be kept; its status says the same");
+            error!(%error, "cannot append the run's error event; the run's status shows the failure");
         }
     }
 
-    /// Hands the run back at once: a delay would let the runs behind it begin before it.
+    /// Hands the run back without a delay: a delay would let later runs of the thread begin first.
     async fn release(&self) {
         let step = || self.services.queue.release(self.lease, Duration::ZERO);
-        if let Err(error) = persist("the run cannot be handed back yet", step, |tries| self.may_wait(tries)).await {
-            warn!(%error, "the run cannot be handed back; another attempt follows when its lease is over");
+        if let Err(error) = persist("cannot hand the run back yet", step, |tries| self.may_wait(tries)).await {
+            warn!(%error, "cannot hand the run back; another attempt follows when the lease expires");
         }
     }
 }

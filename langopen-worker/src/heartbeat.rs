@@ -1,4 +1,4 @@
-//! Extending leases, and receiving cancels.
+//! Extends leases and receives cancels.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use crate::WorkerSettings;
 use crate::active::Active;
 use crate::metrics::LEASES_LOST;
 
-/// Extends the leases of all active runs, and passes cancels on, until `stop`.
+/// Extends the leases of all active runs and passes cancels on to them, until `stop`.
 pub(crate) async fn beat(
     active: Arc<Active>,
     queue: Arc<dyn Queue>,
@@ -48,7 +48,7 @@ async fn extend(active: &Active, queue: &dyn Queue, settings: &WorkerSettings) {
     let answers = match queue.heartbeat(&leases, settings.lease).await {
         Ok(answers) => answers,
         Err(error) => {
-            error!(%error, "leases cannot be extended; trying again");
+            error!(%error, "cannot extend leases; trying again");
             return;
         }
     };
@@ -67,7 +67,7 @@ async fn extend(active: &Active, queue: &dyn Queue, settings: &WorkerSettings) {
             }
             Heartbeat::Lost => {
                 counter!(LEASES_LOST).increment(1);
-                warn!(run_id = %handle.lease.run_id, attempt = handle.lease.attempt, "the lease of a run was lost");
+                warn!(run_id = %handle.lease.run_id, attempt = handle.lease.attempt, "the worker lost the lease of a run; it stops the attempt");
                 handle.lost.cancel();
             }
         }

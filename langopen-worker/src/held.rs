@@ -1,16 +1,15 @@
-//! Until when a lease is surely this worker's.
+//! The time until which this worker certainly holds a lease.
 
 use std::sync::Arc;
 
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-/// How long a lease is surely held: counted from before it was asked for, on the machine's monotonic clock, which goes
-/// on while the process stands still.
+/// The time until which this worker certainly holds a lease. It counts from before the request for the lease, on the
+/// machine's monotonic clock, which continues while the process is suspended.
 ///
-/// The queue and the event log refuse what a lost lease writes once its successor has begun. Between the end of a lease
-/// and that, a worker that was held up must not go on either: its events would come a second time from the next
-/// attempt.
+/// The queue and the event log refuse the writes of a lost lease once the next attempt has begun. Between the expiry
+/// and that moment, a suspended worker must not write either: the next attempt would produce the same events again.
 #[derive(Clone)]
 pub(crate) struct Held(Arc<watch::Sender<Instant>>);
 
@@ -19,17 +18,17 @@ impl Held {
         Self(Arc::new(watch::Sender::new(moment)))
     }
 
-    /// The lease was extended.
+    /// Records an extension of the lease.
     pub(crate) fn extend(&self, until: Instant) {
         self.0.send_if_modified(|held| std::mem::replace(held, until.max(*held)) < until);
     }
 
-    /// Waits until a heartbeat confirms the lease, if it may have expired. A heartbeat that finds it lost ends the
-    /// run's task.
+    /// If the lease may have expired, waits until a heartbeat confirms it. A heartbeat that finds the lease lost ends
+    /// the run's task.
     pub(crate) async fn sure(&self) {
         let mut until = self.0.subscribe();
         while *until.borrow_and_update() <= Instant::now() {
-            // The sender is ours, so it is there.
+            // `self` owns the sender, so the channel is open.
             let _ = until.changed().await;
         }
     }

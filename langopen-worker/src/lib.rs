@@ -1,12 +1,31 @@
-//! The run loop: it claims runs, drives an [`Executor`](langopen_core::Executor), appends the events of runs to the
-//! [`EventLog`](langopen_core::EventLog), ends runs in the [`Queue`](langopen_core::Queue), and hands them back in time
-//! when it has to stop.
+//! The run loop of LangOpen, and the dispatcher of its webhooks.
 //!
-//! - [`Worker`] is the loop, with the scheduler of crons; [`Services`] holds the parts that it uses; [`WorkerSettings`]
-//!   holds its figures.
-//! - [`WebhookDispatcher`] is another loop: it sends the deliveries of the [`Outbox`](langopen_core::Outbox).
-//! - A run's lease is extended by the worker, never by user code, so a graph that blocks cannot lose it.
-//! - The terminal status is committed before the run's stream ends.
+//! A [`Worker`] claims runs from the [`Queue`], drives an [`Executor`], appends the events of runs to the [`EventLog`],
+//! and commits how runs end. [`Services`] holds the parts that it uses; [`WorkerSettings`] holds its limits and
+//! intervals. Any number of workers may share one queue.
+//!
+//! ```no_run
+//! use langopen_core::Result;
+//! use langopen_worker::{Services, Worker, WorkerSettings};
+//! use tokio_util::sync::CancellationToken;
+//!
+//! async fn serve(services: Services, stop: CancellationToken) -> Result<()> {
+//!     let settings = WorkerSettings { concurrency: 20, ..WorkerSettings::default() };
+//!     // Returns once `stop` is cancelled and no run is left.
+//!     Worker::new(services, settings).run(stop).await;
+//!     Ok(())
+//! }
+//! ```
+//!
+//! The worker, never user code, extends a run's lease, so a graph that blocks does not lose it. The worker commits the
+//! terminal status before it ends the run's stream.
+//!
+//! A worker also fires crons and sweeps expired event logs, threads and store items. Several workers may do so: each
+//! due time of a cron fires once.
+//!
+//! [`WebhookDispatcher`] is a second, independent loop: it sends the deliveries of the
+//! [`Outbox`](langopen_core::Outbox). One process may serve many deployments; [`DeploymentRules`] gives the settings of
+//! each.
 
 #![forbid(unsafe_code)]
 
@@ -42,16 +61,16 @@ pub use webhooks::{InvalidHeader, WebhookDispatcher, WebhookHeaders, WebhookSett
 /// The parts that a worker uses.
 #[derive(Clone)]
 pub struct Services {
-    /// Where runs come from and go to.
+    /// The queue that the worker claims runs from.
     pub queue: Arc<dyn Queue>,
     /// The storage that runs reach through their executor.
     pub storage: Arc<dyn Storage>,
-    /// Where runs' events go.
+    /// The log of the runs' events.
     pub events: Arc<dyn EventLog>,
     /// The executor of the runs.
     pub executor: Arc<dyn Executor>,
-    /// The clock that the queue reads: the worker compares it with the times of runs, crons and expiries. On Postgres
-    /// it is the database's, `Postgres::clock`.
+    /// The clock that the queue reads. The worker compares it with the due times of runs and crons and with expiry
+    /// times. On Postgres it is the database's clock, `Postgres::clock`.
     pub clock: Arc<dyn Clock>,
 }
 
@@ -78,27 +97,27 @@ impl Worker {
         Self { services, settings: Arc::new(settings), active, ids: Arc::new(SystemIds), rules: None }
     }
 
-    /// Takes the ids of crons' runs from `ids`.
+    /// Uses `ids` for the ids of runs and threads that crons create.
     #[must_use]
     pub fn with_ids(mut self, ids: Arc<dyn IdSource>) -> Self {
         self.ids = ids;
         self
     }
 
-    /// Works by the rules of the deployment that each run is of.
+    /// Applies the rules of each run's deployment.
     #[must_use]
     pub fn with_rules(mut self, rules: Arc<dyn DeploymentRules>) -> Self {
         self.rules = Some(rules);
         self
     }
 
-    /// The number of runs that it may execute, and that it executes at any moment.
+    /// The number of runs that the worker may execute, and the number that it executes now.
     pub fn slots(&self) -> Slots {
         Slots::of(&self.active)
     }
 
-    /// Works until `stop`; then fires no more crons, claims nothing more, lets runs in flight end within the grace
-    /// period, hands the rest back, and returns.
+    /// Works until `stop`. Then it fires no more crons, claims no more runs, lets runs in flight end within the grace
+    /// period, hands the remaining ones back, and returns.
     pub async fn run(self, stop: CancellationToken) {
         let active = Arc::clone(&self.active);
         let background = CancellationToken::new();
@@ -122,10 +141,10 @@ impl Worker {
         claim::claim_until(&self.services, &self.settings, &active, &stop).await;
         let left = active.drain(self.settings.grace).await;
         if left > 0 {
-            info!(runs = left, "runs did not end within the grace period; they are handed back");
+            info!(runs = left, "runs did not end within the grace period; the worker handed them back");
         }
         background.cancel();
-        // They only end by their tokens; a panic in one was reported by its task.
+        // These tasks end only through their token. If one panicked, the panic was already reported.
         let _ = tokio::join!(heartbeat, sweep);
         if let Some(scheduler) = scheduler {
             let _ = scheduler.await;

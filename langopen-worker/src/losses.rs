@@ -4,10 +4,10 @@ use langopen_core::executor::{AttemptLost, Blame};
 use langopen_core::model::RunError;
 use langopen_core::queue::Losses;
 
-/// How many attempts of one run may stay uncounted. A suspect executes alone, so few runs come near this bound.
+/// The number of attempts of one run that may stay uncounted. A suspect executes alone, so few runs reach this limit.
 const MOST_EXCUSED: u32 = 16;
 
-/// How many graph hosts a run may end. After the first, it executes in a host of its own.
+/// The number of graph hosts that a run may end. After the first, the run executes in a host of its own.
 const MOST_KILLED: u32 = 2;
 
 /// The consequence of a lost attempt.
@@ -19,12 +19,13 @@ pub(crate) enum Verdict {
     GiveUp(RunError),
 }
 
-/// How many attempts count towards the most that a run may have.
+/// The number of attempts that count towards `max_attempts`.
 pub(crate) fn counted(attempt: u32, losses: Losses) -> u32 {
     attempt.saturating_sub(losses.excused)
 }
 
-/// Judges the loss of `attempt`. `lost` is the executor's account of it, if it has one.
+/// Judges the loss of `attempt`, out of `most` counted ones. `lost` is the executor's report of the loss, if it made
+/// one.
 pub(crate) fn judge(attempt: u32, most: u32, before: Losses, lost: Option<&AttemptLost>) -> Verdict {
     let (excused, suspected) = match lost.map(|lost| lost.blame) {
         None => (0, 0),
@@ -39,7 +40,7 @@ pub(crate) fn judge(attempt: u32, most: u32, before: Losses, lost: Option<&Attem
     if let Some(AttemptLost { blame: Blame::Culprit, cause, .. }) = lost
         && losses.suspected >= MOST_KILLED
     {
-        let message = format!("the run ended its graph host {} times, the last time so: {cause}", losses.suspected);
+        let message = format!("the run ended its graph host {} times; the last cause: {cause}", losses.suspected);
         return Verdict::GiveUp(RunError { error: "GraphHostDied".to_owned(), message });
     }
     if counted(attempt, losses) < most {

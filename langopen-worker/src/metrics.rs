@@ -16,16 +16,12 @@ pub(crate) const LOGS_SWEPT: &str = "langopen_event_logs_swept_total";
 pub(crate) const THREADS_SWEPT: &str = "langopen_threads_swept_total";
 pub(crate) const ITEMS_SWEPT: &str = "langopen_store_items_swept_total";
 
-/// Describes this crate's metrics to the recorder of the `metrics` crate that is installed. Call it once, after
-/// installing one.
+/// Describes this crate's metrics to the installed recorder of the `metrics` crate. Call it once, after you install the
+/// recorder.
 pub fn describe_metrics() {
-    describe_counter!(ATTEMPTS, Unit::Count, "Attempts at runs that began, by graph.");
-    describe_counter!(
-        RETRIES,
-        Unit::Count,
-        "Attempts that failed for a reason of the platform's and are made again, by graph."
-    );
-    describe_histogram!(QUEUE_WAIT, Unit::Seconds, "Time from when a run was due to its first attempt, by graph.");
+    describe_counter!(ATTEMPTS, Unit::Count, "Attempts that began, by graph.");
+    describe_counter!(RETRIES, Unit::Count, "Attempts that the platform lost and that are repeated, by graph.");
+    describe_histogram!(QUEUE_WAIT, Unit::Seconds, "Time from when a run became due to its first attempt, by graph.");
     describe_counter!(RUNS_ENDED, Unit::Count, "Runs that ended, by graph and status.");
     describe_histogram!(
         RUN_DURATION,
@@ -33,15 +29,11 @@ pub fn describe_metrics() {
         "Time from the start of a run's last attempt to its end, by graph and status."
     );
     describe_counter!(EVENTS, Unit::Count, "Events appended to the logs of runs, by graph.");
-    describe_counter!(
-        LEASES_LOST,
-        Unit::Count,
-        "Leases of runs that were lost: the run was deleted, or another worker claimed it."
-    );
-    describe_counter!(CRON_FIRINGS, Unit::Count, "Moments of crons that came, by outcome: fired or passed_over.");
-    describe_counter!(SWEEPS, Unit::Count, "Sweeps of what has served its time, by outcome.");
-    describe_counter!(WEBHOOK_ATTEMPTS, Unit::Count, "Attempts to tell webhooks that runs have ended, by outcome.");
+    describe_counter!(LEASES_LOST, Unit::Count, "Lost leases: the run was deleted, or another worker claimed it.");
+    describe_counter!(CRON_FIRINGS, Unit::Count, "Due times of crons, by outcome: fired or passed_over.");
+    describe_counter!(SWEEPS, Unit::Count, "Sweeps of expired data, by outcome.");
+    describe_counter!(WEBHOOK_ATTEMPTS, Unit::Count, "Attempts to deliver webhooks, by outcome.");
     describe_counter!(LOGS_SWEPT, Unit::Count, "Event logs that sweeps removed.");
-    describe_counter!(THREADS_SWEPT, Unit::Count, "Threads that sweeps removed, or whose history they cut.");
+    describe_counter!(THREADS_SWEPT, Unit::Count, "Threads that sweeps removed or reduced to their latest state.");
     describe_counter!(ITEMS_SWEPT, Unit::Count, "Store items that sweeps removed.");
 }

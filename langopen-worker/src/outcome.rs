@@ -1,11 +1,11 @@
-//! From the executor's result to the outcome that the queue keeps.
+//! Converts the executor's result to the outcome that the queue stores.
 
 use langopen_core::executor::{RunResult, RunResultStatus};
 use langopen_core::model::{CancelAction, CancelRequest, RunError, ThreadState, ThreadStatus};
 use langopen_core::queue::Outcome;
 use langopen_core::{RawJson, RunStatus};
 
-/// The outcome of a run whose executor returned a result; `cancel` is the request that came meanwhile.
+/// The outcome of a run whose executor returned a result. `cancel` is the request that arrived during the run.
 pub(crate) fn of(result: RunResult, cancel: Option<CancelRequest>) -> Outcome {
     let (state, values) = match result.state {
         None => (None, None),
@@ -45,7 +45,8 @@ fn cancelled(outcome: &mut Outcome, request: CancelRequest) {
     outcome.error = Some(RunError { error: request.action.error_class().to_owned(), message: request.reason });
 }
 
-/// The outcome of a run that ends without a result of its executor; `cancel` is the request that came meanwhile.
+/// The outcome of a run that ends without a result of its executor. `cancel` is the request that arrived during the
+/// run.
 pub(crate) fn failed(status: RunStatus, error: RunError, cancel: Option<CancelRequest>) -> Outcome {
     let mut outcome = Outcome {
         status,

@@ -1,4 +1,4 @@
-//! What differs between the deployments that one worker works for.
+//! Settings that differ between the deployments of one worker.
 
 use std::sync::Arc;
 
@@ -7,13 +7,14 @@ use langopen_core::model::ThreadTtl;
 
 use crate::WebhookSettings;
 
-/// What differs between the deployments that one worker works for. It may change while the worker works.
+/// Settings that differ between the deployments of one worker. They may change while the worker runs.
 pub trait DeploymentRules: Send + Sync + 'static {
-    /// How long threads live that crons make; `None` for ever.
+    /// The lifetime of threads that crons create; `None` if they do not expire.
     fn thread_ttl(&self, tenant: &Tenant) -> Option<ThreadTtl>;
 
-    /// How webhooks are sent, and where they may go; `None` while that is not known: they wait. The figures of the
-    /// dispatcher as a whole (`concurrency`, `timeout`, `failed_retention`, `grace`) are those that it was made with.
-    /// The same settings must be the same `Arc`.
+    /// The webhook settings of the deployment. `None` while they are unknown: its deliveries then wait.
+    ///
+    /// `concurrency`, `timeout`, `failed_retention` and `grace` of the dispatcher as a whole are those that it was
+    /// created with. Return the same `Arc` as long as the settings are the same: a new one makes a new HTTP client.
     fn webhooks(&self, tenant: &Tenant) -> Option<Arc<WebhookSettings>>;
 }

@@ -1,4 +1,4 @@
-//! One claimed run: its task, and the part in which its graph executes.
+//! The task of one claimed run, and the execution of its graph.
 
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ use crate::losses::{Verdict, counted, judge};
 use crate::metrics::{ATTEMPTS, EVENTS, QUEUE_WAIT};
 use crate::{Services, WorkerSettings, outcome};
 
-/// How many events the worker appends in one call, when they come faster than calls return.
+/// The most events that the worker appends in one call, when events arrive faster than calls return.
 const BATCH: usize = 256;
 
 /// Executes a claimed run in a task of its own.
@@ -70,15 +70,15 @@ pub(crate) fn spawn(
             () = handle.lost.cancelled() => return,
             () = active.hand_back.cancelled() => Conclusion::HandBack,
         };
-        // From here on nothing interrupts: a heartbeat that finds the run ended must not keep its readers from hearing
-        // of it.
+        // From here on nothing interrupts the task. The run has ended in the queue, so a heartbeat finds its lease
+        // lost; the readers must still receive the end of the stream.
         run.conclude(conclusion).await;
     };
     tracker.spawn(task.instrument(span));
 }
 
-/// The span of an attempt, in the trace of the request that created the run. It has the highest level, so that its ids
-/// are in the log at any level.
+/// The span of an attempt, in the trace of the request that created the run. It has the level `ERROR`, so the log shows
+/// the run's ids at every level.
 fn span(claim: &Claim) -> Span {
     let (run, tenant) = (&claim.run, &claim.tenant);
     let span = error_span!(
@@ -102,8 +102,8 @@ fn span(claim: &Claim) -> Span {
     span
 }
 
-/// A run's entry among the active runs. It ends with the run's task, even when that panics: a panic must not keep the
-/// lease alive.
+/// A run's entry among the active runs. Dropping it removes the entry, even if the run's task panics: a panic must not
+/// keep the lease alive.
 struct Present {
     active: Arc<Active>,
     lease: Lease,
@@ -116,22 +116,22 @@ impl Drop for Present {
     }
 }
 
-/// A run that this worker holds.
+/// A run whose lease this worker holds.
 pub(crate) struct ClaimedRun {
     pub(crate) services: Services,
     pub(crate) settings: Arc<WorkerSettings>,
     pub(crate) lease: Lease,
-    /// How earlier attempts were lost.
+    /// The record of the earlier, lost attempts.
     losses: Losses,
-    /// Cancelled when the worker has to stop: then no write may be repeated for long.
+    /// Cancelled when the worker must stop. From then on, it repeats a write only a few times.
     pub(crate) hand_back: CancellationToken,
     held: Held,
     pub(crate) graph_id: Arc<str>,
     /// When this attempt began.
     pub(crate) start: Instant,
-    /// Counts the events that are kept.
+    /// Counts the appended events.
     events: Counter,
-    /// The rows of the run's tenant.
+    /// The scope of the run's tenant.
     pub(crate) scope: Scope,
     pub(crate) log: LogKey,
     pub(crate) resumable: bool,
@@ -139,8 +139,8 @@ pub(crate) struct ClaimedRun {
 }
 
 impl ClaimedRun {
-    /// Executes the graph. Before it is to be executed again, the worker pauses and waits for the queue to take writes.
-    /// It holds the run meanwhile, so the run keeps its place among the runs of its thread.
+    /// Executes the graph. Before another attempt, the worker pauses and waits until the queue accepts writes. It holds
+    /// the run meanwhile, so the run keeps its position among the runs of its thread.
     async fn attempt(&self, claim: Claim) -> Conclusion {
         let conclusion = self.execute(claim).await;
         match conclusion {
@@ -149,7 +149,7 @@ impl ClaimedRun {
         }
     }
 
-    /// Executes the graph, and decides what follows.
+    /// Executes the graph and decides what the worker does next.
     async fn execute(&self, claim: Claim) -> Conclusion {
         debug!("run started");
         let (attempt, most) = (self.lease.attempt, self.settings.max_attempts);
@@ -172,7 +172,7 @@ impl ClaimedRun {
         }
     }
 
-    /// Appends the run's events as they come; returns the executor's result.
+    /// Appends the run's events as they arrive, and returns the executor's result.
     async fn follow(&self, claim: Claim) -> Result<RunResult> {
         let Lease { run_id, attempt } = self.lease;
         let metadata = format!(r#"{{"run_id":"{run_id}","attempt":{attempt}}}"#);
@@ -196,7 +196,7 @@ impl ClaimedRun {
                     Err(error) => end = Some(Err(error)),
                 }
             }
-            // Events before an error are kept: the next attempt goes on after them.
+            // Append the events before an error too: the next attempt continues after them.
             if !events.is_empty() {
                 self.held.sure().await;
                 self.keep(events).await?;
@@ -205,7 +205,7 @@ impl ClaimedRun {
                 return end;
             }
         }
-        Err(Error::unavailable("worker.execute", "the executor stopped without saying how the run ended"))
+        Err(Error::unavailable("worker.execute", "the executor stopped without reporting the end of the run"))
     }
 
     fn ended(&self, result: RunResult) -> Conclusion {
@@ -220,8 +220,8 @@ impl ClaimedRun {
         Conclusion::End(Box::new(outcome::of(result, cancel)))
     }
 
-    /// The platform, not the graph, failed: another attempt, or the end. A run that was cancelled meanwhile ends as
-    /// such.
+    /// Handles a failure of the platform: the worker makes another attempt or ends the run. If the run was cancelled
+    /// meanwhile, it ends as cancelled.
     fn lost(&self, why: &str, lost: Option<&AttemptLost>) -> Conclusion {
         let verdict = judge(self.lease.attempt, self.settings.max_attempts, self.losses, lost);
         match verdict {
@@ -230,7 +230,7 @@ impl ClaimedRun {
             }
             Verdict::Retry(_) => self.failed(RunStatus::Error, "RunLost", why.to_owned()),
             Verdict::GiveUp(RunError { error, message }) => {
-                tracing::error!(why, "the run failed for a reason that is not its graph's, for the last time");
+                tracing::error!(why, "the platform, not the graph, failed, and the run has no attempts left");
                 self.failed(RunStatus::Error, &error, message)
             }
         }
@@ -242,11 +242,11 @@ impl ClaimedRun {
         Conclusion::End(Box::new(outcome::failed(status, error, cancel)))
     }
 
-    /// Appends events of the execution. A log that does not answer is no fault of the run: the attempt is lost without
-    /// being counted.
+    /// Appends events of the execution. A log that does not answer is not the run's fault, so the lost attempt does not
+    /// count.
     async fn keep(&self, events: Vec<NewEvent>) -> Result<()> {
         self.append(events).await.map_err(|error| match error.is_retryable() {
-            true => AttemptLost::new(Blame::Bystander, format!("events cannot be kept: {error}")).into(),
+            true => AttemptLost::new(Blame::Bystander, format!("cannot append events: {error}")).into(),
             false => error,
         })
     }

@@ -1,36 +1,37 @@
-//! A worker's figures.
+//! The settings of a worker.
 
 use std::time::Duration;
 
 use langopen_core::Tenant;
 use langopen_core::model::ThreadTtl;
 
-/// A worker's figures.
+/// The settings of a worker.
 #[derive(Debug, Clone)]
 pub struct WorkerSettings {
-    /// Names the worker in leases and logs; unique among the processes of a platform.
+    /// The worker's name in leases and logs. It must be unique among the processes of an installation.
     pub name: String,
-    /// Whose runs it claims; `None` for anybody's.
+    /// The tenants whose runs the worker claims; `None` for all.
     pub tenants: Option<Vec<Tenant>>,
-    /// How many runs it executes at once.
+    /// The number of runs that the worker executes at once.
     pub concurrency: usize,
-    /// How long a lease lasts; it is extended three times as often.
+    /// The duration of a lease. The worker extends leases every third of it.
     pub lease: Duration,
-    /// How often a run is attempted when the platform, not the graph, fails.
+    /// The number of counted attempts of a run. Failures of the platform cause further attempts; failures of the graph
+    /// do not.
     pub max_attempts: u32,
-    /// How long a run may take.
+    /// The time after which an attempt ends with the status `timeout`.
     pub run_timeout: Duration,
-    /// How long runs in flight may go on when the worker is told to stop.
+    /// The time that runs in flight have to end after the worker was asked to stop.
     pub grace: Duration,
-    /// Whether it fires crons. Of several workers that do, one fires each moment.
+    /// Whether the worker fires crons. If several workers do, each due time still fires once.
     pub crons: bool,
-    /// How long threads live that crons make; `None` for ever.
+    /// The lifetime of threads that crons create; `None` if they do not expire.
     pub thread_ttl: Option<ThreadTtl>,
-    /// The pause between two looks for threads whose time is over.
+    /// The pause between two sweeps of expired threads.
     pub thread_sweep_interval: Duration,
-    /// Most threads per look.
+    /// The most threads per sweep.
     pub thread_sweep_limit: u32,
-    /// The pause between two looks for store items that have expired.
+    /// The pause between two sweeps of expired store items.
     pub item_sweep_interval: Duration,
 }
 

@@ -1,4 +1,4 @@
-//! Removing what has expired.
+//! Removes expired event logs, threads and store items.
 
 use std::time::Duration;
 
@@ -14,13 +14,13 @@ use crate::clock_watch::ClockWatch;
 use crate::metrics::{ITEMS_SWEPT, LOGS_SWEPT, SWEEPS, THREADS_SWEPT};
 use crate::{Services, WorkerSettings};
 
-/// How often to look for ended event logs.
+/// The pause between two sweeps of ended event logs.
 const LOGS_INTERVAL: Duration = Duration::from_secs(30);
 
-/// How long nothing is removed after the clock was set forward.
+/// The time without sweeps after the clock was set forward.
 const PATIENCE: Duration = Duration::from_secs(3600);
 
-/// How many threads are removed in one step: others must not wait for a long one.
+/// The most threads that one step removes: a long step would delay other writers.
 const THREADS_AT_ONCE: u32 = 100;
 
 /// Sweeps ended event logs, expired threads and expired store items until `stop`.
@@ -60,7 +60,7 @@ async fn repeat<'a>(
             }
             Err(error) => {
                 counter!(SWEEPS, "outcome" => "failed").increment(1);
-                error!(what, %error, "expired rows cannot be removed; trying again");
+                error!(what, %error, "cannot remove expired rows; trying again");
             }
         }
     }

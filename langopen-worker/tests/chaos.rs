@@ -1,4 +1,4 @@
-//! Workers whose every part fails on purpose: runs end all the same, once, and their streams are whole.
+//! Workers whose parts all fail at random: each run still ends once, with a complete stream.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::collections::HashMap;
@@ -29,7 +29,7 @@ const WORKERS: u64 = 3;
 const THREADS: usize = 6;
 const RUNS: usize = 48;
 
-/// Calls that take longer than a lease are among them.
+/// Some calls take longer than a lease.
 const RATES: Rates = Rates {
     refused: 0.03,
     unanswered: 0.03,
@@ -39,7 +39,7 @@ const RATES: Rates = Rates {
     longest: Duration::from_millis(600),
 };
 
-/// What everything stands on, without chaos.
+/// The parts without chaos.
 #[derive(Clone)]
 struct Ground {
     memory: Arc<Memory>,
@@ -47,7 +47,7 @@ struct Ground {
     starts: Starts,
 }
 
-/// Graphs that count, one to its end and one until it is cancelled.
+/// Two graphs that count: one ends by itself, one runs until it is cancelled.
 fn graphs(starts: &Starts) -> FunctionExecutor {
     let (counting, waiting) = (Arc::clone(starts), Arc::clone(starts));
     FunctionExecutor::new()
@@ -61,7 +61,7 @@ fn graphs(starts: &Starts) -> FunctionExecutor {
         })
 }
 
-/// Runs as they begin, each with its attempt.
+/// The attempts that began, in order.
 type Starts = Arc<Mutex<Vec<(RunId, u32)>>>;
 
 fn note(starts: &Starts, run: &FunctionContext) {
@@ -81,7 +81,8 @@ async fn wait(run: FunctionContext) -> Result<Value> {
     std::future::pending().await
 }
 
-/// A run begins for the last time before any run of its thread begins that was created after it. One that is cancelled in time never begins.
+/// The last attempt of a run begins before any attempt of a later run of its thread. A run that is cancelled in time
+/// never begins.
 fn check_order(starts: &[(RunId, u32)], of_thread: &[RunId]) {
     let of = |run_id: RunId| starts.iter().enumerate().filter(move |(_, start)| start.0 == run_id);
     let began: Vec<_> = of_thread.iter().copied().filter(|run_id| of(*run_id).next().is_some()).collect();
@@ -116,7 +117,7 @@ fn new_run(thread_id: ThreadId, graph_id: &str) -> NewRun {
         kwargs: json!({"stream_mode": ["custom"]}).into(),
         multitask_strategy: MultitaskStrategy::Enqueue,
         resumable: true,
-        // Each end writes one delivery, so these count the ends.
+        // Each end writes one delivery, so the number of deliveries is the number of ends.
         webhook: Some("https://hooks.example/".to_owned()),
         temporary: false,
         origin: Default::default(),
@@ -126,7 +127,7 @@ fn new_run(thread_id: ThreadId, graph_id: &str) -> NewRun {
     }
 }
 
-/// Asks until there is an answer.
+/// Repeats the call until the queue answers.
 async fn create(queue: &dyn Queue, new: NewRun) -> LogKey {
     let log = LogKey { thread_id: new.thread_id, run_id: new.run_id };
     loop {
@@ -138,14 +139,14 @@ async fn create(queue: &dyn Queue, new: NewRun) -> LogKey {
     }
 }
 
-/// Cancels a run once it is running, until that has worked.
+/// Cancels a run once it is running, and repeats the cancel until it succeeds.
 async fn cancel(ground: Ground, log: LogKey) {
     let request = CancelRequest { action: CancelAction::Interrupt, reason: "by the test".to_owned() };
     while status(&ground, log).await == RunStatus::Pending {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     match ground.memory.cancel(&Scope::default(), log.thread_id, log.run_id, request).await {
-        // It was handed back in between, so nobody else ends its log.
+        // The run was handed back in between, so no worker ends its log.
         Ok(Cancelled::Ended) => ground.events.end(log).await.unwrap(),
         other => drop(other.unwrap()),
     }
@@ -155,7 +156,7 @@ async fn status(ground: &Ground, log: LogKey) -> RunStatus {
     ground.memory.run(&Scope::default(), log.thread_id, log.run_id).await.unwrap().unwrap().status
 }
 
-/// Everything that the run says, by a reader that loses its place and comes back.
+/// All events of the run, read by a reader that loses its position and reconnects.
 async fn read(events: Arc<dyn EventLog>, log: LogKey) -> Vec<(EventId, Value)> {
     let (mut all, mut last) = (Vec::new(), EventId::ZERO);
     loop {
@@ -173,11 +174,13 @@ async fn read(events: Arc<dyn EventLog>, log: LogKey) -> Vec<(EventId, Value)> {
     }
 }
 
-/// Each attempt counts from 0 without a gap, and each event is there once. If the run succeeded, the last attempt whose function was called is whole.
+/// Each attempt counts from 0 without a gap, and each event appears once. If the run succeeded, the stream of the last
+/// attempt that called the function is complete.
 ///
-/// It need not be the last attempt: what a function returned is kept before its run ends, so where that end fails, the next attempt finds it and ends the run
-/// without a call. Nothing else spares an attempt the call: one that lost its lease before it said anything was called for in vain, and another must count
-/// after it.
+/// It need not be the run's last attempt: the function's result is stored before the run ends. If the end then fails,
+/// the next attempt finds the result and ends the run without a call. In every other case, an attempt calls the
+/// function: if an attempt lost its lease before its first event, its call was in vain and another attempt counts
+/// again.
 fn check_stream(events: &[(EventId, Value)], status: RunStatus, called: &[u64], whole: u64) {
     assert!(events.windows(2).all(|pair| pair[0].0 < pair[1].0), "ids must rise: {events:?}");
     let mut counted: HashMap<u64, u64> = HashMap::new();

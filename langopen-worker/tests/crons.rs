@@ -1,4 +1,4 @@
-//! The scheduler of crons over the memory backend, on a clock that the tests drive.
+//! The cron scheduler over the memory backend, on a clock that the tests drive.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::sync::Arc;
@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 const MINUTE: Duration = Duration::from_secs(60);
-/// Long enough for a machine that does other things too.
+/// Long enough for a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 struct Bench {
@@ -36,7 +36,7 @@ fn map(value: Value) -> JsonMap {
 }
 
 impl Bench {
-    /// A store without any worker, twenty seconds after a full minute.
+    /// A store without a worker, twenty seconds after a full minute.
     fn new() -> Self {
         let clock = Arc::new(ManualClock::new(Timestamp::parse("2026-11-23T14:40:20Z").unwrap()));
         let scope = Scope::tenant(Tenant::new("an", "other", "tenant").unwrap());
@@ -106,7 +106,7 @@ impl Bench {
         self.memory.create_cron(&self.scope, new).await.unwrap()
     }
 
-    /// Lets time pass, and tells the workers, who sleep by another clock.
+    /// Advances the clock, and wakes the workers, which sleep by another clock.
     fn advance(&self, by: Duration) {
         self.clock.advance(by);
         self.memory.cron_wakes().notify_waiters();
@@ -128,7 +128,7 @@ impl Bench {
         runs
     }
 
-    /// Waits until the cron's next moment is `at`.
+    /// Waits until the cron's next due time is `at`.
     async fn moved_on(&self, cron: &Cron, at: &str) {
         let at = Timestamp::parse(at);
         let there = async || self.memory.cron(&self.scope, cron.cron_id).await.unwrap().unwrap().next_run_date == at;
@@ -141,7 +141,7 @@ impl Bench {
         .expect("the cron moves on");
     }
 
-    /// Waits until there are so many runs, and all of them have ended.
+    /// Waits until there are `count` runs and all of them have ended.
     async fn ended(&self, count: usize) -> Vec<Run> {
         let all = async {
             loop {
@@ -249,7 +249,7 @@ async fn a_refused_run_passes_a_moment_over() {
     bench.moved_on(&polite, "2026-11-23T14:43:00Z").await;
     bench.moved_on(&damaged, "2026-11-23T14:43:00Z").await;
     assert_eq!(bench.runs().await.len(), 1, "only the slow run is there");
-    // Another strategy gets through.
+    // Another multitask strategy is not refused.
     let firm = bench.cron(|new| {
         on_thread(new);
         new.payload = json!({"multitask_strategy": "interrupt"}).into();

@@ -1,4 +1,4 @@
-//! A worker whose queue never tells it anything: hints may be lost, runs and cancels may not.
+//! A worker whose queue sends no hints: hints may be lost, runs and cancels may not.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::sync::Arc;
@@ -28,7 +28,7 @@ use uuid::Uuid;
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// The memory queue with every hint lost.
+/// The memory queue without its hints.
 struct Mute {
     queue: Memory,
     wakes: Arc<Notify>,
@@ -146,7 +146,7 @@ impl Bench {
         let settings = WorkerSettings { lease: Duration::from_secs(3), ..WorkerSettings::default() };
         let stop = CancellationToken::new();
         let worker = tokio::spawn(Worker::new(services, settings).run(stop.clone()));
-        // The worker has looked, found nothing, and waits.
+        // The worker has polled, found nothing, and waits.
         tokio::time::sleep(Duration::from_millis(200)).await;
         Self { memory, stop, worker }
     }

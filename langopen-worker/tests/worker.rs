@@ -1,4 +1,4 @@
-//! The run loop over the memory backend, with executors that do what each test needs.
+//! The run loop over the memory backend, with executors that behave as each test needs.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::sync::Arc;
@@ -34,7 +34,7 @@ type Script = Arc<dyn Fn(RunJob) -> BoxFuture<'static, Result<BoxStream<'static,
 
 struct Scripted {
     script: Script,
-    /// Whose runs it can execute.
+    /// The tenants whose runs the executor can execute.
     tenants: Option<Arc<Mutex<Vec<Tenant>>>>,
 }
 
@@ -102,7 +102,7 @@ impl Bench {
         self.create_at(SystemClock.now()).await
     }
 
-    /// The same for a run that may not start before `available_at`.
+    /// Like `create`, for a run that may not start before `available_at`.
     async fn create_at(
         &self,
         available_at: Timestamp,
@@ -172,7 +172,7 @@ fn done(result: RunResult) -> Result<RunOutput> {
     Ok(RunOutput::Done(Box::new(result)))
 }
 
-/// An execution that goes on until it is cancelled.
+/// An execution that continues until it is cancelled.
 fn until_cancelled(job: RunJob) -> BoxFuture<'static, Result<BoxStream<'static, Result<RunOutput>>>> {
     async move {
         let mut cancel = job.cancel;

@@ -1,4 +1,4 @@
-//! The settings of an application that API servers and workers need, without its code and its secrets.
+//! The settings of an application that API servers and workers need. They contain no code and no secrets.
 
 use std::collections::BTreeMap;
 
@@ -17,8 +17,10 @@ const VARIABLES: [&str; 7] = [
     "MOUNT_PREFIX",
 ];
 
-/// The settings of an application that API servers and workers need: parts of `langgraph.json`, as written. Of the
-/// application's `env` they hold only the variables that replace such parts. They hold no headers of webhooks.
+/// The settings of an application that API servers and workers need: parts of `langgraph.json`, as written.
+///
+/// From the application's `env` they contain only the variables that replace absent parts. They do not contain the
+/// headers of webhooks.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct AppSettings {

@@ -12,9 +12,9 @@ use super::target::Target;
 pub struct AuthConfig {
     /// The `Auth` object.
     pub path: Option<Target>,
-    /// Whether Studio, too, needs the login.
+    /// Whether requests from Studio need the login too.
     pub disable_studio_auth: bool,
-    /// Whether LangSmith's keys are a second login.
+    /// Whether a LangSmith API key is accepted instead of the login.
     pub allow_langsmith_api_keys: bool,
     /// Additions to the served OpenAPI document.
     pub openapi: Option<AuthOpenApi>,
@@ -26,11 +26,11 @@ pub struct AuthConfig {
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct AuthOpenApi {
-    /// By name.
+    /// Security schemes by name.
     pub security_schemes: Map<String, Value>,
-    /// For all paths.
+    /// Security requirements of all paths.
     pub security: Vec<Value>,
-    /// By path, then by method.
+    /// Security requirements by path, then by method.
     pub paths: Map<String, Value>,
 }
 
@@ -40,9 +40,9 @@ pub struct AuthOpenApi {
 pub struct AuthCache {
     /// The headers that identify a user.
     pub cache_keys: Vec<String>,
-    /// Seconds.
+    /// The lifetime of an entry, in seconds.
     pub ttl_seconds: Option<u64>,
-    /// Entries.
+    /// The most entries.
     pub max_size: Option<u64>,
 }
 

@@ -10,7 +10,7 @@ use super::target::Target;
 /// Which checkpointer stores checkpoints.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum CheckpointerBackend {
-    /// The platform.
+    /// The platform's own storage.
     #[default]
     Default,
     /// The user's own checkpointer.
@@ -22,10 +22,10 @@ pub enum CheckpointerBackend {
 /// What happens to an expired thread.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum TtlStrategy {
-    /// The thread is deleted.
+    /// The sweep deletes the thread.
     #[default]
     Delete,
-    /// Its latest state stays.
+    /// The sweep keeps the thread with its latest state.
     KeepLatest,
 }
 
@@ -39,7 +39,7 @@ pub enum AllowedModules {
     All,
     /// Only the library's list of safe classes.
     Safe,
-    /// The safe ones and those listed, each as the parts of its dotted name.
+    /// The safe classes, and those listed, each as the parts of its dotted name.
     Listed(Vec<Vec<String>>),
 }
 
@@ -49,11 +49,11 @@ pub enum AllowedModules {
 pub struct ThreadTtl {
     /// What happens to expired threads.
     pub strategy: TtlStrategy,
-    /// Minutes; absent: for ever.
+    /// The lifetime in minutes; absent: threads do not expire.
     pub default_ttl: Option<f64>,
     /// Minutes between two sweeps.
     pub sweep_interval_minutes: Option<f64>,
-    /// Threads per sweep, at most.
+    /// The most threads per sweep.
     pub sweep_limit: Option<u64>,
 }
 
@@ -64,13 +64,13 @@ pub struct SerdeConfig {
     pub allowed_json_modules: AllowedModules,
     /// For data stored as MessagePack.
     pub allowed_msgpack_modules: AllowedModules,
-    /// Whether pickle may be used; absent: yes.
+    /// Whether pickle may be used; absent: true.
     pub pickle_fallback: Option<bool>,
 }
 
 impl SerdeConfig {
-    /// The document that Python hosts are started with: only the keys that are set. For the modules, true stands for
-    /// every class and null for the safe ones.
+    /// The document for Python hosts. It has only the keys that are set. For the modules, `true` means every class and
+    /// `null` only the safe ones.
     #[must_use]
     pub fn document(&self) -> Value {
         let mut document = serde_json::Map::new();

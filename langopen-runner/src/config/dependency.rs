@@ -11,12 +11,12 @@ pub enum Dependency {
     Local {
         /// As written.
         written: String,
-        /// Absolute, and it exists.
+        /// The absolute path. It exists.
         path: PathBuf,
         /// The extras in brackets: `dev` of `.[dev]`.
         extras: Vec<String>,
     },
-    /// A list of requirements, absolute: `./requirements.txt`.
+    /// The absolute path of a list of requirements: `./requirements.txt`.
     Requirements(PathBuf),
     /// A PEP 508 requirement, the path of a package's file, or a direct reference such as `git+https://...`.
     Package(String),

@@ -1,4 +1,4 @@
-//! How messages describe JSON values, and find similar names.
+//! Describes JSON values in messages, and finds similar names.
 
 use serde_json::Value;
 
@@ -19,7 +19,7 @@ pub(super) fn value(value: &Value) -> String {
     }
 }
 
-/// The kind of a value alone, for places that may hold secrets.
+/// The kind of a value without the value itself, for keys that may hold secrets.
 pub(super) fn kind(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",
@@ -31,7 +31,7 @@ pub(super) fn kind(value: &Value) -> &'static str {
     }
 }
 
-/// The known name that is most similar, if one is similar enough.
+/// The most similar known name, if one is similar enough.
 pub(super) fn closest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let wanted = simplified(name);
     known
@@ -47,7 +47,7 @@ fn simplified(name: &str) -> String {
     name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
 }
 
-/// `a`, `b` or `c`, each in backquotes.
+/// Joins the names: `a`, `b` or `c`, each in backquotes.
 pub(super) fn alternatives<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
     let quoted: Vec<String> = names.into_iter().map(|name| format!("`{name}`")).collect();
     match quoted.as_slice() {

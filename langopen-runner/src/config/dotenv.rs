@@ -1,35 +1,35 @@
 //! Reads `.env` files as python-dotenv reads them.
 //!
-//! LangGraph's own servers read `env` files with python-dotenv, so its rules decide what a line means. The Rust crates
-//! (`dotenvy`, `dotenv`) follow the rules of a shell instead: they expand `$word1` in an unquoted value, end a value at
-//! the first `#`, and refuse `two words`. A wrong value is worse than a refusal, so this module has a parser of its own.
-//! `tests/dotenv.rs` compares it with recorded results of python-dotenv, and with python-dotenv itself where Python has
-//! it.
+//! LangGraph's own servers read `env` files with python-dotenv, so its rules define the meaning of a line. The Rust
+//! crates (`dotenvy`, `dotenv`) follow the rules of a shell instead: they expand `$word1` in an unquoted value, end a
+//! value at the first `#`, and refuse `two words`. A wrong value is worse than a refusal, so this module has its own
+//! parser. `tests/dotenv.rs` compares it with recorded results of python-dotenv, and with python-dotenv itself if it is
+//! installed.
 //!
 //! The rules:
 //!
 //! - An unquoted value ends at the line's end, or before whitespace and `#`. Nothing in it is an escape.
-//! - A value in double quotes may span lines and knows `\n`, `\t`, `\"` and the like; one in single quotes knows `\'` and
-//!   `\\` alone. Only a comment may follow the closing quote.
+//! - A value in double quotes may span lines, and has the escapes `\n`, `\t`, `\"` and the like. A value in single
+//!   quotes has only `\'` and `\\`. Only a comment may follow the closing quote.
 //! - `${NAME}` and `${NAME:-default}` are replaced in all three forms. `$NAME` is not.
 //! - A name without `=` has no value.
-//! - A line that fits none of this is skipped, and its number is reported.
+//! - The parser skips a line that matches none of these rules, and reports its number.
 
 use std::collections::BTreeMap;
 
-/// What a file says, in its order.
+/// The contents of a file, in order.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Parsed {
     /// Names and values before `${NAME}` is replaced; `None` for a name without `=`.
     pub bindings: Vec<(String, Option<String>)>,
-    /// The lines that cannot be read, counted from 1.
+    /// The numbers of the unreadable lines, from 1.
     pub unreadable: Vec<usize>,
 }
 
 /// Reads the text of a file.
 pub(super) fn parse(text: &str) -> Parsed {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    // Python's text mode turns the newlines of every system into one.
+    // Python's text mode converts every kind of line end to `\n`.
     let text = text.replace("\r\n", "\n").replace('\r', "\n");
     let mut reader = Reader { text: &text, at: 0 };
     let mut parsed = Parsed::default();
@@ -50,7 +50,7 @@ pub(super) fn parse(text: &str) -> Parsed {
     }
 }
 
-/// Replaces `${NAME}` in every value: by the file's own earlier values, then by what `variable` finds.
+/// Replaces `${NAME}` in every value with an earlier value of the file, or else with the result of `variable`.
 pub(super) fn resolve(
     bindings: Vec<(String, Option<String>)>,
     variable: impl Fn(&str) -> Option<String>,
@@ -100,7 +100,7 @@ fn reference(text: &str) -> Option<(&str, Option<&str>, usize)> {
     Some((name, Some(&rest[..length]), end + 2 + length + 1))
 }
 
-/// Python's idea of whitespace, which has four control characters more than Rust's.
+/// Whitespace as Python defines it: Rust's definition and four control characters.
 fn is_space(c: char) -> bool {
     c.is_whitespace() || ('\u{1c}'..='\u{1f}').contains(&c)
 }
@@ -123,7 +123,7 @@ impl<'a> Reader<'a> {
         self.rest().chars().next()
     }
 
-    /// Passes over all characters that fit, and returns them.
+    /// Skips all characters that fit, and returns them.
     fn skip(&mut self, fits: impl Fn(char) -> bool) -> &'a str {
         let rest = self.rest();
         let length = rest.find(|c| !fits(c)).unwrap_or(rest.len());
@@ -131,7 +131,7 @@ impl<'a> Reader<'a> {
         &rest[..length]
     }
 
-    /// One binding, or a comment without a name; `None` where the line cannot be read.
+    /// One binding, or a comment without a name; `None` if the line is unreadable.
     fn binding(&mut self) -> Option<(Option<String>, Option<String>)> {
         self.export();
         let name = match self.peek() {
@@ -180,7 +180,7 @@ impl<'a> Reader<'a> {
         self.at += 1;
         let blanks = self.skip(is_blank);
         match self.peek() {
-            // `NAME= # note` has a note; `NAME=#note` has a value.
+            // `NAME= # note` has a comment; `NAME=#note` has a value.
             Some('#') if !blanks.is_empty() => Some(String::new()),
             Some(quote @ ('\'' | '"')) => self.quoted_value(quote),
             None | Some('\n') => Some(String::new()),

@@ -10,16 +10,16 @@ use super::secret::Secret;
 use super::section::Section;
 use super::{describe, dotenv};
 
-/// Where the variables come from.
+/// The source of the variables.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum EnvSource {
-    /// A file of `NAME=value` lines, absolute. [`super::AppConfig::resolve_env`] reads it, so a machine that only builds
-    /// does not need it.
+    /// The absolute path of a file of `NAME=value` lines. [`super::AppConfig::resolve_env`] reads it, so a machine that
+    /// only builds the application does not need it.
     File(PathBuf),
     /// The variables themselves.
     Variables(BTreeMap<String, Secret>),
-    /// A list, as Docker Compose has it: a name alone stands for the server's own variable of that name, which the
-    /// application gets anyway; `NAME=value` is a variable.
+    /// A list, as in Docker Compose. `NAME=value` is a variable. A name alone means the server's own variable of that
+    /// name; the application inherits it in any case.
     List(Vec<(String, Option<Secret>)>),
 }
 
@@ -29,12 +29,12 @@ impl Default for EnvSource {
     }
 }
 
-/// The variables that an application brings, and what its author should know about them.
+/// The variables of an application, and warnings for its author.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ResolvedEnv {
     /// Values by name.
     pub variables: BTreeMap<String, String>,
-    /// What was left out, and why. No message holds a value.
+    /// The entries that were left out, with the reason. No message contains a value.
     pub warnings: Vec<Problem>,
 }
 
@@ -79,7 +79,7 @@ fn variable(section: &Section<'_>, name: &str, value: &Value) -> Option<(String,
     }
 }
 
-// The entry may hold a secret, so no message shows it.
+// The entry may contain a secret, so no message shows it.
 fn entry(section: &Section<'_>, index: usize, item: &Value) -> Option<(String, Option<Secret>)> {
     let text = item.as_str().map(|text| match text.split_once('=') {
         Some((name, value)) => (name.trim(), Some(value)),
@@ -102,7 +102,7 @@ fn is_name(name: &str) -> bool {
 }
 
 impl EnvSource {
-    /// `variable` finds the variables that the application inherits.
+    /// Reads the variables. `variable` looks up the variables that the application inherits.
     pub(super) fn resolve(&self, variable: impl Fn(&str) -> Option<String>) -> Result<ResolvedEnv, ConfigError> {
         let mut resolved = ResolvedEnv::default();
         match self {

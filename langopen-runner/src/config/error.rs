@@ -1,22 +1,22 @@
-//! What can be wrong with a configuration file, in messages for its author.
+//! Problems of a configuration file, as messages for its author.
 
 use std::fmt;
 use std::path::PathBuf;
 
 /// Why a `langgraph.json` (or the env file that it names) cannot be used.
 ///
-/// Every message names the file, the key or line, what was found and what to do. No message holds the value of an
+/// Every message names the file, the key or line, the value found and the remedy. No message contains the value of an
 /// environment variable.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConfigError {
-    /// There is no such file.
+    /// The file does not exist.
     #[error(
         "{}: there is no such file. Create it, or name another one with --config.",
         path.display()
     )]
     Missing {
-        /// The file that was looked for.
+        /// The expected path of the file.
         path: PathBuf,
     },
     /// The file exists but cannot be read.
@@ -24,7 +24,7 @@ pub enum ConfigError {
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: std::io::Error,
     },
     /// The file is not JSON.
@@ -36,10 +36,10 @@ pub enum ConfigError {
         line: usize,
         /// Counted from 1.
         column: usize,
-        /// What the parser expected, with a hint where one is known.
+        /// The parser's message, with a hint if one is known.
         message: String,
     },
-    /// The file is JSON, and some of its keys or values are wrong. All of them are listed.
+    /// The file is JSON, but some of its keys or values are wrong. The message lists all of them.
     #[error("{}", list(path, problems))]
     Invalid {
         /// The file.
@@ -52,11 +52,11 @@ pub enum ConfigError {
 /// One wrong key or value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
-    /// Where: the keys from the top of the file, joined by dots; list positions in brackets, from 0.
+    /// The path of the key: the keys from the top of the file, joined by dots, with list positions in brackets, from 0.
     pub key: String,
-    /// What was found, and what is allowed there.
+    /// What was found, and which values are allowed.
     pub message: String,
-    /// What to do: one sentence or more.
+    /// The remedy, in one sentence or more.
     pub remedy: String,
 }
 

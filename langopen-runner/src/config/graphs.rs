@@ -10,9 +10,9 @@ use super::target::{GraphTarget, Target, TargetKind};
 /// One entry of `graphs`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Graph {
-    /// Where the graph is.
+    /// The object that is, or makes, the graph.
     pub target: GraphTarget,
-    /// What the graph is for, in the user's words.
+    /// The purpose of the graph, in the author's words.
     pub description: Option<String>,
 }
 

@@ -1,4 +1,4 @@
-//! The key `http`: which routes are served, and how.
+//! The key `http`: the served routes and their settings.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,14 +8,14 @@ use super::target::Target;
 /// Whether the user's middleware runs before or after authentication.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum MiddlewareOrder {
-    /// After.
+    /// Middleware runs after authentication.
     AuthFirst,
-    /// Before.
+    /// Middleware runs before authentication.
     #[default]
     MiddlewareFirst,
 }
 
-/// Header names by pattern. `*` stands for any text; an exclusion wins over an inclusion.
+/// Header names by pattern. `*` matches any text. An exclusion overrides an inclusion.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct HeaderPatterns {
@@ -25,7 +25,7 @@ pub struct HeaderPatterns {
     pub excludes: Option<Vec<String>>,
 }
 
-/// Cross-origin rules. An absent field leaves the server's default.
+/// Cross-origin rules. For an absent field, the server's default applies.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct CorsConfig {
@@ -35,53 +35,53 @@ pub struct CorsConfig {
     pub allow_methods: Option<Vec<String>>,
     /// Request headers.
     pub allow_headers: Option<Vec<String>>,
-    /// Whether cookies are sent.
+    /// Whether browsers may send cookies.
     pub allow_credentials: Option<bool>,
     /// A pattern that a whole origin must match.
     pub allow_origin_regex: Option<String>,
     /// Response headers that pages may read.
     pub expose_headers: Option<Vec<String>>,
-    /// Seconds for which browsers keep a preflight's answer.
+    /// How many seconds browsers cache a preflight response.
     pub max_age: Option<u64>,
 }
 
-/// Which routes are served, and how.
+/// The served routes and their settings.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct HttpConfig {
-    /// A web application of the user's own, served beside ours.
+    /// A web application of the user, served beside the platform's API.
     pub app: Option<Target>,
-    /// No `/assistants`.
+    /// Disables `/assistants`.
     pub disable_assistants: bool,
-    /// No `/threads`.
+    /// Disables `/threads`.
     pub disable_threads: bool,
-    /// No `/runs`.
+    /// Disables `/runs`.
     pub disable_runs: bool,
-    /// No `/store`.
+    /// Disables `/store`.
     pub disable_store: bool,
-    /// No `/mcp`.
+    /// Disables `/mcp`.
     pub disable_mcp: bool,
-    /// No `/a2a`.
+    /// Disables `/a2a`.
     pub disable_a2a: bool,
-    /// No `/info`, `/metrics`, `/docs`, `/openapi.json`.
+    /// Disables `/info`, `/metrics`, `/docs` and `/openapi.json`.
     pub disable_meta: bool,
-    /// No `/ui`.
+    /// Disables `/ui`.
     pub disable_ui: bool,
-    /// Runs send no webhooks.
+    /// Disables webhooks.
     pub disable_webhooks: bool,
-    /// No event streaming protocol.
+    /// Disables the event streaming protocol.
     pub disable_event_streaming: bool,
     /// Cross-origin rules.
     pub cors: Option<CorsConfig>,
-    /// Request headers that graphs see.
+    /// The request headers that graphs can read.
     pub configurable_headers: Option<HeaderPatterns>,
-    /// Request headers that logs show.
+    /// The request headers that appear in logs.
     pub logging_headers: Option<HeaderPatterns>,
     /// The order of middleware and authentication.
     pub middleware_order: Option<MiddlewareOrder>,
-    /// Whether the routes of `app`, too, need the login.
+    /// Whether the routes of `app` need the login too.
     pub enable_custom_route_auth: bool,
-    /// A path that all routes are under. It starts with a slash and does not end with one.
+    /// The path prefix of all routes. It starts with a slash and does not end with one.
     pub mount_prefix: Option<String>,
 }
 
@@ -121,7 +121,7 @@ fn cors(section: &Section<'_>) -> CorsConfig {
     }
 }
 
-// Both spellings are in use.
+// Authors use both spellings.
 fn headers(section: &Section<'_>) -> HeaderPatterns {
     let lower = |names: Option<Vec<String>>| {
         names.map(|names| names.iter().map(|name| name.to_lowercase()).collect::<Vec<_>>())

@@ -1,4 +1,4 @@
-//! The keys of the container image. The runner passes them on to the builder.
+//! The keys of the container image. The runner does not use them; the image builder does.
 
 use super::section::Section;
 
@@ -21,26 +21,26 @@ pub enum KeepPkgTools {
     None,
     /// All of them.
     All,
-    /// Those named: `pip`, `setuptools` or `wheel`.
+    /// The named ones: `pip`, `setuptools` or `wheel`.
     Some(Vec<String>),
 }
 
 /// The parts of the image.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ImageConfig {
-    /// The Agent Server version to pin: one to three numbers, perhaps behind `~=` or `>~=`.
+    /// The pinned Agent Server version: one to three numbers, optionally after `~=` or `>~=`.
     pub api_version: Option<String>,
     /// The image to start from.
     pub base_image: Option<String>,
     /// Its distribution.
     pub distro: Option<ImageDistro>,
-    /// The major version of Node.js, 20 or more.
+    /// The major version of Node.js, 20 or newer.
     pub node_version: Option<u32>,
-    /// Packaging tools that stay.
+    /// The packaging tools that stay in the image.
     pub keep_pkg_tools: KeepPkgTools,
     /// Lines of the Dockerfile after the base image.
     pub dockerfile_lines: Vec<String>,
-    /// The tag of the base image (`_INTERNAL_docker_tag`); excludes `api_version`.
+    /// The tag of the base image (`_INTERNAL_docker_tag`). It excludes `api_version`.
     pub internal_docker_tag: Option<String>,
 }
 
@@ -70,7 +70,7 @@ fn distro(section: &Section<'_>) -> Option<ImageDistro> {
 
 fn api_version(section: &Section<'_>) -> Option<String> {
     let text = section.text("api_version")?;
-    // `~=` and `>~=` ask for a compatible version, and for any stable one from there on.
+    // `~=` means a compatible version; `>~=` means any stable version from the given one on.
     let version = [">~=", "~="].iter().find_map(|operator| text.strip_prefix(operator)).unwrap_or(&text);
     if !is_version(version.trim()) {
         let message = format!("found {text:?}, expected one to three numbers");
@@ -81,7 +81,7 @@ fn api_version(section: &Section<'_>) -> Option<String> {
     Some(text)
 }
 
-/// One to three numbers with dots between, and perhaps a suffix: `rc1`, `.dev5`, `-py3.12`.
+/// One to three numbers with dots between them, optionally with a suffix: `rc1`, `.dev5`, `-py3.12`.
 fn is_version(text: &str) -> bool {
     let mut rest = text.split('-').next().unwrap_or_default();
     for count in 0..3 {

@@ -1,11 +1,12 @@
-//! `langgraph.json`: reads it, checks it, and offers it as types.
+//! Reads `langgraph.json`, validates it, and provides it as types.
 //!
-//! [`AppConfig::load`] accepts what LangGraph's own command line accepts (`validate_config_file`; `tests/verdicts.rs` holds
-//! the comparison). It refuses wrong values, and lists all of them at once with the file, the key's path, what was found
-//! and what to do. An unknown key is a warning with the nearest known key, see [`AppConfig::warnings`]. The runner keeps
-//! what is well-formed but beyond it; the caller asks [`AppConfig::require_supported`] about it.
+//! [`AppConfig::load`] accepts the files that LangGraph's own command line accepts (`validate_config_file`;
+//! `tests/verdicts.rs` compares the two). For wrong values, one error lists all of them with the file, the path of the
+//! key, the value found and the remedy. An unknown key is only a warning with the most similar known key; see
+//! [`AppConfig::warnings`]. The runner accepts features that it does not have; [`AppConfig::require_supported`] reports
+//! them.
 //!
-//! Relative paths start at the folder of the file. `null` counts as absence.
+//! Relative paths start at the folder of the file. `null` means an absent key.
 
 mod app_settings;
 mod auth;
@@ -58,19 +59,19 @@ use section::{Context, Section};
 /// The file's name in a folder.
 pub const FILE_NAME: &str = "langgraph.json";
 
-/// One application: its graphs, what they need, and how they are served.
+/// One application: its graphs, their requirements, and the settings of its API.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AppConfig {
     path: PathBuf,
     base_dir: PathBuf,
     warnings: Vec<Problem>,
-    /// By graph id; not empty.
+    /// The graphs by id; not empty.
     pub graphs: BTreeMap<String, Graph>,
-    /// Packages to install, and folders for the search path.
+    /// Packages to install, and folders for Python's search path.
     pub dependencies: Vec<Dependency>,
     /// The Python version and the installer.
     pub packaging: PackagingConfig,
-    /// How the builder makes an image.
+    /// The settings of the container image.
     pub image: ImageConfig,
     /// Variables for the user's code; see [`Self::resolve_env`].
     pub env: EnvSource,
@@ -86,7 +87,7 @@ pub struct AppConfig {
     pub priority: Option<HookConfig>,
     /// The routes of the API.
     pub http: Option<HttpConfig>,
-    /// Which URLs a run may call when it ends.
+    /// The URLs that webhooks may have.
     pub webhooks: Option<WebhooksConfig>,
     /// Component files by name.
     pub ui: BTreeMap<String, String>,
@@ -99,7 +100,7 @@ impl AppConfig {
     ///
     /// # Errors
     ///
-    /// The file is missing or unreadable, is not JSON, or some of its keys or values are wrong.
+    /// `ConfigError` if the file is missing, unreadable or not JSON, or if some of its keys or values are wrong.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
         let unreadable = |path: &Path, source| ConfigError::Unreadable { path: path.to_owned(), source };
         let mut path = std::path::absolute(path).map_err(|source| unreadable(path, source))?;
@@ -133,19 +134,19 @@ impl AppConfig {
         }
     }
 
-    /// The configuration file, absolute.
+    /// The absolute path of the configuration file.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// What the author of the file should know, though it can be used: unknown keys, most often misspelt ones.
+    /// Warnings for the author of the file, which is usable nevertheless: unknown keys, often misspelt ones.
     #[must_use]
     pub fn warnings(&self) -> &[Problem] {
         &self.warnings
     }
 
-    /// The folder of the file, where relative paths start.
+    /// The folder of the file. Relative paths start there.
     #[must_use]
     pub fn base_dir(&self) -> &Path {
         &self.base_dir
@@ -161,7 +162,7 @@ impl AppConfig {
         graphs.chain(auth).chain(app).chain(embed).any(|target| Language::of(&target) == language)
     }
 
-    /// Whether Node.js is needed: for code, or to bundle components.
+    /// Whether the application needs Node.js, for code or to bundle components.
     #[must_use]
     pub fn needs_node(&self) -> bool {
         self.uses(Language::JavaScript) || self.bundles_ui()
@@ -173,22 +174,23 @@ impl AppConfig {
         !self.ui.is_empty() && !self.http.as_ref().is_some_and(|http| http.disable_ui)
     }
 
-    /// The variables for the user's code. Reads the env file anew each time.
+    /// The variables for the user's code. Each call reads the env file again.
     ///
-    /// `variable` finds the variables that the application inherits: `${NAME}` in the env file may name them.
+    /// `variable` looks up the variables that the application inherits, for `${NAME}` in the env file.
     ///
     /// # Errors
     ///
-    /// The env file is there and cannot be read. A missing file is a warning.
+    /// `ConfigError` if the env file exists but cannot be read. A missing file is a warning.
     pub fn resolve_env(&self, variable: impl Fn(&str) -> Option<String>) -> Result<ResolvedEnv, ConfigError> {
         self.env.resolve(variable)
     }
 
-    /// The headers of every webhook: `webhooks.headers`, where `variable` finds the values of `${{ env.NAME }}`.
+    /// The headers of every webhook: `webhooks.headers` with `${{ env.NAME }}` replaced by the results of `variable`.
     ///
     /// # Errors
     ///
-    /// A name that `webhooks.env_prefix` does not allow, a variable that is not set, or a malformed expression.
+    /// `ConfigError` for a name that `webhooks.env_prefix` does not allow, a variable that is not set, or a malformed
+    /// expression.
     pub fn resolve_webhook_headers(
         &self,
         variable: impl Fn(&str) -> Option<String>,
@@ -199,7 +201,7 @@ impl AppConfig {
             .map_err(|problems| ConfigError::Invalid { path: self.path.clone(), problems })
     }
 
-    /// The features that the configuration asks for, but the runner does not have.
+    /// The configured features that the runner does not have.
     #[must_use]
     pub fn require_supported(&self) -> Vec<Unsupported> {
         supported::check(self)
@@ -207,7 +209,7 @@ impl AppConfig {
 }
 
 fn read(path: &Path, top: &Section<'_>) -> AppConfig {
-    // Editors find the schema by it.
+    // Editors use this key to find the schema.
     top.get("$schema");
     let config = AppConfig {
         path: path.to_owned(),
@@ -229,7 +231,7 @@ fn read(path: &Path, top: &Section<'_>) -> AppConfig {
         ui_config: top.section("ui_config", ui::read_config).unwrap_or_default(),
     };
     together(top, &config);
-    // Without a dependency, Python's search path has no folder of the application, and imports of sibling files fail.
+    // Without a dependency, Python's search path has no folder of the application, so imports of sibling files fail.
     let listed = top.get("dependencies").is_none_or(|value| value.as_array().is_some_and(Vec::is_empty));
     let python = config.graphs.values().any(|graph| !graph.is_javascript());
     if python && listed && top.get("source").is_none() {
@@ -239,7 +241,7 @@ fn read(path: &Path, top: &Section<'_>) -> AppConfig {
     config
 }
 
-/// Keys that LangGraph's own command line refuses, alone or beside others.
+/// Reports keys that LangGraph's own command line refuses, alone or in combination.
 fn together(top: &Section<'_>, config: &AppConfig) {
     let context = top.context;
     for key in ["project_root", "package"] {

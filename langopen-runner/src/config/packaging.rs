@@ -1,4 +1,4 @@
-//! The keys about Python packages: `python_version`, `pip_*`, `source`.
+//! The keys for Python packages: `python_version`, `pip_*`, `source`.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -8,9 +8,9 @@ use super::section::Section;
 /// A minor version of Python, such as 3.12.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PythonVersion {
-    /// 3.
+    /// The major version, 3.
     pub major: u32,
-    /// 11 or more.
+    /// The minor version, 11 or newer.
     pub minor: u32,
 }
 
@@ -26,19 +26,19 @@ impl fmt::Display for PythonVersion {
 /// The value of `pip_installer`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum PipInstaller {
-    /// uv if the machine has it, else pip.
+    /// uv if it is installed, otherwise pip.
     #[default]
     Auto,
-    /// pip, always.
+    /// Always pip.
     Pip,
-    /// uv, always.
+    /// Always uv.
     Uv,
 }
 
-/// The value of `source`: a lock file of uv names the packages.
+/// The value of `source`: packages come from a lock file of uv.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UvSource {
-    /// The folder of `uv.lock`, absolute.
+    /// The absolute path of the folder of `uv.lock`.
     pub root: PathBuf,
     /// The workspace member to install; the root's own project if absent.
     pub package: Option<String>,
@@ -47,13 +47,13 @@ pub struct UvSource {
 /// Which packages to install, and how.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct PackagingConfig {
-    /// The wanted Python; any from [`OLDEST_PYTHON`] on if absent.
+    /// The wanted Python version; absent: any from [`OLDEST_PYTHON`] on.
     pub python_version: Option<PythonVersion>,
-    /// A configuration file of pip, absolute; it exists.
+    /// The absolute path of a configuration file of pip. It exists.
     pub pip_config_file: Option<PathBuf>,
-    /// Which installer.
+    /// The installer.
     pub pip_installer: PipInstaller,
-    /// The lock file that names the packages.
+    /// The lock file with the packages.
     pub source: Option<UvSource>,
 }
 

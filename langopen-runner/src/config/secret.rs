@@ -4,13 +4,13 @@ use std::fmt;
 
 use serde::Deserialize;
 
-/// A text that `Debug` does not show.
+/// A text that `Debug` does not print.
 #[derive(Clone, PartialEq, Eq, Default, Deserialize)]
 #[serde(transparent)]
 pub struct Secret(String);
 
 impl Secret {
-    /// The text itself.
+    /// The secret text.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0

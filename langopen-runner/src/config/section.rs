@@ -1,4 +1,4 @@
-//! Reads one JSON object key by key, and collects every problem, so one message shows all of them.
+//! Reads a JSON object key by key, and collects every problem, so one message lists all of them.
 
 use std::cell::RefCell;
 use std::ops::RangeInclusive;
@@ -12,7 +12,7 @@ use super::target::Target;
 
 /// The state that all sections of one file share.
 pub(super) struct Context<'a> {
-    /// Relative paths of the file start here.
+    /// The start of the file's relative paths.
     pub base_dir: &'a Path,
     problems: RefCell<Vec<Problem>>,
     warnings: RefCell<Vec<Problem>>,
@@ -37,7 +37,7 @@ impl<'a> Context<'a> {
     }
 }
 
-/// One object of the file. A key that is `null` counts as absent.
+/// One object of the file. A key with the value `null` counts as absent.
 pub(super) struct Section<'a> {
     pub context: &'a Context<'a>,
     path: String,
@@ -46,7 +46,7 @@ pub(super) struct Section<'a> {
 }
 
 impl<'a> Section<'a> {
-    /// Reads `map` with `read`, then warns of the keys that `read` did not ask for.
+    /// Reads `map` with `read`, then adds a warning for each key that `read` did not request.
     pub(super) fn read<T>(
         context: &'a Context<'a>,
         path: String,
@@ -102,7 +102,7 @@ impl<'a> Section<'a> {
         value.as_bool()
     }
 
-    /// A length of time in minutes, fractions allowed.
+    /// A duration in minutes; fractions are allowed.
     pub(super) fn minutes(&self, key: &'static str) -> Option<f64> {
         let value = self.get(key)?;
         let minutes = value.as_f64().filter(|minutes| *minutes >= 0.0);
@@ -112,7 +112,7 @@ impl<'a> Section<'a> {
         minutes
     }
 
-    /// A whole number. `unit` completes "a whole number": `of seconds`, or nothing.
+    /// A whole number. `unit` completes "a whole number" in messages: `of seconds`, or nothing.
     pub(super) fn whole(&self, key: &'static str, range: RangeInclusive<u64>, unit: &str) -> Option<u64> {
         let value = self.get(key)?;
         let number = value.as_u64().filter(|number| range.contains(number));
@@ -157,7 +157,7 @@ impl<'a> Section<'a> {
         found.map(|(_, choice)| *choice)
     }
 
-    /// An object whose keys are known.
+    /// An object with known keys.
     pub(super) fn section<T>(&self, key: &'static str, read: impl FnOnce(&Section<'a>) -> T) -> Option<T> {
         let map = self.object(key)?;
         Some(Section::read(self.context, self.key(key), map, read))
@@ -177,7 +177,7 @@ impl<'a> Section<'a> {
         Target::read(self.context, &self.key(key), &self.text(key)?)
     }
 
-    // A server that knows fewer keys than the file has must start all the same: LangGraph's own do.
+    // A server that knows fewer keys than the file must still start, as LangGraph's own servers do.
     fn warn_of_unknown(&self) {
         let known = self.known.borrow();
         for (name, value) in self.map.iter().filter(|(name, _)| !known.contains(&name.as_str())) {
@@ -197,7 +197,7 @@ impl<'a> Section<'a> {
     }
 }
 
-/// Keys that people write at the top of the file, and where they belong.
+/// Keys that authors often write at the top of the file, and where they belong.
 const ELSEWHERE: [(&str, &str); 5] = [
     ("app", "http.app"),
     ("configurable_headers", "http.configurable_headers"),
@@ -214,7 +214,7 @@ impl Context<'_> {
     }
 }
 
-// The usual mistakes: extra quotes, missing quotes, and one item instead of a list.
+// The usual mistakes: extra quotes, missing quotes, and a single item instead of a list.
 fn remedy(found: &Value, expected: &str) -> String {
     match found {
         Value::Number(number) if expected.starts_with("a text") => format!("Put it in quotes: \"{number}\"."),

@@ -11,20 +11,20 @@ use super::target::Target;
 pub struct StoreConfig {
     /// A store of the user's own.
     pub path: Option<Target>,
-    /// Semantic search; absent: none.
+    /// Semantic search; absent: disabled.
     pub index: Option<StoreIndex>,
     /// The lifetime of items.
     pub ttl: Option<StoreTtl>,
 }
 
-/// How items are indexed for semantic search. Serializes as graph hosts expect it.
+/// The index for semantic search. It serializes to the form that graph hosts expect.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoreIndex {
     /// The length of an embedding vector.
     pub dims: u64,
     /// `provider:model`, or `path/to/file.py:function`.
     pub embed: String,
-    /// Which fields of an item are embedded; absent: the whole item.
+    /// The embedded fields of an item; absent: the whole item.
     pub fields: Option<Vec<String>>,
 }
 
@@ -32,9 +32,9 @@ pub struct StoreIndex {
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct StoreTtl {
-    /// Whether reading an item restarts its lifetime; absent: yes.
+    /// Whether a read of an item restarts its lifetime; absent: true.
     pub refresh_on_read: Option<bool>,
-    /// Minutes; absent: for ever.
+    /// The lifetime in minutes; absent: items do not expire.
     pub default_ttl: Option<f64>,
     /// Minutes between two sweeps.
     pub sweep_interval_minutes: Option<f64>,

@@ -1,18 +1,18 @@
-//! Features that `langgraph.json` can ask for, but the runner does not have.
+//! Features that `langgraph.json` can configure, but the runner does not have.
 
 use std::fmt;
 
 use super::AppConfig;
 use super::checkpointer::CheckpointerBackend;
 
-/// A feature that the configuration asks for, but the runner does not have.
+/// A configured feature that the runner does not have.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unsupported {
-    /// The key that asks for it.
+    /// The key that configures it.
     pub key: String,
-    /// The consequence, and what to do.
+    /// The consequence, and the remedy.
     pub why: String,
-    /// Whether it is wrong or unsafe to run without the feature.
+    /// Whether the application would run wrongly or unsafely without the feature.
     pub fatal: bool,
 }
 

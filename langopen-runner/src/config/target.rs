@@ -9,18 +9,18 @@ use super::section::Context;
 
 const JAVASCRIPT: [&str; 7] = ["ts", "mts", "cts", "tsx", "js", "mjs", "cjs"];
 
-/// What a target's first part names.
+/// What the first part of a target names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum TargetKind {
     /// A `.py` file.
     PythonFile,
-    /// A dotted module name, found on the search path or among the installed packages.
+    /// The dotted name of a module on the search path or among the installed packages.
     PythonModule,
     /// A JavaScript or TypeScript file.
     JavaScript,
 }
 
-/// What the user's code is written in, as far as it decides what runs it.
+/// The language of the user's code. It determines the interpreter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Language {
     /// Python.
@@ -30,7 +30,7 @@ pub enum Language {
 }
 
 impl Language {
-    /// The language of what a target in the form of the configuration file names.
+    /// The language of a target, which is written as in the configuration file.
     #[must_use]
     pub fn of(target: &str) -> Self {
         match split(target) {
@@ -43,7 +43,7 @@ impl Language {
 /// A reference to an object in the user's code.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Target {
-    /// The file as written (relative to the configuration file's folder, or absolute), or the module's dotted name.
+    /// The file as written, relative to the configuration file's folder or absolute; or the dotted name of the module.
     pub path_or_module: String,
     /// The name of the object in the module.
     pub attribute: String,
@@ -51,24 +51,24 @@ pub struct Target {
     pub kind: TargetKind,
 }
 
-/// The object that makes or is a graph.
+/// The object that is, or makes, a graph.
 pub type GraphTarget = Target;
 
 impl fmt::Display for Target {
-    /// The form of the configuration file: `path_or_module:attribute`.
+    /// Writes the target as in the configuration file: `path_or_module:attribute`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}", self.path_or_module, self.attribute)
     }
 }
 
 impl Target {
-    /// The file that the target names; none for a module.
+    /// The file of the target; `None` for a module.
     #[must_use]
     pub fn file(&self, base_dir: &Path) -> Option<PathBuf> {
         (self.kind != TargetKind::PythonModule).then(|| super::paths::resolve(base_dir, &self.path_or_module))
     }
 
-    /// Whether the object lies in a JavaScript or TypeScript file.
+    /// Whether the object is in a JavaScript or TypeScript file.
     #[must_use]
     pub fn is_javascript(&self) -> bool {
         self.kind == TargetKind::JavaScript
@@ -93,7 +93,7 @@ impl Target {
         Some(target)
     }
 
-    // The error holds what was found and what to do.
+    // The error holds the problem and the remedy.
     fn parse(text: &str) -> Result<Self, (String, String)> {
         let found = |what: &str| format!("found {text:?}, {what}");
         let Some((place, attribute)) = split(text) else {
@@ -125,7 +125,7 @@ impl Target {
     }
 }
 
-// A colon that is followed by a slash is a drive letter's, not ours.
+// A colon before a slash belongs to a drive letter.
 fn split(text: &str) -> Option<(&str, &str)> {
     text.rsplit_once(':').filter(|(_, attribute)| !attribute.contains(['/', '\\']))
 }

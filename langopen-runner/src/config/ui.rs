@@ -1,4 +1,4 @@
-//! The keys `ui` and `ui_config`: components for clients' pages.
+//! The keys `ui` and `ui_config`: components for client pages.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use super::section::Section;
 /// The settings of all component bundles.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct UiConfig {
-    /// Packages that the page provides, so bundles leave them out.
+    /// Packages that the page provides, so bundles do not contain them.
     pub shared: Vec<String>,
 }
 

@@ -1,4 +1,4 @@
-//! `${{ env.NAME }}` in the headers of webhooks.
+//! Replaces `${{ env.NAME }}` in the headers of webhooks.
 
 use std::collections::BTreeMap;
 
@@ -29,7 +29,7 @@ pub(super) fn resolve(
     if problems.is_empty() { Ok(headers) } else { Err(problems) }
 }
 
-/// Replaces each expression. An error says what is wrong and what to do, and shows no value.
+/// Replaces each expression. An error names the problem and the remedy, but no value.
 fn fill(template: &str, prefix: &str, variable: impl Fn(&str) -> Option<String>) -> Result<String, (String, String)> {
     let mut value = String::new();
     let mut rest = template;

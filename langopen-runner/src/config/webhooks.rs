@@ -1,4 +1,4 @@
-//! The key `webhooks`: which URLs a run may call when it ends.
+//! The key `webhooks`: the URLs that webhooks may have, and their contents.
 
 use std::collections::BTreeMap;
 
@@ -8,38 +8,38 @@ use super::describe;
 use super::secret::Secret;
 use super::section::Section;
 
-/// Which URLs a webhook may have. An absent field leaves the server's default.
+/// The URLs that webhooks may have. For an absent field, the server's default applies.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct WebhookUrlPolicy {
-    /// Only `https`.
+    /// Whether only `https` URLs are allowed.
     pub require_https: Option<bool>,
-    /// Host names; `*.example.com` stands for the hosts below `example.com`.
+    /// Allowed host names. `*.example.com` matches the hosts below `example.com`.
     pub allowed_domains: Option<Vec<String>>,
-    /// Ports.
+    /// Allowed ports.
     pub allowed_ports: Option<Vec<u16>>,
-    /// Characters.
+    /// The longest allowed URL, in characters.
     pub max_url_length: Option<u64>,
-    /// No relative URLs, and none of this machine.
+    /// Forbids relative URLs and URLs of this machine.
     pub disable_loopback: Option<bool>,
-    /// No URLs of private networks.
+    /// Forbids URLs of private networks.
     pub disable_private_ips: Option<bool>,
 }
 
-/// Which URLs a run may call when it ends, and with what.
+/// The URLs that webhooks may have, and their contents.
 ///
-/// The values of `headers` come from [`super::AppConfig::resolve_webhook_headers`].
+/// [`super::AppConfig::resolve_webhook_headers`] gives the values of `headers`.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct WebhooksConfig {
-    /// The prefix of the variables that `headers` may name; absent: `LG_WEBHOOK_`.
+    /// The required prefix of the variables that `headers` names; absent: `LG_WEBHOOK_`.
     pub env_prefix: Option<String>,
-    /// Which URLs are allowed.
+    /// The URLs that webhooks may have.
     pub url: WebhookUrlPolicy,
-    /// Headers by name; a value may hold `${{ env.NAME }}`.
+    /// Headers by name. A value may contain `${{ env.NAME }}`.
     #[serde(skip)]
     pub headers: BTreeMap<String, Secret>,
-    /// The fields of the payload; absent: all.
+    /// The fields of the payload that are sent; absent: all.
     pub allowed_fields: Option<Vec<String>>,
 }
 
@@ -74,7 +74,7 @@ fn ports(section: &Section<'_>) -> Option<Vec<u16>> {
     ports
 }
 
-// A header is often a token, so no message shows its value.
+// A header value is often a token, so no message shows it.
 fn headers(section: &Section<'_>) -> BTreeMap<String, Secret> {
     let mut headers = BTreeMap::new();
     for (name, value) in section.object("headers").into_iter().flatten() {

@@ -9,7 +9,7 @@ use super::progress::{Listener, Progress};
 use super::{EnvironmentPlan, Installer};
 use crate::host::Surroundings;
 
-/// Makes the environment at `path`, which the caller has locked. Removes what `path` held before.
+/// Makes the environment at `path`, which the caller has locked. First removes the old contents of `path`.
 pub(super) async fn build(
     plan: &EnvironmentPlan,
     path: &Path,
@@ -46,7 +46,7 @@ async fn install(
     let mut folder = None;
     if let Some(source) = &inputs.source {
         lists.push(export(plan, path, progress).await?);
-        // The list names the workspace's members by paths relative to the root.
+        // The list names the members of the workspace by paths relative to the root.
         folder = Some(source.root.clone());
     }
     let constraints = match inputs.constraints.as_slice() {
@@ -79,7 +79,7 @@ async fn export(plan: &EnvironmentPlan, path: &Path, progress: Listener<'_>) -> 
     progress(Progress::ReadingLockFile(source.root.join("uv.lock")));
     let file = path.join("uv-export.txt");
     let package = source.package.iter().flat_map(|name| ["--package".to_owned(), name.clone()]);
-    // Without hashes: with one hash, an installer demands one for every package of the call.
+    // Without hashes: if one requirement has a hash, an installer requires a hash for every requirement of the call.
     Tool::new("Reading uv.lock", uv, &source.root)
         .args(["export", "--frozen", "--no-dev", "--no-hashes", "--no-header", "--no-annotate", "--quiet"])
         .args(["--color", "never", "--no-progress", "--python"])

@@ -39,19 +39,19 @@ impl Marker {
     }
 }
 
-/// Waits until no other process works on the same environment. Dropping the file releases the lock, and so does the end of
-/// the process. The wait can be cancelled at any time.
+/// Waits until no other process works on the same environment. Dropping the file, or the end of the process, releases
+/// the lock. The wait can be cancelled at any time.
 pub(super) async fn lock(path: &Path, progress: Listener<'_>) -> Result<File, EnvironmentError> {
     let failed = || EnvironmentError::io(path, "cannot be locked");
     let file = File::options().create(true).truncate(false).write(true).open(path).map_err(failed())?;
-    let mut told = false;
+    let mut reported = false;
     loop {
         match file.try_lock() {
             Ok(()) => return Ok(file),
             Err(TryLockError::WouldBlock) => {
-                if !told {
+                if !reported {
                     progress(Progress::Waiting);
-                    told = true;
+                    reported = true;
                 }
                 tokio::time::sleep(BETWEEN_TRIES).await;
             }

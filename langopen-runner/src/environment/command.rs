@@ -1,4 +1,4 @@
-//! Runs a tool, passes on its lines, and turns a failure into an error with all details.
+//! Runs a tool, reports its output lines, and converts a failure into an error with all details.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -13,7 +13,7 @@ use super::progress::{Listener, Progress};
 use super::redact::redact;
 use crate::host::Surroundings;
 
-// Each of them would send packages elsewhere, or mix other packages into the environment.
+// Each of these would redirect packages, or mix other packages into the environment.
 const HARMFUL: [&str; 9] = [
     "PYTHONHOME",
     "PYTHONPATH",
@@ -46,8 +46,8 @@ impl Tool {
         self
     }
 
-    /// Runs the tool to its end, with the inherited variables alone, and returns what it printed, both outputs in order.
-    /// Dropping the future ends the tool and what it started.
+    /// Runs the tool to its end, with only the inherited variables, and returns both outputs in order. Dropping the
+    /// future kills the tool and its child processes.
     pub(super) async fn run(
         &self,
         surroundings: &Surroundings,
@@ -128,7 +128,7 @@ impl Group {
     }
 }
 
-// Cancel safe: `line` keeps what was read before a cancellation.
+// Cancel safe: after a cancellation, `line` still has the bytes that were read.
 async fn next<R: AsyncRead + Unpin>(reader: &mut Option<BufReader<R>>, line: &mut Vec<u8>) -> std::io::Result<usize> {
     match reader {
         Some(reader) => reader.read_until(b'\n', line).await,
@@ -136,7 +136,7 @@ async fn next<R: AsyncRead + Unpin>(reader: &mut Option<BufReader<R>>, line: &mu
     }
 }
 
-// `read` counts the last call alone: at the end, an earlier and cancelled call may have read a line.
+// `read` counts only the last call. At the end of the stream, an earlier, cancelled call may have read a line.
 fn take(read: usize, line: &mut Vec<u8>, each: &mut impl FnMut(&str)) -> bool {
     if !line.is_empty() {
         each(String::from_utf8_lossy(line).trim_end_matches(['\n', '\r']));
@@ -151,7 +151,7 @@ impl Drop for Group {
         if let Some(pid) = self.child.id().filter(|_| self.running).and_then(|id| i32::try_from(id).ok())
             && let Some(pid) = rustix::process::Pid::from_raw(pid)
         {
-            // It fails only if the whole group has ended.
+            // The call fails only if the whole group has ended.
             let _ = rustix::process::kill_process_group(pid, rustix::process::Signal::KILL);
         }
     }

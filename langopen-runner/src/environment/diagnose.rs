@@ -1,19 +1,19 @@
-//! Finds the remedy for a failed tool in its output.
+//! Finds the remedy for a failed tool from its output.
 
 /// The remedy, in one or two sentences.
 pub(super) fn remedy(output: &str) -> String {
     if let Some(name) = missing_package(output) {
         return format!(
-            "The package index has no package or no fitting version for {name}: check its spelling, its version and \
-             the index. A folder of your own is written with \"./\" in front."
+            "The package index has no package or no suitable version for {name}: check its spelling, its version and \
+             the index. Write a local folder with \"./\" in front."
         );
     }
     let flat = output.to_lowercase();
     let text = CASES.iter().find(|(signs, _)| signs.iter().any(|sign| flat.contains(sign))).map(|(_, text)| *text);
-    text.unwrap_or("Read the output below; what is wrong usually stands in its last lines.").to_owned()
+    text.unwrap_or("Read the output below; its last lines usually name the cause.").to_owned()
 }
 
-// The first match counts, so causes stand before their consequences.
+// The first match wins, so causes come before their consequences.
 const CASES: [(&[&str], &str); 15] = [
     (
         &["multiple top-level packages discovered", "multiple top-level modules discovered"],
@@ -101,7 +101,7 @@ fn missing_package(output: &str) -> Option<String> {
         Some(format!("`{}`", line[..end].trim())).filter(|name| name.len() > 2)
     };
     between("No matching distribution found for ", &[" (", ";"]).or_else(|| {
-        // uv wraps its explanation, so a name may stand at the end of the line before.
+        // uv wraps its explanation, so a name may be at the end of the previous line.
         let joined = output.split_whitespace().collect::<Vec<_>>().join(" ");
         let at = joined.find(" was not found in the ")?;
         joined[..at].rsplit(' ').next().map(|name| format!("`{name}`"))

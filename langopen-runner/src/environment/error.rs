@@ -8,20 +8,20 @@ use crate::config::PythonVersion;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum EnvironmentError {
-    /// No interpreter on this machine fits.
+    /// No interpreter on this machine is suitable.
     #[error("{}", no_python(*wanted, requires, seen))]
     NoPython {
-        /// The version that `python_version` asks for; absent: any that can run graphs.
+        /// The version in `python_version`; absent: any that can run graphs.
         wanted: Option<PythonVersion>,
-        /// The ranges that `requires-python` of the application's projects asks for, and the files that say so.
+        /// The ranges in `requires-python` of the application's projects, and their files.
         requires: Vec<(String, PathBuf)>,
-        /// The candidates, and why each does not fit.
+        /// The candidates, and the reason why each is unsuitable.
         seen: Vec<String>,
     },
-    /// The configuration asks for uv, which is not on PATH.
+    /// The configuration requires uv, which is not on PATH.
     #[error("{key} asks for uv, but uv is not on PATH. Install it (https://docs.astral.sh/uv/), or change {key}.")]
     UvMissing {
-        /// The key or option that asks for it.
+        /// The key or option that requires it.
         key: String,
     },
     /// `source` names a folder without a lock file.
@@ -32,15 +32,15 @@ pub enum EnvironmentError {
         /// Its folder.
         root: PathBuf,
     },
-    /// No node on this machine fits.
+    /// No node on this machine is suitable.
     #[error("{}", no_node(*wanted, seen))]
     NoNode {
-        /// The major version that the application asks for; absent: any that can run graphs.
+        /// The required major version; absent: any that can run graphs.
         wanted: Option<u32>,
-        /// The candidates, and why each does not fit.
+        /// The candidates, and the reason why each is unsuitable.
         seen: Vec<String>,
     },
-    /// JavaScript graphs without a `package.json`.
+    /// The application has JavaScript graphs but no `package.json`.
     #[error(
         "{} and the folders above it have no package.json, which JavaScript and TypeScript graphs need: it names the packages that they \
          import, @langchain/langgraph among them. Make one with `npm init`, and `npm install @langchain/langgraph @langchain/core`.",
@@ -50,14 +50,14 @@ pub enum EnvironmentError {
         /// The application's folder.
         folder: PathBuf,
     },
-    /// Packages without a lock file.
+    /// The application has JavaScript packages but no lock file.
     #[error(
-        "{}: there is no lock file beside it (package-lock.json, npm-shrinkwrap.json, pnpm-lock.yaml or yarn.lock), so nobody could say \
-         which versions the graphs run with. Run `npm install` (or pnpm, or yarn) in {} and keep the file that it writes.",
+        "{}: there is no lock file beside it (package-lock.json, npm-shrinkwrap.json, pnpm-lock.yaml or yarn.lock), so the \
+         graphs' package versions are unknown. Run `npm install` (or pnpm, or yarn) in {} and keep the file that it writes.",
         package_json.display(), package_json.parent().unwrap_or(std::path::Path::new(".")).display()
     )]
     NodeLockFileMissing {
-        /// The file that names the packages.
+        /// The file that lists the packages.
         package_json: PathBuf,
     },
     /// The package manager of a lock file is missing.
@@ -65,9 +65,9 @@ pub enum EnvironmentError {
     PackageManagerMissing {
         /// npm, pnpm or yarn.
         name: &'static str,
-        /// The lock file, or the package file that it installs.
+        /// The lock file, or the package file to install.
         lock: PathBuf,
-        /// How to install it.
+        /// The installation instructions.
         install: &'static str,
     },
     /// A `pyproject.toml` cannot be parsed.
@@ -104,7 +104,7 @@ pub struct ToolFailure {
     pub what: String,
     /// How the tool ended.
     pub status: String,
-    /// What to do.
+    /// The remedy.
     pub remedy: String,
     /// The command line.
     pub command: String,

@@ -9,10 +9,10 @@ use super::inputs::Inputs;
 use super::installer::Installer;
 use super::python::Interpreter;
 
-// Raise it when environments are made differently, so old ones are not reused.
+// Increase it when environments are made differently, so that old ones are not reused.
 const FORMAT: &str = "1";
 
-/// SHA-256 over labelled values. It includes their lengths, so neighbouring values cannot merge.
+/// SHA-256 over labelled values and their lengths, so neighbouring values cannot merge.
 pub(super) struct Hasher(Sha256);
 
 impl Hasher {
@@ -35,7 +35,7 @@ impl Hasher {
         self.bytes(label, value.as_os_str().as_encoded_bytes());
     }
 
-    /// The first 128 bits, in hexadecimal: scripts with a `#!` line need short paths.
+    /// The first 128 bits in hexadecimal. It is short because scripts with a `#!` line need short paths.
     pub(super) fn finish(self) -> String {
         self.0.finalize().iter().take(16).fold(String::new(), |mut text, byte| {
             let _ = write!(text, "{byte:02x}");

@@ -1,4 +1,4 @@
-//! The inputs of an environment: the list that the installer resolves, and the folders that Python searches.
+//! The inputs of an environment: the requirements for the installer, and the folders on Python's search path.
 
 use std::path::{Path, PathBuf};
 
@@ -21,9 +21,9 @@ pub(super) struct Inputs {
     pub search_path: Vec<PathBuf>,
     /// The `requires-python` of the application's projects.
     pub requires: Vec<Requires>,
-    /// Files whose change requires a new environment; some may not exist.
+    /// Files whose change requires a new environment. Some may not exist.
     pub watched: Vec<PathBuf>,
-    /// Installers read the relative paths of a requirements file from here.
+    /// The folder in which installers resolve the relative paths of a requirements file.
     pub working_dir: PathBuf,
 }
 
@@ -31,7 +31,7 @@ impl Inputs {
     pub(super) fn collect(config: &AppConfig, options: &Options) -> Result<Self, EnvironmentError> {
         let mut inputs =
             Self { constraints: options.constraints.clone(), working_dir: config.base_dir().into(), ..Self::default() };
-        // Folders of installed packages come last, so code that is used in place wins.
+        // Folders of installed packages come last, so code that is used in place takes precedence.
         let mut installed = Vec::new();
         for dependency in &config.dependencies {
             match dependency {
@@ -73,7 +73,7 @@ impl Inputs {
             Project::Package => {
                 let extras = if extras.is_empty() { String::new() } else { format!("[{}]", extras.join(",")) };
                 self.editable.push(format!("{}{extras}", path.display()));
-                // `langgraph dev` offers these folders too, and code relies on it.
+                // `langgraph dev` also puts these folders on the path, and applications rely on it.
                 installed.push(path.to_owned());
             }
             Project::Virtual(dependencies) => {
@@ -115,7 +115,7 @@ impl Inputs {
     }
 
     fn search_code(&mut self, folder: &Path) {
-        // A folder with __init__.py is itself a package: `import folder` needs its parent.
+        // A folder with `__init__.py` is itself a package: `import folder` needs its parent on the path.
         if folder.join("__init__.py").is_file()
             && let Some(parent) = folder.parent()
         {

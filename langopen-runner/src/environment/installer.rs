@@ -17,7 +17,7 @@ pub(super) enum Installer {
 }
 
 impl Installer {
-    /// `wish` comes from the caller, and overrides the configuration.
+    /// Chooses the installer. `wish` comes from the caller and overrides the configuration.
     pub(super) fn choose(
         config: &AppConfig,
         wish: Option<PipInstaller>,
@@ -53,8 +53,8 @@ impl Installer {
         }
     }
 
-    /// The one call that installs everything, so that all versions are compatible. `lists` are requirements files beside
-    /// those of `inputs`.
+    /// The single call that installs everything, so that all versions are compatible. `lists` are further requirements
+    /// files.
     pub(super) fn install(
         &self,
         python: &Path,
@@ -85,7 +85,7 @@ impl Installer {
     }
 }
 
-// uv does not read pip's settings, so where there are some, pip installs.
+// uv does not read pip's settings, so if pip has settings, pip installs.
 fn pip_is_configured() -> bool {
     let set = |names: &[&str]| names.iter().any(|name| std::env::var_os(name).is_some());
     set(&["PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_NO_INDEX", "PIP_CONFIG_FILE"])

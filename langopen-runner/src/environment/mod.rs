@@ -1,20 +1,22 @@
-//! The environments of an application: which packages, installed how and where.
+//! The environments of an application: their packages, and how they are installed.
 //!
-//! An [`EnvironmentPlan`] lists what an application needs, and has a fingerprint. [`EnvironmentPlan::ensure`] makes the
-//! environment below the cache folder, under a lock. It starts no process if the environment is complete already.
+//! An [`EnvironmentPlan`] lists the needs of an application and has a fingerprint. [`EnvironmentPlan::ensure`] makes
+//! the environment below the cache folder, under a lock. If the environment is already complete, it starts no process.
 //!
-//! The interpreter must satisfy `python_version`, and `requires-python` of the application's projects. Tools start with the
-//! variables of [`Inherited`] alone: packages run code of their own while they are installed.
+//! The interpreter must satisfy `python_version`, and `requires-python` of the application's projects. Installation
+//! runs code of the packages, so tools start with only the variables of [`Inherited`].
 //!
-//! - A folder with `pyproject.toml` or `setup.py` is installed in editable mode, so that changes of its code show.
+//! - A folder with `pyproject.toml` or `setup.py` is installed in editable mode, so that changes of its code take
+//!   effect.
 //! - A folder's `requirements.txt` is installed.
-//! - Any other folder goes on the search path, with its `src` folder, and with its parent when it is a package itself.
-//! - All of this is one call of the installer, so that all versions fit one another.
+//! - Any other folder is added to the search path, with its `src` folder, and with its parent if it is itself a
+//!   package.
+//! - One call of the installer installs everything, so that all versions are compatible.
 //!
-//! JavaScript and TypeScript have environments of their own, see [`NodePlan`].
+//! JavaScript and TypeScript have environments of their own; see [`NodePlan`].
 //!
-//! Environments cannot be moved, so each is built in its final place. A marker, written last, tells complete environments
-//! from others.
+//! Environments cannot be moved, so each is built at its final path. The last step writes a marker, which identifies
+//! complete environments.
 
 mod build;
 mod cache;
@@ -51,15 +53,16 @@ use inputs::Inputs;
 use installer::Installer;
 use python::{Interpreter, Wanted};
 
-/// The requirement of graph hosts in every environment. It brings langchain-core, langgraph-sdk, orjson and ormsgpack.
+/// The package that graph hosts require in every environment. It brings langchain-core, langgraph-sdk, orjson and
+/// ormsgpack.
 pub const HOST_REQUIREMENT: &str = "langgraph>=0.6";
 
 /// How to make environments, for any application.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// The folder of environments; made if missing.
+    /// The folder of environments; created if missing.
     pub cache_dir: PathBuf,
-    /// The interpreter to use; absent: the first on the machine that fits.
+    /// The interpreter to use; absent: the first suitable one on the machine.
     pub python: Option<PathBuf>,
     /// The node to use; absent: the one on PATH.
     pub node: Option<PathBuf>,
@@ -67,16 +70,16 @@ pub struct Options {
     pub installer: Option<PipInstaller>,
     /// Lines of a constraints file: `langgraph<2`.
     pub constraints: Vec<String>,
-    /// Requirements beside the application's: [`HOST_REQUIREMENT`], unless changed.
+    /// Requirements in addition to the application's. The default is [`HOST_REQUIREMENT`].
     pub host_requirements: Vec<String>,
-    /// The variables that installers start with, and nothing else.
+    /// The only variables that installers start with.
     pub inherited: Inherited,
     /// The sandbox of installers; `None` for no restriction.
     pub sandbox: Option<Sandbox>,
 }
 
 impl Options {
-    /// The usual way, with environments kept in `cache_dir`.
+    /// The default options, with environments in `cache_dir`.
     #[must_use]
     pub fn new(cache_dir: impl Into<PathBuf>) -> Self {
         Self {
@@ -93,7 +96,7 @@ impl Options {
 }
 
 impl Options {
-    /// What installers see of the machine.
+    /// The surroundings of installers: their variables and their sandbox.
     fn surroundings(&self) -> Surroundings {
         Surroundings { inherited: self.inherited.clone(), sandbox: self.sandbox.clone(), temp_dir: None }
     }
@@ -118,7 +121,7 @@ pub struct Environment {
     /// The interpreter in the environment.
     pub python: PathBuf,
     /// Folders with code of the application, in the order in which Python should search them. Folders of installed
-    /// packages stand last, and belong behind the environment's own packages.
+    /// packages come last; they belong after the environment's own packages.
     pub search_path: Vec<PathBuf>,
     /// The folder of installed packages.
     pub site: PathBuf,
@@ -131,7 +134,7 @@ impl EnvironmentPlan {
     ///
     /// # Errors
     ///
-    /// No interpreter fits, uv is asked for and missing, or a project file is unreadable.
+    /// `EnvironmentError` if no interpreter is suitable, a required uv is missing, or a project file is unreadable.
     pub async fn new(config: &AppConfig, options: Options) -> Result<Self, EnvironmentError> {
         let uv = which::which("uv").ok();
         Self::with_uv(config, options, uv).await
@@ -160,7 +163,7 @@ impl EnvironmentPlan {
         Ok(Self { inputs, python, installer, uv, pip_config_file, surroundings, cache_dir, hash })
     }
 
-    /// The fingerprint, and the name of the environment's folder: 32 hexadecimal digits.
+    /// The fingerprint: 32 hexadecimal digits. It is also the name of the environment's folder.
     #[must_use]
     pub fn hash(&self) -> &str {
         &self.hash
@@ -172,19 +175,19 @@ impl EnvironmentPlan {
         self.cache_dir.join(&self.hash)
     }
 
-    /// The interpreter that the environment is made from, and its version.
+    /// The base interpreter of the environment, and its version.
     #[must_use]
     pub fn interpreter(&self) -> (&Path, &str) {
         (&self.python.path, &self.python.version)
     }
 
-    /// Makes the environment, or finds it complete. `progress` receives every step and every line of the tools.
+    /// Makes the environment unless it is complete. `progress` receives every step and every output line of the tools.
     ///
-    /// Dropping the future ends the tools; the next call removes what they left.
+    /// Dropping the future kills the tools; the next call removes the incomplete environment.
     ///
     /// # Errors
     ///
-    /// A tool failed, or the cache folder cannot be written.
+    /// `EnvironmentError` if a tool fails or the cache folder cannot be written.
     pub async fn ensure(&self, progress: impl Fn(Progress) + Send + Sync) -> Result<Environment, EnvironmentError> {
         let path = self.path();
         if let Some(marker) = Marker::read(&path) {
@@ -194,7 +197,7 @@ impl EnvironmentPlan {
             .await
             .map_err(EnvironmentError::io(&self.cache_dir, "cannot be made"))?;
         let _lock = cache::lock(&self.cache_dir.join(format!("{}.lock", self.hash)), &progress).await?;
-        // Another process may have made it under the lock.
+        // Another process may have made the environment while this one waited for the lock.
         if let Some(marker) = Marker::read(&path) {
             return Ok(self.environment(marker, false));
         }

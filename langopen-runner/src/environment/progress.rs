@@ -3,42 +3,42 @@
 use std::fmt;
 use std::path::PathBuf;
 
-/// One step, or one line that a tool printed. `Display` gives a sentence for people.
+/// One step, or one output line of a tool. `Display` formats it as a sentence for people.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Progress {
-    /// Waits for another process that makes the same environment.
+    /// Another process makes the same environment; this one waits.
     Waiting,
-    /// Removes an incomplete environment.
+    /// Removal of an incomplete environment.
     Removing(PathBuf),
-    /// Makes an empty environment.
+    /// Creation of an empty environment.
     Creating {
         /// The interpreter and its version.
         python: String,
         /// `uv` or `pip`.
         installer: &'static str,
-        /// Where.
+        /// The environment's folder.
         path: PathBuf,
     },
-    /// Turns the lock file into a list of packages.
+    /// Conversion of the lock file into a list of packages.
     ReadingLockFile(PathBuf),
-    /// Installs packages.
+    /// Installation of packages.
     Installing {
-        /// How many requirements; each may bring others.
+        /// The number of requirements; each may bring others.
         count: usize,
     },
-    /// Installs the packages of a JavaScript application.
+    /// Installation of the packages of a JavaScript application.
     InstallingPackages {
         /// The package manager.
         manager: &'static str,
-        /// Where.
+        /// The folder of the packages.
         folder: PathBuf,
     },
-    /// Installs the packages of the node program.
+    /// Installation of the packages of the Node.js host program.
     InstallingHost(PathBuf),
-    /// A line that a tool printed, without credentials.
+    /// An output line of a tool, without credentials.
     Output(String),
-    /// Something that the user should know.
+    /// Information for the user.
     Note(String),
 }
 

@@ -1,4 +1,4 @@
-//! Tells, as an installer does, whether a folder is a package, a list of dependencies, or just code.
+//! Determines, as an installer does, whether a folder is a package, a list of dependencies, or only code.
 
 use std::path::Path;
 
@@ -9,11 +9,11 @@ use super::error::EnvironmentError;
 /// The kind of a folder, for an installer.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Project {
-    /// Code alone.
+    /// Only code.
     Code,
     /// A package that can be built.
     Package,
-    /// A project that declares itself not to be a package: its dependencies are installed, its code is used in place.
+    /// A project that declares itself not to be a package. Its dependencies are installed; its code is used in place.
     Virtual(Vec<String>),
 }
 
@@ -35,7 +35,7 @@ impl Project {
         {
             return Ok(Self::Virtual(project.map(|project| dependencies(project, extras)).unwrap_or_default()));
         }
-        // A file that only configures a linter does not make a package.
+        // A file that only configures a linter does not make the folder a package.
         let poetry = table.get("tool").and_then(|tool| tool.get("poetry")).is_some();
         let package = setup || poetry || project.is_some() || table.contains_key("build-system");
         Ok(if package { Self::Package } else { Self::Code })

@@ -1,4 +1,4 @@
-//! Finds an interpreter.
+//! Finds a Python interpreter.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -17,7 +17,7 @@ use crate::inherited::Inherited;
 pub(super) struct Interpreter {
     /// The executable itself, not a shim.
     pub path: PathBuf,
-    /// Such as `3.12.1`.
+    /// Its version, such as `3.12.1`.
     pub version: String,
     /// Whether `python -m venv` works.
     pub venv: bool,
@@ -29,16 +29,16 @@ pub(super) struct Wanted<'a> {
     pub version: Option<PythonVersion>,
     /// `requires-python` of the application's projects.
     pub requires: &'a [Requires],
-    /// The interpreter that the user named.
+    /// The interpreter that the user configured.
     pub explicit: Option<&'a Path>,
     pub uv: Option<&'a Path>,
-    /// Whether the environment is made with `python -m venv`.
+    /// Whether the environment will be made with `python -m venv`.
     pub needs_venv: bool,
     /// The variables that interpreters and uv start with.
     pub inherited: &'a Inherited,
 }
 
-// The newest version comes last: many packages have no wheels for it yet.
+// The newest version comes last, because many packages have no wheels for it yet.
 const MINORS: [u32; 4] = [13, 12, 11, 14];
 const PATIENCE: Duration = Duration::from_secs(20);
 const PROBE: &str = "import sys, importlib.util as u\n\
@@ -50,7 +50,7 @@ pub(super) async fn find(wanted: &Wanted<'_>) -> Result<Interpreter, Environment
     choose(&candidates(wanted).await, wanted).await
 }
 
-/// The first of the candidates that fits.
+/// The first suitable candidate.
 pub(super) async fn choose(candidates: &[PathBuf], wanted: &Wanted<'_>) -> Result<Interpreter, EnvironmentError> {
     let mut seen: Vec<String> = Vec::new();
     for candidate in candidates {
@@ -102,7 +102,7 @@ async fn candidates(wanted: &Wanted<'_>) -> Vec<PathBuf> {
     let versioned = |minor: &u32| format!("python3.{minor}");
     let names: Vec<String> = match wanted.version {
         Some(version) => vec![format!("python{version}"), "python3".into(), "python".into()],
-        // Any of them may satisfy `requires-python`.
+        // Each of them may satisfy `requires-python`.
         None => std::iter::once("python3".into()).chain(MINORS.iter().map(versioned)).collect(),
     };
     let mut found: Vec<PathBuf> = names.iter().flat_map(|name| which::which_all(name).into_iter().flatten()).collect();
@@ -132,7 +132,7 @@ async fn from_uv(uv: &Path, wanted: &Wanted<'_>) -> Option<PathBuf> {
     Some(PathBuf::from(printed.trim())).filter(|path| path.is_file())
 }
 
-// pyenv's shims offer only the selected versions, but the others can be used, too.
+// pyenv's shims offer only the selected versions, but the other installed versions are usable too.
 fn from_pyenv(version: Option<PythonVersion>) -> Vec<PathBuf> {
     let root = std::env::var_os("PYENV_ROOT").map(PathBuf::from);
     let Some(root) = root.or_else(|| Some(std::env::home_dir()?.join(".pyenv"))) else { return Vec::new() };
@@ -152,7 +152,7 @@ fn from_pyenv(version: Option<PythonVersion>) -> Vec<PathBuf> {
     found.into_iter().map(|(_, path)| path).collect()
 }
 
-// The error completes "<path>: ...".
+// The error text completes "<path>: ...".
 async fn probe(path: &Path, inherited: &Inherited) -> Result<Interpreter, String> {
     let printed = output(Command::new(path).args(["-I", "-S", "-c", PROBE]), inherited).await?;
     let lines: Vec<&str> = printed.lines().map(str::trim).collect();
@@ -164,8 +164,8 @@ async fn probe(path: &Path, inherited: &Inherited) -> Result<Interpreter, String
     })
 }
 
-// `python3` and `python3.12` in one folder are one interpreter, and share environments. Links to other folders stay: a
-// package manager points them at the current patch release.
+// `python3` and `python3.12` in one folder are one interpreter, so they share environments. Links to other folders are
+// not resolved: a package manager points them at the current patch release.
 fn without_alias(path: &Path) -> PathBuf {
     let target = path.canonicalize().ok();
     let same_folder =

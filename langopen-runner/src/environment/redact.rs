@@ -1,6 +1,6 @@
 //! Removes credentials in URLs from messages.
 
-/// `text` with the part before `@` of every URL's authority replaced by `***`.
+/// `text` with the user information (the part before `@`) of every URL replaced by `***`.
 pub(super) fn redact(text: &str) -> String {
     let mut clean = String::with_capacity(text.len());
     let mut rest = text;

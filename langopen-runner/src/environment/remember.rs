@@ -12,11 +12,11 @@ use super::python::{self, Interpreter, Wanted};
 #[derive(Serialize, Deserialize)]
 struct Memory {
     interpreter: Interpreter,
-    // The executable's time and size: they tell whether another program took its path.
+    // The modification time and size of the executable. They change if another program replaces it.
     stamp: (u128, u64),
 }
 
-/// Like [`python::find`], but looks into the cache in `cache_dir` first.
+/// Like [`python::find`], but reads the cache in `cache_dir` first.
 pub(super) async fn find(wanted: &Wanted<'_>, cache_dir: &Path) -> Result<Interpreter, EnvironmentError> {
     let path = place(wanted, cache_dir);
     if let Some(memory) = std::fs::read(&path).ok().and_then(|bytes| serde_json::from_slice::<Memory>(&bytes).ok())
@@ -28,7 +28,7 @@ pub(super) async fn find(wanted: &Wanted<'_>, cache_dir: &Path) -> Result<Interp
     if let Some(stamp) = stamp(&interpreter.path) {
         let memory = Memory { interpreter: interpreter.clone(), stamp };
         if let Err(error) = write(&path, &memory) {
-            tracing::debug!(path = %path.display(), %error, "the interpreter that was found is not remembered");
+            tracing::debug!(path = %path.display(), %error, "cannot write the cache of interpreters; the next search is slow again");
         }
     }
     Ok(interpreter)

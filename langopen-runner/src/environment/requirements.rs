@@ -1,11 +1,11 @@
-//! Finds the files that a `requirements.txt` includes. The installer interprets the rest.
+//! Finds the files that a `requirements.txt` includes. Only the installer interprets the rest.
 
 use std::path::{Path, PathBuf};
 
 use crate::config::paths::resolve;
 
-/// `file`, the files that it includes by `-r` and `-c`, and the build files of the local projects that it names; each
-/// once. Files that do not exist are listed too, so that their arrival shows.
+/// `file`, the files that it includes with `-r` and `-c`, and the build files of the local projects that it names; each
+/// once. The result includes files that do not exist yet, so that their creation is detected.
 pub(super) fn closure(file: &Path, working_dir: &Path) -> Vec<PathBuf> {
     let mut found = vec![file.to_owned()];
     let mut next = 0;
@@ -53,5 +53,5 @@ fn local_project(line: &str, working_dir: &Path) -> Vec<PathBuf> {
     BUILD_FILES.iter().map(|file| folder.join(file)).collect()
 }
 
-/// The files that decide what a local project installs.
+/// The files that determine what the installation of a local project installs.
 pub(super) const BUILD_FILES: [&str; 3] = ["pyproject.toml", "setup.py", "setup.cfg"];

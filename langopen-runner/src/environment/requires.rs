@@ -1,4 +1,4 @@
-//! Which versions of Python the application's projects accept.
+//! The Python versions that the application's projects accept.
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -6,17 +6,17 @@ use std::str::FromStr;
 use pep440_rs::{Version, VersionSpecifiers};
 use toml::Table;
 
-/// What a `pyproject.toml` says of the interpreter.
+/// The interpreter requirement of a `pyproject.toml`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Requires {
     specifiers: VersionSpecifiers,
-    /// The file that says so.
+    /// The file with the requirement.
     pub file: PathBuf,
 }
 
 impl Requires {
-    /// `project.requires-python`, or else Poetry's `python`. A file that cannot be read, or a text that is no range of
-    /// versions, requires nothing here: the installer says what is wrong with it.
+    /// Reads `project.requires-python`, or else Poetry's `python`. If the file is unreadable or the text is not a range
+    /// of versions, there is no requirement here: the installer reports the problem.
     pub(super) fn read(file: &Path) -> Option<Self> {
         let table: Table = std::fs::read_to_string(file).ok()?.parse().ok()?;
         let standard = table.get("project").and_then(|project| project.get("requires-python"));
@@ -28,18 +28,18 @@ impl Requires {
         Some(Self { specifiers, file: file.to_owned() })
     }
 
-    /// Whether a version such as `3.12.1` fits.
+    /// Whether the range includes a version such as `3.12.1`.
     pub(super) fn accepts(&self, version: &str) -> bool {
         Version::from_str(version).is_ok_and(|version| self.specifiers.contains(&version))
     }
 
-    /// The range as PEP 440 writes it.
+    /// The range in the syntax of PEP 440.
     pub(super) fn range(&self) -> String {
         self.specifiers.to_string()
     }
 }
 
-/// `^3.11` and `~3.12` beside the operators of PEP 440, with commas between.
+/// Accepts `^3.11` and `~3.12` in addition to the operators of PEP 440, separated by commas.
 fn poetry_range(text: &str) -> Option<VersionSpecifiers> {
     let parts: Option<Vec<String>> = text.split(',').map(|part| poetry_part(part.trim())).collect();
     VersionSpecifiers::from_str(&parts?.join(",")).ok()

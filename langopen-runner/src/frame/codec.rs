@@ -1,4 +1,4 @@
-//! Frames to bytes and back.
+//! Encodes and decodes frames.
 
 use std::io;
 
@@ -7,16 +7,16 @@ use tokio_util::codec::{Decoder, Encoder, LengthDelimitedCodec};
 
 use super::{Frame, Kind};
 
-/// A frame's length beyond its payload: kind and stream.
+/// The part of a frame's length beyond its payload: kind and stream.
 const HEADER: usize = 5;
 
 /// The longest frame that either side may send.
 const MAX_FRAME: usize = 512 * 1024 * 1024;
 
-/// The longest frame of a peer that has not proved itself.
+/// The longest frame of a peer that has not authenticated.
 const MAX_STRANGERS_FRAME: usize = 64 * 1024;
 
-/// Splits a byte stream into frames. A payload shares the read buffer: it is not copied.
+/// Splits a byte stream into frames. A payload shares the read buffer and is not copied.
 #[derive(Debug)]
 pub(crate) struct FrameCodec(LengthDelimitedCodec);
 
@@ -27,14 +27,14 @@ impl Default for FrameCodec {
 }
 
 impl FrameCodec {
-    /// For a peer that has not proved itself: it may send short frames alone.
+    /// A codec for a peer that has not authenticated: it accepts only short frames.
     pub(crate) fn for_stranger() -> Self {
         let mut codec = Self::default();
         codec.0.set_max_frame_length(MAX_STRANGERS_FRAME);
         codec
     }
 
-    /// The peer has proved itself.
+    /// Accepts long frames from now on: the peer has authenticated.
     pub(crate) fn trust(&mut self) {
         self.0.set_max_frame_length(MAX_FRAME);
     }
@@ -65,7 +65,7 @@ impl Encoder<Frame> for FrameCodec {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "a frame is longer than 512 MiB"));
         }
         target.reserve(4 + length);
-        // Checked above: it fits into 32 bits.
+        // The check above ensures that it fits into 32 bits.
         target.put_u32(length as u32);
         target.put_u8(frame.kind.code());
         target.put_u32(frame.stream);

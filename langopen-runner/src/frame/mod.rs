@@ -1,5 +1,5 @@
-//! Frames between runner and graph host, and between a runner and its clients: the header and its codec. The crate's
-//! README describes every kind.
+//! Frames between a runner and a graph host, and between a runner and its clients: the header and the codec. The
+//! crate's README describes every kind.
 
 mod codec;
 pub(crate) mod payload;
@@ -82,7 +82,7 @@ impl Kind {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Frame {
     pub(crate) kind: Kind,
-    /// The run's handle, the call's or the exchange's id, or 0.
+    /// The handle of the run, the id of the call or exchange, or 0.
     pub(crate) stream: u32,
     pub(crate) payload: Bytes,
 }

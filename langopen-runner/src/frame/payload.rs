@@ -33,7 +33,7 @@ pub(crate) struct Ready {
     /// The application's own web app.
     #[serde(default)]
     pub(crate) http: Option<WebApp>,
-    /// Whether it makes vectors of texts.
+    /// Whether it computes embeddings of texts.
     #[serde(default)]
     pub(crate) embeds: bool,
     /// Bundles of components for browsers, by name.
@@ -41,19 +41,19 @@ pub(crate) struct Ready {
     pub(crate) ui: BTreeMap<String, UiOffer>,
 }
 
-/// What came of bundling a component file: the hash of its files, or why there are none.
+/// The result of bundling a component file: the hash of its files, or the error.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct UiOffer {
     pub(crate) hash: Option<String>,
     pub(crate) error: Option<String>,
 }
 
-/// What the application's `Auth` object handles.
+/// The handlers of the application's `Auth` object.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ReadyAuth {
-    /// Whether it says who asks.
+    /// Whether it has an authenticate handler.
     pub(crate) authenticate: bool,
-    /// Whether the handler that says so may read the request's body.
+    /// Whether the authenticate handler may read the request's body.
     pub(crate) needs_body: bool,
     /// Resource and action, `*` for any.
     pub(crate) handlers: HashSet<(String, String)>,
@@ -98,7 +98,7 @@ pub(crate) struct SpanReport {
 pub(crate) struct RunTrace<'a> {
     #[serde(flatten)]
     pub(crate) context: &'a TraceContext,
-    /// Whether the host is to report its spans.
+    /// Whether the host should report its spans.
     pub(crate) report: bool,
 }
 
@@ -130,9 +130,9 @@ struct DoneHeader {
     has_state: bool,
 }
 
-/// Reads EVENT: the name and the data.
+/// Decodes EVENT into the name and the data.
 pub(crate) fn event(mut payload: Bytes) -> Result<(Bytes, Bytes)> {
-    let short = || Error::internal("host.event", "an EVENT frame is shorter than it says");
+    let short = || Error::internal("host.event", "an EVENT frame is shorter than its length field");
     let length = usize::from(payload.try_get_u16().map_err(|_| short())?);
     if payload.len() < length {
         return Err(short());
@@ -141,7 +141,7 @@ pub(crate) fn event(mut payload: Bytes) -> Result<(Bytes, Bytes)> {
     Ok((name, payload))
 }
 
-/// Reads DONE.
+/// Decodes DONE.
 pub(crate) fn done(mut payload: Bytes) -> Result<RunResult> {
     let header: DoneHeader = from_json("host.done", &section(&mut payload)?)?;
     let values = section(&mut payload)?;
@@ -161,12 +161,12 @@ pub(crate) fn done(mut payload: Bytes) -> Result<RunResult> {
 }
 
 fn section(payload: &mut Bytes) -> Result<Bytes> {
-    let short = || Error::internal("host.done", "a DONE frame is shorter than it says");
+    let short = || Error::internal("host.done", "a DONE frame is shorter than its length field");
     let length = payload.try_get_u32().map_err(|_| short())? as usize;
     if payload.len() < length { Err(short()) } else { Ok(payload.split_to(length)) }
 }
 
-/// JSON bytes as they are.
+/// Validates bytes as JSON. The text stays as it is.
 pub(crate) fn raw(bytes: Bytes) -> Result<RawJson> {
     let text = String::from_utf8(bytes.into())
         .map_err(|error| Error::internal("host.read", "the host sent text that is not UTF-8").with_source(error))?;
@@ -212,12 +212,12 @@ pub(crate) enum HostCall {
 }
 
 impl HostCall {
-    /// Whether it changes something.
+    /// Whether the call changes something.
     pub(crate) fn is_write(&self) -> bool {
         matches!(self, Self::PutCheckpoint(_) | Self::PutWrites(_) | Self::DeleteThread(_) | Self::PutItem(_))
     }
 
-    /// On whose behalf it is made.
+    /// The run or call that this call belongs to.
     pub(crate) fn caller(&self) -> Caller {
         match self {
             Self::GetCheckpoint(call) => call.caller(),
@@ -233,7 +233,7 @@ impl HostCall {
     }
 }
 
-/// On whose behalf a call is made: a run's handle, or the id of the call that is being answered.
+/// The run or call that a call belongs to: a run's handle, or the id of the call that the host is answering.
 #[derive(Debug, Clone, Copy, Default, Deserialize)]
 pub(crate) struct Caller {
     #[serde(default)]

@@ -1,19 +1,19 @@
-//! How much of what a host sent may wait here at the same time.
+//! Bounds the memory for frames that a host sent and the runner has not handled yet.
 //!
-//! Credit bounds the events of an honest host, but calls have none, and a hostile host may ignore its credit. So the
-//! runner counts what it has read and not yet handled, and stops reading from the connection when that is too much. The
-//! host then waits in its own writes.
+//! Credit bounds the events of an honest host. Calls have no credit, and a hostile host may ignore its credit. So the
+//! runner counts the frames that it has read and not yet handled. Above the limit, it stops reading from the
+//! connection, and the host blocks in its own writes.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use tokio::sync::Notify;
 
-/// The most that may wait: bytes of payloads, and a number of frames.
+/// The most that may be unhandled: bytes of payloads, and a number of frames.
 const MAX_BYTES: usize = 128 * 1024 * 1024;
 const MAX_FRAMES: usize = 8192;
 
-/// What waits of one host.
+/// The unhandled frames of one host.
 #[derive(Default)]
 pub(super) struct Budget {
     bytes: AtomicUsize,
@@ -22,21 +22,21 @@ pub(super) struct Budget {
     exhausted: AtomicBool,
 }
 
-/// The part of a budget that one frame takes, until it is dropped.
+/// The part of a budget that one frame takes. Dropping it frees that part.
 pub(crate) struct Share {
     budget: Arc<Budget>,
     bytes: usize,
 }
 
 impl Budget {
-    /// Takes a frame's share, whether there is room or not: the frame has been read.
+    /// Takes a frame's share, even if the budget is exhausted: the frame has already been read.
     pub(super) fn take(self: &Arc<Self>, bytes: usize) -> Share {
         self.bytes.fetch_add(bytes, Ordering::AcqRel);
         self.frames.fetch_add(1, Ordering::AcqRel);
         Share { budget: Arc::clone(self), bytes }
     }
 
-    /// Waits until another frame may be read.
+    /// Waits until the runner may read another frame.
     pub(super) async fn room(&self) {
         while self.is_full() {
             let freed = self.freed.notified();
@@ -51,7 +51,7 @@ impl Budget {
         self.exhausted.store(false, Ordering::Release);
     }
 
-    /// Whether reading is held up. A host that is not heard then is not to blame for its silence.
+    /// Whether the runner has stopped reading. A missing answer is then not the host's fault.
     pub(super) fn is_exhausted(&self) -> bool {
         self.exhausted.load(Ordering::Acquire)
     }
@@ -62,7 +62,7 @@ impl Budget {
 }
 
 impl Share {
-    /// Goes on with the bytes of an answer in place of the question's.
+    /// Replaces the bytes of a question by the bytes of its answer.
     pub(crate) fn resize(mut self, bytes: usize) -> Self {
         self.budget.bytes.fetch_add(bytes, Ordering::AcqRel);
         self.budget.bytes.fetch_sub(self.bytes, Ordering::AcqRel);

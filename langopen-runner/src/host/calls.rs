@@ -19,7 +19,7 @@ pub(super) struct Waiting {
     pub(super) reach: Option<Reach>,
 }
 
-/// Python's names for errors that are the client's.
+/// The names of Python errors that are the client's fault.
 const CLIENT_ERRORS: [&str; 3] = ["ValueError", "InvalidUpdateError", "EmptyInputError"];
 
 impl Host {
@@ -32,8 +32,8 @@ impl Host {
         }
     }
 
-    /// Asks the application's `Auth` object and waits for its answer. Whatever its code raises is the server's own
-    /// failure.
+    /// Calls the application's `Auth` object and waits for its answer. Any exception of its code is an internal error
+    /// of the server.
     pub(crate) async fn ask_auth<T: DeserializeOwned>(&self, call: &impl Serialize) -> Result<T> {
         let frame = self.ask(None, call).await?;
         match frame.kind {
@@ -45,7 +45,7 @@ impl Host {
         }
     }
 
-    /// Asks for something else of the application's own and waits for its answer.
+    /// Calls another part of the application and waits for its answer.
     pub(crate) async fn ask_app<T: DeserializeOwned>(&self, call: &impl Serialize) -> Result<T> {
         let frame = self.ask(None, call).await?;
         match frame.kind {
@@ -56,9 +56,9 @@ impl Host {
 
     /// Sends a call and waits for its REPLY or ERROR. `reach` bounds the calls that the host makes meanwhile.
     async fn ask(&self, reach: Option<Reach>, call: &impl Serialize) -> Result<Frame> {
-        let gone = || Error::unavailable("host.call", "the graph host went away before it answered; try again");
+        let gone = || Error::unavailable("host.call", "the graph host died before it answered; try again");
         let payload = serde_json::to_vec(call)
-            .map_err(|error| Error::internal("host.call", "the call has no JSON form").with_source(error))?;
+            .map_err(|error| Error::internal("host.call", "the call cannot be encoded as JSON").with_source(error))?;
         let id = self.next_handle()?;
         let (answer, answered) = oneshot::channel();
         self.waiting.lock().insert(id, Waiting { answer, reach });
@@ -71,7 +71,7 @@ impl Host {
     }
 }
 
-/// Forgets a call when its caller stops waiting.
+/// Removes a call when its caller stops waiting.
 struct Withdraw<'a> {
     host: &'a Host,
     id: u32,

@@ -1,4 +1,4 @@
-//! A host's process with all that it started.
+//! A host's process, and the processes that it started.
 
 use std::io;
 use std::process::ExitStatus;
@@ -9,7 +9,8 @@ use uuid::Uuid;
 use super::family::{Family, MARK};
 use super::launch::launch;
 
-/// A host's process. Dropping it kills the process and its group; [`Process::end`] also finds what left the group.
+/// A host's process. Dropping it kills the process and its group. [`Process::end`] also finds processes that left the
+/// group.
 pub(crate) struct Process {
     child: Child,
     family: Option<Family>,
@@ -34,20 +35,20 @@ impl Process {
         self.child.wait().await
     }
 
-    /// Remembers what the host has started so far, so that it can be found when the host is gone.
+    /// Records the processes that the host has started so far, so that they can be found after the host has ended.
     pub(crate) fn look(&mut self) {
         if let Some(family) = &mut self.family {
             family.look();
         }
     }
 
-    /// Kills the host, if it lives, and everything that it started.
+    /// Kills the host, if it is alive, and all processes that it started.
     pub(crate) async fn end(mut self) {
         if let Some(mut family) = self.family.take() {
             family.look();
             family.end().await;
         }
-        // It is dead already; this takes its exit status.
+        // It is dead already; this call collects its exit status.
         let _ = self.child.kill().await;
     }
 }

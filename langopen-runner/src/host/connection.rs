@@ -1,5 +1,5 @@
-//! A connected host: its frames in both directions, and the runs, calls and exchanges that wait for them. The other end
-//! is one host's process, or a runner with several hosts.
+//! A connected host: its frames in both directions, and the runs, calls and exchanges in flight. The other end is the
+//! process of one host, or a runner with several hosts.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -24,8 +24,8 @@ use super::ending::{Aboard, Ending, Guilt, Lost};
 use super::fitness::Fitness;
 use super::handles::{HandleRange, Handles};
 use super::health::{Health, Status};
+use super::message::RunMessage;
 use super::owner::Owner;
-use super::said::Said;
 use super::serve::Reach;
 use super::spans::Traced;
 use super::web::{self, Exchange};
@@ -33,30 +33,30 @@ use super::{Offer, handed_back, logs, serve, spans};
 use crate::frame::payload::from_json;
 use crate::frame::{Frame, FrameCodec, Kind};
 
-/// How many frames are written in one step.
+/// The most frames per write.
 const FRAMES_AT_ONCE: usize = 1024;
 
-/// After how many milliseconds without an answer to a PING a host counts as blocked by its graphs.
+/// A host that leaves a PING unanswered for so many milliseconds counts as blocked by its graphs.
 const BLOCKED_AFTER: u64 = 500;
 
 /// A run in flight on a host.
 pub(super) struct InFlight {
-    /// EVENT and DONE frames. Unbounded, because the run's credit bounds it.
-    pub(super) said: mpsc::UnboundedSender<Said>,
-    /// How many bytes of events the host may send.
+    /// Receives EVENT and DONE frames. Unbounded, because the run's credit bounds it.
+    pub(super) messages: mpsc::UnboundedSender<RunMessage>,
+    /// The number of bytes of events that the host may send.
     pub(super) credit: Arc<Credit>,
-    /// Whether a host may have died of the run before.
+    /// Whether the run may have ended a host before.
     pub(super) suspect: bool,
     pub(super) reach: Reach,
-    /// The span of the run's attempt. The log records of its graph belong to it.
+    /// The span of the run's attempt. Log records of its graph belong to it.
     pub(super) span: Span,
-    /// The trace that it is recorded in, if it is.
+    /// The trace of the run, if it is recorded.
     pub(super) traced: Option<Traced>,
 }
 
 /// A connected host.
 pub(crate) struct Host {
-    /// The number of the host, for logs.
+    /// The number of the host in logs.
     pub(crate) number: usize,
     pub(super) offer: Arc<Offer>,
     pub(super) runs: Mutex<HashMap<u32, InFlight>>,
@@ -66,10 +66,10 @@ pub(crate) struct Host {
     /// Unbounded: the credit, the budget and the number of runs in flight bound the frames for a host that does not
     /// read.
     outgoing: mpsc::UnboundedSender<Outgoing>,
-    /// Counts the frames of the host that wait here.
+    /// Counts the unhandled frames of the host.
     pub(super) budget: Arc<Budget>,
     behind: Behind,
-    /// Why the runner ended it, where the runner did.
+    /// Why the runner ended the host, if it did.
     verdict: OnceLock<Ending>,
     fitness: Fitness,
     handles: Handles,
@@ -84,16 +84,16 @@ pub(crate) struct Host {
 /// The other end of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Behind {
-    /// A host's process, which this process watches: it [buries](Host::bury) the host.
+    /// A host's process. The code that watches the process must [bury](Host::bury) the host.
     Process,
-    /// A runner with hosts of its own.
+    /// A runner with its own hosts.
     Runner,
 }
 
-/// A frame on its way out.
+/// An outgoing frame.
 pub(crate) struct Outgoing {
     pub(crate) frame: Frame,
-    /// The room that it takes until it is written.
+    /// The share of the budget that it takes until it is written.
     pub(crate) share: Option<Share>,
 }
 
@@ -105,15 +105,15 @@ impl From<Frame> for Outgoing {
 
 /// The parameters of a connection.
 pub(crate) struct Attach {
-    /// The number of the host, for logs.
+    /// The number of the host in logs.
     pub(crate) number: usize,
-    /// Its READY.
+    /// Its offer, from READY.
     pub(crate) offer: Arc<Offer>,
     /// The handles that this side may choose.
     pub(crate) handles: HandleRange,
     /// Its first status.
     pub(crate) status: Status,
-    /// Shows how much is in flight on it.
+    /// The gauge of its load.
     pub(crate) load: Gauge,
     /// Its owner.
     pub(crate) owner: Arc<Owner>,
@@ -161,12 +161,12 @@ impl Host {
         host
     }
 
-    /// Its READY.
+    /// Its offer, from READY.
     pub(crate) fn offer(&self) -> &Arc<Offer> {
         &self.offer
     }
 
-    /// Sends a frame; returns `false` if the connection is gone.
+    /// Sends a frame; returns `false` if the connection is closed.
     pub(crate) fn send(&self, frame: impl Into<Outgoing>) -> bool {
         !self.is_closed() && self.outgoing.send(frame.into()).is_ok()
     }
@@ -176,7 +176,7 @@ impl Host {
         self.budget.take(bytes)
     }
 
-    /// Runs, calls and exchanges in flight.
+    /// The number of runs, calls and exchanges in flight.
     pub(crate) fn load(&self) -> usize {
         self.load.load(Ordering::Relaxed)
     }
@@ -198,24 +198,24 @@ impl Host {
             .ok_or_else(|| Error::unavailable("host.begin", "too much is in flight on the graph host; try again"))
     }
 
-    /// Waits until the connection is gone.
+    /// Waits until the connection is closed.
     pub(crate) async fn closed(&self) {
         let mut closed = self.closed.subscribe();
         // The sender lives in `self`, so waiting cannot fail.
         let _ = closed.wait_for(|closed| *closed).await;
     }
 
-    /// Whether the connection is gone.
+    /// Whether the connection is closed.
     pub(crate) fn is_closed(&self) -> bool {
         *self.closed.borrow()
     }
 
-    /// Ends the connection.
+    /// Closes the connection.
     pub(crate) fn cut(&self) {
         self.cut.cancel();
     }
 
-    /// Sends a PING, unless the answer to the last one is missing.
+    /// Sends a PING, unless the last one is still unanswered.
     pub(crate) fn ping(&self) {
         let Some(mark) = self.health.question() else { return };
         if self.send(Frame::new(Kind::Ping, 0, mark.to_be_bytes().to_vec())) {
@@ -223,23 +223,22 @@ impl Host {
         }
     }
 
-    /// For how many milliseconds an answer to a PING has been missing. While this side does not read from the host,
-    /// none is missing.
+    /// How long a PING has been unanswered, in milliseconds. It is 0 while this side does not read from the host.
     pub(crate) fn silent_for(&self) -> u64 {
         if self.budget.is_exhausted() { 0 } else { self.health.silent_for() }
     }
 
-    /// Whether its graphs keep the host from answering.
+    /// Whether the host is too busy with its graphs to answer.
     pub(crate) fn is_blocked(&self) -> bool {
         self.status.lock().responsive == 0 || self.silent_for() > BLOCKED_AFTER
     }
 
-    /// Whether it can take work at all.
+    /// Whether the host can take work.
     pub(crate) fn is_ready(&self) -> bool {
         !self.is_closed() && self.status.lock().hosts > 0
     }
 
-    /// Whether it is about to end.
+    /// Whether the host is draining.
     pub(crate) fn is_draining(&self) -> bool {
         self.status.lock().draining
     }
@@ -249,25 +248,25 @@ impl Host {
         &self.fitness
     }
 
-    /// Takes the host out of service: it gets no more work.
+    /// Takes the host out of service: it gets no new work.
     pub(crate) fn retire(&self) {
         self.status.lock().draining = true;
     }
 
-    /// Whether it is a runner, which has hosts of its own.
+    /// Whether the other end is a runner, which has its own hosts.
     pub(super) fn is_runner(&self) -> bool {
         self.behind == Behind::Runner
     }
 
-    /// Cuts the connection, and decides which run is to blame for it.
+    /// Closes the connection, and records the ending, which says which run is to blame.
     pub(crate) fn convict(&self, ending: Ending) {
-        warn!(host = self.number, why = ending.cause, "a graph host is cut off");
-        // The first verdict stands.
+        warn!(host = self.number, why = ending.cause, "the runner closed its connection to a graph host");
+        // The first verdict wins.
         let _ = self.verdict.set(ending);
         self.cut();
     }
 
-    /// Ends everything that waits for the host. Called once, after its last frame.
+    /// Ends all runs, calls and exchanges of the host. It is called once, after the host's last frame.
     pub(crate) fn bury(self: &Arc<Self>, ending: Ending) {
         let ending = self.verdict.get().cloned().unwrap_or(ending);
         self.closed.send_replace(true);
@@ -279,8 +278,8 @@ impl Host {
             others: asked || self.fitness().has_left_behind(),
         };
         for (handle, run) in runs {
-            // The reader may be gone.
-            let _ = run.said.send(Said::Lost(ending.loss(handle, &aboard)));
+            // The reader may have stopped.
+            let _ = run.messages.send(RunMessage::Lost(ending.loss(handle, &aboard)));
         }
         self.waiting.lock().clear();
         self.exchanges.lock().clear();
@@ -289,14 +288,14 @@ impl Host {
         }
     }
 
-    /// Asks the host to end.
+    /// Asks the host to shut down.
     pub(crate) fn shut_down(&self) {
-        // A host that is gone needs no shutdown.
+        // A closed connection needs no SHUTDOWN.
         self.send(Frame::new(Kind::Shutdown, 0, Bytes::new()));
     }
 }
 
-/// Writes frames as they come, and calls `written` with the length of each payload.
+/// Writes frames as they arrive, and calls `written` with the length of each payload.
 pub(crate) async fn write_frames<S>(
     mut sink: SplitSink<Framed<S, FrameCodec>, Frame>,
     mut queued: mpsc::UnboundedReceiver<Outgoing>,
@@ -345,7 +344,7 @@ where
     }
     host.closed.send_replace(true);
     host.cut.cancel();
-    // The watcher of a process buries its host, because it knows how the process ended.
+    // The watcher of a process buries its host, because it knows the exit status.
     if host.is_runner() {
         host.runs.lock().clear();
         host.waiting.lock().clear();
@@ -353,7 +352,7 @@ where
     }
 }
 
-/// Takes an event or the end of a run.
+/// Handles an event or the end of a run.
 fn take_output(host: &Arc<Host>, frame: Frame) {
     let (handle, length, last) = (frame.stream, frame.payload.len(), frame.kind == Kind::Done);
     let mut runs = host.runs.lock();
@@ -368,22 +367,22 @@ fn take_output(host: &Arc<Host>, frame: Frame) {
         drop(runs);
         return overdrawn(host, handle);
     }
-    // A reader that is gone has withdrawn the run already.
-    let _ = run.said.send(Said::Frame(frame, host.share(length)));
+    // If the reader has stopped, it has already withdrawn the run.
+    let _ = run.messages.send(RunMessage::Frame(frame, host.share(length)));
     if last {
         runs.remove(&handle);
     }
 }
 
-/// The run of a host sent more events than it may.
+/// Handles a run that sent more events than its credit allows.
 fn overdrawn(host: &Arc<Host>, handle: u32) {
     let ending = Ending::new(Guilt::Run(handle), "the run sent more events than its credit allows");
     if !host.is_runner() {
         return host.convict(ending);
     }
-    // The runner's other hosts are not to blame. It should have cut this one off.
+    // The runner's other hosts are not to blame. The runner should have closed its connection to this host.
     if let Some(run) = host.runs.lock().remove(&handle) {
-        let _ = run.said.send(Said::Lost(ending.loss(handle, &Aboard::default())));
+        let _ = run.messages.send(RunMessage::Lost(ending.loss(handle, &Aboard::default())));
     }
     if let Ok(cancel) = serde_json::to_vec(&handed_back()) {
         host.send(Frame::new(Kind::Cancel, handle, cancel));
@@ -416,11 +415,11 @@ fn dispatch(host: &Arc<Host>, frame: Frame) {
                 host.health.answered(u64::from_be_bytes(mark));
             }
         }
-        // A host of the runner died. For calls, the end of the channel says so.
+        // A host of the runner died. Callers detect it, because removing the call closes its channel.
         Kind::Lost => {
             let run = host.runs.lock().remove(&frame.stream);
             if let (Some(run), Ok(lost)) = (run, from_json::<Lost>("runner.lost", &frame.payload)) {
-                let _ = run.said.send(Said::Lost(lost.into()));
+                let _ = run.messages.send(RunMessage::Lost(lost.into()));
             }
             host.waiting.lock().remove(&frame.stream);
         }
@@ -431,9 +430,11 @@ fn dispatch(host: &Arc<Host>, frame: Frame) {
             }
             Ok(status) if status.draining => host.fitness().asks_to_be_replaced(),
             Ok(_) => {}
-            Err(error) => warn!(host = host.number, %error, "a STATUS frame cannot be read"),
+            Err(error) => warn!(host = host.number, %error, "cannot decode a STATUS frame"),
         },
-        other => warn!(host = host.number, kind = ?other, "a graph host sent a frame that is not its to send"),
+        other => {
+            warn!(host = host.number, kind = ?other, "a graph host sent a frame of a kind that hosts must not send")
+        }
     }
 }
 

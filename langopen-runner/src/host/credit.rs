@@ -1,17 +1,17 @@
-//! How many bytes of events a run may send, as the side that receives them counts it.
+//! Credit: how many bytes of events a run may send. The receiving side counts them.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 
-/// What a run starts with.
+/// The credit of a new run, in bytes.
 pub(crate) const INITIAL: i64 = 1024 * 1024;
 
-/// How many bytes a host may send after the credit was used up. An honest host sends at most a few closing events then.
+/// How many bytes a host may send after the credit is used up. An honest host then sends at most a few closing events.
 const SLACK: i64 = 1024 * 1024;
 
 /// One run's credit.
 ///
-/// An honest host sends an event while the credit is above zero, however long the event is, so the credit may fall far
-/// below zero once. What counts against the host is what it sends after that.
+/// An honest host sends an event while the credit is above zero, whatever the event's length. So the credit may once
+/// fall far below zero. Only events after that count against the host.
 #[derive(Debug)]
 pub(crate) struct Credit {
     left: AtomicI64,
@@ -25,8 +25,8 @@ impl Default for Credit {
 }
 
 impl Credit {
-    /// An event of this length came; returns whether the host was allowed to send it. Called in the order of the
-    /// frames.
+    /// Accounts for an event of this length; returns whether the host was allowed to send it. Call it in the order of
+    /// the frames.
     pub(crate) fn spend(&self, length: usize) -> bool {
         let length = i64::try_from(length).unwrap_or(i64::MAX);
         if self.left.fetch_sub(length, Ordering::AcqRel) > 0 {
@@ -36,7 +36,7 @@ impl Credit {
         self.beyond.fetch_add(length, Ordering::AcqRel).saturating_add(length) <= SLACK
     }
 
-    /// The host is about to be told that it may send so much more.
+    /// Raises the credit. Call it before the host receives the CREDIT frame.
     pub(crate) fn raise(&self, length: usize) {
         self.left.fetch_add(i64::try_from(length).unwrap_or(i64::MAX), Ordering::AcqRel);
     }

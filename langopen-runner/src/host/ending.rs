@@ -6,29 +6,29 @@ use serde::{Deserialize, Serialize};
 /// How a host ended.
 #[derive(Debug, Clone)]
 pub(crate) struct Ending {
-    /// For people: a signal, an exit status, or why the runner ended the host.
+    /// The cause for people: a signal, an exit status, or why the runner ended the host.
     pub(crate) cause: String,
-    /// Who is to blame.
+    /// Which run is to blame.
     pub(crate) guilt: Guilt,
 }
 
-/// Who is to blame for the end of a host.
+/// Which run is to blame for the end of a host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Guilt {
-    /// Nobody knows: one of those that executed.
+    /// Unknown: any of the runs that executed.
     Unknown,
     /// The run with this handle broke a rule.
     Run(u32),
-    /// None of the runs: the runner ended the host for its own reasons.
+    /// None: the runner ended the host for its own reasons.
     Nobody,
 }
 
-/// What was in flight on a host when it ended.
+/// The work in flight on a host when it ended.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Aboard {
-    /// The runs' handles, each with whether it was a suspect.
+    /// The handles of the runs, each with whether the run was a suspect.
     pub(crate) runs: Vec<(u32, bool)>,
-    /// Whether other code executed too: calls, requests, or what cancelled runs left behind.
+    /// Whether other code executed too: calls, requests, or remains of cancelled runs.
     pub(crate) others: bool,
 }
 
@@ -47,7 +47,7 @@ impl Ending {
         }
         let mut suspects = aboard.runs.iter().filter(|(_, suspect)| *suspect).map(|(handle, _)| *handle);
         match (suspects.next(), suspects.next()) {
-            // One that was suspected before, among others that were not.
+            // The only suspect among the runs.
             (Some(only), None) if only == run => Blame::Culprit,
             (Some(_), None) => Blame::Bystander,
             _ if aboard.runs.len() == 1 && !aboard.others => Blame::Culprit,
@@ -55,7 +55,7 @@ impl Ending {
         }
     }
 
-    /// What a run that was in flight loses by it.
+    /// The loss of the attempt with this handle, which was in flight.
     pub(crate) fn loss(&self, run: u32, aboard: &Aboard) -> AttemptLost {
         AttemptLost::new(self.blame(run, aboard), self.cause.clone())
     }

@@ -1,8 +1,8 @@
-//! The processes that a graph host started, and their end.
+//! Finds and kills the processes that a graph host started.
 //!
-//! A graph may start processes, put them into sessions of their own, and let their parents end. The runner finds them
+//! A graph may start processes, move them into other sessions, and end their parents. On Linux, the runner finds them
 //! by four marks: their session or group is the host's, an ancestor is the host, they were seen below the host earlier,
-//! or their environment names the host. On Linux; elsewhere only the group is known.
+//! or their environment names the host. On other systems it knows only the group.
 
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
@@ -10,10 +10,10 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
-/// The variable that names the host to the processes below it.
+/// The variable that identifies the host in the environments of the processes below it.
 pub(super) const MARK: &str = "LANGOPEN_HOST_ID";
 
-/// How often to look for processes that were started while others were killed, and the pause before the next look.
+/// The most searches for processes that were started while others were killed, and the pause between two searches.
 const ROUNDS: usize = 50;
 const PAUSE: Duration = Duration::from_millis(20);
 
@@ -21,31 +21,31 @@ const PAUSE: Duration = Duration::from_millis(20);
 #[derive(Debug, Clone)]
 pub(crate) struct Family {
     host: i32,
-    /// As it stands in the environment: name, equals sign, value.
+    /// The entry of the environment: name, equals sign, value.
     mark: Vec<u8>,
-    /// Processes that were seen below the host, with the time of their start, which tells them from a later process of
-    /// the same number.
+    /// Processes that were seen below the host, with their start times. The start time distinguishes a process from a
+    /// later one with the same pid.
     seen: HashMap<i32, u64>,
 }
 
-/// One line of the table of processes.
+/// One entry of the process table.
 struct Entry {
     parent: i32,
     group: i32,
     session: i32,
     start: u64,
-    /// Whether it has ended and only waits for its parent to notice.
+    /// Whether it has ended and its parent has not collected it yet.
     over: bool,
 }
 
 impl Family {
     pub(super) fn new(host: u32, id: &str) -> Self {
         let mark = format!("{MARK}={id}").into_bytes();
-        // A number that the system does not use stands for a host that is gone.
+        // A pid of 0, which no process has, stands for a host that has ended.
         Self { host: i32::try_from(host).unwrap_or(0), mark, seen: HashMap::new() }
     }
 
-    /// Remembers what runs below the host now. It reads a few small files, and none of other processes.
+    /// Records the processes below the host. It reads a few small files, and no files of unrelated processes.
     pub(crate) fn look(&mut self) {
         let mut below = vec![self.host];
         let mut known = HashSet::from([self.host]);
@@ -63,15 +63,15 @@ impl Family {
         seen.retain(|pid, start| known.contains(pid) || entry(*pid).is_some_and(|entry| entry.start == *start));
     }
 
-    /// Kills the host and everything that it started. When it returns, all of them have ended, except for processes
-    /// that the system cannot end.
+    /// Kills the host and all processes that it started. When it returns, all of them have ended, except for processes
+    /// that the system cannot kill.
     pub(crate) async fn end(mut self) {
         for _ in 0..ROUNDS {
             let round = tokio::task::spawn_blocking(move || {
                 let alive = self.kill();
                 (self, alive)
             });
-            // Only a runtime that is about to end refuses; dropping the process has killed the group then.
+            // The call fails only while the runtime shuts down. Dropping the process has then killed the group.
             let Ok((family, alive)) = round.await else { return };
             if alive == 0 {
                 return;
@@ -81,15 +81,15 @@ impl Family {
         }
     }
 
-    /// Kills the host's group at once, without looking for anything else.
+    /// Kills the host's group at once, without a search for other processes.
     pub(crate) fn kill_group(&self) {
         if let Some(host) = Pid::from_raw(self.host).filter(|_| self.host > 1) {
-            // It may be gone already.
+            // The group may have ended already.
             let _ = kill_process_group(host, Signal::KILL);
         }
     }
 
-    /// Kills all members that can be found; returns how many were alive.
+    /// Kills all members of the family that it finds; returns how many were alive.
     fn kill(&mut self) -> usize {
         self.kill_group();
         let table = table();
@@ -100,7 +100,7 @@ impl Family {
                 members.insert(*pid);
             }
         }
-        // Whatever descends from a member is one, however many generations lie between.
+        // Any descendant of a member is a member, over any number of generations.
         loop {
             let below = |(pid, entry): &(&i32, &Entry)| members.contains(&entry.parent) && !members.contains(*pid);
             let more: Vec<i32> = table.iter().filter(below).map(|(pid, _)| *pid).collect();
@@ -118,7 +118,7 @@ impl Family {
                 && let Some(process) = Pid::from_raw(pid)
             {
                 alive += 1;
-                // It may have ended meanwhile.
+                // The process may have ended meanwhile.
                 let _ = kill_process(process, Signal::KILL);
             }
         }
@@ -135,7 +135,7 @@ fn own() -> i32 {
     i32::try_from(std::process::id()).unwrap_or(0)
 }
 
-/// All processes of the system, by number.
+/// All processes of the system, by pid.
 fn table() -> HashMap<i32, Entry> {
     let all = std::fs::read_dir("/proc").into_iter().flatten().flatten();
     let pids = all.filter_map(|folder| folder.file_name().to_str()?.parse().ok());
@@ -144,7 +144,7 @@ fn table() -> HashMap<i32, Entry> {
 
 fn entry(pid: i32) -> Option<Entry> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The name before it may hold anything, also parentheses.
+    // The name before it may contain any character, including parentheses.
     let (_, rest) = stat.rsplit_once(')')?;
     let fields: Vec<&str> = rest.split_ascii_whitespace().collect();
     let number = |index: usize| -> Option<i32> { fields.get(index)?.parse().ok() };
@@ -157,7 +157,7 @@ fn entry(pid: i32) -> Option<Entry> {
     })
 }
 
-/// The processes that a process started and that have not ended, as far as the system tells.
+/// The living children of a process, as far as the system reports them.
 fn children(pid: i32) -> Vec<i32> {
     let threads =
         std::fs::read_dir(Path::new("/proc").join(pid.to_string()).join("task")).into_iter().flatten().flatten();

@@ -1,4 +1,5 @@
-//! The host programs' files: part of this crate, put where Python and node can import them.
+//! The files of the host programs. They are part of this crate, and unpacked to folders from which Python and node can
+//! import them.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -9,8 +10,8 @@ use sha2::{Digest, Sha256};
 static PROGRAM: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/python/langopen_host");
 static NODE_PROGRAM: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/node/langopen_host");
 
-/// The name of the folder that [`unpack_node`] fills: it names the program's content, so versions do not disturb each
-/// other.
+/// The name of the folder for [`unpack_node`]. It contains a hash of the program, so different versions do not
+/// conflict.
 pub(crate) fn node_name() -> String {
     name_of(&files(&NODE_PROGRAM, &["js", "json"]))
 }
@@ -20,9 +21,9 @@ pub(crate) fn unpack_node(folder: &Path) -> io::Result<()> {
     write(&files(&NODE_PROGRAM, &["js", "json"]), folder)
 }
 
-/// Writes the program below `folder` unless it is there already, and returns what to put on Python's path.
+/// Writes the program below `folder` unless it exists already, and returns the entry for Python's path.
 ///
-/// The place is named after the program's content, so versions do not disturb each other.
+/// The folder's name contains a hash of the program, so different versions do not conflict.
 pub(crate) fn unpack(folder: &Path) -> io::Result<PathBuf> {
     let files = files(&PROGRAM, &["py"]);
     let target = folder.join(name_of(&files));
@@ -30,7 +31,8 @@ pub(crate) fn unpack(folder: &Path) -> io::Result<PathBuf> {
         return Ok(target);
     }
     std::fs::create_dir_all(folder)?;
-    // Made beside its place and moved there whole, so that a second process never sees a part.
+    // The files are written to a temporary folder, which is then renamed, so a second process never sees an incomplete
+    // folder.
     let staging = tempfile::tempdir_in(folder)?;
     write(&files, &staging.path().join("langopen_host"))?;
     match std::fs::rename(staging.path(), &target) {

@@ -1,7 +1,8 @@
-//! Whether a host still does for its runs what it should, whatever its event loop says.
+//! Whether a host still serves its runs properly, even if its event loop responds.
 //!
-//! Two things make a host unfit: a cancelled run that does not end, and the host's own request to be replaced, which it
-//! makes when too many of its threads go on with the code of runs that have ended. The pool takes an unfit host out of
+//! Two things make a host unfit: a cancelled run that does not end, and the host's own request to be replaced. A host
+//! sends that request when too many of its threads still execute code of runs that have ended. The pool takes an unfit
+//! host out of service, starts another one in its slot, and ends the old one.
 //! service, starts another one in its place, and ends the old one.
 
 use std::collections::HashMap;
@@ -12,42 +13,41 @@ use tokio::time::Instant;
 
 use super::run::CANCEL_GRACE;
 
-/// What a host owes.
+/// The unfinished obligations of a host.
 #[derive(Default)]
 pub(crate) struct Fitness {
-    /// Runs that were cancelled and whose end nobody waits for any more, with the moment by which the host has to end
-    /// them.
+    /// Cancelled runs whose readers have stopped waiting, each with the deadline for its end.
     leaving: Mutex<HashMap<u32, Instant>>,
     asks: AtomicBool,
 }
 
 impl Fitness {
-    /// A run was cancelled, and its reader is gone before its end came.
+    /// Records a cancelled run whose reader stopped before the run's end.
     pub(crate) fn is_leaving(&self, run: u32, until: Instant) {
         self.leaving.lock().insert(run, until);
     }
 
-    /// The end came.
+    /// Records the end of a run.
     pub(crate) fn has_ended(&self, run: u32) {
         self.leaving.lock().remove(&run);
     }
 
-    /// The host wants to be replaced.
+    /// Records that the host requests its replacement.
     pub(super) fn asks_to_be_replaced(&self) {
         self.asks.store(true, Ordering::Relaxed);
     }
 
-    /// Whether the host wants to be replaced. It may end by itself then.
+    /// Whether the host has requested its replacement. It may then end by itself.
     pub(crate) fn asked_to_be_replaced(&self) -> bool {
         self.asks.load(Ordering::Relaxed)
     }
 
-    /// Whether code of runs goes on that are over for everybody else.
+    /// Whether the host still executes code of runs that have ended for everyone else.
     pub(crate) fn has_left_behind(&self) -> bool {
         !self.leaving.lock().is_empty() || self.asked_to_be_replaced()
     }
 
-    /// Why the host must be replaced, if it must.
+    /// Why the host must be replaced; `None` if it is fit.
     pub(crate) fn failure(&self) -> Option<String> {
         let now = Instant::now();
         let overdue = self.leaving.lock().values().filter(|until| **until <= now).count();

@@ -2,15 +2,15 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// Handles to choose from, both ends included. The ranges of a runner's clients do not meet, so its hosts can tell the
-/// clients' runs apart.
+/// A range of handles, both ends included. The ranges of a runner's clients are disjoint, so its hosts can distinguish
+/// the clients' runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct HandleRange {
     first: u32,
     last: u32,
 }
 
-/// Hands out the numbers of a range in turn.
+/// Allocates the numbers of a range in turn.
 #[derive(Debug)]
 pub(super) struct Handles {
     range: HandleRange,
@@ -18,10 +18,11 @@ pub(super) struct Handles {
 }
 
 impl HandleRange {
-    /// The range for the only client of a host. The upper half of all numbers is for exchanges that hosts begin.
+    /// The range for the only client of a host. The upper half of all numbers is reserved for exchanges that hosts
+    /// begin.
     pub(crate) const ALL: Self = Self { first: 1, last: super::HOSTS - 1 };
 
-    /// `None` for a range that is empty or not ours to choose from.
+    /// `None` if the range is empty, contains 0, or reaches into the hosts' numbers.
     pub(crate) fn new(first: u32, last: u32) -> Option<Self> {
         (0 < first && first <= last && last < super::HOSTS).then_some(Self { first, last })
     }
@@ -32,7 +33,7 @@ impl Handles {
         Self { range, next: AtomicU32::new(0) }
     }
 
-    /// The next number that is not `taken`; `None` if all are.
+    /// The next number that is not `taken`; `None` if all are taken.
     pub(super) fn next(&self, taken: impl Fn(u32) -> bool) -> Option<u32> {
         let HandleRange { first, last } = self.range;
         let count = last - first + 1;

@@ -10,12 +10,12 @@ use super::process::{HostError, HostSpec};
 use crate::frame::payload::{Fatal, Hello, Log, Ready, from_json};
 use crate::frame::{Frame, FrameCodec, Kind};
 
-/// The version of the frames that this crate speaks.
+/// The version of the protocol between this crate and its hosts.
 const PROTOCOL: u32 = 1;
 
 pub(super) type Connection = Framed<UnixStream, FrameCodec>;
 
-/// Checks that the caller is the host that this process started; returns its version of langgraph.
+/// Checks that the peer is the host that this process started; returns its version of langgraph.
 pub(super) async fn greet(connection: &mut Connection, token: &str) -> Result<String, HostError> {
     let frame = next(connection).await?;
     if frame.kind != Kind::Hello {
@@ -24,7 +24,7 @@ pub(super) async fn greet(connection: &mut Connection, token: &str) -> Result<St
     let hello: Hello =
         from_json("host.hello", &frame.payload).map_err(|error| HostError::Protocol(error.to_string()))?;
     if hello.token != token {
-        return Err(HostError::Protocol("it does not know the token that its process was given".to_owned()));
+        return Err(HostError::Protocol("it did not send the token that its process was given".to_owned()));
     }
     if hello.protocol != PROTOCOL {
         return Err(HostError::Protocol(format!(
@@ -37,7 +37,7 @@ pub(super) async fn greet(connection: &mut Connection, token: &str) -> Result<St
     Ok(hello.langgraph_version)
 }
 
-/// Has the host load the graphs and the web app.
+/// Makes the host load the graphs and the web app.
 pub(super) async fn load(connection: &mut Connection, spec: &HostSpec) -> Result<Ready, HostError> {
     let init = serde_json::to_vec(&spec.init).map_err(|error| HostError::Protocol(error.to_string()))?;
     connection.send(Frame::new(Kind::Init, 0, init)).await.map_err(|error| HostError::Protocol(error.to_string()))?;

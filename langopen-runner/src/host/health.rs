@@ -5,21 +5,21 @@ use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 
-/// When a host was last pinged, and which ping it last answered, in milliseconds since `start`; 0 for never.
+/// The times of the last PING and of the last answered PING, in milliseconds since `start`; 0 for never.
 pub(super) struct Health {
     start: Instant,
     asked: AtomicU64,
     answered: AtomicU64,
 }
 
-/// The hosts at the other end of a connection, as STATUS reports them. A host's own connection has one.
+/// The status of the hosts at the other end of a connection, as in STATUS. The connection of a single host has one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Status {
-    /// Hosts that have loaded their graphs.
+    /// The number of hosts that have loaded their graphs.
     pub(crate) hosts: u32,
-    /// Those of them whose loops are not blocked by their graphs.
+    /// The number of those whose event loops are not blocked by graphs.
     pub(crate) responsive: u32,
-    /// Whether it is about to end: clients send new runs elsewhere.
+    /// Whether the other end is about to end. Clients then send new runs elsewhere.
     pub(crate) draining: bool,
 }
 
@@ -32,7 +32,7 @@ impl Health {
         Self { start: Instant::now(), asked: AtomicU64::new(0), answered: AtomicU64::new(0) }
     }
 
-    /// The mark of a ping that may be sent now; `None` while one is unanswered.
+    /// The payload for a PING that may be sent now; `None` while one is unanswered.
     pub(super) fn question(&self) -> Option<u64> {
         (self.answered.load(Ordering::Relaxed) >= self.asked.load(Ordering::Relaxed)).then(|| self.now())
     }
@@ -45,14 +45,14 @@ impl Health {
         self.answered.store(mark, Ordering::Relaxed);
     }
 
-    /// For how many milliseconds an answer has been missing.
+    /// How long an answer has been missing, in milliseconds.
     pub(super) fn silent_for(&self) -> u64 {
         let (asked, answered) = (self.asked.load(Ordering::Relaxed), self.answered.load(Ordering::Relaxed));
         if answered < asked { self.now().saturating_sub(asked) } else { 0 }
     }
 
     fn now(&self) -> u64 {
-        // Never 0, because 0 stands for never.
+        // Never 0, because 0 means never.
         u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX).saturating_add(1)
     }
 }

@@ -1,8 +1,8 @@
 //! Starts the processes of graph hosts, so that none of them outlives this process.
 //!
-//! Each host leads a session of its own: a Ctrl-C in the terminal does not reach it, and one signal to the group
-//! reaches all that it started. Linux kills the host when the thread ends that started it. Threads of a runtime come
-//! and go, so one thread that never ends starts all hosts.
+//! Each host leads its own session: a Ctrl-C in the terminal does not reach it, and one signal to the group reaches all
+//! its processes. Linux kills the host when the thread that started it ends. A runtime ends its threads at any time, so
+//! one thread that never ends starts all hosts.
 #![expect(
     unsafe_code,
     reason = "`pre_exec` is the one way to run two system calls in the child before the program begins"
@@ -22,7 +22,7 @@ struct Launch {
     launched: oneshot::Sender<io::Result<Child>>,
 }
 
-/// The way to the thread that starts hosts; an error if the thread itself cannot be started.
+/// The channel to the thread that starts hosts; an error if the thread itself cannot start.
 static LAUNCHER: LazyLock<io::Result<mpsc::Sender<Launch>>> = LazyLock::new(|| {
     let (launches, waiting) = mpsc::channel::<Launch>();
     let work = move || {
@@ -49,14 +49,14 @@ pub(super) async fn launch(mut command: Command) -> io::Result<Child> {
     child.await.map_err(|_| gone())?
 }
 
-/// What the child does before it becomes the host.
+/// The steps of the child before it executes the host.
 fn lead_a_session(parent: u32) -> impl FnMut() -> io::Result<()> + Send + Sync + 'static {
     move || {
         rustix::process::setsid()?;
         #[cfg(target_os = "linux")]
         {
             rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;
-            // The parent may have died before the line above; nobody would send the signal then.
+            // If the parent died before the line above, no signal would arrive.
             let now = rustix::process::getppid().map_or(0, |pid| pid.as_raw_nonzero().get());
             if u32::try_from(now) != Ok(parent) {
                 return Err(io::Error::from(io::ErrorKind::NotFound));

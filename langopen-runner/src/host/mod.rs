@@ -1,4 +1,4 @@
-//! One graph host: its process, its connection, and what is in flight on it.
+//! One graph host: its process, its connection, and its work in flight.
 
 mod budget;
 mod calls;
@@ -14,11 +14,11 @@ mod handshake;
 mod health;
 mod launch;
 mod logs;
+mod message;
 mod output;
 mod owner;
 mod process;
 mod run;
-mod said;
 mod serve;
 mod spans;
 mod surroundings;

@@ -1,5 +1,5 @@
-//! What a host's process prints past its own capture: native code, child processes, and what Python or node say while
-//! they start.
+//! The output of a host's process that the host program does not capture: native code, child processes, and Python or
+//! node while they start.
 
 use std::sync::Arc;
 
@@ -9,14 +9,14 @@ use tracing::info;
 
 use super::logs::MAX_LINE;
 
-/// How many lines are kept to explain a host that dies while it starts, and how many bytes of each.
+/// How many of the last lines explain a failed start, and how many bytes of each.
 const TAIL: usize = 40;
 const TAIL_LINE: usize = 1024;
 
-/// How much is read at a time.
+/// The size of one read.
 const CHUNK: usize = 16 * 1024;
 
-/// The last lines that a process printed.
+/// The last output lines of a process.
 #[derive(Clone, Default)]
 pub(super) struct Tail(Arc<Mutex<Vec<String>>>);
 
@@ -29,14 +29,14 @@ impl Tail {
         lines.push(line.chars().take(TAIL_LINE).collect());
     }
 
-    /// The lines, from a line of their own on; empty if there are none.
+    /// The lines, after a line break; empty if there are none.
     pub(super) fn text(&self) -> String {
         let lines = self.0.lock();
         if lines.is_empty() { String::new() } else { format!(":\n{}", lines.join("\n")) }
     }
 }
 
-/// Writes the lines of a pipe into the log, as they come.
+/// Writes the lines of a pipe into the log as they arrive.
 pub(super) fn forward<R>(pipe: Option<R>, number: usize, source: &'static str, tail: Tail)
 where
     R: AsyncRead + Unpin + Send + 'static,
@@ -49,8 +49,7 @@ where
     tokio::spawn(async move { lines(pipe, write).await });
 }
 
-/// Hands out the lines of a pipe. A line that is longer than [`MAX_LINE`] comes in pieces, so its length does not
-/// matter for the memory it takes.
+/// Passes on the lines of a pipe. A line longer than [`MAX_LINE`] is split, so memory stays bounded.
 async fn lines<R: AsyncRead + Unpin>(mut pipe: R, mut write: impl FnMut(&str)) {
     let mut line = Vec::with_capacity(CHUNK);
     let mut chunk = vec![0; CHUNK];

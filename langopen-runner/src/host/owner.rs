@@ -1,4 +1,4 @@
-//! The owner of a host: its tenant, its wake-ups, and the receiver of its frames.
+//! The owner of a host: its tenant, its notifications, and the receiver of its frames.
 
 use std::sync::Arc;
 
@@ -12,21 +12,21 @@ use crate::frame::Frame;
 /// The owner of a host.
 #[derive(Default)]
 pub(crate) struct Owner {
-    /// The tenant of the application's own requests, where they belong to no run and to no request.
+    /// The tenant of the application's own requests that belong to no run and no request.
     pub(crate) tenant: Tenant,
-    /// Rings when a host may take work that could not before.
+    /// Notified when a host can take work again.
     pub(crate) changed: Arc<Notify>,
-    /// The receiver of the frames, if that is not this process itself.
+    /// The receiver of the frames, if this process does not handle them itself.
     pub(crate) relay: Option<Arc<dyn Relay>>,
     api: RwLock<Option<Arc<dyn WebApi>>>,
 }
 
-/// Takes the frames of hosts for others. Called in the order of the frames.
+/// Receives the frames of hosts in order.
 pub(crate) trait Relay: Send + Sync + 'static {
-    /// Takes one frame. What it keeps for longer, it counts with [`Host::share`].
+    /// Receives one frame. An implementor counts the bytes that it holds on to with [`Host::share`].
     fn take(&self, host: &Arc<Host>, frame: Frame);
 
-    /// The host is gone; no frame of it follows.
+    /// The host has ended. None of its frames follows.
     fn lost(&self, host: &Arc<Host>, ending: &Ending);
 }
 
@@ -35,7 +35,7 @@ impl Owner {
         Self { tenant, changed, relay: None, api: RwLock::default() }
     }
 
-    /// The same, with another receiver of the frames.
+    /// The same owner with `relay` as the receiver of the frames.
     pub(crate) fn with_relay(mut self, relay: Arc<dyn Relay>) -> Self {
         self.relay = Some(relay);
         self
@@ -46,7 +46,7 @@ impl Owner {
         self.api.read().clone()
     }
 
-    /// Serves the application's own requests with `api` from now on.
+    /// From now on, `api` serves the application's own requests.
     pub(crate) fn serve(&self, api: Arc<dyn WebApi>) {
         *self.api.write() = Some(api);
     }

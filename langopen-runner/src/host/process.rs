@@ -1,4 +1,4 @@
-//! Starting a host: its parameters, its environment, and its offer when it is ready.
+//! Starts a host: its parameters, its environment, and its offer once it is ready.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -31,21 +31,21 @@ use crate::metrics::HOST_LOAD;
 pub(crate) struct HostSpec {
     /// The interpreter for the graphs.
     pub(crate) runtime: Runtime,
-    /// The application's folder, which is also the working directory.
+    /// The application's folder. It is also the working directory.
     pub(crate) base_dir: PathBuf,
-    /// What it sees of the machine and of the server's variables.
+    /// The parts of the machine and the variables that the host sees.
     pub(crate) surroundings: Surroundings,
     /// The application's own variables.
     pub(crate) env: BTreeMap<String, String>,
     /// The payload of INIT.
     pub(crate) init: Init,
-    /// How long importing the graphs may take.
+    /// The time limit for loading the graphs.
     pub(crate) load_timeout: Duration,
 }
 
 impl HostSpec {
-    /// The parameters of a host that executes one run at a time. It has neither the web app, whose lifespan must not
-    /// begin once more, nor the login.
+    /// The parameters of a host that executes one run at a time. It has no login, and no web app, because the app's
+    /// lifespan must not begin a second time.
     pub(crate) fn for_runs_alone(&self) -> Self {
         let http = InitHttp { app: None, ..self.init.http.clone() };
         Self { init: Init { auth: None, ui: None, http, ..self.init.clone() }, ..self.clone() }
@@ -55,9 +55,9 @@ impl HostSpec {
 /// The interpreter for graphs of one language, and the folder of the host program.
 #[derive(Debug, Clone)]
 pub(crate) enum Runtime {
-    /// The interpreter of the application's environment, and a folder for its path.
+    /// The interpreter of the application's environment, and the folder of the host program for its path.
     Python { interpreter: PathBuf, program: PathBuf },
-    /// Node, and the folder of the program with its packages.
+    /// Node, and the folder of the host program with its packages.
     Node { interpreter: PathBuf, program: PathBuf },
 }
 
@@ -71,12 +71,13 @@ impl Runtime {
         let mut command = surroundings.command(self.interpreter());
         match self {
             Self::Python { .. } => {
-                // -P: Python would import from the working directory first, where a module of the application would
-                // replace one of the standard library. The host adds the application's folders itself.
+                // `-P`: otherwise Python would import from the working directory first, where a module of the
+                // application could replace one of the standard library. The host adds the application's folders
+                // itself.
                 command.args(["-P", "-m", "langopen_host"]);
             }
             Self::Node { program, .. } => {
-                // With this option, the host program finds the library as the application's own modules do.
+                // With this option, the host program resolves the library as the application's own modules do.
                 command.args(["--experimental-import-meta-resolve", "--disable-warning=ExperimentalWarning"]);
                 command.arg("--enable-source-maps").arg(program.join("main.js"));
             }
@@ -102,7 +103,7 @@ pub(crate) struct Init {
     pub(crate) server: InitServer,
     pub(crate) store_index: Option<serde_json::Value>,
     pub(crate) store_ttl: Option<serde_json::Value>,
-    /// How checkpoints are serialized, see "INIT" in the README.
+    /// How checkpoints are serialized; see "INIT" in the README.
     pub(crate) serde: Option<serde_json::Value>,
     pub(crate) auth: Option<InitAuth>,
     pub(crate) http: InitHttp,
@@ -110,12 +111,12 @@ pub(crate) struct Init {
 }
 
 impl Init {
-    /// Whether there is nothing to load.
+    /// Whether the host has nothing to load.
     pub(crate) fn is_idle(&self) -> bool {
         self.ui.is_none() && self.has_no_code()
     }
 
-    /// Whether it executes nothing of the application's.
+    /// Whether the host executes no code of the application.
     pub(crate) fn has_no_code(&self) -> bool {
         self.graphs.is_empty() && self.auth.is_none() && self.store_index.is_none() && self.http.app.is_none()
     }
@@ -137,9 +138,9 @@ pub(crate) struct InitHttp {
 /// Components to bundle for browsers.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct InitUi {
-    /// Files by name.
+    /// The component files by name.
     pub(crate) sources: BTreeMap<String, String>,
-    /// Packages that the page hands out.
+    /// The packages that the page provides.
     pub(crate) shared: Vec<String>,
 }
 
@@ -159,18 +160,18 @@ pub(crate) struct InitServer {
     pub(crate) api_url: String,
 }
 
-/// Why a graph, or another object that the configuration names, could not be loaded.
+/// Why the host could not load a graph or another configured object.
 #[derive(Debug, Clone)]
 pub struct LoadFailure {
-    /// The graph's id, when the failure belongs to one.
+    /// The id of the graph, if the failure belongs to one.
     pub graph_id: Option<String>,
-    /// Its target in `langgraph.json`.
+    /// The target in `langgraph.json`.
     pub target: Option<String>,
-    /// The error's class.
+    /// The class of the error.
     pub error: String,
-    /// The error's message.
+    /// The message of the error.
     pub message: String,
-    /// Where in the user's code it was raised.
+    /// The traceback through the user's code.
     pub traceback: Option<String>,
 }
 
@@ -196,40 +197,40 @@ impl std::fmt::Display for LoadFailure {
     }
 }
 
-/// Why a graph host is not there.
+/// Why a graph host could not start.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum HostError {
     /// The process could not be started.
     #[error("cannot start the graph host with {interpreter}: {source}")]
     Spawn {
-        /// Python or node.
+        /// The Python or node executable.
         interpreter: PathBuf,
-        /// Why.
+        /// The system's error.
         source: io::Error,
     },
-    /// The socket or a file for the host could not be made.
+    /// The socket or a file of the host could not be created.
     #[error("cannot prepare the graph host in {path}: {source}")]
     Prepare {
-        /// Where.
+        /// The folder.
         path: PathBuf,
-        /// Why.
+        /// The system's error.
         source: io::Error,
     },
     /// The process ended before it was ready.
     #[error("the graph host ended before it was ready ({status}){output}")]
     Exited {
-        /// How.
+        /// The exit status.
         status: ExitStatus,
-        /// Its last output, beginning with a line break.
+        /// Its last output, after a line break; empty if there is none.
         output: String,
     },
-    /// It did not get ready in time.
+    /// The process was not ready within the time limit.
     #[error(
         "the graph host was not ready within {0:?}; does a graph's module wait for something while it is imported?"
     )]
     Slow(Duration),
-    /// It did not follow the protocol.
+    /// The process did not follow the protocol.
     #[error("the graph host cannot be used: {0}")]
     Protocol(String),
     /// A graph could not be loaded.
@@ -237,7 +238,7 @@ pub enum HostError {
     Load(Box<LoadFailure>),
 }
 
-/// The offer of a host that is ready.
+/// The offer of a host that is ready: the parts of the application that it has.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Offer {
     /// The version of the library in the application's environment.
@@ -247,7 +248,7 @@ pub(crate) struct Offer {
     pub(crate) graphs: Vec<GraphInfo>,
     /// The application's own web app.
     pub(crate) http: Option<WebApp>,
-    /// Whether it makes vectors of texts.
+    /// Whether it computes embeddings of texts.
     #[serde(default)]
     pub(crate) embeds: bool,
     /// Bundles of components for browsers, by name.
@@ -274,20 +275,20 @@ impl Offer {
         joined
     }
 
-    /// Whether it has the graph.
+    /// Whether the offer includes the graph.
     pub(crate) fn has_graph(&self, graph_id: &str) -> bool {
         self.graphs.iter().any(|graph| graph.graph_id == graph_id)
     }
 }
 
-/// Starts a host and waits until its graphs are loaded. The caller must await the end of the process, and then
+/// Starts a host and waits until it has loaded its graphs. The caller must wait for the end of the process, and then
 /// [bury](Host::bury) the host.
 pub(crate) async fn start(
     spec: &HostSpec,
     number: usize,
     owner: Arc<Owner>,
 ) -> Result<(Arc<Host>, Process), HostError> {
-    // Other users of the machine cannot open a socket in a folder that only this user can read.
+    // The folder is readable only for this user, so no other user of the machine can open the socket.
     let folder = tempfile::Builder::new().prefix("langopen-host-").tempdir();
     let folder = folder.map_err(|source| HostError::Prepare { path: std::env::temp_dir(), source })?;
     let socket = folder.path().join("host.sock");
@@ -327,7 +328,7 @@ pub(crate) async fn start(
         }
         Err(mut error) => {
             if matches!(error, HostError::Protocol(_)) {
-                // A host that breaks off while it loads has usually died; its own last words explain more.
+                // A host that closes the connection while it loads has usually died. Its last output explains more.
                 let ended = tokio::time::timeout(Duration::from_secs(1), process.wait()).await;
                 if let Ok(Ok(status)) = ended
                     && !status.success()
@@ -342,7 +343,7 @@ pub(crate) async fn start(
 }
 
 async fn exited(status: ExitStatus, tail: &Tail) -> HostError {
-    // The pipes may hold a last line that their readers have not seen yet.
+    // The pipes may hold a last line that their readers have not read yet.
     tokio::time::sleep(Duration::from_millis(100)).await;
     HostError::Exited { status, output: tail.text() }
 }

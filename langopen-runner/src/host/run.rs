@@ -16,30 +16,30 @@ use tracing::Span;
 use super::Host;
 use super::connection::InFlight;
 use super::credit::Credit;
-use super::said::{Marks, Said};
+use super::message::{Marks, RunMessage};
 use super::serve::{Reach, StorageFailure};
 use super::spans::{self, Traced};
 use crate::frame::payload::{self, RunRequest};
 use crate::frame::{Frame, Kind};
 
-/// The runner gives credit back in portions of this many bytes, a quarter of a run's first credit.
+/// The runner returns credit in portions of this many bytes, a quarter of a run's initial credit.
 const CREDIT_PORTION: usize = 256 * 1024;
 
-/// How long a cancelled run may take to unwind before the runner goes on without it: a little longer than the host
-/// itself allows. A host whose loop is blocked cannot answer.
+/// How long a cancelled run may take to end before the runner continues without it. It is slightly longer than the host
+/// itself allows. A host with a blocked event loop cannot answer.
 pub(crate) const CANCEL_GRACE: Duration = Duration::from_secs(12);
 
 struct Execution {
     host: Arc<Host>,
     handle: u32,
-    said: mpsc::UnboundedReceiver<Said>,
+    messages: mpsc::UnboundedReceiver<RunMessage>,
     credit: Arc<Credit>,
-    /// Why a call of the run failed, if the storage did not answer one.
+    /// Why a call of the run failed, if the storage did not answer it.
     storage: StorageFailure,
-    /// Checkpoints that wait until all earlier events are kept.
+    /// Checkpoints that wait until all earlier events are in the log.
     marks: Vec<oneshot::Sender<()>>,
     cancel: watch::Receiver<Option<CancelRequest>>,
-    /// Set once a CANCEL was sent: when to stop waiting for the run's own end.
+    /// The deadline for the run's own end; set once CANCEL was sent.
     give_up: Option<tokio::time::Instant>,
     unpaid: usize,
     names: Names,
@@ -48,10 +48,10 @@ struct Execution {
     _place: Option<Place>,
 }
 
-/// Something that a run holds until it ends, such as a host of its own.
+/// A resource that a run holds until it ends, such as a host of its own.
 pub(crate) type Place = Box<dyn Any + Send>;
 
-/// The last event name, shared while it repeats.
+/// The name of the last event; its allocation is reused while the name repeats.
 #[derive(Default)]
 struct Names(Option<Arc<str>>);
 
@@ -72,10 +72,10 @@ impl Names {
 }
 
 impl Host {
-    /// Starts a run; the stream yields its outputs. `place` is held until the run has ended.
+    /// Starts a run; the stream yields its outputs. The run holds `place` until it ends.
     ///
     /// # Errors
-    /// `Unavailable` when the host is gone; the run did not begin then.
+    /// `Unavailable` if the connection to the host is closed. The run has then not begun.
     pub(crate) async fn execute(
         self: &Arc<Self>,
         job: RunJob,
@@ -95,22 +95,22 @@ impl Host {
             trace: spans::of_run(&job, traced.as_ref()),
         };
         let request = serde_json::to_vec(&request)
-            .map_err(|error| Error::internal("host.execute", "the run has no JSON form").with_source(error))?;
+            .map_err(|error| Error::internal("host.execute", "the run cannot be encoded as JSON").with_source(error))?;
         let handle = self.next_handle()?;
-        let (sender, said) = mpsc::unbounded_channel();
+        let (sender, messages) = mpsc::unbounded_channel();
         let lease = Lease { run_id: job.run.run_id, attempt: job.run.attempt };
-        // No reader resumes a stream that is not kept.
+        // Without a resumable stream, no reader needs the events that precede a checkpoint.
         let marks = job.run.resumable.then(|| Marks::of(&sender));
         let reach = Reach::new(job.context, Some(lease)).with_marks(marks);
         let (credit, storage, suspect) = (Arc::<Credit>::default(), reach.storage_failure(), job.suspect);
         let span = Span::current();
-        let in_flight = InFlight { said: sender, credit: Arc::clone(&credit), suspect, reach, span, traced };
+        let in_flight = InFlight { messages: sender, credit: Arc::clone(&credit), suspect, reach, span, traced };
         self.runs.lock().insert(handle, in_flight);
         self.count(1);
         let execution = Execution {
             host: Arc::clone(self),
             handle,
-            said,
+            messages,
             credit,
             storage,
             marks: Vec::new(),
@@ -121,10 +121,10 @@ impl Host {
             over: false,
             _place: place,
         };
-        // A runner chooses the host, so it has to know that the run must be alone.
+        // A runner chooses the host itself, so it must know that the run needs a host of its own.
         let kind = if suspect && self.is_runner() { Kind::Suspect } else { Kind::Run };
         if !self.send(Frame::new(kind, handle, request)) {
-            return Err(AttemptLost::new(Blame::Bystander, "the graph host went away before the run began").into());
+            return Err(AttemptLost::new(Blame::Bystander, "the graph host died before the run began").into());
         }
         let outputs = stream::unfold(execution, |mut execution| async move {
             let output = execution.next().await?;
@@ -141,7 +141,7 @@ impl Execution {
                 return None;
             }
             let give_up = self.give_up;
-            // The cancel comes first: a host that floods must not keep the run from ending.
+            // The cancel has priority: a host that floods must not prevent the run's end.
             tokio::select! {
                 biased;
                 request = wish(&mut self.cancel), if give_up.is_none() => {
@@ -152,10 +152,10 @@ impl Execution {
                     self.over = true;
                     return Some(Ok(RunOutput::Done(Box::new(abandoned()))));
                 }
-                said = self.said.recv() => match said {
-                    Some(Said::Frame(frame, _share)) => return Some(self.output(frame)),
-                    Some(Said::Mark(mark)) => self.marks.push(mark),
-                    Some(Said::Lost(lost)) => {
+                message = self.messages.recv() => match message {
+                    Some(RunMessage::Frame(frame, _share)) => return Some(self.output(frame)),
+                    Some(RunMessage::Mark(mark)) => self.marks.push(mark),
+                    Some(RunMessage::Lost(lost)) => {
                         self.over = true;
                         return Some(Err(lost.into()));
                     }
@@ -166,7 +166,7 @@ impl Execution {
                     }
                 },
                 () = a_quiet_round(), if !self.marks.is_empty() => {
-                    // The checkpoint that waited may be gone.
+                    // The waiting checkpoint may have been dropped.
                     for mark in self.marks.drain(..) {
                         let _ = mark.send(());
                     }
@@ -186,7 +186,7 @@ impl Execution {
         Ok(RunOutput::Event { name: self.names.get(&name)?, data })
     }
 
-    /// A run that failed because the storage did not answer is not to blame for it.
+    /// Ends the run. If it failed because the storage did not answer, the loss is not the run's fault.
     fn done(&self, result: RunResult) -> Result<RunOutput> {
         match self.storage.get() {
             Some(why) if result.retryable => Err(AttemptLost::new(Blame::Bystander, why).into()),
@@ -194,14 +194,14 @@ impl Execution {
         }
     }
 
-    /// Gives the run's credit back as its events are taken.
+    /// Returns credit as the reader takes events.
     fn pay(&mut self, bytes: usize) {
         self.unpaid += bytes;
         if self.unpaid >= CREDIT_PORTION {
             let credit = u32::try_from(self.unpaid).unwrap_or(u32::MAX);
             self.unpaid = 0;
             self.credit.raise(credit as usize);
-            // A host that is gone ends the stream by itself.
+            // If the connection is closed, the stream ends by itself.
             self.host.send(Frame::new(Kind::Credit, self.handle, credit.to_be_bytes().to_vec()));
         }
     }
@@ -213,7 +213,7 @@ impl Execution {
     }
 }
 
-/// The cancel of a run whose reader is gone.
+/// The cancel of a run whose reader has stopped.
 pub(crate) fn handed_back() -> CancelRequest {
     CancelRequest { action: CancelAction::Interrupt, reason: "the run was handed back".to_owned() }
 }
@@ -225,12 +225,12 @@ async fn wish(cancel: &mut watch::Receiver<Option<CancelRequest>>) -> CancelRequ
     };
     match request {
         Some(request) => request,
-        // The sender is gone, so no cancel can come.
+        // The sender was dropped, so no cancel can arrive.
         None => std::future::pending().await,
     }
 }
 
-/// The end of a run whose host did not answer the cancel.
+/// The result of a run whose host did not answer the cancel.
 fn abandoned() -> RunResult {
     RunResult {
         status: RunResultStatus::Cancelled,
@@ -252,7 +252,7 @@ impl Drop for Execution {
         if self.host.runs.lock().remove(&self.handle).is_none() {
             return;
         }
-        // The host has not ended the run, and its reader is gone.
+        // The host has not ended the run, and its reader has stopped.
         let until = self.give_up.unwrap_or_else(|| tokio::time::Instant::now() + CANCEL_GRACE);
         if !self.host.is_runner() {
             self.host.fitness().is_leaving(self.handle, until);

@@ -1,4 +1,4 @@
-//! Calls from the host, answered from the storage, within the scope of the run or call that they belong to.
+//! Answers calls of the host from the storage, within the scope of their run or call.
 
 use std::sync::{Arc, OnceLock};
 
@@ -18,32 +18,32 @@ use tracing::{debug, warn};
 use super::Host;
 use super::budget::Share;
 use super::connection::Outgoing;
-use super::said::Marks;
+use super::message::Marks;
 use super::turns::Turns;
 use crate::frame::payload::{self, CallError, Caller, CheckpointReply, HostCall, ItemReply, from_json};
 use crate::frame::{Frame, Kind};
 
-/// How many calls of one run reach the storage at the same time. The others wait, so one run cannot take the storage's
-/// connections from all others.
+/// How many calls of one run reach the storage concurrently. The others wait, so one run cannot use up the storage's
+/// connections.
 const AT_ONCE: usize = 32;
 
 /// The longest value of a store item, in bytes.
 const MAX_ITEM: usize = 16 * 1024 * 1024;
 
-/// Why a call of the run failed, once the storage did not answer one.
+/// Why a call of the run failed; set once the storage did not answer a call.
 pub(super) type StorageFailure = Arc<OnceLock<String>>;
 
-/// The part of the storage that calls of a run, or of a question, may reach, and the state of these calls.
+/// The part of the storage that the calls of a run or a question may reach, and the state of these calls.
 #[derive(Clone)]
 pub(super) struct Reach {
     pub(super) context: ExecutionContext,
-    /// The run with its attempt.
+    /// The run and its attempt.
     pub(super) lease: Option<Lease>,
-    /// How many writes are under way. A host does not wait for its writes, but its reads must see them.
+    /// The number of writes in progress. A host does not wait for its writes, but its reads must see them.
     writes: watch::Sender<usize>,
-    /// The order of its checkpoints.
+    /// The order of the run's checkpoints.
     turns: Turns,
-    /// The marks of a run whose stream is kept.
+    /// The marks of a run with a resumable stream.
     marks: Option<Marks>,
     gate: Arc<Semaphore>,
     storage: StorageFailure,
@@ -55,19 +55,19 @@ impl Reach {
         Self { context, lease, writes: watch::Sender::new(0), turns: Turns::default(), marks: None, gate, storage }
     }
 
-    /// Why a call failed, once the storage did not answer one.
+    /// Why a call failed; set once the storage did not answer a call.
     pub(super) fn storage_failure(&self) -> StorageFailure {
         Arc::clone(&self.storage)
     }
 
-    /// Events are kept before the checkpoints that follow them: a later attempt does not repeat the events that a
-    /// checkpoint covers.
+    /// With marks, events reach the log before the checkpoints that follow them. A later attempt does not repeat the
+    /// events before its checkpoint, so they must be in the log.
     pub(super) fn with_marks(self, marks: Option<Marks>) -> Self {
         Self { marks, ..self }
     }
 }
 
-/// A write that is under way.
+/// A write in progress.
 struct Write(watch::Sender<usize>);
 
 impl Write {
@@ -83,15 +83,15 @@ impl Drop for Write {
     }
 }
 
-/// Answers one CALL frame in a task of its own. Called in the order of the frames.
+/// Answers one CALL frame in a task of its own. It is called in the order of the frames.
 pub(super) fn serve(host: &Arc<Host>, frame: Frame) {
     let host = Arc::clone(host);
     let share = host.share(frame.payload.len());
     let call = rmp_serde::from_slice::<HostCall>(&frame.payload)
-        .map_err(|error| Error::invalid("host.serve", "the call cannot be read").with_source(error))
+        .map_err(|error| Error::invalid("host.serve", "the call cannot be decoded").with_source(error))
         .and_then(|call| reach(&host, call.caller()).map(|reach| (call, reach)));
     let stream = frame.stream;
-    // The call holds its own copies.
+    // The call has its own copies.
     drop(frame);
     let write = call.as_ref().ok().filter(|(call, _)| call.is_write()).map(|(_, reach)| Write::begin(reach));
     let turn = match &call {
@@ -110,7 +110,7 @@ pub(super) fn serve(host: &Arc<Host>, frame: Frame) {
             Err(error) => Err(error),
             Ok((call, reach)) => {
                 if write.is_none() {
-                    // The sender lives in `reach`, so waiting cannot fail.
+                    // `reach` holds the sender, so waiting cannot fail.
                     let _ = reach.writes.subscribe().wait_for(|count| *count == 0).await;
                 }
                 let answer = gated(&reach, call);
@@ -130,8 +130,8 @@ pub(super) fn serve(host: &Arc<Host>, frame: Frame) {
     });
 }
 
-/// Answers a call when the run's other calls leave room. Callers finish all other waits first: a call that waits for
-/// another one must not hold a place.
+/// Answers a call once the run's other calls leave a free permit. Callers complete all other waits first: a call that
+/// waits for another one must not hold a permit.
 async fn gated(reach: &Reach, call: HostCall) -> Result<Bytes> {
     // The semaphore is never closed.
     let _place = reach.gate.acquire().await;
@@ -151,14 +151,14 @@ fn reply(host: &Host, stream: u32, answer: Result<Bytes>, share: Share) {
         }
     };
     let share = Some(share.resize(frame.payload.len()));
-    // A host that is gone needs no answer.
+    // If the connection is closed, no answer is needed.
     host.send(Outgoing { frame, share });
 }
 
 fn reach(host: &Host, caller: Caller) -> Result<Reach> {
     let run = caller.run.and_then(|handle| host.runs.lock().get(&handle).map(|run| run.reach.clone()));
     let call = || caller.call.and_then(|id| host.waiting.lock().get(&id).and_then(|waiting| waiting.reach.clone()));
-    run.or_else(call).ok_or_else(|| Error::conflict("host.serve", "the run or call that this belongs to is over"))
+    run.or_else(call).ok_or_else(|| Error::conflict("host.serve", "the run or call of this host call has ended"))
 }
 
 async fn answer(context: &ExecutionContext, lease: Option<Lease>, call: HostCall) -> Result<Bytes> {
@@ -293,7 +293,7 @@ fn object(json: Option<&ByteBuf>) -> Result<JsonMap> {
     json.map_or_else(|| Ok(JsonMap::new()), |json| from_json("host.serve", json))
 }
 
-/// A filter as the store takes it: a value to equal, or an object of operators, for each key.
+/// The filter in the form of the store: for each key, a value to equal or an object of operators.
 fn item_filters(filter: JsonMap) -> Result<Vec<ItemFilter>> {
     let mut filters = Vec::new();
     for (key, wanted) in filter {
@@ -314,9 +314,9 @@ fn item_filters(filter: JsonMap) -> Result<Vec<ItemFilter>> {
 }
 
 fn encode(value: &impl Serialize) -> Result<Bytes> {
-    rmp_serde::to_vec_named(value)
-        .map(Bytes::from)
-        .map_err(|error| Error::internal("host.serve", "the answer has no MessagePack form").with_source(error))
+    rmp_serde::to_vec_named(value).map(Bytes::from).map_err(|error| {
+        Error::internal("host.serve", "the answer cannot be encoded as MessagePack").with_source(error)
+    })
 }
 
 fn checkpoint_reply(found: &CheckpointTuple) -> CheckpointReply<'_> {

@@ -1,4 +1,4 @@
-//! Spans of runs, which a host reports to us: it has no exporter.
+//! Exports spans of runs. A host has no exporter, so it reports its spans to this process.
 
 use langopen_core::executor::RunJob;
 use langopen_core::telemetry::{self, AttributeValue, HostSpan, TraceContext};
@@ -7,13 +7,13 @@ use tracing::{Span, debug};
 use super::Host;
 use crate::frame::payload::{RunTrace, SpanReport, from_json};
 
-/// Most attributes that a host may give a span.
+/// The most attributes of a host's span.
 const ATTRIBUTES: usize = 64;
 
 /// The longest name, and the longest text of an attribute or an error, in characters.
 const TEXT: usize = 4096;
 
-/// Where the spans of a run hang, and the ids that each gets.
+/// The trace that a run's spans belong to, and the ids that each span gets.
 #[derive(Debug, Clone)]
 pub(super) struct Traced {
     context: TraceContext,
@@ -30,7 +30,7 @@ impl Traced {
     fn span(&self, report: SpanReport) -> Option<HostSpan> {
         let context = self.context.with_span_id(&report.span_id)?;
         let parent = self.context.with_span_id(&report.parent_span_id)?;
-        // Names without a dot are ours, and no host's to give.
+        // Names without a dot are reserved for the platform.
         let own = report.attributes.into_iter().filter(|(name, _)| name.contains('.'));
         let own = own.take(ATTRIBUTES).map(|(name, value)| (cut(name), bounded(value)));
         let ids = self.ids.iter().map(|(name, value)| ((*name).to_owned(), value.clone()));
@@ -46,8 +46,8 @@ impl Traced {
     }
 }
 
-/// What a run's host is told of its trace. Without an exporter here, the application's own spans may still join its
-/// client's.
+/// The trace for a run's host. If this process does not export the trace, the application's own spans can still join
+/// the client's trace.
 pub(super) fn of_run<'a>(job: &'a RunJob, traced: Option<&'a Traced>) -> Option<RunTrace<'a>> {
     match traced {
         Some(traced) => Some(RunTrace { context: &traced.context, report: true }),
@@ -55,13 +55,13 @@ pub(super) fn of_run<'a>(job: &'a RunJob, traced: Option<&'a Traced>) -> Option<
     }
 }
 
-/// Exports what a SPAN frame tells of a run that is under way.
+/// Exports the span of a SPAN frame, if its run is in flight.
 pub(super) fn report(host: &Host, run: u32, payload: &[u8]) {
     let Some(traced) = host.runs.lock().get(&run).and_then(|run| run.traced.clone()) else { return };
     match from_json::<SpanReport>("host.span", payload).map(|report| traced.span(report)) {
         Ok(Some(span)) => telemetry::report(span),
         Ok(None) => debug!(host = host.number, "a graph host reported a span without ids"),
-        Err(error) => debug!(host = host.number, %error, "a graph host reported a span that cannot be read"),
+        Err(error) => debug!(host = host.number, %error, "cannot decode a span of a graph host"),
     }
 }
 

@@ -1,4 +1,4 @@
-//! What a host's process sees of the machine: its inherited variables and its sandbox.
+//! The surroundings of a host's process: its inherited variables and its sandbox.
 
 use std::path::{Path, PathBuf};
 
@@ -7,19 +7,19 @@ use tokio::process::Command;
 use crate::inherited::Inherited;
 use crate::sandbox::Sandbox;
 
-/// What a host's process sees of the machine.
+/// The surroundings of a host's process.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Surroundings {
-    /// The variables that it inherits.
+    /// The inherited variables.
     pub(crate) inherited: Inherited,
-    /// What is hidden from it; `None` for nothing.
+    /// The sandbox; `None` for no restriction.
     pub(crate) sandbox: Option<Sandbox>,
-    /// Its folder for temporary files, where the system's is no good in the sandbox.
+    /// The folder for temporary files, if the sandbox makes the system's unusable.
     pub(crate) temp_dir: Option<PathBuf>,
 }
 
 impl Surroundings {
-    /// A command that runs the program with the inherited variables alone, in the sandbox.
+    /// A command that runs the program in the sandbox, with only the inherited variables.
     pub(crate) fn command(&self, program: &Path) -> Command {
         let mut command = match &self.sandbox {
             None => Command::new(program),

@@ -1,8 +1,8 @@
-//! The order of one run's checkpoints: they are kept as its graph made them.
+//! Stores one run's checkpoints in the order in which its graph made them.
 //!
-//! A host sends a checkpoint without waiting for the one before it, and each holds only what changed since then. So the
-//! runner keeps none before those that it builds on, and none after one that could not be kept: an attempt that goes on
-//! from there would find a state with holes.
+//! A host sends a checkpoint without waiting for the previous one, and each contains only the changes since then. So
+//! the runner stores no checkpoint before the ones that it builds on, and none after one that it failed to store.
+//! Otherwise a later attempt would continue from an incomplete state.
 
 use std::sync::Arc;
 
@@ -10,11 +10,11 @@ use langopen_core::{Error, Result};
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
-/// Gives turns in the order in which they are taken.
+/// Assigns turns in order.
 #[derive(Clone, Default)]
 pub(super) struct Turns(Arc<Mutex<Option<oneshot::Receiver<()>>>>);
 
-/// One turn. It begins when all earlier ones are done, and never begins once one of them failed.
+/// One turn. It begins when all earlier turns have ended, and never begins if one of them failed.
 pub(super) struct Turn {
     before: Option<oneshot::Receiver<()>>,
     done: oneshot::Sender<()>,
@@ -31,7 +31,7 @@ impl Turn {
     /// Does the work when the turn begins.
     ///
     /// # Errors
-    /// `Unavailable` when an earlier turn failed; otherwise the work's own.
+    /// `Unavailable` if an earlier turn failed; otherwise the error of the work.
     pub(super) async fn run<T>(self, work: impl Future<Output = Result<T>>) -> Result<T> {
         if let Some(before) = self.before {
             let lost = |_| Error::unavailable("host.serve", "a checkpoint that this one stands on could not be kept");

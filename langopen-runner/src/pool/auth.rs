@@ -1,4 +1,4 @@
-//! The application's own `Auth` object, which lives in the graph hosts, as an [`Auth`].
+//! The application's `Auth` object, which graph hosts hold, as an [`Auth`].
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,24 +15,25 @@ use sha2::{Digest, Sha256};
 use super::{HostPool, Need, Work};
 use crate::frame::payload::ReadyAuth;
 
-/// How long a handler may take, and a host may be waited for.
+/// The time limit for a handler, including the wait for a host.
 const DEADLINE: Duration = Duration::from_secs(30);
 
-/// How often a question is asked: a second time if the host went away.
+/// How often a call is tried: it is repeated once if the host died.
 const ATTEMPTS: usize = 2;
 
-/// How long the answers of the authenticate handler are kept.
+/// The cache of the authenticate handler's results.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuthCacheSettings {
-    /// The headers that tell users apart, in any case. A request without any of them is always asked about.
+    /// The headers that identify users, in any case. Requests without any of them are not cached.
     pub keys: Vec<String>,
-    /// For how long.
+    /// The lifetime of an entry.
     pub ttl: Duration,
-    /// How many answers at most.
+    /// The most entries.
     pub max_size: u64,
 }
 
-/// Asks the application's handlers who a caller is and what it may do. When they fail, do not answer in time or are not there, nobody gets in.
+/// Authenticates and authorizes callers with the application's handlers. If a handler fails, does not answer in time or
+/// is unavailable, the request is refused.
 pub struct AppAuth {
     pool: Arc<HostPool>,
     handles: ReadyAuth,
@@ -41,7 +42,7 @@ pub struct AppAuth {
     kept: Option<Kept>,
 }
 
-/// Answers of the authenticate handler.
+/// The cached results of the authenticate handler.
 struct Kept {
     keys: Vec<String>,
     identities: Cache<[u8; 32], Identity>,
@@ -59,7 +60,7 @@ enum Question<'a> {
         path_params: &'a [(String, String)],
         headers: &'a [(String, String)],
         client: Option<String>,
-        /// Whether there is a body to be had.
+        /// Whether the request has a body.
         has_body: bool,
         body: Option<&'a str>,
     },
@@ -109,7 +110,7 @@ impl AppAuth {
         Some(Self { pool: Arc::clone(pool), handles, tenant: Tenant::default(), deadline: DEADLINE, kept: None })
     }
 
-    /// Keeps answers.
+    /// Enables the cache.
     #[must_use]
     pub fn with_cache(mut self, settings: AuthCacheSettings) -> Self {
         let AuthCacheSettings { keys, ttl, max_size } = settings;
@@ -119,19 +120,19 @@ impl AppAuth {
         self
     }
 
-    /// Waits so long for an answer.
+    /// Sets the time limit for an answer.
     #[must_use]
     pub fn with_deadline(mut self, deadline: Duration) -> Self {
         self.deadline = deadline;
         self
     }
 
-    /// Whether it can say who asks.
+    /// Whether the application has an authenticate handler.
     pub fn authenticates(&self) -> bool {
         self.handles.authenticate
     }
 
-    /// What no handler covers, e.g. `threads.create`: anybody who gets in may do that.
+    /// The actions without a handler, e.g. `threads.create`: every authenticated caller may perform them.
     pub fn uncovered(&self) -> Vec<String> {
         let all = Resource::ALL
             .into_iter()
@@ -183,13 +184,13 @@ impl AppAuth {
             }
             Authenticated::Refusal(refusal) => Err(refusal.into()),
             Authenticated::NeedsBody(_) => {
-                Err(Error::internal("auth.authenticate", "the handler wants the body twice"))
+                Err(Error::internal("auth.authenticate", "the host requested the body twice"))
             }
         }
     }
 }
 
-/// What tells users apart in a request; `None` if nothing does.
+/// A fingerprint of the headers that identify the user; `None` if the request has none of them.
 fn fingerprint(keys: &[String], credentials: &Credentials) -> Option<[u8; 32]> {
     let mut hash = Sha256::new();
     let mut any = false;
@@ -211,7 +212,7 @@ impl Auth for AppAuth {
         if !self.handles.authenticate {
             return Err(Refusal::new(401, "Unauthorized").into());
         }
-        // The login is the application's own: it decides for whichever of its deployments is asked.
+        // The login belongs to the application, so it decides for every deployment of the application.
         let here = |identity| Identity {
             tenant: credentials.tenant.clone().unwrap_or_else(|| self.tenant.clone()),
             ..identity

@@ -1,4 +1,4 @@
-//! The application's embedding, which lives in the graph hosts, as an [`Embedder`].
+//! The application's embedding, which graph hosts hold, as an [`Embedder`].
 
 use async_trait::async_trait;
 use langopen_core::model::FieldVector;
@@ -16,7 +16,7 @@ enum Question<'a> {
     Query { query: &'a str },
 }
 
-/// Asks the function or provider that `store.index.embed` names. Use it only when the pool's settings have a `store_index`.
+/// Calls the function or provider in `store.index.embed`. Use it only if the pool's settings have a `store_index`.
 #[async_trait]
 impl Embedder for HostPool {
     async fn embed_value(&self, value: &RawJson, fields: Option<&[String]>) -> Result<Vec<FieldVector>> {

@@ -1,4 +1,4 @@
-//! Hosts that are processes of this machine.
+//! Graph hosts that are processes of this machine.
 
 use std::sync::Arc;
 
@@ -15,11 +15,11 @@ use super::watch::Watch;
 use super::{Need, PoolSettings};
 use crate::host::{Host, HostError, HostSpec, Offer, Owner, Status, WebApi};
 
-/// Hosts that are processes of this machine.
+/// Graph hosts that are processes of this machine.
 pub(crate) struct LocalHosts {
     slots: Vec<Arc<Slot>>,
     solitary: Arc<Solitary>,
-    /// How many kinds of hosts there are.
+    /// The number of kinds of hosts.
     kinds: usize,
     offer: Arc<Offer>,
     owner: Arc<Owner>,
@@ -33,7 +33,7 @@ impl LocalHosts {
         let specs: Vec<_> = settings.host_specs()?.into_iter().map(Arc::new).collect();
         let kinds = specs.len();
         let (owner, stop, tasks) = (Arc::new(owner), CancellationToken::new(), TaskTracker::new());
-        // A host that executes no code of the application has next to nothing to do.
+        // A host that executes no code of the application has almost nothing to do, so one suffices.
         let count = |spec: &HostSpec| if spec.init.has_no_code() { 1 } else { settings.hosts.max(1) };
         let places = specs.iter().flat_map(|spec| (0..count(spec)).map(move |_| spec)).enumerate();
         let starts = places.map(|(number, spec)| {
@@ -62,7 +62,7 @@ impl LocalHosts {
         Ok(Self { slots, solitary, kinds, offer, owner, stop, tasks })
     }
 
-    /// A host that one run has for itself; `None` if none can be started.
+    /// A host for one run alone; `None` if none can start.
     pub(crate) async fn for_a_run_alone(&self, need: &Need<'_>) -> Option<Alone> {
         match self.solitary.take(need).await {
             Ok(alone) => alone,

@@ -33,13 +33,13 @@ pub use settings::{NodeRuntime, PoolGraph, PoolSettings, PythonRuntime};
 pub(crate) use solitary::Alone;
 pub(crate) use source::{Source, best};
 
-/// Graph hosts of one application. Work goes to the host with the least in flight; one whose loop is blocked by its
-/// graphs is passed over.
+/// Graph hosts of one application. Work goes to the host with the least in flight; a host whose event loop is blocked
+/// is skipped.
 ///
 /// A run that may have ended a host before executes in a host of its own.
 pub struct HostPool {
     source: Arc<dyn Source>,
-    /// Bundles of components that were asked for, by name.
+    /// The requested bundles of components, by name.
     bundles: Mutex<HashMap<String, Arc<Bundle>>>,
 }
 
@@ -47,7 +47,7 @@ impl HostPool {
     /// Starts hosts on this machine and waits until all have loaded the application's graphs.
     ///
     /// # Errors
-    /// The first host's failure to start; none is left running then.
+    /// The first failure of a host to start. The other hosts are then ended.
     pub async fn start(settings: PoolSettings) -> std::result::Result<Self, HostError> {
         let owner = Owner::new(Tenant::default(), Arc::default());
         Ok(Self::of(Arc::new(LocalHosts::start(settings, owner).await?)))
@@ -57,13 +57,13 @@ impl HostPool {
         Self { source, bundles: Mutex::default() }
     }
 
-    /// The version of langgraph that runs the graphs.
+    /// The version of langgraph in the application's environment.
     pub fn langgraph_version(&self) -> Option<String> {
         let version = self.source.offer().langgraph_version.clone();
         (!version.is_empty() && version != "unknown").then_some(version)
     }
 
-    /// Ends the hosts that this process started. Runs in flight are cut off; their workers hand them back.
+    /// Ends the hosts that this process started. Runs in flight are lost; their workers hand them back.
     pub async fn shut_down(&self) {
         self.source.shut_down().await;
     }
@@ -76,18 +76,18 @@ impl HostPool {
     /// Sends a request to the web app, which may call `api` meanwhile.
     ///
     /// # Errors
-    /// `Unavailable` when no host can take the request or it died before it answered.
+    /// `Unavailable` if no host can take the request, or if the host dies before it answers.
     pub async fn web(&self, call: WebCall, api: Arc<dyn WebApi>) -> Result<http::Response<WebBody>> {
         self.choose(Work::Question, Need::WebApp).await?.web(call, api).await
     }
 
-    /// Serves the requests that the application itself makes of the API, by an SDK client without an address; from now
-    /// on with this `api`.
+    /// From now on, `api` serves the API requests that the application itself makes through an SDK client without an
+    /// address.
     pub fn connect(&self, api: Arc<dyn WebApi>) {
         self.source.connect(api);
     }
 
-    /// Whether the application has components for browsers, be they bundled or not.
+    /// Whether the application has components for browsers, even if bundling failed.
     pub fn has_ui(&self) -> bool {
         !self.source.offer().ui.is_empty()
     }

@@ -1,4 +1,4 @@
-//! Which hosts can do which work: the hosts of an application may be of several kinds.
+//! Which hosts can do which work. The hosts of an application may be of several kinds.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -11,7 +11,7 @@ use crate::host::Offer;
 /// Work for a host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Work {
-    /// A run. A host that is about to end takes none.
+    /// A run. A draining host takes none.
     Run,
     /// A question, which a host answers soon.
     Question,
@@ -20,7 +20,7 @@ pub(crate) enum Work {
 /// The part of the application that a host must have for the work.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Need<'a> {
-    /// Nothing special: every host will do.
+    /// Nothing in particular: any host can do the work.
     Nothing,
     /// A graph.
     Graph(Cow<'a, str>),
@@ -39,7 +39,7 @@ impl<'a> Need<'a> {
         Self::Graph(Cow::Borrowed(graph_id))
     }
 
-    /// This need, or `Nothing` if no host of the application meets it: then any host can answer that the part is
+    /// This need, or `Nothing` if no host of the application meets it: then any host can report that the part is
     /// missing.
     pub(crate) fn as_offered(&self, offer: &Offer) -> Self {
         if self.is_met_by(offer) { self.clone() } else { Self::Nothing }

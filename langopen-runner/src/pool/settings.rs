@@ -1,4 +1,4 @@
-//! What a pool of hosts is started with.
+//! The settings of a pool of hosts.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -16,75 +16,75 @@ use crate::sandbox::Sandbox;
 /// A graph to serve.
 #[derive(Debug, Clone)]
 pub struct PoolGraph {
-    /// `path.py:variable`, `module:variable` or `path.ts:export`.
+    /// The object: `path.py:variable`, `module:variable` or `path.ts:export`.
     pub target: String,
-    /// For people.
+    /// A description for people.
     pub description: Option<String>,
 }
 
-/// What runs the application's Python code.
+/// The runtime of the application's Python code.
 #[derive(Debug, Clone)]
 pub struct PythonRuntime {
     /// The interpreter of the application's environment.
     pub interpreter: PathBuf,
-    /// Folders that Python imports from, beside the environment's own.
+    /// Folders on Python's import path, in addition to the environment's own.
     pub search_path: Vec<PathBuf>,
 }
 
-/// What runs the application's JavaScript and TypeScript code.
+/// The runtime of the application's JavaScript and TypeScript code.
 #[derive(Debug, Clone)]
 pub struct NodeRuntime {
-    /// Node.
+    /// The node executable.
     pub interpreter: PathBuf,
     /// The folder of the host program with its packages.
     pub program: PathBuf,
 }
 
-/// What a pool of hosts is started with.
+/// The settings of a pool of hosts.
 #[derive(Debug, Clone)]
 pub struct PoolSettings {
-    /// How many processes of each kind share the load; at least 1.
+    /// The number of processes of each kind; at least 1.
     pub hosts: usize,
-    /// What runs Python; needed where the application has Python code.
+    /// The Python runtime; required if the application has Python code.
     pub python: Option<PythonRuntime>,
-    /// What runs JavaScript and TypeScript; needed where the application has such code.
+    /// The Node.js runtime; required if the application has JavaScript or TypeScript code.
     pub node: Option<NodeRuntime>,
-    /// A folder of ours for the host program's files.
+    /// A private folder for the host program's files.
     pub program_dir: PathBuf,
     /// The application's folder.
     pub base_dir: PathBuf,
     /// The application's own environment variables.
     pub env: BTreeMap<String, String>,
-    /// The variables of the server that hosts inherit, beside the application's own.
+    /// The server's variables that hosts inherit. The application's own variables override them.
     pub inherited: Inherited,
-    /// What hosts must not reach on this machine; `None` for no restriction.
+    /// The sandbox of the hosts; `None` for no restriction.
     pub sandbox: Option<Sandbox>,
     /// The hosts' folder for temporary files; `None` for the system's.
     pub temp_dir: Option<PathBuf>,
     /// The graphs, by id.
     pub graphs: BTreeMap<String, PoolGraph>,
-    /// The application's `Auth` object, as a graph's target is written.
+    /// The target of the application's `Auth` object, written like a graph's target.
     pub auth: Option<String>,
-    /// The application's store index, as `langgraph.json` has it.
+    /// The application's store index, as in `langgraph.json`.
     pub store_index: Option<Value>,
-    /// How long items live that graphs put: `{default_ttl: minutes, refresh_on_read}`.
+    /// The lifetime of items that graphs put: `{default_ttl: minutes, refresh_on_read}`.
     pub store_ttl: Option<Value>,
     /// How Python hosts serialize checkpoints: `checkpointer.serde` of `langgraph.json`.
     pub serde: Option<Value>,
-    /// The application's own web app, as a graph's target is written.
+    /// The target of the application's web app, written like a graph's target.
     pub web_app: Option<String>,
     /// Component files to bundle for browsers, by name.
     pub ui: BTreeMap<String, String>,
-    /// Packages that the pages which show components hand out, beside React.
+    /// Packages that pages with components provide, in addition to React.
     pub ui_shared: Vec<String>,
-    /// The path that the API is mounted at, or empty.
+    /// The path prefix of the API; may be empty.
     pub mount_prefix: String,
-    /// The address that runs show as `langgraph_api_url`.
+    /// The API address that runs see as `langgraph_api_url`.
     pub api_url: String,
-    /// How long importing the graphs may take.
+    /// The time limit for loading the graphs.
     pub load_timeout: Duration,
-    /// After how long without a sign of life a host is killed and started again. A graph that blocks the host's loop is silent too, so
-    /// this is longer than any honest work that a graph does without awaiting.
+    /// A host without a sign of life for so long is killed and restarted. A graph that blocks the host's event loop
+    /// causes such silence too. So this must be longer than any legitimate work that a graph does without awaiting.
     pub unresponsive_after: Duration,
 }
 
@@ -94,7 +94,7 @@ impl PoolSettings {
     /// The default of `unresponsive_after`.
     pub const UNRESPONSIVE_AFTER: Duration = Duration::from_secs(600);
 
-    /// What hosts are started with: one of each kind that the application needs.
+    /// The parameters of the hosts: one for each kind that the application needs.
     pub(super) fn host_specs(&self) -> Result<Vec<HostSpec>, HostError> {
         let prepare = |source| HostError::Prepare { path: self.program_dir.clone(), source };
         let mut specs = Vec::new();
@@ -105,14 +105,14 @@ impl PoolSettings {
         if let Some(NodeRuntime { interpreter, program }) = self.node.clone() {
             specs.push(self.spec(Language::JavaScript, Runtime::Node { interpreter, program }, Vec::new()));
         }
-        // One that has nothing to do but to wait is not needed where there are others.
+        // A host that has nothing to load is not needed if there are others.
         if specs.len() > 1 {
             specs.retain(|spec| !spec.init.is_idle());
         }
         Ok(specs)
     }
 
-    /// The components, which are bundled by hosts of one language.
+    /// The components. Hosts of one language bundle all of them.
     fn ui_of(&self, language: Language) -> Option<InitUi> {
         let there = language == Language::JavaScript && !self.ui.is_empty();
         there.then(|| InitUi { sources: self.ui.clone(), shared: self.ui_shared.clone() })

@@ -1,4 +1,4 @@
-//! A place for one host: another one is started in it when the host dies or is unfit.
+//! A slot for one host. When its host dies or is unfit, the slot starts another one.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,16 +13,16 @@ use super::watch::{End, Watch, put_down};
 use crate::host::{Ending, Guilt, Host, HostSpec, Owner, Process, start};
 use crate::metrics::{HOST_RESTARTS, HOSTS_UP};
 
-/// How long a host may take to end by itself: a little longer than it gives its runs and its web app.
+/// How long a host may take to shut down. It is slightly longer than the host gives its runs and its web app.
 const END_GRACE: Duration = Duration::from_secs(10);
 
-/// How long an unfit host may go on with the runs that it has.
+/// How long an unfit host may continue its runs.
 const RETIRE_GRACE: Duration = Duration::from_secs(60);
 
-/// How often the pool looks whether an unfit host has any work left.
+/// How often the pool checks whether an unfit host has work left.
 const RETIRE_LOOK: Duration = Duration::from_millis(250);
 
-/// The first and the longest pause before a host is started again.
+/// The first and the longest pause before a restart of a host.
 const RESTART_PAUSE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));
 
 pub(super) struct Slot {
@@ -59,12 +59,12 @@ impl Slot {
         self.host.lock().clone().filter(|host| !host.is_closed())
     }
 
-    /// Why the last attempt to start the host failed.
+    /// Why the last start of the host failed.
     pub(super) fn failure(&self) -> Option<String> {
         self.failure.lock().clone()
     }
 
-    /// Keeps a host in this place until the pool ends.
+    /// Keeps a host running in this slot until the pool ends.
     pub(super) async fn supervise(self: Arc<Self>, process: Process) {
         let mut process = process;
         loop {
@@ -75,14 +75,11 @@ impl Slot {
             match end {
                 End::Stopped => return self.end(&host, process).await,
                 End::Died(why) => {
-                    warn!(
-                        host = self.number,
-                        why, "a graph host is gone; its runs are handed back and it is started again"
-                    );
+                    warn!(host = self.number, why, "a graph host died; its runs are handed back, and it restarts");
                     put_down(&host, process, Ending::new(Guilt::Unknown, why)).await;
                 }
                 End::Unfit(why) => {
-                    warn!(host = self.number, why, "a graph host is unfit; another one is started in its place");
+                    warn!(host = self.number, why, "a graph host is unfit; starting a replacement");
                     host.retire();
                     self.tasks.spawn(Arc::clone(&self).see_off(host, process, why));
                 }
@@ -96,7 +93,7 @@ impl Slot {
         }
     }
 
-    /// Lets an unfit host go on with its other runs for a while, then ends it. Those that are left are not to blame.
+    /// Lets an unfit host continue its runs for a while, then ends it. The remaining runs are not to blame.
     async fn see_off(self: Arc<Self>, host: Arc<Host>, mut process: Process, why: String) {
         let deadline = tokio::time::Instant::now() + RETIRE_GRACE;
         while host.load() > 0 && tokio::time::Instant::now() < deadline {
@@ -104,7 +101,7 @@ impl Slot {
                 end = self.watch.until_end(&host, &mut process, &self.stop) => match end {
                     End::Stopped => return self.end(&host, process).await,
                     End::Died(why) | End::Unfit(why) => {
-                        // A host that asked to be replaced may end when it likes.
+                        // A host that requested its replacement may end at any time.
                         let guilt = if host.fitness().asked_to_be_replaced() { Guilt::Nobody } else { Guilt::Unknown };
                         return put_down(&host, process, Ending::new(guilt, why)).await;
                     }
@@ -112,16 +109,16 @@ impl Slot {
                 () = tokio::time::sleep(RETIRE_LOOK) => {}
             }
         }
-        info!(host = self.number, runs = host.load(), "an unfit graph host is ended");
+        info!(host = self.number, runs = host.load(), "ending an unfit graph host");
         put_down(&host, process, Ending::new(Guilt::Nobody, format!("the graph host was replaced: {why}"))).await;
     }
 
-    /// Asks a host to end, and ends it if it takes too long.
+    /// Asks a host to shut down, and kills it if it takes too long.
     async fn end(&self, host: &Arc<Host>, mut process: Process) {
         process.look();
         host.shut_down();
         if tokio::time::timeout(END_GRACE, process.wait()).await.is_err() {
-            warn!(host = self.number, "a graph host does not end by itself; it is killed");
+            warn!(host = self.number, "a graph host does not shut down in time; killing it");
         }
         put_down(host, process, Ending::new(Guilt::Nobody, "the server stops")).await;
     }
@@ -136,7 +133,7 @@ impl Slot {
             match start(&self.spec, self.number, Arc::clone(&self.owner)).await {
                 Ok(started) => return Some(started),
                 Err(why) => {
-                    error!(host = self.number, error = %why, "a graph host does not start");
+                    error!(host = self.number, error = %why, "a graph host did not start; trying again");
                     *self.failure.lock() = Some(why.to_string());
                 }
             }

@@ -1,9 +1,8 @@
-//! Hosts that execute one run at a time: runs that may have ended a host before are tried here, where no other run dies
-//! with them.
+//! Hosts that execute one run at a time. Runs that may have ended a host before execute here, so no other run dies with
+//! them.
 //!
-//! Such hosts are started when they are needed and ended when nobody needed them for a while. They load the
-//! application's graphs and embedding, but neither its login nor its web app: only the ordinary hosts answer questions
-//! and requests.
+//! Such a host starts when a run needs it, and ends after an idle time. It loads the application's graphs and
+//! embedding, but neither its login nor its web app: only the ordinary hosts answer questions and requests.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -20,14 +19,14 @@ use super::Need;
 use super::watch::{End, Watch, put_down};
 use crate::host::{Ending, Guilt, Host, HostError, HostSpec, Owner, Process, start};
 
-/// How many runs may be alone at the same time, and how many hosts may start for them at the same time.
+/// How many such runs may execute concurrently, and how many of their hosts may start concurrently.
 const AT_ONCE: usize = 8;
 const STARTS_AT_ONCE: usize = 2;
 
-/// How long a host waits for the next run.
+/// How long an idle host waits for the next run.
 const IDLE: Duration = Duration::from_secs(60);
 
-/// The numbers of these hosts, for logs, begin here.
+/// The first number of these hosts in logs.
 const FIRST_NUMBER: usize = 1000;
 
 /// Hosts that execute one run at a time.
@@ -43,7 +42,7 @@ pub(super) struct Solitary {
     tasks: TaskTracker,
 }
 
-/// A host for one run alone, until it is dropped.
+/// A host for one run alone. Dropping it gives the host back.
 pub(crate) struct Alone {
     pub(crate) host: Arc<Host>,
     solitary: Arc<Solitary>,
@@ -51,7 +50,7 @@ pub(crate) struct Alone {
 }
 
 impl Solitary {
-    /// Hosts of the kinds that have graphs. None is started yet.
+    /// Prepares hosts for the kinds that have graphs. It starts none of them.
     pub(super) fn new(
         specs: &[Arc<HostSpec>],
         owner: &Arc<Owner>,
@@ -76,19 +75,19 @@ impl Solitary {
     /// A host for one run; waits until one is free. `None` if the application has no graph that meets the need.
     ///
     /// # Errors
-    /// The host's failure to start. The ordinary hosts may do all the same: an application may hold a port or a lock
-    /// that only one process can have.
+    /// The host's failure to start. The ordinary hosts may work nevertheless: an application may need a port or a lock
+    /// that only one process can hold.
     pub(super) async fn take(self: &Arc<Self>, need: &Need<'_>) -> Result<Option<Alone>, HostError> {
         let Some(spec) = self.specs.iter().find(|spec| need.is_met_by_graphs(&spec.init.graphs)) else {
             return Ok(None);
         };
-        // Neither semaphore is ever closed.
+        // Both semaphores stay open.
         let Ok(place) = Arc::clone(&self.places).acquire_owned().await else { return Ok(None) };
         if let Some(host) = self.take_idle(need) {
             return Ok(Some(self.alone(host, place)));
         }
         let _start = self.starts.acquire().await;
-        // One may have become free while others started.
+        // A host may have become idle while others started.
         if let Some(host) = self.take_idle(need) {
             return Ok(Some(self.alone(host, place)));
         }
@@ -110,7 +109,7 @@ impl Solitary {
         Some(idle.remove(found).0)
     }
 
-    /// Gives a host back after its run. One on which something goes on is not used again.
+    /// Gives a host back after its run. A host on which code still executes is not reused.
     fn give_back(&self, host: &Arc<Host>) {
         if host.is_closed() || host.load() > 0 || host.fitness().has_left_behind() {
             return host.retire();
@@ -118,7 +117,7 @@ impl Solitary {
         self.idle.lock().push((Arc::clone(host), Instant::now()));
     }
 
-    /// Takes a host out of service that nobody needed for a while.
+    /// Ends a host that was idle for too long.
     fn expire(&self, host: &Arc<Host>) {
         let mut idle = self.idle.lock();
         let expired = |(other, since): &(Arc<Host>, Instant)| Arc::ptr_eq(other, host) && since.elapsed() > IDLE;
@@ -143,7 +142,7 @@ impl Solitary {
             break match end {
                 End::Stopped => Ending::new(Guilt::Nobody, "the server stops"),
                 End::Unfit(why) | End::Died(why) => {
-                    warn!(host = host.number, why, "a graph host for a run alone is gone");
+                    warn!(host = host.number, why, "a graph host for a single run ended");
                     Ending::new(Guilt::Unknown, why)
                 }
             };

@@ -11,30 +11,30 @@ use super::solitary::Alone;
 use super::{Need, Work};
 use crate::host::{Host, Offer, WebApi};
 
-/// How long work waits for a host to come back before it is refused.
+/// How long work waits for a host before it is refused.
 const HOST_WAIT: Duration = Duration::from_secs(30);
 
 /// The source of one application's hosts.
 #[async_trait]
 pub(crate) trait Source: Send + Sync + 'static {
-    /// The hosts that are connected.
+    /// The connected hosts.
     fn hosts(&self) -> Vec<Arc<Host>>;
 
     /// The offer of the application, from the host that loaded it last; empty before the first one is ready.
     fn offer(&self) -> Arc<Offer>;
 
-    /// A host for one run alone. `None` if none can be started, or if a runner will choose it.
+    /// A host for one run alone; `None` if none can start, or if a runner will choose it.
     async fn alone(&self, _need: &Need<'_>) -> Option<Alone> {
         None
     }
 
-    /// Rings when a host may take work that could not before.
+    /// Notified when a host can take work again.
     fn changed(&self) -> &Notify;
 
     /// Why there is no host, if that is known.
     fn failure(&self) -> Option<String>;
 
-    /// Serves the requests that the application itself makes of the API.
+    /// From now on, `api` serves the API requests of the application itself.
     fn connect(&self, api: Arc<dyn WebApi>);
 
     /// Ends the hosts that this process started.
@@ -48,14 +48,14 @@ pub(crate) fn best(hosts: Vec<Arc<Host>>, work: Work, need: &Need<'_>) -> Option
     fit.min_by_key(|host| (host.is_draining(), host.is_blocked(), host.load()))
 }
 
-/// Waits for a host, for 30 s at most.
+/// Waits up to 30 s for a host.
 pub(crate) async fn choose(source: &dyn Source, work: Work, need: Need<'_>) -> Result<Arc<Host>> {
     let deadline = tokio::time::Instant::now() + HOST_WAIT;
     loop {
         let changed = source.changed().notified();
         tokio::pin!(changed);
         changed.as_mut().enable();
-        // Computed again each time, because the application's offer may have changed.
+        // Repeated in each iteration, because the application's offer may have changed.
         let need = need.as_offered(&source.offer());
         if let Some(host) = best(source.hosts(), work, &need) {
             return Ok(host);

@@ -1,4 +1,4 @@
-//! Bundles of the application's components, which live in the graph hosts, as [`UserInterfaces`].
+//! Bundles of the application's components, which graph hosts hold, as [`UserInterfaces`].
 
 use std::sync::Arc;
 
@@ -25,7 +25,7 @@ struct Files {
     style: Option<String>,
 }
 
-/// Asks a host once for each content.
+/// Requests each bundle from a host once per content.
 #[async_trait]
 impl UserInterfaces for HostPool {
     async fn bundle(&self, name: &str) -> Result<Arc<Bundle>> {

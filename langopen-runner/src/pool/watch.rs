@@ -1,4 +1,4 @@
-//! Watching one host: its signs of life, its fitness, and its end.
+//! Watches one host: its signs of life, its fitness, and its end.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,34 +8,35 @@ use tracing::warn;
 
 use crate::host::{Ending, Host, Process};
 
-/// How often a host is asked for a sign of life.
+/// The pause between two PINGs.
 const PING_EVERY: Duration = Duration::from_millis(250);
 
-/// How often the runner notes what a host has started: once in so many pings.
+/// The runner records the host's child processes once in so many PINGs.
 const LOOK_EVERY: u32 = 4;
 
-/// How long the exit status may take after the connection has closed, and the last frames after the process has ended.
+/// How long to wait for the exit status after the connection has closed, and for the last frames after the process has
+/// ended.
 const LAST_WORDS: Duration = Duration::from_millis(500);
 
-/// How hosts are watched.
+/// The settings for watching a host.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Watch {
-    /// After how long without a sign of life a host is given up.
+    /// A host without a sign of life for so long is given up.
     pub(super) unresponsive_after: Duration,
 }
 
-/// Why a host is to be replaced.
+/// Why a host must be replaced.
 pub(super) enum End {
     /// Its process or its connection ended, or it gave no sign of life.
     Died(String),
-    /// It does not do for its runs what it should. It lives on, and other runs on it may yet end well.
+    /// It no longer serves its runs properly. It is still alive, and its other runs may still succeed.
     Unfit(String),
-    /// The pool ends.
+    /// The pool shuts down.
     Stopped,
 }
 
 impl Watch {
-    /// Waits until the host is to be replaced, or until `stop`. It may be cancelled and begun again.
+    /// Waits until the host must be replaced, or until `stop`. It is cancel safe and may be called again.
     pub(super) async fn until_end(&self, host: &Host, process: &mut Process, stop: &CancellationToken) -> End {
         let mut pings = tokio::time::interval(PING_EVERY);
         let limit = u64::try_from(self.unresponsive_after.as_millis()).unwrap_or(u64::MAX);
@@ -44,7 +45,7 @@ impl Watch {
             tokio::select! {
                 () = stop.cancelled() => return End::Stopped,
                 () = host.closed() => {
-                    // The exit status says more than the closed connection, and comes at about the same time.
+                    // The exit status says more than the closed connection, and arrives at about the same time.
                     return End::Died(match tokio::time::timeout(LAST_WORDS, process.wait()).await {
                         Ok(status) => ended(status),
                         Err(_) => "the connection to the graph host closed".to_owned(),
@@ -76,10 +77,10 @@ fn ended(status: std::io::Result<std::process::ExitStatus>) -> String {
     }
 }
 
-/// Ends a host that still lives with all that it started, and tells its runs.
+/// Kills a host with all processes that it started, and ends its runs.
 pub(super) async fn put_down(host: &Arc<Host>, process: Process, ending: Ending) {
     process.end().await;
-    // What the host sent before its end is still to be read: the end of a run may be in it.
+    // Frames that the host sent before its end are still unread; they may contain the end of a run.
     if tokio::time::timeout(LAST_WORDS, host.closed()).await.is_err() {
         warn!(host = host.number, "the connection of a graph host stays open after its end; it is cut");
     }

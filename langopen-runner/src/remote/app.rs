@@ -1,4 +1,4 @@
-//! One deployment on its runners.
+//! One deployment and its runners.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,19 +13,20 @@ use crate::config::{AppSettings, Secret};
 use crate::host::{Host, Offer, Owner, WebApi};
 use crate::pool::Source;
 
-/// What the runners of a deployment say of its application. It changes when a runner with another revision connects.
+/// The application of a deployment, as its runners announce it. It changes when a runner with another revision
+/// connects.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Announcement {
-    /// What API servers and workers need to know.
+    /// The settings that API servers and workers need.
     pub app: AppSettings,
-    /// The headers of webhooks; empty unless the client delivers them.
+    /// The headers of webhooks; empty unless this client delivers webhooks.
     pub webhook_headers: BTreeMap<String, Secret>,
-    /// Which this is of those that this process has heard from the deployment.
+    /// The number of this announcement among those that this process received from the deployment.
     pub revision: u64,
     pub(super) offer: Arc<Offer>,
 }
 
-/// One deployment, whose runners come and go.
+/// One deployment, whose runners may connect and disconnect.
 pub(super) struct App {
     pub(super) owner: Arc<Owner>,
     announcement: RwLock<Arc<Announcement>>,
@@ -40,11 +41,11 @@ impl App {
         Arc::clone(&self.announcement.read())
     }
 
-    /// Takes what a runner says; whether that is new.
+    /// Records a runner's announcement; returns whether it is new.
     pub(super) fn announce(&self, mut announcement: Announcement) -> bool {
         let mut held = self.announcement.write();
         announcement.revision = held.revision;
-        // The first one is new, even if there is nothing in it.
+        // The first announcement is always new, even an empty one.
         let new = held.revision == 0 || **held != announcement;
         if new {
             announcement.revision += 1;
@@ -54,7 +55,7 @@ impl App {
     }
 }
 
-/// The runners of one deployment, as hosts.
+/// The runners of one deployment as a source of hosts.
 pub(super) struct RemoteHosts {
     pub(super) app: Arc<App>,
     pub(super) shared: Arc<Shared>,
@@ -76,7 +77,10 @@ impl Source for RemoteHosts {
 
     fn failure(&self) -> Option<String> {
         Some(self.shared.failure().unwrap_or_else(|| {
-            format!("no runner of the deployment {} takes it; start one with langopen-runner", self.app.owner.tenant)
+            format!(
+                "no runner of the deployment {} is connected; start one with langopen-runner",
+                self.app.owner.tenant
+            )
         }))
     }
 
@@ -85,6 +89,6 @@ impl Source for RemoteHosts {
     }
 
     async fn shut_down(&self) {
-        // Runners are other processes' own.
+        // Runners belong to other processes, so this one does not end them.
     }
 }

@@ -1,4 +1,4 @@
-//! Connecting to a runner.
+//! Connects to a runner.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -25,7 +25,7 @@ use crate::tls::TlsError;
 /// How long a runner may take to answer.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Why there is no connection.
+/// Why a connection failed.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum DialError {
     #[error("{0}")]
@@ -46,7 +46,7 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Duplex for T {}
 
 pub(super) type Connection = Framed<Box<dyn Duplex>, FrameCodec>;
 
-/// What a runner says of itself.
+/// A runner's READY.
 pub(super) struct Found {
     pub(super) name: String,
     pub(super) tenant: Tenant,
@@ -86,7 +86,7 @@ impl Dialer {
             let mut connection = Framed::new(stream, FrameCodec::default());
             let expected = self.settings.expected(url);
             let found = self.greet(&mut connection, expected.as_ref()).await?;
-            // A runner that claims another deployment would be given that one's runs.
+            // Without this check, a runner that claims another deployment would receive its runs.
             match expected {
                 Some(wanted) if wanted != found.tenant => Err(DialError::Deployment { found: found.tenant, wanted }),
                 _ => Ok((found, connection)),

@@ -2,7 +2,7 @@
 
 mod app;
 mod dial;
-mod keep;
+mod maintain;
 mod set;
 mod settings;
 mod url;
@@ -27,9 +27,10 @@ pub use app::Announcement;
 pub use settings::{RunnerSetError, RunnerSetSettings};
 pub use url::{InvalidRunnerUrl, RunnerUrl};
 
-/// The runners of any number of deployments. A runner gets the runs of the deployment that its URL names.
+/// The runners of any number of deployments. A runner gets the runs of the deployment in its URL.
 ///
-/// The set renews connections that break. A run fails as soon as its runner dies, so its worker hands it back at once.
+/// The set restores broken connections. If a runner dies, its runs fail at once, so their workers hand them back at
+/// once.
 pub struct RunnerSet {
     shared: Arc<Shared>,
     stop: CancellationToken,
@@ -37,66 +38,68 @@ pub struct RunnerSet {
 }
 
 impl RunnerSet {
-    /// Begins to connect; it does not wait for a runner. Needs a runtime.
+    /// Starts to connect, without waiting for a runner. It needs a runtime.
     ///
     /// # Errors
-    /// `Tls` for certificates that cannot be used; `SharedToken` where two deployments have one token.
+    /// `Tls` if certificates cannot be used; `SharedToken` if two deployments have the same token.
     pub fn connect(settings: RunnerSetSettings) -> std::result::Result<Self, RunnerSetError> {
         settings.check()?;
         let (shared, stop, tasks) = (Arc::<Shared>::default(), CancellationToken::new(), TaskTracker::new());
         let urls = settings.urls.clone();
         let dialer = Arc::new(Dialer::new(settings)?);
         for url in urls {
-            let keeper = keep::Keeper {
+            let maintainer = maintain::Maintainer {
                 url: Arc::new(url),
                 dialer: Arc::clone(&dialer),
                 shared: Arc::clone(&shared),
                 stop: stop.clone(),
                 tasks: tasks.clone(),
             };
-            tasks.spawn(keeper.keep());
+            tasks.spawn(maintainer.maintain());
         }
         tasks.close();
         Ok(Self { shared, stop, tasks })
     }
 
-    /// The deployments that a runner was ever seen of.
+    /// The deployments of all runners that have ever connected.
     pub fn deployments(&self) -> Vec<Tenant> {
         self.shared.known()
     }
 
-    /// The runners of a deployment as one executor; `None` until one was seen. It stays good while runners come and go.
+    /// The runners of a deployment as one executor; `None` until one has connected. It stays valid while runners
+    /// connect and disconnect.
     pub fn pool(&self, tenant: &Tenant) -> Option<HostPool> {
         let app = self.shared.app(tenant)?;
         Some(HostPool::of(Arc::new(RemoteHosts { app, shared: Arc::clone(&self.shared) })))
     }
 
-    /// What its runners say of a deployment's application.
+    /// The runners' announcement of a deployment's application.
     pub fn announcement(&self, tenant: &Tenant) -> Option<Arc<Announcement>> {
         Some(self.shared.app(tenant)?.announcement())
     }
 
-    /// Changes when a deployment is new, or its announcement is.
+    /// Changes when a deployment or an announcement is new.
     pub fn announced(&self) -> watch::Receiver<u64> {
         self.shared.announced.subscribe()
     }
 
-    /// Serves the requests that applications make of the API by themselves, each in its deployment; see [`HostPool::connect`].
+    /// From now on, `api` serves the API requests of the applications themselves, each in its deployment; see
+    /// [`HostPool::connect`].
     pub fn serve(&self, api: Arc<dyn WebApi>) {
         self.shared.serve(api);
     }
 
-    /// Whether a runner takes runs.
+    /// Whether any runner takes runs.
     pub fn is_ready(&self) -> bool {
         !self.shared.able().is_empty()
     }
 
-    /// Why a runner is not connected.
+    /// Why a runner is not connected, if one is not.
     pub fn failure(&self) -> Option<String> {
         self.shared.failure()
     }
 
-    /// Ends all connections. Runs in flight are cancelled on their runners.
+    /// Closes all connections. The runners cancel the runs in flight.
     pub async fn shut_down(&self) {
         self.stop.cancel();
         self.tasks.wait().await;
@@ -113,7 +116,7 @@ impl RunnerSet {
 
 #[async_trait]
 impl Executor for RunnerSet {
-    /// Those of all deployments together.
+    /// The graphs of all deployments.
     async fn graphs(&self) -> Result<Vec<GraphInfo>> {
         let apps = self.shared.known().into_iter().filter_map(|tenant| self.shared.app(&tenant));
         let mut graphs: Vec<_> = apps.flat_map(|app| app.announcement().offer.graphs.clone()).collect();

@@ -1,4 +1,4 @@
-//! Which runners are connected.
+//! The set of connected runners.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -14,17 +14,17 @@ use super::dial::Found;
 use crate::host::{Host, WebApi};
 use crate::metrics::RUNNERS_UP;
 
-/// Which runners are connected, and which deployments they are of.
+/// The connected runners and their deployments.
 #[derive(Default)]
 pub(super) struct Shared {
-    /// Rings when a runner may take work that could not before.
+    /// Notified when a runner can take work again.
     pub(super) changed: Arc<Notify>,
-    /// Counts what is new of deployments.
+    /// Counts new deployments and new announcements.
     pub(super) announced: watch::Sender<u64>,
     apps: RwLock<BTreeMap<Tenant, Arc<App>>>,
     runners: RwLock<Vec<(SocketAddr, Tenant, Arc<Host>)>>,
     failures: RwLock<BTreeMap<SocketAddr, String>>,
-    /// Serves the applications' own requests.
+    /// The API for the applications' own requests.
     api: RwLock<Option<Arc<dyn WebApi>>>,
 }
 
@@ -35,7 +35,7 @@ impl Shared {
         runners.iter().filter(|(_, of, _)| of == tenant).map(|(_, _, host)| Arc::clone(host)).collect()
     }
 
-    /// The deployments whose runs a runner takes now.
+    /// The deployments whose runners take runs now.
     pub(super) fn able(&self) -> Vec<Tenant> {
         let runners = self.runners.read();
         let able = runners.iter().filter(|(_, _, host)| host.is_ready() && !host.is_draining());
@@ -45,7 +45,7 @@ impl Shared {
         tenants
     }
 
-    /// The deployments that a runner was ever seen of.
+    /// The deployments of all runners that have ever connected.
     pub(super) fn known(&self) -> Vec<Tenant> {
         self.apps.read().keys().cloned().collect()
     }
@@ -54,7 +54,7 @@ impl Shared {
         self.apps.read().get(tenant).cloned()
     }
 
-    /// The deployment that a runner says it is of, with what it says of it.
+    /// Records a runner's announcement, and returns its deployment.
     pub(super) fn announce(&self, found: &Found) -> Arc<App> {
         let mut apps = self.apps.write();
         let app = apps.entry(found.tenant.clone());
@@ -79,7 +79,7 @@ impl Shared {
         app
     }
 
-    /// Serves the requests of all deployments' applications with `api` from now on.
+    /// From now on, `api` serves the own requests of all deployments' applications.
     pub(super) fn serve(&self, api: Arc<dyn WebApi>) {
         let apps = self.apps.write();
         apps.values().for_each(|app| app.owner.serve(Arc::clone(&api)));
@@ -98,7 +98,7 @@ impl Shared {
         gauge!(RUNNERS_UP).decrement(1);
     }
 
-    /// Notes why a runner is not connected; whether that is new.
+    /// Records why a runner is not connected; returns whether the reason is new.
     pub(super) fn failed(&self, address: SocketAddr, why: &str) -> bool {
         self.failures.write().insert(address, why.to_owned()).as_deref() != Some(why)
     }
@@ -107,7 +107,7 @@ impl Shared {
         self.failures.write().remove(&address);
     }
 
-    /// Why a runner is not connected.
+    /// Why a runner is not connected, if one is not.
     pub(super) fn failure(&self) -> Option<String> {
         self.failures.read().iter().next().map(|(address, why)| format!("the runner at {address}: {why}"))
     }

@@ -1,4 +1,4 @@
-//! What a client of runners needs to know.
+//! The settings of a runners' client.
 
 use std::collections::BTreeMap;
 
@@ -8,50 +8,49 @@ use super::RunnerUrl;
 use crate::config::Secret;
 use crate::tls::{ClientTls, TlsError};
 
-/// What a client of runners needs to know.
+/// The settings of a runners' client.
 #[derive(Debug, Clone, Default)]
 pub struct RunnerSetSettings {
-    /// Where the runners are.
+    /// The addresses of the runners.
     pub urls: Vec<RunnerUrl>,
-    /// The token of the one deployment that `urls` name; of all of them, with `shared`.
+    /// The token of the single deployment in `urls`, or, with `shared`, of all deployments.
     pub token: Option<Secret>,
-    /// Tokens by deployment. They stand over `token`.
+    /// Tokens by deployment. They override `token`.
     pub tokens: BTreeMap<Tenant, Secret>,
-    /// Trusts all runners alike: they may have one `token`, and a URL without a deployment takes a runner of any.
+    /// Trusts all runners equally: they may share one `token`, and a URL without a deployment accepts runners of any
+    /// deployment.
     ///
-    /// Then whoever controls one runner can serve, and see, the runs of every deployment. Without it a URL that names no
-    /// deployment stands for `default/default/default`.
+    /// A party that controls one runner can then serve, and read, the runs of every deployment. Without `shared`, a URL
+    /// without a deployment means `default/default/default`.
     pub shared: bool,
-    /// For `tls://` addresses.
+    /// The certificates for `tls://` addresses.
     pub tls: Option<ClientTls>,
     /// The client's name in the runners' logs.
     pub name: String,
-    /// Whether this client serves the requests that an application makes of the API by itself; see
+    /// Whether this client serves the API requests that an application itself makes; see
     /// [`HostPool::connect`](crate::HostPool::connect).
     pub serves_api: bool,
-    /// Whether runners send this client the headers of webhooks, which may be secrets.
+    /// Whether this client delivers webhooks, so that runners send it their headers. The headers may contain secrets.
     pub delivers_webhooks: bool,
 }
 
-/// Why runners cannot be reached with some settings.
+/// Why the settings cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RunnerSetError {
     /// The certificates cannot be used.
     #[error("{0}")]
     Tls(#[from] TlsError),
-    /// Runners of one deployment could pass for those of another.
-    #[error(
-        "one token is given for the runners of {0} and of {1}; give each deployment a token, or share it explicitly"
-    )]
+    /// A runner of one deployment could impersonate a runner of another one.
+    #[error("the runners of {0} and of {1} have the same token; give each deployment its own, or share it explicitly")]
     SharedToken(Tenant, Tenant),
 }
 
 impl RunnerSetSettings {
-    /// Whether each deployment has a token of its own, or all share one explicitly.
+    /// Checks that each deployment has its own token, or that all explicitly share one.
     ///
     /// # Errors
-    /// `SharedToken` names two deployments that would have the same token.
+    /// `SharedToken` names two deployments with the same token.
     pub fn check(&self) -> Result<(), RunnerSetError> {
         let mut seen: Vec<(Tenant, &Secret)> = Vec::new();
         for tenant in self.urls.iter().filter_map(|url| self.expected(url)) {
@@ -66,7 +65,7 @@ impl RunnerSetSettings {
         Ok(())
     }
 
-    /// The deployment that a runner at `url` must be of; `None` for any.
+    /// The deployment that a runner at `url` must have; `None` for any.
     pub(super) fn expected(&self, url: &RunnerUrl) -> Option<Tenant> {
         match &url.tenant {
             Some(tenant) => Some(tenant.clone()),
@@ -75,7 +74,7 @@ impl RunnerSetSettings {
         }
     }
 
-    /// The token for runners of a deployment.
+    /// The token for the runners of a deployment.
     pub(super) fn token_of(&self, tenant: Option<&Tenant>) -> Option<&Secret> {
         tenant.and_then(|tenant| self.tokens.get(tenant)).or(self.token.as_ref())
     }

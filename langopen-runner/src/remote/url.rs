@@ -6,10 +6,11 @@ use std::str::FromStr;
 use langopen_core::Tenant;
 use url::Url;
 
-/// Where a runner is: `tcp://host:port`, or `tls://host:port` for one with certificates.
+/// The address of runners: `tcp://host:port`, or `tls://host:port` with certificates.
 ///
-/// `organization/project/deployment=tcp://host:port` stands for runners of that deployment alone; so does the older form
-/// `tcp://host:port?deployment=organization/project/deployment`. A name with several addresses stands for as many runners.
+/// With `organization/project/deployment=tcp://host:port`, only runners of that deployment are accepted. The older form
+/// `tcp://host:port?deployment=organization/project/deployment` means the same. If the name has several addresses,
+/// there is one runner at each.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunnerUrl {
     pub(super) host: String,
@@ -18,7 +19,7 @@ pub struct RunnerUrl {
     pub(super) tenant: Option<Tenant>,
 }
 
-/// A text that is not the address of a runner.
+/// The error for a text that is not the address of a runner.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "{0:?} is not the address of a runner: write organization/project/deployment=tcp://host:port, or tls:// with certificates"
@@ -26,15 +27,15 @@ pub struct RunnerUrl {
 pub struct InvalidRunnerUrl(String);
 
 impl RunnerUrl {
-    /// Reads a list of addresses, separated by commas.
+    /// Parses a comma-separated list of addresses.
     ///
     /// # Errors
-    /// The first text that is not an address.
+    /// `InvalidRunnerUrl` for the first text that is not an address.
     pub fn list(text: &str) -> Result<Vec<Self>, InvalidRunnerUrl> {
         text.split(',').map(str::trim).filter(|each| !each.is_empty()).map(str::parse).collect()
     }
 
-    /// Whether it takes certificates to connect.
+    /// Whether the connection uses TLS.
     #[must_use]
     pub fn is_tls(&self) -> bool {
         self.tls
@@ -46,7 +47,7 @@ impl FromStr for RunnerUrl {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let invalid = || InvalidRunnerUrl(text.to_owned());
-        // An equals sign behind the scheme is one of the query.
+        // An equals sign after the scheme belongs to the query.
         let named = text.split_once('=').filter(|(name, _)| !name.contains(':'));
         let (mut tenant, text) = match named {
             Some((name, url)) => (Some(Tenant::parse(name.trim()).map_err(|_| invalid())?), url.trim()),

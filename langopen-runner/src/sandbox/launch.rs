@@ -1,16 +1,17 @@
-//! The launcher: restricts itself, then becomes the host.
+//! The launcher: it restricts itself, then becomes the host.
 
 use std::ffi::OsString;
 use std::process::ExitCode;
 
 use super::{LAUNCHER, Rules};
 
-/// The status of a launcher that cannot do its work, as shells have it for programs that cannot be run.
+/// The exit status of a launcher that fails. Shells use it for programs that cannot be executed.
 const CANNOT: u8 = 126;
 
-/// Does a launcher's work, if this process was started as one. Call it first in `main`, before any thread is started.
+/// Does a launcher's work, if this process was started as one. Call it first in `main`, before any thread starts.
 ///
-/// Returns `None` in every other process. A launcher that succeeds does not return: it has become the host.
+/// In every other process, it returns `None`. A launcher that succeeds does not return, because it has become the host.
+/// One that fails returns the exit status for `main`.
 #[must_use]
 pub fn launch() -> Option<ExitCode> {
     let mut arguments = std::env::args_os().skip(1);
@@ -18,12 +19,12 @@ pub fn launch() -> Option<ExitCode> {
         return None;
     }
     let why = become_host(arguments);
-    eprintln!("error: the sandbox cannot be applied: {why}");
+    eprintln!("error: cannot apply the sandbox: {why}");
     eprintln!("  hint: --sandbox off starts graph hosts without it");
     Some(ExitCode::from(CANNOT))
 }
 
-/// Returns only why it failed.
+/// Returns only if it fails, with the reason.
 fn become_host(mut arguments: impl Iterator<Item = OsString>) -> String {
     let rules = arguments.next().and_then(|rules| serde_json::from_str::<Rules>(rules.to_str()?).ok());
     let (Some(rules), Some(program)) = (rules, arguments.next()) else {
@@ -35,9 +36,9 @@ fn become_host(mut arguments: impl Iterator<Item = OsString>) -> String {
     let mut command = std::process::Command::new(&program);
     command.args(arguments);
     #[cfg(unix)]
-    return format!("{} cannot be run: {}", program.display(), std::os::unix::process::CommandExt::exec(&mut command));
+    return format!("cannot execute {}: {}", program.display(), std::os::unix::process::CommandExt::exec(&mut command));
     #[cfg(not(unix))]
-    return format!("{} cannot be run here", program.display());
+    return format!("cannot execute {} on this system", program.display());
 }
 
 #[cfg(not(target_os = "linux"))]
@@ -54,7 +55,7 @@ fn restrict(rules: &Rules) -> Result<(), String> {
     let hidden = namespace::hide(rules, inside);
     drop_capabilities();
     if hidden {
-        // Landlock then forbids to change the mounts, and shuts out other processes.
+        // Landlock then forbids changes to the mounts, and blocks access to other processes.
         return landlock::apply(&Rules::default());
     }
     if inside {
@@ -67,14 +68,14 @@ fn restrict(rules: &Rules) -> Result<(), String> {
     landlock::apply(rules)
 }
 
-/// Takes away what lets root read the memory of other processes in spite of Landlock. The host has none of it once it
-/// is executed.
+/// Drops the capabilities that let root read the memory of other processes in spite of Landlock. The host has none of
+/// them once it is executed.
 #[cfg(target_os = "linux")]
 fn drop_capabilities() {
     use rustix::thread::{CapabilitySet, remove_capability_from_bounding_set};
 
     for capability in [CapabilitySet::SYS_ADMIN, CapabilitySet::SYS_PTRACE, CapabilitySet::PERFMON] {
-        // It fails for a user who has no capabilities.
+        // It fails for a user without capabilities.
         let _ = remove_capability_from_bounding_set(capability);
     }
 }

@@ -1,19 +1,22 @@
-//! Keeps graph hosts from the platform's own files and processes, where the kernel has Landlock.
+//! Blocks the access of graph hosts to the platform's own files and processes, on kernels with Landlock.
 //!
-//! A host runs as the same user as its server, so file modes alone do not keep it from the data folder. A [`Sandbox`]
-//! names what to hide: folders and files, and folders below them that stay visible. The server does not start a host
-//! directly. It starts itself again as a launcher ([`launch`]), which restricts itself and then becomes the host:
-//! restricting a process between `fork` and `exec` is not safe in a program with threads.
+//! A host runs as the same user as its server, so file modes alone do not protect the data folder. A [`Sandbox`] lists
+//! what to hide: folders and files, and folders below them that stay visible. The server does not start a host
+//! directly. It starts itself again as a launcher ([`launch`]), which restricts itself and then becomes the host. In a
+//! program with threads, a process cannot safely restrict itself between `fork` and `exec`.
 //!
-//! Landlock also keeps the host from the memory and the environment of every process outside the sandbox, such as the
-//! server (`/proc/PID/environ`, `ptrace`). The launcher also drops the capabilities by which root could read them. From Linux 6.12 on the host cannot send them signals either.
+//! Landlock also blocks the host's access to the memory and the environment of every process outside the sandbox, such
+//! as the server (`/proc/PID/environ`, `ptrace`). The launcher also drops the capabilities with which root could read
+//! them. From Linux 6.12 on, the host cannot send signals to these processes either.
 //!
-//! Landlock has no rule that hides: it allows what lies below the folders that are named. There are two ways to hide:
+//! Landlock cannot hide paths: it allows everything below the listed folders, and denies the rest. There are two ways
+//! to hide:
 //!
-//! - **A mount namespace.** An empty folder is mounted over what is hidden. The launcher uses it where it may: as root, or
-//!   as another user in a user namespace where the hidden folder lies below the host's working directory.
-//! - **Landlock alone.** Everything is allowed but what is hidden and the folders above it; of these only the entries that
-//!   exist when the host starts. New files directly in such a folder cannot be opened.
+//! - **A mount namespace.** An empty folder is mounted over each hidden one. The launcher uses it if permitted: as
+//!   root, or as another user in a user namespace if the hidden folder is below the host's working directory.
+//! - **Landlock alone.** Everything is allowed except the hidden paths and the folders above them. Of these folders,
+//!   only the entries that exist when the host starts are allowed. The host cannot open new files directly in such a
+//!   folder.
 
 mod launch;
 #[cfg(target_os = "linux")]
@@ -31,43 +34,43 @@ pub use launch::launch;
 /// The first argument of a launcher.
 const LAUNCHER: &str = "__langopen-sandbox";
 
-/// What a host must not reach.
+/// The restrictions of a host.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sandbox {
     rules: Rules,
     launcher: PathBuf,
 }
 
-/// What the launcher hides.
+/// The paths that the launcher hides.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Rules {
-    /// Folders and files.
+    /// Hidden folders and files.
     hidden: Vec<PathBuf>,
-    /// Folders below hidden ones that can be used.
+    /// Usable folders below hidden ones.
     shown: Vec<PathBuf>,
 }
 
 impl Sandbox {
-    /// Hides nothing but other processes.
+    /// A sandbox that hides only other processes.
     ///
-    /// The program that calls this must call [`launch`] first of all in its `main`.
+    /// The program must call [`launch`] first in its `main`.
     #[must_use]
     pub fn new() -> Self {
-        // Not the file's name: another version may lie there by the time that a host is started again.
+        // Not the path of the executable: when a host restarts later, another version may be there.
         Self { rules: Rules::default(), launcher: PathBuf::from("/proc/self/exe") }
     }
 
-    /// Another program as the launcher, for a program that is none.
+    /// Sets the launcher, for a program that does not call [`launch`] itself.
     #[must_use]
     pub fn with_launcher(self, launcher: impl Into<PathBuf>) -> Self {
         Self { launcher: launcher.into(), ..self }
     }
 
-    /// Also hides a folder or a file. One that does not exist is passed over.
+    /// Also hides a folder or a file. A path that does not exist is skipped.
     #[must_use]
     pub fn hide(mut self, path: &Path) -> Self {
         let Ok(path) = path.canonicalize() else { return self };
-        // What lies below a hidden folder is hidden already.
+        // A path below a hidden folder is hidden already.
         if !self.rules.hidden.iter().any(|hidden| path.starts_with(hidden)) {
             self.rules.hidden.retain(|hidden| !hidden.starts_with(&path));
             self.rules.hidden.push(path);
@@ -82,13 +85,13 @@ impl Sandbox {
         self
     }
 
-    /// What is hidden.
+    /// The hidden folders and files.
     #[must_use]
     pub fn hidden(&self) -> &[PathBuf] {
         &self.rules.hidden
     }
 
-    /// Whether this kernel can apply it.
+    /// Whether this kernel supports the sandbox.
     #[must_use]
     pub fn is_supported() -> bool {
         #[cfg(target_os = "linux")]
@@ -97,9 +100,9 @@ impl Sandbox {
         return false;
     }
 
-    /// The program and the arguments that become the host's in the sandbox.
+    /// The launcher's program and arguments, which run `program` in the sandbox.
     pub(crate) fn wrap(&self, program: &Path) -> (PathBuf, Vec<OsString>) {
-        // Paths of a Linux system that are not texts cannot be hidden; `hide` is given those of the settings.
+        // Paths that are not UTF-8 cannot be hidden. The settings, from which `hide` gets its paths, are UTF-8.
         let rules = serde_json::to_string(&self.rules).unwrap_or_default();
         (self.launcher.clone(), vec![LAUNCHER.into(), rules.into(), program.into()])
     }

@@ -1,4 +1,4 @@
-//! A mount namespace: an empty folder lies over each hidden one.
+//! A mount namespace, in which an empty folder covers each hidden one.
 
 use std::fs::File;
 use std::os::fd::AsRawFd;
@@ -10,10 +10,10 @@ use nix::unistd::{getegid, geteuid};
 
 use super::Rules;
 
-/// Hides what the rules say in a namespace of this process's own; whether that worked. `as_user` also tries a user
-/// namespace, in which some programs (`ssh`, `sudo`) do not work.
+/// Hides the paths of the rules in a mount namespace of this process; returns whether it succeeded. `as_user` also
+/// tries a user namespace, in which some programs (`ssh`, `sudo`) do not work.
 ///
-/// Nothing keeps the process from removing the mounts again: Landlock does, which must follow.
+/// The process could remove the mounts again, until Landlock forbids it. So Landlock must follow.
 pub(super) fn hide(rules: &Rules, as_user: bool) -> bool {
     if rules.hidden.is_empty() {
         return true;
@@ -31,7 +31,7 @@ pub(super) fn hide(rules: &Rules, as_user: bool) -> bool {
         }
     }
     let none = None::<&str>;
-    // Mounts of the machine still arrive here; ours do not leave.
+    // Mounts of the machine still propagate into the namespace; its own mounts do not propagate out.
     mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_SLAVE, none).is_ok()
         && rules.hidden.iter().all(|path| cover(path, &rules.shown).is_ok())
 }
@@ -43,7 +43,7 @@ fn cover(hidden: &Path, shown: &[PathBuf]) -> std::io::Result<()> {
         return Ok(());
     }
     let below: Vec<&PathBuf> = shown.iter().filter(|path| path.starts_with(hidden) && path.is_dir()).collect();
-    // Once the folder is covered, only an open file still leads to them.
+    // Once the hidden folder is covered, only an open file still gives access to the folders below it.
     let open: Vec<File> = below.iter().map(File::open).collect::<Result<_, _>>()?;
     let quiet = MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
     mount(Some("tmpfs"), hidden, Some("tmpfs"), quiet, Some("mode=0700,size=1m"))?;

@@ -1,4 +1,4 @@
-//! Landlock: everything is allowed but what is hidden.
+//! Landlock rules: they allow everything except the hidden paths.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -10,11 +10,11 @@ use landlock::{
 
 use super::Rules;
 
-/// The oldest version that can be used: before it, files could not be moved between folders at all.
+/// The oldest usable Landlock version. Earlier ones forbid every move of a file between folders.
 const OLDEST: ABI = ABI::V2;
 
-/// What a rule decides: everything but listing folders and running programs, so that folders above hidden ones can be
-/// listed.
+/// The accesses that the rules restrict: all except listing folders and executing programs, so that folders above
+/// hidden ones can be listed.
 fn handled() -> BitFlags<AccessFs> {
     AccessFs::from_all(ABI::V3) & !(AccessFs::ReadDir | AccessFs::Execute)
 }
@@ -30,7 +30,7 @@ pub(super) fn apply(rules: &Rules) -> Result<(), String> {
     let ruleset = Ruleset::default().handle_access(handled()).and_then(|ruleset| ruleset.scope(Scope::Signal));
     let mut ruleset = ruleset.and_then(Ruleset::create).map_err(failed)?;
     for path in allowed(rules) {
-        // One that has gone meanwhile, or that this user may not open, needs no rule.
+        // A path that no longer exists, or that this user may not open, needs no rule.
         let Ok(file) = PathFd::new(&path) else { continue };
         let access = if path.is_dir() { handled() } else { handled() & AccessFs::from_file(ABI::V3) };
         ruleset = ruleset.add_rule(PathBeneath::new(file, access)).map_err(failed)?;
@@ -55,7 +55,7 @@ fn allowed(rules: &Rules) -> BTreeSet<PathBuf> {
 }
 
 fn walk(folder: &Path, hidden: &[PathBuf], paths: &mut BTreeSet<PathBuf>) {
-    // A link is allowed where it leads, so it must not be followed: it may lead above what is hidden.
+    // A rule for a link would allow its target, which may be above a hidden path. So links get no rules.
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
     let entries = entries.filter(|entry| !entry.file_type().is_ok_and(|kind| kind.is_symlink()));
     let on_the_way: BTreeSet<PathBuf> = hidden
@@ -93,7 +93,7 @@ mod tests {
             hidden: vec![base.join("data"), base.join("token")],
             shown: vec![base.join("data/environments/own")],
         };
-        // A restriction holds for the thread that applies it alone.
+        // The restriction applies only to the thread that calls `apply`.
         let thread = std::thread::spawn(move || {
             apply(&rules).expect("a restriction");
             for file in ["app/graph.py", "data/environments/own/x"] {
@@ -108,12 +108,12 @@ mod tests {
             assert!(fs::hard_link(base.join("data/langopen.db"), base.join("app/taken")).is_err());
             let _ = fs::rename(base.join("data"), base.join("moved"));
             assert!(fs::read(base.join("moved/langopen.db")).is_err(), "what is moved stays hidden");
-            // The application works in its own folder as ever.
+            // The application can still work in its own folder.
             fs::write(base.join("app/new"), "text").expect("a new file");
             fs::create_dir(base.join("app/more")).expect("a new folder");
             fs::rename(base.join("app/new"), base.join("app/more/new")).expect("a move");
             assert!(fs::read_dir(&base).is_ok() && fs::read("/proc/self/environ").is_ok());
-            // Root has capabilities beyond Landlock, which a launcher takes away.
+            // Root has capabilities that override Landlock. Only the launcher drops them.
             let parent = format!("/proc/{}/environ", std::os::unix::process::parent_id());
             let root = nix::unistd::geteuid().is_root();
             assert!(root || fs::read(parent).is_err(), "the environment of another process is open");

@@ -10,18 +10,16 @@ use crate::tls::TlsError;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RunnerError {
-    /// Whoever reaches the port could have graphs run.
-    #[error(
-        "the runner would listen on {0} without asking anybody who they are; set a token, or certificates with a CA for clients"
-    )]
+    /// Other machines could reach the port without authentication, and execute graphs.
+    #[error("refusing to listen on {0} without authentication; set a token, or certificates with a CA for clients")]
     Unprotected(SocketAddr),
     /// The certificates cannot be used.
     #[error("{0}")]
     Tls(#[from] TlsError),
-    /// A graph host does not start.
+    /// A graph host did not start.
     #[error("{0}")]
     Host(#[from] HostError),
-    /// The port cannot be used.
+    /// The runner cannot listen on the port.
     #[error("cannot listen: {0}")]
     Listen(#[source] io::Error),
 }

@@ -1,4 +1,4 @@
-//! The door: who may come in, and what they are told.
+//! Authenticates clients.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -18,23 +18,23 @@ use crate::frame::payload::from_json;
 use crate::frame::{Frame, FrameCodec, Kind};
 use crate::greeting::{ClientHello, RUNNER_PROTOCOL, Refused};
 
-/// How long a connection may take to say who it is.
+/// How long a client may take to authenticate.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// A connection of either kind.
+/// A connection with or without TLS.
 pub(super) trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Duplex for T {}
 
 pub(super) type Connection = Framed<Box<dyn Duplex>, FrameCodec>;
 
-/// Who may come in, and what they are told.
+/// Authenticates clients by certificate and token.
 pub(super) struct Door {
     settings: RunnerServiceSettings,
     acceptor: Option<TlsAcceptor>,
 }
 
-/// A client that was let in.
+/// A client that has authenticated.
 pub(super) struct Client {
     pub(super) name: String,
     pub(super) serves_api: bool,
@@ -56,7 +56,7 @@ impl Door {
         &self.settings
     }
 
-    /// Lets a connection in, or says why not.
+    /// Authenticates a connection; otherwise returns the reason, which the client receives too.
     pub(super) async fn greet(&self, stream: TcpStream) -> Result<(Client, Connection), String> {
         let greeted = async {
             stream.set_nodelay(true).map_err(|error| error.to_string())?;
@@ -78,7 +78,7 @@ impl Door {
         };
         match tokio::time::timeout(PATIENCE, greeted).await {
             Ok(greeted) => greeted,
-            Err(_) => Err(format!("it did not say who it is within {} s", PATIENCE.as_secs())),
+            Err(_) => Err(format!("it did not authenticate within {} s", PATIENCE.as_secs())),
         }
     }
 
@@ -90,11 +90,11 @@ impl Door {
             None => return Err("it closed the connection".to_owned()),
         };
         let hello: ClientHello =
-            from_json("runner.hello", &frame.payload).map_err(|_| "its HELLO cannot be read".to_owned())?;
+            from_json("runner.hello", &frame.payload).map_err(|_| "its HELLO cannot be decoded".to_owned())?;
         if let Some(token) = &self.settings.token
             && !knows(token, hello.token.as_deref())
         {
-            return Err("it does not know the runner's token".to_owned());
+            return Err("its token is not the runner's".to_owned());
         }
         if hello.protocol != RUNNER_PROTOCOL {
             return Err(format!("it speaks version {}, this runner version {RUNNER_PROTOCOL}", hello.protocol));
@@ -104,7 +104,7 @@ impl Door {
     }
 }
 
-/// Says why; the client may not hear it.
+/// Sends the reason to the client, which may not receive it.
 pub(super) async fn refuse(connection: &mut Connection, why: &str) {
     let refused = Refused { error: "Refused".to_owned(), message: why.to_owned() };
     if let Ok(payload) = serde_json::to_vec(&refused) {
@@ -112,11 +112,11 @@ pub(super) async fn refuse(connection: &mut Connection, why: &str) {
     }
 }
 
-/// Takes the same time whatever is said: digests are compared, and all of them.
-fn knows(token: &Secret, said: Option<&str>) -> bool {
+/// Compares in constant time, whatever the client sent: it compares whole digests.
+fn knows(token: &Secret, sent: Option<&str>) -> bool {
     let digest = |text: &str| Sha256::digest(text.as_bytes());
-    let same = digest(token.expose()).ct_eq(&digest(said.unwrap_or_default()));
-    bool::from(same) && said.is_some()
+    let same = digest(token.expose()).ct_eq(&digest(sent.unwrap_or_default()));
+    bool::from(same) && sent.is_some()
 }
 
 #[cfg(test)]
@@ -127,8 +127,8 @@ mod tests {
     fn only_the_token_itself_is_known() {
         let token = Secret::from("open sesame".to_owned());
         assert!(knows(&token, Some("open sesame")));
-        for said in [None, Some(""), Some("open sesam"), Some("open sesame ")] {
-            assert!(!knows(&token, said), "{said:?}");
+        for sent in [None, Some(""), Some("open sesam"), Some("open sesame ")] {
+            assert!(!knows(&token, sent), "{sent:?}");
         }
         assert!(!knows(&Secret::from(String::new()), None));
     }

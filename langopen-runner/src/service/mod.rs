@@ -1,8 +1,8 @@
-//! The runner service: graph hosts of one deployment for workers and API servers on other machines.
+//! The runner service: the graph hosts of one deployment, for workers and API servers on other machines.
 //!
-//! A client's connection carries the frames of all graph hosts together. The service passes them on; of payloads it
-//! reads only which run or call a host's call belongs to. It holds no credentials of data stores: calls of graphs go
-//! back to the client that began the run.
+//! A client's connection carries the frames of all graph hosts together, and the service passes them on. It reads
+//! little of the payloads: which graph a frame needs, and which run, call or exchange a host's frame belongs to. It
+//! holds no credentials of data stores: the client that began a run answers the calls of its graph.
 
 mod error;
 mod greet;
@@ -30,10 +30,10 @@ use switch::Switch;
 pub use error::RunnerError;
 pub use settings::RunnerServiceSettings;
 
-/// How often the service looks whether the status of the hosts has changed.
+/// The pause between two checks of the hosts' status.
 const LOOK: Duration = Duration::from_millis(250);
 
-/// How many connections may be in the handshake.
+/// The most connections in the handshake.
 const STRANGERS: usize = 256;
 
 /// A runner: graph hosts, and a port for their clients.
@@ -51,11 +51,11 @@ struct Inside {
 }
 
 impl RunnerService {
-    /// Starts the hosts, waits until all have loaded the application's graphs, and lets clients in.
+    /// Starts the hosts, waits until all have loaded the application's graphs, and accepts clients.
     ///
     /// # Errors
-    /// `Unprotected` for a port that other machines can reach without a token or a client certificate; `Tls` for
-    /// certificates that cannot be used; `Host` for the first host's failure to start.
+    /// `Unprotected` if other machines can reach the port without a token or a client certificate; `Tls` if
+    /// certificates cannot be used; `Host` for the first host's failure to start.
     pub async fn start(
         listener: TcpListener,
         pool: PoolSettings,
@@ -79,15 +79,15 @@ impl RunnerService {
         self.inside.hosts.status(self.inside.is_draining()).hosts > 0 && !self.inside.is_draining()
     }
 
-    /// Sends new runs elsewhere, and waits until those in flight have ended, at most for `grace`. Returns how many were
-    /// left.
+    /// Announces to clients that the runner drains, so they send new runs elsewhere. Then waits at most `grace` until
+    /// the work in flight has ended, and returns how much is left.
     pub async fn drain(&self, grace: Duration) -> usize {
         self.inside.draining.store(true, Ordering::Relaxed);
         self.inside.switch.tell(self.inside.hosts.status(true));
         self.inside.switch.wait_until_idle(grace).await
     }
 
-    /// Cuts all clients off and ends the hosts. Runs in flight are lost here; their workers hand them back at once.
+    /// Disconnects all clients and ends the hosts. Runs in flight are lost here; their workers hand them back at once.
     pub async fn shut_down(&self) {
         self.stop.cancel();
         self.inside.switch.cut_all();
@@ -123,8 +123,8 @@ async fn accept(inside: Arc<Inside>, listener: TcpListener, stop: CancellationTo
                 });
             }
             Err(error) => {
-                warn!(%error, "a connection cannot be accepted");
-                // Too many open files, for one, do not go away at once.
+                warn!(%error, "cannot accept a connection");
+                // Some failures last longer, such as too many open files, so pause before the next attempt.
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
         }
@@ -143,15 +143,15 @@ async fn serve(
             info!(%peer, client = client.name, "a client connected");
             let name = client.name.clone();
             session::serve(&inside, client, connection).await;
-            info!(%peer, client = name, "a client is gone");
+            info!(%peer, client = name, "a client disconnected");
         }
         Err(why) => warn!(%peer, why, "a connection was refused"),
     }
 }
 
-/// Sends the clients the status of the hosts when it changes, and finds runs that do not end.
+/// Sends the clients the status of the hosts when it changes, and detects cancelled runs that do not end.
 async fn tell(inside: Arc<Inside>, stop: CancellationToken) {
-    let mut told = None;
+    let mut announced = None;
     loop {
         let changed = inside.hosts.changed().notified();
         tokio::select! {
@@ -162,9 +162,9 @@ async fn tell(inside: Arc<Inside>, stop: CancellationToken) {
         }
         inside.switch.find_overdue();
         let status = inside.hosts.status(inside.is_draining());
-        if told != Some(status) {
+        if announced != Some(status) {
             inside.switch.tell(status);
-            told = Some(status);
+            announced = Some(status);
         }
     }
 }

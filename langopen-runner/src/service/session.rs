@@ -1,4 +1,4 @@
-//! One client, and the way of its frames to the hosts.
+//! One client, and the path of its frames to the hosts.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -20,10 +20,11 @@ use crate::host::{HOSTS, Host, Outgoing, write_frames};
 use crate::metrics::RUNNER_CLIENTS;
 use crate::pool::{Alone, Need, Source, Work, best};
 
-/// How long a client may be silent. It sends a PING twenty times as often, and has lost the leases of its runs by then.
+/// How long a client may be silent. It sends a PING twenty times as often. After this time, it has lost the leases of
+/// its runs.
 const SILENCE: Duration = Duration::from_secs(10);
 
-/// How many bytes may wait for a client that does not read. Each host's budget bounds its part of them.
+/// The most bytes queued for a client that does not read. Each host's budget bounds its part of them.
 const MAX_QUEUED: usize = 512 * 1024 * 1024;
 
 /// One client.
@@ -50,25 +51,25 @@ impl Session {
         (Arc::new(session), queue)
     }
 
-    /// Sends the client a frame.
+    /// Queues a frame for the client.
     pub(super) fn push(&self, frame: impl Into<Outgoing>) {
         let outgoing = frame.into();
         let length = outgoing.frame.payload.len();
         if self.queued.fetch_add(length, Ordering::Relaxed) + length > MAX_QUEUED {
-            warn!(client = self.number, "a client does not take what it is sent; it is cut off");
+            warn!(client = self.number, "a client does not read its frames; closing its connection");
             self.cut();
         }
-        // A client that is gone misses nothing.
+        // A client that has disconnected needs no frames.
         let _ = self.out.send(outgoing);
     }
 
-    /// Ends the connection.
+    /// Closes the connection.
     pub(super) fn cut(&self) {
         self.cut.cancel();
     }
 }
 
-/// Serves a client until it is gone.
+/// Serves a client until it disconnects.
 pub(super) async fn serve(inside: &Arc<Inside>, client: Client, mut connection: Connection) {
     let Some((session, queue)) = inside.switch.admit(&client) else {
         refuse(&mut connection, "the runner has too many clients").await;
@@ -89,7 +90,7 @@ pub(super) async fn serve(inside: &Arc<Inside>, client: Client, mut connection: 
             match tokio::time::timeout(SILENCE, source.next()).await {
                 Ok(Some(Ok(frame))) => {
                     if let Err(why) = pass(inside, &session, frame) {
-                        warn!(client = session.number, why, "a client broke the rules; it is cut off");
+                        warn!(client = session.number, why, "a client violated the protocol; closing its connection");
                         return;
                     }
                 }
@@ -99,7 +100,7 @@ pub(super) async fn serve(inside: &Arc<Inside>, client: Client, mut connection: 
                 }
                 Ok(None) => return,
                 Err(_) => {
-                    warn!(client = session.number, "a client gave no sign of life; it is cut off");
+                    warn!(client = session.number, "a client sent nothing for too long; closing its connection");
                     return;
                 }
             }
@@ -112,7 +113,7 @@ pub(super) async fn serve(inside: &Arc<Inside>, client: Client, mut connection: 
     }
 }
 
-/// Closes the session when its client is gone, however that came.
+/// Closes the session when the client has disconnected, for whatever reason.
 struct Leave<'a> {
     inside: &'a Inside,
     session: Arc<Session>,
@@ -141,13 +142,13 @@ fn ready(inside: &Inside, session: &Session, client: &Client) -> Option<Frame> {
     match serde_json::to_vec(&ready) {
         Ok(payload) => Some(Frame::new(Kind::Ready, 0, payload)),
         Err(error) => {
-            warn!(%error, "what the runner offers has no JSON form");
+            warn!(%error, "cannot encode READY as JSON");
             None
         }
     }
 }
 
-/// Passes a client's frame on to the host that it is for.
+/// Passes a client's frame on to its host.
 fn pass(inside: &Arc<Inside>, session: &Arc<Session>, frame: Frame) -> Result<(), &'static str> {
     match frame.kind {
         Kind::Ping => session.push(Frame::new(Kind::Pong, 0, frame.payload)),
@@ -194,7 +195,7 @@ fn begin(inside: &Arc<Inside>, session: &Arc<Session>, frame: Frame) -> Result<(
 
 fn begin_beside_others(inside: &Inside, session: &Session, frame: Frame) {
     let (kind, number) = (frame.kind, frame.stream);
-    // A run may arrive after STATUS has announced the end of this runner. It may use the grace period.
+    // A run may arrive after STATUS has announced that this runner drains. It may use the grace period.
     let need =
         if inside.hosts.are_alike() { Need::Nothing } else { Need::of(&frame).as_offered(&inside.hosts.offer()) };
     match best(inside.hosts.hosts(), Work::Question, &need) {
@@ -203,7 +204,7 @@ fn begin_beside_others(inside: &Inside, session: &Session, frame: Frame) {
     }
 }
 
-/// A run that may have ended a host before goes to a host of its own, as soon as there is one.
+/// Begins a run that may have ended a host before on a host of its own, as soon as one is free.
 async fn begin_alone(inside: Arc<Inside>, session: Arc<Session>, frame: Frame, given_up: CancellationToken) {
     let number = frame.stream;
     let alone = {
@@ -235,18 +236,18 @@ fn begin_on(inside: &Inside, session: &Session, host: &Arc<Host>, alone: Option<
         }
         table.begun.insert(number, Begun::new(kind, host, inside.switch.count(), alone));
     }
-    // A host knows no suspects.
+    // Hosts do not know the kind SUSPECT.
     let kind_there = if kind == Kind::Suspect { Kind::Run } else { kind };
-    // The loss of a host that dies later covers this run. The loss of one that is gone already may not.
+    // If the host dies later, its loss covers this run. If it died already, the loss may have missed this run.
     if !host.send(Frame { kind: kind_there, ..frame }) {
         let begun = session.table.lock().begun.remove(&number);
         if begun.is_some() {
-            session.push(not_begun(kind, number, "the graph host went away before the run began"));
+            session.push(not_begun(kind, number, "the graph host died before the run began"));
         }
     }
 }
 
-/// Passes on a further frame of a run, a call or an exchange, unless it is over.
+/// Passes on a later frame of a run, a call or an exchange, unless it has ended.
 fn go_on(session: &Session, frame: Frame) {
     let table = &mut *session.table.lock();
     match frame.kind {

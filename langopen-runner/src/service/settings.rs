@@ -1,4 +1,4 @@
-//! What a runner is started with, beside its hosts.
+//! The settings of a runner, beside those of its hosts.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -10,31 +10,30 @@ use super::RunnerError;
 use crate::config::{AppSettings, Secret};
 use crate::tls::ServerTls;
 
-/// What a runner is started with, beside its hosts.
+/// The settings of a runner, beside those of its hosts.
 #[derive(Debug, Clone)]
 pub struct RunnerServiceSettings {
-    /// What it is called in logs.
+    /// The runner's name in logs.
     pub name: String,
-    /// The deployment that its hosts run the graphs of.
+    /// The deployment whose graphs the hosts execute.
     pub tenant: Tenant,
-    /// What clients must know; `None` lets those in that `tls` lets in.
+    /// The token that clients must send. With `None`, only `tls` restricts the clients.
     pub token: Option<Secret>,
-    /// Certificates; `None` for connections in the clear.
+    /// The certificates; `None` for connections without TLS.
     pub tls: Option<ServerTls>,
-    /// What workers and API servers need to know of the application.
+    /// The settings of the application that workers and API servers need.
     pub app: AppSettings,
-    /// The headers of webhooks, with the secrets in them. They are told to clients that deliver webhooks, and to no
-    /// others.
+    /// The headers of webhooks, which contain secrets. The runner sends them only to clients that deliver webhooks.
     pub webhook_headers: BTreeMap<String, Secret>,
 }
 
 impl RunnerServiceSettings {
-    /// Whether a runner may listen there with them. It asks so itself when it starts; this is for those who want to
-    /// know before slower steps.
+    /// Checks whether a runner may listen at `address` with these settings.
+    /// [`RunnerService::start`](super::RunnerService::start) checks it too; call this to fail before slower steps.
     ///
     /// # Errors
-    /// `Unprotected` for a port that others can reach and that asks nobody who they are; `Tls` for certificates that
-    /// cannot be used.
+    /// `Unprotected` if other machines can reach the port without authentication; `Tls` if the certificates cannot be
+    /// used.
     pub fn check(&self, address: SocketAddr) -> Result<(), RunnerError> {
         let certified = self.tls.as_ref().is_some_and(|tls| tls.client_ca.is_some());
         if self.token.is_none() && !certified && !address.ip().is_loopback() {

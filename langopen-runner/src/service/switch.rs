@@ -1,7 +1,7 @@
-//! The way of frames from hosts to clients.
+//! Passes the frames of hosts on to clients.
 //!
-//! Each client chooses its numbers from a range of its own, so numbers in payloads need no change. Numbers that hosts
-//! choose stand in headers alone; the switch replaces them by numbers that are unique on the client's connection.
+//! Each client chooses its numbers from its own range, so numbers in payloads need no change. Numbers that hosts choose
+//! occur only in frame headers; the switch replaces them by numbers that are unique on the client's connection.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -20,13 +20,13 @@ use crate::frame::payload::{CallError, Caller, from_json};
 use crate::frame::{Frame, Kind};
 use crate::host::{Aboard, Ending, Guilt, HOSTS, Host, Outgoing, Relay, Status, handed_back, write_log};
 
-/// How many bits of a number are the client's to choose. The others are the client's own number.
+/// The number of low bits that a client chooses. The high bits are the client's own number.
 const BITS: u32 = 21;
 
-/// The most clients at a time: their numbers and the bits above together stay below what hosts choose.
+/// The most clients at a time. Their numbers, shifted by `BITS`, stay below the numbers that hosts choose.
 const CLIENTS: u32 = HOSTS >> BITS;
 
-/// The numbers that a client may choose.
+/// The first and the last number that a client may choose.
 pub(super) fn handles(client: u32) -> (u32, u32) {
     (client << BITS, (client << BITS) | ((1 << BITS) - 1))
 }
@@ -35,9 +35,9 @@ pub(super) fn handles(client: u32) -> (u32, u32) {
 #[derive(Default)]
 pub(super) struct Switch {
     sessions: Mutex<Sessions>,
-    /// Exchanges that hosts began, by the host's place and its number.
+    /// Exchanges that hosts began, by the number of the host and the exchange's id there.
     exchanges: Mutex<HashMap<(usize, u32), Placed>>,
-    /// How many runs, calls and exchanges clients have in flight.
+    /// The number of runs, calls and exchanges that clients have in flight.
     count: watch::Sender<usize>,
     host_lost: Notify,
 }
@@ -48,7 +48,7 @@ struct Sessions {
     last: u32,
 }
 
-/// An exchange that a host began, where its client knows it.
+/// The client of an exchange that a host began, and the client's number for it.
 struct Placed {
     host: Arc<Host>,
     session: Arc<Session>,
@@ -73,8 +73,8 @@ struct RequestOrigin {
 }
 
 impl Switch {
-    /// Admits a client; `None` if there are too many. Numbers are used again late, so that runs of a former client are
-    /// not mistaken for those of a new one.
+    /// Admits a client; `None` if there are too many. A number is reused as late as possible, so that runs of an
+    /// earlier client are not mistaken for those of a new one.
     pub(super) fn admit(&self, client: &Client) -> Option<(Arc<Session>, mpsc::UnboundedReceiver<Outgoing>)> {
         let mut sessions = self.sessions.lock();
         let last = sessions.last;
@@ -88,7 +88,7 @@ impl Switch {
         Some((session, queue))
     }
 
-    /// Cancels the runs of a client that is gone, and refuses the calls that wait for its answers.
+    /// Cancels the runs of a disconnected client, and refuses the calls that wait for its answers.
     pub(super) fn close(&self, session: &Arc<Session>) {
         let mut table = session.table.lock();
         table.open = false;
@@ -104,7 +104,7 @@ impl Switch {
             _ => true,
         });
         for (_, asked) in table.calls.drain() {
-            refuse(&asked, "unavailable", "the worker or API server that the run belongs to is gone");
+            refuse(&asked, "unavailable", "the worker or API server of the run disconnected");
         }
         let exchanges: Vec<_> = table.exchanges.drain().map(|(_, asked)| asked).collect();
         let over = table.begun.is_empty();
@@ -118,15 +118,15 @@ impl Switch {
         }
     }
 
-    /// The count of what clients have in flight.
+    /// The number of runs, calls and exchanges in flight.
     pub(super) fn count(&self) -> &watch::Sender<usize> {
         &self.count
     }
 
-    /// Waits until clients have nothing in flight, at most for `grace`. Returns how much is left.
+    /// Waits at most `grace` until clients have nothing in flight. Returns how much is left.
     pub(super) async fn wait_until_idle(&self, grace: Duration) -> usize {
         let mut count = self.count.subscribe();
-        // The sender lives in `self`, so waiting cannot fail.
+        // `self` holds the sender, so waiting cannot fail.
         let _ = tokio::time::timeout(grace, count.wait_for(|count| *count == 0)).await;
         *self.count.borrow()
     }
@@ -139,7 +139,7 @@ impl Switch {
         }
     }
 
-    /// Finds cancelled runs that have not ended in time. Their clients have stopped waiting; their hosts are unfit.
+    /// Finds cancelled runs that have not ended in time. Their clients have stopped waiting, and their hosts are unfit.
     pub(super) fn find_overdue(&self) {
         let sessions: Vec<_> = self.sessions.lock().by_number.values().cloned().collect();
         for session in sessions {
@@ -165,7 +165,7 @@ impl Switch {
         self.open().iter().for_each(|session| session.cut());
     }
 
-    /// Passes a client's part of an exchange on that a host began.
+    /// Passes on a client's frame of an exchange that a host began.
     pub(super) fn answer(&self, session: &Session, frame: Frame) {
         let last = matches!(frame.kind, Kind::HttpEnd | Kind::HttpAbort);
         let asked = {
@@ -188,12 +188,12 @@ impl Switch {
         self.sessions.lock().by_number.remove(&session.number);
     }
 
-    /// The client that chose the number, even if it is gone.
+    /// The client whose range contains the number, even after it has disconnected.
     fn chooser(&self, number: u32) -> Option<Arc<Session>> {
         self.sessions.lock().by_number.get(&(number >> BITS)).cloned()
     }
 
-    /// The client that began this on the host and waits for it.
+    /// The connected client that began this work on the host.
     fn beginner(&self, host: &Arc<Host>, number: u32) -> Option<Arc<Session>> {
         self.chooser(number).filter(|session| {
             let table = session.table.lock();
@@ -201,7 +201,7 @@ impl Switch {
         })
     }
 
-    /// Passes a frame to the client that began the run, the call or the exchange.
+    /// Passes a frame to the client that began the run, call or exchange.
     fn pass(&self, host: &Arc<Host>, frame: Frame) {
         let Some(session) = self.chooser(frame.stream) else { return };
         let last = matches!(frame.kind, Kind::Done | Kind::Reply | Kind::Error | Kind::HttpEnd | Kind::HttpAbort);
@@ -230,23 +230,23 @@ impl Switch {
         }
     }
 
-    /// Passes a host's call to the client whose run or call it belongs to.
+    /// Passes a host's call to the client that began its run or call.
     fn call(&self, host: &Arc<Host>, frame: Frame) {
         let share = Arc::new(host.share(frame.payload.len()));
         let asked = Asked { host: Arc::clone(host), id: frame.stream, _share: Some(share) };
         let Ok(CallOrigin { params }) = rmp_serde::from_slice(&frame.payload) else {
-            return refuse(&asked, "invalid", "the call cannot be read");
+            return refuse(&asked, "invalid", "the call cannot be decoded");
         };
         let begun = [params.run, params.call].into_iter().flatten();
         let session = begun.filter_map(|number| self.beginner(host, number)).next();
         let number = session.as_ref().and_then(|session| session.table.lock().call(asked.clone()));
         match (session, number) {
             (Some(session), Some(number)) => session.push(Frame { stream: number, ..frame }),
-            _ => refuse(&asked, "conflict", "the run or call that this belongs to is over"),
+            _ => refuse(&asked, "conflict", "the run or call of this host call has ended"),
         }
     }
 
-    /// Passes a host's request to the client whose exchange it belongs to, or to one that serves the API.
+    /// Passes a host's request to the client whose exchange it belongs to, or to a client that serves the API.
     fn request(&self, host: &Arc<Host>, frame: Frame) {
         let id = frame.stream;
         let abort = || {
@@ -262,7 +262,7 @@ impl Switch {
             }
         };
         let Some(session) = session else {
-            debug!(host = host.number, "a request of the application's own has no API server to go to");
+            debug!(host = host.number, "no connected API server can serve a request of the application");
             return abort();
         };
         let asked = Asked { host: Arc::clone(host), id, _share: None };
@@ -272,7 +272,7 @@ impl Switch {
         session.push(Frame { stream: number, ..frame });
     }
 
-    /// Passes on a further frame of an exchange that a host began.
+    /// Passes on a later frame of an exchange that a host began.
     fn go_on(&self, host: &Arc<Host>, frame: Frame) {
         let mut exchanges = self.exchanges.lock();
         let key = (host.number, frame.stream);
@@ -299,7 +299,7 @@ impl Relay for Switch {
                     false => self.go_on(host, frame),
                 }
             }
-            // A run's worker knows all of its ids.
+            // The worker of a run knows all of the run's ids, so it writes the log.
             Kind::Log => match self.beginner(host, frame.stream) {
                 Some(session) => {
                     let share = Some(host.share(frame.payload.len()));
@@ -307,7 +307,9 @@ impl Relay for Switch {
                 }
                 None => write_log(host, frame.stream, &frame.payload),
             },
-            other => warn!(host = host.number, kind = ?other, "a graph host sent a frame that is not its to send"),
+            other => {
+                warn!(host = host.number, kind = ?other, "a graph host sent a frame of a kind that hosts must not send")
+            }
         }
     }
 
@@ -345,7 +347,7 @@ impl Relay for Switch {
     }
 }
 
-/// The runs of all clients on a host, and whether anything else is in flight there.
+/// The runs of all clients on a host, and whether other work is in flight there.
 fn aboard(host: &Arc<Host>, sessions: &[Arc<Session>]) -> Aboard {
     let mut aboard = Aboard { runs: Vec::new(), others: host.fitness().has_left_behind() };
     for session in sessions {
@@ -367,7 +369,7 @@ fn is_on(table: &Table, host: &Arc<Host>, number: u32) -> bool {
 /// Answers a host's call with an error.
 fn refuse(asked: &Asked, error: &str, message: &str) {
     let error = CallError { error: error.to_owned(), message: message.to_owned() };
-    // Two texts always have a MessagePack form.
+    // Two texts always encode as MessagePack.
     let payload = rmp_serde::to_vec_named(&error).unwrap_or_default();
     asked.host.send(Frame::new(Kind::Error, asked.id, payload));
 }

@@ -15,16 +15,16 @@ use crate::pool::Alone;
 
 /// The runs, calls and exchanges of one client.
 pub(super) struct Table {
-    /// Whether the client is connected. Its cancelled runs may outlast it for a moment, and keep their numbers
+    /// Whether the client is connected. Its cancelled runs may take a moment longer to end, and hold their numbers
     /// meanwhile.
     pub(super) open: bool,
-    /// Runs, calls and exchanges that the client began, by their handles.
+    /// Runs, calls and exchanges that the client began, by handle.
     pub(super) begun: HashMap<u32, Begun>,
-    /// Runs of the client that wait for a host of their own. The token ends the wait.
+    /// Runs that wait for a host of their own. The token ends the wait.
     pub(super) waiting: HashMap<u32, CancellationToken>,
-    /// Calls that hosts made, by the number that the client knows.
+    /// Calls of hosts, by the client's number.
     pub(super) calls: HashMap<u32, Asked>,
-    /// Exchanges that hosts began, by the number that the client knows.
+    /// Exchanges that hosts began, by the client's number.
     pub(super) exchanges: HashMap<u32, Asked>,
     next: u32,
 }
@@ -34,21 +34,21 @@ pub(super) struct Begun {
     /// RUN, SUSPECT, CALL or HTTP_REQUEST.
     pub(super) kind: Kind,
     pub(super) host: Arc<Host>,
-    /// How many bytes of events the host may send for a run.
+    /// The credit of a run.
     pub(super) credit: Credit,
-    /// When the client cancelled a run.
+    /// When the client cancelled the run.
     cancelled: Option<Instant>,
     count: watch::Sender<usize>,
-    /// Set if the run has the host for itself.
+    /// The run's own host, if it has one.
     _alone: Option<Alone>,
 }
 
-/// A call or exchange of a host, with the host's own number for it.
+/// A call or exchange of a host, with the host's id for it.
 #[derive(Clone)]
 pub(super) struct Asked {
     pub(super) host: Arc<Host>,
     pub(super) id: u32,
-    /// The room that a call takes until it is answered.
+    /// The share of the budget that a call takes until it is answered.
     pub(super) _share: Option<Arc<Share>>,
 }
 
@@ -66,7 +66,7 @@ impl Default for Table {
 }
 
 impl Table {
-    /// A number for a host's call, if the client is there.
+    /// Assigns a number to a host's call; `None` if the client has disconnected.
     pub(super) fn call(&mut self, asked: Asked) -> Option<u32> {
         if !self.open {
             return None;
@@ -76,7 +76,7 @@ impl Table {
         Some(number)
     }
 
-    /// A number for a host's exchange, if the client is there.
+    /// Assigns a number to a host's exchange; `None` if the client has disconnected.
     pub(super) fn exchange(&mut self, asked: Asked) -> Option<u32> {
         if !self.open {
             return None;
@@ -108,12 +108,12 @@ impl Begun {
         matches!(self.kind, Kind::Run | Kind::Suspect)
     }
 
-    /// The client cancelled it, or is gone.
+    /// Records that the client cancelled it or disconnected.
     pub(super) fn is_cancelled(&mut self) {
         self.cancelled.get_or_insert_with(Instant::now);
     }
 
-    /// Whether it should have ended by now.
+    /// Whether it was cancelled and has not ended in time.
     pub(super) fn is_overdue(&self) -> bool {
         self.is_run() && self.cancelled.is_some_and(|since| since.elapsed() > CANCEL_GRACE)
     }
@@ -126,12 +126,12 @@ impl Drop for Begun {
     }
 }
 
-/// The frame that ends a run, a call or an exchange whose host is gone.
+/// The frame that ends a run, a call or an exchange whose host died.
 pub(super) fn lost(kind: Kind, number: u32, loss: AttemptLost) -> Frame {
     match kind {
         Kind::HttpRequest => Frame::new(Kind::HttpAbort, number, Bytes::new()),
         Kind::Run | Kind::Suspect => {
-            // Two texts always have a JSON form.
+            // Two texts always encode as JSON.
             Frame::new(Kind::Lost, number, serde_json::to_vec(&Lost::from(loss)).unwrap_or_default())
         }
         _ => Frame::new(Kind::Lost, number, Bytes::new()),

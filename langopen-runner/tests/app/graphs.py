@@ -1,4 +1,4 @@
-"""Graphs that do to their host what the tests need."""
+"""Graphs for the tests: each stresses its host in one way."""
 
 import asyncio
 import operator
@@ -61,7 +61,7 @@ async def tell_pid(state: State):
 
 
 async def overdraw_credit(state: State):
-    """Sends events past the library that keeps to the credit."""
+    """Sends events without regard to the credit, around the host library."""
     from langopen_host import frames, scope
 
     run = scope.current_run()
@@ -102,11 +102,11 @@ async def have_children(state: State):
         subprocess.Popen(sleep, start_new_session=True).pid,
         subprocess.Popen(sleep, start_new_session=True, env={}).pid,
     ]
-    # A shell that ends and leaves its child, in a session of its own, to nobody.
+    # A shell that ends and orphans its child, which has its own session.
     left = subprocess.run(["/bin/sh", "-c", "setsid /bin/sleep 600 </dev/null >/dev/null 2>&1 & echo $!"], capture_output=True, text=True)
     write = get_stream_writer()
     write([os.getpid(), *children, int(left.stdout)])
-    # The runner has seen them by then.
+    # Long enough for the runner to record them.
     await asyncio.sleep(state.get("seconds", 0))
     if state.get("log") == ["die"]:
         os.kill(os.getpid(), signal.SIGKILL)

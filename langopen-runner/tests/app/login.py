@@ -1,4 +1,4 @@
-"""A login of the test application."""
+"""The login of the test application."""
 
 from langgraph_sdk import Auth
 

@@ -1,4 +1,4 @@
-"""A conversation, the twin of one in TypeScript."""
+"""A conversation graph, equivalent to the one in TypeScript."""
 
 from langchain_core.messages import AIMessage
 from langgraph.graph import END, START, MessagesState, StateGraph

@@ -1,4 +1,4 @@
-"""A web app of the test application's own, in plain ASGI."""
+"""The web app of the test application, in plain ASGI."""
 
 
 async def app(scope, receive, send):

@@ -6,7 +6,7 @@ import { createDeepAgent } from "deepagents";
 import { createAgent, tool } from "langchain";
 import { z } from "zod";
 
-/** Calls a tool once, and then repeats what it said. */
+/** A model that calls a tool once, and then repeats its result. */
 class OneCall extends BaseChatModel {
   constructor(private readonly call: { name: string; args: Record<string, unknown> }) {
     super({});

@@ -1,4 +1,4 @@
-/** States whose types TypeScript alone knows. */
+/** States whose types exist only in TypeScript. */
 
 import { Annotation, MessagesAnnotation, START, StateGraph } from "@langchain/langgraph";
 

@@ -1,4 +1,4 @@
-/** Nodes that harm the process which they share with other runs. */
+/** Nodes that harm the process that they share with other runs. */
 
 import { Annotation, START, StateGraph } from "@langchain/langgraph";
 

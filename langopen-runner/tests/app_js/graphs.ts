@@ -1,4 +1,4 @@
-/** Graphs that do to their host what the tests need; twins of those in Python. */
+/** Graphs for the tests, equivalent to those in Python: each stresses its host in one way. */
 
 import { setTimeout as pause } from "node:timers/promises";
 
@@ -14,7 +14,7 @@ type Node = (state: typeof State.State, config: LangGraphRunnableConfig) => Prom
 const oneStep = (name: string, node: Node) =>
   new StateGraph(State).addNode(name, node).addEdge(START, name).addEdge(name, END).compile();
 
-// What node's own type stripping does not know.
+// Node's own type stripping does not support enums.
 enum Word {
   Counted = "counted",
 }

@@ -1,4 +1,4 @@
-/** Who may do what: bearers of a name, and threads are their owner's. */
+/** A login: a bearer token is the user's name, and only its owner can access a thread. */
 
 import { Auth, HTTPException } from "@langchain/langgraph-sdk/auth";
 

@@ -1,4 +1,4 @@
-/** A factory in plain JavaScript: the graph follows the config. */
+/** A factory in plain JavaScript: the config determines the graph. */
 
 import { Annotation, END, START, StateGraph } from "@langchain/langgraph";
 

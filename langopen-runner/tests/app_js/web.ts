@@ -1,4 +1,4 @@
-/** Routes beside the API, and a middleware in front of both. */
+/** Routes beside the API, and middleware in front of both. */
 
 import { Hono } from "hono";
 

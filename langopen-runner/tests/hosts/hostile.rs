@@ -1,4 +1,4 @@
-//! Graphs that do their worst: to their host, to the memory of the runner, and to the processes around them.
+//! Hostile graphs: against their host, the runner's memory, and the processes around them.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
@@ -23,7 +23,7 @@ use uuid::Uuid;
 use crate::remote::{TENANT, client, pool, runner, service};
 use crate::support::{Bench, Outputs, interrupt, settings, to_the_end};
 
-/// How a run was lost.
+/// The loss of a run's attempt.
 async fn loss(outputs: Outputs) -> AttemptLost {
     let error = to_the_end(outputs).await.unwrap_err();
     AttemptLost::of(&error).unwrap_or_else(|| panic!("{error}")).clone()
@@ -44,7 +44,7 @@ async fn a_killer_is_found(bench: &Bench) {
     assert_eq!((slow.blame, deadly.blame), (Blame::Suspect, Blame::Suspect), "nobody knows which of the two it was");
     assert!(deadly.cause.contains("SIGKILL"), "{}", deadly.cause);
 
-    // Each is tried in a host of its own, beside a run on the ordinary host.
+    // Each executes in a host of its own, while another run executes on the ordinary host.
     let (beside, _cancel) = bench.run("slow", bench.thread().await, json!({"seconds": 4})).await;
     let innocent = bench.suspect("counter", bench.thread().await, json!({"log": []})).await;
     let guilty = bench.suspect("deadly", bench.thread().await, json!({"log": []})).await;
@@ -71,7 +71,7 @@ async fn a_run_that_ends_a_runners_host_is_found_alone() {
     runner.shut_down().await;
 }
 
-/// A platform in one process: runs go through the queue and a worker.
+/// A platform in one process: a queue, a worker and hosts.
 struct Platform {
     bench: Bench,
     memory: Memory,
@@ -159,7 +159,7 @@ async fn a_run_that_overdraws_its_credit_is_cut_off_and_blamed() {
     let bench = Bench::start(1).await;
     let (slow, _cancel) = bench.run("slow", bench.thread().await, json!({"seconds": 60})).await;
     let (flood, _cancel) = bench.run("overdraw", bench.thread().await, json!({"log": []})).await;
-    // Nobody reads the flood until it is over.
+    // The flood is read only after it has ended.
     let neighbour = loss(slow).await;
     assert_eq!(neighbour.blame, Blame::Bystander);
     let flood = loss(flood).await;
@@ -211,7 +211,7 @@ async fn a_host_that_does_not_end_a_cancelled_run_is_replaced() {
     bench.pool.shut_down().await;
 }
 
-/// The pids of a host and of what its graph started: five in all.
+/// The pids of a host and of the processes that its graph started: five in all.
 async fn family(bench: &Bench, input: Value) -> (Vec<i32>, Outputs) {
     let (mut outputs, _cancel) = bench.run("family", bench.thread().await, input).await;
     loop {
@@ -223,7 +223,7 @@ async fn family(bench: &Bench, input: Value) -> (Vec<i32>, Outputs) {
     }
 }
 
-/// Waits until none of the processes lives.
+/// Waits until all of the processes have ended.
 async fn gone(pids: &[i32]) {
     let alive = |pid: &i32| {
         let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
@@ -252,7 +252,7 @@ async fn no_process_of_a_graph_outlives_its_host_or_the_server() {
 
 #[tokio::test]
 async fn a_blocked_host_does_not_outlive_a_server_that_is_killed() {
-    // Made before, so that the server below finds it.
+    // Make the environment first, so that the server below finds it.
     drop(settings(1).await);
     let mut server = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "hostile::a_server_with_a_blocked_host", "--ignored", "--nocapture"])
@@ -272,7 +272,7 @@ async fn a_blocked_host_does_not_outlive_a_server_that_is_killed() {
     }
 }
 
-/// Not a test: the server that the test above kills.
+/// Not a test: the server process that the test above kills.
 #[tokio::test]
 #[ignore = "the test above starts it and kills it"]
 async fn a_server_with_a_blocked_host() -> Result<()> {

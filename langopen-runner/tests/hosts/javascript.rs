@@ -1,4 +1,4 @@
-//! Hosts that run TypeScript, alone and beside Python's.
+//! Hosts that run TypeScript, alone and together with Python hosts.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -26,7 +26,7 @@ async fn typescript(hosts: usize) -> PoolSettings {
     application("app_js", hosts).await
 }
 
-/// The settings of a pool for the application in `tests/<folder>`; its packages are installed once.
+/// The settings of a pool for the application in `tests/<folder>`. Its packages are installed once.
 async fn application(folder: &str, hosts: usize) -> PoolSettings {
     let here = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
     let config = AppConfig::load(&here.join("tests").join(folder).join("langgraph.json")).unwrap();
@@ -63,7 +63,7 @@ async fn application(folder: &str, hosts: usize) -> PoolSettings {
     }
 }
 
-/// One application with graphs in both languages.
+/// An application with graphs in both languages.
 async fn both() -> PoolSettings {
     let (python, node) = (settings(1).await, typescript(1).await);
     let graphs = node.graphs.into_iter().map(|(id, graph)| {
@@ -172,7 +172,7 @@ async fn what_a_node_does_to_its_process_ends_its_own_run_alone() {
     }
     let (_, result) = to_the_end(bystander).await.unwrap();
     assert_eq!(result.status, RunResultStatus::Success, "{:?}", result.detail);
-    // This run breaks langgraph's own use of JSON, so it fails; the one after it has the host's globals back.
+    // This run breaks langgraph's own use of JSON, so it fails. The next one has the original globals again.
     let (outputs, _cancel) = bench.run("patches", bench.thread().await, json!({})).await;
     let (_, result) = to_the_end(outputs).await.unwrap();
     assert_eq!(result.status, RunResultStatus::Error);
@@ -233,7 +233,7 @@ async fn a_host_that_dies_is_started_again() {
 
 #[tokio::test]
 async fn user_code_sees_no_credentials() {
-    // The data stores that the tests run with.
+    // The data stores of the tests.
     let addresses = ["DATABASE_URL", "REDIS_URL"].iter().filter_map(|name| std::env::var(name).ok());
     let withheld = addresses.fold(Withheld::default(), |withheld, address| withheld.with_address(&address));
     let settings = PoolSettings { inherited: Inherited::of_process(&withheld), ..typescript(1).await };
@@ -305,7 +305,7 @@ async fn an_auth_object_decides() {
     pool.shut_down().await;
 }
 
-/// An API that knows one path.
+/// An API with a single path.
 struct OnePath;
 
 #[async_trait::async_trait]

@@ -53,7 +53,7 @@ async fn what_a_run_said_is_kept_before_the_checkpoint_that_spares_saying_it() {
             let (storage, all) = (&bench.context.storage, CheckpointList::default());
             storage.list_checkpoints(&bench.context.scope, thread_id, &all).await.unwrap().len()
         };
-        // The state that the graph begins with; then whoever reads takes its time.
+        // The graph's initial state; after it, the reader pauses.
         outputs.next().await.unwrap().unwrap();
         tokio::time::sleep(Duration::from_secs(1)).await;
         let before = steps().await;
@@ -81,7 +81,7 @@ async fn a_blocked_host_is_passed_over_and_its_run_still_ends() {
     let bench = Bench::start(2).await;
     let (blocking, _cancel) = bench.run("blocking", bench.thread().await, json!({"seconds": 4})).await;
     let blocked = tokio::spawn(to_the_end(blocking));
-    // Until the missing signs of life are noticed, load alone decides.
+    // Until the pool detects the missing signs of life, only the load matters.
     tokio::time::sleep(Duration::from_millis(1500)).await;
     for _ in 0..10 {
         let (outputs, _cancel) = bench.run("counter", bench.thread().await, json!({"log": []})).await;

@@ -1,4 +1,4 @@
-//! Graph hosts for real: an environment made for the test application, Python processes, and the memory backend.
+//! Real graph hosts: an environment for the test application, host processes, and the memory backend.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod hostile;

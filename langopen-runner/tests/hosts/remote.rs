@@ -49,7 +49,7 @@ pub(crate) fn client(urls: &str) -> RunnerSetSettings {
     }
 }
 
-/// The runners of a deployment, once one is connected.
+/// The runners of a deployment, once one has connected.
 pub(crate) async fn pool(set: &RunnerSet, tenant: &str) -> Arc<HostPool> {
     let tenant = Tenant::parse(tenant).unwrap();
     let mut announced = set.announced();
@@ -106,7 +106,7 @@ async fn a_runner_does_over_the_network_what_hosts_do_here() {
     let alice = auth.authenticate(&alice).await.unwrap();
     assert_eq!((alice.identity.as_str(), alice.tenant.as_str()), ("alice", TENANT));
 
-    // Longer than the credit of a body.
+    // The body is longer than its credit.
     let sent: Vec<u8> = (0..1_000_000_u32).map(|n| n as u8).collect();
     let pieces: Vec<_> = sent.chunks(10_000).map(|piece| Ok(piece.to_vec().into())).collect();
     let body: WebBody = stream::iter(pieces).boxed();
@@ -168,7 +168,7 @@ async fn a_run_that_nobody_reads_waits_and_a_host_that_dies_loses_only_its_own()
     for lost in [slow, deadly] {
         assert_eq!(lost.unwrap_err().kind(), ErrorKind::Unavailable);
     }
-    // The connection is still there, and the host comes back.
+    // The connection is still open, and the host restarts.
     let (outputs, _cancel) = bench.run("counter", bench.thread().await, json!({"log": []})).await;
     assert_eq!(to_the_end(outputs).await.unwrap().1.status, RunResultStatus::Success);
     set.shut_down().await;
@@ -196,7 +196,7 @@ async fn runs_go_to_the_runners_of_their_deployment_and_leave_one_that_ends() {
     let (one, two) = (tokio::spawn(to_the_end(one)), tokio::spawn(to_the_end(two)));
     tokio::time::sleep(Duration::from_millis(300)).await;
 
-    // The second is told to end: its run may go on, new ones go to the first.
+    // The second one drains: its run may continue, and new runs go to the first.
     let draining = async { second.drain(Duration::from_secs(600)).await };
     let meanwhile = async {
         tokio::time::sleep(Duration::from_millis(300)).await;
@@ -209,7 +209,8 @@ async fn runs_go_to_the_runners_of_their_deployment_and_leave_one_that_ends() {
     assert!(!one.is_finished());
     second.shut_down().await;
 
-    // The first dies: its run fails at once, and nobody is left for the deployment; the other one's go on.
+    // The first dies: its run fails at once, and no runner of the deployment is left. The other deployment's runs
+    // continue.
     first.shut_down().await;
     assert_eq!(one.await.unwrap().unwrap_err().kind(), ErrorKind::Unavailable);
     set_has(&set, &[other]).await;
@@ -219,7 +220,7 @@ async fn runs_go_to_the_runners_of_their_deployment_and_leave_one_that_ends() {
     third.shut_down().await;
 }
 
-/// Waits until just the runs of these deployments can be executed.
+/// Waits until the set can execute runs of exactly these deployments.
 async fn set_has(set: &RunnerSet, tenants: &[&str]) {
     while set.tenants().unwrap().iter().map(Tenant::as_str).ne(tenants.iter().copied()) {
         tokio::time::sleep(Duration::from_millis(20)).await;
@@ -240,7 +241,7 @@ async fn the_runs_of_a_client_that_goes_away_are_cancelled() {
     runner.shut_down().await;
 }
 
-/// Waits until the set knows why it is not connected.
+/// Waits until the set reports why it is not connected.
 async fn failure(set: &RunnerSet) -> String {
     loop {
         if let Some(why) = set.failure() {
@@ -293,7 +294,8 @@ fn secret(text: &str) -> Option<Secret> {
     Some(Secret::from(text.to_owned()))
 }
 
-/// A hostile graph of one deployment takes its runner's port, with the token that it read, and claims another deployment.
+/// A hostile graph of one deployment takes over its runner's port, with the token that it read, and claims another
+/// deployment.
 #[tokio::test]
 async fn a_runner_gets_the_runs_of_no_deployment_but_its_urls() {
     use tokio::io::AsyncReadExt;
@@ -309,7 +311,7 @@ async fn a_runner_gets_the_runs_of_no_deployment_but_its_urls() {
     assert!(why.contains(&format!("it runs the deployment {TENANT}, and the URL is for {evil}")), "{why}");
     assert!(!set.is_ready() && set.deployments().is_empty());
     set.shut_down().await;
-    // A URL without a deployment is for the default one, unless all runners are trusted alike.
+    // A URL without a deployment means the default one, unless the settings share all runners.
     let open = RunnerSetSettings { token: secret("evil's own token"), tokens: BTreeMap::new(), ..client("") };
     let url = format!("tcp://{address}");
     let set = RunnerSet::connect(RunnerSetSettings { urls: RunnerUrl::list(&url).unwrap(), ..open.clone() }).unwrap();
@@ -322,7 +324,7 @@ async fn a_runner_gets_the_runs_of_no_deployment_but_its_urls() {
     set.shut_down().await;
     runner.shut_down().await;
 
-    // Whoever listens there hears the token of that deployment, and no other.
+    // A process that listens there receives the token of that deployment, and no other.
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let set = RunnerSet::connect(with(&format!("{evil}=tcp://{}", listener.local_addr().unwrap()))).unwrap();
     let (mut stream, _) = listener.accept().await.unwrap();

@@ -1,4 +1,4 @@
-//! What the tests share: the test application's environment, and runs.
+//! Shared by the tests: the environment of the test application, and runs.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -26,7 +26,7 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 use uuid::Uuid;
 
-/// The settings of a pool for the test application; its environment is made once and kept below the target folder.
+/// The settings of a pool for the test application. Its environment is made once, below the target folder.
 pub(crate) async fn settings(hosts: usize) -> PoolSettings {
     let here = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
     let config = AppConfig::load(&here.join("tests/app/langgraph.json")).unwrap();
@@ -67,7 +67,7 @@ pub(crate) struct Bench {
     pub(crate) pool: Arc<HostPool>,
     pub(crate) context: ExecutionContext,
     memory: Memory,
-    /// The last run of each thread.
+    /// The lease of the last run of each thread.
     leases: Mutex<HashMap<ThreadId, Lease>>,
 }
 
@@ -83,14 +83,14 @@ impl Bench {
         Self::of(pool, Tenant::default())
     }
 
-    /// Runs on hosts that are there already.
+    /// A bench over existing hosts.
     pub(crate) fn of(pool: Arc<HostPool>, tenant: Tenant) -> Self {
         let memory = Memory::new();
         let context = ExecutionContext { storage: Arc::new(memory.clone()), scope: Scope::tenant(tenant) };
         Self { pool, context, memory, leases: Mutex::default() }
     }
 
-    /// The run, running; the one before it on its thread has ended.
+    /// Claims the run, after the previous one of its thread has ended.
     async fn claimed(&self, new: NewRun) -> Run {
         let thread_id = new.thread_id;
         let before = self.leases.lock().remove(&thread_id);
@@ -129,12 +129,12 @@ impl Bench {
         self.begin(graph_id, thread_id, input, false, false).await
     }
 
-    /// The same for a run that may have ended a host before.
+    /// Like `run`, for a run that may have ended a host before.
     pub(crate) async fn suspect(&self, graph_id: &str, thread_id: ThreadId, input: Value) -> Outputs {
         self.begin(graph_id, thread_id, input, false, true).await.0
     }
 
-    /// The same with a stream that is kept.
+    /// Like `run`, with a resumable stream.
     pub(crate) async fn resumable(&self, graph_id: &str, thread_id: ThreadId, input: Value) -> Outputs {
         self.begin(graph_id, thread_id, input, true, false).await.0
     }

@@ -1,4 +1,4 @@
-//! One firing: the run that a cron's payload asks for, on behalf of its creator.
+//! Fires one cron: creates the run of its payload on behalf of its creator.
 
 use langopen_core::model::{Cron, CronFiring, DueCron, NewRun};
 use langopen_core::run_plan::{Place, RunPlan, RunRequest, without_reserved_metadata};
@@ -10,7 +10,8 @@ use super::Scheduler;
 use crate::metrics;
 
 impl Scheduler {
-    /// Fires a cron, or passes its moment over when it cannot be. Returns whether its moment is over; if not, it is tried again.
+    /// Fires a cron, or skips its due time if it cannot fire. Returns whether the cron has advanced; if not, the
+    /// scheduler tries it again.
     #[instrument(skip_all, fields(cron_id = %due.cron.cron_id, tenant = %due.tenant))]
     pub(super) async fn fire(&self, due: DueCron) -> bool {
         let now = self.services.clock.now();
@@ -24,27 +25,28 @@ impl Scheduler {
             Err(failure) => failure,
         };
         match failure.kind() {
-            // Its thread is busy, another scheduler was faster, or its deployment is full: others' crons must not wait behind it.
+            // The thread is busy, another scheduler was faster, or the deployment has reached a limit. The other crons
+            // must not wait for this one.
             ErrorKind::Conflict | ErrorKind::LimitReached => {}
             kind if kind.is_retryable() => {
-                warn!(error = %failure, "a cron cannot be fired now; trying again");
+                warn!(error = %failure, "the cron cannot fire now; trying again");
                 return false;
             }
-            ErrorKind::NotFound => warn!(error = %failure, "what the cron runs, or runs on, is not there any more"),
-            _ => error!(error = %failure, "the cron cannot be fired"),
+            ErrorKind::NotFound => warn!(error = %failure, "the cron's assistant or thread no longer exists"),
+            _ => error!(error = %failure, "the cron cannot fire"),
         }
         match self.services.storage.skip_cron(&scope, firing).await {
             Ok(()) => {
                 ::metrics::counter!(metrics::CRON_FIRINGS, "outcome" => "passed_over").increment(1);
-                info!(reason = failure.message(), "a moment of the cron was passed over");
+                info!(reason = failure.message(), "the cron skipped a due time");
                 true
             }
             Err(error) if error.kind() == ErrorKind::Conflict => {
-                debug!("the cron was fired by another scheduler, or changed");
+                debug!("another scheduler fired the cron, or the cron changed");
                 true
             }
             Err(error) => {
-                warn!(%error, "the cron cannot be moved on; trying again");
+                warn!(%error, "cannot advance the cron; trying again");
                 false
             }
         }
@@ -70,7 +72,7 @@ impl Scheduler {
         let plan = RunPlan {
             run_id: RunId(self.ids.ordered()),
             place,
-            // A thread that the cron makes is the cron's: whoever may see the one may see the other.
+            // The cron owns the thread that it creates: callers that may see the cron may see the thread.
             stamp: request.metadata.clone().unwrap_or_default(),
             request,
             assistant: &assistant,
@@ -86,23 +88,24 @@ impl Scheduler {
     }
 }
 
-/// The firing of the moment that has come. Moments that were missed since are no longer fired: the next one lies ahead.
+/// The firing for the due time. Due times that were missed since then do not fire: the next one is after `now`.
 fn firing(cron: &Cron, now: Timestamp) -> Option<CronFiring> {
     let due = cron.next_run_date?;
     let next = cron.next_after(now).unwrap_or_else(|error| {
-        error!(%error, "the cron's schedule is none any more; it fires this last time");
+        error!(%error, "the cron's schedule is no longer valid; the cron fires for the last time");
         None
     });
     Some(CronFiring { cron_id: cron.cron_id, due, next })
 }
 
-/// What the cron asks of its run.
+/// The request for the cron's run.
 fn request(cron: &Cron) -> Result<RunRequest> {
     let damaged = |error| Error::internal("crons.fire", "the cron's payload is damaged").with_source(error);
     let mut request: RunRequest = cron.payload.decode().map_err(damaged)?;
     request.metadata = Some(without_reserved_metadata(cron.metadata.clone()));
     request.on_completion = cron.on_run_completed;
-    // The payload shows the cron's id among what is configurable, which a context excludes. The plan puts it there again.
+    // The stored payload has `cron_id` in its `configurable`, which cannot be combined with a context. The plan adds it
+    // again.
     if request.context.as_ref().is_some_and(|context| !context.is_empty())
         && let Some(Value::Object(configurable)) =
             request.config.as_mut().and_then(|config| config.get_mut("configurable"))

@@ -15,39 +15,39 @@ use tracing::{error, info};
 use crate::clock_watch::ClockWatch;
 use crate::{DeploymentRules, Services};
 
-/// The longest pause between two looks, whatever wake-ups there were.
+/// The longest pause between two polls.
 const POLL: Duration = Duration::from_secs(5);
 
-/// The shortest pause between two looks that find nothing to do, and after one that failed.
+/// The shortest pause after a poll, and the pause after a failure.
 const SHORTEST: Duration = Duration::from_millis(1);
 const AFTER_FAILURE: Duration = Duration::from_secs(1);
 
-/// How long no cron fires after the clock was set forward: its next moment would be counted from there, and lie far
-/// ahead once the clock is put right.
+/// The time without firings after the clock was set forward. A firing would compute the next due time from the wrong
+/// clock, so the cron would be late once the clock is corrected.
 const PATIENCE: Duration = Duration::from_secs(300);
 
-/// How many crons one look takes, and how many of them are fired at a time.
+/// The number of crons per poll, and the number that fire concurrently.
 const BATCH: u32 = 256;
 const TOGETHER: usize = 32;
 
-/// Fires crons that are due.
+/// Fires due crons.
 pub(crate) struct Scheduler {
     pub(crate) services: Services,
     pub(crate) ids: Arc<dyn IdSource>,
-    /// How long threads live that crons make.
+    /// The lifetime of threads that crons create; `None` if they do not expire.
     pub(crate) thread_ttl: Option<ThreadTtl>,
-    /// Where deployments have rules of their own.
+    /// The rules per deployment, if deployments have rules of their own. They replace `thread_ttl`.
     pub(crate) rules: Option<Arc<dyn DeploymentRules>>,
 }
 
 impl Scheduler {
-    /// Fires until `stop`.
+    /// Fires crons until `stop`.
     pub(crate) async fn run(self, stop: CancellationToken) {
         let wakes = self.services.storage.cron_wakes();
         info!("cron scheduler started");
         let mut watch = ClockWatch::new("crons", PATIENCE, &*self.services.clock);
         loop {
-            // Listening begins before looking: a change that comes in between rings.
+            // Register for wake-ups before the poll, so a change in between wakes the scheduler.
             let woken = wakes.notified();
             tokio::pin!(woken);
             woken.as_mut().enable();
@@ -58,7 +58,7 @@ impl Scheduler {
             let pause = match fired {
                 Ok(pause) => pause,
                 Err(error) => {
-                    error!(%error, "due crons cannot be looked up; trying again");
+                    error!(%error, "cannot read due crons; trying again");
                     AFTER_FAILURE
                 }
             };
@@ -70,22 +70,22 @@ impl Scheduler {
         }
     }
 
-    /// How long threads live that the deployment's crons make.
+    /// The lifetime of threads that the deployment's crons create.
     fn thread_ttl(&self, tenant: &Tenant) -> Option<ThreadTtl> {
         self.rules.as_ref().map_or(self.thread_ttl, |rules| rules.thread_ttl(tenant))
     }
 
-    /// Fires a batch of what is due, and says how long there is nothing more to do.
+    /// Fires a batch of due crons, and returns the pause until the next poll.
     async fn fire_due(&self, stop: &CancellationToken) -> Result<Duration> {
         let DueCrons { crons, next_due } = self.services.storage.due_crons(BATCH).await?;
-        // What was begun is ended, also when it is time to stop.
+        // A firing that has begun runs to its end, even after `stop`.
         let firings = futures::stream::iter(crons).take_until(stop.cancelled());
         let moved_on = firings.map(|due| self.fire(due)).buffer_unordered(TOGETHER);
         let stuck = moved_on.filter(|moved_on| futures::future::ready(!moved_on)).count().await;
         if stuck > 0 {
             return Ok(AFTER_FAILURE);
         }
-        // Never at once: a clock that goes back must not turn this into a busy loop.
+        // The pause is never zero: a clock that is set back must not cause a busy loop.
         let now = self.services.clock.now();
         Ok(next_due.map_or(POLL, |due| due.since(now).clamp(SHORTEST, POLL)))
     }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
-/// Headers that say how the request itself travels.
+/// Headers that control the transport of the request. Only the HTTP client sets them.
 const RESERVED: [HeaderName; 8] = [
     header::CONNECTION,
     header::CONTENT_LENGTH,
@@ -16,16 +16,16 @@ const RESERVED: [HeaderName; 8] = [
     header::UPGRADE,
 ];
 
-/// The headers that every webhook carries. Their values are secrets: nothing shows them.
+/// The headers that every webhook carries. The values are secrets: no log or debug output shows them.
 #[derive(Clone, Default)]
 pub struct WebhookHeaders(HeaderMap);
 
 /// A header that cannot be sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InvalidHeader {
-    /// Its name.
+    /// The name of the header.
     pub name: String,
-    /// Why, without its value.
+    /// Why it cannot be sent. It does not contain the value.
     pub reason: &'static str,
 }
 
@@ -41,7 +41,7 @@ impl WebhookHeaders {
     /// Headers by name and value.
     ///
     /// # Errors
-    /// A name or a value that HTTP does not allow, or a header that says how the request travels.
+    /// `InvalidHeader` if HTTP does not allow a name or a value, or if a header controls the transport of the request.
     pub fn new<'a>(headers: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Self, InvalidHeader> {
         let mut map = HeaderMap::new();
         for (name, value) in headers {

@@ -1,6 +1,7 @@
-//! Telling webhooks that runs have ended.
+//! Sends webhooks for runs that have ended.
 //!
-//! Whatever becomes of a delivery, its run is not touched. A receiver is told at least once: it may be told again after a stop, so it should go by `run_id`.
+//! The fate of a delivery never changes its run. Delivery is at least once: after a stop, the dispatcher may send a
+//! webhook again. Receivers should deduplicate by `run_id`.
 
 mod headers;
 mod pause;
@@ -30,22 +31,22 @@ use resolve::SystemResolver;
 use send::Attempt;
 use senders::Senders;
 
-/// The longest pause between two looks, whatever wake-ups there were.
+/// The longest pause between two claims.
 const POLL: Duration = Duration::from_secs(1);
 
-/// The shortest pause while a delivery waits for its time.
+/// The shortest pause while a delivery waits for its due time.
 const SHORTEST: Duration = Duration::from_millis(1);
 
-/// How often what was given up is swept.
+/// The pause between two sweeps of deliveries that were given up.
 const SWEEP: Duration = Duration::from_secs(600);
 
-/// How long a delivery waits whose deployment's rules are not known.
+/// The pause of a delivery while the rules of its deployment are unknown.
 const UNKNOWN_PAUSE: Duration = Duration::from_secs(10);
 
-/// How much longer a claim lasts than an attempt may take.
+/// The part of a delivery's lease beyond the timeout of an attempt.
 const LEASE_MARGIN: Duration = Duration::from_secs(30);
 
-/// Sends what an [`Outbox`] holds.
+/// Sends the deliveries of an [`Outbox`].
 #[derive(Clone)]
 pub struct WebhookDispatcher {
     outbox: Arc<dyn Outbox>,
@@ -55,15 +56,16 @@ pub struct WebhookDispatcher {
 }
 
 impl WebhookDispatcher {
-    /// A dispatcher that is not running yet. `clock` is the one that the outbox reads.
+    /// A dispatcher that is not running yet. `clock` is the clock that the outbox reads.
     ///
     /// # Errors
-    /// `Invalid` for an `own_url` that is none.
+    /// `Invalid` if `own_url` is not a URL.
     pub fn new(outbox: Arc<dyn Outbox>, clock: Arc<dyn Clock>, settings: WebhookSettings) -> Result<Self> {
         Self::with_resolver(outbox, clock, settings, Arc::new(SystemResolver))
     }
 
-    /// The same, with another way to look hosts' names up. What it finds is checked by the policy.
+    /// Like [`WebhookDispatcher::new`], with a resolver for host names. The URL policy checks the addresses that it
+    /// returns.
     ///
     /// # Errors
     /// As [`WebhookDispatcher::new`].
@@ -78,14 +80,15 @@ impl WebhookDispatcher {
         Ok(Self { outbox, clock, settings, senders })
     }
 
-    /// Sends by the rules of the deployment that each run is of.
+    /// Applies the rules of each run's deployment.
     #[must_use]
     pub fn with_rules(mut self, rules: Arc<dyn DeploymentRules>) -> Self {
         self.senders = Arc::new(self.senders.with_rules(rules));
         self
     }
 
-    /// Delivers until `stop`; then claims nothing more, lets deliveries under way end within the grace period, puts the rest off, and returns.
+    /// Delivers until `stop`. Then it claims no more deliveries, lets deliveries in flight end within the grace period,
+    /// makes the remaining ones due again, and returns.
     pub async fn run(self, stop: CancellationToken) {
         let (tasks, hand_back) = (TaskTracker::new(), CancellationToken::new());
         tokio::select! {
@@ -108,14 +111,14 @@ impl WebhookDispatcher {
                 () = stop.cancelled() => return,
                 places = free_places(&slots) => places,
             };
-            // Listening begins before looking: a delivery that comes in between rings.
+            // Register for wake-ups before the claim, so a delivery that is created in between wakes the loop.
             let woken = wakes.notified();
             tokio::pin!(woken);
             woken.as_mut().enable();
             let DueDeliveries { deliveries, next_due } = match self.outbox.claim_deliveries(places.len(), lease).await {
                 Ok(due) => due,
                 Err(error) => {
-                    error!(%error, "webhooks' deliveries cannot be claimed; trying again in a second");
+                    error!(%error, "cannot claim webhook deliveries; trying again in a second");
                     DueDeliveries::default()
                 }
             };
@@ -132,7 +135,7 @@ impl WebhookDispatcher {
             if full {
                 continue;
             }
-            // Never at once: a clock that goes back must not turn this into a busy loop.
+            // The pause is never zero: a clock that is set back must not cause a busy loop.
             let due = next_due.map_or(POLL, |due| due.since(self.clock.now()).clamp(SHORTEST, POLL));
             tokio::select! {
                 () = stop.cancelled() => return,
@@ -174,7 +177,7 @@ impl WebhookDispatcher {
             Attempt::TryAgain(why, asked) => match pause(asked) {
                 Some(pause) => {
                     count("put_off");
-                    warn!(why, pause = ?pause, "a webhook was not delivered; it will be tried again");
+                    warn!(why, pause = ?pause, "the webhook was not delivered; another attempt follows");
                     self.outbox.put_off(lease, now.plus(pause), &why).await
                 }
                 None => self.give_up(&delivery, &why).await,
@@ -186,7 +189,7 @@ impl WebhookDispatcher {
 
     async fn give_up(&self, delivery: &Delivery, why: &str) -> Result<()> {
         count("given_up");
-        error!(why, "a webhook could not be delivered and was given up");
+        error!(why, "the webhook cannot be delivered; giving it up");
         self.outbox.give_up(delivery.lease(), why).await
     }
 
@@ -194,9 +197,9 @@ impl WebhookDispatcher {
         match done {
             Ok(()) => {}
             Err(error) if error.kind() == ErrorKind::LeaseLost => {
-                warn!(%error, "a webhook was delivered by another one too");
+                warn!(%error, "another dispatcher has claimed the webhook meanwhile; the receiver may get it twice");
             }
-            Err(error) => error!(%error, "what came of a webhook cannot be kept; another attempt follows"),
+            Err(error) => error!(%error, "cannot record the result of a webhook; another attempt follows"),
         }
     }
 
@@ -207,19 +210,19 @@ impl WebhookDispatcher {
             match self.outbox.sweep_deliveries(until).await {
                 Ok(0) => {}
                 Ok(removed) => debug!(removed, "swept deliveries that were given up"),
-                Err(error) => error!(%error, "deliveries that were given up cannot be swept; trying again"),
+                Err(error) => error!(%error, "cannot sweep deliveries that were given up; trying again"),
             }
             tokio::time::sleep(SWEEP).await;
         }
     }
 }
 
-/// Counts an attempt by what came of it.
+/// Counts an attempt by its outcome.
 fn count(outcome: &'static str) {
     metrics::counter!(WEBHOOK_ATTEMPTS, "outcome" => outcome).increment(1);
 }
 
-/// Waits for a free place, then takes all that are free.
+/// Waits for a free slot, then takes all free slots.
 async fn free_places(slots: &Arc<Semaphore>) -> Vec<OwnedSemaphorePermit> {
     // The semaphore is never closed.
     let mut places: Vec<_> = Arc::clone(slots).acquire_owned().await.into_iter().collect();

@@ -1,4 +1,4 @@
-//! How long to wait before the next attempt.
+//! The pauses between attempts.
 
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -9,10 +9,11 @@ use langopen_core::Timestamp;
 
 use super::WebhookSettings;
 
-/// The longest pause that a receiver can ask for.
+/// The longest pause that a receiver may request.
 const LONGEST_ASKED: Duration = Duration::from_secs(300);
 
-/// The pause after this many attempts, or what the receiver asked for if that is longer; `None` when there is to be no other attempt.
+/// The pause after this many attempts, or the pause that the receiver requested if that is longer. `None` if the
+/// dispatcher makes no further attempt.
 pub(super) fn pause_after(
     settings: &WebhookSettings,
     attempts: u32,
@@ -31,7 +32,7 @@ pub(super) fn pause_after(
     (age.saturating_add(pause) <= settings.max_age).then_some(pause)
 }
 
-/// The pause that `Retry-After` asks for, as seconds or as a date.
+/// The pause that `Retry-After` requests, as seconds or as a date.
 pub(super) fn asked_for(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     if let Ok(seconds) = text.parse() {

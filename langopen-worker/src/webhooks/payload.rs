@@ -1,10 +1,10 @@
-//! What is sent, from what is kept.
+//! Builds the body of a webhook from the stored payload.
 
 use indexmap::IndexMap;
 use langopen_core::{RawJson, Timestamp};
 use serde_json::value::{RawValue, to_raw_value};
 
-/// The payload with the moment of sending, cut down to these fields. The values stay the text they are.
+/// The payload with the time of sending, reduced to `allowed_fields`. The text of each value stays as it is.
 pub(super) fn body(
     payload: &RawJson,
     sent_at: Timestamp,

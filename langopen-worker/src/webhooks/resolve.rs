@@ -1,4 +1,4 @@
-//! Names are looked up once, and only addresses that were checked are connected to.
+//! Resolves host names once per connection, and removes the addresses that the policy does not allow.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -7,7 +7,7 @@ use std::sync::Arc;
 use langopen_core::webhook::AddressRules;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
-/// Says that a host's name stands for addresses that webhooks may not reach.
+/// The error for a host name that resolves only to addresses which webhooks may not reach.
 #[derive(Debug)]
 pub(super) struct AddressesBlocked;
 
@@ -19,7 +19,7 @@ impl fmt::Display for AddressesBlocked {
 
 impl std::error::Error for AddressesBlocked {}
 
-/// The machine's own way to look names up.
+/// The resolver of the operating system.
 pub(super) struct SystemResolver;
 
 impl Resolve for SystemResolver {
@@ -31,7 +31,7 @@ impl Resolve for SystemResolver {
     }
 }
 
-/// Leaves out the addresses that webhooks may not reach.
+/// A resolver that removes the addresses which webhooks may not reach.
 pub(super) struct Guard {
     pub(super) inner: Arc<dyn Resolve>,
     pub(super) rules: AddressRules,

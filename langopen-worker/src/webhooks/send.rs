@@ -1,4 +1,4 @@
-//! One attempt.
+//! One attempt at a delivery.
 
 use std::error::Error as _;
 use std::sync::Arc;
@@ -15,20 +15,20 @@ use tracing::warn;
 use super::resolve::{AddressesBlocked, Guard};
 use super::{WebhookSettings, pause, payload};
 
-/// How much of an answer is read, so that its connection can be used again.
+/// How much of a response body is read. If the body ends within it, the connection can be reused.
 const ANSWER: usize = 64 * 1024;
 
-/// What came of an attempt.
+/// The result of an attempt.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Attempt {
     Delivered,
-    /// It may succeed later; the receiver may have asked for a pause.
+    /// A later attempt may succeed. The receiver may have requested a pause.
     TryAgain(String, Option<Duration>),
-    /// It cannot succeed.
+    /// No attempt can succeed.
     Hopeless(String),
 }
 
-/// Sends deliveries to where the policy allows.
+/// Sends deliveries to the URLs that the policy allows.
 pub(super) struct Sender {
     client: Client,
     own_url: Option<Url>,
@@ -43,17 +43,18 @@ impl Sender {
                 .user_agent(concat!("langopen/", env!("CARGO_PKG_VERSION")))
                 .default_headers(settings.headers.map())
                 .dns_resolver(Arc::clone(&guard))
-                // A redirect or a proxy would reach what was not checked.
+                // A redirect or a proxy would reach an address that the policy did not check.
                 .redirect(reqwest::redirect::Policy::none())
                 .no_proxy()
                 .timeout(settings.timeout)
                 .pool_max_idle_per_host(4)
         };
         let client = builder().build().or_else(|error| {
-            warn!(%error, "no CA certificates were found, so no https webhook can be delivered; install the system's (ca-certificates)");
+            warn!(%error, "no CA certificates found, so https webhooks cannot be delivered; install the package ca-certificates");
             builder().tls_certs_only([]).build()
         });
-        let client = client.map_err(|error| Error::internal(OPERATION, "no HTTP client").with_source(error))?;
+        let client =
+            client.map_err(|error| Error::internal(OPERATION, "cannot create an HTTP client").with_source(error))?;
         let own_url = settings.own_url.as_deref().map(Url::parse).transpose();
         let own_url = own_url.map_err(|error| Error::invalid(OPERATION, format!("own_url: {error}")))?;
         Ok(Self { client, own_url })
@@ -67,9 +68,13 @@ impl Sender {
             Ok(Target::Absolute(url)) => url,
             Ok(Target::Relative(path)) => match self.own_url.as_ref().map(|own| own.join(&path)) {
                 Some(Ok(url)) => url,
-                _ => return Attempt::Hopeless("this server has no address of its own for relative URLs".to_owned()),
+                _ => {
+                    return Attempt::Hopeless(
+                        "a relative URL needs the server's own address, and none is configured".to_owned(),
+                    );
+                }
             },
-            // The rules may have changed since the run was created.
+            // The policy may have changed since the client created the run.
             Err(blocked) => return Attempt::Hopeless(blocked.to_string()),
         };
         let body = match payload::body(&delivery.payload, now, settings.allowed_fields.as_deref()) {
@@ -91,7 +96,7 @@ async fn answered(mut response: Response, now: Timestamp) -> Attempt {
     let status = response.status();
     let asked = pause::asked_for(response.headers(), now);
     let mut read = 0;
-    // What the answer says does not matter.
+    // Only the status matters, not the body.
     while let Ok(Some(chunk)) = response.chunk().await {
         read += chunk.len();
         if read > ANSWER {
@@ -126,7 +131,7 @@ fn failed(error: reqwest::Error) -> Attempt {
         return Attempt::TryAgain("the receiver did not answer in time".to_owned(), None);
     }
     if error.is_builder() {
-        return Attempt::Hopeless("the request cannot be made".to_owned());
+        return Attempt::Hopeless("the request cannot be built".to_owned());
     }
     let innermost = causes.pop().unwrap_or_else(|| error.to_string());
     Attempt::TryAgain(format!("the receiver cannot be reached: {innermost}"), None)

@@ -1,4 +1,4 @@
-//! The sender for each deployment.
+//! The sender of each deployment.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -11,13 +11,13 @@ use super::WebhookSettings;
 use super::send::Sender;
 use crate::DeploymentRules;
 
-/// How to send, and with what.
+/// The settings of a deployment, and the sender for them.
 pub(super) type Known = (Arc<WebhookSettings>, Arc<Sender>);
 
-/// The sender for each deployment: connections are kept between deliveries, as long as the settings stay.
+/// The sender of each deployment. A sender keeps its connections between deliveries, until the settings change.
 pub(super) struct Senders {
     resolver: Arc<dyn Resolve>,
-    /// For all, unless deployments have rules of their own.
+    /// For all deployments, unless they have rules of their own.
     common: Known,
     rules: Option<Arc<dyn DeploymentRules>>,
     kept: Mutex<HashMap<Tenant, Known>>,
@@ -29,7 +29,7 @@ impl Senders {
         Ok(Self { resolver, common: (settings, sender), rules: None, kept: Mutex::default() })
     }
 
-    /// The same, with rules of the deployments' own.
+    /// The same resolver and common sender, with rules per deployment.
     pub(super) fn with_rules(&self, rules: Arc<dyn DeploymentRules>) -> Self {
         Self {
             resolver: Arc::clone(&self.resolver),
@@ -39,7 +39,7 @@ impl Senders {
         }
     }
 
-    /// Those of a deployment; `None` while its rules are not known.
+    /// The settings and the sender of a deployment; `None` while its rules are unknown.
     pub(super) fn of(&self, tenant: &Tenant) -> Result<Option<Known>> {
         let Some(rules) = &self.rules else { return Ok(Some(self.common.clone())) };
         let Some(settings) = rules.webhooks(tenant) else { return Ok(None) };

@@ -1,4 +1,4 @@
-//! What a dispatcher needs to know.
+//! The settings of a dispatcher.
 
 use std::time::Duration;
 
@@ -6,35 +6,37 @@ use langopen_core::webhook::UrlPolicy;
 
 use super::WebhookHeaders;
 
-/// What a dispatcher needs to know. The defaults try a delivery five times within five to ten minutes.
+/// The settings of a dispatcher. With the defaults, it tries a delivery five times within about ten minutes.
 #[derive(Debug, Clone)]
 pub struct WebhookSettings {
-    /// Whether webhooks are sent; if not, what is on its way is given up.
+    /// Whether webhooks are sent. If not, pending deliveries are given up.
     pub enabled: bool,
-    /// Where webhooks may go.
+    /// The destinations that webhooks may have.
     pub policy: UrlPolicy,
-    /// This server's own address, e.g. `http://127.0.0.1:2024`, for relative URLs; without one they cannot be delivered.
+    /// The server's own address for relative URLs, e.g. `http://127.0.0.1:2024`. Without it, webhooks with relative
+    /// URLs are given up.
     pub own_url: Option<String>,
-    /// Sent with every delivery.
+    /// Headers for every webhook.
     pub headers: WebhookHeaders,
     /// The fields of the payload that are sent; `None` for all.
     pub allowed_fields: Option<Vec<String>>,
-    /// How many deliveries are under way at once.
+    /// The number of deliveries that are sent at once.
     pub concurrency: usize,
-    /// How long one attempt may take.
+    /// The timeout of one attempt.
     pub timeout: Duration,
-    /// How often a delivery is attempted.
+    /// The number of attempts per delivery.
     pub max_attempts: u32,
-    /// The pause after the first attempt. Each further one is `backoff_factor` times as long; each is longer by up to
-    /// as much again, at random.
+    /// The pause after the first attempt. Each further pause is `backoff_factor` times as long. A random part of up to
+    /// the same length is added to each pause.
     pub first_pause: Duration,
     /// See `first_pause`.
     pub backoff_factor: f32,
-    /// No attempt begins later than this after the run's end, but the first, and the first after a restart.
+    /// The dispatcher plans no further attempt for a time later than this after the run's end.
     pub max_age: Duration,
-    /// How long a delivery that was given up is remembered.
+    /// How long the outbox stores a delivery that was given up.
     pub failed_retention: Duration,
-    /// How long deliveries under way may go on when the dispatcher is told to stop. Those that are left are made by the next one.
+    /// The time that deliveries in flight have to end after the dispatcher was asked to stop. The remaining ones become
+    /// due again.
     pub grace: Duration,
 }
 

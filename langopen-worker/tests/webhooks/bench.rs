@@ -1,4 +1,4 @@
-//! A receiver that really listens, and a dispatcher over the memory backend.
+//! A receiver that listens on a real port, and a dispatcher over the memory backend.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -22,10 +22,10 @@ use uuid::Uuid;
 
 type Answer = Arc<dyn Fn(usize) -> Response + Send + Sync>;
 
-/// What came in: path with query, headers, body.
+/// The received requests: path with query, headers, body.
 pub(crate) type Seen = Arc<Mutex<Vec<(String, HeaderMap, Value)>>>;
 
-/// Listens, remembers, and answers the nth request as told.
+/// Records requests, and answers the nth one with the nth configured answer.
 pub(crate) struct Receiver {
     pub(crate) address: SocketAddr,
     pub(crate) seen: Seen,
@@ -88,7 +88,7 @@ pub(crate) struct Bench {
     pub(crate) dispatcher: Option<tokio::task::JoinHandle<()>>,
 }
 
-/// Lets webhooks go to this machine.
+/// Settings that allow webhooks to this machine.
 pub(crate) fn open() -> WebhookSettings {
     WebhookSettings {
         policy: UrlPolicy { disable_loopback: false, ..UrlPolicy::default() },
@@ -120,7 +120,7 @@ impl Bench {
         self.stop = CancellationToken::new();
     }
 
-    /// A run with this webhook that has ended.
+    /// Creates a run with this webhook and ends it.
     pub(crate) async fn ended(&self, url: &str) -> RunId {
         let (thread_id, run_id) = (ThreadId(Uuid::now_v7()), RunId(Uuid::now_v7()));
         let new = NewRun {
@@ -150,12 +150,12 @@ impl Bench {
         self.memory.claim_deliveries(0, Duration::ZERO).await.unwrap().next_due
     }
 
-    /// Waits until nothing is left to deliver.
+    /// Waits until no delivery is pending.
     pub(crate) async fn settled(&self) {
         until("the end of all deliveries", async || self.next_due().await.is_none()).await;
     }
 
-    /// Attempts and reasons of what was given up.
+    /// The attempts and reasons of deliveries that were given up.
     pub(crate) async fn failed(&self) -> Vec<(u32, String)> {
         self.settled().await;
         let failed = self.memory.failed_deliveries(&Scope::default(), 100).await.unwrap();
@@ -163,7 +163,7 @@ impl Bench {
     }
 }
 
-/// Every name stands for these addresses.
+/// Resolves every name to these addresses.
 pub(crate) struct Fixed(pub(crate) Vec<SocketAddr>);
 
 impl Resolve for Fixed {

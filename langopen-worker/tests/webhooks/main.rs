@@ -1,4 +1,4 @@
-//! The dispatcher over the memory backend, with a receiver that really listens.
+//! The dispatcher over the memory backend, with a receiver that listens on a real port.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod bench;
@@ -69,7 +69,7 @@ async fn what_may_succeed_later_is_tried_again_at_its_time() {
     for (count, least, most) in [(1, 2, 4), (2, 100, 100)] {
         receiver.wait_for(count).await;
         let mut pause = Duration::ZERO;
-        // While it is claimed, it is due when its claim expires.
+        // A claimed delivery is due when its lease expires.
         until("the next attempt's time", async || {
             pause = bench.next_due().await.unwrap().since(clock.now());
             pause != Duration::from_secs(40)
@@ -94,7 +94,7 @@ async fn what_never_succeeds_is_given_up() {
     bench.ended(&receiver.url("/")).await;
     receiver.wait_for(3).await;
     assert_eq!(bench.failed().await, [(3, "the receiver answered 502".to_owned())]);
-    // Nobody listens on a port that was just given back.
+    // No process listens on a port that was just released.
     let nobody = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap().local_addr().unwrap();
     bench.ended(&format!("http://{nobody}/?token=s3cret")).await;
     let failed = bench.failed().await;
@@ -137,11 +137,11 @@ async fn a_receiver_that_hangs_or_talks_on_holds_nobody_up() {
     for url in [hangs.url("/"), talks.url("/")] {
         bench.ended(&url).await;
     }
-    // Both said 200 before.
+    // Both deliveries were answered with 200 before.
     assert_eq!(bench.failed().await, []);
     assert_eq!((hangs.count(), talks.count()), (1, 1));
 
-    // This one accepts connections and says nothing at all.
+    // This receiver accepts connections and never answers.
     let silent = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let once = WebhookSettings { timeout: Duration::from_millis(300), max_attempts: 1, ..open() };
     let bench = Bench::start(once);

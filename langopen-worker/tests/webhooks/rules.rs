@@ -1,4 +1,4 @@
-//! Where webhooks may go.
+//! The destinations that webhooks may have.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -42,7 +42,7 @@ async fn a_name_that_comes_to_stand_for_a_blocked_address_is_not_connected_to() 
     assert_eq!(run(private, addresses(&["10.0.0.1", "192.168.0.1", "fd00::1", "127.0.0.1"])).await, given_up);
     assert_eq!(run(any.clone(), Vec::new()).await, given_up);
     assert_eq!(receiver.count(), 0);
-    // Of several addresses only the allowed ones are connected to.
+    // Of several addresses, the dispatcher connects only to allowed ones.
     assert_eq!(run(any, addresses(&["169.254.169.254", "127.0.0.1"])).await, []);
     assert_eq!(receiver.count(), 1);
 }
@@ -60,7 +60,7 @@ async fn rules_that_became_stricter_hold_for_what_is_on_its_way() {
     assert_eq!(receiver.count(), 0);
 }
 
-/// The rules of the one deployment, once they are known.
+/// The rules of the only deployment, once they are known.
 #[derive(Default)]
 struct Rules(Mutex<Option<Arc<WebhookSettings>>>);
 

@@ -1,4 +1,4 @@
-//! Ours against python-dotenv: `record.py` recorded what that makes of each text, written by hand or at random.
+//! Compares the parser with python-dotenv: `record.py` recorded its results for texts that are hand-written or random.
 
 use std::collections::BTreeMap;
 

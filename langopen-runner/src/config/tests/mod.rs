@@ -31,7 +31,7 @@ fn with(more: &str) -> String {
     format!(r#"{{"dependencies": ["."], "graphs": {{"agent": "./agent.py:graph"}}, {more}}}"#)
 }
 
-/// The message, with the folder's name replaced by `APP`.
+/// The error message, with the folder's name replaced by `APP`.
 fn message(text: &str) -> String {
     let folder = app(text);
     let error = load(folder.path()).expect_err(text);

@@ -1,9 +1,9 @@
-"""Records what the stock command line and python-dotenv make of the inputs beside this file.
+"""Records the results of LangGraph's own command line and python-dotenv for the inputs beside this file.
 
     python3 -m venv /tmp/stock && /tmp/stock/bin/pip install langgraph-cli python-dotenv
     /tmp/stock/bin/python record.py
 
-It fills in `stock` of `verdicts.json` and `values` of `dotenv.json`; the Rust tests compare ours with them.
+It fills in `stock` of `verdicts.json` and `values` of `dotenv.json`; the Rust tests compare their results with them.
 """
 
 import json

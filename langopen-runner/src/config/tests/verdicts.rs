@@ -1,4 +1,4 @@
-//! Ours against `validate_config_file` of the stock command line, which `record.py` asked about each configuration.
+//! Compares the checks with `validate_config_file` of LangGraph's own command line; `record.py` recorded its verdicts.
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -9,7 +9,7 @@ use super::{app, load};
 struct Recorded {
     config: Value,
     stock: String,
-    /// Where ours differs, with the reason.
+    /// The reason why the verdicts differ, if they do.
     ours: Option<String>,
     why: Option<String>,
 }

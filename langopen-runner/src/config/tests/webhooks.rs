@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use super::{app, load, with};
 
-/// The headers, or the message.
+/// The resolved headers, or the error message.
 fn headers(webhooks: &str) -> Result<BTreeMap<String, String>, String> {
     let folder = app(&with(&format!(r#""webhooks": {webhooks}"#)));
     let config = load(folder.path()).unwrap_or_else(|error| panic!("{error}"));

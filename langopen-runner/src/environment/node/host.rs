@@ -1,4 +1,4 @@
-//! The host program and its packages, below the cache folder.
+//! The Node.js host program and its packages, below the cache folder.
 
 use std::path::{Path, PathBuf};
 
@@ -9,17 +9,17 @@ use crate::environment::error::EnvironmentError;
 use crate::environment::progress::{Listener, Progress};
 use crate::host::{Surroundings, node_name, unpack_node};
 
-/// Written last, and makes the folder whole.
+/// The marker file. It is written last, so it identifies a complete folder.
 const MARKER: &str = "complete";
 
-/// Puts the program there, unless it is; returns its folder, and whether there was a need to.
+/// Installs the program unless it is already installed. Returns its folder, and whether this call installed it.
 pub(super) async fn ensure(
     node: &Node,
     cache_dir: &Path,
     surroundings: &Surroundings,
     progress: Listener<'_>,
 ) -> Result<(PathBuf, bool), EnvironmentError> {
-    // Its packages are made for one kind of machine.
+    // Its compiled packages fit one platform and architecture.
     let name = format!("node-host-{}-{}", node_name(), std::env::consts::ARCH);
     let folder = cache_dir.join(&name);
     let marker = folder.join(MARKER);
@@ -27,7 +27,7 @@ pub(super) async fn ensure(
         return Ok((folder, false));
     }
     let _lock = cache::lock(&cache_dir.join(format!("{name}.lock")), progress).await?;
-    // Whoever held the lock may have made it.
+    // The previous owner of the lock may have installed it.
     if marker.is_file() {
         return Ok((folder, false));
     }

@@ -1,4 +1,4 @@
-//! Finds node.
+//! Finds a node executable.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -14,11 +14,11 @@ const OLDEST: (u32, u32) = (20, 11);
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// A node that fits.
+/// A suitable node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Node {
     pub path: PathBuf,
-    /// Such as `22.1.0`.
+    /// Its version, such as `22.1.0`.
     pub version: String,
 }
 
@@ -28,7 +28,8 @@ impl Node {
     }
 }
 
-/// The first node that fits: `explicit`, or those on PATH. A newer one than `wanted` fits too, as node keeps what it promised.
+/// The first suitable node: `explicit`, or one on PATH. A newer one than `wanted` is suitable too, because node stays
+/// compatible.
 pub(super) async fn find(
     explicit: Option<&Path>,
     wanted: Option<u32>,
@@ -55,7 +56,7 @@ pub(super) async fn find(
     Err(EnvironmentError::NoNode { wanted, seen })
 }
 
-// The error completes "<path>: ...".
+// The error text completes "<path>: ...".
 async fn probe(path: &Path, inherited: &Inherited) -> Result<String, String> {
     let mut command = Command::new(path);
     command.env_clear().envs(inherited.iter()).env_remove("NODE_OPTIONS");

@@ -1,4 +1,4 @@
-//! Package managers, and how they install what a lock file says.
+//! Package managers, and how they install the packages of a lock file.
 
 use std::path::{Path, PathBuf};
 
@@ -6,7 +6,7 @@ use super::interpreter::Node;
 use crate::environment::command::Tool;
 use crate::environment::error::EnvironmentError;
 
-/// The package managers that there are.
+/// The supported package managers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     Pnpm,
@@ -14,12 +14,12 @@ pub(super) enum Kind {
     Npm,
 }
 
-/// A package manager that is there.
+/// An available package manager.
 #[derive(Debug)]
 pub(super) struct Manager {
     kind: Kind,
     program: PathBuf,
-    /// Whether `program` is corepack, which brings the manager itself.
+    /// Whether `program` is corepack, which downloads and runs the manager.
     by_corepack: bool,
 }
 
@@ -52,7 +52,7 @@ impl Kind {
 }
 
 impl Manager {
-    /// The manager of `kind`: beside node, on PATH, or by corepack. `lock` is what needs it.
+    /// Finds the manager of `kind`: beside node, on PATH, or through corepack. `lock` is the file that needs it.
     pub(super) fn find(kind: Kind, node: &Node, lock: &Path) -> Result<Self, EnvironmentError> {
         let beside = |name: &str| node.path.parent().map(|folder| folder.join(name)).filter(|path| path.is_file());
         let find = |name: &str| beside(name).or_else(|| which::which(name).ok());
@@ -63,7 +63,7 @@ impl Manager {
         })
     }
 
-    /// Installs what `lock` says, and nothing else, in `folder`.
+    /// Installs exactly the packages of `lock` in `folder`.
     pub(super) fn install(&self, folder: &Path, lock: &Path) -> Tool {
         let args: &[&str] = match self.kind {
             Kind::Npm => &["ci", "--no-audit", "--no-fund", "--no-update-notifier", "--loglevel=error"],
@@ -77,23 +77,23 @@ impl Manager {
         }
         tool = tool.args(args);
         tool.env.extend([
-            // Nobody is there to answer questions.
+            // No user can answer questions.
             ("CI", "1".into()),
             ("COREPACK_ENABLE_DOWNLOAD_PROMPT", "0".into()),
-            // Code is found in node_modules alone.
+            // The host finds packages only in `node_modules`.
             ("YARN_NODE_LINKER", "node-modules".into()),
         ]);
         tool
     }
 
-    /// Installs our own packages: none of them has a script that would have to run.
+    /// Installs the packages of the host program. None of them has an install script that must run.
     pub(super) fn install_host(&self, folder: &Path) -> Tool {
         let tool = Tool::new("Installing what runs TypeScript", &self.program, folder);
         tool.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--no-update-notifier", "--loglevel=error"])
     }
 }
 
-/// Whether a `yarn.lock` is of yarn 1: later ones begin with their metadata.
+/// Whether a `yarn.lock` belongs to yarn 1: the files of later versions begin with their metadata.
 fn is_classic(lock: &Path) -> bool {
     std::fs::read_to_string(lock).is_ok_and(|text| !text.contains("__metadata:"))
 }

@@ -1,13 +1,15 @@
-//! The environment of JavaScript and TypeScript code: node, the application's packages, and the host program with its own.
+//! The environment of JavaScript and TypeScript code: node, the application's packages, and the host program with its
+//! packages.
 //!
-//! The application's packages are installed where node looks for them, in the folder of the lock file, by the package manager that the
-//! lock file belongs to. A note among them holds the fingerprint of what they were made of; while it holds, no process is started. Packages
-//! that bear no note of ours are the user's own, and are used as they are.
+//! The package manager of the lock file installs the application's packages in the lock file's folder, where node
+//! searches for them. A note beside them holds the fingerprint of their inputs. While the fingerprint matches, no
+//! process is started. Packages without such a note belong to the user and are used unchanged.
 //!
-//! The host program brings packages of its own: `tsx`, which translates TypeScript, the TypeScript compiler, which infers the schemas of
-//! states, the bundler of user interfaces, and the codec of frames. Node's own type stripping knows too little of the language (no enums,
-//! no parameter properties, no JSX, no imports without an extension), and an application should not have to depend on our tools. npm
-//! installs them once into the cache folder, from a lock file of ours.
+//! The host program brings packages of its own: `tsx`, which translates TypeScript; the TypeScript compiler, which
+//! infers the schemas of states; the bundler of user interfaces; and the codec of frames. Node's own type stripping
+//! supports too little of the language (no enums, no parameter properties, no JSX, no imports without an extension),
+//! and an application should not have to depend on the host's tools. npm installs them once into the cache folder, from
+//! the host program's own lock file.
 
 mod host;
 mod interpreter;
@@ -26,21 +28,21 @@ use interpreter::Node;
 use manager::Manager;
 use project::Project;
 
-// Raise it when packages are installed in another way, so that old ones are not used again.
+// Increase it when packages are installed differently, so that old ones are not reused.
 const FORMAT: &str = "1";
 
-/// The note among installed packages: what they were made of.
+/// The note beside installed packages, with the fingerprint of their inputs.
 const NOTE: &str = ".langopen";
 
-/// What an application's JavaScript environment is made of.
+/// The inputs of an application's JavaScript environment.
 #[derive(Debug)]
 pub struct NodePlan {
     node: Node,
-    /// None of components alone, which need not have packages.
+    /// `None` for an application that has only components, which need no packages.
     project: Option<Project>,
     cache_dir: PathBuf,
     surroundings: Surroundings,
-    /// Whether there is code for node to execute.
+    /// Whether node executes code of the application.
     executes: bool,
     hash: String,
 }
@@ -48,7 +50,7 @@ pub struct NodePlan {
 /// A finished JavaScript environment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NodeEnvironment {
-    /// Node.
+    /// The node executable.
     pub node: PathBuf,
     /// The folder of the host program.
     pub program: PathBuf,
@@ -57,11 +59,11 @@ pub struct NodeEnvironment {
 }
 
 impl NodePlan {
-    /// Finds node and the lock file, and reads what the fingerprint depends on.
+    /// Finds node and the lock file, and reads the inputs of the fingerprint.
     ///
     /// # Errors
     ///
-    /// Node is absent or too old, or there is no `package.json` or no lock file.
+    /// `EnvironmentError` if node is missing or too old, or if `package.json` or the lock file is missing.
     pub async fn new(config: &AppConfig, options: &Options) -> Result<Self, EnvironmentError> {
         let cache_dir = std::path::absolute(&options.cache_dir)
             .map_err(EnvironmentError::io(&options.cache_dir, "cannot be made absolute"))?;
@@ -76,31 +78,31 @@ impl NodePlan {
         Ok(Self { node, project, cache_dir, surroundings, executes, hash })
     }
 
-    /// The fingerprint of what the packages are made of: 32 hexadecimal digits.
+    /// The fingerprint of the packages' inputs: 32 hexadecimal digits.
     #[must_use]
     pub fn hash(&self) -> &str {
         &self.hash
     }
 
-    /// Node, and its version.
+    /// The node executable, and its version.
     #[must_use]
     pub fn interpreter(&self) -> (&Path, &str) {
         (&self.node.path, &self.node.version)
     }
 
-    /// The lock file that says which packages there are; `None` for components without packages.
+    /// The lock file of the packages; `None` for components without packages.
     #[must_use]
     pub fn lock_file(&self) -> Option<&Path> {
         self.project.as_ref().map(|project| project.lock.as_path())
     }
 
-    /// Installs what is missing. `progress` hears of every step and every line of the tools.
+    /// Installs the missing packages. `progress` receives every step and every output line of the tools.
     ///
-    /// Dropping the future ends the tools; what they left is made good by the next call.
+    /// Dropping the future kills the tools; the next call repairs an incomplete installation.
     ///
     /// # Errors
     ///
-    /// A package manager failed or is missing, or a folder cannot be written.
+    /// `EnvironmentError` if a package manager fails or is missing, or if a folder cannot be written.
     pub async fn ensure(&self, progress: impl Fn(Progress) + Send + Sync) -> Result<NodeEnvironment, EnvironmentError> {
         tokio::fs::create_dir_all(&self.cache_dir)
             .await
@@ -110,7 +112,7 @@ impl NodePlan {
         Ok(NodeEnvironment { node: self.node.path.clone(), program, fresh: installed || unpacked })
     }
 
-    /// Installs the application's packages; whether there was a need to.
+    /// Installs the application's packages; returns whether it was necessary.
     async fn install(&self, progress: Listener<'_>) -> Result<bool, EnvironmentError> {
         let Some(project) = &self.project else { return Ok(false) };
         let packages = project.root.join("node_modules");
@@ -128,7 +130,7 @@ impl NodePlan {
         let mut place = Hasher::new();
         place.path("root", &project.root);
         let _lock = cache::lock(&self.cache_dir.join(format!("packages-{}.lock", place.finish())), progress).await?;
-        // Whoever held the lock may have installed them.
+        // The previous owner of the lock may have installed them.
         if noted(&packages).as_deref() == Some(&self.hash) {
             return Ok(false);
         }
@@ -154,7 +156,7 @@ fn fingerprint(node: &Node, project: Option<&Project>) -> String {
     let mut hasher = Hasher::new();
     hasher.text("format", FORMAT);
     hasher.text("manager", project.map_or("none", |project| project.kind.name()));
-    // Compiled packages fit one major version.
+    // Compiled packages fit one major version of node.
     hasher.text("node", &node.major().to_string());
     hasher.text("machine", std::env::consts::ARCH);
     for path in project.map(Project::watched).unwrap_or_default() {

@@ -1,4 +1,4 @@
-//! The application's project: its `package.json`, and the lock file that says which packages it has.
+//! The application's project: its `package.json`, and the lock file with its packages.
 
 use std::path::{Path, PathBuf};
 
@@ -12,25 +12,25 @@ const PACKAGE_JSON: &str = "package.json";
 pub(super) struct Project {
     /// The folder of the `package.json` that the application belongs to.
     pub folder: PathBuf,
-    /// The folder of the lock file, where packages are installed: the project's own, or that of the workspace around it.
+    /// The folder of the lock file, where packages are installed: the project's own folder, or that of its workspace.
     pub root: PathBuf,
     pub lock: PathBuf,
     pub kind: Kind,
 }
 
 impl Project {
-    /// The project of the application in `base_dir`.
+    /// Finds the project of the application in `base_dir`.
     pub(super) fn find(base_dir: &Path) -> Result<Self, EnvironmentError> {
         let folder = base_dir.ancestors().find(|folder| folder.join(PACKAGE_JSON).is_file());
         let folder = folder.ok_or_else(|| EnvironmentError::PackageJsonMissing { folder: base_dir.to_owned() })?;
-        // A workspace has its lock file in the outermost folder.
+        // A member of a workspace has its lock file in a folder above.
         let roots = folder.ancestors().filter(|root| root.join(PACKAGE_JSON).is_file());
         let found = roots.into_iter().find_map(|root| {
             let named = named_manager(root);
             let mut locks =
                 Kind::ALL.into_iter().flat_map(|kind| kind.lock_files().iter().map(move |name| (kind, *name)));
             let mut there: Vec<_> = locks.by_ref().filter(|(_, name)| root.join(name).is_file()).collect();
-            // Where there are several, the one that package.json names counts.
+            // If there are several lock files, the one of the manager in `package.json` takes precedence.
             there.sort_by_key(|(kind, _)| Some(*kind) != named);
             there.first().map(|(kind, name)| (root, *kind, root.join(name)))
         });
@@ -39,12 +39,12 @@ impl Project {
         Ok(Self { folder: folder.to_owned(), root: root.to_owned(), lock, kind })
     }
 
-    /// Whether the library is installed where the application's code finds it.
+    /// Whether langgraph is installed where the application's code finds it.
     pub(super) fn has_langgraph(&self) -> bool {
         self.folder.ancestors().any(|folder| folder.join("node_modules/@langchain/langgraph/package.json").is_file())
     }
 
-    /// The files that decide what is installed; some may not exist.
+    /// The files that determine the installed packages. Some may not exist.
     pub(super) fn watched(&self) -> Vec<PathBuf> {
         const SETTINGS: [&str; 5] = [PACKAGE_JSON, ".npmrc", ".yarnrc", ".yarnrc.yml", "pnpm-workspace.yaml"];
         let mut files = vec![self.lock.clone(), self.folder.join(PACKAGE_JSON)];
@@ -54,7 +54,7 @@ impl Project {
     }
 }
 
-/// The manager that `packageManager` names, as in `pnpm@9.1.0`.
+/// The manager in `packageManager`, such as `pnpm@9.1.0`.
 fn named_manager(root: &Path) -> Option<Kind> {
     let text = std::fs::read(root.join(PACKAGE_JSON)).ok()?;
     let package: serde_json::Value = serde_json::from_slice(&text).ok()?;

@@ -1,4 +1,4 @@
-//! JavaScript environments: what is planned, and what is missing.
+//! JavaScript environments: plans, and errors for missing files and tools.
 
 use std::path::{Path, PathBuf};
 
@@ -40,7 +40,7 @@ async fn the_lock_file_says_which_packages() {
             &[("app/package.json", "{}"), ("app/pnpm-lock.yaml", ""), ("app/package-lock.json", "{}")],
             "app/pnpm-lock.yaml",
         ),
-        // `packageManager` decides between two.
+        // `packageManager` decides between two lock files.
         (
             &[
                 ("app/package.json", r#"{"packageManager": "npm@10.1.0"}"#),
@@ -125,7 +125,7 @@ async fn node_is_too_old() {
 async fn a_package_manager_that_fails_tells_everything() {
     use std::os::unix::fs::PermissionsExt;
     let folder = app("", &[PACKAGE, LOCK]);
-    // npm is looked for beside node.
+    // The search for npm starts beside node.
     let npm = folder.path().join("npm");
     let script = "#!/bin/sh\necho 'npm error `npm ci` can only install packages when your package.json and package-lock.json are in sync' >&2\nexit 1\n";
     std::fs::write(&npm, script).expect("a file");

@@ -1,4 +1,4 @@
-//! Makes environments in earnest, with pip and without the network.
+//! Makes real environments, with pip and without the network.
 
 use std::path::Path;
 use std::sync::Mutex;
@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::{app, plan, write};
 use crate::environment::{EnvironmentError, Progress, ToolFailure};
 
-// A build backend of a few lines: the test needs no package index.
+// A minimal build backend: the test needs no package index.
 const BACKEND: &str = r#"
 import zipfile, pathlib
 
@@ -49,7 +49,7 @@ async fn an_environment_is_made_once_and_code_stays_live() {
     let cache = folder.path().join("cache");
     let plan = plan(folder.path(), &cache).await;
 
-    // A half-made environment is in the way.
+    // An incomplete environment occupies the path.
     write(&plan.path(), &[("bin/python", "broken")]);
     let steps = Mutex::new(Vec::new());
     let listen = |step: Progress| steps.lock().expect("no panic").push(step);
@@ -67,7 +67,7 @@ async fn an_environment_is_made_once_and_code_stays_live() {
     write(folder.path(), &[("greet/src/greet/__init__.py", "word = 'changed'")]);
     assert_eq!(said(&first.python), "changed");
 
-    // The best of a few, because the machine may be busy with other tests.
+    // Take the best of several times, because the machine may be busy with other tests.
     let mut best = Duration::MAX;
     for _ in 0..5 {
         let start = Instant::now();

@@ -1,4 +1,4 @@
-//! Exchanges that we begin: requests for the application's web app.
+//! Exchanges that the runner begins: requests for the application's web app.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
@@ -15,7 +15,7 @@ use super::{WebApi, WebBody, WebCall};
 use crate::frame::{Frame, Kind};
 use crate::host::Host;
 
-/// Gives an exchange up whose caller stops waiting.
+/// Gives up an exchange when its caller stops waiting.
 struct Pending<'a> {
     host: &'a Arc<Host>,
     id: u32,
@@ -31,11 +31,11 @@ impl Drop for Pending<'_> {
 }
 
 impl Host {
-    /// Has the web app answer; `api` is what it may ask meanwhile.
+    /// Sends a request to the web app, which may call `api` meanwhile.
     pub(crate) async fn web(self: &Arc<Self>, call: WebCall, api: Arc<dyn WebApi>) -> Result<Response<WebBody>> {
-        let gone = || Error::unavailable("host.web", "the graph host went away before it answered; try again");
+        let gone = || Error::unavailable("host.web", "the graph host died before it answered; try again");
         let head = serde_json::to_vec(&ToApp::new(&call))
-            .map_err(|error| Error::internal("host.web", "the request has no JSON form").with_source(error))?;
+            .map_err(|error| Error::internal("host.web", "the request cannot be encoded as JSON").with_source(error))?;
         let id = self.next_handle()?;
         let (waiting, answered) = oneshot::channel();
         let (parts, received) = mpsc::unbounded_channel();

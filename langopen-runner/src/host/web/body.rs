@@ -1,4 +1,4 @@
-//! Bodies on their way: ours to the host, and the host's to us.
+//! The bodies of exchanges, in both directions.
 
 use std::io;
 use std::sync::Arc;
@@ -13,26 +13,26 @@ use super::exchange::{PIECE, Part, WINDOW, give_up};
 use crate::frame::{Frame, Kind};
 use crate::host::Host;
 
-/// Credit is given back in portions of this many bytes.
+/// Credit is returned in portions of this many bytes.
 const PORTION: usize = WINDOW / 4;
 
-/// The host's body of an exchange.
+/// The host's body in an exchange.
 pub(super) struct Incoming {
     pub(super) host: Arc<Host>,
     pub(super) id: u32,
     pub(super) parts: mpsc::UnboundedReceiver<Part>,
     pub(super) window: Arc<AtomicI64>,
-    /// Whether the host may send only once somebody reads.
+    /// Whether the host gets credit only once the body is read.
     pub(super) lazy: bool,
-    /// Whether the exchange is over when nobody reads any more.
+    /// Whether the exchange ends when the body is dropped.
     pub(super) last: bool,
     pub(super) unpaid: usize,
     pub(super) over: bool,
-    /// What lasts as long as the body.
+    /// A load that lasts as long as the body.
     pub(super) _held: Option<Load>,
 }
 
-/// An exchange counts as load of its host.
+/// Counts an exchange as load of its host.
 pub(super) struct Load(Arc<Host>);
 
 impl Load {
@@ -87,7 +87,7 @@ impl Incoming {
     fn pay(&self, bytes: usize) {
         self.window.fetch_add(i64::try_from(bytes).unwrap_or(i64::MAX), Ordering::Relaxed);
         let credit = u32::try_from(bytes).unwrap_or(u32::MAX);
-        // A host that is gone ends the body by itself.
+        // If the connection is closed, the body ends by itself.
         self.host.send(Frame::new(Kind::HttpCredit, self.id, credit.to_be_bytes().to_vec()));
     }
 }
@@ -100,7 +100,7 @@ impl Drop for Incoming {
     }
 }
 
-/// Sends a body within the credit, then its end. A body that breaks off ends the exchange.
+/// Sends a body within the credit, then HTTP_END. If the body fails, the exchange ends.
 pub(super) async fn send(host: &Arc<Host>, id: u32, credit: &Semaphore, mut body: WebBody) {
     while let Some(piece) = body.next().await {
         let Ok(mut bytes) = piece else {

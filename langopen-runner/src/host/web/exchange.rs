@@ -1,4 +1,4 @@
-//! Exchanges in flight, and the frames that come for them.
+//! Exchanges in flight, and the frames for them.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -16,7 +16,7 @@ use crate::frame::payload::from_json;
 use crate::frame::{Frame, Kind};
 use crate::host::Host;
 
-/// How much of a body may be on its way, in bytes. The host has the same number.
+/// How many bytes of a body may be in transit. The host programs use the same number.
 pub(super) const WINDOW: usize = 256 * 1024;
 
 /// The largest piece of a body in one frame.
@@ -25,24 +25,24 @@ pub(super) const PIECE: usize = 64 * 1024;
 /// How many exchanges may be in flight on a host.
 pub(super) const MAX_EXCHANGES: usize = 4096;
 
-/// An exchange in flight. Its end wakes everybody who works for it.
+/// An exchange in flight. Dropping it wakes all tasks that work for it.
 pub(in crate::host) struct Exchange {
-    /// Who waits for the response's head, if the exchange is ours.
+    /// The receiver of the response's head, if the runner began the exchange.
     pub(super) head: Option<oneshot::Sender<ResponseHead>>,
     /// Pieces of the host's body. Unbounded, because the window bounds it.
     pub(super) parts: mpsc::UnboundedSender<Part>,
-    /// How much more the host may send.
+    /// How many more bytes the host may send.
     pub(super) window: Arc<AtomicI64>,
-    /// How much more we may send.
+    /// How many more bytes the runner may send.
     pub(super) credit: Arc<Semaphore>,
-    /// What the host may ask of the API for this request.
+    /// The API that the host may call for this request.
     pub(super) api: Option<Arc<dyn WebApi>>,
-    /// Where its caller acts.
+    /// The tenant in which the caller acts.
     pub(super) tenant: Option<Tenant>,
     pub(super) stop: CancellationToken,
 }
 
-/// What comes of a body.
+/// An element of a body.
 pub(super) enum Part {
     Data(Bytes),
     End,
@@ -55,7 +55,7 @@ impl Drop for Exchange {
     }
 }
 
-/// Takes a frame of an exchange. Called in the order of the frames.
+/// Handles a frame of an exchange. It is called in the order of the frames.
 pub(in crate::host) fn receive(host: &Arc<Host>, frame: Frame) {
     let id = frame.stream;
     if frame.kind == Kind::HttpRequest {
@@ -63,14 +63,14 @@ pub(in crate::host) fn receive(host: &Arc<Host>, frame: Frame) {
         return;
     }
     let mut exchanges = host.exchanges.lock();
-    // Frames of an exchange that is over may still be on their way.
+    // Frames of an exchange that has ended may still arrive.
     let Some(exchange) = exchanges.get_mut(&id) else { return };
     let fine = match frame.kind {
         Kind::HttpResponse => answered(exchange, &frame.payload),
         Kind::HttpBody => {
             let left =
                 exchange.window.fetch_sub(i64::try_from(frame.payload.len()).unwrap_or(i64::MAX), Ordering::Relaxed);
-            // A reader that is gone needs nothing more.
+            // If the reader has stopped, the data is not needed.
             let _ = exchange.parts.send(Part::Data(frame.payload));
             left > 0
         }
@@ -83,20 +83,20 @@ pub(in crate::host) fn receive(host: &Arc<Host>, frame: Frame) {
         }
         Kind::HttpCredit => raise(exchange, &frame.payload),
         _ => {
-            debug!(host = host.number, "an exchange with a graph host was broken off");
+            debug!(host = host.number, "a graph host aborted an exchange");
             exchanges.remove(&id);
             return;
         }
     };
     if !fine {
-        warn!(host = host.number, kind = ?frame.kind, "a graph host broke the rules of an exchange");
+        warn!(host = host.number, kind = ?frame.kind, "a graph host violated the protocol of an exchange; aborting it");
         exchanges.remove(&id);
         drop(exchanges);
         abort(host, id);
     }
 }
 
-/// Ids from here on are of exchanges that the host began.
+/// Ids from this number on belong to exchanges that the host began.
 pub(crate) const HOSTS: u32 = 1 << 31;
 
 fn answered(exchange: &mut Exchange, payload: &[u8]) -> bool {
@@ -112,7 +112,7 @@ fn answered(exchange: &mut Exchange, payload: &[u8]) -> bool {
 fn raise(exchange: &Exchange, payload: &[u8]) -> bool {
     let Ok(bytes) = <[u8; 4]>::try_from(payload) else { return false };
     let more = u32::from_be_bytes(bytes) as usize;
-    // More than was ever sent is nothing that an honest host gives back.
+    // An honest host never returns more credit than was used.
     let fine = exchange.credit.available_permits().saturating_add(more) <= WINDOW;
     if fine {
         exchange.credit.add_permits(more);
@@ -120,7 +120,7 @@ fn raise(exchange: &Exchange, payload: &[u8]) -> bool {
     fine
 }
 
-/// Forgets an exchange and tells the host, unless it is over already.
+/// Removes an exchange and informs the host, unless the exchange has ended already.
 pub(super) fn give_up(host: &Arc<Host>, id: u32) {
     let exchange = host.exchanges.lock().remove(&id);
     if exchange.is_some() {
@@ -128,8 +128,8 @@ pub(super) fn give_up(host: &Arc<Host>, id: u32) {
     }
 }
 
-/// Tells the host that an exchange is over.
+/// Informs the host that an exchange has ended.
 pub(super) fn abort(host: &Arc<Host>, id: u32) {
-    // A host that is gone needs not be told.
+    // If the connection is closed, no HTTP_ABORT is needed.
     host.send(Frame::new(Kind::HttpAbort, id, Bytes::new()));
 }

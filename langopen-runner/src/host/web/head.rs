@@ -1,4 +1,4 @@
-//! Heads of requests and responses as documents.
+//! The heads of requests and responses as JSON.
 
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use http::{Method, Request, Response, StatusCode, Uri, Version};
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::WebCall;
 
-/// Headers of one connection alone, which are not passed on.
+/// Headers that apply to one connection only, so they are not passed on.
 const HOP_BY_HOP: [&str; 9] = [
     "connection",
     "keep-alive",
@@ -39,7 +39,7 @@ pub(super) struct ToApp<'a> {
 impl<'a> ToApp<'a> {
     pub(super) fn new(call: &'a WebCall) -> Self {
         let WebCall { request, has_body, unknown, authenticate, user, root_path, client, tenant: _ } = call;
-        let mut headers = told(request.headers());
+        let mut headers = texts(request.headers());
         if let (None, Some(authority)) = (request.headers().get("host"), request.uri().authority()) {
             headers.push(("host".to_owned(), authority.to_string()));
         }
@@ -67,18 +67,18 @@ pub(super) struct FromApp {
     #[serde(default)]
     query: String,
     headers: Vec<(String, String)>,
-    /// The exchange whose request this one goes on with; none for a request of the application's own.
+    /// The exchange whose request this one continues; `None` for a request of the application itself.
     #[serde(default)]
     pub(super) parent: Option<u32>,
-    /// The run that a request of the application's own belongs to.
+    /// The run that a request of the application itself belongs to.
     #[serde(default)]
     pub(super) run: Option<u32>,
-    /// The exchange that a request of the application's own is made in.
+    /// The exchange in which the application itself makes the request.
     #[serde(default)]
     pub(super) within: Option<u32>,
     #[serde(default)]
     pub(super) body: bool,
-    /// Whether only the caller is to be found out.
+    /// Whether the API only authenticates the caller.
     #[serde(default)]
     pub(super) authenticate: bool,
 }
@@ -108,7 +108,7 @@ pub(super) struct ResponseHead {
 
 impl ResponseHead {
     pub(super) fn of<B>(response: &Response<B>, unknown: bool) -> Self {
-        Self { status: response.status().as_u16(), headers: told(response.headers()), unknown, user: None }
+        Self { status: response.status().as_u16(), headers: texts(response.headers()), unknown, user: None }
     }
 
     pub(super) fn known(user: JsonMap) -> Self {
@@ -125,8 +125,8 @@ impl ResponseHead {
     }
 }
 
-/// Headers as texts, one character for each byte.
-fn told(headers: &HeaderMap) -> Vec<(String, String)> {
+/// Headers as texts, with one character per byte.
+fn texts(headers: &HeaderMap) -> Vec<(String, String)> {
     let value = |value: &HeaderValue| value.as_bytes().iter().map(|&byte| char::from(byte)).collect();
     let kept = headers.iter().filter(|(name, _)| !HOP_BY_HOP.contains(&name.as_str()));
     kept.map(|(name, each)| (name.as_str().to_owned(), value(each))).collect()
@@ -154,7 +154,7 @@ mod tests {
         let pairs = pairs.map(|(name, value)| (name.to_owned(), value.to_owned()));
         let map = read(&pairs).unwrap_or_default();
         assert_eq!(map.get_all("x-a").iter().map(HeaderValue::as_bytes).collect::<Vec<_>>(), [&b"1"[..], &b"\xe9"[..]]);
-        assert_eq!(told(&map), pairs[..2]);
+        assert_eq!(texts(&map), pairs[..2]);
         for wrong in [("a b", "1"), ("x", "a\nb"), ("x", "\u{20ac}")] {
             assert!(read(&[(wrong.0.to_owned(), wrong.1.to_owned())]).is_none(), "{wrong:?}");
         }

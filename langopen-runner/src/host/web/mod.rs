@@ -1,5 +1,6 @@
-//! HTTP over a host's connection, in both directions: requests for the application's own web app, and requests that the application makes of the
-//! API. An exchange's bodies stream, each within a credit, so one that nobody reads holds up no other.
+//! HTTP over a host's connection, in both directions: requests for the application's web app, and requests of the
+//! application to the API. Each body of an exchange streams within its own credit, so an unread body does not block
+//! others.
 
 mod begin;
 mod body;
@@ -24,66 +25,66 @@ pub(super) use exchange::{Exchange, receive};
 /// A body in pieces.
 pub type WebBody = BoxStream<'static, io::Result<Bytes>>;
 
-/// What a host tells of the application's own web app.
+/// The application's web app, as its host describes it.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct WebApp {
-    /// Whether every request has to pass through it: it has middleware, or its routes cannot be told.
+    /// Whether every request must pass through the app: it has middleware, or its routes are unknown.
     pub first: bool,
-    /// Where it may have a route; too much rather than too little.
+    /// The paths where the app may have a route. The list may contain too many, but not too few.
     pub routes: Vec<WebRoute>,
-    /// Whether it may also answer what nothing else does.
+    /// Whether the app may also answer requests that neither a route of the app nor the API covers.
     pub later: bool,
     /// Its OpenAPI document.
     pub openapi: Option<Value>,
 }
 
-/// Where the app may have a route.
+/// A path where the app may have a route.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WebRoute {
     /// A regular expression for the decoded path.
     pub pattern: String,
-    /// Its methods; `None` for all.
+    /// The methods of the route; `None` for all.
     pub methods: Option<Vec<String>>,
-    /// Whether it is for WebSockets.
+    /// Whether the route is for WebSockets.
     #[serde(default)]
     pub websocket: bool,
 }
 
 /// A request for the app.
 pub struct WebCall {
-    /// The request. The path is the client's, the mount prefix included.
+    /// The request. Its path is the client's, with the mount prefix.
     pub request: Request<WebBody>,
     /// Whether a body follows.
     pub has_body: bool,
-    /// Whether the API has been asked already, and has no such path.
+    /// Whether the API has already been asked and has no such path.
     pub unknown: bool,
-    /// Whether the app's own routes are for authenticated callers alone, and this one is not authenticated yet.
+    /// Whether the app's own routes need an authenticated caller, and this one is not authenticated yet.
     pub authenticate: bool,
     /// The authenticated user.
     pub user: Option<JsonMap>,
-    /// The mount prefix, or empty.
+    /// The mount prefix; may be empty.
     pub root_path: String,
-    /// The other end of the connection.
+    /// The client's address.
     pub client: Option<SocketAddr>,
-    /// Where the caller acts, if it is known.
+    /// The tenant in which the caller acts, if it is known.
     pub tenant: Option<Tenant>,
 }
 
-/// What the app may ask of the API while it serves a request.
+/// The API, as the app may call it while it serves a request.
 #[async_trait]
 pub trait WebApi: Send + Sync + 'static {
-    /// Serves a request that no route of the app is for. A request of the application's own carries the [`Tenant`] that it acts in
-    /// among its extensions.
+    /// Serves a request that no route of the app covers. A request of the application itself has the [`Tenant`] in
+    /// which it acts among its extensions.
     async fn call(&self, request: Request<WebBody>) -> WebAnswer;
 
-    /// Finds out who asks: the user, or the answer to a caller that is turned away.
+    /// Authenticates the caller: returns the user, or the response to a refused caller.
     async fn authenticate(&self, request: Request<()>) -> Result<JsonMap, Response<WebBody>>;
 }
 
 /// The API's answer.
 pub struct WebAnswer {
-    /// The answer.
+    /// The response.
     pub response: Response<WebBody>,
-    /// Whether it only says that there is no such path; the request's body is then unread.
+    /// Whether the response only reports that the path does not exist. The request's body is then unread.
     pub unknown: bool,
 }

@@ -1,4 +1,4 @@
-//! Exchanges that the host begins: requests that go on to the API.
+//! Exchanges that the host begins: requests for the API.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
@@ -18,7 +18,7 @@ use crate::frame::payload::from_json;
 use crate::frame::{Frame, Kind};
 use crate::host::Host;
 
-/// What a request of the host's is served with.
+/// A request of the host, with everything that serves it.
 struct Served {
     head: FromApp,
     request: Request<()>,
@@ -38,13 +38,13 @@ pub(super) fn serve(host: &Arc<Host>, frame: Frame) {
                 let stop = served.stop.clone();
                 tokio::select! {
                     () = answer(&host, id, served) => { host.exchanges.lock().remove(&id); }
-                    // The host may not know yet: the request that this one went on with is over.
+                    // The request that this one continued has ended; the host may not know yet.
                     () = stop.cancelled() => give_up(&host, id),
                 }
             });
         }
         Err(error) => {
-            warn!(host = host.number, %error, "a request from a graph host cannot be served");
+            warn!(host = host.number, %error, "cannot serve a request from a graph host");
             abort(host, id);
         }
     }
@@ -56,7 +56,7 @@ fn begin(host: &Arc<Host>, id: u32, payload: &[u8]) -> Result<Served> {
     let mut request = head.request()?;
     let mut exchanges = host.exchanges.lock();
     if id < HOSTS || exchanges.contains_key(&id) {
-        return Err(refused("the exchange's id is not the host's to choose"));
+        return Err(refused("the exchange's id is in use, or not in the host's range"));
     }
     if exchanges.len() >= MAX_EXCHANGES {
         return Err(refused("the application has too many requests in flight"));
@@ -78,7 +78,7 @@ fn begin(host: &Arc<Host>, id: u32, payload: &[u8]) -> Result<Served> {
         }
     };
     let (parts, received) = mpsc::unbounded_channel();
-    // The body comes once somebody reads: one that nobody read can still go elsewhere.
+    // The host sends the body only once it is read, so an unread request can still be served elsewhere.
     let window = Arc::new(AtomicI64::new(0));
     let credit = Arc::new(Semaphore::new(WINDOW));
     let exchange = Exchange {
@@ -112,7 +112,7 @@ async fn answer(host: &Arc<Host>, id: u32, served: Served) {
         give_up(host, id);
         return;
     };
-    // A host that is gone needs no answer.
+    // If the connection is closed, no response is needed.
     if host.send(Frame::new(Kind::HttpResponse, id, head)) {
         body::send(host, id, &credit, body).await;
     }

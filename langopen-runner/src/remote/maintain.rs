@@ -1,4 +1,4 @@
-//! Keeping connections: one to each address that a name stands for.
+//! Maintains one connection to each address that a name resolves to.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -17,20 +17,21 @@ use super::set::Shared;
 use crate::host::{Attach, Behind, Host};
 use crate::metrics::RUNNER_LOAD;
 
-/// How often a name is looked up.
+/// The pause between two resolutions of a name.
 const LOOK_UP: Duration = Duration::from_secs(5);
 
-/// How often a runner is asked for a sign of life, and after how many looks without one it is given up. The runner's
-/// answer does not depend on its graphs.
+/// The pause between two PINGs, and the number of checks without an answer before the connection is given up. The
+/// runner's answer does not depend on its graphs.
 const PING_EVERY: Duration = Duration::from_millis(500);
 const SILENT_LOOKS: u32 = 10;
 
-/// The first and the longest pause before a runner is tried again. Each is longer by up to as much again, at random.
+/// The first and the longest pause before a new attempt to connect. A random part of up to the same length is added to
+/// each pause.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
 
-/// Keeps the connections to all runners that one address stands for.
+/// Maintains the connections to all runners that one name resolves to.
 #[derive(Clone)]
-pub(super) struct Keeper {
+pub(super) struct Maintainer {
     pub(super) url: Arc<RunnerUrl>,
     pub(super) dialer: Arc<Dialer>,
     pub(super) shared: Arc<Shared>,
@@ -38,14 +39,14 @@ pub(super) struct Keeper {
     pub(super) tasks: TaskTracker,
 }
 
-impl Keeper {
-    /// Looks the name up again and again, and keeps a connection to each address that it stands for.
-    pub(super) async fn keep(self) {
-        let mut kept = BTreeMap::<SocketAddr, CancellationToken>::new();
+impl Maintainer {
+    /// Resolves the name repeatedly, and maintains a connection to each address.
+    pub(super) async fn maintain(self) {
+        let mut connections = BTreeMap::<SocketAddr, CancellationToken>::new();
         loop {
             match tokio::net::lookup_host((self.url.host.as_str(), self.url.port)).await {
-                Ok(found) => self.follow(&mut kept, found.collect()),
-                Err(error) => warn!(runner = %self.url, %error, "the name of a runner cannot be looked up"),
+                Ok(found) => self.follow(&mut connections, found.collect()),
+                Err(error) => warn!(runner = %self.url, %error, "cannot resolve the name of a runner; trying again"),
             }
             tokio::select! {
                 () = tokio::time::sleep(LOOK_UP) => {}
@@ -54,8 +55,8 @@ impl Keeper {
         }
     }
 
-    fn follow(&self, kept: &mut BTreeMap<SocketAddr, CancellationToken>, found: Vec<SocketAddr>) {
-        kept.retain(|address, stay| {
+    fn follow(&self, connections: &mut BTreeMap<SocketAddr, CancellationToken>, found: Vec<SocketAddr>) {
+        connections.retain(|address, stay| {
             let there = found.contains(address);
             if !there {
                 stay.cancel();
@@ -63,16 +64,17 @@ impl Keeper {
             there
         });
         for address in found {
-            kept.entry(address).or_insert_with(|| {
+            connections.entry(address).or_insert_with(|| {
                 let stay = self.stop.child_token();
-                self.tasks.spawn(self.clone().keep_one(address, stay.clone()));
+                self.tasks.spawn(self.clone().maintain_one(address, stay.clone()));
                 stay
             });
         }
     }
 
-    /// Keeps a connection to one address. One that the name stands for no longer is used as long as it lasts.
-    async fn keep_one(self, address: SocketAddr, stay: CancellationToken) {
+    /// Maintains a connection to one address. If the name no longer resolves to it, an open connection stays in use
+    /// until it breaks.
+    async fn maintain_one(self, address: SocketAddr, stay: CancellationToken) {
         let mut pause = PAUSES.0;
         while !stay.is_cancelled() {
             let dialled = tokio::select! {
@@ -113,7 +115,7 @@ impl Keeper {
             behind: Behind::Runner,
         };
         let host = Host::attach(attach, connection);
-        info!(runner = found.name, %address, deployment = %found.tenant, "a runner is connected");
+        info!(runner = found.name, %address, deployment = %found.tenant, "connected to a runner");
         self.shared.add(address, found.tenant, Arc::clone(&host));
         self.watch(&host).await;
         self.shared.remove(&host);
@@ -123,11 +125,11 @@ impl Keeper {
         }
     }
 
-    /// Waits until the runner is gone, or silent, or not needed any more.
+    /// Waits until the connection closes, the runner stops answering, or the client stops.
     async fn watch(&self, host: &Host) {
         let mut pings = tokio::time::interval(PING_EVERY);
         pings.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        // Looks are counted, not time: a process that stood still itself must not blame the runner for it.
+        // Counts checks instead of time: if this process was suspended, the runner is not to blame for the silence.
         let mut silent = 0;
         while silent < SILENT_LOOKS {
             tokio::select! {
