@@ -29,7 +29,7 @@ impl ImportError {
             Self::NoTables => Some("name the schema that contains them: postgres://…?options[search_path]=SCHEMA"),
             Self::Layout(_) => Some("first update its tables with the setup() of langgraph-checkpoint-postgres"),
             Self::OtherIds { .. } => Some(
-                "use --other-thread-ids map to give each a UUID (the metadata store its id as imported_thread_id), or skip to leave them out",
+                "use --other-thread-ids map to give each a UUID (metadata.imported_thread_id then holds its id), or skip to leave them out",
             ),
             Self::Source(_) | Self::Target(_) => Some("run the command again: it continues where it stopped"),
             Self::Incomplete(_) => Some("the lines above name them; repair them and run the command again"),
