@@ -1,4 +1,4 @@
-//! Every accepted run ends, and once.
+//! Checks that every accepted run ends exactly once.
 
 use super::{Evidence, Violation};
 use crate::load::Kind;

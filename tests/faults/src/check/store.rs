@@ -1,4 +1,4 @@
-//! What a run left in the store is what it returned: nothing of an attempt that was over comes after it.
+//! Checks that a run's store item matches its result, so that no earlier attempt has overwritten it.
 
 use serde_json::Value;
 

@@ -1,4 +1,4 @@
-//! A stream, rejoined as often as needed, shows each event once, in order, and all of them.
+//! Checks that a stream shows every event once and in order, however often its client rejoins it.
 
 use std::collections::BTreeMap;
 
@@ -33,7 +33,7 @@ pub(super) fn check(evidence: &Evidence, found: &mut Vec<Violation>) {
     }
 }
 
-/// Each attempt counts on from where it began, and together they show all.
+/// Checks that the steps of each attempt are consecutive, and that all attempts together show every step.
 fn check_steps(evidence: &Evidence, entry: &Entry, run_id: &str, broken: &mut impl FnMut(&'static str, String)) {
     let mut attempts: BTreeMap<u64, Vec<u64>> = BTreeMap::new();
     let mut latest = 0;
@@ -51,7 +51,8 @@ fn check_steps(evidence: &Evidence, entry: &Entry, run_id: &str, broken: &mut im
     }
     let shows = |step: &u64| attempts.values().flatten().any(|shown| shown == step);
     if evidence.succeeded(run_id) {
-        // A step whose event was lost with its process was taken all the same, and is not taken again if its checkpoint was kept.
+        // A process may die after a step's checkpoint was stored but before its event was. The step is then not
+        // repeated.
         let unseen: Vec<_> = (1..=entry.steps).filter(|step| !shows(step)).collect();
         let excused =
             |step: &u64| evidence.lines(run_id).iter().any(|line| line.step == *step && line.attempt < latest);
