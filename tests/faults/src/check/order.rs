@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::{Evidence, Violation};
 use crate::load::Entry;
 
-const ORDER: &str = "runs of a thread start in the order in which they were accepted";
+const ORDER: &str = "runs of a thread start in the order of their acceptance";
 const ALONE: &str = "one run of a thread runs at a time";
 
 pub(super) fn check(evidence: &Evidence, found: &mut Vec<Violation>) {

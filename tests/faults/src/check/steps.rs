@@ -8,9 +8,9 @@ use super::{Evidence, Violation};
 use crate::load::{Entry, Kind};
 use crate::platform::LEASE;
 
-const ORDER: &str = "steps are taken in order";
-const REPEATED: &str = "a step is repeated only where something was broken";
-const COMPLETE: &str = "a run that succeeded took every step, and its thread shows each once";
+const ORDER: &str = "steps are in order";
+const REPEATED: &str = "a step repeats only after a fault";
+const COMPLETE: &str = "a successful run takes every step, and its thread shows each step once";
 
 /// The line that a graph writes before it takes a step.
 #[derive(Debug, Clone, Copy)]
@@ -59,19 +59,19 @@ pub(super) fn check(evidence: &Evidence, found: &mut Vec<Violation>) {
             // A run without checkpoints begins again from its first step.
             let most = if entry.kind == Kind::Stateless { 1 } else { taken + 1 };
             if first.step > most {
-                broken(ORDER, format!("attempt {attempt} begins with step {}, {taken} were taken", first.step));
+                broken(ORDER, format!("attempt {attempt} begins with step {}, after {taken} steps", first.step));
             }
             if let Some((earlier, steps)) = before
                 && !explained(evidence, steps[0].at, first.at)
             {
-                broken(REPEATED, format!("attempt {attempt} follows {earlier}, and nothing was broken in between"));
+                broken(REPEATED, format!("attempt {attempt} follows {earlier}, without a fault in between"));
             }
             before = Some((attempt, steps));
         }
         if evidence.succeeded(run_id) {
             let taken = |step| lines.iter().any(|line| line.step == step);
             if !(1..=entry.steps).all(taken) {
-                broken(COMPLETE, format!("there are {} steps", entry.steps));
+                broken(COMPLETE, format!("the run has {} steps", entry.steps));
             }
         }
         check_answer(entry, run_id, &mut broken);
@@ -79,7 +79,10 @@ pub(super) fn check(evidence: &Evidence, found: &mut Vec<Violation>) {
             && evidence.succeeded(run_id)
             && logged(values, run_id) != (1..=entry.steps).collect::<Vec<_>>()
         {
-            broken(COMPLETE, format!("of {} steps its thread shows {:?}", entry.steps, logged(values, run_id)));
+            broken(
+                COMPLETE,
+                format!("the run has {} steps, but its thread shows {:?}", entry.steps, logged(values, run_id)),
+            );
         }
     }
 }
@@ -89,7 +92,7 @@ fn check_answer(entry: &Entry, run_id: &str, broken: &mut impl FnMut(&'static st
     let Some(answer) = entry.answer.as_ref().filter(|answer| answer.get("log").is_some()) else { return };
     let logged = logged(answer, run_id);
     if logged != (1..=entry.steps).collect::<Vec<_>>() {
-        broken(COMPLETE, format!("of {} steps the answer shows {logged:?}", entry.steps));
+        broken(COMPLETE, format!("the run has {} steps, but the answer shows {logged:?}", entry.steps));
     }
 }
 

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::steps::taken;
 use super::{Evidence, Violation};
 
-const STORE: &str = "the store holds what the run wrote that succeeded";
+const STORE: &str = "the store holds the item of the successful attempt";
 
 pub(super) fn check(evidence: &Evidence, found: &mut Vec<Violation>) {
     for entry in &evidence.entries {

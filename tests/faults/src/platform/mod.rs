@@ -50,7 +50,7 @@ impl Platform {
         let faketime = faketime::library();
         if faketime.is_none() {
             eprintln!(
-                "langopen-faults: no clock of a process is moved (fault \"skew\"): install Debian's package faketime"
+                "langopen-faults: the fault \"skew\" is left out; to enable it, install Debian's package faketime"
             );
         }
         let (nodes, urls, folder) = (Vec::new(), Vec::new(), folder.to_owned());
