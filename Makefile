@@ -1,11 +1,11 @@
-# Every habit is one command; CI runs the same ones.
+# Each task is one command. CI runs the same commands.
 
 PYTHON ?= python3
 CARGO ?= cargo
 VENV := target/test-venv
 CLIENTS := tests/js tests/browser
 CONFIG ?= examples/agent/langgraph.json
-# Postgres and Redis that live as long as one command (tests/services).
+# Starts Postgres and Redis for the duration of one command (tests/services).
 SERVICES := target/debug/langopen-test-services
 WITH_SERVICES := $(SERVICES)
 
@@ -25,20 +25,20 @@ test: test-rust test-host test-sdk test-sdk-memory test-sdk-postgres test-sdk-ty
 test-rust: $(SERVICES) ## Unit, conformance and API tests, and the docs' examples
 	$(WITH_SERVICES) $(CARGO) test --locked --workspace --all-features
 
-# Cargo knows better than make whether it is up to date.
+# Cargo decides whether the program is up to date, not make.
 .PHONY: $(SERVICES)
 $(SERVICES):
 	$(CARGO) build --locked --workspace --all-features --bin langopen-test-services
 
-test-host: $(VENV)/.complete ## The graph hosts: Python's driven over its socket, the parts of node's
+test-host: $(VENV)/.complete ## The graph hosts: Python's through its socket, node's part by part
 	$(VENV)/bin/python -m pytest -q langopen-runner/python/tests
 	node --test langopen-runner/node/tests
 
-# What depends on graphs: the other files have applications of their own, or ask only the server.
+# The files that use the shared graphs. All others have their own applications, or test only the server.
 GRAPH_SUITES := $(addprefix tests/sdk/test_,$(addsuffix .py,a2a assistants batch cancel concurrency copy_fork cut_and_rejoin graph_errors graph_targets \
 	interrupts javascript_errors multitask protocol remote_graph restart resumable run_ends runs_create_wait_join state_history stateless store \
 	stream_modes subgraph_streams sync_client thread_stream))
-# What depends on storage.
+# The files whose results depend on the storage.
 STORAGE_SUITES := $(filter-out %/test_javascript_errors.py,$(GRAPH_SUITES)) $(addprefix tests/sdk/test_,$(addsuffix .py,auth counts crons metrics \
 	regressions retention store_meaning threads webhooks))
 
@@ -46,20 +46,20 @@ test-sdk: $(VENV)/.complete $(SERVICES) ## The stock Python SDK against the real
 	$(CARGO) build --locked --workspace --all-features --bin langopen
 	LANGOPEN_TEST_DATA=$(abspath target/sdk-data) $(WITH_SERVICES) $(VENV)/bin/python -m pytest -q tests/sdk
 
-test-sdk-memory: $(VENV)/.complete ## What depends on storage, with everything in memory
+test-sdk-memory: $(VENV)/.complete ## The tests of storage, with all data in memory
 	$(CARGO) build --locked --workspace --all-features --bin langopen
 	LANGOPEN_TEST_DATABASE=memory: LANGOPEN_TEST_DATA=$(abspath target/sdk-data) $(VENV)/bin/python -m pytest -q $(STORAGE_SUITES)
 
-test-sdk-postgres: $(VENV)/.complete $(SERVICES) ## The same with an API server, a worker and a runner, over Postgres and Redis
+test-sdk-postgres: $(VENV)/.complete $(SERVICES) ## The SDK tests with an API server, a worker and a runner, over Postgres and Redis
 	$(CARGO) build --locked --workspace --all-features --bins
 	LANGOPEN_TEST_DATABASE=postgres LANGOPEN_TEST_SEPARATE=1 LANGOPEN_TEST_DATA=$(abspath target/sdk-data) \
 		$(WITH_SERVICES) sh -c 'LANGOPEN_TEST_REDIS=$$REDIS_URL exec $(VENV)/bin/python -m pytest -q tests/sdk'
 
-test-sdk-typescript: $(VENV)/.complete ## The same with the graphs in TypeScript
+test-sdk-typescript: $(VENV)/.complete ## The SDK tests of graphs, with the graphs in TypeScript
 	$(CARGO) build --locked --workspace --all-features --bin langopen
 	LANGOPEN_TEST_APP=app_ts LANGOPEN_TEST_DATA=$(abspath target/sdk-data) $(VENV)/bin/python -m pytest -q $(GRAPH_SUITES)
 
-test-sdk-rust: $(VENV)/.complete ## The same with the graphs in Rust, served by a program of their own
+test-sdk-rust: $(VENV)/.complete ## The SDK tests of graphs, with the graphs in Rust inside their own server
 	$(CARGO) build --locked --workspace --all-features --bin langopen-test-app
 	LANGOPEN_TEST_APP=app_rust LANGOPEN_TEST_DATA=$(abspath target/sdk-data) \
 		$(VENV)/bin/python -m pytest -q $(filter-out %/test_javascript_errors.py,$(GRAPH_SUITES))
@@ -67,14 +67,14 @@ test-sdk-rust: $(VENV)/.complete ## The same with the graphs in Rust, served by 
 WITH_SERVER := $(VENV)/bin/python tests/with_server.py node --test --test-reporter=spec --test-concurrency=4
 CLIENT_TESTS := $(WITH_SERVER) $(CLIENTS:%=%/*.test.js)
 
-# What depends on graphs most; RUST_CLIENT_TESTS='tests/js/*.test.js' is all of it.
+# The tests that depend most on the graphs. RUST_CLIENT_TESTS='tests/js/*.test.js' selects all tests.
 RUST_CLIENT_TESTS ?= tests/js/protocol.test.js
 
 test-clients: $(VENV)/.complete $(CLIENTS:%=%/node_modules/.complete) chromium ## The JavaScript SDK, and useStream in a browser, against the real binary
 	$(CARGO) build --locked --workspace --all-features --bin langopen
 	LANGOPEN_TEST_DATA=$(abspath target/sdk-data) $(CLIENT_TESTS)
 
-test-clients-memory: $(VENV)/.complete $(CLIENTS:%=%/node_modules/.complete) chromium ## The same with everything in memory
+test-clients-memory: $(VENV)/.complete $(CLIENTS:%=%/node_modules/.complete) chromium ## The client tests with all data in memory
 	$(CARGO) build --locked --workspace --all-features --bin langopen
 	LANGOPEN_TEST_DATABASE=memory: LANGOPEN_TEST_DATA=$(abspath target/sdk-data) $(CLIENT_TESTS)
 
@@ -82,11 +82,11 @@ test-clients-typescript: $(VENV)/.complete $(CLIENTS:%=%/node_modules/.complete)
 	$(CARGO) build --locked --workspace --all-features --bin langopen
 	LANGOPEN_TEST_APP=app_ts LANGOPEN_TEST_DATA=$(abspath target/sdk-data) $(WITH_SERVER) $(CLIENTS:%=%/protocol.test.js)
 
-test-clients-rust: $(VENV)/.complete tests/js/node_modules/.complete ## The same from node, with the graphs in Rust
+test-clients-rust: $(VENV)/.complete tests/js/node_modules/.complete ## The event streaming protocol from node, with the graphs in Rust
 	$(CARGO) build --locked --workspace --all-features --bin langopen-test-app
 	LANGOPEN_TEST_APP=app_rust LANGOPEN_TEST_DATA=$(abspath target/sdk-data) $(WITH_SERVER) $(RUST_CLIENT_TESTS)
 
-test-faults: ## Break a whole platform for a minute, and check that nothing was lost (tests/faults/README.md)
+test-faults: ## Break a whole platform for a minute, and check that no data was lost (tests/faults/README.md)
 	$(CARGO) build --locked --workspace --all-features --bin langopen --bin langopen-api-server --bin langopen-worker --bin langopen-runner --bin langopen-faults
 	target/debug/langopen-faults --seconds 45 $(FAULTS_ARGS)
 
@@ -95,7 +95,7 @@ chromium:
 		command -v "$$name" >/dev/null && exit 0; done; \
 		echo "the browser tests need Chromium or Chrome: apt-get install chromium, or set LANGOPEN_TEST_CHROMIUM" >&2; exit 1
 
-# The packages bring no scripts that would have to run.
+# No package needs its install scripts.
 %/node_modules/.complete: %/package-lock.json
 	@node --version 2>/dev/null | grep -Eq '^v([2-9][0-9])' && command -v npm >/dev/null || \
 		{ echo "the client tests need node 20 or newer, and npm: https://nodejs.org, or apt-get install nodejs npm" >&2; exit 1; }
@@ -116,12 +116,12 @@ lint: ## Formatting and lints
 fmt: ## Format
 	$(CARGO) fmt --all
 
-doc: ## Build the crates' documentation; a warning is an error
+doc: ## Build the crates' documentation, with warnings as errors
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --all-features --no-deps
 
 PUBLISHED := langopen-core langopen-backends langopen-testkit langopen-graph langopen-api langopen-worker langopen-runner langopen
 
-gates: doc deny features package public-api ## Check what a release needs: documentation, licences, features, packages, public APIs
+gates: doc deny features package public-api ## Release checks: documentation, licences, features, packages, public APIs (needs cargo-deny and cargo-hack)
 
 deny: ## Licences, duplicate dependencies and their sources (needs cargo-deny)
 	$(CARGO) deny --locked check bans licenses sources
@@ -142,7 +142,7 @@ bench: ## Compare with langgraph dev and the bare library in one run (tests/benc
 	$(CARGO) build --locked --release -p langopen -p langopen-bench
 	target/release/langopen-bench compare $(BENCH_ARGS)
 
-bench-cluster: ## Measure the platform as several processes, beside the open peer (tests/bench/README.md)
+bench-cluster: ## Measure the platform as several processes, beside Aegra (tests/bench/README.md)
 	$(CARGO) build --locked --release -p langopen -p langopen-bench
 	target/release/langopen-bench cluster $(BENCH_ARGS)
 
@@ -150,5 +150,5 @@ bench-doors: ## Measure TypeScript graphs and the thread protocol (tests/bench/R
 	$(CARGO) build --locked --release -p langopen -p langopen-bench
 	target/release/langopen-bench doors $(BENCH_ARGS)
 
-clean: ## Remove everything that was built
+clean: ## Remove all build results
 	$(CARGO) clean

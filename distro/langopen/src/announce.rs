@@ -1,4 +1,4 @@
-//! The lines that a server prints while it starts.
+//! Prints the lines that a server writes to standard output while it starts.
 
 use std::io::Write;
 use std::time::Duration;

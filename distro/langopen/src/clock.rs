@@ -1,4 +1,4 @@
-//! The clock of the programs: the database server's with Postgres, else the machine's, unless a test shifts it.
+//! The clock of the programs: with Postgres the database server's clock, otherwise the machine's. Tests can shift it.
 
 use std::path::PathBuf;
 use std::sync::{Arc, LazyLock, OnceLock};
@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use langopen_core::{Clock, SystemClock, Timestamp};
 use parking_lot::Mutex;
 
-/// Names a file with the shift in microseconds. Only tests of jumping clocks set it.
+/// The variable that names a file with the shift in microseconds. Only tests of clock jumps set it.
 const OFFSET_FILE: &str = "LANGOPEN_TEST_CLOCK_OFFSET_FILE";
 
 /// How often the clock reads the file.
@@ -26,10 +26,10 @@ pub(crate) fn clock() -> Arc<dyn Clock> {
     Arc::clone(&CLOCK) as Arc<dyn Clock>
 }
 
-/// From now on, everything in this process reads `server`, the clock of the database server: times are compared with
-/// those of other processes there.
+/// Makes this process read `server`, the clock of the database server, from now on. The processes of a platform compare
+/// times there.
 pub(crate) fn follow(server: Arc<dyn Clock>) {
-    // A second database of the process, for a look, changes nothing.
+    // The first database sets the clock. A second one that the process opens later does not change it.
     let _ = CLOCK.server.set(server);
 }
 
@@ -57,7 +57,7 @@ impl Clock for ProcessClock {
 /// The machine's clock, shifted by the number in a file.
 struct MovedClock {
     file: PathBuf,
-    /// The shift, and when it was read.
+    /// The shift, and the time of the last read.
     offset: Mutex<(i64, Option<Instant>)>,
 }
 

@@ -19,31 +19,31 @@ use crate::clock::{clock, follow};
 use crate::error::CommandError;
 use crate::probes::Readiness;
 
-/// The value of `--database` for data in memory.
+/// The value of `--database` that stores data in memory.
 const IN_MEMORY: &str = "memory:";
 
-/// The defaults of the prefix of Redis names, and of a process's connections.
+/// The default prefix of Redis names, and the default number of connections.
 pub(crate) const PREFIX: &str = "langopen:";
 const CONNECTIONS: u32 = 16;
 
-/// Which data store to open.
+/// The data store to open.
 #[derive(Debug, Clone)]
 pub(crate) enum Place {
     /// A file in the data folder.
     Sqlite,
-    /// Memory, which ends with the process: for trials and tests.
+    /// This process's memory, for trials and tests. The data is lost when the process ends.
     Memory,
-    /// Servers that processes share.
+    /// A Postgres, and optionally a Redis, that several processes share.
     Postgres(Shared),
 }
 
-/// Servers that processes share.
+/// The servers that processes share.
 #[derive(Debug, Clone)]
 pub(crate) struct Shared {
     postgres: Secret,
-    /// The same Postgres without the pooler, for connections that listen.
+    /// The URL of the same Postgres that bypasses the pooler, for connections that listen for notifications.
     direct: Option<Secret>,
-    /// Carries wake-ups and streams; without it Postgres does.
+    /// The Redis for wake-ups and streams. Without one, Postgres carries them.
     redis: Option<Secret>,
     /// The prefix of all Redis names.
     redis_prefix: String,
@@ -51,12 +51,12 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    /// Sets the largest number of connections, and the prefix of Redis names.
+    /// Sets the maximum number of connections, and the prefix of Redis names.
     pub(crate) fn with(self, connections: u32, redis_prefix: &str) -> Self {
         Self { connections: connections.max(2), redis_prefix: redis_prefix.to_owned(), ..self }
     }
 
-    /// Sets the URL for signals, without the pooler.
+    /// Sets the URL that bypasses the pooler, for signals.
     pub(crate) fn with_direct(self, direct: Option<Secret>) -> Result<Self, CommandError> {
         match &direct {
             Some(url) if !is(url.expose(), &POSTGRES) => Err(wrong("--database-direct", "it is not postgres://...")),
@@ -64,13 +64,13 @@ impl Shared {
         }
     }
 
-    /// Whether there is a Redis.
+    /// Whether a Redis is configured.
     pub(crate) fn has_redis(&self) -> bool {
         self.redis.is_some()
     }
 }
 
-/// The schemes of a Postgres's URL.
+/// The URL schemes of Postgres.
 const POSTGRES: [&str; 2] = ["postgres", "postgresql"];
 
 fn is(url: &str, schemes: &[&str]) -> bool {
@@ -102,7 +102,7 @@ impl Place {
         }
     }
 
-    /// Sets the prefix of Redis names, if there is a Redis.
+    /// Sets the prefix of Redis names, if a Redis is configured.
     pub(crate) fn with_redis_prefix(self, prefix: &str) -> Self {
         match self {
             Self::Postgres(shared) => Self::Postgres(Shared { redis_prefix: prefix.to_owned(), ..shared }),
@@ -110,14 +110,14 @@ impl Place {
         }
     }
 
-    /// What no variable of user code may hold: the addresses, and the passwords in them.
+    /// The secrets that no variable of user code may contain: the database addresses and their passwords.
     pub(crate) fn withheld(&self) -> Withheld {
         let Self::Postgres(shared) = self else { return Withheld::default() };
         let addresses = [Some(&shared.postgres), shared.direct.as_ref(), shared.redis.as_ref()];
         addresses.into_iter().flatten().fold(Withheld::default(), |all, url| all.with_address(url.expose()))
     }
 
-    /// A text for people, without secrets.
+    /// A description for people, without secrets.
     pub(crate) fn describe(&self, folder: &Path) -> String {
         match self {
             Self::Sqlite => format!("{} (SQLite)", folder.display()),
@@ -140,7 +140,7 @@ pub(crate) struct Database {
 }
 
 impl Database {
-    /// Opens the data store; `file` is SQLite's.
+    /// Opens the data store. `file` is the path of the SQLite file.
     pub(crate) async fn open(place: Place, file: &Path) -> Result<Self, CommandError> {
         match place {
             Place::Sqlite => {
@@ -207,7 +207,7 @@ impl Database {
         self.events.clone()
     }
 
-    /// The event log that uses Redis while Redis answers, if there is a Redis.
+    /// The event log that uses Redis while Redis is reachable, if a Redis is configured.
     pub(crate) fn redis(&self) -> Option<FailoverEventLog> {
         self.redis.clone()
     }
@@ -229,8 +229,8 @@ async fn answers(storage: Arc<dyn Storage>) -> Result<(), String> {
     answer.map(drop).map_err(|_| "it does not answer".to_owned())
 }
 
-/// A process is unready without its database. Without Redis it stays ready: streams and wake-ups go through the
-/// database.
+/// The readiness checks of the data stores. A process without its database is not ready. A process without Redis stays
+/// ready, because streams and wake-ups then use the database.
 pub(crate) fn readiness(database: &Database) -> Readiness {
     let storage = database.storage();
     let readiness = Readiness::default().needs("database", move || answers(storage.clone()));

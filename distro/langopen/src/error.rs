@@ -1,4 +1,4 @@
-//! Why a command failed, and what to do.
+//! The errors of commands, and what to do about them.
 
 use std::io;
 use std::net::SocketAddr;
@@ -38,7 +38,7 @@ pub(crate) enum CommandError {
     NoKey(String),
     #[error("cannot write the answer: {0}")]
     Answer(#[from] serde_json::Error),
-    #[error("the object that auth.path names has no authenticate handler, so nobody could get in")]
+    #[error("the object that auth.path names has no authenticate handler, so it would refuse every request")]
     NoAuthenticateHandler,
     #[error("cannot use the data folder {}: {source}", path.display())]
     DataFolder { path: PathBuf, source: io::Error },
@@ -71,27 +71,27 @@ fn lines(found: &[Unsupported]) -> String {
 }
 
 impl CommandError {
-    /// What to do, where the message does not say it already.
+    /// What to do, unless the message already says it.
     pub(crate) fn remedy(&self) -> Option<&'static str> {
         match self {
-            Self::Settings { .. } => Some("--print-settings shows what there is, and what it means"),
+            Self::Settings { .. } => Some("--print-settings shows all settings with their meanings"),
             Self::Runner(RunnerError::Unprotected(_)) => {
                 Some("set --token, or --tls-cert, --tls-key and --tls-client-ca")
             }
             Self::Runners(RunnerSetError::SharedToken(..)) => {
-                Some("name the tokens in --runner-tokens-file, or trust all runners alike with --shared-runners")
+                Some("name the tokens in --runner-tokens-file, or trust all runners equally with --shared-runners")
             }
             Self::NoSandbox => Some("use a kernel of version 5.19 or newer with Landlock, or --sandbox auto"),
             Self::NoDatabase { .. } => {
                 Some("name the data folder of `langopen up` with --data, or a database with --database")
             }
-            Self::NoDeployment(_) => Some(
-                "`langopen deployments list` shows those that there are, `langopen deployments set NAME` makes one",
-            ),
-            Self::NoKey(_) => Some("`langopen keys list` shows those that there are"),
-            Self::KeysFile { .. } => Some("make a record with `langopen keys new --name NAME`"),
+            Self::NoDeployment(_) => {
+                Some("`langopen deployments list` shows the deployments, `langopen deployments set NAME` creates one")
+            }
+            Self::NoKey(_) => Some("`langopen keys list` shows the keys"),
+            Self::KeysFile { .. } => Some("create a record with `langopen keys new --name NAME`"),
             Self::NoAuthenticateHandler => {
-                Some("decorate a function with @auth.authenticate, or let bearers of API keys in with --api-keys")
+                Some("decorate a function with @auth.authenticate, or admit bearers of API keys with --api-keys")
             }
             Self::DataFolder { .. } => Some("choose a folder that this user may write to with --data"),
             Self::DataFolderInUse { .. } => Some("stop the other process, or choose another folder with --data"),

@@ -18,7 +18,7 @@ pub(crate) struct HostOptions {
     pub(crate) hosts: u16,
     pub(crate) environment: Options,
     pub(crate) isolation: Isolation,
-    /// The folder of the host program's files.
+    /// The folder of the graph host program's files.
     pub(crate) program_dir: PathBuf,
     /// The value of `langgraph_api_url` in runs, without the mount prefix.
     pub(crate) api_url: String,
@@ -31,12 +31,13 @@ pub(crate) struct Application {
     pub(crate) env: BTreeMap<String, String>,
     /// The settings that the API and the worker need.
     pub(crate) settings: AppSettings,
-    /// The headers of webhooks, with their templates filled.
+    /// The headers of webhooks, with their templates resolved.
     pub(crate) webhook_headers: BTreeMap<String, Secret>,
 }
 
 impl Application {
-    /// Reads `langgraph.json`, and says which parts have no effect. The application may name variables in `inherited`.
+    /// Reads `langgraph.json`, and prints which parts of it have no effect. The application may use the variables in
+    /// `inherited`.
     pub(crate) fn read(path: &Path, inherited: &Inherited) -> Result<Self, CommandError> {
         let config = AppConfig::load(path)?;
         let (fatal, rest): (Vec<_>, Vec<_>) = config.require_supported().into_iter().partition(|found| found.fatal);
@@ -56,13 +57,14 @@ impl Application {
             say("note", &warning.to_string());
         }
         let settings = AppSettings::of(&config, &env);
-        // The application chooses which variables to send away, so the platform's own are not among them.
+        // The application chooses which variables its webhooks contain. The platform's own variables are therefore
+        // excluded.
         let webhook_headers =
             config.resolve_webhook_headers(|name| inherited.get(name).or_else(|| env.get(name).cloned()))?;
         Ok(Self { config, env, settings, webhook_headers })
     }
 
-    /// Builds the environments that are missing, and returns the settings of the hosts.
+    /// Builds the missing environments, and returns the settings of the hosts.
     pub(crate) async fn prepare(&self, options: HostOptions) -> Result<PoolSettings, CommandError> {
         let HostOptions { hosts, mut environment, isolation, program_dir, api_url } = options;
         environment.inherited = isolation.inherited.clone();
@@ -82,7 +84,7 @@ impl Application {
         let graph =
             |graph: &Graph| PoolGraph { target: graph.target.to_string(), description: graph.description.clone() };
         let store = config.store.as_ref();
-        // An environment's interpreter lies in its folder `bin`.
+        // The interpreter of an environment is in its `bin` folder.
         let environment = python.as_ref().and_then(|python| Some(python.interpreter.parent()?.parent()?.to_owned()));
         let shown: Vec<_> = [Some(program_dir.clone()), environment, node.as_ref().map(|node| node.program.clone())]
             .into_iter()
@@ -118,7 +120,7 @@ impl Application {
 }
 
 impl Application {
-    /// Builds the environment of Python code, if there is any.
+    /// Builds the environment of the Python code, if the application has any.
     async fn python(&self, options: Options) -> Result<Option<PythonRuntime>, CommandError> {
         if !self.config.uses(Language::Python) {
             return Ok(None);
@@ -129,7 +131,7 @@ impl Application {
         Ok(Some(PythonRuntime { interpreter: environment.python, search_path: environment.search_path }))
     }
 
-    /// Builds the environment of JavaScript, TypeScript and user interfaces, if there are any.
+    /// Builds the environment of JavaScript, TypeScript and user interfaces, if the application has any.
     async fn node(&self, options: &Options) -> Result<Option<NodeRuntime>, CommandError> {
         if !self.config.needs_node() {
             return Ok(None);

@@ -1,4 +1,4 @@
-//! What user code gets to see: its variables, and the files of this machine.
+//! Decides which variables and files of this machine user code can read.
 
 use std::path::{Path, PathBuf};
 
@@ -13,16 +13,17 @@ use crate::error::CommandError;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum SandboxMode {
-    /// Where the kernel has Landlock.
+    /// If the kernel has Landlock.
     #[default]
     Auto,
     /// Never.
     Off,
-    /// Always: a kernel without Landlock ends the start.
+    /// Always. If the kernel has no Landlock, the program does not start.
     Require,
 }
 
-/// Names under which the platform is told of its data stores. A runner that was told of them too keeps them to itself.
+/// The variables that configure the platform's data stores. A runner that inherits them does not pass them on to user
+/// code.
 const ADDRESSES: [&str; 7] = [
     "DATABASE_DIRECT_URL",
     "DATABASE_URI",
@@ -33,24 +34,24 @@ const ADDRESSES: [&str; 7] = [
     "REDIS_URI",
 ];
 
-/// `withheld` with what the variables of this process say about the platform's data stores.
+/// Adds this process's settings of the platform's data stores to `withheld`.
 pub(crate) fn with_variables(withheld: Withheld) -> Withheld {
     let given = ADDRESSES.iter().filter_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()));
     given.fold(withheld, |withheld, address| withheld.with_address(&address))
 }
 
-/// What user code gets to see.
+/// What user code can read.
 pub(crate) struct Isolation {
-    /// The variables that it inherits.
+    /// The variables that user code inherits.
     pub(crate) inherited: Inherited,
     sandboxed: bool,
-    /// The data folder, which is hidden but for the parts that hosts need.
+    /// The data folder. It is hidden, except for the parts that hosts need.
     data: Option<PathBuf>,
     hidden: Vec<PathBuf>,
 }
 
 impl Isolation {
-    /// `withheld` is what no variable of user code may hold.
+    /// `withheld` are the secrets that no variable of user code may contain.
     pub(crate) fn new(mode: SandboxMode, withheld: &Withheld) -> Result<Self, CommandError> {
         let supported = mode != SandboxMode::Off && Sandbox::is_supported();
         if mode == SandboxMode::Require && !supported {
@@ -65,30 +66,31 @@ impl Isolation {
         self.data = Some(data.to_owned());
     }
 
-    /// Hides a folder or a file, such as one with a token.
+    /// Hides a folder or a file, such as a token's file.
     pub(crate) fn hide(&mut self, path: &Path) {
         self.hidden.push(path.to_owned());
     }
 
-    /// Says what hosts cannot reach.
+    /// Prints what hosts cannot read.
     pub(crate) fn announce(&self, mode: SandboxMode) {
         let text = match (self.sandboxed, mode, &self.data) {
             (true, _, Some(data)) => format!("graph hosts cannot read {} or other processes", data.display()),
             (true, _, None) => "graph hosts cannot read other processes".to_owned(),
             (false, SandboxMode::Off, _) => "off: graph hosts can read whatever this user can".to_owned(),
             (false, ..) => {
-                "off, as this kernel has no Landlock: graph hosts can read whatever this user can".to_owned()
+                "off, because this kernel has no Landlock: graph hosts can read all files of this user".to_owned()
             }
         };
         say("sandbox", &text);
     }
 
-    /// The sandbox of installers: they write in many places, so it keeps them from other processes alone.
+    /// The sandbox of installers. It restricts only their access to other processes, because they write to many
+    /// folders.
     pub(crate) fn for_installers(&self) -> Option<Sandbox> {
         self.sandboxed.then(Sandbox::new)
     }
 
-    /// The sandbox of hosts that work in `base_dir` and need the folders `shown`, and their folder for temporary files.
+    /// The sandbox and the folder for temporary files of hosts that work in `base_dir` and need the folders `shown`.
     pub(crate) fn for_hosts(&self, base_dir: &Path, shown: &[PathBuf]) -> (Option<Sandbox>, Option<PathBuf>) {
         if !self.sandboxed {
             return (None, None);
@@ -96,12 +98,13 @@ impl Isolation {
         let mut sandbox = self.hidden.iter().fold(Sandbox::new(), |sandbox, path| sandbox.hide(path));
         let mut temp_dir = None;
         if let Some(data) = &self.data {
-            // Hosts must see an application that lies in the data folder, so then only the database's files are hidden.
+            // If the application is inside the data folder, hosts must read it. Only the database's files are hidden
+            // then.
             sandbox = match base_dir.starts_with(data) {
                 true => DATABASE_FILES.iter().fold(sandbox, |sandbox, file| sandbox.hide(&data.join(file))),
                 false => sandbox.hide(data),
             };
-            // In the sandbox, new files next to a hidden folder may be out of reach.
+            // In the sandbox, hosts may be unable to open new files beside a hidden folder.
             let system = std::env::temp_dir().canonicalize().unwrap_or_default();
             let own = data.join("tmp");
             if sandbox.hidden().iter().any(|hidden| hidden.starts_with(&system)) && make(&own) {
@@ -118,7 +121,7 @@ const DATABASE_FILES: [&str; 3] = ["langopen.db", "langopen.db-wal", "langopen.d
 fn make(folder: &Path) -> bool {
     crate::private::folder(folder)
         .inspect_err(|error| {
-            tracing::warn!(folder = %folder.display(), %error, "the graph hosts have no folder for temporary files");
+            tracing::warn!(folder = %folder.display(), %error, "the folder for temporary files of the graph hosts cannot be created");
         })
         .is_ok()
 }
@@ -146,7 +149,7 @@ mod tests {
         isolation.sandboxed = true;
         let (sandbox, temp_dir) = isolation.for_hosts(&app, &shown);
         assert_eq!(sandbox.unwrap().hidden(), [token.clone(), data.clone()]);
-        // The test's folder lies in the system's folder for temporary files.
+        // The test's folder is inside the system's folder for temporary files.
         assert_eq!(temp_dir, Some(data.join("tmp")));
         let (sandbox, _) = isolation.for_hosts(&data.join("app"), &shown);
         assert_eq!(sandbox.unwrap().hidden(), [token, data.join("langopen.db")]);

@@ -1,4 +1,4 @@
-//! API keys from a file, which a server reads when it starts.
+//! Reads API keys from a file when a server starts.
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -16,7 +16,7 @@ struct KeysFile {
     keys: Vec<ApiKeyRecord>,
 }
 
-/// Reads the records of a file. No message shows its content.
+/// Reads the records of a file. Error messages never show the file's content.
 pub(crate) fn read(path: &Path) -> Result<Vec<ApiKeyRecord>, CommandError> {
     let wrong = |why: String| CommandError::KeysFile { path: path.to_owned(), why };
     let text = std::fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
@@ -38,7 +38,7 @@ pub(crate) fn read(path: &Path) -> Result<Vec<ApiKeyRecord>, CommandError> {
     Ok(file.keys)
 }
 
-/// The message with its line, without the line itself.
+/// The error message with the number of the line, but without its text.
 fn describe(text: &str, error: &toml::de::Error) -> String {
     let line = error.span().map(|span| text[..span.start.min(text.len())].lines().count().max(1));
     let at = line.map(|line| format!("line {line}: ")).unwrap_or_default();

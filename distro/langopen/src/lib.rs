@@ -1,4 +1,5 @@
-//! The programs of the platform: `langopen`, which runs everything in one process, and one program for each plane.
+//! The programs of the platform: `langopen`, which runs everything in one process, and one program for each of its
+//! parts.
 
 #![forbid(unsafe_code)]
 
@@ -36,7 +37,7 @@ use clap::Parser;
 
 /// `langopen`: everything in one process, and the command line.
 pub fn langopen() -> ExitCode {
-    // A graph host in a sandbox begins as this program.
+    // In a sandbox, a graph host starts as this program and then executes the host program.
     if let Some(code) = langopen_runner::sandbox::launch() {
         return code;
     }

@@ -1,4 +1,4 @@
-//! Fields of log records as text, each record on one line whatever user code puts into it.
+//! Formats the fields of log records as text. Each record is one line, whatever user code writes into it.
 
 use std::error::Error;
 use std::fmt::{self, Debug, Write};
@@ -8,8 +8,8 @@ use tracing_subscriber::field::RecordFields;
 use tracing_subscriber::fmt::FormatFields;
 use tracing_subscriber::fmt::format::Writer;
 
-/// Writes fields as `tracing_subscriber` does, and escapes control characters: a line break in a message would begin a
-/// line that looks like another record, and escape sequences would steer the terminal.
+/// Formats fields as `tracing_subscriber` does, but escapes control characters. Otherwise a line break in a message
+/// could forge a log record, and escape sequences could control the terminal.
 pub(crate) struct EscapedFields;
 
 impl<'writer> FormatFields<'writer> for EscapedFields {
@@ -28,7 +28,7 @@ struct Visitor<'writer> {
 
 impl Visitor<'_> {
     fn write(&mut self, field: &Field, value: fmt::Arguments<'_>) {
-        // Fields of the `log` crate's bridge repeat what the record has.
+        // The `log` crate's bridge adds fields that repeat the record's own.
         if self.result.is_ok() && !field.name().starts_with("log.") {
             self.result = self.try_write(field, value);
         }
@@ -70,7 +70,7 @@ impl Visit for Visitor<'_> {
     }
 }
 
-/// Escapes what is written to it.
+/// A writer that escapes the text written to it.
 struct Escaped<'a, W>(&'a mut W);
 
 impl<W: Write> Write for Escaped<'_, W> {
@@ -85,7 +85,8 @@ impl<W: Write> Write for Escaped<'_, W> {
     }
 }
 
-/// Control characters but the tab; what else ends a line; and what turns the direction of the text around.
+/// Whether to escape the character: a control character except the tab, a line separator, or a change of text
+/// direction.
 fn is_escaped(char: char) -> bool {
     match char {
         '\t' => false,

@@ -15,10 +15,10 @@ use crate::cli::LogFormat;
 use crate::log_fields::EscapedFields;
 use crate::tracing_export::{self, Traces};
 
-/// Whether both outputs carry log records alone.
+/// Whether standard output and standard error both carry only log records.
 static JSON: AtomicBool = AtomicBool::new(false);
 
-/// The names of Python's log levels, which `LOG_LEVEL` takes, and ours.
+/// The level names that `LOG_LEVEL` accepts: Python's names, and Rust's.
 const LEVELS: [(&str, &str); 7] = [
     ("CRITICAL", "error"),
     ("DEBUG", "debug"),
@@ -29,7 +29,7 @@ const LEVELS: [(&str, &str); 7] = [
     ("WARNING", "warn"),
 ];
 
-/// Starts logging, and the export of traces if variables ask for it. `program` names the process in them. Call it
+/// Starts logging, and the export of traces if variables ask for it. `program` is the process's name in traces. Call it
 /// within the runtime.
 pub(crate) fn start(format: Option<LogFormat>, program: &'static str) -> Option<Traces> {
     let format = format.unwrap_or_else(by_variable);
@@ -42,12 +42,12 @@ pub(crate) fn start(format: Option<LogFormat>, program: &'static str) -> Option<
     let layers = [Some(layer(format).with_filter(filter()).boxed()), exported];
     tracing_subscriber::registry().with(layers.into_iter().flatten().collect::<Vec<_>>()).init();
     if let Some(error) = failure {
-        warn!(%error, "traces are not exported: the variables that configure them cannot be followed");
+        warn!(%error, "traces are not exported: check the OTEL_ variables");
     }
     traces
 }
 
-/// Whether the lines of the start are log records too.
+/// Whether the start-up lines are log records too.
 pub(crate) fn is_json() -> bool {
     JSON.load(Ordering::Relaxed)
 }
@@ -58,7 +58,7 @@ fn by_variable() -> LogFormat {
     if wanted { LogFormat::Json } else { LogFormat::Text }
 }
 
-/// `RUST_LOG`, or our own records of `LOG_LEVEL` and above.
+/// The filter of `RUST_LOG`, or else LangOpen's own records at `LOG_LEVEL` and above.
 fn filter() -> EnvFilter {
     EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| EnvFilter::new(directives(env::var("LOG_LEVEL").ok().as_deref())))
@@ -83,7 +83,7 @@ where
         LogFormat::Json => {
             let mut layer = JsonLayer::new(stderr);
             layer.with_timer("timestamp", SystemTime).with_level("level").with_target("target");
-            // The record has the ids of its spans beside its own fields, so one query finds all records of a run.
+            // Each record repeats the ids of its spans, so that one query finds all records of a run.
             layer.with_flattened_event().with_top_level_flattened_span_list();
             layer.boxed()
         }

@@ -1,4 +1,4 @@
-//! The recorder of this process: it gathers what every part emits, for `/metrics`.
+//! The metrics recorder of this process. It collects the metrics of all parts for `/metrics`.
 
 use std::time::Duration;
 
@@ -6,24 +6,24 @@ use langopen_api::Metrics;
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use metrics_process::Collector;
 
-/// From a millisecond, which a request takes, to minutes, which a run takes.
+/// Buckets from a millisecond (requests) to minutes (runs).
 const SECONDS: [f64; 17] =
     [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0];
-/// From 100 microseconds, which a write takes.
+/// Buckets of database writes, from 100 microseconds.
 const WRITE_SECONDS: [f64; 12] = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 2.5];
 const SIZES: [f64; 9] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0];
 
-/// How often what was recorded is put into its buckets, whether anybody asks or not.
+/// How often the recorder moves new values into its buckets, even if no client reads `/metrics`.
 const UPKEEP: Duration = Duration::from_secs(5);
 
-/// What gathers metrics in this process.
+/// The collector of this process's metrics.
 #[derive(Clone)]
 pub(crate) struct Recorder {
     handle: PrometheusHandle,
     process: Collector,
 }
 
-/// Installs the recorder; nothing that is emitted before counts. Needs a runtime.
+/// Installs the recorder. Metrics emitted before are lost. Call it within the runtime.
 pub(crate) fn install() -> Result<Recorder, BuildError> {
     let suffix = |name: &str| Matcher::Suffix(name.to_owned());
     let recorder = PrometheusBuilder::new()
@@ -52,13 +52,13 @@ pub(crate) fn install() -> Result<Recorder, BuildError> {
 }
 
 impl Recorder {
-    /// Everything recorded, as Prometheus reads it.
+    /// All metrics in the Prometheus text format.
     pub(crate) fn render(&self) -> String {
         self.process.collect();
         self.handle.render()
     }
 
-    /// What `/metrics` of the API shows: everything recorded.
+    /// The metrics that `/metrics` of the API shows.
     pub(crate) fn shown(&self, prefix: &str) -> Metrics {
         let recorder = self.clone();
         Metrics::default().with_exposition(move || recorder.render()).with_prefix(prefix)

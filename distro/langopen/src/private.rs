@@ -1,4 +1,4 @@
-//! Folders and files that only this user reads.
+//! Creates folders and files that only this user can read.
 
 use std::fs::{DirBuilder, File, OpenOptions, Permissions};
 use std::io;
@@ -7,11 +7,11 @@ use std::path::Path;
 #[cfg(unix)]
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 
-/// What marks a data folder as one of ours.
+/// The files by which this module recognises a LangOpen data folder.
 const OWN: [&str; 4] = ["langopen.db", "lock", "environments", "host"];
 
-/// Makes the folder if it is missing, with mode 0700. One that exists gets the mode if it is empty or ours: a folder that
-/// others use, such as `/tmp`, must stay open to them.
+/// Creates the folder with mode 0700 if it is missing. An existing folder gets this mode if it is empty or a LangOpen
+/// data folder. A shared folder such as `/tmp` keeps its mode.
 pub(crate) fn folder(path: &Path) -> io::Result<()> {
     let mut builder = DirBuilder::new();
     builder.recursive(true);
@@ -23,13 +23,13 @@ pub(crate) fn folder(path: &Path) -> io::Result<()> {
     builder.create(path)?;
     #[cfg(unix)]
     if ours && let Err(error) = std::fs::set_permissions(path, Permissions::from_mode(0o700)) {
-        // A volume may belong to another user, and be open to this one by its group.
-        tracing::warn!(folder = %path.display(), %error, "the data folder cannot be closed to other users");
+        // A volume may belong to another user, and be accessible to this user through its group.
+        tracing::warn!(folder = %path.display(), %error, "access of other users to the data folder cannot be removed");
     }
     Ok(())
 }
 
-/// Opens a file to write, makes it if it is missing, and gives it the mode 0600.
+/// Opens a file for writing, creates it if it is missing, and sets its mode to 0600.
 pub(crate) fn file(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.write(true).create(true).truncate(false);
@@ -40,7 +40,7 @@ pub(crate) fn file(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-/// Closes a file to other users, if it exists.
+/// Removes other users' access to a file, if it exists.
 pub(crate) fn close(path: &Path) -> io::Result<()> {
     #[cfg(unix)]
     if path.is_file() {

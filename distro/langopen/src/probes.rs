@@ -1,4 +1,4 @@
-//! Answers orchestrators: liveness, readiness and metrics.
+//! Answers the probes of orchestrators: liveness, readiness and metrics.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use tracing::error;
 
 use crate::metrics::Recorder;
 
-/// How long a service may take to answer its check.
+/// How long a check of a service may take.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 type Ask = Box<dyn Fn() -> BoxFuture<'static, Result<(), String>> + Send + Sync>;
@@ -33,7 +33,7 @@ pub(crate) struct Readiness {
 
 struct Part {
     name: &'static str,
-    /// Whether the process is unready when this check fails.
+    /// Whether the process is unready while this check fails.
     needed: bool,
     ask: Ask,
 }
@@ -41,9 +41,9 @@ struct Part {
 #[derive(Serialize)]
 struct Report {
     ready: bool,
-    /// Whether the process is about to end.
+    /// Whether the process is shutting down.
     draining: bool,
-    /// `healthy`, or the reason why not.
+    /// For each service `healthy`, or the reason of the failure.
     services: BTreeMap<&'static str, String>,
 }
 
@@ -57,7 +57,7 @@ impl Readiness {
         self.with(name, true, ask)
     }
 
-    /// Adds a check that is reported, but does not make the process unready.
+    /// Adds a check that is reported, but does not affect readiness.
     #[must_use]
     pub(crate) fn likes<F>(self, name: &'static str, ask: impl Fn() -> F + Send + Sync + 'static) -> Self
     where
@@ -113,7 +113,7 @@ pub(crate) fn exposition(recorder: &Recorder) -> Response {
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], recorder.render()).into_response()
 }
 
-/// Serves `/healthz`, `/readyz`, `/ok` and `/metrics` of a process without another HTTP port.
+/// Serves `/healthz`, `/readyz`, `/ok` and `/metrics` for a process that has no other HTTP port.
 pub(crate) async fn serve(
     listener: TcpListener,
     readiness: Arc<Readiness>,
@@ -125,7 +125,7 @@ pub(crate) async fn serve(
     let served = axum::serve(listener, router).into_future();
     tokio::select! {
         served = served => if let Err(error) = served {
-            error!(%error, "health and metrics are not served any more");
+            error!(%error, "the server for health and metrics has stopped");
         },
         () = stop.cancelled() => {}
     }

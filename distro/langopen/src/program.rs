@@ -1,4 +1,4 @@
-//! What all programs share: the runtime, logging, and the message of a failure.
+//! The parts that all programs share: the runtime, logging, and error messages.
 
 use std::net::{IpAddr, SocketAddr};
 use std::process::ExitCode;
@@ -11,7 +11,7 @@ use crate::error::CommandError;
 use crate::logging;
 use crate::settings::{self, CommonOptions};
 
-/// Runs a program to its end.
+/// Runs a program until it ends.
 pub(crate) fn run(
     name: &'static str,
     log_format: Option<LogFormat>,
@@ -36,7 +36,7 @@ pub(crate) fn run(
     if let Some(traces) = traces {
         traces.stop();
     }
-    // What still blocks in the background must not keep a finished program from ending.
+    // Blocked background tasks must not delay the end of the program.
     runtime.shutdown_timeout(Duration::from_secs(1));
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -54,15 +54,15 @@ pub(crate) fn run(
     }
 }
 
-/// Keeps processes of the same user, such as graph hosts, from this one's memory and environment (`/proc/PID/environ`,
-/// `ptrace`). Root can read them still. There are no core dumps then.
+/// Prevents other processes of the same user, such as graph hosts, from reading this process's memory and environment
+/// (`/proc/PID/environ`, `ptrace`). Root can still read them. This also disables core dumps.
 fn hide_from_children() -> std::io::Result<()> {
     #[cfg(target_os = "linux")]
     rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)?;
     Ok(())
 }
 
-/// Prints the settings' documentation, if that is what is wanted.
+/// Prints the settings and their documentation if `--print-settings` is given. Returns whether it did.
 pub(crate) fn prints_settings(common: &CommonOptions) -> bool {
     if common.print_settings {
         print!("{}", settings::DEFAULT);
@@ -70,7 +70,7 @@ pub(crate) fn prints_settings(common: &CommonOptions) -> bool {
     common.print_settings
 }
 
-/// Listens, and says where.
+/// Opens the listener, and returns its address.
 pub(crate) async fn listen(host: IpAddr, port: u16) -> Result<(TcpListener, SocketAddr), CommandError> {
     let address = SocketAddr::new(host, port);
     let unusable = |source| CommandError::Listen { address, source };

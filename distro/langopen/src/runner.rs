@@ -24,7 +24,8 @@ use crate::program::listen;
 use crate::serve::Signals;
 use crate::settings::{self, RunnerOptions, RunnerSettings};
 
-/// Runs graphs until Ctrl-C or SIGTERM. Then it takes no new runs, and those in flight have the grace period.
+/// Runs graphs until Ctrl-C or SIGTERM. Then the runner accepts no new runs, and runs in flight may continue for the
+/// grace period.
 pub(crate) async fn run(options: RunnerOptions) -> Result<(), CommandError> {
     let mut signals = Signals::listen()?;
     let file = options.common.settings.clone();
@@ -37,7 +38,7 @@ pub(crate) async fn run(options: RunnerOptions) -> Result<(), CommandError> {
     };
     let Started { service, readiness } = service;
     signals.next().await;
-    say("stopping", "runs in flight may end; press Ctrl-C again to stop at once");
+    say("stopping", "waiting for runs in flight; press Ctrl-C again to stop at once");
     readiness.drain();
     let drained = tokio::select! {
         left = service.drain(grace) => left,
@@ -74,7 +75,7 @@ async fn start(settings: RunnerSettings, stop: CancellationToken) -> Result<Star
     tokio::spawn(probes::serve(health, Arc::clone(&readiness), recorder, stop));
     let service = serve(&settings, listener, address, tenant.clone(), tls).await?;
     let service = Arc::new(service);
-    // Nothing else sets it.
+    // This is the only place that sets it.
     let _ = started.set(Arc::clone(&service));
     say("ready", &format!("after {:.1} s", begin.elapsed().as_secs_f64()));
     say("runner", &format!("{address} (deployment {tenant})"));

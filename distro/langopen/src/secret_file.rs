@@ -1,10 +1,10 @@
-//! Secrets in files: Kubernetes and Docker mount them so, and a file is in no list of processes.
+//! Reads secrets from files. Kubernetes and Docker mount secrets as files, and process lists do not show their content.
 
 use std::path::Path;
 
 use crate::error::CommandError;
 
-/// The text of a file, without the whitespace around it. `name` is the option that names the file.
+/// The text of a file, without surrounding whitespace. `name` is the option that names the file.
 pub(crate) fn read(name: &'static str, path: &Path) -> Result<String, CommandError> {
     let wrong = |why: String| CommandError::SecretFile { name, path: path.to_owned(), why };
     let text = std::fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;

@@ -1,4 +1,4 @@
-//! Serves until a signal, then stops in order: first no new runs, then no new requests.
+//! Serves until a signal, then shuts down in order: new runs are refused first, then new requests.
 
 use std::time::Duration;
 
@@ -12,8 +12,8 @@ use crate::announce::say;
 use crate::connections::{self, Limits};
 use crate::error::CommandError;
 
-/// Serves until Ctrl-C or SIGTERM. Then it awaits `drain` and still answers requests, then lets open ones end within
-/// `grace`. A second signal ends the process at once.
+/// Serves until Ctrl-C or SIGTERM. Then it still answers requests while it awaits `drain`, and gives open requests up
+/// to `grace` to end. A second signal ends the process at once.
 pub(crate) async fn serve(
     listener: TcpListener,
     router: Router,
@@ -29,16 +29,16 @@ pub(crate) async fn serve(
         () = &mut server => return Ok(()),
         () = signals.next() => {}
     }
-    say("stopping", "what is in flight may end; press Ctrl-C again to stop at once");
+    say("stopping", "waiting for runs and requests in flight; press Ctrl-C again to stop at once");
     tokio::pin!(drain);
-    // The server answers while runs end, so waiting clients get their results.
+    // The server still answers while runs end, so that waiting clients receive their results.
     tokio::select! {
         () = &mut server => return Ok(()),
         () = &mut drain => {}
         () = signals.next() => return Ok(()),
     }
     quiet.cancel();
-    // Endless streams would keep the server from ending.
+    // Without this limit, endless streams would prevent the server from ending.
     tokio::select! {
         () = &mut server => {}
         () = tokio::time::sleep(grace) => info!("open connections were closed"),
@@ -47,7 +47,7 @@ pub(crate) async fn serve(
     Ok(())
 }
 
-/// Ctrl-C and SIGTERM. Once this exists, neither ends the process by itself.
+/// Receives Ctrl-C and SIGTERM. While this value exists, the signals do not end the process by themselves.
 pub(crate) struct Signals {
     interrupt: Signal,
     terminate: Signal,

@@ -1,4 +1,4 @@
-//! `langopen-worker`: claims runs and has runners execute them.
+//! `langopen-worker`: claims runs and sends them to runners.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -25,8 +25,8 @@ use crate::program::listen;
 use crate::serve::Signals;
 use crate::settings::{self, Settings, WorkerOptions};
 
-/// Works until Ctrl-C or SIGTERM. Then it claims nothing more, lets runs end within the grace period, and hands back
-/// the rest.
+/// Works until Ctrl-C or SIGTERM. Then the worker claims no more runs, lets runs in flight end within the grace period,
+/// and hands back the rest.
 pub(crate) async fn run(options: WorkerOptions) -> Result<(), CommandError> {
     let mut signals = Signals::listen()?;
     let file = options.common.settings.clone();
@@ -37,12 +37,12 @@ pub(crate) async fn run(options: WorkerOptions) -> Result<(), CommandError> {
     };
     let Started { database, runners, readiness, worker, stop, probes } = started;
     signals.next().await;
-    say("stopping", "runs in flight may end; press Ctrl-C again to stop at once");
+    say("stopping", "waiting for runs in flight; press Ctrl-C again to stop at once");
     readiness.drain();
     stop.cancel();
     tokio::select! {
         ended = worker => if let Err(error) = ended {
-            error!(%error, "the worker did not stop in order");
+            error!(%error, "the worker did not stop cleanly");
         },
         () = signals.next() => return Ok(()),
     }
@@ -99,7 +99,7 @@ async fn start(settings: &Settings) -> Result<Started, CommandError> {
     Ok(Started { database, runners, readiness, worker, stop, probes })
 }
 
-/// `Ok` if a runner is connected, else the reason why not.
+/// `Ok` if a runner is connected. Otherwise the reason why none is.
 pub(crate) fn connected(runners: &RunnerSet) -> Result<(), String> {
     if runners.is_ready() {
         return Ok(());
@@ -124,7 +124,7 @@ fn working(settings: &Settings, name: String) -> Result<WorkerSettings, CommandE
     })
 }
 
-/// Works until `stop`. It delivers webhooks for as long as runs may end.
+/// Works until `stop`. It delivers webhooks until the last run has ended.
 pub(crate) async fn work(worker: Worker, dispatcher: Option<WebhookDispatcher>, stop: CancellationToken) {
     let no_more_runs = CancellationToken::new();
     let webhooks = dispatcher.map(|dispatcher| tokio::spawn(dispatcher.run(no_more_runs.clone())));
@@ -133,18 +133,18 @@ pub(crate) async fn work(worker: Worker, dispatcher: Option<WebhookDispatcher>, 
     if let Some(webhooks) = webhooks
         && let Err(error) = webhooks.await
     {
-        tracing::warn!(%error, "the delivery of webhooks did not stop in order");
+        tracing::warn!(%error, "the webhook dispatcher did not stop cleanly");
     }
 }
 
-/// The rules of deployments, which their runners announce.
+/// The settings of deployments, from the announcements of their runners.
 struct Rules {
     runners: Arc<RunnerSet>,
     api_url: Option<String>,
     webhooks: Mutex<HashMap<Tenant, Made>>,
 }
 
-/// An announcement, and the settings made from it.
+/// An announcement, and the settings derived from it.
 type Made = (Arc<Announcement>, Option<Arc<WebhookSettings>>);
 
 impl Rules {
@@ -157,7 +157,7 @@ impl DeploymentRules for Rules {
     fn thread_ttl(&self, tenant: &Tenant) -> Option<ThreadTtl> {
         let announcement = self.runners.announcement(tenant)?;
         app::thread_ttl(&announcement.app).unwrap_or_else(|error| {
-            error!(%tenant, %error, "how long threads live cannot be read from what the deployment's runners say");
+            error!(%tenant, %error, "the thread lifetimes that the deployment's runners announce are invalid");
             None
         })
     }
@@ -172,7 +172,7 @@ impl DeploymentRules for Rules {
         }
         let settings = app::webhook_settings(&announcement.app, &announcement.webhook_headers, self.api_url.clone());
         let settings = settings.map(Arc::new).inspect_err(|error| {
-            error!(%tenant, %error, "webhooks cannot be sent by what the deployment's runners say");
+            error!(%tenant, %error, "the webhook settings that the deployment's runners announce are invalid");
         });
         made.insert(tenant.clone(), (announcement, settings.as_ref().ok().cloned()));
         settings.ok()

@@ -1,4 +1,4 @@
-//! `langopen keys` and `langopen deployments`, beside a server's data.
+//! Tests of `langopen keys` and `langopen deployments` while a server uses the same data.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::path::Path;
@@ -30,12 +30,12 @@ fn refused(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
-/// The data of a server that is running.
+/// Opens the data as a running server does.
 async fn owner(folder: &Path) -> Sqlite {
     Sqlite::open(&folder.join("langopen.db"), SqliteOptions::default()).await.unwrap()
 }
 
-/// What the key grants, to a server that asks the database for the first time.
+/// The role that the key grants, on a server without any cached answer.
 async fn role(db: &Sqlite, key: &str) -> Result<Role> {
     let ring = KeyRing::new(Vec::new()).with_stored(Arc::new(db.clone()), Arc::new(SystemClock));
     let headers = vec![("x-api-key".to_owned(), key.to_owned())];

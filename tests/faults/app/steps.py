@@ -1,4 +1,4 @@
-"""A graph that notes each step in a file and in the store, so that a checker can compare them with what its runs return."""
+"""A graph that records each step in a file and in the store. A checker compares both with the results of the runs."""
 
 import asyncio
 import os
@@ -10,7 +10,7 @@ from langchain_core.runnables import RunnableConfig
 from langgraph.config import get_store, get_stream_writer
 from langgraph.graph import END, START, StateGraph
 
-# Lines this short are written whole with O_APPEND, whoever writes at the same time.
+# With O_APPEND, the system writes such short lines atomically, even if several processes write at once.
 FILE = os.open(os.environ["FAULTS_STEPS_FILE"], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
 
 
@@ -23,11 +23,11 @@ class State(TypedDict, total=False):
 
 async def step(state: State, config: RunnableConfig) -> State:
     run_id, attempt, at = config["metadata"]["run_id"], config["metadata"]["run_attempt"], state["at"] + 1
-    # Not the clock of the day, which faults move: one that is the same for all processes of the machine.
+    # Faults shift the wall clock. The monotonic clock is the same for all processes of the machine.
     os.write(FILE, f"{run_id} {attempt} {at} {time.clock_gettime_ns(time.CLOCK_MONOTONIC)}\n".encode())
     get_stream_writer()({"attempt": attempt, "step": at})
     await asyncio.sleep(state["pause"])
-    # An attempt that is over must not write here: another one has gone on.
+    # An attempt that has lost its lease must not write here, because a later attempt has continued.
     await get_store().aput(("steps", run_id), "last", {"step": at, "attempt": attempt})
     return {"at": at, "log": [f"{run_id} {at} {attempt}"]}
 

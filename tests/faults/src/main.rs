@@ -1,5 +1,5 @@
-//! Fault injection: real processes, a load of runs that say in a file what they do, faults by a seed, and a checker of what must hold all the same.
-//! See the README beside this crate.
+//! Fault injection: starts real processes, creates a load of runs, makes faults by a seed, and checks the promises that
+//! must hold. Each graph records its steps in a file. See the README beside this crate.
 
 #![forbid(unsafe_code)]
 
@@ -23,11 +23,11 @@ use crate::cli::Cli;
 use crate::error::{Error, Result, io};
 use crate::trial::Trial;
 
-// One thread: what is tried needs the other cores.
+// A single thread, so that the platform under test has the other cores.
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     let cli = Cli::parse();
-    // Dropping the trials ends everything that they started.
+    // Dropping the trials ends all processes that they started.
     let result = tokio::select! {
         result = trials(&cli) => result,
         stop = stopped() => stop.and(Err(Error::Stopped)),
@@ -72,13 +72,13 @@ async fn trial(cli: &Cli, seed: u64) -> Result<Trial> {
     trial::run(cli, seed, folder.path()).await
 }
 
-/// Postgres does not run as root, and must be able to reach its folder all the same.
+/// Lets other users open the folder. Postgres does not run as root, but needs access to its data.
 fn open_to_all(folder: &std::path::Path) -> Result<()> {
     use std::os::unix::fs::PermissionsExt;
     std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o755)).map_err(io("chmod"))
 }
 
-/// Ends on Ctrl-C or SIGTERM.
+/// Waits for Ctrl-C or SIGTERM.
 async fn stopped() -> Result<()> {
     let mut terminate = signal(SignalKind::terminate()).map_err(io("cannot listen for signals"))?;
     tokio::select! {

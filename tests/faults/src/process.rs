@@ -1,4 +1,4 @@
-//! Processes that can be killed and held up: each leads a process group of its own, and the group ends with its owner.
+//! Processes that can be killed and held up. Each leads its own process group, which ends with its owner.
 
 use std::fs::{File, OpenOptions};
 use std::path::Path;
@@ -14,7 +14,7 @@ use crate::error::{Result, io};
 const TO_STOP: Duration = Duration::from_secs(10);
 const LOG_LINES: usize = 25;
 
-/// A running process with those that it started.
+/// A running process with its children.
 #[derive(Debug)]
 pub(crate) struct Process {
     child: Child,
@@ -22,7 +22,7 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// Starts `command`; what it says goes to the end of the file `log`.
+    /// Starts `command`, and appends its output to the file `log`.
     pub(crate) fn start(mut command: Command, log: &Path) -> Result<Self> {
         let name = command.as_std().get_program().display().to_string();
         let file = OpenOptions::new().create(true).append(true).open(log).map_err(io(format!("{}", log.display())))?;
@@ -34,31 +34,31 @@ impl Process {
         Ok(Self { child, group })
     }
 
-    /// Whether it has ended by itself.
+    /// Whether the process has ended by itself.
     pub(crate) fn has_ended(&mut self) -> bool {
         !matches!(self.child.try_wait(), Ok(None))
     }
 
-    /// `kill -9` of the process alone: what it started has to notice by itself.
+    /// Kills only the process with `kill -9`. Its children must detect this by themselves.
     pub(crate) async fn kill(mut self) {
         let _ = kill_process(self.group, Signal::KILL);
         let _ = self.child.wait().await;
-        // Nothing may be left over that the next start would have to live with; it had its time to notice.
+        // The children get this long to detect the kill. Dropping the process kills the rest before the next start.
         tokio::time::sleep(Duration::from_millis(500)).await;
     }
 
-    /// SIGTERM, and then SIGKILL to who does not end in time.
+    /// Sends SIGTERM, and SIGKILL if the process does not end in time.
     pub(crate) async fn stop(mut self) {
         let _ = kill_process(self.group, Signal::TERM);
         let _ = tokio::time::timeout(TO_STOP, self.child.wait()).await;
     }
 
-    /// Holds the process up, or lets it go on.
+    /// Holds the process up, or lets it continue.
     pub(crate) fn hold(&self, hold: bool) {
         let _ = kill_process(self.group, if hold { Signal::STOP } else { Signal::CONT });
     }
 
-    /// The Python processes that it started.
+    /// The Python processes that it has started.
     pub(crate) fn hosts(&self) -> Vec<Pid> {
         let own = self.group.as_raw_nonzero().get();
         let all = std::fs::read_dir("/proc").into_iter().flatten().flatten();
@@ -69,21 +69,21 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // One that is held up would not notice that its owner is gone.
+        // A host that is held up cannot detect the end of its owner.
         self.hosts().into_iter().for_each(|host| signal(host, Signal::KILL));
         let _ = kill_process_group(self.group, Signal::KILL);
     }
 }
 
-/// Kills a process that another one owns, or holds it up, or lets it go on.
+/// Sends a signal to a process that another one owns.
 pub(crate) fn signal(pid: Pid, signal: Signal) {
-    // It may be gone already.
+    // The process may have ended already.
     let _ = kill_process(pid, signal);
 }
 
 fn parent(pid: i32) -> Option<i32> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The name before it may hold anything.
+    // The process name before the bracket may contain any character.
     let (_, rest) = stat.rsplit_once(')')?;
     rest.split_whitespace().nth(1)?.parse().ok()
 }
@@ -100,10 +100,10 @@ pub(crate) fn tail(log: &Path) -> String {
     lines[lines.len().saturating_sub(LOG_LINES)..].join("\n")
 }
 
-/// Runs a program to its end, and returns what it said.
+/// Runs a program to its end, and returns its output.
 pub(crate) async fn run(mut command: Command) -> Result<String> {
     let program = command.as_std().get_program().display().to_string();
-    // A server that it leaves behind must not hold a pipe open.
+    // With a file instead of a pipe, a server that the program starts in the background cannot hold the output open.
     let said = tempfile::NamedTempFile::new().map_err(io("a temporary file"))?;
     let file = File::options().append(true).open(said.path()).map_err(io("a temporary file"))?;
     let second = file.try_clone().map_err(io("a temporary file"))?;

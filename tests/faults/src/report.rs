@@ -1,4 +1,4 @@
-//! What came of all trials, for people and as JSON.
+//! Reports the results of all trials, as text and as JSON.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::trial::Trial;
 
-/// Most violations of a trial that are told.
+/// The maximum number of violations that the report shows for each trial.
 const TOLD: usize = 20;
 
 /// How often each kind of fault was made.
@@ -22,7 +22,7 @@ pub(crate) fn faults(trials: &[Trial]) -> u64 {
     trials.iter().map(|trial| trial.incidents.len() as u64).sum()
 }
 
-/// A line about a trial, and the promises that were broken in it.
+/// One line about a trial, followed by its broken promises.
 pub(crate) fn lines(trial: &Trial) -> String {
     let found =
         trial.violations.iter().take(TOLD).map(|found| {

@@ -1,4 +1,4 @@
-//! One trial: a platform, clients, faults, and what must hold afterwards.
+//! One trial: a platform, clients, faults, and the checks afterwards.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -16,22 +16,22 @@ use crate::faults::{Breaking, Incident, available, heal};
 use crate::load::{Api, Client, History, Hooks, Kind};
 use crate::platform::Platform;
 
-/// How long clients may take to see their last runs end once nothing is broken any more. A run that has not ended by
-/// then is lost, and reported.
+/// How long clients may wait for the ends of their last runs after the last fault. A run that is still in flight then
+/// is lost, and reported.
 const TO_END: Duration = Duration::from_secs(240);
 
-/// How long webhooks may take after that.
+/// How long the webhooks may take after that.
 const TO_TELL: Duration = Duration::from_secs(90);
 
-/// What a trial found.
+/// The results of a trial.
 pub(crate) struct Trial {
     pub(crate) seed: u64,
     pub(crate) incidents: Vec<Incident>,
-    /// Runs that clients asked for, that were accepted, and that began more than once.
+    /// The numbers of runs that clients requested, that were accepted, and that were attempted more than once.
     pub(crate) asked: usize,
     pub(crate) accepted: usize,
     pub(crate) repeated: usize,
-    /// How often clients went back to a run.
+    /// How often clients rejoined a run.
     pub(crate) rejoined: u64,
     pub(crate) violations: Vec<Violation>,
 }
@@ -50,7 +50,7 @@ pub(crate) async fn run(cli: &Cli, seed: u64, folder: &Path) -> Result<Trial> {
     heal(&platform).await;
     stop.cancel();
     let ended = async { while clients.join_next().await.is_some() {} };
-    // Who is not done by then waits for something that is lost, and the checks say what.
+    // A client that is not done by then waits for something that is lost. The checks report it.
     let _ = tokio::time::timeout(TO_END, ended).await;
     clients.abort_all();
     until_told(&history, &hooks).await;
@@ -75,7 +75,7 @@ fn keep(folder: &Path, name: &str, what: &impl Serialize) -> Result<()> {
     std::fs::write(folder.join(name), serde_json::to_vec(what).unwrap_or_default()).map_err(io(name))
 }
 
-/// Waits until the end of each run that was to be told has been.
+/// Waits until webhooks have reported the end of each run with a webhook.
 async fn until_told(history: &History, hooks: &Hooks) {
     let told = async {
         loop {
@@ -90,7 +90,7 @@ async fn until_told(history: &History, hooks: &Hooks) {
             tokio::time::sleep(Duration::from_millis(500)).await;
         }
     };
-    // What is missing then is reported.
+    // The checks report missing webhooks.
     let _ = tokio::time::timeout(TO_TELL, told).await;
 }
 

@@ -1,5 +1,5 @@
-//! The API of each deployment. The API server builds it when the first runner connects, and again when runners announce
-//! something new.
+//! Builds the API of each deployment. The API server builds it when the deployment's first runner connects, and again
+//! when runners announce a change.
 
 use std::sync::Arc;
 
@@ -12,8 +12,8 @@ use tracing::error;
 use crate::app::{self, Login, ServerParts};
 use crate::database::Database;
 
-/// Builds the API of each deployment that a runner has connected for. It outlives the runners, and still answers what
-/// needs no graph.
+/// Holds the API of each deployment for which a runner has connected. When the runners disconnect, the API stays and
+/// still answers requests that need no graph.
 pub(super) struct Deployments {
     pub(super) runners: Arc<RunnerSet>,
     pub(super) database: Arc<Database>,
@@ -51,7 +51,7 @@ impl DeploymentSource for Deployments {
             error!(deployment = %tenant, %error, "the API of a deployment cannot be served");
             Error::unavailable(
                 "deployments.server",
-                "the deployment cannot be served now; its operator finds why in the log",
+                "the API server cannot serve this deployment now; its log shows the reason",
             )
         })
     }

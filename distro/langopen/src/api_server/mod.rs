@@ -30,7 +30,8 @@ use crate::settings::{self, ApiServerOptions, Settings};
 use crate::worker::connected;
 use deployments::Deployments;
 
-/// Serves until Ctrl-C or SIGTERM. Then it accepts nothing new, and requests in flight have the grace period.
+/// Serves until Ctrl-C or SIGTERM. Then the server accepts no new requests, and requests in flight may run for the
+/// grace period.
 pub(crate) async fn run(options: ApiServerOptions) -> Result<(), CommandError> {
     let mut signals = Signals::listen()?;
     let file = options.common.settings.clone();
@@ -72,7 +73,7 @@ async fn start(settings: &Settings) -> Result<Started, CommandError> {
     let keys = Arc::new(keys.with_stored(database.storage(), clock()));
     let login = Login { keys: Arc::clone(&keys), needed: section.needed_keys(), address: address.ip() };
     if login.needed != KeysNeeded::Always && !address.ip().is_loopback() {
-        say("note", &format!("whoever reaches {address} can do everything in deployments without auth.path"));
+        say("note", &format!("anyone who reaches {address} has full access to deployments without auth.path"));
     }
     let source = Deployments {
         runners: Arc::clone(&runners),
@@ -99,7 +100,7 @@ async fn start(settings: &Settings) -> Result<Started, CommandError> {
     Ok(Started { listener, router, runners, readiness, database })
 }
 
-/// The routes outside every deployment.
+/// The routes outside of all deployments.
 fn root(recorder: metrics::Recorder) -> Router {
     Router::new()
         .route("/ok", get(async || axum::Json(serde_json::json!({"ok": true}))))

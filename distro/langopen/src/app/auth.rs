@@ -16,7 +16,7 @@ use crate::error::CommandError;
 const CACHE_TTL: Duration = Duration::from_secs(60);
 const CACHE_SIZE: u64 = 1000;
 
-/// When callers need an API key, if the application has no `auth.path`.
+/// When callers need an API key, in an application without `auth.path`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum KeysNeeded {
     /// Always.
@@ -27,12 +27,12 @@ pub(crate) enum KeysNeeded {
     Never,
 }
 
-/// Whether API keys alone decide who is admitted.
+/// Whether API keys alone decide whether a caller is admitted.
 pub(super) fn is_open(pool: &Arc<HostPool>) -> bool {
     AppAuth::of(pool).is_none()
 }
 
-/// Combines the logins.
+/// Combines the application's login with API keys.
 pub(super) async fn login(
     given: Login,
     config: Option<&AuthConfig>,
@@ -61,7 +61,7 @@ pub(super) async fn login(
     })
 }
 
-/// Prints which logins apply.
+/// Prints which logins are active.
 pub(crate) async fn announce(login: &Login, pool: &Arc<HostPool>) -> Result<(), CommandError> {
     let has_keys = login.keys.has_any().await?;
     if has_keys || login.needed == KeysNeeded::Always {
@@ -73,12 +73,17 @@ pub(crate) async fn announce(login: &Login, pool: &Arc<HostPool>) -> Result<(), 
             let open = app.uncovered();
             if !open.is_empty() {
                 let open = open.join(", ");
-                say("note", &format!("no auth handler covers these, so any user may do them to everything: {open}"));
+                say(
+                    "note",
+                    &format!(
+                        "no auth handler covers these operations, so any user may perform them on all data: {open}"
+                    ),
+                );
             }
         }
         None if !has_keys && login.needed != KeysNeeded::Always && !login.address.is_loopback() => {
-            let note = "can do everything here: there is neither auth.path nor an API key";
-            say("note", &format!("whoever reaches {} {note}", login.address));
+            let note = "has full access: the application has no auth.path, and no API key exists";
+            say("note", &format!("anyone who reaches {} {note}", login.address));
         }
         None => {}
     }
@@ -94,7 +99,7 @@ fn with_cache(app: AppAuth, config: &AuthConfig) -> AppAuth {
     })
 }
 
-/// The additions of `auth.openapi` to the served document.
+/// The entries that `auth.openapi` adds to the served OpenAPI document.
 pub(super) fn document(config: Option<&AuthConfig>) -> SecurityDocument {
     let Some(openapi) = config.and_then(|config| config.openapi.clone()) else { return SecurityDocument::default() };
     SecurityDocument { schemes: openapi.security_schemes, security: openapi.security, paths: openapi.paths }

@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use crate::error::CommandError;
 
-/// The variables of the process, then those of the application.
+/// Looks up variables in the process's environment first, then in the application's.
 pub(super) struct Variables<'a>(pub(crate) &'a BTreeMap<String, String>);
 
 impl Variables<'_> {
@@ -60,7 +60,7 @@ pub(super) fn apply(settings: &mut Settings, app: &AppSettings) -> Result<(), Co
         settings.max_message_bytes = text.parse().map_err(|_| wrong(name, "is not a number of bytes"))?;
     }
     settings.default_a2a_assistant = env.get(&["DEFAULT_A2A_ASSISTANT_ID"]).map(|(_, id)| id);
-    // An empty value names no tool.
+    // An empty value means an empty list of tools.
     settings.a2a_tool_results = env.value("A2A_ALLOWED_TOOL_CALL_RESULTS").map(|names| words(&names).collect());
     settings.cors = Some(cors(http.cors.as_ref(), env)?);
     Ok(())
@@ -98,7 +98,7 @@ fn cors(given: Option<&CorsConfig>, env: &Variables<'_>) -> Result<Cors, Command
         None => from_environment(env)?,
     };
     let default = Cors::default();
-    // A pattern without a list allows only the origins that match it.
+    // With a pattern but no list, only origins that match the pattern are allowed.
     let origins = if rules.allow_origin_regex.is_some() { Vec::new() } else { default.allow_origins };
     let private =
         env.get(&["ALLOW_PRIVATE_NETWORK"]).is_none_or(|(_, text)| text.eq_ignore_ascii_case("true") || text == "1");

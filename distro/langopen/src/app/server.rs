@@ -1,4 +1,4 @@
-//! The API of one deployment.
+//! Builds the API of one deployment.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -16,12 +16,12 @@ use crate::clock::clock;
 use crate::database::Database;
 use crate::error::CommandError;
 
-/// The logins beside the application's own.
+/// The logins besides the application's own.
 #[derive(Clone)]
 pub(crate) struct Login {
     /// API keys.
     pub(crate) keys: Arc<KeyRing>,
-    /// When callers need an API key, if the application has no login.
+    /// When callers need an API key, in an application without a login.
     pub(crate) needed: KeysNeeded,
     /// The address that the server listens on.
     pub(crate) address: IpAddr,
@@ -30,7 +30,7 @@ pub(crate) struct Login {
 /// The parts of one deployment's API.
 pub(crate) struct ServerParts<'a> {
     pub(crate) database: &'a Database,
-    /// The deployment's graph hosts, in this process's machine or on runners.
+    /// The deployment's graph hosts, in this process or on runners.
     pub(crate) pool: Arc<HostPool>,
     pub(crate) app: &'a AppSettings,
     /// The deployment.
@@ -51,7 +51,7 @@ pub(crate) async fn build(parts: ServerParts<'_>) -> Result<AgentServer, Command
     if let Some(version) = pool.langgraph_version() {
         settings.langgraph_version = version;
     }
-    // Browsers let every page reach a loopback address. Where the application has a login, that decides.
+    // Browsers let every page reach a loopback address. If the application has a login, the login decides.
     settings.refuse_foreign_pages = login.address.is_loopback() && auth::is_open(&pool);
     let login = auth::login(login, app.auth.as_ref(), &pool).await?;
     let executor = Arc::clone(&pool) as Arc<dyn Executor>;

@@ -1,4 +1,4 @@
-//! Connects the application's web app, which runs in graph hosts, with the API, in both directions.
+//! Connects the application's web app, which runs in graph hosts, with the API. Requests pass in both directions.
 
 use std::io;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use langopen_runner::{HostPool, WebAnswer, WebApi, WebApp, WebBody, WebCall};
 use tower_service::Service;
 use tracing::warn;
 
-/// The web app in a pool of graph hosts.
+/// Calls the web app in a pool of graph hosts.
 pub(super) struct PoolApp {
     pool: Arc<HostPool>,
     description: WebApp,
@@ -68,7 +68,7 @@ impl CustomApp for PoolApp {
     }
 }
 
-/// The API behind the web app.
+/// Passes requests from the web app on to the API.
 struct Behind(Api);
 
 #[async_trait]
@@ -83,8 +83,8 @@ impl WebApi for Behind {
     }
 }
 
-/// The whole server, for requests that the application makes. They are trusted within their tenant: the application could
-/// do the same with its graphs.
+/// Serves the requests that the application itself makes to this server. These requests are trusted within their
+/// tenant, because the application's graphs could do the same.
 pub(crate) struct FromWithin(pub(crate) Router);
 
 #[async_trait]
@@ -101,7 +101,7 @@ impl WebApi for FromWithin {
     }
 
     async fn authenticate(&self, _: axum::http::Request<()>) -> Result<JsonMap, axum::http::Response<WebBody>> {
-        // A request of the application needs no login.
+        // The application's own requests need no login.
         Ok(JsonMap::new())
     }
 }

@@ -9,7 +9,8 @@ use langopen_worker::{WebhookHeaders, WebhookSettings};
 
 use crate::error::CommandError;
 
-/// The dispatcher's settings. The API uses the same policy. Relative URLs start at `own_url`, the API's address.
+/// The settings of the dispatcher. The API applies the same policy. `own_url` is the API's address, and the base of
+/// relative URLs.
 pub(crate) fn settings(
     app: &AppSettings,
     headers: &BTreeMap<String, Secret>,
@@ -43,7 +44,7 @@ pub(super) fn policy(app: &AppSettings) -> UrlPolicy {
     }
 }
 
-/// The URL at which this process reaches itself, whatever address it listens on.
+/// The URL at which this process reaches itself, for any address that it listens on.
 pub(crate) fn own_url(mut address: SocketAddr) -> String {
     if address.ip().is_unspecified() {
         address.set_ip(match address.ip() {

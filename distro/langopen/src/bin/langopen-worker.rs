@@ -1,4 +1,4 @@
-//! Claims runs and has runners execute them.
+//! Claims runs and sends them to runners.
 
 #![forbid(unsafe_code)]
 

@@ -1,4 +1,4 @@
-//! The rest of an answer that is a stream, such as one of events, in the chunks of HTTP/1.1.
+//! Sends the rest of a streamed answer, such as a stream of events, in the chunks of HTTP/1.1.
 
 use std::io;
 
@@ -11,30 +11,30 @@ use super::Broken;
 use super::hand_over::Rest;
 use super::wire::{Wire, gone};
 
-/// How much a client may send ahead. The rest waits on its way until the stream has ended.
+/// How many bytes this module reads ahead of the next request. The rest stays in the socket until the stream has ended.
 const AHEAD: usize = 4096;
 
 const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
 
-/// A digit that the length of the next chunk may begin with, whatever that is. It says nothing, and is sent to learn
-/// whether anybody is there.
+/// A leading zero of the next chunk's length, which is valid for any length. It carries no data: the server sends it to
+/// learn whether the client still exists.
 const PROBE: &[u8] = b"0";
 
-/// What a client does while the stream is sent to it.
+/// The state of a client that receives a stream.
 enum Client {
-    /// It may send something, or end.
+    /// The client may send data or close its sending half.
     Listening,
-    /// It has sent something that waits for its turn.
+    /// The client has sent the beginning of its next request, which waits until the stream has ended.
     Ahead,
-    /// It has closed its sending half. The future ends when it is gone altogether.
+    /// The client has closed its sending half. The future completes when the client has disconnected completely.
     HalfClosed(BoxFuture<'static, ()>),
 }
 
-/// Sends the rest to its end. Then the connection is good for the next request; `None` if there is none, or the client
-/// is gone.
+/// Sends the rest of the stream. Returns the connection if it can serve another request. Returns `None` if the
+/// connection ends here or the client has disconnected.
 pub(super) async fn send(mut wire: Wire, rest: Rest) -> Result<Option<Wire>, Broken> {
     let Rest { body, last } = rest;
-    // What is no data is trailers, which no client of streams knows.
+    // Frames without data are trailers, which clients of streams do not read.
     let mut pieces = body.into_data_stream();
     let mut client = if wire.unread.is_empty() { Client::Listening } else { Client::Ahead };
     loop {
@@ -42,7 +42,7 @@ pub(super) async fn send(mut wire: Wire, rest: Rest) -> Result<Option<Wire>, Bro
             piece = pieces.next() => match piece {
                 Some(Ok(piece)) if piece.is_empty() => {}
                 Some(Ok(piece)) => chunk(&mut wire, piece).await?,
-                // Without a last chunk the client knows that this was not the end.
+                // The stream ends without its last chunk, so the client knows that the answer is incomplete.
                 Some(Err(error)) => return Err(error.into()),
                 None => break,
             },
@@ -61,21 +61,21 @@ pub(super) async fn send(mut wire: Wire, rest: Rest) -> Result<Option<Wire>, Bro
 }
 
 async fn chunk(wire: &mut Wire, piece: Bytes) -> io::Result<()> {
-    // The piece itself is not copied.
+    // The chunk holds the piece without copying it.
     let mut chunk = Bytes::from(format!("{:x}\r\n", piece.len())).chain(piece).chain(&b"\r\n"[..]);
     wire.write.write_all_buf(&mut chunk).await
 }
 
 enum Heard {
-    /// The client sends the next request.
+    /// The client has sent bytes of its next request.
     Ahead,
-    /// The client sends no more.
+    /// The client has closed its sending half.
     End,
-    /// Nobody reads what is sent.
+    /// The client has disconnected.
     Gone,
 }
 
-/// Waits for what the client does.
+/// Waits for the next event of the client's side.
 async fn hear(wire: &mut Wire, client: &mut Client) -> io::Result<Heard> {
     match client {
         Client::Ahead => std::future::pending().await,
@@ -86,7 +86,7 @@ async fn hear(wire: &mut Wire, client: &mut Client) -> io::Result<Heard> {
         Client::Listening => {}
     }
     loop {
-        // Nothing is kept to read into while there is nothing to read.
+        // No buffer is allocated until there are bytes to read.
         wire.read.readable().await?;
         let mut ahead = BytesMut::new().limit(AHEAD);
         match wire.read.try_read_buf(&mut ahead) {

@@ -1,5 +1,5 @@
-//! Watches the requests of a connection while hyper serves it, and takes an answer's body from hyper as soon as it is a
-//! stream that has nothing to send.
+//! Watches the requests of a connection while hyper serves it. When a streamed answer has no data ready, this module
+//! takes its body from hyper.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -13,32 +13,32 @@ use hyper::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING};
 use hyper::{Method, Request, Response, StatusCode, Version};
 use parking_lot::Mutex;
 
-/// Where a body goes over from hyper to [`super::event_stream`].
+/// Passes a body from hyper to [`super::event_stream`].
 #[derive(Clone, Default)]
 pub(super) struct HandOver(Arc<Mutex<Given>>);
 
 #[derive(Default)]
 struct Given {
     rest: Option<Rest>,
-    /// Whether all that hyper had before the rest is sent.
+    /// Whether hyper has sent all data that precedes the rest.
     flushed: bool,
-    /// Of the request that is being answered: whether its body was read to the end.
+    /// Whether the body of the request in progress was read to its end. `None` without such a request.
     heard: Option<Arc<AtomicBool>>,
-    /// Whether hyper has all of the answer.
+    /// Whether hyper has received the whole answer.
     answered: bool,
-    /// Wakes the reader that waits for the end of the answer.
+    /// Wakes the reader that waits until the answer has been sent.
     reader: Option<Waker>,
 }
 
-/// The rest of a stream.
+/// The unsent rest of a stream.
 pub(super) struct Rest {
     pub(super) body: Body,
-    /// Whether the connection ends with it.
+    /// Whether the connection ends after this stream.
     pub(super) last: bool,
 }
 
 impl HandOver {
-    /// Notes that hyper has sent all that it had.
+    /// Records that hyper flushes everything it had to send.
     pub(super) fn flushed(&self) {
         let mut given = self.0.lock();
         given.flushed = given.rest.is_some();
@@ -50,14 +50,14 @@ impl HandOver {
         }
     }
 
-    /// The body whose turn it is, if there is one.
+    /// Takes the body that was handed over, once hyper has sent everything before it.
     pub(super) fn take(&self) -> Option<Rest> {
         let mut given = self.0.lock();
         if given.flushed { given.rest.take() } else { None }
     }
 
-    /// Whether the body of the request that is being answered was read to its end; `None` if no answer is under way.
-    /// `reader` is woken when it is sent.
+    /// Whether the body of the request in progress was read to its end; `None` if no answer is in progress. Wakes
+    /// `reader` when the answer has been sent.
     pub(super) fn answering(&self, reader: &Waker) -> Option<bool> {
         let mut given = self.0.lock();
         let heard = given.heard.as_ref().map(|heard| heard.load(Ordering::Acquire))?;
@@ -65,7 +65,7 @@ impl HandOver {
         Some(heard)
     }
 
-    /// Looks at a request; its answer is to be looked at by what is returned.
+    /// Starts to watch a request. The returned [`Looked`] must watch the answer.
     pub(super) fn look(&self, request: Request<Incoming>) -> (Request<Body>, Looked) {
         let connection = request.headers().get(CONNECTION).map(|wish| wish.as_bytes().to_ascii_lowercase());
         let last = connection.as_deref() == Some(b"close");
@@ -86,19 +86,20 @@ impl HandOver {
     }
 }
 
-/// A request that was looked at.
+/// A watched request.
 pub(super) struct Looked {
-    /// Whether its answer may be handed over.
+    /// Whether this module may take over the answer.
     may: bool,
-    /// Whether the connection ends with its answer.
+    /// Whether the connection ends after the answer.
     last: bool,
-    /// Whether its body came to its end: what comes after it is the next request.
+    /// Whether the request's body was read to its end, so that the next bytes belong to the next request.
     heard: Arc<AtomicBool>,
     hand_over: HandOver,
 }
 
 impl Looked {
-    /// Watches the answer, and sees to it that a stream is handed over. hyper sends what has no length in chunks.
+    /// Watches the answer, and arranges that this module takes it over if it is a stream. hyper sends a body of unknown
+    /// length in chunks.
     pub(super) fn answer(self, response: Response<Body>) -> Response<Body> {
         let headers = response.headers();
         let framed = [CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING].iter().any(|name| headers.contains_key(name));
@@ -109,7 +110,7 @@ impl Looked {
     }
 }
 
-/// A request's body that notes when it has ended.
+/// A request's body that records when it has ended.
 struct Heard {
     body: Incoming,
     heard: Arc<AtomicBool>,
@@ -139,7 +140,7 @@ impl HttpBody for Heard {
     }
 }
 
-/// An answer's body. A stream is handed over as soon as its next piece has to be waited for.
+/// An answer's body. If it is a stream, it is handed over the first time that its next piece is not ready.
 struct Answer {
     body: Option<Body>,
     hands_over: bool,

@@ -1,4 +1,4 @@
-//! A connection of HTTP/1: hyper's, except for as long as a stream that waits is all that happens on it.
+//! Serves an HTTP/1 connection. hyper serves it, except while the connection only waits for a stream's next piece.
 
 use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
@@ -17,8 +17,8 @@ use super::hand_over::{HandOver, Rest};
 use super::wire::Wire;
 use super::{Broken, HEAD, answer, event_stream};
 
-/// How much hyper buffers in each direction: also the most that the head of a request may have, and that a client which
-/// takes nothing holds.
+/// The size of each of hyper's buffers. It limits the head of a request, and the bytes that a client which does not
+/// read can hold.
 const BUFFER: usize = 64 * 1024;
 
 pub(super) async fn serve(
@@ -36,8 +36,8 @@ pub(super) async fn serve(
     Ok(())
 }
 
-/// Serves requests until the connection ends, or until the answer to one is a stream that waits: then its rest is still
-/// to be sent.
+/// Serves requests until the connection ends or an answer is a waiting stream. Its caller then sends the rest of that
+/// stream.
 async fn requests(
     wire: Wire,
     peer: SocketAddr,

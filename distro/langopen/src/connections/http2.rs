@@ -1,4 +1,4 @@
-//! A connection of HTTP/2: hyper's, with an eye on streams whose client takes nothing.
+//! Serves an HTTP/2 connection with hyper, and watches for streams whose client does not read.
 
 use std::io;
 use std::net::SocketAddr;
@@ -54,15 +54,15 @@ pub(super) async fn serve(
     }
 }
 
-/// The answers that a connection sends. A client may read the connection and grant one of its streams no room: hyper
-/// does not ask for the rest of that answer then, and what it holds would be held for ever.
+/// The answers that a connection is sending. A client may read the connection but give one of its streams no
+/// flow-control window. hyper then never polls that answer again, so its memory would never be freed.
 #[derive(Default)]
 struct Open(Mutex<Vec<Weak<Mutex<Answer>>>>);
 
 struct Answer {
-    /// Gone when it was given up.
+    /// `None` once the server has given the answer up.
     body: Option<Body>,
-    /// Since when hyper has a piece that the client does not take.
+    /// The time at which hyper received the last piece, until hyper asks for the next one.
     handed: Option<Instant>,
 }
 
@@ -76,7 +76,7 @@ impl Open {
         Body::new(Watched { answer, size })
     }
 
-    /// Drops what is left of answers that nothing was taken of for so long.
+    /// Drops the bodies of answers from which the client has read nothing for `timeout`.
     fn give_up(&self, timeout: Duration) {
         self.0.lock().retain(|answer| {
             let Some(answer) = answer.upgrade() else { return false };
@@ -145,7 +145,7 @@ mod tests {
         for stream in [&mut taken, &mut waits, &mut stalled] {
             assert!(stream.next().await.unwrap().is_ok());
         }
-        // One that has nothing to send waits for the graph, not for the client.
+        // An answer without data waits for the graph, not for the client.
         assert!(futures::poll!(waits.next()).is_pending());
         for _ in 0..4 {
             tokio::time::advance(timeout / 2).await;

@@ -1,13 +1,14 @@
-//! HTTP connections, HTTP/1 and HTTP/2 on one port, each with as little memory as possible.
+//! HTTP/1 and HTTP/2 connections on one port, each with as little memory as possible.
 //!
-//! axum's own server reads the first bytes of a connection to tell the two apart and hands them on. hyper then takes a
-//! read buffer of twice the size for as long as the connection lives. Thousands of idle streams are thousands of idle
-//! buffers, so this module looks at the first bytes with `peek` and leaves them in the socket. hyper also keeps 8 KiB
-//! to read into and 8 KiB to write from. While an event now and then is all that is to be sent, this module takes the
-//! connection from hyper until the stream ends.
+//! axum's own server reads the first bytes of a connection to detect the protocol, and passes those bytes on. hyper
+//! then uses a read buffer of twice the size for as long as the connection lives. Thousands of idle streams would need
+//! thousands of such buffers. This module therefore looks at the first bytes with `peek` and leaves them in the socket.
 //!
-//! A client that takes nothing for [`Limits::write_timeout`] loses its connection, so that what is buffered for it is
-//! given back. A client that closes its sending half still gets its answer.
+//! hyper also holds 8 KiB to read into and 8 KiB to write from. While a connection only sends an occasional event, this
+//! module takes the connection from hyper until the stream ends.
+//!
+//! If a client reads nothing for [`Limits::write_timeout`], the server closes its connection and frees the buffers. If
+//! a client closes only its sending half, it still receives its answer.
 
 mod event_stream;
 mod hand_over;
@@ -34,24 +35,24 @@ use tracing::{debug, warn};
 
 use wire::Wire;
 
-/// How long a client may take to send the head of a request, and be silent between two.
+/// How long a client may take to send the head of a request, and how long a connection may idle between two requests.
 const HEAD: Duration = Duration::from_secs(75);
 
-/// The pause after an accept that failed because something ran out, such as file descriptors.
+/// The pause after a failed accept, for example because the process has no free file descriptors.
 const SHORT_OF: Duration = Duration::from_millis(100);
 
-/// What an HTTP/2 connection begins with, and no request of HTTP/1.
+/// The first bytes of an HTTP/2 connection. No HTTP/1 request begins with them.
 const HTTP2: &[u8] = b"PRI";
 
-/// What a connection may cost.
+/// The limits of a connection.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Limits {
-    /// How long a client may take nothing of what is written to it.
+    /// How long a client may read nothing of the data that the server writes.
     pub(crate) write_timeout: Duration,
 }
 
-/// Serves every client until `quiet`. Then it takes no more connections, lets requests in flight end, and returns when
-/// all have.
+/// Serves clients until `quiet`. Then it accepts no more connections, and returns when all requests in flight have
+/// ended.
 pub(crate) async fn serve(listener: TcpListener, router: Router, limits: Limits, quiet: CancellationToken) {
     let connections = TaskTracker::new();
     loop {
@@ -63,7 +64,7 @@ pub(crate) async fn serve(listener: TcpListener, router: Router, limits: Limits,
             Ok((stream, peer)) => {
                 connections.spawn(connection(stream, peer, router.clone(), limits, quiet.clone()));
             }
-            // The client went away before it was accepted.
+            // The client disconnected before the server accepted the connection.
             Err(error) if is_the_clients(&error) => {}
             Err(error) => {
                 warn!(%error, "a connection cannot be accepted");
@@ -81,13 +82,14 @@ fn is_the_clients(error: &io::Error) -> bool {
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
 }
 
-/// The reason why a connection ended before its time.
+/// The error that ended a connection early.
 type Broken = Box<dyn std::error::Error + Send + Sync>;
 
 async fn connection(stream: TcpStream, peer: SocketAddr, router: Router, limits: Limits, quiet: CancellationToken) {
-    // Streams write small pieces; without this each would wait for the other side to acknowledge the one before.
+    // Streams write small pieces. Without this setting, each piece would wait for the acknowledgement of the one
+    // before.
     if let Err(error) = stream.set_nodelay(true) {
-        warn!(%error, "a connection cannot be set to send at once");
+        warn!(%error, "TCP_NODELAY cannot be set on a connection; its small writes may be delayed");
     }
     let begins = tokio::select! {
         () = quiet.cancelled() => return,
@@ -104,14 +106,14 @@ async fn connection(stream: TcpStream, peer: SocketAddr, router: Router, limits:
     }
 }
 
-/// How a connection begins.
+/// The beginning of a connection.
 struct Begin {
     http2: bool,
-    /// What had to be read to learn that; nothing, unless it came in pieces.
+    /// The bytes that had to be read to detect the protocol. Empty, unless the first bytes arrived in pieces.
     read: Bytes,
 }
 
-/// Waits for the first bytes of a connection, which tell HTTP/2 from HTTP/1.
+/// Waits for the first bytes of a connection and detects HTTP/2 by them.
 async fn begin(stream: &TcpStream) -> io::Result<Begin> {
     let mut seen = [0; HTTP2.len()];
     let length = stream.peek(&mut seen).await?;
@@ -121,7 +123,7 @@ async fn begin(stream: &TcpStream) -> io::Result<Begin> {
     if let Some(http2) = is_http2(&seen[..length]) {
         return Ok(Begin { http2, read: Bytes::new() });
     }
-    // Bytes that stay in the socket keep it readable, so they are read to wait for more of them, or for the end.
+    // Unread bytes keep the socket readable. To wait for more bytes or for the end, this function must read them.
     let mut read = BytesMut::with_capacity(HTTP2.len());
     loop {
         stream.readable().await?;
@@ -139,7 +141,7 @@ async fn begin(stream: &TcpStream) -> io::Result<Begin> {
     }
 }
 
-/// Whether a connection that begins with these bytes is one of HTTP/2; `None` if more bytes must tell.
+/// Whether a connection with these first bytes is HTTP/2; `None` if that needs more bytes.
 fn is_http2(begin: &[u8]) -> Option<bool> {
     match HTTP2.starts_with(begin) {
         true if begin.len() < HTTP2.len() => None,

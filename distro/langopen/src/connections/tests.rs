@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 
 use super::*;
 
-/// What a test sends as events of the streams, in the order in which they were asked for.
+/// The events that a test sends on its streams, in the order of the requests.
 type Event = Result<&'static str, io::Error>;
 
 struct Server {
@@ -56,7 +56,7 @@ async fn server_with(limits: Limits) -> Server {
     Server { address, streams, quiet, served }
 }
 
-/// Says how much it has heard after it has begun to answer.
+/// Begins to answer before it reads the request's body, then reports how many bytes it has read.
 async fn answers_early(body: Body) -> Response {
     let early = futures::stream::once(async { Ok::<_, axum::Error>("early".to_owned()) });
     let late = async { axum::body::to_bytes(body, 100).await.map(|body| body.len().to_string()) };
@@ -76,7 +76,7 @@ impl Client {
         self.0.write_all(bytes.as_bytes()).await.unwrap();
     }
 
-    /// Reads until what was read ends so, and no further.
+    /// Reads until the text read so far ends with `end`, and no further.
     async fn until(&mut self, end: &str) -> String {
         let mut read = Vec::new();
         while !read.ends_with(end.as_bytes()) {
@@ -87,7 +87,7 @@ impl Client {
         String::from_utf8(read).unwrap()
     }
 
-    /// Reads to the end.
+    /// Reads to the end of the connection.
     async fn rest(&mut self) -> String {
         let mut read = String::new();
         tokio::time::timeout(Duration::from_secs(20), self.0.read_to_string(&mut read)).await.expect("no end").unwrap();
@@ -95,7 +95,7 @@ impl Client {
     }
 }
 
-/// More than the system buffers for a client.
+/// More bytes than the system buffers for a client.
 const LARGE: usize = 32 << 20;
 
 const EVENTS: &str = "GET /events HTTP/1.1\r\nhost: a\r\n\r\n";
@@ -127,7 +127,7 @@ async fn requests_that_are_sent_ahead_wait_for_the_end_of_the_stream() {
     let mut client = Client::ask(&server, &[EVENTS, HELLO].concat()).await;
     let events = server.streams.recv().await.unwrap();
     client.until("\r\n\r\n").await;
-    // Part of a request before, part of it during the stream.
+    // The client sends one part of a request before the stream and one part during it.
     client.send(&HELLO[..9]).await;
     events.send(Ok("one")).unwrap();
     client.until("3\r\none\r\n").await;
@@ -187,7 +187,7 @@ async fn a_request_is_heard_to_its_end_before_the_next() {
     client.until("3\r\none\r\n").await;
     drop(events);
     client.until("0\r\n\r\n").await;
-    // This one answers before it has heard.
+    // This handler answers before it has read the request's body.
     client.send("POST /unheard HTTP/1.1\r\nhost: a\r\ncontent-length: 4\r\n\r\n").await;
     client.until("5\r\nearly\r\n").await;
     client.send(&["body", HELLO].concat()).await;
@@ -244,14 +244,14 @@ async fn a_client_that_closes_its_sending_half_gets_its_answer() {
         let events = server.streams.recv().await.unwrap();
         client.until("\r\n\r\n").await;
         client.0.shutdown().await.unwrap();
-        // The probe is a zero before the length of a chunk.
+        // The probe is a leading zero of a chunk's length.
         client.until("0").await;
         events.send(Ok("one")).unwrap();
         client.until("3\r\none\r\n").await;
         drop(events);
         assert_eq!(client.rest().await, "0\r\n\r\n");
     }
-    // A request that is not whole gets none.
+    // An incomplete request gets no answer.
     let mut client = Client::ask(&server, "POST /later HTTP/1.1\r\nhost: a\r\ncontent-length: 4\r\n\r\nbo").await;
     client.0.shutdown().await.unwrap();
     assert!(!client.rest().await.contains("later"));
@@ -263,7 +263,7 @@ async fn a_connection_that_ends_within_its_first_bytes_is_over_at_once() {
     for begin in ["", "P", "PR", "PRI"] {
         let mut client = Client::ask(&server, begin).await;
         client.0.shutdown().await.unwrap();
-        // The server closes, long before the time for a head is over.
+        // The server closes long before the time limit for a head.
         assert!(!client.rest().await.contains("200"), "{begin}");
     }
     for begin in ["P", "PO", "PR"] {
@@ -273,7 +273,7 @@ async fn a_connection_that_ends_within_its_first_bytes_is_over_at_once() {
         client.send(rest.strip_prefix(begin).unwrap_or("OPFIND /hello HTTP/1.1\r\nhost: a\r\n\r\n")).await;
         assert!(client.until("\r\n\r\n").await.starts_with("HTTP/1.1 "), "{begin}");
     }
-    // HTTP/2 in pieces: its preface, and an empty frame of settings.
+    // HTTP/2 in pieces: the preface, and an empty SETTINGS frame.
     let mut client = Client::ask(&server, "P").await;
     tokio::time::sleep(Duration::from_millis(20)).await;
     client.send("RI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\u{4}\0\0\0\0\0").await;
@@ -287,7 +287,7 @@ async fn a_client_that_takes_nothing_loses_its_connection() {
     let server = server_with(Limits { write_timeout: Duration::from_millis(200) }).await;
     let mut client = Client::ask(&server, "GET /large HTTP/1.1\r\nhost: a\r\n\r\n").await;
     server.quiet.cancel();
-    // The connection is over although the client, which is still there, has read nothing.
+    // The server ends the connection, although the client is still connected and has read nothing.
     tokio::time::timeout(Duration::from_secs(20), server.served).await.expect("the connection lives on").unwrap();
     let mut read = Vec::new();
     let _ = client.0.read_to_end(&mut read).await;

@@ -17,17 +17,17 @@ use tokio::time::{Sleep, sleep};
 
 use super::hand_over::HandOver;
 
-/// How long a request may miss the end of its body after its client has closed its sending half: the rest may have
-/// come, and not be read yet.
+/// How long the server waits for the end of a request's body after the client has closed its sending half. The rest of
+/// the body may have arrived and be still unread.
 const BODY_END: Duration = if cfg!(test) { Duration::from_millis(500) } else { Duration::from_secs(10) };
 
-/// A connection as hyper's HTTP/1 takes it.
+/// A connection in the form that hyper's HTTP/1 uses.
 pub(super) type HyperWire = Join<Chain<Cursor<Bytes>, Reader>, Flushed>;
 
-/// A connection as hyper's HTTP/2 takes it.
+/// A connection in the form that hyper's HTTP/2 uses.
 pub(super) type Http2Wire = Join<Chain<Cursor<Bytes>, OwnedReadHalf>, Patient>;
 
-/// A connection, and bytes that came over it and are not used yet.
+/// A connection, with bytes that were received but not used yet.
 pub(super) struct Wire {
     pub(super) unread: Bytes,
     pub(super) read: OwnedReadHalf,
@@ -35,61 +35,62 @@ pub(super) struct Wire {
 }
 
 impl Wire {
-    /// A connection of which `unread` was read, and whose client may take nothing of what is written for `timeout`.
+    /// Wraps a connection. `unread` are the bytes that were already read from it. The client may read nothing for at
+    /// most `timeout`.
     pub(super) fn new(stream: TcpStream, unread: Bytes, timeout: Duration) -> Self {
         let (read, write) = stream.into_split();
         Self { unread, read, write: Patient { write, timeout, waiting: None } }
     }
 
-    /// Lends the connection to hyper, whose requests and writes `hand_over` watches.
+    /// Lends the connection to hyper. `hand_over` watches its requests and writes.
     pub(super) fn lend(self, hand_over: HandOver) -> HyperWire {
         let reader = Reader { read: self.read, hand_over: hand_over.clone(), ended: None };
         join(Cursor::new(self.unread).chain(reader), Flushed { write: self.write, hand_over })
     }
 
-    /// Takes the connection back from hyper, which has read `unread` too far.
+    /// Takes the connection back from hyper, which has already read `unread`.
     pub(super) fn back(wire: HyperWire, unread: Bytes) -> Self {
         let (chain, Flushed { write, .. }) = wire.into_inner();
         let (begin, Reader { read, .. }) = chain.into_inner();
         let (place, mut rest) = (usize::try_from(begin.position()).unwrap_or(usize::MAX), begin.into_inner());
         let rest = rest.split_off(place.min(rest.len()));
-        // Copied: hyper's buffer would be kept for a few bytes, or for none.
+        // The bytes are copied. Otherwise hyper's whole buffer would stay allocated for a few bytes.
         let unread = [unread, rest].concat().into();
         Self { unread, read, write }
     }
 
-    /// The connection for HTTP/2.
+    /// The connection in the form for HTTP/2.
     pub(super) fn http2(self) -> Http2Wire {
         join(Cursor::new(self.unread).chain(self.read), self.write)
     }
 }
 
-/// Waits until a client that has closed its sending half is gone altogether. Only a write can show that: the system of
-/// a client that is gone answers it with a reset.
+/// Returns a future that completes when a client has disconnected completely after closing its sending half. The server
+/// must write to learn this: the system of a disconnected client answers with a reset.
 pub(super) fn gone(read: &OwnedReadHalf) -> io::Result<BoxFuture<'static, ()>> {
-    // A descriptor of its own, as the other one reports no more than that its reading side has ended.
+    // A separate descriptor, because the original one only reports that its reading side has ended.
     let stream = net::TcpStream::from(read.as_ref().as_fd().try_clone_to_owned()?);
     let stream = TcpStream::from_std(stream)?;
     Ok(Box::pin(async move {
-        // An error of the wait itself says no more than that nothing will be heard any more.
+        // If the wait itself fails, the connection counts as ended too.
         let _ = stream.ready(Interest::ERROR).await;
     }))
 }
 
-/// The reading side for hyper. hyper takes the end of what a client sends for the end of the client, and drops the
-/// request that it is answering. But a client may close its sending half and wait for the answer, so hyper learns of
-/// the end only when the answer is sent.
+/// The reading side for hyper. When hyper reads the end of the client's data, it drops the request in progress. But a
+/// client may close its sending half and still wait for the answer. This reader therefore reports the end only after
+/// the answer has been sent.
 pub(super) struct Reader {
     read: OwnedReadHalf,
     hand_over: HandOver,
     ended: Option<Ended>,
 }
 
-/// The end of what a client sends was read.
+/// The state after the client has closed its sending half.
 struct Ended {
-    /// Ends when the client is gone altogether.
+    /// Completes when the client has disconnected completely.
     gone: BoxFuture<'static, ()>,
-    /// Ends when the rest of a request's body should have been read.
+    /// Completes when the time for the rest of the request's body is over.
     body: Pin<Box<Sleep>>,
 }
 
@@ -123,17 +124,16 @@ impl AsyncRead for Reader {
     }
 }
 
-/// The writing side. A client that takes nothing for `timeout` loses its connection, and what is buffered for it is
-/// given back.
+/// The writing side. If the client reads nothing for `timeout`, the server closes the connection and frees its buffers.
 pub(super) struct Patient {
     write: OwnedWriteHalf,
     timeout: Duration,
-    /// Runs while a write waits for the client.
+    /// The time limit of the write that waits for the client.
     waiting: Option<Pin<Box<Sleep>>>,
 }
 
 impl Patient {
-    /// Passes on a write, if it did anything; else waits for the client, for so long.
+    /// Passes on the result of a write that made progress. Otherwise it waits for the client, for at most `timeout`.
     fn wait<T>(&mut self, written: Poll<io::Result<T>>, context: &mut Context<'_>) -> Poll<io::Result<T>> {
         if written.is_ready() {
             self.waiting = None;
@@ -176,7 +176,7 @@ impl AsyncWrite for Patient {
     }
 }
 
-/// The writing side for hyper, which flushes it when it has written all that it had.
+/// The writing side for hyper. hyper flushes it after it has written everything that it had to send.
 pub(super) struct Flushed {
     write: Patient,
     hand_over: HandOver,

@@ -1,7 +1,8 @@
-//! A checkpoint as langgraph's `PostgresSaver` keeps it, and as graph hosts read it.
+//! Converts a checkpoint from the form of langgraph's `PostgresSaver` to the form that graph hosts read.
 //!
-//! The saver keeps a checkpoint as a JSON document, with values that are plain in it and all others in blobs. A host wants the document in its
-//! serialiser's bytes, and every value in a blob. Bytes of blobs stay as they are: nothing is ever unpickled.
+//! The saver stores a checkpoint as a JSON document. Plain values are in the document, and all others are in blobs. A
+//! host expects the document in its serialiser's bytes, and every value in a blob. The import copies the bytes of blobs
+//! unchanged: it never unpickles anything.
 
 use std::fmt;
 
@@ -13,16 +14,16 @@ use serde_json::Value;
 /// The encodings that graph hosts read.
 pub(super) const READABLE: [&str; 6] = ["null", "bytes", "bytearray", "json", "msgpack", "empty"];
 
-/// The channel of sends that wait to become tasks.
+/// The channel of pending sends, which become tasks in the next step.
 const TASKS: &str = "__pregel_tasks";
 
-/// From this version of its document on, a checkpoint has the sends before it among its values.
+/// The first version of the document whose values include the pending sends of the parent checkpoint.
 const SENDS_INSIDE: i64 = 4;
 
-/// The version that counts as the first one.
+/// The version that langgraph assigns to a channel's first value.
 const FIRST_VERSION: &str = "00000000000000000000000000000001.0000000000000000";
 
-/// Why a checkpoint cannot be taken over.
+/// Why a checkpoint cannot be imported.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Damaged(pub(super) String);
 
@@ -35,9 +36,9 @@ impl fmt::Display for Damaged {
 /// A checkpoint's document.
 #[derive(Debug)]
 pub(super) struct Document {
-    /// Without its values.
+    /// The document without its values.
     fields: JsonMap,
-    /// The values that are plain, by channel.
+    /// The plain values, by channel.
     inline: JsonMap,
     /// The version of each channel, as text.
     versions: Vec<(String, String)>,
@@ -65,12 +66,12 @@ impl Document {
         &self.versions
     }
 
-    /// Whether the sends that its parent left have to be put into it.
+    /// Whether the document needs the pending sends of its parent checkpoint.
     pub(super) fn lacks_sends(&self) -> bool {
         self.fields.get("v").and_then(Value::as_i64).is_none_or(|version| version < SENDS_INSIDE)
     }
 
-    /// Puts the sends that its parent left into it, each in its encoding; returns the blob that holds them.
+    /// Adds the pending sends of the parent checkpoint, each in its own encoding. Returns the blob that holds them.
     pub(super) fn take_sends(&mut self, sends: &[(String, Vec<u8>)]) -> Result<Blob, Damaged> {
         let (kind, bytes) = list(sends)?;
         let newest = self.fields.get("channel_versions").and_then(Value::as_object);
@@ -85,7 +86,7 @@ impl Document {
         Ok(Blob { channel: TASKS.to_owned(), version: text, kind, bytes })
     }
 
-    /// The plain values of these channels as blobs, without those that `held` has already.
+    /// The plain values of the `wanted` channels as blobs, except for values that `held` already contains.
     pub(super) fn inline_blobs(&self, wanted: &[(String, String)], held: &[Blob]) -> Result<Vec<Blob>, Damaged> {
         let lacking = wanted.iter().filter(|(channel, _)| held.iter().all(|blob| blob.channel != *channel));
         lacking
@@ -101,7 +102,7 @@ impl Document {
             .collect()
     }
 
-    /// Its encoding and its bytes, without values.
+    /// The encoding and the bytes of the document, without its values.
     pub(super) fn encoded(&self) -> Result<(String, Bytes), Damaged> {
         Ok(("msgpack".to_owned(), encode(&self.fields)?))
     }
@@ -112,7 +113,7 @@ fn encode(value: &impl serde::Serialize) -> Result<Bytes, Damaged> {
     bytes.map(Bytes::from).map_err(|error| Damaged(format!("a value has no MessagePack form: {error}")))
 }
 
-/// A version as a column holds it.
+/// The text of a version, as a database column stores it.
 fn text_of(version: &Value) -> Result<String, Damaged> {
     match version {
         Value::String(text) => Ok(text.clone()),
@@ -121,7 +122,7 @@ fn text_of(version: &Value) -> Result<String, Damaged> {
     }
 }
 
-/// Versions are all texts or all numbers.
+/// Compares two versions. Within one checkpoint, all versions are texts or all are numbers.
 fn order(a: &Value, b: &Value) -> std::cmp::Ordering {
     match (a, b) {
         (Value::Number(a), Value::Number(b)) => {
@@ -131,7 +132,7 @@ fn order(a: &Value, b: &Value) -> std::cmp::Ordering {
     }
 }
 
-/// Encoded values as one encoded list. The two encodings nest, so none has to be decoded.
+/// Combines encoded values into one encoded list. Both encodings nest, so no value has to be decoded.
 fn list(values: &[(String, Vec<u8>)]) -> Result<(String, Bytes), Damaged> {
     let all = |kind: &str| values.iter().all(|(known, _)| known == kind);
     if all("json") {

@@ -1,8 +1,9 @@
-//! Why an import stopped, or is not whole.
+//! Why an import stops or stays incomplete.
 
 use super::layout::Missing;
 
-/// Why an import stopped, or is not whole. Nothing here shows the address that the data comes from: it may hold a password.
+/// Why an import stops or stays incomplete. No message shows the address of the source, because it may contain a
+/// password.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ImportError {
     #[error("the address of the source is not a Postgres URL: {0}")]
@@ -17,23 +18,21 @@ pub(crate) enum ImportError {
     OtherIds { count: u64, examples: Vec<String> },
     #[error("cannot write: {0}")]
     Target(#[from] langopen_core::Error),
-    #[error("{0} parts of the source could not be taken over; everything else was")]
+    #[error("{0} parts of the source could not be imported; all others were")]
     Incomplete(u64),
 }
 
 impl ImportError {
-    /// What to do, where the message does not say it already.
+    /// What to do, unless the message already says it.
     pub(crate) fn remedy(&self) -> Option<&'static str> {
         match self {
-            Self::NoTables => Some("name the schema that has them: postgres://…?options[search_path]=SCHEMA"),
-            Self::Layout(_) => {
-                Some("let the setup() of langgraph-checkpoint-postgres bring its tables up to date first")
-            }
+            Self::NoTables => Some("name the schema that contains them: postgres://…?options[search_path]=SCHEMA"),
+            Self::Layout(_) => Some("first update its tables with the setup() of langgraph-checkpoint-postgres"),
             Self::OtherIds { .. } => Some(
-                "--other-thread-ids map gives each a UUID and keeps its id in the metadata as imported_thread_id; skip leaves them out",
+                "use --other-thread-ids map to give each a UUID (metadata.imported_thread_id then holds its id), or skip to leave them out",
             ),
-            Self::Source(_) | Self::Target(_) => Some("run the command again: it goes on where it stopped"),
-            Self::Incomplete(_) => Some("the lines above say which; run the command again once they are mended"),
+            Self::Source(_) | Self::Target(_) => Some("run the command again: it continues where it stopped"),
+            Self::Incomplete(_) => Some("the lines above name them; repair them and run the command again"),
             Self::Address(_) => None,
         }
     }

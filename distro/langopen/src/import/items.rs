@@ -7,7 +7,8 @@ use super::error::ImportError;
 use super::report::Report;
 use super::source::{ItemRow, Source, Totals};
 
-/// Takes the items over that are not here yet, those first that were put longest ago, so that they keep their order.
+/// Imports the items that the target lacks. The least recently updated ones come first, so that their order stays the
+/// same.
 pub(super) async fn take_items(
     source: &mut Source,
     (storage, scope): (&dyn Storage, &Scope),
@@ -42,7 +43,7 @@ async fn take_item(
     let value = match RawJson::from_text(row.value) {
         Ok(value) if value.as_str().starts_with('{') => value,
         _ => {
-            report.failed(format_args!("item {:?} of {}", row.key, row.prefix), "its value is no JSON object");
+            report.failed(format_args!("item {:?} of {}", row.key, row.prefix), "its value is not a JSON object");
             return Ok(());
         }
     };

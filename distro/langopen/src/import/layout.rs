@@ -1,4 +1,4 @@
-//! Which tables the source has, and in which of their forms.
+//! Detects which tables the source has, and which version of each.
 
 use std::collections::HashSet;
 
@@ -6,14 +6,14 @@ use sqlx::{PgConnection, Row};
 
 use super::error::ImportError;
 
-/// A column that every form of a table has, and the source lacks.
+/// A required column that the source lacks.
 #[derive(Debug)]
 pub(crate) struct Missing {
     pub(crate) table: &'static str,
     pub(crate) column: &'static str,
 }
 
-/// The columns that we read in any case.
+/// The columns that the import always reads.
 const NEEDED: [(&str, &[&str]); 5] = [
     ("checkpoints", &["thread_id", "checkpoint_ns", "checkpoint", "metadata"]),
     ("checkpoint_blobs", &["thread_id", "checkpoint_ns", "channel", "type", "blob"]),
@@ -25,16 +25,17 @@ const NEEDED: [(&str, &[&str]); 5] = [
     ("store_vectors", &["prefix", "key", "field_name", "embedding"]),
 ];
 
-/// Which tables the source has, and in which of their forms.
+/// Which tables the source has, and which version of each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Layout {
-    /// Whether there are checkpoints.
+    /// Whether the source has checkpoints.
     pub(super) threads: bool,
-    /// A `ShallowPostgresSaver` filled it: the newest checkpoint of each namespace is all there is, and blobs have no versions.
+    /// Whether a `ShallowPostgresSaver` wrote the source: it has only the newest checkpoint of each namespace, and
+    /// blobs have no versions.
     pub(super) shallow: bool,
-    /// Writes know their tasks' paths, as they do since version 2.0.16 of the saver.
+    /// Whether writes record the paths of their tasks, as they do since version 2.0.16 of the saver.
     pub(super) task_path: bool,
-    /// Whether there are store items.
+    /// Whether the source has store items.
     pub(super) items: bool,
     /// Whether items may expire.
     pub(super) ttl: bool,
@@ -43,7 +44,7 @@ pub(super) struct Layout {
 }
 
 impl Layout {
-    /// Looks at the source's tables, as its search path shows them.
+    /// Inspects the source's tables, within its search path.
     pub(super) async fn of(source: &mut PgConnection) -> Result<Self, ImportError> {
         let rows = sqlx::query(
             "SELECT c.relname::text, a.attname::text FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_class c ON c.oid = a.attrelid
@@ -80,12 +81,12 @@ impl Layout {
         Ok(layout)
     }
 
-    /// What a checkpoint's id is in SQL.
+    /// The SQL expression of a checkpoint's id.
     pub(super) fn checkpoint_id(self) -> &'static str {
         if self.shallow { "(checkpoint ->> 'id')" } else { "checkpoint_id" }
     }
 
-    /// What a checkpoint's parent is in SQL.
+    /// The SQL expression of the id of a checkpoint's parent.
     pub(super) fn parent_id(self) -> &'static str {
         if self.shallow { "NULL::text" } else { "parent_checkpoint_id" }
     }

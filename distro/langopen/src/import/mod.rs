@@ -1,7 +1,8 @@
-//! `langopen import`: takes over what langgraph's `PostgresSaver` and `PostgresStore` kept.
+//! `langopen import`: imports what langgraph's `PostgresSaver` and `PostgresStore` have stored.
 //!
-//! It reads one moment of the source and never writes there. A checkpoint is written in one step, after its writes, and oldest first: so a second run
-//! finds what is here already, leaves it as it is, and goes on where the first one stopped.
+//! The import reads one snapshot of the source and never writes to the source. It writes the oldest checkpoints first,
+//! and each checkpoint in one step, after its writes. A second run therefore skips what the first one imported, and
+//! continues where it stopped.
 
 mod checkpoint;
 mod error;
@@ -25,7 +26,7 @@ use threads::Threads;
 
 pub(crate) use error::ImportError;
 
-/// Takes over, or with `--dry-run` counts, what the source has.
+/// Imports the source, or only counts its contents with `--dry-run`.
 pub(crate) async fn import(options: ImportOptions) -> Result<(), CommandError> {
     let tenant = options.tenant.as_deref().map(Tenant::parse).transpose()?.unwrap_or_default();
     let mut source = Source::open(&options.from, usize::from(options.jobs)).await?;

@@ -1,4 +1,4 @@
-//! What was done so far, and what could not be.
+//! Counts and prints what an import did, and what it could not import.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,31 +12,31 @@ use super::checkpoint::READABLE;
 use super::source::Totals;
 use crate::announce::say;
 
-/// The shortest pause between two lines of progress.
+/// The shortest pause between two progress lines.
 const SAY_EVERY: Duration = Duration::from_secs(2);
 
-/// How many failures are told one by one.
+/// How many failures the import prints. It only counts further ones.
 const TOLD: u64 = 50;
 
 /// Counts of an import.
 #[derive(Debug, Default)]
 pub(super) struct Report {
-    /// Threads that are whole here now.
+    /// Threads that the target now holds completely.
     pub(super) threads: Count,
-    /// Threads left out for their ids.
+    /// Threads that were skipped because their ids are not UUIDs.
     pub(super) skipped: Count,
     pub(super) checkpoints: Count,
     pub(super) writes: Count,
     pub(super) items: Count,
     pub(super) vectors: Count,
-    /// Namespaces, checkpoints and items that were here before.
+    /// Namespaces, checkpoints and items that the target already had.
     pub(super) present: Count,
     failures: Count,
     said: Mutex<Option<Instant>>,
     unreadable: Mutex<BTreeMap<String, u64>>,
 }
 
-/// A number that several tasks raise.
+/// A counter that several tasks increment.
 #[derive(Debug, Default)]
 pub(super) struct Count(AtomicU64);
 
@@ -57,7 +57,7 @@ impl fmt::Display for Count {
 }
 
 impl Report {
-    /// Says how far it is, unless it was said just now.
+    /// Prints the progress, unless the last progress line is too recent.
     pub(super) fn progress(&self, totals: &Totals) {
         let now = Instant::now();
         {
@@ -70,17 +70,17 @@ impl Report {
         self.say_counts(totals);
     }
 
-    /// Tells of something that could not be taken over.
+    /// Prints what could not be imported, and why.
     pub(super) fn failed(&self, what: impl fmt::Display, why: impl fmt::Display) {
         self.failures.add(1);
         match self.failures.get() {
             number if number <= TOLD => say("failed", &format!("{what}: {why}")),
-            number if number == TOLD + 1 => say("failed", "further failures are only counted"),
+            number if number == TOLD + 1 => say("failed", "further failures are counted but not shown"),
             _ => {}
         }
     }
 
-    /// Notes the encoding of a value.
+    /// Counts the encoding of a value.
     pub(super) fn note_kind(&self, kind: &str) {
         if !READABLE.contains(&kind) {
             *self.unreadable.lock().entry(kind.to_owned()).or_default() += 1;
@@ -91,10 +91,10 @@ impl Report {
         self.failures.get()
     }
 
-    /// Says what was done in the end.
+    /// Prints the final counts.
     pub(super) fn conclude(&self, totals: &Totals) {
         self.say_counts(totals);
-        say("present", &format!("{} parts were here before, and stay as they are", self.present));
+        say("present", &format!("{} parts already existed and were not changed", self.present));
         if self.skipped.get() > 0 {
             say("skipped", &format!("{} threads whose ids are not UUIDs", self.skipped));
         }
@@ -114,10 +114,11 @@ impl Report {
     }
 }
 
-/// Says that graph hosts will not be able to read some values.
+/// Warns about values that graph hosts cannot read.
 pub(super) fn warn_of_kinds<'a>(kinds: impl Iterator<Item = (&'a str, u64)>) {
     for (kind, count) in kinds {
-        let text = format!("{count} values are encoded as {kind:?}: they are kept, but graph hosts cannot read them");
+        let text =
+            format!("{count} values are encoded as {kind:?}: the import copies them, but graph hosts cannot read them");
         say("warning", &text);
     }
 }

@@ -1,4 +1,5 @@
-//! The database that langgraph's `PostgresSaver` and `PostgresStore` filled: one moment of it, read and never written.
+//! The database of langgraph's `PostgresSaver` and `PostgresStore`. The import reads one snapshot of it and never
+//! writes.
 
 use std::str::FromStr;
 
@@ -11,24 +12,24 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection, Row};
 use super::error::ImportError;
 use super::layout::Layout;
 
-/// What a UUID looks like as text.
+/// The pattern of a UUID as text.
 const UUID: &str = "'^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$'";
 
-/// How many checkpoints are read at once, without their values.
+/// How many checkpoints one query reads, without their values.
 const CHECKPOINTS_AT_ONCE: i64 = 100;
 
 type SqlResult<T> = Result<T, sqlx::Error>;
 
-/// The source, in one transaction that all connections share.
+/// The source, in one snapshot that all connections share.
 pub(super) struct Source {
     layout: Layout,
-    /// Exports the moment, so it stays open; lists what there is.
+    /// The connection that exports the snapshot and lists threads and items. It must stay open.
     main: PgConnection,
-    /// Connections for reading threads, several at a time.
+    /// Connections that read threads in parallel.
     readers: Mutex<Vec<PgConnection>>,
 }
 
-/// How much there is.
+/// How much the source contains.
 #[derive(Debug, Default)]
 pub(super) struct Totals {
     pub(super) threads: u64,
@@ -36,13 +37,13 @@ pub(super) struct Totals {
     pub(super) writes: u64,
     pub(super) items: u64,
     pub(super) vectors: u64,
-    /// Threads whose ids are not UUIDs, and some of those ids.
+    /// The number of threads whose ids are not UUIDs, and some of those ids.
     pub(super) other_ids: (u64, Vec<String>),
-    /// Values in encodings that graph hosts do not read, and how many each.
+    /// Encodings that graph hosts cannot read, and the number of values in each.
     pub(super) unreadable: Vec<(String, u64)>,
 }
 
-/// A checkpoint's row.
+/// The row of a checkpoint.
 pub(super) struct CheckpointRow {
     pub(super) checkpoint_id: String,
     pub(super) parent_checkpoint_id: Option<String>,
@@ -50,13 +51,13 @@ pub(super) struct CheckpointRow {
     pub(super) metadata: String,
 }
 
-/// Writes of one task.
+/// The writes of one task.
 pub(super) struct TaskWrites {
     pub(super) task_path: String,
     pub(super) writes: Vec<PendingWrite>,
 }
 
-/// A store item's row.
+/// The row of a store item.
 pub(super) struct ItemRow {
     pub(super) prefix: String,
     pub(super) key: String,
@@ -65,7 +66,7 @@ pub(super) struct ItemRow {
 }
 
 impl Source {
-    /// Connects `readers` times besides its own.
+    /// Opens the main connection and `readers` further ones.
     pub(super) async fn open(address: &str, readers: usize) -> Result<Self, ImportError> {
         let options = PgConnectOptions::from_str(address).map_err(ImportError::Address)?;
         let options = options.application_name("langopen import");
@@ -83,7 +84,7 @@ impl Source {
         self.layout
     }
 
-    /// Counts what there is.
+    /// Counts the contents of the source.
     pub(super) async fn totals(&mut self) -> SqlResult<Totals> {
         let mut totals = Totals::default();
         if self.layout.threads {
@@ -115,7 +116,7 @@ impl Source {
         unsigned(&row, 0)
     }
 
-    /// Begins to list the threads: those first that nothing happened on for longest.
+    /// Opens a cursor over the threads, the least recently active ones first.
     pub(super) async fn open_threads(&mut self) -> SqlResult<()> {
         let id = self.layout.checkpoint_id();
         let sql = format!(
@@ -125,12 +126,12 @@ impl Source {
         sqlx::query(AssertSqlSafe(sql)).execute(&mut self.main).await.map(drop)
     }
 
-    /// The next threads; none at the end.
+    /// Fetches the next threads. The result is empty at the end.
     pub(super) async fn next_threads(&mut self) -> SqlResult<Vec<String>> {
         sqlx::query_scalar("FETCH 500 FROM import_threads").fetch_all(&mut self.main).await
     }
 
-    /// Begins to list the store's items: those first that were put longest ago.
+    /// Opens a cursor over the store's items, the least recently updated ones first.
     pub(super) async fn open_items(&mut self) -> SqlResult<()> {
         let (ttl, there) = match self.layout.ttl {
             true => ("ttl_minutes::float8", "expires_at IS NULL OR expires_at > now()"),
@@ -143,7 +144,7 @@ impl Source {
         sqlx::query(AssertSqlSafe(sql)).execute(&mut self.main).await.map(drop)
     }
 
-    /// The next items; none at the end.
+    /// Fetches the next items. The result is empty at the end.
     pub(super) async fn next_items(&mut self) -> SqlResult<Vec<ItemRow>> {
         let rows = sqlx::query("FETCH 50 FROM import_items").fetch_all(&mut self.main).await?;
         let item = |row: &PgRow| {
@@ -157,7 +158,7 @@ impl Source {
         rows.iter().map(item).collect()
     }
 
-    /// The vectors of an item, by the field that each stands for.
+    /// The vectors of an item, by the name of the indexed field.
     pub(super) async fn vectors(&mut self, item: &ItemRow) -> SqlResult<Vec<(String, Vec<f32>)>> {
         if !self.layout.vectors {
             return Ok(Vec::new());
@@ -170,7 +171,7 @@ impl Source {
         rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
     }
 
-    /// A connection for reading a thread. There are as many as were asked for.
+    /// Takes a connection for reading a thread. `None` if all of them are in use.
     pub(super) fn reader(&self) -> Option<Reader<'_>> {
         let connection = self.readers.lock().pop()?;
         Some(Reader { source: self, connection: Some(connection) })
@@ -194,7 +195,7 @@ impl Reader<'_> {
         self.connection.as_mut().ok_or(sqlx::Error::PoolClosed)
     }
 
-    /// What the newest root checkpoint whose metadata have this key has there.
+    /// The value of `key` in the metadata of the newest root checkpoint that has this key.
     pub(super) async fn metadata(&mut self, thread_id: &str, key: &str) -> SqlResult<Option<String>> {
         let id = self.source.layout.checkpoint_id();
         let sql = format!(
@@ -205,7 +206,7 @@ impl Reader<'_> {
         value.fetch_optional(self.connection()?).await
     }
 
-    /// The thread's namespaces, and the newest checkpoint of each.
+    /// The thread's namespaces, each with its newest checkpoint.
     pub(super) async fn namespaces(&mut self, thread_id: &str) -> SqlResult<Vec<(String, String)>> {
         let id = self.source.layout.checkpoint_id();
         let sql = format!(
@@ -215,7 +216,7 @@ impl Reader<'_> {
         rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
     }
 
-    /// The next checkpoints of a namespace, oldest first; none at the end.
+    /// Fetches the next checkpoints of a namespace, oldest first. The result is empty at the end.
     pub(super) async fn checkpoints(
         &mut self,
         (thread_id, checkpoint_ns): (&str, &str),
@@ -239,7 +240,7 @@ impl Reader<'_> {
         rows.iter().map(checkpoint).collect()
     }
 
-    /// The blobs of these versions of channels, without those that hold nothing.
+    /// The blobs of these channel versions, except for empty ones.
     pub(super) async fn blobs(
         &mut self,
         (thread_id, checkpoint_ns): (&str, &str),
@@ -265,7 +266,7 @@ impl Reader<'_> {
         rows.fetch_all(self.connection()?).await?.iter().map(blob).collect()
     }
 
-    /// The writes that follow a checkpoint, by task.
+    /// The writes that belong to a checkpoint, by task.
     pub(super) async fn writes(
         &mut self,
         (thread_id, checkpoint_ns): (&str, &str),
@@ -298,7 +299,7 @@ impl Reader<'_> {
         Ok(tasks)
     }
 
-    /// The sends that wait after a checkpoint, in their order.
+    /// The pending sends of a checkpoint, in their order.
     pub(super) async fn sends(&mut self, thread_id: &str, checkpoint_id: &str) -> SqlResult<Vec<(String, Vec<u8>)>> {
         let path = if self.source.layout.task_path { "task_path, " } else { "" };
         let sql = format!(
@@ -311,12 +312,12 @@ impl Reader<'_> {
     }
 }
 
-/// A connection in a transaction that only reads, at the moment of `snapshot` if there is one.
+/// Opens a connection with a read-only transaction, in the `snapshot` if one is named.
 async fn begin(options: &PgConnectOptions, snapshot: Option<&str>) -> SqlResult<PgConnection> {
     let mut connection = PgConnection::connect_with(options).await?;
     sqlx::query("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").execute(&mut connection).await?;
     if let Some(snapshot) = snapshot {
-        // It takes no parameters; the name is the server's own.
+        // The statement takes no parameters. The server itself made the name.
         let name = snapshot.replace('\'', "''");
         let set = format!("SET TRANSACTION SNAPSHOT '{name}'");
         sqlx::query(AssertSqlSafe(set)).execute(&mut connection).await?;

@@ -1,4 +1,4 @@
-//! Where an import goes.
+//! The database that an import writes to.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -10,10 +10,10 @@ use crate::database::{Database, Place};
 use crate::error::CommandError;
 use crate::up::data::DataFolder;
 
-/// A database of ours.
+/// A LangOpen database.
 pub(super) struct Target {
     database: Database,
-    /// A data folder, held until the end: no server may work on it meanwhile.
+    /// The locked data folder: no server may use it during the import.
     _data: Option<DataFolder>,
 }
 
@@ -25,9 +25,10 @@ impl Target {
                 let database = Database::open(Place::Sqlite, &data.database()?).await?;
                 Ok(Self { database, _data: Some(data) })
             }
-            Place::Memory => {
-                Err(CommandError::Setting { name: "--database", why: "memory is gone with this command".to_owned() })
-            }
+            Place::Memory => Err(CommandError::Setting {
+                name: "--database",
+                why: "data in memory is lost when this command ends".to_owned(),
+            }),
             place => Ok(Self { database: Database::open(place, Path::new("")).await?, _data: None }),
         }
     }

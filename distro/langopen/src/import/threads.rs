@@ -1,4 +1,4 @@
-//! Threads with their checkpoints.
+//! Imports threads with their checkpoints.
 
 use std::collections::HashMap;
 
@@ -13,10 +13,10 @@ use super::report::Report;
 use super::source::{CheckpointRow, Reader};
 use crate::cli::{ImportOptions, OtherThreadIds};
 
-/// The key of a thread's metadata that has the id which it had before.
+/// The metadata key that holds a thread's original id.
 const IMPORTED_ID: &str = "imported_thread_id";
 
-/// Where threads go, and how.
+/// The target of the threads, and the options of the import.
 pub(super) struct Threads<'a> {
     pub(super) storage: &'a dyn Storage,
     pub(super) scope: Scope,
@@ -24,11 +24,11 @@ pub(super) struct Threads<'a> {
     pub(super) report: &'a Report,
 }
 
-/// Why a thread was not taken over.
+/// Why a thread was not imported.
 enum Failure {
-    /// Something of the thread's own: others may do better.
+    /// This thread is damaged. Other threads may succeed.
     Thread(String),
-    /// Nothing works.
+    /// The source or the target failed, so that no thread can succeed.
     Everything(ImportError),
 }
 
@@ -50,7 +50,8 @@ impl From<Damaged> for Failure {
     }
 }
 
-/// The id that a thread gets here: its own, if that is a UUID; else one that is made of it, always the same one in a tenant.
+/// The thread's id in the target. A UUID stays the same. From any other id the import derives a UUID, which is always
+/// the same within a tenant.
 pub(super) fn thread_id(tenant: &Tenant, id: &str) -> ThreadId {
     match own_uuid(id) {
         Some(own) => ThreadId(own),
@@ -62,15 +63,15 @@ pub(super) fn thread_id(tenant: &Tenant, id: &str) -> ThreadId {
 }
 
 fn own_uuid(id: &str) -> Option<Uuid> {
-    // Other forms of a UUID (in braces, without hyphens) are texts of somebody's own.
+    // Other forms of a UUID (in braces, without hyphens) count as ordinary text.
     id.parse().ok().filter(|_| id.len() == 36)
 }
 
 impl Threads<'_> {
-    /// Takes a thread over, as far as it is not here yet.
+    /// Imports those parts of a thread that the target lacks.
     ///
     /// # Errors
-    /// When it makes no sense to go on with other threads.
+    /// If the import cannot continue with other threads either.
     pub(super) async fn take(&self, reader: &mut Reader<'_>, id: &str) -> Result<(), ImportError> {
         if own_uuid(id).is_none() && self.options.other_thread_ids == OtherThreadIds::Skip {
             self.report.skipped.add(1);
@@ -102,7 +103,7 @@ impl Threads<'_> {
                 checkpoint_ns: checkpoint_ns.clone(),
                 checkpoint_id: Some(checkpoint_id),
             };
-            // Oldest first, each in one step: where the newest is, all are.
+            // Checkpoints are written oldest first, each in one step. If the newest one exists, all of them do.
             if !fresh && self.storage.checkpoint(&self.scope, &key(newest)).await?.is_some() {
                 self.report.present.add(1);
                 continue;
@@ -120,7 +121,7 @@ impl Threads<'_> {
         fresh: bool,
     ) -> Result<(), Failure> {
         let mut after = String::new();
-        // What the checkpoint before had: the same version of a channel is the same value.
+        // The channel versions of the checkpoint before. The same version of a channel holds the same value.
         let mut known: HashMap<String, String> = HashMap::new();
         loop {
             let rows = reader.checkpoints(at, &after).await?;
@@ -143,7 +144,7 @@ impl Threads<'_> {
         }
     }
 
-    /// A checkpoint with the blobs that are not `known` yet.
+    /// Builds a checkpoint with the blobs that are not in `known`.
     async fn checkpoint(
         &self,
         reader: &mut Reader<'_>,
@@ -185,7 +186,7 @@ impl Threads<'_> {
         })())
     }
 
-    /// Writes come before their checkpoint: once that is here, it is whole.
+    /// Copies the writes before their checkpoint, so that an existing checkpoint is always complete.
     async fn copy_writes(
         &self,
         reader: &mut Reader<'_>,
@@ -211,7 +212,7 @@ impl Threads<'_> {
         Ok(())
     }
 
-    /// A checkpoint's metadata, in which a thread that has another id here has that.
+    /// A checkpoint's metadata, with the thread's new id if that differs from the original one.
     fn checkpoint_metadata(&self, id: &str, text: &str) -> Result<RawJson, Damaged> {
         let damaged = |error: serde_json::Error| Damaged(format!("its metadata are damaged: {error}"));
         let own = own_uuid(id).is_some();
@@ -223,7 +224,7 @@ impl Threads<'_> {
         RawJson::of(&metadata).map_err(damaged)
     }
 
-    /// A thread's metadata, from those of its checkpoints.
+    /// A thread's metadata, from the metadata of its checkpoints.
     async fn metadata(&self, reader: &mut Reader<'_>, id: &str) -> Result<JsonMap, sqlx::Error> {
         let mut metadata = JsonMap::new();
         for key in &self.options.metadata_keys {

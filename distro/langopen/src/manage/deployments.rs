@@ -15,7 +15,7 @@ use crate::error::CommandError;
 pub(crate) enum DeploymentsCommand {
     /// List the deployments in the installation's database.
     List(ListOptions),
-    /// Create a deployment, or change its settings; those that are not named stay. It takes effect within seconds.
+    /// Create a deployment, or change the settings that are named. The change takes effect within seconds.
     Set(SetOptions),
     /// Delete a deployment's host names and limits. Its threads, runs and other data stay.
     Delete(DeleteOptions),
@@ -36,19 +36,19 @@ pub(crate) struct ListOptions {
 pub(crate) struct SetOptions {
     /// organization/project/deployment, or a name in default/default.
     name: DeploymentName,
-    /// A host name of the deployment, without a port; may be repeated. It replaces the earlier host names.
+    /// A host name of the deployment, without a port; may be repeated. The new list replaces the earlier host names.
     #[arg(long = "host", value_name = "HOST", conflicts_with = "no_hosts")]
     hosts: Vec<String>,
     /// Remove all host names.
     #[arg(long)]
     no_hosts: bool,
-    /// The most runs that may be running at once, or `none`.
+    /// The limit on running runs, or `none`. Further runs wait.
     #[arg(long, value_name = "RUNS")]
     max_running_runs: Option<Limit>,
-    /// The most runs that may be in flight, or `none`; the API refuses more.
+    /// The limit on runs in flight, or `none`. The API refuses further runs.
     #[arg(long, value_name = "RUNS")]
     max_runs_in_flight: Option<Limit>,
-    /// The most requests a second to each API server, or `none`; the API refuses more.
+    /// The limit on requests per second to each API server, or `none`. The API refuses further requests.
     #[arg(long, value_name = "REQUESTS")]
     max_requests_per_second: Option<Limit>,
     #[command(flatten)]

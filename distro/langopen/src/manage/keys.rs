@@ -26,7 +26,7 @@ pub(crate) enum KeysCommand {
 /// Options of `langopen keys create`.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct CreateOptions {
-    /// The key's name, which is also the identity of its bearer.
+    /// The key's name, which is also its bearer's identity.
     #[arg(long)]
     name: String,
     /// The role of its bearer: viewer, developer, operator or admin.
@@ -177,7 +177,7 @@ fn show(keys: &[StoredApiKey], as_json: bool) -> Result<(), CommandError> {
     Ok(())
 }
 
-/// The minute of a moment.
+/// Formats a timestamp to the minute.
 fn day(at: Timestamp) -> String {
     at.to_string().chars().take("2026-01-01T00:00".len()).map(|c| if c == 'T' { ' ' } else { c }).collect()
 }

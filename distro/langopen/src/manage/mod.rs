@@ -12,7 +12,7 @@ use std::str::FromStr;
 
 use langopen_core::Tenant;
 
-/// A deployment on the command line: `organization/project/deployment`, or a name in `default/default`.
+/// A deployment as a command-line argument: `organization/project/deployment`, or a name in `default/default`.
 #[derive(Debug, Clone)]
 pub(crate) struct DeploymentName(pub(crate) Tenant);
 

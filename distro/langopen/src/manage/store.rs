@@ -27,7 +27,7 @@ pub(crate) struct StoreOptions {
 
 /// An open database.
 pub(super) enum Store {
-    /// A file that a server may have open.
+    /// A SQLite file that a running server may have open.
     Beside(Sqlite),
     /// A database that processes share.
     Shared(Database),

@@ -1,4 +1,4 @@
-//! Rules that span several settings, checked before anything starts.
+//! Checks rules that involve several settings, before anything starts.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -17,7 +17,7 @@ fn wrong<T>(name: &'static str, why: &str) -> Result<T, CommandError> {
 }
 
 impl Settings {
-    /// The Postgres that API servers and workers of one platform share.
+    /// The shared Postgres of a platform's API servers and workers.
     pub(crate) fn place(&self) -> Result<Place, CommandError> {
         let Some(url) = &self.database.url else {
             return wrong("database.url", "name the Postgres that the platform's processes share, with --database");
@@ -33,7 +33,7 @@ impl Settings {
 }
 
 impl RunnersSettings {
-    /// The settings of a client of runners, which `name` names in their logs.
+    /// The settings of a client of runners. `name` identifies the client in the runners' logs.
     pub(crate) fn client(&self, name: String) -> Result<RunnerSetSettings, CommandError> {
         let urls = RunnerUrl::list(&self.urls).or_else(|error| wrong("runners.urls", &error.to_string()))?;
         if urls.is_empty() {
@@ -65,7 +65,7 @@ impl RunnersSettings {
         Ok(settings)
     }
 
-    /// Reads `deployment=token`, separated by commas or newlines. No message shows a token.
+    /// Parses `deployment=token` pairs, separated by commas or newlines. Error messages never show a token.
     fn tokens(&self) -> Result<BTreeMap<Tenant, Secret>, CommandError> {
         let text = self.tokens.as_ref().map(Secret::expose).unwrap_or_default();
         let entries =
@@ -86,7 +86,7 @@ impl RunnersSettings {
 }
 
 impl ApiSettings {
-    /// The deployment of requests that name none.
+    /// The deployment of requests that name no deployment.
     pub(crate) fn tenant(&self) -> Result<Option<Tenant>, CommandError> {
         let parse = |text: &String| Tenant::parse(text).or_else(|error| wrong("api.deployment", error.message()));
         self.deployment.as_ref().map(parse).transpose()

@@ -13,13 +13,13 @@ use crate::error::CommandError;
 pub(crate) use options::{ApiServerOptions, CommonOptions, Overrides, RunnerOptions, WorkerOptions};
 pub(crate) use sections::{ApiSettings, RequireApiKeys, RunnerSettings, RunnersSettings, Settings, WorkerSection};
 
-/// The defaults, which also document the settings.
+/// The defaults. The file also documents the settings.
 pub(crate) const DEFAULT: &str = include_str!("default.toml");
 
 /// Merges the layers.
 ///
 /// # Errors
-/// A file that is missing, or that does not hold settings; the message names the key.
+/// If a file is missing or has invalid settings. The message names the key.
 pub(crate) fn load(file: Option<&Path>, overrides: Overrides) -> Result<Settings, CommandError> {
     let wrong = |error: config::ConfigError| CommandError::Settings { why: error.to_string() };
     let mut builder = Config::builder().add_source(File::from_str(DEFAULT, FileFormat::Toml));
@@ -27,11 +27,11 @@ pub(crate) fn load(file: Option<&Path>, overrides: Overrides) -> Result<Settings
         let in_file = |why: String| CommandError::Settings { why: format!("{}: {why}", path.display()) };
         let text = std::fs::read_to_string(path).map_err(|error| in_file(error.to_string()))?;
         let source = File::from_str(&text, FileFormat::Toml);
-        // Parsed alone first, so an error names this file.
+        // The file is parsed alone first, so that an error names this file.
         Config::builder().add_source(source.clone()).build().map_err(|error| in_file(error.to_string()))?;
         builder = builder.add_source(source);
     }
-    // Graph hosts must not read them.
+    // These files hold secrets, so graph hosts must not read them.
     let secret_files = overrides.files().into_iter().chain(file.map(Path::to_owned)).collect();
     for (key, value) in overrides.into_values()? {
         builder = builder.set_override(key, value).map_err(wrong)?;

@@ -1,4 +1,5 @@
-//! The command lines of the programs. Each option has an environment variable, and overrides a key of the settings.
+//! The command-line options of the programs. Each option has an environment variable, and overrides a key of the
+//! settings.
 
 use std::env;
 use std::path::PathBuf;
@@ -10,21 +11,21 @@ use crate::cli::LogFormat;
 use crate::error::CommandError;
 use crate::secret_file;
 
-/// Values that override those of the settings' files.
+/// Values that override those of the settings file.
 #[derive(Debug, Default)]
 pub(crate) struct Overrides {
     values: Vec<(&'static str, Value)>,
-    /// Files whose texts are values, with the options that name them.
+    /// Files that contain values, with the key and the option of each.
     files: Vec<(&'static str, &'static str, PathBuf)>,
 }
 
 impl Overrides {
-    /// Sets a key, if there is a value.
+    /// Sets a key, if a value is given.
     pub(crate) fn set(&mut self, key: &'static str, value: Option<impl Into<Value>>) {
         self.values.extend(value.map(|value| (key, value.into())));
     }
 
-    /// Sets a key from the option, or else from the first variable of LangGraph's own servers that is set.
+    /// Sets a key from the option, or from the first of the `variables` of LangGraph's own servers that is set.
     fn set_or(&mut self, key: &'static str, value: Option<impl Into<Value>>, variables: &[&str]) {
         match value {
             Some(value) => self.set(key, Some(value)),
@@ -34,7 +35,7 @@ impl Overrides {
         }
     }
 
-    /// Sets a key to the text of the file, if one is named by the option.
+    /// Sets a key to the text of the file, if the option names one.
     fn set_from_file(&mut self, key: &'static str, option: &'static str, file: Option<PathBuf>) {
         self.files.extend(file.map(|file| (key, option, file)));
     }
@@ -68,22 +69,22 @@ pub(crate) struct CommonOptions {
     pub(crate) log_format: Option<LogFormat>,
 }
 
-/// Where the shared data is.
+/// The location of the shared data.
 #[derive(Debug, Args)]
 struct DataOptions {
     /// The Postgres that the platform's processes share [also: DATABASE_URI, POSTGRES_URI].
     #[arg(long, env = "LANGOPEN_DATABASE_URL", value_name = "URL", hide_env_values = true)]
     database: Option<String>,
-    /// A file with the URL of --database, which no list of processes shows.
+    /// A file with the URL of --database. Unlike --database, it does not show the URL in process lists.
     #[arg(long, env = "LANGOPEN_DATABASE_URL_FILE", value_name = "FILE", conflicts_with = "database")]
     database_file: Option<PathBuf>,
-    /// The same Postgres without the pooler that --database goes through, for wake-ups.
+    /// The same Postgres for wake-ups, with a URL that bypasses the pooler of --database.
     #[arg(long, env = "LANGOPEN_DATABASE_DIRECT_URL", value_name = "URL", hide_env_values = true)]
     database_direct: Option<String>,
     /// A file with the URL of --database-direct.
     #[arg(long, env = "LANGOPEN_DATABASE_DIRECT_URL_FILE", value_name = "FILE", conflicts_with = "database_direct")]
     database_direct_file: Option<PathBuf>,
-    /// A Redis for wake-ups and streams; without one Postgres does both [also: REDIS_URI].
+    /// A Redis for wake-ups and streams; without one, Postgres carries both [also: REDIS_URI].
     #[arg(long, env = "LANGOPEN_REDIS_URL", value_name = "URL", hide_env_values = true)]
     redis: Option<String>,
     /// A file with the URL of --redis.
@@ -103,35 +104,36 @@ impl DataOptions {
     }
 }
 
-/// How runners are reached.
+/// How this process reaches runners.
 #[derive(Debug, Args)]
 struct RunnersOptions {
-    /// Where runners are, separated by commas: organization/project/deployment=tcp://host:port, or tls://. A URL alone
-    /// stands for default/default/default.
+    /// The runners' URLs, separated by commas: organization/project/deployment=tcp://host:port, or tls://. A URL
+    /// without a deployment means default/default/default.
     #[arg(long, env = "LANGOPEN_RUNNER_URLS", value_name = "URLS")]
     runner_urls: Option<String>,
-    /// The token that the runners of the one deployment ask for.
+    /// The token of the runners, if all of them run one deployment.
     #[arg(long, env = "LANGOPEN_RUNNER_TOKEN", value_name = "TOKEN", hide_env_values = true)]
     runner_token: Option<String>,
-    /// A file with that token, which no list of processes shows.
+    /// A file with the token of --runner-token. Process lists do not show it.
     #[arg(long, env = "LANGOPEN_RUNNER_TOKEN_FILE", value_name = "FILE", conflicts_with = "runner_token")]
     runner_token_file: Option<PathBuf>,
     /// The tokens of several deployments, separated by commas or newlines: organization/project/deployment=TOKEN.
     #[arg(long, env = "LANGOPEN_RUNNER_TOKENS", value_name = "TOKENS", hide_env_values = true)]
     runner_tokens: Option<String>,
-    /// A file with those tokens.
+    /// A file with the tokens of --runner-tokens.
     #[arg(long, env = "LANGOPEN_RUNNER_TOKENS_FILE", value_name = "FILE", conflicts_with = "runner_tokens")]
     runner_tokens_file: Option<PathBuf>,
-    /// Trust all runners alike: one token for all, and a URL alone takes a runner of any deployment.
+    /// Trust all runners equally: all share one token, and a URL without a deployment accepts a runner of any
+    /// deployment.
     #[arg(long, env = "LANGOPEN_SHARED_RUNNERS", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = clap::builder::BoolishValueParser::new())]
     shared_runners: Option<bool>,
     /// The CA of the certificates of tls:// runners, in PEM.
     #[arg(long, env = "LANGOPEN_RUNNER_CA", value_name = "FILE")]
     runner_ca: Option<String>,
-    /// The client's own certificate, in PEM.
+    /// This process's client certificate, in PEM.
     #[arg(long, env = "LANGOPEN_RUNNER_CERT", value_name = "FILE")]
     runner_cert: Option<String>,
-    /// The key of that certificate.
+    /// The private key of that certificate.
     #[arg(long, env = "LANGOPEN_RUNNER_KEY", value_name = "FILE")]
     runner_key: Option<String>,
 }
@@ -150,7 +152,7 @@ impl RunnersOptions {
     }
 }
 
-/// Serve the Agent Server API of every deployment whose runners are named.
+/// Serve the Agent Server API of every deployment in --runner-urls.
 #[derive(Debug, Parser)]
 #[command(name = "langopen-api-server", version)]
 pub(crate) struct ApiServerOptions {
@@ -169,14 +171,14 @@ pub(crate) struct ApiServerOptions {
     /// The deployment of requests that name none: organization/project/deployment.
     #[arg(long, env = "LANGOPEN_DEPLOYMENT", value_name = "NAME")]
     deployment: Option<String>,
-    /// A file of API keys, beside those of the database.
+    /// A file of API keys, in addition to the keys in the database.
     #[arg(long, env = "LANGOPEN_API_KEYS_FILE", value_name = "FILE")]
     api_keys: Option<String>,
-    /// Whether deployments without a login of their own ask every caller for an API key [default: where other machines
-    /// reach the address].
+    /// Whether deployments without a login of their own require an API key from every caller [default: if other
+    /// machines reach the address].
     #[arg(long, env = "LANGOPEN_REQUIRE_API_KEYS", value_parser = ["auto", "always", "never"])]
     require_api_keys: Option<String>,
-    /// How long requests in flight may go on after SIGTERM, in seconds.
+    /// How long requests in flight may continue after SIGTERM, in seconds.
     #[arg(long, env = "LANGOPEN_GRACE_SECONDS", value_name = "SECONDS")]
     grace_seconds: Option<u32>,
 }
@@ -200,7 +202,7 @@ impl ApiServerOptions {
     }
 }
 
-/// Claim runs and have runners execute them; fire crons, deliver webhooks, remove expired data.
+/// Claim runs and send them to runners; fire crons, deliver webhooks, remove expired data.
 #[derive(Debug, Parser)]
 #[command(name = "langopen-worker", version)]
 pub(crate) struct WorkerOptions {
@@ -210,25 +212,26 @@ pub(crate) struct WorkerOptions {
     data: DataOptions,
     #[command(flatten)]
     runners: RunnersOptions,
-    /// The address to serve health and metrics on.
+    /// The address for health and metrics.
     #[arg(long, env = "LANGOPEN_HOST", value_name = "ADDRESS")]
     host: Option<String>,
-    /// The port to serve them on; 0 takes a free one.
+    /// The port for health and metrics; 0 takes a free one.
     #[arg(long, short, env = "LANGOPEN_PORT")]
     port: Option<u16>,
-    /// Runs to execute at once [also: N_JOBS_PER_WORKER].
+    /// The number of runs to execute at once [also: N_JOBS_PER_WORKER].
     #[arg(long, env = "LANGOPEN_JOBS", value_parser = clap::value_parser!(u16).range(1..))]
     jobs: Option<u16>,
-    /// The length of a lease, in seconds: a run of a worker that stops renewing goes to another one after it.
+    /// The length of a lease, in seconds. If a worker stops renewing a lease, another worker takes over the run when it
+    /// ends.
     #[arg(long, env = "LANGOPEN_LEASE_SECONDS", value_name = "SECONDS")]
     lease_seconds: Option<f64>,
-    /// How long a run may take, in seconds [also: BG_JOB_TIMEOUT_SECS].
+    /// The longest duration of a run, in seconds [also: BG_JOB_TIMEOUT_SECS].
     #[arg(long, env = "LANGOPEN_JOB_TIMEOUT_SECONDS", value_name = "SECONDS")]
     job_timeout_seconds: Option<u32>,
     /// How often a run is retried when the platform, not its graph, fails [also: BG_JOB_MAX_RETRIES].
     #[arg(long, env = "LANGOPEN_JOB_MAX_RETRIES", value_name = "NUMBER")]
     job_max_retries: Option<u32>,
-    /// How long runs in flight may go on after SIGTERM, in seconds [also: BG_JOB_SHUTDOWN_GRACE_PERIOD_SECS].
+    /// How long runs in flight may continue after SIGTERM, in seconds [also: BG_JOB_SHUTDOWN_GRACE_PERIOD_SECS].
     #[arg(long, env = "LANGOPEN_GRACE_SECONDS", value_name = "SECONDS")]
     grace_seconds: Option<u32>,
     /// Whether the worker fires crons [also: FF_CRONS_ENABLED].
@@ -261,7 +264,7 @@ impl WorkerOptions {
     }
 }
 
-/// Run the graphs of one deployment for workers and API servers. User code runs here alone, without access to data
+/// Run the graphs of one deployment for workers and API servers. User code runs only here, without access to data
 /// stores.
 #[derive(Debug, Parser)]
 #[command(name = "langopen-runner", version)]
@@ -271,7 +274,7 @@ pub(crate) struct RunnerOptions {
     /// The application's langgraph.json.
     #[arg(long, short, env = "LANGOPEN_CONFIG", value_name = "FILE")]
     config: Option<String>,
-    /// The deployment of this runner: organization/project/deployment.
+    /// The deployment that this runner serves: organization/project/deployment.
     #[arg(long, env = "LANGOPEN_DEPLOYMENT", value_name = "NAME")]
     deployment: Option<String>,
     /// The address to listen on.
@@ -283,40 +286,41 @@ pub(crate) struct RunnerOptions {
     /// The port for health and metrics; 0 takes a free one.
     #[arg(long, env = "LANGOPEN_HEALTH_PORT")]
     health_port: Option<u16>,
-    /// The number of graph hosts: processes that share the graphs' load.
+    /// The number of graph hosts, the processes that execute the graphs.
     #[arg(long, env = "LANGOPEN_HOSTS", value_parser = clap::value_parser!(u16).range(1..=256))]
     hosts: Option<u16>,
-    /// A folder for Python environments and the host's program [default: .langopen beside the config].
+    /// The folder of Python environments and the host program [default: .langopen beside the config].
     #[arg(long, env = "LANGOPEN_DATA", value_name = "DIR")]
     data: Option<String>,
-    /// Where Python environments are kept and shared between applications [default: environments in the data folder].
+    /// The folder of Python environments, which applications can share [default: environments in the data folder].
     #[arg(long, env = "LANGOPEN_CACHE_DIR", value_name = "DIR")]
     cache_dir: Option<String>,
     /// The Python interpreter of the environment [default: the first one found that fits].
     #[arg(long, env = "LANGOPEN_PYTHON", value_name = "FILE")]
     python: Option<String>,
-    /// The API's address, as runs see it.
+    /// The API's address, for use by runs.
     #[arg(long, env = "LANGOPEN_API_URL", value_name = "URL")]
     api_url: Option<String>,
-    /// The token that clients must have. Give each deployment a token of its own.
+    /// The token that clients must send. Give each deployment its own token.
     #[arg(long, env = "LANGOPEN_RUNNER_TOKEN", value_name = "TOKEN", hide_env_values = true)]
     token: Option<String>,
-    /// A file with the token, which no list of processes shows.
+    /// A file with the token of --token. Process lists do not show it.
     #[arg(long, env = "LANGOPEN_RUNNER_TOKEN_FILE", value_name = "FILE", conflicts_with = "token")]
     token_file: Option<PathBuf>,
-    /// Keep graph hosts from the data folder and from other processes [default: auto, where the kernel has Landlock].
+    /// Restrict graph hosts from reading the data folder and other processes [default: auto, if the kernel has
+    /// Landlock].
     #[arg(long, env = "LANGOPEN_SANDBOX", value_parser = ["auto", "off", "require"], value_name = "MODE")]
     sandbox: Option<String>,
     /// The runner's certificate, in PEM.
     #[arg(long, env = "LANGOPEN_TLS_CERT", value_name = "FILE")]
     tls_cert: Option<String>,
-    /// The key of the certificate.
+    /// The private key of the certificate.
     #[arg(long, env = "LANGOPEN_TLS_KEY", value_name = "FILE")]
     tls_key: Option<String>,
-    /// The CA whose certificates clients must show.
+    /// The CA that must have issued the clients' certificates.
     #[arg(long, env = "LANGOPEN_TLS_CLIENT_CA", value_name = "FILE")]
     tls_client_ca: Option<String>,
-    /// How long runs in flight may go on after SIGTERM, in seconds [also: BG_JOB_SHUTDOWN_GRACE_PERIOD_SECS].
+    /// How long runs in flight may continue after SIGTERM, in seconds [also: BG_JOB_SHUTDOWN_GRACE_PERIOD_SECS].
     #[arg(long, env = "LANGOPEN_GRACE_SECONDS", value_name = "SECONDS")]
     grace_seconds: Option<u32>,
 }

@@ -1,4 +1,4 @@
-//! The sections of the settings. The file of defaults documents each.
+//! The sections of the settings. The defaults file documents each setting.
 
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -118,12 +118,12 @@ pub(crate) struct RunnerSettings {
     pub(crate) tls_client_ca: Option<PathBuf>,
     pub(crate) sandbox: SandboxMode,
     pub(crate) grace_seconds: u64,
-    /// Files with secrets, which the settings were read from.
+    /// The files with secrets from which the settings were read.
     #[serde(skip)]
     pub(crate) secret_files: Vec<PathBuf>,
 }
 
-/// Whether deployments without a login of their own ask every caller for an API key.
+/// Whether deployments without a login of their own require an API key from every caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum RequireApiKeys {

@@ -1,4 +1,4 @@
-//! An exporter that gives spans their names, and says in measure when the collector cannot be reached.
+//! An exporter that renames spans for OpenTelemetry, and limits how often it warns about an unreachable collector.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -11,19 +11,19 @@ use tracing::{info, warn};
 
 use super::present::{is_probe, present};
 
-/// The shortest time between two warnings: a collector that is down is down for every batch.
+/// The shortest time between two warnings. A collector that is down fails every batch.
 const WARN_EVERY: Duration = Duration::from_secs(300);
 
-/// Sends spans over OTLP. Its failures are told here and go no further.
+/// Sends spans over OTLP. It logs its failures and does not pass them on.
 #[derive(Debug)]
 pub(super) struct Exporter {
     inner: OtlpExporter,
-    /// Whether the spans come from `tracing`, by names of our own.
+    /// Whether the spans come from `tracing` and need OpenTelemetry's names.
     ours: bool,
     trouble: Mutex<Trouble>,
 }
 
-/// What has been lost since the collector last answered.
+/// The losses since the collector's last answer.
 #[derive(Debug, Default)]
 struct Trouble {
     lost: u64,
@@ -31,12 +31,12 @@ struct Trouble {
 }
 
 impl Exporter {
-    /// For the spans that this process opens.
+    /// Creates the exporter of this process's own spans.
     pub(super) fn of_ours(inner: OtlpExporter) -> Self {
         Self { inner, ours: true, trouble: Mutex::default() }
     }
 
-    /// For the spans that graph hosts report.
+    /// Creates the exporter of the spans that graph hosts report.
     pub(super) fn of_hosts(inner: OtlpExporter) -> Self {
         Self { inner, ours: false, trouble: Mutex::default() }
     }
@@ -45,7 +45,7 @@ impl Exporter {
         let mut trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
         let Err(error) = outcome else {
             if trouble.lost > 0 {
-                info!(lost = trouble.lost, "traces reach their collector again");
+                info!(lost = trouble.lost, "the trace collector is reachable again");
                 *trouble = Trouble::default();
             }
             return;
@@ -56,7 +56,7 @@ impl Exporter {
             warn!(
                 %error,
                 lost = trouble.lost,
-                "traces cannot be exported, and are lost; check OTEL_EXPORTER_OTLP_ENDPOINT and the collector behind it"
+                "traces cannot be exported and are lost; check OTEL_EXPORTER_OTLP_ENDPOINT and the collector at that address"
             );
         }
     }

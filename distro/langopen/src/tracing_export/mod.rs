@@ -1,7 +1,7 @@
-//! Traces, exported over OTLP when OpenTelemetry's own variables say where to.
+//! Exports traces over OTLP, if OpenTelemetry's own variables name an endpoint.
 //!
-//! The requests' and the runs' spans come from `tracing`; those of graph hosts are reported over their connections. Both leave through batches of
-//! their own, as they are two services to whoever looks at them.
+//! The spans of requests and runs come from `tracing`. Graph hosts report their spans over their connections. Each kind
+//! has batches of its own, because the two appear as two services.
 
 mod exporter;
 mod present;
@@ -26,27 +26,27 @@ use tracing_subscriber::registry::LookupSpan;
 use exporter::Exporter;
 use propagator::Otel;
 
-/// The spans that are exported, and who opens them.
+/// The names of the exported spans, and the targets that open them.
 const EXPORTED: [(&str, &str); 2] = [("request", "langopen_api"), ("run", "langopen_worker")];
 
-/// How long the last spans may take to leave when the program ends.
+/// How long the export of the last spans may take when the program ends.
 const FLUSH: Duration = Duration::from_secs(5);
 
-/// What takes spans from `tracing`.
+/// The layer that receives spans from `tracing`.
 pub(crate) type SpanLayer<S> = Box<dyn Layer<S> + Send + Sync>;
 
-/// What sends spans, until it is stopped.
+/// The running export of spans.
 pub(crate) struct Traces {
     provider: SdkTracerProvider,
     hosts: Arc<BatchSpanProcessor>,
 }
 
-/// Starts to export, if the variables ask for it. `program` is the service's name unless they have one.
+/// Starts the export, if the variables ask for it. `program` is the service's name unless the variables set one.
 ///
 /// Call it within the runtime.
 ///
 /// # Errors
-/// Variables that cannot be followed.
+/// If the variables contain invalid settings.
 pub(crate) fn start<S>(program: &'static str) -> Result<Option<(Traces, SpanLayer<S>)>, ExporterBuildError>
 where
     S: Subscriber + for<'span> LookupSpan<'span> + Send + Sync,
@@ -76,7 +76,7 @@ where
     Ok(Some((Traces { provider, hosts }, layer.boxed())))
 }
 
-/// Whether to export: an endpoint is named, and nothing turns exporting off.
+/// Whether to export: the variables name an endpoint, and none of them disables the export.
 fn is_wanted(variable: impl Fn(&str) -> Option<String>) -> bool {
     let set = |name| variable(name).filter(|value| !value.trim().is_empty());
     let named = ["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"]
@@ -96,7 +96,7 @@ fn is_exported(metadata: &Metadata<'_>) -> bool {
         && EXPORTED.iter().any(|(name, from)| metadata.name() == *name && metadata.target().starts_with(from))
 }
 
-/// The service that this program is: as the variables say, else `program`.
+/// The resource of this service. The variables override the name `program`.
 fn service(program: &'static str) -> Resource {
     let found = Resource::builder().build();
     resource(name_of(&found, program))
@@ -115,10 +115,10 @@ fn name_of(resource: &Resource, program: &'static str) -> String {
 }
 
 impl Traces {
-    /// Sends what is left. Call it while the runtime is alive.
+    /// Exports the remaining spans. Call it while the runtime is alive.
     pub(crate) fn stop(self) {
         let Self { provider, hosts } = self;
-        // At once, as a collector that does not answer holds up each.
+        // In parallel, because an unreachable collector delays each of them.
         let ended = thread::scope(|scope| {
             let hosts = scope.spawn(|| hosts.shutdown_with_timeout(FLUSH));
             let ours = provider.shutdown_with_timeout(FLUSH);

@@ -1,4 +1,4 @@
-//! Our spans in the words of OpenTelemetry.
+//! Renames this platform's spans and attributes to OpenTelemetry's conventions.
 
 use std::borrow::Cow;
 
@@ -6,20 +6,20 @@ use opentelemetry::trace::{SpanId, SpanKind, Status};
 use opentelemetry::{Key, Value};
 use opentelemetry_sdk::trace::SpanData;
 
-/// Before the names of what is LangOpen's own.
+/// The prefix of attributes that are specific to LangOpen.
 const PREFIX: &str = "langopen.";
 
-/// What OpenTelemetry has names for.
+/// The attributes that OpenTelemetry has names for.
 const NAMES: [(&str, &str); 3] =
     [("method", "http.request.method"), ("route", "http.route"), ("status", "http.response.status_code")];
 
-/// What `tracing` hands over as text, as it knows no unsigned numbers.
+/// Attributes that `tracing` passes as text, because it has no unsigned numbers.
 const NUMBERS: [&str; 2] = ["attempt", "status"];
 
-/// Routes that probes ask all the time.
+/// The routes that probes call frequently.
 const PROBES: [&str; 2] = ["/ok", "/metrics"];
 
-/// Ends of runs that count as failures.
+/// The run statuses that count as failures.
 const FAILURES: [&str; 2] = ["error", "timeout"];
 
 /// Gives a span its name, its kind, its status and its attributes' names.
@@ -48,7 +48,7 @@ pub(super) fn present(span: &mut SpanData) {
         }
         _ => {}
     }
-    // What was recorded again counts, and a name may be there once. The span has its trace's id anyway.
+    // The last value of an attribute wins, because a name must be unique. The span has its trace's id in any case.
     let mut known: Vec<Key> = vec![Key::from_static_str("trace_id")];
     span.attributes.reverse();
     span.attributes.retain(|attribute| {
@@ -61,13 +61,13 @@ pub(super) fn present(span: &mut SpanData) {
     }
 }
 
-/// Whether a span, as `tracing` has it, is a probe's request, in nobody's trace.
+/// Whether a `tracing` span is a probe's request outside any trace.
 pub(super) fn is_probe(span: &SpanData) -> bool {
     span.parent_span_id == SpanId::INVALID
         && text(span, "route").is_some_and(|route| PROBES.iter().any(|probe| route == *probe))
 }
 
-/// The name of an attribute that our logs call `name`.
+/// The OpenTelemetry name of the log field `name`.
 pub(super) fn key(name: &str) -> Key {
     match NAMES.iter().find(|(known, _)| *known == name) {
         Some((_, key)) => Key::from_static_str(key),

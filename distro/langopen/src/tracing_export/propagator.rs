@@ -1,4 +1,4 @@
-//! Between `tracing` spans and the traces that they are in.
+//! Connects `tracing` spans with their OpenTelemetry traces.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -12,7 +12,7 @@ use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 use super::present::key;
 
-/// Knows the spans that the layer of `tracing-opentelemetry` keeps, and takes those of graph hosts.
+/// Finds the OpenTelemetry spans of the `tracing-opentelemetry` layer, and accepts the spans of graph hosts.
 pub(super) struct Otel {
     hosts: Arc<BatchSpanProcessor>,
     scope: InstrumentationScope,
@@ -28,7 +28,7 @@ impl Propagator for Otel {
     fn adopt(&self, span: &Span, parent: &TraceContext) {
         let Some(parent) = remote(parent) else { return };
         if let Err(error) = span.set_parent(Context::new().with_remote_span_context(parent)) {
-            debug!(%error, "a span cannot go on with its trace");
+            debug!(%error, "a span cannot be attached to its trace");
         }
     }
 
@@ -38,7 +38,7 @@ impl Propagator for Otel {
         let found = active.span_context();
         let flags = found.trace_flags().to_u8();
         let parent = format!("00-{}-{}-{flags:02x}", found.trace_id(), found.span_id());
-        // One without ids is in no trace.
+        // A span without ids belongs to no trace.
         TraceContext::parse(&parent, Some(found.trace_state().header().as_str()))
     }
 
@@ -66,7 +66,7 @@ impl Propagator for Otel {
     }
 }
 
-/// An attribute. One with a dot in its name is a host's, and has its name already.
+/// Converts an attribute. A name with a dot comes from a host and stays as it is.
 fn attribute(name: String, value: AttributeValue) -> KeyValue {
     let value = match value {
         AttributeValue::Bool(value) => Value::Bool(value),

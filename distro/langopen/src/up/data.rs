@@ -1,4 +1,4 @@
-//! The data folder: this process makes it if it is missing, and locks it.
+//! The data folder. This process creates it if it is missing, and locks it.
 
 use std::fs::{File, TryLockError};
 use std::io;
@@ -10,13 +10,13 @@ use crate::cli::UpOptions;
 use crate::error::CommandError;
 use crate::private;
 
-/// The folder's name beside the application's configuration, unless another one is chosen.
+/// The default name of the folder, beside the application's configuration.
 const DEFAULT: &str = ".langopen";
 
-/// A data folder that this process holds.
+/// A data folder that this process has locked.
 pub(crate) struct DataFolder {
     path: PathBuf,
-    /// The lock lasts as long as the file is open.
+    /// The open file holds the lock.
     _lock: File,
 }
 
@@ -25,7 +25,7 @@ impl DataFolder {
         Self::hold(options.data.clone().unwrap_or_else(|| config.base_dir().join(DEFAULT)))
     }
 
-    /// Locks the folder at `path`, and makes it if it is missing. Other users of the machine cannot read it.
+    /// Locks the folder at `path`, and creates it if it is missing. Other users of the machine cannot read it.
     pub(crate) fn hold(path: PathBuf) -> Result<Self, CommandError> {
         let unusable = |source: io::Error| CommandError::DataFolder { path: path.clone(), source };
         private::folder(&path).map_err(unusable)?;
@@ -36,7 +36,7 @@ impl DataFolder {
             Err(TryLockError::WouldBlock) => return Err(CommandError::DataFolderInUse { path }),
             Err(TryLockError::Error(source)) => return Err(unusable(source)),
         }
-        // The folder may lie in the user's project, where it must not be committed.
+        // The folder may be inside the user's project. The ignore file prevents a commit of its content.
         let ignore = path.join(".gitignore");
         if !ignore.exists() {
             std::fs::write(&ignore, "*\n").map_err(unusable)?;
@@ -49,7 +49,8 @@ impl DataFolder {
         &self.path
     }
 
-    /// The database's file, which other users of the machine cannot read. SQLite gives its other files the same mode.
+    /// The path of the database file, which other users of the machine cannot read. SQLite gives its other files the
+    /// same mode.
     pub(crate) fn database(&self) -> Result<PathBuf, CommandError> {
         let path = self.path.join("langopen.db");
         let unusable = |source: io::Error| CommandError::DataFolder { path: self.path.clone(), source };

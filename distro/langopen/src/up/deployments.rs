@@ -13,7 +13,7 @@ use crate::app::{self, Login, ServerParts};
 use crate::database::Database;
 use crate::error::CommandError;
 
-/// The application, served to every deployment.
+/// Serves the application to every deployment.
 pub(super) struct Deployments {
     pub(super) database: Arc<Database>,
     pub(super) pool: Arc<HostPool>,
@@ -22,14 +22,14 @@ pub(super) struct Deployments {
     pub(super) metrics: Metrics,
     pub(super) bodies: BodyBudget,
     pub(super) crons: bool,
-    /// Deployments without a row: those of keys in a file.
+    /// Deployments that have no row in the database: those of keys in a file.
     pub(super) known: Vec<Tenant>,
-    /// The server of the default deployment, until the first request takes it.
+    /// The server of the default deployment. The first request takes it.
     pub(super) first: Mutex<Option<AgentServer>>,
 }
 
 impl Deployments {
-    /// Builds the server of the default deployment, so mistakes end the start.
+    /// Builds the server of the default deployment, so that configuration errors stop the start.
     pub(super) async fn prepare(&self) -> Result<(), CommandError> {
         app::announce(&self.login, &self.pool).await?;
         let first = self.build(&Tenant::default()).await?;

@@ -34,7 +34,7 @@ use crate::serve::{self, Signals};
 use data::DataFolder;
 use deployments::Deployments;
 
-/// How long open connections may last after the last run has ended.
+/// How long connections may stay open after the last run has ended.
 const CONNECTION_GRACE: Duration = Duration::from_secs(1);
 
 /// Serves the application until Ctrl-C or SIGTERM.
@@ -48,7 +48,7 @@ pub(crate) async fn up(options: UpOptions) -> Result<(), CommandError> {
     let drain = async {
         stop.cancel();
         if let Err(error) = worker.await {
-            tracing::warn!(%error, "the worker did not stop in order");
+            tracing::warn!(%error, "the worker did not stop cleanly");
         }
     };
     let served = serve::serve(listener, router, limits, drain, CONNECTION_GRACE, &mut signals).await;
@@ -58,7 +58,7 @@ pub(crate) async fn up(options: UpOptions) -> Result<(), CommandError> {
     served
 }
 
-/// Everything that runs once the server is ready.
+/// The parts that run once the server is ready.
 struct Started {
     listener: TcpListener,
     router: axum::Router,
@@ -67,7 +67,7 @@ struct Started {
     database: Arc<Database>,
     worker: JoinHandle<()>,
     stop: CancellationToken,
-    /// Locked until the process ends.
+    /// The lock on the data folder, held until the process ends.
     data: DataFolder,
 }
 
@@ -75,7 +75,8 @@ struct Started {
 fn place(options: &UpOptions) -> Result<Place, CommandError> {
     let given = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
     let database = options.database()?.or_else(|| given("DATABASE_URI")).or_else(|| given("POSTGRES_URI"));
-    // A Redis without a Postgres is an error in an option, but `REDIS_URI` may be the application's.
+    // `--redis` without a Postgres is an error. `REDIS_URI` without one is not, because it may be the application's
+    // own.
     let redis = options
         .redis()?
         .or_else(|| database.as_ref().filter(|url| url.starts_with("postgres")).and_then(|_| given("REDIS_URI")));
@@ -96,7 +97,7 @@ async fn start(options: UpOptions) -> Result<Started, CommandError> {
         path.iter().for_each(|path| isolation.hide(path));
     }
     isolation.announce(options.sandbox);
-    // Binds the port before the slow steps, so a port in use is an error at once.
+    // The port is bound before the slow steps, so that a port in use is an error at once.
     let address = SocketAddr::new(options.host, options.port);
     let listener = TcpListener::bind(address).await.map_err(|source| CommandError::Listen { address, source })?;
     let address = listener.local_addr().map_err(|source| CommandError::Listen { address, source })?;
@@ -107,7 +108,7 @@ async fn start(options: UpOptions) -> Result<Started, CommandError> {
     let app = &application.settings;
     let working = settings::worker(&options, app)?;
     let webhooks = app::webhook_settings(app, &application.webhook_headers, Some(app::own_url(address)))?;
-    // Wrong settings, too, are an error before the slow steps.
+    // The API settings are checked before the slow steps too.
     let mounted = format!("{api_url}{}", app::api_settings(app)?.mount_prefix.unwrap_or_default());
     let hosts = application.prepare(settings::hosts(&options, &data, isolation, &api_url)).await?;
     let pool = Arc::new(HostPool::start(hosts).await?);

@@ -1,4 +1,4 @@
-//! Several deployments on one platform, each with runners of its own.
+//! Several deployments on one platform, each with its own runners.
 
 use serde_json::{Value, json};
 
@@ -12,7 +12,7 @@ async fn status(client: &Client, path: &str) -> u16 {
 #[tokio::test]
 async fn deployments_share_a_platform_and_see_nothing_of_each_other() {
     let platform = Platform::new().await;
-    // Each deployment's runners have a token of their own, and a URL that names the deployment.
+    // The runners of each deployment have their own token and a URL that names the deployment.
     let of = |deployment, token| ["--deployment", deployment, "--token", token];
     let (prod, test) = (of("acme/web/prod", "token of prod"), of("acme/web/test", "token of test"));
     let ((runner, a), (other_runner, b)) = tokio::join!(platform.runner(&prod), platform.runner(&test));
@@ -35,7 +35,7 @@ async fn deployments_share_a_platform_and_see_nothing_of_each_other() {
 
     let body = json!({"assistant_id": "counter", "input": {"log": ["begun"]}});
     for client in [&here, &there] {
-        // Each server learns by itself that there are keys.
+        // Each server detects the new keys by itself.
         until(async || (status(client, "/d/acme.web.prod/threads/search").await == 401).then_some(())).await;
         for client in [client.at("/d/prod", &project), client.at("/d/test", &project), client.at("", &own)] {
             until(async || (status(&client, "/threads/search").await == 200).then_some(())).await;

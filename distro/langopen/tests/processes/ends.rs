@@ -1,4 +1,4 @@
-//! How processes end, and what becomes of the runs in flight.
+//! Tests of how processes end, and of the runs in flight at that time.
 
 use rustix::process::Signal;
 use serde_json::json;
@@ -10,7 +10,7 @@ use crate::program::until;
 async fn a_runner_that_is_killed_loses_no_run() {
     let platform = Platform::new().await;
     let ((first, a), (second, b)) = tokio::join!(platform.runner(&[]), platform.runner(&[]));
-    // Long enough that no run would come back by the end of its lease.
+    // The lease is so long that its expiry cannot hand a run back during the test.
     let worker = platform.worker(&[&a, &b], &["--lease-seconds", "3600"]).await;
     let (server, client) = platform.api(&[&a, &b]).await;
 
@@ -36,7 +36,7 @@ async fn a_runner_that_is_killed_loses_no_run() {
     platform.remove().await;
 }
 
-/// Whether the run's graph has begun: its worker keeps what it says.
+/// Whether the run's graph has begun: the thread's state shows the node `sleep` as the next one.
 async fn started(client: &crate::platform::Client, run: &str) -> bool {
     let thread = run.split("/runs/").next().unwrap_or_default();
     client.get(&format!("{thread}/state")).await.is_ok_and(|state| state["next"] == json!(["sleep"]))
@@ -49,7 +49,7 @@ async fn those_that_are_told_to_end_end_in_order() {
     let mut worker = platform.worker(&[&a, &b], &["--grace-seconds", "0"]).await;
     let (mut server, client) = platform.api(&[&a, &b]).await;
 
-    // Runs on both runners; the one that is told to end lets its run end.
+    // Both runners have runs. The runner that receives the signal lets its run end.
     let (one, _) = client.begin("slow", json!({"seconds": 3})).await;
     let (two, _) = client.begin("slow", json!({"seconds": 3})).await;
     client.until_status(&one, "running").await;
@@ -62,7 +62,7 @@ async fn those_that_are_told_to_end_end_in_order() {
     client.until_status(&two, "success").await;
     assert!(first.end().await.success());
 
-    // A worker without grace hands its run back, and another one takes it over.
+    // A worker without a grace period hands its run back, and another worker takes the run over.
     let (run, thread) = client.begin("slow", json!({"seconds": 3})).await;
     client.until_status(&run, "running").await;
     worker.signal(Signal::TERM);
@@ -71,7 +71,7 @@ async fn those_that_are_told_to_end_end_in_order() {
     client.until_status(&run, "success").await;
     assert_eq!(client.get(&format!("{thread}/state")).await.unwrap()["values"]["log"], json!(["slept"]));
 
-    // An API server that is told to end answers what it was asked before.
+    // After the signal, an API server still answers requests that it has already received.
     let (run, _) = client.begin("slow", json!({"seconds": 2})).await;
     client.until_status(&run, "running").await;
     let join = format!("{run}/join");

@@ -11,11 +11,11 @@ use crate::program::{Program, until};
 
 const TOKEN: &str = "only for these tests";
 
-/// Servers and settings that processes of one test share.
+/// The servers and settings that the processes of one test share.
 pub(crate) struct Platform {
     database: String,
     redis: String,
-    /// What else their programs are told of them.
+    /// Further variables that describe the servers to the programs.
     told: Vec<(&'static str, String)>,
     root: String,
     name: String,
@@ -36,19 +36,19 @@ impl Platform {
         &self.name
     }
 
-    /// The database's own URL, however the platform reaches it.
+    /// The database's own URL, whatever way the platform connects to it.
     pub(crate) fn database(&self) -> String {
         let mut url: Url = self.root.parse().unwrap();
         url.set_path(&self.name);
         url.into()
     }
 
-    /// The same, with its servers reached in another way; without a Redis if `redis` is empty.
+    /// The same platform with other URLs for its servers. An empty `redis` means no Redis.
     pub(crate) fn through(self, database: String, redis: String, told: Vec<(&'static str, String)>) -> Self {
         Self { database, redis, told, ..self }
     }
 
-    /// A runner of the test application, and its address.
+    /// Starts a runner of the test application, and returns its address.
     pub(crate) async fn runner(&self, arguments: &[&str]) -> (Program, String) {
         let here = env!("CARGO_MANIFEST_DIR");
         let app = format!("{here}/../../langopen-runner/tests/app/langgraph.json");
@@ -90,12 +90,12 @@ impl Platform {
         worker
     }
 
-    /// An API server that is ready, and its client.
+    /// Starts an API server, waits until it is ready, and returns its client.
     pub(crate) async fn api(&self, runners: &[&str]) -> (Program, Client) {
         self.api_with(runners, &[]).await
     }
 
-    /// The same, told more.
+    /// Like `api`, with further arguments.
     pub(crate) async fn api_with(&self, runners: &[&str], arguments: &[&str]) -> (Program, Client) {
         let urls = urls(runners);
         let path = env!("CARGO_BIN_EXE_langopen-api-server");
@@ -106,7 +106,7 @@ impl Platform {
         (server, client)
     }
 
-    /// What the command line says, told what to do with the platform's database.
+    /// The output of the command line, with the platform's database in its variables.
     pub(crate) async fn langopen(&self, arguments: &[&str]) -> String {
         let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_langopen"));
         let done = command.args(arguments).envs(self.variables()).output().await.unwrap();
@@ -144,7 +144,7 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    /// The same, at a path below, with an API key.
+    /// A client of a path below this one's, with an API key.
     pub(crate) fn at(&self, path: &str, key: &str) -> Self {
         let headers =
             HeaderMap::from_iter([(HeaderName::from_static("x-api-key"), HeaderValue::from_str(key).unwrap())]);
@@ -152,7 +152,7 @@ impl Client {
         Self { url: format!("{}{path}", self.url), http }
     }
 
-    /// The answer, or its status if that is none of success.
+    /// The JSON of the answer, or the HTTP status if the request failed.
     pub(crate) async fn get(&self, path: &str) -> Result<Value, u16> {
         answer(self.http.get(format!("{}{path}", self.url))).await
     }
@@ -162,7 +162,7 @@ impl Client {
         answer(request.body(body.to_string())).await
     }
 
-    /// Begins a run on a new thread; the paths of both.
+    /// Creates a run on a new thread, and returns the paths of the run and the thread.
     pub(crate) async fn begin(&self, graph: &str, input: Value) -> (String, String) {
         let thread = self.post("/threads", json!({})).await.unwrap();
         let thread = format!("/threads/{}", thread["thread_id"].as_str().unwrap());

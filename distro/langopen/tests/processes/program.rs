@@ -1,4 +1,4 @@
-//! A program that runs, and what it says.
+//! Runs a program and reads its output.
 
 use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 use tokio::process::{Child, Command};
 use tokio::sync::watch;
 
-/// A program that runs. It is killed when it is dropped.
+/// A running program. Dropping it kills it.
 pub(crate) struct Program {
     name: &'static str,
     child: Child,
@@ -19,7 +19,7 @@ pub(crate) struct Program {
 }
 
 impl Program {
-    /// Starts one with these variables, and nothing of the platform's from our own environment.
+    /// Starts a program with these variables. It inherits none of the platform's own variables.
     pub(crate) fn start(name: &'static str, path: &str, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
         let mut command = Command::new(path);
         for (name, _) in std::env::vars_os() {
@@ -42,7 +42,7 @@ impl Program {
         Self { name, child, said, logged }
     }
 
-    /// What it says under a subject, as soon as it does.
+    /// Waits for an output line with this subject, and returns the line's text.
     pub(crate) async fn says(&mut self, subject: &str) -> String {
         let find = |lines: &Vec<String>| {
             lines.iter().find_map(|line| Some(line.trim_start().strip_prefix(subject)?.trim_start().to_owned()))
@@ -59,12 +59,12 @@ impl Program {
         kill_process(id.unwrap(), signal).unwrap();
     }
 
-    /// Waits until it ends by itself.
+    /// Waits until the program ends by itself.
     pub(crate) async fn end(&mut self) -> ExitStatus {
         self.child.wait().await.unwrap()
     }
 
-    /// What it logged so far.
+    /// The log so far.
     pub(crate) fn log(&self) -> String {
         self.logged.lock().join("\n")
     }
@@ -79,7 +79,7 @@ fn read(pipe: impl AsyncRead + Send + Unpin + 'static, mut line: impl FnMut(Stri
     });
 }
 
-/// Tries until there is something.
+/// Repeats the attempt until it returns a value.
 pub(crate) async fn until<T>(mut attempt: impl AsyncFnMut() -> Option<T>) -> T {
     loop {
         if let Some(found) = attempt().await {

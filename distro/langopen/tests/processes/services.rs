@@ -1,4 +1,4 @@
-//! Servers that are not reached the plain way: over TLS, and through a pooler.
+//! Platforms whose servers are reached over TLS or through a pooler.
 
 use langopen_test_services::{Authority, PgBouncer, TlsRedis, postgres_url};
 use serde_json::json;
@@ -7,7 +7,7 @@ use sqlx::{Connection, PgConnection};
 use crate::platform::{Client, Platform};
 use crate::program::until;
 
-/// A platform of one process of each kind executes a run; `check` looks at it meanwhile.
+/// Executes a run on a platform with one process of each kind. `check` inspects the platform meanwhile.
 async fn works(platform: &Platform, check: impl AsyncFnOnce(&Client)) {
     let (runner, address) = platform.runner(&[]).await;
     let worker = platform.worker(&[&address], &[]).await;
@@ -18,7 +18,8 @@ async fn works(platform: &Platform, check: impl AsyncFnOnce(&Client)) {
     drop((server, worker, runner));
 }
 
-/// A private CA is named by `SSL_CERT_FILE` for Redis, and in the URL for Postgres. A Redis whose CA nobody named counts as away, and it is told why.
+/// `SSL_CERT_FILE` names a private CA for Redis, and the URL names one for Postgres. A Redis with an unknown CA counts
+/// as unreachable, and the log says why.
 #[tokio::test]
 async fn servers_have_certificates_of_a_private_ca() {
     let (authority, platform) = (Authority::new(), Platform::new().await);
@@ -39,7 +40,7 @@ async fn servers_have_certificates_of_a_private_ca() {
     platform.remove().await;
 }
 
-/// Without a Redis, behind a pooler: who listens goes past it.
+/// Without a Redis and behind a pooler: connections that listen bypass the pooler.
 #[tokio::test]
 async fn a_platform_listens_past_its_pooler() {
     let platform = Platform::new().await;
@@ -50,7 +51,7 @@ async fn a_platform_listens_past_its_pooler() {
         let mut looking = PgConnection::connect(&direct).await.unwrap();
         let listening =
             "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'LISTEN%'";
-        // The API server and the worker.
+        // The connections of the API server and of the worker.
         until(async || {
             let count: i64 = sqlx::query_scalar(listening).fetch_one(&mut looking).await.unwrap();
             (count == 2).then_some(())

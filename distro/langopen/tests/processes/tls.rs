@@ -1,4 +1,4 @@
-//! Runners that know who connects to them, and are known.
+//! Mutual TLS between runners and their clients.
 
 use std::path::Path;
 
@@ -27,7 +27,7 @@ async fn only_who_shows_a_certificate_reaches_a_runner() {
     let body = json!({"assistant_id": "counter", "input": {"log": []}});
     let waiting = client.post("/runs/wait", body);
 
-    // The token alone is not enough, nor is anybody's certificate.
+    // The token alone is not sufficient, and neither is a certificate of another CA.
     let (cert, key) = stranger.issue("worker");
     let others = ["--runner-ca", text(&ca), "--runner-cert", text(&cert), "--runner-key", text(&key)];
     let refused = async {

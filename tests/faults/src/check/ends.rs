@@ -1,4 +1,4 @@
-//! Every accepted run ends, and once.
+//! Checks that every accepted run ends exactly once.
 
 use super::{Evidence, Violation};
 use crate::load::Kind;
@@ -17,10 +17,10 @@ pub(super) fn check(evidence: &Evidence, found: &mut Vec<Violation>) {
         let (stopped, gone) = evidence.may_be_stopped(entry);
         match evidence.status(run_id) {
             None | Some("gone") if gone => {}
-            None | Some("gone") => broken(LOST, format!("there is no such run; statuses seen: {:?}", entry.statuses)),
+            None | Some("gone") => broken(LOST, format!("the run does not exist; statuses seen: {:?}", entry.statuses)),
             Some("success") => {}
             Some("interrupted") if stopped => {}
-            Some(status) => broken(WELL, format!("its status is {status}, and nobody cancelled it")),
+            Some(status) => broken(WELL, format!("its status is {status}, although no client cancelled it")),
         }
         let ends: Vec<_> = entry.statuses.iter().filter(|status| is_end(status)).collect();
         if let Some(first) = ends.first()
@@ -30,16 +30,16 @@ pub(super) fn check(evidence: &Evidence, found: &mut Vec<Violation>) {
         }
         let told = evidence.told.get(run_id);
         if let Some(told) = told.filter(|told| told.len() > 1) {
-            broken(ONCE, format!("ends told: {told:?}"));
+            broken(ONCE, format!("webhooks reported these ends: {told:?}"));
         }
         if told.is_none() && entry.hooked && evidence.succeeded(run_id) {
-            broken("an end is told", "no webhook came".to_owned());
+            broken("a webhook reports the end", "no webhook arrived".to_owned());
         }
         if entry.kind == Kind::Stateless
             && let Some(answer) = &entry.answer
             && answer.get("__error__").is_some_and(|error| error["error"] != "InternalError")
         {
-            broken(WELL, format!("it answered {answer}"));
+            broken(WELL, format!("its answer is {answer}"));
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What must hold, whatever was broken.
+//! Checks the promises that must hold under every fault.
 
 mod ends;
 mod order;
@@ -16,35 +16,35 @@ use crate::load::{Entry, Kind, Strategy};
 
 pub(crate) use steps::{Line, parse};
 
-/// A promise that was broken.
+/// A broken promise.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Violation {
     /// The promise.
     pub(crate) promise: &'static str,
-    /// Of which run or thread.
+    /// The run or the thread that it concerns.
     pub(crate) of: String,
     pub(crate) evidence: String,
 }
 
-/// Everything that is known about a trial.
+/// All observations of a trial.
 pub(crate) struct Evidence {
     pub(crate) entries: Vec<Entry>,
-    /// What graphs wrote, by run.
+    /// The lines that graphs wrote, by run.
     pub(crate) lines: HashMap<String, Vec<Line>>,
     pub(crate) incidents: Vec<Incident>,
-    /// How each run ended, as webhooks told it.
+    /// The end status of each run, as its webhooks reported it.
     pub(crate) told: HashMap<String, HashSet<String>>,
-    /// The status of each accepted run when all was over.
+    /// The status of each accepted run at the end of the trial.
     pub(crate) statuses: HashMap<String, String>,
-    /// The values of each thread when all was over.
+    /// The values of each thread at the end of the trial.
     pub(crate) values: HashMap<String, Value>,
     /// The store item of each run that succeeded.
     pub(crate) items: HashMap<String, Value>,
-    /// What the database says of runs that are not over.
+    /// The runs that are still in flight in the database.
     pub(crate) in_flight: Vec<String>,
 }
 
-/// All promises that were broken.
+/// Returns all broken promises.
 pub(crate) fn check(evidence: &Evidence) -> Vec<Violation> {
     let mut found = Vec::new();
     ends::check(evidence, &mut found);
@@ -68,7 +68,8 @@ impl Evidence {
         self.lines.get(run_id).map(Vec::as_slice).unwrap_or_default()
     }
 
-    /// Whether someone may have cancelled the run, or superseded it; and whether it may be gone for that.
+    /// Whether a client may have cancelled or superseded the run, and whether the run may have been deleted for that
+    /// reason.
     fn may_be_stopped(&self, entry: &Entry) -> (bool, bool) {
         let later =
             self.entries.iter().filter(|later| later.thread_id == entry.thread_id && later.number > entry.number);

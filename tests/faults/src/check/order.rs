@@ -1,17 +1,17 @@
-//! Runs of a thread come one after another, in the order in which they were accepted.
+//! Checks that runs of a thread execute one after another, in the order of their acceptance.
 
 use std::collections::HashMap;
 
 use super::{Evidence, Violation};
 use crate::load::Entry;
 
-const ORDER: &str = "runs of a thread start in the order in which they were accepted";
+const ORDER: &str = "runs of a thread start in the order of their acceptance";
 const ALONE: &str = "one run of a thread runs at a time";
 
 pub(super) fn check(evidence: &Evidence, found: &mut Vec<Violation>) {
     let mut threads: HashMap<&str, Vec<(&Entry, &str)>> = HashMap::new();
     for entry in &evidence.entries {
-        // Clients ask for the runs of a thread one after another, and go on when they have an answer.
+        // Each client requests the runs of a thread one after another, and waits for each answer.
         if let Some(run_id) = &entry.run_id {
             threads.entry(&entry.thread_id).or_default().push((entry, run_id));
         }
@@ -27,7 +27,7 @@ pub(super) fn check(evidence: &Evidence, found: &mut Vec<Violation>) {
                 let evidence = format!("the second began {} ms before", (begin.at - next_begin.at) / 1_000_000);
                 found.push(Violation { promise: ORDER, of: of(), evidence });
             }
-            // What a held up process of an earlier attempt still does, nobody hears.
+            // A process of an earlier attempt may resume late. The platform ignores its results.
             let last_attempt = lines.iter().map(|line| line.attempt).max();
             let end = lines.iter().filter(|line| Some(line.attempt) == last_attempt).map(|line| line.at).max();
             if evidence.succeeded(first)

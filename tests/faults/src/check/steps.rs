@@ -1,4 +1,4 @@
-//! Steps are taken in order, none is left out, and one is repeated only where something was broken.
+//! Checks that no step is missing or out of order, and that steps repeat only after a fault.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -8,11 +8,11 @@ use super::{Evidence, Violation};
 use crate::load::{Entry, Kind};
 use crate::platform::LEASE;
 
-const ORDER: &str = "steps are taken in order";
-const REPEATED: &str = "a step is repeated only where something was broken";
-const COMPLETE: &str = "a run that succeeded took every step, and its thread shows each once";
+const ORDER: &str = "steps are in order";
+const REPEATED: &str = "a step repeats only after a fault";
+const COMPLETE: &str = "a successful run takes every step, and its thread shows each step once";
 
-/// What a graph wrote before it took a step.
+/// The line that a graph writes before it takes a step.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Line {
     pub(crate) attempt: u64,
@@ -21,7 +21,7 @@ pub(crate) struct Line {
     pub(crate) at: u128,
 }
 
-/// Reads the file of steps: lines by run, in the order in which they were written.
+/// Parses the file of steps. Returns the lines by run, in the order of the file.
 pub(crate) fn parse(text: &str) -> HashMap<String, Vec<Line>> {
     let mut lines: HashMap<String, Vec<Line>> = HashMap::new();
     for line in text.lines() {
@@ -52,26 +52,26 @@ pub(super) fn check(evidence: &Evidence, found: &mut Vec<Violation>) {
             if steps.windows(2).any(|pair| pair[0].step + 1 != pair[1].step) {
                 broken(ORDER, format!("attempt {attempt}"));
             }
-            // Attempts may begin late, when later ones are over: a worker or a runner was held up, and what they do
-            // then counts for nothing.
+            // A worker or a runner that was held up may begin an attempt after later attempts have ended. The platform
+            // ignores the results of such an attempt.
             let first = steps[0];
             let taken = lines.iter().filter(|line| line.at < first.at).map(|line| line.step).max().unwrap_or(0);
-            // A run that keeps no checkpoints begins again.
+            // A run without checkpoints begins again from its first step.
             let most = if entry.kind == Kind::Stateless { 1 } else { taken + 1 };
             if first.step > most {
-                broken(ORDER, format!("attempt {attempt} begins with step {}, {taken} were taken", first.step));
+                broken(ORDER, format!("attempt {attempt} begins with step {}, after {taken} steps", first.step));
             }
             if let Some((earlier, steps)) = before
                 && !explained(evidence, steps[0].at, first.at)
             {
-                broken(REPEATED, format!("attempt {attempt} follows {earlier}, and nothing was broken in between"));
+                broken(REPEATED, format!("attempt {attempt} follows {earlier}, without a fault in between"));
             }
             before = Some((attempt, steps));
         }
         if evidence.succeeded(run_id) {
             let taken = |step| lines.iter().any(|line| line.step == step);
             if !(1..=entry.steps).all(taken) {
-                broken(COMPLETE, format!("there are {} steps", entry.steps));
+                broken(COMPLETE, format!("the run has {} steps", entry.steps));
             }
         }
         check_answer(entry, run_id, &mut broken);
@@ -79,26 +79,29 @@ pub(super) fn check(evidence: &Evidence, found: &mut Vec<Violation>) {
             && evidence.succeeded(run_id)
             && logged(values, run_id) != (1..=entry.steps).collect::<Vec<_>>()
         {
-            broken(COMPLETE, format!("of {} steps its thread shows {:?}", entry.steps, logged(values, run_id)));
+            broken(
+                COMPLETE,
+                format!("the run has {} steps, but its thread shows {:?}", entry.steps, logged(values, run_id)),
+            );
         }
     }
 }
 
-/// What `wait` answered shows each step once, if the run was not stopped.
+/// Checks that the answer of `wait` shows each step once, if the run was not stopped.
 fn check_answer(entry: &Entry, run_id: &str, broken: &mut impl FnMut(&'static str, String)) {
     let Some(answer) = entry.answer.as_ref().filter(|answer| answer.get("log").is_some()) else { return };
     let logged = logged(answer, run_id);
     if logged != (1..=entry.steps).collect::<Vec<_>>() {
-        broken(COMPLETE, format!("of {} steps the answer shows {logged:?}", entry.steps));
+        broken(COMPLETE, format!("the run has {} steps, but the answer shows {logged:?}", entry.steps));
     }
 }
 
-/// The steps of the run that the values show.
+/// The steps of the run that the values contain.
 fn logged(values: &Value, run_id: &str) -> Vec<u64> {
     taken(values, run_id).into_iter().map(|(step, _)| step).collect()
 }
 
-/// The same, each with the attempt that took it.
+/// The steps of the run in the values, each with its attempt.
 pub(super) fn taken(values: &Value, run_id: &str) -> Vec<(u64, u64)> {
     let log = values.get("log").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
     let numbers = |line: &str| {
@@ -114,7 +117,7 @@ fn attempts(lines: &[Line]) -> BTreeMap<u64, Vec<Line>> {
     attempts
 }
 
-/// Whether something was broken between two moments, or so shortly before that it still had its effect.
+/// Whether a fault was active between two moments, or so shortly before that it still had an effect.
 fn explained(evidence: &Evidence, from: u128, until: u128) -> bool {
     let before = from.saturating_sub(3 * LEASE.as_nanos());
     evidence.incidents.iter().any(|incident| incident.from <= until && incident.until >= before)

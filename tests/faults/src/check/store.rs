@@ -1,11 +1,11 @@
-//! What a run left in the store is what it returned: nothing of an attempt that was over comes after it.
+//! Checks that a run's store item matches its result, so that no earlier attempt has overwritten it.
 
 use serde_json::Value;
 
 use super::steps::taken;
 use super::{Evidence, Violation};
 
-const STORE: &str = "the store holds what the run wrote that succeeded";
+const STORE: &str = "the store holds the item of the successful attempt";
 
 pub(super) fn check(evidence: &Evidence, found: &mut Vec<Violation>) {
     for entry in &evidence.entries {

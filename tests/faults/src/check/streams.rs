@@ -1,4 +1,4 @@
-//! A stream, rejoined as often as needed, shows each event once, in order, and all of them.
+//! Checks that a stream shows every event once and in order, however often its client rejoins it.
 
 use std::collections::BTreeMap;
 
@@ -8,9 +8,9 @@ use super::{Evidence, Violation};
 use crate::load::{Entry, Kind, SseEvent};
 
 const ONCE: &str = "a stream shows each event once, in order";
-const WHOLE: &str = "a stream that was rejoined shows all that a new reader sees";
+const WHOLE: &str = "a rejoined stream shows the same events as a new reader sees";
 const COMPLETE: &str = "a stream shows every step";
-const ATTEMPTS: &str = "an attempt says nothing more when a later one has begun";
+const ATTEMPTS: &str = "an attempt sends no events after a later one has begun";
 
 pub(super) fn check(evidence: &Evidence, found: &mut Vec<Violation>) {
     for entry in evidence.entries.iter().filter(|entry| entry.kind == Kind::Stream) {
@@ -21,19 +21,19 @@ pub(super) fn check(evidence: &Evidence, found: &mut Vec<Violation>) {
         };
         let ids: Vec<_> = entry.events.iter().map(|event| place(&event.id)).collect();
         if ids.windows(2).any(|pair| pair[0] >= pair[1]) {
-            broken(ONCE, "ids do not rise".to_owned());
+            broken(ONCE, "the ids do not increase".to_owned());
         }
         match &entry.replay {
             Some(replay) if *replay != entry.events => broken(WHOLE, format!("a new reader sees {:?}", shown(replay))),
             Some(_) => {}
-            None if evidence.succeeded(run_id) => broken(WHOLE, "a new reader sees nothing".to_owned()),
+            None if evidence.succeeded(run_id) => broken(WHOLE, "a new reader sees no events".to_owned()),
             None => {}
         }
         check_steps(evidence, entry, run_id, &mut broken);
     }
 }
 
-/// Each attempt counts on from where it began, and together they show all.
+/// Checks that the steps of each attempt are consecutive, and that all attempts together show every step.
 fn check_steps(evidence: &Evidence, entry: &Entry, run_id: &str, broken: &mut impl FnMut(&'static str, String)) {
     let mut attempts: BTreeMap<u64, Vec<u64>> = BTreeMap::new();
     let mut latest = 0;
@@ -51,12 +51,13 @@ fn check_steps(evidence: &Evidence, entry: &Entry, run_id: &str, broken: &mut im
     }
     let shows = |step: &u64| attempts.values().flatten().any(|shown| shown == step);
     if evidence.succeeded(run_id) {
-        // A step whose event was lost with its process was taken all the same, and is not taken again if its checkpoint was kept.
+        // A process may die after a step's checkpoint was stored but before its event was. The step is then not
+        // repeated.
         let unseen: Vec<_> = (1..=entry.steps).filter(|step| !shows(step)).collect();
         let excused =
             |step: &u64| evidence.lines(run_id).iter().any(|line| line.step == *step && line.attempt < latest);
         if unseen.iter().any(|step| !excused(step)) {
-            broken(COMPLETE, format!("of {} steps these are missing: {unseen:?}", entry.steps));
+            broken(COMPLETE, format!("the run has {} steps, but the stream lacks {unseen:?}", entry.steps));
         }
     }
 }

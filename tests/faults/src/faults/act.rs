@@ -1,4 +1,4 @@
-//! Making a fault, and mending it.
+//! Makes a fault and repairs it.
 
 use std::time::Duration;
 
@@ -11,10 +11,10 @@ use crate::platform::{LEASE, Link, Node, Platform};
 use crate::process::signal;
 use crate::services::{Postgres, Shutdown};
 
-/// Something that has one fault at a time.
+/// A component that can have one fault at a time.
 pub(super) type Target = String;
 
-/// A fault that was chosen: its target, and the dice for the rest.
+/// A chosen fault with its target, and the random numbers for its details.
 pub(super) struct Chosen {
     pub(super) fault: Fault,
     pub(super) target: Target,
@@ -24,7 +24,7 @@ pub(super) struct Chosen {
 }
 
 impl Chosen {
-    /// Chooses what `fault` breaks; `None` if there is nothing to break just now.
+    /// Chooses the target of `fault`. `None` if no target is available now.
     pub(super) fn choose(platform: &Platform, fault: Fault, dice: &mut StdRng) -> Option<Self> {
         let fits = |node: &Node| match fault {
             Fault::Kill(kind) | Fault::Stop(kind) | Fault::Hold(kind) => node.kind == kind,
@@ -33,7 +33,7 @@ impl Chosen {
             _ => true,
         };
         let nodes: Vec<_> = (0..platform.nodes.len()).filter(|node| fits(&platform.nodes[*node])).collect();
-        // The dice fall in any case, so that the plan does not depend on what is up just now.
+        // The random numbers are always drawn, so that the plan does not depend on which processes are up.
         let (node, link) = (dice.random::<u32>() as usize, dice.random::<u32>() as usize);
         let dice = StdRng::seed_from_u64(dice.random());
         let node = *nodes.get(node.checked_rem(nodes.len())?)?;
@@ -51,7 +51,7 @@ impl Chosen {
         Some(Self { fault, target, node, link, dice })
     }
 
-    /// Makes the fault and mends it.
+    /// Makes the fault and repairs it.
     pub(super) async fn happen(mut self, platform: &Platform) {
         let node = &platform.nodes[self.node];
         match self.fault {
@@ -99,7 +99,7 @@ impl Chosen {
         tokio::time::sleep(Duration::from_millis(pause)).await;
     }
 
-    /// Longer than a lease.
+    /// Waits longer than a lease lasts.
     async fn wait_leases(&mut self) {
         let lease = u64::try_from(LEASE.as_millis()).unwrap_or(u64::MAX);
         self.wait(lease + 300, 2 * lease).await;
@@ -151,7 +151,7 @@ impl Chosen {
     }
 }
 
-/// A server that a full disk has brought down is started again.
+/// Restarts a Postgres that a full disk has stopped.
 pub(super) async fn revive(postgres: &Postgres) {
     tokio::time::sleep(Duration::from_millis(500)).await;
     if !postgres.is_up().await {
@@ -159,15 +159,15 @@ pub(super) async fn revive(postgres: &Postgres) {
     }
 }
 
-/// Tells the platform by how many microseconds its clock is off.
+/// Sets the offset of the platform's clock, in microseconds.
 pub(super) fn set_clock(platform: &Platform, offset: i64) {
     let (clock, next) = (platform.clock(), platform.clock().with_extension("next"));
-    // Whole or not at all, for who reads it just then.
+    // The rename is atomic, so that no reader sees half of the number.
     let written = std::fs::write(&next, offset.to_string()).and_then(|()| std::fs::rename(&next, &clock));
     report(written);
 }
 
-/// By how many milliseconds the clock of a process is off: a little as between two machines, or a lot.
+/// Draws the clock offset of a process in milliseconds: usually as small as between two machines, sometimes large.
 pub(super) fn skew(dice: &mut StdRng) -> i64 {
     match dice.random_bool(0.7) {
         true => dice.random_range(-3_000..=3_000),

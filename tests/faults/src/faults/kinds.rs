@@ -1,4 +1,4 @@
-//! Every kind of fault.
+//! The kinds of faults.
 
 use crate::error::{Error, Result};
 use crate::platform::{Kind, Platform};
@@ -6,35 +6,35 @@ use crate::platform::{Kind, Platform};
 /// A kind of fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Fault {
-    /// `kill -9`, and a new start a while later.
+    /// `kill -9`, and a restart some time later.
     Kill(Kind),
-    /// SIGTERM, and a new start.
+    /// SIGTERM, and a restart.
     Stop(Kind),
-    /// SIGSTOP, and SIGCONT when every lease is over.
+    /// SIGSTOP, and SIGCONT after every lease has ended.
     Hold(Kind),
     /// `kill -9` of a graph host.
     KillHost,
     /// SIGSTOP of a graph host, and SIGCONT.
     HoldHost,
-    /// Postgres stops in order, and starts.
+    /// Postgres shuts down cleanly, and restarts.
     RestartPostgres,
-    /// Postgres stops as in a crash, and starts.
+    /// Postgres stops as in a crash, and restarts.
     CrashPostgres,
-    /// Redis stops in order, and starts.
+    /// Redis shuts down cleanly, and restarts.
     RestartRedis,
-    /// `kill -9` of Redis, and a new start.
+    /// `kill -9` of Redis, and a restart.
     KillRedis,
-    /// All connections from one process to one other break.
+    /// All connections from one process to another break.
     Cut,
-    /// One process cannot reach one other.
+    /// One process cannot reach another.
     Close,
-    /// What one process sends to one other arrives late, and the answers too.
+    /// All data between one process and another arrives late.
     Stall,
     /// The disk of Postgres is full.
     FullDisk,
     /// The platform's clock jumps.
     ClockJump,
-    /// The clock of one process, and of its graph hosts, jumps, and stays there.
+    /// The clock of one process and its graph hosts jumps, and keeps its new offset.
     Skew,
 }
 
@@ -95,7 +95,7 @@ impl Fault {
         }
     }
 
-    /// How often it is chosen, compared with others.
+    /// The relative frequency of this fault.
     pub(super) fn weight(self) -> u32 {
         match self {
             Self::Kill(_) | Self::Cut => 3,
@@ -119,10 +119,10 @@ impl Fault {
     }
 }
 
-/// The faults that this platform can have, or those of them that are `wanted` by name.
+/// The faults that are possible on this platform, restricted to the `wanted` names.
 ///
 /// # Errors
-/// For a name that no fault has.
+/// If a name is unknown.
 pub(crate) fn available(platform: &Platform, wanted: &[String]) -> Result<Vec<Fault>> {
     if let Some(unknown) = wanted.iter().find(|name| Fault::ALL.iter().all(|fault| fault.name() != **name)) {
         let names: Vec<_> = Fault::ALL.iter().map(|fault| fault.name()).collect();

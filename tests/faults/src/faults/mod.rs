@@ -1,4 +1,4 @@
-//! What is broken, and when.
+//! The faults and their schedule.
 
 mod act;
 mod kinds;
@@ -14,7 +14,7 @@ pub(crate) use schedule::{Breaking, heal};
 pub(crate) struct Incident {
     #[serde(serialize_with = "by_name")]
     pub(crate) fault: Fault,
-    /// What was broken, e.g. `worker-2`.
+    /// The target, for example `worker-2`.
     pub(crate) what: String,
     /// Nanoseconds on the machine's monotonic clock, as the graphs write them.
     pub(crate) from: u128,
@@ -25,7 +25,7 @@ fn by_name<S: Serializer>(fault: &Fault, serializer: S) -> Result<S::Ok, S::Erro
     serializer.serialize_str(&fault.name())
 }
 
-/// The moment on the machine's monotonic clock. It is the same for all processes, and no fault moves it.
+/// The time on the machine's monotonic clock. All processes share it, and no fault changes it.
 pub(crate) fn nanos() -> u128 {
     let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
     u128::from(now.tv_sec.unsigned_abs()) * 1_000_000_000 + u128::from(now.tv_nsec.unsigned_abs())

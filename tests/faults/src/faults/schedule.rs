@@ -1,4 +1,4 @@
-//! Faults one after another, some at the same time, by a seed.
+//! Makes faults by a seed, some of them at the same time.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use super::act::{Chosen, Target, report, revive, skew, start};
 use super::{Fault, Incident, nanos};
 use crate::platform::Platform;
 
-/// Breaks a platform.
+/// Makes faults on a platform.
 pub(crate) struct Breaking {
     platform: Arc<Platform>,
     faults: Vec<Fault>,
@@ -29,10 +29,10 @@ impl Breaking {
         Self { platform, faults, dice, busy: Arc::default(), incidents: Arc::default() }
     }
 
-    /// Makes faults for this long, waits until all are mended, and returns them.
+    /// Makes faults for `time`, waits until all are repaired, and returns them.
     pub(crate) async fn run(mut self, time: Duration) -> Vec<Incident> {
         if self.faults.contains(&Fault::Skew) {
-            // No two clocks agree from the beginning.
+            // The clocks differ from the beginning.
             self.platform.nodes.iter().for_each(|node| report(node.skew(skew(&mut self.dice))));
         }
         let end = Instant::now() + time;
@@ -49,7 +49,7 @@ impl Breaking {
             }
             going_on.spawn(self.happen(chosen));
             while going_on.try_join_next().is_some() {}
-            // Two at the same time are enough to meet each other.
+            // At most two faults overlap, which is enough for them to interact.
             while going_on.len() > 2 {
                 going_on.join_next().await;
             }
@@ -69,8 +69,8 @@ impl Breaking {
         }
     }
 
-    /// A process that gave up, for example because it came up while its database was down, is started again as a
-    /// supervisor would.
+    /// Restarts processes that ended by themselves, as a supervisor does. For example, a process ends if its database
+    /// is down when it starts.
     fn restart_ended(&self) {
         let ended = self.platform.nodes.iter().filter(|node| node.has_ended());
         for node in ended.filter(|node| !self.busy.lock().contains(&node.name)) {
@@ -79,7 +79,7 @@ impl Breaking {
     }
 }
 
-/// Makes sure that everything is up, in case that mending something did not work.
+/// Makes sure that everything is up, in case a repair has failed.
 pub(crate) async fn heal(platform: &Platform) {
     if let Some(postgres) = &platform.postgres {
         if let Some(disk) = &postgres.disk {

@@ -1,4 +1,4 @@
-//! The API as a client reaches it: whichever server answers.
+//! The API from a client's point of view. Any API server may answer a request.
 
 use std::time::Duration;
 
@@ -8,24 +8,24 @@ use serde_json::Value;
 
 use crate::error::Result;
 
-/// How long a client waits for the next bytes before it takes the connection for dead.
+/// How long a client waits for the next bytes before it gives the connection up.
 const PATIENCE: Duration = Duration::from_secs(12);
 
-/// The servers of the API.
+/// The API servers.
 #[derive(Debug, Clone)]
 pub(crate) struct Api {
     http: reqwest::Client,
     urls: Vec<String>,
 }
 
-/// What came of a request.
+/// The outcome of a request.
 #[derive(Debug)]
 pub(crate) enum Answer {
-    /// The server did it, or has begun to.
+    /// The server has done it, or has begun to.
     Yes(Response),
-    /// The server says that it will not, and that nothing happened.
+    /// The server has refused it, and nothing happened.
     No(StatusCode),
-    /// It may have happened or not.
+    /// The outcome is unknown.
     Unknown,
 }
 
@@ -35,7 +35,7 @@ impl Api {
         Ok(Self { http, urls: urls.to_vec() })
     }
 
-    /// Asks one of the servers.
+    /// Sends the request to one of the servers.
     pub(crate) async fn send(&self, method: Method, path: &str, body: Option<&Value>, last: Option<&str>) -> Answer {
         let url = &self.urls[rand::rng().random_range(0..self.urls.len())];
         let mut request = self.http.request(method, format!("{url}{path}"));
@@ -52,7 +52,8 @@ impl Api {
         }
     }
 
-    /// Asks until a server answers: its JSON, or `None` for what is not there. For requests that change nothing, or nothing more the second time.
+    /// Repeats the request until a server answers. Returns the JSON, or `None` for 404. Use it only for idempotent
+    /// requests.
     pub(crate) async fn ask(&self, method: Method, path: &str, body: Option<&Value>) -> Option<Value> {
         loop {
             match self.send(method.clone(), path, body, None).await {
@@ -72,17 +73,17 @@ impl Api {
         self.ask(Method::GET, path, None).await
     }
 
-    /// The run's status; `gone` if there is no such run.
+    /// The run's status, or `gone` if the run does not exist.
     pub(crate) async fn status(&self, thread_id: &str, run_id: &str) -> String {
         let run = self.get(&format!("/threads/{thread_id}/runs/{run_id}")).await;
         run.and_then(|run| Some(run.get("status")?.as_str()?.to_owned())).unwrap_or_else(|| GONE.to_owned())
     }
 }
 
-/// The status of a run that is not there.
+/// The status of a run that does not exist.
 pub(crate) const GONE: &str = "gone";
 
-/// Whether nothing can happen to a run any more.
+/// Whether the status of a run is final.
 pub(crate) fn is_over(status: &str) -> bool {
     !matches!(status, "pending" | "running")
 }

@@ -1,4 +1,4 @@
-//! Clients of several kinds, each of which goes on until it is told to stop.
+//! Clients of several kinds. Each runs until it is stopped.
 
 use std::time::Duration;
 
@@ -38,7 +38,7 @@ impl Client {
         Self { number, api, history, hook, dice, stop }
     }
 
-    /// Asks for runs until it is told to stop, and sees the last ones to their end.
+    /// Requests runs until the client is stopped, and then waits for the end of the last runs.
     pub(crate) async fn run(mut self) {
         while !self.stop.is_cancelled() {
             let thread_id = Uuid::new_v4().to_string();
@@ -57,7 +57,7 @@ impl Client {
         tokio::time::sleep(pause).await;
     }
 
-    /// Several runs on a thread at once, which have to wait for each other.
+    /// Creates several runs on a thread at once, which wait for each other.
     async fn burst(&mut self, thread_id: &str) {
         for _ in 0..3 {
             for _ in 0..self.dice.random_range(1..=4) {
@@ -72,7 +72,7 @@ impl Client {
         }
     }
 
-    /// What `create` answers is the run's row.
+    /// Reads the run's row from the answer of `create`.
     async fn created(&self, number: usize, submitted: Submitted) {
         if let Submitted::Accepted(answer) = submitted
             && let Ok(run) = answer.json::<Value>().await
@@ -82,13 +82,13 @@ impl Client {
         }
     }
 
-    /// Runs that are waited for, one after another.
+    /// Creates runs one after another, and waits for each.
     async fn waits(&mut self, thread_id: &str) {
         for _ in 0..4 {
             let (number, submitted) = self.submit(Kind::Wait, Strategy::Enqueue, thread_id).await;
             match submitted {
                 Submitted::Accepted(answer) => self.join(number, answer).await,
-                // Whatever became of it, the next one comes after it.
+                // The next run follows this one, whatever its outcome.
                 Submitted::Refused | Submitted::Unknown => self.pause(300).await,
             }
             if self.stop.is_cancelled() {
@@ -98,7 +98,7 @@ impl Client {
         self.until_quiet(thread_id).await;
     }
 
-    /// Reads the answer to `wait`, and asks again by `join` while it does not come.
+    /// Reads the answer of `wait`. If none arrives, it repeats the request with `join`.
     async fn join(&mut self, number: usize, answer: Response) {
         let mut answer = answer.json::<Value>().await.ok();
         let Some((thread_id, run_id)) =
@@ -108,7 +108,7 @@ impl Client {
         };
         let path = format!("/threads/{thread_id}/runs/{run_id}/join");
         loop {
-            // An internal error is no word about the run.
+            // An internal error says nothing about the run's outcome.
             if let Some(answer) = answer.take().filter(|answer| answer["__error__"]["error"] != "InternalError") {
                 let status = self.api.status(&thread_id, &run_id).await;
                 if is_over(&status) {
@@ -125,7 +125,7 @@ impl Client {
         }
     }
 
-    /// Runs whose streams are read, one after another.
+    /// Creates runs one after another, and reads their streams.
     async fn streams(&mut self, thread_id: &str) {
         for _ in 0..4 {
             let (number, submitted) = self.submit(Kind::Stream, Strategy::Enqueue, thread_id).await;
@@ -140,7 +140,7 @@ impl Client {
         self.until_quiet(thread_id).await;
     }
 
-    /// Runs that get in each other's way, and cancels.
+    /// Creates runs that interfere with each other, and cancels some.
     async fn contends(&mut self, thread_id: &str) {
         const STRATEGIES: [Strategy; 6] = [
             Strategy::Enqueue,
@@ -175,7 +175,7 @@ impl Client {
         self.history.change(number, |entry| entry.cancel_accepted = matches!(answer, Answer::Yes(_)));
     }
 
-    /// Runs without a thread of their own.
+    /// Creates runs without a thread.
     async fn stateless(&mut self, thread_id: &str) {
         let (number, submitted) = self.submit(Kind::Stateless, Strategy::Enqueue, thread_id).await;
         match submitted {
@@ -188,7 +188,7 @@ impl Client {
         }
     }
 
-    /// Watches the client's runs on a thread until none is in flight, and notes every status on the way.
+    /// Watches the client's runs on a thread until none is in flight, and records every status that it sees.
     async fn until_quiet(&mut self, thread_id: &str) {
         loop {
             let mut quiet = true;
@@ -201,7 +201,7 @@ impl Client {
                     }
                 });
             }
-            // Also those that nobody told us of.
+            // The list also includes runs whose ids the client never received.
             let runs = self.api.get(&format!("/threads/{thread_id}/runs?limit=100")).await.unwrap_or_default();
             let statuses = runs.as_array().into_iter().flatten().filter_map(|run| run.get("status")?.as_str());
             if statuses.fold(quiet, |quiet, status| quiet & is_over(status)) {

@@ -1,4 +1,4 @@
-//! What clients asked for, and what they saw.
+//! The clients' requests and observations.
 
 use std::sync::Arc;
 
@@ -8,17 +8,17 @@ use serde_json::Value;
 
 use super::SseEvent;
 
-/// How a run was asked for.
+/// How a client requested a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub(crate) enum Kind {
     Create,
     Wait,
     Stream,
-    /// On a thread of its own, which goes with it.
+    /// On a temporary thread, which the platform deletes with the run.
     Stateless,
 }
 
-/// What a run does to others on its thread.
+/// The effect of a run on other runs of its thread.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub(crate) enum Strategy {
     Enqueue,
@@ -38,39 +38,39 @@ impl Strategy {
     }
 }
 
-/// A run that a client asked for, in the order in which the client asked.
+/// A run that a client requested, in the order of the client's requests.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Entry {
-    /// Which of all it is.
+    /// The number of the run in the whole history.
     pub(crate) number: usize,
     pub(crate) client: usize,
     pub(crate) kind: Kind,
     pub(crate) strategy: Strategy,
     pub(crate) thread_id: String,
     pub(crate) steps: u64,
-    /// Whether its end is to be told.
+    /// Whether a webhook reports the run's end.
     pub(crate) hooked: bool,
-    /// Its id, once the server has told it: then the run is accepted.
+    /// The run's id, once the server has sent it: the run is accepted then.
     pub(crate) run_id: Option<String>,
-    /// The HTTP status, if it was refused.
+    /// The HTTP status of a refusal.
     pub(crate) refused: Option<u16>,
-    /// Whether a cancel was asked for, and which.
+    /// The kind of cancel that the client requested, if any.
     pub(crate) cancelled: Option<&'static str>,
-    /// Whether the server answered that the cancel is under way.
+    /// Whether the server accepted the cancel.
     pub(crate) cancel_accepted: bool,
-    /// Every status that was seen, in order.
+    /// Every status that the client saw, in order.
     pub(crate) statuses: Vec<String>,
-    /// What `wait` or `join` answered.
+    /// The answer of `wait` or `join`.
     pub(crate) answer: Option<Value>,
-    /// What the stream showed, over all connections.
+    /// The events of the stream, over all connections.
     pub(crate) events: Vec<SseEvent>,
-    /// How often it was gone back to.
+    /// How often the client rejoined the stream.
     pub(crate) rejoined: u32,
-    /// What a new reader saw of it from the beginning, once it was over.
+    /// The events that a new reader received from the beginning, after the run's end.
     pub(crate) replay: Option<Vec<SseEvent>>,
 }
 
-/// What all clients asked for and saw.
+/// The requests and observations of all clients.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct History(Arc<Mutex<Vec<Entry>>>);
 

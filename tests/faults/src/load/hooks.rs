@@ -1,4 +1,5 @@
-//! Where the ends of runs are told: what arrives here is written with the end of a run, so it counts the ends.
+//! Receives webhooks. The platform records a webhook together with a run's end, so the webhooks show how often a run
+//! ended.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -29,13 +30,14 @@ impl Hooks {
         let told = Told::default();
         let router = axum::Router::new().route("/", post(receive)).with_state(Arc::clone(&told));
         let task = tokio::spawn(async move {
-            // It ends with this program.
+            // The server ends with this program.
             let _ = axum::serve(listener, router).await;
         });
         Ok(Self { url: format!("http://127.0.0.1:{port}/"), told, _task: AbortOnDropHandle::new(task) })
     }
 
-    /// How each run ended, as it was told: one end may be told several times, but there must be one.
+    /// The end statuses of each run, as its webhooks reported them. A webhook may arrive several times, but all must
+    /// report the same status.
     pub(crate) fn told(&self) -> HashMap<String, HashSet<String>> {
         self.told.lock().clone()
     }

@@ -1,4 +1,4 @@
-//! Clients, and what they saw.
+//! The clients and their observations.
 
 mod api;
 mod clients;

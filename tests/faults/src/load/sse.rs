@@ -1,4 +1,4 @@
-//! Reading server-sent events.
+//! Reads server-sent events.
 
 use serde::Serialize;
 
@@ -10,7 +10,7 @@ pub(crate) struct SseEvent {
     pub(crate) data: String,
 }
 
-/// Puts events together from pieces of a stream.
+/// Assembles events from pieces of a stream.
 #[derive(Debug, Default)]
 pub(crate) struct Parser {
     line: Vec<u8>,
@@ -18,7 +18,8 @@ pub(crate) struct Parser {
 }
 
 impl Parser {
-    /// Takes the next piece, and returns the events that are whole now. What a stream that breaks off leaves unfinished counts for nothing.
+    /// Adds the next piece, and returns the events that are complete now. An incomplete event at the end of a broken
+    /// stream is dropped.
     pub(crate) fn feed(&mut self, piece: &[u8]) -> Vec<SseEvent> {
         let mut whole = Vec::new();
         for byte in piece {

@@ -1,4 +1,4 @@
-//! Reading a run's stream to its end, as often as it takes.
+//! Reads a run's stream to its end, and rejoins it as often as needed.
 
 use futures::StreamExt;
 use reqwest::{Method, Response};
@@ -9,7 +9,7 @@ use super::api::{Answer, Api, is_over};
 use super::history::History;
 use super::sse::Parser;
 
-/// Reads what is left of a response; returns whether it came to its end.
+/// Reads the rest of a response. Returns whether it ended regularly.
 async fn read(response: Response, mut seen: impl FnMut(SseEvent)) -> bool {
     let (mut parser, mut pieces) = (Parser::default(), response.bytes_stream());
     while let Some(piece) = pieces.next().await {
@@ -21,7 +21,8 @@ async fn read(response: Response, mut seen: impl FnMut(SseEvent)) -> bool {
     true
 }
 
-/// Follows a run from the response that began its stream to its end, and then reads it again from the beginning as somebody else would.
+/// Follows a run from the first response of its stream to its end. Then reads the stream again from the beginning, as a
+/// new reader.
 pub(super) async fn follow(api: &Api, history: &History, number: usize, first: Response) {
     let Some((thread_id, run_id)) = history.get(number, |entry| Some((entry.thread_id.clone(), entry.run_id.clone()?)))
     else {
@@ -31,7 +32,7 @@ pub(super) async fn follow(api: &Api, history: &History, number: usize, first: R
     let note = |event| history.change(number, |entry| entry.events.push(event));
     let mut whole = read(first, note).await;
     loop {
-        // A server that goes away in order ends its streams in order; the run goes on.
+        // A server that shuts down ends its streams regularly, although the run continues.
         if whole && is_over(&api.status(&thread_id, &run_id).await) {
             break;
         }
@@ -39,7 +40,7 @@ pub(super) async fn follow(api: &Api, history: &History, number: usize, first: R
         history.change(number, |entry| entry.rejoined += 1);
         whole = match api.send(Method::GET, &path, None, Some(&last)).await {
             Answer::Yes(response) => read(response, note).await,
-            // Rolled back: there is nothing to come back to.
+            // The run was rolled back and deleted.
             Answer::No(status) if status == reqwest::StatusCode::NOT_FOUND => return,
             Answer::No(_) | Answer::Unknown => false,
         };
@@ -51,7 +52,8 @@ pub(super) async fn follow(api: &Api, history: &History, number: usize, first: R
     history.change(number, |entry| entry.replay = Some(events));
 }
 
-/// Reads a run's stream from its beginning to its end, once that comes: until then, nobody can tell what a reader sees.
+/// Reads a run's stream from its beginning, until the stream reaches the run's end. Only then is it certain what a
+/// reader sees.
 async fn replay(api: &Api, path: &str) -> Vec<SseEvent> {
     loop {
         let mut events = Vec::new();

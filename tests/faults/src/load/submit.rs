@@ -1,4 +1,4 @@
-//! Asking for a run.
+//! Requests a run.
 
 use rand::RngExt;
 use reqwest::{Method, Response};
@@ -8,18 +8,18 @@ use super::api::Answer;
 use super::clients::Client;
 use super::history::{Entry, Kind, Strategy};
 
-/// What came of it.
+/// The outcome of the request.
 pub(crate) enum Submitted {
-    /// It is accepted; what follows is in the response.
+    /// The server has accepted the run, and the response shows its progress.
     Accepted(Response),
-    /// It is refused, and nothing happened.
+    /// The server has refused the run, and nothing happened.
     Refused,
-    /// Nobody knows.
+    /// The outcome is unknown.
     Unknown,
 }
 
 impl Client {
-    /// Asks for a run, and notes it. An accepted one has its id in the history.
+    /// Requests a run and records it. The history contains the id of an accepted run.
     pub(super) async fn submit(&mut self, kind: Kind, strategy: Strategy, thread_id: &str) -> (usize, Submitted) {
         let (steps, pause) = (self.dice.random_range(2..=6u64), f64::from(self.dice.random_range(20..350)) / 1000.0);
         let hooked = self.dice.random_bool(0.4);
@@ -84,7 +84,7 @@ impl Client {
     }
 }
 
-/// Thread and run as `Content-Location` names them.
+/// The ids of the thread and the run, from `Content-Location`.
 fn ids(answer: &Response) -> Option<(String, String)> {
     let path = answer.headers().get("content-location")?.to_str().ok()?;
     let mut parts = path.trim_start_matches('/').split('/');

@@ -1,4 +1,4 @@
-//! The application that runs on the platform, and the file in which it says what it did.
+//! The application of the platform, and the file in which its graph records its steps.
 
 use std::path::{Path, PathBuf};
 
@@ -29,7 +29,7 @@ impl App {
         Ok(Self { folder: app, steps })
     }
 
-    /// The configuration for one process: its graph hosts get these variables.
+    /// The configuration for one process. The graph hosts receive the variables `env`.
     pub(crate) fn config(&self, process: &str, env: &[(&'static str, String)]) -> Result<PathBuf> {
         let mut config: Value = serde_json::from_str(CONFIG).unwrap_or_default();
         config["env"] = json!({"FAULTS_STEPS_FILE": self.steps});

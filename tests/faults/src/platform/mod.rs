@@ -1,4 +1,4 @@
-//! A whole platform of real processes, each of which can be broken.
+//! A whole platform of real processes. Faults can hit each of them.
 
 mod app;
 mod faketime;
@@ -18,16 +18,16 @@ use crate::error::{Error, Result};
 use crate::process::tail;
 use crate::services::{Postgres, Redis, free_port};
 
-/// How long a lease lasts here: short, so that a trial sees many end.
+/// The length of a lease. It is short, so that many leases end in a trial.
 pub(crate) const LEASE: Duration = Duration::from_secs(3);
 
-/// The first start makes the Python environment.
+/// The first start builds the Python environment, so it may take long.
 const TO_START: Duration = Duration::from_secs(300);
 
-/// How long a process is waited for that all depends on.
+/// How long to wait for a process on which everything depends.
 const TO_COME_BACK: Duration = Duration::from_secs(5);
 
-/// The platform and what it stands on. All of it ends when this is dropped.
+/// The platform and its data stores. Dropping it ends all of them.
 pub(crate) struct Platform {
     pub(crate) nodes: Vec<Node>,
     pub(crate) postgres: Option<Postgres>,
@@ -36,7 +36,7 @@ pub(crate) struct Platform {
     /// The addresses of the API.
     pub(crate) urls: Vec<String>,
     folder: PathBuf,
-    /// What moves clocks, if it is installed.
+    /// The library that shifts clocks, if it is installed.
     faketime: Option<PathBuf>,
 }
 
@@ -50,7 +50,7 @@ impl Platform {
         let faketime = faketime::library();
         if faketime.is_none() {
             eprintln!(
-                "langopen-faults: no clock of a process is moved (fault \"skew\"): install Debian's package faketime"
+                "langopen-faults: the fault \"skew\" is left out; to enable it, install Debian's package faketime"
             );
         }
         let (nodes, urls, folder) = (Vec::new(), Vec::new(), folder.to_owned());
@@ -69,7 +69,7 @@ impl Platform {
         Ok(platform)
     }
 
-    /// Waits until each API server has run a graph: then everything behind it works.
+    /// Waits until each API server has run a graph, so that everything behind it works.
     async fn until_ready(&self) -> Result<()> {
         let http = reqwest::Client::builder().timeout(Duration::from_secs(30)).build()?;
         let deadline = Instant::now() + TO_START;
@@ -101,8 +101,8 @@ impl Platform {
         }
     }
 
-    /// Waits until somebody answers, where all depends on one process: who breaks one that is not up yet, tries
-    /// nothing.
+    /// If everything depends on one process, waits until the process answers. A fault in a process that is not up yet
+    /// tests nothing.
     pub(crate) async fn until_up(&self) {
         let [url] = self.urls.as_slice() else { return };
         let answers = async || reqwest::get(format!("{url}/ok")).await.is_ok_and(|answer| answer.status().is_success());
@@ -111,26 +111,26 @@ impl Platform {
                 tokio::time::sleep(Duration::from_millis(200)).await;
             }
         };
-        // It may be held up, or not come up by itself.
+        // The process may be held up, or may not start by itself.
         let _ = tokio::time::timeout(TO_COME_BACK, up).await;
     }
 
-    /// A folder for something of the platform's.
+    /// The path of one of the platform's folders.
     fn place(&self, name: &str) -> PathBuf {
         self.folder.join(name)
     }
 
-    /// The file that says how many microseconds the platform's clock is off.
+    /// The file with the offset of the platform's clock, in microseconds.
     pub(crate) fn clock(&self) -> PathBuf {
         self.place("clock-offset")
     }
 
-    /// Whether each process can have a clock of its own.
+    /// Whether each process can have its own clock.
     pub(crate) fn skews(&self) -> bool {
         self.faketime.is_some()
     }
 
-    /// Stops everything in order; what is kept is complete then.
+    /// Shuts everything down cleanly, so that the stored files are complete.
     pub(crate) async fn stop(&self) {
         futures::future::join_all(self.nodes.iter().map(Node::stop)).await;
     }

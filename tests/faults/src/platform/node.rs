@@ -1,4 +1,4 @@
-//! One process of the platform, with the ways that lead from it.
+//! One process of the platform, with its connections to other parts.
 
 use std::path::PathBuf;
 
@@ -11,25 +11,25 @@ use crate::error::Result;
 use crate::process::Process;
 use crate::services::Proxy;
 
-/// What a process does.
+/// The role of a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Kind {
     ApiServer,
     Worker,
     Runner,
-    /// All of it.
+    /// All roles in one process.
     Up,
 }
 
-/// A way to another part.
+/// A connection to another part, through a proxy.
 #[derive(Debug)]
 pub(crate) struct Link {
-    /// Where it leads.
+    /// The name of the other part.
     pub(crate) to: String,
     pub(crate) proxy: Proxy,
 }
 
-/// One process of the platform, which can be started again and again.
+/// One process of the platform, which can be restarted.
 #[derive(Debug)]
 pub(crate) struct Node {
     pub(crate) name: String,
@@ -40,16 +40,16 @@ pub(crate) struct Node {
     pub(crate) port: u16,
     pub(crate) links: Vec<Link>,
     pub(crate) log: PathBuf,
-    /// The file that says how far its clock is off; none where clocks cannot be moved.
+    /// The file with the offset of its clock. `None` if clocks cannot be shifted.
     pub(crate) clock: Option<PathBuf>,
     pub(crate) process: Mutex<Option<Process>>,
 }
 
 impl Node {
-    /// Starts it.
+    /// Starts the process.
     pub(crate) fn up(&self) -> Result<()> {
         let mut command = Command::new(&self.program);
-        // None of the caller's own settings may leak in.
+        // The process must not inherit the caller's own settings.
         for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("LANGOPEN_")) {
             command.env_remove(name);
         }
@@ -78,7 +78,7 @@ impl Node {
         }
     }
 
-    /// Sets by how many milliseconds its clock, and those of its graph hosts, are off.
+    /// Sets the clock offset of the process and its graph hosts, in milliseconds.
     pub(crate) fn skew(&self, millis: i64) -> Result<()> {
         self.clock.as_deref().map_or(Ok(()), |file| faketime::write(file, millis))
     }
@@ -87,12 +87,12 @@ impl Node {
         self.process.lock().as_ref().map(Process::hosts).unwrap_or_default()
     }
 
-    /// Whether it was started and has ended by itself.
+    /// Whether the process was started and has ended by itself.
     pub(crate) fn has_ended(&self) -> bool {
         self.process.lock().as_mut().is_some_and(Process::has_ended)
     }
 
-    /// Whether clients talk to it.
+    /// Whether the process serves clients.
     pub(crate) fn serves(&self) -> bool {
         matches!(self.kind, Kind::ApiServer | Kind::Up)
     }

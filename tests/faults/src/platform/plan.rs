@@ -1,4 +1,4 @@
-//! Which processes there are, and how they find each other.
+//! Lays out the processes of a platform and the connections between them.
 
 use std::path::PathBuf;
 
@@ -10,7 +10,7 @@ use crate::services::Proxy;
 
 const TOKEN: &str = "only-for-this-trial";
 
-/// The processes of a layout, not yet started.
+/// Creates the processes of a layout, without starting them.
 pub(super) async fn nodes(cli: &Cli, platform: &Platform) -> Result<Vec<Node>> {
     let plan = Plan { cli, platform, programs: programs(cli)? };
     let mut nodes = Vec::new();
@@ -151,7 +151,7 @@ impl Plan<'_> {
     }
 }
 
-/// A way from the process to a port, and the port at which it begins.
+/// Adds a proxy from the process to a port, and returns the proxy's own port.
 async fn link(node: &mut Node, to: &str, port: u16) -> Result<u16> {
     let link = Link { to: to.to_owned(), proxy: Proxy::start(port).await? };
     let begins = link.proxy.port;

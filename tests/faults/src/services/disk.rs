@@ -1,18 +1,18 @@
-//! A small disk that can be full.
+//! A small disk that can be filled.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 
-/// A tmpfs of this size, mounted on a folder; only root can make one.
+/// A tmpfs of limited size, mounted on a folder. Only root can create one.
 #[derive(Debug)]
 pub(crate) struct SmallDisk {
     folder: PathBuf,
 }
 
 impl SmallDisk {
-    /// `None` where it cannot be made: without the rights, or where there are no mounts.
+    /// Returns `None` if the process has no right to mount, or if the system has no mounts.
     pub(crate) fn mount(folder: &Path, mib: u64) -> Option<Self> {
         std::fs::create_dir_all(folder).ok()?;
         let options = std::ffi::CString::new(format!("size={mib}m,mode=755")).ok()?;
@@ -20,16 +20,16 @@ impl SmallDisk {
         Some(Self { folder: folder.to_owned() })
     }
 
-    /// Leaves no space.
+    /// Fills the disk completely.
     pub(crate) fn fill(&self) {
         let Ok(mut file) = std::fs::File::create(self.ballast()) else { return };
         let block = vec![0; 1 << 16];
         while file.write_all(&block).is_ok() {}
-        // The rest, byte by byte of a page.
+        // Fills the rest byte by byte.
         while file.write_all(&[0]).is_ok() {}
     }
 
-    /// Gives the space back.
+    /// Frees the space.
     pub(crate) fn free(&self) {
         let _ = std::fs::remove_file(self.ballast());
     }

@@ -1,4 +1,4 @@
-//! The data stores: each of this program's own, and each may be broken.
+//! The data stores. This program starts its own, so that it can break each of them.
 
 mod disk;
 mod postgres;
@@ -16,7 +16,8 @@ pub(crate) use postgres::{Postgres, Shutdown};
 pub(crate) use proxy::Proxy;
 pub(crate) use redis::Redis;
 
-/// Below those that systems give to connections, which would take a port while its server is down.
+/// Ports below the range that systems assign to outgoing connections. Otherwise a connection could take a server's port
+/// while the server is down.
 const PORTS: std::ops::Range<u16> = 15_000..30_000;
 
 /// A port that is free now.

@@ -1,4 +1,4 @@
-//! A Postgres of this program's own.
+//! A Postgres that belongs to this program.
 
 use std::os::unix::fs::chown;
 use std::os::unix::process::CommandExt;
@@ -11,30 +11,30 @@ use super::{SmallDisk, free_port};
 use crate::error::{Error, Result, io};
 use crate::process::{run, signal};
 
-/// How it is told to stop.
+/// The way in which Postgres stops.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Shutdown {
-    /// Connections are broken, and everything is written.
+    /// Postgres closes its connections and writes all data.
     Fast,
-    /// As a crash: the next start recovers.
+    /// Postgres stops as in a crash. The next start recovers.
     Immediate,
 }
 
-/// A Postgres of this program's own; it stops when this is dropped.
+/// A Postgres that belongs to this program. Dropping it stops the server.
 #[derive(Debug)]
 pub(crate) struct Postgres {
     folder: PathBuf,
     programs: PathBuf,
     user: Option<(u32, u32)>,
     pub(crate) port: u16,
-    /// Where its data are, if that can be full.
+    /// The disk of its data, if that disk can be filled.
     pub(crate) disk: Option<SmallDisk>,
 }
 
-/// As durable as in production: what is tried here are crashes.
+/// As durable as in production, because these tests include crashes.
 const OPTIONS: &str = "-c listen_addresses=127.0.0.1 -c max_connections=200 -c max_wal_size=128MB -c min_wal_size=32MB -c wal_keep_size=0";
 
-/// Room for data, and for twice as much WAL as there may be.
+/// Enough space for the data, and for twice the maximum WAL size.
 const DISK_MIB: u64 = 768;
 
 impl Postgres {
@@ -55,7 +55,7 @@ impl Postgres {
         Ok(postgres)
     }
 
-    /// Starts it; fails while it cannot be started, for example on a full disk.
+    /// Starts the server. Fails if it cannot start, for example on a full disk.
     pub(crate) async fn up(&self) -> Result<()> {
         let options = format!("{OPTIONS} -p {} -k {}", self.port, self.folder.display());
         let mut start = self.command("pg_ctl");
@@ -71,18 +71,18 @@ impl Postgres {
         };
         let mut stop = self.command("pg_ctl");
         stop.arg("-D").arg(self.data()).args(["-w", "-t", "60", "-m", mode, "stop"]);
-        // It may be down already.
+        // The server may be down already.
         let _ = run(stop).await;
     }
 
-    /// Whether the server's process is there.
+    /// Whether the server's process exists.
     pub(crate) async fn is_up(&self) -> bool {
         let mut status = self.command("pg_ctl");
         status.arg("-D").arg(self.data()).arg("status");
         run(status).await.is_ok()
     }
 
-    /// The answer to a query, one line a row.
+    /// The result of a query, with one line for each row.
     pub(crate) async fn ask(&self, sql: &str) -> Result<String> {
         let mut psql = self.command("psql");
         let port = self.port.to_string();
@@ -113,7 +113,7 @@ impl Drop for Postgres {
     }
 }
 
-/// Where the newest Postgres that is installed has its programs. Debian keeps them off PATH.
+/// The folder of the newest installed Postgres' programs. Debian does not add it to PATH.
 fn programs() -> Result<PathBuf> {
     let version = |path: &Path| path.file_name()?.to_str()?.parse::<u32>().ok();
     let installed = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten().map(|entry| entry.path());
@@ -123,7 +123,7 @@ fn programs() -> Result<PathBuf> {
     found.ok_or(Error::Missing { program: "initdb".to_owned(), hint: "apt-get install postgresql" })
 }
 
-/// The user to run as where we are root: Postgres refuses to run as that.
+/// The user that runs Postgres, if this process is root: Postgres refuses to run as root.
 fn unprivileged() -> Result<Option<(u32, u32)>> {
     if !rustix::process::geteuid().is_root() {
         return Ok(None);

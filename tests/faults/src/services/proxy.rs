@@ -1,4 +1,4 @@
-//! A way between two processes that can be cut and held up.
+//! A proxy between two processes that can cut and delay connections.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -10,18 +10,18 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::error::{Result, io};
 
-/// What goes through.
+/// What the proxy lets through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Way {
-    /// Bytes stay where they are.
+    /// The proxy holds all bytes back.
     held: bool,
-    /// Nobody gets in.
+    /// The proxy refuses new connections.
     closed: bool,
-    /// Connections of an earlier number are cut.
+    /// Connections of earlier generations are cut.
     generation: u64,
 }
 
-/// Listens on a port and passes everything on to another one.
+/// Listens on a port, and forwards connections to another port.
 #[derive(Debug)]
 pub(crate) struct Proxy {
     pub(crate) port: u16,
@@ -38,12 +38,12 @@ impl Proxy {
         Ok(Self { port, way, _task: AbortOnDropHandle::new(task) })
     }
 
-    /// Cuts all connections; new ones get through.
+    /// Cuts all connections. New ones are accepted.
     pub(crate) fn cut(&self) {
         self.way.send_modify(|way| way.generation += 1);
     }
 
-    /// Cuts all connections and lets nobody in, or lets them in again.
+    /// Cuts all connections and refuses new ones, or accepts them again.
     pub(crate) fn close(&self, close: bool) {
         self.way.send_modify(|way| {
             way.closed = close;
@@ -51,7 +51,7 @@ impl Proxy {
         });
     }
 
-    /// Lets nothing through, without cutting anything, or lets it go on.
+    /// Holds all bytes back without cutting connections, or lets them through again.
     pub(crate) fn hold(&self, hold: bool) {
         self.way.send_modify(|way| way.held = hold);
     }
@@ -88,7 +88,7 @@ async fn pass(
     let mut bytes = vec![0; 1 << 16];
     loop {
         let read = from.read(&mut bytes).await?;
-        // What was read while the way is held goes on late, as in a network.
+        // Bytes that were read while the proxy holds back arrive late, as on a real network.
         let _ = way.wait_for(|way| !way.held).await;
         match read {
             0 => return to.shutdown().await,

@@ -1,4 +1,4 @@
-//! A Redis of this program's own.
+//! A Redis that belongs to this program.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -13,7 +13,7 @@ use crate::process::{Process, tail};
 
 const TO_START: Duration = Duration::from_secs(60);
 
-/// A Redis of this program's own; it stops when this is dropped.
+/// A Redis that belongs to this program. Dropping it stops the server.
 #[derive(Debug)]
 pub(crate) struct Redis {
     program: PathBuf,
