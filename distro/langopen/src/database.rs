@@ -121,7 +121,7 @@ impl Place {
     pub(crate) fn describe(&self, folder: &Path) -> String {
         match self {
             Self::Sqlite => format!("{} (SQLite)", folder.display()),
-            Self::Memory => "in memory: it is gone when this process ends".to_owned(),
+            Self::Memory => "in memory: the data is lost when this process ends".to_owned(),
             Self::Postgres(shared) if shared.has_redis() => "in Postgres and Redis".to_owned(),
             Self::Postgres(_) => "in Postgres".to_owned(),
         }

@@ -53,8 +53,8 @@ pub(crate) fn new(options: NewKeyOptions) -> Result<(), CommandError> {
     record.tenant()?;
     let record =
         toml::to_string(&KeysFile { keys: vec![record] }).map_err(|error| CommandError::WriteKey(error.to_string()))?;
-    println!("# The key. It is shown this once: hand it to whom it is for.\n# {}\n", key.expose());
-    println!("# The record. Add it to the file that `langopen up --api-keys FILE` reads.\n{record}");
+    println!("# The key. This is the only time that it is shown: give it to its bearer.\n# {}\n", key.expose());
+    println!("# The record. Add it to the file of `langopen up --api-keys FILE`.\n{record}");
     Ok(())
 }
 

@@ -48,7 +48,7 @@ impl DeploymentSource for Deployments {
             app::build(parts).await
         };
         made.await.map_err(|error| {
-            error!(deployment = %tenant, %error, "the API of a deployment cannot be served");
+            error!(deployment = %tenant, %error, "the API of a deployment cannot be built");
             Error::unavailable(
                 "deployments.server",
                 "the API server cannot serve this deployment now; its log shows the reason",

@@ -46,8 +46,8 @@ pub(super) struct Document {
 
 impl Document {
     pub(super) fn read(text: &str) -> Result<Self, Damaged> {
-        let mut fields: JsonMap =
-            serde_json::from_str(text).map_err(|error| Damaged(format!("its document is no JSON object: {error}")))?;
+        let mut fields: JsonMap = serde_json::from_str(text)
+            .map_err(|error| Damaged(format!("its document is not a JSON object: {error}")))?;
         let inline = match fields.shift_remove("channel_values") {
             Some(Value::Object(values)) => values,
             _ => JsonMap::new(),

@@ -92,7 +92,7 @@ impl Threads<'_> {
             let new = NewThread { thread_id, metadata: self.metadata(reader, id).await?, ttl: None };
             match self.storage.create_thread(&self.scope, new, IfExists::DoNothing).await {
                 Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-                    return Err(Failure::Thread(format!("{thread_id} is a thread of another deployment here")));
+                    return Err(Failure::Thread(format!("{thread_id} already is a thread of another deployment")));
                 }
                 created => created.map(drop)?,
             }

@@ -100,7 +100,7 @@ pub(crate) async fn run(command: DeploymentsCommand) -> Result<(), CommandError>
             let deleted = store.storage().delete_deployment(&tenant).await;
             store.close().await;
             deleted.map_err(|error| missing(error, &tenant))?;
-            println!("The deployment {tenant} is forgotten. What it has kept is still there.");
+            println!("The host names and limits of {tenant} are deleted. Its data stays.");
             Ok(())
         }
     }
@@ -152,7 +152,7 @@ fn show(deployments: &[Deployment], as_json: bool) -> Result<(), CommandError> {
     };
     let rows: Vec<_> = deployments.iter().map(row).collect();
     let head = ["DEPLOYMENT", "HOSTS", "RUNNING RUNS", "RUNS IN FLIGHT", "REQUESTS/S"];
-    table::print(head, &rows, "There are no deployments but the one where everybody acts.");
+    table::print(head, &rows, "There are no deployments except the default one.");
     Ok(())
 }
 

@@ -89,7 +89,7 @@ pub(crate) struct NewKeyOptions {
 }
 
 fn time(text: &str) -> Result<Timestamp, String> {
-    Timestamp::parse(text).ok_or_else(|| "expected a date and time as 2027-01-01T00:00:00Z".to_owned())
+    Timestamp::parse(text).ok_or_else(|| "expected a date and time such as 2027-01-01T00:00:00Z".to_owned())
 }
 
 pub(crate) async fn run(command: KeysCommand) -> Result<(), CommandError> {
@@ -114,7 +114,7 @@ pub(crate) async fn run(command: KeysCommand) -> Result<(), CommandError> {
                 langopen_core::ErrorKind::NotFound => CommandError::NoKey(key_id.to_string()),
                 _ => error.into(),
             })?;
-            println!("The key {} ({}) is revoked. Within seconds it lets nobody in.", key.key_id, key.name);
+            println!("The key {} ({}) is revoked. Every server refuses it within seconds.", key.key_id, key.name);
             Ok(())
         }
         KeysCommand::New(options) => keys::new(options),
@@ -145,7 +145,10 @@ async fn create(storage: &dyn Storage, options: CreateOptions) -> Result<(), Com
         println!("{shown}");
         return Ok(());
     }
-    println!("The key of {} ({}, {}). It is shown this once:", created.name, created.role, created.scope);
+    println!(
+        "The key of {} ({}, {}). This is the only time that it is shown:",
+        created.name, created.role, created.scope
+    );
     println!("\n  {}\n", key.expose());
     println!(
         "Its id is {}. A server that was started without keys asks for them from its next start on.",

@@ -49,7 +49,7 @@ impl StoreOptions {
             }
             Place::Memory => Err(CommandError::Setting {
                 name: "--database",
-                why: "what is in the memory of another process cannot be reached".to_owned(),
+                why: "this command cannot reach data in the memory of another process".to_owned(),
             }),
             place => Ok(Store::Shared(Database::open(place, Path::new("")).await?)),
         }
