@@ -54,7 +54,7 @@ mod tests {
     use super::*;
 
     fn mode(path: &Path) -> u32 {
-        std::fs::metadata(path).unwrap().permissions().mode() & 0o7777
+        std::fs::metadata(path).expect("metadata").permissions().mode() & 0o7777
     }
 
     #[test]

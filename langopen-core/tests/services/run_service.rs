@@ -47,14 +47,14 @@ impl Bench {
             thread: RunThread { create: true, metadata: JsonMap::new(), config: JsonMap::new(), ttl: None },
             firing: None,
         };
-        self.runs.submit(&self.scope, new).await.unwrap().run_id
+        self.runs.submit(&self.scope, new).await.expect("a run").run_id
     }
 
     /// The names of the events that a reader gets who comes now. The stream must end by itself.
     async fn late_reader(&self, run_id: RunId) -> Vec<String> {
         let log = LogKey { thread_id: self.thread_id, run_id };
-        let events = self.events.read(log, ReadFrom::After(EventId::ZERO)).await.unwrap();
-        events.map(|event| event.unwrap().name.to_string()).collect().await
+        let events = self.events.read(log, ReadFrom::After(EventId::ZERO)).await.expect("a stream");
+        events.map(|event| event.expect("an event").name.to_string()).collect().await
     }
 }
 

@@ -14,7 +14,7 @@ struct SmallDisk(tempfile::TempDir);
 
 impl SmallDisk {
     fn mount() -> Option<Self> {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = tempfile::tempdir().expect("a folder");
         let mount = Command::new("mount").args(["-t", "tmpfs", "-o", "size=8m", "none"]).arg(folder.path()).output();
         mount.is_ok_and(|done| done.status.success()).then(|| Self(folder))
     }
@@ -30,9 +30,9 @@ impl SmallDisk {
     }
 
     fn free(&self) {
-        for entry in std::fs::read_dir(self.0.path()).unwrap().flatten() {
+        for entry in std::fs::read_dir(self.0.path()).expect("the folder").flatten() {
             if entry.file_name().to_string_lossy().starts_with("filler") {
-                std::fs::remove_file(entry.path()).unwrap();
+                std::fs::remove_file(entry.path()).expect("remove a file");
             }
         }
     }
@@ -63,7 +63,7 @@ async fn put(db: &Sqlite, size: usize) -> langopen_core::Result<()> {
 }
 
 async fn open(path: &Path) -> Sqlite {
-    Sqlite::open(path, Default::default()).await.unwrap()
+    Sqlite::open(path, Default::default()).await.expect("a database")
 }
 
 /// While the disk is full, writes and health checks fail, and reads succeed. After space is free again, everything that
