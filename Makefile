@@ -117,7 +117,7 @@ fmt: ## Format
 	$(CARGO) fmt --all
 
 doc: ## Build the crates' documentation, with warnings as errors
-	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --all-features --no-deps
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --lib --all-features --no-deps
 
 PUBLISHED := langopen-core langopen-backends langopen-testkit langopen-graph langopen-api langopen-worker langopen-runner langopen
 

@@ -17,7 +17,7 @@
 //! use langopen_core::Queue;
 //!
 //! let memory = Memory::new();
-//! assert!(memory.stats().await?.is_empty());
+//! assert_eq!(memory.stats().await?.pending, 0);
 //! # Ok(())
 //! # }
 //! ```

@@ -3,7 +3,6 @@
 //! Two things make a host unfit: a cancelled run that does not end, and the host's own request to be replaced. A host
 //! sends that request when too many of its threads still execute code of runs that have ended. The pool takes an unfit
 //! host out of service, starts another one in its slot, and ends the old one.
-//! service, starts another one in its place, and ends the old one.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -22,6 +22,9 @@ const RETIRE_GRACE: Duration = Duration::from_secs(60);
 /// How often the pool checks whether an unfit host has work left.
 const RETIRE_LOOK: Duration = Duration::from_millis(250);
 
+/// How long an unfit host may leave pings unanswered, in milliseconds. Its event loop executes none of its other runs.
+const RETIRE_SILENCE: u64 = 5_000;
+
 /// The first and the longest pause before a restart of a host.
 const RESTART_PAUSE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));
 
@@ -96,7 +99,7 @@ impl Slot {
     /// Lets an unfit host continue its runs for a while, then ends it. The remaining runs are not to blame.
     async fn see_off(self: Arc<Self>, host: Arc<Host>, mut process: Process, why: String) {
         let deadline = tokio::time::Instant::now() + RETIRE_GRACE;
-        while host.load() > 0 && tokio::time::Instant::now() < deadline {
+        while host.load() > 0 && tokio::time::Instant::now() < deadline && host.silent_for() < RETIRE_SILENCE {
             tokio::select! {
                 end = self.watch.until_end(&host, &mut process, &self.stop) => match end {
                     End::Stopped => return self.end(&host, process).await,

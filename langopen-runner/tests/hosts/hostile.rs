@@ -204,10 +204,20 @@ async fn a_host_that_does_not_end_a_cancelled_run_is_replaced() {
     cancel.send_replace(interrupt());
     let (_, result) = to_the_end(blocking).await.unwrap();
     assert_eq!(result.status, RunResultStatus::Cancelled);
+    // The old host may take the next run before it is replaced. That run is a bystander: another attempt succeeds soon.
     let begin = Instant::now();
-    let (next, _cancel) = bench.run("pid", bench.thread().await, json!({"log": []})).await;
-    assert_ne!(log(next).await, first, "another process");
-    assert!(begin.elapsed() < Duration::from_secs(30));
+    loop {
+        let (next, _cancel) = bench.run("pid", bench.thread().await, json!({"log": []})).await;
+        match to_the_end(next).await {
+            Ok((_, result)) => {
+                let values: Value = result.state.unwrap().values.decode().unwrap();
+                assert_ne!(values["log"].as_array().unwrap(), &first, "another process");
+                break;
+            }
+            Err(error) => assert_eq!(AttemptLost::of(&error).unwrap().blame, Blame::Bystander),
+        }
+    }
+    assert!(begin.elapsed() < Duration::from_secs(40), "{:?}", begin.elapsed());
     bench.pool.shut_down().await;
 }
 
@@ -263,7 +273,7 @@ async fn a_blocked_host_does_not_outlive_a_server_that_is_killed() {
     let pids = lines.map_while(std::result::Result::ok).find_map(|line| Some(line.split_once("pids ")?.1.to_owned()));
     let pids: Vec<i32> = serde_json::from_str(&pids.unwrap()).unwrap();
     // The host is in the middle of its sleep.
-    tokio::time::sleep(Duration::from_millis(500)).await;
+    tokio::time::sleep(Duration::from_millis(1500)).await;
     kill_process(Pid::from_raw(server.id().cast_signed()).unwrap(), Signal::KILL).unwrap();
     server.wait().unwrap();
     gone(&pids[..1]).await;
@@ -277,7 +287,7 @@ async fn a_blocked_host_does_not_outlive_a_server_that_is_killed() {
 #[ignore = "the test above starts it and kills it"]
 async fn a_server_with_a_blocked_host() -> Result<()> {
     let bench = Bench::start(1).await;
-    let (pids, _outputs) = family(&bench, json!({"log": ["block"]})).await;
+    let (pids, _outputs) = family(&bench, json!({"log": ["block"], "seconds": 1})).await;
     println!("pids {}", serde_json::to_string(&pids).unwrap());
     std::future::pending().await
 }

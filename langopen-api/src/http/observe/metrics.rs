@@ -43,7 +43,7 @@ pub struct WorkerCounts {
 /// # struct Handle;
 /// # impl Handle { fn render(&self) -> String { String::new() } }
 /// # let handle = Handle;
-/// `handle` belongs to the recorder, e.g. a `metrics_exporter_prometheus::PrometheusHandle`.
+/// // `handle` belongs to the recorder, e.g. a `metrics_exporter_prometheus::PrometheusHandle`.
 /// let metrics = langopen_api::Metrics::default().with_exposition(move || handle.render());
 /// ```
 #[derive(Clone)]
