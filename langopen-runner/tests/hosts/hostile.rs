@@ -64,7 +64,7 @@ async fn a_run_that_ends_its_host_is_found_alone() {
 #[tokio::test]
 async fn a_run_that_ends_a_runners_host_is_found_alone() {
     let (runner, address) = runner(settings(1).await, service(TENANT)).await;
-    let set = RunnerSet::connect(client(&format!("tcp://{address}"))).unwrap();
+    let set = RunnerSet::connect(client(&format!("{TENANT}=tcp://{address}"))).unwrap();
     let bench = Bench::of(pool(&set, TENANT).await, Tenant::parse(TENANT).unwrap());
     a_killer_is_found(&bench).await;
     set.shut_down().await;
@@ -171,7 +171,7 @@ async fn a_run_that_overdraws_its_credit_is_cut_off_and_blamed() {
 #[tokio::test]
 async fn a_runner_cuts_off_its_own_host_that_overdraws() {
     let (runner, address) = runner(settings(2).await, service(TENANT)).await;
-    let set = RunnerSet::connect(client(&format!("tcp://{address}"))).unwrap();
+    let set = RunnerSet::connect(client(&format!("{TENANT}=tcp://{address}"))).unwrap();
     let bench = Bench::of(pool(&set, TENANT).await, Tenant::parse(TENANT).unwrap());
     let (slow, _cancel) = bench.run("slow", bench.thread().await, json!({"seconds": 2})).await;
     let (flood, _cancel) = bench.run("overdraw", bench.thread().await, json!({"log": []})).await;
