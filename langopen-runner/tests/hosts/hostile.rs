@@ -169,20 +169,6 @@ async fn a_run_that_overdraws_its_credit_is_cut_off_and_blamed() {
 }
 
 #[tokio::test]
-async fn a_runner_cuts_off_its_own_host_that_overdraws() {
-    let (runner, address) = runner(settings(2).await, service(TENANT)).await;
-    let set = RunnerSet::connect(client(&format!("{TENANT}=tcp://{address}"))).unwrap();
-    let bench = Bench::of(pool(&set, TENANT).await, Tenant::parse(TENANT).unwrap());
-    let (slow, _cancel) = bench.run("slow", bench.thread().await, json!({"seconds": 2})).await;
-    let (flood, _cancel) = bench.run("overdraw", bench.thread().await, json!({"log": []})).await;
-    let (slow, flood) = tokio::join!(log(slow), loss(flood));
-    assert_eq!(slow, [json!("slept")], "the other host goes on, and so does the connection");
-    assert_eq!(flood.blame, Blame::Culprit);
-    set.shut_down().await;
-    runner.shut_down().await;
-}
-
-#[tokio::test]
 async fn output_without_a_newline_and_many_calls_do_no_harm() {
     let bench = Bench::start(1).await;
     let (chatter, _cancel) = bench.run("chatter", bench.thread().await, json!({"log": []})).await;
