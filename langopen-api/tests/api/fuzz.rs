@@ -313,10 +313,12 @@ async fn headers_queries_and_paths() {
         "a,b",
         "%7B%22configurable%22:null%7D",
     ];
-    for (method, path, operation) in all_operations(&server, &ids).await {
+    // Each operation gets every fourth value, another fourth than the operation before it.
+    let every = if std::env::var("FUZZ").is_ok_and(|wanted| wanted == "all") { 1 } else { 4 };
+    for (turn, (method, path, operation)) in all_operations(&server, &ids).await.into_iter().enumerate() {
         let body = body_of(&operation, &ids).to_string().into_bytes();
         for name in names {
-            for value in &values {
+            for value in values.iter().skip(turn % every).step_by(every) {
                 answered(&server, &method, &path, &[(name, value)], body.clone()).await;
             }
         }
@@ -329,7 +331,7 @@ async fn headers_queries_and_paths() {
         let named = parameters.filter(|each| each["in"] == "query").filter_map(|each| each["name"].as_str());
         let bare = path.split('?').next().unwrap_or_default();
         for name in named.chain(["limit", "offset", "stream_mode", "wait", "action", "namespace", "before"]) {
-            for value in queries {
+            for value in queries.iter().skip(turn % every).step_by(every) {
                 let body = body.clone();
                 answered(&server, &method, &format!("{bare}?{name}={value}&{name}={value}"), &[], body).await;
             }
