@@ -125,9 +125,10 @@ impl Platform {
         self.place("clock-offset")
     }
 
-    /// Whether each process can have its own clock.
+    /// Whether each process can have its own clock. The event log that moves between Redis and Postgres assumes clocks
+    /// that differ by less than two seconds, so a platform with Redis has one clock.
     pub(crate) fn skews(&self) -> bool {
-        self.faketime.is_some()
+        self.faketime.is_some() && self.redis.is_none()
     }
 
     /// Shuts everything down cleanly, so that the stored files are complete.
