@@ -1,12 +1,11 @@
-//! Where data is kept: in the data folder's SQLite file, in this process's memory, or in a Postgres that processes share.
+//! The database: the data folder's SQLite file, this process's memory, or a Postgres that processes share.
 
 use std::path::Path;
 use std::sync::Arc;
 
-use langopen_backends::failover::FailoverEventLog;
 use langopen_backends::memory::{Memory, MemoryEventLog};
-use langopen_backends::postgres::{Postgres, PostgresEventLog, PostgresOptions, PostgresSignals};
-use langopen_backends::redis::{RedisLogOptions, RedisSignals};
+use langopen_backends::postgres::{Postgres, PostgresEventLog, PostgresLogOptions, PostgresOptions, PostgresSignals};
+use langopen_backends::redis::{RedisLive, RedisSignals};
 use langopen_backends::sqlite::{Sqlite, SqliteOptions};
 use langopen_core::model::AssistantQuery;
 use langopen_core::outbox::Outbox;
@@ -42,7 +41,7 @@ pub(crate) struct Shared {
     postgres: Secret,
     /// The same Postgres past a pooler, for who listens.
     direct: Option<Secret>,
-    /// Wake-ups and streams; without one Postgres does both.
+    /// Carries signals and live copies of events; without Redis, Postgres carries signals.
     redis: Option<Secret>,
     /// What the names of everything in Redis begin with.
     redis_prefix: String,
@@ -128,7 +127,7 @@ pub(crate) struct Database {
     events: Arc<dyn EventLog>,
     sqlite: Option<Sqlite>,
     postgres: Option<Postgres>,
-    redis: Option<FailoverEventLog>,
+    live: Option<RedisLive>,
 }
 
 impl Database {
@@ -155,20 +154,17 @@ impl Database {
         let options =
             PostgresOptions::default().with_clock(clock()).with_connections(connections).with_signals(signals);
         let postgres = Postgres::open(postgres.expose(), options).await?;
-        let redis = match &redis {
-            Some(redis) => {
-                let options = RedisLogOptions::default().with_clock(clock()).with_prefix(redis_prefix);
-                let signals = Some(through_postgres);
-                Some(FailoverEventLog::open(redis.expose(), options, &postgres, signals).await?)
-            }
+        let live = match &redis {
+            Some(redis) => Some(RedisLive::new(redis.expose(), &redis_prefix)?),
             None => None,
         };
-        let events: Arc<dyn EventLog> = match &redis {
-            Some(log) => Arc::new(log.clone()),
-            None => Arc::new(PostgresEventLog::open(&postgres).await?),
-        };
+        let mut options = PostgresLogOptions::default().with_signals(through_postgres);
+        if let Some(live) = &live {
+            options = options.with_live_copies(Arc::new(live.clone()));
+        }
+        let events = Arc::new(PostgresEventLog::open_with(&postgres, options).await?);
         let database = Self::of(Arc::new(postgres.clone()), events, None);
-        Ok(Self { postgres: Some(postgres), redis, ..database })
+        Ok(Self { postgres: Some(postgres), live, ..database })
     }
 
     fn of<B: Storage + Queue + Outbox>(backend: Arc<B>, events: Arc<dyn EventLog>, sqlite: Option<Sqlite>) -> Self {
@@ -179,7 +175,7 @@ impl Database {
             events,
             sqlite,
             postgres: None,
-            redis: None,
+            live: None,
         }
     }
 
@@ -199,9 +195,9 @@ impl Database {
         self.events.clone()
     }
 
-    /// The log that is on Redis while that answers, if there is one.
-    pub(crate) fn redis(&self) -> Option<FailoverEventLog> {
-        self.redis.clone()
+    /// The carrier of live copies, if there is a Redis.
+    pub(crate) fn live(&self) -> Option<RedisLive> {
+        self.live.clone()
     }
 
     pub(crate) async fn close(&self) {
@@ -221,14 +217,14 @@ async fn answers(storage: Arc<dyn Storage>) -> Result<(), String> {
     answer.map(drop).map_err(|_| "it does not answer".to_owned())
 }
 
-/// A process that needs the database is not ready without it; without its Redis, streams and wake-ups go through the database.
+/// A process is not ready without its database. Without its Redis it is ready: it then fetches events from the database.
 pub(crate) fn readiness(database: &Database) -> Readiness {
     let storage = database.storage();
     let readiness = Readiness::default().needs("database", move || answers(storage.clone()));
-    let Some(log) = database.redis() else { return readiness };
+    let Some(live) = database.live() else { return readiness };
     readiness.likes("redis", move || {
-        let away = "it does not answer; Postgres carries the streams";
-        std::future::ready(if log.is_on_redis() { Ok(()) } else { Err(away.to_owned()) })
+        let away = "it does not answer; streams come from Postgres";
+        std::future::ready(if live.is_up() { Ok(()) } else { Err(away.to_owned()) })
     })
 }
 

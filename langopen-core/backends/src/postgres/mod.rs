@@ -44,9 +44,7 @@ use tokio::task::AbortHandle;
 use crate::rules::run;
 use crate::rules::run::CANCELS_KEPT;
 
-pub use event_log::PostgresEventLog;
-#[cfg(feature = "redis")]
-pub(crate) use event_log::{Mode, PostgresStore};
+pub use event_log::{PostgresEventLog, PostgresLogOptions};
 pub use signals::PostgresSignals;
 
 /// How a database is opened.

@@ -338,9 +338,9 @@ async fn a_rollback_spares_what_is_kept_meanwhile() {
     end(database, [a, b]).await;
 }
 
-/// An attempt says nothing more when a later one has begun, though what that one says may be elsewhere: on a Redis that is away.
+/// An attempt may not append once a worker has claimed a later one, even if the later one has appended nothing.
 #[tokio::test]
-async fn an_attempt_is_over_when_another_one_has_begun() {
+async fn an_attempt_is_over_when_a_later_one_was_claimed() {
     let (database, clock) = (Database::new().await, clock());
     let db = database.open(options(&clock)).await;
     let log = PostgresEventLog::open(&db).await.expect("open");
