@@ -161,3 +161,81 @@ impl Tail {
         self.run = run_id.map(|run_id| KnownRun { run_id, attempt, kept, ended });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use langopen_core::error::ErrorKind;
+
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_micros(1_763_900_000_000_000);
+
+    fn run(n: u128) -> RunId {
+        RunId(Uuid::from_u128(n))
+    }
+
+    fn append(kind: Kind, attempt: u32, resumable: bool) -> Append {
+        let (thread_id, mark) = (ThreadId(Uuid::from_u128(1)), Uuid::from_u128(2));
+        Append { thread_id, kind, attempt, resumable, mark, count: 3, bytes: Bytes::new() }
+    }
+
+    fn id(millis: u64, sequence: u64) -> EventId {
+        EventId { millis, sequence }
+    }
+
+    #[test]
+    fn a_call_proposes_what_follows_the_last_position() {
+        let mut tail = Tail::default();
+        let first = tail.propose(&append(Kind::Run(run(1)), 1, true), NOW).unwrap().unwrap();
+        let now = millis(NOW);
+        assert_eq!((first.expected, first.before, first.last), (EventId::ZERO, EventId::ZERO, id(now, 2)));
+        assert!(first.keep && first.begins);
+        tail.took(&first);
+        let next = tail.propose(&append(Kind::Run(run(1)), 1, false), NOW).unwrap().unwrap();
+        assert_eq!((next.expected, next.before, next.last), (first.last, first.last, id(now, 5)));
+        assert!(next.keep && !next.begins, "the run's log is kept already");
+        let end = tail.propose(&append(Kind::End(run(1)), 0, false), NOW).unwrap().unwrap();
+        assert!(end.keep);
+        tail.took(&end);
+        assert!(tail.propose(&append(Kind::Run(run(1)), 1, true), NOW).unwrap().is_none(), "the log has ended");
+    }
+
+    #[test]
+    fn a_later_attempt_fences_the_earlier() {
+        let mut tail = Tail::default();
+        let refused = |tail: &Tail| tail.propose(&append(Kind::Run(run(1)), 1, true), NOW).unwrap_err().kind();
+        tail.took(&tail.propose(&append(Kind::Run(run(1)), 2, true), NOW).unwrap().unwrap());
+        assert_eq!(refused(&tail), ErrorKind::LeaseLost);
+        let claimed = ThreadState { last: id(5, 0), attempt: 2, ..ThreadState::default() };
+        let mut tail = Tail::default();
+        tail.learn(Some(run(1)), claimed);
+        assert_eq!(refused(&tail), ErrorKind::LeaseLost, "a worker has claimed attempt 2");
+    }
+
+    #[test]
+    fn the_store_is_asked_about_an_unknown_run() {
+        let mut tail = Tail::default();
+        tail.learn(None, ThreadState { last: id(5, 0), ..ThreadState::default() });
+        let asks = tail.propose(&append(Kind::End(run(1)), 0, false), NOW).unwrap().unwrap();
+        assert_eq!(asks.expected, EventId::ZERO, "the store refuses this, and describes the run");
+        tail.learn(Some(run(1)), ThreadState { last: id(5, 0), kept: true, ..ThreadState::default() });
+        let end = tail.propose(&append(Kind::End(run(1)), 0, false), NOW).unwrap().unwrap();
+        assert_eq!((end.expected, end.keep), (id(5, 0), true));
+    }
+
+    #[test]
+    fn records_that_a_crash_has_lost_leave_a_gap() {
+        let mut tail = Tail::default();
+        let lost = tail.propose(&append(Kind::Run(run(1)), 1, false), NOW).unwrap().unwrap();
+        tail.took(&lost);
+        for last in [id(5, 0), EventId::ZERO] {
+            tail.learn(Some(run(1)), ThreadState { last, ..ThreadState::default() });
+            let next = tail.propose(&append(Kind::Run(run(1)), 1, false), NOW).unwrap().unwrap();
+            assert_eq!((next.expected, next.before), (last, lost.last));
+            assert!(next.last > lost.last);
+        }
+        let later = NOW.plus(std::time::Duration::from_secs(7200));
+        let next = tail.propose(&append(Kind::Run(run(1)), 1, false), later).unwrap().unwrap();
+        assert_eq!(next.before, EventId::ZERO, "the store forgets an idle thread");
+    }
+}
