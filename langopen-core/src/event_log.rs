@@ -1,11 +1,32 @@
-//! What runs said: a log with ids for each thread, in which each run on it has its own, with any number of readers.
+//! The event log: the events of a thread and its runs, with ids, for any number of readers.
 //!
-//! Ids are `<milliseconds>-<sequence>`, unique and rising within a thread, and so within each of its runs, whoever appends. A reader names the last id it
-//! has seen and gets everything after it: first what is kept, then what comes, without a gap or a duplicate. The log of a run ends with the run; that of a
-//! thread goes on until the thread is removed.
+//! An event's id is its position: `<milliseconds>-<sequence>`. Ids are unique and rise within a thread, and so within
+//! each of its runs, whichever process appends. A reader names the last id it has and gets every later event: first the
+//! kept ones, then the live ones, without a gap or a duplicate. The log of a run ends with the run. The log of a thread
+//! goes on until the thread is removed.
 //!
-//! A thread's log holds what its runs said, from the `metadata` event that begins an attempt to the `error` that may be the last, and what is said of the
-//! thread itself: [`run_done`] after each run, and whatever [`EventLog::append_to_thread`] is given. Those belong to no run, and readers of a run do not see them.
+//! A thread's log holds the events of its runs, from the `metadata` event that begins an attempt to a last `error`
+//! event, and events of the thread itself: [`run_done`] after each run, and the events of
+//! [`EventLog::append_to_thread`]. Events of the thread belong to no run, so readers of a run do not get them.
+//!
+//! # The append algorithm
+//!
+//! Every backend appends in the same way. One append call makes one record, and these steps happen as one for each
+//! thread:
+//!
+//! 1. **Fence.** If a later attempt of the run has appended, the call fails with `LeaseLost`. If the run's log has
+//!   ended, the events are dropped.
+//! 2. **Keep or drop.** Events of a resumable run, events of the thread, and the end of a kept log are kept. Other
+//!   events are dropped if nobody reads the thread.
+//! 3. **Position.** Each event gets the [next id](EventId::next) after the thread's last one, so the ids of a record
+//!   are consecutive.
+//! 4. **Write.** The record becomes the thread's last one, if the last id is still the one of step 3; otherwise the
+//!   call starts again at step 1. A backend with a database commits kept records before any reader sees them.
+//! 5. **Deliver.** Readers get the record. Each record names the id before it, so a process that misses a copy sees the
+//!   gap and reads the record.
+//!
+//! A call that is repeated because its answer was lost writes at most once: its repetition expects the same last id,
+//! and finds its own record there.
 
 use std::fmt;
 use std::str::FromStr;
@@ -18,10 +39,10 @@ use futures::stream::BoxStream;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ids::{RunId, ThreadId};
 
-/// The place of an event in its log; before every event by default.
+/// The position of an event in its log. The default is before every event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct EventId {
-    /// Milliseconds since the Unix epoch when it was appended.
+    /// Milliseconds since the Unix epoch when the event was appended.
     pub millis: u64,
     /// Counts the events within that millisecond.
     pub sequence: u64,
@@ -66,7 +87,7 @@ impl FromStr for EventId {
     }
 }
 
-/// Which log: that of a run, in that of its thread.
+/// Identifies the log of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct LogKey {
     /// The thread.
@@ -90,12 +111,12 @@ pub struct NewEvent {
     pub data: Bytes,
 }
 
-/// An event with its place.
+/// An event with its id.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event {
-    /// Its place.
+    /// Its id.
     pub id: EventId,
-    /// The run that said it; `None` if it was said of the thread.
+    /// The run that it belongs to; `None` for an event of the thread.
     pub run_id: Option<RunId>,
     /// Its name.
     pub name: Arc<str>,
@@ -103,13 +124,13 @@ pub struct Event {
     pub data: Bytes,
 }
 
-/// The error for an attempt that comes after a later one.
+/// The error for an attempt that appends after a later one.
 pub fn late(run_id: RunId, attempt: u32) -> Error {
-    let message = format!("a later attempt of run {run_id} than {attempt} has begun to speak");
+    let message = format!("attempt {attempt} of run {run_id} may not append any more: a later attempt has begun");
     Error::new(ErrorKind::LeaseLost, "event_log.append", message)
 }
 
-/// The event that tells the readers of a thread that a run is over. Its status is committed by then.
+/// The event that tells the readers of a thread that a run is over. The run's status is committed before.
 pub fn run_done(run_id: RunId) -> NewEvent {
     NewEvent { name: "metadata".into(), data: format!(r#"{{"status":"run_done","run_id":"{run_id}"}}"#).into() }
 }
@@ -117,56 +138,62 @@ pub fn run_done(run_id: RunId) -> NewEvent {
 /// Where a reader begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReadFrom {
-    /// With the next event that is appended.
+    /// With the next event.
     Now,
-    /// After this one; [`EventId::ZERO`] for the beginning. Only the events of resumable runs and those of the thread itself are kept for replay.
+    /// After this event; [`EventId::ZERO`] for the beginning. Only events of resumable runs and of the thread itself
+    /// are kept for replay.
     After(EventId),
 }
 
-/// Events in order; it ends when its log ends. An `Unavailable` item means that this reader was too slow and lost its place; it is the last.
+/// Events in order. The stream ends when its log ends. An `Unavailable` item is the last one: the reader was too slow,
+/// or the backend lost events that it does not keep. The reader must read again after its last event.
 pub type EventStream = BoxStream<'static, Result<Event>>;
 
-/// What runs said.
+/// The events of threads and runs. See the [module](self) for the append algorithm.
 #[async_trait]
 pub trait EventLog: Send + Sync + 'static {
-    /// Appends events of an attempt of a run in order. When it returns, every reader of the run and of its thread will see them, and those of a resumable run survive a
-    /// restart of the process. For a run that is not resumable, nobody pays for readers who are not there: the events go to who reads just then.
+    /// Appends events of an attempt of a run in order. When it returns, every reader of the run and of its thread will
+    /// get them, and the events of a resumable run survive a restart of the process. Events of other runs go to the
+    /// readers of the moment and cost nothing without readers.
     ///
-    /// Once an attempt has appended, the run's earlier ones may not: a worker that was held up, or whose words were under way for long, must not speak into
-    /// those of its successor.
+    /// Once an attempt has appended, earlier attempts of the run may not: a worker that was held up must not mix its
+    /// events into those of its successor.
     ///
     /// # Errors
-    /// `LeaseLost` for an attempt that comes after a later one; nothing is appended.
+    /// `LeaseLost` for an attempt that appends after a later one; nothing is appended.
     async fn append(&self, log: LogKey, attempt: u32, resumable: bool, events: Vec<NewEvent>) -> Result<()>;
 
-    /// Appends events that belong to no run, in order. When it returns, every reader of the thread will see them. They are kept for the time that the log
-    /// of a run is kept after its end.
+    /// Appends events that belong to no run, in order. When it returns, every reader of the thread will get them. They
+    /// are kept for as long as the log of a run is kept after its end.
     async fn append_to_thread(&self, thread_id: ThreadId, events: Vec<NewEvent>) -> Result<()>;
 
-    /// Ends the log of a run: its readers get what is left, and then the end; the readers of its thread get [`run_done`], which is kept if the run is
-    /// resumable. Ending twice, or a log that never began, is no error; a kept log tells its end once.
+    /// Ends the log of a run: its readers get the remaining events and then the end; the readers of its thread get
+    /// [`run_done`], which is kept if the run is resumable. Ending a log twice, or one that never began, is no error; a
+    /// kept log appends [`run_done`] once.
     async fn end(&self, log: LogKey) -> Result<()>;
 
-    /// Reads the log of a run. When it returns, the reader's place is taken: no event that is appended afterwards is missed. A log that nothing was appended to yet
-    /// can be read; it goes on until it is ended. A log that has ended and is no longer kept reads as empty and ended only if it is still known;
-    /// the caller must watch the run's row to learn that a run it waits for is over.
+    /// Reads the log of a run. The stream has every event that is appended after this call returns. A log without
+    /// events can be read; the stream goes on until the log is ended. If a log has ended and is no longer kept, the
+    /// stream may stay silent: a caller that waits for a run must also watch the run's status.
     async fn read(&self, log: LogKey, from: ReadFrom) -> Result<EventStream>;
 
-    /// Reads the log of a run that is about to be created, from the beginning: nobody can have appended to it, so there is nothing to look up.
+    /// Reads the log of a run that is about to be created. The log has no events yet, so the backend need not look any
+    /// up.
     async fn begin(&self, log: LogKey) -> Result<EventStream> {
         self.read(log, ReadFrom::Now).await
     }
 
-    /// Reads the log of a thread, with what all its runs say and what is said of the thread itself. It does not end until the thread is removed. A thread
-    /// that does not exist can be read: it may be made later. The log does not know whose a thread is; the caller must.
+    /// Reads the log of a thread: the events of all its runs and of the thread itself. The stream ends when the thread
+    /// is removed. A thread that does not exist can be read, because a client may create it later. The log does not
+    /// check access; the caller must.
     ///
-    /// `After` replays what is kept at this moment, and goes on with all that is appended afterwards, kept or not.
+    /// `After` replays the events that are kept at this moment, and goes on with every later event, kept or not.
     async fn read_thread(&self, thread_id: ThreadId, from: ReadFrom) -> Result<EventStream>;
 
-    /// Removes the logs of threads that are gone, with those of their runs, and ends their readers.
+    /// Removes the logs of deleted threads and of their runs, and ends their readers.
     async fn remove_threads(&self, threads: &[ThreadId]) -> Result<()>;
 
-    /// Removes what is kept of ended logs, and of threads, that is older than its time, and returns how many logs of runs those were.
+    /// Removes kept events that are older than the retention, and returns how many logs of runs those were.
     async fn sweep(&self) -> Result<u64>;
 }
 

@@ -2,8 +2,8 @@
 //!
 //! # Tenancy, time and ids
 //!
-//! Every row belongs to a [`Tenant`], and every call names the [`Scope`] in which it acts. Time and ids come from [`Clock`] and
-//! [`IdSource`], so tests can control both.
+//! Every row belongs to a [`Tenant`], and every call names the [`Scope`] in which it acts. Time and ids come from
+//! [`Clock`] and [`IdSource`], so tests can control both.
 
 #![forbid(unsafe_code)]
 

@@ -1,8 +1,8 @@
 //! The run service: the one way in which the platform creates, cancels and deletes runs.
 //!
-//! [`Queue`] and [`Storage`] report the runs that a call has ended or removed. No worker will close the streams of those
-//! runs, so the caller must. [`RunService`] does both in one call; handlers, crons and embedders use it instead of the
-//! traits.
+//! [`Queue`] and [`Storage`] report the runs that a call has ended or removed. No worker will close the streams of
+//! those runs, so the caller must. [`RunService`] does both in one call; handlers, crons and embedders use it instead
+//! of the traits.
 //!
 //! ```
 //! use langopen_core::run_service::RunService;
@@ -141,8 +141,8 @@ impl RunService {
         Ok(swept)
     }
 
-    /// Closes the streams of runs that no worker will end. The call that ended the runs is committed by now, so a failure
-    /// is logged and not returned: readers of an open stream look at the run's row from time to time.
+    /// Closes the streams of runs that no worker will end. The call that ended the runs is committed by now, so a
+    /// failure is logged and not returned: readers of an open stream look at the run's row from time to time.
     async fn close(&self, runs: impl IntoIterator<Item = LogKey>) {
         for log in runs {
             // A run without events has no log entry, so its end event must create one for readers that come later.

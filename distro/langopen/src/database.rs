@@ -3,10 +3,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use langopen_backends::failover::FailoverEventLog;
 use langopen_backends::memory::{Memory, MemoryEventLog};
-use langopen_backends::postgres::{Postgres, PostgresEventLog, PostgresOptions, PostgresSignals};
-use langopen_backends::redis::{RedisLogOptions, RedisSignals};
+use langopen_backends::postgres::{Postgres, PostgresEventLog, PostgresLogOptions, PostgresOptions, PostgresSignals};
+use langopen_backends::redis::{RedisLive, RedisSignals};
 use langopen_backends::sqlite::{Sqlite, SqliteOptions};
 use langopen_core::model::AssistantQuery;
 use langopen_core::outbox::Outbox;
@@ -43,7 +42,7 @@ pub(crate) struct Shared {
     postgres: Secret,
     /// The URL of the same Postgres that bypasses the pooler, for connections that listen for notifications.
     direct: Option<Secret>,
-    /// The Redis for wake-ups and streams. Without one, Postgres carries them.
+    /// The Redis that carries signals and live copies of events. Without one, Postgres carries the signals.
     redis: Option<Secret>,
     /// The prefix of all Redis names.
     redis_prefix: String,
@@ -136,7 +135,7 @@ pub(crate) struct Database {
     events: Arc<dyn EventLog>,
     sqlite: Option<Sqlite>,
     postgres: Option<Postgres>,
-    redis: Option<FailoverEventLog>,
+    live: Option<RedisLive>,
 }
 
 impl Database {
@@ -163,20 +162,17 @@ impl Database {
         let options = PostgresOptions::default().with_connections(connections).with_signals(signals);
         let postgres = Postgres::open(postgres.expose(), options).await?;
         follow(postgres.clock());
-        let redis = match &redis {
-            Some(redis) => {
-                let options = RedisLogOptions::default().with_clock(clock()).with_prefix(redis_prefix);
-                let signals = Some(through_postgres);
-                Some(FailoverEventLog::open(redis.expose(), options, &postgres, signals).await?)
-            }
+        let live = match &redis {
+            Some(redis) => Some(RedisLive::new(redis.expose(), &redis_prefix)?),
             None => None,
         };
-        let events: Arc<dyn EventLog> = match &redis {
-            Some(log) => Arc::new(log.clone()),
-            None => Arc::new(PostgresEventLog::open(&postgres).await?),
-        };
+        let mut options = PostgresLogOptions::default().with_signals(through_postgres);
+        if let Some(live) = &live {
+            options = options.with_live_copies(Arc::new(live.clone()));
+        }
+        let events = Arc::new(PostgresEventLog::open_with(&postgres, options).await?);
         let database = Self::of(Arc::new(postgres.clone()), events, None);
-        Ok(Self { postgres: Some(postgres), redis, ..database })
+        Ok(Self { postgres: Some(postgres), live, ..database })
     }
 
     fn of<B: Storage + Queue + Outbox>(backend: Arc<B>, events: Arc<dyn EventLog>, sqlite: Option<Sqlite>) -> Self {
@@ -187,7 +183,7 @@ impl Database {
             events,
             sqlite,
             postgres: None,
-            redis: None,
+            live: None,
         }
     }
 
@@ -207,9 +203,9 @@ impl Database {
         self.events.clone()
     }
 
-    /// The event log that uses Redis while Redis is reachable, if a Redis is configured.
-    pub(crate) fn redis(&self) -> Option<FailoverEventLog> {
-        self.redis.clone()
+    /// The carrier of live copies, if a Redis is configured.
+    pub(crate) fn live(&self) -> Option<RedisLive> {
+        self.live.clone()
     }
 
     pub(crate) async fn close(&self) {
@@ -230,14 +226,14 @@ async fn answers(storage: Arc<dyn Storage>) -> Result<(), String> {
 }
 
 /// The readiness checks of the data stores. A process without its database is not ready. A process without Redis stays
-/// ready, because streams and wake-ups then use the database.
+/// ready, because it then fetches events from the database.
 pub(crate) fn readiness(database: &Database) -> Readiness {
     let storage = database.storage();
     let readiness = Readiness::default().needs("database", move || answers(storage.clone()));
-    let Some(log) = database.redis() else { return readiness };
+    let Some(live) = database.live() else { return readiness };
     readiness.likes("redis", move || {
-        let away = "it does not answer; Postgres carries the streams";
-        std::future::ready(if log.is_on_redis() { Ok(()) } else { Err(away.to_owned()) })
+        let away = "it does not answer; streams come from Postgres";
+        std::future::ready(if live.is_up() { Ok(()) } else { Err(away.to_owned()) })
     })
 }
 

@@ -1,15 +1,16 @@
-//! Measures the event logs that processes share: how many events per second are appended, and how long one takes to a reader of another process (here:
-//! another log over the same server).
+//! Measures the event log that processes share: how many events per second are appended, and how long an event takes to
+//! a reader in another process (here: another log on the same servers).
 //!
-//! `DATABASE_URL=postgres://... REDIS_URL=redis://... cargo run --release -p langopen-backends --features postgres,redis --example event_log_rates`
+//! `DATABASE_URL=postgres://... REDIS_URL=redis://... cargo run --release -p langopen-backends --features
+//! memory,postgres,redis --example event_log_rates`
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures::StreamExt;
-use langopen_backends::postgres::{Postgres, PostgresEventLog, PostgresOptions, PostgresSignals};
-use langopen_backends::redis::{RedisEventLog, RedisLogOptions};
+use langopen_backends::postgres::{Postgres, PostgresEventLog, PostgresLogOptions, PostgresOptions, PostgresSignals};
+use langopen_backends::redis::RedisLive;
 use langopen_core::event_log::{EventLog, EventStream, LogKey, NewEvent, ReadFrom};
 use langopen_core::{RunId, ThreadId};
 use uuid::Uuid;
@@ -61,7 +62,7 @@ async fn rate(writer: &Log, other: &Log, resumable: bool, batch: usize, read: bo
     (RUNS * batches * batch) as f64 / began.elapsed().as_secs_f64()
 }
 
-/// From the call of `append` to the reader elsewhere, one event at a time; sorted.
+/// The times from the call of `append` until the reader elsewhere has the event, one event at a time; sorted.
 async fn latencies(writer: &Log, other: &Log, resumable: bool) -> Vec<Duration> {
     let log = new_log();
     let mut stream = other.begin(log).await.expect("begin");
@@ -78,7 +79,7 @@ async fn latencies(writer: &Log, other: &Log, resumable: bool) -> Vec<Duration> 
     latencies
 }
 
-/// Bytes of memory that the process has.
+/// The memory of this process in bytes.
 fn memory() -> usize {
     let pages = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
     pages.split_whitespace().nth(1).and_then(|pages| pages.parse::<usize>().ok()).unwrap_or(0) * 4096
@@ -112,20 +113,20 @@ async fn measure(name: &str, writer: Log, other: Log) {
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() {
-    if let Ok(url) = std::env::var("REDIS_URL") {
+    let url = std::env::var("DATABASE_URL").expect("DATABASE_URL names a Postgres");
+    let open = async |redis: Option<(&str, &str)>| {
+        let signals = Arc::new(PostgresSignals::new(&url).expect("a Postgres URL"));
+        let db = Postgres::open(&url, PostgresOptions::default().with_signals(signals)).await.expect("Postgres");
+        let mut options = PostgresLogOptions::default();
+        if let Some((redis, prefix)) = redis {
+            options = options.with_live_copies(Arc::new(RedisLive::new(redis, prefix).expect("a Redis URL")));
+        }
+        Arc::new(PostgresEventLog::open_with(&db, options).await.expect("its log")) as Log
+    };
+    if let Ok(redis) = std::env::var("REDIS_URL") {
         let prefix = format!("rates:{}:", Uuid::new_v4().simple());
-        let open = async || {
-            let options = RedisLogOptions::default().with_prefix(&prefix);
-            Arc::new(RedisEventLog::open(&url, options).await.expect("Redis")) as Log
-        };
-        measure("redis", open().await, open().await).await;
+        let redis = Some((&*redis, &*prefix));
+        measure("postgres and redis", open(redis).await, open(redis).await).await;
     }
-    if let Ok(url) = std::env::var("DATABASE_URL") {
-        let open = async || {
-            let signals = Arc::new(PostgresSignals::new(&url).expect("a Postgres URL"));
-            let db = Postgres::open(&url, PostgresOptions::default().with_signals(signals)).await.expect("Postgres");
-            Arc::new(PostgresEventLog::open(&db).await.expect("its log")) as Log
-        };
-        measure("postgres", open().await, open().await).await;
-    }
+    measure("postgres", open(None).await, open(None).await).await;
 }

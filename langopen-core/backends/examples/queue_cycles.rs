@@ -1,6 +1,8 @@
-//! Measures full cycles of runs, enqueue, claim and finish, on SQLite or on a Postgres database that is empty or may be filled.
+//! Measures full cycles of runs, enqueue, claim and finish, on SQLite or on a Postgres database that is empty or may be
+//! filled.
 //!
-//! `cargo run --release -p langopen-backends --features sqlite,postgres --example queue_cycles -- [runs] [producers] [lasting] [postgres://...]`
+//! `cargo run --release -p langopen-backends --features sqlite,postgres --example queue_cycles -- [runs] [producers]
+//! [lasting] [postgres://...]`
 //!
 //! The runs are temporary, unless `lasting` says that each stays with its thread.
 

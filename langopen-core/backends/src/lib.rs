@@ -5,10 +5,10 @@
 //! | `memory` | `memory` | storage, queue, outbox and event log in the process's memory |
 //! | `sqlite` | `sqlite` | storage, queue, outbox and event log in one SQLite file |
 //! | `postgres` | `postgres` | storage, queue, outbox, event log and signals in a Postgres that many processes share |
-//! | `redis` | `redis` | event log and signals on a Redis that many processes share |
-//! | `postgres` and `redis` | `failover` | an event log on Redis that goes on in Postgres while Redis is gone |
+//! | `redis` | `redis` | signals, and live copies of events for the event log in Postgres, through a Redis that many processes share |
 //!
-//! [`rules`] holds what every backend decides in the same way; a backend of your own can use it.
+//! [`rules`] holds the decisions that every backend makes in the same way; a backend of your own can use it.
+//! [`live_copies`] is the trait by which a message broker of your own can carry live copies of events.
 //!
 //! ```
 //! # #[cfg(feature = "memory")]
@@ -24,9 +24,8 @@
 
 // `sqlite::vectors` calls a C function, so unsafe code is denied here (workspace lints) and not forbidden.
 
-#[cfg(all(feature = "redis", feature = "postgres"))]
-pub mod failover;
-#[cfg(any(feature = "memory", feature = "sqlite", feature = "redis", feature = "postgres"))]
+pub mod live_copies;
+#[cfg(any(feature = "memory", feature = "sqlite", feature = "postgres"))]
 mod live_log;
 #[cfg(feature = "memory")]
 pub mod memory;
@@ -37,7 +36,7 @@ pub mod postgres;
 #[cfg(feature = "redis")]
 pub mod redis;
 pub mod rules;
-#[cfg(any(feature = "redis", feature = "postgres"))]
+#[cfg(feature = "postgres")]
 mod shared_log;
 pub mod signals;
 #[cfg(feature = "sqlite")]

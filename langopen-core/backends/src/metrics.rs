@@ -9,7 +9,8 @@ pub(crate) const WRITE_BATCH_SIZE: &str = "langopen_database_write_batch_size";
 /// Batches that were rolled back.
 pub(crate) const WRITE_FAILURES: &str = "langopen_database_write_failures_total";
 
-/// Describes this crate's metrics to the recorder of the `metrics` crate that is installed. Call it once, after installing one.
+/// Describes this crate's metrics to the recorder of the `metrics` crate that is installed. Call it once, after
+/// installing one.
 pub fn describe_metrics() {
     describe_histogram!(
         WRITE_BATCH_DURATION,

@@ -162,8 +162,8 @@ pub trait Auth: Send + Sync + 'static {
     /// tenant or refuse.
     ///
     /// # Errors
-    /// `Unauthenticated` (401) or `Forbidden` (403) with a message for the client; a [`Refusal`] to choose status and headers too.
-    /// `Unavailable` (503) when the implementor cannot decide now.
+    /// `Unauthenticated` (401) or `Forbidden` (403) with a message for the client; a [`Refusal`] to choose status and
+    /// headers too. `Unavailable` (503) when the implementor cannot decide now.
     async fn authenticate(&self, credentials: &Credentials) -> Result<Identity>;
 
     /// Decides whether `identity` may act, and on which rows. `value` is the request's data: an object with the fields

@@ -10,6 +10,7 @@ mod container;
 mod error;
 mod guard;
 mod local;
+mod own_postgres;
 mod pgbouncer;
 mod tls_redis;
 
@@ -17,6 +18,7 @@ use tokio::sync::OnceCell;
 
 pub use certificates::Authority;
 pub use error::{Error, Result};
+pub use own_postgres::OwnPostgres;
 pub use pgbouncer::PgBouncer;
 pub use tls_redis::TlsRedis;
 

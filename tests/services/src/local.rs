@@ -30,6 +30,40 @@ async fn blocking(start: fn() -> Result<String>) -> Result<String> {
 }
 
 fn start_postgres() -> Result<String> {
+    start_own_postgres().map(|postgres| postgres.url())
+}
+
+/// A running Postgres, and how to control it.
+#[derive(Debug, Clone)]
+pub(crate) struct Postgres {
+    pg_ctl: PathBuf,
+    folder: PathBuf,
+    user: Option<(u32, u32)>,
+    port: u16,
+}
+
+impl Postgres {
+    pub(crate) fn url(&self) -> String {
+        format!("postgres://postgres@127.0.0.1:{}/postgres", self.port)
+    }
+
+    /// The path of its log.
+    pub(crate) fn log(&self) -> String {
+        self.folder.join("log").display().to_string()
+    }
+
+    /// Runs `pg_ctl` on it.
+    pub(crate) fn control(&self, arguments: &[&str]) -> Result<()> {
+        let mut command = Command::new(&self.pg_ctl);
+        if let Some((uid, gid)) = self.user {
+            command.uid(uid).gid(gid);
+        }
+        command.current_dir(&self.folder).arg("-D").arg(self.folder.join("data")).arg("-w").args(arguments);
+        run(command.process_group(0)).map(drop)
+    }
+}
+
+pub(crate) fn start_own_postgres() -> Result<Postgres> {
     let folder = folder()?;
     let data = folder.join("data").display().to_string();
     let (initdb, pg_ctl) = (postgres_program("initdb")?, postgres_program("pg_ctl")?);
@@ -52,10 +86,9 @@ fn start_postgres() -> Result<String> {
     let log = folder.join("log").display().to_string();
     let start = ["-D", &data, "-w", "-l", &log, "-o", &options, "start"];
     run(as_user(&pg_ctl).args(start).process_group(0))?;
-    let first_line = std::fs::read_to_string(folder.join("data/postmaster.pid")).unwrap_or_default();
-    let pid = first_line.lines().next().unwrap_or_default().to_owned();
-    guard::at_end(r#"kill -INT "$1"; sleep 1; rm -rf "$2""#, &[&pid, &folder.display().to_string()])?;
-    Ok(format!("postgres://postgres@127.0.0.1:{port}/postgres"))
+    let at_end = r#"kill -INT "$(head -n 1 "$1/data/postmaster.pid")"; sleep 1; rm -rf "$1""#;
+    guard::at_end(at_end, &[&folder.display().to_string()])?;
+    Ok(Postgres { pg_ctl, folder, user, port })
 }
 
 pub(crate) fn redis_program() -> Result<PathBuf> {

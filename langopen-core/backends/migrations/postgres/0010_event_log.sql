@@ -1,19 +1,21 @@
--- What runs said, for processes that have no Redis, and while it is away.
---
--- Whoever appends to a thread holds the lock of its row here until what it appended is committed: so records become visible in the order of their places.
+-- The event log. The appending process proposes a record for a position that follows the thread's last one; the
+-- database takes the record only if that is still the last position. See langopen_core::event_log for the algorithm.
 
--- The last place of each thread to which something was appended of late.
+-- The last position of each thread that was appended to lately. No index holds a position, so an append updates the row
+-- in place.
 CREATE TABLE log_threads (
     thread_id UUID PRIMARY KEY,
     millis BIGINT NOT NULL,
     sequence BIGINT NOT NULL,
-    -- Whose words the last ones of a run were: an earlier attempt of that run says nothing more.
+    -- The position that the last append expected here.
+    expected_millis BIGINT NOT NULL,
+    expected_sequence BIGINT NOT NULL,
+    -- The run whose events came last, and its attempt: earlier attempts of that run are refused.
     run_id UUID,
     attempt BIGINT
 ) WITH (fillfactor = 50);
-CREATE INDEX log_threads_by_age ON log_threads (millis);
 
--- The logs of resumable runs that are kept.
+-- The logs of resumable runs.
 CREATE TABLE event_logs (
     run_id UUID PRIMARY KEY,
     thread_id UUID NOT NULL,
@@ -24,17 +26,18 @@ CREATE INDEX event_logs_of_thread ON event_logs (thread_id);
 CREATE INDEX event_logs_by_end ON event_logs (ended_at) WHERE ended_at IS NOT NULL;
 CREATE INDEX event_logs_by_beginning ON event_logs (first_millis);
 
--- What is kept, and what is there for a few minutes only. A record is what was said in one call; its place is that of its last event. Partitions are by the milliseconds of
--- the place, and are dropped as a whole.
+-- The records: `kept_records` for replay, `live_records` for the readers of the moment. One append call writes one
+-- record; the position of a record is that of its last event. Partitions go by the milliseconds of the position and are
+-- dropped as a whole.
 CREATE TABLE kept_records (
     thread_id UUID NOT NULL,
     millis BIGINT NOT NULL,
     sequence BIGINT NOT NULL,
-    before_millis BIGINT NOT NULL, -- the thread's last place before it
+    before_millis BIGINT NOT NULL, -- the position of the thread's previous record
     before_sequence BIGINT NOT NULL,
-    kind TEXT COLLATE "C" NOT NULL CHECK (kind IN ('r', 't', 'e', 'x')), -- of a run, of the thread, the end of a run, the end of the thread
+    kind TEXT COLLATE "C" NOT NULL CHECK (kind IN ('r', 't', 'e', 'x')), -- of a run, of the thread, the end of a run, the removal of the thread
     run_id UUID,
-    mark UUID NOT NULL, -- a record's own, however often it is tried to append it
+    mark UUID NOT NULL, -- identifies the append call
     bytes BYTEA NOT NULL,
     PRIMARY KEY (thread_id, millis, sequence)
 ) PARTITION BY RANGE (millis);
@@ -42,10 +45,10 @@ CREATE TABLE kept_records_other PARTITION OF kept_records DEFAULT;
 CREATE TABLE live_records (LIKE kept_records INCLUDING ALL) PARTITION BY RANGE (millis);
 CREATE TABLE live_records_other PARTITION OF live_records DEFAULT;
 
--- Which processes read which threads. What nobody reads and nobody keeps is not written.
+-- Which processes read which threads. A record that no process reads and that is not kept is not written.
 CREATE TABLE event_processes (
     process_id UUID PRIMARY KEY,
-    until TIMESTAMPTZ NOT NULL -- by the server's clock; it says again and again that it lives
+    until TIMESTAMPTZ NOT NULL -- by the server's clock; the process renews it
 );
 CREATE TABLE event_readers (
     thread_id UUID NOT NULL,
@@ -54,166 +57,107 @@ CREATE TABLE event_readers (
 );
 CREATE INDEX event_readers_of_process ON event_readers (process_id);
 
--- Whether Redis carries the log now, or these tables do. One row.
-CREATE TABLE event_log_mode (
-    one BOOLEAN PRIMARY KEY DEFAULT TRUE CHECK (one),
-    generation BIGINT NOT NULL, -- counts the moves
-    on_redis BOOLEAN NOT NULL,
-    floor_millis BIGINT NOT NULL, -- what is appended since the last move has its place after this
-    moved_at TIMESTAMPTZ NOT NULL,
-    stays_seconds DOUBLE PRECISION NOT NULL -- how long the log stays here before it moves to Redis again
-);
-INSERT INTO event_log_mode (generation, on_redis, floor_millis, moved_at, stays_seconds) VALUES (0, TRUE, 0, 'epoch', 0);
+-- Whether a record that is neither kept nor read by the appending process is to be written: some process reads the
+-- thread, or the appending process does not know yet that the run's log is kept, or that the thread which it removes
+-- has a log.
+CREATE FUNCTION event_log_is_wanted(p_thread UUID, p_kind TEXT, p_run UUID) RETURNS BOOLEAN LANGUAGE sql STABLE AS $$
+    SELECT EXISTS (SELECT 1 FROM event_readers r JOIN event_processes p USING (process_id) WHERE r.thread_id = p_thread AND p.until > clock_timestamp())
+        OR EXISTS (SELECT 1 FROM event_logs l WHERE l.run_id = p_run)
+        OR (p_kind = 'x' AND EXISTS (SELECT 1 FROM log_threads t WHERE t.thread_id = p_thread))
+$$;
 
--- Appends a record; all NULL if it goes nowhere: its log has ended, or nobody reads it and it is not kept; `late` if a later attempt of its run has begun. With a generation, the log must be in these tables
--- since then, or the record is stale. A copy of what was said elsewhere goes where it was, also before others, if that place is free, and names what was before it there. What is unsure may be elsewhere too,
--- where nobody can be asked: it goes where it would be there, after what others have copied, as long as readers wait for copies.
+-- Appends one record to each of several threads. Each array has one element per thread. For each thread it answers:
+--
+-- taken     the record is there; `heard` says whether another process reads the thread unwanted  the record is not kept
+-- and nobody reads the thread refused   the thread's last position is not the expected one, or a later attempt of the
+-- run has begun; the other columns describe the thread, and `done` says whether an earlier call of the same append has
+-- written the record
 CREATE FUNCTION event_log_append(
-    p_thread_id UUID, p_kind TEXT, p_run_id UUID, p_attempt BIGINT, p_keep BOOLEAN, p_mark UUID, p_count BIGINT, p_first_millis BIGINT, p_first_sequence BIGINT,
-    p_before_millis BIGINT, p_before_sequence BIGINT, p_now BIGINT, p_again BOOLEAN, p_copy BOOLEAN, p_unsure BOOLEAN, p_read BOOLEAN, p_generation BIGINT, p_bytes BYTEA,
-    OUT before_millis BIGINT, OUT before_sequence BIGINT, OUT last_millis BIGINT, OUT last_sequence BIGINT, OUT is_read BOOLEAN, OUT is_kept BOOLEAN, OUT stale BOOLEAN, OUT late BOOLEAN
-) LANGUAGE plpgsql AS $$
+    p_process UUID, p_now BIGINT, p_threads UUID[], p_kinds TEXT[], p_runs UUID[], p_attempts BIGINT[], p_keeps BOOLEAN[], p_begins BOOLEAN[], p_reads BOOLEAN[], p_marks UUID[],
+    p_expected_millis BIGINT[], p_expected_sequences BIGINT[], p_before_millis BIGINT[], p_before_sequences BIGINT[], p_millis BIGINT[], p_sequences BIGINT[], p_bytes BYTEA[]
+) RETURNS TABLE (
+    n BIGINT, outcome TEXT, heard BOOLEAN, millis BIGINT, sequence BIGINT, speaker UUID, speaker_attempt BIGINT, run_attempt BIGINT, kept BOOLEAN, ended BOOLEAN, done BOOLEAN
+) LANGUAGE plpgsql ROWS 10 SET plan_cache_mode = 'force_generic_plan' AS $$
+#variable_conflict use_column
 DECLARE
-    v_now BIGINT := p_now / 1000;
-    v_open BOOLEAN;
-    v_floor BIGINT;
-    v_early BOOLEAN; -- readers wait for copies for a while longer
-    v_last RECORD;
-    v_within BOOLEAN := FALSE;
+    v_taken UUID[];
 BEGIN
-    IF p_generation IS NOT NULL THEN
-        -- Moving takes it alone.
-        PERFORM pg_advisory_xact_lock_shared(7813570389617172);
-        SELECT m.floor_millis, clock_timestamp() - m.moved_at < INTERVAL '2 seconds' INTO v_floor, v_early FROM event_log_mode m WHERE m.generation = p_generation AND NOT m.on_redis;
-        stale := NOT FOUND;
-        IF stale THEN
-            RETURN;
-        END IF;
-    END IF;
-    is_read := p_read OR EXISTS (
-        SELECT 1 FROM event_readers r JOIN event_processes p USING (process_id)
-        WHERE r.thread_id = p_thread_id AND p.until > clock_timestamp()
-    );
-    IF p_kind IN ('r', 'e') THEN
-        SELECT l.ended_at IS NULL INTO v_open FROM event_logs l WHERE l.run_id = p_run_id;
-    END IF;
-    is_kept := p_kind = 't' OR v_open IS NOT NULL OR (p_kind = 'r' AND p_keep);
-    IF NOT is_kept AND NOT is_read
-        AND (p_kind <> 'x' OR NOT EXISTS (SELECT 1 FROM log_threads t WHERE t.thread_id = p_thread_id)) THEN
-        RETURN;
+    -- A record that is not kept promises nothing after a crash, so its commit need not wait for the disk.
+    IF NOT TRUE = ANY (p_keeps) THEN
+        PERFORM set_config('synchronous_commit', 'off', TRUE);
     END IF;
 
-    LOOP
-        SELECT t.millis, t.sequence INTO before_millis, before_sequence
-        FROM log_threads t WHERE t.thread_id = p_thread_id FOR NO KEY UPDATE;
-        EXIT WHEN FOUND;
-        INSERT INTO log_threads (thread_id, millis, sequence) VALUES (p_thread_id, 0, 0) ON CONFLICT DO NOTHING;
-    END LOOP;
+    -- Rows are locked in the order of their ids, so that two calls cannot wait for each other.
+    WITH t AS (
+        INSERT INTO log_threads AS t (thread_id, millis, sequence, expected_millis, expected_sequence, run_id, attempt)
+        SELECT u.thread_id, u.millis, u.sequence, u.expected_millis, u.expected_sequence, CASE u.kind WHEN 'r' THEN u.run_id END, CASE u.kind WHEN 'r' THEN u.attempt END
+        FROM unnest(p_threads, p_kinds, p_runs, p_attempts, p_keeps, p_reads, p_expected_millis, p_expected_sequences, p_millis, p_sequences)
+            AS u (thread_id, kind, run_id, attempt, keep, is_read, expected_millis, expected_sequence, millis, sequence)
+        WHERE (u.keep OR u.is_read OR event_log_is_wanted(u.thread_id, u.kind, u.run_id))
+            -- The sweep may have removed the thread's row, and then its last position is zero.
+            AND (u.expected_millis = 0 OR EXISTS (SELECT 1 FROM log_threads t WHERE t.thread_id = u.thread_id))
+            -- A later attempt has begun, even if it has appended nothing yet.
+            AND NOT (u.kind = 'r' AND EXISTS (SELECT 1 FROM runs r WHERE r.run_id = u.run_id AND r.attempt > u.attempt))
+        ORDER BY u.thread_id
+        ON CONFLICT (thread_id) DO UPDATE SET millis = excluded.millis, sequence = excluded.sequence,
+            expected_millis = excluded.expected_millis, expected_sequence = excluded.expected_sequence,
+            run_id = coalesce(excluded.run_id, t.run_id), attempt = coalesce(excluded.attempt, t.attempt)
+        WHERE t.millis = excluded.expected_millis AND t.sequence = excluded.expected_sequence
+        RETURNING thread_id
+    ) SELECT array_agg(thread_id) INTO v_taken FROM t;
 
-    IF p_again THEN
-        SELECT r.before_millis, r.before_sequence, r.millis, r.sequence, r.kept
-        INTO before_millis, before_sequence, last_millis, last_sequence, is_kept
-        FROM (
-            SELECT k.*, TRUE AS kept FROM kept_records k WHERE k.thread_id = p_thread_id AND k.millis >= p_first_millis AND k.mark = p_mark
-            UNION ALL
-            SELECT v.*, FALSE FROM live_records v WHERE v.thread_id = p_thread_id AND v.millis >= p_first_millis AND v.mark = p_mark
-        ) r;
-        IF FOUND THEN
-            RETURN;
-        END IF;
-        SELECT t.millis, t.sequence INTO before_millis, before_sequence FROM log_threads t WHERE t.thread_id = p_thread_id;
-    END IF;
-    IF p_kind = 'r' AND NOT p_copy THEN
-        -- What a later attempt has said may be elsewhere, so the run itself is asked too.
-        late := EXISTS (SELECT 1 FROM log_threads t WHERE t.thread_id = p_thread_id AND t.run_id = p_run_id AND t.attempt > p_attempt)
-            OR EXISTS (SELECT 1 FROM runs r WHERE r.run_id = p_run_id AND r.attempt > p_attempt);
-        IF late THEN
-            RETURN;
-        END IF;
-    END IF;
-    -- It may have ended, or begun, while we waited for the lock.
-    IF p_kind IN ('r', 'e') THEN
-        SELECT l.ended_at IS NULL INTO v_open FROM event_logs l WHERE l.run_id = p_run_id;
-        is_kept := v_open IS NOT NULL OR (p_kind = 'r' AND p_keep);
-        IF NOT v_open AND NOT p_copy THEN
-            RETURN;
-        END IF;
-    END IF;
-
-    IF p_copy THEN
-        v_within := (p_first_millis, p_first_sequence) <= (before_millis, before_sequence) AND NOT EXISTS (
-            SELECT 1 FROM kept_records k WHERE k.thread_id = p_thread_id AND k.millis = p_first_millis
-                AND k.sequence BETWEEN p_first_sequence AND p_first_sequence + p_count - 1
-            UNION ALL
-            SELECT 1 FROM live_records v WHERE v.thread_id = p_thread_id AND v.millis = p_first_millis
-                AND v.sequence BETWEEN p_first_sequence AND p_first_sequence + p_count - 1);
-        IF v_within OR (p_first_millis, p_first_sequence) > (before_millis, before_sequence) THEN
-            before_millis := p_before_millis;
-            before_sequence := p_before_sequence;
-        END IF;
-    ELSIF p_first_millis <= v_floor AND p_unsure AND v_early THEN
-        SELECT r.* INTO v_last FROM (
-            (SELECT k.millis, k.sequence FROM kept_records k WHERE k.thread_id = p_thread_id AND k.millis BETWEEN p_first_millis AND v_floor
-                ORDER BY k.millis DESC, k.sequence DESC LIMIT 1)
-            UNION ALL
-            (SELECT v.millis, v.sequence FROM live_records v WHERE v.thread_id = p_thread_id AND v.millis BETWEEN p_first_millis AND v_floor
-                ORDER BY v.millis DESC, v.sequence DESC LIMIT 1)
-        ) r ORDER BY r.millis DESC, r.sequence DESC LIMIT 1;
-        IF (p_first_millis, p_first_sequence) <= (v_last.millis, v_last.sequence) THEN
-            p_first_millis := v_last.millis;
-            p_first_sequence := v_last.sequence + 1;
-        END IF;
-        v_within := (p_first_millis, p_first_sequence) <= (before_millis, before_sequence);
-        IF v_within THEN
-            before_millis := coalesce(v_last.millis, 0);
-            before_sequence := coalesce(v_last.sequence, 0);
-        END IF;
-    ELSIF p_first_millis <= v_floor THEN
-        -- It was to have a place elsewhere, where it may be another's by now.
-        p_first_millis := v_floor + 1;
-        p_first_sequence := 0;
-    END IF;
-    IF (p_first_millis, p_first_sequence) > (before_millis, before_sequence) THEN
-        last_millis := p_first_millis;
-        last_sequence := p_first_sequence;
-    ELSIF v_now > before_millis THEN
-        last_millis := v_now;
-        last_sequence := 0;
-    ELSE
-        last_millis := before_millis;
-        last_sequence := before_sequence + 1;
-    END IF;
-    last_sequence := last_sequence + p_count - 1;
-
-    IF p_kind = 'x' THEN
-        DELETE FROM event_logs l WHERE l.thread_id = p_thread_id;
-        DELETE FROM kept_records k WHERE k.thread_id = p_thread_id;
-    ELSIF p_kind = 'r' AND is_kept AND v_open IS NULL THEN
-        INSERT INTO event_logs (run_id, thread_id, first_millis) VALUES (p_run_id, p_thread_id, last_millis);
-    ELSIF p_kind = 'r' AND is_kept AND v_within THEN
-        UPDATE event_logs l SET first_millis = last_millis WHERE l.run_id = p_run_id AND l.first_millis > last_millis;
-    ELSIF p_kind = 'e' AND is_kept THEN
-        UPDATE event_logs l SET ended_at = p_now WHERE l.run_id = p_run_id;
-    END IF;
-    IF is_kept THEN
+    IF TRUE = ANY (p_keeps) THEN
         INSERT INTO kept_records (thread_id, millis, sequence, before_millis, before_sequence, kind, run_id, mark, bytes)
-        VALUES (p_thread_id, last_millis, last_sequence, before_millis, before_sequence, p_kind, p_run_id, p_mark, p_bytes);
-    ELSE
-        INSERT INTO live_records (thread_id, millis, sequence, before_millis, before_sequence, kind, run_id, mark, bytes)
-        VALUES (p_thread_id, last_millis, last_sequence, before_millis, before_sequence, p_kind, p_run_id, p_mark, p_bytes);
+        SELECT u.thread_id, u.millis, u.sequence, u.before_millis, u.before_sequence, u.kind, u.run_id, u.mark, u.bytes
+        FROM unnest(p_threads, p_kinds, p_runs, p_keeps, p_marks, p_before_millis, p_before_sequences, p_millis, p_sequences, p_bytes)
+            AS u (thread_id, kind, run_id, keep, mark, before_millis, before_sequence, millis, sequence, bytes)
+        WHERE u.keep AND u.thread_id = ANY (v_taken);
     END IF;
-    IF v_within THEN
+    IF FALSE = ANY (p_keeps) THEN
+        INSERT INTO live_records (thread_id, millis, sequence, before_millis, before_sequence, kind, run_id, mark, bytes)
+        SELECT u.thread_id, u.millis, u.sequence, u.before_millis, u.before_sequence, u.kind, u.run_id, u.mark, u.bytes
+        FROM unnest(p_threads, p_kinds, p_runs, p_keeps, p_marks, p_before_millis, p_before_sequences, p_millis, p_sequences, p_bytes)
+            AS u (thread_id, kind, run_id, keep, mark, before_millis, before_sequence, millis, sequence, bytes)
+        WHERE NOT u.keep AND u.thread_id = ANY (v_taken);
+    END IF;
+    IF TRUE = ANY (p_begins) THEN
+        INSERT INTO event_logs (run_id, thread_id, first_millis) SELECT u.run_id, u.thread_id, u.millis
+        FROM unnest(p_threads, p_runs, p_begins, p_millis) AS u (thread_id, run_id, begins, millis)
+        WHERE u.begins AND u.thread_id = ANY (v_taken) ON CONFLICT DO NOTHING;
+    END IF;
+    IF 'e' = ANY (p_kinds) THEN
+        UPDATE event_logs l SET ended_at = p_now FROM unnest(p_threads, p_kinds, p_runs) AS u (thread_id, kind, run_id)
+        WHERE u.kind = 'e' AND u.thread_id = ANY (v_taken) AND l.run_id = u.run_id;
+    END IF;
+    IF 'x' = ANY (p_kinds) THEN
+        DELETE FROM event_logs l USING unnest(p_threads, p_kinds) AS u (thread_id, kind)
+        WHERE u.kind = 'x' AND u.thread_id = ANY (v_taken) AND l.thread_id = u.thread_id;
+        DELETE FROM kept_records k USING unnest(p_threads, p_kinds) AS u (thread_id, kind)
+        WHERE u.kind = 'x' AND u.thread_id = ANY (v_taken) AND k.thread_id = u.thread_id;
+    END IF;
+
+    RETURN QUERY
+    SELECT u.n, 'taken', EXISTS (SELECT 1 FROM event_readers r JOIN event_processes p USING (process_id)
+            WHERE r.thread_id = u.thread_id AND r.process_id <> p_process AND p.until > clock_timestamp()),
+        NULL::BIGINT, NULL::BIGINT, NULL::UUID, NULL::BIGINT, NULL::BIGINT, NULL::BOOLEAN, NULL::BOOLEAN, NULL::BOOLEAN
+    FROM unnest(p_threads) WITH ORDINALITY AS u (thread_id, n) WHERE u.thread_id = ANY (v_taken);
+    IF cardinality(v_taken) = cardinality(p_threads) THEN
         RETURN;
     END IF;
-    UPDATE log_threads t SET millis = last_millis, sequence = last_sequence,
-        run_id = CASE WHEN p_kind = 'r' THEN p_run_id ELSE t.run_id END,
-        attempt = CASE WHEN p_kind = 'r' AND t.run_id = p_run_id THEN greatest(t.attempt, p_attempt) WHEN p_kind = 'r' THEN p_attempt ELSE t.attempt END
-    WHERE t.thread_id = p_thread_id;
+    RETURN QUERY
+    SELECT u.n, CASE WHEN u.keep OR u.is_read OR event_log_is_wanted(u.thread_id, u.kind, u.run_id) THEN 'refused' ELSE 'unwanted' END, FALSE,
+        t.millis, t.sequence, t.run_id, t.attempt, (SELECT r.attempt FROM runs r WHERE r.run_id = u.run_id), l.run_id IS NOT NULL, l.ended_at IS NOT NULL,
+        EXISTS (SELECT 1 FROM kept_records k WHERE k.thread_id = u.thread_id AND k.millis = u.millis AND k.sequence = u.sequence AND k.mark = u.mark)
+            OR EXISTS (SELECT 1 FROM live_records v WHERE v.thread_id = u.thread_id AND v.millis = u.millis AND v.sequence = u.sequence AND v.mark = u.mark)
+    FROM unnest(p_threads, p_kinds, p_runs, p_keeps, p_reads, p_marks, p_millis, p_sequences) WITH ORDINALITY AS u (thread_id, kind, run_id, keep, is_read, mark, millis, sequence, n)
+    LEFT JOIN log_threads t USING (thread_id) LEFT JOIN event_logs l ON l.run_id = u.run_id
+    WHERE NOT u.thread_id = ANY (coalesce(v_taken, '{}'));
 END
 $$;
 
--- Makes the partitions of a table for a while from `p_from`, each `p_span` milliseconds long, and drops those that end before `p_until`. What cannot
--- be done now, because others hold a lock for long, is done the next time; until then the default partition takes what comes.
+-- Creates the partitions of a table for the time from `p_from`, each `p_span` milliseconds long, and drops those that
+-- end before `p_until`. If another transaction holds a lock for long, the next sweep does it; until then the default
+-- partition takes the records.
 CREATE FUNCTION event_log_partitions(p_table TEXT, p_from BIGINT, p_span BIGINT, p_until BIGINT) RETURNS VOID
 LANGUAGE plpgsql SET lock_timeout = '500ms' AS $$
 DECLARE

@@ -17,7 +17,8 @@ const FORGOTTEN_AFTER: Duration = Duration::from_secs(3600);
 
 struct Logs {
     threads: HashMap<ThreadId, ThreadLog>,
-    /// No log that was forgotten went beyond this id, and new ones begin after it: so ids rise in a thread whose log is forgotten between its runs.
+    /// No log that was forgotten went beyond this id, and new ones begin after it: so ids rise in a thread whose log is
+    /// forgotten between its runs.
     floor: EventId,
 }
 
@@ -127,8 +128,8 @@ impl Hub {
         (kept, live)
     }
 
-    /// Takes a place among those who read the whole thread: what is kept from there on, the last id up to now, and what will come, all of it after that id.
-    /// The thread's ids go on after `least`.
+    /// Takes a place among those who read the whole thread: what is kept from there on, the last id up to now, and what
+    /// will come, all of it after that id. The thread's ids go on after `least`.
     pub(crate) fn subscribe_thread(
         self: &Arc<Self>,
         thread_id: ThreadId,
@@ -188,11 +189,12 @@ impl Home for Hub {
     }
 }
 
-/// For a backend that keeps events elsewhere: events get their places, go into a database, and are told when they are there. What it is in the middle of
-/// writing has its turn, which nothing else of the thread may pass.
+/// For a backend that keeps events elsewhere: events get their places, go into a database, and are told when they are
+/// there. What it is in the middle of writing has its turn, which nothing else of the thread may pass.
 #[cfg(feature = "sqlite")]
 impl Hub {
-    /// Begins a write of a thread's events: returns the id that they come after, which is at least `least`. The caller holds the thread's turn.
+    /// Begins a write of a thread's events: returns the id that they come after, which is at least `least`. The caller
+    /// holds the thread's turn.
     pub(crate) fn begin_write(self: &Arc<Self>, thread_id: ThreadId, least: EventId) -> Writing {
         let mut logs = self.logs.lock();
         let thread = logs.thread(thread_id);

@@ -49,7 +49,7 @@ impl Reader {
     }
 
     /// Tells the reader that it has lost its place.
-    #[cfg(any(feature = "redis", feature = "postgres"))]
+    #[cfg(feature = "postgres")]
     pub(crate) fn fail(&self, error: Error) {
         // A reader that is gone need not hear it.
         let _ = self.events.unbounded_send(Err(error));

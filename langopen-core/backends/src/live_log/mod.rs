@@ -12,9 +12,9 @@ use std::time::Duration;
 pub(crate) use hub::Writing;
 #[cfg(any(feature = "memory", feature = "sqlite"))]
 pub(crate) use hub::{Hub, Refused};
-#[cfg(any(feature = "sqlite", feature = "redis", feature = "postgres"))]
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub(crate) use live::LiveEvents;
-#[cfg(any(feature = "redis", feature = "postgres"))]
+#[cfg(feature = "postgres")]
 pub(crate) use live::{Home, Reader};
 #[cfg(feature = "sqlite")]
 pub(crate) use thread_log::place;

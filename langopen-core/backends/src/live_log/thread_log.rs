@@ -29,7 +29,8 @@ impl Default for RunLog {
 /// The log of one thread.
 pub(super) struct ThreadLog {
     pub(super) last: EventId,
-    /// Whether events that have their places are on their way into a database: none may take places after them, and be told before them.
+    /// Whether events that have their places are on their way into a database: none may take places after them, and be
+    /// told before them.
     pub(super) writing: bool,
     pub(super) runs: HashMap<RunId, RunLog>,
     /// Those who read the whole thread.
@@ -139,8 +140,8 @@ impl ThreadLog {
         self.runs.is_empty() && self.readers.is_empty() && self.kept.is_empty() && !self.writing
     }
 
-    /// Removes ended logs that are older than `retention`, what the thread said before that, and logs that seem to be abandoned; tells how many ended ones
-    /// those were.
+    /// Removes ended logs that are older than `retention`, what the thread said before that, and logs that seem to be
+    /// abandoned; tells how many ended ones those were.
     pub(super) fn sweep(&mut self, keep: bool, now: Timestamp, retention: Duration, forgotten_after: Duration) -> u64 {
         let before = |time: Duration| millis(now).saturating_sub(u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
         let (old, abandoned) = (before(retention), before(forgotten_after));

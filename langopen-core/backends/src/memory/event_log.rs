@@ -15,7 +15,8 @@ use crate::live_log::{Hub, RETENTION, Refused};
 
 /// [`EventLog`] in memory. Clones share everything.
 ///
-/// Events of a resumable run are kept until some time after its end, those of a thread itself for the same time; those of other runs go to who reads just then.
+/// Events of a resumable run are kept until some time after its end, those of a thread itself for the same time; those
+/// of other runs go to who reads just then.
 #[derive(Clone)]
 pub struct MemoryEventLog {
     hub: Arc<Hub>,

@@ -47,9 +47,7 @@ use tokio::task::AbortHandle;
 use crate::rules::run;
 use crate::rules::run::CANCELS_KEPT;
 
-pub use event_log::PostgresEventLog;
-#[cfg(feature = "redis")]
-pub(crate) use event_log::{Mode, PostgresStore};
+pub use event_log::{PostgresEventLog, PostgresLogOptions};
 use server_clock::ServerClock;
 pub use signals::PostgresSignals;
 

@@ -1,4 +1,4 @@
-//! Reaching a server.
+//! Connecting to a server.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use rustls::crypto::{CryptoProvider, aws_lc_rs};
 /// How long a server may take to accept a connection.
 const CONNECT: Duration = Duration::from_millis(500);
 
-/// The pause before a connection is tried again within one call.
+/// The pause before a call tries to connect again.
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// A server, by its address: `redis://` or, over TLS, `rediss://`.
@@ -21,9 +21,10 @@ pub(super) struct Server {
 
 impl Server {
     /// # Errors
-    /// `Invalid` for what is no Redis URL. The message does not show it, because it may hold a password.
+    /// `Invalid` if `url` is no Redis URL. The message does not show the URL, because it may hold a password.
     pub(super) fn new(url: &str) -> Result<Self> {
-        // Without a default, rustls takes the one that is compiled in, and panics if another crate brought a second one. If somebody is faster, theirs stays.
+        // Without a default, rustls takes the provider that is compiled in, and panics if there are two. If another
+        // crate has set a default, it stays.
         if CryptoProvider::get_default().is_none() {
             let _ = aws_lc_rs::default_provider().install_default();
         }
@@ -39,21 +40,23 @@ impl Server {
         &self.client
     }
 
-    /// A connection that is made at the first call, shared by all, and made anew when it breaks. An answer may take `patience`.
+    /// A shared connection that connects at the first call and reconnects when it breaks. An answer may take
+    /// `patience`.
     ///
     /// # Errors
-    /// `Invalid` if such a connection cannot be made at all.
+    /// `Invalid` if the URL's settings allow no connection.
     pub(super) fn connection(&self, patience: Duration) -> Result<ConnectionManager> {
         let config = ConnectionManagerConfig::new()
             .set_number_of_retries(1)
             .set_min_delay(PAUSE)
             .set_connection_timeout(Some(CONNECT))
             .set_response_timeout(Some(patience));
-        ConnectionManager::new_lazy_with_config(self.client.clone(), config)
-            .map_err(|error| Error::invalid("redis.open", "no connection to Redis can be set up").with_source(error))
+        ConnectionManager::new_lazy_with_config(self.client.clone(), config).map_err(|error| {
+            Error::invalid("redis.open", "the settings of the Redis URL allow no connection").with_source(error)
+        })
     }
 
-    /// Says what failed, and where.
+    /// An error that names the operation and the server.
     pub(super) fn failed(&self, operation: &'static str) -> impl Fn(RedisError) -> Error + use<> {
         let address = self.client.get_connection_info().addr().to_string();
         move |error| {
@@ -62,7 +65,7 @@ impl Server {
                 redis::ErrorKind::Parse | redis::ErrorKind::UnexpectedReturnType => ErrorKind::Internal,
                 _ => ErrorKind::Unavailable,
             };
-            Error::new(kind, operation, format!("Redis at {address} did not do it")).with_source(error)
+            Error::new(kind, operation, format!("Redis at {address} failed")).with_source(error)
         }
     }
 }

@@ -18,13 +18,14 @@ use crate::signals::{Outbound, received};
 /// How long the server may take to answer.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Signals that come within this time after one was sent go together.
+/// Signals that come within this time after a message go together in the next one.
 const GAP: Duration = Duration::from_millis(2);
 
 /// The longest message, in bytes.
 const LIMIT: usize = 64 * 1024;
 
-/// [`Signals`] through a Redis server: between all that name the same server and prefix. Clones are the same party.
+/// [`Signals`] through a Redis server, between all processes that name the same server and prefix. Clones are the same
+/// party.
 #[derive(Clone)]
 pub struct RedisSignals {
     shared: Arc<Shared>,
@@ -33,14 +34,14 @@ pub struct RedisSignals {
 struct Shared {
     outbound: Arc<Outbound>,
     heard: broadcast::Sender<Signal>,
-    /// While it is there, the channel is heard.
+    /// The subscription lasts as long as this sender.
     _changes: mpsc::UnboundedSender<Change>,
     tasks: [AbortHandle; 2],
 }
 
 impl RedisSignals {
-    /// Through the server at `redis://...`, or `rediss://...` over TLS, on a channel whose name begins with `prefix`. It need not be there yet: until it is,
-    /// nobody hears anything.
+    /// Through the server at `redis://...`, or `rediss://...` over TLS, on a channel whose name begins with `prefix`.
+    /// The server may be away; signals are then lost.
     ///
     /// # Errors
     /// `Invalid` for a bad URL.
@@ -50,7 +51,7 @@ impl RedisSignals {
         let (own, channel) = (SystemIds.random(), Keys::new(prefix).name("signals"));
         let (heard, _) = broadcast::channel(SIGNALS_KEPT);
         let (changes, changed) = mpsc::unbounded_channel();
-        // Its receiver is here.
+        // The receiver is in this function.
         let _ = changes.send(Change::Add(channel.clone()));
         let outbound = Arc::new(Outbound::new(own, LIMIT));
         let hear = {
@@ -59,9 +60,10 @@ impl RedisSignals {
                 let signals = match what {
                     Heard::Message(_, text) => received(own, &text),
                     Heard::Channels(_) | Heard::Connected => vec![Signal::Missed],
+                    Heard::Broken => Vec::new(),
                 };
                 for signal in signals {
-                    // Without a receiver there is nobody to tell.
+                    // Without a receiver nobody waits for signals.
                     let _ = heard.send(signal);
                 }
             }

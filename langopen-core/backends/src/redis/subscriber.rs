@@ -1,4 +1,4 @@
-//! A connection that hears channels, and is made anew when it breaks.
+//! A connection that subscribes to channels, and reconnects when it breaks.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -13,34 +13,36 @@ use tracing::{debug, warn};
 
 use super::connection::Server;
 
-/// The pause before a broken connection is made anew.
+/// The pause before a reconnect.
 const PAUSE: Duration = Duration::from_millis(200);
 
-/// How often the connection is asked whether it is alive, and how long it may take to answer.
+/// How often the connection is checked, and how long the server may take to answer.
 const ALIVE_EVERY: Duration = Duration::from_secs(5);
 const ANSWER: Duration = Duration::from_secs(5);
 
-/// How many channels are named in one command.
+/// How many channels one command names.
 const TOGETHER: usize = 500;
 
-/// What to hear from now on.
+/// A change of the subscribed channels.
 #[derive(Debug)]
 pub(super) enum Change {
     Add(String),
     Remove(String),
 }
 
-/// What is heard.
+/// What the connection delivers.
 #[derive(Debug)]
 pub(super) enum Heard {
     Message(String, Bytes),
-    /// What comes on these channels is heard from now on.
+    /// Messages on these channels are delivered from now on.
     Channels(Vec<String>),
-    /// The connection is there anew: what came on any channel meanwhile was not heard.
+    /// The connection was made. Earlier messages on any channel may be missing.
     Connected,
+    /// The connection broke, or cannot be made.
+    Broken,
 }
 
-/// Hears channels until `changes` end.
+/// Delivers messages until `changes` end.
 pub(super) async fn subscribe(server: Server, mut changes: UnboundedReceiver<Change>, heard: impl Fn(Heard)) {
     let mut channels = HashSet::new();
     let mut told = false;
@@ -51,15 +53,16 @@ pub(super) async fn subscribe(server: Server, mut changes: UnboundedReceiver<Cha
                 heard(Heard::Connected);
                 match hear(sink, stream, &mut channels, &mut changes, &heard).await {
                     Ok(()) => return,
-                    Err(error) => debug!(%error, "the connection that hears Redis broke; it is made anew"),
+                    Err(error) => debug!(%error, "the subscription to Redis broke; reconnecting"),
                 }
             }
             Err(error) if !told => {
                 told = true;
-                warn!(%error, "Redis cannot be heard; trying again until it can");
+                warn!(%error, "cannot subscribe to Redis; trying again");
             }
             Err(_) => {}
         }
+        heard(Heard::Broken);
         if changes.is_closed() {
             return;
         }
@@ -119,7 +122,7 @@ async fn hear(
     }
 }
 
-/// Takes all changes that wait; what was added and removed again, or the other way round, is no change.
+/// Gathers all waiting changes. A channel that is added and removed again, or the other way round, does not change.
 fn gather(
     channels: &mut HashSet<String>,
     first: Change,

@@ -1,15 +1,15 @@
-//! What is said in one call: events that have their places one after the other, as one record of a log.
+//! The record of one append call: its events have consecutive positions.
 //!
-//! A record's bytes: the version (1), the kind (one byte), the run (16 bytes, zeros for none), the mark (16 bytes), how many events (4 bytes), and for each
-//! event its name and its data, each after its length (4 bytes). Numbers are big-endian. Names and data are never looked into.
+//! A record's bytes: the version (1), the kind (one byte), the run (16 bytes, zeros for none), the mark (16 bytes), the
+//! number of events (4 bytes), and for each event its name and its data, each after its length (4 bytes). Numbers are
+//! big-endian. The log never parses names and data.
 
 use std::sync::Arc;
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
-use langopen_core::clock::Timestamp;
 use langopen_core::error::{Error, Result};
 use langopen_core::event_log::{Event, EventId, NewEvent};
-use langopen_core::ids::{RunId, ThreadId};
+use langopen_core::ids::RunId;
 use uuid::Uuid;
 
 const VERSION: u8 = 1;
@@ -17,16 +17,17 @@ const VERSION: u8 = 1;
 /// Version, kind, run, mark and count.
 const HEAD: usize = 1 + 1 + 16 + 16 + 4;
 
-/// What a record is.
+/// The kind of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// Events of a run.
     Run(RunId),
     /// Events of the thread itself.
     Thread,
-    /// The end of a run's log, with the event that tells the thread's readers.
+    /// The end of a run's log, with the [`run_done`](langopen_core::event_log::run_done) event for the thread's
+    /// readers.
     End(RunId),
-    /// The thread is gone. It has a place of its own, and no event.
+    /// The removal of the thread. It has a position, and no event.
     Removed,
 }
 
@@ -58,51 +59,24 @@ impl Kind {
     }
 }
 
-/// A record to append.
-#[derive(Debug, Clone)]
-pub(crate) struct Write {
-    pub(crate) thread_id: ThreadId,
-    pub(crate) kind: Kind,
-    /// Of which attempt of the run; 0 for what is not a run's.
-    pub(crate) attempt: u32,
-    /// Whether the run is resumable.
-    pub(crate) keep: bool,
-    /// Its own, however often it is tried to append it, and wherever.
-    pub(crate) mark: Uuid,
-    /// How many places it takes.
-    pub(crate) count: u32,
-    /// The first of them, unless the log is there already.
-    pub(crate) first: EventId,
-    /// The last place in the thread that this process has given; zero if it has given none.
-    pub(crate) follows: EventId,
-    pub(crate) now: Timestamp,
-    /// Whether it was tried before, and may have succeeded.
-    pub(crate) again: bool,
-    /// Where it was appended elsewhere, if it was: what is before it there. It has its place already.
-    pub(crate) copy_after: Option<EventId>,
-    /// Whether it may have been appended elsewhere, by a server that cannot be asked now, or may still be.
-    pub(crate) unsure: bool,
-    pub(crate) bytes: Bytes,
-}
-
-/// A record in its place.
+/// A record with its position.
 #[derive(Debug, Clone)]
 pub(crate) struct Record {
-    /// The thread's last place before it.
+    /// The position of the thread's previous record.
     pub(crate) before: EventId,
+    /// The position of its last event.
     pub(crate) last: EventId,
     pub(crate) kind: Kind,
-    pub(crate) mark: Uuid,
-    pub(crate) count: u32,
+    count: u32,
     bytes: Bytes,
 }
 
-/// The bytes of a record.
+/// Encodes a record.
 ///
 /// # Errors
-/// `Invalid` for what no record can hold.
+/// `Invalid` if an event is too large for a record.
 pub(crate) fn encode(kind: Kind, mark: Uuid, events: &[NewEvent]) -> Result<Bytes> {
-    let too_large = || Error::invalid("event_log.append", "an event of 4 GB or more cannot be kept");
+    let too_large = || Error::invalid("event_log.append", "an event must be smaller than 4 GB");
     let length = |bytes: usize| u32::try_from(bytes).map_err(|_| too_large());
     let size: usize = events.iter().map(|event| 8 + event.name.len() + event.data.len()).sum();
     let mut bytes = BytesMut::with_capacity(HEAD + size);
@@ -138,42 +112,42 @@ fn take_uuid(bytes: &mut Bytes) -> Result<Uuid> {
 }
 
 impl Record {
-    /// Reads the head of a record whose last event has this place; the events are left for [`Record::events`].
+    /// Decodes the head of a record whose last event has the position `last`. [`Record::events`] decodes the events.
     ///
     /// # Errors
-    /// `Internal` for anything that [`encode`] did not make.
+    /// `Internal` for bytes that [`encode`] did not make.
     pub(crate) fn decode(before: EventId, last: EventId, mut bytes: Bytes) -> Result<Self> {
         if bytes.len() < HEAD || bytes.get_u8() != VERSION {
             return Err(damaged());
         }
         let code = bytes.get_u8();
         let kind = Kind::of(code, take_uuid(&mut bytes)?).ok_or_else(damaged)?;
-        let mark = take_uuid(&mut bytes)?;
+        take_uuid(&mut bytes)?;
         let count = bytes.get_u32();
-        Ok(Self { before, last, kind, mark, count, bytes })
+        Ok(Self { before, last, kind, count, bytes })
     }
 
-    /// Its events. They share the record's bytes.
+    /// Decodes the events. They share the record's bytes.
     ///
     /// # Errors
-    /// `Internal` if it is damaged.
+    /// `Internal` if the record is damaged.
     pub(crate) fn events(&self) -> Result<Vec<Event>> {
         let mut bytes = self.bytes.clone();
         let count = u64::from(self.count);
         let first = (self.last.sequence + 1).checked_sub(count).ok_or_else(damaged)?;
-        // An end and what was said of a thread belong to no run.
+        // The end of a run and the events of the thread itself belong to no run.
         let run_id = match self.kind {
             Kind::Run(run_id) => Some(run_id),
             _ => None,
         };
-        let places = if self.kind == Kind::Removed { 0 } else { count };
+        let events = if self.kind == Kind::Removed { 0 } else { count };
         let event = |n| {
             let name = take_counted(&mut bytes)?;
             let name: Arc<str> = std::str::from_utf8(&name).map_err(|_| damaged())?.into();
             let id = EventId { millis: self.last.millis, sequence: first + n };
             Ok(Event { id, run_id, name, data: take_counted(&mut bytes)? })
         };
-        (0..places).map(event).collect()
+        (0..events).map(event).collect()
     }
 }
 
@@ -187,12 +161,12 @@ mod tests {
     }
 
     #[test]
-    fn a_record_comes_back_whole_and_in_its_places() {
+    fn a_record_decodes_as_it_was_encoded() {
         let (run_id, mark) = (RunId(Uuid::from_u128(7)), Uuid::from_u128(9));
         let last = EventId { millis: 5, sequence: 12 };
         let bytes = encode(Kind::Run(run_id), mark, &events()).unwrap();
         let record = Record::decode(EventId::ZERO, last, bytes).unwrap();
-        assert_eq!((record.kind, record.mark, record.count), (Kind::Run(run_id), mark, 3));
+        assert_eq!((record.kind, record.count), (Kind::Run(run_id), 3));
         let read = record.events().unwrap();
         assert_eq!(read.iter().map(|event| event.id.sequence).collect::<Vec<_>>(), [10, 11, 12]);
         assert!(read.iter().all(|event| event.run_id == Some(run_id)));
@@ -209,6 +183,6 @@ mod tests {
             assert!(record.and_then(|record| record.events()).is_err(), "cut to {length}");
         }
         let last = EventId { millis: 5, sequence: 1 };
-        assert!(Record::decode(EventId::ZERO, last, bytes).unwrap().events().is_err(), "places below zero");
+        assert!(Record::decode(EventId::ZERO, last, bytes).unwrap().events().is_err(), "positions below zero");
     }
 }

@@ -1,4 +1,5 @@
-//! Keeping the readers of this process up to date: by what the store tells, and by looking, because what is told may be lost.
+//! Keeping the readers of this process up to date: by hints from other processes, and by looking, because hints may be
+//! lost.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,17 +15,18 @@ use tracing::{debug, warn};
 use super::store::{LogStore, News};
 use super::watches::Watches;
 
-/// Every thread that is read here is looked up once in a second: a part of them each time, so that many of them hold nothing up.
+/// The process looks up each thread that it reads once a second: a part of them each time, so that many threads make no
+/// burst.
 const PARTS: usize = 10;
 const LOOK_EVERY: Duration = Duration::from_millis(1000 / PARTS as u64);
 
-/// How many threads are looked up in one question.
+/// How many threads one query looks up.
 const TOGETHER: usize = 500;
 
 /// How many threads are fetched at the same time.
 const FETCHES: usize = 8;
 
-/// Takes what the store tells, until it tells no more.
+/// Takes the hints of other processes, until there will be none.
 pub(super) async fn listen(watches: Arc<Watches>, mut news: UnboundedReceiver<News>) {
     while let Some(news) = news.recv().await {
         match news {
@@ -33,7 +35,7 @@ pub(super) async fn listen(watches: Arc<Watches>, mut news: UnboundedReceiver<Ne
             News::LookEverywhere => watches.look_everywhere(),
             News::Missed => {
                 warn!(
-                    "this process was not heard of for so long that events may have been lost; their readers are told"
+                    "the event log took this process for dead, so events may be missing; its readers must read again"
                 );
                 watches.fail_all();
             }
@@ -41,7 +43,7 @@ pub(super) async fn listen(watches: Arc<Watches>, mut news: UnboundedReceiver<Ne
     }
 }
 
-/// Looks threads up when there is a doubt, and all of them every second.
+/// Looks up doubtful threads at once, and all threads every second.
 pub(super) async fn verify<S: LogStore>(watches: Arc<Watches>, store: Arc<S>) {
     let mut ticks = interval(LOOK_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -53,7 +55,7 @@ pub(super) async fn verify<S: LogStore>(watches: Arc<Watches>, store: Arc<S>) {
         }
         for threads in watches.doubtful().chunks(TOGETHER) {
             if let Err(error) = look_up(&watches, &*store, threads).await {
-                // The next look is never far.
+                // The next look comes within a second.
                 debug!(%error, "the event log cannot be looked up just now");
                 break;
             }
@@ -64,6 +66,13 @@ pub(super) async fn verify<S: LogStore>(watches: Arc<Watches>, store: Arc<S>) {
 async fn look_up<S: LogStore>(watches: &Watches, store: &S, threads: &[(ThreadId, EventId)]) -> Result<()> {
     let ids: Vec<_> = threads.iter().map(|(thread_id, _)| *thread_id).collect();
     let lasts = store.lasts(&ids).await?;
+    for ((thread_id, seen), last) in threads.iter().zip(&lasts) {
+        // The store has seen every record that a reader has. If its last position is lower, a crash has lost records
+        // that were not kept.
+        if last < seen && *last > EventId::ZERO {
+            watches.rewind(*thread_id, *seen, *last);
+        }
+    }
     let behind = threads.iter().zip(lasts).filter(|((_, seen), last)| seen < last);
     futures::stream::iter(behind)
         .for_each_concurrent(FETCHES, async |((thread_id, _), last)| {
@@ -75,7 +84,7 @@ async fn look_up<S: LogStore>(watches: &Watches, store: &S, threads: &[(ThreadId
     Ok(())
 }
 
-/// Fetches what was appended to a thread up to `last`, and maybe more.
+/// Fetches the records of a thread up to `last`, and maybe more.
 async fn catch_up<S: LogStore>(watches: &Watches, store: &S, thread_id: ThreadId, last: EventId) -> Result<()> {
     let Some(mut after) = watches.seen(thread_id) else { return Ok(()) };
     while after < last {
@@ -85,7 +94,7 @@ async fn catch_up<S: LogStore>(watches: &Watches, store: &S, thread_id: ThreadId
         match end {
             Some(end) if page.more => after = end,
             Some(end) if end >= last => break,
-            // What is known to have been said is not there.
+            // The thread's last record is no longer there.
             _ => {
                 watches.skip(thread_id, last);
                 break;

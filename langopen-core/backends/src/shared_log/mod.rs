@@ -1,11 +1,13 @@
 //! The event log of many processes, over a store that they share.
 //!
-//! The store gives records their places and keeps them; here is what every such log does alike: who reads in this process, replaying and then going on
-//! live, and the doubt about everything that is told rather than looked up.
+//! The store orders the records of each thread and keeps them. This module does the rest: it appends ([`append`]),
+//! tracks who reads in this process ([`watches`]), replays kept records before live ones ([`replay`]), and doubts every
+//! hint from other processes ([`follow`]).
 
+mod append;
 mod batch;
+mod copy;
 mod follow;
-mod marks;
 mod replay;
 mod store;
 mod turns;
@@ -18,17 +20,19 @@ use futures::StreamExt;
 use futures::future::try_join_all;
 use tokio::task::AbortHandle;
 
+pub(crate) use append::{Answer, Proposal, ThreadState, millis};
 #[cfg(test)]
 pub(crate) use batch::encode;
-pub(crate) use batch::{Kind, Record, Write};
-pub(crate) use store::{Appended, LogStore, News, Opened, Page};
+pub(crate) use batch::{Kind, Record};
+pub(crate) use copy::{decode_copy, encode_copy};
+pub(crate) use store::{LogStore, News, Opened, Page};
 
-use langopen_core::clock::{Clock, Timestamp};
+use langopen_core::clock::Clock;
 use langopen_core::error::Result;
-use langopen_core::event_log::{EventStream, LogKey, NewEvent, ReadFrom, late, run_done};
+use langopen_core::event_log::{EventStream, LogKey, NewEvent, ReadFrom, run_done};
 use langopen_core::ids::{IdSource, RunId, SystemIds, ThreadId};
 
-use marks::Marks;
+use append::Append;
 use replay::Replay;
 use turns::Turns;
 use watches::Watches;
@@ -45,13 +49,8 @@ pub(crate) struct SharedLog<S> {
     tasks: [AbortHandle; 2],
 }
 
-/// Milliseconds since the Unix epoch, for a place.
-pub(crate) fn millis(now: Timestamp) -> u64 {
-    u64::try_from(now.as_millis()).unwrap_or(0)
-}
-
 impl<S: LogStore> SharedLog<S> {
-    /// Over this store. It looks after its readers in the runtime that it is made in.
+    /// A log over this store. Its tasks run in the current runtime.
     pub(crate) fn new(store: Arc<S>, clock: Arc<dyn Clock>) -> Self {
         let leaving = Arc::clone(&store);
         let watches = Arc::new(Watches::new(move |thread_id| leaving.left(thread_id)));
@@ -70,43 +69,26 @@ impl<S: LogStore> SharedLog<S> {
         thread_id: ThreadId,
         kind: Kind,
         attempt: u32,
-        keep: bool,
+        resumable: bool,
         events: &[NewEvent],
     ) -> Result<()> {
         let mark = SystemIds.random();
-        let bytes = batch::encode(kind, mark, events)?;
-        let count = u32::try_from(events.len()).unwrap_or(u32::MAX).max(1);
-        let mut turn = self.turns.of(thread_id).await;
-        let now = self.clock.now();
-        let first = turn.next(millis(now));
-        let write = Write {
-            thread_id,
-            kind,
-            attempt,
-            keep,
-            mark,
-            count,
-            first,
-            follows: *turn,
-            now,
-            again: false,
-            copy_after: None,
-            unsure: false,
-            bytes: bytes.clone(),
-        };
-        match (self.store.append(&write).await?, kind) {
-            (Appended::At { before, last, settled, .. }, _) => {
-                *turn = last.max(*turn);
-                if settled {
-                    // While it is our turn, so that readers here get what is said here in order and at once.
-                    self.watches.take(thread_id, Record::decode(before, last, bytes)?);
-                } else {
-                    self.watches.look(thread_id);
+        let (bytes, count) = (batch::encode(kind, mark, events)?, events.len().max(1) as u64);
+        let append = Append { thread_id, kind, attempt, resumable, mark, count, bytes };
+        let mut tail = self.turns.of(thread_id).await;
+        loop {
+            let Some(proposal) = tail.propose(&append, self.clock.now())? else { return Ok(()) };
+            match self.store.append(&proposal).await? {
+                Answer::Unwanted => return Ok(()),
+                Answer::Refused(state) if !state.done => tail.learn(kind.run_id(), state),
+                Answer::Taken | Answer::Refused(_) => {
+                    tail.took(&proposal);
+                    // The call still has its turn, so readers in this process get the records in order and at once.
+                    let record = Record::decode(proposal.before, proposal.last, proposal.bytes)?;
+                    self.watches.take(thread_id, record);
+                    return Ok(());
                 }
-                Ok(())
             }
-            (Appended::Late, Kind::Run(run_id)) => Err(late(run_id, attempt)),
-            (Appended::Late | Appended::Nowhere, _) => Ok(()),
         }
     }
 
@@ -137,22 +119,22 @@ impl<S: LogStore> SharedLog<S> {
     }
 
     async fn open(&self, thread_id: ThreadId, run_id: Option<RunId>, from: ReadFrom) -> Result<EventStream> {
-        // First the place among the live readers, then where it begins: so nothing passes between the two.
+        // The reader joins the live readers before it learns where it begins, so no record passes in between.
         let (live, _) = self.watches.enter(thread_id, run_id);
         let mut opened = self.store.open(thread_id, run_id).await?;
         if opened.last < self.watches.begin(thread_id, opened.last) {
-            // Another reader began a moment later, and what comes is handed out from there on.
+            // Another reader began a moment later, and records are handed out from its position on.
             opened = self.store.open(thread_id, run_id).await?;
         }
         let (seen, replaying) = match from {
             ReadFrom::Now => (opened.last, false),
-            ReadFrom::After(seen) => (seen, opened.kept && seen < opened.last.max(opened.elsewhere)),
+            ReadFrom::After(seen) => (seen, opened.kept && seen < opened.last),
         };
         let live = (!opened.ended).then_some(live);
-        let (store, marks, page) = (Arc::clone(&self.store), Marks::default(), VecDeque::new());
-        let mut replay = Replay { store, thread_id, run_id, after: seen, seen, opened, marks, page, replaying, live };
-        // A reader that waits for a store that is away is silent, and silence after the end of a run is taken for the end of its log. So the store has answered
-        // before there is a reader.
+        let (store, page) = (Arc::clone(&self.store), VecDeque::new());
+        let mut replay = Replay { store, thread_id, run_id, after: seen, seen, opened, page, replaying, live };
+        // A caller takes a silent reader of an ended run for one that has everything. So the store answers before there
+        // is a reader.
         if replaying {
             replay.turn_page().await?;
         }
@@ -162,7 +144,7 @@ impl<S: LogStore> SharedLog<S> {
     pub(crate) async fn begin(&self, log: LogKey) -> Result<EventStream> {
         let (live, known) = self.watches.enter(log.thread_id, Some(log.run_id));
         if known {
-            // The run has said nothing yet, so any place on its thread is before it.
+            // The run has no events yet, so any position of its thread is before them.
             return Ok(live.boxed());
         }
         let opened = self.store.open(log.thread_id, Some(log.run_id)).await?;
@@ -183,65 +165,3 @@ impl<S> Drop for SharedLog<S> {
         self.tasks.iter().for_each(AbortHandle::abort);
     }
 }
-
-/// Implements [`EventLog`](langopen_core::EventLog) for a type whose field `log` is an `Arc<SharedLog<_>>`, and that has a `retention` and a `clock`.
-macro_rules! event_log {
-    ($log:ty) => {
-        #[async_trait::async_trait]
-        impl langopen_core::event_log::EventLog for $log {
-            async fn append(
-                &self,
-                log: langopen_core::event_log::LogKey,
-                attempt: u32,
-                resumable: bool,
-                events: Vec<langopen_core::event_log::NewEvent>,
-            ) -> langopen_core::Result<()> {
-                self.log.append(log, attempt, resumable, events).await
-            }
-
-            async fn append_to_thread(
-                &self,
-                thread_id: langopen_core::ThreadId,
-                events: Vec<langopen_core::event_log::NewEvent>,
-            ) -> langopen_core::Result<()> {
-                self.log.append_to_thread(thread_id, events).await
-            }
-
-            async fn end(&self, log: langopen_core::event_log::LogKey) -> langopen_core::Result<()> {
-                self.log.end(log).await
-            }
-
-            async fn read(
-                &self,
-                log: langopen_core::event_log::LogKey,
-                from: langopen_core::event_log::ReadFrom,
-            ) -> langopen_core::Result<langopen_core::event_log::EventStream> {
-                self.log.read(log, from).await
-            }
-
-            async fn begin(
-                &self,
-                log: langopen_core::event_log::LogKey,
-            ) -> langopen_core::Result<langopen_core::event_log::EventStream> {
-                self.log.begin(log).await
-            }
-
-            async fn read_thread(
-                &self,
-                thread_id: langopen_core::ThreadId,
-                from: langopen_core::event_log::ReadFrom,
-            ) -> langopen_core::Result<langopen_core::event_log::EventStream> {
-                self.log.read_thread(thread_id, from).await
-            }
-
-            async fn remove_threads(&self, threads: &[langopen_core::ThreadId]) -> langopen_core::Result<()> {
-                self.log.remove_threads(threads).await
-            }
-
-            async fn sweep(&self) -> langopen_core::Result<u64> {
-                $crate::shared_log::LogStore::sweep(self.log.store(), self.clock.now(), self.retention).await
-            }
-        }
-    };
-}
-pub(crate) use event_log;

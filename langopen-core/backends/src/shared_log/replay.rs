@@ -1,4 +1,4 @@
-//! Reading a log: first what is kept, page by page, then what comes.
+//! Reading a log: first the kept records, page by page, then the live ones.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -8,7 +8,6 @@ use langopen_core::error::Result;
 use langopen_core::event_log::{Event, EventId, EventStream};
 use langopen_core::ids::{RunId, ThreadId};
 
-use super::marks::Marks;
 use super::store::{LogStore, Opened};
 use crate::live_log::LiveEvents;
 
@@ -17,13 +16,12 @@ pub(super) struct Replay<S> {
     pub(super) store: Arc<S>,
     pub(super) thread_id: ThreadId,
     pub(super) run_id: Option<RunId>,
-    /// Up to where the kept records were read.
+    /// The position of the last kept record that was read.
     pub(super) after: EventId,
-    /// The last event that the reader has.
+    /// The position of the reader's last event.
     pub(super) seen: EventId,
-    /// Where the replay ends, and what comes live begins.
+    /// Where the replay ends and the live records begin.
     pub(super) opened: Opened,
-    pub(super) marks: Marks,
     pub(super) page: VecDeque<Event>,
     pub(super) replaying: bool,
     pub(super) live: Option<LiveEvents>,
@@ -48,23 +46,20 @@ impl<S: LogStore> Replay<S> {
                 continue;
             }
             match self.live.as_mut()?.next().await? {
-                // The reader was among the live ones before its place was known; and what it has comes again when it is copied from store to store.
+                // The reader joined the live readers before it knew where it begins.
                 Ok(event) if event.id <= self.opened.last.max(self.seen) => {}
                 item => return Some((item, self)),
             }
         }
     }
 
-    /// Reads the next page of what is kept.
+    /// Reads the next page of kept records.
     pub(super) async fn turn_page(&mut self) -> Result<()> {
         let page = self.store.kept(self.thread_id, self.run_id, self.after, &self.opened).await?;
         self.replaying = page.more;
         for record in page.records {
             self.after = record.last;
-            if !self.marks.add(record.mark) {
-                continue;
-            }
-            // The reader's place may be in the middle of a record.
+            // The reader may continue in the middle of a record.
             self.page.extend(record.events()?.into_iter().filter(|event| event.id > self.seen));
         }
         Ok(())

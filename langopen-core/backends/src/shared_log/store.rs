@@ -1,4 +1,4 @@
-//! What a place that processes share must do to carry a log.
+//! The store of a shared log.
 
 use std::time::Duration;
 
@@ -9,34 +9,21 @@ use langopen_core::event_log::EventId;
 use langopen_core::ids::{RunId, ThreadId};
 use tokio::sync::mpsc;
 
-use super::batch::{Record, Write};
+use super::append::{Answer, Proposal};
+use super::batch::Record;
 
-/// Where an appended record is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Appended {
-    /// There, after `before`; `kept` for later readers or not, and maybe `read` by someone now. Until it is `settled`, others may have places before it that are not known yet, and
-    /// readers look it up.
-    At { before: EventId, last: EventId, kept: bool, read: bool, settled: bool },
-    /// Nowhere: a later attempt of the run has appended before.
-    Late,
-    /// Nowhere: its log has ended, or nobody reads it and it is not kept.
-    Nowhere,
-}
-
-/// What a reader finds when it takes its place.
+/// Where a reader begins.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Opened {
-    /// The thread's last place. Everything that is appended from now on comes after it.
+    /// The thread's last position. Every later record comes after it.
     pub(crate) last: EventId,
-    /// Up to where what another store holds is kept records too, if the log has moved from there.
-    pub(crate) elsewhere: EventId,
     /// Whether the run's log has ended and is kept.
     pub(crate) ended: bool,
-    /// Whether anything is kept that the reader asks for.
+    /// Whether the store may keep records for this reader.
     pub(crate) kept: bool,
 }
 
-/// Records in the order of their places.
+/// Records in the order of their positions.
 #[derive(Debug, Default)]
 pub(crate) struct Page {
     pub(crate) records: Vec<Record>,
@@ -44,43 +31,47 @@ pub(crate) struct Page {
     pub(crate) more: bool,
 }
 
-/// What a store hears from other processes.
+/// A hint from another process. It may be lost, come twice, or come out of order.
 #[derive(Debug)]
 pub(crate) enum News {
-    /// This was appended.
+    /// Another process appended this record.
     Record(ThreadId, Record),
-    /// Something may have been appended to the thread.
+    /// Another process may have appended to the thread.
     Look(ThreadId),
-    /// Something may have been missed on any thread.
+    /// Hints about any thread may have been lost.
     LookEverywhere,
-    /// What was appended to these threads meanwhile, and is not kept, may be gone.
+    /// The store took this process for dead, so records that are not kept may not have been written.
     Missed,
 }
 
-/// A place that processes share. Whoever appends to a thread, its records get places that rise, each after the last one, and are seen in that order.
+/// The store that all processes share. It takes records one at a time for each thread and shows them in the order of
+/// their positions.
 #[async_trait]
 pub(crate) trait LogStore: Send + Sync + 'static {
-    /// Appends a record, unless a later attempt of its run was the last that appended to the thread. One that was appended before under its mark is not appended twice, if the write says that it is tried again.
-    async fn append(&self, write: &Write) -> Result<Appended>;
+    /// Takes a record if the thread's last position is the expected one. When it returns [`Answer::Taken`], every
+    /// reader will see the record.
+    async fn append(&self, proposal: &Proposal) -> Result<Answer>;
 
-    /// Says that a thread is read in this process, so that what is said there is told and not dropped, and looks up where a reader begins.
+    /// Announces that this process reads a thread, so that records for it are written, and looks up where a reader
+    /// begins.
     async fn open(&self, thread_id: ThreadId, run_id: Option<RunId>) -> Result<Opened>;
 
-    /// Says that threads are no longer read in this process. Returns at once.
+    /// Takes the announcement back. Returns at once.
     fn left(&self, thread_id: ThreadId);
 
-    /// A page of what is kept of a thread, or of one of its runs, after a place and up to where the reader was opened.
+    /// A page of the kept records of a thread, or of one of its runs, after a position and up to where the reader was
+    /// opened.
     async fn kept(&self, thread_id: ThreadId, run_id: Option<RunId>, after: EventId, opened: &Opened) -> Result<Page>;
 
-    /// A page of everything that was appended to a thread after this place and is still there, kept or not.
+    /// A page of all records of a thread after a position, kept or not.
     async fn since(&self, thread_id: ThreadId, after: EventId) -> Result<Page>;
 
-    /// The last places of threads; zero for those that nothing is known of. In the order of the question.
+    /// The last positions of threads, in the order of the question; zero for a thread that the store does not know.
     async fn lasts(&self, threads: &[ThreadId]) -> Result<Vec<EventId>>;
 
-    /// Removes what has served its time; tells how many logs of runs that were.
+    /// Removes what is older than its retention; returns how many logs of runs those were.
     async fn sweep(&self, now: Timestamp, retention: Duration) -> Result<u64>;
 
-    /// What is heard from other processes from now on. It is asked for once.
+    /// The hints of other processes from now on. The log asks once.
     fn news(&self) -> mpsc::UnboundedReceiver<News>;
 }

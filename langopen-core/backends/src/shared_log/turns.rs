@@ -1,29 +1,23 @@
-//! Who appends to a thread: one call of this process at a time, in order.
+//! The turns of a process's append calls: one call for each thread at a time, in order.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use langopen_core::event_log::EventId;
 use langopen_core::ids::ThreadId;
 use parking_lot::Mutex;
 use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
 
-/// How many threads are remembered before those that nobody appends to are forgotten.
+use super::append::Tail;
+
+/// How many threads are remembered before the idle ones are forgotten.
 const REMEMBERED: usize = 4096;
 
-/// The last place in a thread that this process knows of, while it is its turn.
-pub(super) type Turn = OwnedMutexGuard<EventId>;
-
-#[derive(Default)]
-struct State {
-    threads: HashMap<ThreadId, Arc<AsyncMutex<EventId>>>,
-    /// No thread that was forgotten went beyond this.
-    floor: EventId,
-}
+/// A call's turn, with the end of the thread's log.
+pub(super) type Turn = OwnedMutexGuard<Tail>;
 
 /// The turns of all threads.
 #[derive(Default)]
-pub(super) struct Turns(Mutex<State>);
+pub(super) struct Turns(Mutex<HashMap<ThreadId, Arc<AsyncMutex<Tail>>>>);
 
 impl Turns {
     /// Waits for a thread's turn.
@@ -32,19 +26,12 @@ impl Turns {
         turn.lock_owned().await
     }
 
-    fn find(&self, thread_id: ThreadId) -> Arc<AsyncMutex<EventId>> {
-        let mut state = self.0.lock();
-        let State { threads, floor } = &mut *state;
+    fn find(&self, thread_id: ThreadId) -> Arc<AsyncMutex<Tail>> {
+        let mut threads = self.0.lock();
         if threads.len() >= REMEMBERED && !threads.contains_key(&thread_id) {
-            threads.retain(|_, turn| match Arc::get_mut(turn) {
-                Some(last) => {
-                    *floor = (*floor).max(*last.get_mut());
-                    false
-                }
-                None => true,
-            });
+            threads.retain(|_, turn| Arc::strong_count(turn) > 1);
         }
-        threads.entry(thread_id).or_insert_with(|| Arc::new(AsyncMutex::new(*floor))).clone()
+        threads.entry(thread_id).or_default().clone()
     }
 }
 
@@ -55,15 +42,13 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn places_rise_in_a_thread_that_was_forgotten() {
-        let (turns, thread_id) = (Turns::default(), ThreadId(Uuid::from_u128(0)));
-        *turns.of(thread_id).await = EventId { millis: 5, sequence: 3 };
+    async fn a_thread_whose_turn_is_held_is_not_forgotten() {
+        let turns = Turns::default();
         let held = turns.of(ThreadId(Uuid::from_u128(1))).await;
-        for n in 2..=REMEMBERED as u128 {
+        for n in 2..=REMEMBERED as u128 + 1 {
             drop(turns.of(ThreadId(Uuid::from_u128(n))).await);
         }
-        assert_eq!(turns.0.lock().threads.len(), 2, "the one that is held, and the newest");
-        assert_eq!(*turns.of(thread_id).await, EventId { millis: 5, sequence: 3 });
+        assert_eq!(turns.0.lock().len(), 2, "the one that is held, and the newest");
         drop(held);
     }
 }

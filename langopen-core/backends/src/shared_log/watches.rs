@@ -1,7 +1,8 @@
 //! The threads that are read in this process, and their readers.
 //!
-//! Records come from the store in any way: told by it, appended here, or fetched. Each names the place before it, so it is known whether something is
-//! missing; what is early waits, and the thread is to be looked up.
+//! Records come as copies from other processes, from this process's own appends, or from the store. Each names the
+//! position before it, so a watch sees whether a record is missing. An early record waits, and the thread becomes
+//! doubtful: it is looked up in the store.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Weak};
@@ -13,14 +14,13 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use super::batch::{Kind, Record};
-use super::marks::Marks;
 use crate::live_log::{Home, LiveEvents, Reader};
 
-/// How many early records of a thread wait; more are fetched again.
+/// How many early records of a thread wait. The process fetches further ones again.
 const EARLY: usize = 256;
 
 struct Place {
-    /// `None` for one who reads the whole thread.
+    /// `None` for a reader of the whole thread.
     run_id: Option<RunId>,
     reader: Reader,
 }
@@ -28,14 +28,13 @@ struct Place {
 /// A thread that is read here.
 #[derive(Default)]
 struct Watch {
-    /// Up to where everything was handed out; `None` until it is known where to begin.
+    /// The position of the last record that was handed out; `None` until the store has said where to begin.
     seen: Option<EventId>,
-    /// After which place records were handed out, first of all.
+    /// The position after which the first record was handed out.
     begins: Option<EventId>,
     readers: Vec<Place>,
-    /// Records that came early, by the place before them.
+    /// Early records, by the position before them.
     early: BTreeMap<EventId, Record>,
-    marks: Marks,
 }
 
 #[derive(Default)]
@@ -48,18 +47,18 @@ struct State {
 /// The threads that are read in this process.
 pub(crate) struct Watches {
     state: Mutex<State>,
-    /// Rings when a thread is to be looked up.
+    /// Rings when a thread becomes doubtful.
     pub(crate) doubts: Notify,
     left: Box<dyn Fn(ThreadId) + Send + Sync>,
 }
 
 fn lost() -> Error {
-    let message = "what was said meanwhile is no longer there, so this reader lost its place; read again after the last event it got";
+    let message = "events that this reader has not had are no longer there; read again after the last event it got";
     Error::unavailable("event_log.read", message)
 }
 
 impl Watch {
-    /// Hands a record out if it is the next one; `false` if something before it is missing.
+    /// Hands a record out if it is the next one; `false` if a record before it is missing.
     fn take(&mut self, record: Record) -> bool {
         let Some(seen) = self.seen else {
             self.keep_early(record);
@@ -98,9 +97,6 @@ impl Watch {
 
     fn hand_out(&mut self, record: Record) {
         let seen = self.seen.replace(record.last).unwrap_or(EventId::ZERO);
-        if !self.marks.add(record.mark) {
-            return;
-        }
         if record.kind == Kind::Removed {
             // A reader's stream ends when its sender is gone.
             self.readers.clear();
@@ -125,12 +121,13 @@ impl Watch {
 }
 
 impl Watches {
-    /// `left` is told each thread whose last reader has gone.
+    /// Calls `left` with each thread whose last reader has gone.
     pub(crate) fn new(left: impl Fn(ThreadId) + Send + Sync + 'static) -> Self {
         Self { state: Mutex::default(), doubts: Notify::new(), left: Box::new(left) }
     }
 
-    /// Adds a reader. It gets everything that is handed out from now on. Tells whether the thread's place is known already.
+    /// Adds a reader. It gets every record that is handed out from now on. The second result says whether the watch
+    /// knows where to begin.
     pub(crate) fn enter(self: &Arc<Self>, thread_id: ThreadId, run_id: Option<RunId>) -> (LiveEvents, bool) {
         let home: Weak<Self> = Arc::downgrade(self);
         let (reader, live) = LiveEvents::new(home, thread_id, run_id);
@@ -140,7 +137,7 @@ impl Watches {
         (live, watch.seen.is_some())
     }
 
-    /// Says where a thread that was just opened begins, if nobody said it before; tells after which place records are handed out.
+    /// Sets where a watch begins, unless it has begun; returns the position after which records are handed out.
     pub(crate) fn begin(&self, thread_id: ThreadId, last: EventId) -> EventId {
         let mut state = self.state.lock();
         let Some(watch) = state.threads.get_mut(&thread_id) else { return last };
@@ -156,7 +153,7 @@ impl Watches {
         watch.begins.unwrap_or(last)
     }
 
-    /// Takes a record that was appended here, or that the store told.
+    /// Takes a record that this process appended, or the copy of one from another process.
     pub(crate) fn take(&self, thread_id: ThreadId, record: Record) {
         let mut state = self.state.lock();
         let Some(watch) = state.threads.get_mut(&thread_id) else { return };
@@ -165,13 +162,14 @@ impl Watches {
         }
     }
 
-    /// Takes what was fetched of a thread after `after`. If something between is gone, the readers are told.
+    /// Takes records from the store that follow the position `after`. If one between them is gone, the readers get an
+    /// error.
     pub(crate) fn take_fetched(&self, thread_id: ThreadId, after: EventId, records: Vec<Record>) {
         let mut state = self.state.lock();
         let Some(watch) = state.threads.get_mut(&thread_id) else { return };
         let mut place = after;
         for record in records {
-            // What was handed out meanwhile was told with nothing missing.
+            // Records that were handed out meanwhile left no gap.
             if record.before > place && watch.seen.is_some_and(|seen| seen < record.before) {
                 watch.fail(lost);
                 watch.seen = Some(record.before);
@@ -181,7 +179,7 @@ impl Watches {
         }
     }
 
-    /// Says that what came up to `last` cannot be had any more.
+    /// Gives up the records up to `last`, which are no longer in the store.
     pub(crate) fn skip(&self, thread_id: ThreadId, last: EventId) {
         let mut state = self.state.lock();
         let Some(watch) = state.threads.get_mut(&thread_id) else { return };
@@ -192,17 +190,28 @@ impl Watches {
         }
     }
 
-    /// Tells every reader that it may have missed something that cannot be had any more.
+    /// Goes back to a lower position after a crash of the store has lost records, unless a record came meanwhile. The
+    /// readers get an error.
+    pub(crate) fn rewind(&self, thread_id: ThreadId, seen: EventId, last: EventId) {
+        let mut state = self.state.lock();
+        let Some(watch) = state.threads.get_mut(&thread_id) else { return };
+        if watch.seen == Some(seen) {
+            watch.fail(lost);
+            watch.seen = Some(last);
+        }
+    }
+
+    /// Gives every reader an error, because it may have missed records that are no longer there.
     pub(crate) fn fail_all(&self) {
         self.state.lock().threads.values_mut().for_each(|watch| watch.fail(lost));
     }
 
-    /// Up to where everything of a thread was handed out.
+    /// The position of the last record of a thread that was handed out.
     pub(crate) fn seen(&self, thread_id: ThreadId) -> Option<EventId> {
         self.state.lock().threads.get(&thread_id)?.seen
     }
 
-    /// Has a thread looked up.
+    /// Makes a thread doubtful.
     pub(crate) fn look(&self, thread_id: ThreadId) {
         let mut state = self.state.lock();
         if state.threads.contains_key(&thread_id) {
@@ -210,14 +219,14 @@ impl Watches {
         }
     }
 
-    /// Has the threads of one part of so many looked up, when it is asked for next what to look up.
+    /// Makes the threads of one part of so many doubtful.
     pub(crate) fn look_at(&self, part: usize, parts: usize) {
         let State { threads, doubtful } = &mut *self.state.lock();
         let is_part = |thread_id: &&ThreadId| thread_id.0.as_u128() % parts as u128 == part as u128;
         doubtful.extend(threads.keys().filter(is_part));
     }
 
-    /// Has every thread looked up.
+    /// Makes every thread doubtful.
     pub(crate) fn look_everywhere(&self) {
         let mut state = self.state.lock();
         let all: Vec<_> = state.threads.keys().copied().collect();
@@ -225,7 +234,7 @@ impl Watches {
         self.doubts.notify_one();
     }
 
-    /// The threads to look up, and up to where each was handed out. Those whose beginning is not known yet are left out.
+    /// Takes the doubtful threads that have begun, each with the position of its last record that was handed out.
     pub(crate) fn doubtful(&self) -> Vec<(ThreadId, EventId)> {
         let mut state = self.state.lock();
         let doubtful = std::mem::take(&mut state.doubtful);
@@ -246,7 +255,7 @@ impl Home for Watches {
         watch.readers.retain(|place| !place.reader.is_gone());
         if watch.readers.is_empty() {
             state.threads.remove(&thread_id);
-            // Under the lock, so that it cannot pass by a reader who comes just now.
+            // Under the lock, so that the call cannot overtake a reader that comes just now.
             (self.left)(thread_id);
         }
     }

@@ -20,12 +20,14 @@ use crate::live_log::{Hub, RETENTION, Refused, Writing, place};
 
 /// [`EventLog`] in an SQLite file. Clones share everything.
 ///
-/// What a resumable run says is committed before any reader sees it; what other runs say goes to who reads just then, and never touches the file.
+/// What a resumable run says is committed before any reader sees it; what other runs say goes to who reads just then,
+/// and never touches the file.
 #[derive(Clone)]
 pub struct SqliteEventLog {
     db: Sqlite,
     hub: Arc<Hub>,
-    /// The threads whose kept events are being written: each by one call at a time, so that its order is that of its ids.
+    /// The threads whose kept events are being written: each by one call at a time, so that its order is that of its
+    /// ids.
     turns: Arc<Mutex<HashMap<ThreadId, Arc<AsyncMutex<Turn>>>>>,
     retention: Duration,
 }
@@ -176,7 +178,8 @@ impl EventLog for SqliteEventLog {
     }
 
     async fn read(&self, log: LogKey, from: ReadFrom) -> Result<EventStream> {
-        // First the place among the live readers, then what is kept: what comes between the two comes twice, and is told apart by its id.
+        // First the place among the live readers, then what is kept: what comes between the two comes twice, and is
+        // told apart by its id.
         let (_, live) = self.hub.subscribe(log, ReadFrom::Now);
         if self.hub.resumable(log) == Some(false) {
             return Ok(live.boxed());
@@ -199,7 +202,8 @@ impl EventLog for SqliteEventLog {
 
     async fn read_thread(&self, thread_id: ThreadId, from: ReadFrom) -> Result<EventStream> {
         let turn = self.turn(thread_id);
-        // While it is our turn nothing is on its way into the file: what is there comes up to the hub's last id, and everything else after it.
+        // While it is our turn nothing is on its way into the file: what is there comes up to the hub's last id, and
+        // everything else after it.
         let mut turn = turn.lock().await;
         let least = self.least(thread_id, &mut turn).await?;
         let (_, last, live) = self.hub.subscribe_thread(thread_id, ReadFrom::Now, least);

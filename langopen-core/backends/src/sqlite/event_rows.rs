@@ -145,7 +145,8 @@ impl Sqlite {
         .await
     }
 
-    /// The first page of what is kept of a thread, or of one of its runs, after an event and up to another; and whether more may follow.
+    /// The first page of what is kept of a thread, or of one of its runs, after an event and up to another; and whether
+    /// more may follow.
     pub(super) async fn kept_events(
         &self,
         thread_id: ThreadId,
@@ -185,7 +186,8 @@ impl Sqlite {
         Ok((page, more))
     }
 
-    /// Marks a run's log as ended, if anything is kept of it and it has not ended before; then `done` is kept of its thread.
+    /// Marks a run's log as ended, if anything is kept of it and it has not ended before; then `done` is kept of its
+    /// thread.
     pub(super) async fn end_log(&self, log: LogKey, done: Event) -> Result<Ending> {
         const OPERATION: &str = "event_log.end";
         let now = self.now();
@@ -231,7 +233,8 @@ impl Sqlite {
         .await
     }
 
-    /// Logs that never ended though their runs are over or gone, and nothing was appended for a while: their process died just then.
+    /// Logs that never ended though their runs are over or gone, and nothing was appended for a while: their process
+    /// died just then.
     pub(super) async fn orphaned_logs(&self, retention: Duration) -> Result<Vec<LogKey>> {
         let before = self.now().as_millis().saturating_sub(i64::try_from(retention.as_millis()).unwrap_or(i64::MAX));
         let rows = sqlx::query(
@@ -245,7 +248,8 @@ impl Sqlite {
         rows.iter().map(decode).collect()
     }
 
-    /// Removes the logs that ended before the retention and what was said of threads then, and ends the orphaned ones; tells how many logs were removed.
+    /// Removes the logs that ended before the retention and what was said of threads then, and ends the orphaned ones;
+    /// tells how many logs were removed.
     pub(super) async fn sweep_logs(&self, orphaned: impl Iterator<Item = RunId>, retention: Duration) -> Result<u64> {
         const OPERATION: &str = "event_log.sweep";
         let now = self.now();

@@ -1,6 +1,7 @@
-//! The event logs that processes share, and signals between processes, over real servers.
+//! The event log that processes share, with live copies and signals between processes, over real servers.
 
 mod conformance;
+mod liar;
 mod outages;
 mod server;
 mod sharing;

@@ -1,25 +1,24 @@
-//! A Redis server of a test's own, which can be killed.
+//! A Redis server of one test, which the test can kill.
 
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use tempfile::TempDir;
 
-/// A server with its files. It is killed when it is dropped.
+/// A server. Dropping it kills it.
 pub(crate) struct Server {
     folder: TempDir,
     port: u16,
-    durable: bool,
     child: Option<Child>,
 }
 
 impl Server {
-    /// On a port of its own; `durable` ones keep an append-only file.
-    pub(crate) async fn start(durable: bool) -> Self {
+    /// Starts a server on a free port. It stores nothing on disk.
+    pub(crate) async fn start() -> Self {
         let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
         let port = free.local_addr().expect("its address").port();
         drop(free);
-        let mut server = Self { folder: tempfile::tempdir().expect("a folder"), port, durable, child: None };
+        let mut server = Self { folder: tempfile::tempdir().expect("a folder"), port, child: None };
         server.start_again().await;
         server
     }
@@ -28,11 +27,10 @@ impl Server {
         format!("redis://127.0.0.1:{}/0", self.port)
     }
 
-    /// Starts it, with what it has on disk.
+    /// Starts the server again, empty.
     pub(crate) async fn start_again(&mut self) {
-        let durable = if self.durable { "yes" } else { "no" };
         let child = Command::new("redis-server")
-            .args(["--bind", "127.0.0.1", "--save", "", "--appendonly", durable, "--port", &self.port.to_string()])
+            .args(["--bind", "127.0.0.1", "--save", "", "--port", &self.port.to_string()])
             .arg("--dir")
             .arg(self.folder.path())
             .stdout(Stdio::null())
@@ -42,7 +40,7 @@ impl Server {
         self.insist(&["PING"]).await;
     }
 
-    /// Sends a command until it is answered.
+    /// Sends a command until the server answers.
     pub(crate) async fn insist(&self, words: &[&str]) {
         while self.ask(words).await.is_err() {
             tokio::time::sleep(Duration::from_millis(20)).await;
@@ -57,7 +55,7 @@ impl Server {
         }
     }
 
-    /// Stops its process, or lets it go on.
+    /// Sends the process a signal, e.g. to stop or to continue it.
     pub(crate) fn signal(&self, name: &str) {
         let id = self.child.as_ref().expect("it runs").id().to_string();
         let sent = Command::new("kill").args([name, &id]).status().expect("kill is installed");

@@ -1,23 +1,20 @@
-//! Two processes on one store: what one appends, the other reads.
+//! Two processes on one database: one appends, the other reads.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt;
 use langopen_backends::postgres::{Postgres, PostgresEventLog, PostgresOptions, PostgresSignals};
-use langopen_backends::redis::RedisEventLog;
-use langopen_core::event_log::{Event, EventId, EventLog, LogKey, ReadFrom};
-use langopen_core::{RunId, SystemClock};
+use langopen_core::RunId;
+use langopen_core::event_log::{Event, EventId, LogKey, ReadFrom};
 use langopen_test_services::{PgBouncer, postgres_url};
 use rand::{RngExt, SeedableRng};
 use uuid::Uuid;
 
 use crate::server::Server;
-use crate::support::{Database, event, new_log, number, options, prefix, redis_log, rest, rising};
+use crate::support::{Database, Log, event, new_log, number, prefix, redis_log, redis_url, rest, rising};
 
-type Log = Arc<dyn EventLog>;
-
-/// Reads a run to its end, going away and coming back at random; every event must come once.
+/// Reads a run to its end, and leaves and rejoins by the last event's id at random.
 async fn rejoin(logs: [Log; 2], key: LogKey, seed: u64) -> Vec<Event> {
     let mut random = rand::rngs::StdRng::seed_from_u64(seed);
     let mut seen: Vec<Event> = Vec::new();
@@ -33,7 +30,7 @@ async fn rejoin(logs: [Log; 2], key: LogKey, seed: u64) -> Vec<Event> {
     }
 }
 
-/// What one process appends reaches readers in another one: those who stay, and those who come and go.
+/// The events of one process reach readers in another: readers that stay, and readers that leave and rejoin.
 async fn readers_elsewhere_miss_and_repeat_nothing(writer: Log, other: Log) {
     const BATCHES: usize = 300;
     let kept = new_log();
@@ -91,10 +88,11 @@ async fn postgres_log_at(url: &str, signals: Option<String>) -> Log {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn redis_is_shared() {
-    let (prefix, clock) = (prefix(), Arc::new(SystemClock));
-    let log = async || Arc::new(redis_log(&prefix, clock.clone()).await) as Log;
+async fn copies_arrive_through_redis() {
+    let (database, url, prefix) = (Database::new().await, redis_url().await, prefix());
+    let log = async || redis_log(&database, &url, &prefix).await;
     readers_elsewhere_miss_and_repeat_nothing(log().await, log().await).await;
+    database.drop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -105,7 +103,8 @@ async fn postgres_is_shared() {
     database.drop().await;
 }
 
-/// Behind a pooler in transaction mode, with signals that go past it and with such that do not: nobody hears those, so a look finds what was appended.
+/// Behind a pooler in transaction mode, with signals that bypass it and with signals that do not. Those are lost, so
+/// the process finds records when it looks.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn postgres_is_shared_behind_a_pooler() {
     let Some(pgbouncer) = PgBouncer::before(&postgres_url().await).await else { return };
@@ -119,7 +118,7 @@ async fn postgres_is_shared_behind_a_pooler() {
     }
 }
 
-/// Without any signal, a look finds what was appended.
+/// Without any signal, the process finds records when it looks.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn postgres_is_looked_at_when_nothing_is_told() {
     let database = Database::new().await;
@@ -131,15 +130,12 @@ async fn postgres_is_looked_at_when_nothing_is_told() {
     database.drop().await;
 }
 
-/// A server that cuts whoever listens loses what is told; a look finds it.
+/// A Redis that cuts its subscribers loses copies; the readers' process finds the records when it looks.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn redis_is_looked_at_when_what_is_told_is_lost() {
-    let server = Arc::new(Server::start(false).await);
-    let open = async || {
-        let options = options("cut:", Arc::new(SystemClock));
-        Arc::new(RedisEventLog::open(&server.url(), options).await.expect("open")) as Log
-    };
-    let logs = (open().await, open().await);
+async fn records_are_found_when_copies_are_lost() {
+    let (server, database) = (Arc::new(Server::start().await), Database::new().await);
+    let log = async || redis_log(&database, &server.url(), "cut:").await;
+    let logs = (log().await, log().await);
     let cutting = tokio::spawn({
         let server = Arc::clone(&server);
         async move {
@@ -151,9 +147,39 @@ async fn redis_is_looked_at_when_what_is_told_is_lost() {
     });
     readers_elsewhere_miss_and_repeat_nothing(logs.0, logs.1).await;
     cutting.abort();
+    database.drop().await;
 }
 
-/// What is neither kept nor read is not written anywhere.
+/// A record is written once, also if its append is tried again after the answer was lost.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_append_whose_answer_is_lost_is_not_repeated() {
+    let database = Database::new().await;
+    let log = postgres_log(&database, true).await;
+    let pool = sqlx::PgPool::connect(&database.url()).await.expect("connect");
+    let cutting = tokio::spawn({
+        let pool = pool.clone();
+        async move {
+            let cut = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+                WHERE datname = current_database() AND pid <> pg_backend_pid() AND query LIKE '%event_log_append%'";
+            loop {
+                sqlx::query_scalar::<_, i64>(cut).fetch_one(&pool).await.expect("cut");
+                tokio::time::sleep(Duration::from_millis(15)).await;
+            }
+        }
+    });
+    let key = new_log();
+    for n in 0..200 {
+        log.append(key, 1, true, vec![event(n)]).await.expect("append");
+    }
+    cutting.abort();
+    log.end(key).await.expect("end");
+    let read = rest(log.read(key, ReadFrom::After(EventId::ZERO)).await.expect("read")).await;
+    assert_eq!(read.iter().map(number).collect::<Vec<_>>(), (0..200).collect::<Vec<_>>());
+    pool.close().await;
+    database.drop().await;
+}
+
+/// Events that are neither kept nor read are not written.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_nobody_reads_takes_no_space() {
     let database = Database::new().await;

@@ -93,10 +93,11 @@ async fn postgres_carries_a_burst() {
     database.drop().await;
 }
 
-/// A server that goes away is heard again when it is back, and receivers learn that they may have missed something. Meanwhile nobody waits for it.
+/// A server that goes away is heard again when it is back, and receivers learn that they may have missed something.
+/// Meanwhile nobody waits for it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn redis_is_heard_again() {
-    let mut server = Server::start(false).await;
+    let mut server = Server::start().await;
     let party = || RedisSignals::new(&server.url(), "again:").expect("a party");
     let (one, other) = (party(), party());
     let mut receiver = other.subscribe();

@@ -1,15 +1,16 @@
-//! What the tests share: servers, logs on them, and events that count.
+//! Shared by the tests: databases, logs, and numbered events.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures::StreamExt;
-use langopen_backends::postgres::{Postgres, PostgresOptions};
-use langopen_backends::redis::{RedisEventLog, RedisLogOptions};
-use langopen_core::clock::{Clock, ManualClock, Timestamp};
+use langopen_backends::live_copies::LiveCopies;
+use langopen_backends::postgres::{Postgres, PostgresEventLog, PostgresLogOptions, PostgresOptions, PostgresSignals};
+use langopen_backends::redis::RedisLive;
+use langopen_core::clock::{ManualClock, SystemClock, Timestamp};
 use langopen_core::event_log::{Event, EventStream, LogKey, NewEvent};
-use langopen_core::{RunId, ThreadId};
+use langopen_core::{Clock, EventLog, RunId, ThreadId};
 use langopen_test_services::postgres_url;
 use sqlx::Connection;
 use uuid::Uuid;
@@ -18,7 +19,7 @@ pub(crate) const RETENTION: Duration = Duration::from_secs(60);
 
 pub(crate) use langopen_test_services::redis_url;
 
-/// A database of a test's own, which goes with it.
+/// A database of one test.
 pub(crate) struct Database {
     server: String,
     name: String,
@@ -26,7 +27,12 @@ pub(crate) struct Database {
 
 impl Database {
     pub(crate) async fn new() -> Self {
-        let database = Self { server: postgres_url().await, name: format!("test_{}", Uuid::new_v4().simple()) };
+        Self::on(&postgres_url().await).await
+    }
+
+    /// On this server.
+    pub(crate) async fn on(server: &str) -> Self {
+        let database = Self { server: server.to_owned(), name: format!("test_{}", Uuid::new_v4().simple()) };
         database.run(&format!("CREATE DATABASE {}", database.name)).await;
         database
     }
@@ -65,12 +71,21 @@ pub(crate) fn prefix() -> String {
     format!("test:{}:", Uuid::new_v4().simple())
 }
 
-pub(crate) fn options(prefix: &str, clock: Arc<dyn Clock>) -> RedisLogOptions {
-    RedisLogOptions::default().with_prefix(prefix).with_clock(clock).with_retention(RETENTION)
+pub(crate) type Log = Arc<dyn EventLog>;
+
+/// The log of another process on the database, whose live copies Redis carries.
+pub(crate) async fn redis_log(database: &Database, redis: &str, prefix: &str) -> Log {
+    let live = RedisLive::new(redis, prefix).expect("a Redis URL");
+    carried_log(database, Arc::new(SystemClock), Arc::new(live)).await
 }
 
-pub(crate) async fn redis_log(prefix: &str, clock: Arc<dyn Clock>) -> RedisEventLog {
-    RedisEventLog::open(&redis_url().await, options(prefix, clock)).await.expect("open the log")
+/// The log of another process on the database, with this carrier of live copies.
+pub(crate) async fn carried_log(database: &Database, clock: Arc<dyn Clock>, live: Arc<dyn LiveCopies>) -> Log {
+    let signals = Arc::new(PostgresSignals::new(&database.url()).expect("signals"));
+    let options = PostgresOptions::default().with_clock(clock).with_connections(6).with_signals(signals);
+    let db = database.open(options).await;
+    let options = PostgresLogOptions::default().with_retention(RETENTION).with_live_copies(live);
+    Arc::new(PostgresEventLog::open_with(&db, options).await.expect("open the log"))
 }
 
 pub(crate) fn new_log() -> LogKey {
@@ -85,7 +100,7 @@ pub(crate) fn number(event: &Event) -> usize {
     std::str::from_utf8(&event.data).ok().and_then(|text| text.parse().ok()).expect("a number")
 }
 
-/// Everything up to the end.
+/// All events up to the end of the log.
 pub(crate) async fn rest(stream: EventStream) -> Vec<Event> {
     stream.map(|event| event.expect("no failure")).collect().await
 }

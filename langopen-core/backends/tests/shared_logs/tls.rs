@@ -1,20 +1,23 @@
 //! A Redis over TLS, with a certificate of a private CA.
 
 use std::process::Stdio;
-use std::sync::Arc;
+use std::time::Duration;
 
-use langopen_backends::redis::RedisEventLog;
-use langopen_core::{ErrorKind, SystemClock};
+use langopen_backends::live_copies::{Delivery, LiveCopies};
+use langopen_backends::redis::RedisLive;
+use langopen_core::ThreadId;
 use langopen_test_services::{Authority, TlsRedis};
 use tokio::process::Command;
+use uuid::Uuid;
 
-use crate::support::options;
-
-/// What the log and the signals promise, in a process of its own: whom it trusts is its environment's to say.
+/// Live copies and signals over TLS, in a process of their own, because the environment names the trusted authorities.
 #[tokio::test]
 async fn redis_keeps_its_promises_over_tls() {
-    const TESTS: [&str; 3] =
-        ["conformance::redis_keeps_its_promises", "sharing::redis_is_shared", "signals::redis_carries_a_burst"];
+    const TESTS: [&str; 3] = [
+        "conformance::postgres_with_redis_keeps_its_promises",
+        "sharing::copies_arrive_through_redis",
+        "signals::redis_carries_a_burst",
+    ];
     let authority = Authority::new();
     let redis = TlsRedis::start(&authority).await;
     let mut tests = Command::new(std::env::current_exe().expect("this program"));
@@ -25,12 +28,29 @@ async fn redis_keeps_its_promises_over_tls() {
     assert!(done.status.success() && said.contains(" 3 passed;"), "{said}\n{errors}");
 }
 
-/// A certificate of a CA that nobody named is refused.
+/// A server whose certificate comes from an unknown authority carries no copies.
 #[tokio::test]
 async fn a_strange_redis_is_refused() {
     let redis = TlsRedis::start(&Authority::new()).await;
-    let error = RedisEventLog::open(&redis.url(), options("strange:", Arc::new(SystemClock))).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Unavailable);
-    let mut causes = std::iter::successors(Some(&error as &dyn std::error::Error), |error| error.source());
-    assert!(causes.any(|cause| cause.to_string().contains("UnknownIssuer")), "{error:?}");
+    let live = RedisLive::new(&redis.url(), "strange:").expect("a Redis URL");
+    let (mut deliveries, thread_id) = (live.deliveries(), ThreadId(Uuid::now_v7()));
+    live.watch(thread_id);
+    live.send(thread_id, "copy".into());
+    let heard = tokio::time::timeout(Duration::from_secs(1), deliveries.recv()).await;
+    assert!(heard.is_err(), "{heard:?}");
+    assert!(!live.is_up() && !live.send(thread_id, "copy".into()));
+}
+
+/// A server that is trusted delivers what it is sent.
+#[tokio::test]
+async fn a_copy_is_delivered_to_its_watchers() {
+    let url = langopen_test_services::redis_url().await;
+    let prefix = crate::support::prefix();
+    let (one, other) = (RedisLive::new(&url, &prefix).unwrap(), RedisLive::new(&url, &prefix).unwrap());
+    let (mut deliveries, thread_id) = (other.deliveries(), ThreadId(Uuid::now_v7()));
+    other.watch(thread_id);
+    while deliveries.recv().await.expect("a delivery") != Delivery::Watching(thread_id) {}
+    assert!(one.send(ThreadId(Uuid::now_v7()), "of another thread".into()));
+    assert!(one.send(thread_id, "copy".into()));
+    assert_eq!(deliveries.recv().await, Some(Delivery::Copy(thread_id, "copy".into())));
 }

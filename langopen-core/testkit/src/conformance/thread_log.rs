@@ -53,7 +53,8 @@ fn of_thread(text: &str) -> (Option<RunId>, String) {
     (None, text.to_owned())
 }
 
-/// A reader of a thread hears every run on it, the end of each, and what is said of the thread; readers of a run hear that run alone.
+/// A reader of a thread hears every run on it, the end of each, and what is said of the thread; readers of a run hear
+/// that run alone.
 pub async fn a_thread_is_all_its_runs(backend: &Backend) {
     let (first, elsewhere) = (log(), log());
     let second = beside(first);
@@ -134,7 +135,8 @@ pub async fn a_thread_replays_and_goes_on(backend: &Backend) {
     assert_eq!(take(&mut live, 3).await, rest[49..], "who stayed and who came back see the same");
 }
 
-/// Ids rise from one run of a thread to the next within a millisecond, also if nothing was kept and nobody read in between.
+/// Ids rise from one run of a thread to the next within a millisecond, also if nothing was kept and nobody read in
+/// between.
 pub async fn ids_rise_from_run_to_run(backend: &Backend) {
     let first = log();
     let mut seen = Vec::new();
@@ -152,7 +154,8 @@ pub async fn ids_rise_from_run_to_run(backend: &Backend) {
     assert_eq!(kept.iter().filter(|event| event.run_id.is_some()).map(number).collect::<Vec<_>>(), [2, 3, 8, 9]);
 }
 
-/// While several runs of a thread append, kept and not, readers that come and go at any moment miss nothing that they could have and see nothing twice.
+/// While several runs of a thread append, kept and not, readers that come and go at any moment miss nothing that they
+/// could have and see nothing twice.
 pub async fn concurrent_readers_of_a_thread_miss_and_repeat_nothing(backend: &Backend) {
     const EACH: usize = 120;
     let first = log();
@@ -251,7 +254,8 @@ pub async fn a_slow_reader_of_a_thread_is_told(backend: &Backend) {
     );
 }
 
-/// Removing a thread ends every reader of it and of its runs, and leaves nothing to read; a thread of the same id begins anew.
+/// Removing a thread ends every reader of it and of its runs, and leaves nothing to read; a thread of the same id
+/// begins anew.
 pub async fn a_removed_thread_ends_its_readers(backend: &Backend) {
     let (kept, plain, other) = (log(), log(), log());
     let plain = LogKey { thread_id: kept.thread_id, ..plain };

@@ -35,7 +35,7 @@ impl Redis {
     pub(crate) async fn up(&self) -> Result<()> {
         let mut command = Command::new(&self.program);
         let port = self.port.to_string();
-        command.args(["--port", &port, "--bind", "127.0.0.1", "--appendonly", "yes", "--save", "", "--dir"]);
+        command.args(["--port", &port, "--bind", "127.0.0.1", "--appendonly", "no", "--save", "", "--dir"]);
         command.arg(&self.folder);
         let log = self.folder.join("log");
         *self.process.lock() = Some(Process::start(command, &log)?);

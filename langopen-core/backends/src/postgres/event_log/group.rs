@@ -1,15 +1,15 @@
-//! Calls that come at the same time are made together.
+//! Calls that come at the same time are made in one query.
 
 use langopen_core::error::{Error, Result};
 use tokio::sync::{mpsc, oneshot};
 
-/// How many calls are made together at most.
+/// The most calls in one query.
 const MOST: usize = 128;
 
-/// A call, and where its answer goes.
+/// A call, and the channel for its answer.
 pub(super) type Call<Q, A> = (Q, oneshot::Sender<Result<A>>);
 
-/// The way to a task that makes calls together.
+/// The sending side: it hands calls to a task that groups them.
 #[derive(Debug)]
 pub(super) struct Group<Q, A>(mpsc::UnboundedSender<Call<Q, A>>);
 
@@ -19,7 +19,7 @@ impl<Q, A> Group<Q, A> {
         (Self(calls), Calls(waiting))
     }
 
-    /// Makes a call with those that wait.
+    /// Makes a call, in one query with the others that wait.
     pub(super) async fn call(&self, operation: &'static str, question: Q) -> Result<A> {
         let (answer, answered) = oneshot::channel();
         let gone = || Error::unavailable(operation, "the event log is closed");
@@ -27,9 +27,9 @@ impl<Q, A> Group<Q, A> {
         answered.await.map_err(|_| gone())?
     }
 
-    /// Makes a call whose answer nobody waits for.
+    /// Makes a call without waiting for its answer.
     pub(super) fn tell(&self, question: Q) {
-        // A log that is closed has nobody to tell.
+        // A closed log makes no more calls.
         let _ = self.0.send((question, oneshot::channel().0));
     }
 }
@@ -50,7 +50,7 @@ pub(super) fn answer<A>(askers: Vec<oneshot::Sender<Result<A>>>, answers: Result
     match answers {
         Ok(answers) => {
             for (asker, answer) in askers.into_iter().zip(answers) {
-                // Who went away needs no answer.
+                // The caller may have gone away.
                 let _ = asker.send(Ok(answer));
             }
         }

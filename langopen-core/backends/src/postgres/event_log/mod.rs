@@ -1,8 +1,6 @@
-//! The event log in the database: for installations without Redis, and for the times when it is away.
+//! The event log in the database.
 
 mod group;
-#[cfg(feature = "redis")]
-mod mode;
 mod readers;
 mod rows;
 mod store;
@@ -12,21 +10,78 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use langopen_core::clock::Clock;
 use langopen_core::error::Result;
+use langopen_core::event_log::{EventLog, EventStream, LogKey, NewEvent, ReadFrom};
+use langopen_core::ids::ThreadId;
+use langopen_core::signals::Signals;
 
 use super::Postgres;
+use crate::live_copies::LiveCopies;
 use crate::live_log::RETENTION;
-use crate::shared_log::{SharedLog, event_log};
+use crate::shared_log::{LogStore, SharedLog};
 
-#[cfg(feature = "redis")]
-pub(crate) use mode::Mode;
-pub(crate) use store::PostgresStore;
+use store::PostgresStore;
 
-/// [`EventLog`](langopen_core::EventLog) in a Postgres database, shared by all processes on it. Clones share everything.
+/// How a log in a Postgres database is opened.
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct PostgresLogOptions {
+    /// How long an ended log is kept.
+    pub retention: Duration,
+    /// The carrier of live copies; without one, processes fetch each other's events when a signal comes.
+    pub live_copies: Option<Arc<dyn LiveCopies>>,
+    /// The signals that announce events when no live copy does; `None` for those of the database. They should not
+    /// depend on the carrier of live copies.
+    pub signals: Option<Arc<dyn Signals>>,
+}
+
+impl Default for PostgresLogOptions {
+    fn default() -> Self {
+        Self { retention: RETENTION, live_copies: None, signals: None }
+    }
+}
+
+impl PostgresLogOptions {
+    /// Keeps an ended log this long.
+    #[must_use]
+    pub fn with_retention(mut self, retention: Duration) -> Self {
+        self.retention = retention;
+        self
+    }
+
+    /// Sends live copies of events to other processes.
+    #[must_use]
+    pub fn with_live_copies(mut self, live: Arc<dyn LiveCopies>) -> Self {
+        self.live_copies = Some(live);
+        self
+    }
+
+    /// Announces events through these signals.
+    #[must_use]
+    pub fn with_signals(mut self, signals: Arc<dyn Signals>) -> Self {
+        self.signals = Some(signals);
+        self
+    }
+}
+
+impl fmt::Debug for PostgresLogOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("PostgresLogOptions");
+        shown.field("retention", &self.retention).field("live_copies", &self.live_copies.is_some());
+        shown.finish_non_exhaustive()
+    }
+}
+
+/// [`EventLog`] in a Postgres database, shared by all processes on it. Clones share everything.
 ///
-/// What a resumable run says is committed before any reader sees it. What others say is written only if some process reads the thread, and is dropped
-/// minutes later. Processes tell each other by the database's signals, and look every second in case that these get lost.
+/// The database gives every record its position and commits it before any reader sees it. Records of a run that is not
+/// resumable are written only if a process reads the thread, and are dropped minutes later; a crash of the database may
+/// lose the last of them, and then their readers get an error.
+///
+/// Processes announce events to each other by live copies or signals. Those are hints: a process that misses one sees
+/// the gap, or finds the record when it looks, which it does every second.
 #[derive(Clone)]
 pub struct PostgresEventLog {
     log: Arc<SharedLog<PostgresStore>>,
@@ -35,20 +90,22 @@ pub struct PostgresEventLog {
 }
 
 impl PostgresEventLog {
-    /// The log in `db`, which keeps an ended log for two minutes.
+    /// The log in `db`, with the default options.
     ///
     /// # Errors
     /// `Unavailable` if the database does not answer.
     pub async fn open(db: &Postgres) -> Result<Self> {
-        Self::open_with_retention(db, RETENTION).await
+        Self::open_with(db, PostgresLogOptions::default()).await
     }
 
-    /// The log in `db`, which keeps an ended log for as long as `retention`.
+    /// The log in `db`.
     ///
     /// # Errors
     /// `Unavailable` if the database does not answer.
-    pub async fn open_with_retention(db: &Postgres, retention: Duration) -> Result<Self> {
-        let store = Arc::new(PostgresStore::open(db, retention, db.shared.signals.clone()).await?);
+    pub async fn open_with(db: &Postgres, options: PostgresLogOptions) -> Result<Self> {
+        let PostgresLogOptions { retention, live_copies, signals } = options;
+        let signals = signals.or_else(|| db.shared.signals.clone());
+        let store = Arc::new(PostgresStore::open(db, retention, live_copies, signals).await?);
         let clock = Arc::clone(&db.shared.clock);
         Ok(Self { log: Arc::new(SharedLog::new(store, Arc::clone(&clock))), clock, retention })
     }
@@ -60,4 +117,37 @@ impl fmt::Debug for PostgresEventLog {
     }
 }
 
-event_log!(PostgresEventLog);
+#[async_trait]
+impl EventLog for PostgresEventLog {
+    async fn append(&self, log: LogKey, attempt: u32, resumable: bool, events: Vec<NewEvent>) -> Result<()> {
+        self.log.append(log, attempt, resumable, events).await
+    }
+
+    async fn append_to_thread(&self, thread_id: ThreadId, events: Vec<NewEvent>) -> Result<()> {
+        self.log.append_to_thread(thread_id, events).await
+    }
+
+    async fn end(&self, log: LogKey) -> Result<()> {
+        self.log.end(log).await
+    }
+
+    async fn read(&self, log: LogKey, from: ReadFrom) -> Result<EventStream> {
+        self.log.read(log, from).await
+    }
+
+    async fn begin(&self, log: LogKey) -> Result<EventStream> {
+        self.log.begin(log).await
+    }
+
+    async fn read_thread(&self, thread_id: ThreadId, from: ReadFrom) -> Result<EventStream> {
+        self.log.read_thread(thread_id, from).await
+    }
+
+    async fn remove_threads(&self, threads: &[ThreadId]) -> Result<()> {
+        self.log.remove_threads(threads).await
+    }
+
+    async fn sweep(&self) -> Result<u64> {
+        self.log.store().sweep(self.clock.now(), self.retention).await
+    }
+}

@@ -1,12 +1,10 @@
-//! Which threads are read in this process, and where a reader begins.
+//! Announcing to the database which threads this process reads, and looking up where a reader begins.
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use langopen_core::error::Result;
-use langopen_core::event_log::EventId;
 use langopen_core::ids::{RunId, ThreadId};
 use parking_lot::Mutex;
 use sqlx::postgres::PgRow;
@@ -18,39 +16,37 @@ use uuid::Uuid;
 use super::super::Postgres;
 use super::super::columns::{Context, get};
 use super::group::{Calls, answer};
-use super::rows::place_or_none;
+use super::rows::position_or_none;
 use crate::shared_log::{News, Opened};
 
 const OPERATION: &str = "event_log.read";
 
-/// How long it holds that this process reads, in seconds, and how often it says so.
+/// How long an announcement holds, in seconds, and how often the process renews it.
 const HELD: i32 = 60;
 const EVERY: Duration = Duration::from_secs(20);
 
-/// A change of what is read here.
+/// A change of the threads that this process reads.
 #[derive(Debug)]
 pub(super) enum Reading {
-    /// A reader of a thread, or of one of its runs, is about to begin.
+    /// A reader of a thread, or of one of its runs, begins.
     Open(ThreadId, Option<RunId>),
-    /// Nobody here reads the thread any more.
+    /// The last reader of the thread has gone.
     Left(ThreadId),
 }
 
-/// This process as a reader.
+/// The threads that this process reads.
 pub(super) struct Readers {
     db: Postgres,
     process: Uuid,
     watched: Mutex<HashSet<ThreadId>>,
     soon: Notify,
-    announced: AtomicBool,
 }
 
 impl Readers {
-    /// Says that this process is there.
+    /// Announces the process to the database.
     pub(super) async fn new(db: Postgres, process: Uuid) -> Result<Arc<Self>> {
-        let readers =
-            Self { db, process, watched: Mutex::default(), soon: Notify::new(), announced: AtomicBool::new(true) };
-        readers.say().await?;
+        let readers = Self { db, process, watched: Mutex::default(), soon: Notify::new() };
+        readers.announce().await?;
         Ok(Arc::new(readers))
     }
 
@@ -66,46 +62,32 @@ impl Readers {
         self.watched.lock().remove(&thread_id);
     }
 
-    pub(super) fn is_announced(&self) -> bool {
-        self.announced.load(Ordering::Relaxed)
-    }
-
-    /// Announces what is read, or not.
-    pub(super) fn announce(&self, announced: bool) {
-        if self.announced.swap(announced, Ordering::Relaxed) != announced {
-            self.renew();
-        }
-    }
-
-    /// Says what is read soon: the database may have lost it.
+    /// Renews the announcement soon, because the database may have lost it.
     pub(super) fn renew(&self) {
         self.soon.notify_one();
     }
 
-    /// Says what is read, again and again.
-    pub(super) async fn keep_saying(self: Arc<Self>, tell: UnboundedSender<News>) {
-        let mut said = Instant::now();
+    /// Renews the announcement, again and again.
+    pub(super) async fn keep_announced(self: Arc<Self>, tell: UnboundedSender<News>) {
+        let mut announced = Instant::now();
         loop {
-            // Either way it is time.
+            // Either way it is time to renew.
             let _ = timeout(EVERY, self.soon.notified()).await;
             let began = Instant::now();
-            if let Err(error) = self.say().await {
-                tracing::debug!(%error, "the database cannot be told which threads are read");
+            if let Err(error) = self.announce().await {
+                tracing::debug!(%error, "cannot announce to the database which threads this process reads");
                 continue;
             }
-            if began.duration_since(said) > Duration::from_secs(HELD.unsigned_abs().into()) {
+            if began.duration_since(announced) > Duration::from_secs(HELD.unsigned_abs().into()) {
                 // Without a receiver the log is going away.
                 let _ = tell.send(News::Missed);
             }
-            said = began;
+            announced = began;
         }
     }
 
-    async fn say(&self) -> Result<()> {
-        let threads: Vec<Uuid> = match self.is_announced() {
-            true => self.watched.lock().iter().map(|thread_id| thread_id.0).collect(),
-            false => Vec::new(),
-        };
+    async fn announce(&self) -> Result<()> {
+        let threads: Vec<Uuid> = self.watched.lock().iter().map(|thread_id| thread_id.0).collect();
         let mut transaction = self.db.begin(OPERATION).await?;
         let live = sqlx::query(
             "INSERT INTO event_processes (process_id, until) VALUES ($1, clock_timestamp() + make_interval(secs => $2))
@@ -119,7 +101,7 @@ impl Readers {
         transaction.commit().await.context(OPERATION)
     }
 
-    /// Takes changes of what is read here, until there will be none.
+    /// Announces changes, until there will be none.
     pub(super) async fn follow(self: Arc<Self>, mut changes: Calls<Reading, Opened>) {
         while let Some(calls) = changes.next().await {
             let (mut opened, mut askers, mut left) = (Vec::new(), Vec::new(), HashSet::new());
@@ -141,13 +123,14 @@ impl Readers {
             if !left.is_empty()
                 && let Err(error) = self.forget(left).await
             {
-                tracing::debug!(%error, "the database cannot be told which threads are no longer read");
+                tracing::debug!(%error, "cannot tell the database which threads this process no longer reads");
             }
         }
     }
 
     async fn open(&self, opened: &[(ThreadId, Option<RunId>)]) -> Result<Vec<Opened>> {
-        // Whoever looks for readers after this is committed finds them; what was appended before has a place up to the last one, or goes to nobody.
+        // Every later append finds this reader. Every earlier one has a position up to `millis` and `sequence`, or
+        // nobody read the thread then.
         let sql = sqlx::query(
             "WITH w AS (SELECT * FROM unnest($1::UUID[], $2::UUID[]) WITH ORDINALITY AS w(thread_id, run_id, n)),
                   i AS (INSERT INTO event_readers (thread_id, process_id) SELECT DISTINCT thread_id, $3::UUID FROM w ON CONFLICT DO NOTHING)
@@ -164,10 +147,9 @@ impl Readers {
         session.done(OPERATION).await?;
         let decode = |(row, (_, run_id)): (&PgRow, &(ThreadId, Option<RunId>))| {
             Ok(Opened {
-                last: place_or_none(row, "millis", "sequence")?.unwrap_or_default(),
+                last: position_or_none(row, "millis", "sequence")?.unwrap_or_default(),
                 ended: get(row, "ended")?,
                 kept: run_id.is_none() || get(row, "kept")?,
-                elsewhere: EventId::ZERO,
             })
         };
         rows.iter().zip(opened).map(decode).collect()

@@ -1,12 +1,11 @@
 //! The store of an event log in the database.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use langopen_core::clock::Timestamp;
-use langopen_core::error::{Error, Result};
+use langopen_core::error::Result;
 use langopen_core::event_log::EventId;
 use langopen_core::ids::{IdSource, RunId, SystemIds, ThreadId};
 use langopen_core::signals::{Signal, Signals};
@@ -21,24 +20,25 @@ use super::super::Postgres;
 use super::super::columns::{Context, get};
 use super::group::Group;
 use super::readers::{Readers, Reading};
-use super::rows::{PAGE, page, place, signed};
-use super::writer::{self, Appending, Written};
-use crate::shared_log::{Appended, LogStore, News, Opened, Page, Write, millis};
+use super::rows::{PAGE, page, position, signed};
+use super::writer::{Appending, Writer};
+use crate::live_copies::{Delivery, LiveCopies};
+use crate::shared_log::{Answer, LogStore, News, Opened, Page, Proposal, decode_copy, millis};
 
 const READ: &str = "event_log.read";
 
-/// How long one partition is, and how long what is not kept stays, in milliseconds.
+/// The length of a partition, and how long live records stay, in milliseconds.
 const KEPT_SPAN: u64 = 3_600_000;
 const LIVE_SPAN: u64 = 300_000;
 const LIVE_MILLIS: u64 = 300_000;
 
-/// How long the last place of a thread is remembered, in milliseconds, if nothing is kept of it.
+/// How long the last position of a thread without kept records is remembered, in milliseconds.
 const REMEMBERED: u64 = 3_600_000;
 
-/// How many rows a sweep removes of each kind.
+/// How many rows of each kind a sweep removes.
 const SWEPT: i64 = 5000;
 
-/// How many tasks write.
+/// How many tasks write. Each commits for its share of the threads.
 const WRITERS: usize = 2;
 
 /// How long an append is tried while the database does not answer.
@@ -49,77 +49,47 @@ const PAUSE: Duration = Duration::from_millis(100);
 pub(crate) struct PostgresStore {
     db: Postgres,
     retention: Duration,
-    writers: Vec<Group<Appending, Written>>,
+    writers: Vec<Group<Appending, Answer>>,
     reading: Group<Reading, Opened>,
     readers: Arc<Readers>,
-    /// Whether every thread is taken to be read by someone.
-    everyone: AtomicBool,
+    live: Option<Arc<dyn LiveCopies>>,
     news: Mutex<Option<UnboundedReceiver<News>>>,
     tasks: Vec<AbortHandle>,
 }
 
 impl PostgresStore {
-    /// The log in `db`. Other processes are told by `signals`, and these are heard.
-    pub(crate) async fn open(db: &Postgres, retention: Duration, signals: Option<Arc<dyn Signals>>) -> Result<Self> {
+    /// The log in `db`. Processes send each other copies through `live`, and hints through `signals` if copies do not
+    /// get through.
+    pub(crate) async fn open(
+        db: &Postgres,
+        retention: Duration,
+        live: Option<Arc<dyn LiveCopies>>,
+        signals: Option<Arc<dyn Signals>>,
+    ) -> Result<Self> {
         db.make_partitions(db.now(), retention).await?;
         let (tell, news) = mpsc::unbounded_channel();
-        let readers = Readers::new(db.clone(), SystemIds.random()).await?;
+        let process = SystemIds.random();
+        let readers = Readers::new(db.clone(), process).await?;
         let (reading, changes) = Group::new();
         let mut tasks = vec![
             tokio::spawn(Arc::clone(&readers).follow(changes)).abort_handle(),
-            tokio::spawn(Arc::clone(&readers).keep_saying(tell.clone())).abort_handle(),
+            tokio::spawn(Arc::clone(&readers).keep_announced(tell.clone())).abort_handle(),
         ];
+        if let Some(live) = &live {
+            tasks.push(tokio::spawn(receive(live.deliveries(), tell.clone())).abort_handle());
+        }
         if let Some(signals) = &signals {
             tasks.push(tokio::spawn(hear(Arc::clone(signals), tell)).abort_handle());
         }
         let mut writers = Vec::with_capacity(WRITERS);
         for _ in 0..WRITERS {
-            let (group, appended) = Group::new();
-            tasks.push(tokio::spawn(writer::write(db.clone(), signals.clone(), appended)).abort_handle());
+            let (group, calls) = Group::new();
+            let writer = Writer { db: db.clone(), process, live: live.clone(), signals: signals.clone() };
+            tasks.push(tokio::spawn(writer.run(calls)).abort_handle());
             writers.push(group);
         }
-        let (everyone, news) = (AtomicBool::new(false), Mutex::new(Some(news)));
-        Ok(Self { db: db.clone(), retention, writers, reading, readers, everyone, news, tasks })
-    }
-
-    /// Takes every thread to be read by someone, or not.
-    pub(crate) fn assume_readers(&self, everyone: bool) {
-        self.everyone.store(everyone, Ordering::Relaxed);
-    }
-
-    /// Whether threads that are read here are announced in the database. Without, nothing is written of who reads.
-    pub(crate) fn announce(&self, announced: bool) {
-        self.readers.announce(announced);
-    }
-
-    /// Remembers that a thread is read here, for when that is announced.
-    pub(crate) fn watch(&self, thread_id: ThreadId) {
-        self.readers.watch(thread_id);
-    }
-
-    pub(super) fn db(&self) -> &Postgres {
-        &self.db
-    }
-
-    /// Appends a record if the log is in the database since this move; `None` if it has moved meanwhile.
-    pub(crate) async fn append_since(&self, write: &Write, generation: Option<u64>) -> Result<Option<Appended>> {
-        let thread_id = write.thread_id;
-        let read = self.everyone.load(Ordering::Relaxed) || self.readers.is_watched(thread_id);
-        let writer = &self.writers[thread_id.0.as_u128() as usize % WRITERS];
-        let mut appending = Appending { write: write.clone(), read, generation };
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            match writer.call("event_log.append", appending.clone()).await {
-                Ok(Written::Done(appended)) => return Ok(Some(appended)),
-                Ok(Written::Stale) => return Ok(None),
-                Err(error) if error.is_retryable() && Instant::now() + PAUSE < deadline => {
-                    // It may have been committed, and the answer was lost.
-                    appending.write.again = true;
-                    tokio::time::sleep(PAUSE).await;
-                }
-                Err(error) => return Err(error),
-            }
-        }
+        let news = Mutex::new(Some(news));
+        Ok(Self { db: db.clone(), retention, writers, reading, readers, live, news, tasks })
     }
 }
 
@@ -129,7 +99,23 @@ impl Drop for PostgresStore {
     }
 }
 
-/// Passes on what other processes say was appended.
+/// Passes on the copies of other processes.
+async fn receive(mut deliveries: UnboundedReceiver<Delivery>, tell: UnboundedSender<News>) {
+    while let Some(delivery) = deliveries.recv().await {
+        let news = match delivery {
+            Delivery::Copy(thread_id, copy) => {
+                decode_copy(copy).map_or(News::Look(thread_id), |record| News::Record(thread_id, record))
+            }
+            Delivery::Watching(thread_id) => News::Look(thread_id),
+            Delivery::Missed => News::LookEverywhere,
+        };
+        if tell.send(news).is_err() {
+            return;
+        }
+    }
+}
+
+/// Passes on the signals of other processes.
 async fn hear(signals: Arc<dyn Signals>, tell: UnboundedSender<News>) {
     let mut received = signals.subscribe();
     loop {
@@ -154,11 +140,11 @@ fn in_millis(time: Duration) -> u64 {
 }
 
 impl Postgres {
-    /// Makes the partitions that are needed next, and drops those whose time is over.
+    /// Creates the partitions that are needed next, and drops the old ones.
     async fn make_partitions(&self, now: Timestamp, retention: Duration) -> Result<()> {
         const OPERATION: &str = "event_log.sweep";
         let mut transaction = self.begin(OPERATION).await?;
-        // A log that is kept needs all that it said since it began.
+        // A kept log needs its records since it began.
         let oldest = "SELECT min(first_millis) AS millis FROM event_logs";
         let oldest = sqlx::query(oldest).fetch_one(&mut *transaction).await.context(OPERATION)?;
         let oldest = get::<Option<i64>>(&oldest, "millis")?.unwrap_or(i64::MAX);
@@ -182,7 +168,7 @@ impl Postgres {
         );
         let over = over.bind(now.as_micros().saturating_sub(micros)).bind(SWEPT);
         let swept = over.execute(&mut *transaction).await.context(OPERATION)?.rows_affected();
-        // Logs that never ended though their runs are over or gone: their process died just then. Their time begins now.
+        // A process that died may have left the log of a finished run open. The log's retention begins now.
         let orphans = sqlx::query(
             "UPDATE event_logs SET ended_at = $1 WHERE run_id IN (
                 SELECT l.run_id FROM event_logs l JOIN log_threads t USING (thread_id)
@@ -209,21 +195,36 @@ impl Postgres {
 
 #[async_trait]
 impl LogStore for PostgresStore {
-    async fn append(&self, write: &Write) -> Result<Appended> {
-        let stale = || Error::internal("event_log.append", "the database says that its log is elsewhere");
-        self.append_since(write, None).await?.ok_or_else(stale)
+    async fn append(&self, proposal: &Proposal) -> Result<Answer> {
+        let thread_id = proposal.thread_id;
+        let writer = &self.writers[thread_id.0.as_u128() as usize % WRITERS];
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let appending = Appending { proposal: proposal.clone(), read: self.readers.is_watched(thread_id) };
+            match writer.call("event_log.append", appending).await {
+                // It may have been committed. Then the database refuses the same proposal, and says so.
+                Err(error) if error.is_retryable() && Instant::now() + PAUSE < deadline => {
+                    tokio::time::sleep(PAUSE).await;
+                }
+                answer => return answer,
+            }
+        }
     }
 
     async fn open(&self, thread_id: ThreadId, run_id: Option<RunId>) -> Result<Opened> {
         self.readers.watch(thread_id);
+        if let Some(live) = &self.live {
+            live.watch(thread_id);
+        }
         self.reading.call(READ, Reading::Open(thread_id, run_id)).await
     }
 
     fn left(&self, thread_id: ThreadId) {
         self.readers.leave(thread_id);
-        if self.readers.is_announced() {
-            self.reading.tell(Reading::Left(thread_id));
+        if let Some(live) = &self.live {
+            live.unwatch(thread_id);
         }
+        self.reading.tell(Reading::Left(thread_id));
     }
 
     async fn kept(&self, thread_id: ThreadId, run_id: Option<RunId>, after: EventId, opened: &Opened) -> Result<Page> {
@@ -269,9 +270,9 @@ impl LogStore for PostgresStore {
         );
         let mut session = self.db.session(READ).await?;
         let rows = sql.bind(ids).fetch_all(&mut *session).await.context(READ);
-        // The server may have lost what it was told last.
+        // A server that restarts may have lost the announcement.
         let rows = rows.inspect_err(|_| self.readers.renew())?;
-        rows.iter().map(|row| place(row, "millis", "sequence")).collect()
+        rows.iter().map(|row| position(row, "millis", "sequence")).collect()
     }
 
     async fn sweep(&self, now: Timestamp, retention: Duration) -> Result<u64> {

@@ -1,114 +1,134 @@
-//! Appending: what is appended at the same time is one statement, and one commit.
+//! Appending: proposals that come at the same time share one statement and one commit.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
-use langopen_core::error::Result;
-use langopen_core::ids::ThreadId;
+use langopen_core::error::{Error, Result};
+use langopen_core::ids::RunId;
 use langopen_core::signals::{Signal, Signals};
 use sqlx::postgres::PgRow;
 use uuid::Uuid;
 
 use super::super::Postgres;
 use super::super::columns::{Context, get};
-use super::group::{Calls, answer};
-use super::rows::{place, place_or_none, signed};
-use crate::shared_log::{Appended, Write};
+use super::group::{Call, Calls, answer};
+use super::rows::{position_or_none, signed};
+use crate::live_copies::LiveCopies;
+use crate::shared_log::{Answer, Proposal, ThreadState, encode_copy};
 
 const OPERATION: &str = "event_log.append";
 
-/// A record to append.
+/// A proposal, and whether this process reads the thread.
 #[derive(Debug, Clone)]
 pub(super) struct Appending {
-    pub(super) write: Write,
-    /// Whether it is known that the thread is read.
+    pub(super) proposal: Proposal,
     pub(super) read: bool,
-    /// The move since which the log must be in the database.
-    pub(super) generation: Option<u64>,
 }
 
-/// What became of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Written {
-    Done(Appended),
-    /// The log has moved meanwhile.
-    Stale,
+/// Writes for some of the threads.
+pub(super) struct Writer {
+    pub(super) db: Postgres,
+    pub(super) process: Uuid,
+    pub(super) live: Option<Arc<dyn LiveCopies>>,
+    pub(super) signals: Option<Arc<dyn Signals>>,
 }
 
-/// Writes what is appended, until nothing will be.
-pub(super) async fn write(db: Postgres, signals: Option<Arc<dyn Signals>>, mut appended: Calls<Appending, Written>) {
-    while let Some(calls) = appended.next().await {
-        let (appending, askers): (Vec<_>, Vec<_>) = calls.into_iter().unzip();
-        let told = |thread_id| {
-            if let Some(signals) = &signals {
-                signals.send(Signal::Events(thread_id));
+type AppendCall = Call<Appending, Answer>;
+
+/// Takes the first call of each thread; the others stay.
+fn take_distinct(calls: &mut Vec<AppendCall>) -> Vec<AppendCall> {
+    let mut threads = HashSet::new();
+    let (first, others) = calls.drain(..).partition(|(appending, _)| threads.insert(appending.proposal.thread_id));
+    *calls = others;
+    first
+}
+
+impl Writer {
+    /// Writes until there will be no more calls.
+    pub(super) async fn run(self, mut calls: Calls<Appending, Answer>) {
+        while let Some(mut waiting) = calls.next().await {
+            // A caller that went away wants no record.
+            waiting.retain(|(_, asker)| !asker.is_closed());
+            while !waiting.is_empty() {
+                let (appending, askers): (Vec<_>, Vec<_>) = take_distinct(&mut waiting).into_iter().unzip();
+                answer(askers, self.append(&appending).await);
             }
-        };
-        answer(askers, db.append_records(&appending, told).await);
+            // The callers that were just answered may append again, and then share the next commit.
+            tokio::task::yield_now().await;
+        }
+    }
+
+    async fn append(&self, appending: &[Appending]) -> Result<Vec<Answer>> {
+        let rows = self.db.retrying(|| self.db.append_records(self.process, appending)).await?;
+        let mut answers: Vec<Option<Answer>> = vec![None; appending.len()];
+        for row in &rows {
+            let index = usize::try_from(get::<i64>(row, "n")? - 1).unwrap_or(usize::MAX);
+            let (Some(place), Some(of)) = (answers.get_mut(index), appending.get(index)) else { continue };
+            let answer = decode(row)?;
+            if answer == Answer::Taken && get(row, "heard")? {
+                self.hint(&of.proposal);
+            }
+            *place = Some(answer);
+        }
+        let missing = || Error::internal(OPERATION, "the database gave no answer for one of the threads");
+        answers.into_iter().map(|answer| answer.ok_or_else(missing)).collect()
+    }
+
+    /// Sends the record to the processes that read the thread, or tells them to fetch it.
+    fn hint(&self, proposal: &Proposal) {
+        let is_sent = self.live.as_ref().is_some_and(|live| live.send(proposal.thread_id, encode_copy(proposal)));
+        if !is_sent && let Some(signals) = &self.signals {
+            signals.send(Signal::Events(proposal.thread_id));
+        }
     }
 }
 
-fn written(row: &PgRow) -> Result<Written> {
-    if get::<Option<bool>>(row, "stale")? == Some(true) {
-        return Ok(Written::Stale);
+fn attempt(row: &PgRow, column: &str) -> Result<u32> {
+    Ok(u32::try_from(get::<Option<i64>>(row, column)?.unwrap_or(0)).unwrap_or(u32::MAX))
+}
+
+fn decode(row: &PgRow) -> Result<Answer> {
+    match get::<&str>(row, "outcome")? {
+        "taken" => Ok(Answer::Taken),
+        "unwanted" => Ok(Answer::Unwanted),
+        _ => Ok(Answer::Refused(ThreadState {
+            last: position_or_none(row, "millis", "sequence")?.unwrap_or_default(),
+            speaker: match get::<Option<Uuid>>(row, "speaker")? {
+                Some(run_id) => Some((RunId(run_id), attempt(row, "speaker_attempt")?)),
+                None => None,
+            },
+            attempt: attempt(row, "run_attempt")?,
+            kept: get(row, "kept")?,
+            ended: get(row, "ended")?,
+            done: get(row, "done")?,
+        })),
     }
-    if get::<Option<bool>>(row, "late")? == Some(true) {
-        return Ok(Written::Done(Appended::Late));
-    }
-    Ok(Written::Done(match place_or_none(row, "last_millis", "last_sequence")? {
-        Some(last) => {
-            let before = place(row, "before_millis", "before_sequence")?;
-            Appended::At { before, last, kept: get(row, "is_kept")?, read: get(row, "is_read")?, settled: true }
-        }
-        None => Appended::Nowhere,
-    }))
 }
 
 impl Postgres {
-    /// Appends records in one step; the answers are in their order. Several of one thread keep theirs. `told` hears of the threads that someone reads.
-    async fn append_records(&self, appending: &[Appending], told: impl Fn(ThreadId)) -> Result<Vec<Written>> {
-        // Who takes several locks takes them in the order of ids.
-        let mut order: Vec<_> = (0..appending.len()).collect();
-        order.sort_by_key(|index| appending[*index].write.thread_id);
-        let sorted: Vec<_> = order.iter().map(|index| &appending[*index]).collect();
-        let rows = self.retrying(|| self.append_sorted(&sorted)).await?;
-        let mut answers = vec![Written::Stale; appending.len()];
-        for (row, index) in rows.iter().zip(order) {
-            answers[index] = written(row)?;
-            if get::<Option<bool>>(row, "is_read")? == Some(true) {
-                told(appending[index].write.thread_id);
-            }
-        }
-        Ok(answers)
-    }
-
-    async fn append_sorted(&self, appending: &[&Appending]) -> Result<Vec<PgRow>> {
-        let writes = || appending.iter().map(|appending| &appending.write);
-        let column = |of: fn(&Write) -> i64| writes().map(of).collect::<Vec<_>>();
+    /// Proposes one record for each of several threads, in one statement.
+    async fn append_records(&self, process: Uuid, appending: &[Appending]) -> Result<Vec<PgRow>> {
+        let all = || appending.iter().map(|appending| &appending.proposal);
+        let column = |of: fn(&Proposal) -> u64| all().map(|proposal| signed(of(proposal))).collect::<Vec<_>>();
         let sql = sqlx::query(
-            "SELECT a.* FROM unnest($1::UUID[], $2::TEXT[], $3::UUID[], $4::BIGINT[], $5::BOOLEAN[], $6::UUID[], $7::BIGINT[], $8::BIGINT[],
-                $9::BIGINT[], $10::BIGINT[], $11::BIGINT[], $12::BIGINT[], $13::BOOLEAN[], $14::BOOLEAN[], $15::BOOLEAN[], $16::BOOLEAN[], $17::BIGINT[], $18::BYTEA[])
-                WITH ORDINALITY AS w(thread_id, kind, run_id, attempt, keep, mark, count, millis, sequence, before_millis, before_sequence, now, again, copy, unsure, read, generation, bytes, n)
-             CROSS JOIN LATERAL event_log_append(w.thread_id, w.kind, w.run_id, w.attempt, w.keep, w.mark, w.count, w.millis, w.sequence, w.before_millis, w.before_sequence, w.now,
-                w.again, w.copy, w.unsure, w.read, w.generation, w.bytes) AS a ORDER BY w.n",
+            "SELECT * FROM event_log_append($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)",
         );
-        let sql = sql.bind(writes().map(|write| write.thread_id.0).collect::<Vec<Uuid>>());
-        let sql = sql.bind(writes().map(|write| char::from(write.kind.code()).to_string()).collect::<Vec<_>>());
-        let sql = sql.bind(writes().map(|write| write.kind.run_id().map(|id| id.0)).collect::<Vec<_>>());
-        let sql = sql.bind(column(|write| i64::from(write.attempt)));
-        let sql = sql.bind(writes().map(|write| write.keep).collect::<Vec<_>>());
-        let sql = sql.bind(writes().map(|write| write.mark).collect::<Vec<_>>());
-        let sql = sql.bind(column(|write| i64::from(write.count)));
-        let sql = sql.bind(column(|write| signed(write.first.millis)));
-        let sql = sql.bind(column(|write| signed(write.first.sequence)));
-        let sql = sql.bind(column(|write| signed(write.copy_after.unwrap_or_default().millis)));
-        let sql = sql.bind(column(|write| signed(write.copy_after.unwrap_or_default().sequence)));
-        let sql = sql.bind(column(|write| write.now.as_micros()));
-        let sql = sql.bind(writes().map(|write| write.again).collect::<Vec<_>>());
-        let sql = sql.bind(writes().map(|write| write.copy_after.is_some()).collect::<Vec<_>>());
-        let sql = sql.bind(writes().map(|write| write.unsure).collect::<Vec<_>>());
-        let sql = sql.bind(appending.iter().map(|each| each.read).collect::<Vec<_>>());
-        let sql = sql.bind(appending.iter().map(|each| each.generation.map(signed)).collect::<Vec<_>>());
-        let sql = sql.bind(writes().map(|write| &write.bytes[..]).collect::<Vec<_>>());
+        let sql = sql.bind(process).bind(self.now().as_micros());
+        let sql = sql.bind(all().map(|proposal| proposal.thread_id.0).collect::<Vec<_>>());
+        let sql = sql.bind(all().map(|proposal| char::from(proposal.kind.code()).to_string()).collect::<Vec<_>>());
+        let sql = sql.bind(all().map(|proposal| proposal.kind.run_id().map(|id| id.0)).collect::<Vec<_>>());
+        let sql = sql.bind(column(|proposal| proposal.attempt.into()));
+        let sql = sql.bind(all().map(|proposal| proposal.keep).collect::<Vec<_>>());
+        let sql = sql.bind(all().map(|proposal| proposal.begins).collect::<Vec<_>>());
+        let sql = sql.bind(appending.iter().map(|appending| appending.read).collect::<Vec<_>>());
+        let sql = sql.bind(all().map(|proposal| proposal.mark).collect::<Vec<_>>());
+        let sql = sql.bind(column(|proposal| proposal.expected.millis));
+        let sql = sql.bind(column(|proposal| proposal.expected.sequence));
+        let sql = sql.bind(column(|proposal| proposal.before.millis));
+        let sql = sql.bind(column(|proposal| proposal.before.sequence));
+        let sql = sql.bind(column(|proposal| proposal.last.millis));
+        let sql = sql.bind(column(|proposal| proposal.last.sequence));
+        let sql = sql.bind(all().map(|proposal| &proposal.bytes[..]).collect::<Vec<_>>());
         let mut session = self.session(OPERATION).await?;
         let rows = sql.fetch_all(&mut *session).await.context(OPERATION)?;
         session.done(OPERATION).await?;

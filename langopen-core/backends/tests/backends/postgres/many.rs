@@ -339,10 +339,10 @@ async fn a_rollback_spares_what_is_kept_meanwhile() {
     end(database, [a, b]).await;
 }
 
-/// An attempt can write no events after a later attempt has started, even if the later attempt's events are elsewhere,
-/// e.g. on an unreachable Redis.
+/// An attempt can write no events after a worker has claimed a later attempt, even if the later one has written
+/// nothing.
 #[tokio::test]
-async fn an_attempt_is_over_when_another_one_has_begun() {
+async fn an_attempt_is_over_when_a_later_one_was_claimed() {
     let (database, clock) = (Database::new().await, clock());
     let db = database.open(options(&clock)).await;
     let log = PostgresEventLog::open(&db).await.expect("open");
