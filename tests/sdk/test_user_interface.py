@@ -78,8 +78,6 @@ async def test_a_component_comes_with_script_and_style(client, http):
     assert "weather-card" in files[0].text and "weather-card" in files[1].text
     [assistant] = await client.assistants.search(graph_id="cards")
     assert (await ask(http, assistant["assistant_id"])).text == answer.text
-    secure = await ask(http, "cards", headers={"x-forwarded-proto": "https", "host": "agents.example"})
-    assert 'src="https://agents.example/ui/cards/' in secure.text
 
 
 async def test_what_is_not_there_is_said(http):
@@ -135,6 +133,9 @@ async def test_who_may_not_call_learns_no_address(behind_login):
         script = await http.get(f"http:{place}")
         assert script.status_code == 200 and '"cool-package"' in script.text
         assert "<link" not in page.text
+        proxied = ANN | {"x-forwarded-proto": "https", "host": "agents.example"}
+        page = await http.post("/below/ui/agent", json={"name": "hello"}, headers=proxied)
+        assert 'src="https://agents.example/below/ui/agent/' in page.text
 
 
 def test_without_ui_there_is_none(tmp_path, cache_dir):

@@ -10,6 +10,19 @@ use std::fmt::Write;
 
 use crate::http::error::{ApiError, ApiResult};
 
+/// One event of a stream, as the OpenAPI document describes it.
+#[derive(utoipa::ToSchema)]
+#[expect(dead_code, reason = "only its schema is used")]
+pub(crate) struct ServerSentEvent {
+    /// The kind of event.
+    event: String,
+    /// JSON text.
+    data: String,
+    /// The position after which a reader can resume the stream.
+    #[schema(nullable = false)]
+    id: Option<String>,
+}
+
 /// The comment that keeps a silent stream alive.
 pub(crate) const HEARTBEAT: Bytes = Bytes::from_static(b": heartbeat\r\n\r\n");
 

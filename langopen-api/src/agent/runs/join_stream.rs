@@ -14,7 +14,7 @@ use super::stream::stream;
 use crate::http::access::Caller;
 use crate::http::error::{ApiResult, ErrorResponse};
 use crate::http::extract::{Query, RunPath};
-use crate::http::sse::{frame, last_event_id, locations, response};
+use crate::http::sse::{ServerSentEvent, frame, last_event_id, locations, response};
 use crate::server::App;
 
 /// Join Run Stream
@@ -30,7 +30,7 @@ use crate::server::App;
         DisconnectQuery,
     ),
     responses(
-        (status = 200, description = "The run's events", body = String, content_type = "text/event-stream"),
+        (status = 200, description = "The run's events", body = ServerSentEvent, content_type = "text/event-stream"),
         (status = 422, description = "Invalid request", body = ErrorResponse),
     )
 )]

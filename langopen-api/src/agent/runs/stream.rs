@@ -14,7 +14,7 @@ use crate::agent::run_body::{RunCreate, RunCreateStreamingStateful};
 use crate::http::access::Caller;
 use crate::http::error::{ApiError, ApiResult, ErrorResponse};
 use crate::http::extract::{Body, Forwarded, NewRunPath};
-use crate::http::sse::{HEARTBEAT, frame, frames, locations, response};
+use crate::http::sse::{HEARTBEAT, ServerSentEvent, frame, frames, locations, response};
 use crate::server::App;
 use langopen_core::ThreadId;
 use tokio::time::Instant;
@@ -27,7 +27,7 @@ use tokio::time::Instant;
     params(("thread_id" = Uuid, Path, description = "The thread")),
     request_body = RunCreateStreamingStateful,
     responses(
-        (status = 200, description = "The run's events", body = String, content_type = "text/event-stream",
+        (status = 200, description = "The run's events", body = ServerSentEvent, content_type = "text/event-stream",
             headers(("Content-Location" = String, description = "The path of the run; its stream can be joined there."))),
         (status = 400, description = "Both context and configurable are given", body = ErrorResponse),
         (status = 404, description = "No such thread or assistant", body = ErrorResponse),

@@ -12,7 +12,7 @@ use super::sight::Sight;
 use crate::http::access::Caller;
 use crate::http::error::{ApiError, ApiResult, ErrorResponse};
 use crate::http::extract::{Query, ThreadPath};
-use crate::http::sse::{last_event_id, locations, response};
+use crate::http::sse::{ServerSentEvent, last_event_id, locations, response};
 use crate::server::App;
 
 /// The kinds of events that a client can select.
@@ -82,7 +82,7 @@ impl Modes {
         ThreadStreamQuery,
     ),
     responses(
-        (status = 200, description = "The thread's events", body = String, content_type = "text/event-stream"),
+        (status = 200, description = "The thread's events", body = ServerSentEvent, content_type = "text/event-stream"),
         (status = 422, description = "Invalid request", body = ErrorResponse),
     )
 )]

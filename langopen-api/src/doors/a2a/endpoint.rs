@@ -16,6 +16,7 @@ use crate::doors::json_rpc::{Reply, failed, invalid};
 use crate::http::access::Caller;
 use crate::http::error::{ApiError, ApiResult, ErrorKey};
 use crate::http::extract::{AssistantIdText, Forwarded, ListBody, accepts, parse_id};
+use crate::http::sse::ServerSentEvent;
 use crate::server::App;
 
 /// The answer to a method.
@@ -40,7 +41,7 @@ pub(super) enum Answered {
     request_body(content = serde_json::Value, description = "A JSON-RPC 2.0 request"),
     responses(
         (status = 200, description = "The answer to the request, or a stream of answers", content(
-            (serde_json::Value = "application/json"), (String = "text/event-stream"),
+            (serde_json::Value = "application/json"), (ServerSentEvent = "text/event-stream"),
         )),
         (status = 400, description = "An Accept header that allows no answer", body = ErrorKey),
     )

@@ -17,7 +17,7 @@ use super::tape::{Play, Tape};
 use crate::http::access::Caller;
 use crate::http::error::{ApiError, ApiResult, ErrorResponse};
 use crate::http::extract::{SmallBody, ThreadPath};
-use crate::http::sse::{HEARTBEAT, frame, locations, response};
+use crate::http::sse::{HEARTBEAT, ServerSentEvent, frame, locations, response};
 use crate::server::App;
 
 /// The events of a thread that a client wants.
@@ -48,7 +48,7 @@ pub(super) struct ProtocolEventStreamRequest {
     params(("thread_id" = Uuid, Path, description = "The thread")),
     request_body = ProtocolEventStreamRequest,
     responses(
-        (status = 200, description = "The thread's events", body = String, content_type = "text/event-stream"),
+        (status = 200, description = "The thread's events", body = ServerSentEvent, content_type = "text/event-stream"),
         (status = 400, description = "Invalid request", body = ErrorResponse),
         (status = 404, description = "No such thread for this caller", body = ErrorResponse),
         (status = 422, description = "Invalid thread ID", body = ErrorResponse),

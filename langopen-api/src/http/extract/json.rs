@@ -1,6 +1,7 @@
 //! Parses JSON text. Failures name the field.
 
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use super::duplicates::without_duplicates;
 use super::text::{Refusal, clean};
@@ -14,7 +15,11 @@ pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> ApiResult<T> {
         let why = match refusal {
             Refusal::Surrogate => "a surrogate without its pair is not a character".to_owned(),
             Refusal::TooDeep => "it nests too deeply".to_owned(),
-            Refusal::Number(number) => format!("number out of range: {number} is beyond what a double can hold"),
+            Refusal::Number(number) => {
+                let message = format!("number out of range: {number} is beyond what a double can hold");
+                let (path, _) = failure::<Value>(text).unwrap_or_default();
+                return ApiError::invalid(sentence(&path, &message));
+            }
         };
         ApiError::invalid(format!("{NOT_JSON}: {why}"))
     })?;
@@ -31,12 +36,15 @@ pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> ApiResult<T> {
 
 /// Parses the text once more, with slower code that finds the path of the failure.
 fn explain<T: DeserializeOwned>(text: &str, error: &serde_json::Error) -> ApiError {
-    let mut deserializer = serde_json::Deserializer::from_str(text);
-    let (path, message) = match serde_path_to_error::deserialize::<_, T>(&mut deserializer) {
-        Ok(_) => (String::new(), error.to_string()),
-        Err(error) => (error.path().to_string(), error.inner().to_string()),
-    };
+    let (path, message) = failure::<T>(text).unwrap_or_else(|| (String::new(), error.to_string()));
     ApiError::invalid(sentence(&path, &message))
+}
+
+/// The path and the message of the first value in `text` that does not fit `T`.
+fn failure<T: DeserializeOwned>(text: &str) -> Option<(String, String)> {
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    let error = serde_path_to_error::deserialize::<_, T>(&mut deserializer).err()?;
+    Some((error.path().to_string(), error.inner().to_string()))
 }
 
 fn sentence(path: &str, message: &str) -> String {

@@ -6,6 +6,7 @@ use crate::agent::runs::stream::start;
 use crate::http::access::Caller;
 use crate::http::error::{ApiResult, ErrorResponse};
 use crate::http::extract::{Body, Forwarded};
+use crate::http::sse::ServerSentEvent;
 use crate::server::App;
 
 /// Create Run, Stream Output
@@ -15,7 +16,7 @@ use crate::server::App;
     post, path = "/runs/stream", tag = "Stateless Runs", operation_id = "stream_stateless_run",
     request_body = RunCreateStreamingStateless,
     responses(
-        (status = 200, description = "The run's events", body = String, content_type = "text/event-stream",
+        (status = 200, description = "The run's events", body = ServerSentEvent, content_type = "text/event-stream",
             headers(("Content-Location" = String, description = "The path of the run."))),
         (status = 400, description = "Both context and configurable are given, or the command resumes", body = ErrorResponse),
         (status = 404, description = "No such assistant", body = ErrorResponse),
