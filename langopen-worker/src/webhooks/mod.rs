@@ -131,18 +131,18 @@ impl WebhookDispatcher {
             Ok(Some(found)) => found,
             Ok(None) => {
                 let until = self.clock.now().plus(UNKNOWN_PAUSE);
-                self.check(self.outbox.put_off(lease, until, "the deployment's rules are not known yet").await);
+                self.log_failure(self.outbox.put_off(lease, until, "the deployment's rules are not known yet").await);
                 return;
             }
             Err(error) => {
-                self.check(self.give_up(&delivery, &error.to_string()).await);
+                self.log_failure(self.give_up(&delivery, &error.to_string()).await);
                 return;
             }
         };
         let attempt = tokio::select! {
             attempt = sender.attempt(&settings, &delivery, self.clock.now()) => attempt,
             () = hand_back.cancelled() => {
-                self.check(self.outbox.put_off(lease, self.clock.now(), "the server stopped").await);
+                self.log_failure(self.outbox.put_off(lease, self.clock.now(), "the server stopped").await);
                 return;
             }
         };
@@ -164,7 +164,7 @@ impl WebhookDispatcher {
             },
             Attempt::Hopeless(why) => self.give_up(&delivery, &why).await,
         };
-        self.check(done);
+        self.log_failure(done);
     }
 
     async fn give_up(&self, delivery: &Delivery, why: &str) -> Result<()> {
@@ -173,7 +173,7 @@ impl WebhookDispatcher {
         self.outbox.give_up(delivery.lease(), why).await
     }
 
-    fn check(&self, done: Result<()>) {
+    fn log_failure(&self, done: Result<()>) {
         match done {
             Ok(()) => {}
             Err(error) if error.kind() == ErrorKind::LeaseLost => {
