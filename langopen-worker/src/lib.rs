@@ -39,6 +39,7 @@ mod held;
 mod losses;
 mod metrics;
 mod outcome;
+mod rounds;
 mod rules;
 mod run;
 mod settings;

@@ -398,7 +398,7 @@ async fn a_long_run_keeps_its_lease() {
 }
 
 #[tokio::test]
-async fn no_more_runs_than_there_are_places_execute_at_once() {
+async fn no_more_runs_than_slots_execute_at_once() {
     let (now, most) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicU32::new(0)));
     let peak = Arc::clone(&most);
     let bench = Bench::start_async(WorkerSettings { concurrency: 3, ..settings() }, move |_| {

@@ -28,7 +28,7 @@ const CONNECTIONS: u32 = 16;
 
 /// The data store to open.
 #[derive(Debug, Clone)]
-pub(crate) enum Place {
+pub(crate) enum Backend {
     /// A file in the data folder.
     Sqlite,
     /// This process's memory, for trials and tests. The data is lost when the process ends.
@@ -81,7 +81,7 @@ fn wrong(name: &'static str, why: &str) -> CommandError {
     CommandError::Setting { name, why: why.to_owned() }
 }
 
-impl Place {
+impl Backend {
     /// Reads `--database` and `--redis`.
     pub(crate) fn of(database: Option<&str>, redis: Option<&str>) -> Result<Self, CommandError> {
         if redis.is_some_and(|url| !is(url, &["redis", "rediss"])) {
@@ -141,14 +141,14 @@ pub(crate) struct Database {
 
 impl Database {
     /// Opens the data store. `file` is the path of the SQLite file.
-    pub(crate) async fn open(place: Place, file: &Path) -> Result<Self, CommandError> {
-        match place {
-            Place::Sqlite => {
+    pub(crate) async fn open(backend: Backend, file: &Path) -> Result<Self, CommandError> {
+        match backend {
+            Backend::Sqlite => {
                 let sqlite = Sqlite::open(file, SqliteOptions::default().with_clock(clock())).await?;
                 Ok(Self::of(Arc::new(sqlite.clone()), Arc::new(sqlite.event_log()), Some(sqlite)))
             }
-            Place::Memory => Ok(Self::of(Arc::new(Memory::new()), Arc::new(MemoryEventLog::new()), None)),
-            Place::Postgres(shared) => Self::shared(shared).await,
+            Backend::Memory => Ok(Self::of(Arc::new(Memory::new()), Arc::new(MemoryEventLog::new()), None)),
+            Backend::Postgres(shared) => Self::shared(shared).await,
         }
     }
 
@@ -246,11 +246,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn places_are_told_apart_and_shown_without_secrets() {
-        let place = |database, redis| Place::of(database, redis).map_err(|error| error.to_string());
-        assert!(matches!(place(None, None), Ok(Place::Sqlite)));
-        assert!(matches!(place(Some("memory:"), None), Ok(Place::Memory)));
-        let shared = place(Some("postgres://u:hush@a/b"), Some("redis://:hush@a")).unwrap();
+    fn backends_are_distinguished_and_shown_without_secrets() {
+        let backend = |database, redis| Backend::of(database, redis).map_err(|error| error.to_string());
+        assert!(matches!(backend(None, None), Ok(Backend::Sqlite)));
+        assert!(matches!(backend(Some("memory:"), None), Ok(Backend::Memory)));
+        let shared = backend(Some("postgres://u:hush@a/b"), Some("redis://:hush@a")).unwrap();
         assert_eq!(shared.describe(Path::new("/data")), "in Postgres and Redis");
         assert!(!format!("{shared:?}").contains("hush"));
         for (database, redis, says) in [
@@ -258,9 +258,9 @@ mod tests {
             (None, Some("redis://a"), "--database"),
             (Some("postgres://a/b"), Some("http://a"), "--redis"),
         ] {
-            assert!(place(database, redis).is_err_and(|why| why.contains(says)), "{database:?} {redis:?}");
+            assert!(backend(database, redis).is_err_and(|why| why.contains(says)), "{database:?} {redis:?}");
         }
-        let Place::Postgres(shared) = shared else { panic!("{shared:?}") };
+        let Backend::Postgres(shared) = shared else { panic!("{shared:?}") };
         let direct = |url: &str| shared.clone().with_direct(Some(Secret::from(url.to_owned())));
         assert!(!format!("{:?}", direct("postgresql://u:hush@a/b").unwrap()).contains("hush"));
         assert!(direct("redis://a").is_err_and(|why| why.to_string().contains("--database-direct")));

@@ -64,14 +64,14 @@ struct Started {
 
 async fn start(settings: &Settings) -> Result<Started, CommandError> {
     let recorder = metrics::install()?;
-    let (section, place) = (&settings.worker, settings.place()?);
+    let (section, backend) = (&settings.worker, settings.backend()?);
     let name = process_name("worker");
     let mut client = settings.runners.client(name.clone())?;
     client.delivers_webhooks = section.webhooks;
     let working = working(settings, name)?;
     let (listener, address) = listen(section.host, section.port).await?;
-    say("data", &place.describe(Path::new("")));
-    let database = Database::open(place, Path::new("")).await?;
+    say("data", &backend.describe(Path::new("")));
+    let database = Database::open(backend, Path::new("")).await?;
     let runners = Arc::new(RunnerSet::connect(client)?);
     let services = Services {
         queue: database.queue(),

@@ -40,7 +40,7 @@ async fn runs_keep_their_state_through_calls_back() {
 }
 
 #[tokio::test]
-async fn what_a_run_said_is_kept_before_the_checkpoint_that_spares_saying_it() {
+async fn events_are_stored_before_the_checkpoint_that_follows_them() {
     let bench = Bench::start(1).await;
     for resumable in [false, true] {
         let thread_id = bench.thread().await;

@@ -7,7 +7,7 @@ use clap::Args;
 use langopen_backends::sqlite::{Sqlite, SqliteOptions};
 use langopen_core::Storage;
 
-use crate::database::{Database, Place};
+use crate::database::{Backend, Database};
 use crate::error::CommandError;
 use crate::secret_file;
 
@@ -39,19 +39,19 @@ impl StoreOptions {
     }
 
     pub(super) async fn open(&self) -> Result<Store, CommandError> {
-        match Place::of(self.database()?.as_deref(), None)? {
-            Place::Sqlite => {
+        match Backend::of(self.database()?.as_deref(), None)? {
+            Backend::Sqlite => {
                 let path = self.data.join("langopen.db");
                 if !path.is_file() {
                     return Err(CommandError::NoDatabase { path });
                 }
                 Ok(Store::Beside(Sqlite::open(&path, SqliteOptions::default().beside_owner()).await?))
             }
-            Place::Memory => Err(CommandError::Setting {
+            Backend::Memory => Err(CommandError::Setting {
                 name: "--database",
                 why: "this command cannot reach data in the memory of another process".to_owned(),
             }),
-            place => Ok(Store::Shared(Database::open(place, Path::new("")).await?)),
+            backend => Ok(Store::Shared(Database::open(backend, Path::new("")).await?)),
         }
     }
 }

@@ -24,7 +24,7 @@ use crate::app::{self, FromWithin, KeysNeeded, Login};
 use crate::cli::UpOptions;
 use crate::clock::clock;
 use crate::connections::Limits;
-use crate::database::{Database, Place};
+use crate::database::{Backend, Database};
 use crate::error::CommandError;
 use crate::hosts::Application;
 use crate::isolation::Isolation;
@@ -72,7 +72,7 @@ struct Started {
 }
 
 /// The data store, from the options or from the variables of LangGraph's own servers.
-fn place(options: &UpOptions) -> Result<Place, CommandError> {
+fn backend(options: &UpOptions) -> Result<Backend, CommandError> {
     let given = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
     let database = options.database()?.or_else(|| given("DATABASE_URI")).or_else(|| given("POSTGRES_URI"));
     // `--redis` without a Postgres is an error. `REDIS_URI` without one is not, because it may be the application's
@@ -80,18 +80,18 @@ fn place(options: &UpOptions) -> Result<Place, CommandError> {
     let redis = options
         .redis()?
         .or_else(|| database.as_ref().filter(|url| url.starts_with("postgres")).and_then(|_| given("REDIS_URI")));
-    Ok(Place::of(database.as_deref(), redis.as_deref())?.with_redis_prefix(&options.redis_prefix))
+    Ok(Backend::of(database.as_deref(), redis.as_deref())?.with_redis_prefix(&options.redis_prefix))
 }
 
 async fn start(options: UpOptions) -> Result<Started, CommandError> {
     let begin = Instant::now();
-    let place = place(&options)?;
+    let backend = backend(&options)?;
     let recorder = metrics::install()?;
-    let mut isolation = Isolation::new(options.sandbox, &place.withheld())?;
+    let mut isolation = Isolation::new(options.sandbox, &backend.withheld())?;
     let application = Application::read(&options.config, &isolation.inherited)?;
     let records = options.api_keys.as_deref().map(keys::read).transpose()?;
     let data = DataFolder::open(&options, &application.config)?;
-    say("data", &place.describe(data.path()));
+    say("data", &backend.describe(data.path()));
     isolation.hide_data(data.path());
     for path in [&options.cache_dir, &options.api_keys, &options.database_file, &options.redis_file] {
         path.iter().for_each(|path| isolation.hide(path));
@@ -102,8 +102,8 @@ async fn start(options: UpOptions) -> Result<Started, CommandError> {
     let listener = TcpListener::bind(address).await.map_err(|source| CommandError::Listen { address, source })?;
     let address = listener.local_addr().map_err(|source| CommandError::Listen { address, source })?;
     let api_url = format!("http://{address}");
-    let file = if matches!(place, Place::Sqlite) { data.database()? } else { PathBuf::new() };
-    let database = Arc::new(Database::open(place, &file).await?);
+    let file = if matches!(backend, Backend::Sqlite) { data.database()? } else { PathBuf::new() };
+    let database = Arc::new(Database::open(backend, &file).await?);
 
     let app = &application.settings;
     let working = settings::worker(&options, app)?;

@@ -2,7 +2,7 @@ use axum::Json;
 use axum::extract::State;
 use langopen_core::auth::{Action, Resource};
 use langopen_core::model::{CronCreator, NewCron};
-use langopen_core::run_plan::{Place, RunPlan, RunRequest, without_reserved_metadata};
+use langopen_core::run_plan::{RunPlan, RunRequest, TargetThread, without_reserved_metadata};
 use langopen_core::{CronId, ErrorKind, JsonMap, RawJson, RunId, ThreadId};
 use serde_json::json;
 
@@ -64,9 +64,9 @@ async fn create(app: &App, caller: &Caller, thread_id: Option<ThreadId>, given: 
     let schedule = given.schedule.clone().unwrap_or_default();
     check_schedule(app, schedule.clone(), given.timezone.clone()).await?;
     let ends = given.end_time.clone().flatten().as_deref().map(end_time).transpose()?;
-    let place = thread_id.map_or_else(|| Place::Own(ThreadId(app.ids.ordered())), Place::Thread);
+    let thread = thread_id.map_or_else(|| TargetThread::Own(ThreadId(app.ids.ordered())), TargetThread::Given);
     let mut payload = given.payload()?;
-    check_payload(app, place, &payload)?;
+    check_payload(app, thread, &payload)?;
     payload.insert("assistant_id", RawJson::of(&given.assistant_id)?);
     payload.insert("config", with_cron_id(given.config, cron_id)?);
 
@@ -90,7 +90,7 @@ async fn create(app: &App, caller: &Caller, thread_id: Option<ThreadId>, given: 
     };
     let mut plan = RunPlan {
         run_id: RunId(app.ids.ordered()),
-        place,
+        thread,
         request,
         assistant: &assistant,
         identity: &caller.identity,

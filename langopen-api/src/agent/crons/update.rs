@@ -2,7 +2,7 @@ use axum::Json;
 use axum::extract::State;
 use langopen_core::auth::{Action, Resource};
 use langopen_core::model::CronPatch as Patch;
-use langopen_core::run_plan::{Place, without_reserved_metadata};
+use langopen_core::run_plan::{TargetThread, without_reserved_metadata};
 use langopen_core::{ErrorKind, RawObject, ThreadId};
 use serde_json::json;
 
@@ -65,7 +65,7 @@ pub(super) async fn update_cron(
     }
     let mut whole: RawObject = held.payload.decode()?;
     whole.extend(payload.clone());
-    check_payload(&app, held.thread_id.map_or(Place::Own(ThreadId(id.0)), Place::Thread), &whole)?;
+    check_payload(&app, held.thread_id.map_or(TargetThread::Own(ThreadId(id.0)), TargetThread::Given), &whole)?;
     let patch = Patch {
         schedule: given.schedule,
         timezone: given.timezone,

@@ -17,7 +17,7 @@ use tokio::net::TcpListener;
 use tokio::process::Command;
 use tokio_util::sync::CancellationToken;
 
-use super::{Place, open};
+use super::{Environment, open};
 use crate::bar::Bar;
 use crate::cli::ServeEmptyOptions;
 use crate::error::{Error, Result};
@@ -30,13 +30,13 @@ const CLIENTS: usize = 64;
 /// The number of runs that the worker executes at once.
 pub(super) const CONCURRENCY: usize = 64;
 
-pub(super) async fn measure(place: &Place) -> Result<Found> {
-    let (database, port) = (place.databases.make("empty").await?, free_port()?);
+pub(super) async fn measure(environment: &Environment) -> Result<Found> {
+    let (database, port) = (environment.databases.make("empty").await?, free_port()?);
     let program = std::env::current_exe().map_err(|source| Error::Io { what: "this program".into(), source })?;
     let mut command = Command::new(program);
-    command.args(["serve-empty", "--database", &database, "--redis", &place.redis.url, "--port", &port]);
-    let server = Server::start("empty", command, &place.folder, &port).await?;
-    let seconds = if place.quick { 5.0 } else { 20.0 };
+    command.args(["serve-empty", "--database", &database, "--redis", &environment.redis.url, "--port", &port]);
+    let server = Server::start("empty", command, &environment.folder, &port).await?;
+    let seconds = if environment.quick { 5.0 } else { 20.0 };
     let work = Work::new(server.client.clone(), Scenario::Wait, "noop", &json!({}), "values");
     let load = Load { clients: CLIENTS, warm_up: Duration::from_secs(2), window: Duration::from_secs_f64(seconds) };
     let measure = run(work, load).await;
