@@ -17,12 +17,13 @@ use tower::ServiceExt;
 use tower_layer::Layer;
 use tower_service::Service;
 
+use super::DeploymentSource;
 use super::directory::{Directory, Rows};
 use super::naming::{Named, Unclear, host};
-use super::{DeploymentSource, Reached};
+use crate::agent::error::{ApiError, ApiResult};
 use crate::http::access::Trusted;
 use crate::http::cors::Cors;
-use crate::http::error::{ApiError, ApiResult};
+use crate::http::reached::Reached;
 use crate::http::unread::discard_unread;
 
 /// How long the gateway caches the server of a deployment that receives no requests.

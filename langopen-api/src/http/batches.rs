@@ -12,8 +12,6 @@ use langopen_core::event_log::{Event, EventId, EventStream};
 use langopen_core::{Result, ThreadId};
 use parking_lot::Mutex;
 
-use crate::server::App;
-
 /// The maximum number of events in a batch.
 const MOST: usize = 64;
 
@@ -33,8 +31,8 @@ pub(crate) struct Batches {
 
 impl Batches {
     /// Batches of the events of this thread, or of one of its runs.
-    pub(crate) fn new(app: &App, thread_id: ThreadId, events: EventStream) -> Self {
-        Self { events, thread_id, shared: Arc::clone(&app.shared), ended: false }
+    pub(crate) fn new(shared: &Arc<SharedData>, thread_id: ThreadId, events: EventStream) -> Self {
+        Self { events, thread_id, shared: Arc::clone(shared), ended: false }
     }
 }
 

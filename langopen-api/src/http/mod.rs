@@ -3,9 +3,14 @@
 pub(crate) mod access;
 pub(crate) mod batches;
 pub(crate) mod cors;
+pub(crate) mod entries;
 pub(crate) mod error;
 pub(crate) mod extract;
+pub(crate) mod fallback;
+pub(crate) mod headers;
 pub(crate) mod observe;
 pub(crate) mod pages;
+pub(crate) mod rate;
+pub(crate) mod reached;
 pub(crate) mod sse;
 pub(crate) mod unread;

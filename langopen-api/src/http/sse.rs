@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, header};
 use langopen_core::event_log::{Event, EventId, ReadFrom};
 use std::fmt::Write;
 
-use crate::http::error::{ApiError, ApiResult};
+use crate::http::error::{Failure, Result};
 
 /// One event of a stream, as the OpenAPI document describes it.
 #[derive(utoipa::ToSchema)]
@@ -31,7 +31,7 @@ pub(crate) const HEARTBEAT: Bytes = Bytes::from_static(b": heartbeat\r\n\r\n");
 ///
 /// # Errors
 /// 422 for an invalid id. An id is a number, optionally with `-` and a number or `*`.
-pub(crate) fn last_event_id(headers: &HeaderMap) -> ApiResult<ReadFrom> {
+pub(crate) fn last_event_id(headers: &HeaderMap) -> Result<ReadFrom> {
     // A value that is not text is an invalid id.
     let Some(id) = headers.get("last-event-id").map(|id| id.to_str().map_or("?", str::trim)) else {
         return Ok(ReadFrom::Now);
@@ -51,7 +51,7 @@ pub(crate) fn last_event_id(headers: &HeaderMap) -> ApiResult<ReadFrom> {
         (Some(millis), sequence) => number(sequence).map(|sequence| EventId { millis, sequence }),
         (None, _) => None,
     };
-    let refused = || ApiError::invalid("Invalid last-event-id: must be a valid Redis stream ID");
+    let refused = || Failure::invalid("Invalid last-event-id: must be a valid Redis stream ID");
     id.map(ReadFrom::After).ok_or_else(refused)
 }
 

@@ -98,14 +98,14 @@ macro_rules! bodies {
                 #[serde(default, deserialize_with = "field::map")]
                 #[schema(value_type = Option<Object>)]
                 metadata: Option<JsonMap>,
-                #[serde(default, deserialize_with = "field::config")]
+                #[serde(default, deserialize_with = "crate::agent::wire::config")]
                 #[schema(value_type = Option<Config>)]
                 config: Option<JsonMap>,
                 /// The run-time context. A request cannot have both `context` and `config.configurable`.
                 #[serde(default, deserialize_with = "field::map")]
                 #[schema(value_type = Option<Object>)]
                 context: Option<JsonMap>,
-                #[serde(default, deserialize_with = "field::webhook")]
+                #[serde(default, deserialize_with = "crate::agent::wire::webhook")]
                 #[schema(min_length = 1, max_length = 65536)]
                 webhook: Option<String>,
                 /// The nodes before which the run stops: `"*"` or a list.

@@ -8,12 +8,13 @@ use serde_json::json;
 
 use super::body::{CronCreate, Given, ThreadCronCreate};
 use super::check::{assistant, check_payload, check_schedule, end_time, with_cron_id};
+use crate::agent::App;
+use crate::agent::NewRunPath;
+use crate::agent::error::{ApiError, ApiResult, ErrorResponse, OnKind};
 use crate::agent::runs::permit_run;
 use crate::agent::wire::CronBody;
 use crate::http::access::Caller;
-use crate::http::error::{ApiError, ApiResult, ErrorResponse, OnKind};
-use crate::http::extract::{Body, NewRunPath};
-use crate::server::App;
+use crate::http::extract::Body;
 
 /// Create Thread Cron
 ///

@@ -8,11 +8,11 @@ use serde_json::json;
 use utoipa::{IntoParams, ToSchema};
 
 use super::cancel::{action, wish};
+use crate::agent::App;
+use crate::agent::error::{ApiError, ApiResult, ErrorResponse};
 use crate::agent::wire::CancelActionName;
 use crate::http::access::Caller;
-use crate::http::error::{ApiError, ApiResult, ErrorResponse};
 use crate::http::extract::{Query, SmallBody, parse_id};
-use crate::server::App;
 
 /// The runs to cancel: all with a status, or a list of runs on one thread.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -81,7 +81,7 @@ pub(super) async fn cancel_runs(
         (Some(status), None, None) => app.runs.cancel_in_flight(&scope, status.into(), request).await? > 0,
         (None, Some(thread_id), Some(run_ids)) => {
             let thread_id: ThreadId = parse_id(&thread_id, "thread")?;
-            let run_ids = run_ids.iter().map(|id| parse_id(id, "run")).collect::<ApiResult<Vec<RunId>>>()?;
+            let run_ids = run_ids.iter().map(|id| parse_id(id, "run")).collect::<Result<Vec<RunId>, _>>()?;
             of_thread(&app, &scope, thread_id, run_ids, request).await?
         }
         (Some(_), ..) => {

@@ -10,12 +10,13 @@ use serde_json::json;
 use super::follow::Follow;
 use super::on_disconnect::CancelOnDrop;
 use super::outcome::{Answer, respond};
+use crate::agent::App;
+use crate::agent::RunPath;
+use crate::agent::error::{ApiError, ApiResult, ErrorResponse};
 use crate::agent::wire::CancelActionName;
 use crate::http::access::Caller;
-use crate::http::error::{ApiError, ApiResult, ErrorResponse};
-use crate::http::extract::{Query, RunPath};
+use crate::http::extract::Query;
 use crate::http::sse::locations;
-use crate::server::App;
 use utoipa::IntoParams;
 
 // This struct only documents the query; the handler reads it.

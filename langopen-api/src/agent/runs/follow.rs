@@ -13,8 +13,8 @@ use langopen_core::{RunId, Scope, Tenant, ThreadId};
 use tokio::time::timeout;
 
 use super::outcome::{Kept, kept};
+use crate::agent::App;
 use crate::http::batches::Batches;
-use crate::server::App;
 
 /// How long the reader waits for the last events after the row says that the run is over.
 const GRACE: Duration = Duration::from_millis(300);
@@ -86,7 +86,7 @@ impl Follow {
             thread_id,
             run_id,
             resumable,
-            events: Batches::new(app, thread_id, events),
+            events: Batches::new(&app.shared, thread_id, events),
             last: None,
             over: false,
             late: false,
@@ -218,7 +218,7 @@ impl Follow {
         };
         match self.app.events.read(LogKey { thread_id: self.thread_id, run_id: self.run_id }, from).await {
             Ok(events) => {
-                self.events = Batches::new(&self.app, self.thread_id, events);
+                self.events = Batches::new(&self.app.shared, self.thread_id, events);
                 self.lost = false;
                 self.look().await;
             }

@@ -8,11 +8,12 @@ use serde_json::json;
 use super::follow::Follow;
 use super::on_disconnect::{CancelOnDrop, DisconnectQuery};
 use super::outcome::{Answer, has_feedback, respond};
+use crate::agent::App;
+use crate::agent::RunPath;
+use crate::agent::error::{ApiError, ApiResult, ErrorResponse};
 use crate::http::access::Caller;
-use crate::http::error::{ApiError, ApiResult, ErrorResponse};
-use crate::http::extract::{Query, RunPath};
+use crate::http::extract::Query;
 use crate::http::sse::locations;
-use crate::server::App;
 
 /// Join Run
 ///

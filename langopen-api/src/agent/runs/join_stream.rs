@@ -11,11 +11,12 @@ use std::sync::Arc;
 use super::follow::Follow;
 use super::on_disconnect::{CancelOnDrop, DisconnectQuery};
 use super::stream::stream;
+use crate::agent::App;
+use crate::agent::RunPath;
+use crate::agent::error::{ApiResult, ErrorResponse};
 use crate::http::access::Caller;
-use crate::http::error::{ApiResult, ErrorResponse};
-use crate::http::extract::{Query, RunPath};
+use crate::http::extract::Query;
 use crate::http::sse::{ServerSentEvent, frame, last_event_id, locations, response};
-use crate::server::App;
 
 /// Join Run Stream
 ///

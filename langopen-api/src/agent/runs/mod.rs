@@ -20,7 +20,7 @@ mod wait;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::server::App;
+use crate::agent::App;
 
 pub(crate) use follow::{Follow, News};
 pub(crate) use outcome::{Outcome, flatten};

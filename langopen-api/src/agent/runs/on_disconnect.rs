@@ -4,7 +4,7 @@ use langopen_core::model::{CancelAction, CancelRequest};
 use langopen_core::{ErrorKind, RunId, Scope, Tenant, ThreadId};
 use utoipa::IntoParams;
 
-use crate::server::App;
+use crate::agent::App;
 
 // This struct only documents the query of operations that join a run.
 #[derive(IntoParams)]

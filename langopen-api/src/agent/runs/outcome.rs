@@ -15,8 +15,8 @@ use tokio::time::Instant;
 
 use super::follow::{Follow, Heard, News};
 use super::on_disconnect::CancelOnDrop;
+use crate::agent::App;
 use crate::agent::wire::{self, Entries};
-use crate::server::App;
 
 const EMPTY: Bytes = Bytes::from_static(b"{}");
 

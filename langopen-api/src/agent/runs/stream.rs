@@ -10,12 +10,13 @@ use super::ending::Shown;
 use super::follow::{Follow, Heard, News};
 use super::on_disconnect::CancelOnDrop;
 use super::submit::{Attach, Submitted, submit};
+use crate::agent::App;
+use crate::agent::error::{ApiError, ApiResult, ErrorResponse};
 use crate::agent::run_body::{RunCreate, RunCreateStreamingStateful};
+use crate::agent::{Forwarded, NewRunPath};
 use crate::http::access::Caller;
-use crate::http::error::{ApiError, ApiResult, ErrorResponse};
-use crate::http::extract::{Body, Forwarded, NewRunPath};
+use crate::http::extract::Body;
 use crate::http::sse::{HEARTBEAT, ServerSentEvent, frame, frames, locations, response};
-use crate::server::App;
 use langopen_core::ThreadId;
 use tokio::time::Instant;
 

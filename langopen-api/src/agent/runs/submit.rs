@@ -8,14 +8,14 @@ use langopen_core::{AssistantId, Error, ErrorKind, JsonMap, RunId, Scope, Thread
 use serde_json::{Value, json};
 
 use super::on_disconnect::CancelOnDrop;
+use crate::agent::App;
+use crate::agent::Forwarded;
 use crate::agent::assistants::is_system;
+use crate::agent::error::{ApiError, ApiResult};
+use crate::agent::metrics::record_created;
 use crate::agent::run_body::{RunCreate, both_given, check_request};
 use crate::agent::wire::OnDisconnect;
 use crate::http::access::{Caller, Permit};
-use crate::http::error::{ApiError, ApiResult};
-use crate::http::extract::Forwarded;
-use crate::http::observe::record_created;
-use crate::server::App;
 
 const NO_THREAD_OR_ASSISTANT: &str = "Thread or assistant not found.";
 

@@ -7,12 +7,13 @@ use langopen_core::{RunId, Scope, ThreadId};
 use super::follow::{Follow, News};
 use super::outcome::{Answer, Outcome, has_feedback, respond};
 use super::submit::{Attach, Submitted, submit};
+use crate::agent::App;
+use crate::agent::error::{ApiError, ApiResult, ErrorResponse};
 use crate::agent::run_body::{RunCreate, RunCreateStreamingStateful};
+use crate::agent::{Forwarded, NewRunPath};
 use crate::http::access::Caller;
-use crate::http::error::{ApiError, ApiResult, ErrorResponse};
-use crate::http::extract::{Body, Forwarded, NewRunPath};
+use crate::http::extract::Body;
 use crate::http::sse::locations;
-use crate::server::App;
 
 /// Create Run, Wait for Output
 ///

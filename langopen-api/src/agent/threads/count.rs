@@ -7,11 +7,11 @@ use serde::Deserialize;
 use serde_json::json;
 use utoipa::ToSchema;
 
+use crate::agent::App;
+use crate::agent::error::{ApiResult, ErrorResponse};
 use crate::agent::wire::ThreadStatusName;
 use crate::http::access::Caller;
-use crate::http::error::{ApiResult, ErrorResponse};
 use crate::http::extract::{SmallBody, field};
-use crate::server::App;
 
 /// The filter for the threads to count.
 #[derive(Debug, Default, Deserialize, ToSchema)]

@@ -11,9 +11,9 @@ use tokio::time::{Instant, timeout};
 
 use super::sight::{Sight, Watch};
 use super::stream::Modes;
+use crate::agent::App;
 use crate::http::batches::Batches;
 use crate::http::sse::{HEARTBEAT, frame, frames};
-use crate::server::App;
 
 /// The `error` event for a caller whose filter hides the thread.
 pub(super) fn denied() -> Bytes {
@@ -40,7 +40,7 @@ pub(super) struct Listen {
 
 impl Listen {
     pub(super) fn new(app: &App, scope: Scope, thread_id: ThreadId, modes: Modes, events: EventStream) -> Self {
-        let events = Batches::new(app, thread_id, events);
+        let events = Batches::new(&app.shared, thread_id, events);
         let (watch, heartbeat) = (Watch::new(app, scope, thread_id), app.settings.heartbeat);
         Self { thread_id, watch, heartbeat, modes, events, ended: false }
     }

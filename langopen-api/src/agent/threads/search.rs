@@ -8,12 +8,12 @@ use std::collections::BTreeMap;
 use utoipa::ToSchema;
 
 use super::extract::Extract;
+use crate::agent::App;
+use crate::agent::error::{ApiResult, ErrorResponse};
 use crate::agent::wire::{Listing, SortOrderName, ThreadBody, ThreadField, ThreadStatusName};
 use crate::http::access::Caller;
-use crate::http::error::{ApiResult, ErrorResponse};
 use crate::http::extract::field::{self, LIMIT, check_select};
 use crate::http::extract::{SmallBody, parse_id};
-use crate::server::App;
 
 /// The filter, the order and the page of the search.
 #[derive(Debug, Default, Deserialize, ToSchema)]

@@ -9,7 +9,7 @@ use std::time::Duration;
 use langopen_core::{Result, Scope, ThreadId};
 use tokio::time::Instant;
 
-use crate::server::App;
+use crate::agent::App;
 
 /// The minimum time between two reads of the row during silence.
 const LOOK_AGAIN: Duration = Duration::from_secs(60);

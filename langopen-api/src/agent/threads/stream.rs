@@ -9,11 +9,12 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::listen::{Listen, denied};
 use super::sight::Sight;
+use crate::agent::App;
+use crate::agent::ThreadPath;
+use crate::agent::error::{ApiError, ApiResult, ErrorResponse};
 use crate::http::access::Caller;
-use crate::http::error::{ApiError, ApiResult, ErrorResponse};
-use crate::http::extract::{Query, ThreadPath};
+use crate::http::extract::Query;
 use crate::http::sse::{ServerSentEvent, last_event_id, locations, response};
-use crate::server::App;
 
 /// The kinds of events that a client can select.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ToSchema)]

@@ -5,8 +5,8 @@ use serde::{Deserialize, Deserializer, de};
 use serde_json::Value;
 use utoipa::ToSchema;
 
+use crate::agent::error::{ApiError, ApiResult};
 use crate::agent::wire::PruneStrategyName;
-use crate::http::error::{ApiError, ApiResult};
 use crate::http::extract::field::shorten;
 
 /// The maximum time to live, in minutes: about two thousand years.

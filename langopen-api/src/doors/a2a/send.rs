@@ -27,11 +27,11 @@ use super::stream::Teller;
 use super::task;
 use super::task_id::{CANCELED_KEY, TASK_KEY};
 use super::{card, error, input};
+use crate::agent::error::ApiError;
 use crate::agent::run_body::RunCreate;
 use crate::agent::runs::{Attach, Follow, ended, submit};
 use crate::agent::wire::{OnDisconnect, json};
 use crate::doors::json_rpc::{Reply, failed};
-use crate::http::error::ApiError;
 
 #[derive(Deserialize)]
 struct Params {
@@ -77,7 +77,7 @@ pub(super) async fn send(request: Request) -> Result<Answered, ErrorData> {
     let Some(follow) = sent.follow() else {
         let Sent { request, show, chain, .. } = sent;
         let picture = task::kept(&request.app, &request.rows(), request.dialect, &chain).await;
-        let picture = picture.map_err(|error| failed(&error.into()))?;
+        let picture = picture.map_err(failed)?;
         return event(&show, picture.task(&show)).map(Answered::Now);
     };
     let Sent { request, show, mut chain, .. } = sent;
@@ -88,7 +88,7 @@ pub(super) async fn send(request: Request) -> Result<Answered, ErrorData> {
         let picture = task::ended(app, &rows, show.dialect, &mut chain, &body).await;
         let answer = match picture {
             Ok(picture) => event(&show, picture.task(&show)),
-            Err(error) => Err(failed(&error.into())),
+            Err(error) => Err(failed(error)),
         };
         serde_json::to_vec(&Reply::new(request.id, answer)).unwrap_or_default().into()
     };
@@ -99,7 +99,7 @@ pub(super) async fn send(request: Request) -> Result<Answered, ErrorData> {
 pub(super) async fn stream(request: Request) -> Result<Answered, ErrorData> {
     let params = request.params()?;
     let mut sent = deliver(request, params, Attach::Stream).await?;
-    let follow = sent.follow().ok_or_else(|| failed(&ApiError::internal()))?;
+    let follow = sent.follow().ok_or_else(|| failed(ApiError::internal()))?;
     let Sent { request, show, chain, .. } = sent;
     let first = task::begun(&show, &chain);
     let (rows, id) = (request.rows(), request.id);
@@ -119,7 +119,7 @@ impl Sent {
 }
 
 fn event(show: &Show, task: Task) -> Result<RawJson, ErrorData> {
-    Event::Task(task).result(show.dialect).map_err(|error| failed(&error.into()))
+    Event::Task(task).result(show.dialect).map_err(failed)
 }
 
 /// A response that begins at once. Line breaks keep it alive until `text` is ready.
@@ -137,7 +137,7 @@ fn keep_alive(heartbeat: Duration, text: impl Future<Output = Bytes> + Send + 's
 /// Creates the run for a message.
 async fn deliver(request: Request, params: Params, attach: Attach) -> Result<Sent, ErrorData> {
     let Params { mut message, configuration, metadata, context, command } = params;
-    request.caller.must_be(Role::Developer).map_err(|error| failed(&error))?;
+    request.caller.must_be(Role::Developer).map_err(failed)?;
     let configuration = configuration.unwrap_or_default();
     if configuration.push_notification_config.is_some() || configuration.task_push_notification_config.is_some() {
         return Err(error::no_push_notifications());
@@ -177,7 +177,7 @@ async fn deliver(request: Request, params: Params, attach: Attach) -> Result<Sen
         request: run,
     };
     let submitted = submit(&request.app, &request.caller, &request.forwarded, Some(thread_id), create, attach).await;
-    let submitted = submitted.map_err(|error| failed(&error))?;
+    let submitted = submitted.map_err(failed)?;
     let chain = match chain {
         None => Chain::begin(submitted.run),
         Some(mut chain) => {

@@ -14,11 +14,10 @@ use super::dialect::{Dialect, State};
 use super::shapes::{Artifact, ArtifactUpdate, Event, Status, StatusUpdate, Task};
 use super::task::{self, response};
 use super::translate::{News, Translator};
+use crate::agent::App;
 use crate::agent::runs::{Follow, News as RunNews, Outcome};
 use crate::doors::json_rpc::{Reply, failed};
-use crate::http::error::ApiError;
 use crate::http::sse::{self, HEARTBEAT, frame_at, locations};
-use crate::server::App;
 
 /// One reader of a task's stream.
 pub(super) struct Teller {
@@ -118,7 +117,7 @@ impl Teller {
                     .freeze()
             }
             Err(error) => {
-                let reply = Reply::new(self.id.clone(), Err(failed(&ApiError::from(error))));
+                let reply = Reply::new(self.id.clone(), Err(failed(error)));
                 frame_at(b"message", &serde_json::to_vec(&reply).unwrap_or_default(), &Cursor::end(1))
             }
         }
@@ -156,7 +155,7 @@ impl Teller {
     }
 
     fn frame(&self, cursor: Cursor, event: &Event) -> Bytes {
-        let answer = event.result(self.dialect).map_err(|error| failed(&ApiError::from(error)));
+        let answer = event.result(self.dialect).map_err(failed);
         let reply = serde_json::to_vec(&Reply::new(self.id.clone(), answer));
         frame_at(b"message", &reply.unwrap_or_default(), &cursor)
     }

@@ -36,14 +36,14 @@ pub(super) async fn subscribe(request: Request) -> Result<Answered, ErrorData> {
     let log = LogKey { thread_id, run_id };
     // Subscribe before reading the row, so that no event between the two is missed.
     let events = request.app.events.read(log, ReadFrom::After(EventId::ZERO)).await;
-    let events = events.map_err(|error| failed(&error.into()))?;
+    let events = events.map_err(failed)?;
     let row = request.app.storage.run(&rows, thread_id, run_id).await;
-    chain.update(row.map_err(|error| failed(&error.into()))?);
+    chain.update(row.map_err(failed)?);
     let first = match after {
         Some(_) => None,
         None => {
             let picture = task::kept(&request.app, &rows, request.dialect, &chain).await;
-            let picture = picture.map_err(|error| failed(&error.into()))?;
+            let picture = picture.map_err(failed)?;
             if request.dialect == Dialect::V1 && picture.state.is_terminal() {
                 let state = picture.state.name(request.dialect);
                 return Err(unsupported(format!("Task '{task}' is {state}: it has no further events")));

@@ -16,10 +16,12 @@ use super::again::{Again, twice};
 use super::api::{Api, answer, user, withhold};
 use super::table::{Table, is_open};
 use super::{AppDescription, AppOptions, AppRequest, CustomApp};
+use crate::agent::Authenticator;
+use crate::agent::error::ApiError;
+use crate::agent::roles::least_elsewhere;
 use crate::doors::protocol;
-use crate::gateway::Reached;
-use crate::http::access::{Authenticator, Pass, check_role, least_elsewhere};
-use crate::http::error::ApiError;
+use crate::http::access::{Pass, check_role};
+use crate::http::reached::Reached;
 use crate::settings::Settings;
 
 /// The custom app in front of the API.
@@ -109,7 +111,7 @@ impl Front {
                     // For requests that are not for a route of the app, the API checks the role.
                     let least = least_elsewhere(same.method());
                     if route && let Err(error) = check_role(identity.role, least) {
-                        return error.into_response();
+                        return ApiError::from(error).into_response();
                     }
                     (pass, request) = (Some(Pass::Known(identity)), same);
                 }
@@ -123,7 +125,7 @@ impl Front {
                 && !trusted
                 && let Err(error) = reached.count()
             {
-                return error.into_response();
+                return ApiError::from(error).into_response();
             }
             if let Some(whole) = reached.whole(request.uri()) {
                 *request.uri_mut() = whole;

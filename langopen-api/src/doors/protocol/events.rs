@@ -14,11 +14,12 @@ use utoipa::ToSchema;
 use super::envelope::LOST;
 use super::filter::Filter;
 use super::tape::{Play, Tape};
+use crate::agent::App;
+use crate::agent::ThreadPath;
+use crate::agent::error::{ApiError, ApiResult, ErrorResponse};
 use crate::http::access::Caller;
-use crate::http::error::{ApiError, ApiResult, ErrorResponse};
-use crate::http::extract::{SmallBody, ThreadPath};
+use crate::http::extract::SmallBody;
 use crate::http::sse::{HEARTBEAT, ServerSentEvent, frame, locations, response};
-use crate::server::App;
 
 /// The events of a thread that a client wants.
 #[derive(ToSchema)]

@@ -20,12 +20,14 @@ use super::envelope::{Command, LOST, Reply};
 use super::event::ProtocolEvent;
 use super::subscriptions::Subscriptions;
 use super::tape::{Items, Play};
-use crate::agent::threads::{Sight, Watch, not_found};
+use crate::agent::App;
+use crate::agent::error::{ApiError, ApiResult};
+use crate::agent::thread::not_found;
+use crate::agent::threads::{Sight, Watch};
+use crate::agent::{Forwarded, ThreadPath};
 use crate::http::access::Caller;
 use crate::http::cors::Cors;
-use crate::http::error::{ApiError, ApiResult};
-use crate::http::extract::{Forwarded, HeldBytes, Object, ThreadPath, parse_json};
-use crate::server::App;
+use crate::http::extract::{HeldBytes, Object, parse_json};
 use crate::settings::Settings;
 
 /// The most commands that wait on one connection. When that many wait, the server stops reading the connection.
@@ -225,12 +227,12 @@ impl Connection {
         let room = held.grow_to(bytes);
         let command = match parse_json::<Object<RawObject>>(&text) {
             Ok(Object(given)) => Command::parse(&given),
-            Err(error) => Err(not_an_object(&error)),
+            Err(error) => Err(not_an_object(error.message())),
         };
         // Every message counts as a request.
         if let Err(error) = room.and_then(|()| self.commander.caller.count()) {
             let id = command.map_or_else(|malformed| malformed.id, |command| command.id.into());
-            return self.answer(&Reply::refused(id, error.into())).await;
+            return self.answer(&Reply::refused(id, ApiError::from(error).into())).await;
         }
         match command {
             Ok(command) if command.method.starts_with("subscription.") || command.method == "agent.getTree" => {

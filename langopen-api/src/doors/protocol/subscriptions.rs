@@ -17,7 +17,7 @@ use super::event::ProtocolEvent;
 use super::filter::{Filter, Methods};
 use super::status;
 use super::tape::{Items, Play, Tape};
-use crate::server::App;
+use crate::agent::App;
 
 /// The most subscriptions of one connection.
 const MOST: usize = 256;

@@ -12,10 +12,11 @@ use super::out::Out;
 use super::rows::Rows;
 use super::translate::Translator;
 use super::tree::Tree;
-use crate::agent::threads::{Sight, Watch, not_found};
+use crate::agent::App;
+use crate::agent::error::ApiResult;
+use crate::agent::thread::not_found;
+use crate::agent::threads::{Sight, Watch};
 use crate::http::batches::Batches;
-use crate::http::error::ApiResult;
-use crate::server::App;
 
 /// The result of a read.
 pub(super) enum Play {
@@ -51,7 +52,7 @@ impl Tape {
         if watch.look().await? == Sight::Hidden {
             return Err(not_found(thread_id));
         }
-        let events = Batches::new(app, thread_id, events);
+        let events = Batches::new(&app.shared, thread_id, events);
         Ok(Self { watch, rows, events, translator: Translator::default() })
     }
 

@@ -3,22 +3,24 @@
 mod accept;
 mod body;
 mod budget;
+mod content_type;
 mod duplicates;
 pub(crate) mod field;
-mod forwarded;
 mod json;
+mod kept;
 mod path;
 mod query;
 mod scheme;
 mod text;
 
 pub(crate) use accept::accepts;
-pub(crate) use body::{Body, BodyLimits, ListBody, SmallBody, read_body};
+pub(crate) use body::{Body, BodyLimits, BodyRules, ListBody, SmallBody};
 pub use budget::BodyBudget;
 pub(crate) use budget::{HeldBytes, hold_bodies};
+pub(crate) use content_type::host_of;
 pub(crate) use field::Object;
-pub(crate) use forwarded::Forwarded;
 pub(crate) use json::parse as parse_json;
-pub(crate) use path::{AssistantIdText, AssistantPath, CronPath, NewRunPath, RunPath, ThreadPath, parse_id};
+pub(crate) use kept::{keep, keep_body, kept_body};
+pub(crate) use path::{param, parse_id};
 pub(crate) use query::Query;
 pub(crate) use scheme::forwarded_scheme;
