@@ -43,7 +43,6 @@ impl AgentServer {
             ids: Arc::new(SystemIds),
             settings: Settings::default(),
             bodies: BodyBudget::default(),
-            shared: Arc::default(),
             metrics: Metrics::default(),
         };
         Self { app, custom: None }

@@ -4,15 +4,15 @@ use std::sync::Arc;
 
 use axum::extract::FromRef;
 use langopen_core::auth::Auth;
+use langopen_core::event_log::{EventStream, LogKey};
 use langopen_core::executor::ExecutionContext;
-use langopen_core::run_service::RunService;
-use langopen_core::{Clock, Embedder, EventLog, Executor, IdSource, Queue, Scope, Storage, UserInterfaces};
+use langopen_core::run_service::{RunReader, RunService};
+use langopen_core::{Clock, Embedder, EventLog, Executor, IdSource, Queue, Scope, Storage, Tenant, UserInterfaces};
 
 use super::error::ApiError;
 use super::metrics::Metrics;
 use super::roles;
 use crate::http::access::Access;
-use crate::http::batches::SharedData;
 use crate::http::error::ApiState;
 use crate::http::extract::{BodyBudget, BodyLimits, BodyRules};
 use crate::settings::Settings;
@@ -36,12 +36,15 @@ pub(crate) struct AppState {
     pub(crate) ids: Arc<dyn IdSource>,
     pub(crate) settings: Settings,
     pub(crate) bodies: BodyBudget,
-    /// Event data that several readers share.
-    pub(crate) shared: Arc<SharedData>,
     pub(crate) metrics: Metrics,
 }
 
 impl AppState {
+    /// Follows a run. `events` is its log, opened before the run was created or its row was read.
+    pub(crate) fn follow(&self, tenant: &Tenant, log: LogKey, resumable: bool, events: EventStream) -> RunReader {
+        self.runs.follow(tenant, log, resumable, self.settings.heartbeat, events)
+    }
+
     /// What the executor may access while it works for a caller with this scope.
     pub(crate) fn reach(&self, scope: &Scope) -> ExecutionContext {
         ExecutionContext { storage: self.storage.clone(), scope: scope.clone() }

@@ -10,7 +10,7 @@ use langopen_core::auth::{Auth, Identity};
 use super::error::ApiError;
 use crate::http::access::credentials;
 use crate::http::error;
-use crate::http::extract::{BodyBudget, BodyLimits, keep};
+use crate::http::extract::{BodyBudget, BodyLimits, buffer};
 use crate::http::reached::Reached;
 
 /// Authenticates callers in the same way as the API. Use it as a layer for routes of your own beside the API:
@@ -63,7 +63,7 @@ impl Authenticator {
 
     async fn admit(&self, request: Request) -> error::Result<(Identity, Request)> {
         let request = match self.auth.needs_body() {
-            true => keep(request, self.limits, &self.bodies).await?,
+            true => buffer(request, self.limits, &self.bodies).await?,
             false => request,
         };
         let (mut parts, body) = request.into_parts();

@@ -273,11 +273,11 @@ impl Front {
     async fn refuse(&self, error: ApiError, request: Request) -> Response {
         let response = Mutex::new(Some(error.into_response()));
         let response = Arc::new(response);
-        let tell = tower::service_fn(move |_: Request| {
+        let answer = tower::service_fn(move |_: Request| {
             let response = response.lock().take();
             async move { Ok::<_, std::convert::Infallible>(response.unwrap_or_default()) }
         });
-        match self.cors.layer().layer(tell).oneshot(discard_unread(request)).await {
+        match self.cors.layer().layer(answer).oneshot(discard_unread(request)).await {
             Ok(response) => response,
             Err(never) => match never {},
         }

@@ -5,7 +5,6 @@
 //! resolves to this machine (DNS rebinding), so that the browser takes the server for the page's own. `Origin` reveals
 //! the first, `Host` the second.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
@@ -17,7 +16,7 @@ use langopen_core::auth::{Auth, Credentials};
 use crate::http::access::Trusted;
 use crate::http::cors::Cors;
 use crate::http::error::{Envelope, Failure};
-use crate::http::extract::host_of;
+use crate::http::host::{host_of, is_loopback, without_port};
 use crate::http::reached::Reached;
 
 /// What decides which pages may call.
@@ -92,23 +91,6 @@ fn names_host(cors: Option<&Cors>, host: &str) -> bool {
     let names = [host, without_port(host)];
     let origins = names.iter().flat_map(|host| [format!("https://{host}"), format!("http://{host}")]);
     origins.filter_map(|origin| HeaderValue::try_from(origin).ok()).any(|origin| cors.names(&origin))
-}
-
-fn without_port(host: &str) -> &str {
-    match host.rsplit_once(':') {
-        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
-        _ => host,
-    }
-}
-
-/// Whether a host, with or without its port, is a name or address of this machine that no name server can redirect.
-fn is_loopback(host: &str) -> bool {
-    let name = without_port(host);
-    let name = name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase();
-    if let Some(address) = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')) {
-        return address.parse::<Ipv6Addr>().is_ok_and(|address| address.to_canonical().is_loopback());
-    }
-    name == "localhost" || name.parse::<Ipv4Addr>().is_ok_and(|address| address.is_loopback())
 }
 
 #[cfg(test)]

@@ -129,23 +129,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_place_is_an_id_or_a_word_for_the_beginning() {
-        let place = |text: &'static str| {
+    fn a_position_is_an_id_or_a_sign_for_the_beginning() {
+        let position = |text: &'static str| {
             let mut headers = HeaderMap::new();
             headers.insert("last-event-id", HeaderValue::from_static(text));
             last_event_id(&headers).ok()
         };
         let after = |millis, sequence| Some(ReadFrom::After(EventId { millis, sequence }));
         assert_eq!(last_event_id(&HeaderMap::new()).ok(), Some(ReadFrom::Now));
-        assert_eq!(place(" "), Some(ReadFrom::Now));
+        assert_eq!(position(" "), Some(ReadFrom::Now));
         for text in ["-", "-1", "0", "0-0", "0-*"] {
-            assert_eq!(place(text), after(0, 0), "{text}");
+            assert_eq!(position(text), after(0, 0), "{text}");
         }
         for (text, millis, sequence) in [("17", 17, 0), ("17-*", 17, 0), ("17-2", 17, 2)] {
-            assert_eq!(place(text), after(millis, sequence), "{text}");
+            assert_eq!(position(text), after(millis, sequence), "{text}");
         }
         for text in ["abc", "--", "1-", "-2", "1-2-3", "+1", "1-+2", "*", "1.5", "$", "99999999999999999999-1"] {
-            assert_eq!(place(text), None, "{text}");
+            assert_eq!(position(text), None, "{text}");
         }
     }
 

@@ -12,7 +12,7 @@ use super::check_graph;
 use crate::agent::App;
 use crate::agent::error::{ApiError, ApiResult, ErrorResponse, OnKind};
 use crate::agent::run_body::both_given;
-use crate::agent::wire::{AssistantBody, Config, IfExistsName};
+use crate::agent::wire::{AssistantBody, Config};
 use crate::http::access::Caller;
 use crate::http::extract::{Body, field, parse_id};
 
@@ -36,7 +36,7 @@ pub(super) struct AssistantCreate {
     #[schema(value_type = Option<Object>)]
     metadata: Option<JsonMap>,
     #[serde(default)]
-    #[schema(value_type = Option<IfExistsName>, inline, default = "raise")]
+    #[schema(inline, default = "raise")]
     if_exists: Option<IfExists>,
     /// The assistant's name; `Untitled` if absent.
     #[serde(default)]

@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 use super::{check_graph, graph_ids};
 use crate::agent::App;
 use crate::agent::error::{ApiResult, ErrorResponse};
-use crate::agent::wire::{AssistantBody, AssistantField, Listing, SortOrderName};
+use crate::agent::wire::{AssistantBody, AssistantField, Listing};
 use crate::http::access::Caller;
 use crate::http::extract::SmallBody;
 use crate::http::extract::field::{self, LIMIT, check_select};
@@ -33,7 +33,7 @@ pub(super) struct AssistantSearchRequest {
     offset: Option<u32>,
     #[schema(inline)]
     sort_by: Option<SortBy>,
-    #[schema(value_type = Option<SortOrderName>, inline)]
+    #[schema(inline)]
     sort_order: Option<SortOrder>,
     /// The fields to return; all if absent.
     #[schema(value_type = Option<Vec<AssistantField>>)]

@@ -1,7 +1,7 @@
 use axum::extract::State;
 use http::StatusCode;
 use langopen_core::auth::{Action, Resource};
-use langopen_core::model::CancelRequest;
+use langopen_core::model::{CancelAction, CancelRequest};
 use langopen_core::{ErrorKind, RunId, Scope, ThreadId, queue};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -10,7 +10,6 @@ use utoipa::{IntoParams, ToSchema};
 use super::cancel::{action, wish};
 use crate::agent::App;
 use crate::agent::error::{ApiError, ApiResult, ErrorResponse};
-use crate::agent::wire::CancelActionName;
 use crate::http::access::Caller;
 use crate::http::extract::{Query, SmallBody, parse_id};
 
@@ -51,8 +50,8 @@ impl From<InFlight> for queue::InFlight {
 #[into_params(parameter_in = Query)]
 #[expect(dead_code, reason = "only its schema is used")]
 struct BulkCancelQuery {
-    #[param(inline)]
-    action: Option<CancelActionName>,
+    #[param(inline, default = "interrupt")]
+    action: Option<CancelAction>,
 }
 
 /// Cancel Runs

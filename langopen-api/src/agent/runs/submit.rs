@@ -73,16 +73,14 @@ pub(crate) async fn submit(
         // This server exports no spans here, but the graph may: its spans join the client's trace.
         new.origin.trace.clone_from(&forwarded.trace);
     }
-    let run_id = new.run_id;
+    let log = LogKey { thread_id: place.thread_id(), run_id: new.run_id };
     // Open the log before the run can emit anything.
     let events = match attach {
         Attach::Nothing => None,
-        Attach::Stream | Attach::Values => {
-            Some(app.events.begin(LogKey { thread_id: place.thread_id(), run_id }).await?)
-        }
+        Attach::Stream | Attach::Values => Some(app.events.begin(log).await?),
     };
     // The guard also covers a client that disconnects while the run is being created.
-    let mut guard = CancelOnDrop::new(app, &scope.tenant, (place.thread_id(), run_id), cancel);
+    let mut guard = CancelOnDrop::new(app, &scope.tenant, log, cancel);
     let run = match app.runs.submit(&scope, new).await {
         Ok(run) => run,
         Err(error) => {

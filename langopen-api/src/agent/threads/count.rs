@@ -9,7 +9,6 @@ use utoipa::ToSchema;
 
 use crate::agent::App;
 use crate::agent::error::{ApiResult, ErrorResponse};
-use crate::agent::wire::ThreadStatusName;
 use crate::http::access::Caller;
 use crate::http::extract::{SmallBody, field};
 
@@ -24,7 +23,7 @@ pub(super) struct ThreadCountRequest {
     #[serde(default, deserialize_with = "field::map")]
     #[schema(value_type = Option<Object>)]
     values: Option<JsonMap>,
-    #[schema(value_type = Option<ThreadStatusName>, inline)]
+    #[schema(inline)]
     status: Option<ThreadStatus>,
 }
 

@@ -9,7 +9,6 @@ mod get;
 mod listen;
 mod prune;
 mod search;
-mod sight;
 mod storage;
 mod stream;
 mod ttl;
@@ -19,8 +18,6 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::agent::App;
-
-pub(crate) use sight::{Sight, Watch};
 
 pub(crate) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()

@@ -11,7 +11,6 @@ use utoipa::ToSchema;
 
 use crate::agent::App;
 use crate::agent::error::{ApiError, ApiResult, ErrorResponse};
-use crate::agent::wire::PruneStrategyName;
 use crate::http::access::Caller;
 use crate::http::extract::{SmallBody, parse_id};
 
@@ -21,7 +20,7 @@ pub(super) struct ThreadPruneRequest {
     #[schema(value_type = Vec<Uuid>)]
     thread_ids: Vec<String>,
     #[serde(default)]
-    #[schema(value_type = Option<PruneStrategyName>, inline)]
+    #[schema(inline, default = "delete")]
     strategy: Option<PruneStrategy>,
 }
 

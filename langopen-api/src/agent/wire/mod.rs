@@ -18,9 +18,8 @@ pub(crate) use message::message_text;
 pub(crate) use page::{Listing, json};
 pub(crate) use run::RunBody;
 pub(crate) use schema::{
-    AssistantField, CancelActionName, CheckpointConfig, Command, Config, CronField, DurabilityName, IfExistsName,
-    IfNotExistsName, MultitaskStrategyName, Nodes, OnCompletionName, OnDisconnect, RunField, RunStatusName, Send,
-    SortOrderName, StreamModes, ThreadField, ThreadStatusName, Updates,
+    AssistantField, CheckpointConfig, Command, Config, CronField, Nodes, OnDisconnect, RunField, Send, StreamModes,
+    ThreadField, Updates,
 };
 pub(crate) use state::ThreadStateBody;
-pub(crate) use thread::{PruneStrategyName, ThreadBody, TtlBody};
+pub(crate) use thread::{ThreadBody, TtlBody};

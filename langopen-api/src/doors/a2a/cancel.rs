@@ -20,7 +20,6 @@ use super::get::{find, named};
 use super::request::Request;
 use super::task;
 use super::task_id::{CANCELED_KEY, is_given_up};
-use crate::agent::runs::Follow;
 use crate::agent::state::clear_tasks;
 use crate::doors::json_rpc::{answer, failed};
 
@@ -77,7 +76,8 @@ async fn give_up(request: &Request, scope: &Scope, chain: &mut Chain, thread: &T
 async fn stop(request: &Request, scope: &Scope, chain: &mut Chain, action: CancelAction) -> Result<(), ErrorData> {
     let Request { app, caller, .. } = request;
     let (thread_id, run_id, resumable) = (chain.task.thread_id, chain.run().run_id, chain.run().resumable);
-    let events = app.events.read(LogKey { thread_id, run_id }, ReadFrom::Now).await;
+    let log = LogKey { thread_id, run_id };
+    let events = app.events.read(log, ReadFrom::Now).await;
     let events = events.map_err(failed)?;
     let reason = "interrupt requested via A2A tasks/cancel".to_owned();
     match app.runs.cancel(scope, thread_id, run_id, CancelRequest { action, reason }).await {
@@ -85,8 +85,8 @@ async fn stop(request: &Request, scope: &Scope, chain: &mut Chain, action: Cance
         Err(error) if error.kind() == ErrorKind::NotFound => return Err(not_cancelable()),
         Err(error) => return Err(failed(error)),
     }
-    let mut follow = Follow::new(app, &caller.identity.tenant, (thread_id, run_id), resumable, events);
-    let over = async { while follow.next().await.is_some() {} };
+    let mut reader = app.follow(&caller.identity.tenant, log, resumable, events);
+    let over = async { while reader.next().await.is_some() {} };
     let _ = timeout(PATIENCE, over).await;
     let row = app.storage.run(&request.rows(), thread_id, run_id).await;
     chain.update(row.map_err(failed)?);

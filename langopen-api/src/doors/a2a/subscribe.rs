@@ -11,9 +11,8 @@ use super::endpoint::Answered;
 use super::error::unsupported;
 use super::get::{find, named};
 use super::request::Request;
-use super::stream::Teller;
+use super::stream::TaskStream;
 use super::task;
-use crate::agent::runs::Follow;
 use crate::doors::json_rpc::{failed, invalid};
 
 #[derive(Deserialize)]
@@ -53,9 +52,9 @@ pub(super) async fn subscribe(request: Request) -> Result<Answered, ErrorData> {
     };
     let over = chain.run().status.is_terminal();
     let tenant = &request.caller.identity.tenant;
-    let follow = Follow::new(&request.app, tenant, (thread_id, run_id), chain.run().resumable, events);
-    let follow = follow.over(over).after(EventId::ZERO);
+    let reader = request.app.follow(tenant, log, chain.run().resumable, events);
+    let reader = reader.over(over).after(EventId::ZERO);
     let (dialect, id) = (request.dialect, request.id);
-    let teller = Teller { app: request.app, rows, dialect, id, chain, follow, first, after };
-    Ok(Answered::Response(teller.response()))
+    let stream = TaskStream { app: request.app, rows, dialect, id, chain, reader, first, after };
+    Ok(Answered::Response(stream.response()))
 }

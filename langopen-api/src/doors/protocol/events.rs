@@ -88,7 +88,7 @@ async fn next(tape: &mut Tape, filter: &Filter) -> (Bytes, bool) {
         // Events that the client does not want count as silence.
         let (play, quiet) = match timeout(heartbeat.saturating_sub(begun.elapsed()), tape.wait()).await {
             Ok(None) => return (Bytes::new(), true),
-            Ok(Some(items)) => (tape.take(items, filter.methods).await, false),
+            Ok(Some(read)) => (tape.take(read, filter.methods).await, false),
             Err(_) => (tape.quiet().await, true),
         };
         let events = match play {

@@ -6,7 +6,7 @@ use axum::extract::{ConnectInfo, FromRequestParts, RawPathParams};
 use http::request::Parts;
 use langopen_core::auth::Credentials;
 
-use crate::http::extract::kept_body;
+use crate::http::extract::buffered_body;
 use crate::http::reached::Reached;
 
 /// The part of a request that an authenticator sees.
@@ -22,7 +22,7 @@ pub(crate) async fn of(parts: &mut Parts) -> Credentials {
         query: parts.uri.query().unwrap_or_default().to_owned(),
         path_params: params.map(|params| params.iter().map(owned).collect()).unwrap_or_default(),
         headers: parts.headers.iter().map(text).collect(),
-        body: kept_body(&parts.extensions),
+        body: buffered_body(&parts.extensions),
         peer: parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip()),
         tenant: parts.extensions.get::<Reached>().map(|reached| reached.tenant.clone()),
     }

@@ -11,10 +11,10 @@ use serde::de::DeserializeOwned;
 use tower_http::timeout::{TimeoutBody, TimeoutError};
 
 use super::budget::{BodyBudget, BodySlot, HeldBytes};
+use super::buffered::buffered_body;
 use super::content_type::check_content_type;
 use super::field::Object;
 use super::json::parse;
-use super::kept::kept_body;
 use crate::http::error::{ApiState, Failure, Result};
 
 /// A JSON body that is an object. The content type does not matter.
@@ -88,7 +88,7 @@ async fn read(request: Request, rules: &BodyRules, limits: BodyLimits) -> Result
     if rules.json_from_pages {
         check_content_type(&parts.headers)?;
     }
-    if let Some(bytes) = kept_body(&parts.extensions) {
+    if let Some(bytes) = buffered_body(&parts.extensions) {
         // The login has already read the body and counted it.
         return if bytes.len() > limits.bytes { Err(limits.exceeded()) } else { Ok(bytes) };
     }

@@ -3,6 +3,7 @@
 use http::{HeaderMap, StatusCode, header};
 
 use crate::http::error::{Failure, Result};
+use crate::http::host::host_of;
 
 /// Refuses a body that a page of another origin could send without a preflight. Browsers send a preflight for
 /// `application/json`.
@@ -22,12 +23,6 @@ pub(super) fn check_content_type(headers: &HeaderMap) -> Result<()> {
             "Pages of other origins must send bodies with content-type application/json",
         )),
     }
-}
-
-/// The host and port of an origin.
-pub(crate) fn host_of(origin: &str) -> Option<&str> {
-    let (scheme, host) = origin.split_once("://")?;
-    ["http", "https"].contains(&scheme).then_some(host)
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use std::convert::Infallible;
 
 use axum::extract::FromRequestParts;
 use http::request::Parts;
+use percent_encoding::percent_decode_str;
 
 use crate::http::error::{Failure, Result};
 
@@ -80,24 +81,8 @@ impl Query {
 
 /// Decodes percent-encoding and `+`.
 fn decode(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((&byte, tail)) = rest.split_first() {
-        let hex = tail.get(..2).filter(|hex| hex.iter().all(u8::is_ascii_hexdigit));
-        let hex = hex.and_then(|hex| u8::from_str_radix(std::str::from_utf8(hex).ok()?, 16).ok());
-        match (byte, hex) {
-            (b'%', Some(byte)) => {
-                bytes.push(byte);
-                rest = &tail[2..];
-                continue;
-            }
-            (b'+', _) => bytes.push(b' '),
-            _ => bytes.push(byte),
-        }
-        rest = tail;
-    }
     // Databases cannot store U+0000; bodies have the same rule.
-    String::from_utf8_lossy(&bytes).replace('\0', "\u{fffd}")
+    percent_decode_str(&text.replace('+', " ")).decode_utf8_lossy().replace('\0', "\u{fffd}")
 }
 
 #[cfg(test)]
