@@ -51,3 +51,8 @@ pub use doors::custom::{Api, AppDescription, AppOptions, AppRequest, AppRoute, C
 pub use gateway::{DeploymentSource, Installation};
 pub use server::AgentServer;
 pub use settings::{Features, HostInfo, SecurityDocument, Settings};
+
+/// Compiles the examples in the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
