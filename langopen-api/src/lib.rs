@@ -41,11 +41,18 @@ mod router;
 mod server;
 mod settings;
 
-pub use crate::http::access::{Authenticator, StudioAuth, Trusted, require_auth};
+pub use crate::agent::metrics::{Metrics, WorkerCounts, describe_metrics};
+pub use crate::agent::{Authenticator, StudioAuth, require_auth};
+pub use crate::http::access::Trusted;
 pub use crate::http::cors::{Cors, InvalidCors};
 pub use crate::http::extract::BodyBudget;
-pub use crate::http::observe::{Metrics, WorkerCounts, describe_metrics};
+pub use crate::http::headers::{ConfigurableHeaders, LoggingHeaders};
 pub use doors::custom::{Api, AppDescription, AppOptions, AppRequest, AppRoute, CustomApp};
 pub use gateway::{DeploymentSource, Installation};
 pub use server::AgentServer;
-pub use settings::{ConfigurableHeaders, Features, HostInfo, LoggingHeaders, SecurityDocument, Settings};
+pub use settings::{Features, HostInfo, SecurityDocument, Settings};
+
+/// Compiles the examples in the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -9,6 +9,7 @@ use crate::model::{MultitaskStrategy, OnCompletion};
 
 /// What a run on a missing thread does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum IfNotExists {
     /// It makes the thread.
@@ -42,6 +43,7 @@ pub enum StreamMode {
 
 /// When checkpoints are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Durability {
     /// Before the next step begins.

@@ -4,11 +4,11 @@ use langopen_core::executor::GraphCall;
 use langopen_core::{AssistantId, RawJson};
 
 use super::{graph_config, graph_ids, read};
+use crate::agent::App;
+use crate::agent::error::{ApiError, ApiResult, ErrorResponse};
 use crate::agent::wire::json;
 use crate::http::access::Caller;
-use crate::http::error::{ApiError, ApiResult, ErrorResponse};
 use crate::http::extract::Query;
-use crate::server::App;
 use utoipa::{IntoParams, ToSchema};
 
 // This struct only documents the query; the handler reads it.

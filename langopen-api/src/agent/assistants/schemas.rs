@@ -5,11 +5,11 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{graph_config, read};
+use crate::agent::App;
+use crate::agent::AssistantPath;
+use crate::agent::error::{ApiResult, ErrorResponse};
 use crate::agent::wire::{concat_objects, json};
 use crate::http::access::Caller;
-use crate::http::error::{ApiResult, ErrorResponse};
-use crate::http::extract::AssistantPath;
-use crate::server::App;
 
 /// JSON schemas of an assistant's graph. A schema that the graph does not have is `null`.
 #[derive(Serialize, ToSchema)]

@@ -7,11 +7,12 @@ use std::collections::BTreeMap;
 use utoipa::{IntoParams, ToSchema};
 
 use super::{graph_config, read};
+use crate::agent::App;
+use crate::agent::AssistantPath;
+use crate::agent::error::{ApiResult, ErrorResponse};
 use crate::agent::wire::json;
 use crate::http::access::Caller;
-use crate::http::error::{ApiResult, ErrorResponse};
-use crate::http::extract::{AssistantPath, Query, parse_id};
-use crate::server::App;
+use crate::http::extract::{Query, parse_id};
 
 /// The schemas of subgraphs, by namespace.
 #[derive(Serialize, ToSchema)]

@@ -6,12 +6,12 @@ use langopen_core::schedule::Schedule;
 use langopen_core::{CronId, JsonMap, RawJson, RawObject, Timestamp};
 use serde_json::{Value, json};
 
+use crate::agent::App;
+use crate::agent::error::{ApiError, ApiResult};
 use crate::agent::run_body::{both_given, check_request};
 use crate::agent::runs::named_assistant;
 use crate::http::access::Caller;
-use crate::http::error::{ApiError, ApiResult};
 use crate::http::extract::field::shorten;
-use crate::server::App;
 
 /// Refuses an invalid schedule, or one that never fires. The search for the next firing takes a while, so it runs on a
 /// blocking thread.

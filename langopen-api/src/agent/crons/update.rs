@@ -8,11 +8,12 @@ use serde_json::json;
 
 use super::body::{CronPatch, Given};
 use super::check::{check_payload, check_schedule, end_time, with_cron_id};
+use crate::agent::App;
+use crate::agent::CronPath;
+use crate::agent::error::{ApiError, ApiResult, ErrorResponse, OnKind};
 use crate::agent::wire::CronBody;
 use crate::http::access::Caller;
-use crate::http::error::{ApiError, ApiResult, ErrorResponse, OnKind};
-use crate::http::extract::{Body, CronPath};
-use crate::server::App;
+use crate::http::extract::Body;
 
 /// Patch Cron
 #[utoipa::path(

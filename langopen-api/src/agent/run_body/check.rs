@@ -7,8 +7,8 @@ use serde::de::{Deserializer, Error as _};
 use serde_json::Value;
 use uuid::Uuid;
 
+use crate::agent::error::{ApiError, ApiResult};
 use crate::agent::wire::{Command, Send};
-use crate::http::error::{ApiError, ApiResult};
 use crate::http::extract::field::{Object, shorten};
 use crate::settings::Settings;
 

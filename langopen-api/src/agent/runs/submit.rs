@@ -8,14 +8,14 @@ use langopen_core::{AssistantId, Error, ErrorKind, JsonMap, RunId, Scope, Thread
 use serde_json::{Value, json};
 
 use super::on_disconnect::CancelOnDrop;
+use crate::agent::App;
+use crate::agent::Forwarded;
 use crate::agent::assistants::is_system;
+use crate::agent::error::{ApiError, ApiResult};
+use crate::agent::metrics::record_created;
 use crate::agent::run_body::{RunCreate, both_given, check_request};
 use crate::agent::wire::OnDisconnect;
 use crate::http::access::{Caller, Permit};
-use crate::http::error::{ApiError, ApiResult};
-use crate::http::extract::Forwarded;
-use crate::http::observe::record_created;
-use crate::server::App;
 
 const NO_THREAD_OR_ASSISTANT: &str = "Thread or assistant not found.";
 
@@ -73,16 +73,14 @@ pub(crate) async fn submit(
         // This server exports no spans here, but the graph may: its spans join the client's trace.
         new.origin.trace.clone_from(&forwarded.trace);
     }
-    let run_id = new.run_id;
+    let log = LogKey { thread_id: thread.thread_id(), run_id: new.run_id };
     // Open the log before the run can emit anything.
     let events = match attach {
         Attach::Nothing => None,
-        Attach::Stream | Attach::Values => {
-            Some(app.events.begin(LogKey { thread_id: thread.thread_id(), run_id }).await?)
-        }
+        Attach::Stream | Attach::Values => Some(app.events.begin(log).await?),
     };
     // The guard also covers a client that disconnects while the run is being created.
-    let mut guard = CancelOnDrop::new(app, &scope.tenant, (thread.thread_id(), run_id), cancel);
+    let mut guard = CancelOnDrop::new(app, &scope.tenant, log, cancel);
     let run = match app.runs.submit(&scope, new).await {
         Ok(run) => run,
         Err(error) => {

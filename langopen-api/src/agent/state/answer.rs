@@ -7,11 +7,11 @@ use langopen_core::model::{Thread, ThreadState, ThreadStatus};
 use langopen_core::{ErrorKind, JsonMap, RawJson, Scope};
 use serde_json::{Value, json};
 
-use crate::agent::threads::graph_id;
+use crate::agent::App;
+use crate::agent::error::{ApiError, ApiResult, OnKind};
+use crate::agent::show_user;
+use crate::agent::thread::graph_id;
 use crate::agent::wire::{CheckpointConfig, Entries, ThreadStateBody};
-use crate::http::access::show_user;
-use crate::http::error::{ApiError, ApiResult, OnKind};
-use crate::server::App;
 
 /// The key of the summary that an executor adds to a state, for the thread's row.
 const SUMMARY: &str = "__thread__";

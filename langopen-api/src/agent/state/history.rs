@@ -10,13 +10,14 @@ use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use super::answer::{bare_config, config, shown};
-use crate::agent::threads::{graph_id, not_found};
+use crate::agent::App;
+use crate::agent::ThreadPath;
+use crate::agent::error::{ApiError, ApiResult, ErrorResponse};
+use crate::agent::thread::{graph_id, not_found};
 use crate::agent::wire::{CheckpointConfig, ThreadStateBody, json as json_response};
 use crate::http::access::Caller;
-use crate::http::error::{ApiError, ApiResult, ErrorResponse};
 use crate::http::extract::field::{self, MAX_LIMIT, Object, shorten};
-use crate::http::extract::{Query, SmallBody, ThreadPath};
-use crate::server::App;
+use crate::http::extract::{Query, SmallBody};
 
 /// The filter and the page of the history, newest state first.
 #[derive(Debug, Default, Deserialize, ToSchema)]

@@ -15,10 +15,10 @@ use serde::Deserialize;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::agent::threads::graph_id;
+use crate::agent::App;
+use crate::agent::error::{ApiError, ApiResult};
+use crate::agent::thread::graph_id;
 use crate::agent::wire::CheckpointConfig;
-use crate::http::error::{ApiError, ApiResult};
-use crate::server::App;
 
 pub(crate) use answer::state_at;
 pub(crate) use history::states_before;

@@ -8,14 +8,15 @@ use serde_json::{Value, json};
 use utoipa::ToSchema;
 
 use super::answer::in_flight;
-use crate::agent::threads::not_found;
+use crate::agent::App;
+use crate::agent::ThreadPath;
+use crate::agent::error::{ApiResult, ErrorResponse};
+use crate::agent::thread::not_found;
 use crate::agent::wire::{CheckpointConfig, Updates};
 use crate::http::access::Caller;
-use crate::http::error::{ApiResult, ErrorResponse};
+use crate::http::extract::Body;
 use crate::http::extract::field;
 use crate::http::extract::field::shorten;
-use crate::http::extract::{Body, ThreadPath};
-use crate::server::App;
 
 /// An update of a state, as if a node had written it.
 #[derive(Debug, Default, Deserialize, ToSchema)]

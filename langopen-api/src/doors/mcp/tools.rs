@@ -10,11 +10,11 @@ use rmcp::model::{Tool, ToolAnnotations};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use crate::agent::App;
 use crate::agent::assistants::{graph_config, graph_ids};
+use crate::agent::error::{ApiError, ApiResult};
 use crate::doors::json_rpc::{Answer, answer, failed, invalid};
 use crate::http::access::Caller;
-use crate::http::error::{ApiError, ApiResult};
-use crate::server::App;
 
 /// The number of tools on a page.
 const PAGE: u32 = 100;
@@ -53,10 +53,10 @@ pub(super) async fn list(app: &App, caller: &Caller, params: &RawJson) -> Answer
         Some(cursor) => cursor.parse().map_err(|_| invalid(format!("Invalid cursor: {cursor}")))?,
         None => 0,
     };
-    let (scope, assistants, more) = assistants(app, caller, offset).await.map_err(|error| failed(&error))?;
+    let (scope, assistants, more) = assistants(app, caller, offset).await.map_err(failed)?;
     let mut tools = Vec::with_capacity(assistants.len());
     for assistant in &assistants {
-        tools.push(tool(app, caller, &scope, assistant).await.map_err(|error| failed(&error))?);
+        tools.push(tool(app, caller, &scope, assistant).await.map_err(failed)?);
     }
     let mut result = json!({"tools": tools});
     if more {

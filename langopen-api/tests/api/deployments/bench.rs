@@ -69,7 +69,7 @@ struct App;
 impl CustomApp for App {
     fn describe(&self) -> AppDescription {
         let route = AppRoute { pattern: "^/mine$".to_owned(), methods: None, websocket: false };
-        AppDescription { first: true, routes: vec![route], later: false, openapi: None }
+        AppDescription { first: true, routes: vec![route], fallback: false, openapi: None }
     }
 
     async fn call(&self, request: AppRequest, api: Api) -> Response {
