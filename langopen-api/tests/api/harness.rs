@@ -212,15 +212,8 @@ async fn execute(
     let metadata = json!({"run_id": run_id, "attempt": claim.run.attempt}).to_string();
     let say = |name: &str, data: Bytes| events.append(log, 1, resumable, vec![NewEvent { name: name.into(), data }]);
     say("metadata", metadata.into()).await.unwrap();
-    let storage: Arc<dyn Storage> = memory.clone();
-    let context = ExecutionContext { storage, scope: Scope::tenant(claim.tenant.clone()) };
-    let job = RunJob {
-        run: claim.run.clone(),
-        fresh_thread: claim.fresh_thread,
-        suspect: false,
-        context,
-        cancel: cancel.clone(),
-    };
+    let context = ExecutionContext::new(memory.clone(), memory.clone(), Scope::tenant(claim.tenant.clone()));
+    let job = RunJob::new(claim.run.clone(), context, cancel.clone()).with_fresh_thread(claim.fresh_thread);
     let mut outputs = executor.execute(job).await.unwrap();
     let mut result = None;
     while let Some(output) = outputs.next().await {

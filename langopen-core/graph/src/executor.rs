@@ -213,7 +213,7 @@ async fn work(graph: Graph, shared: Arc<Shared>, job: RunJob) -> RunResult {
         result.state = last.values.map(|values| temporary(values, last.interrupts));
         return closed(&shared, result).await;
     }
-    let root = Reader { context: &shared.reach, graph, thread_id: shared.run.thread_id, namespace: String::new() };
+    let root = Reader { context: &shared.storage, graph, thread_id: shared.run.thread_id, namespace: String::new() };
     match final_state(&root).await {
         Ok((state, interrupts, waits)) => {
             if waits && result.status != RunResultStatus::Error {

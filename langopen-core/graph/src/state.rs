@@ -105,7 +105,7 @@ async fn history(
         limit: Some(limit),
         checkpoint_id,
     };
-    let found = reader.context.storage.list_checkpoints(&reader.context.scope, reader.thread_id, &list).await?;
+    let found = reader.context.list_checkpoints(reader.thread_id, &list).await?;
     let mut states = Vec::with_capacity(found.len());
     for tuple in found {
         let saved = Saved::read(&reader.graph.0, tuple)?;

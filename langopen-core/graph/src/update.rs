@@ -184,9 +184,9 @@ impl Superstep<'_> {
         base.metadata.insert("parents".to_owned(), parents.unwrap_or_else(|| json!({})));
         base.parent_id = parent;
         base.checkpoint.renew(self.clock);
-        let location = Location { thread_id: self.reader.thread_id, namespace: &self.reader.namespace, lease: None };
+        let location = Location { thread_id: self.reader.thread_id, namespace: &self.reader.namespace };
         let context = self.reader.context;
-        context.storage.put_checkpoint(&context.scope, base.encoded(&location, &known)?).await?;
+        context.put_checkpoint(base.encoded(&location, &known)?).await?;
         Ok(base.checkpoint.id)
     }
 }

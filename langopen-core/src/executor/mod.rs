@@ -1,6 +1,7 @@
 //! The trait for the parts that execute graphs: a Python process, a remote runner, or plain Rust.
 
 mod attempt_lost;
+mod context;
 mod quiet;
 
 use std::sync::Arc;
@@ -14,10 +15,11 @@ use tokio::sync::watch;
 use crate::error::Result;
 use crate::json::{JsonMap, RawJson};
 use crate::model::{CancelRequest, Run, RunError, ThreadStatus};
-use crate::storage::Storage;
-use crate::tenant::{Scope, Tenant};
+use crate::queue::Lease;
+use crate::tenant::Tenant;
 
 pub use attempt_lost::{AttemptLost, Blame};
+pub use context::ExecutionContext;
 pub use quiet::a_quiet_round;
 
 /// The name of a graph's start node, as states and drawings show it.
@@ -39,17 +41,9 @@ pub struct GraphInfo {
     pub config: Option<JsonMap>,
 }
 
-/// The part of the storage that an executor may use while it works for a caller: one scope, and nothing else.
-#[derive(Clone)]
-pub struct ExecutionContext {
-    /// The storage of checkpoints and store items.
-    pub storage: Arc<dyn Storage>,
-    /// The rows that the executor may read and write.
-    pub scope: Scope,
-}
-
 /// A run to execute.
 #[derive(Clone)]
+#[non_exhaustive]
 pub struct RunJob {
     /// The run; its `attempt` is the current one. On an attempt above 1, execution continues from the run's last
     /// checkpoint, if there is one.
@@ -59,10 +53,32 @@ pub struct RunJob {
     /// Whether the run may have ended a host in an earlier attempt. An executor whose hosts execute several runs must
     /// then use a separate host for this run, so that no other run fails with it.
     pub suspect: bool,
-    /// The storage that the execution may use.
+    /// The checkpoints and items that the execution may use. It binds the run's lease.
     pub context: ExecutionContext,
     /// Becomes `Some` when the run must end now.
     pub cancel: watch::Receiver<Option<CancelRequest>>,
+}
+
+impl RunJob {
+    /// A run on a thread that may have checkpoints. The job's context carries the lease of the run's current attempt.
+    pub fn new(run: Run, context: ExecutionContext, cancel: watch::Receiver<Option<CancelRequest>>) -> Self {
+        let context = context.bound(Lease { run_id: run.run_id, attempt: run.attempt });
+        Self { run, fresh_thread: false, suspect: false, context, cancel }
+    }
+
+    /// Sets [`RunJob::fresh_thread`].
+    #[must_use]
+    pub fn with_fresh_thread(mut self, fresh_thread: bool) -> Self {
+        self.fresh_thread = fresh_thread;
+        self
+    }
+
+    /// Sets [`RunJob::suspect`].
+    #[must_use]
+    pub fn with_suspect(mut self, suspect: bool) -> Self {
+        self.suspect = suspect;
+        self
+    }
 }
 
 /// An item of the stream of an execution.

@@ -25,7 +25,7 @@ const CLIENT_ERRORS: [&str; 3] = ["ValueError", "InvalidUpdateError", "EmptyInpu
 impl Host {
     /// Asks the host about a graph and waits for its answer.
     pub(crate) async fn call(&self, context: ExecutionContext, call: &GraphCall) -> Result<RawJson> {
-        let frame = self.ask(Some(Reach::new(context, None)), call).await?;
+        let frame = self.ask(Some(Reach::new(context)), call).await?;
         match frame.kind {
             Kind::Reply => raw(frame.payload),
             _ => Err(refused(&frame.payload)),

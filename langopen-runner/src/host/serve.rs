@@ -8,7 +8,6 @@ use langopen_core::model::{
     Blob, CheckpointKey, CheckpointList, CheckpointTuple, FieldVector, FilterOperator, ItemFilter, NamespaceQuery,
     NewCheckpoint, NewStoreItem, PendingWrite, PendingWrites, StoreItem, StoreItemQuery,
 };
-use langopen_core::queue::Lease;
 use langopen_core::{Error, JsonMap, Result, ThreadId};
 use serde::Serialize;
 use serde_bytes::ByteBuf;
@@ -37,8 +36,6 @@ pub(super) type StorageFailure = Arc<OnceLock<String>>;
 #[derive(Clone)]
 pub(super) struct Reach {
     pub(super) context: ExecutionContext,
-    /// The run and its attempt.
-    pub(super) lease: Option<Lease>,
     /// The number of writes in progress. A host does not wait for its writes, but its reads must see them.
     writes: watch::Sender<usize>,
     /// The order of the run's checkpoints.
@@ -50,9 +47,9 @@ pub(super) struct Reach {
 }
 
 impl Reach {
-    pub(super) fn new(context: ExecutionContext, lease: Option<Lease>) -> Self {
+    pub(super) fn new(context: ExecutionContext) -> Self {
         let (gate, storage) = (Arc::new(Semaphore::new(AT_ONCE)), StorageFailure::default());
-        Self { context, lease, writes: watch::Sender::new(0), turns: Turns::default(), marks: None, gate, storage }
+        Self { context, writes: watch::Sender::new(0), turns: Turns::default(), marks: None, gate, storage }
     }
 
     /// Why a call failed; set once the storage did not answer a call.
@@ -135,7 +132,7 @@ pub(super) fn serve(host: &Arc<Host>, frame: Frame) {
 async fn gated(reach: &Reach, call: HostCall) -> Result<Bytes> {
     // The semaphore is never closed.
     let _place = reach.gate.acquire().await;
-    answer(&reach.context, reach.lease, call).await
+    answer(&reach.context, call).await
 }
 
 fn reply(host: &Host, stream: u32, answer: Result<Bytes>, share: Share) {
@@ -161,13 +158,13 @@ fn reach(host: &Host, caller: Caller) -> Result<Reach> {
     run.or_else(call).ok_or_else(|| Error::conflict("host.serve", "the run or call of this host call has ended"))
 }
 
-async fn answer(context: &ExecutionContext, lease: Option<Lease>, call: HostCall) -> Result<Bytes> {
-    let (run_id, attempt) = (lease.map(|lease| lease.run_id), lease.map(|lease| lease.attempt));
+/// Answers a call from the storage. The context adds the run's lease to each change.
+async fn answer(context: &ExecutionContext, call: HostCall) -> Result<Bytes> {
     match call {
         HostCall::GetCheckpoint(call) => {
             let thread_id = thread(&call.thread_id)?;
             let key = CheckpointKey { thread_id, checkpoint_ns: call.checkpoint_ns, checkpoint_id: call.checkpoint_id };
-            let found = context.storage.checkpoint(&context.scope, &key).await?;
+            let found = context.checkpoint(&key).await?;
             encode(&found.as_ref().map(checkpoint_reply))
         }
         HostCall::ListCheckpoints(call) => {
@@ -179,7 +176,7 @@ async fn answer(context: &ExecutionContext, lease: Option<Lease>, call: HostCall
                 metadata: object(call.filter.as_ref())?,
                 limit: call.limit,
             };
-            let found = context.storage.list_checkpoints(&context.scope, thread_id, &list).await?;
+            let found = context.list_checkpoints(thread_id, &list).await?;
             encode(&found.iter().map(checkpoint_reply).collect::<Vec<_>>())
         }
         HostCall::PutCheckpoint(call) => {
@@ -194,15 +191,15 @@ async fn answer(context: &ExecutionContext, lease: Option<Lease>, call: HostCall
                 checkpoint_ns: call.checkpoint_ns,
                 checkpoint_id: call.checkpoint_id,
                 parent_checkpoint_id: call.parent_checkpoint_id,
-                run_id,
-                attempt,
+                run_id: None,
+                attempt: None,
                 kind: call.r#type,
                 bytes: call.checkpoint.into_vec().into(),
                 metadata: payload::raw(call.metadata.into_vec().into())?,
                 channel_versions: call.channel_versions.into_iter().collect(),
                 blobs: call.blobs.into_iter().map(blob).collect(),
             };
-            context.storage.put_checkpoint(&context.scope, new).await?;
+            context.put_checkpoint(new).await?;
             encode(&())
         }
         HostCall::PutWrites(call) => {
@@ -217,25 +214,25 @@ async fn answer(context: &ExecutionContext, lease: Option<Lease>, call: HostCall
                 thread_id: thread(&call.thread_id)?,
                 checkpoint_ns: call.checkpoint_ns,
                 checkpoint_id: call.checkpoint_id,
-                run_id,
-                attempt,
+                run_id: None,
+                attempt: None,
                 task_path: call.task_path,
                 writes: call.writes.into_iter().map(write).collect(),
             };
-            context.storage.put_writes(&context.scope, writes).await?;
+            context.put_writes(writes).await?;
             encode(&())
         }
         HostCall::DeleteThread(call) => {
-            context.storage.delete_checkpoints(&context.scope, thread(&call.thread_id)?, lease).await?;
+            context.delete_checkpoints(thread(&call.thread_id)?).await?;
             encode(&())
         }
         HostCall::GetItem(call) => {
-            let item = context.storage.item(&context.scope, &call.namespace, &call.key, call.refresh_ttl).await?;
+            let item = context.item(&call.namespace, &call.key, call.refresh_ttl).await?;
             encode(&item.as_ref().map(|item| item_reply(item, None)))
         }
         HostCall::PutItem(call) => {
             match call.value {
-                None => context.storage.delete_item(&context.scope, &call.namespace, &call.key, lease).await?,
+                None => context.delete_item(&call.namespace, &call.key).await?,
                 Some(value) if value.len() > MAX_ITEM => {
                     let message = format!("the item's value has {} bytes; it may have {MAX_ITEM}", value.len());
                     return Err(Error::invalid("host.serve", message));
@@ -249,9 +246,9 @@ async fn answer(context: &ExecutionContext, lease: Option<Lease>, call: HostCall
                         value,
                         ttl_minutes: call.ttl,
                         vectors: call.vectors.into_iter().map(vector).collect(),
-                        lease,
+                        lease: None,
                     };
-                    context.storage.put_item(&context.scope, new).await?;
+                    context.put_item(new).await?;
                 }
             }
             encode(&())
@@ -268,7 +265,7 @@ async fn answer(context: &ExecutionContext, lease: Option<Lease>, call: HostCall
                 offset: call.offset,
                 refresh_ttl: call.refresh_ttl,
             };
-            let found = context.storage.search_items(&context.scope, &query).await?;
+            let found = context.search_items(&query).await?;
             encode(&found.items.iter().map(|found| item_reply(&found.item, found.score)).collect::<Vec<_>>())
         }
         HostCall::ListNamespaces(call) => {
@@ -279,7 +276,7 @@ async fn answer(context: &ExecutionContext, lease: Option<Lease>, call: HostCall
                 limit: call.limit,
                 offset: call.offset,
             };
-            encode(&context.storage.list_namespaces(&context.scope, &query).await?)
+            encode(&context.list_namespaces(&query).await?)
         }
     }
 }

@@ -106,7 +106,7 @@ impl RunnerSet {
     }
 
     fn of(&self, context: &ExecutionContext) -> Result<HostPool> {
-        let tenant = &context.scope.tenant;
+        let tenant = context.tenant();
         self.pool(tenant).ok_or_else(|| {
             let why = self.failure().unwrap_or_else(|| "start one with langopen-runner".to_owned());
             Error::unavailable("runners.choose", format!("no runner of the deployment {tenant} is connected; {why}"))

@@ -92,7 +92,7 @@ async fn runs_keep_their_state_through_calls_back() {
         let (result, values) = run(&bench, "ts_counter", thread_id, json!({"log": []})).await;
         assert_eq!(values["log"].as_array().map(Vec::len), Some(turn));
         let key = langopen_core::model::CheckpointKey { thread_id, checkpoint_ns: String::new(), checkpoint_id: None };
-        let newest = bench.context.storage.checkpoint(&bench.context.scope, &key).await.unwrap().unwrap();
+        let newest = bench.context.checkpoint(&key).await.unwrap().unwrap();
         let state = result.state.unwrap();
         assert_eq!(Some(newest.checkpoint_id), state.checkpoint_id, "the result describes the newest checkpoint");
     }

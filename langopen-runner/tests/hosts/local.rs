@@ -28,7 +28,7 @@ async fn runs_keep_their_state_through_calls_back() {
         let values: Value = state.values.decode().unwrap();
         assert_eq!(values["log"].as_array().unwrap().len(), turn);
         let key = langopen_core::model::CheckpointKey { thread_id, checkpoint_ns: String::new(), checkpoint_id: None };
-        let newest = bench.context.storage.checkpoint(&bench.context.scope, &key).await.unwrap().unwrap();
+        let newest = bench.context.checkpoint(&key).await.unwrap().unwrap();
         assert_eq!(Some(newest.checkpoint_id), state.checkpoint_id, "the result describes the newest checkpoint");
     }
     let config: RawJson = json!({"configurable": {"thread_id": thread_id}}).into();
@@ -49,10 +49,7 @@ async fn what_a_run_said_is_kept_before_the_checkpoint_that_spares_saying_it() {
             true => bench.resumable("counter", thread_id, input).await,
             false => bench.run("counter", thread_id, input).await.0,
         };
-        let steps = async || {
-            let (storage, all) = (&bench.context.storage, CheckpointList::default());
-            storage.list_checkpoints(&bench.context.scope, thread_id, &all).await.unwrap().len()
-        };
+        let steps = async || bench.context.list_checkpoints(thread_id, &CheckpointList::default()).await.unwrap().len();
         // The graph's initial state; after it, the reader pauses.
         outputs.next().await.unwrap().unwrap();
         tokio::time::sleep(Duration::from_secs(1)).await;

@@ -91,7 +91,7 @@ async fn a_runner_does_over_the_network_what_hosts_do_here() {
 
     let (outputs, _cancel) = bench.run("remember", thread_id, json!({"log": []})).await;
     assert_eq!(to_the_end(outputs).await.unwrap().1.status, RunResultStatus::Success);
-    let item = bench.context.storage.item(&bench.context.scope, &["notes".to_owned()], "one", false).await.unwrap();
+    let item = bench.context.item(&["notes".to_owned()], "one", false).await.unwrap();
     assert_eq!(item.unwrap().value.decode::<Value>().unwrap(), json!({"text": "kept"}));
 
     let (outputs, cancel) = bench.run("slow", thread_id, json!({"seconds": 600})).await;

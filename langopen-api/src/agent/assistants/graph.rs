@@ -60,7 +60,7 @@ pub(super) async fn get_graph(
     let (scope, assistant) = read(&app, &caller, id.unwrap_or_else(|| AssistantId::system(&name))).await?;
     let config = graph_config(&assistant, &caller)?;
     let call = GraphCall::Draw { graph_id: assistant.graph_id, config, xray };
-    Ok(json(app.executor.call(app.reach(&scope), call).await?.as_str().to_owned()))
+    Ok(json(app.executor.call(app.execution_context(&scope), call).await?.as_str().to_owned()))
 }
 
 /// Parses `false`, `true`, or a depth of at least 1.

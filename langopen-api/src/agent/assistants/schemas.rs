@@ -46,6 +46,6 @@ pub(super) async fn get_schemas(
     let config = graph_config(&assistant, &caller)?;
     let named = serde_json::to_string(&assistant.graph_id)?;
     let call = GraphCall::Schemas { graph_id: assistant.graph_id, config };
-    let schemas = app.executor.call(app.reach(&scope), call).await?;
+    let schemas = app.executor.call(app.execution_context(&scope), call).await?;
     Ok(json(concat_objects(&["\"graph_id\":", &named], schemas.as_str())))
 }

@@ -99,5 +99,5 @@ async fn answer(
     let (scope, assistant) = read(app, caller, id).await?;
     let config = graph_config(&assistant, caller)?;
     let call = GraphCall::Subgraphs { graph_id: assistant.graph_id, config, namespace, recurse };
-    Ok(json(app.executor.call(app.reach(&scope), call).await?.as_str().to_owned()))
+    Ok(json(app.executor.call(app.execution_context(&scope), call).await?.as_str().to_owned()))
 }

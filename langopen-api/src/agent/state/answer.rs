@@ -94,7 +94,7 @@ async fn ask(
     let Some(graph_id) = graph_id(thread) else { return Ok(None) };
     let config = config(thread, checkpoint, identity)?;
     let call = GraphCall::GetState { graph_id: graph_id.to_owned(), config, subgraphs };
-    Ok(Some(app.executor.call(app.reach(scope), call).await?))
+    Ok(Some(app.executor.call(app.execution_context(scope), call).await?))
 }
 
 /// A state without the summary, which is internal.

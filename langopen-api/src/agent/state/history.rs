@@ -142,7 +142,7 @@ async fn history(
         before: search.before.map(|before| bare_config(thread, &before)),
         metadata: metadata.map(|metadata| RawJson::of(&metadata)).transpose()?,
     };
-    Ok(app.executor.call(app.reach(scope), call).await?.decode()?)
+    Ok(app.executor.call(app.execution_context(scope), call).await?.decode()?)
 }
 
 /// The latest states below `checkpoint`: at most `limit`, and only those before `before` if given.

@@ -48,7 +48,7 @@ pub(crate) async fn apply_supersteps(
     let graph_id = graph_id(thread).ok_or_else(|| no_graph(thread))?.to_owned();
     let config = answer::config(thread, &Default::default(), identity)?;
     let call = GraphCall::BulkUpdateState { graph_id, config, supersteps };
-    let updated: Updated = app.executor.call(app.reach(scope), call).await?.decode()?;
+    let updated: Updated = app.executor.call(app.execution_context(scope), call).await?.decode()?;
     Ok(answer::store(app, scope, thread, &updated.state).await?.unwrap_or_else(|| thread.clone()))
 }
 
@@ -63,7 +63,7 @@ async fn apply_update(
     let graph_id = graph_id(thread).ok_or_else(|| no_graph(thread))?.to_owned();
     let config = answer::config(thread, checkpoint, identity)?;
     let call = GraphCall::UpdateState { graph_id, config, values, as_node };
-    let updated: Updated = app.executor.call(app.reach(scope), call).await?.decode()?;
+    let updated: Updated = app.executor.call(app.execution_context(scope), call).await?.decode()?;
     answer::store(app, scope, thread, &updated.state).await?;
     answer::publish(app, thread, &updated.state).await;
     Ok(updated)

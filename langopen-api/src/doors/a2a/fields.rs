@@ -53,7 +53,7 @@ pub(super) async fn fields(request: &Request) -> Result<Arc<Fields>, ErrorData> 
     }
     let config = graph_config(assistant, caller).map_err(|error| failed(&error))?;
     let call = GraphCall::Schemas { graph_id: assistant.graph_id.clone(), config };
-    let schemas: Value = match app.executor.call(app.reach(scope), call).await {
+    let schemas: Value = match app.executor.call(app.execution_context(scope), call).await {
         Ok(schemas) => schemas.decode().unwrap_or_default(),
         // The run itself reports what is wrong with the graph.
         Err(error) => {

@@ -68,7 +68,7 @@ pub(super) async fn list(app: &App, caller: &Caller, params: &RawJson) -> Answer
 async fn tool(app: &App, caller: &Caller, scope: &Scope, assistant: &Assistant) -> ApiResult<Tool> {
     let config = graph_config(assistant, caller)?;
     let call = GraphCall::Schemas { graph_id: assistant.graph_id.clone(), config };
-    let schemas = match app.executor.call(app.reach(scope), call).await {
+    let schemas = match app.executor.call(app.execution_context(scope), call).await {
         Ok(schemas) => schemas.decode().map_err(ApiError::from)?,
         // A graph without schemas must not hide the other tools.
         Err(error) => {

@@ -55,7 +55,7 @@ impl Thread {
     }
 
     fn context(&self) -> ExecutionContext {
-        ExecutionContext { storage: self.memory.clone(), scope: Scope::default() }
+        ExecutionContext::new(self.memory.clone(), self.memory.clone(), Scope::default())
     }
 
     async fn enqueue(&self, kwargs: Value) {
@@ -84,8 +84,8 @@ impl Thread {
     }
 
     fn job(&self, claim: &Claim) -> RunJob {
-        let (run, fresh_thread) = (claim.run.clone(), claim.fresh_thread);
-        RunJob { run, fresh_thread, suspect: false, context: self.context(), cancel: watch::channel(None).1 }
+        let job = RunJob::new(claim.run.clone(), self.context(), watch::channel(None).1);
+        job.with_fresh_thread(claim.fresh_thread)
     }
 
     async fn execute(&self, claim: Claim) -> Ran {
