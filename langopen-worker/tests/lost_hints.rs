@@ -8,9 +8,7 @@ use async_trait::async_trait;
 use futures::stream::BoxStream;
 use futures::{FutureExt, StreamExt};
 use langopen_backends::memory::{Memory, MemoryEventLog};
-use langopen_core::executor::{
-    ExecutionContext, Executor, GraphCall, GraphInfo, RunJob, RunOutput, RunResult, RunResultStatus,
-};
+use langopen_core::executor::{Executor, GraphInfo, RunJob, RunOutput, RunResult, RunResultStatus};
 use langopen_core::model::{CancelAction, CancelRequest, MultitaskStrategy, NewRun, RunThread, ThreadStatus};
 use langopen_core::queue::{
     CancelSignal, Cancelled, CancelledMany, ClaimRequest, Claims, Enqueued, Finished, Heartbeat, InFlight, Lease,
@@ -119,10 +117,6 @@ impl Executor for Ends {
             })))
         };
         Ok(end.into_stream().boxed())
-    }
-
-    async fn call(&self, _: ExecutionContext, _: GraphCall) -> Result<RawJson> {
-        Err(Error::internal("test", "not called"))
     }
 }
 

@@ -12,8 +12,7 @@ use futures::{FutureExt, StreamExt};
 use langopen_backends::memory::{Memory, MemoryEventLog};
 use langopen_core::event_log::{LogKey, ReadFrom};
 use langopen_core::executor::{
-    AttemptLost, Blame, ExecutionContext, Executor, GraphCall, GraphInfo, ResultState, RunJob, RunOutput, RunResult,
-    RunResultStatus,
+    AttemptLost, Blame, Executor, GraphInfo, ResultState, RunJob, RunOutput, RunResult, RunResultStatus,
 };
 use langopen_core::model::{
     CancelAction, CancelRequest, MultitaskStrategy, NewRun, Run, RunError, RunThread, ThreadStatus,
@@ -50,10 +49,6 @@ impl Executor for Scripted {
 
     fn tenants(&self) -> Option<Vec<Tenant>> {
         self.tenants.as_ref().map(|tenants| tenants.lock().clone())
-    }
-
-    async fn call(&self, _: ExecutionContext, _: GraphCall) -> Result<RawJson> {
-        Err(Error::internal("test", "not called"))
     }
 }
 

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use futures::StreamExt;
 use futures::stream::{self, BoxStream};
 use langopen_api::AgentServer;
-use langopen_core::executor::{ExecutionContext, GraphCall, GraphInfo, RunJob, RunOutput, RunResult, RunResultStatus};
+use langopen_core::executor::{GraphInfo, RunJob, RunOutput, RunResult, RunResultStatus};
 use langopen_core::model::ThreadStatus;
 use langopen_core::{Error as CoreError, ErrorKind, Executor, RawJson, SystemClock, Tenant};
 use langopen_worker::{Services, Worker, WorkerSettings};
@@ -98,11 +98,6 @@ pub(super) fn done() -> BoxStream<'static, langopen_core::Result<RunOutput>> {
     stream::iter([Ok(RunOutput::Done(Box::new(result)))]).boxed()
 }
 
-/// The error for calls that this measurement never makes.
-pub(super) fn unsupported() -> CoreError {
-    CoreError::new(ErrorKind::Unsupported, "empty.call", "the empty executor answers no questions")
-}
-
 #[async_trait]
 impl Executor for Empty {
     async fn graphs(&self) -> langopen_core::Result<Vec<GraphInfo>> {
@@ -111,9 +106,5 @@ impl Executor for Empty {
 
     async fn execute(&self, _: RunJob) -> langopen_core::Result<BoxStream<'static, langopen_core::Result<RunOutput>>> {
         Ok(done())
-    }
-
-    async fn call(&self, _: ExecutionContext, _: GraphCall) -> langopen_core::Result<RawJson> {
-        Err(unsupported())
     }
 }

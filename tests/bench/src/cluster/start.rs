@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use futures::stream::BoxStream;
-use langopen_core::executor::{ExecutionContext, GraphCall, GraphInfo, RunJob, RunOutput};
+use langopen_core::executor::{GraphInfo, RunJob, RunOutput};
 use langopen_core::{Executor, Queue, RawJson, RunId, Scope};
 use langopen_worker::{Worker, WorkerSettings};
 use tokio::sync::mpsc;
@@ -104,9 +104,5 @@ impl Executor for Started {
         // The receiver is gone only after the measurement has failed.
         let _ = self.0.send((job.run.run_id, Instant::now()));
         Ok(empty::done())
-    }
-
-    async fn call(&self, _: ExecutionContext, _: GraphCall) -> langopen_core::Result<RawJson> {
-        Err(empty::unsupported())
     }
 }
