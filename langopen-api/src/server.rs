@@ -7,7 +7,7 @@ use langopen_core::executor::{ExecutionContext, GraphInfo};
 use langopen_core::model::{AssistantPatch, NewAssistant};
 use langopen_core::run_service::RunService;
 use langopen_core::{
-    AssistantId, Clock, Embedder, EventLog, Executor, IdSource, JsonMap, Queue, Result, Scope, Storage, SystemClock,
+    AssistantId, Backend, Clock, Embedder, EventLog, Executor, IdSource, JsonMap, Queue, Result, Scope, Storage,
     SystemIds, Tenant, UserInterfaces,
 };
 
@@ -45,15 +45,12 @@ pub struct AgentServer {
 }
 
 impl AgentServer {
-    /// A server that lets every caller do everything in the default tenant.
-    pub fn new(
-        storage: Arc<dyn Storage>,
-        queue: Arc<dyn Queue>,
-        events: Arc<dyn EventLog>,
-        executor: Arc<dyn Executor>,
-    ) -> Self {
+    /// A server that lets every caller do everything in the default tenant. It reads the backend's clock.
+    pub fn new(backend: Backend, executor: Arc<dyn Executor>) -> Self {
+        let runs = backend.runs();
+        let Backend { storage, queue, events, clock, .. } = backend;
         Self {
-            runs: RunService::new(storage.clone(), queue.clone(), events.clone()),
+            runs,
             storage,
             queue,
             events,
@@ -61,7 +58,7 @@ impl AgentServer {
             embedder: None,
             interfaces: None,
             auth: Arc::new(OpenAuth::default()),
-            clock: Arc::new(SystemClock),
+            clock,
             ids: Arc::new(SystemIds),
             settings: Settings::default(),
             bodies: BodyBudget::default(),

@@ -15,7 +15,7 @@ use langopen_core::event_log::{LogKey, NewEvent};
 use langopen_core::executor::{ExecutionContext, RunJob, RunOutput, RunResult, RunResultStatus};
 use langopen_core::model::{CancelAction, CancelRequest, RunError, ThreadState, ThreadStatus};
 use langopen_core::queue::{Claim, ClaimRequest, Outcome};
-use langopen_core::{Error, ErrorKind, EventLog, Executor, Queue, RunId, RunStatus, Scope, Storage, Tenant};
+use langopen_core::{Backend, Error, ErrorKind, EventLog, Executor, Queue, RunId, RunStatus, Scope, Tenant};
 use langopen_graph::FunctionExecutor;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
@@ -112,7 +112,7 @@ async fn serve(
     let memory = Arc::new(Memory::new());
     let events = Arc::new(MemoryEventLog::new());
     let executor: Arc<dyn Executor> = Arc::new(graphs);
-    let server = AgentServer::new(memory.clone(), memory.clone(), log(events.clone()), executor.clone());
+    let server = AgentServer::new(Backend::new(memory.clone(), log(events.clone())), executor.clone());
     let server = change(server);
     server.sync_system_assistants(&Tenant::default()).await.unwrap();
     tokio::spawn(work(memory.clone(), events.clone(), executor));

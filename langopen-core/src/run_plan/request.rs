@@ -22,6 +22,7 @@ pub enum IfNotExists {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[expect(missing_docs, reason = "each variant is the mode of that name")]
+#[non_exhaustive]
 pub enum StreamMode {
     Values,
     Messages,
@@ -43,6 +44,7 @@ pub enum StreamMode {
 /// When checkpoints are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum Durability {
     /// Before the next step begins.
     Sync,

@@ -14,6 +14,7 @@ use langopen_core::model::{
     CancelAction, CancelRequest, IfExists, MultitaskStrategy, NewRun, NewThread, Run, RunThread, ThreadStatus,
 };
 use langopen_core::queue::{ClaimRequest, Lease, Outcome};
+use langopen_core::storage::Threads;
 use langopen_core::{
     AssistantId, Clock, JsonMap, Queue, Result, RunId, RunStatus, Scope, SystemClock, Tenant, ThreadId,
 };

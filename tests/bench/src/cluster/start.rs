@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use futures::stream::BoxStream;
 use langopen_core::executor::{GraphInfo, RunJob, RunOutput};
-use langopen_core::{Executor, Queue, RawJson, RunId, Scope};
+use langopen_core::{Executor, Queue, RunId, Scope};
 use langopen_worker::{Worker, WorkerSettings};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -31,10 +31,11 @@ pub(super) async fn measure(place: &Place) -> Result<Found> {
     let own = place.redis.another(&place.folder.join("start")).await?;
     let redis = own.as_ref().unwrap_or(&place.redis);
     let (started, mut starts) = mpsc::unbounded_channel();
-    let services = empty::services(&database, &redis.url, Arc::new(Started(started))).await?;
+    let backend = empty::backend(&database, &redis.url).await?;
     let (queue, _) = open::open(&database, &redis.url).await?;
     let stop = CancellationToken::new();
-    let worker = tokio::spawn(Worker::new(services, WorkerSettings::default()).run(stop.clone()));
+    let worker =
+        tokio::spawn(Worker::new(backend, Arc::new(Started(started)), WorkerSettings::default()).run(stop.clone()));
 
     sample(&queue, &mut starts, 50).await?;
     let with = sample(&queue, &mut starts, if place.quick { 300 } else { 1000 }).await?;
