@@ -1,21 +1,16 @@
 //! The Agent Server API of LangOpen as an [`axum::Router`]. The LangGraph SDKs, `RemoteGraph` and `useStream` front
 //! ends are its clients.
 //!
-//! [`AgentServer`] serves that API from a storage, a queue, an event log and an executor. You can replace each of them
-//! with your own implementation:
+//! [`AgentServer`] serves that API from a backend (a storage, a queue and an event log) and an executor. You can replace
+//! each of them with your own implementation:
 //! ```
 //! use std::sync::Arc;
 //!
 //! use langopen_api::AgentServer;
-//! use langopen_core::{EventLog, Executor, Queue, Storage};
+//! use langopen_core::{Backend, Executor};
 //!
-//! fn app(
-//!     storage: Arc<dyn Storage>,
-//!     queue: Arc<dyn Queue>,
-//!     events: Arc<dyn EventLog>,
-//!     executor: Arc<dyn Executor>,
-//! ) -> axum::Router {
-//!     axum::Router::new().merge(AgentServer::new(storage, queue, events, executor).router())
+//! fn app(backend: Backend, executor: Arc<dyn Executor>) -> axum::Router {
+//!     axum::Router::new().merge(AgentServer::new(backend, executor).router())
 //! }
 //! ```
 //!

@@ -3,11 +3,7 @@
 use std::sync::Arc;
 
 use langopen_core::auth::{Auth, OpenAuth};
-use langopen_core::run_service::RunService;
-use langopen_core::{
-    Clock, Embedder, EventLog, Executor, IdSource, Queue, Result, Storage, SystemClock, SystemIds, Tenant,
-    UserInterfaces,
-};
+use langopen_core::{Backend, Clock, Embedder, Executor, IdSource, Result, SystemIds, Tenant, UserInterfaces};
 
 use crate::agent::app::AppState;
 use crate::agent::assistants::sync_system_assistants;
@@ -23,15 +19,12 @@ pub struct AgentServer {
 }
 
 impl AgentServer {
-    /// A server that lets every caller do everything in the default tenant.
-    pub fn new(
-        storage: Arc<dyn Storage>,
-        queue: Arc<dyn Queue>,
-        events: Arc<dyn EventLog>,
-        executor: Arc<dyn Executor>,
-    ) -> Self {
+    /// A server that lets every caller do everything in the default tenant. It reads the backend's clock.
+    pub fn new(backend: Backend, executor: Arc<dyn Executor>) -> Self {
+        let runs = backend.runs();
+        let Backend { storage, queue, events, clock, .. } = backend;
         let app = AppState {
-            runs: RunService::new(storage.clone(), queue.clone(), events.clone()),
+            runs,
             storage,
             queue,
             events,
@@ -39,7 +32,7 @@ impl AgentServer {
             embedder: None,
             interfaces: None,
             auth: Arc::new(OpenAuth::default()),
-            clock: Arc::new(SystemClock),
+            clock,
             ids: Arc::new(SystemIds),
             settings: Settings::default(),
             bodies: BodyBudget::default(),

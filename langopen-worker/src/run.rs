@@ -184,13 +184,11 @@ impl ClaimedRun {
         let metadata = format!(r#"{{"run_id":"{run_id}","attempt":{attempt}}}"#);
         self.held.sure().await;
         self.append_output(vec![NewEvent { name: "metadata".into(), data: metadata.into() }]).await?;
-        let job = RunJob {
-            run: claim.run,
-            fresh_thread: claim.fresh_thread,
-            suspect: self.losses.suspected > 0,
-            context: ExecutionContext { storage: self.services.storage.clone(), scope: self.scope.clone() },
-            cancel: self.cancelled.clone(),
-        };
+        let storage = &self.services.storage;
+        let context = ExecutionContext::new(storage.clone(), storage.clone(), self.scope.clone());
+        let job = RunJob::new(claim.run, context, self.cancelled.clone())
+            .with_fresh_thread(claim.fresh_thread)
+            .with_suspect(self.losses.suspected > 0);
         let mut outputs = self.services.executor.execute(job).await?.ready_chunks(BATCH);
         while let Some(chunk) = outputs.next().await {
             let mut events = Vec::with_capacity(chunk.len());

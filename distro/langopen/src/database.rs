@@ -11,7 +11,8 @@ use langopen_backends::sqlite::{Sqlite, SqliteOptions};
 use langopen_core::model::AssistantQuery;
 use langopen_core::outbox::Outbox;
 use langopen_core::signals::Signals;
-use langopen_core::{EventLog, Queue, Result, Scope, Storage};
+use langopen_core::storage::{ApiKeys, Deployments};
+use langopen_core::{Backend, EventLog, Queue, Result, Scope, Storage};
 use langopen_runner::Withheld;
 use langopen_runner::config::Secret;
 
@@ -130,10 +131,10 @@ impl Backend {
 
 /// An open data store.
 pub(crate) struct Database {
-    storage: Arc<dyn Storage>,
-    queue: Arc<dyn Queue>,
+    backend: Backend,
+    deployments: Arc<dyn Deployments>,
+    api_keys: Arc<dyn ApiKeys>,
     outbox: Arc<dyn Outbox>,
-    events: Arc<dyn EventLog>,
     sqlite: Option<Sqlite>,
     postgres: Option<Postgres>,
     redis: Option<FailoverEventLog>,
@@ -179,32 +180,40 @@ impl Database {
         Ok(Self { postgres: Some(postgres), redis, ..database })
     }
 
-    fn of<B: Storage + Queue + Outbox>(backend: Arc<B>, events: Arc<dyn EventLog>, sqlite: Option<Sqlite>) -> Self {
+    fn of<D>(database: Arc<D>, events: Arc<dyn EventLog>, sqlite: Option<Sqlite>) -> Self
+    where
+        D: Storage + Deployments + ApiKeys + Queue + Outbox,
+    {
         Self {
-            storage: backend.clone(),
-            queue: backend.clone(),
-            outbox: backend,
-            events,
+            backend: Backend::new(database.clone(), events).with_clock(clock()),
+            deployments: database.clone(),
+            api_keys: database.clone(),
+            outbox: database,
             sqlite,
             postgres: None,
             redis: None,
         }
     }
 
-    pub(crate) fn storage(&self) -> Arc<dyn Storage> {
-        self.storage.clone()
+    /// What servers and workers use, with the installation's clock.
+    pub(crate) fn backend(&self) -> Backend {
+        self.backend.clone()
     }
 
-    pub(crate) fn queue(&self) -> Arc<dyn Queue> {
-        self.queue.clone()
+    pub(crate) fn storage(&self) -> Arc<dyn Storage> {
+        self.backend.storage.clone()
+    }
+
+    pub(crate) fn deployments(&self) -> Arc<dyn Deployments> {
+        self.deployments.clone()
+    }
+
+    pub(crate) fn api_keys(&self) -> Arc<dyn ApiKeys> {
+        self.api_keys.clone()
     }
 
     pub(crate) fn outbox(&self) -> Arc<dyn Outbox> {
         self.outbox.clone()
-    }
-
-    pub(crate) fn events(&self) -> Arc<dyn EventLog> {
-        self.events.clone()
     }
 
     /// The event log that uses Redis while Redis is reachable, if a Redis is configured.

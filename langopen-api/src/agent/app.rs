@@ -45,9 +45,9 @@ impl AppState {
         self.runs.follow(tenant, log, resumable, self.settings.heartbeat, events)
     }
 
-    /// What the executor may access while it works for a caller with this scope.
-    pub(crate) fn reach(&self, scope: &Scope) -> ExecutionContext {
-        ExecutionContext { storage: self.storage.clone(), scope: scope.clone() }
+    /// The checkpoints and items that the executor may use while it works for a caller with this scope.
+    pub(crate) fn execution_context(&self, scope: &Scope) -> ExecutionContext {
+        ExecutionContext::new(self.storage.clone(), self.storage.clone(), scope.clone())
     }
 }
 

@@ -23,6 +23,7 @@ pub enum IfNotExists {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[expect(missing_docs, reason = "each variant is the mode of that name")]
+#[non_exhaustive]
 pub enum StreamMode {
     Values,
     Messages,
@@ -45,6 +46,7 @@ pub enum StreamMode {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum Durability {
     /// Before the next step begins.
     Sync,

@@ -28,6 +28,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::backend::Backend;
 use crate::event_log::{EventLog, EventStream, LogKey, NEVER_BEGUN, NewEvent, ReadFrom};
 use crate::ids::{AssistantId, RunId, ThreadId};
 use crate::model::{CancelRequest, NewRun, PruneStrategy, PrunedThreads, Run};
@@ -56,8 +57,9 @@ pub struct RunService {
 }
 
 impl RunService {
-    /// A service over these parts. All three must hold the same runs.
-    pub fn new(storage: Arc<dyn Storage>, queue: Arc<dyn Queue>, events: Arc<dyn EventLog>) -> Self {
+    /// A service over the runs of a backend.
+    pub fn new(backend: &Backend) -> Self {
+        let Backend { storage, queue, events, .. } = backend.clone();
         Self { storage, queue, events, shared: Arc::default() }
     }
 

@@ -10,7 +10,7 @@ use langopen_core::model::{CancelAction, CancelRequest, MultitaskStrategy, NewRu
 use langopen_core::queue::{Cancelled, ClaimRequest, InFlight};
 use langopen_core::run_service::{Completeness, RunRead, RunService, ThreadRead, Visibility};
 use langopen_core::{
-    AssistantId, Clock, EventLog, JsonMap, Queue, RawJson, RunId, Scope, SystemClock, Tenant, ThreadId,
+    AssistantId, Backend, Clock, EventLog, JsonMap, Queue, RawJson, RunId, Scope, SystemClock, Tenant, ThreadId,
 };
 use uuid::Uuid;
 
@@ -25,7 +25,7 @@ struct Bench {
 impl Bench {
     fn new() -> Self {
         let (memory, events) = (Arc::new(Memory::new()), Arc::new(MemoryEventLog::new()));
-        let runs = RunService::new(memory.clone(), memory.clone(), events.clone());
+        let runs = RunService::new(&Backend::new(memory.clone(), events.clone()));
         let scope = Scope::tenant(Tenant::default());
         Self { runs, queue: memory, events, scope, thread_id: ThreadId(Uuid::now_v7()) }
     }

@@ -8,7 +8,6 @@ use futures::stream::BoxStream;
 use futures::{StreamExt, stream};
 use langopen_core::executor::{AttemptLost, Blame, RunJob, RunOutput, RunResult, RunResultStatus, a_quiet_round};
 use langopen_core::model::{CancelAction, CancelRequest, ThreadStatus};
-use langopen_core::queue::Lease;
 use langopen_core::{Error, RawJson, Result};
 use tokio::sync::{mpsc, oneshot, watch};
 use tracing::Span;
@@ -98,10 +97,9 @@ impl Host {
             .map_err(|error| Error::internal("host.execute", "the run cannot be encoded as JSON").with_source(error))?;
         let handle = self.next_handle()?;
         let (sender, messages) = mpsc::unbounded_channel();
-        let lease = Lease { run_id: job.run.run_id, attempt: job.run.attempt };
         // Without a resumable stream, no reader needs the events that precede a checkpoint.
         let marks = job.run.resumable.then(|| Marks::of(&sender));
-        let reach = Reach::new(job.context, Some(lease)).with_marks(marks);
+        let reach = Reach::new(job.context).with_marks(marks);
         let (credit, storage, suspect) = (Arc::<Credit>::default(), reach.storage_failure(), job.suspect);
         let span = Span::current();
         let in_flight = InFlight { messages: sender, credit: Arc::clone(&credit), suspect, reach, span, traced };

@@ -4,7 +4,6 @@ use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use langopen_core::executor::ExecutionContext;
-use langopen_core::queue::Lease;
 use langopen_core::{Error, Result};
 use tokio::sync::{Semaphore, watch};
 use tracing::{debug, warn};
@@ -29,8 +28,6 @@ pub(super) type StorageFailure = Arc<OnceLock<String>>;
 #[derive(Clone)]
 pub(super) struct Reach {
     pub(super) context: ExecutionContext,
-    /// The run and its attempt.
-    pub(super) lease: Option<Lease>,
     /// The number of writes in progress. A host does not wait for its writes, but its reads must see them.
     writes: watch::Sender<usize>,
     /// The order of the run's checkpoints.
@@ -42,9 +39,9 @@ pub(super) struct Reach {
 }
 
 impl Reach {
-    pub(super) fn new(context: ExecutionContext, lease: Option<Lease>) -> Self {
+    pub(super) fn new(context: ExecutionContext) -> Self {
         let (gate, storage) = (Arc::new(Semaphore::new(AT_ONCE)), StorageFailure::default());
-        Self { context, lease, writes: watch::Sender::new(0), turns: Turns::default(), marks: None, gate, storage }
+        Self { context, writes: watch::Sender::new(0), turns: Turns::default(), marks: None, gate, storage }
     }
 
     /// Why a call failed; set once the storage did not answer a call.
@@ -127,7 +124,7 @@ pub(super) fn serve(host: &Arc<Host>, frame: Frame) {
 async fn gated(reach: &Reach, call: HostCall) -> Result<Bytes> {
     // The semaphore is never closed.
     let _permit = reach.gate.acquire().await;
-    storage::answer(&reach.context, reach.lease, call).await
+    storage::answer(&reach.context, call).await
 }
 
 fn reply(host: &Host, stream: u32, answer: Result<Bytes>, share: Share) {

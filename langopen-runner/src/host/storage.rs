@@ -6,7 +6,6 @@ use langopen_core::model::{
     Blob, CheckpointKey, CheckpointList, CheckpointTuple, FieldVector, FilterOperator, ItemFilter, NamespaceQuery,
     NewCheckpoint, NewStoreItem, PendingWrite, PendingWrites, StoreItem, StoreItemQuery,
 };
-use langopen_core::queue::Lease;
 use langopen_core::{Error, JsonMap, RawJson, Result, ThreadId};
 use serde::Serialize;
 use serde_bytes::ByteBuf;
@@ -20,50 +19,50 @@ use crate::frame::payload::{
 /// The longest value of a store item, in bytes.
 const MAX_ITEM: usize = 16 * 1024 * 1024;
 
-/// Answers a call from the storage. Writes of a run need its lease.
-pub(super) async fn answer(context: &ExecutionContext, lease: Option<Lease>, call: HostCall) -> Result<Bytes> {
-    let (storage, scope) = (&context.storage, &context.scope);
+/// Answers a call from the storage. The context adds the run's lease to each change.
+pub(super) async fn answer(context: &ExecutionContext, call: HostCall) -> Result<Bytes> {
     match call {
         HostCall::GetCheckpoint(call) => {
-            let found = storage.checkpoint(scope, &checkpoint_key(call)?).await?;
+            let found = context.checkpoint(&checkpoint_key(call)?).await?;
             encode(&found.as_ref().map(checkpoint_reply))
         }
         HostCall::ListCheckpoints(call) => {
             let (thread_id, list) = checkpoint_list(call)?;
-            let found = storage.list_checkpoints(scope, thread_id, &list).await?;
+            let found = context.list_checkpoints(thread_id, &list).await?;
             encode(&found.iter().map(checkpoint_reply).collect::<Vec<_>>())
         }
         HostCall::PutCheckpoint(call) => {
-            storage.put_checkpoint(scope, new_checkpoint(call, lease)?).await?;
+            context.put_checkpoint(new_checkpoint(call)?).await?;
             encode(&())
         }
         HostCall::PutWrites(call) => {
-            storage.put_writes(scope, pending_writes(call, lease)?).await?;
+            context.put_writes(pending_writes(call)?).await?;
             encode(&())
         }
         HostCall::DeleteThread(call) => {
-            storage.delete_checkpoints(scope, thread(&call.thread_id)?, lease).await?;
+            context.delete_checkpoints(thread(&call.thread_id)?).await?;
             encode(&())
         }
         HostCall::GetItem(call) => {
-            let item = storage.item(scope, &call.namespace, &call.key, call.refresh_ttl).await?;
+            let item = context.item(&call.namespace, &call.key, call.refresh_ttl).await?;
             encode(&item.as_ref().map(|item| item_reply(item, None)))
         }
         HostCall::PutItem(PutItem { value: None, namespace, key, .. }) => {
-            storage.delete_item(scope, &namespace, &key, lease).await?;
+            context.delete_item(&namespace, &key).await?;
             encode(&())
         }
         HostCall::PutItem(PutItem { value: Some(value), namespace, key, ttl, vectors, .. }) => {
             let vectors = vectors.into_iter().map(|(path, vector)| FieldVector { path, vector }).collect();
             let value = item_value(value)?;
-            storage.put_item(scope, NewStoreItem { namespace, key, value, ttl_minutes: ttl, vectors, lease }).await?;
+            let new = NewStoreItem { namespace, key, value, ttl_minutes: ttl, vectors, lease: None };
+            context.put_item(new).await?;
             encode(&())
         }
         HostCall::SearchItems(call) => {
-            let found = storage.search_items(scope, &item_query(call)?).await?;
+            let found = context.search_items(&item_query(call)?).await?;
             encode(&found.items.iter().map(|found| item_reply(&found.item, found.score)).collect::<Vec<_>>())
         }
-        HostCall::ListNamespaces(call) => encode(&storage.list_namespaces(scope, &namespace_query(call)).await?),
+        HostCall::ListNamespaces(call) => encode(&context.list_namespaces(&namespace_query(call)).await?),
     }
 }
 
@@ -83,7 +82,7 @@ fn checkpoint_list(call: ListCheckpoints) -> Result<(ThreadId, CheckpointList)> 
     Ok((thread(&call.thread_id)?, list))
 }
 
-fn new_checkpoint(call: PutCheckpoint, lease: Option<Lease>) -> Result<NewCheckpoint> {
+fn new_checkpoint(call: PutCheckpoint) -> Result<NewCheckpoint> {
     let blob = |(channel, version, kind, bytes): (String, String, String, ByteBuf)| Blob {
         channel,
         version,
@@ -95,8 +94,8 @@ fn new_checkpoint(call: PutCheckpoint, lease: Option<Lease>) -> Result<NewCheckp
         checkpoint_ns: call.checkpoint_ns,
         checkpoint_id: call.checkpoint_id,
         parent_checkpoint_id: call.parent_checkpoint_id,
-        run_id: lease.map(|lease| lease.run_id),
-        attempt: lease.map(|lease| lease.attempt),
+        run_id: None,
+        attempt: None,
         kind: call.r#type,
         bytes: call.checkpoint.into_vec().into(),
         metadata: payload::raw(call.metadata.into_vec().into())?,
@@ -105,7 +104,7 @@ fn new_checkpoint(call: PutCheckpoint, lease: Option<Lease>) -> Result<NewCheckp
     })
 }
 
-fn pending_writes(call: PutWrites, lease: Option<Lease>) -> Result<PendingWrites> {
+fn pending_writes(call: PutWrites) -> Result<PendingWrites> {
     let write = |(index, channel, kind, bytes): (i64, String, String, ByteBuf)| PendingWrite {
         task_id: call.task_id.clone(),
         index,
@@ -117,8 +116,8 @@ fn pending_writes(call: PutWrites, lease: Option<Lease>) -> Result<PendingWrites
         thread_id: thread(&call.thread_id)?,
         checkpoint_ns: call.checkpoint_ns,
         checkpoint_id: call.checkpoint_id,
-        run_id: lease.map(|lease| lease.run_id),
-        attempt: lease.map(|lease| lease.attempt),
+        run_id: None,
+        attempt: None,
         task_path: call.task_path,
         writes: call.writes.into_iter().map(write).collect(),
     })

@@ -11,10 +11,10 @@ use langopen_core::executor::{AttemptLost, Blame, RunOutput, RunResultStatus};
 use langopen_core::model::{MultitaskStrategy, NewRun, RunThread};
 use langopen_core::storage::{Runs, Threads};
 use langopen_core::{
-    AssistantId, Clock, JsonMap, Queue, Result, RunId, RunStatus, Scope, SystemClock, Tenant, ThreadId,
+    AssistantId, Backend, Clock, JsonMap, Queue, Result, RunId, RunStatus, Scope, SystemClock, Tenant, ThreadId,
 };
 use langopen_runner::RunnerSet;
-use langopen_worker::{Services, Worker, WorkerSettings};
+use langopen_worker::{Worker, WorkerSettings};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
@@ -82,16 +82,11 @@ struct Platform {
 impl Platform {
     async fn start(hosts: usize, concurrency: usize) -> Self {
         let (bench, memory) = (Bench::start(hosts).await, Memory::new());
-        let services = Services {
-            queue: Arc::new(memory.clone()),
-            storage: Arc::new(memory.clone()),
-            events: Arc::new(MemoryEventLog::new()),
-            executor: bench.pool.clone(),
-            clock: Arc::new(SystemClock),
-        };
+        let backend = Backend::new(Arc::new(memory.clone()), Arc::new(MemoryEventLog::new()));
+        let executor = bench.pool.clone();
         let stop = CancellationToken::new();
-        let settings = WorkerSettings { concurrency, ..WorkerSettings::default() };
-        let worker = tokio::spawn(Worker::new(services, settings).run(stop.clone()));
+        let settings = WorkerSettings::default().with_concurrency(concurrency);
+        let worker = tokio::spawn(Worker::new(backend, executor, settings).run(stop.clone()));
         Self { bench, memory, stop, worker }
     }
 

@@ -64,7 +64,7 @@ impl Scheduler {
     async fn create_run(&self, scope: &Scope, due: DueCron, firing: CronFiring, now: Timestamp) -> Result<()> {
         let new = self.plan(scope, due, firing, now).await?;
         let (run_id, thread_id) = (new.run_id, new.thread_id);
-        self.services.runs().submit(scope, new).await?;
+        self.services.runs.submit(scope, new).await?;
         debug!(%run_id, %thread_id, "the cron fired");
         Ok(())
     }

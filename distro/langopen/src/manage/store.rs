@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use clap::Args;
 use langopen_backends::sqlite::{Sqlite, SqliteOptions};
-use langopen_core::Storage;
+use langopen_core::storage::{ApiKeys, Deployments};
 
 use crate::database::{Backend, Database};
 use crate::error::CommandError;
@@ -57,10 +57,17 @@ impl StoreOptions {
 }
 
 impl Store {
-    pub(super) fn storage(&self) -> Arc<dyn Storage> {
+    pub(super) fn deployments(&self) -> Arc<dyn Deployments> {
         match self {
             Self::Beside(sqlite) => Arc::new(sqlite.clone()),
-            Self::Shared(database) => database.storage(),
+            Self::Shared(database) => database.deployments(),
+        }
+    }
+
+    pub(super) fn api_keys(&self) -> Arc<dyn ApiKeys> {
+        match self {
+            Self::Beside(sqlite) => Arc::new(sqlite.clone()),
+            Self::Shared(database) => database.api_keys(),
         }
     }
 

@@ -13,7 +13,7 @@ use langopen_api::{BodyBudget, Installation, WorkerCounts};
 use langopen_core::auth::{ApiKeyRecord, KeyRing};
 use langopen_core::{Executor, Tenant};
 use langopen_runner::HostPool;
-use langopen_worker::{Services, WebhookDispatcher, Worker};
+use langopen_worker::{WebhookDispatcher, Worker};
 use parking_lot::Mutex;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -112,21 +112,15 @@ async fn start(options: UpOptions) -> Result<Started, CommandError> {
     let mounted = format!("{api_url}{}", app::api_settings(app)?.mount_prefix.unwrap_or_default());
     let hosts = application.prepare(settings::hosts(&options, &data, isolation, &api_url)).await?;
     let pool = Arc::new(HostPool::start(hosts).await?);
-    let services = Services {
-        queue: database.queue(),
-        storage: database.storage(),
-        events: database.events(),
-        executor: Arc::clone(&pool) as Arc<dyn Executor>,
-        clock: clock(),
-    };
-    let worker = Worker::new(services, working);
+    let executor = Arc::clone(&pool) as Arc<dyn Executor>;
+    let worker = Worker::new(database.backend(), executor, working);
     let dispatcher = WebhookDispatcher::new(database.outbox(), clock(), webhooks)?;
     let slots = worker.slots();
     let count = move || WorkerCounts { max: slots.max(), active: slots.active() };
     let needed = if records.is_some() { KeysNeeded::Always } else { KeysNeeded::FromFirst };
     let records = records.unwrap_or_default();
     let known = records.iter().map(ApiKeyRecord::tenant).collect::<Result<_, _>>()?;
-    let keys = Arc::new(KeyRing::new(records).with_stored(database.storage(), clock()));
+    let keys = Arc::new(KeyRing::new(records).with_stored(database.api_keys(), clock()));
     let deployments = Arc::new(Deployments {
         database: Arc::clone(&database),
         pool: Arc::clone(&pool),
@@ -143,7 +137,7 @@ async fn start(options: UpOptions) -> Result<Started, CommandError> {
         return Err(error);
     }
     // Requests that name no deployment go to the default one.
-    let installation = Installation::new(deployments, database.storage()).with_keys(keys);
+    let installation = Installation::new(deployments, database.deployments()).with_keys(keys);
     let router = installation.with_default(Tenant::default()).router();
     pool.connect(Arc::new(FromWithin(router.clone())));
     let stop = CancellationToken::new();

@@ -1,7 +1,7 @@
 use axum::extract::{Path, State};
 use axum::response::Response;
 use langopen_core::AssistantId;
-use langopen_core::executor::GraphCall;
+use langopen_core::executor::SubgraphsRequest;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use utoipa::{IntoParams, ToSchema};
@@ -99,6 +99,7 @@ async fn answer(
     let recurse = query.strict_flag("recurse")?.unwrap_or_default();
     let (scope, assistant) = read(app, caller, id).await?;
     let config = graph_config(&assistant, caller)?;
-    let call = GraphCall::Subgraphs { graph_id: assistant.graph_id, config, namespace, recurse };
-    Ok(json(app.executor.call(app.reach(&scope), call).await?.as_str().to_owned()))
+    let request = SubgraphsRequest::new(assistant.graph_id, config).with_namespace(namespace).with_recurse(recurse);
+    let subgraphs = app.executor.subgraphs(app.execution_context(&scope), request).await?;
+    Ok(json(serde_json::to_string(&subgraphs)?))
 }

@@ -115,7 +115,13 @@ async fn create(app: &App, caller: &Caller, thread_id: Option<ThreadId>, given: 
 }
 
 /// The plan of the cron's runs, as far as the authorizer sees it.
-fn plan<'a>(app: &App, caller: &'a Caller, thread: TargetThread, request: RunRequest, assistant: &'a Assistant) -> RunPlan<'a> {
+fn plan<'a>(
+    app: &App,
+    caller: &'a Caller,
+    thread: TargetThread,
+    request: RunRequest,
+    assistant: &'a Assistant,
+) -> RunPlan<'a> {
     RunPlan {
         run_id: RunId(app.ids.ordered()),
         thread,

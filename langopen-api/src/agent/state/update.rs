@@ -77,9 +77,9 @@ pub(super) async fn update_state(
     let mut checkpoint = body.checkpoint.unwrap_or_default();
     checkpoint.checkpoint_id = checkpoint.checkpoint_id.or(body.checkpoint_id);
     let update = (body.values.unwrap_or_default(), body.as_node);
-    let updated = super::apply_update(&app, (&scope, &caller.identity), &thread, &checkpoint, update).await?;
+    let checkpoint = super::apply_update(&app, (&scope, &caller.identity), &thread, &checkpoint, update).await?;
 
-    let mut given: JsonMap = updated.checkpoint.decode()?;
+    let mut given: JsonMap = checkpoint.decode()?;
     let mut checkpoint = JsonMap::new();
     for key in ["thread_id", "checkpoint_ns", "checkpoint_id", "checkpoint_map"] {
         if let Some(value) = given.remove(key) {

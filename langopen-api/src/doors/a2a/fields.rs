@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::Extensions;
-use langopen_core::executor::GraphCall;
+use langopen_core::executor::SchemasRequest;
 use langopen_core::{AssistantId, Tenant, Timestamp};
 use moka::sync::Cache;
 use rmcp::model::ErrorData;
@@ -61,16 +61,15 @@ pub(super) async fn fields(request: &Request) -> Result<Arc<Fields>, ErrorData> 
         return Ok(known);
     }
     let config = graph_config(assistant, caller).map_err(failed)?;
-    let call = GraphCall::Schemas { graph_id: assistant.graph_id.clone(), config };
-    let schemas: Value = match app.executor.call(app.reach(scope), call).await {
-        Ok(schemas) => schemas.decode().unwrap_or_default(),
+    let request = SchemasRequest::new(&*assistant.graph_id, config);
+    let schema: Value = match app.executor.schemas(app.execution_context(scope), request).await {
+        Ok(schemas) => schemas.input_schema.decode().unwrap_or_default(),
         // The run itself reports what is wrong with the graph.
         Err(error) => {
             tracing::warn!(graph_id = assistant.graph_id, error = %error, "cannot read the graph's schemas");
             return Ok(Arc::default());
         }
     };
-    let schema = &schemas["input_schema"];
     let properties = schema["properties"].as_object().map(|properties| properties.keys().cloned().collect());
     let required = schema["required"].as_array().cloned().unwrap_or_default();
     let fields = Arc::new(Fields { properties, required });

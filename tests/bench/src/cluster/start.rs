@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use futures::stream::BoxStream;
-use langopen_core::executor::{ExecutionContext, GraphCall, GraphInfo, RunJob, RunOutput};
-use langopen_core::{Executor, Queue, RawJson, RunId, Scope};
+use langopen_core::executor::{GraphInfo, RunJob, RunOutput};
+use langopen_core::{Executor, Queue, RunId, Scope};
 use langopen_worker::{Worker, WorkerSettings};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -31,10 +31,11 @@ pub(super) async fn measure(environment: &Environment) -> Result<Found> {
     let own = environment.redis.another(&environment.folder.join("start")).await?;
     let redis = own.as_ref().unwrap_or(&environment.redis);
     let (started, mut starts) = mpsc::unbounded_channel();
-    let services = empty::services(&database, &redis.url, Arc::new(Started(started))).await?;
+    let backend = empty::backend(&database, &redis.url).await?;
     let (queue, _) = open::open(&database, &redis.url).await?;
     let stop = CancellationToken::new();
-    let worker = tokio::spawn(Worker::new(services, WorkerSettings::default()).run(stop.clone()));
+    let worker =
+        tokio::spawn(Worker::new(backend, Arc::new(Started(started)), WorkerSettings::default()).run(stop.clone()));
 
     sample(&queue, &mut starts, 50).await?;
     let with = sample(&queue, &mut starts, if environment.quick { 300 } else { 1000 }).await?;
@@ -104,9 +105,5 @@ impl Executor for Started {
         // The receiver is gone only after the measurement has failed.
         let _ = self.0.send((job.run.run_id, Instant::now()));
         Ok(empty::done())
-    }
-
-    async fn call(&self, _: ExecutionContext, _: GraphCall) -> langopen_core::Result<RawJson> {
-        Err(empty::unsupported())
     }
 }
