@@ -1,21 +1,16 @@
 //! The Agent Server API of LangOpen as an [`axum::Router`]. The LangGraph SDKs, `RemoteGraph` and `useStream` front
 //! ends are its clients.
 //!
-//! [`AgentServer`] serves that API from a storage, a queue, an event log and an executor. You can replace each of them
-//! with your own implementation:
+//! [`AgentServer`] serves that API from a backend (a storage, a queue and an event log) and an executor. You can replace
+//! each of them with your own implementation:
 //! ```
 //! use std::sync::Arc;
 //!
 //! use langopen_api::AgentServer;
-//! use langopen_core::{EventLog, Executor, Queue, Storage};
+//! use langopen_core::{Backend, Executor};
 //!
-//! fn app(
-//!     storage: Arc<dyn Storage>,
-//!     queue: Arc<dyn Queue>,
-//!     events: Arc<dyn EventLog>,
-//!     executor: Arc<dyn Executor>,
-//! ) -> axum::Router {
-//!     axum::Router::new().merge(AgentServer::new(storage, queue, events, executor).router())
+//! fn app(backend: Backend, executor: Arc<dyn Executor>) -> axum::Router {
+//!     axum::Router::new().merge(AgentServer::new(backend, executor).router())
 //! }
 //! ```
 //!
@@ -41,11 +36,18 @@ mod router;
 mod server;
 mod settings;
 
-pub use crate::http::access::{Authenticator, StudioAuth, Trusted, require_auth};
+pub use crate::agent::metrics::{Metrics, WorkerCounts, describe_metrics};
+pub use crate::agent::{Authenticator, StudioAuth, require_auth};
+pub use crate::http::access::Trusted;
 pub use crate::http::cors::{Cors, InvalidCors};
 pub use crate::http::extract::BodyBudget;
-pub use crate::http::observe::{Metrics, WorkerCounts, describe_metrics};
+pub use crate::http::headers::{ConfigurableHeaders, LoggingHeaders};
 pub use doors::custom::{Api, AppDescription, AppOptions, AppRequest, AppRoute, CustomApp};
 pub use gateway::{DeploymentSource, Installation};
 pub use server::AgentServer;
-pub use settings::{ConfigurableHeaders, Features, HostInfo, LoggingHeaders, SecurityDocument, Settings};
+pub use settings::{Features, HostInfo, SecurityDocument, Settings};
+
+/// Compiles the examples in the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -6,7 +6,7 @@ use utoipa::openapi::schema::{Object, Ref, Type};
 use utoipa::openapi::{ContentBuilder, HeaderBuilder, Response, ResponseBuilder};
 use utoipa::{OpenApi, ToSchema};
 
-use crate::http::error::ErrorResponse;
+use crate::agent::error::ErrorResponse;
 use crate::settings::SecurityDocument;
 
 #[derive(OpenApi)]

@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 pub mod auth;
+mod backend;
 pub mod clock;
 pub mod embedder;
 pub mod error;
@@ -30,6 +31,7 @@ pub mod tenant;
 pub mod user_interface;
 pub mod webhook;
 
+pub use backend::Backend;
 pub use clock::{Clock, SystemClock, Timestamp};
 pub use embedder::Embedder;
 pub use error::{Error, ErrorKind, Result};

@@ -120,7 +120,11 @@ pub trait Outbox: Send + Sync + 'static {
 
     /// Notifies when a delivery may have become due. Notifications may be lost or spurious: poll at least once a second
     /// too.
-    fn delivery_wakes(&self) -> Arc<Notify>;
+    ///
+    /// By default it never notifies.
+    fn delivery_wakes(&self) -> Arc<Notify> {
+        Arc::default()
+    }
 }
 
 /// How a run ended, for its webhook.

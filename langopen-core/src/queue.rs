@@ -30,7 +30,7 @@
 //!
 //! Leases are measured in elapsed time: setting a clock neither ends nor extends them.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -323,8 +323,17 @@ pub trait Queue: Send + Sync + 'static {
 
     /// Notifies each time a run may have become claimable. This includes the end of a run whose deployment limits its
     /// running runs. Hints may be lost or spurious, so callers must also poll, at least once a second.
-    fn wakes(&self) -> Arc<tokio::sync::Notify>;
+    ///
+    /// By default it never notifies, so runs start at the next poll.
+    fn wakes(&self) -> Arc<tokio::sync::Notify> {
+        Arc::default()
+    }
 
     /// Receives each cancel of a running run. A cancel may be lost here; the next heartbeat also carries it.
-    fn cancels(&self) -> broadcast::Receiver<CancelSignal>;
+    ///
+    /// By default it receives nothing, so runs stop at the next heartbeat.
+    fn cancels(&self) -> broadcast::Receiver<CancelSignal> {
+        static NEVER: LazyLock<broadcast::Sender<CancelSignal>> = LazyLock::new(|| broadcast::Sender::new(1));
+        NEVER.subscribe()
+    }
 }

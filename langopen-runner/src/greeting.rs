@@ -8,7 +8,7 @@ use crate::config::AppSettings;
 use crate::host::{Offer, Status};
 
 /// The version of the protocol between runners and their clients.
-pub(crate) const RUNNER_PROTOCOL: u32 = 1;
+pub(crate) const RUNNER_PROTOCOL: u32 = 2;
 
 /// HELLO, from a client to a runner.
 #[derive(Serialize, Deserialize)]

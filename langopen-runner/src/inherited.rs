@@ -103,13 +103,13 @@ impl fmt::Debug for Withheld {
 #[derive(Clone)]
 struct Address {
     text: String,
-    place: Option<Place>,
+    destination: Option<Destination>,
     passwords: Vec<String>,
 }
 
 /// The destination of a URL: scheme, user, host, port and database.
 #[derive(Clone, PartialEq, Eq)]
-struct Place {
+struct Destination {
     kind: &'static str,
     user: String,
     host: String,
@@ -129,17 +129,17 @@ impl Address {
             passwords.retain(|password| !password.is_empty());
             passwords.dedup();
         }
-        Self { text: text.to_owned(), place: url.as_ref().and_then(Place::of), passwords }
+        Self { text: text.to_owned(), destination: url.as_ref().and_then(Destination::of), passwords }
     }
 
     fn is_postgres(&self) -> bool {
-        self.place.as_ref().is_some_and(|place| place.kind == "postgres")
+        self.destination.as_ref().is_some_and(|destination| destination.kind == "postgres")
     }
 
     /// Whether the value is this address, or a text that contains it.
     fn is_in(&self, value: &str) -> bool {
-        let place = Url::parse(value).ok().as_ref().and_then(Place::of);
-        if place.is_some() && place == self.place {
+        let destination = Url::parse(value).ok().as_ref().and_then(Destination::of);
+        if destination.is_some() && destination == self.destination {
             return true;
         }
         // `redis://host:6379` is not contained in `redis://host:6379/1`.
@@ -148,7 +148,7 @@ impl Address {
     }
 }
 
-impl Place {
+impl Destination {
     fn of(url: &Url) -> Option<Self> {
         // SQLAlchemy adds the driver: `postgresql+asyncpg`.
         let (kind, port) = match url.scheme().split('+').next()? {

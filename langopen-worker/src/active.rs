@@ -8,9 +8,10 @@ use langopen_core::RunId;
 use langopen_core::model::CancelRequest;
 use langopen_core::queue::Lease;
 use parking_lot::Mutex;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tracing::Span;
 
 use crate::held::Held;
 
@@ -24,12 +25,14 @@ pub(crate) struct Handle {
     pub(crate) cancel: Arc<watch::Sender<Option<CancelRequest>>>,
     /// Cancelled when the lease is lost: the run's task then stops and writes nothing more.
     pub(crate) lost: CancellationToken,
+    /// The span of the attempt, with the ids of the run.
+    pub(crate) span: Span,
 }
 
 /// The runs that this worker executes now.
 pub(crate) struct Active {
     runs: Mutex<HashMap<RunId, Handle>>,
-    slots: Arc<Semaphore>,
+    pub(crate) slots: Arc<Semaphore>,
     concurrency: usize,
     pub(crate) tasks: TaskTracker,
     /// Cancelled when the grace period is over: runs in flight are then handed back.
@@ -65,19 +68,6 @@ impl Active {
             tasks: TaskTracker::new(),
             hand_back: CancellationToken::new(),
         }
-    }
-
-    /// Waits for a free slot, then takes all free slots.
-    pub(crate) async fn places(&self) -> Vec<OwnedSemaphorePermit> {
-        // The semaphore is never closed.
-        let mut places: Vec<_> = Arc::clone(&self.slots).acquire_owned().await.into_iter().collect();
-        while places.len() < self.concurrency {
-            match Arc::clone(&self.slots).try_acquire_owned() {
-                Ok(place) => places.push(place),
-                Err(_) => break,
-            }
-        }
-        places
     }
 
     /// Adds a run. If an earlier attempt of the run is still active, it has lost its lease and gets no more heartbeats.

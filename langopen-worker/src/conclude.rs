@@ -71,7 +71,7 @@ impl ClaimedRun {
         match conclusion {
             Conclusion::End(outcome) => self.finish(*outcome).await,
             Conclusion::TryAgain { why, .. } => {
-                warn!(why, "the platform, not the graph, failed; the run gets another attempt");
+                warn!(reason = why, "the platform, not the graph, failed; the run gets another attempt");
                 counter!(RETRIES, "graph_id" => Arc::clone(&self.graph_id)).increment(1);
                 self.release().await;
             }
@@ -103,7 +103,7 @@ impl ClaimedRun {
         Span::current().record("run_status", status.as_str());
         info!(duration_ms = self.start.elapsed().as_micros() as f64 / 1000.0, "run ended");
         if let Some(failure) = failure {
-            self.tell(&failure).await;
+            self.append_error(&failure).await;
         }
         let ended =
             persist("cannot end the run's event log yet", || self.services.events.end(self.log), |tries| tries < TRIES);
@@ -165,7 +165,7 @@ impl ClaimedRun {
         Ok(run.is_none_or(|run| run.attempt == self.lease.attempt && run.status.is_terminal()))
     }
 
-    async fn tell(&self, failure: &RunError) {
+    async fn append_error(&self, failure: &RunError) {
         let data = match serde_json::to_vec(failure) {
             Ok(data) => Bytes::from(data),
             Err(error) => return error!(%error, "cannot encode the run's error as JSON"),

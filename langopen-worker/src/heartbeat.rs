@@ -67,7 +67,7 @@ async fn extend(active: &Active, queue: &dyn Queue, settings: &WorkerSettings) {
             }
             Heartbeat::Lost => {
                 counter!(LEASES_LOST).increment(1);
-                warn!(run_id = %handle.lease.run_id, attempt = handle.lease.attempt, "the worker lost the lease of a run; it stops the attempt");
+                handle.span.in_scope(|| warn!("the worker lost the lease of the run; it stops the attempt"));
                 handle.lost.cancel();
             }
         }

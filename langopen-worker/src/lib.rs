@@ -1,19 +1,20 @@
 //! The run loop of LangOpen, and the dispatcher of its webhooks.
 //!
-//! A [`Worker`] claims runs from the [`Queue`], drives an [`Executor`], appends the events of runs to the [`EventLog`],
-//! and commits how runs end. [`Services`] holds the parts that it uses; [`WorkerSettings`] holds its limits and
-//! intervals. Any number of workers may share one queue.
+//! A [`Worker`] claims runs from the [`Queue`] of a [`Backend`], drives an [`Executor`], appends the events of runs to the
+//! [`EventLog`], and commits how runs end. [`WorkerSettings`] holds its limits and intervals. Any number of workers may
+//! share one queue.
 //!
 //! ```no_run
-//! use langopen_core::Result;
-//! use langopen_worker::{Services, Worker, WorkerSettings};
+//! use std::sync::Arc;
+//!
+//! use langopen_core::{Backend, Executor};
+//! use langopen_worker::{Worker, WorkerSettings};
 //! use tokio_util::sync::CancellationToken;
 //!
-//! async fn serve(services: Services, stop: CancellationToken) -> Result<()> {
-//!     let settings = WorkerSettings { concurrency: 20, ..WorkerSettings::default() };
+//! async fn serve(backend: Backend, executor: Arc<dyn Executor>, stop: CancellationToken) {
+//!     let settings = WorkerSettings::default().with_concurrency(20);
 //!     // Returns once `stop` is cancelled and no run is left.
-//!     Worker::new(services, settings).run(stop).await;
-//!     Ok(())
+//!     Worker::new(backend, executor, settings).run(stop).await;
 //! }
 //! ```
 //!
@@ -39,8 +40,10 @@ mod held;
 mod losses;
 mod metrics;
 mod outcome;
+mod rounds;
 mod rules;
 mod run;
+mod setters;
 mod settings;
 mod sweep;
 mod webhooks;
@@ -48,7 +51,7 @@ mod webhooks;
 use std::sync::Arc;
 
 use langopen_core::run_service::RunService;
-use langopen_core::{Clock, EventLog, Executor, IdSource, Queue, Storage, SystemIds};
+use langopen_core::{Backend, Clock, EventLog, Executor, IdSource, Queue, Storage, SystemIds};
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
@@ -60,25 +63,13 @@ pub use webhooks::{InvalidHeader, WebhookDispatcher, WebhookHeaders, WebhookSett
 
 /// The parts that a worker uses.
 #[derive(Clone)]
-pub struct Services {
-    /// The queue that the worker claims runs from.
-    pub queue: Arc<dyn Queue>,
-    /// The storage that runs reach through their executor.
-    pub storage: Arc<dyn Storage>,
-    /// The log of the runs' events.
-    pub events: Arc<dyn EventLog>,
-    /// The executor of the runs.
-    pub executor: Arc<dyn Executor>,
-    /// The clock that the queue reads. The worker compares it with the due times of runs and crons and with expiry
-    /// times. On Postgres it is the database's clock, `Postgres::clock`.
-    pub clock: Arc<dyn Clock>,
-}
-
-impl Services {
-    /// The run service over these parts.
-    pub(crate) fn runs(&self) -> RunService {
-        RunService::new(self.storage.clone(), self.queue.clone(), self.events.clone())
-    }
+pub(crate) struct Services {
+    pub(crate) queue: Arc<dyn Queue>,
+    pub(crate) storage: Arc<dyn Storage>,
+    pub(crate) events: Arc<dyn EventLog>,
+    pub(crate) executor: Arc<dyn Executor>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) runs: RunService,
 }
 
 /// The run loop.
@@ -91,8 +82,11 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// A worker that is not running yet.
-    pub fn new(services: Services, settings: WorkerSettings) -> Self {
+    /// A worker that is not running yet. It executes the backend's runs with `executor`.
+    pub fn new(backend: Backend, executor: Arc<dyn Executor>, settings: WorkerSettings) -> Self {
+        let runs = backend.runs();
+        let Backend { storage, queue, events, clock, .. } = backend;
+        let services = Services { queue, storage, events, executor, clock, runs };
         let active = Arc::new(active::Active::new(settings.concurrency));
         Self { services, settings: Arc::new(settings), active, ids: Arc::new(SystemIds), rules: None }
     }

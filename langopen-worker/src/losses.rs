@@ -31,7 +31,8 @@ pub(crate) fn judge(attempt: u32, most: u32, before: Losses, lost: Option<&Attem
         None => (0, 0),
         Some(Blame::Culprit) => (0, 1),
         Some(Blame::Suspect) => (1, 1),
-        Some(Blame::Bystander) => (1, 0),
+        // A kind of blame that this worker does not know is no proof against the run.
+        Some(_) => (1, 0),
     };
     let losses = Losses {
         excused: (before.excused + excused).min(MOST_EXCUSED.max(before.excused)),

@@ -32,14 +32,20 @@ pub(crate) fn spawn(
     active: &Arc<Active>,
     claim: Claim,
     held_until: Instant,
-    place: OwnedSemaphorePermit,
+    slot: OwnedSemaphorePermit,
 ) {
     let lease = claim.lease();
     let (cancel, cancelled) = watch::channel(claim.cancel.clone());
     let held = Held::until(held_until);
-    let handle = Handle { lease, held: held.clone(), cancel: Arc::new(cancel), lost: CancellationToken::new() };
-    active.insert(handle.clone());
     let span = span(&claim);
+    let handle = Handle {
+        lease,
+        held: held.clone(),
+        cancel: Arc::new(cancel),
+        lost: CancellationToken::new(),
+        span: span.clone(),
+    };
+    active.insert(handle.clone());
     let graph_id: Arc<str> = claim.run.graph_id.as_str().into();
     counter!(ATTEMPTS, "graph_id" => Arc::clone(&graph_id)).increment(1);
     if lease.attempt == 1 {
@@ -64,7 +70,7 @@ pub(crate) fn spawn(
     let active = Arc::clone(active);
     let tracker = active.tasks.clone();
     let task = async move {
-        let _present = Present { active: Arc::clone(&active), lease, _place: place };
+        let _present = Present { active: Arc::clone(&active), lease, _slot: slot };
         let conclusion = tokio::select! {
             conclusion = run.attempt(claim) => conclusion,
             () = handle.lost.cancelled() => return,
@@ -107,7 +113,7 @@ fn span(claim: &Claim) -> Span {
 struct Present {
     active: Arc<Active>,
     lease: Lease,
-    _place: OwnedSemaphorePermit,
+    _slot: OwnedSemaphorePermit,
 }
 
 impl Drop for Present {
@@ -177,14 +183,12 @@ impl ClaimedRun {
         let Lease { run_id, attempt } = self.lease;
         let metadata = format!(r#"{{"run_id":"{run_id}","attempt":{attempt}}}"#);
         self.held.sure().await;
-        self.keep(vec![NewEvent { name: "metadata".into(), data: metadata.into() }]).await?;
-        let job = RunJob {
-            run: claim.run,
-            fresh_thread: claim.fresh_thread,
-            suspect: self.losses.suspected > 0,
-            context: ExecutionContext { storage: self.services.storage.clone(), scope: self.scope.clone() },
-            cancel: self.cancelled.clone(),
-        };
+        self.append_output(vec![NewEvent { name: "metadata".into(), data: metadata.into() }]).await?;
+        let storage = &self.services.storage;
+        let context = ExecutionContext::new(storage.clone(), storage.clone(), self.scope.clone());
+        let job = RunJob::new(claim.run, context, self.cancelled.clone())
+            .with_fresh_thread(claim.fresh_thread)
+            .with_suspect(self.losses.suspected > 0);
         let mut outputs = self.services.executor.execute(job).await?.ready_chunks(BATCH);
         while let Some(chunk) = outputs.next().await {
             let mut events = Vec::with_capacity(chunk.len());
@@ -199,7 +203,7 @@ impl ClaimedRun {
             // Append the events before an error too: the next attempt continues after them.
             if !events.is_empty() {
                 self.held.sure().await;
-                self.keep(events).await?;
+                self.append_output(events).await?;
             }
             if let Some(end) = end {
                 return end;
@@ -230,7 +234,7 @@ impl ClaimedRun {
             }
             Verdict::Retry(_) => self.failed(RunStatus::Error, "RunLost", why.to_owned()),
             Verdict::GiveUp(RunError { error, message }) => {
-                tracing::error!(why, "the platform, not the graph, failed, and the run has no attempts left");
+                tracing::error!(reason = why, "the platform, not the graph, failed, and the run has no attempts left");
                 self.failed(RunStatus::Error, &error, message)
             }
         }
@@ -244,7 +248,7 @@ impl ClaimedRun {
 
     /// Appends events of the execution. A log that does not answer is not the run's fault, so the lost attempt does not
     /// count.
-    async fn keep(&self, events: Vec<NewEvent>) -> Result<()> {
+    async fn append_output(&self, events: Vec<NewEvent>) -> Result<()> {
         self.append(events).await.map_err(|error| match error.is_retryable() {
             true => AttemptLost::new(Blame::Bystander, format!("cannot append events: {error}")).into(),
             false => error,

@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use crate::setters::setters;
 use langopen_core::Tenant;
 use langopen_core::model::ThreadTtl;
 
 /// The settings of a worker.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct WorkerSettings {
     /// The worker's name in leases and logs. It must be unique among the processes of an installation.
     pub name: String,
@@ -34,6 +36,21 @@ pub struct WorkerSettings {
     /// The pause between two sweeps of expired store items.
     pub item_sweep_interval: Duration,
 }
+
+setters!(WorkerSettings {
+    with_name: name, String;
+    with_tenants: tenants, Option<Vec<Tenant>>;
+    with_concurrency: concurrency, usize;
+    with_lease: lease, Duration;
+    with_max_attempts: max_attempts, u32;
+    with_run_timeout: run_timeout, Duration;
+    with_grace: grace, Duration;
+    with_crons: crons, bool;
+    with_thread_ttl: thread_ttl, Option<ThreadTtl>;
+    with_thread_sweep_interval: thread_sweep_interval, Duration;
+    with_thread_sweep_limit: thread_sweep_limit, u32;
+    with_item_sweep_interval: item_sweep_interval, Duration;
+});
 
 impl Default for WorkerSettings {
     fn default() -> Self {

@@ -25,8 +25,7 @@ const THREADS_AT_ONCE: u32 = 100;
 
 /// Sweeps ended event logs, expired threads and expired store items until `stop`.
 pub(crate) async fn sweep(services: Services, settings: WorkerSettings, stop: CancellationToken) {
-    let runs = services.runs();
-    let Services { events, storage, clock, .. } = services;
+    let Services { events, storage, clock, runs, .. } = services;
     let logs = repeat(&*clock, "ended event logs", LOGS_SWEPT, LOGS_INTERVAL, || events.sweep());
     let limit = settings.thread_sweep_limit;
     let threads = repeat(&*clock, "threads", THREADS_SWEPT, settings.thread_sweep_interval, || {

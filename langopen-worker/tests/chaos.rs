@@ -12,12 +12,12 @@ use langopen_core::model::{CancelAction, CancelRequest, MultitaskStrategy, NewRu
 use langopen_core::queue::Cancelled;
 use langopen_core::storage::Runs;
 use langopen_core::{
-    AssistantId, Clock, ErrorKind, EventLog, JsonMap, Outbox, Queue, Result, RunId, RunStatus, Scope, SystemClock,
-    ThreadId,
+    AssistantId, Backend, Clock, ErrorKind, EventLog, JsonMap, Outbox, Queue, Result, RunId, RunStatus, Scope,
+    SystemClock, ThreadId,
 };
 use langopen_graph::{FunctionContext, FunctionExecutor};
 use langopen_testkit::chaos::{Chaos, Rates};
-use langopen_worker::{Services, Worker, WorkerSettings};
+use langopen_worker::{Worker, WorkerSettings};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
@@ -94,16 +94,15 @@ fn check_order(starts: &[(RunId, u32)], of_thread: &[RunId]) {
 }
 
 fn start(ground: &Ground, chaos: &Chaos, name: String, stop: &CancellationToken) -> tokio::task::JoinHandle<()> {
-    let services = Services {
-        queue: chaos.around(ground.memory.clone()),
-        storage: chaos.around(ground.memory.clone()),
-        events: chaos.around(ground.events.clone()),
-        executor: chaos.around(Arc::new(graphs(&ground.starts))),
-        clock: Arc::new(SystemClock),
-    };
+    let backend = Backend::of(
+        chaos.around(ground.memory.clone()),
+        chaos.around(ground.memory.clone()),
+        chaos.around(ground.events.clone()),
+    );
+    let executor = chaos.around(Arc::new(graphs(&ground.starts)));
     let settings =
-        WorkerSettings { name, concurrency: 4, lease: LEASE, max_attempts: 1000, ..WorkerSettings::default() };
-    tokio::spawn(Worker::new(services, settings).run(stop.clone()))
+        WorkerSettings::default().with_name(name).with_concurrency(4).with_lease(LEASE).with_max_attempts(1000);
+    tokio::spawn(Worker::new(backend, executor, settings).run(stop.clone()))
 }
 
 fn new_run(thread_id: ThreadId, graph_id: &str) -> NewRun {

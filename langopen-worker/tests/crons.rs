@@ -11,9 +11,9 @@ use langopen_core::model::{
     OnCompletion, Run, RunQuery, ThreadQuery,
 };
 use langopen_core::storage::{Assistants, Crons, Deployments, Runs, Threads};
-use langopen_core::{AssistantId, CronId, JsonMap, RunStatus, Scope, Tenant, ThreadId, Timestamp};
+use langopen_core::{AssistantId, Backend, CronId, JsonMap, RunStatus, Scope, Tenant, ThreadId, Timestamp};
 use langopen_graph::FunctionExecutor;
-use langopen_worker::{Services, Worker, WorkerSettings};
+use langopen_worker::{Worker, WorkerSettings};
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -51,16 +51,11 @@ impl Bench {
             Ok(json!({"heard": run.input()}))
         });
         for _ in 0..workers {
-            let services = Services {
-                queue: Arc::new(self.memory.clone()),
-                storage: Arc::new(self.memory.clone()),
-                events: events.clone(),
-                executor: Arc::new(executor.clone().with_clock(self.clock.clone())),
-                clock: self.clock.clone(),
-            };
+            let backend = Backend::new(Arc::new(self.memory.clone()), events.clone()).with_clock(self.clock.clone());
+            let executor = Arc::new(executor.clone().with_clock(self.clock.clone()));
             let grace = Duration::from_millis(50);
-            let settings = WorkerSettings { crons, grace, ..WorkerSettings::default() };
-            self.workers.push(tokio::spawn(Worker::new(services, settings).run(self.stop.clone())));
+            let settings = WorkerSettings::default().with_crons(crons).with_grace(grace);
+            self.workers.push(tokio::spawn(Worker::new(backend, executor, settings).run(self.stop.clone())));
         }
         self
     }

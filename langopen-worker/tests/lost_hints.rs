@@ -8,9 +8,7 @@ use async_trait::async_trait;
 use futures::stream::BoxStream;
 use futures::{FutureExt, StreamExt};
 use langopen_backends::memory::{Memory, MemoryEventLog};
-use langopen_core::executor::{
-    ExecutionContext, Executor, GraphCall, GraphInfo, RunJob, RunOutput, RunResult, RunResultStatus,
-};
+use langopen_core::executor::{Executor, GraphInfo, RunJob, RunOutput, RunResult, RunResultStatus};
 use langopen_core::model::{CancelAction, CancelRequest, MultitaskStrategy, NewRun, RunThread, ThreadStatus};
 use langopen_core::queue::{
     CancelSignal, Cancelled, CancelledMany, ClaimRequest, Claims, Enqueued, Finished, Heartbeat, InFlight, Lease,
@@ -18,9 +16,9 @@ use langopen_core::queue::{
 };
 use langopen_core::storage::Runs;
 use langopen_core::{
-    AssistantId, Clock, Error, JsonMap, Queue, RawJson, Result, RunId, RunStatus, Scope, SystemClock, ThreadId,
+    AssistantId, Backend, Clock, JsonMap, Queue, Result, RunId, RunStatus, Scope, SystemClock, ThreadId,
 };
-use langopen_worker::{Services, Worker, WorkerSettings};
+use langopen_worker::{Worker, WorkerSettings};
 use serde_json::json;
 use tokio::sync::{Notify, broadcast};
 use tokio_util::sync::CancellationToken;
@@ -120,10 +118,6 @@ impl Executor for Ends {
         };
         Ok(end.into_stream().boxed())
     }
-
-    async fn call(&self, _: ExecutionContext, _: GraphCall) -> Result<RawJson> {
-        Err(Error::internal("test", "not called"))
-    }
 }
 
 struct Bench {
@@ -136,16 +130,11 @@ impl Bench {
     async fn start(executor: Ends) -> Self {
         let memory = Memory::new();
         let mute = Mute { queue: memory.clone(), wakes: Arc::new(Notify::new()), cancels: broadcast::Sender::new(1) };
-        let services = Services {
-            queue: Arc::new(mute),
-            storage: Arc::new(memory.clone()),
-            events: Arc::new(MemoryEventLog::new()),
-            executor: Arc::new(executor),
-            clock: Arc::new(SystemClock),
-        };
-        let settings = WorkerSettings { lease: Duration::from_secs(3), ..WorkerSettings::default() };
+        let backend = Backend::of(Arc::new(memory.clone()), Arc::new(mute), Arc::new(MemoryEventLog::new()));
+        let executor = Arc::new(executor);
+        let settings = WorkerSettings::default().with_lease(Duration::from_secs(3));
         let stop = CancellationToken::new();
-        let worker = tokio::spawn(Worker::new(services, settings).run(stop.clone()));
+        let worker = tokio::spawn(Worker::new(backend, executor, settings).run(stop.clone()));
         // The worker has polled, found nothing, and waits.
         tokio::time::sleep(Duration::from_millis(200)).await;
         Self { memory, stop, worker }

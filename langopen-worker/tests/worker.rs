@@ -12,19 +12,18 @@ use futures::{FutureExt, StreamExt};
 use langopen_backends::memory::{Memory, MemoryEventLog};
 use langopen_core::event_log::{LogKey, ReadFrom};
 use langopen_core::executor::{
-    AttemptLost, Blame, ExecutionContext, Executor, GraphCall, GraphInfo, ResultState, RunJob, RunOutput, RunResult,
-    RunResultStatus,
+    AttemptLost, Blame, Executor, GraphInfo, ResultState, RunJob, RunOutput, RunResult, RunResultStatus,
 };
 use langopen_core::model::{
     CancelAction, CancelRequest, MultitaskStrategy, NewRun, Run, RunError, RunThread, ThreadStatus,
 };
 use langopen_core::storage::{Runs, Threads};
 use langopen_core::{
-    AssistantId, Clock, Error, EventLog, JsonMap, Queue, RawJson, Result, RunId, RunStatus, Scope, SystemClock, Tenant,
+    AssistantId, Backend, Clock, Error, EventLog, JsonMap, Queue, Result, RunId, RunStatus, Scope, SystemClock, Tenant,
     ThreadId, Timestamp,
 };
 use langopen_testkit::chaos::{Chaos, Rates};
-use langopen_worker::{Services, Worker, WorkerSettings};
+use langopen_worker::{Worker, WorkerSettings};
 use parking_lot::Mutex;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
@@ -50,10 +49,6 @@ impl Executor for Scripted {
 
     fn tenants(&self) -> Option<Vec<Tenant>> {
         self.tenants.as_ref().map(|tenants| tenants.lock().clone())
-    }
-
-    async fn call(&self, _: ExecutionContext, _: GraphCall) -> Result<RawJson> {
-        Err(Error::internal("test", "not called"))
     }
 }
 
@@ -85,15 +80,10 @@ impl Bench {
     fn with(settings: WorkerSettings, executor: Scripted) -> Self {
         let memory = Memory::new();
         let events = Arc::new(MemoryEventLog::new());
-        let services = Services {
-            queue: Arc::new(memory.clone()),
-            storage: Arc::new(memory.clone()),
-            events: events.clone(),
-            executor: Arc::new(executor),
-            clock: Arc::new(SystemClock),
-        };
+        let backend = Backend::new(Arc::new(memory.clone()), events.clone());
+        let executor = Arc::new(executor);
         let stop = CancellationToken::new();
-        let worker = tokio::spawn(Worker::new(services, settings).run(stop.clone()));
+        let worker = tokio::spawn(Worker::new(backend, executor, settings).run(stop.clone()));
         Self { memory, events, stop, worker }
     }
 
@@ -149,7 +139,7 @@ impl Bench {
 }
 
 fn settings() -> WorkerSettings {
-    WorkerSettings { lease: Duration::from_millis(300), grace: Duration::from_millis(50), ..WorkerSettings::default() }
+    WorkerSettings::default().with_lease(Duration::from_millis(300)).with_grace(Duration::from_millis(50))
 }
 
 fn event(name: &str) -> Result<RunOutput> {
@@ -256,7 +246,7 @@ async fn a_lost_execution_is_tried_again_and_keeps_the_events_before_the_loss() 
 
 #[tokio::test]
 async fn a_run_that_is_lost_every_time_is_given_up() {
-    let bench = Bench::start(WorkerSettings { max_attempts: 2, ..settings() }, |_| vec![event("values")]);
+    let bench = Bench::start(settings().with_max_attempts(2), |_| vec![event("values")]);
     let (thread_id, run_id, events) = bench.create().await;
     let events = events.await.unwrap();
     assert_eq!(names(&events), ["metadata", "values", "metadata", "values", "error"]);
@@ -272,13 +262,11 @@ fn lost(blame: Blame) -> Result<RunOutput> {
 #[tokio::test]
 async fn a_bystander_loses_no_attempt() {
     let tries = Arc::new(AtomicU32::new(0));
-    let bench = Bench::start(WorkerSettings { max_attempts: 1, ..settings() }, move |job| {
-        match tries.fetch_add(1, Ordering::SeqCst) {
-            0..3 => vec![lost(Blame::Bystander)],
-            _ => {
-                assert_eq!((job.run.attempt, job.suspect), (4, false));
-                vec![done(result(RunResultStatus::Success))]
-            }
+    let bench = Bench::start(settings().with_max_attempts(1), move |job| match tries.fetch_add(1, Ordering::SeqCst) {
+        0..3 => vec![lost(Blame::Bystander)],
+        _ => {
+            assert_eq!((job.run.attempt, job.suspect), (4, false));
+            vec![done(result(RunResultStatus::Success))]
         }
     });
     let (thread_id, run_id, events) = bench.create().await;
@@ -313,15 +301,10 @@ async fn runs_wait_for_an_event_log_that_does_not_answer() {
     let script: Script =
         Arc::new(|_| async { Ok(stream::iter([done(result(RunResultStatus::Success))]).boxed()) }.boxed());
     let events = Arc::new(MemoryEventLog::new());
-    let services = Services {
-        queue: Arc::new(memory.clone()),
-        storage: Arc::new(memory.clone()),
-        events: chaos.around(events.clone()),
-        executor: Arc::new(Scripted { script, tenants: None }),
-        clock: Arc::new(SystemClock),
-    };
+    let backend = Backend::new(Arc::new(memory.clone()), chaos.around(events.clone()));
+    let executor = Arc::new(Scripted { script, tenants: None });
     let stop = CancellationToken::new();
-    let worker = tokio::spawn(Worker::new(services, settings()).run(stop.clone()));
+    let worker = tokio::spawn(Worker::new(backend, executor, settings()).run(stop.clone()));
     let bench = Bench { memory, events, stop, worker };
     let (thread_id, run_id, _events) = bench.create().await;
     // Longer than all counted attempts take.
@@ -355,7 +338,7 @@ async fn a_cancel_reaches_the_graph_and_the_stream_ends_silently() {
 
 #[tokio::test]
 async fn a_run_that_takes_too_long_times_out() {
-    let settings = WorkerSettings { run_timeout: Duration::from_millis(50), ..settings() };
+    let settings = settings().with_run_timeout(Duration::from_millis(50));
     let bench = Bench::start_async(settings, until_cancelled);
     let (thread_id, run_id, events) = bench.create().await;
     let events = events.await.unwrap();
@@ -398,10 +381,10 @@ async fn a_long_run_keeps_its_lease() {
 }
 
 #[tokio::test]
-async fn no_more_runs_than_there_are_places_execute_at_once() {
+async fn no_more_runs_than_slots_execute_at_once() {
     let (now, most) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicU32::new(0)));
     let peak = Arc::clone(&most);
-    let bench = Bench::start_async(WorkerSettings { concurrency: 3, ..settings() }, move |_| {
+    let bench = Bench::start_async(settings().with_concurrency(3), move |_| {
         let (now, most) = (Arc::clone(&now), Arc::clone(&most));
         async move {
             let end = async move {
@@ -443,15 +426,10 @@ async fn a_delayed_run_starts_when_the_queues_clock_says_so() {
     let script: Script =
         Arc::new(|_| async { Ok(stream::iter([done(result(RunResultStatus::Success))]).boxed()) }.boxed());
     let executor = Scripted { script, tenants: None };
-    let services = Services {
-        queue: Arc::new(memory.clone()),
-        storage: Arc::new(memory.clone()),
-        events: events.clone(),
-        executor: Arc::new(executor),
-        clock: clock.clone(),
-    };
+    let backend = Backend::new(Arc::new(memory.clone()), events.clone()).with_clock(clock.clone());
+    let executor = Arc::new(executor);
     let stop = CancellationToken::new();
-    let worker = tokio::spawn(Worker::new(services, settings()).run(stop.clone()));
+    let worker = tokio::spawn(Worker::new(backend, executor, settings()).run(stop.clone()));
     let bench = Bench { memory, events, stop, worker };
     let hour = Duration::from_secs(3600);
     let (thread_id, run_id, events) = bench.create_at(clock.now().plus(hour)).await;

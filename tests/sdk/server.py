@@ -7,6 +7,7 @@ import secrets
 import signal
 import socket
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -44,8 +45,12 @@ def free_port() -> int:
 
 
 def environment(cache: Path, extra: dict[str, str] | None = None) -> dict[str, str]:
-    """The variables of a server process: none of the caller's own settings of it leak in."""
+    """The variables of a server process: none of the caller's own settings of it leak in.
+
+    The programs beside this Python come last on PATH. Among them is uv, which makes an environment ten times as fast as pip.
+    """
     kept = {key: value for key, value in os.environ.items() if not key.startswith("LANGOPEN_")}
+    kept["PATH"] = os.pathsep.join([kept.get("PATH", ""), str(Path(sys.executable).parent)])
     return kept | {"LANGOPEN_CACHE_DIR": str(cache)} | (extra or {})
 
 

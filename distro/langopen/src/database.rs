@@ -10,7 +10,8 @@ use langopen_backends::sqlite::{Sqlite, SqliteOptions};
 use langopen_core::model::AssistantQuery;
 use langopen_core::outbox::Outbox;
 use langopen_core::signals::Signals;
-use langopen_core::{EventLog, Queue, Result, Scope, Storage};
+use langopen_core::storage::{ApiKeys, Deployments};
+use langopen_core::{Backend, EventLog, Queue, Result, Scope, Storage};
 use langopen_runner::Withheld;
 use langopen_runner::config::Secret;
 
@@ -27,7 +28,7 @@ const CONNECTIONS: u32 = 16;
 
 /// The data store to open.
 #[derive(Debug, Clone)]
-pub(crate) enum Place {
+pub(crate) enum Backend {
     /// A file in the data folder.
     Sqlite,
     /// This process's memory, for trials and tests. The data is lost when the process ends.
@@ -80,7 +81,7 @@ fn wrong(name: &'static str, why: &str) -> CommandError {
     CommandError::Setting { name, why: why.to_owned() }
 }
 
-impl Place {
+impl Backend {
     /// Reads `--database` and `--redis`.
     pub(crate) fn of(database: Option<&str>, redis: Option<&str>) -> Result<Self, CommandError> {
         if redis.is_some_and(|url| !is(url, &["redis", "rediss"])) {
@@ -129,10 +130,10 @@ impl Place {
 
 /// An open data store.
 pub(crate) struct Database {
-    storage: Arc<dyn Storage>,
-    queue: Arc<dyn Queue>,
+    backend: Backend,
+    deployments: Arc<dyn Deployments>,
+    api_keys: Arc<dyn ApiKeys>,
     outbox: Arc<dyn Outbox>,
-    events: Arc<dyn EventLog>,
     sqlite: Option<Sqlite>,
     postgres: Option<Postgres>,
     live: Option<RedisLive>,
@@ -140,14 +141,14 @@ pub(crate) struct Database {
 
 impl Database {
     /// Opens the data store. `file` is the path of the SQLite file.
-    pub(crate) async fn open(place: Place, file: &Path) -> Result<Self, CommandError> {
-        match place {
-            Place::Sqlite => {
+    pub(crate) async fn open(backend: Backend, file: &Path) -> Result<Self, CommandError> {
+        match backend {
+            Backend::Sqlite => {
                 let sqlite = Sqlite::open(file, SqliteOptions::default().with_clock(clock())).await?;
                 Ok(Self::of(Arc::new(sqlite.clone()), Arc::new(sqlite.event_log()), Some(sqlite)))
             }
-            Place::Memory => Ok(Self::of(Arc::new(Memory::new()), Arc::new(MemoryEventLog::new()), None)),
-            Place::Postgres(shared) => Self::shared(shared).await,
+            Backend::Memory => Ok(Self::of(Arc::new(Memory::new()), Arc::new(MemoryEventLog::new()), None)),
+            Backend::Postgres(shared) => Self::shared(shared).await,
         }
     }
 
@@ -175,32 +176,40 @@ impl Database {
         Ok(Self { postgres: Some(postgres), live, ..database })
     }
 
-    fn of<B: Storage + Queue + Outbox>(backend: Arc<B>, events: Arc<dyn EventLog>, sqlite: Option<Sqlite>) -> Self {
+    fn of<D>(database: Arc<D>, events: Arc<dyn EventLog>, sqlite: Option<Sqlite>) -> Self
+    where
+        D: Storage + Deployments + ApiKeys + Queue + Outbox,
+    {
         Self {
-            storage: backend.clone(),
-            queue: backend.clone(),
-            outbox: backend,
-            events,
+            backend: Backend::new(database.clone(), events).with_clock(clock()),
+            deployments: database.clone(),
+            api_keys: database.clone(),
+            outbox: database,
             sqlite,
             postgres: None,
             live: None,
         }
     }
 
-    pub(crate) fn storage(&self) -> Arc<dyn Storage> {
-        self.storage.clone()
+    /// What servers and workers use, with the installation's clock.
+    pub(crate) fn backend(&self) -> Backend {
+        self.backend.clone()
     }
 
-    pub(crate) fn queue(&self) -> Arc<dyn Queue> {
-        self.queue.clone()
+    pub(crate) fn storage(&self) -> Arc<dyn Storage> {
+        self.backend.storage.clone()
+    }
+
+    pub(crate) fn deployments(&self) -> Arc<dyn Deployments> {
+        self.deployments.clone()
+    }
+
+    pub(crate) fn api_keys(&self) -> Arc<dyn ApiKeys> {
+        self.api_keys.clone()
     }
 
     pub(crate) fn outbox(&self) -> Arc<dyn Outbox> {
         self.outbox.clone()
-    }
-
-    pub(crate) fn events(&self) -> Arc<dyn EventLog> {
-        self.events.clone()
     }
 
     /// The carrier of live copies, if a Redis is configured.
@@ -242,11 +251,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn places_are_told_apart_and_shown_without_secrets() {
-        let place = |database, redis| Place::of(database, redis).map_err(|error| error.to_string());
-        assert!(matches!(place(None, None), Ok(Place::Sqlite)));
-        assert!(matches!(place(Some("memory:"), None), Ok(Place::Memory)));
-        let shared = place(Some("postgres://u:hush@a/b"), Some("redis://:hush@a")).unwrap();
+    fn backends_are_distinguished_and_shown_without_secrets() {
+        let backend = |database, redis| Backend::of(database, redis).map_err(|error| error.to_string());
+        assert!(matches!(backend(None, None), Ok(Backend::Sqlite)));
+        assert!(matches!(backend(Some("memory:"), None), Ok(Backend::Memory)));
+        let shared = backend(Some("postgres://u:hush@a/b"), Some("redis://:hush@a")).unwrap();
         assert_eq!(shared.describe(Path::new("/data")), "in Postgres and Redis");
         assert!(!format!("{shared:?}").contains("hush"));
         for (database, redis, says) in [
@@ -254,9 +263,9 @@ mod tests {
             (None, Some("redis://a"), "--database"),
             (Some("postgres://a/b"), Some("http://a"), "--redis"),
         ] {
-            assert!(place(database, redis).is_err_and(|why| why.contains(says)), "{database:?} {redis:?}");
+            assert!(backend(database, redis).is_err_and(|why| why.contains(says)), "{database:?} {redis:?}");
         }
-        let Place::Postgres(shared) = shared else { panic!("{shared:?}") };
+        let Backend::Postgres(shared) = shared else { panic!("{shared:?}") };
         let direct = |url: &str| shared.clone().with_direct(Some(Secret::from(url.to_owned())));
         assert!(!format!("{:?}", direct("postgresql://u:hush@a/b").unwrap()).contains("hush"));
         assert!(direct("redis://a").is_err_and(|why| why.to_string().contains("--database-direct")));

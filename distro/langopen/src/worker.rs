@@ -8,7 +8,7 @@ use std::time::Duration;
 use langopen_core::model::ThreadTtl;
 use langopen_core::{Executor, Tenant};
 use langopen_runner::{Announcement, RunnerSet};
-use langopen_worker::{DeploymentRules, Services, WebhookDispatcher, WebhookSettings, Worker, WorkerSettings};
+use langopen_worker::{DeploymentRules, WebhookDispatcher, WebhookSettings, Worker, WorkerSettings};
 use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
@@ -64,24 +64,18 @@ struct Started {
 
 async fn start(settings: &Settings) -> Result<Started, CommandError> {
     let recorder = metrics::install()?;
-    let (section, place) = (&settings.worker, settings.place()?);
+    let (section, backend) = (&settings.worker, settings.backend()?);
     let name = process_name("worker");
     let mut client = settings.runners.client(name.clone())?;
     client.delivers_webhooks = section.webhooks;
     let working = working(settings, name)?;
     let (listener, address) = listen(section.host, section.port).await?;
-    say("data", &place.describe(Path::new("")));
-    let database = Database::open(place, Path::new("")).await?;
+    say("data", &backend.describe(Path::new("")));
+    let database = Database::open(backend, Path::new("")).await?;
     let runners = Arc::new(RunnerSet::connect(client)?);
-    let services = Services {
-        queue: database.queue(),
-        storage: database.storage(),
-        events: database.events(),
-        executor: Arc::clone(&runners) as Arc<dyn Executor>,
-        clock: clock(),
-    };
+    let executor = Arc::clone(&runners) as Arc<dyn Executor>;
     let rules = Arc::new(Rules::new(Arc::clone(&runners), section.api_url.clone()));
-    let worker = Worker::new(services, working).with_rules(rules.clone());
+    let worker = Worker::new(database.backend(), executor, working).with_rules(rules.clone());
     let dispatcher = match section.webhooks {
         true => {
             let dispatcher = WebhookDispatcher::new(database.outbox(), clock(), WebhookSettings::default())?;
@@ -109,19 +103,17 @@ pub(crate) fn connected(runners: &RunnerSet) -> Result<(), String> {
 
 fn working(settings: &Settings, name: String) -> Result<WorkerSettings, CommandError> {
     let section = &settings.worker;
-    Ok(WorkerSettings {
-        name,
-        concurrency: usize::from(section.jobs.max(1)),
-        lease: section.lease()?,
-        max_attempts: section.job_max_retries.saturating_add(1),
-        run_timeout: Duration::from_secs(section.job_timeout_seconds),
-        grace: Duration::from_secs(section.grace_seconds),
-        crons: section.crons,
-        thread_sweep_interval: Duration::from_secs(section.thread_sweep_seconds.max(1)),
-        thread_sweep_limit: section.thread_sweep_limit,
-        item_sweep_interval: Duration::from_secs(section.item_sweep_seconds.max(1)),
-        ..WorkerSettings::default()
-    })
+    Ok(WorkerSettings::default()
+        .with_name(name)
+        .with_concurrency(usize::from(section.jobs.max(1)))
+        .with_lease(section.lease()?)
+        .with_max_attempts(section.job_max_retries.saturating_add(1))
+        .with_run_timeout(Duration::from_secs(section.job_timeout_seconds))
+        .with_grace(Duration::from_secs(section.grace_seconds))
+        .with_crons(section.crons)
+        .with_thread_sweep_interval(Duration::from_secs(section.thread_sweep_seconds.max(1)))
+        .with_thread_sweep_limit(section.thread_sweep_limit)
+        .with_item_sweep_interval(Duration::from_secs(section.item_sweep_seconds.max(1))))
 }
 
 /// Works until `stop`. It delivers webhooks until the last run has ended.

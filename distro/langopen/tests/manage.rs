@@ -18,7 +18,7 @@ fn langopen(folder: &Path, arguments: &[&str]) -> Output {
 }
 
 #[track_caller]
-fn said(output: &Output) -> String {
+fn output_of(output: &Output) -> String {
     let error = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{error}");
     String::from_utf8_lossy(&output.stdout).into_owned()
@@ -47,22 +47,22 @@ async fn keys_are_made_shown_and_revoked() {
     let folder = tempfile::tempdir().unwrap();
     let db = owner(folder.path()).await;
     let langopen = |arguments: &[&str]| langopen(folder.path(), arguments);
-    let made = said(&langopen(&["keys", "create", "--name", "ci", "--role", "developer", "--json"]));
+    let made = output_of(&langopen(&["keys", "create", "--name", "ci", "--role", "developer", "--json"]));
     let made: Value = serde_json::from_str(&made).unwrap();
     let (id, key) = (made["key_id"].as_str().unwrap(), made["key"].as_str().unwrap());
     assert_eq!(made["scope"], "default/default/default");
     assert_eq!(role(&db, key).await.unwrap(), Role::Developer);
-    let told = said(&langopen(&["keys", "create", "--name", "all", "--role", "admin", "--scope", "acme/*"]));
-    let second = told.split_whitespace().find(|word| word.starts_with("lok_")).unwrap();
+    let created = output_of(&langopen(&["keys", "create", "--name", "all", "--role", "admin", "--scope", "acme/*"]));
+    let second = created.split_whitespace().find(|word| word.starts_with("lok_")).unwrap();
     assert_eq!(role(&db, second).await.unwrap(), Role::Admin);
 
-    let listed = said(&langopen(&["keys", "list"]));
+    let listed = output_of(&langopen(&["keys", "list"]));
     assert!(listed.contains(id) && listed.contains("acme/*") && listed.contains(&key[..10]), "{listed}");
     assert!(!listed.contains(key) && !listed.contains(second), "secrets are shown once");
-    assert!(!said(&langopen(&["keys", "list", "--scope", "acme/*"])).contains(id));
-    said(&langopen(&["keys", "revoke", id]));
+    assert!(!output_of(&langopen(&["keys", "list", "--scope", "acme/*"])).contains(id));
+    output_of(&langopen(&["keys", "revoke", id]));
     assert!(role(&db, key).await.is_err());
-    let listed: Value = serde_json::from_str(&said(&langopen(&["keys", "list", "--json"]))).unwrap();
+    let listed: Value = serde_json::from_str(&output_of(&langopen(&["keys", "list", "--json"]))).unwrap();
     assert!(listed[0]["revoked_at"].is_string() && listed[1]["revoked_at"].is_null(), "{listed}");
 
     for (arguments, says) in [
@@ -82,16 +82,24 @@ async fn deployments_are_set_and_deleted() {
     let folder = tempfile::tempdir().unwrap();
     let db = owner(folder.path()).await;
     let langopen = |arguments: &[&str]| langopen(folder.path(), arguments);
-    said(&langopen(&["deployments", "set", "prod", "--host", "Prod.example", "--max-running-runs", "5"]));
-    said(&langopen(&["deployments", "set", "prod", "--max-runs-in-flight", "0", "--max-requests-per-second", "9"]));
-    said(&langopen(&["deployments", "set", "prod", "--max-running-runs", "none"]));
+    output_of(&langopen(&["deployments", "set", "prod", "--host", "Prod.example", "--max-running-runs", "5"]));
+    output_of(&langopen(&[
+        "deployments",
+        "set",
+        "prod",
+        "--max-runs-in-flight",
+        "0",
+        "--max-requests-per-second",
+        "9",
+    ]));
+    output_of(&langopen(&["deployments", "set", "prod", "--max-running-runs", "none"]));
     let row = db.deployment(&Tenant::parse("default/default/prod").unwrap()).await.unwrap().unwrap();
     assert_eq!(row.hosts, ["prod.example"], "what is not named stays");
     let limits = row.limits;
     assert_eq!((limits.max_running_runs, limits.max_runs_in_flight), (None, Some(0)));
     assert_eq!(limits.max_requests_per_second, Some(9));
-    said(&langopen(&["keys", "create", "--name", "x", "--role", "viewer", "--scope", "default/default/prod"]));
-    let listed: Value = serde_json::from_str(&said(&langopen(&["deployments", "list", "--json"]))).unwrap();
+    output_of(&langopen(&["keys", "create", "--name", "x", "--role", "viewer", "--scope", "default/default/prod"]));
+    let listed: Value = serde_json::from_str(&output_of(&langopen(&["deployments", "list", "--json"]))).unwrap();
     assert_eq!(listed[0]["deployment"], "default/default/prod");
     for (arguments, says) in [
         (&["deployments", "set", "test", "--host", "prod.example"][..], "another deployment has the host prod.example"),
@@ -104,12 +112,12 @@ async fn deployments_are_set_and_deleted() {
         let error = refused(&langopen(arguments));
         assert!(error.contains(says), "{error}");
     }
-    said(&langopen(&["deployments", "delete", "prod"]));
+    output_of(&langopen(&["deployments", "delete", "prod"]));
     assert!(db.list_deployments().await.unwrap().is_empty());
 }
 
 #[test]
-fn a_folder_without_data_is_told() {
+fn a_folder_without_data_is_an_error() {
     let folder = tempfile::tempdir().unwrap();
     let error = refused(&langopen(folder.path(), &["keys", "list"]));
     assert!(error.contains("there is no database") && error.contains("--data"), "{error}");

@@ -11,9 +11,9 @@ use axum::{Extension, Router, middleware};
 use langopen_api::{AgentServer, Authenticator, require_auth};
 use langopen_backends::memory::{Memory, MemoryEventLog};
 use langopen_core::auth::{Auth, Identity};
-use langopen_core::{EventLog, Executor, Queue, Result, Storage, SystemClock, Tenant};
+use langopen_core::{Backend, Executor, Result, Tenant};
 use langopen_graph::FunctionExecutor;
-use langopen_worker::{Services, Worker, WorkerSettings};
+use langopen_worker::{Worker, WorkerSettings};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
@@ -25,24 +25,12 @@ pub async fn service(signer: Signer, stop: CancellationToken) -> Result<Router> 
     // The graph can read the user that runs it.
     let executor = FunctionExecutor::new()
         .graph("who", |run| async move { Ok(json!({"user": run.config()["configurable"]["langgraph_auth_user"]})) });
-    let memory = Arc::new(Memory::new());
-    let services = Services {
-        storage: memory.clone() as Arc<dyn Storage>,
-        queue: memory as Arc<dyn Queue>,
-        events: Arc::new(MemoryEventLog::new()) as Arc<dyn EventLog>,
-        executor: Arc::new(executor) as Arc<dyn Executor>,
-        clock: Arc::new(SystemClock),
-    };
-    let auth: Arc<dyn Auth> = Arc::new(Owners::new(signer, services.clock.clone()));
-    let server = AgentServer::new(
-        services.storage.clone(),
-        services.queue.clone(),
-        services.events.clone(),
-        services.executor.clone(),
-    )
-    .with_auth(auth.clone());
+    let backend = Backend::new(Arc::new(Memory::new()), Arc::new(MemoryEventLog::new()));
+    let executor: Arc<dyn Executor> = Arc::new(executor);
+    let auth: Arc<dyn Auth> = Arc::new(Owners::new(signer, backend.clock.clone()));
+    let server = AgentServer::new(backend.clone(), executor.clone()).with_auth(auth.clone());
     server.sync_system_assistants(&Tenant::default()).await?;
-    tokio::spawn(Worker::new(services, WorkerSettings::default()).run(stop));
+    tokio::spawn(Worker::new(backend, executor, WorkerSettings::default()).run(stop));
     let mine = Router::new()
         .route("/me", get(async |Extension(who): Extension<Identity>| who.identity))
         .layer(middleware::from_fn_with_state(Authenticator::new(auth), require_auth));

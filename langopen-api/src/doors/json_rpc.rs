@@ -4,7 +4,7 @@ use langopen_core::RawJson;
 use rmcp::model::{ErrorCode, ErrorData};
 use serde::Serialize;
 
-use crate::http::error::ApiError;
+use crate::agent::error::ApiError;
 
 /// The result of a method.
 pub(crate) type Answer = Result<RawJson, ErrorData>;
@@ -15,7 +15,8 @@ pub(crate) fn invalid(message: impl Into<String>) -> ErrorData {
 }
 
 /// The error for a failed operation behind a method.
-pub(crate) fn failed(error: &ApiError) -> ErrorData {
+pub(crate) fn failed(error: impl Into<ApiError>) -> ErrorData {
+    let error = error.into();
     let code = match error.status() {
         status if status.is_server_error() => ErrorCode::INTERNAL_ERROR,
         _ => ErrorCode::INVALID_PARAMS,
@@ -25,7 +26,7 @@ pub(crate) fn failed(error: &ApiError) -> ErrorData {
 
 /// Serializes a result.
 pub(crate) fn answer(result: &impl Serialize) -> Answer {
-    RawJson::of(result).map_err(|error| failed(&ApiError::from(error)))
+    RawJson::of(result).map_err(failed)
 }
 
 /// The message that answers a request.

@@ -11,7 +11,7 @@ use langopen_core::{Clock, Result, Tenant, Timestamp};
 use parking_lot::RwLock;
 use tokio::sync::Mutex;
 
-use super::rate::Rate;
+use crate::http::rate::Rate;
 
 /// How long cached rows stay valid. A change of a row takes effect after at most this time.
 pub(super) const FRESH: Duration = Duration::from_secs(5);

@@ -17,12 +17,13 @@ use tower::ServiceExt;
 use tower_layer::Layer;
 use tower_service::Service;
 
+use super::DeploymentSource;
 use super::directory::{Directory, Rows};
 use super::naming::{Named, Unclear, host};
-use super::{DeploymentSource, Reached};
+use crate::agent::error::{ApiError, ApiResult};
 use crate::http::access::Trusted;
 use crate::http::cors::Cors;
-use crate::http::error::{ApiError, ApiResult};
+use crate::http::reached::Reached;
 use crate::http::unread::discard_unread;
 
 /// How long the gateway caches the server of a deployment that receives no requests.
@@ -272,11 +273,11 @@ impl Front {
     async fn refuse(&self, error: ApiError, request: Request) -> Response {
         let response = Mutex::new(Some(error.into_response()));
         let response = Arc::new(response);
-        let tell = tower::service_fn(move |_: Request| {
+        let answer = tower::service_fn(move |_: Request| {
             let response = response.lock().take();
             async move { Ok::<_, std::convert::Infallible>(response.unwrap_or_default()) }
         });
-        match self.cors.layer().layer(tell).oneshot(discard_unread(request)).await {
+        match self.cors.layer().layer(answer).oneshot(discard_unread(request)).await {
             Ok(response) => response,
             Err(never) => match never {},
         }

@@ -3,8 +3,6 @@
 mod directory;
 mod installation;
 mod naming;
-mod rate;
-mod reached;
 
 use async_trait::async_trait;
 use langopen_core::{Result, Tenant};
@@ -12,7 +10,6 @@ use langopen_core::{Result, Tenant};
 use crate::server::AgentServer;
 
 pub use installation::Installation;
-pub(crate) use reached::Reached;
 
 /// Creates the servers of an installation's deployments.
 ///

@@ -1,8 +1,8 @@
 //! Reads from a request which deployment it names.
 
+use http::header;
 use http::request::Parts;
 use http::uri::Authority;
-use http::{Uri, header};
 use langopen_core::Tenant;
 use langopen_core::auth::KeyScope;
 
@@ -70,22 +70,6 @@ pub(super) fn host(request: &Parts) -> Option<String> {
     host.or_else(|| named.map(|authority| authority.host().to_ascii_lowercase()))
 }
 
-/// The URI without the prefix of its path; `None` if the path does not begin with the prefix.
-pub(super) fn below(uri: &Uri, prefix: &str) -> Option<Uri> {
-    match uri.path().strip_prefix(prefix)? {
-        "" => with_path(uri, "/"),
-        path => with_path(uri, path),
-    }
-}
-
-/// The URI with another path.
-pub(super) fn with_path(uri: &Uri, path: &str) -> Option<Uri> {
-    let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
-    let mut parts = uri.clone().into_parts();
-    parts.path_and_query = Some(format!("{path}{query}").parse().ok()?);
-    Uri::from_parts(parts).ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -115,14 +99,5 @@ mod tests {
         for path in ["/", "/d", "/d/", "/d//x", "/docs", "/dx"] {
             assert_eq!(Named::of(path), None, "{path}");
         }
-    }
-
-    #[test]
-    fn a_prefix_is_taken_off() {
-        let below = |uri: &str, prefix| below(&uri.parse().unwrap(), prefix).map(|uri| uri.to_string());
-        assert_eq!(below("/d/x/threads?a=%2F", "/d/x").as_deref(), Some("/threads?a=%2F"));
-        assert_eq!(below("/d/x", "/d/x").as_deref(), Some("/"));
-        assert_eq!(below("/d/x?a", "/d/x").as_deref(), Some("/?a"));
-        assert_eq!(below("http://h:1/d/x/ok", "/d/x").as_deref(), Some("http://h:1/ok"));
     }
 }

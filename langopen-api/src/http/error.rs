@@ -1,16 +1,13 @@
-//! The failures that clients see.
+//! The failures of requests, without a form on the wire. Each API gives them its own form.
 
 use std::time::Duration;
 
-use axum::Json;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use langopen_core::auth::Refusal;
 use langopen_core::{Error, ErrorKind};
-use serde::Serialize;
-use utoipa::ToSchema;
 
-pub(crate) type ApiResult<T, E = ApiError> = Result<T, E>;
+pub(crate) type Result<T, E = Failure> = std::result::Result<T, E>;
 
 /// The `Retry-After` for a request that must wait until a run ends.
 const RUNS_END_SOON: Duration = Duration::from_secs(5);
@@ -19,87 +16,54 @@ const RUNS_END_SOON: Duration = Duration::from_secs(5);
 const OURS: [HeaderName; 4] =
     [header::CONTENT_TYPE, header::CONTENT_LENGTH, header::TRANSFER_ENCODING, header::CONNECTION];
 
-/// The body of a failure.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct ErrorResponse {
-    /// What failed, for people.
-    pub(crate) detail: String,
+/// The state of an API's router. The shared extractors report their failures as the API's own error.
+pub(crate) trait ApiState: Send + Sync + 'static {
+    type Error: Envelope;
 }
 
-/// The body of a failure for a few operations of the store.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = KeyErrorResponse)]
-pub(crate) struct ErrorKey {
-    /// What failed, for people.
-    pub(crate) error: String,
-}
+/// The error of an API. It has the form in which the API's clients expect failures.
+pub(crate) trait Envelope: From<Failure> + IntoResponse + Send + 'static {}
 
-/// A failure of a request, which becomes an answer.
+impl<E: From<Failure> + IntoResponse + Send + 'static> Envelope for E {}
+
+/// A failed request.
 #[derive(Debug)]
-pub(crate) struct ApiError {
+pub(crate) struct Failure {
     status: StatusCode,
-    body: Body,
+    message: String,
+    /// Whether the server itself failed. The message then says nothing about the cause.
+    internal: bool,
     /// The headers of a refusal, or `Retry-After`. Most failures have none.
     headers: Option<Box<HeaderMap>>,
 }
 
-#[derive(Debug)]
-enum Body {
-    /// `{"detail": …}`, the usual form.
-    Detail(String),
-    /// `{"error": …}`, for a few operations of the store.
-    Error(String),
-    /// Plain text, for the store's namespace labels and for internal failures.
-    Text(String),
-}
-
-impl ApiError {
-    pub(crate) fn new(status: StatusCode, detail: impl Into<String>) -> Self {
-        Self { status, body: Body::Detail(detail.into()), headers: None }
+impl Failure {
+    pub(crate) fn new(status: StatusCode, message: impl Into<String>) -> Self {
+        Self { status, message: message.into(), internal: false, headers: None }
     }
 
-    pub(crate) fn text(status: StatusCode, text: impl Into<String>) -> Self {
-        Self { status, body: Body::Text(text.into()), headers: None }
+    pub(crate) fn bad_request(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, message)
     }
 
-    pub(crate) fn error_key(status: StatusCode, error: impl Into<String>) -> Self {
-        Self { status, body: Body::Error(error.into()), headers: None }
-    }
-
-    pub(crate) fn bad_request(detail: impl Into<String>) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, detail)
-    }
-
-    pub(crate) fn not_found(detail: impl Into<String>) -> Self {
-        Self::new(StatusCode::NOT_FOUND, detail)
-    }
-
-    pub(crate) fn conflict(detail: impl Into<String>) -> Self {
-        Self::new(StatusCode::CONFLICT, detail)
-    }
-
-    pub(crate) fn invalid(detail: impl Into<String>) -> Self {
-        Self::new(StatusCode::UNPROCESSABLE_ENTITY, detail)
+    pub(crate) fn invalid(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, message)
     }
 
     /// 429 with `Retry-After`, in whole seconds.
-    pub(crate) fn too_many(detail: impl Into<String>, after: Duration) -> Self {
-        Self::after(StatusCode::TOO_MANY_REQUESTS, detail, after)
+    pub(crate) fn too_many(message: impl Into<String>, after: Duration) -> Self {
+        Self::after(StatusCode::TOO_MANY_REQUESTS, message, after)
     }
 
-    /// 503 with `Retry-After`, in whole seconds, for a resource that may soon be available.
-    pub(crate) fn try_later(detail: impl Into<String>, after: Duration) -> Self {
-        Self::after(StatusCode::SERVICE_UNAVAILABLE, detail, after)
-    }
-
-    fn after(status: StatusCode, detail: impl Into<String>, after: Duration) -> Self {
+    /// A failure with `Retry-After`, in whole seconds.
+    pub(crate) fn after(status: StatusCode, message: impl Into<String>, after: Duration) -> Self {
         let seconds = after.as_secs() + u64::from(after.subsec_nanos() > 0);
         let headers = HeaderMap::from_iter([(header::RETRY_AFTER, HeaderValue::from(seconds.max(1)))]);
-        Self { headers: Some(Box::new(headers)), ..Self::new(status, detail) }
+        Self { headers: Some(Box::new(headers)), ..Self::new(status, message) }
     }
 
     pub(crate) fn internal() -> Self {
-        Self::text(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error")
+        Self { internal: true, ..Self::new(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error") }
     }
 
     /// The answer that an authorizer has defined.
@@ -119,11 +83,19 @@ impl ApiError {
             }
         }
         let headers = (!headers.is_empty()).then(|| Box::new(headers));
-        Self { status, body: Body::Detail(refusal.detail.clone()), headers }
+        Self { status, message: refusal.detail.clone(), internal: false, headers }
     }
 
     pub(crate) fn status(&self) -> StatusCode {
         self.status
+    }
+
+    pub(crate) fn is_internal(&self) -> bool {
+        self.internal
+    }
+
+    pub(crate) fn message(&self) -> &str {
+        &self.message
     }
 
     /// Turns 422 into 400, for protocols that require it.
@@ -134,19 +106,18 @@ impl ApiError {
         }
     }
 
-    pub(crate) fn is_not_found(&self) -> bool {
-        self.status == StatusCode::NOT_FOUND
-    }
-
-    /// The message, for example for use in another answer.
-    pub(crate) fn message(&self) -> &str {
-        match &self.body {
-            Body::Detail(text) | Body::Error(text) | Body::Text(text) => text,
+    /// The answer. `body` gives the message its form.
+    pub(crate) fn respond(self, body: impl FnOnce(String) -> Response) -> Response {
+        let mut response = body(self.message);
+        *response.status_mut() = self.status;
+        if let Some(headers) = self.headers {
+            response.headers_mut().extend(*headers);
         }
+        response
     }
 }
 
-impl From<Error> for ApiError {
+impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         if let Some(refusal) = Refusal::of(&error) {
             return Self::refused(refusal);
@@ -173,37 +144,10 @@ impl From<Error> for ApiError {
     }
 }
 
-impl From<serde_json::Error> for ApiError {
+impl From<serde_json::Error> for Failure {
     /// A failure with JSON that the server has written or checked itself.
     fn from(error: serde_json::Error) -> Self {
         tracing::error!(error = %error, "a document of the server cannot be read or written as JSON");
         Self::internal()
-    }
-}
-
-impl IntoResponse for ApiError {
-    fn into_response(self) -> Response {
-        let mut response = match self.body {
-            Body::Detail(detail) => (self.status, Json(ErrorResponse { detail })).into_response(),
-            Body::Error(error) => (self.status, Json(ErrorKey { error })).into_response(),
-            Body::Text(text) => {
-                (self.status, [(header::CONTENT_TYPE, "text/plain; charset=utf-8")], text).into_response()
-            }
-        };
-        if let Some(headers) = self.headers {
-            response.headers_mut().extend(*headers);
-        }
-        response
-    }
-}
-
-/// Replaces the failure of one kind with an answer that clients know.
-pub(crate) trait OnKind<T> {
-    fn on(self, kind: ErrorKind, failure: impl FnOnce() -> ApiError) -> ApiResult<T>;
-}
-
-impl<T> OnKind<T> for Result<T, Error> {
-    fn on(self, kind: ErrorKind, failure: impl FnOnce() -> ApiError) -> ApiResult<T> {
-        self.map_err(|error| if error.kind() == kind { failure() } else { error.into() })
     }
 }

@@ -5,29 +5,42 @@
 //! resolves to this machine (DNS rebinding), so that the browser takes the server for the page's own. `Origin` reveals
 //! the first, `Host` the second.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
 
 use axum::extract::{Request, State};
 use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
-use langopen_core::auth::Credentials;
+use langopen_core::auth::{Auth, Credentials};
 
-use crate::gateway::Reached;
 use crate::http::access::Trusted;
 use crate::http::cors::Cors;
-use crate::http::error::{ApiError, ApiResult};
-use crate::server::App;
+use crate::http::error::{Envelope, Failure};
+use crate::http::host::{host_of, is_loopback, without_port};
+use crate::http::reached::Reached;
+
+/// What decides which pages may call.
+pub(crate) struct PageRules {
+    /// The rules that name origins.
+    pub(crate) cors: Option<Cors>,
+    /// Pages are refused only while it admits requests without credentials.
+    pub(crate) auth: Arc<dyn Auth>,
+}
 
 /// Refuses pages of other origins and host names that are not this server's, while the server admits requests without
 /// credentials. A request without an `Origin` comes from no page of another origin.
-pub(crate) async fn refuse_foreign_pages(State(app): State<App>, request: Request, next: Next) -> Response {
+/// `E` is the API's error.
+pub(crate) async fn refuse_foreign_pages<E: Envelope>(
+    State(rules): State<Arc<PageRules>>,
+    request: Request,
+    next: Next,
+) -> Response {
     // A request from within the platform does not come from a page.
     if request.extensions().get::<Trusted>().is_some() {
         return next.run(request).await;
     }
     let named = request.extensions().get::<Reached>().is_some_and(Reached::is_by_host);
-    let refusal = match foreign(app.settings.cors.as_ref(), request.uri(), request.headers(), named) {
+    let refusal = match foreign(rules.cors.as_ref(), request.uri(), request.headers(), named) {
         Some(refusal) => refusal,
         None => return next.run(request).await,
     };
@@ -35,33 +48,13 @@ pub(crate) async fn refuse_foreign_pages(State(app): State<App>, request: Reques
         tenant: request.extensions().get::<Reached>().map(|reached| reached.tenant.clone()),
         ..Credentials::default()
     };
-    match app.auth.authenticate(&credentials).await {
+    match rules.auth.authenticate(&credentials).await {
         // The server has a login, so a page needs credentials that only its user has.
         Err(_) => next.run(request).await,
         Ok(_) => {
             tracing::warn!(refused = refusal, "a page of another origin was refused");
-            ApiError::new(StatusCode::FORBIDDEN, refusal).into_response()
+            E::from(Failure::new(StatusCode::FORBIDDEN, refusal)).into_response()
         }
-    }
-}
-
-/// Refuses a body that a page of another origin could send without a preflight. Browsers send a preflight for
-/// `application/json`.
-pub(crate) fn check_content_type(headers: &HeaderMap) -> ApiResult<()> {
-    let Some(origin) = headers.get(header::ORIGIN) else { return Ok(()) };
-    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
-    let own = origin.to_str().ok().and_then(host_of);
-    if own.is_some_and(|own| host.is_some_and(|host| host.eq_ignore_ascii_case(own))) {
-        return Ok(());
-    }
-    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-    let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    match kind == "application/json" || kind.starts_with("application/") && kind.ends_with("+json") {
-        true => Ok(()),
-        false => Err(ApiError::new(
-            StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            "Pages of other origins must send bodies with content-type application/json",
-        )),
     }
 }
 
@@ -92,35 +85,12 @@ fn foreign(cors: Option<&Cors>, uri: &Uri, headers: &HeaderMap, named: bool) -> 
     None
 }
 
-/// The host and port of an origin.
-fn host_of(origin: &str) -> Option<&str> {
-    let (scheme, host) = origin.split_once("://")?;
-    ["http", "https"].contains(&scheme).then_some(host)
-}
-
 /// Whether the rules name an origin with this host.
 fn names_host(cors: Option<&Cors>, host: &str) -> bool {
     let Some(cors) = cors else { return false };
     let names = [host, without_port(host)];
     let origins = names.iter().flat_map(|host| [format!("https://{host}"), format!("http://{host}")]);
     origins.filter_map(|origin| HeaderValue::try_from(origin).ok()).any(|origin| cors.names(&origin))
-}
-
-fn without_port(host: &str) -> &str {
-    match host.rsplit_once(':') {
-        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
-        _ => host,
-    }
-}
-
-/// Whether a host, with or without its port, is a name or address of this machine that no name server can redirect.
-fn is_loopback(host: &str) -> bool {
-    let name = without_port(host);
-    let name = name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase();
-    if let Some(address) = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')) {
-        return address.parse::<Ipv6Addr>().is_ok_and(|address| address.to_canonical().is_loopback());
-    }
-    name == "localhost" || name.parse::<Ipv4Addr>().is_ok_and(|address| address.is_loopback())
 }
 
 #[cfg(test)]
@@ -187,27 +157,5 @@ mod tests {
         assert!(foreign(None, &absolute, &HeaderMap::new(), false).is_some());
         assert!(foreign(None, &absolute, &HeaderMap::new(), true).is_none(), "a deployment's host");
         assert!(foreign(None, &Uri::from_static("/"), &HeaderMap::new(), false).is_none(), "no browser");
-    }
-
-    #[test]
-    fn other_origins_send_json_or_nothing() {
-        let check = |origin: Option<&str>, kind: Option<&str>| {
-            let mut headers = HeaderMap::new();
-            headers.insert(header::HOST, "localhost:2024".parse().unwrap());
-            for (name, value) in [(header::ORIGIN, origin), (header::CONTENT_TYPE, kind)] {
-                value.map(|value| headers.insert(name, value.parse().unwrap()));
-            }
-            check_content_type(&headers).is_ok()
-        };
-        let page = Some("http://localhost:3000");
-        for kind in ["application/json", "Application/JSON; charset=utf-8", "application/x+json"] {
-            assert!(check(page, Some(kind)), "{kind}");
-        }
-        for kind in
-            [None, Some("text/plain"), Some("application/x-www-form-urlencoded"), Some("text/plain;application/json")]
-        {
-            assert!(!check(page, kind), "{kind:?}");
-            assert!(check(None, kind) && check(Some("http://localhost:2024"), kind), "{kind:?}");
-        }
     }
 }

@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, header};
 use langopen_core::event_log::{Event, EventId, ReadFrom};
 use std::fmt::Write;
 
-use crate::http::error::{ApiError, ApiResult};
+use crate::http::error::{Failure, Result};
 
 /// One event of a stream, as the OpenAPI document describes it.
 #[derive(utoipa::ToSchema)]
@@ -31,7 +31,7 @@ pub(crate) const HEARTBEAT: Bytes = Bytes::from_static(b": heartbeat\r\n\r\n");
 ///
 /// # Errors
 /// 422 for an invalid id. An id is a number, optionally with `-` and a number or `*`.
-pub(crate) fn last_event_id(headers: &HeaderMap) -> ApiResult<ReadFrom> {
+pub(crate) fn last_event_id(headers: &HeaderMap) -> Result<ReadFrom> {
     // A value that is not text is an invalid id.
     let Some(id) = headers.get("last-event-id").map(|id| id.to_str().map_or("?", str::trim)) else {
         return Ok(ReadFrom::Now);
@@ -51,7 +51,7 @@ pub(crate) fn last_event_id(headers: &HeaderMap) -> ApiResult<ReadFrom> {
         (Some(millis), sequence) => number(sequence).map(|sequence| EventId { millis, sequence }),
         (None, _) => None,
     };
-    let refused = || ApiError::invalid("Invalid last-event-id: must be a valid Redis stream ID");
+    let refused = || Failure::invalid("Invalid last-event-id: must be a valid Redis stream ID");
     id.map(ReadFrom::After).ok_or_else(refused)
 }
 
@@ -129,23 +129,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_place_is_an_id_or_a_word_for_the_beginning() {
-        let place = |text: &'static str| {
+    fn a_position_is_an_id_or_a_sign_for_the_beginning() {
+        let position = |text: &'static str| {
             let mut headers = HeaderMap::new();
             headers.insert("last-event-id", HeaderValue::from_static(text));
             last_event_id(&headers).ok()
         };
         let after = |millis, sequence| Some(ReadFrom::After(EventId { millis, sequence }));
         assert_eq!(last_event_id(&HeaderMap::new()).ok(), Some(ReadFrom::Now));
-        assert_eq!(place(" "), Some(ReadFrom::Now));
+        assert_eq!(position(" "), Some(ReadFrom::Now));
         for text in ["-", "-1", "0", "0-0", "0-*"] {
-            assert_eq!(place(text), after(0, 0), "{text}");
+            assert_eq!(position(text), after(0, 0), "{text}");
         }
         for (text, millis, sequence) in [("17", 17, 0), ("17-*", 17, 0), ("17-2", 17, 2)] {
-            assert_eq!(place(text), after(millis, sequence), "{text}");
+            assert_eq!(position(text), after(millis, sequence), "{text}");
         }
         for text in ["abc", "--", "1-", "-2", "1-2-3", "+1", "1-+2", "*", "1.5", "$", "99999999999999999999-1"] {
-            assert_eq!(place(text), None, "{text}");
+            assert_eq!(position(text), None, "{text}");
         }
     }
 

@@ -26,7 +26,7 @@ impl CustomApp for Fake {
         AppDescription {
             first: self.first,
             routes: vec![route("^/mine(/.*)?$", false), route("^/runs/afakeroute$", false), route("^/socket$", true)],
-            later: self.later,
+            fallback: self.later,
             openapi: Some(json!({"paths": {"/mine": {"get": {"summary": "Mine"}}}})),
         }
     }

@@ -15,7 +15,7 @@ use langopen_core::event_log::{LogKey, NewEvent};
 use langopen_core::executor::{ExecutionContext, RunJob, RunOutput, RunResult, RunResultStatus};
 use langopen_core::model::{CancelAction, CancelRequest, RunError, ThreadState, ThreadStatus};
 use langopen_core::queue::{Claim, ClaimRequest, Outcome};
-use langopen_core::{Error, ErrorKind, EventLog, Executor, Queue, RunId, RunStatus, Scope, Storage, Tenant};
+use langopen_core::{Backend, Error, ErrorKind, EventLog, Executor, Queue, RunId, RunStatus, Scope, Tenant};
 use langopen_graph::FunctionExecutor;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
@@ -112,7 +112,7 @@ async fn serve(
     let memory = Arc::new(Memory::new());
     let events = Arc::new(MemoryEventLog::new());
     let executor: Arc<dyn Executor> = Arc::new(graphs);
-    let server = AgentServer::new(memory.clone(), memory.clone(), log(events.clone()), executor.clone());
+    let server = AgentServer::new(Backend::new(memory.clone(), log(events.clone())), executor.clone());
     let server = change(server);
     server.sync_system_assistants(&Tenant::default()).await.unwrap();
     tokio::spawn(work(memory.clone(), events.clone(), executor));
@@ -212,15 +212,8 @@ async fn execute(
     let metadata = json!({"run_id": run_id, "attempt": claim.run.attempt}).to_string();
     let say = |name: &str, data: Bytes| events.append(log, 1, resumable, vec![NewEvent { name: name.into(), data }]);
     say("metadata", metadata.into()).await.unwrap();
-    let storage: Arc<dyn Storage> = memory.clone();
-    let context = ExecutionContext { storage, scope: Scope::tenant(claim.tenant.clone()) };
-    let job = RunJob {
-        run: claim.run.clone(),
-        fresh_thread: claim.fresh_thread,
-        suspect: false,
-        context,
-        cancel: cancel.clone(),
-    };
+    let context = ExecutionContext::new(memory.clone(), memory.clone(), Scope::tenant(claim.tenant.clone()));
+    let job = RunJob::new(claim.run.clone(), context, cancel.clone()).with_fresh_thread(claim.fresh_thread);
     let mut outputs = executor.execute(job).await.unwrap();
     let mut result = None;
     while let Some(output) = outputs.next().await {

@@ -18,6 +18,7 @@ mod documents;
 mod fuzz;
 mod harness;
 mod held_up;
+mod layers;
 mod limits;
 mod mcp;
 mod meta;

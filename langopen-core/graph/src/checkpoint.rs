@@ -8,7 +8,6 @@ use langopen_core::error::{Error, Result};
 use langopen_core::ids::ThreadId;
 use langopen_core::json::{JsonMap, RawJson};
 use langopen_core::model::{Blob, CheckpointTuple, NewCheckpoint, PendingWrite, PendingWrites};
-use langopen_core::queue::Lease;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
@@ -64,7 +63,6 @@ struct Body {
 pub(super) struct Location<'a> {
     pub(super) thread_id: ThreadId,
     pub(super) namespace: &'a str,
-    pub(super) lease: Option<Lease>,
 }
 
 impl Checkpoint {
@@ -166,7 +164,8 @@ impl Saved {
         self.metadata.get("source").and_then(Value::as_str)
     }
 
-    /// Encodes the checkpoint for the storage; `known` holds the versions that are already stored.
+    /// Encodes the checkpoint for the storage; `known` holds the versions that are already stored. The execution context
+    /// adds the lease.
     pub(super) fn encoded(&self, location: &Location<'_>, known: &BTreeMap<String, String>) -> Result<NewCheckpoint> {
         let Checkpoint { id, greatest_id: _, created_at, values, versions, seen } = &self.checkpoint;
         let changed = versions.iter().filter(|(channel, version)| known.get(*channel) != Some(version));
@@ -183,8 +182,8 @@ impl Saved {
             checkpoint_ns: location.namespace.to_owned(),
             checkpoint_id: id.clone(),
             parent_checkpoint_id: self.parent_id.clone(),
-            run_id: location.lease.map(|lease| lease.run_id),
-            attempt: location.lease.map(|lease| lease.attempt),
+            run_id: None,
+            attempt: None,
             kind: KIND.to_owned(),
             bytes: encode(&body)?,
             metadata: RawJson::from(Value::Object(self.metadata.clone())),
@@ -211,8 +210,8 @@ pub(super) fn encoded_writes(
         thread_id: location.thread_id,
         checkpoint_ns: location.namespace.to_owned(),
         checkpoint_id: checkpoint_id.to_owned(),
-        run_id: location.lease.map(|lease| lease.run_id),
-        attempt: location.lease.map(|lease| lease.attempt),
+        run_id: None,
+        attempt: None,
         task_path: task_path.to_owned(),
         writes: writes.iter().enumerate().map(row).collect::<Result<_>>()?,
     })

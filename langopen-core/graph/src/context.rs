@@ -116,12 +116,12 @@ impl NodeContext {
 
     /// The long-term store.
     pub fn store(&self) -> Store<'_> {
-        Store { context: self.reach(), lease: self.shared().lease() }
+        Store { context: self.storage() }
     }
 
-    /// The storage that the run may use.
-    pub fn reach(&self) -> &ExecutionContext {
-        &self.shared().reach
+    /// The checkpoints and store items that the run may use.
+    pub fn storage(&self) -> &ExecutionContext {
+        &self.shared().storage
     }
 
     /// Sends a `custom` event, if the run streams this mode.

@@ -1,5 +1,6 @@
 //! Descriptions of a graph: its JSON schemas, its drawing and its subgraphs.
 
+use langopen_core::executor::{GraphDrawing, GraphSchemas, Subgraphs};
 use langopen_core::json::JsonMap;
 use serde_json::{Value, json};
 
@@ -18,32 +19,30 @@ pub(super) struct Schemas {
 
 impl Graph {
     /// The five schemas of the wire.
-    pub(super) fn schemas(&self) -> Value {
+    pub(super) fn schemas(&self) -> GraphSchemas {
         let given = &self.0.schemas;
+        let mut schemas = GraphSchemas::default();
         if self.0.open {
             // The schemas of a function are unknown.
-            return json!({
-                "input_schema": null, "output_schema": null, "state_schema": null, "config_schema": null, "context_schema": null,
-            });
+            return schemas;
         }
         let state = given.state.clone().unwrap_or_else(|| self.0.state_schema());
-        json!({
-            "input_schema": given.input.as_ref().unwrap_or(&state),
-            "output_schema": given.output.as_ref().unwrap_or(&state),
-            "state_schema": state,
-            "config_schema": given.context.clone().unwrap_or_else(|| json!({})),
-            "context_schema": given.context,
-        })
+        schemas.input_schema = given.input.clone().unwrap_or_else(|| state.clone()).into();
+        schemas.output_schema = given.output.clone().unwrap_or_else(|| state.clone()).into();
+        schemas.state_schema = state.into();
+        schemas.config_schema = given.context.clone().unwrap_or_else(|| json!({})).into();
+        schemas.context_schema = given.context.clone().unwrap_or_default().into();
+        schemas
     }
 
     /// The schemas of the subgraphs by namespace; with `recurse`, those of nested subgraphs too.
-    pub(super) fn subgraphs(&self, namespace: Option<&str>, recurse: bool) -> Value {
-        let mut found = JsonMap::new();
+    pub(super) fn subgraphs(&self, namespace: Option<&str>, recurse: bool) -> Subgraphs {
+        let mut found = Subgraphs::new();
         self.collect(&mut found, "", namespace, recurse);
-        Value::Object(found)
+        found
     }
 
-    fn collect(&self, found: &mut JsonMap, prefix: &str, wanted: Option<&str>, recurse: bool) {
+    fn collect(&self, found: &mut Subgraphs, prefix: &str, wanted: Option<&str>, recurse: bool) {
         for (name, node) in &self.0.nodes {
             let Some(inside) = node.subgraph() else { continue };
             let path = if prefix.is_empty() { name.clone() } else { format!("{prefix}|{name}") };
@@ -57,8 +56,8 @@ impl Graph {
         }
     }
 
-    /// `{nodes, edges}`, with subgraphs drawn inside down to `depth` levels.
-    pub(super) fn drawing(&self, depth: u64) -> Value {
+    /// The nodes and edges, with subgraphs drawn inside down to `depth` levels.
+    pub(super) fn drawing(&self, depth: u32) -> GraphDrawing {
         let mut drawing = Drawing::default();
         drawing.graph(&self.0, "", depth);
         let ends = drawing.edges.iter().any(|edge| edge["target"] == END);
@@ -67,7 +66,7 @@ impl Graph {
         if ends {
             nodes.push(json!({"id": END}));
         }
-        json!({"nodes": nodes, "edges": drawing.edges})
+        GraphDrawing::new(Value::Array(nodes).into(), Value::Array(drawing.edges).into())
     }
 }
 
@@ -99,7 +98,7 @@ struct Drawing {
 }
 
 impl Drawing {
-    fn graph(&mut self, shape: &Shape, prefix: &str, depth: u64) {
+    fn graph(&mut self, shape: &Shape, prefix: &str, depth: u32) {
         // An expanded subgraph is represented by its first and last nodes.
         let opened = |name: &str| (depth > 0).then(|| shape.node(name)?.subgraph()).flatten();
         for (name, at) in &shape.nodes {
@@ -141,7 +140,7 @@ enum Side {
 }
 
 /// The first or last nodes of the graph inside a node.
-fn inside_ends(graph: &Graph, name: &str, depth: u64, side: Side) -> Vec<String> {
+fn inside_ends(graph: &Graph, name: &str, depth: u32, side: Side) -> Vec<String> {
     let mut found = Vec::new();
     for (from, to, _) in arrows(&graph.0) {
         let end = match side {

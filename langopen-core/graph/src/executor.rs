@@ -10,8 +10,9 @@ use futures::{FutureExt, StreamExt};
 use langopen_core::clock::{Clock, SystemClock};
 use langopen_core::error::{Error, Result};
 use langopen_core::executor::{
-    ExecutionContext, Executor, GraphCall, GraphInfo, ResultState, RunJob, RunOutput, RunResult, RunResultStatus,
-    a_quiet_round,
+    BulkUpdateRequest, DrawRequest, ExecutionContext, Executor, GraphDrawing, GraphInfo, GraphSchemas, HistoryRequest,
+    ResultState, RunJob, RunOutput, RunResult, RunResultStatus, SchemasRequest, StateAnswer, StateRequest, Subgraphs,
+    SubgraphsRequest, UpdateAnswer, UpdateRequest, Xray, a_quiet_round,
 };
 use langopen_core::json::{JsonMap, RawJson};
 use langopen_core::model::{CancelRequest, ThreadStatus};
@@ -119,6 +120,11 @@ impl GraphExecutor {
         })?;
         (entry.make)(&GraphRequest { config, access })
     }
+
+    /// Makes the graph for a question.
+    fn open(&self, graph_id: &str, config: &RawJson, access: &'static str) -> Result<Graph> {
+        self.make(graph_id, &config.decode().unwrap_or_default(), access)
+    }
 }
 
 #[async_trait]
@@ -137,19 +143,42 @@ impl Executor for GraphExecutor {
         Ok(futures::stream::unfold(execution, Execution::next).map(Ok).boxed())
     }
 
-    async fn call(&self, context: ExecutionContext, call: GraphCall) -> Result<RawJson> {
-        let (access, config) = match &call {
-            GraphCall::GetState { config, .. } | GraphCall::StateHistory { config, .. } => ("threads.read", config),
-            GraphCall::UpdateState { config, .. } | GraphCall::BulkUpdateState { config, .. } => {
-                ("threads.update", config)
-            }
-            GraphCall::Schemas { config, .. }
-            | GraphCall::Draw { config, .. }
-            | GraphCall::Subgraphs { config, .. } => ("assistants.read", config),
+    async fn get_state(&self, context: ExecutionContext, request: StateRequest) -> Result<StateAnswer> {
+        let graph = self.open(&request.graph_id, &request.config, "threads.read")?;
+        state::get(&graph, &context, &request).await
+    }
+
+    async fn state_history(&self, context: ExecutionContext, request: HistoryRequest) -> Result<Vec<RawJson>> {
+        let graph = self.open(&request.graph_id, &request.config, "threads.read")?;
+        state::history(&graph, &context, request).await
+    }
+
+    async fn update_state(&self, context: ExecutionContext, request: UpdateRequest) -> Result<UpdateAnswer> {
+        let graph = self.open(&request.graph_id, &request.config, "threads.update")?;
+        state::update(&graph, self.clock.as_ref(), &context, request).await
+    }
+
+    async fn bulk_update_state(&self, context: ExecutionContext, request: BulkUpdateRequest) -> Result<UpdateAnswer> {
+        let graph = self.open(&request.graph_id, &request.config, "threads.update")?;
+        state::bulk_update(&graph, self.clock.as_ref(), &context, request).await
+    }
+
+    async fn schemas(&self, _: ExecutionContext, request: SchemasRequest) -> Result<GraphSchemas> {
+        Ok(self.open(&request.graph_id, &request.config, "assistants.read")?.schemas())
+    }
+
+    async fn draw(&self, _: ExecutionContext, request: DrawRequest) -> Result<GraphDrawing> {
+        let depth = match request.xray {
+            Xray::Off => 0,
+            Xray::Levels(levels) => levels,
+            Xray::All => u32::MAX,
         };
-        let config = config.decode().unwrap_or_default();
-        let graph = self.make(call.graph_id(), &config, access)?;
-        state::answer(&graph, self.clock.as_ref(), &context, call).await
+        Ok(self.open(&request.graph_id, &request.config, "assistants.read")?.drawing(depth))
+    }
+
+    async fn subgraphs(&self, _: ExecutionContext, request: SubgraphsRequest) -> Result<Subgraphs> {
+        let graph = self.open(&request.graph_id, &request.config, "assistants.read")?;
+        Ok(graph.subgraphs(request.namespace.as_deref(), request.recurse))
     }
 }
 
@@ -213,7 +242,7 @@ async fn work(graph: Graph, shared: Arc<Shared>, job: RunJob) -> RunResult {
         result.state = last.values.map(|values| temporary(values, last.interrupts));
         return closed(&shared, result).await;
     }
-    let root = Reader { context: &shared.reach, graph, thread_id: shared.run.thread_id, namespace: String::new() };
+    let root = Reader { context: &shared.storage, graph, thread_id: shared.run.thread_id, namespace: String::new() };
     match final_state(&root).await {
         Ok((state, interrupts, waits)) => {
             if waits && result.status != RunResultStatus::Error {

@@ -27,7 +27,7 @@ impl Level {
     async fn store_checkpoint(&mut self) -> Result<()> {
         let new = self.saved.encoded(&self.shared.location(&self.namespace), &self.known)?;
         self.shared.events_are_stored().await;
-        self.shared.reach.storage.put_checkpoint(&self.shared.reach.scope, new).await?;
+        self.shared.storage.put_checkpoint(new).await?;
         self.known.clone_from(&self.saved.checkpoint.versions);
         self.stored = Some(self.saved.checkpoint.id.clone());
         Ok(())
@@ -83,6 +83,6 @@ impl Level {
         let location = self.shared.location(&self.namespace);
         let rows = encoded_writes(&location, &self.saved.checkpoint.id, task_id, path, writes)?;
         self.shared.events_are_stored().await;
-        self.shared.reach.storage.put_writes(&self.shared.reach.scope, rows).await
+        self.shared.storage.put_writes(rows).await
     }
 }

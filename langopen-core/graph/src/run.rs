@@ -6,7 +6,6 @@ use langopen_core::clock::Clock;
 use langopen_core::executor::{ExecutionContext, RunJob, RunOutput};
 use langopen_core::json::JsonMap;
 use langopen_core::model::Run;
-use langopen_core::queue::Lease;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
@@ -32,14 +31,13 @@ pub(super) struct Shared {
     pub(super) kwargs: JsonMap,
     /// The config as nodes and factories see it.
     pub(super) config: Value,
-    pub(super) reach: ExecutionContext,
+    pub(super) storage: ExecutionContext,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) emitter: Emitter,
     /// Answers to questions. `answer` goes to the first node that asks; `answers` are selected by the question's id.
     pub(super) answer: Mutex<Option<Value>>,
     pub(super) answers: JsonMap,
     pub(super) fresh_thread: bool,
-    lease: Lease,
 }
 
 impl Shared {
@@ -55,12 +53,11 @@ impl Shared {
             run: job.run.clone(),
             kwargs,
             config,
-            reach: job.context.clone(),
+            storage: job.context.clone(),
             clock,
             answer: Mutex::default(),
             answers,
             fresh_thread: job.fresh_thread,
-            lease: Lease { run_id: job.run.run_id, attempt: job.run.attempt },
         }
     }
 
@@ -72,12 +69,8 @@ impl Shared {
         }
     }
 
-    pub(super) fn lease(&self) -> Lease {
-        self.lease
-    }
-
     pub(super) fn location<'a>(&self, namespace: &'a str) -> Location<'a> {
-        Location { thread_id: self.run.thread_id, namespace, lease: Some(self.lease) }
+        Location { thread_id: self.run.thread_id, namespace }
     }
 
     /// What the run begins with. A graph that accepts every key can start without an input.

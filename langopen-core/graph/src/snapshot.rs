@@ -39,7 +39,7 @@ impl Reader<'_> {
             checkpoint_ns: self.namespace.clone(),
             checkpoint_id: checkpoint_id.map(str::to_owned),
         };
-        let found = self.context.storage.checkpoint(&self.context.scope, &key).await?;
+        let found = self.context.checkpoint(&key).await?;
         found.map(|tuple| Saved::read(&self.graph.0, tuple)).transpose()
     }
 

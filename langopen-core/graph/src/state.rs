@@ -1,8 +1,11 @@
-//! Answers calls about the states of threads.
+//! Answers questions about the states of threads.
 
 use langopen_core::clock::Clock;
 use langopen_core::error::{Error, Result};
-use langopen_core::executor::{ExecutionContext, GraphCall};
+use langopen_core::executor::{
+    BulkUpdateRequest, ExecutionContext, HistoryRequest, StateAnswer, StateRequest, StateSummary, UpdateAnswer,
+    UpdateRequest,
+};
 use langopen_core::ids::ThreadId;
 use langopen_core::json::{JsonMap, RawJson};
 use langopen_core::model::{CheckpointList, ThreadStatus};
@@ -44,87 +47,83 @@ impl Named {
     }
 }
 
-/// Answers a call about a graph or one of its threads.
-pub(super) async fn answer(
-    graph: &Graph,
-    clock: &dyn Clock,
-    context: &ExecutionContext,
-    call: GraphCall,
-) -> Result<RawJson> {
-    let answer = match call {
-        GraphCall::GetState { config, subgraphs, .. } => {
-            let named = Named::of(&config)?;
-            let reader = named.reader(context, graph)?;
-            let saved = reader.saved(named.checkpoint_id.as_deref()).await?;
-            let now = named.checkpoint_id.is_none();
-            with_summary(&reader, saved.as_ref(), Look { now, subgraphs }).await?
-        }
-        GraphCall::StateHistory { config, limit, before, metadata, .. } => {
-            let named = Named::of(&config)?;
-            let reader = named.reader(context, graph)?;
-            history(&reader, named.checkpoint_id, limit, before, metadata).await?
-        }
-        GraphCall::UpdateState { config, values, as_node, .. } => {
-            let values: Value = values.decode().map_err(bad_update)?;
-            let update = json!({"values": values, "as_node": as_node});
-            super::update::apply_all(graph, clock, context, &config, &[vec![update]]).await?
-        }
-        GraphCall::BulkUpdateState { config, supersteps, .. } => {
-            let supersteps: Vec<JsonMap> = supersteps.decode().map_err(bad_update)?;
-            let updates = |step: &JsonMap| step.get("updates").and_then(Value::as_array).cloned().unwrap_or_default();
-            let supersteps: Vec<_> = supersteps.iter().map(updates).collect();
-            super::update::apply_all(graph, clock, context, &config, &supersteps).await?
-        }
-        GraphCall::Draw { xray, .. } => {
-            let depth = match xray.decode::<Value>().unwrap_or_default() {
-                Value::Bool(true) => u64::MAX,
-                depth => depth.as_u64().unwrap_or(0),
-            };
-            graph.drawing(depth)
-        }
-        GraphCall::Schemas { .. } => graph.schemas(),
-        GraphCall::Subgraphs { namespace, recurse, .. } => graph.subgraphs(namespace.as_deref(), recurse),
-    };
-    Ok(answer.into())
+/// Answers with the state that the request names.
+pub(super) async fn get(graph: &Graph, context: &ExecutionContext, request: &StateRequest) -> Result<StateAnswer> {
+    let named = Named::of(&request.config)?;
+    let reader = named.reader(context, graph)?;
+    let saved = reader.saved(named.checkpoint_id.as_deref()).await?;
+    let look = Look { now: named.checkpoint_id.is_none(), subgraphs: request.subgraphs };
+    let (state, thread) = with_summary(&reader, saved.as_ref(), look).await?;
+    Ok(StateAnswer::new(state, thread))
 }
 
-async fn history(
-    reader: &Reader<'_>,
-    checkpoint_id: Option<String>,
-    limit: u32,
-    before: Option<RawJson>,
-    metadata: Option<RawJson>,
-) -> Result<Value> {
-    let before: Option<Value> = before.map(|before| before.decode()).transpose().map_err(bad_update)?;
+/// Answers with the states before a checkpoint, latest first.
+pub(super) async fn history(
+    graph: &Graph,
+    context: &ExecutionContext,
+    request: HistoryRequest,
+) -> Result<Vec<RawJson>> {
+    let named = Named::of(&request.config)?;
+    let reader = named.reader(context, graph)?;
+    let before: Option<Value> = request.before.map(|before| before.decode()).transpose().map_err(malformed)?;
     let before = before.as_ref().and_then(|before| before["configurable"]["checkpoint_id"].as_str());
-    let metadata = metadata.map(|metadata| metadata.decode()).transpose().map_err(bad_update)?.unwrap_or_default();
+    let metadata = request.metadata.map(|metadata| metadata.decode()).transpose().map_err(malformed)?;
     let list = CheckpointList {
         checkpoint_ns: Some(reader.namespace.clone()),
         before: before.map(str::to_owned),
-        metadata,
-        limit: Some(limit),
-        checkpoint_id,
+        metadata: metadata.unwrap_or_default(),
+        limit: Some(request.limit),
+        checkpoint_id: named.checkpoint_id,
     };
-    let found = reader.context.storage.list_checkpoints(&reader.context.scope, reader.thread_id, &list).await?;
+    let found = context.list_checkpoints(reader.thread_id, &list).await?;
     let mut states = Vec::with_capacity(found.len());
     for tuple in found {
         let saved = Saved::read(&reader.graph.0, tuple)?;
-        states.push(Value::Object(reader.document(Some(&saved), Look { now: false, subgraphs: false }).await?));
+        let document = reader.document(Some(&saved), Look { now: false, subgraphs: false }).await?;
+        states.push(Value::Object(document).into());
     }
-    Ok(Value::Array(states))
+    Ok(states)
 }
 
-/// Makes a ThreadState with the summary that updates the thread's row.
-pub(super) async fn with_summary(reader: &Reader<'_>, saved: Option<&Saved>, look: Look) -> Result<Value> {
-    let mut state = reader.document(saved, look).await?;
+/// Applies one update.
+pub(super) async fn update(
+    graph: &Graph,
+    clock: &dyn Clock,
+    context: &ExecutionContext,
+    request: UpdateRequest,
+) -> Result<UpdateAnswer> {
+    let values: Value = request.values.decode().map_err(malformed)?;
+    let update = json!({"values": values, "as_node": request.as_node});
+    super::update::apply_all(graph, clock, context, &request.config, &[vec![update]]).await
+}
+
+/// Applies supersteps of updates.
+pub(super) async fn bulk_update(
+    graph: &Graph,
+    clock: &dyn Clock,
+    context: &ExecutionContext,
+    request: BulkUpdateRequest,
+) -> Result<UpdateAnswer> {
+    let supersteps: Vec<JsonMap> = request.supersteps.decode().map_err(malformed)?;
+    let updates = |step: &JsonMap| step.get("updates").and_then(Value::as_array).cloned().unwrap_or_default();
+    let supersteps: Vec<_> = supersteps.iter().map(updates).collect();
+    super::update::apply_all(graph, clock, context, &request.config, &supersteps).await
+}
+
+/// Makes a ThreadState, and the summary that updates the thread's row.
+pub(super) async fn with_summary(
+    reader: &Reader<'_>,
+    saved: Option<&Saved>,
+    look: Look,
+) -> Result<(RawJson, StateSummary)> {
+    let state = reader.document(saved, look).await?;
     let waits = state["next"].as_array().is_some_and(|next| !next.is_empty());
     let status = if waits { ThreadStatus::Interrupted } else { ThreadStatus::Idle };
-    let interrupts = reader.open(saved).await?;
-    let summary = json!({"status": status, "interrupts": interrupts, "checkpoint_id": state["checkpoint_id"]});
-    state.insert("__thread__".to_owned(), summary);
-    Ok(Value::Object(state))
+    let interrupts = Value::Object(reader.open(saved).await?);
+    let checkpoint_id = state["checkpoint_id"].as_str().map(str::to_owned);
+    Ok((Value::Object(state).into(), StateSummary::new(status, interrupts.into(), checkpoint_id)))
 }
 
-fn bad_update(error: serde_json::Error) -> Error {
-    Error::invalid("executor.call", "the call's parameters are not of the expected shape").with_source(error)
+fn malformed(error: serde_json::Error) -> Error {
+    Error::invalid("executor.call", "the request's documents are not of the expected shape").with_source(error)
 }

@@ -84,7 +84,7 @@ impl Level {
                 checkpoint_ns: namespace.clone(),
                 checkpoint_id: named.map(str::to_owned),
             };
-            shared.reach.storage.checkpoint(&shared.reach.scope, &key).await?
+            shared.storage.checkpoint(&key).await?
         };
         let replays = named.is_some();
         let saved = found.map(|tuple| Saved::read(&graph.0, tuple)).transpose()?;

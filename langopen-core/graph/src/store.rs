@@ -4,14 +4,12 @@ use langopen_core::error::Result;
 use langopen_core::executor::ExecutionContext;
 use langopen_core::json::RawJson;
 use langopen_core::model::{NewStoreItem, StoreItem, StoreItemQuery};
-use langopen_core::queue::Lease;
 use serde_json::Value;
 
-/// The long-term store of the run's tenant. An item is a JSON object with a namespace (a list of labels) and a key.
+/// The long-term store of the run's tenant. An item is a JSON object with a namespace (a list of labels) and a key. The
+/// store accepts no changes after the run has ended.
 pub struct Store<'a> {
     pub(super) context: &'a ExecutionContext,
-    /// The run's lease. The store accepts no changes after the run has ended.
-    pub(super) lease: Lease,
 }
 
 impl Store<'_> {
@@ -26,9 +24,9 @@ impl Store<'_> {
             value: RawJson::from(value.into()),
             ttl_minutes: None,
             vectors: Vec::new(),
-            lease: Some(self.lease),
+            lease: None,
         };
-        self.context.storage.put_item(&self.context.scope, new).await
+        self.context.put_item(new).await
     }
 
     /// The value of an item; `None` if there is no such item.
@@ -36,7 +34,7 @@ impl Store<'_> {
     /// # Errors
     /// Fails if the storage does not answer.
     pub async fn get(&self, namespace: &[&str], key: &str) -> Result<Option<Value>> {
-        let item = self.context.storage.item(&self.context.scope, &labels(namespace), key, true).await?;
+        let item = self.context.item(&labels(namespace), key, true).await?;
         Ok(item.and_then(|item| item.value.decode().ok()))
     }
 
@@ -47,7 +45,7 @@ impl Store<'_> {
     pub async fn search(&self, prefix: &[&str], limit: u32) -> Result<Vec<StoreItem>> {
         let query =
             StoreItemQuery { namespace_prefix: labels(prefix), limit, refresh_ttl: true, ..StoreItemQuery::default() };
-        let found = self.context.storage.search_items(&self.context.scope, &query).await?;
+        let found = self.context.search_items(&query).await?;
         Ok(found.items.into_iter().map(|scored| scored.item).collect())
     }
 
@@ -56,7 +54,7 @@ impl Store<'_> {
     /// # Errors
     /// `LeaseLost` if the attempt is no longer current, or the storage's own error.
     pub async fn delete(&self, namespace: &[&str], key: &str) -> Result<()> {
-        self.context.storage.delete_item(&self.context.scope, &labels(namespace), key, Some(self.lease)).await
+        self.context.delete_item(&labels(namespace), key).await
     }
 }
 

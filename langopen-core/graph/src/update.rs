@@ -2,7 +2,7 @@
 
 use langopen_core::clock::Clock;
 use langopen_core::error::Result;
-use langopen_core::executor::ExecutionContext;
+use langopen_core::executor::{ExecutionContext, UpdateAnswer};
 use langopen_core::json::RawJson;
 use serde_json::{Value, json};
 
@@ -27,14 +27,14 @@ struct Update {
     as_node: Option<String>,
 }
 
-/// Applies supersteps of updates in order, and answers `{checkpoint, state}`.
+/// Applies supersteps of updates in order.
 pub(super) async fn apply_all(
     graph: &Graph,
     clock: &dyn Clock,
     context: &ExecutionContext,
     config: &RawJson,
     supersteps: &[Vec<Value>],
-) -> Result<Value> {
+) -> Result<UpdateAnswer> {
     let named = Named::of(config)?;
     let reader = named.reader(context, graph)?;
     let mut metadata = super::run::remembered(&config.decode().unwrap_or_default());
@@ -48,9 +48,9 @@ pub(super) async fn apply_all(
     }
     let root = Reader { graph: graph.clone(), namespace: String::new(), ..reader.clone() };
     let newest = root.saved(None).await?;
-    let state = with_summary(&root, newest.as_ref(), Look { now: true, subgraphs: false }).await?;
+    let (state, thread) = with_summary(&root, newest.as_ref(), Look { now: true, subgraphs: false }).await?;
     let checkpoint = json!({"thread_id": reader.thread_id, "checkpoint_ns": reader.namespace, "checkpoint_id": at});
-    Ok(json!({"checkpoint": checkpoint, "state": state}))
+    Ok(UpdateAnswer::new(checkpoint.into(), state, thread))
 }
 
 impl Update {
@@ -184,9 +184,9 @@ impl Superstep<'_> {
         base.metadata.insert("parents".to_owned(), parents.unwrap_or_else(|| json!({})));
         base.parent_id = parent;
         base.checkpoint.renew(self.clock);
-        let location = Location { thread_id: self.reader.thread_id, namespace: &self.reader.namespace, lease: None };
+        let location = Location { thread_id: self.reader.thread_id, namespace: &self.reader.namespace };
         let context = self.reader.context;
-        context.storage.put_checkpoint(&context.scope, base.encoded(&location, &known)?).await?;
+        context.put_checkpoint(base.encoded(&location, &known)?).await?;
         Ok(base.checkpoint.id)
     }
 }

@@ -79,6 +79,7 @@ pub struct Identity {
 /// The kind of resource.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[expect(missing_docs, reason = "the names say it")]
+#[non_exhaustive]
 pub enum Resource {
     Assistants,
     Threads,
@@ -114,6 +115,7 @@ impl Resource {
 /// The action on a resource.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[expect(missing_docs, reason = "the names say it")]
+#[non_exhaustive]
 pub enum Action {
     Create,
     Read,

@@ -9,6 +9,7 @@ use crate::error::Error;
 /// Whether the run caused the loss of its attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum Blame {
     /// The run ended the process that executed it. It executed alone, it was the only suspect, or it broke a rule of
     /// the host.

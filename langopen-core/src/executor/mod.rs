@@ -1,6 +1,8 @@
 //! The trait for the parts that execute graphs: a Python process, a remote runner, or plain Rust.
 
 mod attempt_lost;
+mod context;
+mod graph;
 mod quiet;
 
 use std::sync::Arc;
@@ -11,13 +13,18 @@ use futures::stream::BoxStream;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::json::{JsonMap, RawJson};
 use crate::model::{CancelRequest, Run, RunError, ThreadStatus};
-use crate::storage::Storage;
-use crate::tenant::{Scope, Tenant};
+use crate::queue::Lease;
+use crate::tenant::Tenant;
 
 pub use attempt_lost::{AttemptLost, Blame};
+pub use context::ExecutionContext;
+pub use graph::{
+    BulkUpdateRequest, DrawRequest, GraphDrawing, GraphSchemas, HistoryRequest, SchemasRequest, StateAnswer,
+    StateRequest, StateSummary, Subgraphs, SubgraphsRequest, UpdateAnswer, UpdateRequest, Xray,
+};
 pub use quiet::a_quiet_round;
 
 /// The name of a graph's start node, as states and drawings show it.
@@ -39,17 +46,9 @@ pub struct GraphInfo {
     pub config: Option<JsonMap>,
 }
 
-/// The part of the storage that an executor may use while it works for a caller: one scope, and nothing else.
-#[derive(Clone)]
-pub struct ExecutionContext {
-    /// The storage of checkpoints and store items.
-    pub storage: Arc<dyn Storage>,
-    /// The rows that the executor may read and write.
-    pub scope: Scope,
-}
-
 /// A run to execute.
 #[derive(Clone)]
+#[non_exhaustive]
 pub struct RunJob {
     /// The run; its `attempt` is the current one. On an attempt above 1, execution continues from the run's last
     /// checkpoint, if there is one.
@@ -59,10 +58,32 @@ pub struct RunJob {
     /// Whether the run may have ended a host in an earlier attempt. An executor whose hosts execute several runs must
     /// then use a separate host for this run, so that no other run fails with it.
     pub suspect: bool,
-    /// The storage that the execution may use.
+    /// The checkpoints and items that the execution may use. It binds the run's lease.
     pub context: ExecutionContext,
     /// Becomes `Some` when the run must end now.
     pub cancel: watch::Receiver<Option<CancelRequest>>,
+}
+
+impl RunJob {
+    /// A run on a thread that may have checkpoints. The job's context carries the lease of the run's current attempt.
+    pub fn new(run: Run, context: ExecutionContext, cancel: watch::Receiver<Option<CancelRequest>>) -> Self {
+        let context = context.bound(Lease { run_id: run.run_id, attempt: run.attempt });
+        Self { run, fresh_thread: false, suspect: false, context, cancel }
+    }
+
+    /// Sets [`RunJob::fresh_thread`].
+    #[must_use]
+    pub fn with_fresh_thread(mut self, fresh_thread: bool) -> Self {
+        self.fresh_thread = fresh_thread;
+        self
+    }
+
+    /// Sets [`RunJob::suspect`].
+    #[must_use]
+    pub fn with_suspect(mut self, suspect: bool) -> Self {
+        self.suspect = suspect;
+        self
+    }
 }
 
 /// An item of the stream of an execution.
@@ -121,64 +142,11 @@ pub enum RunResultStatus {
     Cancelled,
 }
 
-/// A request to a graph, outside of a run.
+/// Executes runs and answers questions about graphs.
 ///
-/// Documents are JSON as on the wire. A `config` is a runnable config with `configurable.thread_id`, and with
-/// `checkpoint_ns` and `checkpoint_id` where the request names a checkpoint.
-#[derive(Debug, Clone, Serialize)]
-#[serde(tag = "method", content = "params")]
-#[expect(missing_docs, reason = "the fields are those of the wire")]
-pub enum GraphCall {
-    /// Answers a ThreadState with the additional key `__thread__`: a [`StateSummary`].
-    #[serde(rename = "state.get")]
-    GetState { graph_id: String, config: RawJson, subgraphs: bool },
-    /// Answers an array of ThreadState, newest first.
-    #[serde(rename = "state.history")]
-    StateHistory { graph_id: String, config: RawJson, limit: u32, before: Option<RawJson>, metadata: Option<RawJson> },
-    /// Answers `{checkpoint, state}`, with the state as in `state.get`.
-    #[serde(rename = "state.update")]
-    UpdateState { graph_id: String, config: RawJson, values: RawJson, as_node: Option<String> },
-    /// Answers `{checkpoint, state}`, with the state as in `state.get`.
-    #[serde(rename = "state.bulk_update")]
-    BulkUpdateState { graph_id: String, config: RawJson, supersteps: RawJson },
-    /// Answers `{input_schema, output_schema, state_schema, config_schema, context_schema}`.
-    #[serde(rename = "graph.schemas")]
-    Schemas { graph_id: String, config: RawJson },
-    /// Answers `{nodes, edges}`; `xray` is `false`, `true` or a depth.
-    #[serde(rename = "graph.draw")]
-    Draw { graph_id: String, config: RawJson, xray: RawJson },
-    /// Answers `{namespace: schemas}`.
-    #[serde(rename = "graph.subgraphs")]
-    Subgraphs { graph_id: String, config: RawJson, namespace: Option<String>, recurse: bool },
-}
-
-impl GraphCall {
-    /// The graph that the call is for.
-    pub fn graph_id(&self) -> &str {
-        match self {
-            Self::GetState { graph_id, .. }
-            | Self::StateHistory { graph_id, .. }
-            | Self::UpdateState { graph_id, .. }
-            | Self::BulkUpdateState { graph_id, .. }
-            | Self::Schemas { graph_id, .. }
-            | Self::Draw { graph_id, .. }
-            | Self::Subgraphs { graph_id, .. } => graph_id,
-        }
-    }
-}
-
-/// The part of a state answer that updates the thread's row: the additional key `__thread__` of the ThreadState.
-#[derive(Debug, Clone, Deserialize)]
-pub struct StateSummary {
-    /// The thread's status, according to this state.
-    pub status: ThreadStatus,
-    /// Open interrupts by task id.
-    pub interrupts: RawJson,
-    /// The checkpoint that the state describes.
-    pub checkpoint_id: Option<String>,
-}
-
-/// Executes runs and answers calls about graphs.
+/// Only [`graphs`](Executor::graphs) and [`execute`](Executor::execute) are required. The other methods answer
+/// `Unsupported` unless you implement them; implement those that your graphs can answer. Each has its own request and
+/// answer type, so a new question is one more method with a default, and existing executors still compile.
 #[async_trait]
 pub trait Executor: Send + Sync + 'static {
     /// The graphs that the executor offers.
@@ -206,11 +174,50 @@ pub trait Executor: Send + Sync + 'static {
     /// - After the stream was pending, it polls again only when it has stored every earlier event.
     async fn execute(&self, job: RunJob) -> Result<BoxStream<'static, Result<RunOutput>>>;
 
-    /// Answers a call about a graph or the state of one of its threads, as JSON.
+    /// The state of a thread.
     ///
     /// # Errors
-    /// - `Graph`: the graph rejects the input.
+    /// - `Graph`: the graph rejects the request.
     /// - `NotFound`: the executor does not offer the graph.
-    /// - `Unsupported`: the executor does not support the call.
-    async fn call(&self, context: ExecutionContext, call: GraphCall) -> Result<RawJson>;
+    /// - `Unsupported`: the executor does not answer these requests.
+    ///
+    /// All the following methods have the same errors.
+    async fn get_state(&self, context: ExecutionContext, request: StateRequest) -> Result<StateAnswer> {
+        unsupported("executor.get_state", (context, request))
+    }
+
+    /// Earlier states of a thread, latest first. Each is a ThreadState of the wire.
+    async fn state_history(&self, context: ExecutionContext, request: HistoryRequest) -> Result<Vec<RawJson>> {
+        unsupported("executor.state_history", (context, request))
+    }
+
+    /// Updates the state of a thread, as if a node had made the update.
+    async fn update_state(&self, context: ExecutionContext, request: UpdateRequest) -> Result<UpdateAnswer> {
+        unsupported("executor.update_state", (context, request))
+    }
+
+    /// Updates the state of a thread in several supersteps.
+    async fn bulk_update_state(&self, context: ExecutionContext, request: BulkUpdateRequest) -> Result<UpdateAnswer> {
+        unsupported("executor.bulk_update_state", (context, request))
+    }
+
+    /// The schemas of a graph.
+    async fn schemas(&self, context: ExecutionContext, request: SchemasRequest) -> Result<GraphSchemas> {
+        unsupported("executor.schemas", (context, request))
+    }
+
+    /// The drawing of a graph.
+    async fn draw(&self, context: ExecutionContext, request: DrawRequest) -> Result<GraphDrawing> {
+        unsupported("executor.draw", (context, request))
+    }
+
+    /// The schemas of a graph's subgraphs.
+    async fn subgraphs(&self, context: ExecutionContext, request: SubgraphsRequest) -> Result<Subgraphs> {
+        unsupported("executor.subgraphs", (context, request))
+    }
+}
+
+/// The answer of an executor that does not implement a method.
+fn unsupported<T, R>(operation: &'static str, _: R) -> Result<T> {
+    Err(Error::new(ErrorKind::Unsupported, operation, "this executor executes runs, but does not answer this request"))
 }

@@ -13,6 +13,7 @@ pub struct Page<T> {
 
 /// The direction of a sort.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum SortOrder {
     /// Smallest first.
@@ -24,6 +25,7 @@ pub enum SortOrder {
 
 /// What a create does when the id is taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum IfExists {
     /// Fail with [`ErrorKind::AlreadyExists`](crate::ErrorKind::AlreadyExists).

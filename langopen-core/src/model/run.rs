@@ -14,6 +14,7 @@ use super::CronFiring;
 
 /// What a new run does to the runs in flight on its thread.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum MultitaskStrategy {
     /// Reject the new run.
@@ -46,6 +47,7 @@ impl MultitaskStrategy {
 
 /// What happens to a stateless run's thread when the run ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum OnCompletion {
     /// The thread and the run are removed.
@@ -72,6 +74,7 @@ impl OnCompletion {
 
 /// How a cancelled run ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum CancelAction {
     /// The run becomes `interrupted`; its checkpoints stay.

@@ -12,6 +12,7 @@ use super::SortOrder;
 
 /// The status of a thread.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum ThreadStatus {
     /// No run is in flight, and the last checkpoint has no tasks left.
@@ -43,6 +44,7 @@ impl ThreadStatus {
 
 /// What pruning or expiry removes from a thread.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum PruneStrategy {
     /// The thread with all its data.

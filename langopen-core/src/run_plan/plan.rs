@@ -16,23 +16,23 @@ use crate::json::{JsonMap, RawJson};
 use crate::model::{Assistant, CronFiring, NewRun, OnCompletion, RunOrigin, RunThread, ThreadTtl};
 use crate::telemetry;
 
-/// Keys of `configurable` that name the place of a run.
-const PLACE_KEYS: [&str; 4] = ["thread_id", "checkpoint_id", "checkpoint_ns", "checkpoint_map"];
+/// Keys of `configurable` that name the thread and the checkpoint of a run.
+const THREAD_KEYS: [&str; 4] = ["thread_id", "checkpoint_id", "checkpoint_ns", "checkpoint_map"];
 
-/// Where a run happens.
+/// The thread of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Place {
-    /// On a thread that the client names.
-    Thread(ThreadId),
-    /// On a thread of its own, with this new id.
+pub enum TargetThread {
+    /// A thread that the client names.
+    Given(ThreadId),
+    /// A thread of its own, with this new id.
     Own(ThreadId),
 }
 
-impl Place {
+impl TargetThread {
     /// The thread that the client named.
     pub fn given(self) -> Option<ThreadId> {
         match self {
-            Self::Thread(id) => Some(id),
+            Self::Given(id) => Some(id),
             Self::Own(_) => None,
         }
     }
@@ -40,7 +40,7 @@ impl Place {
     /// The thread.
     pub fn thread_id(self) -> ThreadId {
         match self {
-            Self::Thread(id) | Self::Own(id) => id,
+            Self::Given(id) | Self::Own(id) => id,
         }
     }
 }
@@ -50,8 +50,8 @@ impl Place {
 pub struct RunPlan<'a> {
     /// Its id.
     pub run_id: RunId,
-    /// Where it happens.
-    pub place: Place,
+    /// Its thread.
+    pub thread: TargetThread,
     /// What was asked for.
     pub request: RunRequest,
     /// The assistant that it runs. The request overrides the assistant.
@@ -80,8 +80,8 @@ impl RunPlan<'_> {
     /// # Errors
     /// `Invalid` when both `context` and `config.configurable` are given.
     pub fn build(mut self) -> Result<NewRun> {
-        let thread_id = self.place.thread_id();
-        let temporary = matches!(self.place, Place::Own(_))
+        let thread_id = self.thread.thread_id();
+        let temporary = matches!(self.thread, TargetThread::Own(_))
             && self.request.on_completion.unwrap_or_default() == OnCompletion::Delete;
         let mut given = self.request.config.take().unwrap_or_default();
         let context = mirror(&mut given, self.request.context.take())?;
@@ -131,13 +131,14 @@ impl RunPlan<'_> {
     /// The change of the thread's row. The row keeps the configuration, so that a graph factory gets the same one when
     /// a client reads or updates the thread's state. The checkpoint that the run starts from belongs to the run alone.
     fn thread(&self, given: &JsonMap, configurable: &JsonMap, config_metadata: &JsonMap) -> RunThread {
-        let create = matches!(self.place, Place::Own(_)) || self.request.if_not_exists == Some(IfNotExists::Create);
+        let create =
+            matches!(self.thread, TargetThread::Own(_)) || self.request.if_not_exists == Some(IfNotExists::Create);
         let mut metadata = if create { self.stamp.clone() } else { JsonMap::new() };
         metadata.insert("graph_id".to_owned(), self.assistant.graph_id.clone().into());
         metadata.insert("assistant_id".to_owned(), self.assistant.assistant_id.to_string().into());
         let mut config = given.clone();
         let mut configurable = configurable.clone();
-        configurable.retain(|key, _| !PLACE_KEYS.contains(&key.as_str()));
+        configurable.retain(|key, _| !THREAD_KEYS.contains(&key.as_str()));
         config.insert("configurable".to_owned(), Value::Object(configurable));
         if !config_metadata.is_empty() {
             config.insert("metadata".to_owned(), Value::Object(config_metadata.clone()));
@@ -148,12 +149,12 @@ impl RunPlan<'_> {
     /// The metadata below and above the thread's own.
     fn metadata(&mut self, config_metadata: JsonMap) -> (JsonMap, JsonMap) {
         let mut forced = JsonMap::new();
-        if matches!(self.place, Place::Thread(_)) {
+        if matches!(self.thread, TargetThread::Given(_)) {
             forced.insert("graph_id".to_owned(), self.assistant.graph_id.clone().into());
         }
         forced.insert("assistant_id".to_owned(), self.assistant.assistant_id.to_string().into());
         let mut base = self.assistant.metadata.clone();
-        if matches!(self.place, Place::Thread(_)) {
+        if matches!(self.thread, TargetThread::Given(_)) {
             base.extend(forced.clone());
         }
         let given = without_reserved_metadata(self.request.metadata.take().unwrap_or_default());
@@ -186,7 +187,7 @@ impl RunPlan<'_> {
         put("__request_start_time_ms__", self.now.as_millis().into());
         put("__after_seconds__", self.request.after_seconds.clone().map_or(json!(0), Value::Number));
         put("run_id", self.run_id.to_string().into());
-        put("thread_id", self.place.thread_id().to_string().into());
+        put("thread_id", self.thread.thread_id().to_string().into());
         put("graph_id", self.assistant.graph_id.as_str().into());
         put("assistant_id", self.assistant.assistant_id.to_string().into());
         if let Some(firing) = self.firing {

@@ -9,6 +9,7 @@ use crate::model::{MultitaskStrategy, OnCompletion};
 
 /// What a run on a missing thread does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum IfNotExists {
     /// It makes the thread.
@@ -22,6 +23,7 @@ pub enum IfNotExists {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[expect(missing_docs, reason = "each variant is the mode of that name")]
+#[non_exhaustive]
 pub enum StreamMode {
     Values,
     Messages,
@@ -42,7 +44,9 @@ pub enum StreamMode {
 
 /// When checkpoints are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum Durability {
     /// Before the next step begins.
     Sync,

@@ -57,5 +57,9 @@ pub trait Crons: Send + Sync {
     async fn skip_cron(&self, scope: &Scope, firing: CronFiring) -> Result<()>;
 
     /// Notifies each time a cron is created or changed. Hints may be lost or spurious, so callers must also poll.
-    fn cron_wakes(&self) -> Arc<Notify>;
+    ///
+    /// By default it never notifies.
+    fn cron_wakes(&self) -> Arc<Notify> {
+        Arc::default()
+    }
 }

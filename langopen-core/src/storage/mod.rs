@@ -1,7 +1,9 @@
-//! The platform's stored data, as traits: one per resource, and [`Storage`] for all of them together.
+//! The platform's stored data, as traits: one per resource, and [`Storage`] for those of the tenants together.
 //!
-//! Every call names its [`Scope`](crate::tenant::Scope); the traits [`Deployments`] and [`ApiKeys`] describe their own
-//! parameters. Every implementation promises:
+//! [`Deployments`] and [`ApiKeys`] belong to the installation and not to a tenant, so they are no part of [`Storage`]. A
+//! server without stored keys and limits needs neither. They describe their own parameters.
+//!
+//! Every other call names its [`Scope`](crate::tenant::Scope). Every implementation promises:
 //!
 //! - Isolation: a row outside of the scope behaves as if it did not exist. Reads do not find it, and changes fail with
 //!   [`ErrorKind::NotFound`](crate::ErrorKind::NotFound).
@@ -33,24 +35,13 @@ pub use runs::Runs;
 pub use store_items::StoreItems;
 pub use threads::Threads;
 
-/// The platform's stored data: all traits of this module.
+/// The stored data of the tenants. Every type with these traits has this one too.
 pub trait Storage:
-    Assistants + Threads + Runs + Checkpoints + StoreItems + Crons + Deployments + ApiKeys + Health + Send + Sync + 'static
+    Assistants + Threads + Runs + Checkpoints + StoreItems + Crons + Health + Send + Sync + 'static
 {
 }
 
 impl<T> Storage for T where
-    T: Assistants
-        + Threads
-        + Runs
-        + Checkpoints
-        + StoreItems
-        + Crons
-        + Deployments
-        + ApiKeys
-        + Health
-        + Send
-        + Sync
-        + 'static
+    T: Assistants + Threads + Runs + Checkpoints + StoreItems + Crons + Health + Send + Sync + 'static
 {
 }

@@ -28,6 +28,8 @@ const HEADER = 9;
 const MAX_LENGTH = 512 * 1024 * 1024;
 // The length field counts the kind and the stream, too.
 const OVERHEAD = 5;
+/** What an event costs of its run's credit, beside the bytes of its payload: the runner's memory for one more frame. */
+export const EVENT_COST = 128;
 
 /** The bytes in front of a payload of `length` bytes. */
 export function header(kind, stream, length) {

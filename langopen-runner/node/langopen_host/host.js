@@ -22,7 +22,7 @@ import { StoreIndex } from "./store_index.js";
 import { Bundles } from "./ui.js";
 import { WebApp } from "./web.js";
 
-const PROTOCOL_VERSION = 1;
+const PROTOCOL_VERSION = 2;
 // How long runs may take to unwind when the host is told to stop, in milliseconds.
 const SHUTDOWN_GRACE = 5000;
 // The name of the error that `process.exit` throws.

@@ -214,7 +214,7 @@ export class Run extends Scope {
 
   #send(name, json) {
     const payload = frames.eventPayload(name, json);
-    this.#credit -= payload.length;
+    this.#credit -= payload.length + frames.EVENT_COST;
     this.connection.send(frames.EVENT, this.handle, payload, { urgent: false });
   }
 

@@ -94,10 +94,10 @@ export async function interruptsOf(graph, config, snapshot) {
   return pending(deep ? await graph.getState(config, { subgraphs: true }) : snapshot);
 }
 
-/** `state.get`: the ThreadState, with `__thread__` beside it. */
+/** `state.get`: the ThreadState, and its summary beside it. */
 export async function get(graph, config, params) {
   const snapshot = await graph.getState(config, { subgraphs: Boolean(params.subgraphs) });
-  return { ...document(snapshot), __thread__: await threadOf(graph, config, snapshot) };
+  return { state: document(snapshot), thread: await threadOf(graph, config, snapshot) };
 }
 
 /** `state.history`: ThreadStates, newest first. */
@@ -130,10 +130,12 @@ async function apply(graph, config, supersteps) {
   const snapshot = await graph.getState(newest);
   return {
     checkpoint: { thread_id, checkpoint_ns, checkpoint_id },
-    state: { ...document(snapshot), __thread__: await threadOf(graph, newest, snapshot) },
+    state: document(snapshot),
+    thread: await threadOf(graph, newest, snapshot),
   };
 }
 
+/** The summary that updates the thread's row. */
 async function threadOf(graph, config, snapshot) {
   const at = exists(snapshot) ? checkpointOf(snapshot.config) : null;
   return {

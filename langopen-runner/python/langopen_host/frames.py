@@ -38,6 +38,8 @@ NAME_LENGTH = struct.Struct(">H")
 MAX_LENGTH = 512 * 1024 * 1024
 # The length field counts the kind and the stream beside the payload.
 OVERHEAD = 5
+# What an event costs of its run's credit, beside the bytes of its payload: the runner's memory for one more frame.
+EVENT_COST = 128
 
 
 def event_payload(name: bytes, data: bytes) -> bytes:

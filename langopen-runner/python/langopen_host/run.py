@@ -221,7 +221,7 @@ class Run(Scope):
         if self._sent:
             raise asyncio.CancelledError("the run has ended without waiting for its code")
         payload = frames.event_payload(name, data)
-        self._credit -= len(payload)
+        self._credit -= len(payload) + frames.EVENT_COST
         self.connection.send(frames.EVENT, self.handle, payload, urgent=False)
 
     async def _more_credit(self) -> None:

@@ -108,9 +108,9 @@ async def interrupts_of(graph: Pregel, config: Any, snapshot: StateSnapshot) -> 
 
 
 async def get(graph: Pregel, config: Any, params: dict[str, Any]) -> dict[str, Any]:
-    """`state.get`: the ThreadState, with `__thread__` beside it."""
+    """`state.get`: the ThreadState, and its summary beside it."""
     snapshot = await graph.aget_state(config, subgraphs=bool(params.get("subgraphs")))
-    return {**document(snapshot), "__thread__": await _thread(graph, config, snapshot)}
+    return {"state": document(snapshot), "thread": await _thread(graph, config, snapshot)}
 
 
 async def history(graph: Pregel, config: Any, params: dict[str, Any]) -> list[dict[str, Any]]:
@@ -161,11 +161,13 @@ async def _apply(graph: Pregel, config: Any, supersteps: list[list[StateUpdate]]
             "checkpoint_ns": at.get("checkpoint_ns", ""),
             "checkpoint_id": at["checkpoint_id"],
         },
-        "state": {**document(snapshot), "__thread__": await _thread(graph, newest, snapshot)},
+        "state": document(snapshot),
+        "thread": await _thread(graph, newest, snapshot),
     }
 
 
 async def _thread(graph: Pregel, config: Any, snapshot: StateSnapshot) -> dict[str, Any]:
+    """The summary that updates the thread's row."""
     at = checkpoint(snapshot.config) if snapshot.metadata is not None else None
     return {
         "status": "interrupted" if snapshot.next else "idle",

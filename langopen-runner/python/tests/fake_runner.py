@@ -243,7 +243,7 @@ class FakeRunner:
         run.events.append((payload[2 : 2 + length].decode(), json.loads(payload[2 + length :])))
         run.received += len(payload)
         run.first.set()
-        run.unpaid += len(payload)
+        run.unpaid += len(payload) + frames.EVENT_COST
         if self.auto_credit and run.unpaid > 1 << 18:
             self.send(frames.CREDIT, run.handle, struct.pack(">I", run.unpaid))
             run.unpaid = 0

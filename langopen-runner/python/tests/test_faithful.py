@@ -70,7 +70,7 @@ def test_values_that_messagepack_refuses_are_pickled() -> None:
         assert "pickle" in kinds
         config = {"configurable": {"thread_id": at}}
         state = await runner.call("state.get", graph_id="url", config=config, subgraphs=False)
-        assert state["values"] == {"seen": "https://example.com/a"}
+        assert state["state"]["values"] == {"seen": "https://example.com/a"}
         assert (await runner.run("place", thread(), input={"seen": 0})).values == {"seen": {"url": "https://example.com/a"}}
 
     check_with(check)

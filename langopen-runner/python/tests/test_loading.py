@@ -53,7 +53,7 @@ def test_targets(tmp_path: Path) -> None:
 
 def test_hello_and_ping() -> None:
     async def check(runner) -> None:
-        assert runner.hello["protocol"] == 1 and runner.hello["token"] == "t0"
+        assert runner.hello["protocol"] == 2 and runner.hello["token"] == "t0"
         assert runner.hello["pid"] == runner.process.pid
         assert runner.hello["python_version"] == ".".join(map(str, sys.version_info[:3]))
         assert await runner.ping() == b"12345678"
@@ -100,7 +100,7 @@ def test_factories() -> None:
         at = {"configurable": {"thread_id": thread()}}
         drawn = await runner.call("graph.draw", graph_id="make_graph", config={"configurable": {"which": "q"}}, xray=False)
         assert [node["id"] for node in drawn["nodes"]] == ["__start__", "q", "__end__"]
-        assert (await runner.call("state.get", graph_id="make_with_runtime", config=at, subgraphs=False))["values"] == {}
+        assert (await runner.call("state.get", graph_id="make_with_runtime", config=at, subgraphs=False))["state"]["values"] == {}
 
     with_runner(check)
 

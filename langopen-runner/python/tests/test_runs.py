@@ -57,8 +57,8 @@ def test_subgraph_interrupt() -> None:
         outer = run.state["tasks"][0]
         assert outer["checkpoint"] == {"thread_id": at, "checkpoint_ns": f"sub:{outer['id']}"} and outer["state"] is None
         deep = await runner.call("state.get", graph_id="nested", config={"configurable": {"thread_id": at}}, subgraphs=True)
-        inner = deep["tasks"][0]["state"]
-        assert deep["tasks"][0]["checkpoint"] is None and inner["next"] == ["inner"]
+        inner = deep["state"]["tasks"][0]["state"]
+        assert deep["state"]["tasks"][0]["checkpoint"] is None and inner["next"] == ["inner"]
         assert set(inner["checkpoint"]["checkpoint_map"]) == {"", f"sub:{outer['id']}"}
         assert list(run.header["interrupts"]) == [inner["tasks"][0]["id"]]
         sub = {"configurable": {"thread_id": at, "checkpoint_ns": f"sub:{outer['id']}"}}

@@ -24,14 +24,14 @@ def test_history_and_old_states() -> None:
         assert await runner.call("state.history", **{**ask, "metadata": {"step": 0}}) == states[3:4]
         old = {"configurable": {"thread_id": at, "checkpoint_id": states[2]["checkpoint_id"]}}
         got = await runner.call("state.get", graph_id="slow", config=old, subgraphs=False)
-        assert got.pop("__thread__")["checkpoint_id"] == states[2]["checkpoint_id"]
-        assert got == states[2]
+        assert got["thread"]["checkpoint_id"] == states[2]["checkpoint_id"]
+        assert got["state"] == states[2]
         empty = await runner.call("state.get", graph_id="slow", config={"configurable": {"thread_id": thread()}}, subgraphs=False)
-        assert empty == {
+        assert empty["state"] == {
             "values": {}, "next": [], "tasks": [], "metadata": None, "created_at": None, "checkpoint": None,
             "parent_checkpoint": None, "interrupts": [], "checkpoint_id": None, "parent_checkpoint_id": None,
-            "__thread__": {"status": "idle", "interrupts": {}, "checkpoint_id": None},
         }  # fmt: skip
+        assert empty["thread"] == {"status": "idle", "interrupts": {}, "checkpoint_id": None}
         fork = await runner.run("slow", at, input=None, configurable={"checkpoint_id": states[2]["checkpoint_id"], "checkpoint_ns": ""})
         assert fork.values["log"] == ["in", "one", "two", "three"]
 
@@ -53,7 +53,7 @@ def test_updates() -> None:
         assert done["state"]["values"]["log"] == ["in", "one", "two", "three", "manual"]
         assert done["state"]["metadata"]["source"] == "update" and done["state"]["metadata"]["graph_id"] == "slow"
         as_one = await update({"log": ["x"]}, "one")
-        assert as_one["state"]["next"] == ["two"] and as_one["state"]["__thread__"]["status"] == "interrupted"
+        assert as_one["state"]["next"] == ["two"] and as_one["thread"]["status"] == "interrupted"
         states = await runner.call("state.history", graph_id="slow", config=config, limit=20, before=None, metadata=None)
         first = next(state for state in states if state["next"] == ["one"])
         forked = await update({"log": ["fork"]}, None, checkpoint_id=first["checkpoint_id"])

@@ -28,7 +28,7 @@ pub(super) fn read(section: &Section<'_>) -> Vec<Dependency> {
     for (index, text) in entries.iter().enumerate() {
         let Some(new) = classify(section.context, &format!("dependencies[{index}]"), text.trim()) else { continue };
         // `[".", "./pyproject.toml"]` names one folder twice.
-        if !found.iter().any(|old| old.is_same_place(&new)) {
+        if !found.iter().any(|old| old.is_same_folder(&new)) {
             found.push(new);
         }
     }
@@ -95,7 +95,7 @@ fn file(context: &Context<'_>, key: &str, text: &str, path: PathBuf, extras: Vec
 }
 
 impl Dependency {
-    fn is_same_place(&self, other: &Self) -> bool {
+    fn is_same_folder(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Local { path, extras, .. }, Self::Local { path: at, extras: with, .. }) => {
                 path == at && extras == with

@@ -246,8 +246,8 @@ fn together(top: &Section<'_>, config: &AppConfig) {
     let context = top.context;
     for key in ["project_root", "package"] {
         if top.get(key).is_some_and(|value| value != "" && value != false) {
-            let place = if key == "package" { "source.package" } else { "source.root" };
-            context.report(key, "this key is no longer supported", format!("Use `{place}`."));
+            let new_key = if key == "package" { "source.package" } else { "source.root" };
+            context.report(key, "this key is no longer supported", format!("Use `{new_key}`."));
         }
     }
     let lists = top.get("dependencies").and_then(Value::as_array).is_some_and(|list| !list.is_empty());

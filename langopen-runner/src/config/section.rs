@@ -188,7 +188,7 @@ impl<'a> Section<'a> {
             let remedy = match describe::closest(name, known.iter().copied()) {
                 Some(close) => format!("Did you mean `{}`?", self.key(close)),
                 None => match elsewhere() {
-                    Some((_, place)) => format!("Did you mean `{place}`?"),
+                    Some((_, path)) => format!("Did you mean `{path}`?"),
                     None => format!("The keys here are {}.", describe::alternatives(known.iter().copied())),
                 },
             };

@@ -34,7 +34,7 @@ impl Language {
     #[must_use]
     pub fn of(target: &str) -> Self {
         match split(target) {
-            Some((place, _)) if is_javascript(place) => Self::JavaScript,
+            Some((file, _)) if is_javascript(file) => Self::JavaScript,
             _ => Self::Python,
         }
     }
@@ -96,7 +96,7 @@ impl Target {
     // The error holds the problem and the remedy.
     fn parse(text: &str) -> Result<Self, (String, String)> {
         let found = |what: &str| format!("found {text:?}, {what}");
-        let Some((place, attribute)) = split(text) else {
+        let Some((file, attribute)) = split(text) else {
             let example = if text.contains('/') || has_extension(text, &["py"]) || is_javascript(text) {
                 format!("Write {text}:graph if the object is called graph.")
             } else {
@@ -105,23 +105,23 @@ impl Target {
             return Err((found("which does not say which object of the file to take"), example));
         };
         if attribute.is_empty() || !is_identifier(attribute) {
-            let remedy = format!("Write the name of an object after the last colon, as in {place}:graph.");
+            let remedy = format!("Write the name of an object after the last colon, as in {file}:graph.");
             return Err((found("whose part after the last colon is not a name"), remedy));
         }
-        let kind = if has_extension(place, &["py"]) {
+        let kind = if has_extension(file, &["py"]) {
             TargetKind::PythonFile
-        } else if is_javascript(place) {
+        } else if is_javascript(file) {
             TargetKind::JavaScript
-        } else if !place.is_empty() && place.split('.').all(is_identifier) {
+        } else if !file.is_empty() && file.split('.').all(is_identifier) {
             TargetKind::PythonModule
-        } else if place.contains(['/', '\\']) {
-            let remedy = format!("Write the whole name of the file, as in {place}.py:{attribute}.");
+        } else if file.contains(['/', '\\']) {
+            let remedy = format!("Write the whole name of the file, as in {file}.py:{attribute}.");
             return Err((found("whose file is neither Python nor JavaScript"), remedy));
         } else {
             let remedy = "Write ./path/to/file.py:name or package.module:name.".to_owned();
             return Err((found("whose first part is neither a file nor a module"), remedy));
         };
-        Ok(Self { path_or_module: place.to_owned(), attribute: attribute.to_owned(), kind })
+        Ok(Self { path_or_module: file.to_owned(), attribute: attribute.to_owned(), kind })
     }
 }
 
@@ -130,12 +130,12 @@ fn split(text: &str) -> Option<(&str, &str)> {
     text.rsplit_once(':').filter(|(_, attribute)| !attribute.contains(['/', '\\']))
 }
 
-fn is_javascript(place: &str) -> bool {
-    has_extension(place, &JAVASCRIPT)
+fn is_javascript(file: &str) -> bool {
+    has_extension(file, &JAVASCRIPT)
 }
 
-fn has_extension(place: &str, extensions: &[&str]) -> bool {
-    Path::new(place).extension().and_then(|found| found.to_str()).is_some_and(|found| extensions.contains(&found))
+fn has_extension(file: &str, extensions: &[&str]) -> bool {
+    Path::new(file).extension().and_then(|found| found.to_str()).is_some_and(|found| extensions.contains(&found))
 }
 
 fn is_identifier(name: &str) -> bool {

@@ -74,7 +74,9 @@ impl Installer {
                 "off",
             ]),
             Self::Uv(uv) => Tool::new(what, uv, &inputs.working_dir)
-                .args(["pip", "install", "--color", "never", "--no-progress", "--python"])
+                // pip compiles bytecode by itself. Without bytecode, each start of a host compiles the packages again if the
+                // host may not write into the environment.
+                .args(["pip", "install", "--compile-bytecode", "--color", "never", "--no-progress", "--python"])
                 .args([python]),
         };
         let pair = |option: &str, value: OsString| [OsString::from(option), value];

@@ -18,7 +18,7 @@ struct Memory {
 
 /// Like [`python::find`], but reads the cache in `cache_dir` first.
 pub(super) async fn find(wanted: &Wanted<'_>, cache_dir: &Path) -> Result<Interpreter, EnvironmentError> {
-    let path = place(wanted, cache_dir);
+    let path = cache_file(wanted, cache_dir);
     if let Some(memory) = std::fs::read(&path).ok().and_then(|bytes| serde_json::from_slice::<Memory>(&bytes).ok())
         && stamp(&memory.interpreter.path) == Some(memory.stamp)
     {
@@ -34,7 +34,7 @@ pub(super) async fn find(wanted: &Wanted<'_>, cache_dir: &Path) -> Result<Interp
     Ok(interpreter)
 }
 
-fn place(wanted: &Wanted<'_>, cache_dir: &Path) -> PathBuf {
+fn cache_file(wanted: &Wanted<'_>, cache_dir: &Path) -> PathBuf {
     let mut hasher = Hasher::new();
     hasher.text("version", &wanted.version.map(|version| version.to_string()).unwrap_or_default());
     wanted.requires.iter().for_each(|requires| hasher.text("requires", &requires.range()));

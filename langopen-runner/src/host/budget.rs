@@ -1,21 +1,29 @@
 //! Bounds the memory for frames that a host sent and the runner has not handled yet.
 //!
-//! Credit bounds the events of an honest host. Calls have no credit, and a hostile host may ignore its credit. So the
-//! runner counts the frames that it has read and not yet handled. Above the limit, it stops reading from the
-//! connection, and the host blocks in its own writes.
+//! The runner counts the frames that it has read and not yet handled, in two budgets. Above the limit of either, it
+//! stops reading from the connection, and the host blocks in its own writes.
+//!
+//! - Calls and the like have no credit. The runner handles them by itself, so their number falls again.
+//! - The outputs of a run wait for the run's reader. Credit bounds them for each run, so their budget is far larger:
+//!   runs that nobody reads must not stop the frames of other runs. Only events and states far longer than a run's
+//!   credit can exhaust it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use tokio::sync::Notify;
 
-/// The most that may be unhandled: bytes of payloads, and a number of frames.
+/// The most calls that may be unhandled: bytes of payloads, and a number of frames.
 const MAX_BYTES: usize = 128 * 1024 * 1024;
 const MAX_FRAMES: usize = 8192;
 
+/// The most bytes of outputs that may wait for the readers of their runs.
+const MAX_UNREAD: usize = 512 * 1024 * 1024;
+
 /// The unhandled frames of one host.
-#[derive(Default)]
 pub(super) struct Budget {
+    max_bytes: usize,
+    max_frames: usize,
     bytes: AtomicUsize,
     frames: AtomicUsize,
     freed: Notify,
@@ -29,6 +37,26 @@ pub(crate) struct Share {
 }
 
 impl Budget {
+    /// The budget for calls and all other frames that the runner handles by itself.
+    pub(super) fn for_calls() -> Arc<Self> {
+        Self::new(MAX_BYTES, MAX_FRAMES)
+    }
+
+    /// The budget for the outputs of runs. Credit bounds the number of frames.
+    pub(super) fn for_outputs() -> Arc<Self> {
+        Self::new(MAX_UNREAD, usize::MAX)
+    }
+
+    /// The budget for outputs that a relay passes on as fast as the network takes them.
+    pub(super) fn for_relayed_outputs() -> Arc<Self> {
+        Self::new(MAX_BYTES, usize::MAX)
+    }
+
+    fn new(max_bytes: usize, max_frames: usize) -> Arc<Self> {
+        let (bytes, frames, exhausted) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicBool::new(false));
+        Arc::new(Self { max_bytes, max_frames, bytes, frames, freed: Notify::new(), exhausted })
+    }
+
     /// Takes a frame's share, even if the budget is exhausted: the frame has already been read.
     pub(super) fn take(self: &Arc<Self>, bytes: usize) -> Share {
         self.bytes.fetch_add(bytes, Ordering::AcqRel);
@@ -57,7 +85,7 @@ impl Budget {
     }
 
     fn is_full(&self) -> bool {
-        self.bytes.load(Ordering::Acquire) > MAX_BYTES || self.frames.load(Ordering::Acquire) > MAX_FRAMES
+        self.bytes.load(Ordering::Acquire) > self.max_bytes || self.frames.load(Ordering::Acquire) > self.max_frames
     }
 }
 
@@ -87,7 +115,7 @@ mod tests {
 
     #[tokio::test]
     async fn reading_waits_for_room() {
-        let budget = Arc::new(Budget::default());
+        let budget = Budget::for_calls();
         budget.room().await;
         let (large, small) = (budget.take(MAX_BYTES), budget.take(1));
         let mut waiting = Box::pin(budget.room());

@@ -1,16 +1,17 @@
 //! Calls to a host: questions about graphs and states.
 
 use bytes::Bytes;
-use langopen_core::executor::{ExecutionContext, GraphCall};
-use langopen_core::{Error, ErrorKind, RawJson, Result};
+use langopen_core::executor::ExecutionContext;
+use langopen_core::{Error, ErrorKind, Result};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::oneshot;
 
 use super::Host;
 use super::connection::Answer;
+use super::question::Question;
 use super::serve::Reach;
-use crate::frame::payload::{CallError, from_json, raw};
+use crate::frame::payload::{CallError, from_json};
 use crate::frame::{Frame, Kind};
 
 /// A call that waits for its answer.
@@ -19,15 +20,23 @@ pub(super) struct Waiting {
     pub(super) reach: Option<Reach>,
 }
 
+/// The payload of a question's CALL.
+#[derive(Serialize)]
+struct HostQuestion<'a, Q> {
+    method: &'static str,
+    params: &'a Q,
+}
+
 /// The names of Python errors that are the client's fault.
 const CLIENT_ERRORS: [&str; 3] = ["ValueError", "InvalidUpdateError", "EmptyInputError"];
 
 impl Host {
     /// Asks the host about a graph and waits for its answer.
-    pub(crate) async fn call(&self, context: ExecutionContext, call: &GraphCall) -> Result<RawJson> {
-        let frame = self.ask(Some(Reach::new(context, None)), call).await?;
+    pub(crate) async fn call<Q: Question>(&self, context: ExecutionContext, question: &Q) -> Result<Q::Answer> {
+        let call = HostQuestion { method: Q::METHOD, params: question };
+        let frame = self.ask(Some(Reach::new(context)), &call).await?;
         match frame.kind {
-            Kind::Reply => raw(frame.payload),
+            Kind::Reply => from_json("host.call", &frame.payload),
             _ => Err(refused(&frame.payload)),
         }
     }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
-use futures::stream::{SplitSink, SplitStream};
+use futures::stream::SplitSink;
 use futures::{SinkExt, StreamExt};
 use langopen_core::{Error, Result};
 use metrics::Gauge;
@@ -20,7 +20,7 @@ use tracing::{Span, debug, warn};
 use super::budget::{Budget, Share};
 use super::calls::Waiting;
 use super::credit::Credit;
-use super::ending::{Aboard, Ending, Guilt, Lost};
+use super::ending::{Aboard, Ending};
 use super::fitness::Fitness;
 use super::handles::{HandleRange, Handles};
 use super::health::{Health, Status};
@@ -29,8 +29,7 @@ use super::owner::Owner;
 use super::serve::Reach;
 use super::spans::Traced;
 use super::web::{self, Exchange};
-use super::{Offer, handed_back, logs, serve, spans};
-use crate::frame::payload::from_json;
+use super::{Offer, dispatch};
 use crate::frame::{Frame, FrameCodec, Kind};
 
 /// The most frames per write.
@@ -66,8 +65,10 @@ pub(crate) struct Host {
     /// Unbounded: the credit, the budget and the number of runs in flight bound the frames for a host that does not
     /// read.
     outgoing: mpsc::UnboundedSender<Outgoing>,
-    /// Counts the unhandled frames of the host.
-    pub(super) budget: Arc<Budget>,
+    /// Counts the unhandled calls of the host, and what else this side handles by itself.
+    pub(super) calls: Arc<Budget>,
+    /// Counts the outputs of runs that wait for their readers.
+    pub(super) outputs: Arc<Budget>,
     behind: Behind,
     /// Why the runner ended the host, if it did.
     verdict: OnceLock<Ending>,
@@ -75,10 +76,10 @@ pub(crate) struct Host {
     handles: Handles,
     load: AtomicUsize,
     shown_load: Gauge,
-    health: Health,
-    status: Mutex<Status>,
-    cut: CancellationToken,
-    closed: watch::Sender<bool>,
+    pub(super) health: Health,
+    pub(super) status: Mutex<Status>,
+    pub(super) cut: CancellationToken,
+    pub(super) closed: watch::Sender<bool>,
 }
 
 /// The other end of a connection.
@@ -129,6 +130,7 @@ impl Host {
     {
         let (outgoing, queued) = mpsc::unbounded_channel();
         let Attach { number, offer, handles, status, load, owner, behind } = attach;
+        let relayed = owner.relay.is_some();
         let host = Arc::new(Self {
             number,
             offer,
@@ -137,7 +139,8 @@ impl Host {
             exchanges: Mutex::default(),
             owner,
             outgoing,
-            budget: Arc::default(),
+            calls: Budget::for_calls(),
+            outputs: if relayed { Budget::for_relayed_outputs() } else { Budget::for_outputs() },
             behind,
             verdict: OnceLock::new(),
             fitness: Fitness::default(),
@@ -157,7 +160,7 @@ impl Host {
                 () = cut.cancelled() => {}
             }
         });
-        tokio::spawn(receive(Arc::clone(&host), source));
+        tokio::spawn(dispatch::receive(Arc::clone(&host), source));
         host
     }
 
@@ -171,9 +174,10 @@ impl Host {
         !self.is_closed() && self.outgoing.send(frame.into()).is_ok()
     }
 
-    /// Counts bytes from this host that stay in memory until the share is dropped.
-    pub(crate) fn share(&self, bytes: usize) -> Share {
-        self.budget.take(bytes)
+    /// Counts a frame of this host that stays in memory until the share is dropped.
+    pub(crate) fn share(&self, frame: &Frame) -> Share {
+        let budget = if matches!(frame.kind, Kind::Event | Kind::Done) { &self.outputs } else { &self.calls };
+        budget.take(frame.payload.len())
     }
 
     /// The number of runs, calls and exchanges in flight.
@@ -215,9 +219,14 @@ impl Host {
         self.cut.cancel();
     }
 
-    /// Sends a PING, unless the last one is still unanswered.
+    /// Sends a PING. A host's process gets none while the last one is still unanswered.
     pub(crate) fn ping(&self) {
-        let Some(mark) = self.health.question() else { return };
+        let mark = match self.health.question() {
+            Some(mark) => mark,
+            // A runner disconnects a client that sends nothing, even while the client does not read.
+            None if self.is_runner() => self.health.open_question(),
+            None => return,
+        };
         if self.send(Frame::new(Kind::Ping, 0, mark.to_be_bytes().to_vec())) {
             self.health.asked(mark);
         }
@@ -225,7 +234,7 @@ impl Host {
 
     /// How long a PING has been unanswered, in milliseconds. It is 0 while this side does not read from the host.
     pub(crate) fn silent_for(&self) -> u64 {
-        if self.budget.is_exhausted() { 0 } else { self.health.silent_for() }
+        if self.calls.is_exhausted() || self.outputs.is_exhausted() { 0 } else { self.health.silent_for() }
     }
 
     /// Whether the host is too busy with its graphs to answer.
@@ -260,7 +269,7 @@ impl Host {
 
     /// Closes the connection, and records the ending, which says which run is to blame.
     pub(crate) fn convict(&self, ending: Ending) {
-        warn!(host = self.number, why = ending.cause, "the runner closed its connection to a graph host");
+        warn!(host = self.number, reason = ending.cause, "the runner closed its connection to a graph host");
         // The first verdict wins.
         let _ = self.verdict.set(ending);
         self.cut();
@@ -315,125 +324,6 @@ pub(crate) async fn write_frames<S>(
         }
         if sink.flush().await.is_err() {
             return;
-        }
-    }
-}
-
-async fn receive<S>(host: Arc<Host>, mut source: SplitStream<Framed<S, FrameCodec>>)
-where
-    S: AsyncRead,
-{
-    let budget = Arc::clone(&host.budget);
-    loop {
-        let next = async {
-            budget.room().await;
-            source.next().await
-        };
-        let frame = tokio::select! {
-            frame = next => frame,
-            () = host.cut.cancelled() => None,
-        };
-        match frame {
-            None => break,
-            Some(Ok(frame)) => dispatch(&host, frame),
-            Some(Err(error)) => {
-                warn!(host = host.number, %error, "the connection to a graph host broke");
-                break;
-            }
-        }
-    }
-    host.closed.send_replace(true);
-    host.cut.cancel();
-    // The watcher of a process buries its host, because it knows the exit status.
-    if host.is_runner() {
-        host.runs.lock().clear();
-        host.waiting.lock().clear();
-        host.exchanges.lock().clear();
-    }
-}
-
-/// Handles an event or the end of a run.
-fn take_output(host: &Arc<Host>, frame: Frame) {
-    let (handle, length, last) = (frame.stream, frame.payload.len(), frame.kind == Kind::Done);
-    let mut runs = host.runs.lock();
-    let Some(run) = runs.get(&handle) else {
-        drop(runs);
-        if last {
-            host.fitness().has_ended(handle);
-        }
-        return;
-    };
-    if !last && !run.credit.spend(length) {
-        drop(runs);
-        return overdrawn(host, handle);
-    }
-    // If the reader has stopped, it has already withdrawn the run.
-    let _ = run.messages.send(RunMessage::Frame(frame, host.share(length)));
-    if last {
-        runs.remove(&handle);
-    }
-}
-
-/// Handles a run that sent more events than its credit allows.
-fn overdrawn(host: &Arc<Host>, handle: u32) {
-    let ending = Ending::new(Guilt::Run(handle), "the run sent more events than its credit allows");
-    if !host.is_runner() {
-        return host.convict(ending);
-    }
-    // The runner's other hosts are not to blame. The runner should have closed its connection to this host.
-    if let Some(run) = host.runs.lock().remove(&handle) {
-        let _ = run.messages.send(RunMessage::Lost(ending.loss(handle, &Aboard::default())));
-    }
-    if let Ok(cancel) = serde_json::to_vec(&handed_back()) {
-        host.send(Frame::new(Kind::Cancel, handle, cancel));
-    }
-}
-
-fn dispatch(host: &Arc<Host>, frame: Frame) {
-    if let (Some(relay), true) = (&host.owner.relay, !matches!(frame.kind, Kind::Pong | Kind::Status)) {
-        relay.take(host, frame);
-        return;
-    }
-    match frame.kind {
-        Kind::Event | Kind::Done => take_output(host, frame),
-        Kind::Call => serve::serve(host, frame),
-        Kind::Reply | Kind::Error => {
-            if let Some(waiting) = host.waiting.lock().remove(&frame.stream) {
-                let _ = waiting.answer.send(frame);
-            }
-        }
-        Kind::HttpRequest
-        | Kind::HttpResponse
-        | Kind::HttpBody
-        | Kind::HttpEnd
-        | Kind::HttpCredit
-        | Kind::HttpAbort => web::receive(host, frame),
-        Kind::Log => logs::write(host, frame.stream, &frame.payload),
-        Kind::Span => spans::report(host, frame.stream, &frame.payload),
-        Kind::Pong => {
-            if let Ok(mark) = <[u8; 8]>::try_from(&frame.payload[..]) {
-                host.health.answered(u64::from_be_bytes(mark));
-            }
-        }
-        // A host of the runner died. Callers detect it, because removing the call closes its channel.
-        Kind::Lost => {
-            let run = host.runs.lock().remove(&frame.stream);
-            if let (Some(run), Ok(lost)) = (run, from_json::<Lost>("runner.lost", &frame.payload)) {
-                let _ = run.messages.send(RunMessage::Lost(lost.into()));
-            }
-            host.waiting.lock().remove(&frame.stream);
-        }
-        Kind::Status => match from_json::<Status>("runner.status", &frame.payload) {
-            Ok(status) if host.is_runner() => {
-                *host.status.lock() = status;
-                host.owner.changed.notify_waiters();
-            }
-            Ok(status) if status.draining => host.fitness().asks_to_be_replaced(),
-            Ok(_) => {}
-            Err(error) => warn!(host = host.number, %error, "cannot decode a STATUS frame"),
-        },
-        other => {
-            warn!(host = host.number, kind = ?other, "a graph host sent a frame of a kind that hosts must not send")
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::frame::payload::{Fatal, Hello, Log, Ready, from_json};
 use crate::frame::{Frame, FrameCodec, Kind};
 
 /// The version of the protocol between this crate and its hosts.
-const PROTOCOL: u32 = 1;
+const PROTOCOL: u32 = 2;
 
 pub(super) type Connection = Framed<UnixStream, FrameCodec>;
 

@@ -37,6 +37,11 @@ impl Health {
         (self.answered.load(Ordering::Relaxed) >= self.asked.load(Ordering::Relaxed)).then(|| self.now())
     }
 
+    /// The payload of the last PING.
+    pub(super) fn open_question(&self) -> u64 {
+        self.asked.load(Ordering::Relaxed)
+    }
+
     pub(super) fn asked(&self, mark: u64) {
         self.asked.store(mark, Ordering::Relaxed);
     }

@@ -27,13 +27,13 @@ impl Marks {
 
     /// Completes when all earlier events are in the log, or when the run's reader has stopped.
     pub(super) fn set(&self) -> impl Future<Output = ()> + Send + 'static {
-        let (mark, kept) = oneshot::channel();
+        let (mark, stored) = oneshot::channel();
         if let Some(run) = self.0.upgrade() {
             // Without a reader, the mark is dropped, which ends the wait too.
             let _ = run.send(RunMessage::Mark(mark));
         }
         async move {
-            let _ = kept.await;
+            let _ = stored.await;
         }
     }
 }

@@ -8,7 +8,6 @@ use futures::stream::BoxStream;
 use futures::{StreamExt, stream};
 use langopen_core::executor::{AttemptLost, Blame, RunJob, RunOutput, RunResult, RunResultStatus, a_quiet_round};
 use langopen_core::model::{CancelAction, CancelRequest, ThreadStatus};
-use langopen_core::queue::Lease;
 use langopen_core::{Error, RawJson, Result};
 use tokio::sync::{mpsc, oneshot, watch};
 use tracing::Span;
@@ -22,7 +21,7 @@ use super::spans::{self, Traced};
 use crate::frame::payload::{self, RunRequest};
 use crate::frame::{Frame, Kind};
 
-/// The runner returns credit in portions of this many bytes, a quarter of a run's initial credit.
+/// The runner returns credit in portions of at least this much, a quarter of a run's initial credit.
 const CREDIT_PORTION: usize = 256 * 1024;
 
 /// How long a cancelled run may take to end before the runner continues without it. It is slightly longer than the host
@@ -45,11 +44,11 @@ struct Execution {
     names: Names,
     over: bool,
     /// Held until the run ends.
-    _place: Option<Place>,
+    _reservation: Option<Reservation>,
 }
 
 /// A resource that a run holds until it ends, such as a host of its own.
-pub(crate) type Place = Box<dyn Any + Send>;
+pub(crate) type Reservation = Box<dyn Any + Send>;
 
 /// The name of the last event; its allocation is reused while the name repeats.
 #[derive(Default)]
@@ -72,14 +71,14 @@ impl Names {
 }
 
 impl Host {
-    /// Starts a run; the stream yields its outputs. The run holds `place` until it ends.
+    /// Starts a run; the stream yields its outputs. The run holds `reservation` until it ends.
     ///
     /// # Errors
     /// `Unavailable` if the connection to the host is closed. The run has then not begun.
     pub(crate) async fn execute(
         self: &Arc<Self>,
         job: RunJob,
-        place: Option<Place>,
+        reservation: Option<Reservation>,
     ) -> Result<BoxStream<'static, Result<RunOutput>>> {
         let traced = Traced::of(&job);
         let request = RunRequest {
@@ -98,10 +97,9 @@ impl Host {
             .map_err(|error| Error::internal("host.execute", "the run cannot be encoded as JSON").with_source(error))?;
         let handle = self.next_handle()?;
         let (sender, messages) = mpsc::unbounded_channel();
-        let lease = Lease { run_id: job.run.run_id, attempt: job.run.attempt };
         // Without a resumable stream, no reader needs the events that precede a checkpoint.
         let marks = job.run.resumable.then(|| Marks::of(&sender));
-        let reach = Reach::new(job.context, Some(lease)).with_marks(marks);
+        let reach = Reach::new(job.context).with_marks(marks);
         let (credit, storage, suspect) = (Arc::<Credit>::default(), reach.storage_failure(), job.suspect);
         let span = Span::current();
         let in_flight = InFlight { messages: sender, credit: Arc::clone(&credit), suspect, reach, span, traced };
@@ -119,7 +117,7 @@ impl Host {
             unpaid: 0,
             names: Names::default(),
             over: false,
-            _place: place,
+            _reservation: reservation,
         };
         // A runner chooses the host itself, so it must know that the run needs a host of its own.
         let kind = if suspect && self.is_runner() { Kind::Suspect } else { Kind::Run };
@@ -181,7 +179,7 @@ impl Execution {
             self.give_up = None;
             return self.done(payload::done(frame.payload)?);
         }
-        self.pay(frame.payload.len());
+        self.pay(Credit::cost(frame.payload.len()));
         let (name, data) = payload::event(frame.payload)?;
         Ok(RunOutput::Event { name: self.names.get(&name)?, data })
     }
@@ -195,8 +193,8 @@ impl Execution {
     }
 
     /// Returns credit as the reader takes events.
-    fn pay(&mut self, bytes: usize) {
-        self.unpaid += bytes;
+    fn pay(&mut self, cost: usize) {
+        self.unpaid += cost;
         if self.unpaid >= CREDIT_PORTION {
             let credit = u32::try_from(self.unpaid).unwrap_or(u32::MAX);
             self.unpaid = 0;

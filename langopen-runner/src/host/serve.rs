@@ -4,14 +4,7 @@ use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use langopen_core::executor::ExecutionContext;
-use langopen_core::model::{
-    Blob, CheckpointKey, CheckpointList, CheckpointTuple, FieldVector, FilterOperator, ItemFilter, NamespaceQuery,
-    NewCheckpoint, NewStoreItem, PendingWrite, PendingWrites, StoreItem, StoreItemQuery,
-};
-use langopen_core::queue::Lease;
-use langopen_core::{Error, JsonMap, Result, ThreadId};
-use serde::Serialize;
-use serde_bytes::ByteBuf;
+use langopen_core::{Error, Result};
 use tokio::sync::{Semaphore, watch};
 use tracing::{debug, warn};
 
@@ -19,16 +12,14 @@ use super::Host;
 use super::budget::Share;
 use super::connection::Outgoing;
 use super::message::Marks;
+use super::storage;
 use super::turns::Turns;
-use crate::frame::payload::{self, CallError, Caller, CheckpointReply, HostCall, ItemReply, from_json};
+use crate::frame::payload::{CallError, Caller, HostCall};
 use crate::frame::{Frame, Kind};
 
 /// How many calls of one run reach the storage concurrently. The others wait, so one run cannot use up the storage's
 /// connections.
 const AT_ONCE: usize = 32;
-
-/// The longest value of a store item, in bytes.
-const MAX_ITEM: usize = 16 * 1024 * 1024;
 
 /// Why a call of the run failed; set once the storage did not answer a call.
 pub(super) type StorageFailure = Arc<OnceLock<String>>;
@@ -37,8 +28,6 @@ pub(super) type StorageFailure = Arc<OnceLock<String>>;
 #[derive(Clone)]
 pub(super) struct Reach {
     pub(super) context: ExecutionContext,
-    /// The run and its attempt.
-    pub(super) lease: Option<Lease>,
     /// The number of writes in progress. A host does not wait for its writes, but its reads must see them.
     writes: watch::Sender<usize>,
     /// The order of the run's checkpoints.
@@ -50,9 +39,9 @@ pub(super) struct Reach {
 }
 
 impl Reach {
-    pub(super) fn new(context: ExecutionContext, lease: Option<Lease>) -> Self {
+    pub(super) fn new(context: ExecutionContext) -> Self {
         let (gate, storage) = (Arc::new(Semaphore::new(AT_ONCE)), StorageFailure::default());
-        Self { context, lease, writes: watch::Sender::new(0), turns: Turns::default(), marks: None, gate, storage }
+        Self { context, writes: watch::Sender::new(0), turns: Turns::default(), marks: None, gate, storage }
     }
 
     /// Why a call failed; set once the storage did not answer a call.
@@ -86,7 +75,7 @@ impl Drop for Write {
 /// Answers one CALL frame in a task of its own. It is called in the order of the frames.
 pub(super) fn serve(host: &Arc<Host>, frame: Frame) {
     let host = Arc::clone(host);
-    let share = host.share(frame.payload.len());
+    let share = host.share(&frame);
     let call = rmp_serde::from_slice::<HostCall>(&frame.payload)
         .map_err(|error| Error::invalid("host.serve", "the call cannot be decoded").with_source(error))
         .and_then(|call| reach(&host, call.caller()).map(|reach| (call, reach)));
@@ -98,13 +87,13 @@ pub(super) fn serve(host: &Arc<Host>, frame: Frame) {
         Ok((HostCall::PutCheckpoint(_), reach)) => Some(reach.turns.take()),
         _ => None,
     };
-    let kept = match &call {
+    let events_stored = match &call {
         Ok((HostCall::PutCheckpoint(_) | HostCall::PutWrites(_), reach)) => reach.marks.as_ref().map(Marks::set),
         _ => None,
     };
     tokio::spawn(async move {
-        if let Some(kept) = kept {
-            kept.await;
+        if let Some(stored) = events_stored {
+            stored.await;
         }
         let answer = match call {
             Err(error) => Err(error),
@@ -134,8 +123,8 @@ pub(super) fn serve(host: &Arc<Host>, frame: Frame) {
 /// waits for another one must not hold a permit.
 async fn gated(reach: &Reach, call: HostCall) -> Result<Bytes> {
     // The semaphore is never closed.
-    let _place = reach.gate.acquire().await;
-    answer(&reach.context, reach.lease, call).await
+    let _permit = reach.gate.acquire().await;
+    storage::answer(&reach.context, call).await
 }
 
 fn reply(host: &Host, stream: u32, answer: Result<Bytes>, share: Share) {
@@ -159,197 +148,4 @@ fn reach(host: &Host, caller: Caller) -> Result<Reach> {
     let run = caller.run.and_then(|handle| host.runs.lock().get(&handle).map(|run| run.reach.clone()));
     let call = || caller.call.and_then(|id| host.waiting.lock().get(&id).and_then(|waiting| waiting.reach.clone()));
     run.or_else(call).ok_or_else(|| Error::conflict("host.serve", "the run or call of this host call has ended"))
-}
-
-async fn answer(context: &ExecutionContext, lease: Option<Lease>, call: HostCall) -> Result<Bytes> {
-    let (run_id, attempt) = (lease.map(|lease| lease.run_id), lease.map(|lease| lease.attempt));
-    match call {
-        HostCall::GetCheckpoint(call) => {
-            let thread_id = thread(&call.thread_id)?;
-            let key = CheckpointKey { thread_id, checkpoint_ns: call.checkpoint_ns, checkpoint_id: call.checkpoint_id };
-            let found = context.storage.checkpoint(&context.scope, &key).await?;
-            encode(&found.as_ref().map(checkpoint_reply))
-        }
-        HostCall::ListCheckpoints(call) => {
-            let thread_id = thread(&call.thread_id)?;
-            let list = CheckpointList {
-                checkpoint_ns: call.checkpoint_ns,
-                checkpoint_id: call.checkpoint_id,
-                before: call.before,
-                metadata: object(call.filter.as_ref())?,
-                limit: call.limit,
-            };
-            let found = context.storage.list_checkpoints(&context.scope, thread_id, &list).await?;
-            encode(&found.iter().map(checkpoint_reply).collect::<Vec<_>>())
-        }
-        HostCall::PutCheckpoint(call) => {
-            let blob = |(channel, version, kind, bytes): (String, String, String, ByteBuf)| Blob {
-                channel,
-                version,
-                kind,
-                bytes: bytes.into_vec().into(),
-            };
-            let new = NewCheckpoint {
-                thread_id: thread(&call.thread_id)?,
-                checkpoint_ns: call.checkpoint_ns,
-                checkpoint_id: call.checkpoint_id,
-                parent_checkpoint_id: call.parent_checkpoint_id,
-                run_id,
-                attempt,
-                kind: call.r#type,
-                bytes: call.checkpoint.into_vec().into(),
-                metadata: payload::raw(call.metadata.into_vec().into())?,
-                channel_versions: call.channel_versions.into_iter().collect(),
-                blobs: call.blobs.into_iter().map(blob).collect(),
-            };
-            context.storage.put_checkpoint(&context.scope, new).await?;
-            encode(&())
-        }
-        HostCall::PutWrites(call) => {
-            let write = |(index, channel, kind, bytes): (i64, String, String, ByteBuf)| PendingWrite {
-                task_id: call.task_id.clone(),
-                index,
-                channel,
-                kind,
-                bytes: bytes.into_vec().into(),
-            };
-            let writes = PendingWrites {
-                thread_id: thread(&call.thread_id)?,
-                checkpoint_ns: call.checkpoint_ns,
-                checkpoint_id: call.checkpoint_id,
-                run_id,
-                attempt,
-                task_path: call.task_path,
-                writes: call.writes.into_iter().map(write).collect(),
-            };
-            context.storage.put_writes(&context.scope, writes).await?;
-            encode(&())
-        }
-        HostCall::DeleteThread(call) => {
-            context.storage.delete_checkpoints(&context.scope, thread(&call.thread_id)?, lease).await?;
-            encode(&())
-        }
-        HostCall::GetItem(call) => {
-            let item = context.storage.item(&context.scope, &call.namespace, &call.key, call.refresh_ttl).await?;
-            encode(&item.as_ref().map(|item| item_reply(item, None)))
-        }
-        HostCall::PutItem(call) => {
-            match call.value {
-                None => context.storage.delete_item(&context.scope, &call.namespace, &call.key, lease).await?,
-                Some(value) if value.len() > MAX_ITEM => {
-                    let message = format!("the item's value has {} bytes; it may have {MAX_ITEM}", value.len());
-                    return Err(Error::invalid("host.serve", message));
-                }
-                Some(value) => {
-                    let value = payload::raw(value.into_vec().into())?;
-                    let vector = |(path, vector)| FieldVector { path, vector };
-                    let new = NewStoreItem {
-                        namespace: call.namespace,
-                        key: call.key,
-                        value,
-                        ttl_minutes: call.ttl,
-                        vectors: call.vectors.into_iter().map(vector).collect(),
-                        lease,
-                    };
-                    context.storage.put_item(&context.scope, new).await?;
-                }
-            }
-            encode(&())
-        }
-        HostCall::SearchItems(call) => {
-            if call.query.is_some() && call.vector.is_none() {
-                debug!("a store search names a query, but no store index is configured; it is answered without scores");
-            }
-            let query = StoreItemQuery {
-                namespace_prefix: call.namespace_prefix,
-                filters: item_filters(object(call.filter.as_ref())?)?,
-                vector: call.vector,
-                limit: call.limit,
-                offset: call.offset,
-                refresh_ttl: call.refresh_ttl,
-            };
-            let found = context.storage.search_items(&context.scope, &query).await?;
-            encode(&found.items.iter().map(|found| item_reply(&found.item, found.score)).collect::<Vec<_>>())
-        }
-        HostCall::ListNamespaces(call) => {
-            let query = NamespaceQuery {
-                prefix: call.prefix.unwrap_or_default(),
-                suffix: call.suffix.unwrap_or_default(),
-                max_depth: call.max_depth,
-                limit: call.limit,
-                offset: call.offset,
-            };
-            encode(&context.storage.list_namespaces(&context.scope, &query).await?)
-        }
-    }
-}
-
-fn thread(id: &str) -> Result<ThreadId> {
-    id.parse()
-        .map_err(|error| Error::invalid("host.serve", format!("thread_id {id:?} is not a UUID")).with_source(error))
-}
-
-fn object(json: Option<&ByteBuf>) -> Result<JsonMap> {
-    json.map_or_else(|| Ok(JsonMap::new()), |json| from_json("host.serve", json))
-}
-
-/// The filter in the form of the store: for each key, a value to equal or an object of operators.
-fn item_filters(filter: JsonMap) -> Result<Vec<ItemFilter>> {
-    let mut filters = Vec::new();
-    for (key, wanted) in filter {
-        match wanted {
-            serde_json::Value::Object(operators) if operators.keys().any(|name| name.starts_with('$')) => {
-                for (name, value) in operators {
-                    let operator = FilterOperator::parse(&name).ok_or_else(|| {
-                        let known = "$eq, $ne, $gt, $gte, $lt, $lte";
-                        Error::invalid("host.serve", format!("filter operator {name:?} is not one of {known}"))
-                    })?;
-                    filters.push(ItemFilter { key: key.clone(), operator, value });
-                }
-            }
-            value => filters.push(ItemFilter { key, operator: FilterOperator::Equal, value }),
-        }
-    }
-    Ok(filters)
-}
-
-fn encode(value: &impl Serialize) -> Result<Bytes> {
-    rmp_serde::to_vec_named(value).map(Bytes::from).map_err(|error| {
-        Error::internal("host.serve", "the answer cannot be encoded as MessagePack").with_source(error)
-    })
-}
-
-fn checkpoint_reply(found: &CheckpointTuple) -> CheckpointReply<'_> {
-    let bytes = |bytes| serde_bytes::Bytes::new(bytes);
-    CheckpointReply {
-        thread_id: found.thread_id.to_string(),
-        checkpoint_ns: &found.checkpoint_ns,
-        checkpoint_id: &found.checkpoint_id,
-        parent_checkpoint_id: found.parent_checkpoint_id.as_deref(),
-        latest_id: found.latest_id.as_deref(),
-        r#type: &found.kind,
-        checkpoint: bytes(&found.bytes),
-        metadata: bytes(found.metadata.as_str().as_bytes()),
-        channel_values: found
-            .channel_values
-            .iter()
-            .map(|value| (value.channel.as_str(), value.kind.as_str(), bytes(&value.bytes)))
-            .collect(),
-        pending_writes: found
-            .pending_writes
-            .iter()
-            .map(|write| (write.task_id.as_str(), write.channel.as_str(), write.kind.as_str(), bytes(&write.bytes)))
-            .collect(),
-    }
-}
-
-fn item_reply(item: &StoreItem, score: Option<f64>) -> ItemReply<'_> {
-    ItemReply {
-        namespace: &item.namespace,
-        key: &item.key,
-        value: serde_bytes::Bytes::new(item.value.as_str().as_bytes()),
-        created_at: item.created_at.to_string(),
-        updated_at: item.updated_at.to_string(),
-        score,
-    }
 }

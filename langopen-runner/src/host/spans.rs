@@ -24,7 +24,7 @@ impl Traced {
     /// The current span's trace, if it is recorded.
     pub(super) fn of(job: &RunJob) -> Option<Self> {
         let context = telemetry::context_of(&Span::current()).filter(TraceContext::is_sampled)?;
-        Some(Self { context, ids: telemetry::run_ids(&job.run, &job.context.scope.tenant) })
+        Some(Self { context, ids: telemetry::run_ids(&job.run, job.context.tenant()) })
     }
 
     fn span(&self, report: SpanReport) -> Option<HostSpan> {

@@ -34,7 +34,7 @@ impl Turn {
     /// `Unavailable` if an earlier turn failed; otherwise the error of the work.
     pub(super) async fn run<T>(self, work: impl Future<Output = Result<T>>) -> Result<T> {
         if let Some(before) = self.before {
-            let lost = |_| Error::unavailable("host.serve", "a checkpoint that this one stands on could not be kept");
+            let lost = |_| Error::unavailable("host.serve", "a checkpoint that this one builds on could not be stored");
             before.await.map_err(lost)?;
         }
         let done = work.await?;
@@ -65,7 +65,7 @@ mod tests {
         );
         assert_eq!(*seen.lock(), [1, 2, 3], "in order, and nothing after the failure");
         assert!(first.is_ok() && second.is_ok());
-        assert!(third.unwrap_err().message() == "no" && fourth.unwrap_err().message().contains("stands on"));
+        assert!(third.unwrap_err().message() == "no" && fourth.unwrap_err().message().contains("builds on"));
         assert!(turns.take().run(async { Ok(()) }).await.is_err(), "and nothing ever after");
     }
 }

@@ -39,11 +39,11 @@ pub struct AppAuth {
     handles: ReadyAuth,
     tenant: Tenant,
     deadline: Duration,
-    kept: Option<Kept>,
+    cache: Option<IdentityCache>,
 }
 
 /// The cached results of the authenticate handler.
-struct Kept {
+struct IdentityCache {
     keys: Vec<String>,
     identities: Cache<[u8; 32], Identity>,
 }
@@ -107,7 +107,7 @@ impl AppAuth {
     /// The `Auth` object of the pool's application; `None` if it has none.
     pub fn of(pool: &Arc<HostPool>) -> Option<Self> {
         let handles = pool.auth()?;
-        Some(Self { pool: Arc::clone(pool), handles, tenant: Tenant::default(), deadline: DEADLINE, kept: None })
+        Some(Self { pool: Arc::clone(pool), handles, tenant: Tenant::default(), deadline: DEADLINE, cache: None })
     }
 
     /// Enables the cache.
@@ -116,7 +116,7 @@ impl AppAuth {
         let AuthCacheSettings { keys, ttl, max_size } = settings;
         let keys: Vec<_> = keys.iter().map(|key| key.to_ascii_lowercase()).collect();
         let identities = Cache::builder().max_capacity(max_size).time_to_live(ttl).build();
-        self.kept = (!keys.is_empty()).then_some(Kept { keys, identities });
+        self.cache = (!keys.is_empty()).then_some(IdentityCache { keys, identities });
         self
     }
 
@@ -217,8 +217,9 @@ impl Auth for AppAuth {
             tenant: credentials.tenant.clone().unwrap_or_else(|| self.tenant.clone()),
             ..identity
         };
-        let kept = self.kept.as_ref().and_then(|kept| Some((&kept.identities, fingerprint(&kept.keys, credentials)?)));
-        let Some((cache, key)) = kept else { return self.identify(credentials).await.map(here) };
+        let cache =
+            self.cache.as_ref().and_then(|cache| Some((&cache.identities, fingerprint(&cache.keys, credentials)?)));
+        let Some((cache, key)) = cache else { return self.identify(credentials).await.map(here) };
         if let Some(identity) = cache.get(&key) {
             return Ok(here(identity));
         }

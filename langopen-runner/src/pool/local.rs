@@ -35,8 +35,8 @@ impl LocalHosts {
         let (owner, stop, tasks) = (Arc::new(owner), CancellationToken::new(), TaskTracker::new());
         // A host that executes no code of the application has almost nothing to do, so one suffices.
         let count = |spec: &HostSpec| if spec.init.has_no_code() { 1 } else { settings.hosts.max(1) };
-        let places = specs.iter().flat_map(|spec| (0..count(spec)).map(move |_| spec)).enumerate();
-        let starts = places.map(|(number, spec)| {
+        let wanted = specs.iter().flat_map(|spec| (0..count(spec)).map(move |_| spec)).enumerate();
+        let starts = wanted.map(|(number, spec)| {
             let (spec, owner) = (Arc::clone(spec), Arc::clone(&owner));
             async move { crate::host::start(&spec, number, owner).await.map(|started| (number, spec, started)) }
         });

@@ -17,14 +17,16 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use futures::stream::BoxStream;
 use langopen_core::executor::{
-    AttemptLost, Blame, ExecutionContext, Executor, GraphCall, GraphInfo, RunJob, RunOutput,
+    AttemptLost, Blame, BulkUpdateRequest, DrawRequest, ExecutionContext, Executor, GraphDrawing, GraphInfo,
+    GraphSchemas, HistoryRequest, RunJob, RunOutput, SchemasRequest, StateAnswer, StateRequest, Subgraphs,
+    SubgraphsRequest, UpdateAnswer, UpdateRequest,
 };
 use langopen_core::user_interface::Bundle;
 use langopen_core::{Error, RawJson, Result, Tenant};
 use parking_lot::Mutex;
 
 use crate::frame::payload::ReadyAuth;
-use crate::host::{Host, HostError, Owner, WebApi, WebApp, WebBody, WebCall};
+use crate::host::{Host, HostError, Owner, Question, WebApi, WebApp, WebBody, WebCall};
 
 pub use auth::{AppAuth, AuthCacheSettings};
 pub(crate) use local::LocalHosts;
@@ -97,6 +99,15 @@ impl HostPool {
         self.source.offer().auth.clone()
     }
 
+    /// Asks a host that has the graph.
+    async fn ask<Q: Question>(&self, context: ExecutionContext, question: &Q) -> Result<Q::Answer> {
+        let graph_id = question.graph_id();
+        if !self.source.offer().has_graph(graph_id) {
+            return Err(Error::not_found("pool.call", format!("there is no graph {graph_id:?}")));
+        }
+        self.choose(Work::Question, Need::graph(graph_id)).await?.call(context, question).await
+    }
+
     async fn choose(&self, work: Work, need: Need<'_>) -> Result<Arc<Host>> {
         source::choose(&*self.source, work, need).await
     }
@@ -127,10 +138,31 @@ impl Executor for HostPool {
         host.execute(job, None).await
     }
 
-    async fn call(&self, context: ExecutionContext, call: GraphCall) -> Result<RawJson> {
-        if !self.source.offer().has_graph(call.graph_id()) {
-            return Err(Error::not_found("pool.call", format!("there is no graph {:?}", call.graph_id())));
-        }
-        self.choose(Work::Question, Need::graph(call.graph_id())).await?.call(context, &call).await
+    async fn get_state(&self, context: ExecutionContext, request: StateRequest) -> Result<StateAnswer> {
+        self.ask(context, &request).await
+    }
+
+    async fn state_history(&self, context: ExecutionContext, request: HistoryRequest) -> Result<Vec<RawJson>> {
+        self.ask(context, &request).await
+    }
+
+    async fn update_state(&self, context: ExecutionContext, request: UpdateRequest) -> Result<UpdateAnswer> {
+        self.ask(context, &request).await
+    }
+
+    async fn bulk_update_state(&self, context: ExecutionContext, request: BulkUpdateRequest) -> Result<UpdateAnswer> {
+        self.ask(context, &request).await
+    }
+
+    async fn schemas(&self, context: ExecutionContext, request: SchemasRequest) -> Result<GraphSchemas> {
+        self.ask(context, &request).await
+    }
+
+    async fn draw(&self, context: ExecutionContext, request: DrawRequest) -> Result<GraphDrawing> {
+        self.ask(context, &request).await
+    }
+
+    async fn subgraphs(&self, context: ExecutionContext, request: SubgraphsRequest) -> Result<Subgraphs> {
+        self.ask(context, &request).await
     }
 }

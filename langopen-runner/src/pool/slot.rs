@@ -78,11 +78,15 @@ impl Slot {
             match end {
                 End::Stopped => return self.end(&host, process).await,
                 End::Died(why) => {
-                    warn!(host = self.number, why, "a graph host died; its runs are handed back, and it restarts");
+                    warn!(
+                        host = self.number,
+                        reason = why,
+                        "a graph host died; its runs are handed back, and it restarts"
+                    );
                     put_down(&host, process, Ending::new(Guilt::Unknown, why)).await;
                 }
                 End::Unfit(why) => {
-                    warn!(host = self.number, why, "a graph host is unfit; starting a replacement");
+                    warn!(host = self.number, reason = why, "a graph host is unfit; starting a replacement");
                     host.retire();
                     self.tasks.spawn(Arc::clone(&self).see_off(host, process, why));
                 }

@@ -34,7 +34,7 @@ pub(super) struct Solitary {
     specs: Vec<Arc<HostSpec>>,
     owner: Arc<Owner>,
     watch: Watch,
-    places: Arc<Semaphore>,
+    permits: Arc<Semaphore>,
     starts: Semaphore,
     started: AtomicUsize,
     idle: Mutex<Vec<(Arc<Host>, Instant)>>,
@@ -46,7 +46,7 @@ pub(super) struct Solitary {
 pub(crate) struct Alone {
     pub(crate) host: Arc<Host>,
     solitary: Arc<Solitary>,
-    _place: OwnedSemaphorePermit,
+    _permit: OwnedSemaphorePermit,
 }
 
 impl Solitary {
@@ -63,7 +63,7 @@ impl Solitary {
             specs: with_graphs.map(|spec| Arc::new(spec.for_runs_alone())).collect(),
             owner: Arc::clone(owner),
             watch,
-            places: Arc::new(Semaphore::new(AT_ONCE)),
+            permits: Arc::new(Semaphore::new(AT_ONCE)),
             starts: Semaphore::new(STARTS_AT_ONCE),
             started: AtomicUsize::new(FIRST_NUMBER),
             idle: Mutex::default(),
@@ -82,24 +82,24 @@ impl Solitary {
             return Ok(None);
         };
         // Both semaphores stay open.
-        let Ok(place) = Arc::clone(&self.places).acquire_owned().await else { return Ok(None) };
+        let Ok(permit) = Arc::clone(&self.permits).acquire_owned().await else { return Ok(None) };
         if let Some(host) = self.take_idle(need) {
-            return Ok(Some(self.alone(host, place)));
+            return Ok(Some(self.alone(host, permit)));
         }
         let _start = self.starts.acquire().await;
         // A host may have become idle while others started.
         if let Some(host) = self.take_idle(need) {
-            return Ok(Some(self.alone(host, place)));
+            return Ok(Some(self.alone(host, permit)));
         }
         let number = self.started.fetch_add(1, Ordering::Relaxed);
         let (host, process) = start(spec, number, Arc::clone(&self.owner)).await?;
         info!(host = number, "a graph host is ready for runs that may have ended another one");
         self.tasks.spawn(Arc::clone(self).supervise(Arc::clone(&host), process));
-        Ok(Some(self.alone(host, place)))
+        Ok(Some(self.alone(host, permit)))
     }
 
-    fn alone(self: &Arc<Self>, host: Arc<Host>, place: OwnedSemaphorePermit) -> Alone {
-        Alone { host, solitary: Arc::clone(self), _place: place }
+    fn alone(self: &Arc<Self>, host: Arc<Host>, permit: OwnedSemaphorePermit) -> Alone {
+        Alone { host, solitary: Arc::clone(self), _permit: permit }
     }
 
     fn take_idle(&self, need: &Need<'_>) -> Option<Arc<Host>> {
@@ -142,7 +142,7 @@ impl Solitary {
             break match end {
                 End::Stopped => Ending::new(Guilt::Nobody, "the server stops"),
                 End::Unfit(why) | End::Died(why) => {
-                    warn!(host = host.number, why, "a graph host for a single run ended");
+                    warn!(host = host.number, reason = why, "a graph host for a single run ended");
                     Ending::new(Guilt::Unknown, why)
                 }
             };

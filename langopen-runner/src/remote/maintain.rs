@@ -89,7 +89,7 @@ impl Maintainer {
                 Err(error) => {
                     let why = error.to_string();
                     if self.shared.failed(address, &why) {
-                        warn!(runner = %self.url, %address, why, "a runner cannot be used; trying again");
+                        warn!(runner = %self.url, %address, reason = why, "a runner cannot be used; trying again");
                     }
                 }
             }
@@ -115,7 +115,9 @@ impl Maintainer {
             behind: Behind::Runner,
         };
         let host = Host::attach(attach, connection);
-        info!(runner = found.name, %address, deployment = %found.tenant, "connected to a runner");
+        let tenant = &found.tenant;
+        let (organization, project, deployment) = (tenant.organization(), tenant.project(), tenant.deployment());
+        info!(runner = found.name, %address, organization, project, deployment, "connected to a runner");
         self.shared.add(address, found.tenant, Arc::clone(&host));
         self.watch(&host).await;
         self.shared.remove(&host);

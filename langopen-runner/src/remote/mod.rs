@@ -11,7 +11,11 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use futures::stream::BoxStream;
-use langopen_core::executor::{ExecutionContext, Executor, GraphCall, GraphInfo, RunJob, RunOutput};
+use langopen_core::executor::{
+    BulkUpdateRequest, DrawRequest, ExecutionContext, Executor, GraphDrawing, GraphInfo, GraphSchemas, HistoryRequest,
+    RunJob, RunOutput, SchemasRequest, StateAnswer, StateRequest, Subgraphs, SubgraphsRequest, UpdateAnswer,
+    UpdateRequest,
+};
 use langopen_core::{Error, RawJson, Result, Tenant};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -106,7 +110,7 @@ impl RunnerSet {
     }
 
     fn of(&self, context: &ExecutionContext) -> Result<HostPool> {
-        let tenant = &context.scope.tenant;
+        let tenant = context.tenant();
         self.pool(tenant).ok_or_else(|| {
             let why = self.failure().unwrap_or_else(|| "start one with langopen-runner".to_owned());
             Error::unavailable("runners.choose", format!("no runner of the deployment {tenant} is connected; {why}"))
@@ -133,8 +137,32 @@ impl Executor for RunnerSet {
         self.of(&job.context)?.execute(job).await
     }
 
-    async fn call(&self, context: ExecutionContext, call: GraphCall) -> Result<RawJson> {
-        self.of(&context)?.call(context, call).await
+    async fn get_state(&self, context: ExecutionContext, request: StateRequest) -> Result<StateAnswer> {
+        self.of(&context)?.get_state(context, request).await
+    }
+
+    async fn state_history(&self, context: ExecutionContext, request: HistoryRequest) -> Result<Vec<RawJson>> {
+        self.of(&context)?.state_history(context, request).await
+    }
+
+    async fn update_state(&self, context: ExecutionContext, request: UpdateRequest) -> Result<UpdateAnswer> {
+        self.of(&context)?.update_state(context, request).await
+    }
+
+    async fn bulk_update_state(&self, context: ExecutionContext, request: BulkUpdateRequest) -> Result<UpdateAnswer> {
+        self.of(&context)?.bulk_update_state(context, request).await
+    }
+
+    async fn schemas(&self, context: ExecutionContext, request: SchemasRequest) -> Result<GraphSchemas> {
+        self.of(&context)?.schemas(context, request).await
+    }
+
+    async fn draw(&self, context: ExecutionContext, request: DrawRequest) -> Result<GraphDrawing> {
+        self.of(&context)?.draw(context, request).await
+    }
+
+    async fn subgraphs(&self, context: ExecutionContext, request: SubgraphsRequest) -> Result<Subgraphs> {
+        self.of(&context)?.subgraphs(context, request).await
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod error;
 mod greet;
+mod relay;
 mod session;
 mod settings;
 mod switch;
@@ -69,8 +70,10 @@ impl RunnerService {
         let inside = Arc::new(Inside { hosts, switch, door, draining: AtomicBool::new(false) });
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         tasks.spawn(accept(Arc::clone(&inside), listener, stop.clone(), tasks.clone()));
-        tasks.spawn(tell(Arc::clone(&inside), stop.clone()));
-        info!(%address, deployment = %inside.door.tenant(), "the runner is ready");
+        tasks.spawn(watch_status(Arc::clone(&inside), stop.clone()));
+        let tenant = inside.door.tenant();
+        let (organization, project, deployment) = (tenant.organization(), tenant.project(), tenant.deployment());
+        info!(%address, organization, project, deployment, "the runner is ready");
         Ok(Self { inside, stop, tasks })
     }
 
@@ -83,7 +86,7 @@ impl RunnerService {
     /// the work in flight has ended, and returns how much is left.
     pub async fn drain(&self, grace: Duration) -> usize {
         self.inside.draining.store(true, Ordering::Relaxed);
-        self.inside.switch.tell(self.inside.hosts.status(true));
+        self.inside.switch.announce(self.inside.hosts.status(true));
         self.inside.switch.wait_until_idle(grace).await
     }
 
@@ -107,7 +110,7 @@ async fn accept(inside: Arc<Inside>, listener: TcpListener, stop: CancellationTo
     let strangers = Arc::new(Semaphore::new(STRANGERS));
     loop {
         // The semaphore is never closed.
-        let Ok(place) = Arc::clone(&strangers).acquire_owned().await else { return };
+        let Ok(permit) = Arc::clone(&strangers).acquire_owned().await else { return };
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
             () = stop.cancelled() => return,
@@ -117,7 +120,7 @@ async fn accept(inside: Arc<Inside>, listener: TcpListener, stop: CancellationTo
                 let (inside, stop) = (Arc::clone(&inside), stop.clone());
                 tasks.spawn(async move {
                     tokio::select! {
-                        () = serve(inside, stream, peer, place) => {}
+                        () = serve(inside, stream, peer, permit) => {}
                         () = stop.cancelled() => {}
                     }
                 });
@@ -135,22 +138,22 @@ async fn serve(
     inside: Arc<Inside>,
     stream: tokio::net::TcpStream,
     peer: SocketAddr,
-    place: tokio::sync::OwnedSemaphorePermit,
+    permit: tokio::sync::OwnedSemaphorePermit,
 ) {
     match inside.door.greet(stream).await {
         Ok((client, connection)) => {
-            drop(place);
+            drop(permit);
             info!(%peer, client = client.name, "a client connected");
             let name = client.name.clone();
             session::serve(&inside, client, connection).await;
             info!(%peer, client = name, "a client disconnected");
         }
-        Err(why) => warn!(%peer, why, "a connection was refused"),
+        Err(why) => warn!(%peer, reason = why, "a connection was refused"),
     }
 }
 
 /// Sends the clients the status of the hosts when it changes, and detects cancelled runs that do not end.
-async fn tell(inside: Arc<Inside>, stop: CancellationToken) {
+async fn watch_status(inside: Arc<Inside>, stop: CancellationToken) {
     let mut announced = None;
     loop {
         let changed = inside.hosts.changed().notified();
@@ -163,7 +166,7 @@ async fn tell(inside: Arc<Inside>, stop: CancellationToken) {
         inside.switch.find_overdue();
         let status = inside.hosts.status(inside.is_draining());
         if announced != Some(status) {
-            inside.switch.tell(status);
+            inside.switch.announce(status);
             announced = Some(status);
         }
     }

@@ -90,7 +90,11 @@ pub(super) async fn serve(inside: &Arc<Inside>, client: Client, mut connection: 
             match tokio::time::timeout(SILENCE, source.next()).await {
                 Ok(Some(Ok(frame))) => {
                     if let Err(why) = pass(inside, &session, frame) {
-                        warn!(client = session.number, why, "a client violated the protocol; closing its connection");
+                        warn!(
+                            client = session.number,
+                            reason = why,
+                            "a client violated the protocol; closing its connection"
+                        );
                         return;
                     }
                 }
@@ -156,7 +160,7 @@ fn pass(inside: &Arc<Inside>, session: &Arc<Session>, frame: Frame) -> Result<()
         Kind::Reply | Kind::Error => {
             let asked = session.table.lock().calls.remove(&frame.stream);
             if let Some(asked) = asked {
-                let share = Some(asked.host.share(frame.payload.len()));
+                let share = Some(asked.host.share(&frame));
                 asked.host.send(Outgoing { frame: Frame { stream: asked.id, ..frame }, share });
             }
         }

@@ -86,6 +86,11 @@ impl Table {
         Some(number)
     }
 
+    /// Whether the client began this work, and it is in flight on this host.
+    pub(super) fn has_begun(&self, host: &Arc<Host>, number: u32) -> bool {
+        self.begun.get(&number).is_some_and(|begun| Arc::ptr_eq(&begun.host, host))
+    }
+
     fn free(&mut self, taken: impl Fn(&Self, u32) -> bool) -> u32 {
         loop {
             self.next = self.next.wrapping_add(1) % HOSTS;

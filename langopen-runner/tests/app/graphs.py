@@ -72,6 +72,17 @@ async def overdraw_credit(state: State):
     await asyncio.sleep(60)
 
 
+async def write_tokens(state: State):
+    """Many short events, then one that is longer than the runner's budget for calls."""
+    write = get_stream_writer()
+    for n in range(20_000):
+        write(n)
+        if n % 100 == 0:
+            await asyncio.sleep(0)
+    write("x" * 140_000_000)
+    return {"log": ["written"]}
+
+
 async def print_without_end(state: State):
     """Writes to the process's own output, without a newline."""
 
@@ -117,6 +128,7 @@ async def have_children(state: State):
 counter = one_step("count", count)
 pid = one_step("pid", tell_pid)
 overdraw = one_step("overdraw", overdraw_credit)
+tokens = one_step("write_tokens", write_tokens)
 chatter = one_step("chatter", print_without_end)
 hoard = one_step("hoard", put_much)
 family = one_step("family", have_children)

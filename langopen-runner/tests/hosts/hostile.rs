@@ -11,10 +11,10 @@ use langopen_core::executor::{AttemptLost, Blame, RunOutput, RunResultStatus};
 use langopen_core::model::{MultitaskStrategy, NewRun, RunThread};
 use langopen_core::storage::{Runs, Threads};
 use langopen_core::{
-    AssistantId, Clock, JsonMap, Queue, Result, RunId, RunStatus, Scope, SystemClock, Tenant, ThreadId,
+    AssistantId, Backend, Clock, JsonMap, Queue, Result, RunId, RunStatus, Scope, SystemClock, Tenant, ThreadId,
 };
 use langopen_runner::RunnerSet;
-use langopen_worker::{Services, Worker, WorkerSettings};
+use langopen_worker::{Worker, WorkerSettings};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
@@ -82,16 +82,11 @@ struct Platform {
 impl Platform {
     async fn start(hosts: usize, concurrency: usize) -> Self {
         let (bench, memory) = (Bench::start(hosts).await, Memory::new());
-        let services = Services {
-            queue: Arc::new(memory.clone()),
-            storage: Arc::new(memory.clone()),
-            events: Arc::new(MemoryEventLog::new()),
-            executor: bench.pool.clone(),
-            clock: Arc::new(SystemClock),
-        };
+        let backend = Backend::new(Arc::new(memory.clone()), Arc::new(MemoryEventLog::new()));
+        let executor = bench.pool.clone();
         let stop = CancellationToken::new();
-        let settings = WorkerSettings { concurrency, ..WorkerSettings::default() };
-        let worker = tokio::spawn(Worker::new(services, settings).run(stop.clone()));
+        let settings = WorkerSettings::default().with_concurrency(concurrency);
+        let worker = tokio::spawn(Worker::new(backend, executor, settings).run(stop.clone()));
         Self { bench, memory, stop, worker }
     }
 
@@ -166,6 +161,48 @@ async fn a_run_that_overdraws_its_credit_is_cut_off_and_blamed() {
     assert_eq!(flood.blame, Blame::Culprit);
     assert!(flood.cause.contains("credit"), "{}", flood.cause);
     bench.pool.shut_down().await;
+}
+
+#[tokio::test]
+async fn a_runner_cuts_off_its_own_host_that_overdraws() {
+    let (runner, address) = runner(settings(2).await, service(TENANT)).await;
+    let set = RunnerSet::connect(client(&format!("{TENANT}=tcp://{address}"))).unwrap();
+    let bench = Bench::of(pool(&set, TENANT).await, Tenant::parse(TENANT).unwrap());
+    let (slow, _cancel) = bench.run("slow", bench.thread().await, json!({"seconds": 2})).await;
+    let (flood, _cancel) = bench.run("overdraw", bench.thread().await, json!({"log": []})).await;
+    // The flood is read only after it has ended: events that the client reads return credit, so that the host may send
+    // more.
+    assert_eq!(log(slow).await, [json!("slept")], "the other host goes on, and so does the connection");
+    let flood = loss(flood).await;
+    assert_eq!(flood.blame, Blame::Culprit);
+    assert!(flood.cause.contains("credit"), "{}", flood.cause);
+    let (next, _cancel) = bench.run("counter", bench.thread().await, json!({"log": []})).await;
+    assert_eq!(log(next).await, [json!("counted")], "over the same connection");
+    set.shut_down().await;
+    runner.shut_down().await;
+}
+
+/// The events of one run are not read: many short ones, and one that is long.
+#[tokio::test]
+async fn a_run_that_is_not_read_holds_up_no_other_run() {
+    let (runner, address) = runner(settings(2).await, service(TENANT)).await;
+    let set = RunnerSet::connect(client(&format!("{TENANT}=tcp://{address}"))).unwrap();
+    let bench = Bench::of(pool(&set, TENANT).await, Tenant::parse(TENANT).unwrap());
+    let (unread, _cancel) = bench.run("tokens", bench.thread().await, json!({"log": []})).await;
+    // Long enough for its events to arrive.
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let others = async {
+        for _ in 0..10 {
+            let (other, _cancel) = bench.run("counter", bench.thread().await, json!({"log": []})).await;
+            assert_eq!(log(other).await, [json!("counted")]);
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), others).await.unwrap();
+    let (names, result) = to_the_end(unread).await.unwrap();
+    assert_eq!(result.status, RunResultStatus::Success);
+    assert_eq!(names.iter().filter(|name| *name == "custom").count(), 20_001);
+    set.shut_down().await;
+    runner.shut_down().await;
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use futures::StreamExt;
 use langopen_core::auth::{Action, Auth, Credentials, Decision, Refusal, Resource};
-use langopen_core::executor::{Executor, GraphCall, RunOutput, RunResultStatus};
+use langopen_core::executor::{Executor, HistoryRequest, RunOutput, RunResultStatus, SchemasRequest};
 use langopen_core::filter::MetadataFilter;
 use langopen_core::model::{CheckpointList, ThreadStatus};
 use langopen_core::{ErrorKind, RawJson, Tenant};
@@ -28,19 +28,18 @@ async fn runs_keep_their_state_through_calls_back() {
         let values: Value = state.values.decode().unwrap();
         assert_eq!(values["log"].as_array().unwrap().len(), turn);
         let key = langopen_core::model::CheckpointKey { thread_id, checkpoint_ns: String::new(), checkpoint_id: None };
-        let newest = bench.context.storage.checkpoint(&bench.context.scope, &key).await.unwrap().unwrap();
+        let newest = bench.context.checkpoint(&key).await.unwrap().unwrap();
         assert_eq!(Some(newest.checkpoint_id), state.checkpoint_id, "the result describes the newest checkpoint");
     }
     let config: RawJson = json!({"configurable": {"thread_id": thread_id}}).into();
-    let call =
-        GraphCall::StateHistory { graph_id: "counter".to_owned(), config, limit: 100, before: None, metadata: None };
-    let history: Vec<Value> = bench.pool.call(bench.context.clone(), call).await.unwrap().decode().unwrap();
+    let request = HistoryRequest::new("counter", config, 100);
+    let history = bench.pool.state_history(bench.context.clone(), request).await.unwrap();
     assert_eq!(history.len(), 9, "three checkpoints for each of three runs");
     bench.pool.shut_down().await;
 }
 
 #[tokio::test]
-async fn what_a_run_said_is_kept_before_the_checkpoint_that_spares_saying_it() {
+async fn events_are_stored_before_the_checkpoint_that_follows_them() {
     let bench = Bench::start(1).await;
     for resumable in [false, true] {
         let thread_id = bench.thread().await;
@@ -49,10 +48,7 @@ async fn what_a_run_said_is_kept_before_the_checkpoint_that_spares_saying_it() {
             true => bench.resumable("counter", thread_id, input).await,
             false => bench.run("counter", thread_id, input).await.0,
         };
-        let steps = async || {
-            let (storage, all) = (&bench.context.storage, CheckpointList::default());
-            storage.list_checkpoints(&bench.context.scope, thread_id, &all).await.unwrap().len()
-        };
+        let steps = async || bench.context.list_checkpoints(thread_id, &CheckpointList::default()).await.unwrap().len();
         // The graph's initial state; after it, the reader pauses.
         outputs.next().await.unwrap().unwrap();
         tokio::time::sleep(Duration::from_secs(1)).await;
@@ -153,8 +149,8 @@ async fn a_graph_that_cannot_be_loaded_says_which_and_why() {
 #[tokio::test]
 async fn an_unknown_graph_is_not_found() {
     let bench = Bench::start(1).await;
-    let call = GraphCall::Schemas { graph_id: "nobody".to_owned(), config: json!({}).into() };
-    let error = bench.pool.call(bench.context.clone(), call).await.unwrap_err();
+    let request = SchemasRequest::new("nobody", json!({}).into());
+    let error = bench.pool.schemas(bench.context.clone(), request).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFound);
     bench.pool.shut_down().await;
 }

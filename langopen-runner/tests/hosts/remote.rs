@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures::{StreamExt, stream};
 use langopen_core::auth::{Auth, Credentials, Refusal};
-use langopen_core::executor::{Executor, GraphCall, RunOutput, RunResultStatus};
+use langopen_core::executor::{Executor, HistoryRequest, RunOutput, RunResultStatus};
 use langopen_core::{ErrorKind, JsonMap, RawJson, Tenant};
 use langopen_runner::config::{AppSettings, Secret};
 use langopen_runner::{
@@ -84,14 +84,13 @@ async fn a_runner_does_over_the_network_what_hosts_do_here() {
         assert_eq!(values["log"].as_array().unwrap().len(), turn);
     }
     let config: RawJson = json!({"configurable": {"thread_id": thread_id}}).into();
-    let call =
-        GraphCall::StateHistory { graph_id: "counter".to_owned(), config, limit: 100, before: None, metadata: None };
-    let history: Vec<Value> = set.call(bench.context.clone(), call).await.unwrap().decode().unwrap();
+    let request = HistoryRequest::new("counter", config, 100);
+    let history = set.state_history(bench.context.clone(), request).await.unwrap();
     assert_eq!(history.len(), 6, "three checkpoints for each of two runs");
 
     let (outputs, _cancel) = bench.run("remember", thread_id, json!({"log": []})).await;
     assert_eq!(to_the_end(outputs).await.unwrap().1.status, RunResultStatus::Success);
-    let item = bench.context.storage.item(&bench.context.scope, &["notes".to_owned()], "one", false).await.unwrap();
+    let item = bench.context.item(&["notes".to_owned()], "one", false).await.unwrap();
     assert_eq!(item.unwrap().value.decode::<Value>().unwrap(), json!({"text": "kept"}));
 
     let (outputs, cancel) = bench.run("slow", thread_id, json!({"seconds": 600})).await;

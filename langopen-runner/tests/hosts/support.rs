@@ -14,6 +14,7 @@ use langopen_core::model::{
     CancelAction, CancelRequest, IfExists, MultitaskStrategy, NewRun, NewThread, Run, RunThread, ThreadStatus,
 };
 use langopen_core::queue::{ClaimRequest, Lease, Outcome};
+use langopen_core::storage::Threads;
 use langopen_core::{
     AssistantId, Clock, JsonMap, Queue, Result, RunId, RunStatus, Scope, SystemClock, Tenant, ThreadId,
 };
@@ -66,6 +67,7 @@ pub(crate) async fn settings(hosts: usize) -> PoolSettings {
 pub(crate) struct Bench {
     pub(crate) pool: Arc<HostPool>,
     pub(crate) context: ExecutionContext,
+    scope: Scope,
     memory: Memory,
     /// The lease of the last run of each thread.
     leases: Mutex<HashMap<ThreadId, Lease>>,
@@ -86,8 +88,9 @@ impl Bench {
     /// A bench over existing hosts.
     pub(crate) fn of(pool: Arc<HostPool>, tenant: Tenant) -> Self {
         let memory = Memory::new();
-        let context = ExecutionContext { storage: Arc::new(memory.clone()), scope: Scope::tenant(tenant) };
-        Self { pool, context, memory, leases: Mutex::default() }
+        let (storage, scope) = (Arc::new(memory.clone()), Scope::tenant(tenant));
+        let context = ExecutionContext::new(storage.clone(), storage, scope.clone());
+        Self { pool, context, scope, memory, leases: Mutex::default() }
     }
 
     /// Claims the run, after the previous one of its thread has ended.
@@ -106,7 +109,7 @@ impl Bench {
             };
             self.memory.finish(lease, end).await.unwrap();
         }
-        self.memory.enqueue(&self.context.scope, new).await.unwrap();
+        self.memory.enqueue(&self.scope, new).await.unwrap();
         let request = ClaimRequest::new("worker", 1, Duration::from_secs(3600));
         let claim = self.memory.claim(&request).await.unwrap().runs.remove(0);
         self.leases.lock().insert(thread_id, claim.lease());
@@ -116,7 +119,7 @@ impl Bench {
     pub(crate) async fn thread(&self) -> ThreadId {
         let thread_id = ThreadId(Uuid::now_v7());
         let new = NewThread { thread_id, metadata: JsonMap::new(), ttl: None };
-        self.context.storage.create_thread(&self.context.scope, new, IfExists::Raise).await.unwrap();
+        self.memory.create_thread(&self.scope, new, IfExists::Raise).await.unwrap();
         thread_id
     }
 
@@ -172,7 +175,7 @@ impl Bench {
         };
         let run = self.claimed(new).await;
         let (cancel, cancelled) = watch::channel(None);
-        let job = RunJob { run, fresh_thread: false, suspect, context: self.context.clone(), cancel: cancelled };
+        let job = RunJob::new(run, self.context.clone(), cancelled).with_suspect(suspect);
         (self.pool.execute(job).await.unwrap(), cancel)
     }
 }

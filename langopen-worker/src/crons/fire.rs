@@ -1,7 +1,7 @@
 //! Fires one cron: creates the run of its payload on behalf of its creator.
 
 use langopen_core::model::{Cron, CronFiring, DueCron, NewRun};
-use langopen_core::run_plan::{Place, RunPlan, RunRequest, without_reserved_metadata};
+use langopen_core::run_plan::{RunPlan, RunRequest, TargetThread, without_reserved_metadata};
 use langopen_core::{Error, ErrorKind, Result, RunId, Scope, ThreadId, Timestamp};
 use serde_json::Value;
 use tracing::{debug, error, info, instrument, warn};
@@ -12,7 +12,16 @@ use crate::metrics;
 impl Scheduler {
     /// Fires a cron, or skips its due time if it cannot fire. Returns whether the cron has advanced; if not, the
     /// scheduler tries it again.
-    #[instrument(skip_all, fields(cron_id = %due.cron.cron_id, tenant = %due.tenant))]
+    #[instrument(
+        level = "error",
+        skip_all,
+        fields(
+            cron_id = %due.cron.cron_id,
+            organization = due.tenant.organization(),
+            project = due.tenant.project(),
+            deployment = due.tenant.deployment(),
+        )
+    )]
     pub(super) async fn fire(&self, due: DueCron) -> bool {
         let now = self.services.clock.now();
         let scope = Scope::tenant(due.tenant.clone());
@@ -55,7 +64,7 @@ impl Scheduler {
     async fn create_run(&self, scope: &Scope, due: DueCron, firing: CronFiring, now: Timestamp) -> Result<()> {
         let new = self.plan(scope, due, firing, now).await?;
         let (run_id, thread_id) = (new.run_id, new.thread_id);
-        self.services.runs().submit(scope, new).await?;
+        self.services.runs.submit(scope, new).await?;
         debug!(%run_id, %thread_id, "the cron fired");
         Ok(())
     }
@@ -64,14 +73,14 @@ impl Scheduler {
         let cron = due.cron;
         let missing = || Error::not_found("crons.fire", format!("there is no assistant {}", cron.assistant_id));
         let assistant = self.services.storage.assistant(scope, cron.assistant_id).await?.ok_or_else(missing)?;
-        let place = match cron.thread_id {
-            Some(thread_id) => Place::Thread(thread_id),
-            None => Place::Own(ThreadId(self.ids.ordered())),
+        let thread = match cron.thread_id {
+            Some(thread_id) => TargetThread::Given(thread_id),
+            None => TargetThread::Own(ThreadId(self.ids.ordered())),
         };
         let request = request(&cron)?;
         let plan = RunPlan {
             run_id: RunId(self.ids.ordered()),
-            place,
+            thread,
             // The cron owns the thread that it creates: callers that may see the cron may see the thread.
             stamp: request.metadata.clone().unwrap_or_default(),
             request,

@@ -13,13 +13,13 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
 use crate::clock_watch::ClockWatch;
+use crate::rounds::{Next, pause_until, rounds};
 use crate::{DeploymentRules, Services};
 
 /// The longest pause between two polls.
 const POLL: Duration = Duration::from_secs(5);
 
-/// The shortest pause after a poll, and the pause after a failure.
-const SHORTEST: Duration = Duration::from_millis(1);
+/// The pause after a failure.
 const AFTER_FAILURE: Duration = Duration::from_secs(1);
 
 /// The time without firings after the clock was set forward. A firing would compute the next due time from the wrong
@@ -43,31 +43,20 @@ pub(crate) struct Scheduler {
 impl Scheduler {
     /// Fires crons until `stop`.
     pub(crate) async fn run(self, stop: CancellationToken) {
-        let wakes = self.services.storage.cron_wakes();
         info!("cron scheduler started");
         let mut watch = ClockWatch::new("crons", PATIENCE, &*self.services.clock);
-        loop {
-            // Register for wake-ups before the poll, so a change in between wakes the scheduler.
-            let woken = wakes.notified();
-            tokio::pin!(woken);
-            woken.as_mut().enable();
-            let fired = match watch.trusts(&*self.services.clock) {
-                true => self.fire_due(&stop).await,
-                false => Ok(POLL),
-            };
-            let pause = match fired {
-                Ok(pause) => pause,
-                Err(error) => {
+        let (scheduler, stop) = (&self, &stop);
+        let round = || {
+            let trusted = watch.trusts(&*scheduler.services.clock);
+            async move {
+                let fired = if trusted { scheduler.fire_due(stop).await } else { Ok(POLL) };
+                Next::After(fired.unwrap_or_else(|error| {
                     error!(%error, "cannot read due crons; trying again");
                     AFTER_FAILURE
-                }
-            };
-            tokio::select! {
-                () = stop.cancelled() => return,
-                () = woken => {}
-                () = tokio::time::sleep(pause) => {}
+                }))
             }
-        }
+        };
+        rounds(self.services.storage.cron_wakes(), stop, round).await;
     }
 
     /// The lifetime of threads that the deployment's crons create.
@@ -85,8 +74,6 @@ impl Scheduler {
         if stuck > 0 {
             return Ok(AFTER_FAILURE);
         }
-        // The pause is never zero: a clock that is set back must not cause a busy loop.
-        let now = self.services.clock.now();
-        Ok(next_due.map_or(POLL, |due| due.since(now).clamp(SHORTEST, POLL)))
+        Ok(pause_until(next_due, &*self.services.clock, POLL))
     }
 }

@@ -17,25 +17,23 @@ use std::time::Duration;
 use langopen_core::outbox::{Delivery, DueDeliveries};
 use langopen_core::{Clock, ErrorKind, Outbox, Result, Timestamp};
 use reqwest::dns::Resolve;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::{Instrument, debug, error, info_span, warn};
+use tracing::{Instrument, Span, debug, error, error_span, warn};
 
 pub use headers::{InvalidHeader, WebhookHeaders};
 pub use settings::WebhookSettings;
 
 use crate::DeploymentRules;
 use crate::metrics::WEBHOOK_ATTEMPTS;
+use crate::rounds::{Next, free_slots, pause_until, rounds};
 use resolve::SystemResolver;
 use send::Attempt;
 use senders::Senders;
 
 /// The longest pause between two claims.
 const POLL: Duration = Duration::from_secs(1);
-
-/// The shortest pause while a delivery waits for its due time.
-const SHORTEST: Duration = Duration::from_millis(1);
 
 /// The pause between two sweeps of deliveries that were given up.
 const SWEEP: Duration = Duration::from_secs(600);
@@ -103,46 +101,28 @@ impl WebhookDispatcher {
     }
 
     async fn claim_until(&self, stop: &CancellationToken, tasks: &TaskTracker, hand_back: &CancellationToken) {
-        let wakes = self.outbox.delivery_wakes();
         let slots = Arc::new(Semaphore::new(self.settings.concurrency.max(1)));
         let lease = self.settings.timeout + LEASE_MARGIN;
-        loop {
-            let mut places = tokio::select! {
-                () = stop.cancelled() => return,
-                places = free_places(&slots) => places,
-            };
-            // Register for wake-ups before the claim, so a delivery that is created in between wakes the loop.
-            let woken = wakes.notified();
-            tokio::pin!(woken);
-            woken.as_mut().enable();
-            let DueDeliveries { deliveries, next_due } = match self.outbox.claim_deliveries(places.len(), lease).await {
-                Ok(due) => due,
-                Err(error) => {
-                    error!(%error, "cannot claim webhook deliveries; trying again in a second");
-                    DueDeliveries::default()
-                }
-            };
-            let full = deliveries.len() == places.len();
-            for (delivery, place) in deliveries.into_iter().zip(places.drain(..)) {
-                let span = info_span!("webhook", run_id = %delivery.run_id, attempt = delivery.attempt, tenant = %delivery.tenant);
+        let round = || async {
+            let Some(slots) = free_slots(&slots, stop).await else { return Next::Stop };
+            let claimed = self.outbox.claim_deliveries(slots.len(), lease).await;
+            let DueDeliveries { deliveries, next_due } = claimed.unwrap_or_else(|error| {
+                error!(%error, "cannot claim webhook deliveries; trying again in a second");
+                DueDeliveries::default()
+            });
+            let full = deliveries.len() == slots.len();
+            for (delivery, slot) in deliveries.into_iter().zip(slots) {
+                let span = span(&delivery);
                 let (dispatcher, hand_back) = (self.clone(), hand_back.clone());
                 let task = async move {
                     dispatcher.deliver(delivery, &hand_back).await;
-                    drop(place);
+                    drop(slot);
                 };
                 tasks.spawn(task.instrument(span));
             }
-            if full {
-                continue;
-            }
-            // The pause is never zero: a clock that is set back must not cause a busy loop.
-            let due = next_due.map_or(POLL, |due| due.since(self.clock.now()).clamp(SHORTEST, POLL));
-            tokio::select! {
-                () = stop.cancelled() => return,
-                () = woken => {}
-                () = tokio::time::sleep(due) => {}
-            }
-        }
+            if full { Next::Again } else { Next::After(pause_until(next_due, &*self.clock, POLL)) }
+        };
+        rounds(self.outbox.delivery_wakes(), stop, round).await;
     }
 
     async fn deliver(&self, delivery: Delivery, hand_back: &CancellationToken) {
@@ -151,18 +131,18 @@ impl WebhookDispatcher {
             Ok(Some(found)) => found,
             Ok(None) => {
                 let until = self.clock.now().plus(UNKNOWN_PAUSE);
-                self.kept(self.outbox.put_off(lease, until, "the deployment's rules are not known yet").await);
+                self.log_failure(self.outbox.put_off(lease, until, "the deployment's rules are not known yet").await);
                 return;
             }
             Err(error) => {
-                self.kept(self.give_up(&delivery, &error.to_string()).await);
+                self.log_failure(self.give_up(&delivery, &error.to_string()).await);
                 return;
             }
         };
         let attempt = tokio::select! {
             attempt = sender.attempt(&settings, &delivery, self.clock.now()) => attempt,
             () = hand_back.cancelled() => {
-                self.kept(self.outbox.put_off(lease, self.clock.now(), "the server stopped").await);
+                self.log_failure(self.outbox.put_off(lease, self.clock.now(), "the server stopped").await);
                 return;
             }
         };
@@ -177,23 +157,23 @@ impl WebhookDispatcher {
             Attempt::TryAgain(why, asked) => match pause(asked) {
                 Some(pause) => {
                     count("put_off");
-                    warn!(why, pause = ?pause, "the webhook was not delivered; another attempt follows");
+                    warn!(reason = why, ?pause, "the webhook was not delivered; another attempt follows");
                     self.outbox.put_off(lease, now.plus(pause), &why).await
                 }
                 None => self.give_up(&delivery, &why).await,
             },
             Attempt::Hopeless(why) => self.give_up(&delivery, &why).await,
         };
-        self.kept(done);
+        self.log_failure(done);
     }
 
     async fn give_up(&self, delivery: &Delivery, why: &str) -> Result<()> {
         count("given_up");
-        error!(why, "the webhook cannot be delivered; giving it up");
+        error!(reason = why, "the webhook cannot be delivered; giving it up");
         self.outbox.give_up(delivery.lease(), why).await
     }
 
-    fn kept(&self, done: Result<()>) {
+    fn log_failure(&self, done: Result<()>) {
         match done {
             Ok(()) => {}
             Err(error) if error.kind() == ErrorKind::LeaseLost => {
@@ -217,17 +197,20 @@ impl WebhookDispatcher {
     }
 }
 
+/// The span of one attempt to deliver a webhook. It has the level `ERROR`, so the log shows the ids at every level.
+fn span(delivery: &Delivery) -> Span {
+    let tenant = &delivery.tenant;
+    error_span!(
+        "webhook",
+        run_id = %delivery.run_id,
+        delivery_attempt = delivery.attempt,
+        organization = tenant.organization(),
+        project = tenant.project(),
+        deployment = tenant.deployment(),
+    )
+}
+
 /// Counts an attempt by its outcome.
 fn count(outcome: &'static str) {
     metrics::counter!(WEBHOOK_ATTEMPTS, "outcome" => outcome).increment(1);
-}
-
-/// Waits for a free slot, then takes all free slots.
-async fn free_places(slots: &Arc<Semaphore>) -> Vec<OwnedSemaphorePermit> {
-    // The semaphore is never closed.
-    let mut places: Vec<_> = Arc::clone(slots).acquire_owned().await.into_iter().collect();
-    while let Ok(place) = Arc::clone(slots).try_acquire_owned() {
-        places.push(place);
-    }
-    places
 }

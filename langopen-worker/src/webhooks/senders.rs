@@ -20,13 +20,13 @@ pub(super) struct Senders {
     /// For all deployments, unless they have rules of their own.
     common: Known,
     rules: Option<Arc<dyn DeploymentRules>>,
-    kept: Mutex<HashMap<Tenant, Known>>,
+    known: Mutex<HashMap<Tenant, Known>>,
 }
 
 impl Senders {
     pub(super) fn new(settings: Arc<WebhookSettings>, resolver: Arc<dyn Resolve>) -> Result<Self> {
         let sender = Arc::new(Sender::new(&settings, Arc::clone(&resolver))?);
-        Ok(Self { resolver, common: (settings, sender), rules: None, kept: Mutex::default() })
+        Ok(Self { resolver, common: (settings, sender), rules: None, known: Mutex::default() })
     }
 
     /// The same resolver and common sender, with rules per deployment.
@@ -35,7 +35,7 @@ impl Senders {
             resolver: Arc::clone(&self.resolver),
             common: self.common.clone(),
             rules: Some(rules),
-            kept: Mutex::default(),
+            known: Mutex::default(),
         }
     }
 
@@ -43,14 +43,14 @@ impl Senders {
     pub(super) fn of(&self, tenant: &Tenant) -> Result<Option<Known>> {
         let Some(rules) = &self.rules else { return Ok(Some(self.common.clone())) };
         let Some(settings) = rules.webhooks(tenant) else { return Ok(None) };
-        let mut kept = self.kept.lock();
-        if let Some((held, sender)) = kept.get(tenant)
+        let mut known = self.known.lock();
+        if let Some((held, sender)) = known.get(tenant)
             && Arc::ptr_eq(held, &settings)
         {
             return Ok(Some((settings, Arc::clone(sender))));
         }
         let sender = Arc::new(Sender::new(&settings, Arc::clone(&self.resolver))?);
-        kept.insert(tenant.clone(), (Arc::clone(&settings), Arc::clone(&sender)));
+        known.insert(tenant.clone(), (Arc::clone(&settings), Arc::clone(&sender)));
         Ok(Some((settings, sender)))
     }
 }

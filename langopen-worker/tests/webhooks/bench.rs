@@ -90,10 +90,7 @@ pub(crate) struct Bench {
 
 /// Settings that allow webhooks to this machine.
 pub(crate) fn open() -> WebhookSettings {
-    WebhookSettings {
-        policy: UrlPolicy { disable_loopback: false, ..UrlPolicy::default() },
-        ..WebhookSettings::default()
-    }
+    WebhookSettings::default().with_policy(UrlPolicy { disable_loopback: false, ..UrlPolicy::default() })
 }
 
 impl Bench {

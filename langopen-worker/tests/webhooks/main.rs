@@ -12,7 +12,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use langopen_core::clock::ManualClock;
 use langopen_core::{Clock, Outbox, Scope, Timestamp};
-use langopen_worker::{WebhookDispatcher, WebhookHeaders, WebhookSettings};
+use langopen_worker::{WebhookDispatcher, WebhookHeaders};
 use reqwest::dns::Resolve;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
@@ -23,7 +23,7 @@ use bench::{Bench, Fixed, Receiver, open, until};
 async fn a_delivery_carries_the_run_and_the_configured_headers() {
     let receiver = Receiver::ok().await;
     let headers = WebhookHeaders::new([("Authorization", "Bearer s3cret")]).unwrap();
-    let bench = Bench::start(WebhookSettings { headers, own_url: Some(receiver.url("/prefix")), ..open() });
+    let bench = Bench::start(open().with_headers(headers).with_own_url(Some(receiver.url("/prefix"))));
     let run_id = bench.ended(&receiver.url("/hook?a=1")).await;
     receiver.wait_for(1).await;
     let (path, headers, body) = receiver.seen.lock()[0].clone();
@@ -46,7 +46,7 @@ async fn only_allowed_fields_are_sent() {
     let receiver = Receiver::ok().await;
     let allowed_fields = Some(vec!["run_id".to_owned(), "status".to_owned(), "nothing".to_owned()]);
     let headers = WebhookHeaders::new([("content-type", "application/vnd.own+json")]).unwrap();
-    let bench = Bench::start(WebhookSettings { allowed_fields, headers, ..open() });
+    let bench = Bench::start(open().with_allowed_fields(allowed_fields).with_headers(headers));
     let run_id = bench.ended(&receiver.url("/")).await;
     receiver.wait_for(1).await;
     let (_, headers, body) = receiver.seen.lock()[0].clone();
@@ -89,7 +89,7 @@ async fn what_may_succeed_later_is_tried_again_at_its_time() {
 #[tokio::test]
 async fn what_never_succeeds_is_given_up() {
     let receiver = Receiver::start(|_| StatusCode::BAD_GATEWAY.into_response()).await;
-    let quick = WebhookSettings { max_attempts: 3, first_pause: Duration::from_millis(1), ..open() };
+    let quick = open().with_max_attempts(3).with_first_pause(Duration::from_millis(1));
     let bench = Bench::start(quick);
     bench.ended(&receiver.url("/")).await;
     receiver.wait_for(3).await;
@@ -114,7 +114,7 @@ async fn what_cannot_succeed_is_tried_once() {
     ] {
         let target = target.clone();
         let receiver = Receiver::start(move |_| (status, [("location", target.clone())]).into_response()).await;
-        let bench = Bench::start(WebhookSettings { first_pause: Duration::from_millis(1), ..open() });
+        let bench = Bench::start(open().with_first_pause(Duration::from_millis(1)));
         bench.ended(&receiver.url("/")).await;
         assert_eq!(bench.failed().await, [(1, reason.to_owned())]);
         receiver.wait_for(1).await;
@@ -133,7 +133,7 @@ async fn a_receiver_that_hangs_or_talks_on_holds_nobody_up() {
         Response::new(Body::from_stream(futures::stream::repeat_with(chunk)))
     })
     .await;
-    let bench = Bench::start(WebhookSettings { timeout: Duration::from_secs(3), concurrency: 1, ..open() });
+    let bench = Bench::start(open().with_timeout(Duration::from_secs(3)).with_concurrency(1));
     for url in [hangs.url("/"), talks.url("/")] {
         bench.ended(&url).await;
     }
@@ -143,7 +143,7 @@ async fn a_receiver_that_hangs_or_talks_on_holds_nobody_up() {
 
     // This receiver accepts connections and never answers.
     let silent = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
-    let once = WebhookSettings { timeout: Duration::from_millis(300), max_attempts: 1, ..open() };
+    let once = open().with_timeout(Duration::from_millis(300)).with_max_attempts(1);
     let bench = Bench::start(once);
     bench.ended(&format!("http://{}/", silent.local_addr().unwrap())).await;
     assert_eq!(bench.failed().await, [(1, "the receiver did not answer in time".to_owned())]);
@@ -153,8 +153,7 @@ async fn a_receiver_that_hangs_or_talks_on_holds_nobody_up() {
 async fn what_a_stop_leaves_is_delivered_by_the_next() {
     let silent = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let address = silent.local_addr().unwrap();
-    let mut bench =
-        Bench::start(WebhookSettings { grace: Duration::from_millis(100), timeout: Duration::from_secs(60), ..open() });
+    let mut bench = Bench::start(open().with_grace(Duration::from_millis(100)).with_timeout(Duration::from_secs(60)));
     let under_way = bench.ended(&format!("http://{address}/")).await;
     let _open = tokio::time::timeout(Duration::from_secs(60), silent.accept()).await.unwrap().unwrap();
     bench.stop().await;
@@ -165,7 +164,7 @@ async fn what_a_stop_leaves_is_delivered_by_the_next() {
     let map: Arc<dyn Resolve> = Arc::new(Fixed(vec![receiver.address]));
     let outbox = Arc::new(bench.memory.clone());
     let told = bench.ended(&format!("http://receiver.example:{}/", receiver.address.port())).await;
-    let settings = WebhookSettings { max_attempts: 1, ..open() };
+    let settings = open().with_max_attempts(1);
     let next = WebhookDispatcher::with_resolver(outbox, bench.clock.clone(), settings, map).unwrap();
     tokio::spawn(next.run(CancellationToken::new()));
     bench.settled().await;

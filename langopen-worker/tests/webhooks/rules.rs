@@ -23,7 +23,7 @@ async fn a_name_that_comes_to_stand_for_a_blocked_address_is_not_connected_to() 
     let run = async |policy: UrlPolicy, found: Vec<SocketAddr>| {
         let bench = Bench::new(Arc::new(SystemClock));
         assert!(policy.check(&url).is_ok(), "the name alone is fine");
-        let settings = WebhookSettings { policy, ..open() };
+        let settings = open().with_policy(policy);
         let (outbox, clock) = (Arc::new(bench.memory.clone()), bench.clock.clone());
         let dispatcher = WebhookDispatcher::with_resolver(outbox, clock, settings, Arc::new(Fixed(found))).unwrap();
         let stop = CancellationToken::new();
@@ -54,7 +54,7 @@ async fn rules_that_became_stricter_hold_for_what_is_on_its_way() {
     bench.ended(&receiver.url("/")).await;
     let failed = bench.failed().await;
     assert!(failed[0].1.starts_with("Webhook host blocked: loopback"), "{failed:?}");
-    let bench = Bench::start(WebhookSettings { enabled: false, ..open() });
+    let bench = Bench::start(open().with_enabled(false));
     bench.ended(&receiver.url("/")).await;
     assert_eq!(bench.failed().await, [(1, "webhooks are switched off".to_owned())]);
     assert_eq!(receiver.count(), 0);
@@ -91,7 +91,7 @@ async fn a_deployments_own_rules_are_waited_for_and_followed() {
 
     for secret in ["one", "two"] {
         let headers = WebhookHeaders::new([("x-secret", secret)]).unwrap();
-        *rules.0.lock() = Some(Arc::new(WebhookSettings { headers, ..open() }));
+        *rules.0.lock() = Some(Arc::new(open().with_headers(headers)));
         match secret {
             "one" => clock.advance(Duration::from_secs(10)),
             _ => {

@@ -71,7 +71,7 @@ impl Report {
     }
 
     /// Prints the tables and the JSON report, and writes the JSON to `file` too. Returns the exit code.
-    pub(crate) fn tell(&self, file: Option<&Path>) -> Result<ExitCode> {
+    pub(crate) fn print(&self, file: Option<&Path>) -> Result<ExitCode> {
         println!("{}", aligned(self.rows()));
         println!("\n{}", aligned(bar::rows(&self.bars)));
         self.notes.iter().for_each(|note| println!("note: {note}"));

@@ -77,12 +77,12 @@ fn keep(folder: &Path, name: &str, what: &impl Serialize) -> Result<()> {
 
 /// Waits until webhooks have reported the end of each run with a webhook.
 async fn until_told(history: &History, hooks: &Hooks) {
-    let told = async {
+    let reported = async {
         loop {
-            let told = hooks.told();
+            let reported = hooks.reported();
             let waits = |entry: &crate::load::Entry| {
                 let ended = entry.statuses.last().is_some_and(|status| status == "success");
-                entry.hooked && ended && entry.run_id.as_ref().is_some_and(|run_id| !told.contains_key(run_id))
+                entry.hooked && ended && entry.run_id.as_ref().is_some_and(|run_id| !reported.contains_key(run_id))
             };
             if !history.entries().iter().any(waits) {
                 return;
@@ -91,7 +91,7 @@ async fn until_told(history: &History, hooks: &Hooks) {
         }
     };
     // The checks report missing webhooks.
-    let _ = tokio::time::timeout(TO_TELL, told).await;
+    let _ = tokio::time::timeout(TO_TELL, reported).await;
 }
 
 async fn gather(
@@ -129,5 +129,5 @@ async fn gather(
     };
     let steps = std::fs::read_to_string(&platform.app.steps).map_err(io("steps.txt"))?;
     let lines = check::parse(&steps);
-    Ok(Evidence { entries, lines, incidents, told: hooks.told(), statuses, values, items, in_flight })
+    Ok(Evidence { entries, lines, incidents, reported: hooks.reported(), statuses, values, items, in_flight })
 }

@@ -61,16 +61,16 @@ struct Started {
 
 async fn start(settings: &Settings) -> Result<Started, CommandError> {
     let recorder = metrics::install()?;
-    let (section, place) = (&settings.api, settings.place()?);
+    let (section, backend) = (&settings.api, settings.backend()?);
     let mut client = settings.runners.client(process_name("api-server"))?;
     client.serves_api = true;
     let (default, records) = (section.tenant()?, section.api_keys.as_deref().map(keys::read).transpose()?);
     let (listener, address) = listen(section.host, section.port).await?;
-    say("data", &place.describe(Path::new("")));
-    let database = Arc::new(Database::open(place, Path::new("")).await?);
+    say("data", &backend.describe(Path::new("")));
+    let database = Arc::new(Database::open(backend, Path::new("")).await?);
     let runners = Arc::new(RunnerSet::connect(client)?);
     let keys = KeyRing::new(records.unwrap_or_default());
-    let keys = Arc::new(keys.with_stored(database.storage(), clock()));
+    let keys = Arc::new(keys.with_stored(database.api_keys(), clock()));
     let login = Login { keys: Arc::clone(&keys), needed: section.needed_keys(), address: address.ip() };
     if login.needed != KeysNeeded::Always && !address.ip().is_loopback() {
         say("note", &format!("anyone who reaches {address} has full access to deployments without auth.path"));
@@ -83,7 +83,7 @@ async fn start(settings: &Settings) -> Result<Started, CommandError> {
         bodies: BodyBudget::new(section.max_body_bytes_in_flight),
         crons: section.crons,
     };
-    let mut installation = Installation::new(Arc::new(source), database.storage())
+    let mut installation = Installation::new(Arc::new(source), database.deployments())
         .with_clock(clock())
         .with_keys(keys)
         .with_root(root(recorder));

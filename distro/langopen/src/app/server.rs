@@ -12,7 +12,6 @@ use langopen_runner::config::AppSettings;
 use super::auth::KeysNeeded;
 use super::web_app::PoolApp;
 use super::{api_settings, app_options, auth};
-use crate::clock::clock;
 use crate::database::Database;
 use crate::error::CommandError;
 
@@ -55,9 +54,8 @@ pub(crate) async fn build(parts: ServerParts<'_>) -> Result<AgentServer, Command
     settings.refuse_foreign_pages = login.address.is_loopback() && auth::is_open(&pool);
     let login = auth::login(login, app.auth.as_ref(), &pool).await?;
     let executor = Arc::clone(&pool) as Arc<dyn Executor>;
-    let mut server = AgentServer::new(database.storage(), database.queue(), database.events(), executor)
+    let mut server = AgentServer::new(database.backend(), executor)
         .with_auth(login)
-        .with_clock(clock())
         .with_settings(settings)
         .with_body_budget(bodies)
         .with_metrics(metrics);

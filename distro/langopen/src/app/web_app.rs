@@ -36,7 +36,7 @@ impl CustomApp for PoolApp {
             methods: route.methods,
             websocket: route.websocket,
         };
-        AppDescription { first, routes: routes.into_iter().map(route).collect(), later, openapi }
+        AppDescription { first, routes: routes.into_iter().map(route).collect(), fallback: later, openapi }
     }
 
     async fn call(&self, request: AppRequest, api: Api) -> Response {

@@ -19,14 +19,12 @@ pub(crate) fn settings(
     let headers = WebhookHeaders::new(headers.iter().map(|(name, value)| (name.as_str(), value.expose())));
     let headers =
         headers.map_err(|error| CommandError::Setting { name: "webhooks.headers", why: error.to_string() })?;
-    Ok(WebhookSettings {
-        enabled: !app.http.disable_webhooks,
-        policy: policy(app),
-        own_url,
-        headers,
-        allowed_fields: app.webhooks.as_ref().and_then(|webhooks| webhooks.allowed_fields.clone()),
-        ..WebhookSettings::default()
-    })
+    Ok(WebhookSettings::default()
+        .with_enabled(!app.http.disable_webhooks)
+        .with_policy(policy(app))
+        .with_own_url(own_url)
+        .with_headers(headers)
+        .with_allowed_fields(app.webhooks.as_ref().and_then(|webhooks| webhooks.allowed_fields.clone())))
 }
 
 pub(super) fn policy(app: &AppSettings) -> UrlPolicy {

@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_checkpoint_is_told() {
+    fn other_documents_are_refused() {
         for text in ["", "[]", "{}", r#"{"channel_versions": 5}"#, r#"{"channel_versions": {"x": []}}"#] {
             assert!(Document::read(text).is_err(), "{text}");
         }

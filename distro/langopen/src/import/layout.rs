@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn forms_are_told_by_their_columns() {
+    fn layouts_are_recognized_by_their_columns() {
         let checkpoints = "thread_id checkpoint_ns checkpoint_id parent_checkpoint_id type checkpoint metadata";
         let blobs = ("checkpoint_blobs", "thread_id checkpoint_ns channel version type blob");
         let writes = "thread_id checkpoint_ns checkpoint_id task_id idx channel type blob";

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use langopen_core::Storage;
 
 use crate::cli::ImportOptions;
-use crate::database::{Database, Place};
+use crate::database::{Backend, Database};
 use crate::error::CommandError;
 use crate::up::data::DataFolder;
 
@@ -19,17 +19,17 @@ pub(super) struct Target {
 
 impl Target {
     pub(super) async fn open(options: &ImportOptions) -> Result<Self, CommandError> {
-        match Place::of(options.database()?.as_deref(), None)? {
-            Place::Sqlite => {
+        match Backend::of(options.database()?.as_deref(), None)? {
+            Backend::Sqlite => {
                 let data = DataFolder::hold(options.data.clone())?;
-                let database = Database::open(Place::Sqlite, &data.database()?).await?;
+                let database = Database::open(Backend::Sqlite, &data.database()?).await?;
                 Ok(Self { database, _data: Some(data) })
             }
-            Place::Memory => Err(CommandError::Setting {
+            Backend::Memory => Err(CommandError::Setting {
                 name: "--database",
                 why: "data in memory is lost when this command ends".to_owned(),
             }),
-            place => Ok(Self { database: Database::open(place, Path::new("")).await?, _data: None }),
+            backend => Ok(Self { database: Database::open(backend, Path::new("")).await?, _data: None }),
         }
     }
 

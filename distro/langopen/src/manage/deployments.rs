@@ -4,7 +4,8 @@ use std::str::FromStr;
 
 use clap::{Args, Subcommand};
 use langopen_core::model::{Deployment, DeploymentSpec};
-use langopen_core::{ErrorKind, Storage, Tenant};
+use langopen_core::storage::Deployments;
+use langopen_core::{ErrorKind, Tenant};
 use serde_json::{Value, json};
 
 use super::store::StoreOptions;
@@ -85,19 +86,19 @@ pub(crate) async fn run(command: DeploymentsCommand) -> Result<(), CommandError>
     match command {
         DeploymentsCommand::List(options) => {
             let store = options.store.open().await?;
-            let listed = store.storage().list_deployments().await;
+            let listed = store.deployments().list_deployments().await;
             store.close().await;
             show(&listed?, options.json)
         }
         DeploymentsCommand::Set(options) => {
             let store = options.store.open().await?;
-            let set = set(&*store.storage(), options).await;
+            let set = set(&*store.deployments(), options).await;
             store.close().await;
             show(&[set?], false)
         }
         DeploymentsCommand::Delete(DeleteOptions { name: DeploymentName(tenant), store }) => {
             let store = store.open().await?;
-            let deleted = store.storage().delete_deployment(&tenant).await;
+            let deleted = store.deployments().delete_deployment(&tenant).await;
             store.close().await;
             deleted.map_err(|error| missing(error, &tenant))?;
             println!("The host names and limits of {tenant} are deleted. Its data stays.");
@@ -106,9 +107,9 @@ pub(crate) async fn run(command: DeploymentsCommand) -> Result<(), CommandError>
     }
 }
 
-async fn set(storage: &dyn Storage, options: SetOptions) -> Result<Deployment, CommandError> {
+async fn set(deployments: &dyn Deployments, options: SetOptions) -> Result<Deployment, CommandError> {
     let DeploymentName(tenant) = options.name;
-    let before = storage.deployment(&tenant).await?;
+    let before = deployments.deployment(&tenant).await?;
     let mut spec =
         before.map_or_else(DeploymentSpec::default, |row| DeploymentSpec { hosts: row.hosts, limits: row.limits });
     if options.no_hosts || !options.hosts.is_empty() {
@@ -124,7 +125,7 @@ async fn set(storage: &dyn Storage, options: SetOptions) -> Result<Deployment, C
             *limit = given;
         }
     }
-    Ok(storage.put_deployment(&tenant, spec).await?)
+    Ok(deployments.put_deployment(&tenant, spec).await?)
 }
 
 fn missing(error: langopen_core::Error, tenant: &Tenant) -> CommandError {

@@ -3,7 +3,8 @@
 use clap::{Args, Subcommand};
 use langopen_core::auth::{ApiKey, KeyScope, Role};
 use langopen_core::model::{NewStoredApiKey, StoredApiKey};
-use langopen_core::{ApiKeyId, Clock, IdSource, Storage, SystemClock, SystemIds, Tenant, Timestamp};
+use langopen_core::storage::{ApiKeys, Deployments};
+use langopen_core::{ApiKeyId, Clock, IdSource, SystemClock, SystemIds, Tenant, Timestamp};
 use serde_json::{Value, json};
 
 use super::store::StoreOptions;
@@ -96,19 +97,19 @@ pub(crate) async fn run(command: KeysCommand) -> Result<(), CommandError> {
     match command {
         KeysCommand::Create(options) => {
             let store = options.store.open().await?;
-            let created = create(&*store.storage(), options).await;
+            let created = create(&*store.api_keys(), &*store.deployments(), options).await;
             store.close().await;
             created
         }
         KeysCommand::List(options) => {
             let store = options.store.open().await?;
-            let listed = store.storage().list_api_keys(options.scope.as_ref()).await;
+            let listed = store.api_keys().list_api_keys(options.scope.as_ref()).await;
             store.close().await;
             show(&listed?, options.json)
         }
         KeysCommand::Revoke(RevokeOptions { key_id, store }) => {
             let store = store.open().await?;
-            let revoked = store.storage().revoke_api_key(None, key_id).await;
+            let revoked = store.api_keys().revoke_api_key(None, key_id).await;
             store.close().await;
             let key = revoked.map_err(|error| match error.kind() {
                 langopen_core::ErrorKind::NotFound => CommandError::NoKey(key_id.to_string()),
@@ -121,10 +122,10 @@ pub(crate) async fn run(command: KeysCommand) -> Result<(), CommandError> {
     }
 }
 
-async fn create(storage: &dyn Storage, options: CreateOptions) -> Result<(), CommandError> {
+async fn create(keys: &dyn ApiKeys, deployments: &dyn Deployments, options: CreateOptions) -> Result<(), CommandError> {
     let scope = options.scope.unwrap_or_else(|| KeyScope::Deployment(Tenant::default()));
     if let Some(tenant) = scope.deployment().filter(|tenant| **tenant != Tenant::default())
-        && storage.deployment(tenant).await?.is_none()
+        && deployments.deployment(tenant).await?.is_none()
     {
         return Err(CommandError::NoDeployment(tenant.clone()));
     }
@@ -138,7 +139,7 @@ async fn create(storage: &dyn Storage, options: CreateOptions) -> Result<(), Com
         role: options.role,
         expires_at: options.expires_at,
     };
-    let created = storage.create_api_key(new).await?;
+    let created = keys.create_api_key(new).await?;
     if options.json {
         let mut shown = json(&created);
         shown["key"] = key.expose().into();

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use clap::Args;
 use langopen_backends::sqlite::{Sqlite, SqliteOptions};
-use langopen_core::Storage;
+use langopen_core::storage::{ApiKeys, Deployments};
 
-use crate::database::{Database, Place};
+use crate::database::{Backend, Database};
 use crate::error::CommandError;
 use crate::secret_file;
 
@@ -39,28 +39,35 @@ impl StoreOptions {
     }
 
     pub(super) async fn open(&self) -> Result<Store, CommandError> {
-        match Place::of(self.database()?.as_deref(), None)? {
-            Place::Sqlite => {
+        match Backend::of(self.database()?.as_deref(), None)? {
+            Backend::Sqlite => {
                 let path = self.data.join("langopen.db");
                 if !path.is_file() {
                     return Err(CommandError::NoDatabase { path });
                 }
                 Ok(Store::Beside(Sqlite::open(&path, SqliteOptions::default().beside_owner()).await?))
             }
-            Place::Memory => Err(CommandError::Setting {
+            Backend::Memory => Err(CommandError::Setting {
                 name: "--database",
                 why: "this command cannot reach data in the memory of another process".to_owned(),
             }),
-            place => Ok(Store::Shared(Database::open(place, Path::new("")).await?)),
+            backend => Ok(Store::Shared(Database::open(backend, Path::new("")).await?)),
         }
     }
 }
 
 impl Store {
-    pub(super) fn storage(&self) -> Arc<dyn Storage> {
+    pub(super) fn deployments(&self) -> Arc<dyn Deployments> {
         match self {
             Self::Beside(sqlite) => Arc::new(sqlite.clone()),
-            Self::Shared(database) => database.storage(),
+            Self::Shared(database) => database.deployments(),
+        }
+    }
+
+    pub(super) fn api_keys(&self) -> Arc<dyn ApiKeys> {
+        match self {
+            Self::Beside(sqlite) => Arc::new(sqlite.clone()),
+            Self::Shared(database) => database.api_keys(),
         }
     }
 

@@ -9,7 +9,7 @@ use langopen_runner::{ClientTls, RunnerSetSettings, RunnerUrl, ServerTls};
 
 use super::{ApiSettings, RequireApiKeys, RunnerSettings, RunnersSettings, Settings, WorkerSection};
 use crate::app::KeysNeeded;
-use crate::database::Place;
+use crate::database::Backend;
 use crate::error::CommandError;
 
 fn wrong<T>(name: &'static str, why: &str) -> Result<T, CommandError> {
@@ -18,14 +18,14 @@ fn wrong<T>(name: &'static str, why: &str) -> Result<T, CommandError> {
 
 impl Settings {
     /// The shared Postgres of a platform's API servers and workers.
-    pub(crate) fn place(&self) -> Result<Place, CommandError> {
+    pub(crate) fn backend(&self) -> Result<Backend, CommandError> {
         let Some(url) = &self.database.url else {
             return wrong("database.url", "name the Postgres that the platform's processes share, with --database");
         };
-        match Place::of(Some(url.expose()), self.redis.url.as_ref().map(|url| url.expose()))? {
-            Place::Postgres(shared) => {
+        match Backend::of(Some(url.expose()), self.redis.url.as_ref().map(|url| url.expose()))? {
+            Backend::Postgres(shared) => {
                 let shared = shared.with(self.database.connections, &self.redis.prefix);
-                Ok(Place::Postgres(shared.with_direct(self.database.direct_url.clone())?))
+                Ok(Backend::Postgres(shared.with_direct(self.database.direct_url.clone())?))
             }
             _ => wrong("database.url", "processes of one platform can only share a Postgres: postgres://..."),
         }
@@ -164,9 +164,9 @@ mod tests {
         assert!(server(&[("runner.tls_client_ca", "a")]).contains("tls_client_ca"));
         assert!(server(&[("runner.tls_key", "a")]).contains("tls_cert"));
         assert_eq!(server(&[("runner.tls_cert", "a"), ("runner.tls_key", "a")]), "");
-        let place = |values| refusal(settings(values).place());
-        assert!(place(&[]).contains("--database") && place(&[("database.url", "memory:")]).contains("Postgres"));
-        assert_eq!(place(&[("database.url", "postgres://a/b")]), "");
+        let backend = |values| refusal(settings(values).backend());
+        assert!(backend(&[]).contains("--database") && backend(&[("database.url", "memory:")]).contains("Postgres"));
+        assert_eq!(backend(&[("database.url", "postgres://a/b")]), "");
         assert!(refusal(settings(&[("worker.lease_seconds", "0")]).worker.lease()).contains("lease_seconds"));
         assert!(refusal(settings(&[("runner.deployment", "prod")]).runner.tenant()).contains("runner.deployment"));
     }

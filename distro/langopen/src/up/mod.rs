@@ -13,7 +13,7 @@ use langopen_api::{BodyBudget, Installation, WorkerCounts};
 use langopen_core::auth::{ApiKeyRecord, KeyRing};
 use langopen_core::{Executor, Tenant};
 use langopen_runner::HostPool;
-use langopen_worker::{Services, WebhookDispatcher, Worker};
+use langopen_worker::{WebhookDispatcher, Worker};
 use parking_lot::Mutex;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -24,7 +24,7 @@ use crate::app::{self, FromWithin, KeysNeeded, Login};
 use crate::cli::UpOptions;
 use crate::clock::clock;
 use crate::connections::Limits;
-use crate::database::{Database, Place};
+use crate::database::{Backend, Database};
 use crate::error::CommandError;
 use crate::hosts::Application;
 use crate::isolation::Isolation;
@@ -72,7 +72,7 @@ struct Started {
 }
 
 /// The data store, from the options or from the variables of LangGraph's own servers.
-fn place(options: &UpOptions) -> Result<Place, CommandError> {
+fn backend(options: &UpOptions) -> Result<Backend, CommandError> {
     let given = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
     let database = options.database()?.or_else(|| given("DATABASE_URI")).or_else(|| given("POSTGRES_URI"));
     // `--redis` without a Postgres is an error. `REDIS_URI` without one is not, because it may be the application's
@@ -80,18 +80,18 @@ fn place(options: &UpOptions) -> Result<Place, CommandError> {
     let redis = options
         .redis()?
         .or_else(|| database.as_ref().filter(|url| url.starts_with("postgres")).and_then(|_| given("REDIS_URI")));
-    Ok(Place::of(database.as_deref(), redis.as_deref())?.with_redis_prefix(&options.redis_prefix))
+    Ok(Backend::of(database.as_deref(), redis.as_deref())?.with_redis_prefix(&options.redis_prefix))
 }
 
 async fn start(options: UpOptions) -> Result<Started, CommandError> {
     let begin = Instant::now();
-    let place = place(&options)?;
+    let backend = backend(&options)?;
     let recorder = metrics::install()?;
-    let mut isolation = Isolation::new(options.sandbox, &place.withheld())?;
+    let mut isolation = Isolation::new(options.sandbox, &backend.withheld())?;
     let application = Application::read(&options.config, &isolation.inherited)?;
     let records = options.api_keys.as_deref().map(keys::read).transpose()?;
     let data = DataFolder::open(&options, &application.config)?;
-    say("data", &place.describe(data.path()));
+    say("data", &backend.describe(data.path()));
     isolation.hide_data(data.path());
     for path in [&options.cache_dir, &options.api_keys, &options.database_file, &options.redis_file] {
         path.iter().for_each(|path| isolation.hide(path));
@@ -102,8 +102,8 @@ async fn start(options: UpOptions) -> Result<Started, CommandError> {
     let listener = TcpListener::bind(address).await.map_err(|source| CommandError::Listen { address, source })?;
     let address = listener.local_addr().map_err(|source| CommandError::Listen { address, source })?;
     let api_url = format!("http://{address}");
-    let file = if matches!(place, Place::Sqlite) { data.database()? } else { PathBuf::new() };
-    let database = Arc::new(Database::open(place, &file).await?);
+    let file = if matches!(backend, Backend::Sqlite) { data.database()? } else { PathBuf::new() };
+    let database = Arc::new(Database::open(backend, &file).await?);
 
     let app = &application.settings;
     let working = settings::worker(&options, app)?;
@@ -112,21 +112,15 @@ async fn start(options: UpOptions) -> Result<Started, CommandError> {
     let mounted = format!("{api_url}{}", app::api_settings(app)?.mount_prefix.unwrap_or_default());
     let hosts = application.prepare(settings::hosts(&options, &data, isolation, &api_url)).await?;
     let pool = Arc::new(HostPool::start(hosts).await?);
-    let services = Services {
-        queue: database.queue(),
-        storage: database.storage(),
-        events: database.events(),
-        executor: Arc::clone(&pool) as Arc<dyn Executor>,
-        clock: clock(),
-    };
-    let worker = Worker::new(services, working);
+    let executor = Arc::clone(&pool) as Arc<dyn Executor>;
+    let worker = Worker::new(database.backend(), executor, working);
     let dispatcher = WebhookDispatcher::new(database.outbox(), clock(), webhooks)?;
     let slots = worker.slots();
     let count = move || WorkerCounts { max: slots.max(), active: slots.active() };
     let needed = if records.is_some() { KeysNeeded::Always } else { KeysNeeded::FromFirst };
     let records = records.unwrap_or_default();
     let known = records.iter().map(ApiKeyRecord::tenant).collect::<Result<_, _>>()?;
-    let keys = Arc::new(KeyRing::new(records).with_stored(database.storage(), clock()));
+    let keys = Arc::new(KeyRing::new(records).with_stored(database.api_keys(), clock()));
     let deployments = Arc::new(Deployments {
         database: Arc::clone(&database),
         pool: Arc::clone(&pool),
@@ -143,7 +137,7 @@ async fn start(options: UpOptions) -> Result<Started, CommandError> {
         return Err(error);
     }
     // Requests that name no deployment go to the default one.
-    let installation = Installation::new(deployments, database.storage()).with_keys(keys);
+    let installation = Installation::new(deployments, database.deployments()).with_keys(keys);
     let router = installation.with_default(Tenant::default()).router();
     pool.connect(Arc::new(FromWithin(router.clone())));
     let stop = CancellationToken::new();

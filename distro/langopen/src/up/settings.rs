@@ -32,15 +32,13 @@ pub(super) fn hosts(options: &UpOptions, data: &DataFolder, isolation: Isolation
 }
 
 pub(super) fn worker(options: &UpOptions, app: &AppSettings) -> Result<WorkerSettings, CommandError> {
-    let mut settings = WorkerSettings {
-        name: process_name("up"),
-        concurrency: usize::from(options.workers) * usize::from(options.jobs_per_worker),
-        max_attempts: options.job_max_retries + 1,
-        run_timeout: Duration::from_secs(options.job_timeout_secs),
-        grace: Duration::from_secs(options.shutdown_grace_secs),
-        crons: options.crons,
-        ..WorkerSettings::default()
-    };
+    let mut settings = WorkerSettings::default()
+        .with_name(process_name("up"))
+        .with_concurrency(usize::from(options.workers) * usize::from(options.jobs_per_worker))
+        .with_max_attempts(options.job_max_retries + 1)
+        .with_run_timeout(Duration::from_secs(options.job_timeout_secs))
+        .with_grace(Duration::from_secs(options.shutdown_grace_secs))
+        .with_crons(options.crons);
     app::sweeps(&mut settings, app)?;
     Ok(settings)
 }

@@ -43,7 +43,7 @@ async fn started(client: &crate::platform::Client, run: &str) -> bool {
 }
 
 #[tokio::test]
-async fn those_that_are_told_to_end_end_in_order() {
+async fn processes_end_in_order() {
     let platform = Platform::new().await;
     let ((mut first, a), (second, b)) = tokio::join!(platform.runner(&[]), platform.runner(&[]));
     let mut worker = platform.worker(&[&a, &b], &["--grace-seconds", "0"]).await;

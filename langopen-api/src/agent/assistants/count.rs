@@ -8,10 +8,10 @@ use serde_json::json;
 use utoipa::ToSchema;
 
 use super::{check_graph, graph_ids};
+use crate::agent::App;
+use crate::agent::error::{ApiResult, ErrorResponse};
 use crate::http::access::Caller;
-use crate::http::error::{ApiResult, ErrorResponse};
 use crate::http::extract::{SmallBody, field};
-use crate::server::App;
 
 /// The filter for the assistants to count.
 #[derive(Debug, Default, Deserialize, ToSchema)]

@@ -9,12 +9,12 @@ use serde_json::json;
 use utoipa::ToSchema;
 
 use super::check_graph;
+use crate::agent::App;
+use crate::agent::error::{ApiError, ApiResult, ErrorResponse, OnKind};
 use crate::agent::run_body::both_given;
-use crate::agent::wire::{AssistantBody, Config, IfExistsName};
+use crate::agent::wire::{AssistantBody, Config};
 use crate::http::access::Caller;
-use crate::http::error::{ApiError, ApiResult, ErrorResponse, OnKind};
 use crate::http::extract::{Body, field, parse_id};
-use crate::server::App;
 
 /// A new assistant.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -25,7 +25,7 @@ pub(super) struct AssistantCreate {
     assistant_id: Option<String>,
     /// The graph that the assistant runs.
     graph_id: String,
-    #[serde(default, deserialize_with = "field::config")]
+    #[serde(default, deserialize_with = "crate::agent::wire::config")]
     #[schema(value_type = Option<Config>)]
     config: Option<JsonMap>,
     /// The run-time context. A request cannot have both `context` and `config.configurable`.
@@ -36,7 +36,7 @@ pub(super) struct AssistantCreate {
     #[schema(value_type = Option<Object>)]
     metadata: Option<JsonMap>,
     #[serde(default)]
-    #[schema(value_type = Option<IfExistsName>, inline, default = "raise")]
+    #[schema(inline, default = "raise")]
     if_exists: Option<IfExists>,
     /// The assistant's name; `Untitled` if absent.
     #[serde(default)]

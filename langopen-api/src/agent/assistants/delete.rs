@@ -5,10 +5,12 @@ use langopen_core::auth::{Action, Resource};
 use serde_json::json;
 use utoipa::IntoParams;
 
+use super::system;
+use crate::agent::App;
+use crate::agent::AssistantPath;
+use crate::agent::error::{ApiError, ApiResult, ErrorResponse, OnKind};
 use crate::http::access::Caller;
-use crate::http::error::{ApiError, ApiResult, ErrorResponse, OnKind};
-use crate::http::extract::{AssistantPath, Query};
-use crate::server::App;
+use crate::http::extract::Query;
 
 // This struct only documents the query; the handler reads it.
 #[derive(IntoParams)]
@@ -53,7 +55,7 @@ pub(super) async fn delete_assistant(
     };
     let deleted = app.runs.delete_assistant(&scope, id, threads.as_ref()).await;
     // This also runs after a failure, because an earlier request may have ended between the two steps.
-    app.restore_system_assistant(&scope.tenant, id).await?;
+    system::restore(&app, &scope.tenant, id).await?;
     deleted.on(ErrorKind::NotFound, || ApiError::not_found(format!("Assistant with ID {id} not found")))?;
     Ok(StatusCode::NO_CONTENT)
 }

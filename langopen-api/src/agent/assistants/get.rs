@@ -2,11 +2,11 @@ use axum::Json;
 use axum::extract::State;
 
 use super::read;
+use crate::agent::App;
+use crate::agent::AssistantPath;
+use crate::agent::error::{ApiResult, ErrorResponse};
 use crate::agent::wire::AssistantBody;
 use crate::http::access::Caller;
-use crate::http::error::{ApiResult, ErrorResponse};
-use crate::http::extract::AssistantPath;
-use crate::server::App;
 
 /// Get Assistant
 #[utoipa::path(

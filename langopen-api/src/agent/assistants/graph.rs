@@ -1,14 +1,14 @@
 use axum::extract::{Path, State};
 use axum::response::Response;
-use langopen_core::executor::GraphCall;
-use langopen_core::{AssistantId, RawJson};
+use langopen_core::AssistantId;
+use langopen_core::executor::{DrawRequest, Xray};
 
 use super::{graph_config, graph_ids, read};
+use crate::agent::App;
+use crate::agent::error::{ApiError, ApiResult, ErrorResponse};
 use crate::agent::wire::json;
 use crate::http::access::Caller;
-use crate::http::error::{ApiError, ApiResult, ErrorResponse};
 use crate::http::extract::Query;
-use crate::server::App;
 use utoipa::{IntoParams, ToSchema};
 
 // This struct only documents the query; the handler reads it.
@@ -18,7 +18,7 @@ use utoipa::{IntoParams, ToSchema};
 struct GraphQuery {
     /// Whether to include subgraphs, or how many levels of them.
     #[param(inline)]
-    xray: Option<Xray>,
+    xray: Option<XrayParameter>,
 }
 
 // This type only documents the parameter; see `xray`.
@@ -26,7 +26,7 @@ struct GraphQuery {
 #[derive(serde::Deserialize, ToSchema)]
 #[serde(untagged)]
 #[expect(dead_code, reason = "only its schema is used")]
-enum Xray {
+enum XrayParameter {
     Whether(bool),
     Depth(u32),
 }
@@ -59,19 +59,19 @@ pub(super) async fn get_graph(
     }
     let (scope, assistant) = read(&app, &caller, id.unwrap_or_else(|| AssistantId::system(&name))).await?;
     let config = graph_config(&assistant, &caller)?;
-    let call = GraphCall::Draw { graph_id: assistant.graph_id, config, xray };
-    Ok(json(app.executor.call(app.reach(&scope), call).await?.as_str().to_owned()))
+    let request = DrawRequest::new(assistant.graph_id, config).with_xray(xray);
+    let drawing = app.executor.draw(app.execution_context(&scope), request).await?;
+    Ok(json(serde_json::to_string(&drawing)?))
 }
 
 /// Parses `false`, `true`, or a depth of at least 1.
-fn xray(text: Option<&str>) -> ApiResult<RawJson> {
-    let value: serde_json::Value = match text.map(str::to_ascii_lowercase).as_deref() {
-        None | Some("false") => false.into(),
-        Some("true") => true.into(),
+fn xray(text: Option<&str>) -> ApiResult<Xray> {
+    Ok(match text.map(str::to_ascii_lowercase).as_deref() {
+        None | Some("false") => Xray::Off,
+        Some("true") => Xray::All,
         Some(depth) => match depth.parse::<u32>() {
-            Ok(depth @ 1..) => depth.into(),
+            Ok(depth @ 1..) => Xray::Levels(depth),
             _ => return Err(ApiError::invalid("Invalid xray value")),
         },
-    };
-    Ok(RawJson::from(value))
+    })
 }

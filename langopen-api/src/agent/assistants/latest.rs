@@ -6,11 +6,12 @@ use serde::Deserialize;
 use serde_json::json;
 use utoipa::ToSchema;
 
+use crate::agent::App;
+use crate::agent::AssistantPath;
+use crate::agent::error::{ApiError, ApiResult, ErrorResponse};
 use crate::agent::wire::AssistantBody;
 use crate::http::access::Caller;
-use crate::http::error::{ApiError, ApiResult, ErrorResponse};
-use crate::http::extract::{AssistantPath, SmallBody};
-use crate::server::App;
+use crate::http::extract::SmallBody;
 
 /// The version to activate.
 #[derive(Debug, Deserialize, ToSchema)]

@@ -9,6 +9,7 @@ mod latest;
 mod schemas;
 mod search;
 mod subgraphs;
+mod system;
 mod update;
 mod versions;
 
@@ -19,9 +20,12 @@ use serde_json::{Value, json};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::http::access::{Caller, show_user};
-use crate::http::error::{ApiError, ApiResult};
-use crate::server::App;
+use crate::agent::App;
+use crate::agent::error::{ApiError, ApiResult};
+use crate::agent::show_user;
+use crate::http::access::Caller;
+
+pub(crate) use system::sync_all as sync_system_assistants;
 
 pub(crate) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()

@@ -1,15 +1,15 @@
 use axum::extract::State;
 use axum::response::Response;
-use langopen_core::executor::GraphCall;
+use langopen_core::executor::SchemasRequest;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{graph_config, read};
+use crate::agent::App;
+use crate::agent::AssistantPath;
+use crate::agent::error::{ApiResult, ErrorResponse};
 use crate::agent::wire::{concat_objects, json};
 use crate::http::access::Caller;
-use crate::http::error::{ApiResult, ErrorResponse};
-use crate::http::extract::AssistantPath;
-use crate::server::App;
 
 /// JSON schemas of an assistant's graph. A schema that the graph does not have is `null`.
 #[derive(Serialize, ToSchema)]
@@ -45,7 +45,7 @@ pub(super) async fn get_schemas(
     let (scope, assistant) = read(&app, &caller, id).await?;
     let config = graph_config(&assistant, &caller)?;
     let named = serde_json::to_string(&assistant.graph_id)?;
-    let call = GraphCall::Schemas { graph_id: assistant.graph_id, config };
-    let schemas = app.executor.call(app.reach(&scope), call).await?;
-    Ok(json(concat_objects(&["\"graph_id\":", &named], schemas.as_str())))
+    let request = SchemasRequest::new(assistant.graph_id, config);
+    let schemas = app.executor.schemas(app.execution_context(&scope), request).await?;
+    Ok(json(concat_objects(&["\"graph_id\":", &named], &serde_json::to_string(&schemas)?)))
 }

@@ -7,12 +7,12 @@ use serde_json::json;
 use utoipa::ToSchema;
 
 use super::{check_graph, graph_ids};
-use crate::agent::wire::{AssistantBody, AssistantField, Listing, SortOrderName};
+use crate::agent::App;
+use crate::agent::error::{ApiResult, ErrorResponse};
+use crate::agent::wire::{AssistantBody, AssistantField, Listing};
 use crate::http::access::Caller;
-use crate::http::error::{ApiResult, ErrorResponse};
 use crate::http::extract::SmallBody;
 use crate::http::extract::field::{self, LIMIT, check_select};
-use crate::server::App;
 
 /// The filter, the order and the page of the search.
 #[derive(Debug, Default, Deserialize, ToSchema)]
@@ -33,7 +33,7 @@ pub(super) struct AssistantSearchRequest {
     offset: Option<u32>,
     #[schema(inline)]
     sort_by: Option<SortBy>,
-    #[schema(value_type = Option<SortOrderName>, inline)]
+    #[schema(inline)]
     sort_order: Option<SortOrder>,
     /// The fields to return; all if absent.
     #[schema(value_type = Option<Vec<AssistantField>>)]

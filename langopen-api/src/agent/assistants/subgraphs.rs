@@ -1,17 +1,18 @@
 use axum::extract::{Path, State};
 use axum::response::Response;
 use langopen_core::AssistantId;
-use langopen_core::executor::GraphCall;
+use langopen_core::executor::SubgraphsRequest;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use utoipa::{IntoParams, ToSchema};
 
 use super::{graph_config, read};
+use crate::agent::App;
+use crate::agent::AssistantPath;
+use crate::agent::error::{ApiResult, ErrorResponse};
 use crate::agent::wire::json;
 use crate::http::access::Caller;
-use crate::http::error::{ApiResult, ErrorResponse};
-use crate::http::extract::{AssistantPath, Query, parse_id};
-use crate::server::App;
+use crate::http::extract::{Query, parse_id};
 
 /// The schemas of subgraphs, by namespace.
 #[derive(Serialize, ToSchema)]
@@ -98,6 +99,7 @@ async fn answer(
     let recurse = query.strict_flag("recurse")?.unwrap_or_default();
     let (scope, assistant) = read(app, caller, id).await?;
     let config = graph_config(&assistant, caller)?;
-    let call = GraphCall::Subgraphs { graph_id: assistant.graph_id, config, namespace, recurse };
-    Ok(json(app.executor.call(app.reach(&scope), call).await?.as_str().to_owned()))
+    let request = SubgraphsRequest::new(assistant.graph_id, config).with_namespace(namespace).with_recurse(recurse);
+    let subgraphs = app.executor.subgraphs(app.execution_context(&scope), request).await?;
+    Ok(json(serde_json::to_string(&subgraphs)?))
 }

@@ -9,12 +9,13 @@ use serde_json::{Value, json};
 use utoipa::ToSchema;
 
 use super::check_graph;
+use crate::agent::App;
+use crate::agent::AssistantPath;
+use crate::agent::error::{ApiError, ApiResult, ErrorResponse, OnKind};
 use crate::agent::run_body::both_given;
 use crate::agent::wire::{AssistantBody, Config};
 use crate::http::access::Caller;
-use crate::http::error::{ApiError, ApiResult, ErrorResponse, OnKind};
-use crate::http::extract::{AssistantPath, Body, field};
-use crate::server::App;
+use crate::http::extract::{Body, field};
 
 /// A change to an assistant.
 #[derive(Debug, Default, Deserialize, ToSchema)]
@@ -22,7 +23,7 @@ pub(super) struct AssistantPatch {
     graph_id: Option<String>,
     /// Replaces the config. If it has a `configurable`, that also replaces the context. An empty config changes
     /// nothing.
-    #[serde(default, deserialize_with = "field::config")]
+    #[serde(default, deserialize_with = "crate::agent::wire::config")]
     #[schema(value_type = Option<Config>)]
     config: Option<JsonMap>,
     /// Replaces the context and `config.configurable`.

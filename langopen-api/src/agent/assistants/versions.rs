@@ -7,12 +7,13 @@ use serde_json::json;
 use utoipa::ToSchema;
 
 use super::graph_ids;
+use crate::agent::App;
+use crate::agent::AssistantPath;
+use crate::agent::error::{ApiError, ApiResult, ErrorResponse};
 use crate::agent::wire::AssistantVersionBody;
 use crate::http::access::Caller;
-use crate::http::error::{ApiError, ApiResult, ErrorResponse};
+use crate::http::extract::SmallBody;
 use crate::http::extract::field::{self, LIMIT};
-use crate::http::extract::{AssistantPath, SmallBody};
-use crate::server::App;
 
 /// The filter and the page of the list.
 #[derive(Debug, Default, Deserialize, ToSchema)]

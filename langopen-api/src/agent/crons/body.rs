@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 
 use crate::agent::run_body::nodes;
-use crate::agent::wire::{Config, DurabilityName, MultitaskStrategyName, Nodes, OnCompletionName, StreamModes};
+use crate::agent::wire::{Config, Nodes, StreamModes};
 use crate::http::extract::field;
 
 /// Checks stream modes, and keeps their JSON text.
@@ -98,14 +98,14 @@ macro_rules! bodies {
                 #[serde(default, deserialize_with = "field::map")]
                 #[schema(value_type = Option<Object>)]
                 metadata: Option<JsonMap>,
-                #[serde(default, deserialize_with = "field::config")]
+                #[serde(default, deserialize_with = "crate::agent::wire::config")]
                 #[schema(value_type = Option<Config>)]
                 config: Option<JsonMap>,
                 /// The run-time context. A request cannot have both `context` and `config.configurable`.
                 #[serde(default, deserialize_with = "field::map")]
                 #[schema(value_type = Option<Object>)]
                 context: Option<JsonMap>,
-                #[serde(default, deserialize_with = "field::webhook")]
+                #[serde(default, deserialize_with = "crate::agent::wire::webhook")]
                 #[schema(min_length = 1, max_length = 65536)]
                 webhook: Option<String>,
                 /// The nodes before which the run stops: `"*"` or a list.
@@ -132,7 +132,7 @@ macro_rules! bodies {
                 #[schema(default = false)]
                 stream_resumable: Option<bool>,
                 #[serde(default)]
-                #[schema(value_type = Option<DurabilityName>, inline, default = "async")]
+                #[schema(inline, default = "async")]
                 durability: Option<Durability>,
             }
 
@@ -175,7 +175,7 @@ bodies! {
         end_time: Option<String> => |given: Option<String>| given.map(Some),
         /// The fate of a run's thread when the run has ended.
         #[serde(default)]
-        #[schema(value_type = Option<OnCompletionName>, inline, default = "delete")]
+        #[schema(inline, default = "delete")]
         on_run_completed: Option<OnCompletion> => std::convert::identity,
     }
     /// A cron on a thread.
@@ -190,7 +190,7 @@ bodies! {
         #[schema(format = DateTime)]
         end_time: Option<String> => |given: Option<String>| given.map(Some),
         #[serde(default)]
-        #[schema(value_type = Option<MultitaskStrategyName>, inline, default = "enqueue")]
+        #[schema(inline, default = "enqueue")]
         multitask_strategy: Option<MultitaskStrategy> => std::convert::identity,
     }
     /// An update of a cron. Metadata is merged; every other field replaces the old value.
@@ -205,7 +205,7 @@ bodies! {
         end_time: Option<Option<String>> => std::convert::identity,
         /// The fate of a run's thread when the run has ended. A cron on a thread ignores it.
         #[serde(default)]
-        #[schema(value_type = Option<OnCompletionName>, inline)]
+        #[schema(inline)]
         on_run_completed: Option<OnCompletion> => std::convert::identity,
     }
 }

@@ -1,17 +1,17 @@
 //! Validates a cron before the server stores it.
 
 use langopen_core::model::Assistant;
-use langopen_core::run_plan::{Place, RunRequest, mirror};
+use langopen_core::run_plan::{RunRequest, TargetThread, mirror};
 use langopen_core::schedule::Schedule;
 use langopen_core::{CronId, JsonMap, RawJson, RawObject, Timestamp};
 use serde_json::{Value, json};
 
+use crate::agent::App;
+use crate::agent::error::{ApiError, ApiResult};
 use crate::agent::run_body::{both_given, check_request};
 use crate::agent::runs::named_assistant;
 use crate::http::access::Caller;
-use crate::http::error::{ApiError, ApiResult};
 use crate::http::extract::field::shorten;
-use crate::server::App;
 
 /// Refuses an invalid schedule, or one that never fires. The search for the next firing takes a while, so it runs on a
 /// blocking thread.
@@ -38,9 +38,9 @@ pub(super) fn end_time(text: &str) -> ApiResult<Timestamp> {
 }
 
 /// Checks a payload as the body of the run that the scheduler will create from it.
-pub(super) fn check_payload(app: &App, place: Place, payload: &RawObject) -> ApiResult<()> {
+pub(super) fn check_payload(app: &App, thread: TargetThread, payload: &RawObject) -> ApiResult<()> {
     let mut request: RunRequest = RawJson::of(payload)?.decode()?;
-    check_request(&app.settings, place, &request)?;
+    check_request(&app.settings, thread, &request)?;
     let mut config = request.config.take().unwrap_or_default();
     if let Some(Value::Object(configurable)) = config.get_mut("configurable") {
         configurable.shift_remove("cron_id");

@@ -7,10 +7,10 @@ use serde::Deserialize;
 use serde_json::json;
 use utoipa::ToSchema;
 
+use crate::agent::App;
+use crate::agent::error::{ApiResult, ErrorResponse};
 use crate::http::access::Caller;
-use crate::http::error::{ApiResult, ErrorResponse};
 use crate::http::extract::{SmallBody, field, parse_id};
-use crate::server::App;
 
 /// The filter for the crons to count.
 #[derive(Debug, Default, Deserialize, ToSchema)]

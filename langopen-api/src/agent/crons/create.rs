@@ -1,19 +1,20 @@
 use axum::Json;
 use axum::extract::State;
 use langopen_core::auth::{Action, Resource};
-use langopen_core::model::{CronCreator, NewCron};
-use langopen_core::run_plan::{Place, RunPlan, RunRequest, without_reserved_metadata};
-use langopen_core::{CronId, ErrorKind, JsonMap, RawJson, RunId, ThreadId};
+use langopen_core::model::{Assistant, CronCreator, NewCron};
+use langopen_core::run_plan::{RunPlan, RunRequest, TargetThread, without_reserved_metadata};
+use langopen_core::{CronId, ErrorKind, JsonMap, RawJson, RunId, Scope, ThreadId};
 use serde_json::json;
 
 use super::body::{CronCreate, Given, ThreadCronCreate};
 use super::check::{assistant, check_payload, check_schedule, end_time, with_cron_id};
+use crate::agent::App;
+use crate::agent::NewRunPath;
+use crate::agent::error::{ApiError, ApiResult, ErrorResponse, OnKind};
 use crate::agent::runs::permit_run;
 use crate::agent::wire::CronBody;
 use crate::http::access::Caller;
-use crate::http::error::{ApiError, ApiResult, ErrorResponse, OnKind};
-use crate::http::extract::{Body, NewRunPath};
-use crate::server::App;
+use crate::http::extract::Body;
 
 /// Create Thread Cron
 ///
@@ -64,9 +65,9 @@ async fn create(app: &App, caller: &Caller, thread_id: Option<ThreadId>, given: 
     let schedule = given.schedule.clone().unwrap_or_default();
     check_schedule(app, schedule.clone(), given.timezone.clone()).await?;
     let ends = given.end_time.clone().flatten().as_deref().map(end_time).transpose()?;
-    let place = thread_id.map_or_else(|| Place::Own(ThreadId(app.ids.ordered())), Place::Thread);
+    let thread = thread_id.map_or_else(|| TargetThread::Own(ThreadId(app.ids.ordered())), TargetThread::Given);
     let mut payload = given.payload()?;
-    check_payload(app, place, &payload)?;
+    check_payload(app, thread, &payload)?;
     payload.insert("assistant_id", RawJson::of(&given.assistant_id)?);
     payload.insert("config", with_cron_id(given.config, cron_id)?);
 
@@ -88,32 +89,10 @@ async fn create(app: &App, caller: &Caller, thread_id: Option<ThreadId>, given: 
         multitask_strategy: given.multitask_strategy,
         ..RawJson::of(&payload)?.decode()?
     };
-    let mut plan = RunPlan {
-        run_id: RunId(app.ids.ordered()),
-        place,
-        request,
-        assistant: &assistant,
-        identity: &caller.identity,
-        headers: &[],
-        request_id: None,
-        now: app.clock.now(),
-        needs_values: false,
-        stamp: JsonMap::new(),
-        firing: None,
-        thread_ttl: None,
-    };
+    let mut plan = plan(app, caller, thread, request, &assistant);
     let scope = permit_run(caller, &mut plan).await?;
-    let no_thread = |id: ThreadId| {
-        ApiError::not_found(format!(
-            "Thread with ID '{id}' not found. Please verify the ID is correct and the thread hasn't been deleted or expired."
-        ))
-    };
     if let Some(id) = thread_id {
-        let value = || json!({"thread_id": id, "metadata": {}});
-        let readable = caller.may(Resource::Threads, Action::Read, value).await?.scope;
-        for scope in [&readable, &scope] {
-            app.storage.thread(scope, id).await?.ok_or_else(|| no_thread(id))?;
-        }
+        check_thread(app, caller, id, &scope).await?;
     }
     let new = NewCron {
         cron_id,
@@ -133,4 +112,42 @@ async fn create(app: &App, caller: &Caller, thread_id: Option<ThreadId>, given: 
     let cron = app.storage.create_cron(&permit.scope, new).await.on(ErrorKind::NotFound, gone)?;
     tracing::debug!(cron.id = %cron.cron_id, "a cron was created");
     Ok(Json(cron.into()))
+}
+
+/// The plan of the cron's runs, as far as the authorizer sees it.
+fn plan<'a>(
+    app: &App,
+    caller: &'a Caller,
+    thread: TargetThread,
+    request: RunRequest,
+    assistant: &'a Assistant,
+) -> RunPlan<'a> {
+    RunPlan {
+        run_id: RunId(app.ids.ordered()),
+        thread,
+        request,
+        assistant,
+        identity: &caller.identity,
+        headers: &[],
+        request_id: None,
+        now: app.clock.now(),
+        needs_values: false,
+        stamp: JsonMap::new(),
+        firing: None,
+        thread_ttl: None,
+    }
+}
+
+/// Checks that the caller may read the thread and create runs on it; `runs` is the scope for the latter.
+async fn check_thread(app: &App, caller: &Caller, id: ThreadId, runs: &Scope) -> ApiResult<()> {
+    let value = || json!({"thread_id": id, "metadata": {}});
+    let readable = caller.may(Resource::Threads, Action::Read, value).await?.scope;
+    for scope in [&readable, runs] {
+        if app.storage.thread(scope, id).await?.is_none() {
+            return Err(ApiError::not_found(format!(
+                "Thread with ID '{id}' not found. Please verify the ID is correct and the thread hasn't been deleted or expired."
+            )));
+        }
+    }
+    Ok(())
 }

@@ -3,11 +3,11 @@ use axum::extract::State;
 use langopen_core::auth::{Action, Resource};
 use serde_json::json;
 
+use crate::agent::App;
+use crate::agent::CronPath;
+use crate::agent::error::{ApiError, ApiResult, ErrorResponse};
 use crate::agent::wire::CronBody;
 use crate::http::access::Caller;
-use crate::http::error::{ApiError, ApiResult, ErrorResponse};
-use crate::http::extract::CronPath;
-use crate::server::App;
 
 /// Get Cron
 #[utoipa::path(

@@ -6,12 +6,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
 
-use crate::agent::wire::{CronBody, CronField, Listing, SortOrderName};
+use crate::agent::App;
+use crate::agent::error::{ApiResult, ErrorResponse};
+use crate::agent::wire::{CronBody, CronField, Listing};
 use crate::http::access::Caller;
-use crate::http::error::{ApiResult, ErrorResponse};
 use crate::http::extract::field::{self, LIMIT, check_select};
 use crate::http::extract::{SmallBody, parse_id};
-use crate::server::App;
 
 /// The filter, the order and the page of the search.
 #[derive(Debug, Default, Deserialize, ToSchema)]
@@ -37,7 +37,7 @@ pub(super) struct CronSearchRequest {
     offset: Option<u32>,
     #[schema(inline, default = "created_at")]
     sort_by: Option<SortBy>,
-    #[schema(value_type = Option<SortOrderName>, inline, default = "desc")]
+    #[schema(inline, default = "desc")]
     sort_order: Option<SortOrder>,
     /// The fields to return; all if absent.
     #[schema(value_type = Option<Vec<CronField>>)]

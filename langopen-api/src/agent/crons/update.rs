@@ -2,17 +2,18 @@ use axum::Json;
 use axum::extract::State;
 use langopen_core::auth::{Action, Resource};
 use langopen_core::model::CronPatch as Patch;
-use langopen_core::run_plan::{Place, without_reserved_metadata};
+use langopen_core::run_plan::{TargetThread, without_reserved_metadata};
 use langopen_core::{ErrorKind, RawObject, ThreadId};
 use serde_json::json;
 
 use super::body::{CronPatch, Given};
 use super::check::{check_payload, check_schedule, end_time, with_cron_id};
+use crate::agent::App;
+use crate::agent::CronPath;
+use crate::agent::error::{ApiError, ApiResult, ErrorResponse, OnKind};
 use crate::agent::wire::CronBody;
 use crate::http::access::Caller;
-use crate::http::error::{ApiError, ApiResult, ErrorResponse, OnKind};
-use crate::http::extract::{Body, CronPath};
-use crate::server::App;
+use crate::http::extract::Body;
 
 /// Patch Cron
 #[utoipa::path(
@@ -65,7 +66,7 @@ pub(super) async fn update_cron(
     }
     let mut whole: RawObject = held.payload.decode()?;
     whole.extend(payload.clone());
-    check_payload(&app, held.thread_id.map_or(Place::Own(ThreadId(id.0)), Place::Thread), &whole)?;
+    check_payload(&app, held.thread_id.map_or(TargetThread::Own(ThreadId(id.0)), TargetThread::Given), &whole)?;
     let patch = Patch {
         schedule: given.schedule,
         timezone: given.timezone,

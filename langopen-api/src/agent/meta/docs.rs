@@ -8,10 +8,10 @@ use serde_json::{Value, json as value};
 use std::sync::Arc;
 use utoipa_swagger_ui::{Config, serve};
 
+use crate::agent::App;
+use crate::agent::error::{ApiError, ApiResult};
 use crate::agent::wire::json;
-use crate::gateway::Reached;
-use crate::http::error::{ApiError, ApiResult};
-use crate::server::App;
+use crate::http::reached::Reached;
 
 /// The text of the OpenAPI document.
 #[derive(Clone)]

@@ -3,7 +3,7 @@ use axum::extract::State;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::server::App;
+use crate::agent::App;
 
 /// The version, the features and the host of the server.
 #[derive(Serialize, ToSchema)]

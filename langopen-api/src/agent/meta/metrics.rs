@@ -9,11 +9,11 @@ use langopen_core::queue::QueueStats;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::gateway::Reached;
-use crate::http::error::{ApiError, ApiResult, ErrorResponse};
+use crate::agent::App;
+use crate::agent::error::{ApiError, ApiResult, ErrorResponse};
+use crate::agent::metrics::WorkerCounts;
 use crate::http::extract::Query;
-use crate::http::observe::WorkerCounts;
-use crate::server::App;
+use crate::http::reached::Reached;
 
 /// The figures of the server.
 #[derive(Serialize, ToSchema)]

@@ -8,7 +8,7 @@ mod ok;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::server::App;
+use crate::agent::App;
 
 pub(crate) use docs::{Document, documentation};
 pub(crate) use ok::health;

@@ -9,9 +9,9 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::http::error::ApiResult;
+use crate::agent::App;
+use crate::agent::error::ApiResult;
 use crate::http::extract::Query;
-use crate::server::App;
 
 /// The answer of a healthy server.
 #[derive(Serialize, ToSchema)]

@@ -1,14 +1,14 @@
 //! Checks of a run's body that need nothing but the body. The server then passes most fields on as JSON text.
 
-use langopen_core::run_plan::{Place, RunRequest};
+use langopen_core::run_plan::{RunRequest, TargetThread};
 use langopen_core::{Error, ErrorKind, RawJson};
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _};
 use serde_json::Value;
 use uuid::Uuid;
 
+use crate::agent::error::{ApiError, ApiResult};
 use crate::agent::wire::{Command, Send};
-use crate::http::error::{ApiError, ApiResult};
 use crate::http::extract::field::{Object, shorten};
 use crate::settings::Settings;
 
@@ -62,9 +62,9 @@ pub(crate) fn check_webhook(settings: &Settings, webhook: Option<&str>) -> ApiRe
 }
 
 /// Checks that need only the body and the settings.
-pub(crate) fn check_request(settings: &Settings, place: Place, request: &RunRequest) -> ApiResult<()> {
+pub(crate) fn check_request(settings: &Settings, thread: TargetThread, request: &RunRequest) -> ApiResult<()> {
     check_webhook(settings, request.webhook.as_deref())?;
-    if matches!(place, Place::Own(_)) && request.command.as_ref().is_some_and(resumes) {
+    if matches!(thread, TargetThread::Own(_)) && request.command.as_ref().is_some_and(resumes) {
         return Err(ApiError::bad_request("You must provide a thread_id when resuming."));
     }
     let named = request.checkpoint.as_ref().and_then(|checkpoint| checkpoint.checkpoint_id.as_deref());

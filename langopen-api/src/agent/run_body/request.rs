@@ -9,10 +9,7 @@ use utoipa::openapi::{Ref, RefOr};
 use utoipa::{PartialSchema, ToSchema};
 
 use super::check;
-use crate::agent::wire::{
-    CheckpointConfig, Command, Config, DurabilityName, IfNotExistsName, MultitaskStrategyName, Nodes, OnCompletionName,
-    OnDisconnect, StreamModes,
-};
+use crate::agent::wire::{CheckpointConfig, Command, Config, Nodes, OnDisconnect, StreamModes};
 use crate::http::extract::field::{self, Object};
 
 /// The fields of all four bodies.
@@ -42,14 +39,14 @@ macro_rules! bodies {
                 #[serde(default, deserialize_with = "field::map")]
                 #[schema(value_type = Option<Object>)]
                 metadata: Option<JsonMap>,
-                #[serde(default, deserialize_with = "field::config")]
+                #[serde(default, deserialize_with = "crate::agent::wire::config")]
                 #[schema(value_type = Option<Config>)]
                 config: Option<JsonMap>,
                 /// The run-time context. A request cannot have both `context` and `config.configurable`.
                 #[serde(default, deserialize_with = "field::map")]
                 #[schema(value_type = Option<Object>)]
                 context: Option<JsonMap>,
-                #[serde(default, deserialize_with = "field::webhook")]
+                #[serde(default, deserialize_with = "crate::agent::wire::webhook")]
                 #[schema(min_length = 1, max_length = 65536)]
                 webhook: Option<String>,
                 /// One or more modes; `["values"]` if absent.
@@ -82,7 +79,7 @@ macro_rules! bodies {
                 #[schema(default = false)]
                 checkpoint_during: Option<bool>,
                 #[serde(default)]
-                #[schema(value_type = Option<DurabilityName>, inline, default = "async")]
+                #[schema(inline, default = "async")]
                 durability: Option<Durability>,
                 $($(#[$attribute])* $field: $type,)*
             }
@@ -127,10 +124,10 @@ bodies! {
         #[serde(default)]
         checkpoint_id: Option<String>,
         #[serde(default)]
-        #[schema(value_type = Option<MultitaskStrategyName>, inline, default = "enqueue")]
+        #[schema(inline, default = "enqueue")]
         multitask_strategy: Option<MultitaskStrategy>,
         #[serde(default)]
-        #[schema(value_type = Option<IfNotExistsName>, inline, default = "reject")]
+        #[schema(inline, default = "reject")]
         if_not_exists: Option<IfNotExists>,
     }
     /// A run on a thread, for a client that stays connected.
@@ -140,10 +137,10 @@ bodies! {
         #[serde(default)]
         checkpoint_id: Option<String>,
         #[serde(default)]
-        #[schema(value_type = Option<MultitaskStrategyName>, inline, default = "enqueue")]
+        #[schema(inline, default = "enqueue")]
         multitask_strategy: Option<MultitaskStrategy>,
         #[serde(default)]
-        #[schema(value_type = Option<IfNotExistsName>, inline, default = "reject")]
+        #[schema(inline, default = "reject")]
         if_not_exists: Option<IfNotExists>,
         #[serde(default)]
         #[schema(inline, default = "continue")]
@@ -152,13 +149,13 @@ bodies! {
     /// A run on a thread of its own.
     RunCreateStateless {
         #[serde(default)]
-        #[schema(value_type = Option<OnCompletionName>, inline, default = "delete")]
+        #[schema(inline, default = "delete")]
         on_completion: Option<OnCompletion>,
     }
     /// A run on a thread of its own, for a client that stays connected.
     RunCreateStreamingStateless {
         #[serde(default)]
-        #[schema(value_type = Option<OnCompletionName>, inline, default = "delete")]
+        #[schema(inline, default = "delete")]
         on_completion: Option<OnCompletion>,
         #[serde(default)]
         #[schema(inline, default = "continue")]

@@ -1,18 +1,17 @@
 use axum::extract::State;
 use http::StatusCode;
 use langopen_core::auth::{Action, Resource};
-use langopen_core::model::CancelRequest;
+use langopen_core::model::{CancelAction, CancelRequest};
 use langopen_core::{ErrorKind, RunId, Scope, ThreadId, queue};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::{IntoParams, ToSchema};
 
 use super::cancel::{action, wish};
-use crate::agent::wire::CancelActionName;
+use crate::agent::App;
+use crate::agent::error::{ApiError, ApiResult, ErrorResponse};
 use crate::http::access::Caller;
-use crate::http::error::{ApiError, ApiResult, ErrorResponse};
 use crate::http::extract::{Query, SmallBody, parse_id};
-use crate::server::App;
 
 /// The runs to cancel: all with a status, or a list of runs on one thread.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -51,8 +50,8 @@ impl From<InFlight> for queue::InFlight {
 #[into_params(parameter_in = Query)]
 #[expect(dead_code, reason = "only its schema is used")]
 struct BulkCancelQuery {
-    #[param(inline)]
-    action: Option<CancelActionName>,
+    #[param(inline, default = "interrupt")]
+    action: Option<CancelAction>,
 }
 
 /// Cancel Runs
@@ -81,7 +80,7 @@ pub(super) async fn cancel_runs(
         (Some(status), None, None) => app.runs.cancel_in_flight(&scope, status.into(), request).await? > 0,
         (None, Some(thread_id), Some(run_ids)) => {
             let thread_id: ThreadId = parse_id(&thread_id, "thread")?;
-            let run_ids = run_ids.iter().map(|id| parse_id(id, "run")).collect::<ApiResult<Vec<RunId>>>()?;
+            let run_ids = run_ids.iter().map(|id| parse_id(id, "run")).collect::<Result<Vec<RunId>, _>>()?;
             of_thread(&app, &scope, thread_id, run_ids, request).await?
         }
         (Some(_), ..) => {

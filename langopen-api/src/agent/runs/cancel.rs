@@ -7,15 +7,14 @@ use langopen_core::model::{CancelAction, CancelRequest};
 use langopen_core::{Error, ErrorKind, RunId, Scope, ThreadId};
 use serde_json::json;
 
-use super::follow::Follow;
 use super::on_disconnect::CancelOnDrop;
 use super::outcome::{Answer, respond};
-use crate::agent::wire::CancelActionName;
+use crate::agent::App;
+use crate::agent::RunPath;
+use crate::agent::error::{ApiError, ApiResult, ErrorResponse};
 use crate::http::access::Caller;
-use crate::http::error::{ApiError, ApiResult, ErrorResponse};
-use crate::http::extract::{Query, RunPath};
+use crate::http::extract::Query;
 use crate::http::sse::locations;
-use crate::server::App;
 use utoipa::IntoParams;
 
 // This struct only documents the query; the handler reads it.
@@ -26,8 +25,8 @@ struct CancelQuery {
     /// Whether to answer only when the run has ended.
     #[param(default = false)]
     wait: Option<bool>,
-    #[param(inline)]
-    action: Option<CancelActionName>,
+    #[param(inline, default = "interrupt")]
+    action: Option<CancelAction>,
 }
 
 /// Cancel Run
@@ -55,18 +54,19 @@ pub(super) async fn cancel_run(
     let value = || json!({"thread_id": thread_id, "metadata": {}, "action": action(&query).as_str()});
     let scope = caller.may(Resource::Threads, Action::Update, value).await?.scope;
     let wait = query.flag("wait");
-    let events = if wait { Some(app.events.read(LogKey { thread_id, run_id }, ReadFrom::Now).await?) } else { None };
+    let log = LogKey { thread_id, run_id };
+    let events = if wait { Some(app.events.read(log, ReadFrom::Now).await?) } else { None };
     let request = wish(&query, "/threads/{thread_id}/runs/{run_id}/cancel");
     if let Err(error) = app.runs.cancel(&scope, thread_id, run_id, request).await {
         return Err(refused(&app, &scope, thread_id, run_id, error).await);
     }
     let Some(events) = events else { return Ok(StatusCode::ACCEPTED.into_response()) };
     let tenant = &caller.identity.tenant;
-    let guard = CancelOnDrop::new(&app, tenant, (thread_id, run_id), false);
-    let follow = Follow::new(&app, tenant, (thread_id, run_id), false, events);
+    let guard = CancelOnDrop::new(&app, tenant, log, false);
+    let reader = app.follow(tenant, log, false, events);
     let path = format!("/threads/{thread_id}/runs/{run_id}");
     let headers = locations(Some(format!("{path}/join")), Some(path));
-    Ok(respond(&app, Scope::tenant(tenant.clone()), (thread_id, run_id), follow, guard, Answer::Events, headers))
+    Ok(respond(&app, reader, guard, Answer::Events, headers))
 }
 
 pub(super) fn action(query: &Query) -> CancelAction {

@@ -3,13 +3,14 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 
 use super::submit::{Attach, submit};
+use crate::agent::App;
+use crate::agent::error::{ApiResult, ErrorResponse};
 use crate::agent::run_body::RunCreateStateful;
 use crate::agent::wire::RunBody;
+use crate::agent::{Forwarded, NewRunPath};
 use crate::http::access::Caller;
-use crate::http::error::{ApiResult, ErrorResponse};
-use crate::http::extract::{Body, Forwarded, NewRunPath};
+use crate::http::extract::Body;
 use crate::http::sse::locations;
-use crate::server::App;
 
 /// Create Background Run
 ///

@@ -4,10 +4,10 @@ use langopen_core::ErrorKind;
 use langopen_core::auth::{Action, Resource};
 use serde_json::json;
 
+use crate::agent::App;
+use crate::agent::RunPath;
+use crate::agent::error::{ApiError, ApiResult, ErrorResponse, OnKind};
 use crate::http::access::Caller;
-use crate::http::error::{ApiError, ApiResult, ErrorResponse, OnKind};
-use crate::http::extract::RunPath;
-use crate::server::App;
 
 /// Delete Run
 #[utoipa::path(

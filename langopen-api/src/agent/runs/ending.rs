@@ -4,12 +4,12 @@
 use bytes::Bytes;
 use langopen_core::event_log::{Event, EventId};
 use langopen_core::model::Run;
+use langopen_core::run_service::Completeness;
 use langopen_core::{RawJson, Result, RunStatus};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::follow::Heard;
-use super::outcome::{Kept, unheard};
+use super::outcome::{Kept, unknown_outcome};
 
 /// The outcome of the run as the stream has shown it so far.
 #[derive(Default)]
@@ -33,19 +33,19 @@ impl Shown {
     /// cancelled run needs none.
     pub(super) async fn rest(
         &self,
-        heard: Heard,
+        completeness: Completeness,
         kept: impl Future<Output = Result<(Option<Run>, Kept)>>,
     ) -> Option<Event> {
-        match heard {
-            Heard::All => None,
+        match completeness {
+            Completeness::Complete => None,
             _ if self.failed => None,
-            Heard::PartOfGone => Some(nothing_heard()),
-            Heard::Part => match kept.await {
+            Completeness::Unknown => Some(unknown_outcome_event()),
+            Completeness::Partial => match kept.await {
                 Ok((Some(run), kept)) => self.missed(&run, kept),
-                Ok((None, _)) => Some(nothing_heard()),
+                Ok((None, _)) => Some(unknown_outcome_event()),
                 Err(error) => {
                     tracing::error!(error = %error, "the outcome of a run cannot be read");
-                    Some(nothing_heard())
+                    Some(unknown_outcome_event())
                 }
             },
         }
@@ -68,8 +68,8 @@ fn event(name: &str, data: Bytes) -> Event {
     Event { id: EventId::MAX, run_id: None, name: name.into(), data }
 }
 
-fn nothing_heard() -> Event {
-    event("error", serde_json::to_vec(&unheard()).unwrap_or_default().into())
+fn unknown_outcome_event() -> Event {
+    event("error", serde_json::to_vec(&unknown_outcome()).unwrap_or_default().into())
 }
 
 fn text(json: &RawJson) -> Bytes {
@@ -100,7 +100,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn questions_are_told_with_the_values() {
+    fn open_interrupts_follow_the_values() {
         let open: Vec<Box<RawValue>> = serde_json::from_str(r#"[{"id":"i","value":1.50}]"#).unwrap();
         let of = |values: &str, open: &[_]| shown(&RawJson::from_text(values.to_owned()).unwrap(), open);
         assert_eq!(of(r#"{"a":1.50}"#, &[]), r#"{"a":1.50}"#);

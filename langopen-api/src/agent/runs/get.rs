@@ -3,11 +3,11 @@ use axum::extract::State;
 use langopen_core::auth::{Action, Resource};
 use serde_json::json;
 
+use crate::agent::App;
+use crate::agent::RunPath;
+use crate::agent::error::{ApiError, ApiResult, ErrorResponse};
 use crate::agent::wire::RunBody;
 use crate::http::access::Caller;
-use crate::http::error::{ApiError, ApiResult, ErrorResponse};
-use crate::http::extract::RunPath;
-use crate::server::App;
 
 /// Get Run
 #[utoipa::path(
@@ -30,7 +30,7 @@ pub(super) async fn get_run(
     match run {
         Some(run) => Ok(Json(run.into())),
         None if app.storage.thread(&scope, thread_id).await?.is_none() => {
-            Err(crate::agent::threads::not_found(thread_id))
+            Err(crate::agent::thread::not_found(thread_id))
         }
         None => Err(ApiError::not_found("Not Found")),
     }

@@ -1,18 +1,17 @@
 use axum::extract::State;
 use axum::response::Response;
-use langopen_core::Scope;
 use langopen_core::auth::{Action, Resource, Role};
 use langopen_core::event_log::{LogKey, ReadFrom};
 use serde_json::json;
 
-use super::follow::Follow;
 use super::on_disconnect::{CancelOnDrop, DisconnectQuery};
 use super::outcome::{Answer, has_feedback, respond};
+use crate::agent::App;
+use crate::agent::RunPath;
+use crate::agent::error::{ApiError, ApiResult, ErrorResponse};
 use crate::http::access::Caller;
-use crate::http::error::{ApiError, ApiResult, ErrorResponse};
-use crate::http::extract::{Query, RunPath};
+use crate::http::extract::Query;
 use crate::http::sse::locations;
-use crate::server::App;
 
 /// Join Run
 ///
@@ -41,19 +40,19 @@ pub(super) async fn join_run(
     }
     let value = || json!({"thread_id": thread_id, "run_id": run_id});
     let permit = caller.may(Resource::Threads, Action::Read, value).await?;
-    let events = app.events.read(LogKey { thread_id, run_id }, ReadFrom::Now).await?;
+    let log = LogKey { thread_id, run_id };
+    let events = app.events.read(log, ReadFrom::Now).await?;
     let Some(run) = app.storage.run(&permit.scope, thread_id, run_id).await? else {
         let thread = app.storage.thread(&permit.scope, thread_id).await?;
         return Err(ApiError::not_found(if thread.is_some() { "Run not found" } else { "Thread not found" }));
     };
     let tenant = &caller.identity.tenant;
-    let place = (thread_id, run_id);
     let over = run.status.is_terminal();
-    let guard = CancelOnDrop::new(&app, tenant, place, cancel && !over);
+    let guard = CancelOnDrop::new(&app, tenant, log, cancel && !over);
     let events = if over { Box::pin(futures::stream::empty()) } else { events };
-    let follow = Follow::new(&app, tenant, place, run.resumable, events);
+    let reader = app.follow(tenant, log, run.resumable, events);
     let path = format!("/threads/{thread_id}/runs/{run_id}");
     let answer = Answer::Outcome { feedback: has_feedback(&run) };
     let headers = locations(Some(format!("{path}/join")), Some(path));
-    Ok(respond(&app, Scope::tenant(tenant.clone()), place, follow, guard, answer, headers))
+    Ok(respond(&app, reader, guard, answer, headers))
 }

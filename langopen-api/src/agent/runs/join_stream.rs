@@ -8,14 +8,14 @@ use langopen_core::event_log::{Event, EventId, LogKey, ReadFrom};
 use serde_json::json;
 use std::sync::Arc;
 
-use super::follow::Follow;
 use super::on_disconnect::{CancelOnDrop, DisconnectQuery};
 use super::stream::stream;
+use crate::agent::App;
+use crate::agent::RunPath;
+use crate::agent::error::{ApiResult, ErrorResponse};
 use crate::http::access::Caller;
-use crate::http::error::{ApiResult, ErrorResponse};
-use crate::http::extract::{Query, RunPath};
+use crate::http::extract::Query;
 use crate::http::sse::{ServerSentEvent, frame, last_event_id, locations, response};
-use crate::server::App;
 
 /// Join Run Stream
 ///
@@ -49,8 +49,9 @@ pub(super) async fn join_run_stream(
     let permit = caller.may(Resource::Threads, Action::Read, value).await?;
     // A client with an invalid id gets every event again, rather than none.
     let from = last_event_id(&headers).unwrap_or(ReadFrom::After(EventId::ZERO));
+    let log = LogKey { thread_id, run_id };
     // Open the log before reading the row, so that the reader misses no event in between.
-    let events = app.events.read(LogKey { thread_id, run_id }, from).await?;
+    let events = app.events.read(log, from).await?;
     let Some(run) = app.storage.run(&permit.scope, thread_id, run_id).await? else {
         let thread = app.storage.thread(&permit.scope, thread_id).await?;
         return Ok(response(HttpBody::from(missing(thread.is_some())), locations(None, None)));
@@ -58,15 +59,15 @@ pub(super) async fn join_run_stream(
     let tenant = &caller.identity.tenant;
     let over = run.status.is_terminal();
     let cancel = cancel && !over;
-    let guard = CancelOnDrop::new(&app, tenant, (thread_id, run_id), cancel);
-    let follow = Follow::new(&app, tenant, (thread_id, run_id), run.resumable, events).over(over);
-    let follow = match from {
-        ReadFrom::After(last) => follow.after(last),
-        ReadFrom::Now => follow,
+    let guard = CancelOnDrop::new(&app, tenant, log, cancel);
+    let reader = app.follow(tenant, log, run.resumable, events).over(over);
+    let reader = match from {
+        ReadFrom::After(last) => reader.after(last),
+        ReadFrom::Now => reader,
     };
     let path = format!("/threads/{thread_id}/runs/{run_id}");
     let modes: Arc<[String]> = query.list("stream_mode").into();
-    let body = HttpBody::from_stream(stream(follow, guard, run.resumable, move |event| wanted(&modes, event)));
+    let body = HttpBody::from_stream(stream(&app, reader, guard, run.resumable, move |event| wanted(&modes, event)));
     Ok(response(body, locations(Some(format!("{path}/stream")), Some(path))))
 }
 

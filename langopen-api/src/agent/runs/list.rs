@@ -5,12 +5,13 @@ use langopen_core::model::{Page, RunQuery};
 use serde_json::json;
 use utoipa::IntoParams;
 
-use crate::agent::wire::{Listing, RunBody, RunField, RunStatusName};
+use crate::agent::App;
+use crate::agent::ThreadPath;
+use crate::agent::error::{ApiError, ApiResult, ErrorResponse};
+use crate::agent::wire::{Listing, RunBody, RunField};
 use crate::http::access::Caller;
-use crate::http::error::{ApiError, ApiResult, ErrorResponse};
+use crate::http::extract::Query;
 use crate::http::extract::field::{LIMIT, MAX_LIMIT, check_select};
-use crate::http::extract::{Query, ThreadPath};
-use crate::server::App;
 
 // This struct only documents the query; the handler reads it.
 #[derive(IntoParams)]
@@ -25,7 +26,7 @@ struct ListQuery {
     offset: Option<u32>,
     /// The runs must have exactly this status.
     #[param(inline)]
-    status: Option<RunStatusName>,
+    status: Option<RunStatus>,
     /// The fields to return; all if absent.
     #[param(inline)]
     select: Option<Vec<RunField>>,

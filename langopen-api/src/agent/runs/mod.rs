@@ -5,7 +5,6 @@ mod cancel;
 mod create;
 mod delete;
 mod ending;
-mod follow;
 mod get;
 mod join;
 mod join_stream;
@@ -20,9 +19,8 @@ mod wait;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::server::App;
+use crate::agent::App;
 
-pub(crate) use follow::{Follow, News};
 pub(crate) use outcome::{Outcome, flatten};
 pub(crate) use submit::{Attach, named_assistant, permit_run, submit};
 pub(crate) use wait::{come_to, ended};

@@ -1,10 +1,11 @@
 //! Cancels a run when its client disconnects.
 
+use langopen_core::event_log::LogKey;
 use langopen_core::model::{CancelAction, CancelRequest};
-use langopen_core::{ErrorKind, RunId, Scope, Tenant, ThreadId};
+use langopen_core::{ErrorKind, Scope, Tenant};
 use utoipa::IntoParams;
 
-use crate::server::App;
+use crate::agent::App;
 
 // This struct only documents the query of operations that join a run.
 #[derive(IntoParams)]
@@ -18,13 +19,13 @@ pub(super) struct DisconnectQuery {
 
 /// Cancels the run when it is dropped before [`CancelOnDrop::disarm`].
 pub(super) struct CancelOnDrop {
-    target: Option<(App, Scope, ThreadId, RunId)>,
+    target: Option<(App, Scope, LogKey)>,
 }
 
 impl CancelOnDrop {
     /// A guard that cancels the run only if `armed` is true.
-    pub(super) fn new(app: &App, tenant: &Tenant, (thread_id, run_id): (ThreadId, RunId), armed: bool) -> Self {
-        Self { target: armed.then(|| (app.clone(), Scope::tenant(tenant.clone()), thread_id, run_id)) }
+    pub(super) fn new(app: &App, tenant: &Tenant, log: LogKey, armed: bool) -> Self {
+        Self { target: armed.then(|| (app.clone(), Scope::tenant(tenant.clone()), log)) }
     }
 
     /// Disarms the guard, because the run is over.
@@ -35,7 +36,7 @@ impl CancelOnDrop {
 
 impl Drop for CancelOnDrop {
     fn drop(&mut self) {
-        let Some((app, scope, thread_id, run_id)) = self.target.take() else { return };
+        let Some((app, scope, LogKey { thread_id, run_id })) = self.target.take() else { return };
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
         runtime.spawn(async move {
             let request = CancelRequest {

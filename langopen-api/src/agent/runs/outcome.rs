@@ -3,9 +3,10 @@
 use axum::body::Body;
 use bytes::Bytes;
 use http::HeaderMap;
-use langopen_core::event_log::Event;
+use langopen_core::event_log::{Event, LogKey};
 use langopen_core::model::{Run, RunError};
-use langopen_core::{RawJson, RunId, RunStatus, Scope, ThreadId};
+use langopen_core::run_service::{Completeness, RunRead, RunReader};
+use langopen_core::{RawJson, RunStatus, Scope};
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -13,10 +14,9 @@ use serde_json::value::RawValue;
 use std::convert::Infallible;
 use tokio::time::Instant;
 
-use super::follow::{Follow, Heard, News};
 use super::on_disconnect::CancelOnDrop;
+use crate::agent::App;
 use crate::agent::wire::{self, Entries};
-use crate::server::App;
 
 const EMPTY: Bytes = Bytes::from_static(b"{}");
 
@@ -92,30 +92,25 @@ impl Outcome {
 
 impl Outcome {
     /// The answer. The rows of run and thread supply an outcome that the events lack.
-    pub(crate) async fn settle(
-        self,
-        app: &App,
-        scope: &Scope,
-        (thread_id, run_id): (ThreadId, RunId),
-        heard: Heard,
-    ) -> Bytes {
-        if heard == Heard::PartOfGone {
-            // The last values that the reader received need not be the run's last values.
-            return only_error(&unheard());
-        }
-        match self.body() {
-            // The lost events may include the last values.
-            Some(body) if heard == Heard::Part => {
-                Some(from_rows(app, scope, thread_id, run_id).await).filter(|rows| *rows != EMPTY).unwrap_or(body)
+    pub(crate) fn settle(self, app: &App, reader: &RunReader) -> impl Future<Output = Bytes> + Send {
+        let (scope, log, completeness) = (reader.scope(), reader.log(), reader.completeness());
+        async move {
+            match (self.body(), completeness) {
+                // The last values that the reader received need not be the run's last values.
+                (_, Completeness::Unknown) => only_error(&unknown_outcome()),
+                (Some(body), Completeness::Complete) => body,
+                // The lost events may include the last values.
+                (Some(body), Completeness::Partial) => {
+                    Some(from_rows(app, scope, log).await).filter(|rows| *rows != EMPTY).unwrap_or(body)
+                }
+                (None, _) => from_rows(app, scope, log).await,
             }
-            Some(body) => body,
-            None => from_rows(app, scope, thread_id, run_id).await,
         }
     }
 }
 
 /// The error for a run whose row is gone and whose events were not all received.
-pub(super) fn unheard() -> RunError {
+pub(super) fn unknown_outcome() -> RunError {
     let message = "The run is over, but its outcome is unknown".to_owned();
     RunError { error: "InternalError".to_owned(), message }
 }
@@ -138,9 +133,7 @@ pub(super) fn has_feedback(run: &Run) -> bool {
     struct Keys {
         feedback_keys: Option<Vec<IgnoredAny>>,
     }
-    // Most runs have no feedback keys, and this search avoids decoding them.
-    memchr::memmem::find(run.kwargs.as_str().as_bytes(), b"\"feedback_keys\":[").is_some()
-        && run.kwargs.decode::<Keys>().is_ok_and(|kwargs| kwargs.feedback_keys.is_some_and(|keys| !keys.is_empty()))
+    run.kwargs.decode::<Keys>().is_ok_and(|kwargs| kwargs.feedback_keys.is_some_and(|keys| !keys.is_empty()))
 }
 
 /// Adds an empty `__feedback__`, because no provider issues feedback URLs. Failures and values that are not objects
@@ -159,34 +152,32 @@ fn with_feedback(body: Bytes) -> Bytes {
 /// Sends the headers at once, line breaks as heartbeats, and the outcome when the run is over.
 pub(super) fn respond(
     app: &App,
-    scope: Scope,
-    (thread_id, run_id): (ThreadId, RunId),
-    follow: Follow,
+    reader: RunReader,
     guard: CancelOnDrop,
     answer: Answer,
     locations: HeaderMap,
 ) -> axum::response::Response {
     let heartbeat = app.settings.heartbeat;
     let app = app.clone();
-    let state = Some((follow, guard, Outcome::default(), Instant::now()));
+    let state = Some((reader, guard, Outcome::default(), Instant::now()));
     let body = futures::stream::unfold(state, move |state| {
-        let (app, scope) = (app.clone(), scope.clone());
+        let app = app.clone();
         async move {
-            let (mut follow, mut guard, mut outcome, mut sent) = state?;
-            while let Some(news) = follow.next().await {
-                if let News::Events(events) = &news {
+            let (mut reader, mut guard, mut outcome, mut sent) = state?;
+            while let Some(read) = reader.next().await {
+                if let RunRead::Events(events) = &read {
                     events.iter().for_each(|event| outcome.absorb(event));
                 }
                 if sent.elapsed() >= heartbeat {
                     sent = Instant::now();
                     let alive = Bytes::from_static(b"\n");
-                    return Some((Ok::<_, Infallible>(alive), Some((follow, guard, outcome, sent))));
+                    return Some((Ok::<_, Infallible>(alive), Some((reader, guard, outcome, sent))));
                 }
             }
             guard.disarm();
             let body = match answer {
                 Answer::Events => outcome.body().unwrap_or(EMPTY),
-                Answer::Outcome { .. } => outcome.settle(&app, &scope, (thread_id, run_id), follow.heard()).await,
+                Answer::Outcome { .. } => outcome.settle(&app, &reader).await,
             };
             let feedback = answer == Answer::Outcome { feedback: true };
             Some((Ok(if feedback { with_feedback(body) } else { body }), None))
@@ -198,16 +189,16 @@ pub(super) fn respond(
 }
 
 /// The outcome of a run that is over, from its rows.
-async fn from_rows(app: &App, scope: &Scope, thread_id: ThreadId, run_id: RunId) -> Bytes {
-    read_rows(app, scope, thread_id, run_id).await.unwrap_or_else(|error| {
-        tracing::error!(run.id = %run_id, error = %error, "the outcome of a run cannot be read");
+async fn from_rows(app: &App, scope: &Scope, log: LogKey) -> Bytes {
+    read_rows(app, scope, log).await.unwrap_or_else(|error| {
+        tracing::error!(run.id = %log.run_id, error = %error, "the outcome of a run cannot be read");
         let error = RunError { error: "InternalError".to_owned(), message: "An internal error occurred".to_owned() };
         only_error(&error)
     })
 }
 
-async fn read_rows(app: &App, scope: &Scope, thread_id: ThreadId, run_id: RunId) -> langopen_core::Result<Bytes> {
-    Ok(match kept(app, scope, thread_id, run_id).await?.1 {
+async fn read_rows(app: &App, scope: &Scope, log: LogKey) -> langopen_core::Result<Bytes> {
+    Ok(match kept(app, scope, log).await?.1 {
         Kept::Nothing => EMPTY,
         Kept::Failed(error) => only_error(&error),
         Kept::Values(values, open) if open.is_empty() => values.as_ref().map_or(EMPTY, text),
@@ -228,8 +219,7 @@ pub(super) enum Kept {
 pub(super) async fn kept(
     app: &App,
     scope: &Scope,
-    thread_id: ThreadId,
-    run_id: RunId,
+    LogKey { thread_id, run_id }: LogKey,
 ) -> langopen_core::Result<(Option<Run>, Kept)> {
     let Some(run) = app.storage.run(scope, thread_id, run_id).await? else { return Ok((None, Kept::Nothing)) };
     let Some(thread) = app.storage.thread(scope, thread_id).await? else { return Ok((None, Kept::Nothing)) };

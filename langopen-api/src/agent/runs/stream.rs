@@ -3,21 +3,23 @@ use axum::extract::State;
 use axum::response::Response;
 use bytes::Bytes;
 use futures::{Stream, StreamExt};
-use langopen_core::event_log::{Event, EventId};
+use langopen_core::ThreadId;
+use langopen_core::event_log::{Event, EventId, LogKey};
+use langopen_core::run_service::{Completeness, RunRead, RunReader};
 use std::convert::Infallible;
+use tokio::time::Instant;
 
 use super::ending::Shown;
-use super::follow::{Follow, Heard, News};
 use super::on_disconnect::CancelOnDrop;
+use super::outcome::kept;
 use super::submit::{Attach, Submitted, submit};
+use crate::agent::App;
+use crate::agent::error::{ApiError, ApiResult, ErrorResponse};
 use crate::agent::run_body::{RunCreate, RunCreateStreamingStateful};
+use crate::agent::{Forwarded, NewRunPath};
 use crate::http::access::Caller;
-use crate::http::error::{ApiError, ApiResult, ErrorResponse};
-use crate::http::extract::{Body, Forwarded, NewRunPath};
+use crate::http::extract::Body;
 use crate::http::sse::{HEARTBEAT, ServerSentEvent, frame, frames, locations, response};
-use crate::server::App;
-use langopen_core::ThreadId;
-use tokio::time::Instant;
 
 /// Create Run, Stream Output
 ///
@@ -56,12 +58,12 @@ pub(super) async fn start(
     let Submitted { run, events, guard } = submit(app, caller, forwarded, thread_id, create, Attach::Stream).await?;
     let events = events.ok_or_else(ApiError::internal)?;
     let tenant = &caller.identity.tenant;
-    let place = (run.thread_id, run.run_id);
-    let follow = Follow::new(app, tenant, place, run.resumable, events).after(EventId::ZERO);
+    let log = LogKey { thread_id: run.thread_id, run_id: run.run_id };
+    let reader = app.follow(tenant, log, run.resumable, events).after(EventId::ZERO);
     let path = format!("/threads/{}/runs/{}", run.thread_id, run.run_id);
     let shown = if thread_id.is_some() { path.clone() } else { format!("/runs/{}", run.run_id) };
     let headers = locations(Some(format!("{path}/stream")), Some(shown));
-    let body = HttpBody::from_stream(stream(follow, guard, run.resumable, |_| true));
+    let body = HttpBody::from_stream(stream(app, reader, guard, run.resumable, |_| true));
     Ok(response(body, headers))
 }
 
@@ -70,23 +72,25 @@ const SLOW_READER: &[u8] = br#"{"error":"SlowReader","message":"the client read 
 
 /// The frames of a run's events that pass `filter`, with heartbeats.
 pub(super) fn stream(
-    follow: Follow,
+    app: &App,
+    reader: RunReader,
     guard: CancelOnDrop,
     ids: bool,
     filter: impl Fn(&Event) -> bool + Send + Clone + 'static,
 ) -> impl Stream<Item = Result<Bytes, Infallible>> + Send + 'static {
-    let state = (follow, guard, Shown::default(), Instant::now(), false);
-    let frames = futures::stream::unfold(state, move |(mut follow, mut guard, mut shown, sent, mut ended)| {
-        let filter = filter.clone();
+    let app = app.clone();
+    let state = (reader, guard, Shown::default(), Instant::now(), false);
+    let frames = futures::stream::unfold(state, move |(mut reader, mut guard, mut shown, sent, mut ended)| {
+        let (app, filter) = (app.clone(), filter.clone());
         async move {
             while !ended {
-                let pieces = match follow.next().await {
-                    Some(News::Events(events)) => {
+                let pieces = match reader.next().await {
+                    Some(RunRead::Events(events)) => {
                         events.iter().for_each(|event| shown.note(event));
                         frames(events.iter().filter(|event| filter(event)), ids)
                     }
-                    Some(News::Quiet) => vec![HEARTBEAT],
-                    Some(News::Gap) => {
+                    Some(RunRead::Idle) => vec![HEARTBEAT],
+                    Some(RunRead::Gap) => {
                         // A stream with a gap would look complete, so it ends here. The run continues, and the client
                         // can join it for its result.
                         guard.disarm();
@@ -97,17 +101,18 @@ pub(super) fn stream(
                         guard.disarm();
                         ended = true;
                         // A client that joined after the end gets no outcome.
-                        let heard = if follow.is_late() { Heard::All } else { follow.heard() };
-                        let rest = shown.rest(heard, follow.kept()).await;
+                        let completeness =
+                            if reader.is_late() { Completeness::Complete } else { reader.completeness() };
+                        let rest = shown.rest(completeness, kept(&app, reader.scope(), reader.log())).await;
                         // The frames have no ids, because the log does not contain these events.
                         frames(rest.iter().filter(|event| filter(event)), false)
                     }
                 };
                 // If the client filters all events out, it needs heartbeats too.
-                let silent = pieces.is_empty() && !ended && sent.elapsed() >= follow.patience();
+                let silent = pieces.is_empty() && !ended && sent.elapsed() >= reader.heartbeat();
                 let pieces = if silent { vec![HEARTBEAT] } else { pieces };
                 if !pieces.is_empty() {
-                    return Some((pieces, (follow, guard, shown, Instant::now(), ended)));
+                    return Some((pieces, (reader, guard, shown, Instant::now(), ended)));
                 }
             }
             None

@@ -3,19 +3,19 @@
 use langopen_core::auth::{Action, Resource};
 use langopen_core::event_log::{EventStream, LogKey};
 use langopen_core::model::{Assistant, MultitaskStrategy, Run};
-use langopen_core::run_plan::{Place, RunPlan};
+use langopen_core::run_plan::{RunPlan, TargetThread};
 use langopen_core::{AssistantId, Error, ErrorKind, JsonMap, RunId, Scope, ThreadId};
 use serde_json::{Value, json};
 
 use super::on_disconnect::CancelOnDrop;
+use crate::agent::App;
+use crate::agent::Forwarded;
 use crate::agent::assistants::is_system;
+use crate::agent::error::{ApiError, ApiResult};
+use crate::agent::metrics::record_created;
 use crate::agent::run_body::{RunCreate, both_given, check_request};
 use crate::agent::wire::OnDisconnect;
 use crate::http::access::{Caller, Permit};
-use crate::http::error::{ApiError, ApiResult};
-use crate::http::extract::Forwarded;
-use crate::http::observe::record_created;
-use crate::server::App;
 
 const NO_THREAD_OR_ASSISTANT: &str = "Thread or assistant not found.";
 
@@ -47,15 +47,15 @@ pub(crate) async fn submit(
     create: RunCreate,
     attach: Attach,
 ) -> ApiResult<Submitted> {
-    let place = thread_id.map_or_else(|| Place::Own(ThreadId(app.ids.ordered())), Place::Thread);
+    let thread = thread_id.map_or_else(|| TargetThread::Own(ThreadId(app.ids.ordered())), TargetThread::Given);
     let RunCreate { assistant_id, on_disconnect, request } = create;
-    check_request(&app.settings, place, &request)?;
+    check_request(&app.settings, thread, &request)?;
     let assistant = assistant(app, caller, &assistant_id).await?;
     let cancel = on_disconnect == OnDisconnect::Cancel;
     let request_id = forwarded.request_id.clone().unwrap_or_else(|| app.ids.random().to_string());
     let mut plan = RunPlan {
         run_id: RunId(app.ids.ordered()),
-        place,
+        thread,
         request,
         assistant: &assistant,
         identity: &caller.identity,
@@ -73,21 +73,19 @@ pub(crate) async fn submit(
         // This server exports no spans here, but the graph may: its spans join the client's trace.
         new.origin.trace.clone_from(&forwarded.trace);
     }
-    let run_id = new.run_id;
+    let log = LogKey { thread_id: thread.thread_id(), run_id: new.run_id };
     // Open the log before the run can emit anything.
     let events = match attach {
         Attach::Nothing => None,
-        Attach::Stream | Attach::Values => {
-            Some(app.events.begin(LogKey { thread_id: place.thread_id(), run_id }).await?)
-        }
+        Attach::Stream | Attach::Values => Some(app.events.begin(log).await?),
     };
     // The guard also covers a client that disconnects while the run is being created.
-    let mut guard = CancelOnDrop::new(app, &scope.tenant, (place.thread_id(), run_id), cancel);
+    let mut guard = CancelOnDrop::new(app, &scope.tenant, log, cancel);
     let run = match app.runs.submit(&scope, new).await {
         Ok(run) => run,
         Err(error) => {
             guard.disarm();
-            return Err(refused(error, place));
+            return Err(refused(error, thread));
         }
     };
     record_created(&run);
@@ -95,15 +93,17 @@ pub(crate) async fn submit(
     Ok(Submitted { run, events, guard })
 }
 
-fn refused(error: Error, place: Place) -> ApiError {
+fn refused(error: Error, thread: TargetThread) -> ApiError {
     match error.kind() {
         ErrorKind::NotFound => ApiError::not_found(NO_THREAD_OR_ASSISTANT),
         ErrorKind::Conflict => ApiError::conflict(
             "Thread is already running a task. Wait for it to finish or choose a different multitask strategy.",
         ),
         // With `if_not_exists: create`, the thread exists, but the caller's filter hides it.
-        ErrorKind::AlreadyExists if matches!(place, Place::Thread(_)) => ApiError::not_found(NO_THREAD_OR_ASSISTANT),
-        ErrorKind::AlreadyExists => ApiError::conflict(format!("Thread with ID {} already exists", place.thread_id())),
+        ErrorKind::AlreadyExists if matches!(thread, TargetThread::Given(_)) => {
+            ApiError::not_found(NO_THREAD_OR_ASSISTANT)
+        }
+        ErrorKind::AlreadyExists => ApiError::conflict(format!("Thread with ID {} already exists", thread.thread_id())),
         _ => error.into(),
     }
 }
@@ -150,7 +150,7 @@ pub(crate) async fn permit_run(caller: &Caller, plan: &mut RunPlan<'_>) -> ApiRe
         let request = &plan.request;
         let strategy = request.multitask_strategy.unwrap_or_default();
         json!({
-            "thread_id": plan.place.given(),
+            "thread_id": plan.thread.given(),
             "assistant_id": plan.assistant.assistant_id,
             "run_id": plan.run_id,
             "status": "pending",
@@ -175,10 +175,10 @@ pub(crate) async fn permit_run(caller: &Caller, plan: &mut RunPlan<'_>) -> ApiRe
         plan.stamp = left.iter().filter(stamped).map(clone_entry).collect();
         plan.request.metadata = Some(left);
     }
-    Ok(match plan.place {
-        Place::Thread(_) => permit.scope,
+    Ok(match plan.thread {
+        TargetThread::Given(_) => permit.scope,
         // The thread does not exist yet, so no filter applies to it.
-        Place::Own(_) => Scope::tenant(permit.scope.tenant),
+        TargetThread::Own(_) => Scope::tenant(permit.scope.tenant),
     })
 }
 

@@ -1,18 +1,19 @@
 use axum::extract::State;
 use axum::response::Response;
 use bytes::Bytes;
-use langopen_core::event_log::EventId;
-use langopen_core::{RunId, Scope, ThreadId};
+use langopen_core::ThreadId;
+use langopen_core::event_log::{EventId, LogKey};
+use langopen_core::run_service::{RunRead, RunReader};
 
-use super::follow::{Follow, News};
 use super::outcome::{Answer, Outcome, has_feedback, respond};
 use super::submit::{Attach, Submitted, submit};
+use crate::agent::App;
+use crate::agent::error::{ApiError, ApiResult, ErrorResponse};
 use crate::agent::run_body::{RunCreate, RunCreateStreamingStateful};
+use crate::agent::{Forwarded, NewRunPath};
 use crate::http::access::Caller;
-use crate::http::error::{ApiError, ApiResult, ErrorResponse};
-use crate::http::extract::{Body, Forwarded, NewRunPath};
+use crate::http::extract::Body;
 use crate::http::sse::locations;
-use crate::server::App;
 
 /// Create Run, Wait for Output
 ///
@@ -51,12 +52,12 @@ pub(super) async fn start(
     let Submitted { run, events, guard } = submit(app, caller, forwarded, thread_id, create, Attach::Values).await?;
     let events = events.ok_or_else(ApiError::internal)?;
     let tenant = &caller.identity.tenant;
-    let place = (run.thread_id, run.run_id);
-    let follow = Follow::new(app, tenant, place, run.resumable, events).after(EventId::ZERO);
+    let log = LogKey { thread_id: run.thread_id, run_id: run.run_id };
+    let reader = app.follow(tenant, log, run.resumable, events).after(EventId::ZERO);
     let path = format!("/threads/{}/runs/{}", run.thread_id, run.run_id);
     let answer = Answer::Outcome { feedback: has_feedback(&run) };
     let headers = locations(Some(format!("{path}/join")), Some(path));
-    Ok(respond(app, Scope::tenant(tenant.clone()), place, follow, guard, answer, headers))
+    Ok(respond(app, reader, guard, answer, headers))
 }
 
 /// Creates a run on a thread of its own, and waits for its outcome: its last values, `__interrupt__` or `__error__`, as
@@ -65,20 +66,20 @@ pub(crate) async fn come_to(app: &App, caller: &Caller, forwarded: &Forwarded, c
     let Submitted { run, events, mut guard } = submit(app, caller, forwarded, None, create, Attach::Values).await?;
     let events = events.ok_or_else(ApiError::internal)?;
     let tenant = &caller.identity.tenant;
-    let place = (run.thread_id, run.run_id);
-    let follow = Follow::new(app, tenant, place, run.resumable, events).after(EventId::ZERO);
-    let body = ended(app, &Scope::tenant(tenant.clone()), place, follow).await;
+    let log = LogKey { thread_id: run.thread_id, run_id: run.run_id };
+    let reader = app.follow(tenant, log, run.resumable, events).after(EventId::ZERO);
+    let body = ended(app, reader).await;
     guard.disarm();
     Ok(body)
 }
 
 /// Waits for the outcome of a run.
-pub(crate) async fn ended(app: &App, scope: &Scope, place: (ThreadId, RunId), mut follow: Follow) -> Bytes {
+pub(crate) async fn ended(app: &App, mut reader: RunReader) -> Bytes {
     let mut outcome = Outcome::default();
-    while let Some(news) = follow.next().await {
-        if let News::Events(events) = &news {
+    while let Some(read) = reader.next().await {
+        if let RunRead::Events(events) = &read {
             events.iter().for_each(|event| outcome.absorb(event));
         }
     }
-    outcome.settle(app, scope, place, follow.heard()).await
+    outcome.settle(app, &reader).await
 }

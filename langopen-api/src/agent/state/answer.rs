@@ -2,19 +2,16 @@
 
 use langopen_core::auth::Identity;
 use langopen_core::event_log::NewEvent;
-use langopen_core::executor::{GraphCall, StateSummary};
+use langopen_core::executor::{StateAnswer, StateRequest, StateSummary};
 use langopen_core::model::{Thread, ThreadState, ThreadStatus};
 use langopen_core::{ErrorKind, JsonMap, RawJson, Scope};
 use serde_json::{Value, json};
 
-use crate::agent::threads::graph_id;
+use crate::agent::App;
+use crate::agent::error::{ApiError, ApiResult, OnKind};
+use crate::agent::show_user;
+use crate::agent::thread::graph_id;
 use crate::agent::wire::{CheckpointConfig, Entries, ThreadStateBody};
-use crate::http::access::show_user;
-use crate::http::error::{ApiError, ApiResult, OnKind};
-use crate::server::App;
-
-/// The key of the summary that an executor adds to a state, for the thread's row.
-const SUMMARY: &str = "__thread__";
 
 /// The config of a call: the thread's config, the checkpoint and the caller's identity.
 pub(super) fn config(thread: &Thread, checkpoint: &CheckpointConfig, identity: &Identity) -> ApiResult<RawJson> {
@@ -55,7 +52,7 @@ pub(crate) async fn state_at(
     subgraphs: bool,
 ) -> ApiResult<String> {
     match ask(app, (scope, identity), thread, checkpoint, subgraphs).await? {
-        Some(state) => shown(&state),
+        Some(answer) => Ok(answer.state.as_str().to_owned()),
         None => Ok(ThreadStateBody::EMPTY.to_owned()),
     }
 }
@@ -68,19 +65,19 @@ pub(super) async fn newest_state(
     thread: &Thread,
     subgraphs: bool,
 ) -> ApiResult<String> {
-    let state = ask(app, (scope, identity), thread, &CheckpointConfig::default(), subgraphs).await?;
-    let Some(state) = state else { return Ok(ThreadStateBody::EMPTY.to_owned()) };
+    let answer = ask(app, (scope, identity), thread, &CheckpointConfig::default(), subgraphs).await?;
+    let Some(StateAnswer { state, thread: summary, .. }) = answer else { return Ok(ThreadStateBody::EMPTY.to_owned()) };
     let unknown = thread.status == ThreadStatus::Idle && thread.values.is_none() && thread.interrupts.is_none();
     if unknown && !subgraphs {
         let row = app.storage.thread(scope, thread.thread_id).await?;
         // A run that began in the meantime has newer data.
         if row.is_some_and(|row| row.updated_at == thread.updated_at)
-            && let Err(error) = store(app, scope, thread, &state).await
+            && let Err(error) = store(app, scope, thread, &state, summary).await
         {
             tracing::debug!(thread.id = %thread.thread_id, error = error.message(), "a state was not stored in the thread's row");
         }
     }
-    shown(&state)
+    Ok(state.as_str().to_owned())
 }
 
 /// The graph's answer; `None` if the thread's graph is unknown.
@@ -90,29 +87,25 @@ async fn ask(
     thread: &Thread,
     checkpoint: &CheckpointConfig,
     subgraphs: bool,
-) -> ApiResult<Option<RawJson>> {
+) -> ApiResult<Option<StateAnswer>> {
     let Some(graph_id) = graph_id(thread) else { return Ok(None) };
     let config = config(thread, checkpoint, identity)?;
-    let call = GraphCall::GetState { graph_id: graph_id.to_owned(), config, subgraphs };
-    Ok(Some(app.executor.call(app.reach(scope), call).await?))
+    let request = StateRequest::new(graph_id, config).with_subgraphs(subgraphs);
+    Ok(Some(app.executor.get_state(app.execution_context(scope), request).await?))
 }
 
-/// A state without the summary, which is internal.
-pub(super) fn shown(state: &RawJson) -> ApiResult<String> {
-    let mut entries: Entries<'_> = state.decode()?;
-    entries.take(SUMMARY);
-    Ok(serde_json::to_string(&entries)?)
-}
-
-/// Stores a new state in the thread's row. Returns `None` if the state is not the thread's own, e.g. that of a
-/// subgraph.
+/// Stores a new state in the thread's row. Returns `None` if the thread has no checkpoint.
 ///
 /// # Errors
 /// 409 if a run has begun in the meantime.
-pub(super) async fn store(app: &App, scope: &Scope, thread: &Thread, state: &RawJson) -> ApiResult<Option<Thread>> {
+pub(super) async fn store(
+    app: &App,
+    scope: &Scope,
+    thread: &Thread,
+    state: &RawJson,
+    summary: StateSummary,
+) -> ApiResult<Option<Thread>> {
     let mut entries: Entries<'_> = state.decode()?;
-    let Some(summary) = entries.take(SUMMARY) else { return Ok(None) };
-    let summary: StateSummary = serde_json::from_str(summary.get())?;
     let Some(checkpoint_id) = summary.checkpoint_id else { return Ok(None) };
     let values = entries.take("values").map_or("null", |values| values.get()).to_owned();
     let state = ThreadState { checkpoint_id, values: RawJson::from_text(values)?, rest: RawJson::of(&entries)? };
@@ -125,9 +118,9 @@ pub(super) async fn store(app: &App, scope: &Scope, thread: &Thread, state: &Raw
 pub(super) async fn publish(app: &App, thread: &Thread, state: &RawJson) {
     let thread_id = thread.thread_id;
     let published = async {
-        let data = format!(r#"{{"state":{},"thread_id":"{thread_id}"}}"#, shown(state)?);
+        let data = format!(r#"{{"state":{},"thread_id":"{thread_id}"}}"#, state.as_str());
         let event = NewEvent { name: "state_update".into(), data: data.into() };
-        Ok::<_, ApiError>(app.events.append_to_thread(thread_id, vec![event]).await?)
+        app.events.append_to_thread(thread_id, vec![event]).await
     };
     if let Err(error) = published.await {
         tracing::warn!(thread.id = %thread_id, error = error.message(), "an update of a thread's state was not sent to its readers");

@@ -7,13 +7,14 @@ use serde_json::json;
 use utoipa::ToSchema;
 
 use super::answer::state_at;
-use crate::agent::threads::not_found;
+use crate::agent::App;
+use crate::agent::ThreadPath;
+use crate::agent::error::{ApiResult, ErrorResponse};
+use crate::agent::thread::not_found;
 use crate::agent::wire::{CheckpointConfig, ThreadStateBody, json as json_response};
 use crate::http::access::Caller;
-use crate::http::error::{ApiResult, ErrorResponse};
 use crate::http::extract::field::Object;
-use crate::http::extract::{Query, SmallBody, ThreadPath, parse_id};
-use crate::server::App;
+use crate::http::extract::{Query, SmallBody, parse_id};
 
 /// Get Thread State at Checkpoint
 #[utoipa::path(

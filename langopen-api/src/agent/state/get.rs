@@ -6,12 +6,13 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::answer::newest_state;
-use crate::agent::threads::not_found;
+use crate::agent::App;
+use crate::agent::ThreadPath;
+use crate::agent::error::{ApiResult, ErrorResponse};
+use crate::agent::thread::not_found;
 use crate::agent::wire::{ThreadStateBody, concat_objects, json as json_response};
 use crate::http::access::Caller;
-use crate::http::error::{ApiResult, ErrorResponse};
-use crate::http::extract::{Query, ThreadPath};
-use crate::server::App;
+use crate::http::extract::Query;
 
 /// Get Thread State
 #[utoipa::path(

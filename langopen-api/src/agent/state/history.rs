@@ -1,7 +1,7 @@
 use axum::extract::State;
 use axum::response::Response;
 use langopen_core::auth::{Action, Identity, Resource};
-use langopen_core::executor::GraphCall;
+use langopen_core::executor::HistoryRequest;
 use langopen_core::model::Thread;
 use langopen_core::{JsonMap, RawJson, Scope, ThreadId};
 use serde::{Deserialize, Deserializer, de};
@@ -9,14 +9,15 @@ use serde_json::json;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use super::answer::{bare_config, config, shown};
-use crate::agent::threads::{graph_id, not_found};
+use super::answer::{bare_config, config};
+use crate::agent::App;
+use crate::agent::ThreadPath;
+use crate::agent::error::{ApiError, ApiResult, ErrorResponse};
+use crate::agent::thread::{graph_id, not_found};
 use crate::agent::wire::{CheckpointConfig, ThreadStateBody, json as json_response};
 use crate::http::access::Caller;
-use crate::http::error::{ApiError, ApiResult, ErrorResponse};
 use crate::http::extract::field::{self, MAX_LIMIT, Object, shorten};
-use crate::http::extract::{Query, SmallBody, ThreadPath};
-use crate::server::App;
+use crate::http::extract::{Query, SmallBody};
 
 /// The filter and the page of the history, newest state first.
 #[derive(Debug, Default, Deserialize, ToSchema)]
@@ -122,8 +123,7 @@ async fn answer(app: &App, caller: &Caller, thread_id: ThreadId, search: ThreadS
     let scope = caller.may(Resource::Threads, Action::Read, || json!({"thread_id": thread_id})).await?.scope;
     let thread = app.storage.thread(&scope, thread_id).await?.ok_or_else(|| not_found(thread_id))?;
     let states = history(app, (&scope, &caller.identity), &thread, search).await?;
-    let states: Vec<String> = states.iter().map(shown).collect::<ApiResult<_>>()?;
-    Ok(json_response(format!("[{}]", states.join(","))))
+    Ok(json_response(serde_json::to_string(&states)?))
 }
 
 /// The states that match `search`, from the graph's host.
@@ -135,14 +135,11 @@ async fn history(
 ) -> ApiResult<Vec<RawJson>> {
     let Some(graph_id) = graph_id(thread) else { return Ok(Vec::new()) };
     let metadata = search.metadata.filter(|metadata| !metadata.is_empty());
-    let call = GraphCall::StateHistory {
-        graph_id: graph_id.to_owned(),
-        config: config(thread, &search.checkpoint.unwrap_or_default(), identity)?,
-        limit: search.limit.unwrap_or(1),
-        before: search.before.map(|before| bare_config(thread, &before)),
-        metadata: metadata.map(|metadata| RawJson::of(&metadata)).transpose()?,
-    };
-    Ok(app.executor.call(app.reach(scope), call).await?.decode()?)
+    let config = config(thread, &search.checkpoint.unwrap_or_default(), identity)?;
+    let request = HistoryRequest::new(graph_id, config, search.limit.unwrap_or(1))
+        .with_before(search.before.map(|before| bare_config(thread, &before)))
+        .with_metadata(metadata.map(|metadata| RawJson::of(&metadata)).transpose()?);
+    Ok(app.executor.state_history(app.execution_context(scope), request).await?)
 }
 
 /// The latest states below `checkpoint`: at most `limit`, and only those before `before` if given.

@@ -7,18 +7,16 @@ mod history;
 mod update;
 
 use langopen_core::auth::Identity;
-use langopen_core::executor::END;
-use langopen_core::executor::GraphCall;
+use langopen_core::executor::{BulkUpdateRequest, END, UpdateAnswer, UpdateRequest};
 use langopen_core::model::Thread;
 use langopen_core::{RawJson, Scope};
-use serde::Deserialize;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::agent::threads::graph_id;
+use crate::agent::App;
+use crate::agent::error::{ApiError, ApiResult};
+use crate::agent::thread::graph_id;
 use crate::agent::wire::CheckpointConfig;
-use crate::http::error::{ApiError, ApiResult};
-use crate::server::App;
 
 pub(crate) use answer::state_at;
 pub(crate) use history::states_before;
@@ -31,13 +29,6 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(history::get_history, history::post_history))
 }
 
-/// An executor's answer to an update of a state.
-#[derive(Deserialize)]
-struct Updated {
-    checkpoint: RawJson,
-    state: RawJson,
-}
-
 /// Applies the supersteps of a thread's creation, and returns the resulting thread.
 pub(crate) async fn apply_supersteps(
     app: &App,
@@ -47,26 +38,28 @@ pub(crate) async fn apply_supersteps(
 ) -> ApiResult<Thread> {
     let graph_id = graph_id(thread).ok_or_else(|| no_graph(thread))?.to_owned();
     let config = answer::config(thread, &Default::default(), identity)?;
-    let call = GraphCall::BulkUpdateState { graph_id, config, supersteps };
-    let updated: Updated = app.executor.call(app.reach(scope), call).await?.decode()?;
-    Ok(answer::store(app, scope, thread, &updated.state).await?.unwrap_or_else(|| thread.clone()))
+    let request = BulkUpdateRequest::new(graph_id, config, supersteps);
+    let updated = app.executor.bulk_update_state(app.execution_context(scope), request).await?;
+    Ok(answer::store(app, scope, thread, &updated.state, updated.thread).await?.unwrap_or_else(|| thread.clone()))
 }
 
 /// Updates a thread's state at a checkpoint with these values, as if the node `as_node` had written them.
+/// Returns the new checkpoint.
 async fn apply_update(
     app: &App,
     (scope, identity): (&Scope, &Identity),
     thread: &Thread,
     checkpoint: &CheckpointConfig,
     (values, as_node): (RawJson, Option<String>),
-) -> ApiResult<Updated> {
+) -> ApiResult<RawJson> {
     let graph_id = graph_id(thread).ok_or_else(|| no_graph(thread))?.to_owned();
     let config = answer::config(thread, checkpoint, identity)?;
-    let call = GraphCall::UpdateState { graph_id, config, values, as_node };
-    let updated: Updated = app.executor.call(app.reach(scope), call).await?.decode()?;
-    answer::store(app, scope, thread, &updated.state).await?;
-    answer::publish(app, thread, &updated.state).await;
-    Ok(updated)
+    let request = UpdateRequest::new(graph_id, config, values).with_as_node(as_node);
+    let UpdateAnswer { checkpoint, state, thread: summary, .. } =
+        app.executor.update_state(app.execution_context(scope), request).await?;
+    answer::store(app, scope, thread, &state, summary).await?;
+    answer::publish(app, thread, &state).await;
+    Ok(checkpoint)
 }
 
 /// Clears the open tasks of a thread's graph. Its values stay, but it has no next node and no open interrupt.

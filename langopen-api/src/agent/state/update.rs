@@ -8,14 +8,15 @@ use serde_json::{Value, json};
 use utoipa::ToSchema;
 
 use super::answer::in_flight;
-use crate::agent::threads::not_found;
+use crate::agent::App;
+use crate::agent::ThreadPath;
+use crate::agent::error::{ApiResult, ErrorResponse};
+use crate::agent::thread::not_found;
 use crate::agent::wire::{CheckpointConfig, Updates};
 use crate::http::access::Caller;
-use crate::http::error::{ApiResult, ErrorResponse};
+use crate::http::extract::Body;
 use crate::http::extract::field;
 use crate::http::extract::field::shorten;
-use crate::http::extract::{Body, ThreadPath};
-use crate::server::App;
 
 /// An update of a state, as if a node had written it.
 #[derive(Debug, Default, Deserialize, ToSchema)]
@@ -76,9 +77,9 @@ pub(super) async fn update_state(
     let mut checkpoint = body.checkpoint.unwrap_or_default();
     checkpoint.checkpoint_id = checkpoint.checkpoint_id.or(body.checkpoint_id);
     let update = (body.values.unwrap_or_default(), body.as_node);
-    let updated = super::apply_update(&app, (&scope, &caller.identity), &thread, &checkpoint, update).await?;
+    let checkpoint = super::apply_update(&app, (&scope, &caller.identity), &thread, &checkpoint, update).await?;
 
-    let mut given: JsonMap = updated.checkpoint.decode()?;
+    let mut given: JsonMap = checkpoint.decode()?;
     let mut checkpoint = JsonMap::new();
     for key in ["thread_id", "checkpoint_ns", "checkpoint_id", "checkpoint_map"] {
         if let Some(value) = given.remove(key) {

@@ -6,10 +6,10 @@ use serde_json::json;
 use utoipa::ToSchema;
 
 use super::namespace::check_labels;
+use crate::agent::App;
+use crate::agent::error::{ApiResult, ErrorResponse};
 use crate::http::access::Caller;
-use crate::http::error::{ApiResult, ErrorResponse};
 use crate::http::extract::SmallBody;
-use crate::server::App;
 
 /// The item to delete.
 #[derive(Debug, Deserialize, ToSchema)]

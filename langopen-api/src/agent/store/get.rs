@@ -6,10 +6,10 @@ use serde_json::json;
 
 use super::item::Item;
 use super::namespace::check_labels;
+use crate::agent::App;
+use crate::agent::error::{ApiError, ApiResult, ErrorKey, ErrorResponse};
 use crate::http::access::Caller;
-use crate::http::error::{ApiError, ApiResult, ErrorKey, ErrorResponse};
 use crate::http::extract::Query;
-use crate::server::App;
 
 /// Get Item
 #[utoipa::path(

@@ -7,9 +7,9 @@
 use langopen_core::model::{ScoredItem, StoreItem, StoreItemQuery};
 use langopen_core::{JsonMap, Scope};
 
-use crate::http::error::ApiResult;
+use crate::agent::App;
+use crate::agent::error::ApiResult;
 use crate::http::extract::field::MAX_LIMIT;
-use crate::server::App;
 
 fn passes(scope: &Scope, item: &StoreItem) -> bool {
     scope.filter.as_ref().is_none_or(|filter| item.value.decode::<JsonMap>().is_ok_and(|value| filter.matches(&value)))

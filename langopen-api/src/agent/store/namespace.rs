@@ -2,7 +2,7 @@
 
 use http::StatusCode;
 
-use crate::http::error::{ApiError, ApiResult};
+use crate::agent::error::{ApiError, ApiResult};
 
 /// Checks that each label is a text without periods. The failure is plain text, as in the reference Agent Server.
 pub(super) fn check_labels(labels: &[String]) -> ApiResult<()> {

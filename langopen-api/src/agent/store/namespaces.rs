@@ -6,10 +6,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
 
+use crate::agent::App;
+use crate::agent::error::{ApiResult, ErrorResponse};
 use crate::http::access::Caller;
-use crate::http::error::{ApiResult, ErrorResponse};
 use crate::http::extract::{SmallBody, field};
-use crate::server::App;
 
 /// The filter and the page of the list.
 #[derive(Debug, Default, Deserialize, ToSchema)]

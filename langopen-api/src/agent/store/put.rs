@@ -10,11 +10,11 @@ use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{ArrayBuilder, Object, ObjectBuilder, OneOfBuilder, Schema, Type};
 
 use super::namespace::{check_labels, check_target};
+use crate::agent::App;
+use crate::agent::error::{ApiError, ApiResult, ErrorResponse};
 use crate::http::access::{Caller, Permit};
-use crate::http::error::{ApiError, ApiResult, ErrorResponse};
 use crate::http::extract::Body;
 use crate::http::extract::field::shorten;
-use crate::server::App;
 
 /// The item to store.
 #[derive(Debug, Deserialize, ToSchema)]

@@ -10,11 +10,11 @@ use utoipa::ToSchema;
 use super::guard;
 use super::item::Item;
 use super::namespace::check_labels;
+use crate::agent::App;
+use crate::agent::error::{ApiError, ApiResult, ErrorResponse};
 use crate::http::access::Caller;
-use crate::http::error::{ApiError, ApiResult, ErrorResponse};
 use crate::http::extract::SmallBody;
 use crate::http::extract::field::{self, LIMIT};
-use crate::server::App;
 
 /// The filter, the query and the page of the search.
 #[derive(Debug, Default, Deserialize, ToSchema)]

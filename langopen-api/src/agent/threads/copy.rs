@@ -6,11 +6,11 @@ use langopen_core::run_plan::without_reserved_metadata;
 use langopen_core::{ErrorKind, JsonMap, Scope, ThreadId};
 use serde_json::json;
 
+use crate::agent::App;
+use crate::agent::ThreadPath;
+use crate::agent::error::{ApiError, ApiResult, ErrorResponse, OnKind};
 use crate::agent::wire::ThreadBody;
 use crate::http::access::Caller;
-use crate::http::error::{ApiError, ApiResult, ErrorResponse, OnKind};
-use crate::http::extract::ThreadPath;
-use crate::server::App;
 
 /// Copy Thread
 ///

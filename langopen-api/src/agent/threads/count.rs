@@ -7,11 +7,10 @@ use serde::Deserialize;
 use serde_json::json;
 use utoipa::ToSchema;
 
-use crate::agent::wire::ThreadStatusName;
+use crate::agent::App;
+use crate::agent::error::{ApiResult, ErrorResponse};
 use crate::http::access::Caller;
-use crate::http::error::{ApiResult, ErrorResponse};
 use crate::http::extract::{SmallBody, field};
-use crate::server::App;
 
 /// The filter for the threads to count.
 #[derive(Debug, Default, Deserialize, ToSchema)]
@@ -24,7 +23,7 @@ pub(super) struct ThreadCountRequest {
     #[serde(default, deserialize_with = "field::map")]
     #[schema(value_type = Option<Object>)]
     values: Option<JsonMap>,
-    #[schema(value_type = Option<ThreadStatusName>, inline)]
+    #[schema(inline)]
     status: Option<ThreadStatus>,
 }
 

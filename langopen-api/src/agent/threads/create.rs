@@ -11,13 +11,13 @@ use serde_json::json;
 use utoipa::ToSchema;
 
 use super::ttl::{self, Ttl};
+use crate::agent::App;
+use crate::agent::error::{ApiError, ApiResult, ErrorResponse, OnKind};
 use crate::agent::state::apply_supersteps;
-use crate::agent::wire::{Command, IfExistsName, ThreadBody, Updates};
+use crate::agent::wire::{Command, ThreadBody, Updates};
 use crate::http::access::Caller;
-use crate::http::error::{ApiError, ApiResult, ErrorResponse, OnKind};
 use crate::http::extract::field::{self, Object};
 use crate::http::extract::{Body, parse_id};
-use crate::server::App;
 
 /// A new thread.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -30,7 +30,7 @@ pub(super) struct ThreadCreate {
     #[schema(value_type = Option<Object>)]
     metadata: Option<JsonMap>,
     #[serde(default)]
-    #[schema(value_type = Option<IfExistsName>, inline, default = "raise")]
+    #[schema(inline, default = "raise")]
     if_exists: Option<IfExists>,
     /// The thread's time to live. If absent, the server's default applies.
     #[serde(default, deserialize_with = "ttl::ttl")]

@@ -4,11 +4,11 @@ use langopen_core::ErrorKind;
 use langopen_core::auth::{Action, Resource};
 use serde_json::json;
 
-use super::not_found;
+use crate::agent::App;
+use crate::agent::ThreadPath;
+use crate::agent::error::{ApiResult, ErrorResponse, OnKind};
+use crate::agent::thread::not_found;
 use crate::http::access::Caller;
-use crate::http::error::{ApiResult, ErrorResponse, OnKind};
-use crate::http::extract::ThreadPath;
-use crate::server::App;
 
 /// Delete Thread
 ///

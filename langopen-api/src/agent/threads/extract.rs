@@ -6,8 +6,8 @@ use langopen_core::JsonMap;
 use langopen_core::model::Thread;
 use serde_json::Value;
 
+use crate::agent::error::{ApiError, ApiResult};
 use crate::agent::wire::ThreadBody;
-use crate::http::error::{ApiError, ApiResult};
 
 const ROOTS: [&str; 4] = ["config", "interrupts", "metadata", "values"];
 const MOST: usize = 10;

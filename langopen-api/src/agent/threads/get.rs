@@ -3,12 +3,13 @@ use axum::extract::State;
 use langopen_core::auth::{Action, Resource};
 use serde_json::json;
 
-use super::not_found;
+use crate::agent::App;
+use crate::agent::ThreadPath;
+use crate::agent::error::{ApiResult, ErrorResponse};
+use crate::agent::thread::not_found;
 use crate::agent::wire::{ThreadBody, TtlBody};
 use crate::http::access::Caller;
-use crate::http::error::{ApiResult, ErrorResponse};
-use crate::http::extract::{Query, ThreadPath};
-use crate::server::App;
+use crate::http::extract::Query;
 
 /// Get Thread
 #[utoipa::path(

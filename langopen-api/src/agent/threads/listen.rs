@@ -5,15 +5,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::{Stream, StreamExt};
-use langopen_core::event_log::{Event, EventStream, NATIVE};
-use langopen_core::{Result, Scope, ThreadId};
+use langopen_core::event_log::{Event, NATIVE};
+use langopen_core::run_service::{ThreadRead, ThreadReader};
 use tokio::time::{Instant, timeout};
 
-use super::sight::{Sight, Watch};
 use super::stream::Modes;
-use crate::http::batches::Batches;
 use crate::http::sse::{HEARTBEAT, frame, frames};
-use crate::server::App;
 
 /// The `error` event for a caller whose filter hides the thread.
 pub(super) fn denied() -> Bytes {
@@ -28,89 +25,35 @@ fn slow_reader() -> Bytes {
     )
 }
 
-/// The subscription of one client to a thread.
-pub(super) struct Listen {
-    thread_id: ThreadId,
-    watch: Watch,
+/// The frames of the events of these modes, with heartbeats.
+pub(super) fn listen(
+    reader: ThreadReader,
     heartbeat: Duration,
     modes: Modes,
-    events: Batches,
-    ended: bool,
+) -> impl Stream<Item = Result<Bytes, Infallible>> + Send + 'static {
+    let frames = futures::stream::unfold(reader, move |mut reader| async move {
+        Some((next(&mut reader, heartbeat, modes).await?, reader))
+    });
+    frames.flat_map(|pieces| futures::stream::iter(pieces.into_iter().map(Ok)))
 }
 
-impl Listen {
-    pub(super) fn new(app: &App, scope: Scope, thread_id: ThreadId, modes: Modes, events: EventStream) -> Self {
-        let events = Batches::new(app, thread_id, events);
-        let (watch, heartbeat) = (Watch::new(app, scope, thread_id), app.settings.heartbeat);
-        Self { thread_id, watch, heartbeat, modes, events, ended: false }
-    }
-
-    /// Checks whether the caller sees the thread.
-    pub(super) async fn look(&mut self) -> Result<Sight> {
-        self.watch.look().await
-    }
-
-    /// The bytes for the client.
-    pub(super) fn stream(self) -> impl Stream<Item = Result<Bytes, Infallible>> + Send + 'static {
-        let frames = futures::stream::unfold(self, |mut this| async move { Some((this.next().await?, this)) });
-        frames.flat_map(|pieces| futures::stream::iter(pieces.into_iter().map(Ok)))
-    }
-
-    async fn next(&mut self) -> Option<Vec<Bytes>> {
-        let heartbeat = self.heartbeat;
-        let begun = Instant::now();
-        while !self.ended {
-            // If the client filters all events out, it needs heartbeats too.
-            let patience = heartbeat.saturating_sub(begun.elapsed());
-            match timeout(patience, self.events.next()).await {
-                Ok(None) => return None,
-                Ok(Some(items)) => {
-                    let pieces = self.take(items).await;
-                    match pieces.is_empty() {
-                        false => return Some(pieces),
-                        true if begun.elapsed() >= heartbeat => return Some(vec![HEARTBEAT]),
-                        true => {}
-                    }
-                }
-                Err(_) => {
-                    self.ended = self.watch.is_gone().await;
-                    return (!self.ended).then_some(vec![HEARTBEAT]);
-                }
-            }
+async fn next(reader: &mut ThreadReader, heartbeat: Duration, modes: Modes) -> Option<Vec<Bytes>> {
+    let begun = Instant::now();
+    let wanted = |event: &&Event| !event.name.starts_with(NATIVE) && modes.want(event);
+    loop {
+        // If the client filters all events out, it needs heartbeats too.
+        let patience = heartbeat.saturating_sub(begun.elapsed());
+        let pieces = match timeout(patience, reader.next()).await {
+            Ok(None) => return None,
+            Ok(Some(ThreadRead::Events(events))) => frames(events.iter().filter(wanted), true),
+            Ok(Some(ThreadRead::Hidden)) => vec![denied()],
+            Ok(Some(ThreadRead::Lost)) => vec![slow_reader()],
+            Err(_) => return (!reader.is_gone().await).then_some(vec![HEARTBEAT]),
+        };
+        match pieces.is_empty() {
+            false => return Some(pieces),
+            true if begun.elapsed() >= heartbeat => return Some(vec![HEARTBEAT]),
+            true => {}
         }
-        None
-    }
-
-    async fn take(&mut self, items: Vec<Result<Event>>) -> Vec<Bytes> {
-        if !self.watch.admitted() {
-            match self.watch.look().await {
-                Ok(Sight::Visible) => {}
-                Ok(Sight::Hidden) => {
-                    self.ended = true;
-                    return vec![denied()];
-                }
-                // The events belong to a thread of another tenant, or to one that was deleted.
-                Ok(Sight::Missing) => return Vec::new(),
-                Err(error) => return vec![self.fail(&error)],
-            }
-        }
-        let mut events = Vec::with_capacity(items.len());
-        let mut failure = None;
-        for item in items {
-            match item {
-                Ok(event) if event.name.starts_with(NATIVE) => {}
-                Ok(event) => events.push(event),
-                Err(error) => failure = Some(self.fail(&error)),
-            }
-        }
-        let mut pieces = frames(events.iter().filter(|event| self.modes.want(event)), true);
-        pieces.extend(failure);
-        pieces
-    }
-
-    fn fail(&mut self, error: &langopen_core::Error) -> Bytes {
-        tracing::warn!(thread.id = %self.thread_id, error = %error, "a reader of a thread's events lost its position; its stream ends");
-        self.ended = true;
-        slow_reader()
     }
 }

@@ -9,21 +9,15 @@ mod get;
 mod listen;
 mod prune;
 mod search;
-mod sight;
 mod storage;
 mod stream;
 mod ttl;
 mod update;
 
-use langopen_core::ThreadId;
-use langopen_core::model::Thread;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::http::error::ApiError;
-use crate::server::App;
-
-pub(crate) use sight::{Sight, Watch};
+use crate::agent::App;
 
 pub(crate) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
@@ -35,13 +29,4 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(copy::copy_thread))
         .routes(routes!(storage::get_storage))
         .routes(routes!(stream::join_thread_stream))
-}
-
-pub(crate) fn not_found(id: ThreadId) -> ApiError {
-    ApiError::not_found(format!("Thread with ID {id} not found"))
-}
-
-/// The graph that last ran on a thread, or that the client set in its metadata.
-pub(crate) fn graph_id(thread: &Thread) -> Option<&str> {
-    thread.metadata.get("graph_id")?.as_str()
 }

@@ -9,11 +9,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
 
-use crate::agent::wire::PruneStrategyName;
+use crate::agent::App;
+use crate::agent::error::{ApiError, ApiResult, ErrorResponse};
 use crate::http::access::Caller;
-use crate::http::error::{ApiError, ApiResult, ErrorResponse};
 use crate::http::extract::{SmallBody, parse_id};
-use crate::server::App;
 
 /// The threads to prune, and the strategy.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -21,7 +20,7 @@ pub(super) struct ThreadPruneRequest {
     #[schema(value_type = Vec<Uuid>)]
     thread_ids: Vec<String>,
     #[serde(default)]
-    #[schema(value_type = Option<PruneStrategyName>, inline)]
+    #[schema(inline, default = "delete")]
     strategy: Option<PruneStrategy>,
 }
 
@@ -51,7 +50,7 @@ pub(super) async fn prune_threads(
     caller: Caller,
     SmallBody(body): SmallBody<ThreadPruneRequest>,
 ) -> ApiResult<Json<ThreadPruneResponse>> {
-    let ids = body.thread_ids.iter().map(|id| parse_id(id, "thread")).collect::<ApiResult<Vec<ThreadId>>>()?;
+    let ids = body.thread_ids.iter().map(|id| parse_id(id, "thread")).collect::<Result<Vec<ThreadId>, _>>()?;
     let value = || json!({"thread_id": null, "run_id": null, "thread_ids": ids});
     let scope = caller.may(Resource::Threads, Action::Delete, value).await?.scope;
     if scope.filter.is_some() {

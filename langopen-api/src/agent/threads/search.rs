@@ -8,12 +8,12 @@ use std::collections::BTreeMap;
 use utoipa::ToSchema;
 
 use super::extract::Extract;
-use crate::agent::wire::{Listing, SortOrderName, ThreadBody, ThreadField, ThreadStatusName};
+use crate::agent::App;
+use crate::agent::error::{ApiResult, ErrorResponse};
+use crate::agent::wire::{Listing, ThreadBody, ThreadField};
 use crate::http::access::Caller;
-use crate::http::error::{ApiResult, ErrorResponse};
 use crate::http::extract::field::{self, LIMIT, check_select};
 use crate::http::extract::{SmallBody, parse_id};
-use crate::server::App;
 
 /// The filter, the order and the page of the search.
 #[derive(Debug, Default, Deserialize, ToSchema)]
@@ -29,7 +29,7 @@ pub(super) struct ThreadSearchRequest {
     #[serde(default, deserialize_with = "field::map")]
     #[schema(value_type = Option<Object>)]
     values: Option<JsonMap>,
-    #[schema(value_type = Option<ThreadStatusName>, inline)]
+    #[schema(inline)]
     status: Option<ThreadStatus>,
     #[serde(default, deserialize_with = "field::limit")]
     #[schema(minimum = 1, maximum = 1000, default = 10)]
@@ -39,7 +39,7 @@ pub(super) struct ThreadSearchRequest {
     offset: Option<u32>,
     #[schema(inline)]
     sort_by: Option<SortBy>,
-    #[schema(value_type = Option<SortOrderName>, inline)]
+    #[schema(inline)]
     sort_order: Option<SortOrder>,
     /// The fields to return; all if absent.
     #[schema(value_type = Option<Vec<ThreadField>>)]

@@ -9,11 +9,11 @@ use serde_json::json;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::not_found;
+use crate::agent::App;
+use crate::agent::ThreadPath;
+use crate::agent::error::{ApiResult, ErrorResponse};
+use crate::agent::thread::not_found;
 use crate::http::access::Caller;
-use crate::http::error::{ApiResult, ErrorResponse};
-use crate::http::extract::ThreadPath;
-use crate::server::App;
 
 /// The storage that a thread's checkpoints use.
 #[derive(Debug, Serialize, ToSchema)]

@@ -4,16 +4,17 @@ use axum::response::Response;
 use http::HeaderMap;
 use langopen_core::auth::{Action, Resource};
 use langopen_core::event_log::Event;
+use langopen_core::run_service::Visibility;
 use serde_json::json;
 use utoipa::{IntoParams, ToSchema};
 
-use super::listen::{Listen, denied};
-use super::sight::Sight;
+use super::listen::{denied, listen};
+use crate::agent::App;
+use crate::agent::ThreadPath;
+use crate::agent::error::{ApiError, ApiResult, ErrorResponse};
 use crate::http::access::Caller;
-use crate::http::error::{ApiError, ApiResult, ErrorResponse};
-use crate::http::extract::{Query, ThreadPath};
+use crate::http::extract::Query;
 use crate::http::sse::{ServerSentEvent, last_event_id, locations, response};
-use crate::server::App;
 
 /// The kinds of events that a client can select.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ToSchema)]
@@ -97,12 +98,10 @@ pub(super) async fn join_thread_stream(
     let names = [query.list("stream_modes"), query.list("stream_mode")].concat();
     let modes = Modes::parse(&names)?;
     let from = last_event_id(&headers)?;
-    // Open the log before reading the row, so that the reader misses no event in between.
-    let events = app.events.read_thread(thread_id, from).await?;
-    let mut listen = Listen::new(&app, permit.scope, thread_id, modes, events);
-    let body = match listen.look().await? {
-        Sight::Hidden => HttpBody::from(denied()),
-        _ => HttpBody::from_stream(listen.stream()),
+    let (reader, visibility) = app.runs.read_thread(permit.scope, thread_id, from).await?;
+    let body = match visibility {
+        Visibility::Hidden => HttpBody::from(denied()),
+        _ => HttpBody::from_stream(listen(reader, app.settings.heartbeat, modes)),
     };
     Ok(response(body, locations(None, None)))
 }

@@ -5,8 +5,7 @@ use serde::{Deserialize, Deserializer, de};
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use crate::agent::wire::PruneStrategyName;
-use crate::http::error::{ApiError, ApiResult};
+use crate::agent::error::{ApiError, ApiResult};
 use crate::http::extract::field::shorten;
 
 /// The maximum time to live, in minutes: about two thousand years.
@@ -17,7 +16,7 @@ const LONGEST: f64 = 1e9;
 #[schema(as = ThreadTtl)]
 pub(super) struct Ttl {
     #[serde(default)]
-    #[schema(value_type = PruneStrategyName, inline)]
+    #[schema(inline, default = "delete")]
     strategy: PruneStrategy,
     /// The time to live, in minutes.
     ttl: Option<f64>,

@@ -11,12 +11,13 @@ use serde_json::json;
 use utoipa::ToSchema;
 
 use super::ttl::{self, Ttl};
+use crate::agent::App;
+use crate::agent::ThreadPath;
+use crate::agent::error::{ApiError, ApiResult, ErrorResponse, OnKind};
 use crate::agent::wire::ThreadBody;
 use crate::http::access::Caller;
-use crate::http::error::{ApiError, ApiResult, ErrorResponse, OnKind};
+use crate::http::extract::Body;
 use crate::http::extract::field;
-use crate::http::extract::{Body, ThreadPath};
-use crate::server::App;
 
 /// An update of a thread.
 #[derive(Debug, Default, Deserialize, ToSchema)]

@@ -4,8 +4,6 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::OnCompletionName;
-
 /// A run on a schedule.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Cron)]
@@ -32,7 +30,7 @@ pub(crate) struct CronBody {
     #[schema(value_type = Object)]
     metadata: JsonMap,
     /// The fate of the runs' threads; `null` for a cron on a thread.
-    #[schema(value_type = Option<OnCompletionName>, inline)]
+    #[schema(inline)]
     on_run_completed: Option<OnCompletion>,
     #[schema(default = true)]
     enabled: bool,

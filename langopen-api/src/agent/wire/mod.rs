@@ -1,8 +1,8 @@
 //! The wire formats of rows.
 
 mod assistant;
+mod config;
 mod cron;
-mod entries;
 mod message;
 mod page;
 mod run;
@@ -10,16 +10,16 @@ mod schema;
 mod state;
 mod thread;
 
+pub(crate) use crate::http::entries::{Entries, concat_objects, selected};
 pub(crate) use assistant::{AssistantBody, AssistantVersionBody};
+pub(crate) use config::{config, webhook};
 pub(crate) use cron::CronBody;
-pub(crate) use entries::{Entries, concat_objects, selected};
 pub(crate) use message::message_text;
 pub(crate) use page::{Listing, json};
 pub(crate) use run::RunBody;
 pub(crate) use schema::{
-    AssistantField, CancelActionName, CheckpointConfig, Command, Config, CronField, DurabilityName, IfExistsName,
-    IfNotExistsName, MultitaskStrategyName, Nodes, OnCompletionName, OnDisconnect, RunField, RunStatusName, Send,
-    SortOrderName, StreamModes, ThreadField, ThreadStatusName, Updates,
+    AssistantField, CheckpointConfig, Command, Config, CronField, Nodes, OnDisconnect, RunField, Send, StreamModes,
+    ThreadField, Updates,
 };
 pub(crate) use state::ThreadStateBody;
-pub(crate) use thread::{PruneStrategyName, ThreadBody, TtlBody};
+pub(crate) use thread::{ThreadBody, TtlBody};

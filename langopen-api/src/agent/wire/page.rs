@@ -6,7 +6,7 @@ use langopen_core::RawJson;
 use langopen_core::model::Page;
 use serde::Serialize;
 
-use crate::http::error::ApiResult;
+use crate::agent::error::ApiResult;
 
 /// An answer with this JSON text as its body.
 pub(crate) fn json(text: impl Into<axum::body::Body>) -> Response {

@@ -4,9 +4,6 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::MultitaskStrategyName;
-use super::schema::RunStatusName;
-
 /// One execution of a graph.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Run)]
@@ -16,11 +13,11 @@ pub(crate) struct RunBody {
     assistant_id: Uuid,
     #[schema(value_type = Object)]
     metadata: JsonMap,
-    #[schema(value_type = RunStatusName, inline)]
+    #[schema(inline)]
     status: RunStatus,
     #[schema(value_type = Object)]
     kwargs: RawJson,
-    #[schema(value_type = MultitaskStrategyName, inline)]
+    #[schema(inline)]
     multitask_strategy: MultitaskStrategy,
     /// The time of creation; with `after_seconds`, the earliest time at which the run may start.
     #[schema(value_type = String, format = DateTime)]

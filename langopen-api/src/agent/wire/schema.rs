@@ -18,25 +18,6 @@ macro_rules! names {
 }
 
 names! {
-    /// The status of a run.
-    RunStatusName { Pending, Running, Error, Success, Timeout, Interrupted }
-    /// The status of a thread.
-    ThreadStatusName { Idle, Busy, Interrupted, Error }
-    /// The effect of a new run on the runs in flight on its thread.
-    MultitaskStrategyName { Reject, Rollback, Interrupt, Enqueue }
-    /// The fate of a stateless run's thread.
-    OnCompletionName { Delete, Keep }
-    /// The effect of a run on a missing thread.
-    IfNotExistsName { Create, Reject }
-    /// When the graph's host writes checkpoints: before the next step begins, during the next step, or only at the end.
-    DurabilityName { Sync, Async, Exit }
-    /// The direction of a sort.
-    SortOrderName { Asc, Desc }
-    /// The effect of a creation whose id already exists.
-    IfExistsName { Raise, DoNothing }
-    /// How the server cancels a run: it ends the run, or it also undoes and deletes it.
-    #[schema(default = "interrupt")]
-    CancelActionName { Interrupt, Rollback }
     /// A field of an assistant.
     AssistantField {
         AssistantId, GraphId, Name, Description, Config, Context, CreatedAt, UpdatedAt, Metadata, Version,

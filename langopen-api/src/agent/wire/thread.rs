@@ -4,8 +4,6 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::ThreadStatusName;
-
 /// A thread: the state of a conversation, and the runs on it.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Thread)]
@@ -19,7 +17,7 @@ pub(crate) struct ThreadBody {
     state_updated_at: Timestamp,
     #[schema(value_type = Object)]
     metadata: JsonMap,
-    #[schema(value_type = ThreadStatusName, inline)]
+    #[schema(inline)]
     status: ThreadStatus,
     /// The merged configuration of its runs.
     #[schema(value_type = Object)]
@@ -92,7 +90,7 @@ impl From<Thread> for ThreadBody {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = ThreadTtlInfo)]
 pub(crate) struct TtlBody {
-    #[schema(value_type = PruneStrategyName, inline)]
+    #[schema(inline)]
     strategy: PruneStrategy,
     ttl_minutes: f64,
     /// The time at which the thread expires if nothing happens on it before.
@@ -105,15 +103,6 @@ impl TtlBody {
         let (ttl, expires_at) = (thread.ttl?, thread.expires_at()?);
         Some(Self { strategy: ttl.strategy, ttl_minutes: ttl.minutes, expires_at })
     }
-}
-
-/// `delete` removes the thread; `keep_latest` removes all of its checkpoints but the latest.
-#[derive(ToSchema)]
-#[schema(rename_all = "snake_case", default = "delete")]
-#[expect(dead_code, reason = "only its schema is used")]
-pub(crate) enum PruneStrategyName {
-    Delete,
-    KeepLatest,
 }
 
 trait IntoRaw {

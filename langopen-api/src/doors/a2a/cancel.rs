@@ -20,7 +20,6 @@ use super::get::{find, named};
 use super::request::Request;
 use super::task;
 use super::task_id::{CANCELED_KEY, is_given_up};
-use crate::agent::runs::Follow;
 use crate::agent::state::clear_tasks;
 use crate::doors::json_rpc::{answer, failed};
 
@@ -37,10 +36,10 @@ pub(super) async fn cancel(request: &Request) -> Result<Answered, ErrorData> {
     let show = request.show((None, None))?;
     let task = named(&id)?;
     let Request { app, caller, .. } = request;
-    caller.must_be(Role::Developer).map_err(|error| failed(&error))?;
+    caller.must_be(Role::Developer).map_err(failed)?;
     let (thread_id, action) = (task.thread_id, CancelAction::Interrupt);
     let value = || json!({"thread_id": thread_id, "metadata": {}, "action": action.as_str()});
-    let permit = caller.may(Resource::Threads, Action::Update, value).await.map_err(|error| failed(&error))?;
+    let permit = caller.may(Resource::Threads, Action::Update, value).await.map_err(failed)?;
     let (mut chain, thread) = with_thread(request, &permit.scope, task).await?;
     let waits = task::shown(request.dialect, &chain, Some(&thread)).state == State::InputRequired;
     if waits {
@@ -51,7 +50,7 @@ pub(super) async fn cancel(request: &Request) -> Result<Answered, ErrorData> {
         stop(request, &permit.scope, &mut chain, action).await?;
     }
     let picture = task::kept(app, &request.rows(), request.dialect, &chain).await;
-    let picture = picture.map_err(|error| failed(&error.into()))?;
+    let picture = picture.map_err(failed)?;
     answer(&picture.task(&show)).map(Answered::Now)
 }
 
@@ -63,7 +62,7 @@ async fn give_up(request: &Request, scope: &Scope, chain: &mut Chain, thread: &T
     let metadata = JsonMap::from_iter([(CANCELED_KEY.to_owned(), true.into())]);
     app.storage.update_run(scope, thread_id, run_id, metadata).await.map_err(|error| match error.kind() {
         ErrorKind::NotFound => not_cancelable(),
-        _ => failed(&error.into()),
+        _ => failed(error),
     })?;
     // The task is over even if this fails: an open question then belongs to no task.
     if let Err(error) = clear_tasks(app, (scope, &caller.identity), thread).await {
@@ -77,18 +76,19 @@ async fn give_up(request: &Request, scope: &Scope, chain: &mut Chain, thread: &T
 async fn stop(request: &Request, scope: &Scope, chain: &mut Chain, action: CancelAction) -> Result<(), ErrorData> {
     let Request { app, caller, .. } = request;
     let (thread_id, run_id, resumable) = (chain.task.thread_id, chain.run().run_id, chain.run().resumable);
-    let events = app.events.read(LogKey { thread_id, run_id }, ReadFrom::Now).await;
-    let events = events.map_err(|error| failed(&error.into()))?;
+    let log = LogKey { thread_id, run_id };
+    let events = app.events.read(log, ReadFrom::Now).await;
+    let events = events.map_err(failed)?;
     let reason = "interrupt requested via A2A tasks/cancel".to_owned();
     match app.runs.cancel(scope, thread_id, run_id, CancelRequest { action, reason }).await {
         Ok(_) => {}
         Err(error) if error.kind() == ErrorKind::NotFound => return Err(not_cancelable()),
-        Err(error) => return Err(failed(&error.into())),
+        Err(error) => return Err(failed(error)),
     }
-    let mut follow = Follow::new(app, &caller.identity.tenant, (thread_id, run_id), resumable, events);
-    let over = async { while follow.next().await.is_some() {} };
+    let mut reader = app.follow(&caller.identity.tenant, log, resumable, events);
+    let over = async { while reader.next().await.is_some() {} };
     let _ = timeout(PATIENCE, over).await;
     let row = app.storage.run(&request.rows(), thread_id, run_id).await;
-    chain.update(row.map_err(|error| failed(&error.into()))?);
+    chain.update(row.map_err(failed)?);
     Ok(())
 }

@@ -13,13 +13,14 @@ use serde_json::{Value, json};
 
 use super::endpoint::{Answered, agent};
 use super::error;
-use super::fields::fields;
+use super::fields::{KnownFields, fields};
 use super::request::Request;
+use crate::agent::App;
+use crate::agent::{AssistantIdText, Forwarded};
 use crate::doors::json_rpc::{answer, invalid};
-use crate::gateway::Reached;
 use crate::http::access::Caller;
-use crate::http::extract::{AssistantIdText, Forwarded, Query, forwarded_scheme};
-use crate::server::App;
+use crate::http::extract::{Query, forwarded_scheme};
+use crate::http::reached::Reached;
 
 /// The media types that an agent accepts and returns, unless its assistant's metadata name others.
 const MODES: [&str; 2] = ["application/json", "text/plain"];
@@ -111,8 +112,10 @@ async fn show(
     })?;
     let address = address(&app, &parts, &assistant);
     let dialect = super::dialect::Dialect::V1;
+    let known_fields = KnownFields::of(&parts.extensions);
     let (id, params, headers) = (RawJson::default(), RawJson::default(), parts.headers);
-    let request = Request { app, caller, forwarded, headers, assistant, scope, dialect, id, params, address };
+    let request =
+        Request { app, caller, forwarded, headers, assistant, scope, dialect, id, params, known_fields, address };
     card(&request).await.map_err(|error| (StatusCode::INTERNAL_SERVER_ERROR, error))
 }
 

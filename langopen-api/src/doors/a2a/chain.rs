@@ -9,8 +9,8 @@ use serde_json::Value;
 
 use super::history::{given_to, ids};
 use super::task_id::TaskId;
-use crate::http::error::ApiResult;
-use crate::server::App;
+use crate::agent::App;
+use crate::agent::error::ApiResult;
 
 /// The number of runs in one read. Clients mostly ask for recent tasks.
 const PAGE: u32 = 50;

@@ -73,7 +73,7 @@ pub(super) async fn find_destination(
 /// A task with its thread's row.
 pub(super) async fn with_thread(request: &Request, scope: &Scope, task: TaskId) -> Result<(Chain, Thread), ErrorData> {
     let chain = get::find(request, scope, task).await?;
-    let thread = request.app.storage.thread(scope, task.thread_id).await.map_err(|error| failed(&error.into()))?;
+    let thread = request.app.storage.thread(scope, task.thread_id).await.map_err(failed)?;
     Ok((chain, thread.ok_or_else(|| error::task_not_found(&task.to_string()))?))
 }
 
@@ -81,11 +81,11 @@ pub(super) async fn with_thread(request: &Request, scope: &Scope, task: TaskId) 
 async fn waiting(request: &Request, thread_id: ThreadId) -> Result<Option<Chain>, ErrorData> {
     let Request { app, assistant, .. } = request;
     let scope = readable(request, thread_id).await?;
-    let thread = app.storage.thread(&scope, thread_id).await.map_err(|error| failed(&error.into()))?;
+    let thread = app.storage.thread(&scope, thread_id).await.map_err(failed)?;
     if thread.is_none_or(|thread| thread.status != ThreadStatus::Interrupted) {
         return Ok(None);
     }
-    let newest = Chain::newest(app, &scope, assistant.assistant_id, thread_id).await.map_err(|error| failed(&error))?;
+    let newest = Chain::newest(app, &scope, assistant.assistant_id, thread_id).await.map_err(failed)?;
     // After a task is given up, its question may still be open; it belongs to no task.
     Ok(newest.filter(|chain| !is_given_up(chain.run())))
 }
@@ -93,5 +93,5 @@ async fn waiting(request: &Request, thread_id: ThreadId) -> Result<Option<Chain>
 /// The scope in which the caller may read a thread.
 pub(super) async fn readable(request: &Request, thread_id: ThreadId) -> Result<Scope, ErrorData> {
     let permit = request.caller.may(Resource::Threads, Action::Read, || json!({"thread_id": thread_id})).await;
-    permit.map(|permit| permit.scope).map_err(|error| failed(&error))
+    permit.map(|permit| permit.scope).map_err(failed)
 }

@@ -9,15 +9,17 @@ use rmcp::model::{ErrorCode, ErrorData};
 use serde_json::{Value, json};
 
 use super::dialect::Dialect;
+use super::fields::KnownFields;
 use super::request::Request;
 use super::{cancel, card, error, get, list, send, subscribe};
+use crate::agent::App;
 use crate::agent::assistants;
+use crate::agent::error::{ApiError, ApiResult, ErrorKey};
+use crate::agent::{AssistantIdText, Forwarded};
 use crate::doors::json_rpc::{Reply, failed, invalid};
 use crate::http::access::Caller;
-use crate::http::error::{ApiError, ApiResult, ErrorKey};
-use crate::http::extract::{AssistantIdText, Forwarded, ListBody, accepts, parse_id};
+use crate::http::extract::{ListBody, accepts, parse_id};
 use crate::http::sse::ServerSentEvent;
-use crate::server::App;
 
 /// The answer to a method.
 pub(super) enum Answered {
@@ -76,9 +78,21 @@ pub(super) async fn post_a2a(
             Err(error) => Err(error),
             Ok((scope, assistant)) => {
                 let address = card::address(&app, &head, &assistant);
+                let known_fields = KnownFields::of(&head.extensions);
                 let (id, headers) = (id.clone(), head.headers);
-                let request =
-                    Request { app, caller, forwarded, headers, assistant, scope, dialect, id, params, address };
+                let request = Request {
+                    app,
+                    caller,
+                    forwarded,
+                    headers,
+                    assistant,
+                    scope,
+                    dialect,
+                    id,
+                    params,
+                    known_fields,
+                    address,
+                };
                 obey(method, request).await
             }
         },
@@ -93,10 +107,10 @@ pub(super) async fn post_a2a(
 
 /// The assistant with this id, and the scope in which the caller may read it.
 pub(super) async fn agent(app: &App, caller: &Caller, id: &str) -> Result<(Scope, Assistant), ErrorData> {
-    let assistant_id = parse_id(id, "assistant").map_err(|error| failed(&error))?;
+    let assistant_id = parse_id(id, "assistant").map_err(failed)?;
     assistants::read(app, caller, assistant_id).await.map_err(|error| match error.is_not_found() {
         true => invalid(format!("Assistant '{id}' not found")),
-        false => failed(&error),
+        false => failed(error),
     })
 }
 

@@ -4,7 +4,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use langopen_core::executor::GraphCall;
+use http::Extensions;
+use langopen_core::executor::SchemasRequest;
 use langopen_core::{AssistantId, Tenant, Timestamp};
 use moka::sync::Cache;
 use rmcp::model::ErrorData;
@@ -28,12 +29,20 @@ pub(super) struct Fields {
     pub(super) required: Vec<Value>,
 }
 
-/// Cached fields, by the assistant's version.
-pub(crate) struct KnownFields(Cache<(Tenant, AssistantId, Timestamp), Arc<Fields>>);
+/// Cached fields, by the assistant's version. A layer around this door's routes adds the cache to each request.
+#[derive(Clone)]
+pub(super) struct KnownFields(Cache<(Tenant, AssistantId, Timestamp), Arc<Fields>>);
 
 impl Default for KnownFields {
     fn default() -> Self {
         Self(Cache::builder().max_capacity(MOST).time_to_live(FRESH).build())
+    }
+}
+
+impl KnownFields {
+    /// The cache that the layer has added to the request.
+    pub(super) fn of(extensions: &Extensions) -> Self {
+        extensions.get::<Self>().cloned().unwrap_or_default()
     }
 }
 
@@ -46,26 +55,25 @@ impl Fields {
 
 /// The fields of the agent's input.
 pub(super) async fn fields(request: &Request) -> Result<Arc<Fields>, ErrorData> {
-    let Request { app, assistant, caller, scope, .. } = request;
+    let Request { app, assistant, caller, scope, known_fields, .. } = request;
     let key = (scope.tenant.clone(), assistant.assistant_id, assistant.updated_at);
-    if let Some(known) = app.known_fields.0.get(&key) {
+    if let Some(known) = known_fields.0.get(&key) {
         return Ok(known);
     }
-    let config = graph_config(assistant, caller).map_err(|error| failed(&error))?;
-    let call = GraphCall::Schemas { graph_id: assistant.graph_id.clone(), config };
-    let schemas: Value = match app.executor.call(app.reach(scope), call).await {
-        Ok(schemas) => schemas.decode().unwrap_or_default(),
+    let config = graph_config(assistant, caller).map_err(failed)?;
+    let request = SchemasRequest::new(&*assistant.graph_id, config);
+    let schema: Value = match app.executor.schemas(app.execution_context(scope), request).await {
+        Ok(schemas) => schemas.input_schema.decode().unwrap_or_default(),
         // The run itself reports what is wrong with the graph.
         Err(error) => {
             tracing::warn!(graph_id = assistant.graph_id, error = %error, "cannot read the graph's schemas");
             return Ok(Arc::default());
         }
     };
-    let schema = &schemas["input_schema"];
     let properties = schema["properties"].as_object().map(|properties| properties.keys().cloned().collect());
     let required = schema["required"].as_array().cloned().unwrap_or_default();
     let fields = Arc::new(Fields { properties, required });
-    app.known_fields.0.insert(key, fields.clone());
+    known_fields.0.insert(key, fields.clone());
     Ok(fields)
 }
 

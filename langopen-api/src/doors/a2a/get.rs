@@ -30,7 +30,7 @@ pub(super) async fn get(request: &Request) -> Result<Answered, ErrorData> {
     let scope = readable(request, task.thread_id).await?;
     let chain = find(request, &scope, task).await?;
     let picture = task::kept(&request.app, &scope, request.dialect, &chain).await;
-    let picture = picture.map_err(|error| failed(&error.into()))?;
+    let picture = picture.map_err(failed)?;
     answer(&picture.task(&show)).map(Answered::Now)
 }
 
@@ -42,5 +42,5 @@ pub(super) fn named(id: &str) -> Result<TaskId, ErrorData> {
 /// An agent's task on a thread, if the scope allows it.
 pub(super) async fn find(request: &Request, scope: &Scope, task: TaskId) -> Result<Chain, ErrorData> {
     let chain = Chain::find(&request.app, scope, request.assistant.assistant_id, task).await;
-    chain.map_err(|error| failed(&error))?.ok_or_else(|| task_not_found(&task.to_string()))
+    chain.map_err(failed)?.ok_or_else(|| task_not_found(&task.to_string()))
 }

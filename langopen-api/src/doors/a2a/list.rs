@@ -97,7 +97,7 @@ pub(super) async fn list(request: &Request) -> Result<Answered, ErrorData> {
         },
         None => search::of_agent(request, &wanted).await,
     };
-    let found = found.map_err(|error| failed(&error))?;
+    let found = found.map_err(failed)?;
 
     let before = token.map_or(0, |token| token.before) + found.tasks.len();
     let next = found.next.map_or_else(String::new, |place| Token { place, before }.text());

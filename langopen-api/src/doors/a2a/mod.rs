@@ -36,13 +36,12 @@ mod task_id;
 mod tools;
 mod translate;
 
+use axum::Extension;
 use axum::routing::get;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::server::App;
-
-pub(crate) use fields::KnownFields;
+use crate::agent::App;
 
 pub(crate) fn routes() -> OpenApiRouter<App> {
     // The Agent Server's document describes only this operation.
@@ -53,4 +52,5 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
         .route("/a2a/{assistant_id}/.well-known/agent.json", get(card::get_card))
         .route("/.well-known/agent-card.json", get(card::get_root_card))
         .route("/.well-known/agent.json", get(card::get_root_card))
+        .layer(Extension(fields::KnownFields::default()))
 }

@@ -7,11 +7,12 @@ use rmcp::model::ErrorData;
 use serde::de::DeserializeOwned;
 
 use super::dialect::Dialect;
+use super::fields::KnownFields;
 use super::tools::Shown;
+use crate::agent::App;
+use crate::agent::Forwarded;
 use crate::doors::json_rpc::invalid;
 use crate::http::access::Caller;
-use crate::http::extract::Forwarded;
-use crate::server::App;
 
 /// The most messages in a task's history.
 const LONGEST_HISTORY: usize = 10;
@@ -52,6 +53,7 @@ pub(super) struct Request {
     /// The request's JSON-RPC id.
     pub(super) id: RawJson,
     pub(super) params: RawJson,
+    pub(super) known_fields: KnownFields,
     /// The agent's URL, as the client reached it.
     pub(super) address: String,
 }

@@ -13,8 +13,8 @@ use super::chain::Chain;
 use super::dialect::State;
 use super::request::Request;
 use super::task;
+use crate::agent::error::ApiResult;
 use crate::http::access::Permit;
-use crate::http::error::ApiResult;
 
 /// The most runs in one read: of one context, or of all contexts in a batch.
 const MOST_RUNS: u32 = 1000;

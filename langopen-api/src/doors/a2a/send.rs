@@ -8,9 +8,10 @@ use axum::body::Body;
 use axum::response::Response;
 use bytes::Bytes;
 use langopen_core::auth::Role;
-use langopen_core::event_log::{EventId, EventStream};
+use langopen_core::event_log::{EventId, EventStream, LogKey};
 use langopen_core::model::MultitaskStrategy;
 use langopen_core::run_plan::{IfNotExists, RunRequest};
+use langopen_core::run_service::RunReader;
 use langopen_core::{JsonMap, RawJson};
 use rmcp::model::ErrorData;
 use serde::Deserialize;
@@ -23,15 +24,15 @@ use super::fields::must_converse;
 use super::message::GivenMessage;
 use super::request::{Request, Show};
 use super::shapes::{Event, Task};
-use super::stream::Teller;
+use super::stream::TaskStream;
 use super::task;
 use super::task_id::{CANCELED_KEY, TASK_KEY};
 use super::{card, error, input};
+use crate::agent::error::ApiError;
 use crate::agent::run_body::RunCreate;
-use crate::agent::runs::{Attach, Follow, ended, submit};
+use crate::agent::runs::{Attach, ended, submit};
 use crate::agent::wire::{OnDisconnect, json};
 use crate::doors::json_rpc::{Reply, failed};
-use crate::http::error::ApiError;
 
 #[derive(Deserialize)]
 struct Params {
@@ -74,21 +75,21 @@ pub(super) async fn send(request: Request) -> Result<Answered, ErrorData> {
         .is_none_or(|given| given.blocking.unwrap_or(true) && !given.return_immediately.unwrap_or_default());
     let attach = if waits { Attach::Stream } else { Attach::Nothing };
     let mut sent = deliver(request, params, attach).await?;
-    let Some(follow) = sent.follow() else {
+    let Some(reader) = sent.follow() else {
         let Sent { request, show, chain, .. } = sent;
         let picture = task::kept(&request.app, &request.rows(), request.dialect, &chain).await;
-        let picture = picture.map_err(|error| failed(&error.into()))?;
+        let picture = picture.map_err(failed)?;
         return event(&show, picture.task(&show)).map(Answered::Now);
     };
     let Sent { request, show, mut chain, .. } = sent;
     let heartbeat = request.app.settings.heartbeat;
     let answer = async move {
         let (app, rows) = (&request.app, request.rows());
-        let body = ended(app, &rows, (chain.task.thread_id, chain.run().run_id), follow).await;
+        let body = ended(app, reader).await;
         let picture = task::ended(app, &rows, show.dialect, &mut chain, &body).await;
         let answer = match picture {
             Ok(picture) => event(&show, picture.task(&show)),
-            Err(error) => Err(failed(&error.into())),
+            Err(error) => Err(failed(error)),
         };
         serde_json::to_vec(&Reply::new(request.id, answer)).unwrap_or_default().into()
     };
@@ -99,27 +100,35 @@ pub(super) async fn send(request: Request) -> Result<Answered, ErrorData> {
 pub(super) async fn stream(request: Request) -> Result<Answered, ErrorData> {
     let params = request.params()?;
     let mut sent = deliver(request, params, Attach::Stream).await?;
-    let follow = sent.follow().ok_or_else(|| failed(&ApiError::internal()))?;
+    let reader = sent.follow().ok_or_else(|| failed(ApiError::internal()))?;
     let Sent { request, show, chain, .. } = sent;
     let first = task::begun(&show, &chain);
     let (rows, id) = (request.rows(), request.id);
-    let teller =
-        Teller { app: request.app, rows, dialect: show.dialect, id, chain, follow, first: Some(first), after: None };
-    Ok(Answered::Response(teller.response()))
+    let updates = TaskStream {
+        app: request.app,
+        rows,
+        dialect: show.dialect,
+        id,
+        chain,
+        reader,
+        first: Some(first),
+        after: None,
+    };
+    Ok(Answered::Response(updates.response()))
 }
 
 impl Sent {
     /// The run's events, if the request attached to them.
-    fn follow(&mut self) -> Option<Follow> {
+    fn follow(&mut self) -> Option<RunReader> {
         let (run, events) = (self.chain.run(), self.events.take()?);
-        let place = (run.thread_id, run.run_id);
+        let log = LogKey { thread_id: run.thread_id, run_id: run.run_id };
         let tenant = &self.request.caller.identity.tenant;
-        Some(Follow::new(&self.request.app, tenant, place, run.resumable, events).after(EventId::ZERO))
+        Some(self.request.app.follow(tenant, log, run.resumable, events).after(EventId::ZERO))
     }
 }
 
 fn event(show: &Show, task: Task) -> Result<RawJson, ErrorData> {
-    Event::Task(task).result(show.dialect).map_err(|error| failed(&error.into()))
+    Event::Task(task).result(show.dialect).map_err(failed)
 }
 
 /// A response that begins at once. Line breaks keep it alive until `text` is ready.
@@ -137,7 +146,7 @@ fn keep_alive(heartbeat: Duration, text: impl Future<Output = Bytes> + Send + 's
 /// Creates the run for a message.
 async fn deliver(request: Request, params: Params, attach: Attach) -> Result<Sent, ErrorData> {
     let Params { mut message, configuration, metadata, context, command } = params;
-    request.caller.must_be(Role::Developer).map_err(|error| failed(&error))?;
+    request.caller.must_be(Role::Developer).map_err(failed)?;
     let configuration = configuration.unwrap_or_default();
     if configuration.push_notification_config.is_some() || configuration.task_push_notification_config.is_some() {
         return Err(error::no_push_notifications());
@@ -177,7 +186,7 @@ async fn deliver(request: Request, params: Params, attach: Attach) -> Result<Sen
         request: run,
     };
     let submitted = submit(&request.app, &request.caller, &request.forwarded, Some(thread_id), create, attach).await;
-    let submitted = submitted.map_err(|error| failed(&error))?;
+    let submitted = submitted.map_err(failed)?;
     let chain = match chain {
         None => Chain::begin(submitted.run),
         Some(mut chain) => {

@@ -11,9 +11,8 @@ use super::endpoint::Answered;
 use super::error::unsupported;
 use super::get::{find, named};
 use super::request::Request;
-use super::stream::Teller;
+use super::stream::TaskStream;
 use super::task;
-use crate::agent::runs::Follow;
 use crate::doors::json_rpc::{failed, invalid};
 
 #[derive(Deserialize)]
@@ -36,14 +35,14 @@ pub(super) async fn subscribe(request: Request) -> Result<Answered, ErrorData> {
     let log = LogKey { thread_id, run_id };
     // Subscribe before reading the row, so that no event between the two is missed.
     let events = request.app.events.read(log, ReadFrom::After(EventId::ZERO)).await;
-    let events = events.map_err(|error| failed(&error.into()))?;
+    let events = events.map_err(failed)?;
     let row = request.app.storage.run(&rows, thread_id, run_id).await;
-    chain.update(row.map_err(|error| failed(&error.into()))?);
+    chain.update(row.map_err(failed)?);
     let first = match after {
         Some(_) => None,
         None => {
             let picture = task::kept(&request.app, &rows, request.dialect, &chain).await;
-            let picture = picture.map_err(|error| failed(&error.into()))?;
+            let picture = picture.map_err(failed)?;
             if request.dialect == Dialect::V1 && picture.state.is_terminal() {
                 let state = picture.state.name(request.dialect);
                 return Err(unsupported(format!("Task '{task}' is {state}: it has no further events")));
@@ -53,9 +52,9 @@ pub(super) async fn subscribe(request: Request) -> Result<Answered, ErrorData> {
     };
     let over = chain.run().status.is_terminal();
     let tenant = &request.caller.identity.tenant;
-    let follow = Follow::new(&request.app, tenant, (thread_id, run_id), chain.run().resumable, events);
-    let follow = follow.over(over).after(EventId::ZERO);
+    let reader = request.app.follow(tenant, log, chain.run().resumable, events);
+    let reader = reader.over(over).after(EventId::ZERO);
     let (dialect, id) = (request.dialect, request.id);
-    let teller = Teller { app: request.app, rows, dialect, id, chain, follow, first, after };
-    Ok(Answered::Response(teller.response()))
+    let stream = TaskStream { app: request.app, rows, dialect, id, chain, reader, first, after };
+    Ok(Answered::Response(stream.response()))
 }

@@ -12,7 +12,7 @@ use super::history::{Segment, all, given_to, messages_of, structured_response};
 use super::request::Show;
 use super::shapes::{Artifact, Message, Part, Status, Task};
 use super::task_id::{TaskId, is_given_up};
-use crate::server::App;
+use crate::agent::App;
 
 /// The name of the artifact with the agent's answer.
 const RESPONSE: &str = "Assistant Response";

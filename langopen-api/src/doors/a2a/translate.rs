@@ -8,7 +8,7 @@ use crate::agent::wire::message_text;
 
 /// An update of a task.
 #[derive(Debug, PartialEq)]
-pub(super) enum News {
+pub(super) enum Update {
     /// An attempt of the run has begun.
     Begun(Timestamp),
     /// Text of the agent's answer. With `append` it extends the earlier text, otherwise it replaces that.
@@ -33,18 +33,18 @@ impl Translator {
         Self { tools, ..Self::default() }
     }
 
-    pub(super) fn take(&mut self, event: &Event) -> Option<News> {
+    pub(super) fn take(&mut self, event: &Event) -> Option<Update> {
         match event.name.as_ref() {
             "metadata" => {
                 // Text of an earlier attempt is void.
                 self.message = None;
-                Some(News::Begun(moment(event)))
+                Some(Update::Begun(moment(event)))
             }
             "messages" => {
                 let (turn, _): (Turn, serde::de::IgnoredAny) = serde_json::from_slice(&event.data).ok()?;
                 self.calls.note(&turn);
                 match self.calls.answer(&turn, &self.tools) {
-                    Some(answer) => Some(News::Tool { timestamp: moment(event), message_id: turn.id, answer }),
+                    Some(answer) => Some(Update::Tool { timestamp: moment(event), message_id: turn.id, answer }),
                     None => self.add(turn),
                 }
             }
@@ -52,7 +52,7 @@ impl Translator {
         }
     }
 
-    fn add(&mut self, chunk: Turn) -> Option<News> {
+    fn add(&mut self, chunk: Turn) -> Option<Update> {
         let part = match chunk.kind.as_str() {
             "AIMessageChunk" => true,
             "ai" => false,
@@ -65,7 +65,7 @@ impl Translator {
         let id = chunk.id.unwrap_or_default();
         let append = part && self.message.as_ref() == Some(&id);
         self.message = Some(id);
-        Some(News::Text { text, append })
+        Some(Update::Text { text, append })
     }
 }
 
@@ -87,8 +87,8 @@ mod tests {
             translator.take(&Event { id, run_id: None, name: name.into(), data: data.to_string().into() })
         };
         let chunk = |id: &str, text: &str| json!([{"type": "AIMessageChunk", "id": id, "content": text}, {"langgraph_node": "n"}]);
-        let text = |text: &str, append| Some(News::Text { text: text.to_owned(), append });
-        assert_eq!(take("metadata", json!({})), Some(News::Begun(Timestamp::from_micros(7000))));
+        let text = |text: &str, append| Some(Update::Text { text: text.to_owned(), append });
+        assert_eq!(take("metadata", json!({})), Some(Update::Begun(Timestamp::from_micros(7000))));
         assert_eq!(take("messages", chunk("a", "")), None);
         assert_eq!(take("messages", chunk("a", "He")), text("He", false));
         assert_eq!(take("messages", chunk("a", "llo")), text("llo", true));
@@ -97,7 +97,7 @@ mod tests {
         let answered = json!([{"type": "tool", "id": "t", "tool_call_id": "c", "content": "42"}, {}]);
         let answer = json!({"tool_call_id": "c", "name": "add", "content": "42", "status": "success"}).into();
         let timestamp = Timestamp::from_micros(7000);
-        let told = News::Tool { timestamp, message_id: Some("t".to_owned()), answer };
+        let told = Update::Tool { timestamp, message_id: Some("t".to_owned()), answer };
         assert_eq!(take("messages", answered), Some(told));
         assert_eq!(take("messages", chunk("b", "Bye")), text("Bye", false));
         assert_eq!(

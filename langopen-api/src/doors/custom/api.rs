@@ -9,9 +9,12 @@ use langopen_core::auth::Identity;
 use langopen_core::{JsonMap, Tenant};
 use tower_service::Service;
 
-use crate::gateway::Reached;
-use crate::http::access::{Authenticator, Pass, check_role, least_elsewhere};
-use crate::router::UnknownPath;
+use crate::agent::Authenticator;
+use crate::agent::error::ApiError;
+use crate::agent::roles::least_elsewhere;
+use crate::http::access::{Pass, check_role};
+use crate::http::fallback::UnknownPath;
+use crate::http::reached::Reached;
 
 /// The API behind a custom app, for one request.
 #[derive(Clone)]
@@ -57,7 +60,7 @@ impl Api {
         }
         let least = least_elsewhere(request.method());
         let (identity, _) = self.authenticator.authenticate(request).await?;
-        check_role(identity.role, least).map_err(IntoResponse::into_response)?;
+        check_role(identity.role, least).map_err(|failure| ApiError::from(failure).into_response())?;
         Ok(user(&identity))
     }
 

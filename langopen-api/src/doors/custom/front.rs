@@ -12,14 +12,16 @@ use futures::StreamExt;
 use http::{Method, StatusCode, header};
 use percent_encoding::percent_decode_str;
 
-use super::again::{Again, twice};
 use super::api::{Api, answer, user, withhold};
+use super::replay::{Replay, replayable};
 use super::table::{Table, is_open};
 use super::{AppDescription, AppOptions, AppRequest, CustomApp};
+use crate::agent::Authenticator;
+use crate::agent::error::ApiError;
+use crate::agent::roles::least_elsewhere;
 use crate::doors::protocol;
-use crate::gateway::Reached;
-use crate::http::access::{Authenticator, Pass, check_role, least_elsewhere};
-use crate::http::error::ApiError;
+use crate::http::access::{Pass, check_role};
+use crate::http::reached::Reached;
 use crate::settings::Settings;
 
 /// The custom app in front of the API.
@@ -73,12 +75,12 @@ async fn dispatch(State(front): State<Arc<Front>>, request: Request) -> Response
     if front.first || early {
         return front.ask_app(request, &path, early, false).await;
     }
-    if !unserved && !front.table.matches_later(&path) {
+    if !unserved && !front.table.matches_fallback(&path) {
         return answer(&front.api, request).await;
     }
-    let (request, again) = twice(request);
+    let (request, replay) = replayable(request);
     let response = answer(&front.api, request).await;
-    match Api::has_no_path(&response).then(|| Again::request(again)).flatten() {
+    match Api::has_no_path(&response).then(|| Replay::request(replay)).flatten() {
         Some(_) if unserved => no_websockets(),
         Some(request) => front.ask_app(request, &path, true, true).await,
         None => response,
@@ -109,7 +111,7 @@ impl Front {
                     // For requests that are not for a route of the app, the API checks the role.
                     let least = least_elsewhere(same.method());
                     if route && let Err(error) = check_role(identity.role, least) {
-                        return error.into_response();
+                        return ApiError::from(error).into_response();
                     }
                     (pass, request) = (Some(Pass::Known(identity)), same);
                 }
@@ -123,14 +125,15 @@ impl Front {
                 && !trusted
                 && let Err(error) = reached.count()
             {
-                return error.into_response();
+                return ApiError::from(error).into_response();
             }
             if let Some(whole) = reached.whole(request.uri()) {
                 *request.uri_mut() = whole;
             }
         }
-        let told = request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
-        if told.is_some_and(|told: usize| told > self.max_body_bytes) {
+        let announced =
+            request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+        if announced.is_some_and(|bytes: usize| bytes > self.max_body_bytes) {
             return self.too_large();
         }
         let withheld = withhold(request.headers_mut());

@@ -1,9 +1,9 @@
 //! The application's own web app beside the API: its routes, its middleware and its OpenAPI document.
 
-mod again;
 mod api;
 mod front;
 mod merge;
+mod replay;
 mod table;
 
 use std::net::SocketAddr;
@@ -27,7 +27,7 @@ pub struct AppDescription {
     /// because the app can pass a request on to the API.
     pub routes: Vec<AppRoute>,
     /// Whether the app may also answer requests that match neither the API nor `routes`.
-    pub later: bool,
+    pub fallback: bool,
     /// The app's OpenAPI document.
     pub openapi: Option<Value>,
 }

@@ -21,7 +21,7 @@ pub(super) fn is_reserved(path: &str) -> bool {
 /// The app's possible routes.
 pub(super) struct Table {
     routes: Vec<Route>,
-    later: bool,
+    fallback: bool,
 }
 
 struct Route {
@@ -48,7 +48,7 @@ impl Table {
             let methods = methods.map(|methods| methods.iter().filter_map(|method| method.parse().ok()).collect());
             Route { pattern: pattern.ok(), methods, websocket: route.websocket }
         });
-        Self { routes: routes.collect(), later: description.later }
+        Self { routes: routes.collect(), fallback: description.fallback }
     }
 
     /// Whether a custom route may answer before the API.
@@ -60,10 +60,10 @@ impl Table {
 
     /// Whether the app may answer a request if the API has no such path: with a route for another method, with or
     /// without a trailing slash, or with a catch-all route.
-    pub(super) fn matches_later(&self, path: &str) -> bool {
+    pub(super) fn matches_fallback(&self, path: &str) -> bool {
         let toggled = path.strip_suffix('/').map_or_else(|| format!("{path}/"), str::to_owned);
         let near = |route: &Route| !route.websocket && (route.is_at(path) || route.is_at(&toggled));
-        self.later || self.routes.iter().any(near)
+        self.fallback || self.routes.iter().any(near)
     }
 
     /// Whether the app has a WebSocket route at this path.
@@ -100,7 +100,7 @@ mod tests {
             (Method::GET, "/ok", false, true),
             (Method::GET, "/socket", false, false),
         ] {
-            assert_eq!((table.matches(&method, path), table.matches_later(path)), (early, late), "{method} {path}");
+            assert_eq!((table.matches(&method, path), table.matches_fallback(path)), (early, late), "{method} {path}");
         }
         assert!(table.has_websocket("/socket") && !table.has_websocket("/open/"));
     }

@@ -10,14 +10,14 @@ use serde_json::{Value, json};
 
 use super::endpoint::text;
 use super::tools;
+use crate::agent::App;
+use crate::agent::Forwarded;
+use crate::agent::error::ApiResult;
 use crate::agent::run_body::RunCreate;
 use crate::agent::runs::come_to;
 use crate::agent::wire::OnDisconnect;
 use crate::doors::json_rpc::{Answer, answer, failed, invalid};
 use crate::http::access::Caller;
-use crate::http::error::ApiResult;
-use crate::http::extract::Forwarded;
-use crate::server::App;
 
 #[derive(Deserialize)]
 struct Call {
@@ -30,9 +30,9 @@ struct Call {
 
 /// Runs the tool's assistant and returns its last values as JSON.
 pub(super) async fn call(app: &App, caller: &Caller, forwarded: &Forwarded, params: &RawJson) -> Answer {
-    caller.must_be(Role::Developer).map_err(|error| failed(&error))?;
+    caller.must_be(Role::Developer).map_err(failed)?;
     let Call { name, arguments, context } = params.decode().map_err(|error| invalid(error.to_string()))?;
-    let mut named = named(app, caller, &name).await.map_err(|error| failed(&error))?;
+    let mut named = named(app, caller, &name).await.map_err(failed)?;
     let assistant = match (named.pop(), named.is_empty()) {
         (Some(assistant), true) => assistant,
         (Some(_), false) => return Err(invalid("Multiple tools found with the same name.")),
@@ -46,7 +46,7 @@ pub(super) async fn call(app: &App, caller: &Caller, forwarded: &Forwarded, para
     // No other client can get the run's result.
     let on_disconnect = OnDisconnect::Cancel;
     let create = RunCreate { assistant_id: assistant.assistant_id.to_string(), on_disconnect, request };
-    let outcome = come_to(app, caller, forwarded, create).await.map_err(|error| failed(&error))?;
+    let outcome = come_to(app, caller, forwarded, create).await.map_err(failed)?;
     let outcome = String::from_utf8_lossy(&outcome).trim().to_owned();
     let failure =
         serde_json::from_str::<Value>(&outcome).ok().and_then(|mut value| Some(value.get_mut("__error__")?.take()));

@@ -15,12 +15,13 @@ use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use super::{call, origin, tools};
+use crate::agent::App;
+use crate::agent::Forwarded;
+use crate::agent::error::{ApiError, ApiResult, ErrorKey, ErrorResponse};
 use crate::agent::wire;
 use crate::doors::json_rpc::{Answer, Reply, answer, invalid};
 use crate::http::access::Caller;
-use crate::http::error::{ApiError, ApiResult, ErrorKey, ErrorResponse};
-use crate::http::extract::{Body, Forwarded, accepts};
-use crate::server::App;
+use crate::http::extract::{Body, accepts};
 
 /// The most time that a call takes before the server begins its response.
 const AT_ONCE: Duration = Duration::from_secs(1);

@@ -9,7 +9,7 @@ mod tools;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::server::App;
+use crate::agent::App;
 
 pub(crate) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(endpoint::post_mcp, endpoint::get_mcp, endpoint::delete_mcp))

@@ -7,6 +7,7 @@ use axum::extract::ConnectInfo;
 use http::{HeaderMap, header};
 
 use crate::http::cors::Cors;
+use crate::http::host::{host_of, is_loopback};
 
 const FORWARDED: [&str; 3] = ["forwarded", "x-forwarded-for", "x-forwarded-host"];
 
@@ -16,18 +17,13 @@ const FORWARDED: [&str; 3] = ["forwarded", "x-forwarded-for", "x-forwarded-host"
 pub(super) fn may_call(cors: Option<&Cors>, headers: &HeaderMap, peer: Option<&ConnectInfo<SocketAddr>>) -> bool {
     let Some(origin) = headers.get(header::ORIGIN) else { return true };
     let text = origin.to_str().unwrap_or_default();
-    let host = text.split_once("://").map_or("", |(_, host)| host);
+    let host = host_of(text).unwrap_or_default();
     if is_loopback(host) || cors.is_some_and(|cors| cors.names(origin)) {
         return true;
     }
     let proxied = FORWARDED.iter().any(|name| headers.contains_key(*name));
     let local = peer.is_none_or(|peer| peer.0.ip().is_loopback()) && !proxied;
     !local && !host.is_empty() && headers.get(header::HOST).is_some_and(|own| own.as_bytes() == host.as_bytes())
-}
-
-fn is_loopback(host: &str) -> bool {
-    let name = host.rsplit_once(':').filter(|(_, port)| port.bytes().all(|byte| byte.is_ascii_digit()));
-    ["localhost", "127.0.0.1", "[::1]"].contains(&name.map_or(host, |(name, _)| name))
 }
 
 #[cfg(test)]

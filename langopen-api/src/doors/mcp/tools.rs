@@ -3,18 +3,18 @@
 use std::sync::Arc;
 
 use langopen_core::auth::{Action, Resource};
-use langopen_core::executor::GraphCall;
+use langopen_core::executor::SchemasRequest;
 use langopen_core::model::{Assistant, AssistantQuery};
 use langopen_core::{JsonMap, RawJson, Scope};
 use rmcp::model::{Tool, ToolAnnotations};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use crate::agent::App;
 use crate::agent::assistants::{graph_config, graph_ids};
+use crate::agent::error::{ApiError, ApiResult};
 use crate::doors::json_rpc::{Answer, answer, failed, invalid};
 use crate::http::access::Caller;
-use crate::http::error::{ApiError, ApiResult};
-use crate::server::App;
 
 /// The number of tools on a page.
 const PAGE: u32 = 100;
@@ -53,10 +53,10 @@ pub(super) async fn list(app: &App, caller: &Caller, params: &RawJson) -> Answer
         Some(cursor) => cursor.parse().map_err(|_| invalid(format!("Invalid cursor: {cursor}")))?,
         None => 0,
     };
-    let (scope, assistants, more) = assistants(app, caller, offset).await.map_err(|error| failed(&error))?;
+    let (scope, assistants, more) = assistants(app, caller, offset).await.map_err(failed)?;
     let mut tools = Vec::with_capacity(assistants.len());
     for assistant in &assistants {
-        tools.push(tool(app, caller, &scope, assistant).await.map_err(|error| failed(&error))?);
+        tools.push(tool(app, caller, &scope, assistant).await.map_err(failed)?);
     }
     let mut result = json!({"tools": tools});
     if more {
@@ -67,9 +67,9 @@ pub(super) async fn list(app: &App, caller: &Caller, params: &RawJson) -> Answer
 
 async fn tool(app: &App, caller: &Caller, scope: &Scope, assistant: &Assistant) -> ApiResult<Tool> {
     let config = graph_config(assistant, caller)?;
-    let call = GraphCall::Schemas { graph_id: assistant.graph_id.clone(), config };
-    let schemas = match app.executor.call(app.reach(scope), call).await {
-        Ok(schemas) => schemas.decode().map_err(ApiError::from)?,
+    let request = SchemasRequest::new(&*assistant.graph_id, config);
+    let input: Value = match app.executor.schemas(app.execution_context(scope), request).await {
+        Ok(schemas) => schemas.input_schema.decode().map_err(ApiError::from)?,
         // A graph without schemas must not hide the other tools.
         Err(error) => {
             tracing::warn!(graph_id = assistant.graph_id, error = %error, "cannot read the graph's schemas; its tool is listed with an empty input schema");
@@ -79,7 +79,7 @@ async fn tool(app: &App, caller: &Caller, scope: &Scope, assistant: &Assistant) 
     let title = if assistant.name.trim().is_empty() { &assistant.graph_id } else { &assistant.name };
     let own = assistant.description.clone().filter(|text| !text.trim().is_empty());
     let description = own.unwrap_or_else(|| format!("Tool based on the {title} assistant"));
-    let tool = Tool::new(name(assistant), description, Arc::new(schema(&schemas["input_schema"])));
+    let tool = Tool::new(name(assistant), description, Arc::new(schema(&input)));
     let annotations: ToolAnnotations = serde_json::from_value(json!({
         "readOnlyHint": false, "destructiveHint": false, "idempotentHint": false, "openWorldHint": true,
     }))?;

@@ -10,10 +10,11 @@ use serde_json::Value;
 
 use super::envelope::{Answer, Command, ErrorCode, Malformed, Refusal, Reply};
 use super::{inject, respond, start, state, status};
+use crate::agent::App;
+use crate::agent::error::{ApiResult, ErrorResponse};
+use crate::agent::{Forwarded, ThreadPath};
 use crate::http::access::Caller;
-use crate::http::error::{ApiError, ApiResult, ErrorResponse};
-use crate::http::extract::{Body, Forwarded, ThreadPath};
-use crate::server::App;
+use crate::http::extract::Body;
 
 /// A caller and the thread that its commands are for.
 #[derive(Clone)]
@@ -74,7 +75,7 @@ pub(super) async fn send_command(
 ) -> ApiResult<Response> {
     let command = match body {
         Ok(Body(body)) => Command::parse(&body),
-        Err(error) if error.status() == StatusCode::UNPROCESSABLE_ENTITY => Err(not_an_object(&error)),
+        Err(error) if error.status() == StatusCode::UNPROCESSABLE_ENTITY => Err(not_an_object(error.message())),
         Err(error) => return Err(error),
     };
     let command = match command {
@@ -90,6 +91,6 @@ pub(super) async fn send_command(
 }
 
 /// The refusal of a body that is not a JSON object.
-pub(super) fn not_an_object(error: &ApiError) -> Malformed {
-    Malformed { id: Value::Null, message: error.message().to_owned() }
+pub(super) fn not_an_object(message: &str) -> Malformed {
+    Malformed { id: Value::Null, message: message.to_owned() }
 }

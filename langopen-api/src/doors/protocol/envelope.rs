@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use crate::http::error::ApiError;
+use crate::agent::error::ApiError;
+use crate::http::error;
 
 /// The last frame of a stream whose reader fell behind the log.
 pub(super) const LOST: &str = r#"{"type":"error","id":null,"error":"unknown_error","message":"this stream lost its position, most likely because the client read too slowly; open it again with since to get the events that the log still has"}"#;
@@ -55,6 +56,12 @@ impl From<ApiError> for Refusal {
 impl From<langopen_core::Error> for Refusal {
     fn from(error: langopen_core::Error) -> Self {
         ApiError::from(error).into()
+    }
+}
+
+impl From<error::Failure> for Refusal {
+    fn from(failure: error::Failure) -> Self {
+        ApiError::from(failure).into()
     }
 }
 

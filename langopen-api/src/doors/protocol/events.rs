@@ -14,11 +14,12 @@ use utoipa::ToSchema;
 use super::envelope::LOST;
 use super::filter::Filter;
 use super::tape::{Play, Tape};
+use crate::agent::App;
+use crate::agent::ThreadPath;
+use crate::agent::error::{ApiError, ApiResult, ErrorResponse};
 use crate::http::access::Caller;
-use crate::http::error::{ApiError, ApiResult, ErrorResponse};
-use crate::http::extract::{SmallBody, ThreadPath};
+use crate::http::extract::SmallBody;
 use crate::http::sse::{HEARTBEAT, ServerSentEvent, frame, locations, response};
-use crate::server::App;
 
 /// The events of a thread that a client wants.
 #[derive(ToSchema)]
@@ -87,7 +88,7 @@ async fn next(tape: &mut Tape, filter: &Filter) -> (Bytes, bool) {
         // Events that the client does not want count as silence.
         let (play, quiet) = match timeout(heartbeat.saturating_sub(begun.elapsed()), tape.wait()).await {
             Ok(None) => return (Bytes::new(), true),
-            Ok(Some(items)) => (tape.take(items, filter.methods).await, false),
+            Ok(Some(read)) => (tape.take(read, filter.methods).await, false),
             Err(_) => (tape.quiet().await, true),
         };
         let events = match play {

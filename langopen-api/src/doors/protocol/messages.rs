@@ -13,7 +13,7 @@ use crate::agent::wire::message_text;
 /// A message whose model is still streaming.
 #[derive(Debug)]
 struct Open {
-    place: Place,
+    origin: Origin,
     id: String,
     text: String,
     /// The message as of the last event.
@@ -22,7 +22,7 @@ struct Open {
 
 /// The graph that a message comes from, and the node if the event names it.
 #[derive(Debug, Clone, Default)]
-struct Place {
+struct Origin {
     namespace: Namespace,
     node: Option<String>,
 }
@@ -33,7 +33,7 @@ pub(super) struct OpenMessages(Vec<Open>);
 
 /// Pieces of messages with their graphs and nodes.
 #[derive(Debug, Default)]
-pub(super) struct Pieces(Vec<(Place, Value)>);
+pub(super) struct Pieces(Vec<(Origin, Value)>);
 
 impl Pieces {
     /// Appends the pieces to the output.
@@ -43,17 +43,17 @@ impl Pieces {
             data: &'a Value,
             node: &'a str,
         }
-        for (place, data) in &self.0 {
-            let body = match &place.node {
+        for (origin, data) in &self.0 {
+            let body = match &origin.node {
                 Some(node) => Body::members(&Members { data, node }),
                 None => Body::of(data),
             };
-            out.push(Method::Messages, &place.namespace, body);
+            out.push(Method::Messages, &origin.namespace, body);
         }
     }
 
-    fn add(&mut self, place: &Place, data: impl IntoIterator<Item = Value>) {
-        self.0.extend(data.into_iter().map(|data| (place.clone(), data)));
+    fn add(&mut self, origin: &Origin, data: impl IntoIterator<Item = Value>) {
+        self.0.extend(data.into_iter().map(|data| (origin.clone(), data)));
     }
 }
 
@@ -63,7 +63,7 @@ impl OpenMessages {
         let messages: Vec<JsonMap> = serde_json::from_slice(data).unwrap_or_default();
         let mut pieces = Pieces::default();
         for message in messages {
-            self.add(&Place::default(), message, complete, &mut pieces);
+            self.add(&Origin::default(), message, complete, &mut pieces);
         }
         pieces
     }
@@ -73,51 +73,51 @@ impl OpenMessages {
         let mut pieces = Pieces::default();
         let Ok((message, metadata)) = serde_json::from_slice::<(JsonMap, Value)>(data) else { return pieces };
         let node = metadata["langgraph_node"].as_str().map(str::to_owned);
-        let place = Place { namespace: namespace.clone(), node };
+        let origin = Origin { namespace: namespace.clone(), node };
         if message.get("type").and_then(Value::as_str).is_some_and(|kind| kind.ends_with("Chunk")) {
-            self.add_chunk(&place, message, &mut pieces);
+            self.add_chunk(&origin, message, &mut pieces);
         } else {
-            self.add(&place, message, true, &mut pieces);
+            self.add(&origin, message, true, &mut pieces);
         }
         pieces
     }
 
-    fn add(&mut self, place: &Place, message: JsonMap, complete: bool, pieces: &mut Pieces) {
+    fn add(&mut self, origin: &Origin, message: JsonMap, complete: bool, pieces: &mut Pieces) {
         // A message that arrives whole was not streamed by a model. As in the reference, clients read it from the
         // state.
         if complete && self.position(&message).is_none() {
             return;
         }
-        let Some(at) = self.open(place, &message, pieces) else { return };
+        let Some(at) = self.open(origin, &message, pieces) else { return };
         let text = message_text(message.get("content"));
         let open = &mut self.0[at];
         // If the text has changed instead of grown, only the message's last piece carries the new text.
         if let Some(added) = text.strip_prefix(open.text.as_str()) {
-            pieces.add(place, delta(added));
+            pieces.add(origin, delta(added));
         }
         (open.text, open.message) = (text, message);
         if complete {
             let open = self.0.remove(at);
-            pieces.add(&open.place, end(&open));
+            pieces.add(&open.origin, end(&open));
         }
     }
 
-    fn add_chunk(&mut self, place: &Place, chunk: JsonMap, pieces: &mut Pieces) {
-        let Some(at) = self.open(place, &chunk, pieces) else { return };
+    fn add_chunk(&mut self, origin: &Origin, chunk: JsonMap, pieces: &mut Pieces) {
+        let Some(at) = self.open(origin, &chunk, pieces) else { return };
         let added = message_text(chunk.get("content"));
-        pieces.add(place, delta(&added));
+        pieces.add(origin, delta(&added));
         let last = chunk.get("chunk_position").and_then(Value::as_str) == Some("last");
         let open = &mut self.0[at];
         open.text.push_str(&added);
         chunks::add(&mut open.message, chunk);
         if last {
             let open = self.0.remove(at);
-            pieces.add(&open.place, end(&open));
+            pieces.add(&open.origin, end(&open));
         }
     }
 
     /// The index of the message, which is opened if it is new; `None` for messages of other kinds.
-    fn open(&mut self, place: &Place, message: &JsonMap, pieces: &mut Pieces) -> Option<usize> {
+    fn open(&mut self, origin: &Origin, message: &JsonMap, pieces: &mut Pieces) -> Option<usize> {
         let role = match message.get("type").and_then(Value::as_str) {
             Some("human" | "HumanMessageChunk") => "human",
             Some("system" | "SystemMessageChunk") => "system",
@@ -130,13 +130,13 @@ impl OpenMessages {
         }
         let id = message.get("id").and_then(Value::as_str).unwrap_or_default();
         pieces.add(
-            place,
+            origin,
             [
                 json!({"event": "message-start", "role": role, "id": id}),
                 json!({"event": "content-block-start", "index": 0, "content": {"type": "text", "text": ""}}),
             ],
         );
-        self.0.push(Open { place: place.clone(), id: id.to_owned(), text: String::new(), message: JsonMap::new() });
+        self.0.push(Open { origin: origin.clone(), id: id.to_owned(), text: String::new(), message: JsonMap::new() });
         Some(self.0.len() - 1)
     }
 
@@ -151,11 +151,11 @@ impl OpenMessages {
     pub(super) fn end(&mut self, namespace: &Namespace, over: impl Fn(&str) -> bool) -> Pieces {
         let mut pieces = Pieces::default();
         self.0.retain(|open| {
-            let Place { namespace: own, node } = &open.place;
+            let Origin { namespace: own, node } = &open.origin;
             let ended = own.0.starts_with(&namespace.0)
                 && (own.0.len() > namespace.0.len() || node.as_deref().is_none_or(&over));
             if ended {
-                pieces.add(&open.place, end(open));
+                pieces.add(&open.origin, end(open));
             }
             !ended
         });

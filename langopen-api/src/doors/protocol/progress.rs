@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 use langopen_core::model::{RunQuery, ThreadStatus};
+use langopen_core::run_service::ThreadRead;
 use langopen_core::{Result, Scope};
 use tokio::time::timeout;
 
@@ -40,13 +41,15 @@ impl Commander {
         let Ok(mut tape) = Tape::open(&self.app, scope, self.thread_id).await else { return Ok(0) };
         let mut over = false;
         loop {
-            let items = match over {
+            let read = match over {
                 true => tape.ready(),
                 false => timeout(SILENCE, tape.wait()).await.ok().flatten(),
             };
-            let Some(items) = items else { return Ok(tape.last()) };
-            over |= end.is_some() && items.iter().flatten().any(|event| ended(event) == end);
-            if !matches!(tape.take(items, Methods::ALL).await, Play::Events(_)) {
+            let Some(read) = read else { return Ok(tape.last()) };
+            if let ThreadRead::Events(events) = &read {
+                over |= end.is_some() && events.iter().any(|event| ended(event) == end);
+            }
+            if !matches!(tape.take(read, Methods::ALL).await, Play::Events(_)) {
                 return Ok(tape.last());
             }
         }

@@ -5,7 +5,7 @@ use langopen_core::{Result, RunId, Scope, Tenant, ThreadId};
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::server::App;
+use crate::agent::App;
 
 /// Reads the rows of one thread. The caller is already authorized for it.
 #[derive(Clone)]

@@ -11,6 +11,7 @@ use bytes::{Bytes, BytesMut};
 use futures::future::{BoxFuture, OptionFuture};
 use http::{HeaderMap, StatusCode, header};
 use langopen_core::auth::{Action, Resource, Role};
+use langopen_core::run_service::{ThreadRead, Visibility};
 use langopen_core::{RawObject, Scope};
 use serde_json::json;
 use tracing::{Instrument, Span};
@@ -19,13 +20,14 @@ use super::command::{Commander, not_an_object};
 use super::envelope::{Command, LOST, Reply};
 use super::event::ProtocolEvent;
 use super::subscriptions::Subscriptions;
-use super::tape::{Items, Play};
-use crate::agent::threads::{Sight, Watch, not_found};
+use super::tape::Play;
+use crate::agent::App;
+use crate::agent::error::{ApiError, ApiResult};
+use crate::agent::thread::not_found;
+use crate::agent::{Forwarded, ThreadPath};
 use crate::http::access::Caller;
 use crate::http::cors::Cors;
-use crate::http::error::{ApiError, ApiResult};
-use crate::http::extract::{Forwarded, HeldBytes, Object, ThreadPath, parse_json};
-use crate::server::App;
+use crate::http::extract::{HeldBytes, Object, parse_json};
 use crate::settings::Settings;
 
 /// The most commands that wait on one connection. When that many wait, the server stops reading the connection.
@@ -105,7 +107,7 @@ async fn admit(
     let caller = Arc::new(caller?);
     let ThreadPath(thread_id) = thread_id?;
     let permit = caller.may(Resource::Threads, Action::Read, || json!({"thread_id": thread_id})).await?;
-    if Watch::new(app, permit.scope.clone(), thread_id).look().await? == Sight::Hidden {
+    if app.runs.visibility(&permit.scope, thread_id).await? == Visibility::Hidden {
         return Err(not_found(thread_id));
     }
     Ok((Commander { app: app.clone(), caller, forwarded: Arc::new(forwarded), thread_id }, permit.scope))
@@ -146,11 +148,11 @@ struct Waiting {
 }
 
 /// An event of the connection's loop.
-enum News {
-    Heard(Option<Result<Message, axum::Error>>),
-    Done(Reply),
-    Said(Option<Items>),
-    Quiet,
+enum Wake {
+    Message(Option<Result<Message, axum::Error>>),
+    Reply(Reply),
+    Read(Option<ThreadRead>),
+    Idle,
 }
 
 impl Connection {
@@ -167,24 +169,24 @@ impl Connection {
                 doing = self.waiting.pop_front().map(|waiting| self.obey(waiting));
             }
             let patience = self.commander.app.settings.heartbeat;
-            let news = tokio::select! {
-                message = self.socket.recv(), if self.has_room() => News::Heard(message),
-                Some(reply) = OptionFuture::from(doing.as_mut()) => News::Done(reply),
-                items = self.subscriptions.wait() => News::Said(items),
-                () = tokio::time::sleep(patience) => News::Quiet,
+            let wake = tokio::select! {
+                message = self.socket.recv(), if self.has_room() => Wake::Message(message),
+                Some(reply) = OptionFuture::from(doing.as_mut()) => Wake::Reply(reply),
+                read = self.subscriptions.wait() => Wake::Read(read),
+                () = tokio::time::sleep(patience) => Wake::Idle,
             };
-            let end = match news {
-                News::Heard(message) => self.hear(message).await,
-                News::Done(reply) => {
+            let end = match wake {
+                Wake::Message(message) => self.hear(message).await,
+                Wake::Reply(reply) => {
                     doing = None;
                     self.answer(&reply).await
                 }
-                News::Said(Some(items)) => {
-                    let play = self.subscriptions.take(items).await;
+                Wake::Read(Some(read)) => {
+                    let play = self.subscriptions.take(read).await;
                     self.play(play).await
                 }
-                News::Said(None) => Err(gone(&self.commander)),
-                News::Quiet => self.quiet().await,
+                Wake::Read(None) => Err(gone(&self.commander)),
+                Wake::Idle => self.quiet().await,
             };
             if let Err(end) = end {
                 break end;
@@ -225,12 +227,12 @@ impl Connection {
         let room = held.grow_to(bytes);
         let command = match parse_json::<Object<RawObject>>(&text) {
             Ok(Object(given)) => Command::parse(&given),
-            Err(error) => Err(not_an_object(&error)),
+            Err(error) => Err(not_an_object(error.message())),
         };
         // Every message counts as a request.
         if let Err(error) = room.and_then(|()| self.commander.caller.count()) {
             let id = command.map_or_else(|malformed| malformed.id, |command| command.id.into());
-            return self.answer(&Reply::refused(id, error.into())).await;
+            return self.answer(&Reply::refused(id, ApiError::from(error).into())).await;
         }
         match command {
             Ok(command) if command.method.starts_with("subscription.") || command.method == "agent.getTree" => {

@@ -11,7 +11,6 @@ use super::envelope::{Answer, ErrorCode, Refusal, answer, params};
 use crate::agent::run_body::RunCreate;
 use crate::agent::runs::{Attach, submit};
 use crate::agent::wire::OnDisconnect;
-use crate::http::extract::field;
 
 /// The stream modes of runs that the protocol starts: all modes that the protocol has a channel for.
 const MODES: [StreamMode; 8] = [
@@ -45,7 +44,7 @@ struct Start {
 pub(super) fn config<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<JsonMap>, D::Error> {
     match Option::<JsonMap>::deserialize(deserializer)? {
         None => Ok(None),
-        Some(config) => field::config(Value::Object(config)).map_err(serde::de::Error::custom),
+        Some(config) => crate::agent::wire::config(Value::Object(config)).map_err(serde::de::Error::custom),
     }
 }
 

@@ -40,7 +40,7 @@ pub(super) async fn get(commander: &Commander, given: &RawJson) -> Answer {
     let at = CheckpointConfig { checkpoint_ns: Some(ns.clone()), ..CheckpointConfig::default() };
     let caller = (&scope, &commander.caller.identity);
     let state = state_at(&commander.app, caller, &thread, &at, false).await?;
-    let Shown { mut values, checkpoint } = serde_json::from_str(&state).map_err(crate::http::error::ApiError::from)?;
+    let Shown { mut values, checkpoint } = serde_json::from_str(&state).map_err(crate::agent::error::ApiError::from)?;
     let id = checkpoint.as_ref().and_then(|checkpoint| checkpoint.get("checkpoint_id")?.as_str());
     if id.is_none() && !namespace.is_empty() {
         return Err(Refusal::new(ErrorCode::NoSuchNamespace, format!("Unknown namespace: {ns}")));
@@ -108,7 +108,7 @@ pub(super) async fn exists(commander: &Commander, id: &str) -> Result<bool, Refu
     let (scope, thread) = commander.readable().await?;
     let at = CheckpointConfig { checkpoint_id: Some(id.to_owned()), ..CheckpointConfig::default() };
     let state = state_at(&commander.app, (&scope, &commander.caller.identity), &thread, &at, false).await?;
-    let Shown { checkpoint, .. } = serde_json::from_str(&state).map_err(crate::http::error::ApiError::from)?;
+    let Shown { checkpoint, .. } = serde_json::from_str(&state).map_err(crate::agent::error::ApiError::from)?;
     let metadata = serde_json::from_str::<Listed>(&state).ok().and_then(|state| state.metadata);
     Ok(metadata.is_some() && checkpoint.is_some_and(|checkpoint| checkpoint.get("checkpoint_id") == Some(&id.into())))
 }
@@ -119,7 +119,7 @@ impl Commander {
         let value = || json!({"thread_id": self.thread_id});
         let scope = self.caller.may(Resource::Threads, Action::Read, value).await?.scope;
         let thread = self.app.storage.thread(&scope, self.thread_id).await?;
-        let thread = thread.filter(|thread| crate::agent::threads::graph_id(thread).is_some());
+        let thread = thread.filter(|thread| crate::agent::thread::graph_id(thread).is_some());
         let thread =
             thread.ok_or_else(|| Refusal::new(ErrorCode::NoSuchRun, "No run has been started on this thread."))?;
         Ok((scope, thread))

@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use langopen_core::run_service::ThreadRead;
 use langopen_core::{JsonMap, Scope, ThreadId};
 use serde_json::{Value, json};
 use tokio::time::timeout;
@@ -16,8 +17,8 @@ use super::envelope::{Answer, Command, ErrorCode, Refusal, answer};
 use super::event::ProtocolEvent;
 use super::filter::{Filter, Methods};
 use super::status;
-use super::tape::{Items, Play, Tape};
-use crate::server::App;
+use super::tape::{Play, Tape};
+use crate::agent::App;
 
 /// The most subscriptions of one connection.
 const MOST: usize = 256;
@@ -53,20 +54,20 @@ impl Subscriptions {
         self.sent
     }
 
-    /// Waits for the next items; without subscriptions, forever. It is cancel-safe.
-    pub(super) async fn wait(&mut self) -> Option<Items> {
+    /// Waits for the next read; without subscriptions, forever. It is cancel-safe.
+    pub(super) async fn wait(&mut self) -> Option<ThreadRead> {
         match &mut self.tape {
             Some(tape) => tape.wait().await,
             None => std::future::pending().await,
         }
     }
 
-    /// The events of `items` that a subscription wants.
-    pub(super) async fn take(&mut self, items: Items) -> Play {
+    /// The events of `read` that a subscription wants.
+    pub(super) async fn take(&mut self, read: ThreadRead) -> Play {
         let wanted = self.wanted();
         match &mut self.tape {
             Some(tape) => {
-                let play = tape.take(items, wanted).await;
+                let play = tape.take(read, wanted).await;
                 self.chosen(play)
             }
             None => Play::Events(Vec::new()),
@@ -190,8 +191,8 @@ impl Subscriptions {
     /// The events that are ready now.
     async fn drain(&mut self) -> Play {
         let mut all = Vec::new();
-        while let Some(items) = self.tape.as_mut().and_then(Tape::ready) {
-            match self.take(items).await {
+        while let Some(read) = self.tape.as_mut().and_then(Tape::ready) {
+            match self.take(read).await {
                 Play::Events(events) => all.extend(events),
                 other => return other,
             }
@@ -203,8 +204,8 @@ impl Subscriptions {
     async fn replay(&mut self, until: u64) -> Play {
         let mut all = Vec::new();
         while let Some(tape) = self.tape.as_mut().filter(|tape| tape.last() < until) {
-            let Ok(Some(items)) = timeout(REPLAY, tape.wait()).await else { break };
-            match self.take(items).await {
+            let Ok(Some(read)) = timeout(REPLAY, tape.wait()).await else { break };
+            match self.take(read).await {
                 Play::Events(events) => all.extend(events),
                 other => return other,
             }

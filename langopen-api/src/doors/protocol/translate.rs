@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 
+use bytes::Bytes;
 use langopen_core::event_log::{Event, NATIVE, NEVER_BEGUN};
 use langopen_core::model::Run;
 use langopen_core::{Result, RunId, RunStatus};
@@ -46,6 +47,35 @@ impl RunState {
             }
         }
     }
+
+    /// Ends the messages that cannot grow after an event of this kind.
+    fn end_messages(&mut self, kind: &str, namespace: &Namespace, data: &[u8], out: &mut Out) {
+        if self.messages.is_empty() {
+            return;
+        }
+        match kind {
+            "values" => self.messages.end(namespace, |_| true).push(out),
+            "updates" => {
+                let nodes = shapes::nodes(data);
+                self.messages.end(namespace, |node| nodes.iter().any(|each| each == node)).push(out);
+            }
+            "error" => self.messages.end_all().push(out),
+            _ => {}
+        }
+    }
+
+    /// Emits a graph's lifecycle as its host reported it.
+    fn lifecycle(&mut self, tree: &mut Tree, namespace: &Namespace, data: Bytes, out: &mut Out) {
+        let (status, name) = shapes::lifecycle(&data).unwrap_or_default();
+        let status = Status::parse(&status);
+        if namespace.is_root() {
+            // The end of the root graph is emitted once its row is terminal, so that a client can act on it.
+            self.waits = status == Some(Status::Interrupted);
+            return;
+        }
+        status.into_iter().for_each(|status| tree.set(namespace, status, name.as_deref()));
+        out.push(Method::Lifecycle, namespace, Body::Members(data));
+    }
 }
 
 /// Translates one thread's log, from its beginning or from now on.
@@ -85,17 +115,7 @@ impl Translator {
         if !run.native {
             open(run, &mut self.tree, &namespace, out);
         }
-        if !run.messages.is_empty() {
-            match base {
-                "values" => run.messages.end(&namespace, |_| true).push(out),
-                "updates" => {
-                    let nodes = shapes::nodes(&event.data);
-                    run.messages.end(&namespace, |node| nodes.iter().any(|each| each == node)).push(out);
-                }
-                "error" => run.messages.end_all().push(out),
-                _ => {}
-            }
-        }
+        run.end_messages(base, &namespace, &event.data, out);
         let raw = |method| wanted.has(method).then(|| Body::Data(event.data.clone()));
         match base {
             "messages" => run.messages.take_pair(&namespace, &event.data).push(out),
@@ -128,18 +148,7 @@ impl Translator {
             "tasks" => raw(Method::Tasks).into_iter().for_each(|body| out.push(Method::Tasks, &namespace, body)),
             "tools" => raw(Method::Tools).into_iter().for_each(|body| out.push(Method::Tools, &namespace, body)),
             _ => match base.strip_prefix(NATIVE).and_then(Method::parse) {
-                Some(Method::Lifecycle) => {
-                    let (status, name) = shapes::lifecycle(&event.data).unwrap_or_default();
-                    let status = Status::parse(&status);
-                    if namespace.is_root() {
-                        // The end of the root graph is emitted once its row is terminal, so that a client can act on
-                        // it.
-                        run.waits = status == Some(Status::Interrupted);
-                        return;
-                    }
-                    status.into_iter().for_each(|status| self.tree.set(&namespace, status, name.as_deref()));
-                    out.push(Method::Lifecycle, &namespace, Body::Members(event.data));
-                }
+                Some(Method::Lifecycle) => run.lifecycle(&mut self.tree, &namespace, event.data, out),
                 Some(method) if wanted.has(method) => out.push(method, &namespace, Body::Members(event.data)),
                 _ => {}
             },

@@ -9,12 +9,12 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::bundle;
+use crate::agent::App;
 use crate::agent::assistants;
-use crate::gateway::Reached;
+use crate::agent::error::{ApiError, ApiResult};
 use crate::http::access::Caller;
-use crate::http::error::{ApiError, ApiResult};
 use crate::http::extract::{SmallBody, forwarded_scheme};
-use crate::server::App;
+use crate::http::reached::Reached;
 
 #[derive(Deserialize)]
 pub(super) struct ComponentBody {

@@ -3,8 +3,8 @@ use axum::response::{IntoResponse, Response};
 use http::header;
 
 use super::bundle;
-use crate::http::error::{ApiError, ApiResult};
-use crate::server::App;
+use crate::agent::App;
+use crate::agent::error::{ApiError, ApiResult};
 
 /// Returns a file of a bundle: `{hash}.js` or `{hash}.css`. The hash is the permission to read it.
 pub(super) async fn get_file(

@@ -13,8 +13,8 @@ use langopen_core::user_interface::Bundle;
 use std::sync::Arc;
 use utoipa_axum::router::OpenApiRouter;
 
-use crate::http::error::{ApiError, ApiResult};
-use crate::server::App;
+use crate::agent::App;
+use crate::agent::error::{ApiError, ApiResult};
 
 /// The OpenAPI document leaves these paths out, like the Agent Server's.
 pub(crate) fn routes() -> OpenApiRouter<App> {

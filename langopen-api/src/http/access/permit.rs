@@ -4,7 +4,7 @@ use langopen_core::{JsonMap, Scope};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::http::error::{ApiError, ApiResult};
+use crate::http::error::{Failure, Result};
 
 /// The result of an authorization.
 pub(crate) struct Permit {
@@ -47,20 +47,20 @@ impl Permit {
     }
 
     /// The namespace labels under `key` as the authorizer changed them; `given` if no authorizer handles the request.
-    pub(crate) fn labels(&mut self, key: &str, given: Vec<String>) -> ApiResult<Vec<String>> {
+    pub(crate) fn labels(&mut self, key: &str, given: Vec<String>) -> Result<Vec<String>> {
         let Some(value) = &mut self.value else { return Ok(given) };
         let left = value.remove(key).filter(|left| !left.is_null());
         let labels = serde_json::from_value(left.unwrap_or_else(|| Value::Array(Vec::new())));
-        labels.map_err(|_| ApiError::invalid(format!("{key}: labels must be strings")))
+        labels.map_err(|_| Failure::invalid(format!("{key}: labels must be strings")))
     }
 
     /// The field under `key` as the authorizer changed it; `given` if no authorizer handles the request. A removed
     /// field counts as `null`.
-    pub(crate) fn take<T: DeserializeOwned>(&mut self, key: &str, given: T) -> ApiResult<T> {
+    pub(crate) fn take<T: DeserializeOwned>(&mut self, key: &str, given: T) -> Result<T> {
         let Some(value) = &mut self.value else { return Ok(given) };
         serde_json::from_value(value.remove(key).unwrap_or_default()).map_err(|error| {
             tracing::error!(field = key, error = %error, "an authorization handler changed the type of a field");
-            ApiError::internal()
+            Failure::internal()
         })
     }
 }

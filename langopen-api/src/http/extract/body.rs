@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use axum::body::Body as HttpBody;
-use axum::extract::{FromRequest, Request};
+use axum::extract::{FromRef, FromRequest, Request};
 use bytes::{Bytes, BytesMut};
 use futures::StreamExt;
 use http::{HeaderMap, StatusCode};
@@ -11,59 +11,88 @@ use serde::de::DeserializeOwned;
 use tower_http::timeout::{TimeoutBody, TimeoutError};
 
 use super::budget::{BodyBudget, BodySlot, HeldBytes};
+use super::buffered::buffered_body;
+use super::content_type::check_content_type;
 use super::field::Object;
 use super::json::parse;
-use crate::http::access::kept_body;
-use crate::http::error::{ApiError, ApiResult};
-use crate::http::pages::check_content_type;
-use crate::server::App;
-use crate::settings::Settings;
+use crate::http::error::{ApiState, Failure, Result};
 
 /// A JSON body that is an object. The content type does not matter.
 pub(crate) struct Body<T>(pub(crate) T);
 
 /// A JSON body that holds only conditions, ids and names: a search, a filter or a subscription. The server decodes it
 /// completely, which takes many times its size, and callers with read access may send it. So it has a limit of its own,
-/// [`Settings::max_search_body_bytes`].
+/// [`BodyRules::small`].
 pub(crate) struct SmallBody<T>(pub(crate) T);
 
 /// A JSON body that is an array.
 pub(crate) struct ListBody<T>(pub(crate) T);
 
-impl<T: DeserializeOwned> FromRequest<App> for Body<T> {
-    type Rejection = ApiError;
+/// How an API reads the bodies of its requests.
+#[derive(Debug, Clone)]
+pub(crate) struct BodyRules {
+    pub(crate) limits: BodyLimits,
+    /// The limits of a [`SmallBody`].
+    pub(crate) small: BodyLimits,
+    pub(crate) budget: BodyBudget,
+    /// Whether pages of other origins must send `application/json`.
+    pub(crate) json_from_pages: bool,
+}
 
-    async fn from_request(request: Request, app: &App) -> ApiResult<Self> {
-        parse(&read(request, app, BodyLimits::of(&app.settings)).await?).map(|Object(body)| Self(body))
+impl<T, S> FromRequest<S> for Body<T>
+where
+    T: DeserializeOwned,
+    S: ApiState,
+    BodyRules: FromRef<S>,
+{
+    type Rejection = S::Error;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, S::Error> {
+        let rules = BodyRules::from_ref(state);
+        let Object(body) = parse(&read(request, &rules, rules.limits).await?)?;
+        Ok(Self(body))
     }
 }
 
-impl<T: DeserializeOwned> FromRequest<App> for SmallBody<T> {
-    type Rejection = ApiError;
+impl<T, S> FromRequest<S> for SmallBody<T>
+where
+    T: DeserializeOwned,
+    S: ApiState,
+    BodyRules: FromRef<S>,
+{
+    type Rejection = S::Error;
 
-    async fn from_request(request: Request, app: &App) -> ApiResult<Self> {
-        parse(&read(request, app, BodyLimits::of_searches(&app.settings)).await?).map(|Object(body)| Self(body))
+    async fn from_request(request: Request, state: &S) -> Result<Self, S::Error> {
+        let rules = BodyRules::from_ref(state);
+        let Object(body) = parse(&read(request, &rules, rules.small).await?)?;
+        Ok(Self(body))
     }
 }
 
-impl<T: DeserializeOwned> FromRequest<App> for ListBody<T> {
-    type Rejection = ApiError;
+impl<T, S> FromRequest<S> for ListBody<T>
+where
+    T: DeserializeOwned,
+    S: ApiState,
+    BodyRules: FromRef<S>,
+{
+    type Rejection = S::Error;
 
-    async fn from_request(request: Request, app: &App) -> ApiResult<Self> {
-        parse(&read(request, app, BodyLimits::of(&app.settings)).await?).map(Self)
+    async fn from_request(request: Request, state: &S) -> Result<Self, S::Error> {
+        let rules = BodyRules::from_ref(state);
+        Ok(Self(parse(&read(request, &rules, rules.limits).await?)?))
     }
 }
 
-async fn read(request: Request, app: &App, limits: BodyLimits) -> ApiResult<Bytes> {
+async fn read(request: Request, rules: &BodyRules, limits: BodyLimits) -> Result<Bytes> {
     let (parts, body) = request.into_parts();
-    if app.settings.refuse_foreign_pages {
+    if rules.json_from_pages {
         check_content_type(&parts.headers)?;
     }
-    if let Some(bytes) = kept_body(&parts.extensions) {
+    if let Some(bytes) = buffered_body(&parts.extensions) {
         // The login has already read the body and counted it.
         return if bytes.len() > limits.bytes { Err(limits.exceeded()) } else { Ok(bytes) };
     }
-    let (bytes, held) = read_body(&parts.headers, body, limits, &app.bodies).await?;
+    let (bytes, held) = read_body(&parts.headers, body, limits, &rules.budget).await?;
     BodySlot::hold(&parts.extensions, held);
     Ok(bytes)
 }
@@ -72,20 +101,20 @@ async fn read(request: Request, app: &App, limits: BodyLimits) -> ApiResult<Byte
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct BodyLimits {
     pub(crate) bytes: usize,
+    /// How long the client may send nothing.
     pub(crate) silence: Duration,
 }
 
+impl Default for BodyLimits {
+    /// 300 MiB, and 30 seconds of silence.
+    fn default() -> Self {
+        Self { bytes: 300 * 1024 * 1024, silence: Duration::from_secs(30) }
+    }
+}
+
 impl BodyLimits {
-    pub(crate) fn of(settings: &Settings) -> Self {
-        Self { bytes: settings.max_body_bytes, silence: settings.body_timeout }
-    }
-
-    fn of_searches(settings: &Settings) -> Self {
-        Self { bytes: settings.max_search_body_bytes.min(settings.max_body_bytes), silence: settings.body_timeout }
-    }
-
-    fn exceeded(self) -> ApiError {
-        ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, format!("Request body exceeds {} bytes", self.bytes))
+    fn exceeded(self) -> Failure {
+        Failure::new(StatusCode::PAYLOAD_TOO_LARGE, format!("Request body exceeds {} bytes", self.bytes))
     }
 }
 
@@ -95,7 +124,7 @@ pub(crate) async fn read_body(
     body: HttpBody,
     limits: BodyLimits,
     budget: &BodyBudget,
-) -> ApiResult<(Bytes, HeldBytes)> {
+) -> Result<(Bytes, HeldBytes)> {
     let too_large = || limits.exceeded();
     let announced = headers.get(http::header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
     if announced.is_some_and(|announced: usize| announced > limits.bytes) {
@@ -158,11 +187,11 @@ impl Pieces {
 }
 
 /// The answer to a request whose body could not be read completely.
-fn broken(error: &axum::Error, too_large: impl Fn() -> ApiError) -> ApiError {
+fn broken(error: &axum::Error, too_large: impl Fn() -> Failure) -> Failure {
     let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
     while let Some(each) = cause {
         if each.is::<TimeoutError>() {
-            return ApiError::new(StatusCode::REQUEST_TIMEOUT, "The request body did not arrive in time");
+            return Failure::new(StatusCode::REQUEST_TIMEOUT, "The request body did not arrive in time");
         }
         // An outer layer has its own limit. Its error type is not accessible here, so the code compares the text.
         if each.to_string().contains("length limit exceeded") {
@@ -170,5 +199,5 @@ fn broken(error: &axum::Error, too_large: impl Fn() -> ApiError) -> ApiError {
         }
         cause = each.source();
     }
-    ApiError::bad_request("The request body ended too early")
+    Failure::bad_request("The request body ended too early")
 }

@@ -11,7 +11,7 @@ use http::{Extensions, StatusCode};
 use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::http::error::{ApiError, ApiResult};
+use crate::http::error::{Failure, Result};
 
 /// The bytes per permit. A semaphore has fewer permits than a body may have bytes.
 const UNIT: usize = 1024;
@@ -74,9 +74,9 @@ impl HeldBytes {
     ///
     /// # Errors
     /// 429 if the free budget is too small, 413 if the whole budget is too small.
-    pub(crate) fn grow_to(&mut self, bytes: usize) -> ApiResult<()> {
+    pub(crate) fn grow_to(&mut self, bytes: usize) -> Result<()> {
         let most = self.budget.units as usize * UNIT;
-        let too_large = || ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, format!("Request body exceeds {most} bytes"));
+        let too_large = || Failure::new(StatusCode::PAYLOAD_TOO_LARGE, format!("Request body exceeds {most} bytes"));
         let units = u32::try_from(bytes.div_ceil(UNIT)).ok().filter(|units| *units <= self.budget.units);
         let more = units.ok_or_else(too_large)?.saturating_sub(self.units);
         if more == 0 {
@@ -85,7 +85,7 @@ impl HeldBytes {
         let taken = Arc::clone(&self.budget.free).try_acquire_many_owned(more);
         let taken = taken.map_err(|_| {
             let detail = format!("Request bodies in flight have reached the limit of {most} bytes; try again");
-            ApiError::too_many(detail, ROOM_SOON)
+            Failure::too_many(detail, ROOM_SOON)
         })?;
         match &mut self.permit {
             Some(permit) => permit.merge(taken),

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::agent::wire::Entries;
+use crate::http::entries::Entries;
 
 /// The depth to which the API's own fields reach. Deeper values are read as maps or passed on as text, where the last
 /// key wins anyway.

@@ -8,7 +8,6 @@ use langopen_core::JsonMap;
 use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, Error, MapAccess, Visitor};
-use serde_json::Value;
 
 /// The default of `limit`.
 pub(crate) const LIMIT: u32 = 10;
@@ -69,44 +68,11 @@ pub(crate) fn map<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<J
     JsonMap::deserialize(deserializer).map(Some)
 }
 
-/// The URL of a webhook: a text of 1 to 65536 characters that may be absent.
-pub(crate) fn webhook<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
-    let webhook = Option::<String>::deserialize(deserializer)?;
-    if webhook.as_ref().is_some_and(|text| text.is_empty() || text.chars().nth(65_536).is_some()) {
-        return Err(D::Error::custom("must have 1 to 65536 characters"));
-    }
-    Ok(webhook)
-}
-
-/// A runnable config: an object that may be absent. It checks the types of `tags`, `recursion_limit`, `configurable`
-/// and `metadata`, and keeps other keys.
-pub(crate) fn config<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<JsonMap>, D::Error> {
-    let mut config = JsonMap::deserialize(deserializer)?;
-    config.retain(|key, value| {
-        !(value.is_null() && matches!(key.as_str(), "tags" | "recursion_limit" | "configurable" | "metadata"))
-    });
-    for (key, value) in &config {
-        let (fits, wanted) = match key.as_str() {
-            "tags" => {
-                let texts = value.as_array().is_some_and(|tags| tags.iter().all(Value::is_string));
-                (texts, "an array of strings")
-            }
-            "recursion_limit" => (value.is_i64() || value.is_u64(), "an integer"),
-            "configurable" | "metadata" => (value.is_object(), "an object"),
-            _ => (true, ""),
-        };
-        if !fits {
-            return Err(D::Error::custom(format_args!("{key} must be {wanted}, got {}", shorten(value))));
-        }
-    }
-    Ok(Some(config))
-}
-
 /// Checks that each name in `select` is in `allowed`.
-pub(crate) fn check_select(select: &[String], allowed: &[&str]) -> crate::http::error::ApiResult<()> {
+pub(crate) fn check_select(select: &[String], allowed: &[&str]) -> crate::http::error::Result<()> {
     match select.iter().find(|name| !allowed.contains(&name.as_str())) {
         Some(name) => {
-            Err(crate::http::error::ApiError::invalid(format!("select: {name:?} is not one of {}", allowed.join(", "))))
+            Err(crate::http::error::Failure::invalid(format!("select: {name:?} is not one of {}", allowed.join(", "))))
         }
         None => Ok(()),
     }

@@ -5,12 +5,12 @@ use serde_json::Value;
 
 use super::duplicates::without_duplicates;
 use super::text::{Refusal, clean};
-use crate::http::error::{ApiError, ApiResult};
+use crate::http::error::{Failure, Result};
 
 const NOT_JSON: &str = "Invalid JSON in request body";
 
-pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> ApiResult<T> {
-    let text = std::str::from_utf8(bytes).map_err(|_| ApiError::invalid(NOT_JSON))?;
+pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
+    let text = std::str::from_utf8(bytes).map_err(|_| Failure::invalid(NOT_JSON))?;
     let text = clean(text).map_err(|refusal| {
         let why = match refusal {
             Refusal::Surrogate => "a surrogate without its pair is not a character".to_owned(),
@@ -18,15 +18,15 @@ pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> ApiResult<T> {
             Refusal::Number(number) => {
                 let message = format!("number out of range: {number} is beyond what a double can hold");
                 let (path, _) = failure::<Value>(text).unwrap_or_default();
-                return ApiError::invalid(sentence(&path, &message));
+                return Failure::invalid(sentence(&path, &message));
             }
         };
-        ApiError::invalid(format!("{NOT_JSON}: {why}"))
+        Failure::invalid(format!("{NOT_JSON}: {why}"))
     })?;
     match serde_json::from_str(&text) {
         Ok(value) => Ok(value),
         // Serde reports a number in place of a variant's name as a syntax error, so the syntax is checked again.
-        Err(_) if serde_json::from_str::<serde::de::IgnoredAny>(&text).is_err() => Err(ApiError::invalid(NOT_JSON)),
+        Err(_) if serde_json::from_str::<serde::de::IgnoredAny>(&text).is_err() => Err(Failure::invalid(NOT_JSON)),
         Err(_) => {
             let text = without_duplicates(&text);
             serde_json::from_str(&text).map_err(|error| explain::<T>(&text, &error))
@@ -35,9 +35,9 @@ pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> ApiResult<T> {
 }
 
 /// Parses the text once more, with slower code that finds the path of the failure.
-fn explain<T: DeserializeOwned>(text: &str, error: &serde_json::Error) -> ApiError {
+fn explain<T: DeserializeOwned>(text: &str, error: &serde_json::Error) -> Failure {
     let (path, message) = failure::<T>(text).unwrap_or_else(|| (String::new(), error.to_string()));
-    ApiError::invalid(sentence(&path, &message))
+    Failure::invalid(sentence(&path, &message))
 }
 
 /// The path and the message of the first value in `text` that does not fit `T`.

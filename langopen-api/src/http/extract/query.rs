@@ -4,17 +4,17 @@ use std::convert::Infallible;
 
 use axum::extract::FromRequestParts;
 use http::request::Parts;
+use percent_encoding::percent_decode_str;
 
-use crate::http::error::{ApiError, ApiResult};
-use crate::server::App;
+use crate::http::error::{Failure, Result};
 
 /// The parameters in their order, decoded.
 pub(crate) struct Query(Vec<(String, String)>);
 
-impl FromRequestParts<App> for Query {
+impl<S: Send + Sync> FromRequestParts<S> for Query {
     type Rejection = Infallible;
 
-    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, Infallible> {
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
         Ok(Self::parse(parts.uri.query().unwrap_or_default()))
     }
 }
@@ -59,21 +59,21 @@ impl Query {
     }
 
     /// A boolean parameter. An invalid value is an error.
-    pub(crate) fn strict_flag(&self, name: &str) -> ApiResult<Option<bool>> {
+    pub(crate) fn strict_flag(&self, name: &str) -> Result<Option<bool>> {
         match self.last(name).map(str::to_ascii_lowercase).as_deref() {
             None => Ok(None),
             Some("1" | "true" | "yes") => Ok(Some(true)),
             Some("0" | "false" | "no") => Ok(Some(false)),
-            Some(other) => Err(ApiError::invalid(format!("Invalid {name} {other}"))),
+            Some(other) => Err(Failure::invalid(format!("Invalid {name} {other}"))),
         }
     }
 
     /// A number from `least` to `most`.
-    pub(crate) fn number(&self, name: &str, default: u32, least: u32, most: u32) -> ApiResult<u32> {
+    pub(crate) fn number(&self, name: &str, default: u32, least: u32, most: u32) -> Result<u32> {
         let Some(text) = self.last(name) else { return Ok(default) };
-        let number = text.parse().map_err(|_| ApiError::invalid(format!("Invalid {name} {text}")))?;
+        let number = text.parse().map_err(|_| Failure::invalid(format!("Invalid {name} {text}")))?;
         if !(least..=most).contains(&number) {
-            return Err(ApiError::invalid(format!("Invalid {name} {text}: must be from {least} to {most}")));
+            return Err(Failure::invalid(format!("Invalid {name} {text}: must be from {least} to {most}")));
         }
         Ok(number)
     }
@@ -81,24 +81,8 @@ impl Query {
 
 /// Decodes percent-encoding and `+`.
 fn decode(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((&byte, tail)) = rest.split_first() {
-        let hex = tail.get(..2).filter(|hex| hex.iter().all(u8::is_ascii_hexdigit));
-        let hex = hex.and_then(|hex| u8::from_str_radix(std::str::from_utf8(hex).ok()?, 16).ok());
-        match (byte, hex) {
-            (b'%', Some(byte)) => {
-                bytes.push(byte);
-                rest = &tail[2..];
-                continue;
-            }
-            (b'+', _) => bytes.push(b' '),
-            _ => bytes.push(byte),
-        }
-        rest = tail;
-    }
     // Databases cannot store U+0000; bodies have the same rule.
-    String::from_utf8_lossy(&bytes).replace('\0', "\u{fffd}")
+    percent_decode_str(&text.replace('+', " ")).decode_utf8_lossy().replace('\0', "\u{fffd}")
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! The layer around every request: its id, its span, its log line and its metrics.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use axum::RequestExt;
@@ -8,6 +9,7 @@ use axum::extract::{MatchedPath, RawPathParams, Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
 use http::{HeaderMap, Method, header};
+use langopen_core::IdSource;
 use langopen_core::telemetry::{self, TraceContext};
 use metrics::{counter, gauge, histogram};
 use tracing::field::{Empty, display};
@@ -16,7 +18,7 @@ use uuid::Uuid;
 
 use super::body::{InFlight, Watched};
 use super::metrics::{REQUEST_DURATION, REQUESTS, REQUESTS_IN_FLIGHT, STREAMS_OPEN};
-use crate::server::App;
+use crate::http::headers::LoggingHeaders;
 
 /// The route label of a request to an unknown path. The path itself would create an unlimited number of labels.
 const NO_ROUTE: &str = "unknown";
@@ -28,13 +30,21 @@ const LOGGED: usize = 128;
 #[derive(Clone)]
 pub(crate) struct RequestId(pub(crate) String);
 
+/// What the layer needs from the server.
+pub(crate) struct Observed {
+    /// The source of ids for requests that bring none.
+    pub(crate) ids: Arc<dyn IdSource>,
+    /// The headers in the access log.
+    pub(crate) headers: LoggingHeaders,
+}
+
 /// Gives a request its id and its span. When its answer has ended, the layer logs it and records its metrics.
-pub(crate) async fn observe(State(app): State<App>, mut request: Request, next: Next) -> Response {
+pub(crate) async fn observe(State(observed): State<Arc<Observed>>, mut request: Request, next: Next) -> Response {
     let start = Instant::now();
     let method = method(request.method());
     let route = request.extensions().get::<MatchedPath>().cloned();
     let route = route.as_ref().map_or(NO_ROUTE, MatchedPath::as_str).to_owned();
-    let id = RequestId(request_id(request.headers()).unwrap_or_else(|| app.ids.random().to_string()));
+    let id = RequestId(request_id(request.headers()).unwrap_or_else(|| observed.ids.random().to_string()));
     // The highest level, so that the ids appear at every configured log level.
     let span = error_span!(
         "request",
@@ -57,7 +67,7 @@ pub(crate) async fn observe(State(app): State<App>, mut request: Request, next: 
     }
     record_path(&span, &mut request).await;
     request.extensions_mut().insert(id);
-    let headers = app.settings.logging_headers.chosen(request.headers());
+    let headers = observed.headers.chosen(request.headers());
     let mut in_flight = InFlight { span, start, gauges: Vec::new(), headers, ended: false };
     in_flight.count(gauge!(REQUESTS_IN_FLIGHT));
 

@@ -15,7 +15,7 @@ use langopen_core::clock::ManualClock;
 use langopen_core::model::{DeploymentLimits, DeploymentSpec, NewStoredApiKey};
 use langopen_core::storage::{ApiKeys, Deployments};
 use langopen_core::user_interface::Bundle;
-use langopen_core::{ApiKeyId, Result, Tenant, Timestamp, UserInterfaces};
+use langopen_core::{ApiKeyId, Backend, Result, Tenant, Timestamp, UserInterfaces};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -41,8 +41,8 @@ impl DeploymentSource for Source {
 
     async fn server(&self, tenant: &Tenant, _: &str) -> Result<AgentServer> {
         self.made.fetch_add(1, Ordering::SeqCst);
-        let (memory, executor) = (self.memory.clone(), Arc::new(graphs()));
-        let server = AgentServer::new(memory.clone(), memory, self.events.clone(), executor);
+        let backend = Backend::new(self.memory.clone(), self.events.clone());
+        let server = AgentServer::new(backend, Arc::new(graphs()));
         let server = server.with_settings(quick()).with_auth(self.auth.clone());
         server.sync_system_assistants(tenant).await?;
         let server = server.with_user_interfaces(Arc::new(Components));
@@ -69,7 +69,7 @@ struct App;
 impl CustomApp for App {
     fn describe(&self) -> AppDescription {
         let route = AppRoute { pattern: "^/mine$".to_owned(), methods: None, websocket: false };
-        AppDescription { first: true, routes: vec![route], later: false, openapi: None }
+        AppDescription { first: true, routes: vec![route], fallback: false, openapi: None }
     }
 
     async fn call(&self, request: AppRequest, api: Api) -> Response {

@@ -18,7 +18,7 @@ use langopen_core::model::*;
 use langopen_core::queue::ClaimRequest;
 use langopen_core::storage::*;
 use langopen_core::*;
-use langopen_testkit::conformance::{Backend, CASES, Case};
+use langopen_testkit::conformance::{CASES, Capabilities, Case, Fixture};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -29,33 +29,28 @@ fn clock() -> Arc<ManualClock> {
     Arc::new(ManualClock::new(Timestamp::from_micros(1_763_900_000_123_456)))
 }
 
-fn memory() -> Backend {
+/// Everything that a backend can do.
+fn capable() -> Capabilities {
+    Capabilities::default().with_similarity().with_retention(RETENTION).with_hints()
+}
+
+fn memory() -> Fixture {
     let clock = clock();
     let memory = Arc::new(Memory::with_clock(clock.clone()));
     let event_log = Arc::new(MemoryEventLog::new().with_clock(clock.clone()).with_retention(RETENTION));
-    Backend { storage: memory.clone(), queue: memory.clone(), outbox: memory, event_log, clock, retention: RETENTION }
+    Fixture::new(clock).with_database(memory).with_event_log(event_log).with_capabilities(&capable())
 }
 
 async fn open(path: &Path, clock: Arc<ManualClock>) -> Sqlite {
     Sqlite::open(path, SqliteOptions::default().with_clock(clock)).await.expect("open the database")
 }
 
-async fn sqlite(folder: &Path) -> (Sqlite, Backend) {
+async fn sqlite(folder: &Path) -> (Sqlite, Fixture) {
     let clock = clock();
     let db = open(&folder.join("langopen.db"), clock.clone()).await;
     let event_log = Arc::new(db.event_log().with_retention(RETENTION));
-    let shared = Arc::new(db.clone());
-    (
-        db,
-        Backend {
-            storage: shared.clone(),
-            queue: shared.clone(),
-            outbox: shared,
-            event_log,
-            clock,
-            retention: RETENTION,
-        },
-    )
+    let fixture = Fixture::new(clock).with_database(Arc::new(db.clone())).with_event_log(event_log);
+    (db, fixture.with_capabilities(&capable()))
 }
 
 /// No row may refer to a thread, checkpoint or log that does not exist.

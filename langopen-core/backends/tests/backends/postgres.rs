@@ -11,15 +11,15 @@ use std::sync::Arc;
 
 use langopen_backends::memory::MemoryEventLog;
 use langopen_backends::postgres::{Postgres, PostgresOptions};
-use langopen_testkit::conformance::{Backend, Case};
+use langopen_testkit::conformance::{Case, Fixture};
 
 use self::database::Database;
-use super::{RETENTION, clock, run_all};
+use super::{RETENTION, capable, clock, run_all};
 
-fn backend(db: &Postgres, clock: Arc<langopen_core::clock::ManualClock>) -> Backend {
+fn backend(db: &Postgres, clock: Arc<langopen_core::clock::ManualClock>) -> Fixture {
     let event_log = Arc::new(MemoryEventLog::new().with_clock(clock.clone()).with_retention(RETENTION));
-    let shared = Arc::new(db.clone());
-    Backend { storage: shared.clone(), queue: shared.clone(), outbox: shared, event_log, clock, retention: RETENTION }
+    let fixture = Fixture::new(clock).with_database(Arc::new(db.clone())).with_event_log(event_log);
+    fixture.with_capabilities(&capable())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

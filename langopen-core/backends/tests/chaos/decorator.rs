@@ -11,7 +11,7 @@ use langopen_core::model::{IfExists, NewThread};
 use langopen_core::storage::{Crons, Threads};
 use langopen_core::*;
 use langopen_testkit::chaos::{Chaos, Rates};
-use langopen_testkit::conformance::{Backend, CASES};
+use langopen_testkit::conformance::{Capabilities, Fixture, Need, Report, run_all};
 use uuid::Uuid;
 
 fn certain(rates: Rates) -> Chaos {
@@ -22,29 +22,32 @@ fn new_thread() -> NewThread {
     NewThread { thread_id: ThreadId(Uuid::now_v7()), metadata: JsonMap::new(), ttl: None }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_calm_decorator_keeps_every_promise() {
-    const RETENTION: Duration = Duration::from_secs(60);
-    let mut broken = Vec::new();
-    for case in CASES {
+const RETENTION: Duration = Duration::from_secs(60);
+
+/// Runs the whole suite over a decorated backend.
+async fn conformance(chaos: &Chaos, capabilities: Capabilities) -> Report {
+    let new = async || {
         let clock = Arc::new(ManualClock::new(Timestamp::from_micros(1_763_900_000_000_000)));
         let memory = Arc::new(Memory::with_clock(clock.clone()));
-        let event_log = Arc::new(MemoryEventLog::new().with_clock(clock.clone()).with_retention(RETENTION));
-        let chaos = Chaos::new(0, Rates::default());
-        let backend = Backend {
-            storage: chaos.around(memory.clone()),
-            queue: chaos.around(memory.clone()),
-            outbox: chaos.around(memory),
-            event_log: chaos.around(event_log),
-            clock,
-            retention: RETENTION,
-        };
-        if std::panic::AssertUnwindSafe((case.run)(backend)).catch_unwind().await.is_err() {
-            broken.push(case.name);
-        }
-        assert_eq!(chaos.counts().faults(), 0);
-    }
-    assert!(broken.is_empty(), "broken promises: {broken:#?}");
+        let event_log = MemoryEventLog::new().with_clock(clock.clone()).with_retention(RETENTION);
+        Fixture::new(clock).with_database(chaos.around(memory)).with_event_log(chaos.around(Arc::new(event_log)))
+    };
+    run_all(new, &capabilities.with_similarity().with_retention(RETENTION)).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_calm_decorator_keeps_every_promise() {
+    let chaos = Chaos::new(0, Rates::default());
+    let report = conformance(&chaos, Capabilities::default().with_hints()).await;
+    assert_eq!((report.left_out.len(), chaos.counts().faults()), (0, 0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_backend_without_hints_keeps_every_other_promise() {
+    let chaos = certain(Rates { lost_hint: 1.0, ..Rates::default() });
+    let report = conformance(&chaos, Capabilities::default()).await;
+    let lacks: Vec<_> = report.left_out.iter().map(|(_, lacks)| lacks.as_slice()).collect();
+    assert_eq!(lacks, [[Need::Hints]; 3]);
 }
 
 #[tokio::test]

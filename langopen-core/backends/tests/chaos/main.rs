@@ -10,3 +10,4 @@ mod driver;
 mod model;
 mod run_states;
 mod steps;
+mod suites;

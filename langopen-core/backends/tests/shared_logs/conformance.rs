@@ -2,13 +2,12 @@
 
 use std::sync::Arc;
 
-use langopen_backends::memory::Memory;
 use langopen_backends::postgres::{Postgres, PostgresEventLog, PostgresLogOptions, PostgresOptions, PostgresSignals};
 use langopen_backends::redis::RedisLive;
 use langopen_core::EventLog;
 use langopen_core::clock::ManualClock;
 use langopen_test_services::{PgBouncer, postgres_url};
-use langopen_testkit::conformance::{Backend, CASES};
+use langopen_testkit::conformance::{CASES, Capabilities, Fixture};
 
 use crate::support::{Database, RETENTION, carried_log, clock, prefix, redis_url};
 
@@ -19,11 +18,10 @@ async fn run_all(new: impl AsyncFn(Arc<ManualClock>, &Database) -> Arc<dyn Event
     let of_logs = |name: &str| name.starts_with("event_log::") || name.starts_with("thread_log::");
     for case in CASES.iter().filter(|case| of_logs(case.name) && case.name.contains(&only)) {
         let clock = clock();
-        let memory = Arc::new(Memory::with_clock(clock.clone()));
         let database = Database::new().await;
         let event_log = new(clock.clone(), &database).await;
-        let (storage, queue, outbox, retention) = (memory.clone(), memory.clone(), memory, RETENTION);
-        let backend = Backend { storage, queue, outbox, event_log, clock, retention };
+        let backend = Fixture::new(clock).with_event_log(event_log);
+        let backend = backend.with_capabilities(&Capabilities::default().with_retention(RETENTION));
         let ran = std::panic::AssertUnwindSafe((case.run)(backend));
         if futures::FutureExt::catch_unwind(ran).await.is_err() {
             eprintln!("FAILED {}", case.name);

@@ -13,7 +13,11 @@ use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use langopen_core::clock::Clock;
 use langopen_core::error::Result;
-use langopen_core::executor::{ExecutionContext, Executor, GraphCall, GraphInfo, RunJob, RunOutput};
+use langopen_core::executor::{
+    BulkUpdateRequest, DrawRequest, ExecutionContext, Executor, GraphDrawing, GraphInfo, GraphSchemas, HistoryRequest,
+    RunJob, RunOutput, SchemasRequest, StateAnswer, StateRequest, Subgraphs, SubgraphsRequest, UpdateAnswer,
+    UpdateRequest,
+};
 use langopen_core::json::RawJson;
 use serde_json::Value;
 
@@ -105,7 +109,31 @@ impl Executor for FunctionExecutor {
         self.graphs.execute(job).await
     }
 
-    async fn call(&self, context: ExecutionContext, call: GraphCall) -> Result<RawJson> {
-        self.graphs.call(context, call).await
+    async fn get_state(&self, context: ExecutionContext, request: StateRequest) -> Result<StateAnswer> {
+        self.graphs.get_state(context, request).await
+    }
+
+    async fn state_history(&self, context: ExecutionContext, request: HistoryRequest) -> Result<Vec<RawJson>> {
+        self.graphs.state_history(context, request).await
+    }
+
+    async fn update_state(&self, context: ExecutionContext, request: UpdateRequest) -> Result<UpdateAnswer> {
+        self.graphs.update_state(context, request).await
+    }
+
+    async fn bulk_update_state(&self, context: ExecutionContext, request: BulkUpdateRequest) -> Result<UpdateAnswer> {
+        self.graphs.bulk_update_state(context, request).await
+    }
+
+    async fn schemas(&self, context: ExecutionContext, request: SchemasRequest) -> Result<GraphSchemas> {
+        self.graphs.schemas(context, request).await
+    }
+
+    async fn draw(&self, context: ExecutionContext, request: DrawRequest) -> Result<GraphDrawing> {
+        self.graphs.draw(context, request).await
+    }
+
+    async fn subgraphs(&self, context: ExecutionContext, request: SubgraphsRequest) -> Result<Subgraphs> {
+        self.graphs.subgraphs(context, request).await
     }
 }

@@ -40,8 +40,11 @@ async fn job(input: Value) -> RunJob {
     memory.enqueue(&scope, new).await.unwrap();
     let request = ClaimRequest::new("worker", 1, Duration::from_secs(60));
     let run = memory.claim(&request).await.unwrap().runs.remove(0).run;
-    let context = ExecutionContext { storage: Arc::new(memory), scope };
-    RunJob { run, fresh_thread: true, suspect: false, context, cancel: watch::channel(None).1 }
+    let context = {
+        let memory = Arc::new(memory);
+        ExecutionContext::new(memory.clone(), memory, scope)
+    };
+    RunJob::new(run, context, watch::channel(None).1).with_fresh_thread(true)
 }
 
 /// A graph that streams the numbers below its input and counts how many were sent.

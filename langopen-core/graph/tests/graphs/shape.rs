@@ -1,6 +1,7 @@
 //! Building graphs, and their schemas and drawings.
 
 use langopen_core::ErrorKind;
+use langopen_core::executor::Xray;
 use langopen_graph::{END, Graph, GraphBuilder, NodeContext, NodeError, START};
 use serde_json::{Value, json};
 
@@ -46,10 +47,10 @@ async fn the_drawing_opens_graphs_inside() {
         edges
     };
     let edge = |from: &str, to: &str, conditional| (from.to_owned(), to.to_owned(), conditional);
-    let closed = thread.draw(json!(false)).await;
+    let closed = thread.draw(Xray::Off).await;
     let drawn = [edge(START, "a", false), edge("a", END, true), edge("a", "in", true), edge("in", END, false)];
     assert_eq!(edges(&closed), drawn);
-    let open = thread.draw(json!(true)).await;
+    let open = thread.draw(Xray::All).await;
     let ids: Vec<_> = open["nodes"].as_array().unwrap().iter().map(|node| node["id"].clone()).collect();
     assert_eq!(ids, ["__start__", "a", "in:x", "in:y", "__end__"]);
     let drawn = [

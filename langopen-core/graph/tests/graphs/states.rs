@@ -1,8 +1,9 @@
 //! States of threads: reading, updating and continuing them.
 
 use langopen_core::ErrorKind;
+use langopen_core::model::ThreadStatus;
 use langopen_graph::{END, Graph, NodeContext, START};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::thread::Thread;
 
@@ -52,13 +53,17 @@ async fn updates_count_as_the_nodes_that_they_name() {
     assert_eq!(thread.run(json!({"input": null})).await.values()["log"], json!(["a", "b", "by hand", "b"]));
     // Without `as_node`, the update counts as the last node's.
     let updated = thread.update(json!({}), json!({"log": ["more"]}), None).await.unwrap();
-    assert_eq!((&updated["state"]["next"], &updated["state"]["metadata"]["source"]), (&json!([]), &json!("update")));
+    let state: Value = updated.state.decode().unwrap();
+    assert_eq!((&state["next"], &state["metadata"]["source"]), (&json!([]), &json!("update")));
+    assert_eq!((updated.thread.status, &updated.thread), (ThreadStatus::Idle, &thread.answer().await.thread));
+    let made: Value = updated.checkpoint.decode().unwrap();
+    assert_eq!(made["checkpoint_id"].as_str(), updated.thread.checkpoint_id.as_deref());
     thread.update(json!({}), json!({"log": ["once more"]}), Some("a")).await.unwrap();
     thread.update(json!({}), json!(null), Some(END)).await.unwrap();
     assert_eq!(thread.state().await["next"], json!([]));
     let old = thread.history("").await.last().unwrap()["checkpoint_id"].clone();
     let forked = thread.update(json!({"checkpoint_id": old}), json!(null), Some("__copy__")).await.unwrap();
-    assert_eq!(forked["state"]["metadata"]["source"], "fork");
+    assert_eq!(forked.state.decode::<Value>().unwrap()["metadata"]["source"], "fork");
     for (values, node) in [(json!({}), Some("nobody")), (json!("text"), Some("a"))] {
         let refused = thread.update(json!({}), values, node).await.unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::Graph, "{refused}");

@@ -6,7 +6,10 @@ use std::time::Duration;
 use futures::StreamExt;
 use langopen_backends::memory::Memory;
 use langopen_core::IdSource;
-use langopen_core::executor::{ExecutionContext, GraphCall, RunJob, RunOutput, RunResult, RunResultStatus};
+use langopen_core::executor::{
+    DrawRequest, ExecutionContext, HistoryRequest, RunJob, RunOutput, RunResult, RunResultStatus, SchemasRequest,
+    StateAnswer, StateRequest, UpdateAnswer, UpdateRequest, Xray,
+};
 use langopen_core::model::{MultitaskStrategy, NewRun, RunThread};
 use langopen_core::queue::{Claim, ClaimRequest, Outcome};
 use langopen_core::{
@@ -55,7 +58,7 @@ impl Thread {
     }
 
     fn context(&self) -> ExecutionContext {
-        ExecutionContext { storage: self.memory.clone(), scope: Scope::default() }
+        ExecutionContext::new(self.memory.clone(), self.memory.clone(), Scope::default())
     }
 
     async fn enqueue(&self, kwargs: Value) {
@@ -84,8 +87,8 @@ impl Thread {
     }
 
     fn job(&self, claim: &Claim) -> RunJob {
-        let (run, fresh_thread) = (claim.run.clone(), claim.fresh_thread);
-        RunJob { run, fresh_thread, suspect: false, context: self.context(), cancel: watch::channel(None).1 }
+        let job = RunJob::new(claim.run.clone(), self.context(), watch::channel(None).1);
+        job.with_fresh_thread(claim.fresh_thread)
     }
 
     async fn execute(&self, claim: Claim) -> Ran {
@@ -142,37 +145,36 @@ impl Thread {
         json!({"configurable": configurable}).into()
     }
 
-    async fn call(&self, call: GraphCall) -> Result<Value> {
-        let answer = self.executor.call(self.context(), call).await?;
-        Ok(answer.decode().unwrap())
+    pub(crate) async fn state(&self) -> Value {
+        self.answer().await.state.decode().unwrap()
     }
 
-    pub(crate) async fn state(&self) -> Value {
-        let (graph_id, config) = (self.graph_id.clone(), self.config(json!({})));
-        self.call(GraphCall::GetState { graph_id, config, subgraphs: true }).await.unwrap()
+    /// The state with its summary.
+    pub(crate) async fn answer(&self) -> StateAnswer {
+        let request = StateRequest::new(&*self.graph_id, self.config(json!({}))).with_subgraphs(true);
+        self.executor.get_state(self.context(), request).await.unwrap()
     }
 
     /// The states of a namespace, newest first.
     pub(crate) async fn history(&self, namespace: &str) -> Vec<Value> {
-        let (graph_id, config) = (self.graph_id.clone(), self.config(json!({"checkpoint_ns": namespace})));
-        let call = GraphCall::StateHistory { graph_id, config, limit: 100, before: None, metadata: None };
-        serde_json::from_value(self.call(call).await.unwrap()).unwrap()
+        let request = HistoryRequest::new(&*self.graph_id, self.config(json!({"checkpoint_ns": namespace})), 100);
+        let states = self.executor.state_history(self.context(), request).await.unwrap();
+        states.iter().map(|state| state.decode().unwrap()).collect()
     }
 
     /// Updates the state of the given configurable; `{}` means the newest state.
-    pub(crate) async fn update(&self, at: Value, values: Value, as_node: Option<&str>) -> Result<Value> {
-        let (graph_id, config) = (self.graph_id.clone(), self.config(at));
-        let as_node = as_node.map(str::to_owned);
-        self.call(GraphCall::UpdateState { graph_id, config, values: values.into(), as_node }).await
+    pub(crate) async fn update(&self, at: Value, values: Value, as_node: Option<&str>) -> Result<UpdateAnswer> {
+        let request = UpdateRequest::new(&*self.graph_id, self.config(at), values.into());
+        self.executor.update_state(self.context(), request.with_as_node(as_node.map(str::to_owned))).await
     }
 
-    pub(crate) async fn draw(&self, xray: Value) -> Value {
-        let (graph_id, config) = (self.graph_id.clone(), self.config(json!({})));
-        self.call(GraphCall::Draw { graph_id, config, xray: xray.into() }).await.unwrap()
+    pub(crate) async fn draw(&self, xray: Xray) -> Value {
+        let request = DrawRequest::new(&*self.graph_id, self.config(json!({}))).with_xray(xray);
+        serde_json::to_value(self.executor.draw(self.context(), request).await.unwrap()).unwrap()
     }
 
     pub(crate) async fn schemas(&self) -> Value {
-        let (graph_id, config) = (self.graph_id.clone(), self.config(json!({})));
-        self.call(GraphCall::Schemas { graph_id, config }).await.unwrap()
+        let request = SchemasRequest::new(&*self.graph_id, self.config(json!({})));
+        serde_json::to_value(self.executor.schemas(self.context(), request).await.unwrap()).unwrap()
     }
 }

@@ -9,7 +9,7 @@ use langopen_core::model::{
 };
 use serde_json::json;
 
-use super::Backend;
+use super::Fixture;
 use super::support::{checkpoint, map, raw, refused, scope, thread_id, write, writes};
 
 fn blob(channel: &str, version: &str, kind: &str, bytes: &'static [u8]) -> Blob {
@@ -25,18 +25,18 @@ fn versions(versions: &[(&str, &str)]) -> Vec<(String, String)> {
     versions.iter().map(|(channel, version)| ((*channel).to_owned(), (*version).to_owned())).collect()
 }
 
-async fn read(backend: &Backend, id: ThreadId, ns: &str, checkpoint_id: Option<&str>) -> Option<CheckpointTuple> {
+async fn read(backend: &Fixture, id: ThreadId, ns: &str, checkpoint_id: Option<&str>) -> Option<CheckpointTuple> {
     let checkpoint_id = checkpoint_id.map(str::to_owned);
     let key = CheckpointKey { thread_id: id, checkpoint_ns: ns.to_owned(), checkpoint_id };
-    backend.storage.checkpoint(&scope(), &key).await.expect("read")
+    backend.checkpoints().checkpoint(&scope(), &key).await.expect("read")
 }
 
-async fn newest(backend: &Backend, id: ThreadId) -> CheckpointTuple {
+async fn newest(backend: &Fixture, id: ThreadId) -> CheckpointTuple {
     read(backend, id, "", None).await.expect("a checkpoint")
 }
 
 /// Bytes are returned unchanged. Channels of kind `empty` and channels without a blob are omitted.
-pub async fn a_checkpoint_comes_back_whole(backend: &Backend) {
+pub async fn a_checkpoint_comes_back_whole(backend: &Fixture) {
     let id = backend.new_thread().await;
     assert_eq!(read(backend, id, "", None).await, None);
     let new = NewCheckpoint {
@@ -84,10 +84,10 @@ pub async fn a_checkpoint_comes_back_whole(backend: &Backend) {
 
 /// The latest checkpoint of a namespace is the one that was accepted last, whatever its id is, because ids carry the
 /// clocks of hosts. All operations that need the latest agree, and a replaced checkpoint keeps its position.
-pub async fn the_latest_is_what_was_accepted_last(backend: &Backend) {
+pub async fn the_latest_is_what_was_accepted_last(backend: &Fixture) {
     let id = backend.new_thread().await;
     let order = async |id, list: CheckpointList| {
-        let found = backend.storage.list_checkpoints(&scope(), id, &list).await.expect("list");
+        let found = backend.checkpoints().list_checkpoints(&scope(), id, &list).await.expect("list");
         found.into_iter().map(|tuple| tuple.checkpoint_id).collect::<Vec<_>>()
     };
     for checkpoint_id in ["1f0-9", "1f0-1", "1f0-5"] {
@@ -116,20 +116,20 @@ pub async fn the_latest_is_what_was_accepted_last(backend: &Backend) {
     );
     assert_eq!(order(id, before("1f0-a")).await, ["1f0-5", "1f0-1", "1f0-9"], "no id is greater");
     let copy = thread_id();
-    backend.storage.copy_thread(&scope(), id, copy).await.expect("copy");
+    backend.threads().copy_thread(&scope(), id, copy).await.expect("copy");
     assert_eq!(order(copy, root()).await, ["1f0-5", "1f0-1", "1f0-9"], "a copy keeps the order");
     backend.put(checkpoint(copy, "1f0-2")).await;
     assert_eq!(newest(backend, copy).await.checkpoint_id, "1f0-2");
-    backend.storage.prune_threads(&scope(), &[id], PruneStrategy::KeepLatest).await.expect("prune");
+    backend.threads().prune_threads(&scope(), &[id], PruneStrategy::KeepLatest).await.expect("prune");
     assert_eq!(order(id, root()).await, ["1f0-5"], "pruning keeps the latest");
-    backend.storage.delete_checkpoints(&scope(), id, None).await.expect("delete");
+    backend.checkpoints().delete_checkpoints(&scope(), id, None).await.expect("delete");
     backend.put(checkpoint(id, "1f0-3")).await;
     backend.put(checkpoint(id, "1f0-2")).await;
     assert_eq!(newest(backend, id).await.checkpoint_id, "1f0-2");
 }
 
 /// Putting the same id again replaces the checkpoint and removes unreferenced values.
-pub async fn putting_again_replaces(backend: &Backend) {
+pub async fn putting_again_replaces(backend: &Fixture) {
     let id = backend.new_thread().await;
     let first = NewCheckpoint {
         channel_versions: versions(&[("a", "1")]),
@@ -154,7 +154,7 @@ pub async fn putting_again_replaces(backend: &Backend) {
 }
 
 /// The blob of a version is written once and shared by all checkpoints of its namespace with that version.
-pub async fn blobs_are_shared_by_version(backend: &Backend) {
+pub async fn blobs_are_shared_by_version(backend: &Fixture) {
     let id = backend.new_thread().await;
     let with = |checkpoint_id, blobs| NewCheckpoint {
         channel_versions: versions(&[("a", "1")]),
@@ -173,12 +173,12 @@ pub async fn blobs_are_shared_by_version(backend: &Backend) {
 
 /// The first write at an index stays; at a negative index, the last one stays. Writes are sorted by task path, task and
 /// index.
-pub async fn writes_keep_the_first_unless_special(backend: &Backend) {
+pub async fn writes_keep_the_first_unless_special(backend: &Fixture) {
     let id = backend.new_thread().await;
     backend.put(checkpoint(id, "1")).await;
     let put = async |task_path: &str, list: Vec<PendingWrite>| {
         let new = PendingWrites { task_path: task_path.to_owned(), ..writes(id, "1", list) };
-        backend.storage.put_writes(&scope(), new).await.expect("writes");
+        backend.checkpoints().put_writes(&scope(), new).await.expect("writes");
     };
     put("~2", vec![write("a", 1, b"a1"), write("a", 0, b"a0"), write("a", -3, b"first")]).await;
     put("~1", vec![write("z", 0, b"")]).await;
@@ -191,13 +191,13 @@ pub async fn writes_keep_the_first_unless_special(backend: &Backend) {
 }
 
 /// A list is newest first, also across namespaces, and each filter narrows it.
-pub async fn lists_are_newest_first_and_filtered(backend: &Backend) {
+pub async fn lists_are_newest_first_and_filtered(backend: &Fixture) {
     let id = backend.new_thread().await;
     for (n, ns) in [("1", ""), ("2", "sub"), ("3", ""), ("4", "sub"), ("5", "")] {
         let metadata = raw(json!({"source": if n == "3" { "update" } else { "loop" }, "w": {"n": [n]}}));
         backend.put(NewCheckpoint { checkpoint_ns: ns.to_owned(), metadata, ..checkpoint(id, n) }).await;
     }
-    backend.storage.put_writes(&scope(), writes(id, "3", vec![write("t", 0, b"w")])).await.expect("writes");
+    backend.checkpoints().put_writes(&scope(), writes(id, "3", vec![write("t", 0, b"w")])).await.expect("writes");
     let text = |text: &str| Some(text.to_owned());
     let cases = [
         ("all", CheckpointList::default(), vec!["5", "4", "3", "2", "1"]),
@@ -221,7 +221,7 @@ pub async fn lists_are_newest_first_and_filtered(backend: &Backend) {
         ),
     ];
     for (what, list, expected) in cases {
-        let found = backend.storage.list_checkpoints(&scope(), id, &list).await.expect("list");
+        let found = backend.checkpoints().list_checkpoints(&scope(), id, &list).await.expect("list");
         assert_eq!(found.iter().map(|tuple| tuple.checkpoint_id.as_str()).collect::<Vec<_>>(), expected, "{what}");
         for tuple in found {
             let single = read(backend, id, &tuple.checkpoint_ns, Some(&tuple.checkpoint_id)).await;
@@ -232,17 +232,21 @@ pub async fn lists_are_newest_first_and_filtered(backend: &Backend) {
 }
 
 /// A thread without a row accepts no checkpoints and no writes.
-pub async fn a_missing_thread_is_refused(backend: &Backend) {
+pub async fn a_missing_thread_is_refused(backend: &Fixture) {
     let id = thread_id();
-    refused(backend.storage.put_checkpoint(&scope(), checkpoint(id, "1")).await, ErrorKind::NotFound, "a checkpoint");
+    refused(
+        backend.checkpoints().put_checkpoint(&scope(), checkpoint(id, "1")).await,
+        ErrorKind::NotFound,
+        "a checkpoint",
+    );
     let new = writes(id, "1", vec![write("t", 0, b"w")]);
-    refused(backend.storage.put_writes(&scope(), new).await, ErrorKind::NotFound, "writes");
+    refused(backend.checkpoints().put_writes(&scope(), new).await, ErrorKind::NotFound, "writes");
     assert_eq!(read(backend, id, "", None).await, None);
 }
 
 /// Deleting the checkpoints of a thread removes its blobs and writes. The thread's row and other threads' checkpoints
 /// stay.
-pub async fn deleting_checkpoints_leaves_the_thread(backend: &Backend) {
+pub async fn deleting_checkpoints_leaves_the_thread(backend: &Fixture) {
     let (id, other) = (backend.new_thread().await, backend.new_thread().await);
     let with = |thread_id, blobs| NewCheckpoint {
         channel_versions: versions(&[("a", "1")]),
@@ -251,9 +255,13 @@ pub async fn deleting_checkpoints_leaves_the_thread(backend: &Backend) {
     };
     for thread_id in [id, other] {
         backend.put(with(thread_id, vec![blob("a", "1", "msgpack", b"one")])).await;
-        backend.storage.put_writes(&scope(), writes(thread_id, "1", vec![write("t", 0, b"w")])).await.expect("writes");
+        backend
+            .checkpoints()
+            .put_writes(&scope(), writes(thread_id, "1", vec![write("t", 0, b"w")]))
+            .await
+            .expect("writes");
     }
-    backend.storage.delete_checkpoints(&scope(), id, None).await.expect("delete");
+    backend.checkpoints().delete_checkpoints(&scope(), id, None).await.expect("delete");
     assert_eq!(read(backend, id, "", None).await, None);
     backend.row(id).await;
     backend.put(with(id, vec![])).await;

@@ -8,13 +8,13 @@ use langopen_core::ids::CronId;
 use langopen_core::model::{Cron, CronFiring, CronPatch, MultitaskStrategy, NewCron, NewRun};
 use tokio::sync::Notify;
 
-use super::Backend;
+use super::Fixture;
 use super::crons::MINUTE;
 use super::support::{foreign, refused, scope};
 
-impl Backend {
+impl Fixture {
     async fn due(&self) -> Vec<Cron> {
-        let due = self.storage.due_crons(100).await.expect("look for due crons");
+        let due = self.crons().due_crons(100).await.expect("look for due crons");
         due.crons.into_iter().map(|each| each.cron).collect()
     }
 
@@ -32,7 +32,7 @@ impl Backend {
 }
 
 /// A cron is due from its moment on, unless it is disabled or ended. The answer includes the next moment.
-pub async fn crons_are_due_when_their_moment_has_come(backend: &Backend) {
+pub async fn crons_are_due_when_their_moment_has_come(backend: &Fixture) {
     let assistant_id = backend.new_assistant().await;
     let cron = backend.add_cron(backend.new_cron(assistant_id)).await;
     let hourly = NewCron { schedule: "0 * * * *".to_owned(), ..backend.new_cron(assistant_id) };
@@ -40,52 +40,52 @@ pub async fn crons_are_due_when_their_moment_has_come(backend: &Backend) {
     backend.add_cron(NewCron { enabled: false, ..backend.new_cron(assistant_id) }).await;
     let ending = NewCron { end_time: Some(backend.now().plus(MINUTE * 2)), ..backend.new_cron(assistant_id) };
     let ending = backend.add_cron(ending).await;
-    let look = backend.storage.due_crons(100).await.expect("look");
+    let look = backend.crons().due_crons(100).await.expect("look");
     assert!(look.crons.is_empty(), "none is due yet");
     assert_eq!(look.next_due, Some(backend.next_minute()));
     backend.clock.advance(MINUTE);
     assert_eq!(backend.due_ids().await, [cron.cron_id, ending.cron_id]);
-    let first = backend.storage.due_crons(1).await.expect("look");
+    let first = backend.crons().due_crons(1).await.expect("look");
     assert_eq!(
         (first.crons.len(), first.next_due),
         (1, ending.next_run_date),
         "more crons are due than the limit allows"
     );
     assert_eq!(first.crons[0].tenant, scope().tenant);
-    let look = backend.storage.due_crons(100).await.expect("look");
+    let look = backend.crons().due_crons(100).await.expect("look");
     assert_eq!(look.next_due, hourly.next_run_date);
     backend.clock.advance(MINUTE);
     assert_eq!(backend.due_ids().await, [cron.cron_id], "the other one has ended");
-    let refusal = backend.queue.enqueue(&scope(), backend.firing(&ending)).await;
+    let refusal = backend.queue().enqueue(&scope(), backend.firing(&ending)).await;
     refused(refusal, Conflict, "a cron that has ended");
 }
 
 /// One step creates the run and moves the cron on. It does not count as a change of the cron.
-pub async fn firing_moves_a_cron_on(backend: &Backend) {
+pub async fn firing_moves_a_cron_on(backend: &Fixture) {
     let cron = backend.add_cron(backend.new_cron(backend.new_assistant().await)).await;
     let early = backend.firing(&cron);
-    refused(backend.queue.enqueue(&scope(), early.clone()).await, Conflict, "before its moment");
+    refused(backend.queue().enqueue(&scope(), early.clone()).await, Conflict, "before its moment");
     backend.clock.advance(MINUTE * 5);
     let new = backend.firing(&cron);
-    refused(backend.queue.enqueue(&foreign(), new.clone()).await, Conflict, "from another tenant");
+    refused(backend.queue().enqueue(&foreign(), new.clone()).await, Conflict, "from another tenant");
     let run_id = backend.enqueue(new.clone()).await;
     assert!(backend.run(new.thread_id, run_id).await.is_some());
-    let after = backend.storage.cron(&scope(), cron.cron_id).await.expect("read").expect("it is there");
+    let after = backend.crons().cron(&scope(), cron.cron_id).await.expect("read").expect("it is there");
     assert_eq!(after, Cron { next_run_date: Some(backend.next_minute()), ..cron.clone() });
     assert_eq!(backend.due_ids().await, [], "moments that were missed are fired once");
     let again = backend.firing(&cron);
-    refused(backend.queue.enqueue(&scope(), again.clone()).await, Conflict, "the same moment again");
-    assert_eq!(backend.storage.thread(&scope(), again.thread_id).await.expect("read"), None, "no thread was made");
+    refused(backend.queue().enqueue(&scope(), again.clone()).await, Conflict, "the same moment again");
+    assert_eq!(backend.threads().thread(&scope(), again.thread_id).await.expect("read"), None, "no thread was made");
     assert_eq!(backend.claimed_ids().await, [run_id]);
 }
 
 /// If many calls fire the same moment, exactly one succeeds.
-pub async fn a_moment_is_fired_once(backend: &Backend) {
+pub async fn a_moment_is_fired_once(backend: &Fixture) {
     let cron = backend.add_cron(backend.new_cron(backend.new_assistant().await)).await;
     backend.clock.advance(MINUTE);
     let tries = (0..20).map(|_| {
         let (backend, new) = (backend.clone(), backend.firing(&cron));
-        tokio::spawn(async move { backend.queue.enqueue(&scope(), new).await.is_ok() })
+        tokio::spawn(async move { backend.queue().enqueue(&scope(), new).await.is_ok() })
     });
     let fired = join_all(tries).await.into_iter().filter(|done| matches!(done, Ok(true))).count();
     assert_eq!(fired, 1);
@@ -93,7 +93,7 @@ pub async fn a_moment_is_fired_once(backend: &Backend) {
 }
 
 /// A refused run leaves the cron unchanged; the cron can be moved on without a run.
-pub async fn a_refused_firing_leaves_the_cron(backend: &Backend) {
+pub async fn a_refused_firing_leaves_the_cron(backend: &Fixture) {
     let assistant_id = backend.new_assistant().await;
     let thread_id = backend.new_thread().await;
     let new = NewCron { thread_id: Some(thread_id), ..backend.new_cron(assistant_id) };
@@ -101,13 +101,13 @@ pub async fn a_refused_firing_leaves_the_cron(backend: &Backend) {
     backend.add_run(thread_id).await;
     backend.clock.advance(MINUTE);
     let reject = NewRun { multitask_strategy: MultitaskStrategy::Reject, ..backend.firing(&cron) };
-    refused(backend.queue.enqueue(&scope(), reject.clone()).await, Conflict, "the thread is busy");
+    refused(backend.queue().enqueue(&scope(), reject.clone()).await, Conflict, "the thread is busy");
     assert_eq!(backend.due_ids().await, [cron.cron_id]);
     let firing = reject.firing.expect("a firing");
-    refused(backend.storage.skip_cron(&foreign(), firing).await, Conflict, "from another tenant");
-    backend.storage.skip_cron(&scope(), firing).await.expect("skip");
+    refused(backend.crons().skip_cron(&foreign(), firing).await, Conflict, "from another tenant");
+    backend.crons().skip_cron(&scope(), firing).await.expect("skip");
     assert_eq!(backend.due_ids().await, []);
-    refused(backend.storage.skip_cron(&scope(), firing).await, Conflict, "it was skipped already");
+    refused(backend.crons().skip_cron(&scope(), firing).await, Conflict, "it was skipped already");
     // A superseding run uses a different code path in a backend.
     backend.clock.advance(MINUTE);
     let due = backend.due().await.remove(0);
@@ -117,7 +117,7 @@ pub async fn a_refused_firing_leaves_the_cron(backend: &Backend) {
 }
 
 /// A cron that was disabled, changed or deleted after it became due does not fire.
-pub async fn a_cron_that_changed_does_not_fire(backend: &Backend) {
+pub async fn a_cron_that_changed_does_not_fire(backend: &Fixture) {
     let assistant_id = backend.new_assistant().await;
     let patches = [
         Some(CronPatch { enabled: Some(false), ..CronPatch::default() }),
@@ -131,9 +131,9 @@ pub async fn a_cron_that_changed_does_not_fire(backend: &Backend) {
         let new = backend.firing(&backend.due().await.remove(0));
         match patch {
             Some(patch) => drop(backend.patch_cron(cron.cron_id, patch).await),
-            None => backend.storage.delete_cron(&scope(), cron.cron_id).await.expect("delete"),
+            None => backend.crons().delete_cron(&scope(), cron.cron_id).await.expect("delete"),
         }
-        refused(backend.queue.enqueue(&scope(), new).await, Conflict, "it is not due any more");
+        refused(backend.queue().enqueue(&scope(), new).await, Conflict, "it is not due any more");
         assert_eq!(backend.due_ids().await, []);
     }
     assert_eq!(backend.claimed_ids().await, []);
@@ -143,13 +143,13 @@ pub async fn a_cron_that_changed_does_not_fire(backend: &Backend) {
     backend.clock.advance(MINUTE);
     let mut new = backend.firing(&cron);
     new.thread.create = false;
-    backend.storage.delete_thread(&scope(), thread_id).await.expect("delete the thread");
-    refused(backend.queue.enqueue(&scope(), new).await, NotFound, "its thread is removed");
+    backend.threads().delete_thread(&scope(), thread_id).await.expect("delete the thread");
+    refused(backend.queue().enqueue(&scope(), new).await, NotFound, "its thread is removed");
 }
 
 /// Creating and changing a cron notifies the scheduler.
-pub async fn changes_wake_the_scheduler(backend: &Backend) {
-    let wakes: Arc<Notify> = backend.storage.cron_wakes();
+pub async fn changes_wake_the_scheduler(backend: &Fixture) {
+    let wakes: Arc<Notify> = backend.crons().cron_wakes();
     let rung = async || tokio::time::timeout(MINUTE, wakes.notified()).await.expect("a wake-up");
     let cron = backend.add_cron(backend.new_cron(backend.new_assistant().await)).await;
     rung().await;

@@ -13,12 +13,12 @@ use langopen_core::tenant::Scope;
 use serde_json::json;
 use uuid::Uuid;
 
-use super::Backend;
+use super::Fixture;
 use super::support::{foreign, map, owned_by, raw, refused, scope};
 
 pub(super) const MINUTE: Duration = Duration::from_secs(60);
 
-impl Backend {
+impl Fixture {
     pub(super) async fn new_assistant(&self) -> AssistantId {
         let new = NewAssistant {
             assistant_id: AssistantId(Uuid::new_v4()),
@@ -29,7 +29,7 @@ impl Backend {
             name: "mine".to_owned(),
             description: None,
         };
-        let assistant = self.storage.create_assistant(&scope(), new, IfExists::Raise).await;
+        let assistant = self.assistants().create_assistant(&scope(), new, IfExists::Raise).await;
         assistant.expect("a new assistant").assistant_id
     }
 
@@ -55,11 +55,11 @@ impl Backend {
     }
 
     pub(super) async fn add_cron(&self, new: NewCron) -> Cron {
-        self.storage.create_cron(&scope(), new).await.expect("a new cron")
+        self.crons().create_cron(&scope(), new).await.expect("a new cron")
     }
 
     pub(super) async fn patch_cron(&self, id: CronId, patch: CronPatch) -> Cron {
-        self.storage.update_cron(&scope(), id, patch).await.expect("a changed cron")
+        self.crons().update_cron(&scope(), id, patch).await.expect("a changed cron")
     }
 
     /// The next full minute.
@@ -69,14 +69,14 @@ impl Backend {
     }
 }
 
-async fn found(backend: &Backend, scope: &Scope, query: CronQuery) -> Vec<CronId> {
+async fn found(backend: &Fixture, scope: &Scope, query: CronQuery) -> Vec<CronId> {
     let query = CronQuery { limit: if query.limit == 0 { 100 } else { query.limit }, ..query };
-    let page = backend.storage.search_crons(scope, &query).await.expect("search");
+    let page = backend.crons().search_crons(scope, &query).await.expect("search");
     page.items.iter().map(|cron| cron.cron_id).collect()
 }
 
 /// A cron is returned as it was created, with its next moment.
-pub async fn a_new_cron_knows_its_next_moment(backend: &Backend) {
+pub async fn a_new_cron_knows_its_next_moment(backend: &Fixture) {
     let assistant_id = backend.new_assistant().await;
     let new = NewCron { thread_id: Some(backend.new_thread().await), ..backend.new_cron(assistant_id) };
     let cron = backend.add_cron(new.clone()).await;
@@ -84,18 +84,18 @@ pub async fn a_new_cron_knows_its_next_moment(backend: &Backend) {
     assert_eq!((cron.created_at, cron.updated_at), (backend.now(), backend.now()));
     assert_eq!((&cron.creator, &cron.metadata, &cron.payload), (&new.creator, &new.metadata, &new.payload));
     assert_eq!((cron.thread_id, cron.on_run_completed), (new.thread_id, new.on_run_completed));
-    assert_eq!(backend.storage.cron(&scope(), cron.cron_id).await.expect("read"), Some(cron));
+    assert_eq!(backend.crons().cron(&scope(), cron.cron_id).await.expect("read"), Some(cron));
     let late = backend.add_cron(NewCron { end_time: Some(backend.now()), ..backend.new_cron(assistant_id) }).await;
     assert_eq!(late.next_run_date, None, "its end lies before its first moment");
 }
 
 /// An invalid cron is refused, and nothing is stored.
-pub async fn a_bad_cron_is_refused(backend: &Backend) {
+pub async fn a_bad_cron_is_refused(backend: &Fixture) {
     let assistant_id = backend.new_assistant().await;
     let good = backend.new_cron(assistant_id);
     let nowhere = backend.new_cron(AssistantId(Uuid::new_v4()));
     let no_thread = NewCron { thread_id: Some(ThreadId(Uuid::new_v4())), ..good.clone() };
-    let create = async |scope: Scope, new: NewCron| backend.storage.create_cron(&scope, new).await;
+    let create = async |scope: Scope, new: NewCron| backend.crons().create_cron(&scope, new).await;
     refused(create(scope(), nowhere).await, NotFound, "a missing assistant");
     refused(create(scope(), no_thread).await, NotFound, "a missing thread");
     refused(create(foreign(), good.clone()).await, NotFound, "a foreign assistant");
@@ -105,13 +105,13 @@ pub async fn a_bad_cron_is_refused(backend: &Backend) {
     }
     let bad = NewCron { timezone: Some("Mars/X".to_owned()), ..good.clone() };
     refused(create(scope(), bad).await, Invalid, "a bad time zone");
-    assert_eq!(backend.storage.cron(&scope(), good.cron_id).await.expect("read"), None);
+    assert_eq!(backend.crons().cron(&scope(), good.cron_id).await.expect("read"), None);
     backend.add_cron(good.clone()).await;
     refused(create(scope(), good).await, AlreadyExists, "a taken id");
 }
 
 /// A patch merges documents and leaves unset fields unchanged.
-pub async fn a_patch_merges_documents(backend: &Backend) {
+pub async fn a_patch_merges_documents(backend: &Fixture) {
     let before = backend.add_cron(backend.new_cron(backend.new_assistant().await)).await;
     backend.clock.advance(Duration::from_secs(1));
     let mut payload = RawObject::default();
@@ -125,10 +125,10 @@ pub async fn a_patch_merges_documents(backend: &Backend) {
     assert_eq!((after.metadata.clone(), after.on_run_completed), (map(json!({"owner": "ada", "more": 1})), keep));
     assert_eq!((after.updated_at, after.created_at), (backend.now(), before.created_at));
     assert_eq!((&after.schedule, after.next_run_date), (&before.schedule, before.next_run_date));
-    assert_eq!(backend.storage.cron(&scope(), before.cron_id).await.expect("read"), Some(after.clone()));
+    assert_eq!(backend.crons().cron(&scope(), before.cron_id).await.expect("read"), Some(after.clone()));
     let bad = CronPatch { timezone: Some("Mars/X".to_owned()), ..CronPatch::default() };
-    refused(backend.storage.update_cron(&scope(), before.cron_id, bad).await, Invalid, "a bad time zone");
-    assert_eq!(backend.storage.cron(&scope(), before.cron_id).await.expect("read"), Some(after));
+    refused(backend.crons().update_cron(&scope(), before.cron_id, bad).await, Invalid, "a bad time zone");
+    assert_eq!(backend.crons().cron(&scope(), before.cron_id).await.expect("read"), Some(after));
     let thread_id = Some(backend.new_thread().await);
     let new = NewCron { thread_id, on_run_completed: None, ..backend.new_cron(before.assistant_id) };
     let id = backend.add_cron(new).await.cron_id;
@@ -137,7 +137,7 @@ pub async fn a_patch_merges_documents(backend: &Backend) {
 }
 
 /// Changing the schedule, the time zone or the end, and enabling, compute the next moment anew.
-pub async fn a_patch_moves_the_next_moment(backend: &Backend) {
+pub async fn a_patch_moves_the_next_moment(backend: &Fixture) {
     let cron = backend.add_cron(backend.new_cron(backend.new_assistant().await)).await;
     let patch = async |patch: CronPatch| backend.patch_cron(cron.cron_id, patch).await.next_run_date;
     let minute = backend.next_minute();
@@ -162,7 +162,7 @@ pub async fn a_patch_moves_the_next_moment(backend: &Backend) {
 }
 
 /// Search filters, sorts and pages; counts ignore pages.
-pub async fn search_filters_sorts_and_pages(backend: &Backend) {
+pub async fn search_filters_sorts_and_pages(backend: &Fixture) {
     let (one, two) = (backend.new_assistant().await, backend.new_assistant().await);
     let thread_id = Some(backend.new_thread().await);
     let mut ids = Vec::new();
@@ -194,31 +194,31 @@ pub async fn search_filters_sorts_and_pages(backend: &Backend) {
         let sorted = search(CronQuery { sort_by: CronSort::ThreadId, sort_order, ..all() }).await;
         assert_eq!(sorted[0], ids[1]);
     }
-    let count = async |query: CronQuery| backend.storage.count_crons(&scope(), &query).await.expect("count");
+    let count = async |query: CronQuery| backend.crons().count_crons(&scope(), &query).await.expect("count");
     assert_eq!(count(CronQuery { limit: 1, offset: 3, ..all() }).await, 4);
     assert_eq!(count(CronQuery { assistant_id: Some(two), enabled: Some(true), ..all() }).await, 1);
 }
 
 /// Crons outside of the scope behave as if they did not exist.
-pub async fn crons_are_hidden(backend: &Backend) {
+pub async fn crons_are_hidden(backend: &Fixture) {
     let cron = backend.add_cron(backend.new_cron(backend.new_assistant().await)).await;
-    let (storage, id) = (&backend.storage, cron.cron_id);
+    let id = cron.cron_id;
     for hidden in [foreign(), owned_by("eve")] {
-        assert_eq!(storage.cron(&hidden, id).await.expect("read"), None);
-        refused(storage.update_cron(&hidden, id, CronPatch::default()).await, NotFound, "update");
-        refused(storage.delete_cron(&hidden, id).await, NotFound, "delete");
+        assert_eq!(backend.crons().cron(&hidden, id).await.expect("read"), None);
+        refused(backend.crons().update_cron(&hidden, id, CronPatch::default()).await, NotFound, "update");
+        refused(backend.crons().delete_cron(&hidden, id).await, NotFound, "delete");
         assert_eq!(found(backend, &hidden, CronQuery::default()).await, []);
-        assert_eq!(storage.count_crons(&hidden, &CronQuery::default()).await.expect("count"), 0);
+        assert_eq!(backend.crons().count_crons(&hidden, &CronQuery::default()).await.expect("count"), 0);
     }
     let ada = owned_by("ada");
-    assert_eq!(storage.cron(&ada, id).await.expect("read"), Some(cron));
+    assert_eq!(backend.crons().cron(&ada, id).await.expect("read"), Some(cron));
     assert_eq!(found(backend, &ada, CronQuery::default()).await, [id]);
-    storage.delete_cron(&ada, id).await.expect("delete");
-    refused(storage.delete_cron(&ada, id).await, NotFound, "it is gone");
+    backend.crons().delete_cron(&ada, id).await.expect("delete");
+    refused(backend.crons().delete_cron(&ada, id).await, NotFound, "it is gone");
 }
 
 /// A cron is removed with its assistant and with its thread.
-pub async fn crons_go_with_what_they_hang_on(backend: &Backend) {
+pub async fn crons_go_with_what_they_hang_on(backend: &Fixture) {
     let (one, two) = (backend.new_assistant().await, backend.new_assistant().await);
     let thread_id = backend.new_thread().await;
     let on_thread = |assistant_id| NewCron { thread_id: Some(thread_id), ..backend.new_cron(assistant_id) };
@@ -226,8 +226,8 @@ pub async fn crons_go_with_what_they_hang_on(backend: &Backend) {
         backend.add_cron(new).await;
     }
     let stays = backend.add_cron(backend.new_cron(two)).await.cron_id;
-    backend.storage.delete_assistant(&scope(), one, None).await.expect("delete the assistant");
+    backend.assistants().delete_assistant(&scope(), one, None).await.expect("delete the assistant");
     assert_eq!(found(backend, &scope(), CronQuery::default()).await.len(), 2);
-    backend.storage.delete_thread(&scope(), thread_id).await.expect("delete the thread");
+    backend.threads().delete_thread(&scope(), thread_id).await.expect("delete the thread");
     assert_eq!(found(backend, &scope(), CronQuery::default()).await, [stays]);
 }

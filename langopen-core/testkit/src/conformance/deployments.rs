@@ -3,7 +3,7 @@
 use langopen_core::error::ErrorKind;
 use langopen_core::model::{Deployment, DeploymentLimits, DeploymentSpec};
 
-use super::Backend;
+use super::Fixture;
 use super::support::{SECOND, foreign, refused, scope};
 
 fn at(hosts: &[&str]) -> DeploymentSpec {
@@ -12,47 +12,51 @@ fn at(hosts: &[&str]) -> DeploymentSpec {
 }
 
 /// A deployment's row is returned with all its fields until it is replaced or deleted.
-pub async fn a_deployment_comes_back_whole(backend: &Backend) {
-    let (storage, tenant, other) = (&backend.storage, scope().tenant, foreign().tenant);
-    assert_eq!(storage.deployment(&tenant).await.expect("read"), None);
-    assert_eq!(storage.list_deployments().await.expect("list"), []);
+pub async fn a_deployment_comes_back_whole(backend: &Fixture) {
+    let (tenant, other) = (scope().tenant, foreign().tenant);
+    assert_eq!(backend.deployments().deployment(&tenant).await.expect("read"), None);
+    assert_eq!(backend.deployments().list_deployments().await.expect("list"), []);
     let limits = DeploymentLimits {
         max_running_runs: Some(0),
         max_runs_in_flight: Some(u32::MAX),
         max_requests_per_second: Some(1),
     };
     let spec = DeploymentSpec { limits, ..at(&["b.example", "A.Example", "a.example", "localhost"]) };
-    let put = storage.put_deployment(&tenant, spec).await.expect("put");
+    let put = backend.deployments().put_deployment(&tenant, spec).await.expect("put");
     let hosts = ["a.example", "b.example", "localhost"].map(str::to_owned).to_vec();
     let created_at = backend.now();
     let expected = Deployment { tenant: tenant.clone(), hosts, limits, created_at, updated_at: created_at };
     assert_eq!(put, expected, "hosts are in lower case, once each");
-    assert_eq!(storage.deployment(&tenant).await.expect("read"), Some(expected));
+    assert_eq!(backend.deployments().deployment(&tenant).await.expect("read"), Some(expected));
     backend.clock.advance(SECOND);
-    let second = storage.put_deployment(&other, at(&[])).await.expect("put");
-    let put = storage.put_deployment(&tenant, at(&["a.example"])).await.expect("put again");
+    let second = backend.deployments().put_deployment(&other, at(&[])).await.expect("put");
+    let put = backend.deployments().put_deployment(&tenant, at(&["a.example"])).await.expect("put again");
     assert_eq!((put.created_at, put.updated_at), (created_at, backend.now()));
     assert_eq!((put.hosts.len(), put.limits), (1, DeploymentLimits::default()), "the whole row is replaced");
-    assert_eq!(storage.list_deployments().await.expect("list"), [put, second.clone()], "in order");
-    storage.delete_deployment(&tenant).await.expect("delete");
-    refused(storage.delete_deployment(&tenant).await, ErrorKind::NotFound, "delete again");
-    assert_eq!(storage.deployment(&tenant).await.expect("read"), None);
-    assert_eq!(storage.list_deployments().await.expect("list"), [second], "the other one stays");
+    assert_eq!(backend.deployments().list_deployments().await.expect("list"), [put, second.clone()], "in order");
+    backend.deployments().delete_deployment(&tenant).await.expect("delete");
+    refused(backend.deployments().delete_deployment(&tenant).await, ErrorKind::NotFound, "delete again");
+    assert_eq!(backend.deployments().deployment(&tenant).await.expect("read"), None);
+    assert_eq!(backend.deployments().list_deployments().await.expect("list"), [second], "the other one stays");
 }
 
 /// A host is a valid host name and belongs to one deployment. A refused call changes nothing.
-pub async fn hosts_and_rates_are_checked(backend: &Backend) {
-    let (storage, tenant, other) = (&backend.storage, scope().tenant, foreign().tenant);
-    let put = storage.put_deployment(&tenant, at(&["a.example"])).await.expect("put");
-    refused(storage.put_deployment(&other, at(&["b.example", "A.example"])).await, ErrorKind::Conflict, "a taken host");
+pub async fn hosts_and_rates_are_checked(backend: &Fixture) {
+    let (tenant, other) = (scope().tenant, foreign().tenant);
+    let put = backend.deployments().put_deployment(&tenant, at(&["a.example"])).await.expect("put");
+    refused(
+        backend.deployments().put_deployment(&other, at(&["b.example", "A.example"])).await,
+        ErrorKind::Conflict,
+        "a taken host",
+    );
     for host in ["", "a.example:80", "a..example", "http://a", "a/b", "a b", "ä.example", &"a".repeat(64), "*"] {
-        refused(storage.put_deployment(&tenant, at(&[host])).await, ErrorKind::Invalid, host);
+        refused(backend.deployments().put_deployment(&tenant, at(&[host])).await, ErrorKind::Invalid, host);
     }
     let limits = DeploymentLimits { max_requests_per_second: Some(0), ..Default::default() };
     let spec = DeploymentSpec { limits, ..at(&[]) };
-    refused(storage.put_deployment(&tenant, spec).await, ErrorKind::Invalid, "a rate of 0");
-    assert_eq!(storage.list_deployments().await.expect("list"), [put]);
-    let puts = [&tenant, &other].map(|tenant| storage.put_deployment(tenant, at(&["c.example"])));
+    refused(backend.deployments().put_deployment(&tenant, spec).await, ErrorKind::Invalid, "a rate of 0");
+    assert_eq!(backend.deployments().list_deployments().await.expect("list"), [put]);
+    let puts = [&tenant, &other].map(|tenant| backend.deployments().put_deployment(tenant, at(&["c.example"])));
     let [one, two] = puts.map(|put| async { put.await.map_err(|error| error.kind()) });
     let (one, two) = futures::future::join(one, two).await;
     assert!(one.is_ok() ^ two.is_ok(), "exactly one of two concurrent calls succeeds");

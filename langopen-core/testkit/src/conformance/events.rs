@@ -8,7 +8,7 @@ use langopen_core::event_log::{Event, EventId, EventStream, LogKey, NewEvent, Re
 use langopen_core::ids::RunId;
 use uuid::Uuid;
 
-use super::Backend;
+use super::Fixture;
 use super::support::{SECOND, thread_id};
 
 pub(super) const BEGINNING: ReadFrom = ReadFrom::After(EventId::ZERO);
@@ -27,12 +27,12 @@ pub(super) fn number(event: &Event) -> usize {
     std::str::from_utf8(&event.data).ok().and_then(|text| text.parse().ok()).expect("an event of this test")
 }
 
-pub(super) async fn append(backend: &Backend, log: LogKey, resumable: bool, numbers: impl IntoIterator<Item = usize>) {
-    backend.event_log.append(log, 1, resumable, events(numbers)).await.expect("append");
+pub(super) async fn append(backend: &Fixture, log: LogKey, resumable: bool, numbers: impl IntoIterator<Item = usize>) {
+    backend.event_log().append(log, 1, resumable, events(numbers)).await.expect("append");
 }
 
-pub(super) async fn read(backend: &Backend, log: LogKey, from: ReadFrom) -> EventStream {
-    backend.event_log.read(log, from).await.expect("read")
+pub(super) async fn read(backend: &Fixture, log: LogKey, from: ReadFrom) -> EventStream {
+    backend.event_log().read(log, from).await.expect("read")
 }
 
 /// The next event, which must come soon; `None` at the end.

@@ -2,25 +2,25 @@
 
 use langopen_core::queue::QueueStats;
 
-use super::Backend;
+use super::Fixture;
 use super::support::{LEASE, SECOND, foreign, outcome, thread_id};
 
-async fn stats(backend: &Backend) -> QueueStats {
-    backend.queue.stats().await.expect("the queue's figures")
+async fn stats(backend: &Fixture) -> QueueStats {
+    backend.queue().stats().await.expect("the queue's figures")
 }
 
 /// Without runs in flight there are no waits; ended runs do not count.
-pub async fn an_empty_queue_has_no_waits(backend: &Backend) {
+pub async fn an_empty_queue_has_no_waits(backend: &Fixture) {
     assert_eq!(stats(backend).await, QueueStats::default());
     let claim = backend.running(thread_id()).await;
     assert_eq!(stats(backend).await, QueueStats { running: 1, ..QueueStats::default() });
-    backend.queue.finish(claim.lease(), outcome()).await.expect("finish");
+    backend.queue().finish(claim.lease(), outcome()).await.expect("finish");
     assert_eq!(stats(backend).await, QueueStats::default());
 }
 
 /// A run's wait starts when it becomes due. A delayed run is pending but has no wait. The median of an even number of
 /// waits is the midpoint of the middle two.
-pub async fn waits_are_counted_from_when_a_run_is_due(backend: &Backend) {
+pub async fn waits_are_counted_from_when_a_run_is_due(backend: &Fixture) {
     for _ in 0..3 {
         backend.add_run(thread_id()).await;
         backend.clock.advance(SECOND * 2);
@@ -42,7 +42,7 @@ pub async fn waits_are_counted_from_when_a_run_is_due(backend: &Backend) {
 
 /// A run behind another run of its thread waits, but not for a worker. A run with an expired lease still counts as
 /// running.
-pub async fn a_blocked_run_counts_as_waiting_only(backend: &Backend) {
+pub async fn a_blocked_run_counts_as_waiting_only(backend: &Fixture) {
     let id = thread_id();
     let first = backend.running(id).await;
     backend.add_run(id).await;
@@ -61,7 +61,7 @@ pub async fn a_blocked_run_counts_as_waiting_only(backend: &Backend) {
     backend.clock.advance(SECOND);
     let free = stats(backend).await;
     assert_eq!((free.pending, free.unblocked_wait_max), (3, Some(SECOND)));
-    backend.queue.finish(first.lease(), outcome()).await.expect("finish");
+    backend.queue().finish(first.lease(), outcome()).await.expect("finish");
     let next = stats(backend).await;
     assert_eq!((next.running, next.unblocked_wait_max), (0, Some(SECOND * 3)), "the thread's next run is free");
     backend.claim_all().await;
@@ -70,8 +70,8 @@ pub async fn a_blocked_run_counts_as_waiting_only(backend: &Backend) {
 }
 
 /// The figures cover all tenants.
-pub async fn every_tenant_counts(backend: &Backend) {
+pub async fn every_tenant_counts(backend: &Fixture) {
     backend.add_run(thread_id()).await;
-    backend.queue.enqueue(&foreign(), backend.new_run(thread_id())).await.expect("a new run");
+    backend.queue().enqueue(&foreign(), backend.new_run(thread_id())).await.expect("a new run");
     assert_eq!(stats(backend).await.pending, 2);
 }

@@ -6,14 +6,14 @@ use langopen_core::model::{
 use langopen_core::tenant::{Scope, Tenant};
 use serde_json::{Value, json};
 
-use super::Backend;
+use super::Fixture;
 use super::support::{SECOND, raw, scope};
 
 fn labels(namespace: &[&str]) -> Vec<String> {
     namespace.iter().map(|label| (*label).to_owned()).collect()
 }
 
-async fn put(backend: &Backend, namespace: &[&str], key: &str, value: Value, ttl_minutes: Option<f64>) {
+async fn put(backend: &Fixture, namespace: &[&str], key: &str, value: Value, ttl_minutes: Option<f64>) {
     let new = NewStoreItem {
         namespace: labels(namespace),
         key: key.to_owned(),
@@ -22,25 +22,25 @@ async fn put(backend: &Backend, namespace: &[&str], key: &str, value: Value, ttl
         vectors: Vec::new(),
         lease: None,
     };
-    backend.storage.put_item(&scope(), new).await.expect("put");
+    backend.items().put_item(&scope(), new).await.expect("put");
 }
 
-async fn get(backend: &Backend, namespace: &[&str], key: &str, refresh_ttl: bool) -> Option<StoreItem> {
-    backend.storage.item(&scope(), &labels(namespace), key, refresh_ttl).await.expect("read")
+async fn get(backend: &Fixture, namespace: &[&str], key: &str, refresh_ttl: bool) -> Option<StoreItem> {
+    backend.items().item(&scope(), &labels(namespace), key, refresh_ttl).await.expect("read")
 }
 
-async fn search(backend: &Backend, query: StoreItemQuery) -> (Vec<String>, bool) {
-    let page = backend.storage.search_items(&scope(), &query).await.expect("search");
+async fn search(backend: &Fixture, query: StoreItemQuery) -> (Vec<String>, bool) {
+    let page = backend.items().search_items(&scope(), &query).await.expect("search");
     (page.items.into_iter().map(|found| found.item.key).collect(), page.more)
 }
 
-async fn namespaces(backend: &Backend, query: NamespaceQuery) -> Vec<String> {
-    let found = backend.storage.list_namespaces(&scope(), &query).await.expect("list");
+async fn namespaces(backend: &Fixture, query: NamespaceQuery) -> Vec<String> {
+    let found = backend.items().list_namespaces(&scope(), &query).await.expect("list");
     found.into_iter().map(|namespace| namespace.join("/")).collect()
 }
 
 /// An item is returned as it was put. Putting it again replaces the value and keeps `created_at`.
-pub async fn an_item_comes_back_and_keeps_its_birth(backend: &Backend) {
+pub async fn an_item_comes_back_and_keeps_its_birth(backend: &Fixture) {
     let born = backend.now();
     put(backend, &["a", "b"], "k", json!({"n": 1, "text": "é🧵\u{1f}"}), None).await;
     let expected = StoreItem {
@@ -59,14 +59,14 @@ pub async fn an_item_comes_back_and_keeps_its_birth(backend: &Backend) {
         assert_eq!(get(backend, namespace, key, false).await, None, "{namespace:?} {key}");
     }
     for _ in 0..2 {
-        backend.storage.delete_item(&scope(), &labels(&["a", "b"]), "k", None).await.expect("delete, twice too");
+        backend.items().delete_item(&scope(), &labels(&["a", "b"]), "k", None).await.expect("delete, twice too");
         assert_eq!(get(backend, &["a", "b"], "k", false).await, None);
     }
 }
 
 /// A search with a vector returns the nearest items first, with their scores, then the items without a vector. Putting
 /// an item again replaces its vectors, and removed items are not found.
-pub async fn search_finds_the_nearest_first(backend: &Backend) {
+pub async fn search_finds_the_nearest_first(backend: &Fixture) {
     let vectors = |vectors: &[(&str, [f32; 2])]| {
         let vector =
             |(path, vector): &(&str, [f32; 2])| FieldVector { path: (*path).to_owned(), vector: vector.to_vec() };
@@ -76,7 +76,7 @@ pub async fn search_finds_the_nearest_first(backend: &Backend) {
         let (namespace, value) = (labels(&["v", namespace]), raw(json!({"key": key})));
         let new =
             NewStoreItem { namespace, key: key.to_owned(), value, ttl_minutes: None, vectors: meant, lease: None };
-        backend.storage.put_item(&scope(), new).await.expect("put");
+        backend.items().put_item(&scope(), new).await.expect("put");
     };
     put("east", "a", vectors(&[("text", [2.0, 0.0])])).await;
     put("north", "a", vectors(&[("text", [0.0, 1.0])])).await;
@@ -85,12 +85,12 @@ pub async fn search_finds_the_nearest_first(backend: &Backend) {
     put("silent", "a", vectors(&[])).await;
     put("long", "a", vec![FieldVector { path: String::new(), vector: vec![1.0, 0.0, 0.0] }]).await;
     put("gone", "a", vectors(&[("text", [1.0, 0.0])])).await;
-    backend.storage.delete_item(&scope(), &labels(&["v", "a"]), "gone", None).await.expect("delete");
+    backend.items().delete_item(&scope(), &labels(&["v", "a"]), "gone", None).await.expect("delete");
 
     let search = async |prefix: &[&str], vector: [f32; 2], limit| {
         let namespace_prefix = labels(prefix);
         let query = StoreItemQuery { namespace_prefix, vector: Some(vector.to_vec()), limit, ..Default::default() };
-        let page = backend.storage.search_items(&scope(), &query).await.expect("search");
+        let page = backend.items().search_items(&scope(), &query).await.expect("search");
         let shown = |score: f64| format!("{score:.3}").replace("-0.000", "0.000");
         let found = page.items.into_iter().map(|found| (found.item.key, found.score.map(shown)));
         (found.collect::<Vec<_>>(), page.more)
@@ -109,17 +109,17 @@ pub async fn search_finds_the_nearest_first(backend: &Backend) {
     assert_eq!(search(&["v"], [1.0, 0.0], 1).await.0, vec![found("both", "0.707")], "its old vector is removed");
     let other = Scope::tenant(Tenant::new("other", "p", "d").expect("a tenant"));
     let query = StoreItemQuery { vector: Some(vec![1.0, 0.0]), limit: 10, ..Default::default() };
-    let theirs = backend.storage.search_items(&other, &query).await.expect("search");
+    let theirs = backend.items().search_items(&other, &query).await.expect("search");
     assert!(theirs.items.is_empty());
 }
 
 /// An item expires after its time to live, unless a refreshing read or search restarts it. No operation finds an
 /// expired item.
-pub async fn items_expire(backend: &Backend) {
+pub async fn items_expire(backend: &Fixture) {
     put(backend, &["t"], "far", json!({}), Some(1e300)).await;
     assert!(get(backend, &["t"], "far", true).await.is_some(), "a moment beyond the last timestamp never comes");
     assert!(get(backend, &["t"], "far", true).await.is_some(), "also after a refresh");
-    backend.storage.delete_item(&scope(), &labels(&["t"]), "far", None).await.expect("delete");
+    backend.items().delete_item(&scope(), &labels(&["t"]), "far", None).await.expect("delete");
     let prefix = StoreItemQuery { limit: 10, ..Default::default() };
     put(backend, &["t"], "short", json!({}), Some(1.0)).await;
     put(backend, &["t"], "half", json!({}), Some(0.5)).await;
@@ -148,7 +148,7 @@ pub async fn items_expire(backend: &Backend) {
 }
 
 /// A sweep removes the expired items of every tenant, and no others.
-pub async fn a_sweep_removes_what_has_expired(backend: &Backend) {
+pub async fn a_sweep_removes_what_has_expired(backend: &Fixture) {
     for (key, ttl) in [("a", Some(1.0)), ("b", Some(1.0)), ("c", Some(2.0)), ("d", None)] {
         put(backend, &["t"], key, json!({}), ttl).await;
     }
@@ -160,8 +160,8 @@ pub async fn a_sweep_removes_what_has_expired(backend: &Backend) {
         vectors: Vec::new(),
         lease: None,
     };
-    backend.storage.put_item(&super::support::foreign(), abroad).await.expect("put");
-    let swept = async || backend.storage.sweep_items().await.expect("sweep");
+    backend.items().put_item(&super::support::foreign(), abroad).await.expect("put");
+    let swept = async || backend.items().sweep_items().await.expect("sweep");
     backend.clock.advance(SECOND * 59);
     assert_eq!(swept().await, 0);
     backend.clock.advance(SECOND);
@@ -173,7 +173,7 @@ pub async fn a_sweep_removes_what_has_expired(backend: &Backend) {
 }
 
 /// A prefix matches whole labels, and filters compare top-level keys.
-pub async fn search_matches_whole_labels_and_filters(backend: &Backend) {
+pub async fn search_matches_whole_labels_and_filters(backend: &Fixture) {
     put(backend, &["users"], "root", json!({"n": 1}), None).await;
     put(backend, &["users", "ada"], "ada", json!({"n": 2, "s": "b", "o": {"x": [1]}}), None).await;
     put(backend, &["users", "ada", "deep"], "deep", json!({"n": 2.5, "s": "c", "none": null}), None).await;
@@ -220,7 +220,7 @@ pub async fn search_matches_whole_labels_and_filters(backend: &Backend) {
 }
 
 /// Search pages, most recently updated first.
-pub async fn search_pages_most_recent_first(backend: &Backend) {
+pub async fn search_pages_most_recent_first(backend: &Fixture) {
     for key in ["a", "b", "c", "d"] {
         put(backend, &["p"], key, json!({"even": key == "b" || key == "d"}), None).await;
         backend.clock.advance(SECOND);
@@ -234,12 +234,12 @@ pub async fn search_pages_most_recent_first(backend: &Backend) {
     let even = |offset| StoreItemQuery { filters: filters.clone(), ..page(1, offset) };
     assert_eq!(search(backend, even(0)).await, (labels(&["d"]), true));
     assert_eq!(search(backend, even(1)).await, (labels(&["b"]), false));
-    let scored = backend.storage.search_items(&scope(), &page(10, 0)).await.expect("search").items;
+    let scored = backend.items().search_items(&scope(), &page(10, 0)).await.expect("search").items;
     assert!(scored.iter().all(|found| found.score.is_none()), "a search without a query has no scores");
 }
 
 /// Namespaces are listed once each, sorted, by prefix and suffix with wildcards, truncated to a depth, and paged.
-pub async fn namespaces_match_wildcards_and_depth(backend: &Backend) {
+pub async fn namespaces_match_wildcards_and_depth(backend: &Fixture) {
     for namespace in [&["a", "b", "c"][..], &["a", "b", "d"], &["a", "x", "c"], &["ab"], &["b", "c"], &["c"]] {
         put(backend, namespace, "k", json!({}), None).await;
         put(backend, namespace, "l", json!({}), None).await;

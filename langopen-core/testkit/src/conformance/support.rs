@@ -12,13 +12,14 @@ use langopen_core::model::{
     CancelAction, CancelRequest, IfExists, MultitaskStrategy, NewCheckpoint, NewRun, NewThread, PendingWrite,
     PendingWrites, Run, RunThread, Thread, ThreadState, ThreadStatus,
 };
-use langopen_core::queue::{Claim, ClaimRequest, Outcome};
+use langopen_core::queue::{CancelSignal, Claim, ClaimRequest, Outcome};
 use langopen_core::run_state::RunStatus;
 use langopen_core::tenant::{Scope, Tenant};
 use serde_json::{Value, json};
+use tokio::sync::broadcast;
 use uuid::Uuid;
 
-use super::Backend;
+use super::{Fixture, Need};
 
 pub(super) const LEASE: Duration = Duration::from_secs(30);
 pub(super) const SECOND: Duration = Duration::from_secs(1);
@@ -114,7 +115,7 @@ pub(super) fn writes(thread_id: ThreadId, checkpoint_id: &str, writes: Vec<Pendi
     }
 }
 
-impl Backend {
+impl Fixture {
     pub(super) fn now(&self) -> Timestamp {
         self.clock.now()
     }
@@ -122,7 +123,7 @@ impl Backend {
     /// Creates a thread with this metadata.
     pub(super) async fn thread_with(&self, metadata: Value) -> Thread {
         let new = NewThread { thread_id: thread_id(), metadata: map(metadata), ttl: None };
-        self.storage.create_thread(&scope(), new, IfExists::Raise).await.expect("a new thread")
+        self.threads().create_thread(&scope(), new, IfExists::Raise).await.expect("a new thread")
     }
 
     pub(super) async fn new_thread(&self) -> ThreadId {
@@ -131,7 +132,7 @@ impl Backend {
 
     /// The thread's row, which must exist.
     pub(super) async fn row(&self, id: ThreadId) -> Thread {
-        self.storage.thread(&scope(), id).await.expect("read the thread").expect("the thread is there")
+        self.threads().thread(&scope(), id).await.expect("read the thread").expect("the thread is there")
     }
 
     /// A new run that may start now, on a thread that is created if it is missing.
@@ -164,7 +165,7 @@ impl Backend {
     }
 
     pub(super) async fn enqueue(&self, new: NewRun) -> RunId {
-        self.queue.enqueue(&scope(), new).await.expect("a new run").run.run_id
+        self.queue().enqueue(&scope(), new).await.expect("a new run").run.run_id
     }
 
     /// Creates a plain run on the thread.
@@ -173,7 +174,7 @@ impl Backend {
     }
 
     pub(super) async fn claim_all(&self) -> Vec<Claim> {
-        self.queue.claim(&ClaimRequest::new("worker", 1000, LEASE)).await.expect("a claim").runs
+        self.queue().claim(&ClaimRequest::new("worker", 1000, LEASE)).await.expect("a claim").runs
     }
 
     pub(super) async fn claimed_ids(&self) -> Vec<RunId> {
@@ -196,7 +197,7 @@ impl Backend {
     }
 
     pub(super) async fn run(&self, thread_id: ThreadId, run_id: RunId) -> Option<Run> {
-        self.storage.run(&scope(), thread_id, run_id).await.expect("read the run")
+        self.runs().run(&scope(), thread_id, run_id).await.expect("read the run")
     }
 
     pub(super) async fn status(&self, thread_id: ThreadId, run_id: RunId) -> Option<RunStatus> {
@@ -205,11 +206,20 @@ impl Backend {
 
     /// Stores a state from outside of a run.
     pub(super) async fn set_state(&self, id: ThreadId, status: ThreadStatus, kept: ThreadState) -> Thread {
-        let set = self.storage.set_thread_state(&scope(), id, status, raw(json!({})), kept).await;
+        let set = self.threads().set_thread_state(&scope(), id, status, raw(json!({})), kept).await;
         set.expect("set the state")
     }
 
+    /// The next hint must be the cancel of this run. A backend without hints sends none.
+    #[track_caller]
+    pub(super) fn hears(&self, cancels: &mut broadcast::Receiver<CancelSignal>, run_id: RunId, action: CancelAction) {
+        if self.has(Need::Hints) {
+            let signal = cancels.try_recv().expect("the worker receives the cancel");
+            assert_eq!((signal.run_id, signal.request.action), (run_id, action));
+        }
+    }
+
     pub(super) async fn put(&self, new: NewCheckpoint) {
-        self.storage.put_checkpoint(&scope(), new).await.expect("keep a checkpoint");
+        self.checkpoints().put_checkpoint(&scope(), new).await.expect("keep a checkpoint");
     }
 }

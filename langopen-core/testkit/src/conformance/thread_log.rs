@@ -7,7 +7,7 @@ use langopen_core::event_log::{Event, EventId, EventStream, LogKey, NewEvent, Re
 use langopen_core::ids::{RunId, ThreadId};
 use uuid::Uuid;
 
-use super::Backend;
+use super::Fixture;
 use super::events::{BEGINNING, append, events, log, next, number, numbers, quiet, read, rest, rising};
 use super::support::{SECOND, thread_id};
 
@@ -16,16 +16,16 @@ fn beside(log: LogKey) -> LogKey {
     LogKey { run_id: RunId(Uuid::now_v7()), ..log }
 }
 
-async fn read_thread(backend: &Backend, thread_id: ThreadId, from: ReadFrom) -> EventStream {
-    backend.event_log.read_thread(thread_id, from).await.expect("read the thread")
+async fn read_thread(backend: &Fixture, thread_id: ThreadId, from: ReadFrom) -> EventStream {
+    backend.event_log().read_thread(thread_id, from).await.expect("read the thread")
 }
 
-async fn tell(backend: &Backend, thread_id: ThreadId, number: usize) {
-    backend.event_log.append_to_thread(thread_id, events([number])).await.expect("append to the thread");
+async fn tell(backend: &Fixture, thread_id: ThreadId, number: usize) {
+    backend.event_log().append_to_thread(thread_id, events([number])).await.expect("append to the thread");
 }
 
-async fn end(backend: &Backend, log: LogKey) {
-    backend.event_log.end(log).await.expect("end");
+async fn end(backend: &Fixture, log: LogKey) {
+    backend.event_log().end(log).await.expect("end");
 }
 
 async fn take(stream: &mut EventStream, count: usize) -> Vec<Event> {
@@ -55,7 +55,7 @@ fn of_thread(text: &str) -> (Option<RunId>, String) {
 
 /// A reader of a thread hears every run on it, the end of each, and what is said of the thread; readers of a run hear
 /// that run alone.
-pub async fn a_thread_is_all_its_runs(backend: &Backend) {
+pub async fn a_thread_is_all_its_runs(backend: &Fixture) {
     let (first, elsewhere) = (log(), log());
     let second = beside(first);
     let mut stream = read_thread(backend, first.thread_id, ReadFrom::Now).await;
@@ -100,7 +100,7 @@ pub async fn a_thread_is_all_its_runs(backend: &Backend) {
 }
 
 /// A reader who comes back gets what is kept after the last event it saw, and then all that comes.
-pub async fn a_thread_replays_and_goes_on(backend: &Backend) {
+pub async fn a_thread_replays_and_goes_on(backend: &Fixture) {
     let first = log();
     let thread_id = first.thread_id;
     let (silent, second) = (beside(first), beside(first));
@@ -137,7 +137,7 @@ pub async fn a_thread_replays_and_goes_on(backend: &Backend) {
 
 /// Ids rise from one run of a thread to the next within a millisecond, also if nothing was kept and nobody read in
 /// between.
-pub async fn ids_rise_from_run_to_run(backend: &Backend) {
+pub async fn ids_rise_from_run_to_run(backend: &Fixture) {
     let first = log();
     let mut seen = Vec::new();
     for (round, resumable) in [false, true, false, false, true].into_iter().enumerate() {
@@ -156,14 +156,14 @@ pub async fn ids_rise_from_run_to_run(backend: &Backend) {
 
 /// While several runs of a thread append, kept and not, readers that come and go at any moment miss nothing that they
 /// could have and see nothing twice.
-pub async fn concurrent_readers_of_a_thread_miss_and_repeat_nothing(backend: &Backend) {
+pub async fn concurrent_readers_of_a_thread_miss_and_repeat_nothing(backend: &Fixture) {
     const EACH: usize = 120;
     let first = log();
     let thread_id = first.thread_id;
     let whole = read_thread(backend, thread_id, ReadFrom::Now).await;
     let runs: Vec<_> = (0..4).map(|_| beside(first)).collect();
     let appending = runs.iter().copied().enumerate().map(|(writer, log)| {
-        let events_of = backend.event_log.clone();
+        let events_of = backend.event_log().clone();
         tokio::spawn(async move {
             for n in (0..EACH).step_by(3) {
                 let base = writer * 1000 + n;
@@ -179,7 +179,7 @@ pub async fn concurrent_readers_of_a_thread_miss_and_repeat_nothing(backend: &Ba
     let appending: Vec<_> = appending.collect();
     let reading: Vec<_> = (0..16)
         .map(|reader: usize| {
-            let events_of = backend.event_log.clone();
+            let events_of = backend.event_log().clone();
             tokio::spawn(async move {
                 for _ in 0..reader * 4 {
                     tokio::task::yield_now().await;
@@ -206,7 +206,7 @@ pub async fn concurrent_readers_of_a_thread_miss_and_repeat_nothing(backend: &Ba
     for task in reading {
         readers.push(task.await.expect("a reading task"));
     }
-    backend.event_log.append_to_thread(thread_id, events([99_999])).await.expect("append");
+    backend.event_log().append_to_thread(thread_id, events([99_999])).await.expect("append");
     let mut first_seen: Option<Vec<Event>> = None;
     for (stayed, mut seen, mut stream) in readers {
         while seen.last().is_none_or(|event| &*event.name == "metadata" || number(event) != 99_999) {
@@ -234,14 +234,14 @@ pub async fn concurrent_readers_of_a_thread_miss_and_repeat_nothing(backend: &Ba
 }
 
 /// A reader of a thread that falls too far behind is told and dropped; runs and other readers go on.
-pub async fn a_slow_reader_of_a_thread_is_told(backend: &Backend) {
+pub async fn a_slow_reader_of_a_thread_is_told(backend: &Fixture) {
     let log = log();
     let slow = read_thread(backend, log.thread_id, ReadFrom::Now).await;
     let mut quick = read_thread(backend, log.thread_id, ReadFrom::Now).await;
     let big = Bytes::from(vec![b'1'; 4 * 1024 * 1024]);
     for _ in 0..20 {
         let event = NewEvent { name: "values".into(), data: big.clone() };
-        backend.event_log.append(log, 1, false, vec![event]).await.expect("append");
+        backend.event_log().append(log, 1, false, vec![event]).await.expect("append");
         assert_eq!(next(&mut quick).await.map(|event| event.data.len()), Some(big.len()));
     }
     let items: Vec<_> = slow.collect().await;
@@ -256,7 +256,7 @@ pub async fn a_slow_reader_of_a_thread_is_told(backend: &Backend) {
 
 /// Removing a thread ends every reader of it and of its runs, and leaves nothing to read; a thread of the same id
 /// begins anew.
-pub async fn a_removed_thread_ends_its_readers(backend: &Backend) {
+pub async fn a_removed_thread_ends_its_readers(backend: &Fixture) {
     let (kept, plain, other) = (log(), log(), log());
     let plain = LogKey { thread_id: kept.thread_id, ..plain };
     append(backend, kept, true, [0]).await;
@@ -269,7 +269,7 @@ pub async fn a_removed_thread_ends_its_readers(backend: &Backend) {
     ];
     let mut spared = read_thread(backend, other.thread_id, BEGINNING).await;
     tell(backend, kept.thread_id, 3).await;
-    backend.event_log.remove_threads(&[kept.thread_id, thread_id()]).await.expect("remove");
+    backend.event_log().remove_threads(&[kept.thread_id, thread_id()]).await.expect("remove");
     let mut lengths = Vec::new();
     for reader in readers {
         lengths.push(rest(reader).await.len());
@@ -284,7 +284,7 @@ pub async fn a_removed_thread_ends_its_readers(backend: &Backend) {
 }
 
 /// What is kept of a thread is kept for the retention, and is then swept; what is in flight stays.
-pub async fn a_thread_is_kept_for_a_while(backend: &Backend) {
+pub async fn a_thread_is_kept_for_a_while(backend: &Fixture) {
     let ended = log();
     let open = beside(ended);
     append(backend, ended, true, 0..3).await;
@@ -302,8 +302,8 @@ pub async fn a_thread_is_kept_for_a_while(backend: &Backend) {
         count
     };
     assert_eq!(kept().await, 7, "three, one, one of the thread, one, and the end of the run");
-    backend.clock.advance(backend.retention + SECOND);
-    assert_eq!(backend.event_log.sweep().await.expect("sweep"), 1, "one run's log");
+    backend.clock.advance(backend.retention() + SECOND);
+    assert_eq!(backend.event_log().sweep().await.expect("sweep"), 1, "one run's log");
     assert_eq!(kept().await, 1, "the run that is in flight");
-    assert_eq!(backend.event_log.sweep().await.expect("sweep"), 0);
+    assert_eq!(backend.event_log().sweep().await.expect("sweep"), 0);
 }

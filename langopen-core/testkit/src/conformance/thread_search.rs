@@ -6,16 +6,16 @@ use langopen_core::model::{SortOrder, ThreadPatch, ThreadQuery, ThreadSort, Thre
 use langopen_core::tenant::Scope;
 use serde_json::{Value, json};
 
-use super::Backend;
+use super::Fixture;
 use super::support::{SECOND, map, scope, state, thread_id};
 
 fn all() -> ThreadQuery {
     ThreadQuery { limit: 100, sort_by: ThreadSort::CreatedAt, sort_order: SortOrder::Asc, ..Default::default() }
 }
 
-async fn found(backend: &Backend, query: &ThreadQuery) -> (Vec<ThreadId>, bool) {
-    let page = backend.storage.search_threads(&scope(), query).await.expect("search");
-    let number = backend.storage.count_threads(&scope(), query).await.expect("count");
+async fn found(backend: &Fixture, query: &ThreadQuery) -> (Vec<ThreadId>, bool) {
+    let page = backend.threads().search_threads(&scope(), query).await.expect("search");
+    let number = backend.threads().count_threads(&scope(), query).await.expect("count");
     let seen = u64::from(query.offset) + page.items.len() as u64;
     // An offset may lie beyond the end.
     assert_eq!(number > seen, page.more, "a count of {number} agrees with whether more rows follow: {query:?}");
@@ -25,7 +25,7 @@ async fn found(backend: &Backend, query: &ThreadQuery) -> (Vec<ThreadId>, bool) 
 
 /// Metadata and values match by containment: objects by key and recursively, arrays as sets, numbers by value, null as
 /// itself.
-pub async fn containment_finds_metadata_and_values(backend: &Backend) {
+pub async fn containment_finds_metadata_and_values(backend: &Fixture) {
     let document = json!({"user": "ada", "n": 1, "none": null, "tags": ["a", "b", {"k": 1, "l": [1, 2]}], "deep": {"x": {"y": true, "z": 0}}});
     let bare = backend.new_thread().await;
     backend.clock.advance(SECOND);
@@ -62,13 +62,13 @@ pub async fn containment_finds_metadata_and_values(backend: &Backend) {
 }
 
 /// Search sorts by every column in both directions, and pages neither lose nor repeat a row.
-pub async fn search_sorts_and_pages(backend: &Backend) {
+pub async fn search_sorts_and_pages(backend: &Fixture) {
     let mut ids = Vec::new();
     for n in 0..5 {
         ids.push(backend.thread_with(json!({"even": n % 2 == 0})).await.thread_id);
         backend.clock.advance(SECOND);
     }
-    backend.storage.update_thread(&scope(), ids[1], ThreadPatch::default()).await.expect("update");
+    backend.threads().update_thread(&scope(), ids[1], ThreadPatch::default()).await.expect("update");
     backend.clock.advance(SECOND);
     backend.set_state(ids[0], ThreadStatus::Error, state("1", json!({}))).await;
     let by_default = found(backend, &ThreadQuery { limit: 100, ..Default::default() }).await.0;
@@ -104,7 +104,7 @@ pub async fn search_sorts_and_pages(backend: &Backend) {
 }
 
 /// Ids and status narrow a search.
-pub async fn search_narrows_by_ids_and_status(backend: &Backend) {
+pub async fn search_narrows_by_ids_and_status(backend: &Fixture) {
     let (idle, busy) = (backend.new_thread().await, backend.new_thread().await);
     backend.add_run(busy).await;
     let by = async |ids: Option<Vec<ThreadId>>, status| found(backend, &ThreadQuery { ids, status, ..all() }).await.0;
@@ -117,7 +117,7 @@ pub async fn search_narrows_by_ids_and_status(backend: &Backend) {
 }
 
 /// Keys and values are treated as data, whatever characters they contain.
-pub async fn keys_and_values_are_data(backend: &Backend) {
+pub async fn keys_and_values_are_data(backend: &Fixture) {
     let texts = [
         "",
         " ",
@@ -178,20 +178,20 @@ pub async fn keys_and_values_are_data(backend: &Backend) {
             MetadataFilter::Any(vec![MetadataFilter::Equals(text.to_owned(), json!({text: [text, {text: text}]}))]),
         ] {
             let scope = Scope { filter: Some(filter.clone()), ..scope() };
-            let page = backend.storage.search_threads(&scope, &all()).await.expect("search");
+            let page = backend.threads().search_threads(&scope, &all()).await.expect("search");
             let ids: Vec<_> = page.items.iter().map(|thread| thread.thread_id).collect();
             assert_eq!(ids, [whole], "{filter:?}");
-            assert_eq!(backend.storage.count_threads(&scope, &all()).await.expect("count"), 1, "{filter:?}");
+            assert_eq!(backend.threads().count_threads(&scope, &all()).await.expect("count"), 1, "{filter:?}");
         }
         for id in [whole, in_values] {
-            backend.storage.delete_thread(&scope(), id).await.expect("delete");
+            backend.threads().delete_thread(&scope(), id).await.expect("delete");
         }
     }
     assert_eq!(found(backend, &all()).await.0, [bystander], "nothing else was touched");
 }
 
 /// Numbers match by value, whatever their notation. Texts, booleans and null match only their own kind.
-pub async fn scalars_match_by_value_and_kind(backend: &Backend) {
+pub async fn scalars_match_by_value_and_kind(backend: &Fixture) {
     let values = [
         json!(null),
         json!(true),
@@ -274,21 +274,21 @@ pub async fn scalars_match_by_value_and_kind(backend: &Backend) {
             let mut paged = Vec::new();
             loop {
                 let query = ThreadQuery { limit: 3, offset: paged.len() as u32, ..all() };
-                let page = backend.storage.search_threads(&scope, &query).await.expect("search");
+                let page = backend.threads().search_threads(&scope, &query).await.expect("search");
                 paged.extend(page.items.iter().map(|thread| thread.thread_id));
                 if !page.more {
                     break;
                 }
             }
             assert_eq!(paged, expected, "{filter:?}");
-            let number = backend.storage.count_threads(&scope, &all()).await.expect("count");
+            let number = backend.threads().count_threads(&scope, &all()).await.expect("count");
             assert_eq!(number, expected.len() as u64, "{filter:?}");
         }
     }
 }
 
 /// Conditions may have any number of keys and any depth that a client sends.
-pub async fn large_conditions_are_answered(backend: &Backend) {
+pub async fn large_conditions_are_answered(backend: &Fixture) {
     let wide = |last: i64| {
         let entries = (0..500).map(|n| (format!("k{n}"), if n == 499 { json!(last) } else { json!(n) }));
         Value::Object(entries.collect())
@@ -307,12 +307,12 @@ pub async fn large_conditions_are_answered(backend: &Backend) {
         let many = MetadataFilter::Any((0..500).map(|_| equals(-3)).chain([equals(-1)]).collect());
         for filter in [nested, many] {
             let scope = Scope { filter: Some(filter), ..scope() };
-            let page = backend.storage.search_threads(&scope, &all()).await.expect("search");
+            let page = backend.threads().search_threads(&scope, &all()).await.expect("search");
             assert_eq!(page.items.iter().map(|thread| thread.thread_id).collect::<Vec<_>>(), [fits]);
-            assert_eq!(backend.storage.count_threads(&scope, &all()).await.expect("count"), 1);
+            assert_eq!(backend.threads().count_threads(&scope, &all()).await.expect("count"), 1);
         }
         for id in [fits, other] {
-            backend.storage.delete_thread(&scope(), id).await.expect("delete");
+            backend.threads().delete_thread(&scope(), id).await.expect("delete");
         }
     }
 }

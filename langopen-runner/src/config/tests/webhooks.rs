@@ -35,7 +35,7 @@ fn expressions_are_replaced_by_variables() {
 }
 
 #[test]
-fn what_cannot_be_replaced_is_told() {
+fn errors_name_expressions_that_cannot_be_replaced() {
     for (template, message) in [
         (
             "${{ env.OTHER }}",

@@ -127,9 +127,9 @@ impl NodePlan {
             }
             _ => {}
         }
-        let mut place = Hasher::new();
-        place.path("root", &project.root);
-        let _lock = cache::lock(&self.cache_dir.join(format!("packages-{}.lock", place.finish())), progress).await?;
+        let mut folder = Hasher::new();
+        folder.path("root", &project.root);
+        let _lock = cache::lock(&self.cache_dir.join(format!("packages-{}.lock", folder.finish())), progress).await?;
         // The previous owner of the lock may have installed them.
         if noted(&packages).as_deref() == Some(&self.hash) {
             return Ok(false);

@@ -74,7 +74,7 @@ async fn the_fingerprint_follows_the_packages() {
 }
 
 #[tokio::test]
-async fn what_is_missing_is_told() {
+async fn errors_name_what_is_missing() {
     let folder = app("", &[]);
     let error = plan(folder.path()).await.expect_err("no package.json").to_string();
     assert!(error.starts_with(&format!("{} and the folders above", folder.path().join("app").display())), "{error}");
@@ -122,7 +122,7 @@ async fn node_is_too_old() {
 
 #[cfg(unix)]
 #[tokio::test]
-async fn a_package_manager_that_fails_tells_everything() {
+async fn the_error_has_the_output_of_a_package_manager_that_fails() {
     use std::os::unix::fs::PermissionsExt;
     let folder = app("", &[PACKAGE, LOCK]);
     // The search for npm starts beside node.

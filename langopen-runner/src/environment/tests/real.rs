@@ -63,9 +63,9 @@ async fn an_environment_is_made_once_and_code_stays_live() {
     }
     assert!(first.site.starts_with(plan.path()), "{}", first.site.display());
     assert_eq!(first.search_path, [folder.path().join("greet")]);
-    assert_eq!(said(&first.python), "hello");
+    assert_eq!(output(&first.python), "hello");
     write(folder.path(), &[("greet/src/greet/__init__.py", "word = 'changed'")]);
-    assert_eq!(said(&first.python), "changed");
+    assert_eq!(output(&first.python), "changed");
 
     // Take the best of several times, because the machine may be busy with other tests.
     let mut best = Duration::MAX;
@@ -94,7 +94,7 @@ async fn failures_tell_everything(folder: &Path, cache: &Path) {
     assert!(!plan.path().join("complete.json").exists());
 }
 
-fn said(python: &Path) -> String {
+fn output(python: &Path) -> String {
     let code = "import greet; print(greet.word)";
     let output = std::process::Command::new(python).args(["-B", "-c", code]).output().expect("Python");
     assert!(output.status.success(), "{output:?}");

@@ -128,8 +128,8 @@ impl ResponseHead {
 /// Headers as texts, with one character per byte.
 fn texts(headers: &HeaderMap) -> Vec<(String, String)> {
     let value = |value: &HeaderValue| value.as_bytes().iter().map(|&byte| char::from(byte)).collect();
-    let kept = headers.iter().filter(|(name, _)| !HOP_BY_HOP.contains(&name.as_str()));
-    kept.map(|(name, each)| (name.as_str().to_owned(), value(each))).collect()
+    let end_to_end = headers.iter().filter(|(name, _)| !HOP_BY_HOP.contains(&name.as_str()));
+    end_to_end.map(|(name, each)| (name.as_str().to_owned(), value(each))).collect()
 }
 
 fn read(headers: &[(String, String)]) -> Option<HeaderMap> {

@@ -68,7 +68,7 @@ fn begin(host: &Arc<Host>, id: u32, payload: &[u8]) -> Result<Served> {
             (parent.api.clone().ok_or_else(over)?, parent.stop.child_token())
         }
         None => {
-            let run = |run| host.runs.lock().get(&run).map(|run| run.reach.context.scope.tenant.clone());
+            let run = |run| host.runs.lock().get(&run).map(|run| run.reach.context.tenant().clone());
             let within = |exchange| exchanges.get(&exchange).and_then(|exchange| exchange.tenant.clone());
             let tenant = head.run.and_then(run).or_else(|| head.within.and_then(within));
             let tenant = tenant.unwrap_or_else(|| host.owner.tenant.clone());

@@ -8,7 +8,7 @@ use langopen_core::queue::{ClaimRequest, Outcome};
 use langopen_core::{Queue, RawJson, RunStatus, Scope};
 use serde_json::json;
 
-use super::{Place, new_run, open};
+use super::{Environment, new_run, open};
 use crate::bar::Bar;
 use crate::error::Result;
 use crate::report::Found;
@@ -24,10 +24,10 @@ const AT_ONCE: usize = 32;
 const ROUNDS: usize = 7;
 const LEASE: Duration = Duration::from_secs(60);
 
-pub(super) async fn measure(place: &Place) -> Result<Found> {
-    let (empty, full) = (place.databases.make("no_backlog").await?, place.databases.make("backlog").await?);
-    let (empty, _) = open::open(&empty, &place.redis.url).await?;
-    let (full, _) = open::open(&full, &place.redis.url).await?;
+pub(super) async fn measure(environment: &Environment) -> Result<Found> {
+    let (empty, full) = (environment.databases.make("no_backlog").await?, environment.databases.make("backlog").await?);
+    let (empty, _) = open::open(&empty, &environment.redis.url).await?;
+    let (full, _) = open::open(&full, &environment.redis.url).await?;
     let thread = new_run::thread();
     // Claim the thread's first run, so that the others wait for it.
     enqueue(&full, 1, || thread).await?;

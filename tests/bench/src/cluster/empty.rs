@@ -8,16 +8,16 @@ use async_trait::async_trait;
 use futures::StreamExt;
 use futures::stream::{self, BoxStream};
 use langopen_api::AgentServer;
-use langopen_core::executor::{ExecutionContext, GraphCall, GraphInfo, RunJob, RunOutput, RunResult, RunResultStatus};
+use langopen_core::executor::{GraphInfo, RunJob, RunOutput, RunResult, RunResultStatus};
 use langopen_core::model::ThreadStatus;
-use langopen_core::{Error as CoreError, ErrorKind, Executor, RawJson, SystemClock, Tenant};
-use langopen_worker::{Services, Worker, WorkerSettings};
+use langopen_core::{Backend, Executor, RawJson, Tenant};
+use langopen_worker::{Worker, WorkerSettings};
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::process::Command;
 use tokio_util::sync::CancellationToken;
 
-use super::{Place, open};
+use super::{Environment, open};
 use crate::bar::Bar;
 use crate::cli::ServeEmptyOptions;
 use crate::error::{Error, Result};
@@ -30,13 +30,13 @@ const CLIENTS: usize = 64;
 /// The number of runs that the worker executes at once.
 pub(super) const CONCURRENCY: usize = 64;
 
-pub(super) async fn measure(place: &Place) -> Result<Found> {
-    let (database, port) = (place.databases.make("empty").await?, free_port()?);
+pub(super) async fn measure(environment: &Environment) -> Result<Found> {
+    let (database, port) = (environment.databases.make("empty").await?, free_port()?);
     let program = std::env::current_exe().map_err(|source| Error::Io { what: "this program".into(), source })?;
     let mut command = Command::new(program);
-    command.args(["serve-empty", "--database", &database, "--redis", &place.redis.url, "--port", &port]);
-    let server = Server::start("empty", command, &place.folder, &port).await?;
-    let seconds = if place.quick { 5.0 } else { 20.0 };
+    command.args(["serve-empty", "--database", &database, "--redis", &environment.redis.url, "--port", &port]);
+    let server = Server::start("empty", command, &environment.folder, &port).await?;
+    let seconds = if environment.quick { 5.0 } else { 20.0 };
     let work = Work::new(server.client.clone(), Scenario::Wait, "noop", &json!({}), "values");
     let load = Load { clients: CLIENTS, warm_up: Duration::from_secs(2), window: Duration::from_secs_f64(seconds) };
     let measure = run(work, load).await;
@@ -53,27 +53,21 @@ pub(super) async fn measure(place: &Place) -> Result<Found> {
 
 /// `langopen-bench serve-empty`.
 pub(crate) async fn serve(options: ServeEmptyOptions) -> Result<ExitCode> {
-    let services = services(&options.database, &options.redis, Arc::new(Empty)).await?;
-    let server = AgentServer::new(
-        services.storage.clone(),
-        services.queue.clone(),
-        services.events.clone(),
-        services.executor.clone(),
-    );
+    let (backend, executor) = (backend(&options.database, &options.redis).await?, Arc::new(Empty));
+    let server = AgentServer::new(backend.clone(), executor.clone());
     server.sync_system_assistants(&Tenant::default()).await?;
-    let settings = WorkerSettings { concurrency: CONCURRENCY, ..WorkerSettings::default() };
-    tokio::spawn(Worker::new(services, settings).run(CancellationToken::new()));
+    let settings = WorkerSettings::default().with_concurrency(CONCURRENCY);
+    tokio::spawn(Worker::new(backend, executor, settings).run(CancellationToken::new()));
     let failed = |source| Error::Io { what: "cannot serve".into(), source };
     let listener = TcpListener::bind(("127.0.0.1", options.port)).await.map_err(failed)?;
     axum::serve(listener, server.router()).await.map_err(failed)?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// The services of a worker, on their own connections.
-pub(super) async fn services(database: &str, redis: &str, executor: Arc<dyn Executor>) -> Result<Services> {
+/// A backend on its own connections.
+pub(super) async fn backend(database: &str, redis: &str) -> Result<Backend> {
     let (postgres, events) = open::open(database, redis).await?;
-    let postgres = Arc::new(postgres);
-    Ok(Services { queue: postgres.clone(), storage: postgres, events, executor, clock: Arc::new(SystemClock) })
+    Ok(Backend::new(Arc::new(postgres), events))
 }
 
 /// An executor that ends every run at once.
@@ -98,11 +92,6 @@ pub(super) fn done() -> BoxStream<'static, langopen_core::Result<RunOutput>> {
     stream::iter([Ok(RunOutput::Done(Box::new(result)))]).boxed()
 }
 
-/// The error for calls that this measurement never makes.
-pub(super) fn unsupported() -> CoreError {
-    CoreError::new(ErrorKind::Unsupported, "empty.call", "the empty executor answers no questions")
-}
-
 #[async_trait]
 impl Executor for Empty {
     async fn graphs(&self) -> langopen_core::Result<Vec<GraphInfo>> {
@@ -111,9 +100,5 @@ impl Executor for Empty {
 
     async fn execute(&self, _: RunJob) -> langopen_core::Result<BoxStream<'static, langopen_core::Result<RunOutput>>> {
         Ok(done())
-    }
-
-    async fn call(&self, _: ExecutionContext, _: GraphCall) -> langopen_core::Result<RawJson> {
-        Err(unsupported())
     }
 }

@@ -6,7 +6,7 @@ use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use serde_json::{Value, json};
 
-use super::Place;
+use super::Environment;
 use super::platform::Platform;
 use crate::bar::Bar;
 use crate::client::Client;
@@ -22,8 +22,8 @@ const WATCHED: usize = 100;
 const SETTLE: Duration = Duration::from_secs(5);
 const PATIENCE: Duration = Duration::from_secs(30);
 
-pub(super) async fn measure(place: &Place) -> Result<Found> {
-    let platform = Platform::start(place, "idle", 1, 1, 1).await?;
+pub(super) async fn measure(environment: &Environment) -> Result<Found> {
+    let platform = Platform::start(environment, "idle", 1, 1, 1).await?;
     let client = &platform.client;
     let mut threads = Vec::with_capacity(STREAMS);
     for _ in 0..STREAMS {

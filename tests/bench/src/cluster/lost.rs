@@ -7,7 +7,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use sqlx::{Connection, PgConnection};
 
-use super::Place;
+use super::Environment;
 use super::platform::Platform;
 use crate::bar::Bar;
 use crate::client::{Events, text};
@@ -19,8 +19,8 @@ const WORKER_MS: f64 = 11_000.0;
 const RUNNER_MS: f64 = 1_000.0;
 const PATIENCE: Duration = Duration::from_secs(60);
 
-pub(super) async fn measure(place: &Place) -> Result<Found> {
-    let mut platform = Platform::start(place, "lost", 2, 2, 1).await?;
+pub(super) async fn measure(environment: &Environment) -> Result<Found> {
+    let mut platform = Platform::start(environment, "lost", 2, 2, 1).await?;
     let worker = standstill(&mut platform, Victim::Worker).await?;
     let runner = standstill(&mut platform, Victim::Runner).await?;
     platform.stop().await;
@@ -48,8 +48,8 @@ async fn standstill(platform: &mut Platform, victim: Victim) -> Result<f64> {
     let path = format!("/threads/{thread}/runs");
     let run = platform.client.call_json(Method::POST, &path, Some(body.to_string().into())).await?;
     let run_id = text(&run, "POST /threads/{id}/runs", "run_id")?;
-    let mut said = platform.client.opened(format!("{path}/{run_id}/stream"), Some("0-0")).await?;
-    let first = place(&mut said).await?;
+    let mut events = platform.client.opened(format!("{path}/{run_id}/stream"), Some("0-0")).await?;
+    let first = processes(&mut events).await?;
     let pid = match victim {
         Victim::Runner => u32::try_from(first["runner"].as_u64().unwrap_or_default()).unwrap_or_default(),
         Victim::Worker => worker_of(platform, &run_id).await?,
@@ -58,7 +58,7 @@ async fn standstill(platform: &mut Platform, victim: Victim) -> Result<f64> {
     if !platform.kill(pid) {
         return Err(Error::Option(format!("no {victim:?} of this benchmark has the process id {pid}")));
     }
-    let second = place(&mut said).await?;
+    let second = processes(&mut events).await?;
     let took = began.elapsed();
     if victim == Victim::Runner && second["runner"] == first["runner"] {
         return Err(Error::Option("the run did not move to another runner".into()));
@@ -68,9 +68,9 @@ async fn standstill(platform: &mut Platform, victim: Victim) -> Result<f64> {
 }
 
 /// The process ids that the graph reports.
-async fn place(said: &mut Events) -> Result<Value> {
+async fn processes(events: &mut Events) -> Result<Value> {
     let found = async {
-        while let Some(event) = said.next().await {
+        while let Some(event) = events.next().await {
             let (name, data) = event?;
             if name == "custom" {
                 return Ok(data);

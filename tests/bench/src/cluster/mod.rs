@@ -25,7 +25,7 @@ use crate::report::Report;
 pub(crate) use empty::serve as serve_empty;
 
 /// The environment of a comparison.
-struct Place {
+struct Environment {
     databases: Databases,
     redis: Redis,
     /// The folder of the platform's programs.
@@ -40,7 +40,7 @@ pub(crate) async fn command(options: ClusterOptions) -> Result<ExitCode> {
     let root = tempfile::Builder::new().prefix("langopen-bench-").tempdir();
     let root = root.map_err(|source| Error::Io { what: "no temporary folder".into(), source })?;
     app::unpack(app::PYTHON, root.path())?;
-    let place = Place {
+    let environment = Environment {
         databases: Databases::at(langopen_test_services::postgres_url().await),
         redis: Redis::start(root.path()).await?,
         programs: programs(&options)?,
@@ -52,17 +52,17 @@ pub(crate) async fn command(options: ClusterOptions) -> Result<ExitCode> {
     for part in Part::ALL.into_iter().filter(|part| wanted(*part)) {
         eprintln!("{}", part.name());
         let found = match part {
-            Part::Runs => empty::measure(&place).await,
-            Part::Backlog => backlog::measure(&place).await,
-            Part::Start => start::measure(&place).await,
-            Part::Lost => lost::measure(&place).await,
-            Part::Idle => idle::measure(&place).await,
-            Part::Peers => peers::measure(&place, options.aegra.as_deref()).await,
+            Part::Runs => empty::measure(&environment).await,
+            Part::Backlog => backlog::measure(&environment).await,
+            Part::Start => start::measure(&environment).await,
+            Part::Lost => lost::measure(&environment).await,
+            Part::Idle => idle::measure(&environment).await,
+            Part::Peers => peers::measure(&environment, options.aegra.as_deref()).await,
         };
         report.add(part.name(), found);
     }
-    place.databases.drop_all().await;
-    report.tell(options.json.as_deref())
+    environment.databases.drop_all().await;
+    report.print(options.json.as_deref())
 }
 
 /// The parts of the comparison.

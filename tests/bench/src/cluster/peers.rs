@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::json;
 use tokio::process::Command;
 
-use super::Place;
+use super::Environment;
 use super::platform::Platform;
 use crate::bar::Bar;
 use crate::client::Client;
@@ -24,16 +24,16 @@ struct Waits {
     many: Measure,
 }
 
-pub(super) async fn measure(place: &Place, aegra: Option<&Path>) -> Result<Found> {
+pub(super) async fn measure(environment: &Environment, aegra: Option<&Path>) -> Result<Found> {
     let mut found = Found::default();
-    let platform = Platform::start(place, "platform", 1, 1, 2).await?;
-    let ours = waits(place, &platform.client).await;
+    let platform = Platform::start(environment, "platform", 1, 1, 2).await?;
+    let ours = waits(environment, &platform.client).await;
     platform.stop().await;
     show(&mut found, "LangOpen", &ours);
     let mut peers = Vec::new();
     for redis in [false, true] {
         let name = if redis { "Aegra with Redis" } else { "Aegra without Redis" };
-        match peer(place, aegra, redis).await {
+        match peer(environment, aegra, redis).await {
             Ok(waits) => {
                 show(&mut found, name, &waits);
                 peers.push(waits);
@@ -53,25 +53,25 @@ pub(super) async fn measure(place: &Place, aegra: Option<&Path>) -> Result<Found
     Ok(found)
 }
 
-async fn peer(place: &Place, aegra: Option<&Path>, redis: bool) -> Result<Waits> {
+async fn peer(environment: &Environment, aegra: Option<&Path>, redis: bool) -> Result<Waits> {
     let name = if redis { "aegra_redis" } else { "aegra" };
-    let database = place.databases.make(name).await?;
+    let database = environment.databases.make(name).await?;
     let port = free_port()?;
     let mut command = Command::new(aegra.unwrap_or(Path::new("aegra")));
     command.args(["serve", "--host", "127.0.0.1", "--port", &port, "--config", "aegra.json"]);
     command.env("DATABASE_URL", database.replacen("postgres://", "postgresql://", 1)).env("LOG_LEVEL", "WARNING");
-    command.env("REDIS_BROKER_ENABLED", redis.to_string()).env("REDIS_URL", format!("{}/1", place.redis.url));
-    let config = place.folder.join("langgraph.json");
-    std::fs::copy(config, place.folder.join("aegra.json"))
+    command.env("REDIS_BROKER_ENABLED", redis.to_string()).env("REDIS_URL", format!("{}/1", environment.redis.url));
+    let config = environment.folder.join("langgraph.json");
+    std::fs::copy(config, environment.folder.join("aegra.json"))
         .map_err(|source| crate::error::Error::Io { what: "cannot write aegra.json".into(), source })?;
-    let server = Server::start(name, command, &place.folder, &port).await?;
-    let waits = waits(place, &server.client).await;
+    let server = Server::start(name, command, &environment.folder, &port).await?;
+    let waits = waits(environment, &server.client).await;
     server.stop().await;
     Ok(waits)
 }
 
-async fn waits(place: &Place, client: &Client) -> Waits {
-    let scale = if place.quick { 0.4 } else { 1.0 };
+async fn waits(environment: &Environment, client: &Client) -> Waits {
+    let scale = if environment.quick { 0.4 } else { 1.0 };
     let measure = async |clients, seconds: f64| {
         let input = json!({"messages": [{"role": "user", "content": "hi"}]});
         let work = Work::new(client.clone(), Scenario::Wait, "noop", &input, "values");

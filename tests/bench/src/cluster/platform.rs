@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use tokio::process::Command;
 
-use super::Place;
+use super::Environment;
 use crate::client::Client;
 use crate::error::{Error, Result};
 use crate::process::{Memory, Process};
@@ -26,14 +26,20 @@ pub(super) struct Platform {
 
 impl Platform {
     /// Starts workers and runners, with `hosts` graph hosts in each runner. Returns once the platform has run a graph.
-    pub(super) async fn start(place: &Place, name: &str, workers: usize, runners: usize, hosts: usize) -> Result<Self> {
-        let folder = place.folder.join(name);
+    pub(super) async fn start(
+        environment: &Environment,
+        name: &str,
+        workers: usize,
+        runners: usize,
+        hosts: usize,
+    ) -> Result<Self> {
+        let folder = environment.folder.join(name);
         std::fs::create_dir_all(&folder)
             .map_err(|source| Error::Io { what: format!("cannot create {}", folder.display()), source })?;
-        let database = place.databases.make(name).await?;
+        let database = environment.databases.make(name).await?;
         let program = |name: &str| {
-            let mut command = Command::new(place.programs.join(name));
-            command.current_dir(&place.folder);
+            let mut command = Command::new(environment.programs.join(name));
+            command.current_dir(&environment.folder);
             command.env("LANGSMITH_TRACING", "false").env("LANGCHAIN_TRACING_V2", "false");
             command.env("LANGOPEN_CACHE_DIR", std::env::temp_dir().join("langopen-bench-environments"));
             command.env("LANGOPEN_RUNNER_TOKEN", "bench-bench-bench-bench-bench-bench");
@@ -45,7 +51,7 @@ impl Platform {
             let (port, health) = (free_port()?, free_port()?);
             let mut command = program("langopen-runner");
             command
-                .env("LANGOPEN_CONFIG", place.folder.join("langgraph.json"))
+                .env("LANGOPEN_CONFIG", environment.folder.join("langgraph.json"))
                 .env("LANGOPEN_HOSTS", hosts.to_string());
             command.env("LANGOPEN_HOST", "127.0.0.1").env("LANGOPEN_PORT", &port);
             command.env("LANGOPEN_HEALTH_PORT", health);
@@ -55,7 +61,7 @@ impl Platform {
         }
         let port = free_port()?;
         let shared = |mut command: Command| {
-            command.env("LANGOPEN_DATABASE_URL", &database).env("LANGOPEN_REDIS_URL", &place.redis.url);
+            command.env("LANGOPEN_DATABASE_URL", &database).env("LANGOPEN_REDIS_URL", &environment.redis.url);
             command.env("LANGOPEN_RUNNER_URLS", urls.join(","));
             command
         };

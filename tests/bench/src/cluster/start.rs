@@ -6,13 +6,13 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use futures::stream::BoxStream;
-use langopen_core::executor::{ExecutionContext, GraphCall, GraphInfo, RunJob, RunOutput};
-use langopen_core::{Executor, Queue, RawJson, RunId, Scope};
+use langopen_core::executor::{GraphInfo, RunJob, RunOutput};
+use langopen_core::{Executor, Queue, RunId, Scope};
 use langopen_worker::{Worker, WorkerSettings};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::{Place, empty, new_run, open};
+use super::{Environment, empty, new_run, open};
 use crate::bar::Bar;
 use crate::error::{Error, Result};
 use crate::quantiles::Quantiles;
@@ -25,19 +25,20 @@ const P99_WITHOUT_REDIS_MS: f64 = 1200.0;
 const PAUSE: Duration = Duration::from_millis(37);
 const TO_START: Duration = Duration::from_secs(30);
 
-pub(super) async fn measure(place: &Place) -> Result<Found> {
+pub(super) async fn measure(environment: &Environment) -> Result<Found> {
     let mut found = Found::default();
-    let database = place.databases.make("start").await?;
-    let own = place.redis.another(&place.folder.join("start")).await?;
-    let redis = own.as_ref().unwrap_or(&place.redis);
+    let database = environment.databases.make("start").await?;
+    let own = environment.redis.another(&environment.folder.join("start")).await?;
+    let redis = own.as_ref().unwrap_or(&environment.redis);
     let (started, mut starts) = mpsc::unbounded_channel();
-    let services = empty::services(&database, &redis.url, Arc::new(Started(started))).await?;
+    let backend = empty::backend(&database, &redis.url).await?;
     let (queue, _) = open::open(&database, &redis.url).await?;
     let stop = CancellationToken::new();
-    let worker = tokio::spawn(Worker::new(services, WorkerSettings::default()).run(stop.clone()));
+    let worker =
+        tokio::spawn(Worker::new(backend, Arc::new(Started(started)), WorkerSettings::default()).run(stop.clone()));
 
     sample(&queue, &mut starts, 50).await?;
-    let with = sample(&queue, &mut starts, if place.quick { 300 } else { 1000 }).await?;
+    let with = sample(&queue, &mut starts, if environment.quick { 300 } else { 1000 }).await?;
     found.figure("enqueue to start, p50", with.p50, "ms");
     found.figure("enqueue to start, p99", with.p99, "ms");
     found.bars.extend([
@@ -49,7 +50,7 @@ pub(super) async fn measure(place: &Place) -> Result<Found> {
         Some(redis) => {
             redis.stop().await;
             tokio::time::sleep(Duration::from_secs(2)).await;
-            Some(sample(&queue, &mut starts, if place.quick { 30 } else { 100 }).await?)
+            Some(sample(&queue, &mut starts, if environment.quick { 30 } else { 100 }).await?)
         }
     };
     if let Some(without) = without {
@@ -104,9 +105,5 @@ impl Executor for Started {
         // The receiver is gone only after the measurement has failed.
         let _ = self.0.send((job.run.run_id, Instant::now()));
         Ok(empty::done())
-    }
-
-    async fn call(&self, _: ExecutionContext, _: GraphCall) -> langopen_core::Result<RawJson> {
-        Err(empty::unsupported())
     }
 }

@@ -3,8 +3,8 @@
 
 mod bars;
 mod measure;
-mod places;
 mod plan;
+mod programs;
 mod report;
 mod table;
 #[cfg(test)]
@@ -14,8 +14,8 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use self::measure::Figures;
-use self::places::Places;
 use self::plan::Plan;
+use self::programs::Programs;
 use self::report::Report;
 use crate::app;
 use crate::bare::{self, Bare};
@@ -25,7 +25,7 @@ use crate::server::Server;
 
 /// Measures, prints the tables and the JSON report, and fails if a bar is missed.
 pub(crate) async fn command(options: CompareOptions) -> Result<ExitCode> {
-    let places = Places::find(&options)?;
+    let programs = Programs::find(&options)?;
     let plan = if options.quick { Plan::quick() } else { Plan::full() };
     let root = tempfile::Builder::new()
         .prefix("langopen-bench-")
@@ -34,9 +34,9 @@ pub(crate) async fn command(options: CompareOptions) -> Result<ExitCode> {
     let load_average = std::fs::read_to_string("/proc/loadavg").ok().map(|text| text.trim().to_owned());
     let mut notes = Vec::new();
 
-    let ours = measure_ours(&options, &places, &plan, &root.path().join("langopen")).await?;
-    let peer = noted("peer", &mut notes, measure_peer(&places, &plan, &root.path().join("peer")).await);
-    let bare = noted("bare library", &mut notes, measure_bare(&places, &plan, &root.path().join("bare")).await);
+    let ours = measure_ours(&options, &programs, &plan, &root.path().join("langopen")).await?;
+    let peer = noted("peer", &mut notes, measure_peer(&programs, &plan, &root.path().join("peer")).await);
+    let bare = noted("bare library", &mut notes, measure_bare(&programs, &plan, &root.path().join("bare")).await);
 
     let report = Report::new(options.quick, load_average, notes, ours, peer, bare);
     println!("{}", table::render(&report));
@@ -50,9 +50,9 @@ pub(crate) async fn command(options: CompareOptions) -> Result<ExitCode> {
     Ok(if report.missed() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-async fn measure_ours(options: &CompareOptions, places: &Places, plan: &Plan, folder: &Path) -> Result<Figures> {
+async fn measure_ours(options: &CompareOptions, programs: &Programs, plan: &Plan, folder: &Path) -> Result<Figures> {
     app::unpack(app::PYTHON, folder)?;
-    let server = match (&options.url, &places.langopen) {
+    let server = match (&options.url, &programs.langopen) {
         (Some(url), _) => Server::running(url, options.pid).await?,
         (None, Some(program)) => Server::langopen(program, folder).await?,
         (None, None) => return Err(Error::Option("no langopen binary: build it, or name it with --langopen".into())),
@@ -62,8 +62,8 @@ async fn measure_ours(options: &CompareOptions, places: &Places, plan: &Plan, fo
     Ok(figures)
 }
 
-async fn measure_peer(places: &Places, plan: &Plan, folder: &Path) -> Result<Figures> {
-    let program = places.peer.as_deref().map_err(|why| Error::Option(why.clone()))?;
+async fn measure_peer(programs: &Programs, plan: &Plan, folder: &Path) -> Result<Figures> {
+    let program = programs.peer.as_deref().map_err(|why| Error::Option(why.clone()))?;
     app::unpack(app::PYTHON, folder)?;
     let server = Server::peer(program, folder).await?;
     let figures = measure::server(&server, plan, false).await;
@@ -71,10 +71,10 @@ async fn measure_peer(places: &Places, plan: &Plan, folder: &Path) -> Result<Fig
     Ok(figures)
 }
 
-async fn measure_bare(places: &Places, plan: &Plan, folder: &Path) -> Result<Bare> {
+async fn measure_bare(programs: &Programs, plan: &Plan, folder: &Path) -> Result<Bare> {
     app::unpack(app::PYTHON, folder)?;
-    eprintln!("bare library: {}", places.python.display());
-    bare::measure(&places.python, folder, plan.bare).await
+    eprintln!("bare library: {}", programs.python.display());
+    bare::measure(&programs.python, folder, plan.bare).await
 }
 
 /// A failed part leaves a note; the rest of the comparison still counts.

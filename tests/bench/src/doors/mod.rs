@@ -15,13 +15,13 @@ use crate::report::Report;
 use crate::server::Server;
 
 /// The environment of the measurements.
-struct Place {
+struct Environment {
     langopen: PathBuf,
     folder: PathBuf,
     quick: bool,
 }
 
-impl Place {
+impl Environment {
     /// Starts a server of an application in a new folder.
     async fn server(&self, name: &str, files: app::Files) -> Result<Server> {
         let folder = self.folder.join(name);
@@ -35,13 +35,13 @@ pub(crate) async fn command(options: DoorsOptions) -> Result<ExitCode> {
     let root = tempfile::Builder::new().prefix("langopen-bench-").tempdir();
     let root = root.map_err(|source| Error::Io { what: "no temporary folder".into(), source })?;
     let langopen = program::langopen(options.langopen.as_deref())?;
-    let place = Place { langopen, folder: root.path().to_owned(), quick: options.quick };
+    let environment = Environment { langopen, folder: root.path().to_owned(), quick: options.quick };
     let mut report = Report::new(options.quick);
     eprintln!("runs of graphs in TypeScript");
-    report.add("typescript", typescript::measure(&place).await);
+    report.add("typescript", typescript::measure(&environment).await);
     eprintln!("tokens on both kinds of stream");
-    report.add("tokens", tokens::measure(&place).await);
+    report.add("tokens", tokens::measure(&environment).await);
     eprintln!("WebSockets on one thread");
-    report.add("sockets", sockets::measure(&place).await);
-    report.tell(options.json.as_deref())
+    report.add("sockets", sockets::measure(&environment).await);
+    report.print(options.json.as_deref())
 }

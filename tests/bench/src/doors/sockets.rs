@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
-use super::Place;
+use super::Environment;
 use super::tokens::{Heard, heard, since, start};
 use crate::app;
 use crate::bar::Bar;
@@ -27,8 +27,8 @@ const PATIENCE: Duration = Duration::from_secs(120);
 
 type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
-pub(super) async fn measure(place: &Place) -> Result<Found> {
-    let server = place.server("sockets", app::PYTHON).await?;
+pub(super) async fn measure(environment: &Environment) -> Result<Found> {
+    let server = environment.server("sockets", app::PYTHON).await?;
     let client = &server.client;
     let thread = client.create_thread().await?;
     let resident = || server.memory().map_or(0.0, |memory| memory.resident_mib);

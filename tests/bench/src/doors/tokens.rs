@@ -9,7 +9,7 @@ use langopen_core::clock::Timestamp;
 use langopen_core::{Clock, SystemClock};
 use serde_json::{Value, json};
 
-use super::Place;
+use super::Environment;
 use crate::app;
 use crate::bar::Bar;
 use crate::client::{Client, Events};
@@ -26,10 +26,10 @@ const TOKENS: usize = 90;
 /// Seconds between two tokens.
 const PACE: &str = "0.01";
 
-pub(super) async fn measure(place: &Place) -> Result<Found> {
-    let server = place.server("clock", app::PYTHON).await?;
+pub(super) async fn measure(environment: &Environment) -> Result<Found> {
+    let server = environment.server("clock", app::PYTHON).await?;
     let client = &server.client;
-    let runs = if place.quick { 3 } else { 10 };
+    let runs = if environment.quick { 3 } else { 10 };
     let (mut classic, mut protocol) = (Vec::new(), Vec::new());
     // Alternate, so that both see the same load on the machine.
     for _ in 0..runs {

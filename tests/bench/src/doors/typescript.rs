@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::Place;
+use super::Environment;
 use crate::app;
 use crate::bar::Bar;
 use crate::error::{Error, Result};
@@ -13,20 +13,20 @@ use crate::report::Found;
 
 const P50_MS: f64 = 5.0;
 
-pub(super) async fn measure(place: &Place) -> Result<Found> {
+pub(super) async fn measure(environment: &Environment) -> Result<Found> {
     let mut found = Found::default();
-    let python = one_client(place, "python", app::PYTHON).await?;
+    let python = one_client(environment, "python", app::PYTHON).await?;
     found.figure("a run in Python, 1 client: p50", python, "ms");
-    let typescript = one_client(place, "typescript", app::TYPESCRIPT).await?;
+    let typescript = one_client(environment, "typescript", app::TYPESCRIPT).await?;
     found.bars.push(Bar::at_most("a run in TypeScript, 1 client: p50", Some(typescript), Some(P50_MS), "ms"));
     Ok(found)
 }
 
-async fn one_client(place: &Place, name: &str, files: app::Files) -> Result<f64> {
-    let server = place.server(name, files).await?;
+async fn one_client(environment: &Environment, name: &str, files: app::Files) -> Result<f64> {
+    let server = environment.server(name, files).await?;
     let input = json!({"messages": [{"role": "user", "content": "hi"}]});
     let work = Work::new(server.client.clone(), Scenario::Wait, "noop", &input, "values");
-    let seconds = if place.quick { 3 } else { 10 };
+    let seconds = if environment.quick { 3 } else { 10 };
     let load = Load { clients: 1, warm_up: Duration::from_secs(2), window: Duration::from_secs(seconds) };
     let measure = run(work, load).await;
     server.stop().await;

@@ -28,11 +28,11 @@ pub(super) fn check(evidence: &Evidence, found: &mut Vec<Violation>) {
         {
             broken(ONCE, format!("statuses seen: {:?}", entry.statuses));
         }
-        let told = evidence.told.get(run_id);
-        if let Some(told) = told.filter(|told| told.len() > 1) {
-            broken(ONCE, format!("webhooks reported these ends: {told:?}"));
+        let reported = evidence.reported.get(run_id);
+        if let Some(reported) = reported.filter(|reported| reported.len() > 1) {
+            broken(ONCE, format!("webhooks reported these ends: {reported:?}"));
         }
-        if told.is_none() && entry.hooked && evidence.succeeded(run_id) {
+        if reported.is_none() && entry.hooked && evidence.succeeded(run_id) {
             broken("a webhook reports the end", "no webhook arrived".to_owned());
         }
         if entry.kind == Kind::Stateless

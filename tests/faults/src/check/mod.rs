@@ -33,7 +33,7 @@ pub(crate) struct Evidence {
     pub(crate) lines: HashMap<String, Vec<Line>>,
     pub(crate) incidents: Vec<Incident>,
     /// The end status of each run, as its webhooks reported it.
-    pub(crate) told: HashMap<String, HashSet<String>>,
+    pub(crate) reported: HashMap<String, HashSet<String>>,
     /// The status of each accepted run at the end of the trial.
     pub(crate) statuses: HashMap<String, String>,
     /// The values of each thread at the end of the trial.

@@ -8,9 +8,9 @@ use clap::Parser;
 use langopen_api::AgentServer;
 use langopen_backends::memory::{Memory, MemoryEventLog};
 use langopen_backends::sqlite::{Sqlite, SqliteOptions};
-use langopen_core::{EventLog, Queue, Storage, SystemClock, Tenant};
+use langopen_core::{Backend, Executor, Tenant};
 use langopen_graph::GraphExecutor;
-use langopen_worker::{Services, Worker, WorkerSettings};
+use langopen_worker::{Worker, WorkerSettings};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -39,16 +39,16 @@ pub(crate) async fn serve(options: Options, executor: GraphExecutor) -> Result<(
         std::fs::create_dir_all(&options.data)?;
         Some(Sqlite::open(&options.data.join("langopen.db"), SqliteOptions::default()).await?)
     };
-    let services = match &sqlite {
-        Some(sqlite) => services(Arc::new(sqlite.clone()), Arc::new(sqlite.event_log()), executor),
-        None => services(Arc::new(Memory::new()), Arc::new(MemoryEventLog::new()), executor),
+    let backend = match &sqlite {
+        Some(sqlite) => Backend::new(Arc::new(sqlite.clone()), Arc::new(sqlite.event_log())),
+        None => Backend::new(Arc::new(Memory::new()), Arc::new(MemoryEventLog::new())),
     };
-    let Services { storage, queue, events, executor, .. } = services.clone();
-    let server = AgentServer::new(storage, queue, events, executor);
+    let executor: Arc<dyn Executor> = Arc::new(executor);
+    let server = AgentServer::new(backend.clone(), executor.clone());
     server.sync_system_assistants(&Tenant::default()).await?;
-    let settings = WorkerSettings { grace: GRACE, concurrency: 40, ..WorkerSettings::default() };
+    let settings = WorkerSettings::default().with_grace(GRACE).with_concurrency(40);
     let stop = CancellationToken::new();
-    let worker = tokio::spawn(Worker::new(services, settings).run(stop.clone()));
+    let worker = tokio::spawn(Worker::new(backend, executor, settings).run(stop.clone()));
     let listener = tokio::net::TcpListener::bind(("127.0.0.1", options.port)).await?;
     let served = tokio::spawn(axum::serve(listener, server.router()).into_future());
     let mut terminate = signal(SignalKind::terminate())?;
@@ -63,8 +63,4 @@ pub(crate) async fn serve(options: Options, executor: GraphExecutor) -> Result<(
         sqlite.close().await;
     }
     Ok(())
-}
-
-fn services<S: Storage + Queue>(data: Arc<S>, events: Arc<dyn EventLog>, executor: GraphExecutor) -> Services {
-    Services { storage: data.clone(), queue: data, events, executor: Arc::new(executor), clock: Arc::new(SystemClock) }
 }

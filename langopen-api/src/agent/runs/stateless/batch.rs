@@ -1,14 +1,15 @@
 use axum::Json;
 use axum::extract::State;
 
+use crate::agent::App;
+use crate::agent::Forwarded;
+use crate::agent::error::{ApiError, ApiResult, ErrorResponse};
 use crate::agent::run_body::RunBatchCreate;
 use crate::agent::runs::submit::{Attach, submit};
 use crate::agent::wire::RunBody;
 use crate::http::access::Caller;
-use crate::http::error::{ApiError, ApiResult, ErrorResponse};
+use crate::http::extract::ListBody;
 use crate::http::extract::field::Object;
-use crate::http::extract::{Forwarded, ListBody};
-use crate::server::App;
 
 /// Create Run Batch
 ///

@@ -2,14 +2,15 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 
+use crate::agent::App;
+use crate::agent::Forwarded;
+use crate::agent::error::{ApiResult, ErrorResponse};
 use crate::agent::run_body::RunCreateStateless;
 use crate::agent::runs::submit::{Attach, submit};
 use crate::agent::wire::RunBody;
 use crate::http::access::Caller;
-use crate::http::error::{ApiResult, ErrorResponse};
-use crate::http::extract::{Body, Forwarded};
+use crate::http::extract::Body;
 use crate::http::sse::locations;
-use crate::server::App;
 
 /// Create Background Run
 ///

@@ -1,13 +1,14 @@
 use axum::extract::State;
 use axum::response::Response;
 
+use crate::agent::App;
+use crate::agent::Forwarded;
+use crate::agent::error::{ApiResult, ErrorResponse};
 use crate::agent::run_body::RunCreateStreamingStateless;
 use crate::agent::runs::stream::start;
 use crate::http::access::Caller;
-use crate::http::error::{ApiResult, ErrorResponse};
-use crate::http::extract::{Body, Forwarded};
+use crate::http::extract::Body;
 use crate::http::sse::ServerSentEvent;
-use crate::server::App;
 
 /// Create Run, Stream Output
 ///

@@ -1,12 +1,13 @@
 use axum::extract::State;
 use axum::response::Response;
 
+use crate::agent::App;
+use crate::agent::Forwarded;
+use crate::agent::error::{ApiResult, ErrorResponse};
 use crate::agent::run_body::RunCreateStreamingStateless;
 use crate::agent::runs::wait::start;
 use crate::http::access::Caller;
-use crate::http::error::{ApiResult, ErrorResponse};
-use crate::http::extract::{Body, Forwarded};
-use crate::server::App;
+use crate::http::extract::Body;
 
 /// Create Run, Wait for Output
 ///

@@ -9,6 +9,8 @@ use langopen_core::auth::{Action, Auth, Credentials, Decision, Identity, KeyRing
 use langopen_core::error::Result;
 use langopen_core::tenant::Tenant;
 
+use crate::http::host::is_loopback;
+
 /// The header with which Studio asks for access without a login.
 const HEADER: (&str, &str) = ("x-auth-scheme", "langsmith");
 
@@ -62,13 +64,7 @@ fn is_trusted(origin: &str) -> bool {
     let Some((scheme, host)) = origin.split_once("://") else { return false };
     match scheme {
         "https" if host == "smith.langchain.com" || host.ends_with(".smith.langchain.com") => true,
-        "http" | "https" => {
-            let name = match host.rsplit_once(':') {
-                Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
-                _ => host,
-            };
-            matches!(name, "localhost" | "127.0.0.1" | "[::1]")
-        }
+        "http" | "https" => is_loopback(host),
         _ => false,
     }
 }

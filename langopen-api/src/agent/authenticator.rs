@@ -7,11 +7,11 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use langopen_core::auth::{Auth, Identity};
 
-use super::credentials;
-use crate::gateway::Reached;
-use crate::http::error::ApiError;
-use crate::http::extract::{BodyBudget, BodyLimits};
-use crate::settings::Settings;
+use super::error::ApiError;
+use crate::http::access::credentials;
+use crate::http::error;
+use crate::http::extract::{BodyBudget, BodyLimits, buffer};
+use crate::http::reached::Reached;
 
 /// Authenticates callers in the same way as the API. Use it as a layer for routes of your own beside the API:
 ///
@@ -38,7 +38,7 @@ pub struct Authenticator {
 impl Authenticator {
     /// An authenticator that uses `auth`.
     pub fn new(auth: Arc<dyn Auth>) -> Self {
-        Self { auth, limits: BodyLimits::of(&Settings::default()), bodies: BodyBudget::default() }
+        Self { auth, limits: BodyLimits::default(), bodies: BodyBudget::default() }
     }
 
     /// Refuses larger bodies. It has an effect only if the login reads bodies.
@@ -58,15 +58,18 @@ impl Authenticator {
     /// Returns the caller's identity and the request. If the login refuses the caller, it returns the answer to send
     /// instead.
     pub async fn authenticate(&self, request: Request) -> Result<(Identity, Request), Response> {
+        self.admit(request).await.map_err(|failure| ApiError::from(failure).into_response())
+    }
+
+    async fn admit(&self, request: Request) -> error::Result<(Identity, Request)> {
         let request = match self.auth.needs_body() {
-            true => credentials::kept(request, self.limits, &self.bodies).await?,
+            true => buffer(request, self.limits, &self.bodies).await?,
             false => request,
         };
         let (mut parts, body) = request.into_parts();
-        let asked = self.auth.authenticate(&credentials::of(&mut parts).await).await;
-        let identity = asked.map_err(|error| ApiError::from(error).into_response())?;
+        let identity = self.auth.authenticate(&credentials(&mut parts).await).await?;
         if let Some(reached) = parts.extensions.get::<Reached>() {
-            reached.check(&identity).map_err(IntoResponse::into_response)?;
+            reached.check(&identity)?;
         }
         Ok((identity, Request::from_parts(parts, body)))
     }

@@ -1,8 +1,11 @@
-//! The run service: the one way in which the platform creates, cancels and deletes runs.
+//! The run service: the one way in which the platform creates, cancels, deletes and follows runs.
 //!
 //! [`Queue`] and [`Storage`] report the runs that a call has ended or removed. No worker will close the streams of
 //! those runs, so the caller must. [`RunService`] does both in one call; handlers, crons and embedders use it instead
 //! of the traits.
+//!
+//! Its readers resume in the event log, survive the loss of a signal or of the log, and end when the run is over or the
+//! thread is gone.
 //!
 //! ```
 //! use langopen_core::run_service::RunService;
@@ -17,32 +20,47 @@
 //! }
 //! ```
 
+mod batches;
+mod run_reader;
+mod thread_reader;
+
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
-use crate::event_log::{EventLog, LogKey, NEVER_BEGUN, NewEvent};
+use crate::backend::Backend;
+use crate::event_log::{EventLog, EventStream, LogKey, NEVER_BEGUN, NewEvent, ReadFrom};
 use crate::ids::{AssistantId, RunId, ThreadId};
 use crate::model::{CancelRequest, NewRun, PruneStrategy, PrunedThreads, Run};
 use crate::queue::{Cancelled, Enqueued, InFlight, Queue};
 use crate::storage::Storage;
-use crate::tenant::Scope;
+use crate::tenant::{Scope, Tenant};
 use crate::{ErrorKind, Result};
+
+use batches::SharedData;
+
+pub use run_reader::{Completeness, RunRead, RunReader};
+pub use thread_reader::{ThreadRead, ThreadReader, Visibility};
 
 /// The attempt number before a run's first attempt.
 const NO_ATTEMPT: u32 = 0;
 
-/// Creates, cancels and deletes runs, and closes the streams of the runs that end on the way. Clones share its parts.
+/// Creates, cancels, deletes and follows runs, and closes the streams of the runs that end on the way. Clones share its
+/// parts.
 #[derive(Clone)]
 pub struct RunService {
     storage: Arc<dyn Storage>,
     queue: Arc<dyn Queue>,
     events: Arc<dyn EventLog>,
+    /// Event data that several readers share.
+    shared: Arc<SharedData>,
 }
 
 impl RunService {
-    /// A service over these parts. All three must hold the same runs.
-    pub fn new(storage: Arc<dyn Storage>, queue: Arc<dyn Queue>, events: Arc<dyn EventLog>) -> Self {
-        Self { storage, queue, events }
+    /// A service over the runs of a backend.
+    pub fn new(backend: &Backend) -> Self {
+        let Backend { storage, queue, events, .. } = backend.clone();
+        Self { storage, queue, events, shared: Arc::default() }
     }
 
     /// Creates a run and closes the streams of the pending runs that it supersedes. Returns the run as stored.
@@ -139,6 +157,48 @@ impl RunService {
         let swept = self.storage.sweep_threads(limit).await?;
         self.close_threads(&swept.deleted).await;
         Ok(swept)
+    }
+
+    /// Follows a run of the tenant. `events` is its log, which the caller has opened before it created the run or read
+    /// its row. A client may receive nothing for at most `heartbeat`.
+    pub fn follow(
+        &self,
+        tenant: &Tenant,
+        log: LogKey,
+        resumable: bool,
+        heartbeat: Duration,
+        events: EventStream,
+    ) -> RunReader {
+        RunReader::new(self, tenant, log, resumable, heartbeat, events)
+    }
+
+    /// Reads the events of a thread for a caller with this scope. The thread need not exist yet. Also returns whether
+    /// the caller sees the thread now.
+    ///
+    /// # Errors
+    /// Those of [`EventLog::read_thread`] and of [`Threads::thread`](crate::storage::Threads::thread).
+    pub async fn read_thread(
+        &self,
+        scope: Scope,
+        thread_id: ThreadId,
+        from: ReadFrom,
+    ) -> Result<(ThreadReader, Visibility)> {
+        ThreadReader::open(self, scope, thread_id, from).await
+    }
+
+    /// Whether a caller with this scope sees the thread.
+    ///
+    /// # Errors
+    /// Those of [`Threads::thread`](crate::storage::Threads::thread).
+    pub async fn visibility(&self, scope: &Scope, thread_id: ThreadId) -> Result<Visibility> {
+        if self.storage.thread(scope, thread_id).await?.is_some() {
+            return Ok(Visibility::Visible);
+        }
+        let everything = Scope::tenant(scope.tenant.clone());
+        if scope.filter.is_some() && self.storage.thread(&everything, thread_id).await?.is_some() {
+            return Ok(Visibility::Hidden);
+        }
+        Ok(Visibility::Missing)
     }
 
     /// Closes the streams of runs that no worker will end. The call that ended the runs is committed by now, so a

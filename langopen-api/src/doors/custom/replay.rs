@@ -13,25 +13,25 @@ use parking_lot::Mutex;
 
 type Shared = Arc<Mutex<Option<Body>>>;
 
-/// The copy of a request that was sent once.
-pub(super) struct Again {
+/// The copy of a request that was sent once, to send it a second time.
+pub(super) struct Replay {
     parts: Parts,
     body: Shared,
 }
 
 /// Splits a request into one to send now and a copy to send later.
-pub(super) fn twice(request: Request) -> (Request, Again) {
+pub(super) fn replayable(request: Request) -> (Request, Replay) {
     let (parts, body) = request.into_parts();
     if http_body::Body::is_end_stream(&body) {
-        let again = Again { parts: parts.clone(), body: Arc::new(Mutex::new(Some(Body::empty()))) };
-        return (Request::from_parts(parts, body), again);
+        let replay = Replay { parts: parts.clone(), body: Arc::new(Mutex::new(Some(Body::empty()))) };
+        return (Request::from_parts(parts, body), replay);
     }
     let body = Arc::new(Mutex::new(Some(body)));
-    let again = Again { parts: parts.clone(), body: Arc::clone(&body) };
-    (Request::from_parts(parts, Body::from_stream(OnDemand { body, reading: None })), again)
+    let replay = Replay { parts: parts.clone(), body: Arc::clone(&body) };
+    (Request::from_parts(parts, Body::from_stream(OnDemand { body, reading: None })), replay)
 }
 
-impl Again {
+impl Replay {
     /// The copy, unless the first receiver has read the body.
     pub(super) fn request(self) -> Option<Request> {
         let body = self.body.lock().take()?;

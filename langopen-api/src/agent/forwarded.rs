@@ -7,8 +7,8 @@ use http::request::Parts;
 
 use langopen_core::telemetry::TraceContext;
 
+use crate::agent::App;
 use crate::http::observe::{RequestId, trace_context};
-use crate::server::App;
 
 /// The request's id, its trace context, and the headers that graphs see in `configurable`.
 pub(crate) struct Forwarded {

@@ -6,11 +6,10 @@ use http::{StatusCode, Uri};
 use langopen_core::Tenant;
 use langopen_core::auth::Identity;
 
-use super::naming;
 use super::rate::Rate;
-use crate::http::error::{ApiError, ApiResult};
+use crate::http::error::{Failure, Result};
 
-/// The deployment that a request has reached. An [`Installation`](super::Installation) adds it to the extensions of
+/// The deployment that a request has reached. An [`Installation`](crate::Installation) adds it to the extensions of
 /// every request that it passes on.
 #[derive(Clone)]
 pub(crate) struct Reached {
@@ -20,16 +19,16 @@ pub(crate) struct Reached {
     /// Whether the request names the deployment, by path or by host.
     pub(crate) named: bool,
     /// Whether it is the default deployment of the installation.
-    pub(super) default: bool,
-    pub(super) rate: Option<Arc<Rate>>,
+    pub(crate) default: bool,
+    pub(crate) rate: Option<Arc<Rate>>,
 }
 
 impl Reached {
     /// Refuses a caller of another deployment, even if the login admits it.
-    pub(crate) fn check(&self, identity: &Identity) -> ApiResult<()> {
+    pub(crate) fn check(&self, identity: &Identity) -> Result<()> {
         match identity.tenant == self.tenant {
             true => Ok(()),
-            false => Err(ApiError::new(StatusCode::FORBIDDEN, "These credentials are not for that deployment")),
+            false => Err(Failure::new(StatusCode::FORBIDDEN, "These credentials are not for that deployment")),
         }
     }
 
@@ -39,14 +38,14 @@ impl Reached {
     }
 
     /// Counts a request of an authenticated caller. It refuses the request if the rate limit is reached.
-    pub(crate) fn count(&self) -> ApiResult<()> {
+    pub(crate) fn count(&self) -> Result<()> {
         let Some(rate) = &self.rate else { return Ok(()) };
         rate.check().map_err(|wait| {
             let detail = format!(
                 "the deployment accepts {} requests per second (max_requests_per_second): wait, send fewer requests, or raise the limit",
                 rate.limit()
             );
-            ApiError::too_many(detail, wait)
+            Failure::too_many(detail, wait)
         })
     }
 
@@ -63,11 +62,41 @@ impl Reached {
 
     /// The URI as the client wrote it, from a URI without the prefix.
     pub(crate) fn whole(&self, uri: &Uri) -> Option<Uri> {
-        naming::with_path(uri, &format!("{}{}", self.prefix, uri.path()))
+        with_path(uri, &format!("{}{}", self.prefix, uri.path()))
     }
 
     /// The URI without the prefix.
     pub(crate) fn below(&self, uri: &Uri) -> Option<Uri> {
-        naming::below(uri, &self.prefix)
+        below(uri, &self.prefix)
+    }
+}
+
+/// The URI without the prefix of its path; `None` if the path does not begin with the prefix.
+fn below(uri: &Uri, prefix: &str) -> Option<Uri> {
+    match uri.path().strip_prefix(prefix)? {
+        "" => with_path(uri, "/"),
+        path => with_path(uri, path),
+    }
+}
+
+/// The URI with another path.
+fn with_path(uri: &Uri, path: &str) -> Option<Uri> {
+    let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
+    let mut parts = uri.clone().into_parts();
+    parts.path_and_query = Some(format!("{path}{query}").parse().ok()?);
+    Uri::from_parts(parts).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_prefix_is_taken_off() {
+        let below = |uri: &str, prefix| below(&uri.parse().unwrap(), prefix).map(|uri| uri.to_string());
+        assert_eq!(below("/d/x/threads?a=%2F", "/d/x").as_deref(), Some("/threads?a=%2F"));
+        assert_eq!(below("/d/x", "/d/x").as_deref(), Some("/"));
+        assert_eq!(below("/d/x?a", "/d/x").as_deref(), Some("/?a"));
+        assert_eq!(below("http://h:1/d/x/ok", "/d/x").as_deref(), Some("http://h:1/ok"));
     }
 }

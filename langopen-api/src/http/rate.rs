@@ -9,14 +9,14 @@ use governor::state::{InMemoryState, NotKeyed};
 use governor::{Quota, RateLimiter};
 
 /// The rate limit of one deployment. A burst may use one second's allowance at once. It uses a monotonic clock.
-pub(super) struct Rate<C: Clock = DefaultClock> {
+pub(crate) struct Rate<C: Clock = DefaultClock> {
     limit: NonZeroU32,
     clock: C,
     limiter: RateLimiter<NotKeyed, InMemoryState, C, NoOpMiddleware<C::Instant>>,
 }
 
 impl Rate {
-    pub(super) fn new(limit: NonZeroU32) -> Self {
+    pub(crate) fn new(limit: NonZeroU32) -> Self {
         Self::with_clock(limit, DefaultClock::default())
     }
 }
@@ -28,12 +28,12 @@ impl<C: Clock + Clone> Rate<C> {
     }
 
     /// The number of requests per second.
-    pub(super) fn limit(&self) -> NonZeroU32 {
+    pub(crate) fn limit(&self) -> NonZeroU32 {
         self.limit
     }
 
     /// Counts a request; or, if the limit is reached, returns how long to wait.
-    pub(super) fn check(&self) -> Result<(), Duration> {
+    pub(crate) fn check(&self) -> Result<(), Duration> {
         self.limiter.check().map_err(|until| until.wait_time_from(self.clock.now()))
     }
 }

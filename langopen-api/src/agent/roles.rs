@@ -3,8 +3,6 @@
 use http::Method;
 use langopen_core::auth::Role::{self, Developer, Operator, Viewer};
 
-use crate::http::error::{ApiError, ApiResult};
-
 /// Method, path and minimum role of every operation that authenticates its caller.
 const LEAST: &[(&str, &str, Role)] = &[
     ("POST", "/assistants", Developer),
@@ -93,16 +91,5 @@ pub(crate) fn least_elsewhere(method: &Method) -> Role {
     match method.is_safe() {
         true => Viewer,
         false => Developer,
-    }
-}
-
-/// Refuses a role that is lower than `least`. A caller without a role has no such bound.
-pub(crate) fn check(role: Option<Role>, least: Role) -> ApiResult<()> {
-    match role {
-        Some(role) if role < least => {
-            let detail = format!("This needs the role {least} or more; the API key has the role {role}");
-            Err(ApiError::new(http::StatusCode::FORBIDDEN, detail))
-        }
-        _ => Ok(()),
     }
 }

@@ -8,7 +8,7 @@ use crate::program;
 
 /// The programs that a comparison starts.
 #[derive(Debug)]
-pub(crate) struct Places {
+pub(crate) struct Programs {
     /// `None` if a running server is measured instead.
     pub(super) langopen: Option<PathBuf>,
     /// The reason, if there is no peer.
@@ -16,7 +16,7 @@ pub(crate) struct Places {
     pub(super) python: PathBuf,
 }
 
-impl Places {
+impl Programs {
     /// Searches the programs that the options do not name.
     pub(super) fn find(options: &CompareOptions) -> Result<Self> {
         let peer = match options.no_peer {

@@ -4,17 +4,17 @@
 //! heartbeat without events, the reader reads the run's row. Once the row says that the run is over, further silence
 //! ends the read.
 
+use std::fmt;
 use std::time::Duration;
 
 use futures::StreamExt;
-use langopen_core::event_log::{Event, EventId, EventStream, LogKey, NATIVE, ReadFrom};
-use langopen_core::model::Run;
-use langopen_core::{RunId, Scope, Tenant, ThreadId};
 use tokio::time::timeout;
 
-use super::outcome::{Kept, kept};
-use crate::http::batches::Batches;
-use crate::server::App;
+use super::RunService;
+use super::batches::Batches;
+use crate::error::Result;
+use crate::event_log::{Event, EventId, EventStream, LogKey, NATIVE, ReadFrom};
+use crate::tenant::{Scope, Tenant};
 
 /// How long the reader waits for the last events after the row says that the run is over.
 const GRACE: Duration = Duration::from_millis(300);
@@ -26,34 +26,35 @@ const KEPT_GRACE: Duration = Duration::from_secs(2);
 /// while.
 const GONE_GRACE: Duration = Duration::from_secs(10);
 
-/// The result of one read.
-pub(crate) enum News {
+/// The result of one read of a [`RunReader`].
+#[derive(Debug)]
+pub enum RunRead {
     /// Events, in order.
     Events(Vec<Event>),
     /// A whole heartbeat passed without events.
-    Quiet,
+    Idle,
     /// The reader lost events for ever: it was too slow, and the run is not resumable. Later events follow.
     Gap,
 }
 
 /// How much of the run's events a reader received.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Heard {
+pub enum Completeness {
     /// All events, up to the end.
-    All,
+    Complete,
     /// The run is over, but some of its events were lost.
-    Part,
+    Partial,
     /// The same, and the run's row is gone, so the outcome is unknown.
-    PartOfGone,
+    Unknown,
 }
 
-/// A reader of one run.
-pub(crate) struct Follow {
-    app: App,
+/// A reader of one run, from [`RunService::follow`].
+pub struct RunReader {
+    service: RunService,
     scope: Scope,
-    thread_id: ThreadId,
-    run_id: RunId,
+    log: LogKey,
     resumable: bool,
+    heartbeat: Duration,
     events: Batches,
     last: Option<EventId>,
     over: bool,
@@ -71,22 +72,22 @@ pub(crate) struct Follow {
     incomplete: bool,
 }
 
-impl Follow {
-    /// A reader of the run's `events`. The caller must already be authorized.
-    pub(crate) fn new(
-        app: &App,
+impl RunReader {
+    pub(super) fn new(
+        service: &RunService,
         tenant: &Tenant,
-        (thread_id, run_id): (ThreadId, RunId),
+        log: LogKey,
         resumable: bool,
+        heartbeat: Duration,
         events: EventStream,
     ) -> Self {
         Self {
-            app: app.clone(),
+            service: service.clone(),
             scope: Scope::tenant(tenant.clone()),
-            thread_id,
-            run_id,
+            log,
             resumable,
-            events: Batches::new(app, thread_id, events),
+            heartbeat,
+            events: Batches::new(&service.shared, log.thread_id, events),
             last: None,
             over: false,
             late: false,
@@ -98,57 +99,62 @@ impl Follow {
         }
     }
 
-    /// Sets whether the run's row was already terminal after `events` was opened.
-    pub(crate) fn over(mut self, over: bool) -> Self {
+    /// Sets whether the run's row was already terminal after the log was opened.
+    #[must_use]
+    pub fn over(mut self, over: bool) -> Self {
         (self.over, self.late) = (over, over);
         self
     }
 
     /// Sets the last event that the client has received.
-    pub(crate) fn after(mut self, last: EventId) -> Self {
+    #[must_use]
+    pub fn after(mut self, last: EventId) -> Self {
         self.last = Some(last);
         self
     }
 
     /// How much of the last attempt's events the reader received.
-    pub(crate) fn heard(&self) -> Heard {
+    pub fn completeness(&self) -> Completeness {
         match (self.incomplete, self.gone) {
-            (false, _) => Heard::All,
-            (true, None) => Heard::Part,
-            (true, Some(_)) => Heard::PartOfGone,
+            (false, _) => Completeness::Complete,
+            (true, None) => Completeness::Partial,
+            (true, Some(_)) => Completeness::Unknown,
         }
     }
 
     /// Whether the run was over when the read began.
-    pub(super) fn is_late(&self) -> bool {
+    pub fn is_late(&self) -> bool {
         self.late
     }
 
-    /// Reads the run's outcome from its rows.
-    pub(super) fn kept(&self) -> impl Future<Output = langopen_core::Result<(Option<Run>, Kept)>> + Send + use<> {
-        let (app, scope, thread_id, run_id) = (self.app.clone(), self.scope.clone(), self.thread_id, self.run_id);
-        async move { kept(&app, &scope, thread_id, run_id).await }
+    /// The run's log.
+    pub fn log(&self) -> LogKey {
+        self.log
     }
 
-    /// The longest time for which the client may receive nothing.
-    pub(crate) fn patience(&self) -> Duration {
-        self.app.settings.heartbeat
+    /// The scope in which the reader reads the run's row: all rows of the tenant.
+    pub fn scope(&self) -> &Scope {
+        &self.scope
+    }
+
+    /// The longest time for which a client may receive nothing.
+    pub fn heartbeat(&self) -> Duration {
+        self.heartbeat
     }
 
     /// The next result; `None` at the end.
-    pub(crate) async fn next(&mut self) -> Option<News> {
+    pub async fn next(&mut self) -> Option<RunRead> {
         loop {
             if std::mem::take(&mut self.gap) {
-                return Some(News::Gap);
+                return Some(RunRead::Gap);
             }
             if self.lost {
                 tokio::time::sleep(GRACE).await;
                 self.reopen().await;
             }
-            let heartbeat = self.app.settings.heartbeat;
             let patience = match (self.over, self.resumable) {
-                (true, false) if self.gone.is_some() => heartbeat.min(GONE_GRACE),
-                (false, _) => heartbeat,
+                (true, false) if self.gone.is_some() => self.heartbeat.min(GONE_GRACE),
+                (false, _) => self.heartbeat,
                 (true, false) => GRACE,
                 (true, true) => KEPT_GRACE,
             };
@@ -158,7 +164,7 @@ impl Follow {
                 Ok(Some(items)) => {
                     let events = self.take(items).await;
                     if !events.is_empty() {
-                        return Some(News::Events(events));
+                        return Some(RunRead::Events(events));
                     }
                 }
                 // The run has ended, but the reader received no end; perhaps this process was suspended. The log still
@@ -169,7 +175,7 @@ impl Follow {
                 }
                 Err(_) if self.gone.is_some_and(|silent| silent < GONE_GRACE) => {
                     self.gone = self.gone.map(|silent| silent + patience);
-                    return Some(News::Quiet);
+                    return Some(RunRead::Idle);
                 }
                 Err(_) if self.over => {
                     self.incomplete = true;
@@ -177,13 +183,13 @@ impl Follow {
                 }
                 Err(_) => {
                     self.look().await;
-                    return Some(News::Quiet);
+                    return Some(RunRead::Idle);
                 }
             }
         }
     }
 
-    async fn take(&mut self, items: Vec<langopen_core::Result<Event>>) -> Vec<Event> {
+    async fn take(&mut self, items: Vec<Result<Event>>) -> Vec<Event> {
         let mut events = Vec::with_capacity(items.len());
         let mut lost = None;
         for item in items {
@@ -202,7 +208,7 @@ impl Follow {
             }
         }
         if let Some(error) = lost {
-            tracing::warn!(run.id = %self.run_id, error = %error, "a reader of a run's events lost its position");
+            tracing::warn!(run.id = %self.log.run_id, error = %error, "a reader of a run's events lost its position");
             self.gap = !self.resumable;
             self.incomplete |= self.gap;
             self.reopen().await;
@@ -216,14 +222,14 @@ impl Follow {
             Some(last) if self.resumable => ReadFrom::After(last),
             _ => ReadFrom::Now,
         };
-        match self.app.events.read(LogKey { thread_id: self.thread_id, run_id: self.run_id }, from).await {
+        match self.service.events.read(self.log, from).await {
             Ok(events) => {
-                self.events = Batches::new(&self.app, self.thread_id, events);
+                self.events = Batches::new(&self.service.shared, self.log.thread_id, events);
                 self.lost = false;
                 self.look().await;
             }
             Err(error) => {
-                tracing::error!(run.id = %self.run_id, error = %error, "a run's events cannot be read; the reader tries again");
+                tracing::error!(run.id = %self.log.run_id, error = %error, "a run's events cannot be read; the reader tries again");
                 self.lost = true;
             }
         }
@@ -231,16 +237,22 @@ impl Follow {
 
     /// Reads the run's row, to see whether it is terminal or gone.
     async fn look(&mut self) {
-        match self.app.storage.run(&self.scope, self.thread_id, self.run_id).await {
+        match self.service.storage.run(&self.scope, self.log.thread_id, self.log.run_id).await {
             Ok(Some(run)) => self.over = run.status.is_terminal(),
             Ok(None) => {
                 self.over = true;
                 self.gone.get_or_insert(Duration::ZERO);
             }
             Err(error) => {
-                tracing::warn!(run.id = %self.run_id, error = %error, "a run's row cannot be read");
+                tracing::warn!(run.id = %self.log.run_id, error = %error, "a run's row cannot be read");
                 self.over = false;
             }
         }
+    }
+}
+
+impl fmt::Debug for RunReader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RunReader").field("log", &self.log).finish_non_exhaustive()
     }
 }

@@ -8,11 +8,11 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use futures::{Stream, StreamExt};
-use langopen_core::event_log::{Event, EventId, EventStream};
-use langopen_core::{Result, ThreadId};
 use parking_lot::Mutex;
 
-use crate::server::App;
+use crate::error::Result;
+use crate::event_log::{Event, EventId, EventStream};
+use crate::ids::ThreadId;
 
 /// The maximum number of events in a batch.
 const MOST: usize = 64;
@@ -24,7 +24,7 @@ const BYTES: usize = 64 * 1024;
 const SHARED: usize = 4 * 1024;
 
 /// The events of a reader, in batches.
-pub(crate) struct Batches {
+pub(super) struct Batches {
     events: EventStream,
     thread_id: ThreadId,
     shared: Arc<SharedData>,
@@ -33,8 +33,8 @@ pub(crate) struct Batches {
 
 impl Batches {
     /// Batches of the events of this thread, or of one of its runs.
-    pub(crate) fn new(app: &App, thread_id: ThreadId, events: EventStream) -> Self {
-        Self { events, thread_id, shared: Arc::clone(&app.shared), ended: false }
+    pub(super) fn new(shared: &Arc<SharedData>, thread_id: ThreadId, events: EventStream) -> Self {
+        Self { events, thread_id, shared: Arc::clone(shared), ended: false }
     }
 }
 
@@ -62,7 +62,7 @@ impl Stream for Batches {
 /// The data of large events that at least one reader holds. A log that reads its events from a database makes a copy
 /// for every reader. With this cache, readers at the same event share one copy.
 #[derive(Default)]
-pub(crate) struct SharedData(Mutex<Held>);
+pub(super) struct SharedData(Mutex<Held>);
 
 #[derive(Default)]
 struct Held {
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_batch_has_an_end_in_number_and_in_bytes() {
+    async fn batches_are_limited_in_number_and_in_bytes() {
         let shared = Arc::default();
         let sizes = async |count, size| {
             let batches = reader(&shared, events(count, size));
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn readers_at_the_same_place_hold_their_data_together() {
+    async fn readers_of_the_same_event_share_its_data() {
         let shared = Arc::default();
         let mut readers: Vec<_> = (0..200).map(|_| reader(&shared, events(600, 100_000))).collect();
         let mut held = Vec::new();
@@ -164,6 +164,6 @@ mod tests {
         while let Some(batch) = readers[0].next().await {
             drop(batch);
         }
-        assert!(shared.0.lock().data.len() <= 64, "what nobody holds is forgotten");
+        assert!(shared.0.lock().data.len() <= 64, "the cache forgets data without readers");
     }
 }

@@ -1,0 +1,32 @@
+use async_trait::async_trait;
+use langopen_backends::rules::deployment;
+use langopen_core::model::{Deployment, DeploymentSpec};
+use langopen_core::storage::Deployments;
+use langopen_core::{Result, Tenant};
+
+use crate::MyBackend;
+
+#[async_trait]
+impl Deployments for MyBackend {
+    async fn put_deployment(&self, tenant: &Tenant, spec: DeploymentSpec) -> Result<Deployment> {
+        let mut deployments = self.deployments.lock();
+        let created_at = deployments.get(tenant).map(|earlier| earlier.created_at);
+        let new = deployment::row(tenant, spec, created_at, self.clock.now())?;
+        deployment::check_hosts(&new, deployments.values())?;
+        deployments.insert(tenant.clone(), new.clone());
+        Ok(new)
+    }
+
+    async fn deployment(&self, tenant: &Tenant) -> Result<Option<Deployment>> {
+        Ok(self.deployments.lock().get(tenant).cloned())
+    }
+
+    async fn list_deployments(&self) -> Result<Vec<Deployment>> {
+        Ok(self.deployments.lock().values().cloned().collect())
+    }
+
+    async fn delete_deployment(&self, tenant: &Tenant) -> Result<()> {
+        let removed = self.deployments.lock().remove(tenant);
+        removed.map(drop).ok_or_else(|| deployment::not_found("deployments.delete", tenant))
+    }
+}
