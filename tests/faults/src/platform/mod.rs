@@ -125,10 +125,9 @@ impl Platform {
         self.place("clock-offset")
     }
 
-    /// Whether each process can have its own clock. The event log that moves between Redis and Postgres assumes clocks
-    /// that differ by less than two seconds, so a platform with Redis has one clock.
+    /// Whether each process can have its own clock.
     pub(crate) fn skews(&self) -> bool {
-        self.faketime.is_some() && self.redis.is_none()
+        self.faketime.is_some()
     }
 
     /// Shuts everything down cleanly, so that the stored files are complete.
