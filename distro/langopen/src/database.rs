@@ -28,7 +28,7 @@ const CONNECTIONS: u32 = 16;
 
 /// The data store to open.
 #[derive(Debug, Clone)]
-pub(crate) enum Backend {
+pub(crate) enum DataStore {
     /// A file in the data folder.
     Sqlite,
     /// This process's memory, for trials and tests. The data is lost when the process ends.
@@ -81,7 +81,7 @@ fn wrong(name: &'static str, why: &str) -> CommandError {
     CommandError::Setting { name, why: why.to_owned() }
 }
 
-impl Backend {
+impl DataStore {
     /// Reads `--database` and `--redis`.
     pub(crate) fn of(database: Option<&str>, redis: Option<&str>) -> Result<Self, CommandError> {
         if redis.is_some_and(|url| !is(url, &["redis", "rediss"])) {
@@ -141,14 +141,14 @@ pub(crate) struct Database {
 
 impl Database {
     /// Opens the data store. `file` is the path of the SQLite file.
-    pub(crate) async fn open(backend: Backend, file: &Path) -> Result<Self, CommandError> {
-        match backend {
-            Backend::Sqlite => {
+    pub(crate) async fn open(store: DataStore, file: &Path) -> Result<Self, CommandError> {
+        match store {
+            DataStore::Sqlite => {
                 let sqlite = Sqlite::open(file, SqliteOptions::default().with_clock(clock())).await?;
                 Ok(Self::of(Arc::new(sqlite.clone()), Arc::new(sqlite.event_log()), Some(sqlite)))
             }
-            Backend::Memory => Ok(Self::of(Arc::new(Memory::new()), Arc::new(MemoryEventLog::new()), None)),
-            Backend::Postgres(shared) => Self::shared(shared).await,
+            DataStore::Memory => Ok(Self::of(Arc::new(Memory::new()), Arc::new(MemoryEventLog::new()), None)),
+            DataStore::Postgres(shared) => Self::shared(shared).await,
         }
     }
 
@@ -252,9 +252,9 @@ mod tests {
 
     #[test]
     fn backends_are_distinguished_and_shown_without_secrets() {
-        let backend = |database, redis| Backend::of(database, redis).map_err(|error| error.to_string());
-        assert!(matches!(backend(None, None), Ok(Backend::Sqlite)));
-        assert!(matches!(backend(Some("memory:"), None), Ok(Backend::Memory)));
+        let backend = |database, redis| DataStore::of(database, redis).map_err(|error| error.to_string());
+        assert!(matches!(backend(None, None), Ok(DataStore::Sqlite)));
+        assert!(matches!(backend(Some("memory:"), None), Ok(DataStore::Memory)));
         let shared = backend(Some("postgres://u:hush@a/b"), Some("redis://:hush@a")).unwrap();
         assert_eq!(shared.describe(Path::new("/data")), "in Postgres and Redis");
         assert!(!format!("{shared:?}").contains("hush"));
@@ -265,7 +265,7 @@ mod tests {
         ] {
             assert!(backend(database, redis).is_err_and(|why| why.contains(says)), "{database:?} {redis:?}");
         }
-        let Backend::Postgres(shared) = shared else { panic!("{shared:?}") };
+        let DataStore::Postgres(shared) = shared else { panic!("{shared:?}") };
         let direct = |url: &str| shared.clone().with_direct(Some(Secret::from(url.to_owned())));
         assert!(!format!("{:?}", direct("postgresql://u:hush@a/b").unwrap()).contains("hush"));
         assert!(direct("redis://a").is_err_and(|why| why.to_string().contains("--database-direct")));

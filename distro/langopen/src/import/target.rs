@@ -6,7 +6,7 @@ use std::sync::Arc;
 use langopen_core::Storage;
 
 use crate::cli::ImportOptions;
-use crate::database::{Backend, Database};
+use crate::database::{DataStore, Database};
 use crate::error::CommandError;
 use crate::up::data::DataFolder;
 
@@ -19,13 +19,13 @@ pub(super) struct Target {
 
 impl Target {
     pub(super) async fn open(options: &ImportOptions) -> Result<Self, CommandError> {
-        match Backend::of(options.database()?.as_deref(), None)? {
-            Backend::Sqlite => {
+        match DataStore::of(options.database()?.as_deref(), None)? {
+            DataStore::Sqlite => {
                 let data = DataFolder::hold(options.data.clone())?;
-                let database = Database::open(Backend::Sqlite, &data.database()?).await?;
+                let database = Database::open(DataStore::Sqlite, &data.database()?).await?;
                 Ok(Self { database, _data: Some(data) })
             }
-            Backend::Memory => Err(CommandError::Setting {
+            DataStore::Memory => Err(CommandError::Setting {
                 name: "--database",
                 why: "data in memory is lost when this command ends".to_owned(),
             }),

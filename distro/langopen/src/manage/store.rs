@@ -7,7 +7,7 @@ use clap::Args;
 use langopen_backends::sqlite::{Sqlite, SqliteOptions};
 use langopen_core::storage::{ApiKeys, Deployments};
 
-use crate::database::{Backend, Database};
+use crate::database::{DataStore, Database};
 use crate::error::CommandError;
 use crate::secret_file;
 
@@ -39,15 +39,15 @@ impl StoreOptions {
     }
 
     pub(super) async fn open(&self) -> Result<Store, CommandError> {
-        match Backend::of(self.database()?.as_deref(), None)? {
-            Backend::Sqlite => {
+        match DataStore::of(self.database()?.as_deref(), None)? {
+            DataStore::Sqlite => {
                 let path = self.data.join("langopen.db");
                 if !path.is_file() {
                     return Err(CommandError::NoDatabase { path });
                 }
                 Ok(Store::Beside(Sqlite::open(&path, SqliteOptions::default().beside_owner()).await?))
             }
-            Backend::Memory => Err(CommandError::Setting {
+            DataStore::Memory => Err(CommandError::Setting {
                 name: "--database",
                 why: "this command cannot reach data in the memory of another process".to_owned(),
             }),

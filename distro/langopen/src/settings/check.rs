@@ -9,7 +9,7 @@ use langopen_runner::{ClientTls, RunnerSetSettings, RunnerUrl, ServerTls};
 
 use super::{ApiSettings, RequireApiKeys, RunnerSettings, RunnersSettings, Settings, WorkerSection};
 use crate::app::KeysNeeded;
-use crate::database::Backend;
+use crate::database::DataStore;
 use crate::error::CommandError;
 
 fn wrong<T>(name: &'static str, why: &str) -> Result<T, CommandError> {
@@ -18,14 +18,14 @@ fn wrong<T>(name: &'static str, why: &str) -> Result<T, CommandError> {
 
 impl Settings {
     /// The shared Postgres of a platform's API servers and workers.
-    pub(crate) fn backend(&self) -> Result<Backend, CommandError> {
+    pub(crate) fn backend(&self) -> Result<DataStore, CommandError> {
         let Some(url) = &self.database.url else {
             return wrong("database.url", "name the Postgres that the platform's processes share, with --database");
         };
-        match Backend::of(Some(url.expose()), self.redis.url.as_ref().map(|url| url.expose()))? {
-            Backend::Postgres(shared) => {
+        match DataStore::of(Some(url.expose()), self.redis.url.as_ref().map(|url| url.expose()))? {
+            DataStore::Postgres(shared) => {
                 let shared = shared.with(self.database.connections, &self.redis.prefix);
-                Ok(Backend::Postgres(shared.with_direct(self.database.direct_url.clone())?))
+                Ok(DataStore::Postgres(shared.with_direct(self.database.direct_url.clone())?))
             }
             _ => wrong("database.url", "processes of one platform can only share a Postgres: postgres://..."),
         }

@@ -24,7 +24,7 @@ use crate::app::{self, FromWithin, KeysNeeded, Login};
 use crate::cli::UpOptions;
 use crate::clock::clock;
 use crate::connections::Limits;
-use crate::database::{Backend, Database};
+use crate::database::{DataStore, Database};
 use crate::error::CommandError;
 use crate::hosts::Application;
 use crate::isolation::Isolation;
@@ -72,7 +72,7 @@ struct Started {
 }
 
 /// The data store, from the options or from the variables of LangGraph's own servers.
-fn backend(options: &UpOptions) -> Result<Backend, CommandError> {
+fn backend(options: &UpOptions) -> Result<DataStore, CommandError> {
     let given = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
     let database = options.database()?.or_else(|| given("DATABASE_URI")).or_else(|| given("POSTGRES_URI"));
     // `--redis` without a Postgres is an error. `REDIS_URI` without one is not, because it may be the application's
@@ -80,7 +80,7 @@ fn backend(options: &UpOptions) -> Result<Backend, CommandError> {
     let redis = options
         .redis()?
         .or_else(|| database.as_ref().filter(|url| url.starts_with("postgres")).and_then(|_| given("REDIS_URI")));
-    Ok(Backend::of(database.as_deref(), redis.as_deref())?.with_redis_prefix(&options.redis_prefix))
+    Ok(DataStore::of(database.as_deref(), redis.as_deref())?.with_redis_prefix(&options.redis_prefix))
 }
 
 async fn start(options: UpOptions) -> Result<Started, CommandError> {
@@ -102,7 +102,7 @@ async fn start(options: UpOptions) -> Result<Started, CommandError> {
     let listener = TcpListener::bind(address).await.map_err(|source| CommandError::Listen { address, source })?;
     let address = listener.local_addr().map_err(|source| CommandError::Listen { address, source })?;
     let api_url = format!("http://{address}");
-    let file = if matches!(backend, Backend::Sqlite) { data.database()? } else { PathBuf::new() };
+    let file = if matches!(backend, DataStore::Sqlite) { data.database()? } else { PathBuf::new() };
     let database = Arc::new(Database::open(backend, &file).await?);
 
     let app = &application.settings;
