@@ -186,11 +186,7 @@ async fn numbers_that_no_double_holds_are_refused_at_every_door() {
         ] {
             let answer = server.send(method, &path, &[], body).await;
             assert_eq!(answer.status, 422, "{path}: {}", answer.text);
-            assert!(
-                answer.detail().starts_with("Invalid JSON in request body: number out of range"),
-                "{}",
-                answer.text
-            );
+            assert!(answer.detail().contains("number out of range: "), "{}", answer.text);
         }
         let call = format!(
             "{{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"tools/call\",\"params\":{{\"name\":\"echo\",\"arguments\":{at}}}}}"

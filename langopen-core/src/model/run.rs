@@ -74,7 +74,7 @@ impl OnCompletion {
 
 /// How a cancelled run ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(default = "interrupt"))]
 #[serde(rename_all = "lowercase")]
 pub enum CancelAction {
     /// The run becomes `interrupted`; its checkpoints stay.

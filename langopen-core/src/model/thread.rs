@@ -44,7 +44,7 @@ impl ThreadStatus {
 
 /// What pruning or expiry removes from a thread.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(default = "delete"))]
 #[serde(rename_all = "snake_case")]
 pub enum PruneStrategy {
     /// The thread with all its data.

@@ -50,7 +50,7 @@ impl From<InFlight> for queue::InFlight {
 #[into_params(parameter_in = Query)]
 #[expect(dead_code, reason = "only its schema is used")]
 struct BulkCancelQuery {
-    #[param(inline, default = "interrupt")]
+    #[param(inline)]
     action: Option<CancelAction>,
 }
 

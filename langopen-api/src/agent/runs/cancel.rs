@@ -25,7 +25,7 @@ struct CancelQuery {
     /// Whether to answer only when the run has ended.
     #[param(default = false)]
     wait: Option<bool>,
-    #[param(inline, default = "interrupt")]
+    #[param(inline)]
     action: Option<CancelAction>,
 }
 

@@ -9,7 +9,7 @@ use langopen_core::{RawJson, Result, RunStatus};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::outcome::{Kept, unknown_outcome};
+use super::outcome::{StoredOutcome, unknown_outcome};
 
 /// The outcome of the run as the stream has shown it so far.
 #[derive(Default)]
@@ -29,19 +29,19 @@ impl Shown {
         }
     }
 
-    /// The event that the stream still has to send, given how much the reader received. `kept` reads the rows. A
+    /// The event that the stream still has to send, given how much the reader received. `stored` reads the rows. A
     /// cancelled run needs none.
     pub(super) async fn rest(
         &self,
         completeness: Completeness,
-        kept: impl Future<Output = Result<(Option<Run>, Kept)>>,
+        stored: impl Future<Output = Result<(Option<Run>, StoredOutcome)>>,
     ) -> Option<Event> {
         match completeness {
             Completeness::Complete => None,
             _ if self.failed => None,
             Completeness::Unknown => Some(unknown_outcome_event()),
-            Completeness::Partial => match kept.await {
-                Ok((Some(run), kept)) => self.missed(&run, kept),
+            Completeness::Partial => match stored.await {
+                Ok((Some(run), outcome)) => self.missed(&run, outcome),
                 Ok((None, _)) => Some(unknown_outcome_event()),
                 Err(error) => {
                     tracing::error!(error = %error, "the outcome of a run cannot be read");
@@ -51,12 +51,12 @@ impl Shown {
         }
     }
 
-    fn missed(&self, run: &Run, kept: Kept) -> Option<Event> {
-        match kept {
-            Kept::Nothing => None,
-            Kept::Failed(error) => Some(event("error", text(&error))),
-            Kept::Values(..) if run.status != RunStatus::Success || !streams_values(run) => None,
-            Kept::Values(values, open) => {
+    fn missed(&self, run: &Run, outcome: StoredOutcome) -> Option<Event> {
+        match outcome {
+            StoredOutcome::Nothing => None,
+            StoredOutcome::Failed(error) => Some(event("error", text(&error))),
+            StoredOutcome::Values(..) if run.status != RunStatus::Success || !streams_values(run) => None,
+            StoredOutcome::Values(values, open) => {
                 let values = shown(&values?, &open);
                 (self.values.as_ref() != Some(&values)).then(|| event("values", values))
             }

@@ -198,16 +198,18 @@ async fn from_rows(app: &App, scope: &Scope, log: LogKey) -> Bytes {
 }
 
 async fn read_rows(app: &App, scope: &Scope, log: LogKey) -> langopen_core::Result<Bytes> {
-    Ok(match kept(app, scope, log).await?.1 {
-        Kept::Nothing => EMPTY,
-        Kept::Failed(error) => only_error(&error),
-        Kept::Values(values, open) if open.is_empty() => values.as_ref().map_or(EMPTY, text),
-        Kept::Values(_, open) => serde_json::to_vec(&OnlyInterrupts { interrupts: &open }).map_or(EMPTY, Bytes::from),
+    Ok(match stored_outcome(app, scope, log).await?.1 {
+        StoredOutcome::Nothing => EMPTY,
+        StoredOutcome::Failed(error) => only_error(&error),
+        StoredOutcome::Values(values, open) if open.is_empty() => values.as_ref().map_or(EMPTY, text),
+        StoredOutcome::Values(_, open) => {
+            serde_json::to_vec(&OnlyInterrupts { interrupts: &open }).map_or(EMPTY, Bytes::from)
+        }
     })
 }
 
 /// The outcome in the rows of a run that is over.
-pub(super) enum Kept {
+pub(super) enum StoredOutcome {
     /// The run or the thread is gone: it was rolled back, deleted or temporary.
     Nothing,
     Failed(RawJson),
@@ -216,23 +218,23 @@ pub(super) enum Kept {
 }
 
 /// Reads the rows of a run that is over, and of its thread.
-pub(super) async fn kept(
+pub(super) async fn stored_outcome(
     app: &App,
     scope: &Scope,
     LogKey { thread_id, run_id }: LogKey,
-) -> langopen_core::Result<(Option<Run>, Kept)> {
-    let Some(run) = app.storage.run(scope, thread_id, run_id).await? else { return Ok((None, Kept::Nothing)) };
-    let Some(thread) = app.storage.thread(scope, thread_id).await? else { return Ok((None, Kept::Nothing)) };
+) -> langopen_core::Result<(Option<Run>, StoredOutcome)> {
+    let Some(run) = app.storage.run(scope, thread_id, run_id).await? else { return Ok((None, StoredOutcome::Nothing)) };
+    let Some(thread) = app.storage.thread(scope, thread_id).await? else { return Ok((None, StoredOutcome::Nothing)) };
     let outcome = match run.status {
-        RunStatus::Error | RunStatus::Timeout => Kept::Failed(thread.error.unwrap_or_else(|| {
+        RunStatus::Error | RunStatus::Timeout => StoredOutcome::Failed(thread.error.unwrap_or_else(|| {
             let message = format!("The run ended with status {}", run.status.as_str());
             json!({"error": "RunError", "message": message}).into()
         })),
         RunStatus::Success => {
             let open = thread.interrupts.as_ref().map(flatten).unwrap_or_default();
-            Kept::Values(thread.values, open)
+            StoredOutcome::Values(thread.values, open)
         }
-        _ => Kept::Values(thread.values, Vec::new()),
+        _ => StoredOutcome::Values(thread.values, Vec::new()),
     };
     Ok((Some(run), outcome))
 }

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::ending::Shown;
 use super::on_disconnect::CancelOnDrop;
-use super::outcome::kept;
+use super::outcome::stored_outcome;
 use super::submit::{Attach, Submitted, submit};
 use crate::agent::App;
 use crate::agent::error::{ApiError, ApiResult, ErrorResponse};
@@ -103,7 +103,7 @@ pub(super) fn stream(
                         // A client that joined after the end gets no outcome.
                         let completeness =
                             if reader.is_late() { Completeness::Complete } else { reader.completeness() };
-                        let rest = shown.rest(completeness, kept(&app, reader.scope(), reader.log())).await;
+                        let rest = shown.rest(completeness, stored_outcome(&app, reader.scope(), reader.log())).await;
                         // The frames have no ids, because the log does not contain these events.
                         frames(rest.iter().filter(|event| filter(event)), false)
                     }

@@ -20,7 +20,7 @@ pub(super) struct ThreadPruneRequest {
     #[schema(value_type = Vec<Uuid>)]
     thread_ids: Vec<String>,
     #[serde(default)]
-    #[schema(inline, default = "delete")]
+    #[schema(inline)]
     strategy: Option<PruneStrategy>,
 }
 

@@ -16,7 +16,7 @@ const LONGEST: f64 = 1e9;
 #[schema(as = ThreadTtl)]
 pub(super) struct Ttl {
     #[serde(default)]
-    #[schema(inline, default = "delete")]
+    #[schema(inline)]
     strategy: PruneStrategy,
     /// The time to live, in minutes.
     ttl: Option<f64>,

@@ -196,7 +196,7 @@ mod tests {
 
     #[test]
     fn errors_name_the_invalid_field() {
-        for (request, said) in [
+        for (request, reason) in [
             (json!({}), "channels is required"),
             (json!({"channels": []}), "channels is required"),
             (json!({"channels": ["debug", 3, "custom:"]}), "unsupported entries: debug, 3, custom:. Allowed"),
@@ -205,7 +205,7 @@ mod tests {
             (json!({"channels": ["values"], "since": "5"}), "since must be"),
         ] {
             let error = parse(request.clone()).unwrap_err();
-            assert!(error.contains(said), "{request}: {error}");
+            assert!(error.contains(reason), "{request}: {error}");
         }
     }
 }

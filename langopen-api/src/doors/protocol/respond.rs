@@ -91,10 +91,10 @@ pub(super) async fn respond(commander: &Commander, given: &RawJson) -> Answer {
     }
 }
 
-fn check(given: &Option<RawJson>, begins: &[&str], said: &str) -> Result<(), Refusal> {
+fn check(given: &Option<RawJson>, begins: &[&str], reason: &str) -> Result<(), Refusal> {
     match given {
         Some(value) if !begins.iter().any(|begin| value.as_str().starts_with(begin)) => {
-            Err(Refusal::invalid(format!("input.respond: {said}")))
+            Err(Refusal::invalid(format!("input.respond: {reason}")))
         }
         _ => Ok(()),
     }
