@@ -1,8 +1,8 @@
 //! The Agent Server API of LangOpen as an [`axum::Router`]. The LangGraph SDKs, `RemoteGraph` and `useStream` front
 //! ends are its clients.
 //!
-//! [`AgentServer`] serves that API from a backend (a storage, a queue and an event log) and an executor. You can replace
-//! each of them with your own implementation:
+//! [`AgentServer`] serves that API from a backend (a storage, a queue and an event log) and an executor. You can
+//! replace each of them with your own implementation:
 //! ```
 //! use std::sync::Arc;
 //!

@@ -1,8 +1,8 @@
 //! The run loop of LangOpen, and the dispatcher of its webhooks.
 //!
-//! A [`Worker`] claims runs from the [`Queue`] of a [`Backend`], drives an [`Executor`], appends the events of runs to the
-//! [`EventLog`], and commits how runs end. [`WorkerSettings`] holds its limits and intervals. Any number of workers may
-//! share one queue.
+//! A [`Worker`] claims runs from the [`Queue`] of a [`Backend`], drives an [`Executor`], appends the events of runs to
+//! the [`EventLog`], and commits how runs end. [`WorkerSettings`] holds its limits and intervals. Any number of workers
+//! may share one queue.
 //!
 //! ```no_run
 //! use std::sync::Arc;

@@ -31,8 +31,8 @@ fn key_of(scope: &Scope, namespace: &[String], key: &str) -> ItemKey {
     (scope.tenant.clone(), namespace.to_vec(), key.to_owned())
 }
 
-/// A lease holds while its run is running. This backend has no queue, so no run of it is running. A backend with a queue
-/// reads the run's row here, in the transaction of the write.
+/// A lease holds while its run is running. This backend has no queue, so no run of it is running. A backend with a
+/// queue reads the run's row here, in the transaction of the write.
 fn must_hold(operation: &'static str, lease: Option<Lease>) -> Result<()> {
     match lease {
         None => Ok(()),

@@ -164,8 +164,8 @@ impl Saved {
         self.metadata.get("source").and_then(Value::as_str)
     }
 
-    /// Encodes the checkpoint for the storage; `known` holds the versions that are already stored. The execution context
-    /// adds the lease.
+    /// Encodes the checkpoint for the storage; `known` holds the versions that are already stored. The execution
+    /// context adds the lease.
     pub(super) fn encoded(&self, location: &Location<'_>, known: &BTreeMap<String, String>) -> Result<NewCheckpoint> {
         let Checkpoint { id, greatest_id: _, created_at, values, versions, seen } = &self.checkpoint;
         let changed = versions.iter().filter(|(channel, version)| known.get(*channel) != Some(version));

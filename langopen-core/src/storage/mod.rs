@@ -1,7 +1,7 @@
 //! The platform's stored data, as traits: one per resource, and [`Storage`] for those of the tenants together.
 //!
-//! [`Deployments`] and [`ApiKeys`] belong to the installation and not to a tenant, so they are no part of [`Storage`]. A
-//! server without stored keys and limits needs neither. They describe their own parameters.
+//! [`Deployments`] and [`ApiKeys`] belong to the installation and not to a tenant, so they are no part of [`Storage`].
+//! A server without stored keys and limits needs neither. They describe their own parameters.
 //!
 //! Every other call names its [`Scope`](crate::tenant::Scope). Every implementation promises:
 //!

@@ -3,14 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::StreamExt;
+use futures::stream::BoxStream;
 use langopen_backends::memory::Memory;
 use langopen_core::clock::{ManualClock, Timestamp};
-use langopen_core::executor::{ExecutionContext, RunJob};
+use langopen_core::executor::{ExecutionContext, Executor, GraphInfo, RunJob, RunOutput, SchemasRequest, StateRequest};
 use langopen_core::model::{
     CheckpointList, MultitaskStrategy, NewCheckpoint, NewRun, NewStoreItem, PendingWrite, PendingWrites, Run, RunThread,
 };
 use langopen_core::queue::ClaimRequest;
-use langopen_core::{AssistantId, ErrorKind, JsonMap, Queue, RawJson, RunId, Scope, Tenant, ThreadId};
+use langopen_core::{AssistantId, ErrorKind, JsonMap, Queue, RawJson, Result, RunId, Scope, Tenant, ThreadId};
 use tokio::sync::watch;
 use uuid::Uuid;
 
@@ -127,4 +129,28 @@ async fn a_context_reaches_its_own_scope_alone() {
     assert!(own.list_checkpoints(thread_id, &CheckpointList::default()).await.unwrap().is_empty());
     let refused = own.put_checkpoint(checkpoint(thread_id, None)).await.unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::NotFound, "there is no such thread");
+}
+
+/// Executes nothing.
+struct Plain;
+
+#[async_trait::async_trait]
+impl Executor for Plain {
+    async fn graphs(&self) -> Result<Vec<GraphInfo>> {
+        Ok(Vec::new())
+    }
+
+    async fn execute(&self, _: RunJob) -> Result<BoxStream<'static, Result<RunOutput>>> {
+        Ok(futures::stream::empty().boxed())
+    }
+}
+
+#[tokio::test]
+async fn an_executor_without_answers_says_so() {
+    let memory = Arc::new(Memory::new());
+    let context = || ExecutionContext::new(memory.clone(), memory.clone(), Scope::default());
+    let schemas = Plain.schemas(context(), SchemasRequest::new("agent", RawJson::default())).await.unwrap_err();
+    let state = Plain.get_state(context(), StateRequest::new("agent", RawJson::default())).await.unwrap_err();
+    assert_eq!((schemas.kind(), schemas.operation()), (ErrorKind::Unsupported, "executor.schemas"));
+    assert_eq!((state.kind(), state.operation()), (ErrorKind::Unsupported, "executor.get_state"));
 }

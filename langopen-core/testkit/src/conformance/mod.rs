@@ -204,8 +204,8 @@ pub async fn run(subject: Need, new: impl AsyncFn() -> Fixture, capabilities: &C
 /// Runs every test, each on a new backend from `new`.
 ///
 /// # Panics
-/// Panics at the end if the backend broke a promise or lacks a trait. The message names the failed tests; standard error
-/// has their own messages.
+/// Panics at the end if the backend broke a promise or lacks a trait. The message names the failed tests; standard
+/// error has their own messages.
 pub async fn run_all(new: impl AsyncFn() -> Fixture, capabilities: &Capabilities) -> Report {
     let report = run_those(|_| true, new, capabilities).await;
     let is_trait = |need: &Need| !matches!(need, Need::Similarity | Need::Retention | Need::Hints);
