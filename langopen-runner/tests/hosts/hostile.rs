@@ -168,7 +168,7 @@ async fn a_runner_cuts_off_its_own_host_that_overdraws() {
     let (runner, address) = runner(settings(2).await, service(TENANT)).await;
     let set = RunnerSet::connect(client(&format!("{TENANT}=tcp://{address}"))).unwrap();
     let bench = Bench::of(pool(&set, TENANT).await, Tenant::parse(TENANT).unwrap());
-    let (slow, _cancel) = bench.run("slow", bench.thread().await, json!({"seconds": 2})).await;
+    let (slow, _cancel) = bench.run("slow", bench.thread().await, json!({"seconds": 10})).await;
     let (flood, _cancel) = bench.run("overdraw", bench.thread().await, json!({"log": []})).await;
     // The flood is read only after it has ended: events that the client reads return credit, so that the host may send
     // more.
