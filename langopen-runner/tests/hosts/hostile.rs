@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures::StreamExt;
+use futures::future::select;
 use langopen_backends::memory::{Memory, MemoryEventLog};
 use langopen_core::executor::{AttemptLost, Blame, RunOutput, RunResultStatus};
 use langopen_core::model::{MultitaskStrategy, NewRun, RunThread};
@@ -168,39 +169,51 @@ async fn a_runner_cuts_off_its_own_host_that_overdraws() {
     let (runner, address) = runner(settings(2).await, service(TENANT)).await;
     let set = RunnerSet::connect(client(&format!("{TENANT}=tcp://{address}"))).unwrap();
     let bench = Bench::of(pool(&set, TENANT).await, Tenant::parse(TENANT).unwrap());
-    let (slow, _cancel) = bench.run("slow", bench.thread().await, json!({"seconds": 10})).await;
+    // One run on each host. The flood joins either of them.
+    let (first, stop_first) = bench.run("slow", bench.thread().await, json!({"seconds": 600})).await;
+    let (second, stop_second) = bench.run("slow", bench.thread().await, json!({"seconds": 600})).await;
     let (flood, _cancel) = bench.run("overdraw", bench.thread().await, json!({"log": []})).await;
-    // The flood is read only after it has ended: events that the client reads return credit, so that the host may send
+    // The flood is not read until its host has ended: events that the client reads return credit, so the host may send
     // more.
-    assert_eq!(log(slow).await, [json!("slept")], "the other host goes on, and so does the connection");
+    let neighbours = select(Box::pin(to_the_end(first)), Box::pin(to_the_end(second))).await;
+    let (neighbour, other) = neighbours.factor_first();
+    assert_eq!(AttemptLost::of(&neighbour.unwrap_err()).unwrap().blame, Blame::Bystander);
     let flood = loss(flood).await;
     assert_eq!(flood.blame, Blame::Culprit);
     assert!(flood.cause.contains("credit"), "{}", flood.cause);
-    let (next, _cancel) = bench.run("counter", bench.thread().await, json!({"log": []})).await;
-    assert_eq!(log(next).await, [json!("counted")], "over the same connection");
+    stop_first.send_replace(interrupt());
+    stop_second.send_replace(interrupt());
+    let (_, result) = other.await.expect("the other host goes on, and so does the connection");
+    assert_eq!(result.status, RunResultStatus::Cancelled);
     set.shut_down().await;
     runner.shut_down().await;
 }
 
-/// The events of one run are not read: many short ones, and one that is long.
+/// The events of three runs are not read: two runs write many short ones, and one a long one.
 #[tokio::test]
 async fn a_run_that_is_not_read_holds_up_no_other_run() {
     let (runner, address) = runner(settings(2).await, service(TENANT)).await;
     let set = RunnerSet::connect(client(&format!("{TENANT}=tcp://{address}"))).unwrap();
     let bench = Bench::of(pool(&set, TENANT).await, Tenant::parse(TENANT).unwrap());
-    let (unread, _cancel) = bench.run("tokens", bench.thread().await, json!({"log": []})).await;
-    // Long enough for its events to arrive.
-    tokio::time::sleep(Duration::from_secs(3)).await;
+    let mut unread = Vec::new();
+    for (log, count) in [(json!([]), 20_000), (json!([]), 20_000), (json!(["long"]), 1)] {
+        let (outputs, cancel) = bench.run("tokens", bench.thread().await, json!({"log": log})).await;
+        unread.push((outputs, cancel, count));
+    }
+    // Long enough for their events to arrive.
+    tokio::time::sleep(Duration::from_secs(4)).await;
     let others = async {
         for _ in 0..10 {
             let (other, _cancel) = bench.run("counter", bench.thread().await, json!({"log": []})).await;
             assert_eq!(log(other).await, [json!("counted")]);
         }
     };
-    tokio::time::timeout(Duration::from_secs(30), others).await.unwrap();
-    let (names, result) = to_the_end(unread).await.unwrap();
-    assert_eq!(result.status, RunResultStatus::Success);
-    assert_eq!(names.iter().filter(|name| *name == "custom").count(), 20_001);
+    tokio::time::timeout(Duration::from_secs(40), others).await.expect("the other runs end");
+    for (outputs, _cancel, count) in unread {
+        let (names, result) = to_the_end(outputs).await.unwrap();
+        assert_eq!(result.status, RunResultStatus::Success);
+        assert_eq!(names.iter().filter(|name| *name == "custom").count(), count, "no event is lost");
+    }
     set.shut_down().await;
     runner.shut_down().await;
 }
