@@ -245,7 +245,7 @@ pub async fn deleting_ends_the_runs_in_flight(backend: &Fixture) {
         assert!([mine, temporary].iter().all(|id| deleted.threads.contains(id) == delete_threads));
         let cancelled: Vec<_> = std::iter::from_fn(|| cancels.try_recv().ok()).map(|signal| signal.run_id).collect();
         assert!(
-            cancelled.contains(&running) == backend.has(Need::Hints) && !cancelled.contains(&others),
+            (!backend.has(Need::Hints) || cancelled.contains(&running)) && !cancelled.contains(&others),
             "the worker of the running run receives a cancel: {cancelled:?}"
         );
         assert_eq!(ended.contains(&pending), !delete_threads, "runs that are removed with their thread are not listed");
