@@ -66,12 +66,12 @@ CREATE FUNCTION event_log_is_wanted(p_thread UUID, p_kind TEXT, p_run UUID) RETU
         OR (p_kind = 'x' AND EXISTS (SELECT 1 FROM log_threads t WHERE t.thread_id = p_thread))
 $$;
 
--- Appends one record to each of several threads. Each array has one element per thread. For each thread it answers:
+-- Appends one record to each of several threads. Each array has one element per thread. The outcomes are:
 --
--- taken     the record is there; `heard` says whether another process reads the thread unwanted  the record is not kept
--- and nobody reads the thread refused   the thread's last position is not the expected one, or a later attempt of the
--- run has begun; the other columns describe the thread, and `done` says whether an earlier call of the same append has
--- written the record
+-- - taken: the record is there; `heard` says whether another process reads the thread.
+-- - unwanted: the record is not kept, and nobody reads the thread.
+-- - refused: the thread's last position is not the expected one, or a later attempt of the run has begun. The other
+--   columns describe the thread; `done` says whether an earlier call of the same append has written the record.
 CREATE FUNCTION event_log_append(
     p_process UUID, p_now BIGINT, p_threads UUID[], p_kinds TEXT[], p_runs UUID[], p_attempts BIGINT[], p_keeps BOOLEAN[], p_begins BOOLEAN[], p_reads BOOLEAN[], p_marks UUID[],
     p_expected_millis BIGINT[], p_expected_sequences BIGINT[], p_before_millis BIGINT[], p_before_sequences BIGINT[], p_millis BIGINT[], p_sequences BIGINT[], p_bytes BYTEA[]
@@ -81,6 +81,8 @@ CREATE FUNCTION event_log_append(
 #variable_conflict use_column
 DECLARE
     v_taken UUID[];
+    v_answers BIGINT;
+    v_rows BIGINT;
 BEGIN
     -- A record that is not kept promises nothing after a crash, so its commit need not wait for the disk.
     IF NOT TRUE = ANY (p_keeps) THEN
@@ -106,14 +108,16 @@ BEGIN
         RETURNING thread_id
     ) SELECT array_agg(thread_id) INTO v_taken FROM t;
 
-    IF TRUE = ANY (p_keeps) THEN
+    v_answers := coalesce(cardinality(v_taken), 0);
+
+    IF v_answers > 0 AND TRUE = ANY (p_keeps) THEN
         INSERT INTO kept_records (thread_id, millis, sequence, before_millis, before_sequence, kind, run_id, mark, bytes)
         SELECT u.thread_id, u.millis, u.sequence, u.before_millis, u.before_sequence, u.kind, u.run_id, u.mark, u.bytes
         FROM unnest(p_threads, p_kinds, p_runs, p_keeps, p_marks, p_before_millis, p_before_sequences, p_millis, p_sequences, p_bytes)
             AS u (thread_id, kind, run_id, keep, mark, before_millis, before_sequence, millis, sequence, bytes)
         WHERE u.keep AND u.thread_id = ANY (v_taken);
     END IF;
-    IF FALSE = ANY (p_keeps) THEN
+    IF v_answers > 0 AND FALSE = ANY (p_keeps) THEN
         INSERT INTO live_records (thread_id, millis, sequence, before_millis, before_sequence, kind, run_id, mark, bytes)
         SELECT u.thread_id, u.millis, u.sequence, u.before_millis, u.before_sequence, u.kind, u.run_id, u.mark, u.bytes
         FROM unnest(p_threads, p_kinds, p_runs, p_keeps, p_marks, p_before_millis, p_before_sequences, p_millis, p_sequences, p_bytes)
@@ -136,22 +140,36 @@ BEGIN
         WHERE u.kind = 'x' AND u.thread_id = ANY (v_taken) AND k.thread_id = u.thread_id;
     END IF;
 
-    RETURN QUERY
-    SELECT u.n, 'taken', EXISTS (SELECT 1 FROM event_readers r JOIN event_processes p USING (process_id)
-            WHERE r.thread_id = u.thread_id AND r.process_id <> p_process AND p.until > clock_timestamp()),
-        NULL::BIGINT, NULL::BIGINT, NULL::UUID, NULL::BIGINT, NULL::BIGINT, NULL::BOOLEAN, NULL::BOOLEAN, NULL::BOOLEAN
-    FROM unnest(p_threads) WITH ORDINALITY AS u (thread_id, n) WHERE u.thread_id = ANY (v_taken);
-    IF cardinality(v_taken) = cardinality(p_threads) THEN
+    IF v_answers > 0 THEN
+        RETURN QUERY
+        SELECT u.n, 'taken', EXISTS (SELECT 1 FROM event_readers r JOIN event_processes p USING (process_id)
+                WHERE r.thread_id = u.thread_id AND r.process_id <> p_process AND p.until > clock_timestamp()),
+            NULL::BIGINT, NULL::BIGINT, NULL::UUID, NULL::BIGINT, NULL::BIGINT, NULL::BOOLEAN, NULL::BOOLEAN, NULL::BOOLEAN
+        FROM unnest(p_threads) WITH ORDINALITY AS u (thread_id, n) WHERE u.thread_id = ANY (v_taken);
+    END IF;
+    IF v_answers < cardinality(p_threads) AND FALSE = ANY (p_keeps) THEN
+        RETURN QUERY
+        SELECT u.n, 'unwanted', FALSE,
+            NULL::BIGINT, NULL::BIGINT, NULL::UUID, NULL::BIGINT, NULL::BIGINT, NULL::BOOLEAN, NULL::BOOLEAN, NULL::BOOLEAN
+        FROM unnest(p_threads, p_kinds, p_runs, p_keeps, p_reads) WITH ORDINALITY AS u (thread_id, kind, run_id, keep, is_read, n)
+        WHERE NOT u.keep AND NOT u.is_read AND NOT u.thread_id = ANY (coalesce(v_taken, '{}'))
+            AND NOT event_log_is_wanted(u.thread_id, u.kind, u.run_id);
+        GET DIAGNOSTICS v_rows = ROW_COUNT;
+        v_answers := v_answers + v_rows;
+    END IF;
+    IF v_answers = cardinality(p_threads) THEN
         RETURN;
     END IF;
+    -- This looks into every partition, so it is only for what was refused.
     RETURN QUERY
-    SELECT u.n, CASE WHEN u.keep OR u.is_read OR event_log_is_wanted(u.thread_id, u.kind, u.run_id) THEN 'refused' ELSE 'unwanted' END, FALSE,
+    SELECT u.n, 'refused', FALSE,
         t.millis, t.sequence, t.run_id, t.attempt, (SELECT r.attempt FROM runs r WHERE r.run_id = u.run_id), l.run_id IS NOT NULL, l.ended_at IS NOT NULL,
         EXISTS (SELECT 1 FROM kept_records k WHERE k.thread_id = u.thread_id AND k.millis = u.millis AND k.sequence = u.sequence AND k.mark = u.mark)
             OR EXISTS (SELECT 1 FROM live_records v WHERE v.thread_id = u.thread_id AND v.millis = u.millis AND v.sequence = u.sequence AND v.mark = u.mark)
     FROM unnest(p_threads, p_kinds, p_runs, p_keeps, p_reads, p_marks, p_millis, p_sequences) WITH ORDINALITY AS u (thread_id, kind, run_id, keep, is_read, mark, millis, sequence, n)
     LEFT JOIN log_threads t USING (thread_id) LEFT JOIN event_logs l ON l.run_id = u.run_id
-    WHERE NOT u.thread_id = ANY (coalesce(v_taken, '{}'));
+    WHERE NOT u.thread_id = ANY (coalesce(v_taken, '{}'))
+        AND (u.keep OR u.is_read OR event_log_is_wanted(u.thread_id, u.kind, u.run_id));
 END
 $$;
 
