@@ -15,15 +15,15 @@
 //! thread:
 //!
 //! 1. **Fence.** If a later attempt of the run has appended, the call fails with `LeaseLost`. If the run's log has
-//!   ended, the events are dropped.
+//!    ended, the events are dropped.
 //! 2. **Keep or drop.** Events of a resumable run, events of the thread, and the end of a kept log are kept. Other
-//!   events are dropped if nobody reads the thread.
+//!    events are dropped if nobody reads the thread.
 //! 3. **Position.** Each event gets the [next id](EventId::next) after the thread's last one, so the ids of a record
-//!   are consecutive.
+//!    are consecutive.
 //! 4. **Write.** The record becomes the thread's last one, if the last id is still the one of step 3; otherwise the
-//!   call starts again at step 1. A backend with a database commits kept records before any reader sees them.
+//!    call starts again at step 1. A backend with a database commits kept records before any reader sees them.
 //! 5. **Deliver.** Readers get the record. Each record names the id before it, so a process that misses a copy sees the
-//!   gap and reads the record.
+//!    gap and reads the record.
 //!
 //! A call that is repeated because its answer was lost writes at most once: its repetition expects the same last id,
 //! and finds its own record there.

@@ -93,7 +93,7 @@ impl StoreItems for MyBackend {
             .map(|(_, row)| row)
             .collect();
         // The sort is stable: items of one moment stay in the order of their names.
-        found.sort_by(|one, other| other.item.updated_at.cmp(&one.item.updated_at));
+        found.sort_by_key(|found| std::cmp::Reverse(found.item.updated_at));
         let Page { items: found, more } = page(found, query.offset, query.limit);
         let shown = found.into_iter().map(|row| {
             if query.refresh_ttl {

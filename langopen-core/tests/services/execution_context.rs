@@ -60,7 +60,7 @@ fn item() -> NewStoreItem {
 
 /// Claims the only run.
 async fn claimed(memory: &Memory) -> Run {
-    memory.claim(&ClaimRequest::new("worker", 1, LEASE)).await.unwrap().runs.remove(0).run
+    memory.claim(&ClaimRequest::new("worker", 1, LEASE)).await.expect("claims").runs.remove(0).run
 }
 
 fn job(memory: &Arc<Memory>, scope: &Scope, run: Run) -> RunJob {
