@@ -34,6 +34,9 @@ test-host: $(VENV)/.complete ## The graph hosts: Python's through its socket, no
 	$(VENV)/bin/python -m pytest -q langopen-runner/python/tests
 	node --test langopen-runner/node/tests
 
+# Tests spend most of their time waiting, so two processes run them; the tests of a file share a server.
+PYTEST := $(VENV)/bin/python -m pytest -q -n 2 --dist loadfile
+
 # The files that use the shared graphs. All others have their own applications, or test only the server.
 GRAPH_SUITES := $(addprefix tests/sdk/test_,$(addsuffix .py,a2a assistants batch cancel concurrency copy_fork cut_and_rejoin graph_errors graph_targets \
 	interrupts javascript_errors multitask protocol remote_graph restart resumable run_ends runs_create_wait_join state_history stateless store \
@@ -44,7 +47,7 @@ STORAGE_SUITES := $(filter-out %/test_javascript_errors.py,$(GRAPH_SUITES)) $(ad
 
 test-sdk: $(VENV)/.complete $(SERVICES) ## The stock Python SDK against the real binary
 	$(CARGO) build --locked --workspace --all-features --bin langopen
-	LANGOPEN_TEST_DATA=$(abspath target/sdk-data) $(WITH_SERVICES) $(VENV)/bin/python -m pytest -q tests/sdk
+	LANGOPEN_TEST_DATA=$(abspath target/sdk-data) $(WITH_SERVICES) $(PYTEST) tests/sdk
 
 test-sdk-memory: $(VENV)/.complete ## The tests of storage, with all data in memory
 	$(CARGO) build --locked --workspace --all-features --bin langopen
@@ -53,7 +56,7 @@ test-sdk-memory: $(VENV)/.complete ## The tests of storage, with all data in mem
 test-sdk-postgres: $(VENV)/.complete $(SERVICES) ## The SDK tests with an API server, a worker and a runner, over Postgres and Redis
 	$(CARGO) build --locked --workspace --all-features --bins
 	LANGOPEN_TEST_DATABASE=postgres LANGOPEN_TEST_SEPARATE=1 LANGOPEN_TEST_DATA=$(abspath target/sdk-data) \
-		$(WITH_SERVICES) sh -c 'LANGOPEN_TEST_REDIS=$$REDIS_URL exec $(VENV)/bin/python -m pytest -q tests/sdk'
+		$(WITH_SERVICES) sh -c 'LANGOPEN_TEST_REDIS=$$REDIS_URL exec $(PYTEST) tests/sdk'
 
 test-sdk-typescript: $(VENV)/.complete ## The SDK tests of graphs, with the graphs in TypeScript
 	$(CARGO) build --locked --workspace --all-features --bin langopen
