@@ -51,12 +51,12 @@ test-sdk: $(VENV)/.complete $(SERVICES) ## The stock Python SDK against the real
 
 test-sdk-memory: $(VENV)/.complete ## The tests of storage, with all data in memory
 	$(CARGO) build --locked --workspace --all-features --bin langopen
-	LANGOPEN_TEST_DATABASE=memory: LANGOPEN_TEST_DATA=$(abspath target/sdk-data) $(VENV)/bin/python -m pytest -q $(STORAGE_SUITES)
+	LANGOPEN_TEST_DATABASE=memory: LANGOPEN_TEST_DATA=$(abspath target/sdk-data) $(PYTEST) $(STORAGE_SUITES)
 
 test-sdk-postgres: $(VENV)/.complete $(SERVICES) ## The SDK tests with an API server, a worker and a runner, over Postgres and Redis
 	$(CARGO) build --locked --workspace --all-features --bins
 	LANGOPEN_TEST_DATABASE=postgres LANGOPEN_TEST_SEPARATE=1 LANGOPEN_TEST_DATA=$(abspath target/sdk-data) \
-		$(WITH_SERVICES) sh -c 'LANGOPEN_TEST_REDIS=$$REDIS_URL exec $(PYTEST) tests/sdk'
+		$(WITH_SERVICES) sh -c 'LANGOPEN_TEST_REDIS=$$REDIS_URL exec $(VENV)/bin/python -m pytest -q tests/sdk'
 
 test-sdk-typescript: $(VENV)/.complete ## The SDK tests of graphs, with the graphs in TypeScript
 	$(CARGO) build --locked --workspace --all-features --bin langopen
