@@ -1,7 +1,9 @@
 //! Parses JSON text. Failures name the field.
 
-use serde::de::DeserializeOwned;
-use serde_json::Value;
+use std::fmt;
+
+use serde::Deserialize;
+use serde::de::{DeserializeOwned, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::duplicates::without_duplicates;
 use super::text::{Refusal, clean};
@@ -17,7 +19,7 @@ pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
             Refusal::TooDeep => "it nests too deeply".to_owned(),
             Refusal::Number(number) => {
                 let message = format!("number out of range: {number} is beyond what a double can hold");
-                let (path, _) = failure::<Value>(text).unwrap_or_default();
+                let (path, _) = failure::<Walk>(text).unwrap_or_default();
                 return Failure::invalid(sentence(&path, &message));
             }
         };
@@ -26,7 +28,7 @@ pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
     match serde_json::from_str(&text) {
         Ok(value) => Ok(value),
         // Serde reports a number in place of a variant's name as a syntax error, so the syntax is checked again.
-        Err(_) if serde_json::from_str::<serde::de::IgnoredAny>(&text).is_err() => Err(Failure::invalid(NOT_JSON)),
+        Err(_) if serde_json::from_str::<IgnoredAny>(&text).is_err() => Err(Failure::invalid(NOT_JSON)),
         Err(_) => {
             let text = without_duplicates(&text);
             serde_json::from_str(&text).map_err(|error| explain::<T>(&text, &error))
@@ -45,6 +47,59 @@ fn failure<T: DeserializeOwned>(text: &str) -> Option<(String, String)> {
     let mut deserializer = serde_json::Deserializer::from_str(text);
     let error = serde_path_to_error::deserialize::<_, T>(&mut deserializer).err()?;
     Some((error.path().to_string(), error.inner().to_string()))
+}
+
+/// Any JSON value, read and dropped: a body of many small values takes no memory. Unlike [`IgnoredAny`], it reads
+/// numbers, so it fails at one out of range.
+struct Walk;
+
+impl<'de> Deserialize<'de> for Walk {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Self)
+    }
+}
+
+impl<'de> Visitor<'de> for Walk {
+    type Value = Self;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_unit<E>(self) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self, A::Error> {
+        while items.next_element::<Self>()?.is_some() {}
+        Ok(self)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self, A::Error> {
+        // The path of a failure needs the name as a string.
+        while members.next_entry::<String, Self>()?.is_some() {}
+        Ok(self)
+    }
 }
 
 fn sentence(path: &str, message: &str) -> String {
