@@ -70,7 +70,7 @@ def fold(texts: dict, update) -> None:
 async def test_the_card_is_where_clients_look_for_it(client, base_url):
     assistant = await assistant_of(client, "chat")
     url = f"{base_url}/a2a/{assistant}"
-    async with httpx.AsyncClient(timeout=60) as http:
+    async with httpx.AsyncClient() as http:
         card = await A2ACardResolver(http, url).get_agent_card()
         at_root = await A2ACardResolver(http, base_url).get_agent_card(
             relative_card_path=f"/.well-known/agent-card.json?assistant_id={assistant}"

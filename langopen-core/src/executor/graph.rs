@@ -129,12 +129,20 @@ pub struct SchemasRequest {
     pub graph_id: String,
     /// The config of the assistant.
     pub config: RawJson,
+    /// Whether the names of the fields are enough. Where types are slow to find out, the schemas may then lack them.
+    pub names_only: bool,
 }
 
 impl SchemasRequest {
     /// Asks for the schemas of this graph.
     pub fn new(graph_id: impl Into<String>, config: RawJson) -> Self {
-        Self { graph_id: graph_id.into(), config }
+        Self { graph_id: graph_id.into(), config, names_only: false }
+    }
+
+    /// Asks for the names of the fields alone.
+    #[must_use]
+    pub fn with_names_only(self) -> Self {
+        Self { names_only: true, ..self }
     }
 }
 

@@ -2,9 +2,10 @@
 
 const HIDDEN = /^(__|branch:|join:)/;
 
-/** `graph.schemas`: the five schemas, null where one cannot be derived. */
+/** `graph.schemas`: the five schemas, null where one cannot be derived. The compiler works only if types are wanted. */
 export function schemas(graph, _config, params, { library, graphs }) {
-  return schemasOf(graph, `${params.graph_id}_state`, library, async () => (await graphs.declared.of(params.graph_id))[""]);
+  const declared = async () => (params.names_only ? {} : (await graphs.declared.of(params.graph_id))[""]);
+  return schemasOf(graph, `${params.graph_id}_state`, library, declared);
 }
 
 /** `graph.subgraphs`: schemas by namespace. */

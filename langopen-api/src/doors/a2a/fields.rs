@@ -61,7 +61,7 @@ pub(super) async fn fields(request: &Request) -> Result<Arc<Fields>, ErrorData> 
         return Ok(known);
     }
     let config = graph_config(assistant, caller).map_err(failed)?;
-    let request = SchemasRequest::new(&*assistant.graph_id, config);
+    let request = SchemasRequest::new(&*assistant.graph_id, config).with_names_only();
     let schema: Value = match app.executor.schemas(app.execution_context(scope), request).await {
         Ok(schemas) => schemas.input_schema.decode().unwrap_or_default(),
         // The run itself reports what is wrong with the graph.
