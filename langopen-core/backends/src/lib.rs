@@ -5,7 +5,7 @@
 //! | `memory` | `memory` | storage, queue, outbox and event log in the process's memory |
 //! | `sqlite` | `sqlite` | storage, queue, outbox and event log in one SQLite file |
 //! | `postgres` | `postgres` | storage, queue, outbox, event log and signals in a Postgres that many processes share |
-//! | `redis` | `redis` | signals, and live copies of events for the event log in Postgres, through a Redis that many processes share |
+//! | `redis` | `redis` | signals, and live copies of the events in Postgres, through a shared Redis |
 //!
 //! [`rules`] holds the decisions that every backend makes in the same way; a backend of your own can use it.
 //! [`live_copies`] is the trait by which a message broker of your own can carry live copies of events.

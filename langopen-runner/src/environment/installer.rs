@@ -74,8 +74,8 @@ impl Installer {
                 "off",
             ]),
             Self::Uv(uv) => Tool::new(what, uv, &inputs.working_dir)
-                // pip compiles bytecode by itself. Without bytecode, each start of a host compiles the packages again if the
-                // host may not write into the environment.
+                // pip compiles bytecode by itself. Without bytecode, each start of a host compiles the packages again
+                // if the host may not write into the environment.
                 .args(["pip", "install", "--compile-bytecode", "--color", "never", "--no-progress", "--python"])
                 .args([python]),
         };

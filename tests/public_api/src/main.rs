@@ -1,7 +1,7 @@
 //! Compares the public API of each published crate with its listing in `tests/public_api/listings`.
 //!
-//! `cargo run -p langopen-public-api` fails when a listing differs; `-- --write` writes the listings anew. A change of a
-//! listing is then part of the review.
+//! `cargo run -p langopen-public-api` fails when a listing differs; `-- --write` writes the listings anew. A change of
+//! a listing is then part of the review.
 
 #![forbid(unsafe_code)]
 

@@ -36,8 +36,8 @@ fn no_panics(what: &str) {
     assert!(panics.is_empty(), "{what}: {panics:?}");
 }
 
-/// Of the spoiled bodies, every eighth, another eighth for each text: all of them take many minutes. With `FUZZ=all` in the
-/// environment, all of them.
+/// Of the spoiled bodies, every eighth, another eighth for each text: all of them take many minutes. With `FUZZ=all` in
+/// the environment, all of them.
 fn sample(bodies: Vec<String>, turn: usize) -> impl Iterator<Item = String> {
     let every = if std::env::var("FUZZ").is_ok_and(|wanted| wanted == "all") { 1 } else { 8 };
     bodies.into_iter().skip(turn % every).step_by(every)

@@ -1,4 +1,5 @@
-//! The graphs of the SDK suite in Rust, and a server for them: what a team's own program with LangOpen inside looks like.
+//! The graphs of the SDK suite in Rust, and a server for them: what a team's own program with LangOpen inside looks
+//! like.
 
 #![forbid(unsafe_code)]
 
