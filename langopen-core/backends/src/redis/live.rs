@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -22,8 +22,9 @@ use crate::live_copies::{Delivery, LiveCopies};
 /// How long the server may take to answer.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// How many copies wait for the server; more are dropped.
+/// How many copies, and how many bytes of them, wait for the server; more are dropped.
 const WAITING: usize = 4096;
+const WAITING_BYTES: usize = 32 * 1024 * 1024;
 
 /// How many copies are published in one round trip.
 const TOGETHER: usize = 256;
@@ -56,6 +57,7 @@ pub struct RedisLive {
 struct Shared {
     keys: Keys,
     copies: mpsc::Sender<(ThreadId, Bytes)>,
+    waiting_bytes: Arc<AtomicUsize>,
     changes: UnboundedSender<Change>,
     health: Arc<Health>,
     deliveries: Mutex<Option<UnboundedReceiver<Delivery>>>,
@@ -93,11 +95,12 @@ impl RedisLive {
                 }
             }
         };
-        let publishing = publish(connection, keys.clone(), Arc::clone(&health), waiting);
+        let waiting_bytes = Arc::<AtomicUsize>::default();
+        let publishing = publish(connection, keys.clone(), Arc::clone(&health), waiting, Arc::clone(&waiting_bytes));
         let tasks =
             [tokio::spawn(subscribe(server, changed, heard)).abort_handle(), tokio::spawn(publishing).abort_handle()];
         let deliveries = Mutex::new(Some(deliveries));
-        Ok(Self { shared: Arc::new(Shared { keys, copies, changes, health, deliveries, tasks }) })
+        Ok(Self { shared: Arc::new(Shared { keys, copies, waiting_bytes, changes, health, deliveries, tasks }) })
     }
 
     /// Whether the server carries copies now, as far as this process knows.
@@ -131,14 +134,18 @@ async fn publish(
     keys: Keys,
     health: Arc<Health>,
     mut waiting: Receiver<(ThreadId, Bytes)>,
+    waiting_bytes: Arc<AtomicUsize>,
 ) {
     let mut copies = Vec::new();
     while waiting.recv_many(&mut copies, TOGETHER).await > 0 {
         let mut pipeline = redis::pipe();
+        let mut bytes = 0;
         for (thread_id, copy) in copies.drain(..) {
+            bytes += copy.len();
             pipeline.publish(keys.thread(thread_id), &copy[..]).ignore();
         }
         let published = pipeline.query_async::<()>(&mut connection).await;
+        waiting_bytes.fetch_sub(bytes, Ordering::Relaxed);
         let was_up = health.publishes.swap(published.is_ok(), Ordering::Relaxed);
         match published {
             Err(error) if was_up => {
@@ -152,8 +159,16 @@ async fn publish(
 
 impl LiveCopies for RedisLive {
     fn send(&self, thread_id: ThreadId, copy: Bytes) -> bool {
+        let bytes = copy.len();
+        if self.shared.waiting_bytes.fetch_add(bytes, Ordering::Relaxed) + bytes > WAITING_BYTES {
+            self.shared.waiting_bytes.fetch_sub(bytes, Ordering::Relaxed);
+            return false;
+        }
         // A server that was away may be back, so the copy is tried in any case.
         let waits = self.shared.copies.try_send((thread_id, copy)).is_ok();
+        if !waits {
+            self.shared.waiting_bytes.fetch_sub(bytes, Ordering::Relaxed);
+        }
         waits && self.shared.health.publishes.load(Ordering::Relaxed)
     }
 
@@ -180,5 +195,22 @@ impl Drop for Shared {
 impl fmt::Debug for RedisLive {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RedisLive").field("up", &self.is_up()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn copies_for_a_server_that_hangs_take_limited_memory() {
+        // The server accepts connections and never answers.
+        let hangs = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let live = RedisLive::new(&format!("redis://{}", hangs.local_addr().unwrap()), "hangs:").unwrap();
+        let thread_id = ThreadId(uuid::Uuid::nil());
+        let copy = Bytes::from(vec![0; 1024 * 1024]);
+        let sent = (0..100).filter(|_| live.send(thread_id, copy.clone())).count();
+        assert_eq!(sent, 32);
+        assert_eq!(live.shared.waiting_bytes.load(Ordering::Relaxed), WAITING_BYTES);
     }
 }

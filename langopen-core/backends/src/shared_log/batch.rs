@@ -112,6 +112,11 @@ fn take_uuid(bytes: &mut Bytes) -> Result<Uuid> {
 }
 
 impl Record {
+    /// The number of bytes that it holds.
+    pub(super) fn size(&self) -> usize {
+        self.bytes.len()
+    }
+
     /// Decodes the head of a record whose last event has the position `last`. [`Record::events`] decodes the events.
     ///
     /// # Errors

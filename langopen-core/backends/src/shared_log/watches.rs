@@ -16,10 +16,11 @@ use tokio::sync::Notify;
 use super::batch::{Kind, Record};
 use crate::live_log::{Home, LiveEvents, Reader};
 
-/// How many early records of a thread wait. The process fetches further ones again.
+/// How many early records of a thread wait, and up to how many bytes. The process fetches further ones again.
 const EARLY: usize = 256;
+const EARLY_BYTES: usize = 8 * 1024 * 1024;
 
-struct Place {
+struct Watcher {
     /// `None` for a reader of the whole thread.
     run_id: Option<RunId>,
     reader: Reader,
@@ -32,7 +33,7 @@ struct Watch {
     seen: Option<EventId>,
     /// The position after which the first record was handed out.
     begins: Option<EventId>,
-    readers: Vec<Place>,
+    readers: Vec<Watcher>,
     /// Early records, by the position before them.
     early: BTreeMap<EventId, Record>,
 }
@@ -77,7 +78,9 @@ impl Watch {
     }
 
     fn keep_early(&mut self, record: Record) {
-        if self.early.len() < EARLY {
+        let bytes: usize = self.early.values().map(Record::size).sum();
+        // The first one waits whatever its size, since only a watch with early records is doubtful.
+        if self.early.is_empty() || (self.early.len() < EARLY && bytes + record.size() <= EARLY_BYTES) {
             self.early.insert(record.before, record);
         }
     }
@@ -133,7 +136,7 @@ impl Watches {
         let (reader, live) = LiveEvents::new(home, thread_id, run_id);
         let mut state = self.state.lock();
         let watch = state.threads.entry(thread_id).or_default();
-        watch.readers.push(Place { run_id, reader });
+        watch.readers.push(Watcher { run_id, reader });
         (live, watch.seen.is_some())
     }
 
