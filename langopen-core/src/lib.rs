@@ -7,6 +7,9 @@
 
 #![forbid(unsafe_code)]
 
+#[macro_use]
+mod setters;
+
 pub mod auth;
 mod backend;
 pub mod clock;

@@ -68,6 +68,7 @@ pub struct Enqueued {
 
 /// A worker's request for runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ClaimRequest {
     /// The worker's name, for people.
     pub worker: String,
@@ -77,6 +78,12 @@ pub struct ClaimRequest {
     pub lease: Duration,
     /// The tenants whose runs the worker can execute; `None` for all tenants.
     pub tenants: Option<Vec<Tenant>>,
+}
+
+setters! {
+    ClaimRequest {
+        with_tenants tenants: Option<Vec<Tenant>>,
+    }
 }
 
 impl ClaimRequest {

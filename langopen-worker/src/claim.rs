@@ -34,12 +34,8 @@ pub(crate) async fn claim_until(
 ) {
     let round = || async {
         let Some(slots) = free_slots(&active.slots, stop).await else { return Next::Stop };
-        let request = ClaimRequest {
-            worker: settings.name.clone(),
-            max: slots.len(),
-            lease: settings.lease,
-            tenants: tenants(settings, &*services.executor),
-        };
+        let request = ClaimRequest::new(settings.name.clone(), slots.len(), settings.lease)
+            .with_tenants(tenants(settings, &*services.executor));
         let held_until = Instant::now() + settings.lease;
         let Claims { runs, next_due } = services.queue.claim(&request).await.unwrap_or_else(|error| {
             error!(%error, "cannot claim runs; trying again in a second");

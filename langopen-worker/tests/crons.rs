@@ -108,7 +108,7 @@ impl Bench {
     }
 
     async fn threads(&self) -> Vec<ThreadId> {
-        let query = ThreadQuery { limit: 100, ..ThreadQuery::default() };
+        let query = ThreadQuery::default().with_limit(100);
         let page = self.memory.search_threads(&self.scope, &query).await.unwrap();
         page.items.iter().map(|thread| thread.thread_id).collect()
     }
@@ -117,7 +117,7 @@ impl Bench {
     async fn runs(&self) -> Vec<Run> {
         let mut runs = Vec::new();
         for thread_id in self.threads().await {
-            let query = RunQuery { limit: 100, ..RunQuery::default() };
+            let query = RunQuery::default().with_limit(100);
             runs.extend(self.memory.list_runs(&self.scope, thread_id, &query).await.unwrap().items);
         }
         runs
@@ -316,7 +316,7 @@ async fn a_change_is_heard_of_at_once() {
     let bench = Bench::new().work(1, true);
     let cron = bench.cron(|new| new.schedule = "0 0 1 1 *".to_owned()).await;
     bench.clock.advance(MINUTE);
-    let patch = CronPatch { schedule: Some("* * * * *".to_owned()), ..CronPatch::default() };
+    let patch = CronPatch::default().with_schedule(Some("* * * * *".to_owned()));
     let patched = bench.memory.update_cron(&bench.scope, cron.cron_id, patch).await.unwrap();
     assert_eq!(patched.next_run_date, Timestamp::parse("2026-11-23T14:42:00Z"));
     bench.advance(MINUTE);

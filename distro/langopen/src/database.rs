@@ -229,7 +229,7 @@ impl Database {
 
 /// Whether the database answers.
 async fn answers(storage: Arc<dyn Storage>) -> Result<(), String> {
-    let one = AssistantQuery { limit: 1, ..AssistantQuery::default() };
+    let one = AssistantQuery::default().with_limit(1);
     let answer = storage.search_assistants(&Scope::default(), &one).await;
     answer.map(drop).map_err(|_| "it does not answer".to_owned())
 }

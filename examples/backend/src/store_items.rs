@@ -1,7 +1,9 @@
 use async_trait::async_trait;
 use langopen_backends::rules::documents::page;
 use langopen_backends::rules::namespace;
-use langopen_core::model::{NamespaceQuery, NewStoreItem, Page, ScoredItem, StoreItem, StoreItemQuery};
+use langopen_core::model::{
+    ItemReadOptions, NamespaceQuery, NewStoreItem, Page, ScoredItem, StoreItem, StoreItemQuery,
+};
 use langopen_core::queue::Lease;
 use langopen_core::storage::StoreItems;
 use langopen_core::{Error, ErrorKind, Result, Scope, Tenant, Timestamp};
@@ -61,12 +63,12 @@ impl StoreItems for MyBackend {
         scope: &Scope,
         namespace: &[String],
         key: &str,
-        refresh_ttl: bool,
+        options: ItemReadOptions,
     ) -> Result<Option<StoreItem>> {
         let (now, mut items) = (self.clock.now(), self.items.lock());
         let row = items.get_mut(&key_of(scope, namespace, key)).filter(|row| row.is_alive(now));
         Ok(row.map(|row| {
-            if refresh_ttl {
+            if options.refresh_ttl {
                 row.refresh(now);
             }
             row.item.clone()

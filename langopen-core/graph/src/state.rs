@@ -68,13 +68,12 @@ pub(super) async fn history(
     let before: Option<Value> = request.before.map(|before| before.decode()).transpose().map_err(malformed)?;
     let before = before.as_ref().and_then(|before| before["configurable"]["checkpoint_id"].as_str());
     let metadata = request.metadata.map(|metadata| metadata.decode()).transpose().map_err(malformed)?;
-    let list = CheckpointList {
-        checkpoint_ns: Some(reader.namespace.clone()),
-        before: before.map(str::to_owned),
-        metadata: metadata.unwrap_or_default(),
-        limit: Some(request.limit),
-        checkpoint_id: named.checkpoint_id,
-    };
+    let list = CheckpointList::default()
+        .with_checkpoint_ns(Some(reader.namespace.clone()))
+        .with_before(before.map(str::to_owned))
+        .with_metadata(metadata.unwrap_or_default())
+        .with_limit(Some(request.limit))
+        .with_checkpoint_id(named.checkpoint_id);
     let found = context.list_checkpoints(reader.thread_id, &list).await?;
     let mut states = Vec::with_capacity(found.len());
     for tuple in found {

@@ -3,7 +3,7 @@
 use langopen_core::error::Result;
 use langopen_core::executor::ExecutionContext;
 use langopen_core::json::RawJson;
-use langopen_core::model::{NewStoreItem, StoreItem, StoreItemQuery};
+use langopen_core::model::{ItemReadOptions, NewStoreItem, StoreItem, StoreItemQuery};
 use serde_json::Value;
 
 /// The long-term store of the run's tenant. An item is a JSON object with a namespace (a list of labels) and a key. The
@@ -34,7 +34,8 @@ impl Store<'_> {
     /// # Errors
     /// Fails if the storage does not answer.
     pub async fn get(&self, namespace: &[&str], key: &str) -> Result<Option<Value>> {
-        let item = self.context.item(&labels(namespace), key, true).await?;
+        let item =
+            self.context.item(&labels(namespace), key, ItemReadOptions::default().with_refresh_ttl(true)).await?;
         Ok(item.and_then(|item| item.value.decode().ok()))
     }
 
@@ -44,7 +45,7 @@ impl Store<'_> {
     /// Fails if the storage does not answer.
     pub async fn search(&self, prefix: &[&str], limit: u32) -> Result<Vec<StoreItem>> {
         let query =
-            StoreItemQuery { namespace_prefix: labels(prefix), limit, refresh_ttl: true, ..StoreItemQuery::default() };
+            StoreItemQuery::default().with_namespace_prefix(labels(prefix)).with_limit(limit).with_refresh_ttl(true);
         let found = self.context.search_items(&query).await?;
         Ok(found.items.into_iter().map(|scored| scored.item).collect())
     }

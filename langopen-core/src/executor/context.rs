@@ -6,8 +6,8 @@ use std::sync::Arc;
 use crate::error::Result;
 use crate::ids::ThreadId;
 use crate::model::{
-    CheckpointKey, CheckpointList, CheckpointTuple, NamespaceQuery, NewCheckpoint, NewStoreItem, Page, PendingWrites,
-    ScoredItem, StoreItem, StoreItemQuery,
+    CheckpointKey, CheckpointList, CheckpointTuple, ItemReadOptions, NamespaceQuery, NewCheckpoint, NewStoreItem, Page,
+    PendingWrites, ScoredItem, StoreItem, StoreItemQuery,
 };
 use crate::queue::Lease;
 use crate::storage::{Checkpoints, StoreItems};
@@ -117,8 +117,8 @@ impl ExecutionContext {
     ///
     /// # Errors
     /// The storage's error.
-    pub async fn item(&self, namespace: &[String], key: &str, refresh_ttl: bool) -> Result<Option<StoreItem>> {
-        self.items.item(&self.scope, namespace, key, refresh_ttl).await
+    pub async fn item(&self, namespace: &[String], key: &str, options: ItemReadOptions) -> Result<Option<StoreItem>> {
+        self.items.item(&self.scope, namespace, key, options).await
     }
 
     /// See [`StoreItems::delete_item`].

@@ -52,6 +52,7 @@ pub struct NewAssistant {
 
 /// A change to an assistant. `None` leaves a field unchanged.
 #[derive(Debug, Clone, Default)]
+#[non_exhaustive]
 pub struct AssistantPatch {
     /// Replaces the graph.
     pub graph_id: Option<String>,
@@ -67,9 +68,21 @@ pub struct AssistantPatch {
     pub description: Option<String>,
 }
 
+setters! {
+    AssistantPatch {
+        with_graph_id graph_id: Option<String>,
+        with_config config: Option<JsonMap>,
+        with_context context: Option<JsonMap>,
+        with_metadata metadata: Option<JsonMap>,
+        with_name name: Option<String>,
+        with_description description: Option<String>,
+    }
+}
+
 /// Which column assistants are sorted by. Text sorts without regard to case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[expect(missing_docs, reason = "each variant is the column of that name")]
+#[non_exhaustive]
 pub enum AssistantSort {
     AssistantId,
     #[default]
@@ -81,6 +94,7 @@ pub enum AssistantSort {
 
 /// A search for assistants.
 #[derive(Debug, Clone, Default)]
+#[non_exhaustive]
 pub struct AssistantQuery {
     /// Contained in the assistant's metadata.
     pub metadata: JsonMap,
@@ -98,4 +112,37 @@ pub struct AssistantQuery {
     pub sort_by: AssistantSort,
     /// Its direction.
     pub sort_order: SortOrder,
+}
+
+setters! {
+    AssistantQuery {
+        with_metadata metadata: JsonMap,
+        with_graph_id graph_id: Option<String>,
+        with_graphs graphs: Option<Vec<String>>,
+        with_name name: Option<String>,
+        with_limit limit: u32,
+        with_offset offset: u32,
+        with_sort_by sort_by: AssistantSort,
+        with_sort_order sort_order: SortOrder,
+    }
+}
+
+/// A query for the versions of an assistant.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct AssistantVersionQuery {
+    /// Contained in the version's metadata.
+    pub metadata: JsonMap,
+    /// The most versions to return.
+    pub limit: u32,
+    /// The number of versions to skip.
+    pub offset: u32,
+}
+
+setters! {
+    AssistantVersionQuery {
+        with_metadata metadata: JsonMap,
+        with_limit limit: u32,
+        with_offset offset: u32,
+    }
 }

@@ -135,6 +135,7 @@ pub struct CheckpointTuple {
 
 /// A query for the checkpoints of a thread. The answer has the latest first.
 #[derive(Debug, Clone, Default)]
+#[non_exhaustive]
 pub struct CheckpointList {
     /// Only this namespace; `None` for all namespaces.
     pub checkpoint_ns: Option<String>,
@@ -147,4 +148,14 @@ pub struct CheckpointList {
     pub metadata: JsonMap,
     /// The most checkpoints to return; `None` for no limit.
     pub limit: Option<u32>,
+}
+
+setters! {
+    CheckpointList {
+        with_checkpoint_ns checkpoint_ns: Option<String>,
+        with_checkpoint_id checkpoint_id: Option<String>,
+        with_before before: Option<String>,
+        with_metadata metadata: JsonMap,
+        with_limit limit: Option<u32>,
+    }
 }

@@ -117,6 +117,7 @@ pub struct NewCron {
 /// A change to a cron. `None` leaves a field unchanged. Changing the schedule or enabling the cron computes its next
 /// moment anew.
 #[derive(Debug, Clone, Default)]
+#[non_exhaustive]
 pub struct CronPatch {
     /// Replaces the cron expression.
     pub schedule: Option<String>,
@@ -134,9 +135,22 @@ pub struct CronPatch {
     pub enabled: Option<bool>,
 }
 
+setters! {
+    CronPatch {
+        with_schedule schedule: Option<String>,
+        with_timezone timezone: Option<String>,
+        with_end_time end_time: Option<Option<Timestamp>>,
+        with_payload payload: RawObject,
+        with_metadata metadata: JsonMap,
+        with_on_run_completed on_run_completed: Option<OnCompletion>,
+        with_enabled enabled: Option<bool>,
+    }
+}
+
 /// Which column crons are sorted by. Rows without a value sort last, in both directions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[expect(missing_docs, reason = "each variant is the column of that name")]
+#[non_exhaustive]
 pub enum CronSort {
     CronId,
     AssistantId,
@@ -150,6 +164,7 @@ pub enum CronSort {
 
 /// A search for crons.
 #[derive(Debug, Clone, Default)]
+#[non_exhaustive]
 pub struct CronQuery {
     /// Only crons of exactly this assistant.
     pub assistant_id: Option<AssistantId>,
@@ -167,6 +182,19 @@ pub struct CronQuery {
     pub sort_by: CronSort,
     /// Its direction.
     pub sort_order: SortOrder,
+}
+
+setters! {
+    CronQuery {
+        with_assistant_id assistant_id: Option<AssistantId>,
+        with_thread_id thread_id: Option<ThreadId>,
+        with_enabled enabled: Option<bool>,
+        with_metadata metadata: JsonMap,
+        with_limit limit: u32,
+        with_offset offset: u32,
+        with_sort_by sort_by: CronSort,
+        with_sort_order sort_order: SortOrder,
+    }
 }
 
 /// A due cron and its tenant.

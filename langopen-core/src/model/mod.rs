@@ -11,7 +11,7 @@ mod store_item;
 mod thread;
 
 pub use api_key::{NewStoredApiKey, StoredApiKey};
-pub use assistant::{Assistant, AssistantPatch, AssistantQuery, AssistantSort, NewAssistant};
+pub use assistant::{Assistant, AssistantPatch, AssistantQuery, AssistantSort, AssistantVersionQuery, NewAssistant};
 pub use checkpoint::{
     Blob, ChannelValue, CheckpointKey, CheckpointList, CheckpointTuple, NewCheckpoint, PendingWrite, PendingWrites,
 };
@@ -20,10 +20,11 @@ pub use deployment::{Deployment, DeploymentLimits, DeploymentSpec};
 pub use page::{IfExists, Page, SortOrder};
 pub use run::{
     CancelAction, CancelRequest, FoundRuns, MultitaskStrategy, NewRun, OnCompletion, Run, RunError, RunOrigin,
-    RunPlace, RunQuery, RunSearch, RunThread,
+    RunPosition, RunQuery, RunSearch, RunThread,
 };
 pub use store_item::{
-    FieldVector, FilterOperator, ItemFilter, NamespaceQuery, NewStoreItem, ScoredItem, StoreItem, StoreItemQuery,
+    FieldVector, FilterOperator, ItemFilter, ItemReadOptions, NamespaceQuery, NewStoreItem, ScoredItem, StoreItem,
+    StoreItemQuery,
 };
 pub use thread::{
     NewThread, PruneStrategy, PrunedThreads, Thread, ThreadPatch, ThreadQuery, ThreadSort, ThreadState, ThreadStatus,

@@ -222,6 +222,7 @@ pub struct NewRun {
 
 /// A query for the runs of a thread. The answer has the newest first.
 #[derive(Debug, Clone, Default)]
+#[non_exhaustive]
 pub struct RunQuery {
     /// Only runs with exactly this status.
     pub status: Option<RunStatus>,
@@ -231,11 +232,20 @@ pub struct RunQuery {
     pub offset: u32,
 }
 
-/// The position of a run among the runs of an assistant: its last change and its id. Greater positions come first.
-pub type RunPlace = (Timestamp, RunId);
+setters! {
+    RunQuery {
+        with_status status: Option<RunStatus>,
+        with_limit limit: u32,
+        with_offset offset: u32,
+    }
+}
 
-/// A search for the runs of an assistant, on all threads, in the order of their [`RunPlace`]s.
+/// The position of a run among the runs of an assistant: its last change and its id. Greater positions come first.
+pub type RunPosition = (Timestamp, RunId);
+
+/// A search for the runs of an assistant, on all threads, in the order of their [`RunPosition`]s.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct RunSearch {
     /// The assistant.
     pub assistant_id: AssistantId,
@@ -244,9 +254,25 @@ pub struct RunSearch {
     /// Only runs that changed at or after this moment.
     pub since: Option<Timestamp>,
     /// Only runs after this position.
-    pub after: Option<RunPlace>,
+    pub after: Option<RunPosition>,
     /// The most runs to read.
     pub limit: u32,
+}
+
+impl RunSearch {
+    /// A search for runs with any status. It reads no run until a limit is set.
+    pub fn new(assistant_id: AssistantId) -> Self {
+        Self { assistant_id, statuses: RunStatus::ALL.to_vec(), since: None, after: None, limit: 0 }
+    }
+}
+
+setters! {
+    RunSearch {
+        with_statuses statuses: Vec<RunStatus>,
+        with_since since: Option<Timestamp>,
+        with_after after: Option<RunPosition>,
+        with_limit limit: u32,
+    }
 }
 
 /// The answer to a search for runs.
@@ -255,5 +281,5 @@ pub struct FoundRuns {
     /// The runs that the search read and that the scope shows.
     pub runs: Vec<Run>,
     /// The position of the last run that was read; `None` if no more runs follow.
-    pub next: Option<RunPlace>,
+    pub next: Option<RunPosition>,
 }

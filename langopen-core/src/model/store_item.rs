@@ -121,8 +121,23 @@ impl ItemFilter {
     }
 }
 
+/// How an item is read.
+#[derive(Debug, Clone, Copy, Default)]
+#[non_exhaustive]
+pub struct ItemReadOptions {
+    /// Whether the read restarts the item's time to live.
+    pub refresh_ttl: bool,
+}
+
+setters! {
+    ItemReadOptions {
+        with_refresh_ttl refresh_ttl: bool,
+    }
+}
+
 /// A search for items.
 #[derive(Debug, Clone, Default)]
+#[non_exhaustive]
 pub struct StoreItemQuery {
     /// The first labels of the namespace, matched as whole labels.
     pub namespace_prefix: Vec<String>,
@@ -139,8 +154,20 @@ pub struct StoreItemQuery {
     pub refresh_ttl: bool,
 }
 
+setters! {
+    StoreItemQuery {
+        with_namespace_prefix namespace_prefix: Vec<String>,
+        with_filters filters: Vec<ItemFilter>,
+        with_vector vector: Option<Vec<f32>>,
+        with_limit limit: u32,
+        with_offset offset: u32,
+        with_refresh_ttl refresh_ttl: bool,
+    }
+}
+
 /// A query for namespaces. The answer is sorted as lists of text.
 #[derive(Debug, Clone, Default)]
+#[non_exhaustive]
 pub struct NamespaceQuery {
     /// The first labels; `*` matches any one label.
     pub prefix: Vec<String>,
@@ -152,6 +179,16 @@ pub struct NamespaceQuery {
     pub limit: u32,
     /// The number of namespaces to skip.
     pub offset: u32,
+}
+
+setters! {
+    NamespaceQuery {
+        with_prefix prefix: Vec<String>,
+        with_suffix suffix: Vec<String>,
+        with_max_depth max_depth: Option<u32>,
+        with_limit limit: u32,
+        with_offset offset: u32,
+    }
 }
 
 impl NamespaceQuery {

@@ -170,6 +170,7 @@ pub struct NewThread {
 
 /// A change to a thread.
 #[derive(Debug, Clone, Default)]
+#[non_exhaustive]
 pub struct ThreadPatch {
     /// Merged into the metadata, key by key.
     pub metadata: JsonMap,
@@ -177,9 +178,17 @@ pub struct ThreadPatch {
     pub ttl: Option<ThreadTtl>,
 }
 
+setters! {
+    ThreadPatch {
+        with_metadata metadata: JsonMap,
+        with_ttl ttl: Option<ThreadTtl>,
+    }
+}
+
 /// Which column threads are sorted by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[expect(missing_docs, reason = "each variant is the column of that name")]
+#[non_exhaustive]
 pub enum ThreadSort {
     ThreadId,
     Status,
@@ -191,6 +200,7 @@ pub enum ThreadSort {
 
 /// A search for threads.
 #[derive(Debug, Clone, Default)]
+#[non_exhaustive]
 pub struct ThreadQuery {
     /// Only threads with one of these ids; `None` for any id.
     pub ids: Option<Vec<ThreadId>>,
@@ -208,4 +218,17 @@ pub struct ThreadQuery {
     pub sort_by: ThreadSort,
     /// Its direction.
     pub sort_order: SortOrder,
+}
+
+setters! {
+    ThreadQuery {
+        with_ids ids: Option<Vec<ThreadId>>,
+        with_metadata metadata: JsonMap,
+        with_values values: JsonMap,
+        with_status status: Option<ThreadStatus>,
+        with_limit limit: u32,
+        with_offset offset: u32,
+        with_sort_by sort_by: ThreadSort,
+        with_sort_order sort_order: SortOrder,
+    }
 }

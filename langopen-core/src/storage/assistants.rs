@@ -3,8 +3,7 @@ use async_trait::async_trait;
 use crate::error::Result;
 use crate::event_log::LogKey;
 use crate::ids::{AssistantId, ThreadId};
-use crate::json::JsonMap;
-use crate::model::{Assistant, AssistantPatch, AssistantQuery, IfExists, NewAssistant, Page};
+use crate::model::{Assistant, AssistantPatch, AssistantQuery, AssistantVersionQuery, IfExists, NewAssistant, Page};
 use crate::tenant::Scope;
 
 /// What a deletion of an assistant removed and ended.
@@ -61,14 +60,12 @@ pub trait Assistants: Send + Sync {
     /// The number of assistants that a search finds over all its pages.
     async fn count_assistants(&self, scope: &Scope, query: &AssistantQuery) -> Result<u64>;
 
-    /// The versions whose metadata contains `metadata`, newest first.
+    /// The versions of an assistant, newest first.
     async fn assistant_versions(
         &self,
         scope: &Scope,
         id: AssistantId,
-        metadata: &JsonMap,
-        limit: u32,
-        offset: u32,
+        query: &AssistantVersionQuery,
     ) -> Result<Vec<Assistant>>;
 
     /// Activates another version, with all its fields.

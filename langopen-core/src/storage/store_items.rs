@@ -1,7 +1,7 @@
 use async_trait::async_trait;
 
 use crate::error::Result;
-use crate::model::{NamespaceQuery, NewStoreItem, Page, ScoredItem, StoreItem, StoreItemQuery};
+use crate::model::{ItemReadOptions, NamespaceQuery, NewStoreItem, Page, ScoredItem, StoreItem, StoreItemQuery};
 use crate::queue::Lease;
 use crate::tenant::Scope;
 
@@ -16,13 +16,13 @@ pub trait StoreItems: Send + Sync {
     /// Creates or replaces an item; `created_at` of an existing item stays.
     async fn put_item(&self, scope: &Scope, new: NewStoreItem) -> Result<()>;
 
-    /// Reads an item. With `refresh_ttl`, its time to live starts anew.
+    /// Reads an item.
     async fn item(
         &self,
         scope: &Scope,
         namespace: &[String],
         key: &str,
-        refresh_ttl: bool,
+        options: ItemReadOptions,
     ) -> Result<Option<StoreItem>>;
 
     /// Removes an item; a missing item is no error. `lease` is the lease of the run that makes the request.

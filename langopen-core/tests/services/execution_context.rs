@@ -9,7 +9,8 @@ use langopen_backends::memory::Memory;
 use langopen_core::clock::{ManualClock, Timestamp};
 use langopen_core::executor::{ExecutionContext, Executor, GraphInfo, RunJob, RunOutput, SchemasRequest, StateRequest};
 use langopen_core::model::{
-    CheckpointList, MultitaskStrategy, NewCheckpoint, NewRun, NewStoreItem, PendingWrite, PendingWrites, Run, RunThread,
+    CheckpointList, ItemReadOptions, MultitaskStrategy, NewCheckpoint, NewRun, NewStoreItem, PendingWrite,
+    PendingWrites, Run, RunThread,
 };
 use langopen_core::queue::ClaimRequest;
 use langopen_core::{AssistantId, ErrorKind, JsonMap, Queue, RawJson, Result, RunId, Scope, Tenant, ThreadId};
@@ -111,7 +112,7 @@ async fn a_run_writes_under_its_own_lease_whatever_the_executor_says() {
         assert_eq!(refused.unwrap_err().kind(), ErrorKind::LeaseLost);
     }
     second.context.put_writes(writes(thread_id)).await.unwrap();
-    assert!(second.context.item(&["a".to_owned()], "k", false).await.unwrap().is_some());
+    assert!(second.context.item(&["a".to_owned()], "k", ItemReadOptions::default()).await.unwrap().is_some());
 }
 
 #[tokio::test]
@@ -123,7 +124,7 @@ async fn a_context_reaches_its_own_scope_alone() {
     };
     let (own, other) = (context("a/b/c"), context("a/b/d"));
     own.put_item(item()).await.unwrap();
-    assert!(other.item(&["a".to_owned()], "k", false).await.unwrap().is_none());
+    assert!(other.item(&["a".to_owned()], "k", ItemReadOptions::default()).await.unwrap().is_none());
     assert!(other.search_items(&Default::default()).await.unwrap().items.is_empty());
     let thread_id = ThreadId(Uuid::now_v7());
     assert!(own.list_checkpoints(thread_id, &CheckpointList::default()).await.unwrap().is_empty());

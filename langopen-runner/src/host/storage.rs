@@ -3,8 +3,8 @@
 use bytes::Bytes;
 use langopen_core::executor::ExecutionContext;
 use langopen_core::model::{
-    Blob, CheckpointKey, CheckpointList, CheckpointTuple, FieldVector, FilterOperator, ItemFilter, NamespaceQuery,
-    NewCheckpoint, NewStoreItem, PendingWrite, PendingWrites, StoreItem, StoreItemQuery,
+    Blob, CheckpointKey, CheckpointList, CheckpointTuple, FieldVector, FilterOperator, ItemFilter, ItemReadOptions,
+    NamespaceQuery, NewCheckpoint, NewStoreItem, PendingWrite, PendingWrites, StoreItem, StoreItemQuery,
 };
 use langopen_core::{Error, JsonMap, RawJson, Result, ThreadId};
 use serde::Serialize;
@@ -44,7 +44,8 @@ pub(super) async fn answer(context: &ExecutionContext, call: HostCall) -> Result
             encode(&())
         }
         HostCall::GetItem(call) => {
-            let item = context.item(&call.namespace, &call.key, call.refresh_ttl).await?;
+            let options = ItemReadOptions::default().with_refresh_ttl(call.refresh_ttl);
+            let item = context.item(&call.namespace, &call.key, options).await?;
             encode(&item.as_ref().map(|item| item_reply(item, None)))
         }
         HostCall::PutItem(PutItem { value: None, namespace, key, .. }) => {
@@ -72,13 +73,12 @@ fn checkpoint_key(call: GetCheckpoint) -> Result<CheckpointKey> {
 }
 
 fn checkpoint_list(call: ListCheckpoints) -> Result<(ThreadId, CheckpointList)> {
-    let list = CheckpointList {
-        checkpoint_ns: call.checkpoint_ns,
-        checkpoint_id: call.checkpoint_id,
-        before: call.before,
-        metadata: object(call.filter.as_ref())?,
-        limit: call.limit,
-    };
+    let list = CheckpointList::default()
+        .with_checkpoint_ns(call.checkpoint_ns)
+        .with_checkpoint_id(call.checkpoint_id)
+        .with_before(call.before)
+        .with_metadata(object(call.filter.as_ref())?)
+        .with_limit(call.limit);
     Ok((thread(&call.thread_id)?, list))
 }
 
@@ -135,24 +135,22 @@ fn item_query(call: SearchItems) -> Result<StoreItemQuery> {
     if call.query.is_some() && call.vector.is_none() {
         debug!("a store search names a query, but no store index is configured; it is answered without scores");
     }
-    Ok(StoreItemQuery {
-        namespace_prefix: call.namespace_prefix,
-        filters: item_filters(object(call.filter.as_ref())?)?,
-        vector: call.vector,
-        limit: call.limit,
-        offset: call.offset,
-        refresh_ttl: call.refresh_ttl,
-    })
+    Ok(StoreItemQuery::default()
+        .with_namespace_prefix(call.namespace_prefix)
+        .with_filters(item_filters(object(call.filter.as_ref())?)?)
+        .with_vector(call.vector)
+        .with_limit(call.limit)
+        .with_offset(call.offset)
+        .with_refresh_ttl(call.refresh_ttl))
 }
 
 fn namespace_query(call: ListNamespaces) -> NamespaceQuery {
-    NamespaceQuery {
-        prefix: call.prefix.unwrap_or_default(),
-        suffix: call.suffix.unwrap_or_default(),
-        max_depth: call.max_depth,
-        limit: call.limit,
-        offset: call.offset,
-    }
+    NamespaceQuery::default()
+        .with_prefix(call.prefix.unwrap_or_default())
+        .with_suffix(call.suffix.unwrap_or_default())
+        .with_max_depth(call.max_depth)
+        .with_limit(call.limit)
+        .with_offset(call.offset)
 }
 
 fn thread(id: &str) -> Result<ThreadId> {

@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use futures::{StreamExt, stream};
 use langopen_core::auth::{Auth, Credentials, Refusal};
 use langopen_core::executor::{Executor, HistoryRequest, RunOutput, RunResultStatus};
+use langopen_core::model::ItemReadOptions;
 use langopen_core::{ErrorKind, JsonMap, RawJson, Tenant};
 use langopen_runner::config::{AppSettings, Secret};
 use langopen_runner::{
@@ -90,7 +91,7 @@ async fn a_runner_does_over_the_network_what_hosts_do_here() {
 
     let (outputs, _cancel) = bench.run("remember", thread_id, json!({"log": []})).await;
     assert_eq!(to_the_end(outputs).await.unwrap().1.status, RunResultStatus::Success);
-    let item = bench.context.item(&["notes".to_owned()], "one", false).await.unwrap();
+    let item = bench.context.item(&["notes".to_owned()], "one", ItemReadOptions::default()).await.unwrap();
     assert_eq!(item.unwrap().value.decode::<Value>().unwrap(), json!({"text": "kept"}));
 
     let (outputs, cancel) = bench.run("slow", thread_id, json!({"seconds": 600})).await;

@@ -1,6 +1,6 @@
 //! Items of the long-term store.
 
-use langopen_core::model::{FieldVector, NewStoreItem};
+use langopen_core::model::{FieldVector, ItemReadOptions, NewStoreItem};
 use langopen_core::{RawJson, Scope, Storage};
 
 use super::error::ImportError;
@@ -36,7 +36,7 @@ async fn take_item(
     report: &Report,
 ) -> Result<(), ImportError> {
     let namespace: Vec<String> = row.prefix.split('.').map(str::to_owned).collect();
-    if storage.item(scope, &namespace, &row.key, false).await?.is_some() {
+    if storage.item(scope, &namespace, &row.key, ItemReadOptions::default()).await?.is_some() {
         report.present.add(1);
         return Ok(());
     }

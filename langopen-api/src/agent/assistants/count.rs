@@ -44,13 +44,11 @@ pub(super) async fn count_assistants(
     if let Some(graph_id) = &body.graph_id {
         check_graph(&app, graph_id).await?;
     }
-    let mut query = AssistantQuery {
-        metadata: body.metadata.unwrap_or_default(),
-        graph_id: body.graph_id,
-        graphs: Some(graph_ids(&app).await?),
-        name: body.name,
-        ..AssistantQuery::default()
-    };
+    let mut query = AssistantQuery::default()
+        .with_metadata(body.metadata.unwrap_or_default())
+        .with_graph_id(body.graph_id)
+        .with_graphs(Some(graph_ids(&app).await?))
+        .with_name(body.name);
     let value = || json!({"graph_id": query.graph_id, "metadata": query.metadata, "name": query.name});
     let mut permit = caller.may(Resource::Assistants, Action::Search, value).await?;
     query.metadata = permit.object("metadata", query.metadata);

@@ -82,16 +82,15 @@ pub(super) async fn search_assistants(
     if let Some(graph_id) = &body.graph_id {
         check_graph(&app, graph_id).await?;
     }
-    let mut query = AssistantQuery {
-        metadata: body.metadata.unwrap_or_default(),
-        graph_id: body.graph_id,
-        graphs: Some(graph_ids(&app).await?),
-        name: body.name,
-        limit: body.limit.unwrap_or(LIMIT),
-        offset: body.offset.unwrap_or_default(),
-        sort_by: body.sort_by.map(Into::into).unwrap_or_default(),
-        sort_order: body.sort_order.unwrap_or_default(),
-    };
+    let mut query = AssistantQuery::default()
+        .with_metadata(body.metadata.unwrap_or_default())
+        .with_graph_id(body.graph_id)
+        .with_graphs(Some(graph_ids(&app).await?))
+        .with_name(body.name)
+        .with_limit(body.limit.unwrap_or(LIMIT))
+        .with_offset(body.offset.unwrap_or_default())
+        .with_sort_by(body.sort_by.map(Into::into).unwrap_or_default())
+        .with_sort_order(body.sort_order.unwrap_or_default());
     let value = || json!({"graph_id": query.graph_id, "metadata": query.metadata, "limit": query.limit, "offset": query.offset});
     let mut permit = caller.may(Resource::Assistants, Action::Search, value).await?;
     query.metadata = permit.object("metadata", query.metadata);

@@ -45,8 +45,7 @@ async fn sync(app: &AppState, tenant: &Tenant, graph: GraphInfo) -> Result<()> {
     // If the application's config has changed, the assistant gets a new version. If the application has none, the
     // config that a client set stays.
     if !wanted.config.is_empty() && synced.config != wanted.config {
-        let patch =
-            AssistantPatch { config: Some(wanted.config), context: Some(wanted.context), ..AssistantPatch::default() };
+        let patch = AssistantPatch::default().with_config(Some(wanted.config)).with_context(Some(wanted.context));
         app.storage.update_assistant(&scope, wanted.assistant_id, patch).await?;
     }
     Ok(())

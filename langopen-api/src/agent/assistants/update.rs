@@ -90,8 +90,13 @@ pub(super) async fn update_assistant(
         Some(metadata) => Some(permit.object("metadata", metadata)),
         None => Some(permit.object("metadata", JsonMap::new())).filter(|metadata| !metadata.is_empty()),
     };
-    let patch =
-        Patch { graph_id: body.graph_id, config, context, metadata, name: body.name, description: body.description };
+    let patch = Patch::default()
+        .with_graph_id(body.graph_id)
+        .with_config(config)
+        .with_context(context)
+        .with_metadata(metadata)
+        .with_name(body.name)
+        .with_description(body.description);
     let assistant = app.storage.update_assistant(&permit.scope, id, patch).await.on(ErrorKind::NotFound, not_found)?;
     Ok(Json(assistant.into()))
 }

@@ -2,6 +2,7 @@ use axum::Json;
 use axum::extract::State;
 use langopen_core::JsonMap;
 use langopen_core::auth::{Action, Resource};
+use langopen_core::model::AssistantVersionQuery;
 use serde::Deserialize;
 use serde_json::json;
 use utoipa::ToSchema;
@@ -53,7 +54,8 @@ pub(super) async fn list_versions(
     let value = || json!({"assistant_id": id, "metadata": metadata});
     let scope = caller.may(Resource::Assistants, Action::Read, value).await?.scope;
     let (limit, offset) = (body.limit.unwrap_or(LIMIT), body.offset.unwrap_or_default());
-    let versions = app.storage.assistant_versions(&scope, id, &metadata, limit, offset).await?;
+    let query = AssistantVersionQuery::default().with_metadata(metadata).with_limit(limit).with_offset(offset);
+    let versions = app.storage.assistant_versions(&scope, id, &query).await?;
     let graphs = graph_ids(&app).await?;
     let versions: Vec<_> = versions.into_iter().filter(|version| graphs.contains(&version.graph_id)).collect();
     if versions.is_empty() {

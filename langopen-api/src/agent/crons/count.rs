@@ -41,12 +41,10 @@ pub(super) async fn count_crons(
     caller: Caller,
     SmallBody(body): SmallBody<CronCountRequest>,
 ) -> ApiResult<Json<u64>> {
-    let mut query = CronQuery {
-        assistant_id: body.assistant_id.map(|id| parse_id(&id, "assistant")).transpose()?,
-        thread_id: body.thread_id.map(|id| parse_id(&id, "thread")).transpose()?,
-        metadata: body.metadata.unwrap_or_default(),
-        ..CronQuery::default()
-    };
+    let mut query = CronQuery::default()
+        .with_assistant_id(body.assistant_id.map(|id| parse_id(&id, "assistant")).transpose()?)
+        .with_thread_id(body.thread_id.map(|id| parse_id(&id, "thread")).transpose()?)
+        .with_metadata(body.metadata.unwrap_or_default());
     let value =
         || json!({"assistant_id": query.assistant_id, "thread_id": query.thread_id, "metadata": query.metadata});
     let mut permit = caller.may(Resource::Crons, Action::Search, value).await?;

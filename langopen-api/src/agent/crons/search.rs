@@ -86,16 +86,15 @@ pub(super) async fn search_crons(
 ) -> ApiResult<Listing> {
     let select = body.select.unwrap_or_default();
     check_select(&select, &CronBody::FIELDS)?;
-    let mut query = CronQuery {
-        assistant_id: body.assistant_id.map(|id| parse_id(&id, "assistant")).transpose()?,
-        thread_id: body.thread_id.map(|id| parse_id(&id, "thread")).transpose()?,
-        enabled: body.enabled,
-        metadata: body.metadata.unwrap_or_default(),
-        limit: body.limit.unwrap_or(LIMIT),
-        offset: body.offset.unwrap_or_default(),
-        sort_by: body.sort_by.map(Into::into).unwrap_or_default(),
-        sort_order: body.sort_order.unwrap_or_default(),
-    };
+    let mut query = CronQuery::default()
+        .with_assistant_id(body.assistant_id.map(|id| parse_id(&id, "assistant")).transpose()?)
+        .with_thread_id(body.thread_id.map(|id| parse_id(&id, "thread")).transpose()?)
+        .with_enabled(body.enabled)
+        .with_metadata(body.metadata.unwrap_or_default())
+        .with_limit(body.limit.unwrap_or(LIMIT))
+        .with_offset(body.offset.unwrap_or_default())
+        .with_sort_by(body.sort_by.map(Into::into).unwrap_or_default())
+        .with_sort_order(body.sort_order.unwrap_or_default());
     let value = || {
         json!({
             "assistant_id": query.assistant_id, "thread_id": query.thread_id, "metadata": query.metadata,

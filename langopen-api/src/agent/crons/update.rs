@@ -67,15 +67,14 @@ pub(super) async fn update_cron(
     let mut whole: RawObject = held.payload.decode()?;
     whole.extend(payload.clone());
     check_payload(&app, held.thread_id.map_or(TargetThread::Own(ThreadId(id.0)), TargetThread::Given), &whole)?;
-    let patch = Patch {
-        schedule: given.schedule,
-        timezone: given.timezone,
-        end_time: ends,
-        payload,
-        metadata,
-        on_run_completed: given.on_run_completed,
-        enabled: given.enabled,
-    };
+    let patch = Patch::default()
+        .with_schedule(given.schedule)
+        .with_timezone(given.timezone)
+        .with_end_time(ends)
+        .with_payload(payload)
+        .with_metadata(metadata)
+        .with_on_run_completed(given.on_run_completed)
+        .with_enabled(given.enabled);
     let cron = app.storage.update_cron(&permit.scope, id, patch).await.on(ErrorKind::NotFound, not_found)?;
     Ok(Json(cron.into()))
 }

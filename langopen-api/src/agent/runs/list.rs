@@ -63,7 +63,7 @@ pub(super) async fn list_runs(
         // An unknown status matches no run.
         Some(None) => Page { items: Vec::new(), more: false },
         status => {
-            let query = RunQuery { status: status.flatten(), limit, offset };
+            let query = RunQuery::default().with_status(status.flatten()).with_limit(limit).with_offset(offset);
             app.storage.list_runs(&scope, thread_id, &query).await?
         }
     };

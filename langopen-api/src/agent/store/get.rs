@@ -2,6 +2,7 @@ use axum::Json;
 use axum::extract::State;
 use http::StatusCode;
 use langopen_core::auth::{Action, Resource};
+use langopen_core::model::ItemReadOptions;
 use serde_json::json;
 
 use super::item::Item;
@@ -40,7 +41,8 @@ pub(super) async fn get_item(State(app): State<App>, caller: Caller, query: Quer
     let namespace = permit.labels("namespace", namespace)?;
     check_labels(&namespace)?;
     let key = permit.take("key", key.to_owned())?;
-    let item = app.storage.item(&permit.scope, &namespace, &key, refresh).await?;
+    let item =
+        app.storage.item(&permit.scope, &namespace, &key, ItemReadOptions::default().with_refresh_ttl(refresh)).await?;
     Ok(Json(item.map(Into::into)))
 }
 

@@ -4,7 +4,7 @@
 //! handler for all resources also returns `{"owner": …}` for store operations, and that must not hide a user's own
 //! items. So the filter narrows searches only.
 
-use langopen_core::model::{ScoredItem, StoreItem, StoreItemQuery};
+use langopen_core::model::{ItemReadOptions, ScoredItem, StoreItem, StoreItemQuery};
 use langopen_core::{JsonMap, Scope};
 
 use crate::agent::App;
@@ -23,8 +23,9 @@ pub(super) async fn search(app: &App, scope: &Scope, query: StoreItemQuery) -> A
     let (offset, limit) = (query.offset as usize, query.limit as usize);
     let found: Vec<_> = visible(app, scope, &query, offset + limit).await?.into_iter().skip(offset).collect();
     if query.refresh_ttl {
+        let refresh = ItemReadOptions::default().with_refresh_ttl(true);
         for each in &found {
-            app.storage.item(scope, &each.item.namespace, &each.item.key, true).await?;
+            app.storage.item(scope, &each.item.namespace, &each.item.key, refresh).await?;
         }
     }
     Ok(found)
@@ -32,7 +33,7 @@ pub(super) async fn search(app: &App, scope: &Scope, query: StoreItemQuery) -> A
 
 /// The first items that pass the filter, at most `wanted`.
 async fn visible(app: &App, scope: &Scope, query: &StoreItemQuery, wanted: usize) -> ApiResult<Vec<ScoredItem>> {
-    let mut page = StoreItemQuery { limit: MAX_LIMIT, offset: 0, refresh_ttl: false, ..query.clone() };
+    let mut page = query.clone().with_limit(MAX_LIMIT).with_offset(0).with_refresh_ttl(false);
     let mut found = Vec::new();
     loop {
         let items = app.storage.search_items(scope, &page).await?;

@@ -52,13 +52,12 @@ pub(super) async fn list_namespaces(
     caller: Caller,
     SmallBody(body): SmallBody<StoreListNamespacesRequest>,
 ) -> ApiResult<Json<ListNamespaceResponse>> {
-    let mut query = NamespaceQuery {
-        prefix: body.prefix.unwrap_or_default(),
-        suffix: body.suffix.unwrap_or_default(),
-        max_depth: body.max_depth,
-        limit: body.limit.unwrap_or(100),
-        offset: body.offset.unwrap_or_default(),
-    };
+    let mut query = NamespaceQuery::default()
+        .with_prefix(body.prefix.unwrap_or_default())
+        .with_suffix(body.suffix.unwrap_or_default())
+        .with_max_depth(body.max_depth)
+        .with_limit(body.limit.unwrap_or(100))
+        .with_offset(body.offset.unwrap_or_default());
     let value = || {
         json!({
             "namespace": (!query.prefix.is_empty()).then_some(&query.prefix),

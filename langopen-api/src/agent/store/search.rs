@@ -76,7 +76,13 @@ pub(super) async fn search_items(
         (Some(embedder), Some(text)) => Some(embedder.embed_query(&text).await?),
         _ => None,
     };
-    let query = StoreItemQuery { namespace_prefix, filters, vector, limit, offset, refresh_ttl };
+    let query = StoreItemQuery::default()
+        .with_namespace_prefix(namespace_prefix)
+        .with_filters(filters)
+        .with_vector(vector)
+        .with_limit(limit)
+        .with_offset(offset)
+        .with_refresh_ttl(refresh_ttl);
     let found = guard::search(&app, &permit.scope, query).await?;
     let items = found.into_iter().map(|found| Item::from(found.item).scored(found.score)).collect();
     Ok(Json(SearchItemsResponse { items }))

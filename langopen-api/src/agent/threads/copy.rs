@@ -37,7 +37,7 @@ pub(super) async fn copy_thread(
     let thread = app.storage.copy_thread(&scope, thread_id, new).await;
     let mut thread = thread.on(ErrorKind::NotFound, || ApiError::conflict("Conflict"))?;
     if !stamp.is_empty() {
-        let patch = ThreadPatch { metadata: stamp, ttl: None };
+        let patch = ThreadPatch::default().with_metadata(stamp);
         thread = app.storage.update_thread(&Scope::tenant(scope.tenant), new, patch).await?;
     }
     Ok(Json(ThreadBody::from(thread).without_values()))

@@ -41,12 +41,10 @@ pub(super) async fn count_threads(
     caller: Caller,
     SmallBody(body): SmallBody<ThreadCountRequest>,
 ) -> ApiResult<Json<u64>> {
-    let mut query = ThreadQuery {
-        metadata: body.metadata.unwrap_or_default(),
-        values: body.values.unwrap_or_default(),
-        status: body.status,
-        ..ThreadQuery::default()
-    };
+    let mut query = ThreadQuery::default()
+        .with_metadata(body.metadata.unwrap_or_default())
+        .with_values(body.values.unwrap_or_default())
+        .with_status(body.status);
     let value = || json!({"metadata": query.metadata, "values": query.values, "status": query.status});
     let mut permit = caller.may(Resource::Threads, Action::Search, value).await?;
     query.metadata = permit.object("metadata", query.metadata);

@@ -55,7 +55,7 @@ pub(super) async fn prune_threads(
     let scope = caller.may(Resource::Threads, Action::Delete, value).await?.scope;
     if scope.filter.is_some() {
         let asked: BTreeSet<_> = ids.iter().copied().collect();
-        let query = ThreadQuery { ids: Some(asked.iter().copied().collect()), ..ThreadQuery::default() };
+        let query = ThreadQuery::default().with_ids(Some(asked.iter().copied().collect()));
         if app.storage.count_threads(&scope, &query).await? < asked.len() as u64 {
             return Err(ApiError::not_found("At least one thread not found or not authorized"));
         }

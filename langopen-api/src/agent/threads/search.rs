@@ -91,16 +91,15 @@ pub(super) async fn search_threads(
         select.push("extracted".to_owned());
     }
     let ids = body.ids.map(|ids| ids.iter().map(|id| parse_id::<ThreadId>(id, "thread")).collect()).transpose()?;
-    let mut query = ThreadQuery {
-        ids,
-        metadata: body.metadata.unwrap_or_default(),
-        values: body.values.unwrap_or_default(),
-        status: body.status,
-        limit: body.limit.unwrap_or(LIMIT),
-        offset: body.offset.unwrap_or_default(),
-        sort_by: body.sort_by.map(Into::into).unwrap_or_default(),
-        sort_order: body.sort_order.unwrap_or_default(),
-    };
+    let mut query = ThreadQuery::default()
+        .with_ids(ids)
+        .with_metadata(body.metadata.unwrap_or_default())
+        .with_values(body.values.unwrap_or_default())
+        .with_status(body.status)
+        .with_limit(body.limit.unwrap_or(LIMIT))
+        .with_offset(body.offset.unwrap_or_default())
+        .with_sort_by(body.sort_by.map(Into::into).unwrap_or_default())
+        .with_sort_order(body.sort_order.unwrap_or_default());
     let value = || {
         json!({
             "metadata": query.metadata, "values": query.values, "status": query.status, "limit": query.limit,

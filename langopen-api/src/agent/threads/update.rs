@@ -58,7 +58,8 @@ pub(super) async fn update_thread(
     let metadata = without_reserved_metadata(body.metadata.unwrap_or_default());
     let value = || json!({"thread_id": thread_id, "metadata": metadata});
     let mut permit = caller.may(Resource::Threads, Action::Update, value).await?;
-    let patch = Patch { metadata: without_reserved_metadata(permit.object("metadata", metadata)), ttl };
+    let patch =
+        Patch::default().with_metadata(without_reserved_metadata(permit.object("metadata", metadata))).with_ttl(ttl);
     let thread = app.storage.update_thread(&permit.scope, thread_id, patch).await;
     let thread = thread.on(ErrorKind::NotFound, || ApiError::not_found("Not Found"))?;
     let preferences = headers.get_all("prefer").iter().filter_map(|value| value.to_str().ok());

@@ -49,7 +49,7 @@ pub(super) async fn cancel(request: &Request) -> Result<Answered, ErrorData> {
     if !waits || !is_given_up(chain.run()) {
         stop(request, &permit.scope, &mut chain, action).await?;
     }
-    let picture = task::kept(app, &request.rows(), request.dialect, &chain).await;
+    let picture = task::stored(app, &request.rows(), request.dialect, &chain).await;
     let picture = picture.map_err(failed)?;
     answer(&picture.task(&show)).map(Answered::Now)
 }

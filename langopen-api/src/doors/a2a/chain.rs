@@ -59,7 +59,7 @@ impl Chain {
     /// Finds an agent's task on a thread, if the scope allows it.
     pub(super) async fn find(app: &App, scope: &Scope, agent: AssistantId, task: TaskId) -> ApiResult<Option<Self>> {
         let mut chain = Self { task, runs: Vec::new(), later: HashSet::new(), newest: true };
-        let mut query = RunQuery { limit: PAGE, ..RunQuery::default() };
+        let mut query = RunQuery::default().with_limit(PAGE);
         loop {
             let page = app.storage.list_runs(scope, task.thread_id, &query).await?;
             if chain.take(&page.items) {
@@ -74,7 +74,7 @@ impl Chain {
 
     /// The task that a thread's last run belongs to.
     pub(super) async fn newest(app: &App, scope: &Scope, agent: AssistantId, id: ThreadId) -> ApiResult<Option<Self>> {
-        let last = app.storage.list_runs(scope, id, &RunQuery { limit: 1, ..RunQuery::default() }).await?;
+        let last = app.storage.list_runs(scope, id, &RunQuery::default().with_limit(1)).await?;
         match last.items.first() {
             Some(run) => Self::find(app, scope, agent, TaskId::of(run)).await,
             None => Ok(None),

@@ -29,7 +29,7 @@ pub(super) async fn get(request: &Request) -> Result<Answered, ErrorData> {
     let task = named(&id)?;
     let scope = readable(request, task.thread_id).await?;
     let chain = find(request, &scope, task).await?;
-    let picture = task::kept(&request.app, &scope, request.dialect, &chain).await;
+    let picture = task::stored(&request.app, &scope, request.dialect, &chain).await;
     let picture = picture.map_err(failed)?;
     answer(&picture.task(&show)).map(Answered::Now)
 }

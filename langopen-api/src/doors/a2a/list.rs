@@ -1,6 +1,6 @@
 //! `ListTasks`: pages of tasks, ordered by their last status change, newest first.
 
-use langopen_core::model::RunPlace;
+use langopen_core::model::RunPosition;
 use langopen_core::{RunId, Timestamp};
 use rmcp::model::ErrorData;
 use serde::{Deserialize, Serialize};
@@ -43,7 +43,7 @@ struct Page {
 /// The beginning of a page: the position of the last task before it, and the number of tasks on earlier pages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Token {
-    place: RunPlace,
+    place: RunPosition,
     before: usize,
 }
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use langopen_core::auth::{Action, Resource};
-use langopen_core::model::{FoundRuns, Run, RunPlace, RunQuery, RunSearch, Thread, ThreadQuery, ThreadStatus};
+use langopen_core::model::{FoundRuns, Run, RunPosition, RunQuery, RunSearch, Thread, ThreadQuery, ThreadStatus};
 use langopen_core::{JsonMap, RunId, RunStatus, Scope, ThreadId, Timestamp};
 use serde_json::json;
 
@@ -31,7 +31,7 @@ pub(super) struct Wanted {
     /// Changed at this time or later.
     pub(super) since: Option<Timestamp>,
     /// Tasks after this position. A task's position is that of its last run.
-    pub(super) after: Option<RunPlace>,
+    pub(super) after: Option<RunPosition>,
     /// The most tasks to return.
     pub(super) most: usize,
 }
@@ -41,7 +41,7 @@ pub(super) struct Found {
     /// The tasks, each with its thread's row.
     pub(super) tasks: Vec<(Chain, Option<Arc<Thread>>)>,
     /// The position at which the next page begins, if there is one.
-    pub(super) next: Option<RunPlace>,
+    pub(super) next: Option<RunPosition>,
     /// The number of tasks on all pages, if it is known.
     pub(super) total: Option<usize>,
 }
@@ -66,14 +66,14 @@ impl Wanted {
     }
 }
 
-fn place(chain: &Chain) -> RunPlace {
+fn place(chain: &Chain) -> RunPosition {
     (chain.run().updated_at, chain.run().run_id)
 }
 
 /// The tasks of a context.
 pub(super) async fn of_context(request: &Request, scope: &Scope, id: ThreadId, wanted: &Wanted) -> ApiResult<Found> {
     let storage = &request.app.storage;
-    let query = RunQuery { limit: MOST_RUNS, ..RunQuery::default() };
+    let query = RunQuery::default().with_limit(MOST_RUNS);
     let runs = storage.list_runs(scope, id, &query).await?.items;
     let thread = storage.thread(scope, id).await?.map(Arc::new);
     let agent = request.assistant.assistant_id;
@@ -94,13 +94,11 @@ pub(super) async fn of_agent(request: &Request, wanted: &Wanted) -> ApiResult<Fo
     let mut found = Found { next: wanted.after, ..Found::default() };
     let mut limit = BATCH;
     for _ in 0..MOST_BATCHES {
-        let search = RunSearch {
-            assistant_id: request.assistant.assistant_id,
-            statuses: wanted.statuses().to_vec(),
-            since: wanted.since,
-            after: found.next,
-            limit,
-        };
+        let search = RunSearch::new(request.assistant.assistant_id)
+            .with_statuses(wanted.statuses().to_vec())
+            .with_since(wanted.since)
+            .with_after(found.next)
+            .with_limit(limit);
         let FoundRuns { runs, next } = request.app.storage.search_runs(&request.rows(), &search).await?;
         let Some(mut tasks) = contexts.tasks(request, &runs).await? else {
             limit = limit.div_ceil(2);
@@ -140,7 +138,7 @@ impl Contexts {
             })
         };
         let mut permit = request.caller.may(Resource::Threads, Action::Search, value).await?;
-        let mut query = ThreadQuery { limit: BATCH, ..ThreadQuery::default() };
+        let mut query = ThreadQuery::default().with_limit(BATCH);
         query.metadata = permit.object("metadata", JsonMap::new());
         // The metadata name the thread's last assistant, which may be another agent by now.
         query.metadata.shift_remove("assistant_id");
@@ -156,7 +154,7 @@ impl Contexts {
         let (storage, scope) = (&request.app.storage, &self.permit.scope);
         let ids: BTreeSet<_> = runs.iter().map(|run| run.thread_id).collect();
         let permitted = |id: &ThreadId| self.query.ids.as_ref().is_none_or(|ids| ids.contains(id));
-        let query = ThreadQuery { ids: Some(ids.into_iter().filter(permitted).collect()), ..self.query.clone() };
+        let query = self.query.clone().with_ids(Some(ids.into_iter().filter(permitted).collect()));
         let threads = storage.search_threads(scope, &query).await?.items;
         let ids: Vec<_> = threads.iter().map(|thread| thread.thread_id).collect();
         let runs = storage.runs_of_threads(scope, &ids, MOST_RUNS).await?;

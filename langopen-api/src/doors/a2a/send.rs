@@ -77,7 +77,7 @@ pub(super) async fn send(request: Request) -> Result<Answered, ErrorData> {
     let mut sent = deliver(request, params, attach).await?;
     let Some(reader) = sent.follow() else {
         let Sent { request, show, chain, .. } = sent;
-        let picture = task::kept(&request.app, &request.rows(), request.dialect, &chain).await;
+        let picture = task::stored(&request.app, &request.rows(), request.dialect, &chain).await;
         let picture = picture.map_err(failed)?;
         return event(&show, picture.task(&show)).map(Answered::Now);
     };

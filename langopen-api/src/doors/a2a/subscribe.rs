@@ -41,7 +41,7 @@ pub(super) async fn subscribe(request: Request) -> Result<Answered, ErrorData> {
     let first = match after {
         Some(_) => None,
         None => {
-            let picture = task::kept(&request.app, &rows, request.dialect, &chain).await;
+            let picture = task::stored(&request.app, &rows, request.dialect, &chain).await;
             let picture = picture.map_err(failed)?;
             if request.dialect == Dialect::V1 && picture.state.is_terminal() {
                 let state = picture.state.name(request.dialect);

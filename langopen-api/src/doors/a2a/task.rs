@@ -107,7 +107,7 @@ pub(super) async fn ended(
 }
 
 /// The snapshot of a task from its rows.
-pub(super) async fn kept(app: &App, rows: &Scope, dialect: Dialect, chain: &Chain) -> Result<Picture> {
+pub(super) async fn stored(app: &App, rows: &Scope, dialect: Dialect, chain: &Chain) -> Result<Picture> {
     let thread = app.storage.thread(rows, chain.task.thread_id).await?;
     Ok(shown(dialect, chain, thread.as_ref()))
 }

@@ -33,7 +33,7 @@ pub(super) fn name(assistant: &Assistant) -> String {
 /// A page of the assistants that the caller may see, and whether more follow.
 pub(super) async fn assistants(app: &App, caller: &Caller, offset: u32) -> ApiResult<(Scope, Vec<Assistant>, bool)> {
     let mut query =
-        AssistantQuery { graphs: Some(graph_ids(app).await?), limit: PAGE, offset, ..AssistantQuery::default() };
+        AssistantQuery::default().with_graphs(Some(graph_ids(app).await?)).with_limit(PAGE).with_offset(offset);
     let value = || json!({"graph_id": null, "metadata": {}, "limit": PAGE, "offset": offset});
     let mut permit = caller.may(Resource::Assistants, Action::Search, value).await?;
     query.metadata = permit.object("metadata", JsonMap::new());

@@ -32,7 +32,7 @@ impl Commander {
     async fn read_progress(&self) -> Result<u64> {
         let scope = Scope::tenant(self.caller.identity.tenant.clone());
         let Some(thread) = self.app.storage.thread(&scope, self.thread_id).await? else { return Ok(0) };
-        let query = RunQuery { limit: 1, ..RunQuery::default() };
+        let query = RunQuery::default().with_limit(1);
         let runs = self.app.storage.list_runs(&scope, self.thread_id, &query).await?;
         let Some(newest) = runs.items.first() else { return Ok(0) };
         // The log keeps the ends of resumable runs. On an idle thread, the reader waits for nothing after that of the

@@ -15,7 +15,7 @@ pub(super) async fn tree(commander: &Commander) -> Answer {
         ErrorCode::NoSuchRun => none(),
         _ => refusal,
     })?;
-    let query = RunQuery { status: None, limit: 1, offset: 0 };
+    let query = RunQuery::default().with_limit(1);
     let runs = commander.app.storage.list_runs(&scope, thread.thread_id, &query).await?;
     let run = runs.items.first().ok_or_else(none)?;
     let status = match run.status {

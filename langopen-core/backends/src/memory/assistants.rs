@@ -5,7 +5,9 @@ use langopen_core::error::{Error, ErrorKind, Result};
 use langopen_core::filter::contains_all;
 use langopen_core::ids::AssistantId;
 use langopen_core::json::JsonMap;
-use langopen_core::model::{Assistant, AssistantPatch, AssistantQuery, IfExists, NewAssistant, Page};
+use langopen_core::model::{
+    Assistant, AssistantPatch, AssistantQuery, AssistantVersionQuery, IfExists, NewAssistant, Page,
+};
 use langopen_core::queue::InFlight;
 use langopen_core::storage::{Assistants, DeletedAssistant};
 use langopen_core::tenant::{Scope, Tenant};
@@ -120,7 +122,7 @@ impl Assistants for Memory {
 
     async fn search_assistants(&self, scope: &Scope, query: &AssistantQuery) -> Result<Page<Assistant>> {
         let state = self.state();
-        Ok(assistant::search(state.assistants_of(scope), query))
+        assistant::search(state.assistants_of(scope), query)
     }
 
     async fn count_assistants(&self, scope: &Scope, query: &AssistantQuery) -> Result<u64> {
@@ -132,15 +134,13 @@ impl Assistants for Memory {
         &self,
         scope: &Scope,
         id: AssistantId,
-        metadata: &JsonMap,
-        limit: u32,
-        offset: u32,
+        query: &AssistantVersionQuery,
     ) -> Result<Vec<Assistant>> {
         let state = self.state();
         let row = state.assistants.get(&key(scope, id)).filter(|row| visible(row, scope).is_some());
         let versions = row.into_iter().flat_map(|row| row.versions.values().rev());
-        let found = versions.filter(|version| contains_all(&version.metadata, metadata));
-        Ok(found.skip(offset as usize).take(limit as usize).cloned().collect())
+        let found = versions.filter(|version| contains_all(&version.metadata, &query.metadata));
+        Ok(found.skip(query.offset as usize).take(query.limit as usize).cloned().collect())
     }
 
     async fn set_latest_assistant(&self, scope: &Scope, id: AssistantId, version: i64) -> Result<Assistant> {

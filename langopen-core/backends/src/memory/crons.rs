@@ -98,7 +98,7 @@ impl Crons for Memory {
     }
 
     async fn search_crons(&self, scope: &Scope, query: &CronQuery) -> Result<Page<Cron>> {
-        Ok(cron::search(self.state().visible_crons(scope), query))
+        cron::search(self.state().visible_crons(scope), query)
     }
 
     async fn count_crons(&self, scope: &Scope, query: &CronQuery) -> Result<u64> {

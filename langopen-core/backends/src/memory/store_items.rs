@@ -4,7 +4,9 @@ use std::ops::Bound;
 use async_trait::async_trait;
 use langopen_core::clock::Timestamp;
 use langopen_core::error::Result;
-use langopen_core::model::{NamespaceQuery, NewStoreItem, Page, ScoredItem, StoreItem, StoreItemQuery};
+use langopen_core::model::{
+    ItemReadOptions, NamespaceQuery, NewStoreItem, Page, ScoredItem, StoreItem, StoreItemQuery,
+};
 use langopen_core::queue::Lease;
 use langopen_core::storage::StoreItems;
 use langopen_core::tenant::{Scope, Tenant};
@@ -65,13 +67,13 @@ impl StoreItems for Memory {
         scope: &Scope,
         namespace: &[String],
         item_key: &str,
-        refresh_ttl: bool,
+        options: ItemReadOptions,
     ) -> Result<Option<StoreItem>> {
         let now = self.now();
         let mut state = self.state();
         let row = state.items.get_mut(&key(scope, namespace, item_key)).filter(|row| row.is_there(now));
         Ok(row.map(|row| {
-            if refresh_ttl {
+            if options.refresh_ttl {
                 row.refresh(now);
             }
             row.item.clone()

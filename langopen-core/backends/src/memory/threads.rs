@@ -16,7 +16,7 @@ use langopen_core::tenant::Scope;
 
 use super::Memory;
 use super::state::{CheckpointRow, ThreadRow};
-use crate::rules::documents::{self, page};
+use crate::rules::documents::{self, cannot_sort, page};
 use crate::rules::thread::{self, StateChange, ThreadChange};
 
 impl ThreadRow {
@@ -74,15 +74,15 @@ fn of_thread(metadata: &RawJson, id: ThreadId) -> RawJson {
     }
 }
 
-fn compare(a: &Thread, b: &Thread, by: ThreadSort) -> Ordering {
-    let order = match by {
-        ThreadSort::ThreadId => Ordering::Equal,
-        ThreadSort::Status => a.status.as_str().cmp(b.status.as_str()),
-        ThreadSort::CreatedAt => a.created_at.cmp(&b.created_at),
-        ThreadSort::UpdatedAt => a.updated_at.cmp(&b.updated_at),
-        ThreadSort::StateUpdatedAt => a.state_updated_at.cmp(&b.state_updated_at),
-    };
-    order.then(a.thread_id.cmp(&b.thread_id))
+fn comparison(by: ThreadSort) -> Result<fn(&Thread, &Thread) -> Ordering> {
+    Ok(match by {
+        ThreadSort::ThreadId => |_, _| Ordering::Equal,
+        ThreadSort::Status => |a, b| a.status.as_str().cmp(b.status.as_str()),
+        ThreadSort::CreatedAt => |a, b| a.created_at.cmp(&b.created_at),
+        ThreadSort::UpdatedAt => |a, b| a.updated_at.cmp(&b.updated_at),
+        ThreadSort::StateUpdatedAt => |a, b| a.state_updated_at.cmp(&b.state_updated_at),
+        by => return Err(cannot_sort("threads.search", by)),
+    })
 }
 
 #[async_trait]
@@ -122,12 +122,13 @@ impl Threads for Memory {
     }
 
     async fn search_threads(&self, scope: &Scope, query: &ThreadQuery) -> Result<Page<Thread>> {
+        let compare = comparison(query.sort_by)?;
         let state = self.state();
         let rows = state.threads.values().filter(|row| row.visible(scope) && row.answers(query));
         let mut found: Vec<_> = rows.map(|row| &row.thread).collect();
-        found.sort_by(|a, b| match query.sort_order {
-            SortOrder::Asc => compare(a, b, query.sort_by),
-            SortOrder::Desc => compare(b, a, query.sort_by),
+        found.sort_by(|a, b| {
+            let order = compare(a, b).then(a.thread_id.cmp(&b.thread_id));
+            if query.sort_order == SortOrder::Desc { order.reverse() } else { order }
         });
         Ok(page(found.into_iter().cloned(), query.offset, query.limit))
     }

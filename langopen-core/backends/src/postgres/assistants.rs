@@ -5,7 +5,9 @@ use langopen_core::error::{Error, ErrorKind, Result};
 use langopen_core::filter::contains_all;
 use langopen_core::ids::{AssistantId, RunId, ThreadId};
 use langopen_core::json::JsonMap;
-use langopen_core::model::{Assistant, AssistantPatch, AssistantQuery, AssistantSort, IfExists, NewAssistant, Page};
+use langopen_core::model::{
+    Assistant, AssistantPatch, AssistantQuery, AssistantSort, AssistantVersionQuery, IfExists, NewAssistant, Page,
+};
 use langopen_core::storage::{Assistants, DeletedAssistant};
 use langopen_core::tenant::{Scope, Tenant};
 use sqlx::{AssertSqlSafe, QueryBuilder};
@@ -16,7 +18,7 @@ use super::conditions::{self, searchable};
 use super::queue::cancel::{self, Stopped};
 use super::session::{Db, transaction};
 use super::thread_rows;
-use crate::rules::documents::{page, passes};
+use crate::rules::documents::{cannot_sort, page, passes};
 use crate::rules::{assistant, run};
 
 /// The current version of the assistant, if the scope shows it.
@@ -271,6 +273,7 @@ impl Assistants for Postgres {
             AssistantSort::UpdatedAt => "v.updated_at",
             AssistantSort::Name => "v.name_folded",
             AssistantSort::GraphId => "v.graph_folded",
+            by => return Err(cannot_sort(OPERATION, by)),
         };
         sql.push(format_args!(" ORDER BY {column} {direction}, a.assistant_id {direction}"));
         if decided {
@@ -315,9 +318,7 @@ impl Assistants for Postgres {
         &self,
         scope: &Scope,
         id: AssistantId,
-        metadata: &JsonMap,
-        limit: u32,
-        offset: u32,
+        query: &AssistantVersionQuery,
     ) -> Result<Vec<Assistant>> {
         const OPERATION: &str = "assistants.versions";
         let mut db = self.session(OPERATION).await?;
@@ -328,9 +329,9 @@ impl Assistants for Postgres {
             "SELECT {ASSISTANT} FROM assistants a JOIN assistant_versions v USING (tenant, assistant_id) WHERE a.tenant = "
         ));
         sql.push_bind(scope.tenant.as_str()).push(" AND a.assistant_id = ").push_bind(id.0);
-        conditions::push_contains(&mut sql, "v.metadata_search", metadata)?;
-        sql.push(" ORDER BY v.version DESC LIMIT ").push_bind(i64::from(limit));
-        sql.push(" OFFSET ").push_bind(i64::from(offset));
+        conditions::push_contains(&mut sql, "v.metadata_search", &query.metadata)?;
+        sql.push(" ORDER BY v.version DESC LIMIT ").push_bind(i64::from(query.limit));
+        sql.push(" OFFSET ").push_bind(i64::from(query.offset));
         let rows = sql.build().persistent(false).fetch_all(&mut *db).await.context(OPERATION)?;
         rows.iter().map(columns::assistant).collect()
     }

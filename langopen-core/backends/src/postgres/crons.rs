@@ -195,7 +195,7 @@ impl Crons for Postgres {
     }
 
     async fn search_crons(&self, scope: &Scope, query: &CronQuery) -> Result<Page<Cron>> {
-        Ok(cron::search(self.visible_crons(scope, query).await?, query))
+        cron::search(self.visible_crons(scope, query).await?, query)
     }
 
     async fn count_crons(&self, scope: &Scope, query: &CronQuery) -> Result<u64> {

@@ -2,7 +2,9 @@ use async_trait::async_trait;
 use futures::TryStreamExt;
 use langopen_core::clock::Timestamp;
 use langopen_core::error::{Error, Result};
-use langopen_core::model::{NamespaceQuery, NewStoreItem, Page, ScoredItem, StoreItem, StoreItemQuery};
+use langopen_core::model::{
+    ItemReadOptions, NamespaceQuery, NewStoreItem, Page, ScoredItem, StoreItem, StoreItemQuery,
+};
 use langopen_core::queue::Lease;
 use langopen_core::storage::StoreItems;
 use langopen_core::tenant::Scope;
@@ -178,7 +180,7 @@ impl StoreItems for Postgres {
         scope: &Scope,
         namespace: &[String],
         key: &str,
-        refresh_ttl: bool,
+        options: ItemReadOptions,
     ) -> Result<Option<StoreItem>> {
         const OPERATION: &str = "store_items.get";
         let row = sqlx::query(
@@ -188,7 +190,7 @@ impl StoreItems for Postgres {
         let row = row.bind(scope.tenant.as_str()).bind(joined(namespace)?).bind(key).bind(self.now().as_micros());
         let row = row.fetch_optional(&mut *self.session(OPERATION).await?).await.context(OPERATION)?;
         let Some(row) = row else { return Ok(None) };
-        if refresh_ttl && get(&row, "expires")? {
+        if options.refresh_ttl && get(&row, "expires")? {
             self.refresh_items(scope, &[(namespace, key)]).await?;
         }
         item(&row).map(Some)

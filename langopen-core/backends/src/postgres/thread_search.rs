@@ -13,7 +13,7 @@ use super::columns::{self, Context, THREAD, get};
 use super::conditions::{self, weakened};
 use super::session::Db;
 use super::thread_rows::uuids;
-use crate::rules::documents::{page, passes};
+use crate::rules::documents::{cannot_sort, page, passes};
 use crate::rules::thread::values_contain;
 
 /// The conditions of a query.
@@ -84,6 +84,7 @@ pub(super) async fn search(db: &Postgres, scope: &Scope, query: &ThreadQuery) ->
         ThreadSort::CreatedAt => "created_at",
         ThreadSort::UpdatedAt => "updated_at",
         ThreadSort::StateUpdatedAt => "state_updated_at",
+        by => return Err(cannot_sort(OPERATION, by)),
     };
     let direction = columns::direction(query.sort_order);
     let decided = is_decided(scope, query)?;

@@ -3,10 +3,11 @@
 use std::cmp::Ordering;
 
 use langopen_core::clock::Timestamp;
+use langopen_core::error::Result;
 use langopen_core::filter::contains_all;
 use langopen_core::model::{Assistant, AssistantPatch, AssistantQuery, AssistantSort, NewAssistant, Page, SortOrder};
 
-use super::documents::{merge, page};
+use super::documents::{cannot_sort, merge, page};
 
 /// Version 1 of a new assistant.
 pub fn first(new: NewAssistant, now: Timestamp) -> Assistant {
@@ -49,15 +50,15 @@ fn answers(assistant: &Assistant, query: &AssistantQuery, name: Option<&str>) ->
         && contains_all(&assistant.metadata, &query.metadata)
 }
 
-fn compare(a: &Assistant, b: &Assistant, by: AssistantSort) -> Ordering {
-    let order = match by {
-        AssistantSort::AssistantId => Ordering::Equal,
-        AssistantSort::CreatedAt => a.created_at.cmp(&b.created_at),
-        AssistantSort::UpdatedAt => a.updated_at.cmp(&b.updated_at),
-        AssistantSort::Name => a.name.to_lowercase().cmp(&b.name.to_lowercase()),
-        AssistantSort::GraphId => a.graph_id.to_lowercase().cmp(&b.graph_id.to_lowercase()),
-    };
-    order.then(a.assistant_id.cmp(&b.assistant_id))
+fn comparison(by: AssistantSort) -> Result<fn(&Assistant, &Assistant) -> Ordering> {
+    Ok(match by {
+        AssistantSort::AssistantId => |_, _| Ordering::Equal,
+        AssistantSort::CreatedAt => |a, b| a.created_at.cmp(&b.created_at),
+        AssistantSort::UpdatedAt => |a, b| a.updated_at.cmp(&b.updated_at),
+        AssistantSort::Name => |a, b| a.name.to_lowercase().cmp(&b.name.to_lowercase()),
+        AssistantSort::GraphId => |a, b| a.graph_id.to_lowercase().cmp(&b.graph_id.to_lowercase()),
+        by => return Err(cannot_sort("assistants.search", by)),
+    })
 }
 
 /// The assistants that match the query, unsorted.
@@ -70,11 +71,15 @@ pub fn found<'a>(
 }
 
 /// Selects the matching assistants, sorts them and cuts out the page.
-pub fn search<'a>(assistants: impl Iterator<Item = &'a Assistant>, query: &AssistantQuery) -> Page<Assistant> {
+///
+/// # Errors
+/// - `Invalid`: the order is not known here.
+pub fn search<'a>(assistants: impl Iterator<Item = &'a Assistant>, query: &AssistantQuery) -> Result<Page<Assistant>> {
+    let compare = comparison(query.sort_by)?;
     let mut found: Vec<_> = found(assistants, query).collect();
-    found.sort_by(|a, b| match query.sort_order {
-        SortOrder::Asc => compare(a, b, query.sort_by),
-        SortOrder::Desc => compare(b, a, query.sort_by),
+    found.sort_by(|a, b| {
+        let order = compare(a, b).then(a.assistant_id.cmp(&b.assistant_id));
+        if query.sort_order == SortOrder::Desc { order.reverse() } else { order }
     });
-    page(found.into_iter().cloned(), query.offset, query.limit)
+    Ok(page(found.into_iter().cloned(), query.offset, query.limit))
 }

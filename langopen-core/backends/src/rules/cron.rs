@@ -10,7 +10,7 @@ use langopen_core::json::{RawJson, RawObject};
 use langopen_core::model::{Cron, CronFiring, CronPatch, CronQuery, CronSort, NewCron, Page, SortOrder};
 use langopen_core::schedule::Schedule;
 
-use super::documents::{merge, page};
+use super::documents::{cannot_sort, merge, page};
 
 /// The row of a new cron.
 pub fn row(new: NewCron, now: Timestamp) -> Result<Cron> {
@@ -111,23 +111,27 @@ fn directed<T: Ord>(a: Option<T>, b: Option<T>, order: SortOrder) -> Ordering {
     }
 }
 
-fn compare(a: &Cron, b: &Cron, by: CronSort, order: SortOrder) -> Ordering {
-    let first = match by {
-        CronSort::CronId => Ordering::Equal,
-        CronSort::AssistantId => directed(Some(a.assistant_id), Some(b.assistant_id), order),
-        CronSort::ThreadId => directed(a.thread_id, b.thread_id, order),
-        CronSort::NextRunDate => directed(a.next_run_date, b.next_run_date, order),
-        CronSort::EndTime => directed(a.end_time, b.end_time, order),
-        CronSort::CreatedAt => directed(Some(a.created_at), Some(b.created_at), order),
-        CronSort::UpdatedAt => directed(Some(a.updated_at), Some(b.updated_at), order),
-    };
-    first.then(directed(Some(a.cron_id), Some(b.cron_id), order))
+fn comparison(by: CronSort) -> Result<fn(&Cron, &Cron, SortOrder) -> Ordering> {
+    Ok(match by {
+        CronSort::CronId => |_, _, _| Ordering::Equal,
+        CronSort::AssistantId => |a, b, order| directed(Some(a.assistant_id), Some(b.assistant_id), order),
+        CronSort::ThreadId => |a, b, order| directed(a.thread_id, b.thread_id, order),
+        CronSort::NextRunDate => |a, b, order| directed(a.next_run_date, b.next_run_date, order),
+        CronSort::EndTime => |a, b, order| directed(a.end_time, b.end_time, order),
+        CronSort::CreatedAt => |a, b, order| directed(Some(a.created_at), Some(b.created_at), order),
+        CronSort::UpdatedAt => |a, b, order| directed(Some(a.updated_at), Some(b.updated_at), order),
+        by => return Err(cannot_sort("crons.search", by)),
+    })
 }
 
 /// Selects the matching crons, sorts them and cuts out the page. Every backend uses this instead of SQL, because an
 /// installation has few crons.
-pub fn search(crons: impl Iterator<Item = Cron>, query: &CronQuery) -> Page<Cron> {
+///
+/// # Errors
+/// - `Invalid`: the order is not known here.
+pub fn search(crons: impl Iterator<Item = Cron>, query: &CronQuery) -> Result<Page<Cron>> {
+    let (compare, order) = (comparison(query.sort_by)?, query.sort_order);
     let mut found: Vec<_> = crons.filter(|cron| answers(cron, query)).collect();
-    found.sort_by(|a, b| compare(a, b, query.sort_by, query.sort_order));
-    page(found, query.offset, query.limit)
+    found.sort_by(|a, b| compare(a, b, order).then(directed(Some(a.cron_id), Some(b.cron_id), order)));
+    Ok(page(found, query.offset, query.limit))
 }

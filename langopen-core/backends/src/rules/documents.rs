@@ -1,9 +1,17 @@
 //! Merging documents, cutting pages, and checking whether a scope shows a row.
 
+use std::fmt;
+
+use langopen_core::error::Error;
 use langopen_core::json::JsonMap;
 use langopen_core::model::Page;
 use langopen_core::tenant::{Scope, Tenant};
 use serde_json::Value;
+
+/// The error for an order that this backend does not know, because a newer core added it.
+pub fn cannot_sort(operation: &'static str, by: impl fmt::Debug) -> Error {
+    Error::invalid(operation, format!("this storage cannot sort by {by:?}; update the storage crate"))
+}
 
 /// Whether the scope shows a row of `tenant` with this metadata.
 pub fn in_scope(scope: &Scope, tenant: &Tenant, metadata: &JsonMap) -> bool {

@@ -7,7 +7,7 @@ use langopen_core::error::{Error, Result};
 use langopen_core::ids::RunId;
 use langopen_core::json::JsonMap;
 use langopen_core::model::{
-    CancelAction, CancelRequest, FoundRuns, MultitaskStrategy, NewRun, Run, RunError, RunPlace,
+    CancelAction, CancelRequest, FoundRuns, MultitaskStrategy, NewRun, Run, RunError, RunPosition,
 };
 use langopen_core::queue::CancelSignal;
 use langopen_core::run_state::{RunEvent, RunStatus};
@@ -42,7 +42,7 @@ pub fn row(new: &NewRun, thread_metadata: &JsonMap, now: Timestamp) -> Run {
 }
 
 /// The position of a run in the search order of its assistant's runs.
-pub fn place(run: &Run) -> RunPlace {
+pub fn place(run: &Run) -> RunPosition {
     (run.updated_at, run.run_id)
 }
 

@@ -5,7 +5,9 @@ use langopen_core::error::{Error, ErrorKind, Result};
 use langopen_core::filter::contains_all;
 use langopen_core::ids::{AssistantId, ThreadId};
 use langopen_core::json::JsonMap;
-use langopen_core::model::{Assistant, AssistantPatch, AssistantQuery, AssistantSort, IfExists, NewAssistant, Page};
+use langopen_core::model::{
+    Assistant, AssistantPatch, AssistantQuery, AssistantSort, AssistantVersionQuery, IfExists, NewAssistant, Page,
+};
 use langopen_core::storage::{Assistants, DeletedAssistant};
 use langopen_core::tenant::{Scope, Tenant};
 use sqlx::sqlite::SqliteExecutor;
@@ -17,7 +19,7 @@ use super::columns::{self, Context, get, text};
 use super::conditions;
 use super::queue::cancel::{self, Stopped};
 use super::thread_rows;
-use crate::rules::documents::{page, passes};
+use crate::rules::documents::{cannot_sort, page, passes};
 use crate::rules::{assistant, run};
 
 /// The current version of the assistant, if the scope shows it.
@@ -304,6 +306,7 @@ impl Assistants for Sqlite {
             AssistantSort::UpdatedAt => "v.updated_at",
             AssistantSort::Name => "v.name_folded",
             AssistantSort::GraphId => "v.graph_folded",
+            by => return Err(cannot_sort(OPERATION, by)),
         };
         sql.push(format_args!(" ORDER BY {column} {direction}, a.assistant_id {direction}"));
         if decided {
@@ -346,9 +349,7 @@ impl Assistants for Sqlite {
         &self,
         scope: &Scope,
         id: AssistantId,
-        metadata: &JsonMap,
-        limit: u32,
-        offset: u32,
+        query: &AssistantVersionQuery,
     ) -> Result<Vec<Assistant>> {
         const OPERATION: &str = "assistants.versions";
         let mut db = self.readers().begin().await.context(OPERATION)?;
@@ -359,19 +360,19 @@ impl Assistants for Sqlite {
             "SELECT v.*, a.created_at FROM assistants a JOIN assistant_versions v USING (tenant, assistant_id) WHERE a.tenant = ",
         );
         sql.push_bind(scope.tenant.as_str().to_owned()).push(" AND a.assistant_id = ").push_bind(id.0);
-        let decided = conditions::push_contains(&mut sql, "v.metadata", metadata);
+        let decided = conditions::push_contains(&mut sql, "v.metadata", &query.metadata);
         sql.push(" ORDER BY v.version DESC");
         if decided {
-            columns::push_page(&mut sql, offset, limit);
+            columns::push_page(&mut sql, query.offset, query.limit);
         }
         let built = sql.build().persistent(false);
         let mut rows = built.fetch(&mut *db);
-        let (mut found, offset) = (Vec::new(), if decided { 0 } else { offset as usize });
-        while found.len() < offset + limit as usize
+        let (mut found, offset) = (Vec::new(), if decided { 0 } else { query.offset as usize });
+        while found.len() < offset + query.limit as usize
             && let Some(row) = rows.try_next().await.context(OPERATION)?
         {
             let version = columns::assistant(&row)?;
-            if decided || contains_all(&version.metadata, metadata) {
+            if decided || contains_all(&version.metadata, &query.metadata) {
                 found.push(version);
             }
         }

@@ -2,7 +2,9 @@ use async_trait::async_trait;
 use futures::{FutureExt, TryStreamExt};
 use langopen_core::clock::Timestamp;
 use langopen_core::error::{Error, Result};
-use langopen_core::model::{FieldVector, NamespaceQuery, NewStoreItem, Page, ScoredItem, StoreItem, StoreItemQuery};
+use langopen_core::model::{
+    FieldVector, ItemReadOptions, NamespaceQuery, NewStoreItem, Page, ScoredItem, StoreItem, StoreItemQuery,
+};
 use langopen_core::queue::Lease;
 use langopen_core::storage::StoreItems;
 use langopen_core::tenant::Scope;
@@ -146,7 +148,7 @@ impl StoreItems for Sqlite {
         scope: &Scope,
         namespace: &[String],
         key: &str,
-        refresh_ttl: bool,
+        options: ItemReadOptions,
     ) -> Result<Option<StoreItem>> {
         let row = sqlx::query(
             "SELECT rowid, * FROM store_items
@@ -154,7 +156,7 @@ impl StoreItems for Sqlite {
         );
         let row = row.bind(scope.tenant.as_str()).bind(joined(namespace)?).bind(key).bind(self.now().as_micros());
         let Some(row) = row.fetch_optional(self.readers()).await.context("store_items.get")? else { return Ok(None) };
-        if refresh_ttl && get::<Option<f64>>(&row, "ttl_minutes")?.is_some() {
+        if options.refresh_ttl && get::<Option<f64>>(&row, "ttl_minutes")?.is_some() {
             self.refresh_items(vec![get(&row, "rowid")?]).await?;
         }
         item(&row).map(Some)

@@ -11,7 +11,7 @@ use sqlx::{QueryBuilder, Sqlite, SqlitePool};
 
 use super::columns::{self, Context, get};
 use super::conditions;
-use crate::rules::documents::{page, passes};
+use crate::rules::documents::{cannot_sort, page, passes};
 use crate::rules::thread::values_contain;
 
 /// A thread's values as a JSON document. Values that nest too deep for SQLite become an empty object.
@@ -88,6 +88,7 @@ pub(super) async fn search(db: &SqlitePool, scope: &Scope, query: &ThreadQuery) 
         ThreadSort::CreatedAt => "created_at",
         ThreadSort::UpdatedAt => "updated_at",
         ThreadSort::StateUpdatedAt => "state_updated_at",
+        by => return Err(cannot_sort(OPERATION, by)),
     };
     let direction = columns::direction(query.sort_order);
     let decided = is_decided(scope, query)?;

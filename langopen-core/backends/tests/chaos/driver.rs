@@ -164,7 +164,7 @@ impl Driver {
     async fn claim(&mut self, max: usize) -> Vec<Claim> {
         let (now, steady) = (self.clock.now(), self.clock.steady());
         let tenants = Some(vec![self.scope.tenant.clone()]);
-        let request = ClaimRequest { tenants, ..ClaimRequest::new("worker", max, LEASE) };
+        let request = ClaimRequest::new("worker", max, LEASE).with_tenants(tenants);
         let answer = self.queue.claim(&request).await;
         let there = self.there().await;
         let attempted = |run_id: &RunId| there.get(run_id).map_or(0, |(_, attempt)| *attempt);
@@ -270,7 +270,7 @@ impl Driver {
         let mut there = HashMap::new();
         let temporary = self.model.runs.iter().filter(|run| run.temporary && run.status.is_some());
         for thread_id in self.threads.iter().copied().chain(temporary.map(|run| run.thread_id)) {
-            let all = RunQuery { status: None, limit: 1000, offset: 0 };
+            let all = RunQuery::default().with_limit(1000);
             let runs = self.truth.list_runs(&self.scope, thread_id, &all).await.unwrap();
             there.extend(runs.items.into_iter().map(|run| (run.run_id, (run.status, run.attempt))));
         }

@@ -4,11 +4,11 @@ use langopen_core::auth::{ApiKeyHash, KeyScope};
 use langopen_core::ids::{ApiKeyId, AssistantId, CronId, RunId, ThreadId};
 use langopen_core::json::{JsonMap, RawJson};
 use langopen_core::model::{
-    Assistant, AssistantPatch, AssistantQuery, CheckpointKey, CheckpointList, CheckpointTuple, Cron, CronFiring,
-    CronPatch, CronQuery, Deployment, DeploymentSpec, DueCrons, FoundRuns, IfExists, NamespaceQuery, NewAssistant,
-    NewCheckpoint, NewCron, NewStoreItem, NewStoredApiKey, NewThread, Page, PendingWrites, PruneStrategy,
-    PrunedThreads, Run, RunQuery, RunSearch, ScoredItem, StoreItem, StoreItemQuery, StoredApiKey, Thread, ThreadPatch,
-    ThreadQuery, ThreadState, ThreadStatus, ThreadStorage,
+    Assistant, AssistantPatch, AssistantQuery, AssistantVersionQuery, CheckpointKey, CheckpointList, CheckpointTuple,
+    Cron, CronFiring, CronPatch, CronQuery, Deployment, DeploymentSpec, DueCrons, FoundRuns, IfExists, ItemReadOptions,
+    NamespaceQuery, NewAssistant, NewCheckpoint, NewCron, NewStoreItem, NewStoredApiKey, NewThread, Page,
+    PendingWrites, PruneStrategy, PrunedThreads, Run, RunQuery, RunSearch, ScoredItem, StoreItem, StoreItemQuery,
+    StoredApiKey, Thread, ThreadPatch, ThreadQuery, ThreadState, ThreadStatus, ThreadStorage,
 };
 use langopen_core::queue::Lease;
 use langopen_core::storage::{
@@ -28,7 +28,7 @@ chaotic!(Assistants {
     "assistants.delete" delete_assistant(scope: &Scope, id: AssistantId, threads: Option<&Scope>) -> DeletedAssistant;
     "assistants.search" search_assistants(scope: &Scope, query: &AssistantQuery) -> Page<Assistant>;
     "assistants.count" count_assistants(scope: &Scope, query: &AssistantQuery) -> u64;
-    "assistants.versions" assistant_versions(scope: &Scope, id: AssistantId, metadata: &JsonMap, limit: u32, offset: u32) -> Vec<Assistant>;
+    "assistants.versions" assistant_versions(scope: &Scope, id: AssistantId, query: &AssistantVersionQuery) -> Vec<Assistant>;
     "assistants.set_latest" set_latest_assistant(scope: &Scope, id: AssistantId, version: i64) -> Assistant;
 });
 
@@ -66,7 +66,7 @@ chaotic!(Checkpoints {
 
 chaotic!(StoreItems {
     "store_items.put" put_item(scope: &Scope, new: NewStoreItem) -> ();
-    "store_items.get" item(scope: &Scope, namespace: &[String], key: &str, refresh_ttl: bool) -> Option<StoreItem>;
+    "store_items.get" item(scope: &Scope, namespace: &[String], key: &str, options: ItemReadOptions) -> Option<StoreItem>;
     "store_items.delete" delete_item(scope: &Scope, namespace: &[String], key: &str, lease: Option<Lease>) -> ();
     "store_items.search" search_items(scope: &Scope, query: &StoreItemQuery) -> Page<ScoredItem>;
     "store_items.sweep" sweep_items() -> u64;

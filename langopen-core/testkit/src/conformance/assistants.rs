@@ -4,8 +4,8 @@ use langopen_core::error::ErrorKind;
 use langopen_core::ids::AssistantId;
 use langopen_core::json::JsonMap;
 use langopen_core::model::{
-    Assistant, AssistantPatch, AssistantQuery, AssistantSort, IfExists, NewAssistant, NewRun, NewThread, RunThread,
-    SortOrder,
+    Assistant, AssistantPatch, AssistantQuery, AssistantSort, AssistantVersionQuery, IfExists, NewAssistant, NewRun,
+    NewThread, RunThread, SortOrder,
 };
 use langopen_core::queue::Heartbeat;
 use langopen_core::run_state::RunStatus;
@@ -58,11 +58,9 @@ pub async fn each_patch_makes_a_version(backend: &Fixture) {
     let first = create(backend, "Name", json!({"a": 1, "b": 1})).await;
     let id = first.assistant_id;
     backend.clock.advance(SECOND);
-    let patch = AssistantPatch {
-        metadata: Some(map(json!({"b": 2, "c": [3]}))),
-        config: Some(map(json!({"recursion_limit": 5}))),
-        ..Default::default()
-    };
+    let patch = AssistantPatch::default()
+        .with_metadata(Some(map(json!({"b": 2, "c": [3]}))))
+        .with_config(Some(map(json!({"recursion_limit": 5}))));
     let second = backend.assistants().update_assistant(&scope(), id, patch).await.expect("update");
     let expected = Assistant {
         version: 2,
@@ -74,14 +72,28 @@ pub async fn each_patch_makes_a_version(backend: &Fixture) {
     assert_eq!(second, expected);
     let third = backend.assistants().update_assistant(&scope(), id, AssistantPatch::default()).await.expect("update");
     assert_eq!(third.version, 3, "a patch without a change makes a version too");
-    let versions =
-        backend.assistants().assistant_versions(&scope(), id, &JsonMap::new(), 10, 0).await.expect("versions");
+    let versions = backend
+        .assistants()
+        .assistant_versions(&scope(), id, &AssistantVersionQuery::default().with_limit(10))
+        .await
+        .expect("versions");
     assert_eq!(versions.iter().map(|each| each.version).collect::<Vec<_>>(), [3, 2, 1], "newest first");
     assert_eq!(versions[2], first, "an old version does not change");
-    let page = backend.assistants().assistant_versions(&scope(), id, &JsonMap::new(), 1, 1).await.expect("versions");
+    let page = backend
+        .assistants()
+        .assistant_versions(&scope(), id, &AssistantVersionQuery::default().with_limit(1).with_offset(1))
+        .await
+        .expect("versions");
     assert_eq!(page, [second]);
-    let found =
-        backend.assistants().assistant_versions(&scope(), id, &map(json!({"b": 1})), 10, 0).await.expect("versions");
+    let found = backend
+        .assistants()
+        .assistant_versions(
+            &scope(),
+            id,
+            &AssistantVersionQuery::default().with_metadata(map(json!({"b": 1}))).with_limit(10),
+        )
+        .await
+        .expect("versions");
     assert_eq!(found, [first], "the filter applies to the metadata of each version");
     let missing =
         backend.assistants().update_assistant(&scope(), AssistantId(Uuid::new_v4()), AssistantPatch::default()).await;
@@ -92,14 +104,13 @@ pub async fn each_patch_makes_a_version(backend: &Fixture) {
 pub async fn an_older_version_comes_back_whole(backend: &Fixture) {
     let first = create(backend, "Old", json!({"v": 1})).await;
     let id = first.assistant_id;
-    let patch = AssistantPatch {
-        graph_id: Some("other".to_owned()),
-        config: Some(map(json!({}))),
-        context: Some(map(json!({}))),
-        metadata: Some(map(json!({"v": 2}))),
-        name: Some("New".to_owned()),
-        description: Some("second".to_owned()),
-    };
+    let patch = AssistantPatch::default()
+        .with_graph_id(Some("other".to_owned()))
+        .with_config(Some(map(json!({}))))
+        .with_context(Some(map(json!({}))))
+        .with_metadata(Some(map(json!({"v": 2}))))
+        .with_name(Some("New".to_owned()))
+        .with_description(Some("second".to_owned()));
     backend.assistants().update_assistant(&scope(), id, patch).await.expect("update");
     backend.clock.advance(SECOND);
     let latest = backend.assistants().set_latest_assistant(&scope(), id, 1).await.expect("set latest");
@@ -118,15 +129,18 @@ pub async fn syncing_changes_name_and_description_alone(backend: &Fixture) {
     let id = given.assistant_id;
     let made = backend.assistants().sync_system_assistant(&scope(), given.clone()).await.expect("sync");
     assert_eq!((made.version, made.name.as_str()), (1, "agent"));
-    let patch = AssistantPatch { config: Some(map(json!({"mine": true}))), ..Default::default() };
+    let patch = AssistantPatch::default().with_config(Some(map(json!({"mine": true}))));
     let patched = backend.assistants().update_assistant(&scope(), id, patch).await.expect("update");
     let renamed = NewAssistant { name: "Agent".to_owned(), description: None, config: JsonMap::new(), ..given };
     let synced = backend.assistants().sync_system_assistant(&scope(), renamed).await.expect("sync");
     let expected = Assistant { name: "Agent".to_owned(), description: None, ..patched };
     assert_eq!(synced, expected);
     assert_eq!(backend.assistants().assistant(&scope(), id).await.expect("read"), Some(expected));
-    let versions =
-        backend.assistants().assistant_versions(&scope(), id, &JsonMap::new(), 10, 0).await.expect("versions");
+    let versions = backend
+        .assistants()
+        .assistant_versions(&scope(), id, &AssistantVersionQuery::default().with_limit(10))
+        .await
+        .expect("versions");
     assert_eq!(versions.len(), 2, "syncing makes no version");
 }
 
@@ -137,10 +151,10 @@ pub async fn search_filters_sorts_and_pages(backend: &Fixture) {
         ids.push(create(backend, name, json!({"team": team, "tags": ["x", {"k": 1}]})).await.assistant_id);
         backend.clock.advance(SECOND);
     }
-    let patch = AssistantPatch { graph_id: Some("Another".to_owned()), ..Default::default() };
+    let patch = AssistantPatch::default().with_graph_id(Some("Another".to_owned()));
     backend.assistants().update_assistant(&scope(), ids[0], patch).await.expect("update");
-    let base = AssistantQuery { limit: 10, ..Default::default() };
-    let by = |sort_by, sort_order| AssistantQuery { sort_by, sort_order, ..base.clone() };
+    let base = AssistantQuery::default().with_limit(10);
+    let by = |sort_by, sort_order| base.clone().with_sort_by(sort_by).with_sort_order(sort_order);
     let mut sorted_ids = ids.clone();
     sorted_ids.sort();
     let cases = [
@@ -149,25 +163,17 @@ pub async fn search_filters_sorts_and_pages(backend: &Fixture) {
         ("by name, from the end", by(AssistantSort::Name, SortOrder::Desc), vec![ids[2], ids[0], ids[1]]),
         ("by update", by(AssistantSort::UpdatedAt, SortOrder::Desc), vec![ids[0], ids[2], ids[1]]),
         ("by id", by(AssistantSort::AssistantId, SortOrder::Asc), sorted_ids),
-        ("a part of the name", AssistantQuery { name: Some("aLPha".to_owned()), ..base.clone() }, vec![ids[2], ids[1]]),
-        (
-            "the graph in force",
-            AssistantQuery { graph_id: Some("agent".to_owned()), ..base.clone() },
-            vec![ids[2], ids[1]],
-        ),
-        ("metadata", AssistantQuery { metadata: map(json!({"team": "red"})), ..base.clone() }, vec![ids[2], ids[0]]),
-        (
-            "deep",
-            AssistantQuery { metadata: map(json!({"tags": [{"k": 1.0}]})), ..base.clone() },
-            vec![ids[2], ids[1], ids[0]],
-        ),
-        ("nothing", AssistantQuery { metadata: map(json!({"tags": ["y"]})), ..base.clone() }, vec![]),
+        ("a part of the name", base.clone().with_name(Some("aLPha".to_owned())), vec![ids[2], ids[1]]),
+        ("the graph in force", base.clone().with_graph_id(Some("agent".to_owned())), vec![ids[2], ids[1]]),
+        ("metadata", base.clone().with_metadata(map(json!({"team": "red"}))), vec![ids[2], ids[0]]),
+        ("deep", base.clone().with_metadata(map(json!({"tags": [{"k": 1.0}]}))), vec![ids[2], ids[1], ids[0]]),
+        ("nothing", base.clone().with_metadata(map(json!({"tags": ["y"]}))), vec![]),
     ];
     for (what, query, expected) in cases {
         let page = backend.assistants().search_assistants(&scope(), &query).await.expect("search");
         let found: Vec<_> = page.items.iter().map(|each| each.assistant_id).collect();
         assert_eq!((&found, page.more), (&expected, false), "{what}");
-        let one = AssistantQuery { limit: 1, offset: 1, ..query };
+        let one = query.with_limit(1).with_offset(1);
         let number = backend.assistants().count_assistants(&scope(), &one).await.expect("count");
         assert_eq!(number, expected.len() as u64, "a count ignores pages: {what}");
     }
@@ -177,7 +183,7 @@ pub async fn search_filters_sorts_and_pages(backend: &Fixture) {
     for (limit, offset, expected, more) in
         [(2, 0, vec![ids[2], ids[1]], true), (2, 2, vec![ids[0]], false), (2, 5, vec![], false)]
     {
-        let query = AssistantQuery { limit, offset, ..base.clone() };
+        let query = base.clone().with_limit(limit).with_offset(offset);
         let page = backend.assistants().search_assistants(&scope(), &query).await.expect("search");
         let found: Vec<_> = page.items.iter().map(|each| each.assistant_id).collect();
         assert_eq!((found, page.more), (expected, more), "limit {limit}, offset {offset}");
@@ -188,22 +194,22 @@ pub async fn search_filters_sorts_and_pages(backend: &Fixture) {
 pub async fn a_search_shows_the_wanted_graphs_alone(backend: &Fixture) {
     let plain = create(backend, "ÄRGER %_", json!({})).await.assistant_id;
     let other = create(backend, "Ärger", json!({})).await;
-    let patch = AssistantPatch { graph_id: Some("other".to_owned()), ..Default::default() };
+    let patch = AssistantPatch::default().with_graph_id(Some("other".to_owned()));
     let other =
         backend.assistants().update_assistant(&scope(), other.assistant_id, patch).await.expect("update").assistant_id;
     let base =
-        AssistantQuery { limit: 10, sort_by: AssistantSort::Name, sort_order: SortOrder::Asc, ..Default::default() };
+        AssistantQuery::default().with_limit(10).with_sort_by(AssistantSort::Name).with_sort_order(SortOrder::Asc);
     let of = |graphs: &[&str]| {
         let graphs = graphs.iter().map(|graph| (*graph).to_owned()).collect();
-        AssistantQuery { graphs: Some(graphs), ..base.clone() }
+        base.clone().with_graphs(Some(graphs))
     };
-    let named = |name: &str| AssistantQuery { name: Some(name.to_owned()), ..base.clone() };
+    let named = |name: &str| base.clone().with_name(Some(name.to_owned()));
     let cases = [
         (base.clone(), vec![other, plain]),
         (of(&["agent", "other", "'"]), vec![other, plain]),
         (of(&["other"]), vec![other]),
         (of(&[]), vec![]),
-        (AssistantQuery { graph_id: Some("agent".to_owned()), ..of(&["other"]) }, vec![]),
+        (of(&["other"]).with_graph_id(Some("agent".to_owned())), vec![]),
         (named("äRG"), vec![other, plain]),
         (named("%"), vec![plain]),
         (named("_"), vec![plain]),
@@ -289,8 +295,11 @@ pub async fn deleting_takes_versions_and_named_threads(backend: &Fixture) {
         let deleted = deleted.expect("delete").threads;
         assert_eq!(deleted, threads[..usize::from(delete_threads)], "the answer lists the removed threads");
         assert_eq!(backend.assistants().assistant(&scope(), id).await.expect("read"), None);
-        let versions =
-            backend.assistants().assistant_versions(&scope(), id, &JsonMap::new(), 10, 0).await.expect("versions");
+        let versions = backend
+            .assistants()
+            .assistant_versions(&scope(), id, &AssistantVersionQuery::default().with_limit(10))
+            .await
+            .expect("versions");
         assert_eq!(versions, [], "the versions are gone");
         let named = backend.threads().thread(&scope(), threads[0]).await.expect("read");
         assert_eq!(named.is_none(), delete_threads, "threads of the assistant, delete_threads={delete_threads}");

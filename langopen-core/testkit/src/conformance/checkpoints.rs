@@ -103,10 +103,10 @@ pub async fn the_latest_is_what_was_accepted_last(backend: &Fixture) {
     );
     let old = read(backend, id, "", Some("1f0-9")).await.expect("the first one");
     assert_eq!(old.latest_id.as_deref(), Some("1f0-5"), "an older checkpoint has the latest id");
-    let root = || CheckpointList { checkpoint_ns: Some(String::new()), ..Default::default() };
+    let root = || CheckpointList::default().with_checkpoint_ns(Some(String::new()));
     assert_eq!(order(id, root()).await, ["1f0-5", "1f0-1", "1f0-9"]);
     assert_eq!(order(id, CheckpointList::default()).await, ["1f0-0", "1f0-5", "1f0-1", "1f0-9"]);
-    let before = |id: &str| CheckpointList { before: Some(id.to_owned()), ..root() };
+    let before = |id: &str| root().with_before(Some(id.to_owned()));
     assert_eq!(order(id, before("1f0-5")).await, ["1f0-1", "1f0-9"], "before a checkpoint");
     assert_eq!(order(id, before("1f0-9")).await, [""; 0], "before the first one");
     assert_eq!(
@@ -201,22 +201,20 @@ pub async fn lists_are_newest_first_and_filtered(backend: &Fixture) {
     let text = |text: &str| Some(text.to_owned());
     let cases = [
         ("all", CheckpointList::default(), vec!["5", "4", "3", "2", "1"]),
-        ("the root's", CheckpointList { checkpoint_ns: text(""), ..Default::default() }, vec!["5", "3", "1"]),
-        ("a subgraph's", CheckpointList { checkpoint_ns: text("sub"), ..Default::default() }, vec!["4", "2"]),
-        ("one", CheckpointList { checkpoint_id: text("4"), ..Default::default() }, vec!["4"]),
-        ("before", CheckpointList { before: text("3"), ..Default::default() }, vec!["2", "1"]),
-        ("metadata", CheckpointList { metadata: map(json!({"source": "update"})), ..Default::default() }, vec!["3"]),
-        ("deep", CheckpointList { metadata: map(json!({"w": {"n": ["2"]}})), ..Default::default() }, vec!["2"]),
-        ("few", CheckpointList { limit: Some(2), ..Default::default() }, vec!["5", "4"]),
-        ("none", CheckpointList { limit: Some(0), ..Default::default() }, vec![]),
+        ("the root's", CheckpointList::default().with_checkpoint_ns(text("")), vec!["5", "3", "1"]),
+        ("a subgraph's", CheckpointList::default().with_checkpoint_ns(text("sub")), vec!["4", "2"]),
+        ("one", CheckpointList::default().with_checkpoint_id(text("4")), vec!["4"]),
+        ("before", CheckpointList::default().with_before(text("3")), vec!["2", "1"]),
+        ("metadata", CheckpointList::default().with_metadata(map(json!({"source": "update"}))), vec!["3"]),
+        ("deep", CheckpointList::default().with_metadata(map(json!({"w": {"n": ["2"]}}))), vec!["2"]),
+        ("few", CheckpointList::default().with_limit(Some(2)), vec!["5", "4"]),
+        ("none", CheckpointList::default().with_limit(Some(0)), vec![]),
         (
             "the limit counts what fits",
-            CheckpointList {
-                metadata: map(json!({"source": "loop"})),
-                checkpoint_ns: text(""),
-                limit: Some(2),
-                ..Default::default()
-            },
+            CheckpointList::default()
+                .with_metadata(map(json!({"source": "loop"})))
+                .with_checkpoint_ns(text(""))
+                .with_limit(Some(2)),
             vec!["5", "1"],
         ),
     ];

@@ -120,9 +120,9 @@ pub async fn a_refused_firing_leaves_the_cron(backend: &Fixture) {
 pub async fn a_cron_that_changed_does_not_fire(backend: &Fixture) {
     let assistant_id = backend.new_assistant().await;
     let patches = [
-        Some(CronPatch { enabled: Some(false), ..CronPatch::default() }),
-        Some(CronPatch { schedule: Some("0 0 1 1 *".to_owned()), ..CronPatch::default() }),
-        Some(CronPatch { end_time: Some(Some(backend.now())), ..CronPatch::default() }),
+        Some(CronPatch::default().with_enabled(Some(false))),
+        Some(CronPatch::default().with_schedule(Some("0 0 1 1 *".to_owned()))),
+        Some(CronPatch::default().with_end_time(Some(Some(backend.now())))),
         None,
     ];
     for patch in patches {

@@ -70,7 +70,8 @@ impl Fixture {
 }
 
 async fn found(backend: &Fixture, scope: &Scope, query: CronQuery) -> Vec<CronId> {
-    let query = CronQuery { limit: if query.limit == 0 { 100 } else { query.limit }, ..query };
+    let limit = if query.limit == 0 { 100 } else { query.limit };
+    let query = query.with_limit(limit);
     let page = backend.crons().search_crons(scope, &query).await.expect("search");
     page.items.iter().map(|cron| cron.cron_id).collect()
 }
@@ -119,20 +120,20 @@ pub async fn a_patch_merges_documents(backend: &Fixture) {
     payload.insert("webhook", raw(json!("https://example.com")));
     let metadata = map(json!({"more": 1}));
     let keep = Some(OnCompletion::Keep);
-    let patch = CronPatch { payload, metadata, on_run_completed: keep, ..CronPatch::default() };
+    let patch = CronPatch::default().with_payload(payload).with_metadata(metadata).with_on_run_completed(keep);
     let after = backend.patch_cron(before.cron_id, patch).await;
     assert_eq!(after.payload.as_str(), r#"{"schedule":"* * * * *","input":{"m":2},"webhook":"https://example.com"}"#);
     assert_eq!((after.metadata.clone(), after.on_run_completed), (map(json!({"owner": "ada", "more": 1})), keep));
     assert_eq!((after.updated_at, after.created_at), (backend.now(), before.created_at));
     assert_eq!((&after.schedule, after.next_run_date), (&before.schedule, before.next_run_date));
     assert_eq!(backend.crons().cron(&scope(), before.cron_id).await.expect("read"), Some(after.clone()));
-    let bad = CronPatch { timezone: Some("Mars/X".to_owned()), ..CronPatch::default() };
+    let bad = CronPatch::default().with_timezone(Some("Mars/X".to_owned()));
     refused(backend.crons().update_cron(&scope(), before.cron_id, bad).await, Invalid, "a bad time zone");
     assert_eq!(backend.crons().cron(&scope(), before.cron_id).await.expect("read"), Some(after));
     let thread_id = Some(backend.new_thread().await);
     let new = NewCron { thread_id, on_run_completed: None, ..backend.new_cron(before.assistant_id) };
     let id = backend.add_cron(new).await.cron_id;
-    let patch = CronPatch { on_run_completed: keep, ..CronPatch::default() };
+    let patch = CronPatch::default().with_on_run_completed(keep);
     assert_eq!(backend.patch_cron(id, patch).await.on_run_completed, None, "a thread's cron makes no threads");
 }
 
@@ -141,17 +142,17 @@ pub async fn a_patch_moves_the_next_moment(backend: &Fixture) {
     let cron = backend.add_cron(backend.new_cron(backend.new_assistant().await)).await;
     let patch = async |patch: CronPatch| backend.patch_cron(cron.cron_id, patch).await.next_run_date;
     let minute = backend.next_minute();
-    let day = CronPatch { schedule: Some("0 12 * * *".to_owned()), ..CronPatch::default() };
+    let day = CronPatch::default().with_schedule(Some("0 12 * * *".to_owned()));
     let noon = patch(day).await.expect("a next moment");
     assert_eq!(noon.as_micros() % 86_400_000_000, 43_200_000_000);
-    let zone = CronPatch { timezone: Some("Asia/Tokyo".to_owned()), ..CronPatch::default() };
+    let zone = CronPatch::default().with_timezone(Some("Asia/Tokyo".to_owned()));
     assert_eq!(patch(zone).await.expect("a next moment").as_micros() % 86_400_000_000, 10_800_000_000);
-    let ends = |at: Option<Timestamp>| CronPatch { end_time: Some(at), ..CronPatch::default() };
+    let ends = |at: Option<Timestamp>| CronPatch::default().with_end_time(Some(at));
     assert_eq!(patch(ends(Some(backend.now().plus(MINUTE)))).await, None, "it ends before its next moment");
     assert!(patch(ends(None)).await.is_some(), "without an end the cron continues");
-    let each_minute = CronPatch { schedule: Some("* * * * *".to_owned()), ..CronPatch::default() };
+    let each_minute = CronPatch::default().with_schedule(Some("* * * * *".to_owned()));
     assert_eq!(patch(each_minute).await, Some(minute));
-    let enabled = |enabled: bool| CronPatch { enabled: Some(enabled), ..CronPatch::default() };
+    let enabled = |enabled: bool| CronPatch::default().with_enabled(Some(enabled));
     assert_eq!(patch(enabled(false)).await, Some(minute));
     backend.clock.advance(MINUTE * 10);
     assert_eq!(patch(CronPatch::default()).await, Some(minute), "a disabled cron does not move on");
@@ -181,22 +182,22 @@ pub async fn search_filters_sorts_and_pages(backend: &Fixture) {
     let all = CronQuery::default;
     let search = async |query: CronQuery| found(backend, &scope(), query).await;
     assert_eq!(search(all()).await, [ids[3], ids[2], ids[1], ids[0]], "newest first");
-    assert_eq!(search(CronQuery { assistant_id: Some(one), ..all() }).await, [ids[1], ids[0]]);
-    assert_eq!(search(CronQuery { thread_id, ..all() }).await, [ids[1]]);
-    assert_eq!(search(CronQuery { enabled: Some(false), ..all() }).await, [ids[2]]);
-    assert_eq!(search(CronQuery { metadata: map(json!({"deep": {"b": 2}})), ..all() }).await, [ids[2]]);
-    assert_eq!(search(CronQuery { limit: 2, offset: 1, ..all() }).await, [ids[2], ids[1]]);
+    assert_eq!(search(all().with_assistant_id(Some(one))).await, [ids[1], ids[0]]);
+    assert_eq!(search(all().with_thread_id(thread_id)).await, [ids[1]]);
+    assert_eq!(search(all().with_enabled(Some(false))).await, [ids[2]]);
+    assert_eq!(search(all().with_metadata(map(json!({"deep": {"b": 2}})))).await, [ids[2]]);
+    assert_eq!(search(all().with_limit(2).with_offset(1)).await, [ids[2], ids[1]]);
     for (sort_order, first) in [(SortOrder::Asc, [ids[0], ids[2]]), (SortOrder::Desc, [ids[1], ids[2]])] {
-        let sorted = search(CronQuery { sort_by: CronSort::NextRunDate, sort_order, ..all() }).await;
+        let sorted = search(all().with_sort_by(CronSort::NextRunDate).with_sort_order(sort_order)).await;
         assert_eq!((sorted[0], sorted[3]), (first[0], ids[3]), "by the next moment; without one last");
-        let sorted = search(CronQuery { sort_by: CronSort::EndTime, sort_order, ..all() }).await;
+        let sorted = search(all().with_sort_by(CronSort::EndTime).with_sort_order(sort_order)).await;
         assert_eq!(sorted[0], ids[3], "crons without an end are last");
-        let sorted = search(CronQuery { sort_by: CronSort::ThreadId, sort_order, ..all() }).await;
+        let sorted = search(all().with_sort_by(CronSort::ThreadId).with_sort_order(sort_order)).await;
         assert_eq!(sorted[0], ids[1]);
     }
     let count = async |query: CronQuery| backend.crons().count_crons(&scope(), &query).await.expect("count");
-    assert_eq!(count(CronQuery { limit: 1, offset: 3, ..all() }).await, 4);
-    assert_eq!(count(CronQuery { assistant_id: Some(two), enabled: Some(true), ..all() }).await, 1);
+    assert_eq!(count(all().with_limit(1).with_offset(3)).await, 4);
+    assert_eq!(count(all().with_assistant_id(Some(two)).with_enabled(Some(true))).await, 1);
 }
 
 /// Crons outside of the scope behave as if they did not exist.

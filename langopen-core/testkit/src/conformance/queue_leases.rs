@@ -2,7 +2,9 @@
 
 use langopen_core::clock::Clock;
 use langopen_core::error::ErrorKind;
-use langopen_core::model::{CheckpointKey, FieldVector, NewCheckpoint, NewStoreItem, PendingWrites, StoreItemQuery};
+use langopen_core::model::{
+    CheckpointKey, FieldVector, ItemReadOptions, NewCheckpoint, NewStoreItem, PendingWrites, StoreItemQuery,
+};
 use langopen_core::queue::{Claim, Heartbeat, Lease, Losses, Outcome};
 use langopen_core::run_state::RunStatus;
 use serde_json::json;
@@ -157,7 +159,7 @@ pub async fn a_lost_lease_changes_no_item(backend: &Fixture) {
     };
     let holds = async |n: u32| {
         let ranks = backend.has(Need::Similarity);
-        let query = StoreItemQuery { vector: ranks.then(|| vec![1.0, n as f32]), limit: 10, ..Default::default() };
+        let query = StoreItemQuery::default().with_vector(ranks.then(|| vec![1.0, n as f32])).with_limit(10);
         let found = backend.items().search_items(&scope(), &query).await.expect("search").items;
         assert_eq!(found.len(), 1);
         assert_eq!(found[0].item.value, raw(json!({"n": n})));
@@ -178,7 +180,7 @@ pub async fn a_lost_lease_changes_no_item(backend: &Fixture) {
     holds(3).await;
     let third = backend.running(id).await.lease();
     deletes(Some(third)).await.expect("the current attempt");
-    assert_eq!(backend.items().item(&scope(), &namespace, "k", false).await.expect("read"), None);
+    assert_eq!(backend.items().item(&scope(), &namespace, "k", ItemReadOptions::default()).await.expect("read"), None);
     deletes(None).await.expect("no run's");
 }
 

@@ -216,7 +216,7 @@ pub async fn a_claim_puts_in_line_what_is_due(backend: &Fixture) {
     backend.clock.advance(SECOND * 3);
     // The claim requests one run of another tenant, and still puts all due runs in line.
     let tenants = Some(vec![foreign().tenant]);
-    let request = ClaimRequest { tenants, ..ClaimRequest::new("worker", 1, LEASE) };
+    let request = ClaimRequest::new("worker", 1, LEASE).with_tenants(tenants);
     assert_eq!(backend.queue().claim(&request).await.expect("claim").runs.len(), 0);
     backend.clock.advance(SECOND * 3);
     backend.clock.set(began);

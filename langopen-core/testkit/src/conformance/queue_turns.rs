@@ -102,9 +102,9 @@ pub async fn the_oldest_comes_first_among_equals(backend: &Fixture) {
 pub async fn a_claim_gets_what_it_asks_for(backend: &Fixture) {
     let own = crowd(backend, &scope(), 1).await;
     let others = crowd(backend, &foreign(), 2).await;
-    let asking = |tenants: &[Scope]| ClaimRequest {
-        tenants: Some(tenants.iter().map(|scope| scope.tenant.clone()).collect()),
-        ..ClaimRequest::new("worker", 10, LEASE)
+    let asking = |tenants: &[Scope]| {
+        ClaimRequest::new("worker", 10, LEASE)
+            .with_tenants(Some(tenants.iter().map(|scope| scope.tenant.clone()).collect()))
     };
     let claimed = async |tenants: &[Scope]| {
         let claims = backend.queue().claim(&asking(tenants)).await.expect("claim");

@@ -105,7 +105,7 @@ pub async fn a_thread_expires_when_nothing_happens(backend: &Fixture) {
 /// A change of the row restarts the time to live: a patch, a state, the end of a run. A busy thread is never removed.
 pub async fn what_happens_puts_the_expiry_off(backend: &Fixture) {
     let id = backend.expiring(&scope(), ttl(PruneStrategy::Delete, 1.0)).await;
-    let patch = |ttl| ThreadPatch { metadata: map(json!({"k": 1})), ttl };
+    let patch = |ttl| ThreadPatch::default().with_metadata(map(json!({"k": 1}))).with_ttl(ttl);
     backend.clock.advance(SECOND * 59);
     backend.threads().update_thread(&scope(), id, patch(None)).await.expect("patch");
     assert_eq!(backend.expires_at(id).await, Some(backend.now().plus(MINUTE)), "a patch does not change the ttl");

@@ -39,7 +39,11 @@ pub async fn runs_list_newest_first(backend: &Fixture) {
     let claim = claims.iter().find(|claim| claim.run.thread_id == id).expect("the thread's first run");
     backend.queue().finish(claim.lease(), outcome()).await.expect("finish");
     let list = async |status, limit, offset| {
-        let page = backend.runs().list_runs(&scope(), id, &RunQuery { status, limit, offset }).await.expect("list");
+        let page = backend
+            .runs()
+            .list_runs(&scope(), id, &RunQuery::default().with_status(status).with_limit(limit).with_offset(offset))
+            .await
+            .expect("list");
         (page.items.iter().map(|run| run.run_id).collect::<Vec<_>>(), page.more)
     };
     assert_eq!(list(None, 10, 0).await, (vec![ids[2], ids[1], ids[0]], false));
@@ -86,13 +90,7 @@ pub async fn runs_of_an_assistant(backend: &Fixture) {
     }
     let other = NewRun { assistant_id: AssistantId::system("other"), ..backend.new_run(backend.new_thread().await) };
     backend.enqueue(other).await;
-    let all = RunSearch {
-        assistant_id: AssistantId::system("agent"),
-        statuses: RunStatus::ALL.to_vec(),
-        since: None,
-        after: None,
-        limit: 10,
-    };
+    let all = RunSearch::new(AssistantId::system("agent")).with_statuses(RunStatus::ALL.to_vec()).with_limit(10);
     let find = async |scope: &Scope, search: RunSearch| {
         let found = backend.runs().search_runs(scope, &search).await.expect("search");
         (found.runs.into_iter().map(|run| run.run_id).collect::<Vec<_>>(), found.next)
@@ -106,17 +104,17 @@ pub async fn runs_of_an_assistant(backend: &Fixture) {
     backend.queue().finish(claim.lease(), outcome()).await.expect("finish");
     let (found, _) = find(&scope(), all.clone()).await;
     assert_eq!((found[0], &found[2..]), (ids[1], &[ids[3], ids[2]][..]));
-    let of = |statuses: &[RunStatus]| RunSearch { statuses: statuses.to_vec(), ..all.clone() };
+    let of = |statuses: &[RunStatus]| all.clone().with_statuses(statuses.to_vec());
     assert_eq!(find(&scope(), of(&[RunStatus::Success])).await, (vec![ids[1]], None));
     assert_eq!(find(&scope(), of(&[RunStatus::Pending, RunStatus::Success])).await.0, [ids[1], ids[3], ids[2]]);
     assert_eq!(find(&scope(), of(&[RunStatus::Timeout])).await, (vec![], None));
     assert_eq!(find(&scope(), of(&[])).await, (vec![], None));
     let since = Some(backend.now());
-    assert_eq!(find(&scope(), RunSearch { since, ..all.clone() }).await.0, [ids[1]]);
+    assert_eq!(find(&scope(), all.clone().with_since(since)).await.0, [ids[1]]);
 
     let (mut pages, mut after) = (Vec::new(), None);
     loop {
-        let (page, next) = find(&scope(), RunSearch { limit: 3, after, ..all.clone() }).await;
+        let (page, next) = find(&scope(), all.clone().with_limit(3).with_after(after)).await;
         pages.extend(page);
         match next {
             Some(_) => after = next,
@@ -124,9 +122,9 @@ pub async fn runs_of_an_assistant(backend: &Fixture) {
         }
     }
     assert_eq!(pages, found, "pages miss and repeat nothing");
-    let (page, next) = find(&owned_by("eve"), RunSearch { limit: 1, ..all.clone() }).await;
+    let (page, next) = find(&owned_by("eve"), all.clone().with_limit(1)).await;
     assert_eq!(page, [], "the scope hides the runs that were read");
-    let (page, _) = find(&owned_by("eve"), RunSearch { after: next, ..all.clone() }).await;
+    let (page, _) = find(&owned_by("eve"), all.clone().with_after(next)).await;
     assert!(next.is_some() && page.len() == 2 && page.contains(&ids[0]) && page.contains(&ids[2]), "{page:?}");
     assert_eq!(find(&foreign(), all).await, (vec![], None));
 }

@@ -4,8 +4,9 @@ use langopen_core::error::ErrorKind::{AlreadyExists, NotFound};
 use langopen_core::ids::{AssistantId, ThreadId};
 use langopen_core::json::JsonMap;
 use langopen_core::model::{
-    AssistantPatch, AssistantQuery, CheckpointKey, CheckpointList, IfExists, NamespaceQuery, NewAssistant, NewRun,
-    NewStoreItem, NewThread, RunQuery, RunThread, StoreItemQuery, ThreadPatch, ThreadQuery, ThreadStatus,
+    AssistantPatch, AssistantQuery, AssistantVersionQuery, CheckpointKey, CheckpointList, IfExists, ItemReadOptions,
+    NamespaceQuery, NewAssistant, NewRun, NewStoreItem, NewThread, RunQuery, RunThread, StoreItemQuery, ThreadPatch,
+    ThreadQuery, ThreadStatus,
 };
 use langopen_core::run_state::RunStatus;
 use langopen_core::tenant::Scope;
@@ -31,10 +32,14 @@ fn assistant(id: AssistantId) -> NewAssistant {
 async fn assistants_are_hidden(backend: &Fixture, id: AssistantId, hidden: &Scope) {
     assert_eq!(backend.assistants().assistant(hidden, id).await.expect("read"), None);
     assert_eq!(
-        backend.assistants().assistant_versions(hidden, id, &JsonMap::new(), 10, 0).await.expect("versions"),
+        backend
+            .assistants()
+            .assistant_versions(hidden, id, &AssistantVersionQuery::default().with_limit(10))
+            .await
+            .expect("versions"),
         []
     );
-    let query = AssistantQuery { limit: 10, ..Default::default() };
+    let query = AssistantQuery::default().with_limit(10);
     assert_eq!(backend.assistants().search_assistants(hidden, &query).await.expect("search").items, []);
     refused(backend.assistants().update_assistant(hidden, id, AssistantPatch::default()).await, NotFound, "update");
     refused(backend.assistants().set_latest_assistant(hidden, id, 1).await, NotFound, "set latest");
@@ -47,11 +52,9 @@ async fn threads_are_hidden(backend: &Fixture, id: ThreadId, hidden: &Scope) {
     let queue = backend.queue();
     let before = backend.row(id).await;
     let run_id =
-        backend.runs().list_runs(&scope(), id, &RunQuery { limit: 1, ..Default::default() }).await.expect("list").items
-            [0]
-        .run_id;
+        backend.runs().list_runs(&scope(), id, &RunQuery::default().with_limit(1)).await.expect("list").items[0].run_id;
     assert_eq!(backend.threads().thread(hidden, id).await.expect("read"), None);
-    let query = ThreadQuery { limit: 10, ..Default::default() };
+    let query = ThreadQuery::default().with_limit(10);
     assert_eq!(backend.threads().search_threads(hidden, &query).await.expect("search").items, []);
     assert_eq!(backend.threads().latest_state(hidden, id).await.expect("latest state"), None);
     refused(backend.threads().update_thread(hidden, id, ThreadPatch::default()).await, NotFound, "update");
@@ -66,7 +69,7 @@ async fn threads_are_hidden(backend: &Fixture, id: ThreadId, hidden: &Scope) {
 
     assert_eq!(backend.runs().run(hidden, id, run_id).await.expect("read"), None);
     assert_eq!(
-        backend.runs().list_runs(hidden, id, &RunQuery { limit: 10, ..Default::default() }).await.expect("list").items,
+        backend.runs().list_runs(hidden, id, &RunQuery::default().with_limit(10)).await.expect("list").items,
         []
     );
     refused(backend.runs().delete_run(hidden, id, run_id).await, NotFound, "delete a run");
@@ -126,16 +129,12 @@ pub async fn a_filter_hides_rows(backend: &Fixture) {
     assert!(backend.assistants().assistant(&ada, assistant_id).await.expect("read").is_some());
     assert!(backend.threads().thread(&ada, thread_id).await.expect("read").is_some());
     assert!(backend.threads().latest_state(&ada, thread_id).await.expect("latest state").is_some());
-    let query = ThreadQuery { limit: 1, ..Default::default() };
+    let query = ThreadQuery::default().with_limit(1);
     backend.thread_with(json!({"owner": "eve"})).await;
     let page = backend.threads().search_threads(&ada, &query).await.expect("search");
     assert_eq!((page.items.len(), page.more), (1, false), "hidden rows are neither listed nor counted");
-    let runs = backend
-        .runs()
-        .list_runs(&ada, thread_id, &RunQuery { limit: 10, ..Default::default() })
-        .await
-        .expect("list")
-        .items;
+    let runs =
+        backend.runs().list_runs(&ada, thread_id, &RunQuery::default().with_limit(10)).await.expect("list").items;
     assert!(backend.runs().run(&ada, thread_id, runs[0].run_id).await.expect("read").is_some());
     let key = CheckpointKey { thread_id, checkpoint_ns: String::new(), checkpoint_id: None };
     assert!(backend.checkpoints().checkpoint(&ada, &key).await.expect("read").is_some());
@@ -144,7 +143,7 @@ pub async fn a_filter_hides_rows(backend: &Fixture) {
 /// System assistants have the same ids in every tenant. No tenant sees or changes another tenant's.
 pub async fn tenants_share_assistant_ids(backend: &Fixture) {
     let id = AssistantId::system("agent");
-    let patch = |name: &str| AssistantPatch { name: Some(name.to_owned()), ..AssistantPatch::default() };
+    let patch = |name: &str| AssistantPatch::default().with_name(Some(name.to_owned()));
     let mut runs = Vec::new();
     for (scope, name) in [(scope(), "mine"), (foreign(), "theirs")] {
         let made = backend.assistants().sync_system_assistant(&scope, assistant(id)).await.expect("sync");
@@ -157,7 +156,7 @@ pub async fn tenants_share_assistant_ids(backend: &Fixture) {
     let foreign_before = backend.assistants().assistant(&foreign(), id).await.expect("read");
     assert_eq!(foreign_before.as_ref().map(|each| each.name.as_str()), Some("theirs"));
     backend.assistants().set_latest_assistant(&scope(), id, 1).await.expect("set latest");
-    let query = AssistantQuery { limit: 10, ..Default::default() };
+    let query = AssistantQuery::default().with_limit(10);
     for scope in [scope(), foreign()] {
         assert_eq!(backend.assistants().search_assistants(&scope, &query).await.expect("search").items.len(), 1);
         assert_eq!(backend.assistants().count_assistants(&scope, &query).await.expect("count"), 1);
@@ -167,8 +166,11 @@ pub async fn tenants_share_assistant_ids(backend: &Fixture) {
     assert_eq!(ended, [runs[0].run_id], "its own run alone");
     assert_eq!(backend.assistants().assistant(&scope(), id).await.expect("read"), None);
     assert_eq!(backend.assistants().assistant(&foreign(), id).await.expect("read"), foreign_before);
-    let versions =
-        backend.assistants().assistant_versions(&foreign(), id, &JsonMap::new(), 10, 0).await.expect("versions");
+    let versions = backend
+        .assistants()
+        .assistant_versions(&foreign(), id, &AssistantVersionQuery::default().with_limit(10))
+        .await
+        .expect("versions");
     assert_eq!(versions.len(), 2);
     let run = backend.runs().run(&foreign(), runs[1].thread_id, runs[1].run_id).await.expect("read");
     assert_eq!(run.map(|run| run.status), Some(RunStatus::Pending));
@@ -218,14 +220,17 @@ pub async fn store_items_belong_to_a_tenant(backend: &Fixture) {
         lease: None,
     };
     backend.items().put_item(&scope(), new).await.expect("put");
-    assert_eq!(backend.items().item(&foreign(), &namespace, "k", false).await.expect("read"), None);
-    let query = StoreItemQuery { limit: 10, ..Default::default() };
+    assert_eq!(
+        backend.items().item(&foreign(), &namespace, "k", ItemReadOptions::default()).await.expect("read"),
+        None
+    );
+    let query = StoreItemQuery::default().with_limit(10);
     assert_eq!(backend.items().search_items(&foreign(), &query).await.expect("search").items, []);
-    let query = NamespaceQuery { limit: 10, ..Default::default() };
+    let query = NamespaceQuery::default().with_limit(10);
     assert_eq!(backend.items().list_namespaces(&foreign(), &query).await.expect("list"), Vec::<Vec<String>>::new());
     backend.items().delete_item(&foreign(), &namespace, "k", None).await.expect("delete");
     assert!(
-        backend.items().item(&scope(), &namespace, "k", false).await.expect("read").is_some(),
+        backend.items().item(&scope(), &namespace, "k", ItemReadOptions::default()).await.expect("read").is_some(),
         "another cannot delete it"
     );
 }

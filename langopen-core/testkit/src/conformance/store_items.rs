@@ -1,7 +1,7 @@
 //! The long-term store.
 
 use langopen_core::model::{
-    FieldVector, FilterOperator, ItemFilter, NamespaceQuery, NewStoreItem, StoreItem, StoreItemQuery,
+    FieldVector, FilterOperator, ItemFilter, ItemReadOptions, NamespaceQuery, NewStoreItem, StoreItem, StoreItemQuery,
 };
 use langopen_core::tenant::{Scope, Tenant};
 use serde_json::{Value, json};
@@ -26,7 +26,11 @@ async fn put(backend: &Fixture, namespace: &[&str], key: &str, value: Value, ttl
 }
 
 async fn get(backend: &Fixture, namespace: &[&str], key: &str, refresh_ttl: bool) -> Option<StoreItem> {
-    backend.items().item(&scope(), &labels(namespace), key, refresh_ttl).await.expect("read")
+    backend
+        .items()
+        .item(&scope(), &labels(namespace), key, ItemReadOptions::default().with_refresh_ttl(refresh_ttl))
+        .await
+        .expect("read")
 }
 
 async fn search(backend: &Fixture, query: StoreItemQuery) -> (Vec<String>, bool) {
@@ -89,7 +93,10 @@ pub async fn search_finds_the_nearest_first(backend: &Fixture) {
 
     let search = async |prefix: &[&str], vector: [f32; 2], limit| {
         let namespace_prefix = labels(prefix);
-        let query = StoreItemQuery { namespace_prefix, vector: Some(vector.to_vec()), limit, ..Default::default() };
+        let query = StoreItemQuery::default()
+            .with_namespace_prefix(namespace_prefix)
+            .with_vector(Some(vector.to_vec()))
+            .with_limit(limit);
         let page = backend.items().search_items(&scope(), &query).await.expect("search");
         let shown = |score: f64| format!("{score:.3}").replace("-0.000", "0.000");
         let found = page.items.into_iter().map(|found| (found.item.key, found.score.map(shown)));
@@ -108,7 +115,7 @@ pub async fn search_finds_the_nearest_first(backend: &Fixture) {
     put("east", "a", vectors(&[("text", [-1.0, 0.0])])).await;
     assert_eq!(search(&["v"], [1.0, 0.0], 1).await.0, vec![found("both", "0.707")], "its old vector is removed");
     let other = Scope::tenant(Tenant::new("other", "p", "d").expect("a tenant"));
-    let query = StoreItemQuery { vector: Some(vec![1.0, 0.0]), limit: 10, ..Default::default() };
+    let query = StoreItemQuery::default().with_vector(Some(vec![1.0, 0.0])).with_limit(10);
     let theirs = backend.items().search_items(&other, &query).await.expect("search");
     assert!(theirs.items.is_empty());
 }
@@ -120,7 +127,7 @@ pub async fn items_expire(backend: &Fixture) {
     assert!(get(backend, &["t"], "far", true).await.is_some(), "a moment beyond the last timestamp never comes");
     assert!(get(backend, &["t"], "far", true).await.is_some(), "also after a refresh");
     backend.items().delete_item(&scope(), &labels(&["t"]), "far", None).await.expect("delete");
-    let prefix = StoreItemQuery { limit: 10, ..Default::default() };
+    let prefix = StoreItemQuery::default().with_limit(10);
     put(backend, &["t"], "short", json!({}), Some(1.0)).await;
     put(backend, &["t"], "half", json!({}), Some(0.5)).await;
     put(backend, &["u"], "never", json!({}), None).await;
@@ -132,7 +139,7 @@ pub async fn items_expire(backend: &Fixture) {
     assert!(get(backend, &["t"], "short", true).await.is_some());
     backend.clock.advance(SECOND * 59);
     assert!(get(backend, &["t"], "short", false).await.is_some(), "the refreshing read restarted the time to live");
-    let found = search(backend, StoreItemQuery { refresh_ttl: true, ..prefix.clone() }).await.0;
+    let found = search(backend, prefix.clone().with_refresh_ttl(true)).await.0;
     assert!(found.contains(&"short".to_owned()) && !found.contains(&"half".to_owned()), "{found:?}");
     backend.clock.advance(SECOND * 59);
     assert!(get(backend, &["t"], "short", false).await.is_some(), "the refreshing search restarted the time to live");
@@ -141,7 +148,7 @@ pub async fn items_expire(backend: &Fixture) {
     backend.clock.advance(SECOND);
     assert_eq!(get(backend, &["t"], "short", true).await, None, "a read does not bring an expired item back");
     assert_eq!(search(backend, prefix).await, (vec!["never".to_owned()], false));
-    assert_eq!(namespaces(backend, NamespaceQuery { limit: 10, ..Default::default() }).await, ["u"]);
+    assert_eq!(namespaces(backend, NamespaceQuery::default().with_limit(10)).await, ["u"]);
     put(backend, &["t"], "short", json!({}), None).await;
     let anew = get(backend, &["t"], "short", false).await.map(|item| item.created_at);
     assert_eq!(anew, Some(backend.now()), "an expired item does not exist, so this one is new");
@@ -180,7 +187,7 @@ pub async fn search_matches_whole_labels_and_filters(backend: &Fixture) {
     put(backend, &["users", "adam"], "adam", json!({"n": "2"}), None).await;
     put(backend, &["users2"], "users2", json!({}), None).await;
     put(backend, &["us\",\"ers", "a\u{1f}b"], "odd", json!({"odd": true}), None).await;
-    let base = StoreItemQuery { limit: 10, ..Default::default() };
+    let base = StoreItemQuery::default().with_limit(10);
     let prefixes: [(&[&str], &[&str]); 6] = [
         (&[], &["ada", "adam", "deep", "odd", "root", "users2"]),
         (&["users"], &["ada", "adam", "deep", "root"]),
@@ -190,7 +197,7 @@ pub async fn search_matches_whole_labels_and_filters(backend: &Fixture) {
         (&["us\",\"ers"], &["odd"]),
     ];
     for (prefix, expected) in prefixes {
-        let query = StoreItemQuery { namespace_prefix: labels(prefix), ..base.clone() };
+        let query = base.clone().with_namespace_prefix(labels(prefix));
         let mut found = search(backend, query).await.0;
         found.sort();
         assert_eq!(found, expected, "prefix {prefix:?}");
@@ -209,14 +216,14 @@ pub async fn search_matches_whole_labels_and_filters(backend: &Fixture) {
     ];
     for (key, operator, value, expected) in filters {
         let filter = ItemFilter { key: key.to_owned(), operator, value: value.clone() };
-        let query = StoreItemQuery { namespace_prefix: labels(&["users"]), filters: vec![filter], ..base.clone() };
+        let query = base.clone().with_namespace_prefix(labels(&["users"])).with_filters(vec![filter]);
         let mut found = search(backend, query).await.0;
         found.sort();
         assert_eq!(found, expected, "{key} {operator:?} {value}");
     }
     let both = [("n", Greater, json!(1)), ("s", Equal, json!("b"))];
     let filters = both.map(|(key, operator, value)| ItemFilter { key: key.to_owned(), operator, value }).to_vec();
-    assert_eq!(search(backend, StoreItemQuery { filters, ..base }).await.0, ["ada"], "all filters must hold");
+    assert_eq!(search(backend, base.with_filters(filters)).await.0, ["ada"], "all filters must hold");
 }
 
 /// Search pages, most recently updated first.
@@ -226,12 +233,12 @@ pub async fn search_pages_most_recent_first(backend: &Fixture) {
         backend.clock.advance(SECOND);
     }
     put(backend, &["p"], "a", json!({"even": false}), None).await;
-    let page = |limit, offset| StoreItemQuery { limit, offset, ..Default::default() };
+    let page = |limit, offset| StoreItemQuery::default().with_limit(limit).with_offset(offset);
     assert_eq!(search(backend, page(3, 0)).await, (labels(&["a", "d", "c"]), true));
     assert_eq!(search(backend, page(3, 3)).await, (labels(&["b"]), false));
     assert!(!search(backend, page(4, 0)).await.1, "nothing follows a page that just fits");
     let filters = vec![ItemFilter { key: "even".to_owned(), operator: FilterOperator::Equal, value: json!(true) }];
-    let even = |offset| StoreItemQuery { filters: filters.clone(), ..page(1, offset) };
+    let even = |offset| page(1, offset).with_filters(filters.clone());
     assert_eq!(search(backend, even(0)).await, (labels(&["d"]), true));
     assert_eq!(search(backend, even(1)).await, (labels(&["b"]), false));
     let scored = backend.items().search_items(&scope(), &page(10, 0)).await.expect("search").items;
@@ -244,12 +251,8 @@ pub async fn namespaces_match_wildcards_and_depth(backend: &Fixture) {
         put(backend, namespace, "k", json!({}), None).await;
         put(backend, namespace, "l", json!({}), None).await;
     }
-    let all = NamespaceQuery { limit: 100, ..Default::default() };
-    let by = |prefix: &[&str], suffix: &[&str]| NamespaceQuery {
-        prefix: labels(prefix),
-        suffix: labels(suffix),
-        ..all.clone()
-    };
+    let all = NamespaceQuery::default().with_limit(100);
+    let by = |prefix: &[&str], suffix: &[&str]| all.clone().with_prefix(labels(prefix)).with_suffix(labels(suffix));
     let cases: [(NamespaceQuery, &[&str]); 10] = [
         (all.clone(), &["a/b/c", "a/b/d", "a/x/c", "ab", "b/c", "c"]),
         (by(&["a"], &[]), &["a/b/c", "a/b/d", "a/x/c"]),
@@ -258,9 +261,9 @@ pub async fn namespaces_match_wildcards_and_depth(backend: &Fixture) {
         (by(&[], &["c"]), &["a/b/c", "a/x/c", "b/c", "c"]),
         (by(&[], &["*", "c"]), &["a/b/c", "a/x/c", "b/c"]),
         (by(&["a"], &["d"]), &["a/b/d"]),
-        (NamespaceQuery { max_depth: Some(2), ..all.clone() }, &["a/b", "a/x", "ab", "b/c", "c"]),
-        (NamespaceQuery { max_depth: Some(1), ..by(&[], &["c"]) }, &["a", "b", "c"]),
-        (NamespaceQuery { limit: 2, offset: 1, max_depth: Some(1), ..Default::default() }, &["ab", "b"]),
+        (all.clone().with_max_depth(Some(2)), &["a/b", "a/x", "ab", "b/c", "c"]),
+        (by(&[], &["c"]).with_max_depth(Some(1)), &["a", "b", "c"]),
+        (NamespaceQuery::default().with_limit(2).with_offset(1).with_max_depth(Some(1)), &["ab", "b"]),
     ];
     for (query, expected) in cases {
         let what = format!("{query:?}");

@@ -10,7 +10,7 @@ use super::Fixture;
 use super::support::{SECOND, map, scope, state, thread_id};
 
 fn all() -> ThreadQuery {
-    ThreadQuery { limit: 100, sort_by: ThreadSort::CreatedAt, sort_order: SortOrder::Asc, ..Default::default() }
+    ThreadQuery::default().with_limit(100).with_sort_by(ThreadSort::CreatedAt).with_sort_order(SortOrder::Asc)
 }
 
 async fn found(backend: &Fixture, query: &ThreadQuery) -> (Vec<ThreadId>, bool) {
@@ -51,13 +51,13 @@ pub async fn containment_finds_metadata_and_values(backend: &Fixture) {
     ];
     for (part, fits) in cases {
         let expected = |id| if fits { vec![id] } else { vec![] };
-        let by_metadata = found(backend, &ThreadQuery { metadata: map(part.clone()), ..all() }).await;
+        let by_metadata = found(backend, &all().with_metadata(map(part.clone()))).await;
         assert_eq!(by_metadata, (expected(in_metadata), false), "metadata that contains {part}");
-        let by_values = found(backend, &ThreadQuery { values: map(part.clone()), ..all() }).await;
+        let by_values = found(backend, &all().with_values(map(part.clone()))).await;
         assert_eq!(by_values, (expected(in_values), false), "values that contain {part}");
     }
     assert_eq!(found(backend, &all()).await.0, [bare, in_metadata, in_values], "an empty condition fits all");
-    let both = ThreadQuery { metadata: map(json!({"user": "ada"})), values: map(json!({"user": "ada"})), ..all() };
+    let both = all().with_metadata(map(json!({"user": "ada"}))).with_values(map(json!({"user": "ada"})));
     assert_eq!(found(backend, &both).await.0, [], "all conditions must hold");
 }
 
@@ -71,9 +71,10 @@ pub async fn search_sorts_and_pages(backend: &Fixture) {
     backend.threads().update_thread(&scope(), ids[1], ThreadPatch::default()).await.expect("update");
     backend.clock.advance(SECOND);
     backend.set_state(ids[0], ThreadStatus::Error, state("1", json!({}))).await;
-    let by_default = found(backend, &ThreadQuery { limit: 100, ..Default::default() }).await.0;
+    let by_default = found(backend, &ThreadQuery::default().with_limit(100)).await.0;
     assert_eq!(by_default, [ids[0], ids[1], ids[4], ids[3], ids[2]], "the latest update first");
-    let sorted = async |sort_by, sort_order| found(backend, &ThreadQuery { sort_by, sort_order, ..all() }).await.0;
+    let sorted =
+        async |sort_by, sort_order| found(backend, &all().with_sort_by(sort_by).with_sort_order(sort_order)).await.0;
     let reversed: Vec<_> = ids.iter().rev().copied().collect();
     assert_eq!(sorted(ThreadSort::CreatedAt, SortOrder::Asc).await, ids);
     assert_eq!(sorted(ThreadSort::CreatedAt, SortOrder::Desc).await, reversed);
@@ -85,7 +86,7 @@ pub async fn search_sorts_and_pages(backend: &Fixture) {
     for (metadata, expected) in conditions {
         let mut paged = Vec::new();
         loop {
-            let query = ThreadQuery { metadata: map(metadata.clone()), limit: 2, offset: paged.len() as u32, ..all() };
+            let query = all().with_metadata(map(metadata.clone())).with_limit(2).with_offset(paged.len() as u32);
             let (page, more) = found(backend, &query).await;
             assert!(page.len() == 2 || !more, "a page before the last is full");
             paged.extend(page);
@@ -95,19 +96,16 @@ pub async fn search_sorts_and_pages(backend: &Fixture) {
         }
         assert_eq!(paged, expected, "pages of {metadata}");
     }
-    assert_eq!(found(backend, &ThreadQuery { offset: 9, ..all() }).await, (vec![], false));
-    assert_eq!(
-        found(backend, &ThreadQuery { limit: 5, ..all() }).await,
-        (ids, false),
-        "nothing follows a page that just fits"
-    );
+    assert_eq!(found(backend, &all().with_offset(9)).await, (vec![], false));
+    assert_eq!(found(backend, &all().with_limit(5)).await, (ids, false), "nothing follows a page that just fits");
 }
 
 /// Ids and status narrow a search.
 pub async fn search_narrows_by_ids_and_status(backend: &Fixture) {
     let (idle, busy) = (backend.new_thread().await, backend.new_thread().await);
     backend.add_run(busy).await;
-    let by = async |ids: Option<Vec<ThreadId>>, status| found(backend, &ThreadQuery { ids, status, ..all() }).await.0;
+    let by =
+        async |ids: Option<Vec<ThreadId>>, status| found(backend, &all().with_ids(ids).with_status(status)).await.0;
     assert_eq!(by(None, Some(ThreadStatus::Busy)).await, [busy]);
     assert_eq!(by(None, Some(ThreadStatus::Idle)).await, [idle]);
     assert_eq!(by(None, Some(ThreadStatus::Error)).await, []);
@@ -168,10 +166,10 @@ pub async fn keys_and_values_are_data(backend: &Fixture) {
             json!({text: {text: [{text: text}]}}),
             json!({text: {text: []}, "values": text}),
         ] {
-            let query = ThreadQuery { metadata: map(part.clone()), ..all() };
+            let query = all().with_metadata(map(part.clone()));
             assert_eq!(found(backend, &query).await.0, [whole], "metadata {part}");
         }
-        let query = ThreadQuery { values: map(json!({text: {text: [text]}})), ..all() };
+        let query = all().with_values(map(json!({text: {text: [text]}})));
         assert_eq!(found(backend, &query).await.0, [in_values], "values with {text:?}");
         for filter in [
             MetadataFilter::Equals("values".to_owned(), text.into()),
@@ -251,7 +249,7 @@ pub async fn scalars_match_by_value_and_kind(backend: &Fixture) {
     for part in values.iter().chain(&wanted) {
         let expected: Vec<_> = held.iter().filter(|(held, _)| contains(held, part)).map(|(_, id)| *id).collect();
         for metadata in [json!({"k": part}), json!({"l": {"m": part}})] {
-            let query = ThreadQuery { metadata: map(metadata.clone()), ..all() };
+            let query = all().with_metadata(map(metadata.clone()));
             assert_eq!(found(backend, &query).await.0, expected, "{metadata}");
         }
         let filters = [
@@ -273,7 +271,7 @@ pub async fn scalars_match_by_value_and_kind(backend: &Fixture) {
             let scope = Scope { filter: Some(filter.clone()), ..scope() };
             let mut paged = Vec::new();
             loop {
-                let query = ThreadQuery { limit: 3, offset: paged.len() as u32, ..all() };
+                let query = all().with_limit(3).with_offset(paged.len() as u32);
                 let page = backend.threads().search_threads(&scope, &query).await.expect("search");
                 paged.extend(page.items.iter().map(|thread| thread.thread_id));
                 if !page.more {
@@ -300,7 +298,7 @@ pub async fn large_conditions_are_answered(backend: &Fixture) {
     for shape in [&wide as &(dyn Fn(i64) -> Value + Sync), &deep, &long] {
         let fits = backend.thread_with(json!({"d": shape(-1), "e": 1})).await.thread_id;
         let other = backend.thread_with(json!({"d": shape(-2), "e": 1})).await.thread_id;
-        let query = ThreadQuery { metadata: map(json!({"d": shape(-1), "e": 1})), ..all() };
+        let query = all().with_metadata(map(json!({"d": shape(-1), "e": 1})));
         assert_eq!(found(backend, &query).await.0, [fits]);
         let equals = |last| MetadataFilter::Equals("d".to_owned(), shape(last));
         let nested = (0..50).fold(equals(-1), |inner, _| MetadataFilter::Any(vec![MetadataFilter::All(vec![inner])]));

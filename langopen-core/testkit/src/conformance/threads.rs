@@ -36,7 +36,7 @@ pub async fn a_taken_id_is_refused_or_returned(backend: &Fixture) {
 pub async fn a_patch_merges_metadata(backend: &Fixture) {
     let thread = backend.thread_with(json!({"a": {"x": 1}, "b": 1})).await;
     backend.clock.advance(SECOND);
-    let patch = ThreadPatch { metadata: map(json!({"a": {"y": 2}, "c": null})), ttl: None };
+    let patch = ThreadPatch::default().with_metadata(map(json!({"a": {"y": 2}, "c": null})));
     let patched = backend.threads().update_thread(&scope(), thread.thread_id, patch).await.expect("update");
     assert_eq!(
         patched.metadata,
@@ -76,7 +76,7 @@ pub async fn a_deleted_thread_leaves_nothing_behind(backend: &Fixture) {
 
     let new = NewThread { thread_id: id, metadata: map(json!({})), ttl: None };
     backend.threads().create_thread(&scope(), new, IfExists::Raise).await.expect("the id is free again");
-    let query = RunQuery { limit: 10, ..Default::default() };
+    let query = RunQuery::default().with_limit(10);
     assert_eq!(backend.runs().list_runs(&scope(), id, &query).await.expect("list").items, [], "no run is left");
     assert_eq!(backend.run(id, pending).await, None);
     assert_eq!(backend.claimed_ids().await, [], "no run is left to claim");
@@ -143,7 +143,7 @@ pub async fn a_copy_is_whole_and_independent(backend: &Fixture) {
     assert!(
         backend
             .runs()
-            .list_runs(&scope(), copy_id, &RunQuery { limit: 10, ..Default::default() })
+            .list_runs(&scope(), copy_id, &RunQuery::default().with_limit(10))
             .await
             .expect("list")
             .items
@@ -183,7 +183,7 @@ pub async fn any_text_comes_back_unchanged(backend: &Fixture) {
     ];
     for text in texts {
         let thread = backend.thread_with(json!({text: [text, {"k": text}]})).await;
-        let patch = ThreadPatch { metadata: map(json!({"text": text})), ttl: None };
+        let patch = ThreadPatch::default().with_metadata(map(json!({"text": text})));
         backend.threads().update_thread(&scope(), thread.thread_id, patch).await.expect("update");
         let kept = state("1", json!({"values": text}));
         backend.set_state(thread.thread_id, ThreadStatus::Idle, kept.clone()).await;
