@@ -15,6 +15,7 @@ use crate::http::headers::{ConfigurableHeaders, LoggingHeaders};
 
 /// The settings of a server: its identity, limits, defaults and features.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Settings {
     /// `version` of `/info`: the version of the Agent Server whose dialect this server speaks.
     pub version: String,
@@ -68,6 +69,33 @@ pub struct Settings {
     pub a2a_tool_results: Option<Arc<[String]>>,
     /// Whether reading a store item postpones its expiry, unless the request decides otherwise.
     pub store_refresh_on_read: bool,
+}
+
+langopen_core::setters! {
+    Settings {
+        with_version version: String,
+        with_langgraph_version langgraph_version: String,
+        with_host host: HostInfo,
+        with_max_body_bytes max_body_bytes: usize,
+        with_max_search_body_bytes max_search_body_bytes: usize,
+        with_max_message_bytes max_message_bytes: usize,
+        with_body_timeout body_timeout: Duration,
+        with_heartbeat heartbeat: Duration,
+        with_cors cors: Option<Cors>,
+        with_refuse_foreign_pages refuse_foreign_pages: bool,
+        with_configurable_headers configurable_headers: ConfigurableHeaders,
+        with_logging_headers logging_headers: LoggingHeaders,
+        with_mount_prefix mount_prefix: Option<String>,
+        with_crons crons: bool,
+        with_features features: Features,
+        with_webhooks webhooks: Option<UrlPolicy>,
+        with_security security: SecurityDocument,
+        with_thread_ttl thread_ttl: Option<ThreadTtl>,
+        with_store_default_ttl_minutes store_default_ttl_minutes: Option<f64>,
+        with_default_a2a_assistant default_a2a_assistant: Option<String>,
+        with_a2a_tool_results a2a_tool_results: Option<Arc<[String]>>,
+        with_store_refresh_on_read store_refresh_on_read: bool,
+    }
 }
 
 impl Default for Settings {

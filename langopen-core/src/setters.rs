@@ -2,6 +2,8 @@
 
 /// Adds a `with_` method for each field. Structs that will grow are `#[non_exhaustive]`, so other crates cannot write
 /// them as literals. A derive macro of another crate would add a third version of its parser to every build.
+#[doc(hidden)]
+#[macro_export]
 macro_rules! setters {
     ($name:ident { $($with:ident $field:ident: $type:ty,)+ }) => {
         impl $name {

@@ -29,7 +29,7 @@
 //!
 //! # async fn connect() -> Result<(), Box<dyn std::error::Error>> {
 //! let urls = RunnerUrl::list("acme/shop/prod=tcp://runner:2026")?;
-//! let runners = RunnerSet::connect(RunnerSetSettings { urls, ..RunnerSetSettings::default() })?;
+//! let runners = RunnerSet::connect(RunnerSetSettings::default().with_urls(urls))?;
 //! let pool = runners.pool(&Tenant::parse("acme/shop/prod")?); // `None` until a runner has connected
 //! # Ok(())
 //! # }

@@ -262,7 +262,7 @@ async fn a_refused_run_passes_a_moment_over() {
 async fn a_full_deployment_passes_a_moment_over() {
     let bench = Bench::new().work(1, true);
     let limit = async |max_runs_in_flight| {
-        let limits = DeploymentLimits { max_runs_in_flight, ..DeploymentLimits::default() };
+        let limits = DeploymentLimits::default().with_max_runs_in_flight(max_runs_in_flight);
         let spec = DeploymentSpec { hosts: Vec::new(), limits };
         bench.memory.put_deployment(&bench.scope.tenant, spec).await.unwrap();
     };

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use langopen_api::{Features, Settings};
+use langopen_api::Features;
 use langopen_core::AssistantId;
 use langopen_core::auth::{ApiKey, ApiKeyAuth, ApiKeyRecord, Role};
 use serde_json::{Value, json};
@@ -60,11 +60,9 @@ async fn a_missing_card_is_reported() {
 
 #[tokio::test]
 async fn settings_and_metadata_shape_cards() {
-    let settings = Settings {
-        mount_prefix: Some("/agents".to_owned()),
-        default_a2a_assistant: Some(AssistantId::system("chat").to_string()),
-        ..quick()
-    };
+    let settings = quick()
+        .with_mount_prefix(Some("/agents".to_owned()))
+        .with_default_a2a_assistant(Some(AssistantId::system("chat").to_string()));
     let server = server_of(chatty(), |server| server.with_settings(settings)).await;
     let card = server.send("GET", "/agents/.well-known/agent-card.json", &[("host", "a")], "").await.ok();
     assert_eq!(card["url"], format!("http://a/agents{}", path("chat")));
@@ -79,7 +77,7 @@ async fn settings_and_metadata_shape_cards() {
     );
 
     let features = Features { a2a: false, ..Features::default() };
-    let without = server_of(chatty(), |server| server.with_settings(Settings { features, ..quick() })).await;
+    let without = server_of(chatty(), |server| server.with_settings(quick().with_features(features))).await;
     for path in [path("chat"), "/.well-known/agent-card.json".to_owned()] {
         assert_eq!(without.get(&path).await.detail(), "Not Found", "{path}");
     }

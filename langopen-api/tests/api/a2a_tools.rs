@@ -1,6 +1,5 @@
 //! The Agent2Agent protocol: agents' answers beside text.
 
-use langopen_api::Settings;
 use langopen_graph::FunctionExecutor;
 use serde_json::{Value, json};
 
@@ -22,7 +21,7 @@ async fn working(tools: Option<&[&str]>) -> Server {
         }))
     });
     let tools = tools.map(|tools| tools.iter().map(|tool| (*tool).to_owned()).collect());
-    let settings = Settings { a2a_tool_results: tools, ..quick() };
+    let settings = quick().with_a2a_tool_results(tools);
     server_of(agent.append("agent", "messages"), |server| server.with_settings(settings)).await
 }
 

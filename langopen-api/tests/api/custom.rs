@@ -131,7 +131,7 @@ async fn the_app_gets_unknown_paths_with_their_body() {
     assert_eq!((&answer["unknown"], &answer["body"]), (&json!(true), &json!(3)));
     server.thread().await;
     assert_eq!(server.post("/mine", json!("x".repeat(200_000))).await.status, 413);
-    let settings = Settings { mount_prefix: Some("/pre".to_owned()), ..quick() };
+    let settings = quick().with_mount_prefix(Some("/pre".to_owned()));
     let server = with_app(Fake { first: false, later: true }, AppOptions::default(), settings).await;
     assert_eq!(server.get("/pre/mine").await.ok()["mine"], "/mine");
     assert_eq!(server.get("/mine").await.status, 404);

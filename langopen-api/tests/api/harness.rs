@@ -84,7 +84,7 @@ pub(crate) async fn server() -> Server {
 
 /// Settings with a short heartbeat.
 pub(crate) fn quick() -> Settings {
-    Settings { heartbeat: Duration::from_millis(60), max_body_bytes: 100_000, ..Settings::default() }
+    Settings::default().with_heartbeat(Duration::from_millis(60)).with_max_body_bytes(100_000)
 }
 
 pub(crate) async fn server_with(change: impl FnOnce(AgentServer) -> AgentServer) -> Server {

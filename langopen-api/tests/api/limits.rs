@@ -16,7 +16,7 @@ use crate::protocol_socket::listen;
 const SEARCH: usize = 10_000;
 
 fn small() -> Settings {
-    Settings { max_search_body_bytes: SEARCH, ..quick() }
+    quick().with_max_search_body_bytes(SEARCH)
 }
 
 #[tokio::test]
@@ -83,7 +83,7 @@ async fn the_subscriptions_of_a_websocket_have_it_together() {
 
 #[tokio::test]
 async fn a_message_of_a_websocket_has_a_limit() {
-    let settings = Settings { max_message_bytes: 20_000, ..quick() };
+    let settings = quick().with_max_message_bytes(20_000);
     let server = server_with(|server| server.with_settings(settings)).await;
     let thread = server.thread().await;
     let mut socket = listen(server).await.open_at("", &thread, &[]).await;
@@ -96,7 +96,7 @@ async fn a_message_of_a_websocket_has_a_limit() {
 async fn bodies_in_flight_share_a_budget() {
     let budget = BodyBudget::new(100 * 1024);
     let shared = budget.clone();
-    let settings = Settings { max_body_bytes: 200_000, ..quick() };
+    let settings = quick().with_max_body_bytes(200_000);
     let server = server_with(|server| server.with_settings(settings).with_body_budget(shared)).await;
     // A client announces a large body and has sent half of the budget.
     let (mut pieces, body) = futures::channel::mpsc::channel::<Result<Bytes, std::io::Error>>(1);

@@ -51,7 +51,7 @@ async fn browsers_of_any_origin_may_call() {
 }
 
 async fn with_cors(cors: Cors) -> crate::harness::Server {
-    server_with(|server| server.with_settings(Settings { cors: Some(cors), ..Settings::default() })).await
+    server_with(|server| server.with_settings(Settings::default().with_cors(Some(cors)))).await
 }
 
 #[tokio::test]
@@ -98,7 +98,7 @@ async fn wildcard_origins_never_get_credentials() {
 async fn options_without_a_preflight_are_for_the_routes() {
     let server = server().await;
     assert_eq!(server.send("OPTIONS", "/threads", &[("origin", "https://a.example")], "").await.status, 405);
-    let nobody = server_with(|server| server.with_settings(Settings { cors: None, ..Settings::default() })).await;
+    let nobody = server_with(|server| server.with_settings(Settings::default().with_cors(None))).await;
     let answer = nobody.send("GET", "/ok", &[("origin", "https://a.example")], "").await;
     assert!(!answer.headers.contains_key("access-control-allow-origin"));
 }
@@ -106,7 +106,7 @@ async fn options_without_a_preflight_are_for_the_routes() {
 #[tokio::test]
 async fn groups_can_be_left_out() {
     let features = Features { store: false, meta: false, ..Features::default() };
-    let server = server_with(|server| server.with_settings(Settings { features, ..Settings::default() })).await;
+    let server = server_with(|server| server.with_settings(Settings::default().with_features(features))).await;
     for path in ["/info", "/docs", "/openapi.json", "/store/items?namespace=a&key=b"] {
         assert_eq!(server.get(path).await.status, 404, "{path}");
     }
@@ -116,7 +116,7 @@ async fn groups_can_be_left_out() {
 
 #[tokio::test]
 async fn the_api_can_lie_under_a_prefix() {
-    let settings = Settings { mount_prefix: Some("/pre".to_owned()), ..Settings::default() };
+    let settings = Settings::default().with_mount_prefix(Some("/pre".to_owned()));
     let server = server_with(|server| server.with_settings(settings)).await;
     for path in ["/", "/ok", "/metrics", "/pre/metrics", "/pre/ok", "/pre/info", "/pre/openapi.json", "/pre/docs"] {
         assert_eq!(server.get(path).await.status, 200, "{path}");

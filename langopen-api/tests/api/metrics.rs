@@ -71,7 +71,7 @@ async fn an_unknown_format_is_refused_and_meta_can_be_off() {
     let answer = server().await.get("/metrics?format=xml").await;
     assert_eq!(answer.status, 422);
     assert!(answer.detail().contains("format"), "{}", answer.text);
-    let settings = Settings { features: Features { meta: false, ..Features::default() }, ..Settings::default() };
+    let settings = Settings::default().with_features(Features { meta: false, ..Features::default() });
     let server = server_with(|server| server.with_settings(settings)).await;
     assert_eq!(server.get("/metrics").await.status, 404);
 }

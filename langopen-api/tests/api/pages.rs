@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use http::Request;
-use langopen_api::{Settings, Trusted};
+use langopen_api::Trusted;
 use langopen_core::Tenant;
 use serde_json::{Value, json};
 use tower::ServiceExt;
@@ -14,7 +14,7 @@ use crate::coverage::Owners;
 use crate::harness::{NOWHERE, Server, quick, server_with};
 
 async fn local() -> Server {
-    let settings = Settings { refuse_foreign_pages: true, ..quick() };
+    let settings = quick().with_refuse_foreign_pages(true);
     server_with(|server| server.with_settings(settings)).await
 }
 
@@ -77,7 +77,7 @@ async fn pages_of_this_machine_call_with_json() {
 
 #[tokio::test]
 async fn where_there_is_a_login_it_decides() {
-    let settings = Settings { refuse_foreign_pages: true, ..quick() };
+    let settings = quick().with_refuse_foreign_pages(true);
     let server = server_with(|server| server.with_settings(settings).with_auth(Arc::new(Owners))).await;
     let headers = [("host", "agents.example"), ("origin", "https://app.example"), ("content-type", "application/json")];
     let search = |headers: Vec<(&'static str, &'static str)>| {

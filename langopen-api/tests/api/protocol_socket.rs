@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures::{SinkExt, StreamExt};
 use http::StatusCode;
-use langopen_api::{Cors, Settings};
+use langopen_api::Cors;
 use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
@@ -143,7 +143,7 @@ async fn a_socket_hears_each_event_once_and_is_taken_up_again() {
 
 #[tokio::test]
 async fn bad_frames_have_answers_and_too_large_ones_an_end() {
-    let settings = Settings { max_body_bytes: 5_000, ..quick() };
+    let settings = quick().with_max_body_bytes(5_000);
     let port = listen(server_with(|server| server.with_settings(settings)).await).await;
     let mut socket = port.open(NOWHERE, &[]).await;
     for (frame, id) in [("{", json!(null)), ("[]", json!(null)), (r#"{"id":3}"#, json!(3))] {
@@ -187,7 +187,7 @@ async fn refused_clients_get_a_close_code() {
 #[tokio::test]
 async fn pages_call_from_origins_that_may() {
     let cors = Cors { allow_origins: vec!["https://a.example".to_owned()], ..Cors::default() };
-    let settings = Settings { cors: Some(cors), ..quick() };
+    let settings = quick().with_cors(Some(cors));
     let port = listen(server_with(|server| server.with_settings(settings)).await).await;
     let own = format!("http://{}", port.address);
     for origin in ["https://a.example", &own] {

@@ -5,7 +5,6 @@ use std::time::Duration;
 use axum::body::Body;
 use bytes::Bytes;
 use futures::StreamExt;
-use langopen_api::Settings;
 use serde_json::{Value, json};
 
 use crate::harness::{NOWHERE, quick, server, server_with};
@@ -195,7 +194,7 @@ async fn invalid_json_is_refused() {
 
 #[tokio::test]
 async fn a_sender_that_falls_silent_is_given_up() {
-    let settings = Settings { body_timeout: Duration::from_millis(50), ..quick() };
+    let settings = quick().with_body_timeout(Duration::from_millis(50));
     let server = server_with(|server| server.with_settings(settings)).await;
     let beginning = futures::stream::once(async { Ok::<_, std::io::Error>(Bytes::from_static(b"{\"metadata\":")) });
     let body = Body::from_stream(beginning.chain(futures::stream::pending()));

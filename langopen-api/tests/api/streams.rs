@@ -197,7 +197,7 @@ async fn many_events_arrive_in_order() {
 
 /// A server whose readers poll only once a minute.
 async fn patient() -> Server {
-    let settings = langopen_api::Settings { heartbeat: Duration::from_secs(60), ..crate::harness::quick() };
+    let settings = crate::harness::quick().with_heartbeat(Duration::from_secs(60));
     crate::harness::server_with(|server| server.with_settings(settings)).await
 }
 

@@ -1,6 +1,5 @@
 //! Runs that name a webhook.
 
-use langopen_api::Settings;
 use langopen_core::Outbox;
 use langopen_core::webhook::UrlPolicy;
 use serde_json::json;
@@ -9,7 +8,7 @@ use crate::harness::{quick, server_with};
 
 #[tokio::test]
 async fn only_deliverable_webhooks_are_accepted() {
-    let settings = Settings { webhooks: Some(UrlPolicy::default()), ..quick() };
+    let settings = quick().with_webhooks(Some(UrlPolicy::default()));
     let server = server_with(|server| server.with_settings(settings)).await;
     let thread = server.thread().await;
     for path in

@@ -29,6 +29,7 @@ pub struct DeploymentSpec {
 
 /// The limits of one deployment. `None` means no limit.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct DeploymentLimits {
     /// The most runs that may be running at once; 0 stops the deployment. Further runs wait in the queue.
     pub max_running_runs: Option<u32>,
@@ -36,4 +37,12 @@ pub struct DeploymentLimits {
     pub max_runs_in_flight: Option<u32>,
     /// The most requests per second to each API server; at least 1.
     pub max_requests_per_second: Option<u32>,
+}
+
+setters! {
+    DeploymentLimits {
+        with_max_running_runs max_running_runs: Option<u32>,
+        with_max_runs_in_flight max_runs_in_flight: Option<u32>,
+        with_max_requests_per_second max_requests_per_second: Option<u32>,
+    }
 }

@@ -10,6 +10,7 @@ use crate::tls::{ClientTls, TlsError};
 
 /// The settings of a runners' client.
 #[derive(Debug, Clone, Default)]
+#[non_exhaustive]
 pub struct RunnerSetSettings {
     /// The addresses of the runners.
     pub urls: Vec<RunnerUrl>,
@@ -32,6 +33,19 @@ pub struct RunnerSetSettings {
     pub serves_api: bool,
     /// Whether this client delivers webhooks, so that runners send it their headers. The headers may contain secrets.
     pub delivers_webhooks: bool,
+}
+
+langopen_core::setters! {
+    RunnerSetSettings {
+        with_urls urls: Vec<RunnerUrl>,
+        with_token token: Option<Secret>,
+        with_tokens tokens: BTreeMap<Tenant, Secret>,
+        with_shared shared: bool,
+        with_tls tls: Option<ClientTls>,
+        with_name name: String,
+        with_serves_api serves_api: bool,
+        with_delivers_webhooks delivers_webhooks: bool,
+    }
 }
 
 /// Why the settings cannot be used.

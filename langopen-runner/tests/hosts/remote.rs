@@ -42,12 +42,10 @@ pub(crate) async fn runner(pool: PoolSettings, service: RunnerServiceSettings) -
 }
 
 pub(crate) fn client(urls: &str) -> RunnerSetSettings {
-    RunnerSetSettings {
-        urls: RunnerUrl::list(urls).unwrap(),
-        token: Some(Secret::from(TOKEN.to_owned())),
-        name: "test".to_owned(),
-        ..RunnerSetSettings::default()
-    }
+    RunnerSetSettings::default()
+        .with_urls(RunnerUrl::list(urls).unwrap())
+        .with_token(Some(Secret::from(TOKEN.to_owned())))
+        .with_name("test".to_owned())
 }
 
 /// The runners of a deployment, once one has connected.
@@ -185,7 +183,7 @@ async fn runs_go_to_the_runners_of_their_deployment_and_leave_one_that_ends() {
     );
     let urls = format!("{TENANT}=tcp://{a},{TENANT}=tcp://{b},{other}=tcp://{c}");
     let tokens = BTreeMap::from([(Tenant::parse(other).unwrap(), Secret::from("other".to_owned()))]);
-    let set = RunnerSet::connect(RunnerSetSettings { tokens, ..client(&urls) }).unwrap();
+    let set = RunnerSet::connect(client(&urls).with_tokens(tokens)).unwrap();
     let bench = Bench::of(pool(&set, TENANT).await, Tenant::parse(TENANT).unwrap());
     let elsewhere = Bench::of(pool(&set, other).await, Tenant::parse(other).unwrap());
     set_has(&set, &[TENANT, other]).await;
@@ -260,11 +258,11 @@ async fn only_those_who_prove_themselves_are_served() {
     let (runner, address) = runner(settings(1).await, service).await;
 
     let identity = |authority: &Authority| Some(authority.issue("client"));
-    let with = |ca: &Authority, identity, token: &str, scheme: &str| RunnerSetSettings {
-        tls: Some(ClientTls { ca: ca.ca(), identity }),
-        token: Some(Secret::from(token.to_owned())),
-        delivers_webhooks: true,
-        ..client(&format!("{TENANT}={scheme}://{address}"))
+    let with = |ca: &Authority, identity, token: &str, scheme: &str| {
+        client(&format!("{TENANT}={scheme}://{address}"))
+            .with_tls(Some(ClientTls { ca: ca.ca(), identity }))
+            .with_token(Some(Secret::from(token.to_owned())))
+            .with_delivers_webhooks(true)
     };
     for (settings, says) in [
         (with(&authority, identity(&authority), "wrong", "tls"), "token"),
@@ -305,21 +303,21 @@ async fn a_runner_gets_the_runs_of_no_deployment_but_its_urls() {
     let evil = "acme/web/evil";
     let token = |name: &str, token: &str| (Tenant::parse(name).unwrap(), Secret::from(token.to_owned()));
     let tokens = BTreeMap::from([token(evil, "evil's own token"), token(TENANT, TOKEN)]);
-    let with = |urls: &str| RunnerSetSettings { token: None, tokens: tokens.clone(), ..client(urls) };
+    let with = |urls: &str| client(urls).with_token(None).with_tokens(tokens.clone());
     let set = RunnerSet::connect(with(&format!("{evil}=tcp://{address}"))).unwrap();
     let why = failure(&set).await;
     assert!(why.contains(&format!("it runs the deployment {TENANT}, and the URL is for {evil}")), "{why}");
     assert!(!set.is_ready() && set.deployments().is_empty());
     set.shut_down().await;
     // A URL without a deployment means the default one, unless the settings share all runners.
-    let open = RunnerSetSettings { token: secret("evil's own token"), tokens: BTreeMap::new(), ..client("") };
+    let open = client("").with_token(secret("evil's own token")).with_tokens(BTreeMap::new());
     let url = format!("tcp://{address}");
-    let set = RunnerSet::connect(RunnerSetSettings { urls: RunnerUrl::list(&url).unwrap(), ..open.clone() }).unwrap();
+    let set = RunnerSet::connect(open.clone().with_urls(RunnerUrl::list(&url).unwrap())).unwrap();
     let why = failure(&set).await;
     assert!(why.contains("default/default/default"), "{why}");
     set.shut_down().await;
     let urls = RunnerUrl::list(&url).unwrap();
-    let set = RunnerSet::connect(RunnerSetSettings { urls, shared: true, ..open }).unwrap();
+    let set = RunnerSet::connect(open.with_urls(urls).with_shared(true)).unwrap();
     set_has(&set, &[TENANT]).await;
     set.shut_down().await;
     runner.shut_down().await;

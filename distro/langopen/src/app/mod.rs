@@ -21,7 +21,7 @@ pub(crate) use webhooks::{own_url, settings as webhook_settings};
 
 /// The API's settings.
 pub(crate) fn api_settings(app: &AppSettings) -> Result<Settings, CommandError> {
-    let mut settings = Settings { host: host_info(), ..Settings::default() };
+    let mut settings = Settings::default().with_host(host_info());
     http::apply(&mut settings, app)?;
     settings.security = auth::document(app.auth.as_ref());
     if let Some(ttl) = app.store.as_ref().and_then(|store| store.ttl.as_ref()) {
@@ -34,10 +34,9 @@ pub(crate) fn api_settings(app: &AppSettings) -> Result<Settings, CommandError> 
 }
 
 fn app_options(app: &AppSettings) -> AppOptions {
-    AppOptions {
-        auth_first: app.http.middleware_order == Some(MiddlewareOrder::AuthFirst),
-        authenticate_routes: app.http.enable_custom_route_auth,
-    }
+    AppOptions::default()
+        .with_auth_first(app.http.middleware_order == Some(MiddlewareOrder::AuthFirst))
+        .with_authenticate_routes(app.http.enable_custom_route_auth)
 }
 
 /// The server's host, from the variables of LangGraph's own servers.

@@ -51,16 +51,15 @@ impl RunnersSettings {
             }
             None => None,
         };
-        let settings = RunnerSetSettings {
-            urls,
-            token: self.token.clone(),
-            tokens: self.tokens()?,
-            shared: self.shared,
-            tls,
-            name,
-            serves_api: false,
-            delivers_webhooks: false,
-        };
+        let settings = RunnerSetSettings::default()
+            .with_urls(urls)
+            .with_token(self.token.clone())
+            .with_tokens(self.tokens()?)
+            .with_shared(self.shared)
+            .with_tls(tls)
+            .with_name(name)
+            .with_serves_api(false)
+            .with_delivers_webhooks(false);
         settings.check()?;
         Ok(settings)
     }

@@ -79,10 +79,18 @@ pub trait CustomApp: Send + Sync + 'static {
 
 /// How a custom app is served.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub struct AppOptions {
     /// Whether the server authenticates callers before the app's middleware sees their requests. Otherwise the
     /// middleware comes first.
     pub auth_first: bool,
     /// Whether the app's own routes need an authenticated caller.
     pub authenticate_routes: bool,
+}
+
+langopen_core::setters! {
+    AppOptions {
+        with_auth_first auth_first: bool,
+        with_authenticate_routes authenticate_routes: bool,
+    }
 }

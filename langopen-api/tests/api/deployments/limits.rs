@@ -15,9 +15,7 @@ fn limits(limits: DeploymentLimits) -> DeploymentSpec {
 async fn more_requests_than_a_deployment_takes_are_refused() {
     let bench = Bench::new().await;
     let key = bench.admin("acme/web/*").await;
-    bench
-        .put("acme/web/prod", limits(DeploymentLimits { max_requests_per_second: Some(1), ..Default::default() }))
-        .await;
+    bench.put("acme/web/prod", limits(DeploymentLimits::default().with_max_requests_per_second(Some(1)))).await;
     let refused = loop {
         // Repeat until two requests fall into the same second.
         let answer = bench.send(&key, "POST", "/d/prod/threads/search", json!({})).await;
@@ -45,7 +43,7 @@ async fn more_requests_than_a_deployment_takes_are_refused() {
 async fn commands_over_a_socket_are_requests_too() {
     let bench = Bench::new().await;
     let key = bench.admin("acme/web/*").await;
-    let limit = DeploymentLimits { max_requests_per_second: Some(1), ..Default::default() };
+    let limit = DeploymentLimits::default().with_max_requests_per_second(Some(1));
     bench.put("acme/web/prod", limits(limit)).await;
     let port = listen(bench.server).await;
     let mut socket = port.open_at("/d/prod", NOWHERE, &[("x-api-key", &key)]).await;
@@ -66,7 +64,7 @@ async fn commands_over_a_socket_are_requests_too() {
 async fn more_runs_than_a_deployment_may_have_are_refused() {
     let bench = Bench::new().await;
     let key = bench.admin("acme/web/*").await;
-    bench.put("acme/web/prod", limits(DeploymentLimits { max_runs_in_flight: Some(2), ..Default::default() })).await;
+    bench.put("acme/web/prod", limits(DeploymentLimits::default().with_max_runs_in_flight(Some(2)))).await;
     let run = json!({"assistant_id": "echo", "input": {}});
     for _ in 0..2 {
         bench.send(&key, "POST", "/d/prod/runs", run.clone()).await.ok();

@@ -23,11 +23,10 @@ fn deployment(row: &PgRow) -> Result<Deployment> {
     Ok(Deployment {
         tenant: columns::tenant(row)?,
         hosts: columns::json(row, "hosts")?,
-        limits: DeploymentLimits {
-            max_running_runs: limit(row, "max_running_runs")?,
-            max_runs_in_flight: limit(row, "max_runs_in_flight")?,
-            max_requests_per_second: limit(row, "max_requests_per_second")?,
-        },
+        limits: DeploymentLimits::default()
+            .with_max_running_runs(limit(row, "max_running_runs")?)
+            .with_max_runs_in_flight(limit(row, "max_runs_in_flight")?)
+            .with_max_requests_per_second(limit(row, "max_requests_per_second")?),
         created_at: time(row, "created_at")?,
         updated_at: time(row, "updated_at")?,
     })

@@ -14,11 +14,10 @@ fn row(row: &SqliteRow) -> Result<Deployment> {
     Ok(Deployment {
         tenant: columns::tenant(row)?,
         hosts: columns::json(row, "hosts")?,
-        limits: DeploymentLimits {
-            max_running_runs: get(row, "max_running_runs")?,
-            max_runs_in_flight: get(row, "max_runs_in_flight")?,
-            max_requests_per_second: get(row, "max_requests_per_second")?,
-        },
+        limits: DeploymentLimits::default()
+            .with_max_running_runs(get(row, "max_running_runs")?)
+            .with_max_runs_in_flight(get(row, "max_runs_in_flight")?)
+            .with_max_requests_per_second(get(row, "max_requests_per_second")?),
         created_at: time(row, "created_at")?,
         updated_at: time(row, "updated_at")?,
     })

@@ -147,7 +147,7 @@ async fn another_process_may_look_in_beside_the_owner() {
     let claim = owner.claim(&ClaimRequest::new("owner", 1, LEASE)).await.unwrap().runs.remove(0);
     let beside = SqliteOptions::default().with_clock(clock.clone()).beside_owner();
     let beside = Sqlite::open(&path, beside).await.unwrap();
-    let limits = DeploymentLimits { max_running_runs: Some(1), ..Default::default() };
+    let limits = DeploymentLimits::default().with_max_running_runs(Some(1));
     let spec = DeploymentSpec { hosts: Vec::new(), limits };
     beside.put_deployment(&scope.tenant, spec).await.unwrap();
     beside.close().await;

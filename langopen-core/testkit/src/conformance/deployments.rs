@@ -16,11 +16,10 @@ pub async fn a_deployment_comes_back_whole(backend: &Fixture) {
     let (tenant, other) = (scope().tenant, foreign().tenant);
     assert_eq!(backend.deployments().deployment(&tenant).await.expect("read"), None);
     assert_eq!(backend.deployments().list_deployments().await.expect("list"), []);
-    let limits = DeploymentLimits {
-        max_running_runs: Some(0),
-        max_runs_in_flight: Some(u32::MAX),
-        max_requests_per_second: Some(1),
-    };
+    let limits = DeploymentLimits::default()
+        .with_max_running_runs(Some(0))
+        .with_max_runs_in_flight(Some(u32::MAX))
+        .with_max_requests_per_second(Some(1));
     let spec = DeploymentSpec { limits, ..at(&["b.example", "A.Example", "a.example", "localhost"]) };
     let put = backend.deployments().put_deployment(&tenant, spec).await.expect("put");
     let hosts = ["a.example", "b.example", "localhost"].map(str::to_owned).to_vec();
@@ -52,7 +51,7 @@ pub async fn hosts_and_rates_are_checked(backend: &Fixture) {
     for host in ["", "a.example:80", "a..example", "http://a", "a/b", "a b", "ä.example", &"a".repeat(64), "*"] {
         refused(backend.deployments().put_deployment(&tenant, at(&[host])).await, ErrorKind::Invalid, host);
     }
-    let limits = DeploymentLimits { max_requests_per_second: Some(0), ..Default::default() };
+    let limits = DeploymentLimits::default().with_max_requests_per_second(Some(0));
     let spec = DeploymentSpec { limits, ..at(&[]) };
     refused(backend.deployments().put_deployment(&tenant, spec).await, ErrorKind::Invalid, "a rate of 0");
     assert_eq!(backend.deployments().list_deployments().await.expect("list"), [put]);

@@ -20,7 +20,7 @@ async fn limit(backend: &Fixture, scope: &Scope, limits: DeploymentLimits) {
 }
 
 async fn limit_running(backend: &Fixture, max_running_runs: u32) {
-    let limits = DeploymentLimits { max_running_runs: Some(max_running_runs), ..Default::default() };
+    let limits = DeploymentLimits::default().with_max_running_runs(Some(max_running_runs));
     limit(backend, &scope(), limits).await;
 }
 
@@ -206,7 +206,7 @@ pub async fn the_limit_holds_under_concurrent_claims(backend: &Fixture) {
 
 /// A run above the limit is refused and changes nothing. A run that ends others may use their share of the limit.
 pub async fn runs_in_flight_are_limited(backend: &Fixture) {
-    let limits = DeploymentLimits { max_runs_in_flight: Some(3), ..Default::default() };
+    let limits = DeploymentLimits::default().with_max_runs_in_flight(Some(3));
     limit(backend, &scope(), limits).await;
     let thread = thread_id();
     let (running, pending) = (backend.running(thread).await, backend.add_run(thread).await);
@@ -240,7 +240,7 @@ pub async fn runs_in_flight_are_limited(backend: &Fixture) {
 
 /// Under concurrent creation, no more runs are in flight than the limit allows.
 pub async fn runs_in_flight_are_limited_under_concurrency(backend: &Fixture) {
-    let limits = DeploymentLimits { max_runs_in_flight: Some(5), ..Default::default() };
+    let limits = DeploymentLimits::default().with_max_runs_in_flight(Some(5));
     limit(backend, &scope(), limits).await;
     let creating = (0..20).map(|_| {
         let (queue, new) = (backend.queue().clone(), backend.new_run(thread_id()));
