@@ -1,5 +1,4 @@
 //! The dispatcher over the memory backend, with a receiver that listens on a real port.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod bench;
 mod rules;
@@ -17,7 +16,7 @@ use reqwest::dns::Resolve;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
-use bench::{Bench, Fixed, Receiver, open, until};
+use self::bench::{Bench, Fixed, Receiver, open, until};
 
 #[tokio::test]
 async fn a_delivery_carries_the_run_and_the_configured_headers() {

@@ -12,7 +12,7 @@ use langopen_worker::{DeploymentRules, WebhookDispatcher, WebhookHeaders, Webhoo
 use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
-use crate::bench::{Bench, Fixed, Receiver, open, until};
+use super::bench::{Bench, Fixed, Receiver, open, until};
 
 #[tokio::test]
 async fn a_name_that_comes_to_stand_for_a_blocked_address_is_not_connected_to() {

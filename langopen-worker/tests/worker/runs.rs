@@ -1,183 +1,23 @@
-//! The run loop over the memory backend, with executors that behave as each test needs.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+//! The run loop: claims, ends, cancels, leases and slots.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use async_trait::async_trait;
-use futures::future::BoxFuture;
-use futures::stream::{self, BoxStream};
+use futures::stream::{self};
 use futures::{FutureExt, StreamExt};
 use langopen_backends::memory::{Memory, MemoryEventLog};
-use langopen_core::event_log::{LogKey, ReadFrom};
-use langopen_core::executor::{
-    AttemptLost, Blame, Executor, GraphInfo, ResultState, RunJob, RunOutput, RunResult, RunResultStatus,
-};
-use langopen_core::model::{
-    CancelAction, CancelRequest, MultitaskStrategy, NewRun, Run, RunError, RunThread, ThreadStatus,
-};
+use langopen_core::executor::{ResultState, RunResult, RunResultStatus};
+use langopen_core::model::{CancelAction, CancelRequest, RunError, ThreadStatus};
 use langopen_core::storage::{Runs, Threads};
-use langopen_core::{
-    AssistantId, Backend, Clock, Error, EventLog, JsonMap, Queue, Result, RunId, RunStatus, Scope, SystemClock, Tenant,
-    ThreadId, Timestamp,
-};
+use langopen_core::{Backend, Clock, Queue, RunStatus, Scope, SystemClock, Tenant};
 use langopen_testkit::chaos::{Chaos, Rates};
 use langopen_worker::{Worker, WorkerSettings};
 use parking_lot::Mutex;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
-use uuid::Uuid;
 
-type Script = Arc<dyn Fn(RunJob) -> BoxFuture<'static, Result<BoxStream<'static, Result<RunOutput>>>> + Send + Sync>;
-
-struct Scripted {
-    script: Script,
-    /// The tenants whose runs the executor can execute.
-    tenants: Option<Arc<Mutex<Vec<Tenant>>>>,
-}
-
-#[async_trait]
-impl Executor for Scripted {
-    async fn graphs(&self) -> Result<Vec<GraphInfo>> {
-        Ok(Vec::new())
-    }
-
-    async fn execute(&self, job: RunJob) -> Result<BoxStream<'static, Result<RunOutput>>> {
-        (self.script)(job).await
-    }
-
-    fn tenants(&self) -> Option<Vec<Tenant>> {
-        self.tenants.as_ref().map(|tenants| tenants.lock().clone())
-    }
-}
-
-struct Bench {
-    memory: Memory,
-    events: Arc<MemoryEventLog>,
-    stop: CancellationToken,
-    worker: tokio::task::JoinHandle<()>,
-}
-
-impl Bench {
-    fn start<F>(settings: WorkerSettings, script: F) -> Self
-    where
-        F: Fn(RunJob) -> Vec<Result<RunOutput>> + Send + Sync + 'static,
-    {
-        Self::start_async(settings, move |job| {
-            let outputs = script(job);
-            async move { Ok(stream::iter(outputs).boxed()) }.boxed()
-        })
-    }
-
-    fn start_async<F>(settings: WorkerSettings, script: F) -> Self
-    where
-        F: Fn(RunJob) -> BoxFuture<'static, Result<BoxStream<'static, Result<RunOutput>>>> + Send + Sync + 'static,
-    {
-        Self::with(settings, Scripted { script: Arc::new(script), tenants: None })
-    }
-
-    fn with(settings: WorkerSettings, executor: Scripted) -> Self {
-        let memory = Memory::new();
-        let events = Arc::new(MemoryEventLog::new());
-        let backend = Backend::new(Arc::new(memory.clone()), events.clone());
-        let executor = Arc::new(executor);
-        let stop = CancellationToken::new();
-        let worker = tokio::spawn(Worker::new(backend, executor, settings).run(stop.clone()));
-        Self { memory, events, stop, worker }
-    }
-
-    /// Creates a run and returns the names and data of all its events, up to the end of its log.
-    async fn create(&self) -> (ThreadId, RunId, tokio::task::JoinHandle<Vec<(String, String)>>) {
-        self.create_at(SystemClock.now()).await
-    }
-
-    /// Like `create`, for a run that may not start before `available_at`.
-    async fn create_at(
-        &self,
-        available_at: Timestamp,
-    ) -> (ThreadId, RunId, tokio::task::JoinHandle<Vec<(String, String)>>) {
-        let (thread_id, run_id) = (ThreadId(Uuid::now_v7()), RunId(Uuid::now_v7()));
-        let mut events = self.events.read(LogKey { thread_id, run_id }, ReadFrom::Now).await.unwrap();
-        let new = NewRun {
-            run_id,
-            thread_id,
-            assistant_id: AssistantId::system("graph"),
-            graph_id: "graph".to_owned(),
-            metadata_base: JsonMap::new(),
-            metadata_own: JsonMap::new(),
-            kwargs: json!({}).into(),
-            multitask_strategy: MultitaskStrategy::Enqueue,
-            resumable: false,
-            webhook: None,
-            temporary: false,
-            origin: Default::default(),
-            available_at,
-            thread: RunThread { create: true, metadata: JsonMap::new(), config: JsonMap::new(), ttl: None },
-            firing: None,
-        };
-        self.memory.enqueue(&Scope::default(), new).await.unwrap();
-        let all = tokio::spawn(async move {
-            let mut all = Vec::new();
-            while let Some(event) = events.next().await {
-                let event = event.unwrap();
-                all.push((event.name.to_string(), String::from_utf8(event.data.to_vec()).unwrap()));
-            }
-            all
-        });
-        (thread_id, run_id, all)
-    }
-
-    async fn row(&self, thread_id: ThreadId, run_id: RunId) -> Option<Run> {
-        self.memory.run(&Scope::default(), thread_id, run_id).await.unwrap()
-    }
-
-    async fn stop(self) {
-        self.stop.cancel();
-        self.worker.await.unwrap();
-    }
-}
-
-fn settings() -> WorkerSettings {
-    WorkerSettings::default().with_lease(Duration::from_millis(300)).with_grace(Duration::from_millis(50))
-}
-
-fn event(name: &str) -> Result<RunOutput> {
-    Ok(RunOutput::Event { name: name.into(), data: "{}".into() })
-}
-
-fn result(status: RunResultStatus) -> RunResult {
-    RunResult {
-        status,
-        thread_status: ThreadStatus::Idle,
-        error: None,
-        detail: None,
-        retryable: false,
-        interrupts: json!({}).into(),
-        state: None,
-    }
-}
-
-fn done(result: RunResult) -> Result<RunOutput> {
-    Ok(RunOutput::Done(Box::new(result)))
-}
-
-/// An execution that continues until it is cancelled.
-fn until_cancelled(job: RunJob) -> BoxFuture<'static, Result<BoxStream<'static, Result<RunOutput>>>> {
-    async move {
-        let mut cancel = job.cancel;
-        let end = async move {
-            let _ = cancel.wait_for(Option::is_some).await;
-            done(result(RunResultStatus::Cancelled))
-        };
-        Ok(stream::iter([event("values")]).chain(end.into_stream()).boxed())
-    }
-    .boxed()
-}
-
-fn names(events: &[(String, String)]) -> Vec<&str> {
-    events.iter().map(|(name, _)| name.as_str()).collect()
-}
+use crate::bench::*;
 
 #[tokio::test]
 async fn only_runs_that_the_executor_can_take_are_claimed() {
@@ -223,74 +63,6 @@ async fn a_graph_that_fails_ends_its_run_with_an_error_event() {
     assert_eq!(names(&events), ["metadata", "error"]);
     assert_eq!(events[1].1, r#"{"error":"ValueError","message":"no"}"#);
     assert_eq!(bench.row(thread_id, run_id).await.unwrap().status, RunStatus::Error);
-    bench.stop().await;
-}
-
-#[tokio::test]
-async fn a_lost_execution_is_tried_again_and_keeps_the_events_before_the_loss() {
-    let tries = Arc::new(AtomicU32::new(0));
-    let bench = Bench::start(settings(), move |job| match tries.fetch_add(1, Ordering::SeqCst) {
-        0 => vec![event("values"), Err(Error::unavailable("test", "the host died"))],
-        _ => {
-            assert_eq!(job.run.attempt, 2);
-            vec![event("updates"), done(result(RunResultStatus::Success))]
-        }
-    });
-    let (thread_id, run_id, events) = bench.create().await;
-    let events = events.await.unwrap();
-    assert_eq!(names(&events), ["metadata", "values", "metadata", "updates"]);
-    assert_eq!(events[2].1, format!(r#"{{"run_id":"{run_id}","attempt":2}}"#));
-    assert_eq!(bench.row(thread_id, run_id).await.unwrap().status, RunStatus::Success);
-    bench.stop().await;
-}
-
-#[tokio::test]
-async fn a_run_that_is_lost_every_time_is_given_up() {
-    let bench = Bench::start(settings().with_max_attempts(2), |_| vec![event("values")]);
-    let (thread_id, run_id, events) = bench.create().await;
-    let events = events.await.unwrap();
-    assert_eq!(names(&events), ["metadata", "values", "metadata", "values", "error"]);
-    assert!(events[4].1.contains("RunLost"), "{}", events[4].1);
-    assert_eq!(bench.row(thread_id, run_id).await.unwrap().status, RunStatus::Error);
-    bench.stop().await;
-}
-
-fn lost(blame: Blame) -> Result<RunOutput> {
-    Err(AttemptLost::new(blame, "the graph host ended with signal: 9 (SIGKILL)").into())
-}
-
-#[tokio::test]
-async fn a_bystander_loses_no_attempt() {
-    let tries = Arc::new(AtomicU32::new(0));
-    let bench = Bench::start(settings().with_max_attempts(1), move |job| match tries.fetch_add(1, Ordering::SeqCst) {
-        0..3 => vec![lost(Blame::Bystander)],
-        _ => {
-            assert_eq!((job.run.attempt, job.suspect), (4, false));
-            vec![done(result(RunResultStatus::Success))]
-        }
-    });
-    let (thread_id, run_id, events) = bench.create().await;
-    events.await.unwrap();
-    assert_eq!(bench.row(thread_id, run_id).await.unwrap().status, RunStatus::Success);
-    bench.stop().await;
-}
-
-#[tokio::test]
-async fn a_run_that_ends_its_host_twice_ends_with_an_error_that_says_so() {
-    let tries = Arc::new(AtomicU32::new(0));
-    let bench = Bench::start(settings(), move |job| match tries.fetch_add(1, Ordering::SeqCst) {
-        0 => vec![lost(Blame::Suspect)],
-        _ => {
-            assert!(job.suspect, "it is tried alone");
-            vec![lost(Blame::Culprit)]
-        }
-    });
-    let (thread_id, run_id, events) = bench.create().await;
-    let events = events.await.unwrap();
-    assert_eq!(names(&events), ["metadata", "metadata", "error"]);
-    assert!(events[2].1.contains("GraphHostDied") && events[2].1.contains("SIGKILL"), "{}", events[2].1);
-    let run = bench.row(thread_id, run_id).await.unwrap();
-    assert_eq!((run.status, run.attempt), (RunStatus::Error, 2));
     bench.stop().await;
 }
 
@@ -407,15 +179,6 @@ async fn no_more_runs_than_slots_execute_at_once() {
     }
     assert_eq!(peak.load(Ordering::SeqCst), 3);
     bench.stop().await;
-}
-
-async fn wait_for_status(bench: &Bench, thread_id: ThreadId, run_id: RunId, status: RunStatus) {
-    loop {
-        if bench.row(thread_id, run_id).await.is_some_and(|run| run.status == status) {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
 }
 
 #[tokio::test]

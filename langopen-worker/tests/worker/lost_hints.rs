@@ -1,5 +1,4 @@
 //! A worker whose queue sends no hints: hints may be lost, runs and cancels may not.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::sync::Arc;
 use std::time::Duration;
