@@ -19,8 +19,9 @@ pub enum IfNotExists {
     Reject,
 }
 
-/// A stream mode.
+/// The kind of events in a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "kebab-case")]
 #[expect(missing_docs, reason = "each variant is the mode of that name")]
 #[non_exhaustive]
@@ -72,6 +73,7 @@ pub struct CheckpointRef {
 /// leniently: the API validates them.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
+#[non_exhaustive]
 pub struct RunRequest {
     /// The checkpoint to start from.
     pub checkpoint: Option<CheckpointRef>,
@@ -114,6 +116,31 @@ pub struct RunRequest {
     pub checkpoint_during: Option<bool>,
     /// When checkpoints are written.
     pub durability: Option<Durability>,
+}
+
+setters! {
+    RunRequest {
+        with_checkpoint checkpoint: Option<CheckpointRef>,
+        with_checkpoint_id checkpoint_id: Option<String>,
+        with_input input: Option<RawJson>,
+        with_command command: Option<RawJson>,
+        with_metadata metadata: Option<JsonMap>,
+        with_config config: Option<JsonMap>,
+        with_context context: Option<JsonMap>,
+        with_webhook webhook: Option<String>,
+        with_interrupt_before interrupt_before: Option<RawJson>,
+        with_interrupt_after interrupt_after: Option<RawJson>,
+        with_stream_mode stream_mode: Option<Vec<StreamMode>>,
+        with_stream_subgraphs stream_subgraphs: Option<bool>,
+        with_stream_resumable stream_resumable: Option<bool>,
+        with_feedback_keys feedback_keys: Option<Vec<String>>,
+        with_multitask_strategy multitask_strategy: Option<MultitaskStrategy>,
+        with_if_not_exists if_not_exists: Option<IfNotExists>,
+        with_on_completion on_completion: Option<OnCompletion>,
+        with_after_seconds after_seconds: Option<serde_json::Number>,
+        with_checkpoint_during checkpoint_during: Option<bool>,
+        with_durability durability: Option<Durability>,
+    }
 }
 
 /// Reads a stream mode or an array of them, each once; an empty array counts as absent.

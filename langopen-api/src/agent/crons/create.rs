@@ -84,11 +84,10 @@ async fn create(app: &App, caller: &Caller, thread_id: Option<ThreadId>, given: 
     let assistant = assistant(app, caller, &given.assistant_id).await?;
     payload.insert("assistant_id", RawJson::of(&assistant.assistant_id)?);
     // The scheduler creates the runs without asking the authorizer, so the API asks the authorizer now.
-    let request = RunRequest {
-        metadata: Some(metadata),
-        multitask_strategy: given.multitask_strategy,
-        ..RawJson::of(&payload)?.decode()?
-    };
+    let request = RawJson::of(&payload)?
+        .decode::<RunRequest>()?
+        .with_metadata(Some(metadata))
+        .with_multitask_strategy(given.multitask_strategy);
     let mut plan = plan(app, caller, thread, request, &assistant);
     let scope = permit_run(caller, &mut plan).await?;
     if let Some(id) = thread_id {

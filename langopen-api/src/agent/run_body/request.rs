@@ -89,24 +89,7 @@ macro_rules! bodies {
                     let mut create = Self {
                         assistant_id: body.assistant_id,
                         on_disconnect: OnDisconnect::default(),
-                        request: RunRequest {
-                            input: body.input,
-                            command: body.command,
-                            metadata: body.metadata,
-                            config: body.config,
-                            context: body.context,
-                            webhook: body.webhook,
-                            stream_mode: body.stream_mode,
-                            stream_subgraphs: body.stream_subgraphs,
-                            stream_resumable: body.stream_resumable,
-                            feedback_keys: body.feedback_keys,
-                            interrupt_before: body.interrupt_before,
-                            interrupt_after: body.interrupt_after,
-                            after_seconds: body.after_seconds,
-                            checkpoint_during: body.checkpoint_during,
-                            durability: body.durability,
-                            ..RunRequest::default()
-                        },
+                        request: RunRequest::default().with_input(body.input).with_command(body.command).with_metadata(body.metadata).with_config(body.config).with_context(body.context).with_webhook(body.webhook).with_stream_mode(body.stream_mode).with_stream_subgraphs(body.stream_subgraphs).with_stream_resumable(body.stream_resumable).with_feedback_keys(body.feedback_keys).with_interrupt_before(body.interrupt_before).with_interrupt_after(body.interrupt_after).with_after_seconds(body.after_seconds).with_checkpoint_during(body.checkpoint_during).with_durability(body.durability),
                     };
                     $(create.$field(body.$field);)*
                     create

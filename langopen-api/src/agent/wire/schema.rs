@@ -1,5 +1,6 @@
 //! Names and small documents that several bodies share.
 
+use langopen_core::run_plan::StreamMode;
 use langopen_core::{JsonMap, RawJson};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -34,22 +35,6 @@ names! {
         RunId, ThreadId, AssistantId, CreatedAt, UpdatedAt, Status, Metadata, Kwargs, MultitaskStrategy,
         LangsmithSessionName,
     }
-}
-
-// This enum only documents the names; the core's type reads and writes them.
-/// The kind of events in a stream.
-#[derive(Deserialize, ToSchema)]
-#[schema(as = StreamMode, rename_all = "kebab-case")]
-pub(crate) enum StreamModeName {
-    Values,
-    Messages,
-    MessagesTuple,
-    Tasks,
-    Checkpoints,
-    Updates,
-    Events,
-    Debug,
-    Custom,
 }
 
 /// The effect on a run when its client disconnects.
@@ -142,8 +127,8 @@ pub(crate) enum Updates {
 #[serde(untagged)]
 #[expect(dead_code, reason = "only its schema is used")]
 pub(crate) enum StreamModes {
-    One(StreamModeName),
-    Several(Vec<StreamModeName>),
+    One(StreamMode),
+    Several(Vec<StreamMode>),
 }
 
 // This type only documents the field; see `run_body::check`.

@@ -70,13 +70,11 @@ pub(super) fn input_of(said: Said) -> Result<RawJson, ErrorData> {
 
 /// A request for a run whose log keeps its events.
 pub(super) fn kept(metadata: JsonMap, context: Option<JsonMap>) -> RunRequest {
-    RunRequest {
-        metadata: Some(metadata),
-        context,
-        stream_mode: Some(vec![StreamMode::Values, StreamMode::MessagesTuple]),
-        stream_resumable: Some(true),
-        ..RunRequest::default()
-    }
+    RunRequest::default()
+        .with_metadata(Some(metadata))
+        .with_context(context)
+        .with_stream_mode(Some(vec![StreamMode::Values, StreamMode::MessagesTuple]))
+        .with_stream_resumable(Some(true))
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use langopen_core::auth::Role;
 use langopen_core::event_log::{EventId, EventStream, LogKey};
 use langopen_core::model::MultitaskStrategy;
-use langopen_core::run_plan::{IfNotExists, RunRequest};
+use langopen_core::run_plan::IfNotExists;
 use langopen_core::run_service::RunReader;
 use langopen_core::{JsonMap, RawJson};
 use rmcp::model::ErrorData;
@@ -159,7 +159,7 @@ async fn deliver(request: Request, params: Params, attach: Attach) -> Result<Sen
     let ids = (message.task_id.take(), message.context_id.take());
     let said = message.said()?;
     let (destination, said) = find_destination(&request, ids, said, command).await?;
-    let mut run = RunRequest { if_not_exists: Some(IfNotExists::Create), ..input::kept(metadata, context) };
+    let mut run = input::kept(metadata, context).with_if_not_exists(Some(IfNotExists::Create));
     let (thread_id, chain) = match destination {
         Destination::Context(thread_id) => (thread_id, None),
         Destination::Task(chain) => (chain.task.thread_id, Some(chain)),

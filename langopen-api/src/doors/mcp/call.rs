@@ -38,11 +38,9 @@ pub(super) async fn call(app: &App, caller: &Caller, forwarded: &Forwarded, para
         (Some(_), false) => return Err(invalid("Multiple tools found with the same name.")),
         (None, _) => return Err(invalid(format!("Unknown tool: {name}"))),
     };
-    let request = RunRequest {
-        input: Some(Value::Object(input(arguments.unwrap_or_default())).into()),
-        context,
-        ..RunRequest::default()
-    };
+    let request = RunRequest::default()
+        .with_input(Some(Value::Object(input(arguments.unwrap_or_default())).into()))
+        .with_context(context);
     // No other client can get the run's result.
     let on_disconnect = OnDisconnect::Cancel;
     let create = RunCreate { assistant_id: assistant.assistant_id.to_string(), on_disconnect, request };

@@ -46,7 +46,7 @@ pub(super) async fn inject(commander: &Commander, given: &RawJson) -> Answer {
         given.insert("name".to_owned(), name.into());
     }
     let assistant_id = commander.assistant_of_thread().await?;
-    let request = RunRequest { input: Some(json!({"messages": [given]}).into()), ..RunRequest::default() };
+    let request = RunRequest::default().with_input(Some(json!({"messages": [given]}).into()));
     commander.run(assistant_id, request).await?;
     answer(&json!({}))
 }

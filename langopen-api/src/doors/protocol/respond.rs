@@ -74,14 +74,13 @@ pub(super) async fn respond(commander: &Commander, given: &RawJson) -> Answer {
             let message = format!("Unknown or already-consumed interrupt: {unknown}");
             return Err(Refusal::new(ErrorCode::NoSuchInterrupt, message));
         }
-        let request = RunRequest {
-            command: Some(command.clone()),
-            config: given.config.clone(),
-            metadata: given.metadata.clone(),
-            // Of two concurrent answers, the server rejects the second.
-            multitask_strategy: Some(if busy { MultitaskStrategy::Enqueue } else { MultitaskStrategy::Reject }),
-            ..RunRequest::default()
-        };
+        // Of two concurrent answers, the server rejects the second.
+        let strategy = if busy { MultitaskStrategy::Enqueue } else { MultitaskStrategy::Reject };
+        let request = RunRequest::default()
+            .with_command(Some(command.clone()))
+            .with_config(given.config.clone())
+            .with_metadata(given.metadata.clone())
+            .with_multitask_strategy(Some(strategy));
         let assistant_id = commander.assistant_of_thread().await?;
         match commander.run(assistant_id, request).await {
             Ok(_) => return answer(&json!({})),

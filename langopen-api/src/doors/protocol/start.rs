@@ -60,13 +60,11 @@ pub(super) async fn start(commander: &Commander, given: &RawJson) -> Answer {
         Some(Value::String(id)) if !id.is_empty() => true,
         Some(_) => return Err(Refusal::invalid("config.configurable.checkpoint_id must be a non-empty string.")),
     };
-    let mut request = RunRequest {
-        config: start.config,
-        metadata: start.metadata,
-        multitask_strategy: start.strategy.or(start.strategy_too),
-        if_not_exists: Some(IfNotExists::Create),
-        ..RunRequest::default()
-    };
+    let mut request = RunRequest::default()
+        .with_config(start.config)
+        .with_metadata(start.metadata)
+        .with_multitask_strategy(start.strategy.or(start.strategy_too))
+        .with_if_not_exists(Some(IfNotExists::Create));
     let waits = !forks && commander.thread().await?.is_some_and(|thread| waits(&thread));
     match start.input {
         Some(answer) if waits => request.command = Some(command([("resume", answer)])?),
@@ -109,7 +107,7 @@ pub(super) async fn fork(commander: &Commander, given: &RawJson) -> Answer {
         Value::Object(configurable) => configurable.insert("checkpoint_id".to_owned(), id.into()),
         _ => None,
     };
-    let request = RunRequest { config: Some(config), input: fork.input, ..RunRequest::default() };
+    let request = RunRequest::default().with_config(Some(config)).with_input(fork.input);
     let assistant_id = commander.assistant_of_thread().await?;
     let run_id = commander.run(assistant_id, request).await?;
     answer(&json!({"run_id": run_id, "thread_id": commander.thread_id}))
@@ -132,12 +130,10 @@ impl Commander {
 
     /// Creates a run that streams in the protocol's shapes.
     pub(super) async fn run(&self, assistant_id: String, request: RunRequest) -> Result<RunId, Refusal> {
-        let request = RunRequest {
-            stream_mode: Some(MODES.to_vec()),
-            stream_subgraphs: Some(true),
-            stream_resumable: Some(true),
-            ..request
-        };
+        let request = request
+            .with_stream_mode(Some(MODES.to_vec()))
+            .with_stream_subgraphs(Some(true))
+            .with_stream_resumable(Some(true));
         let create = RunCreate { assistant_id, on_disconnect: OnDisconnect::Continue, request };
         let place = Some(self.thread_id);
         let submitted = submit(&self.app, &self.caller, &self.forwarded, place, create, Attach::Nothing).await?;
