@@ -39,6 +39,8 @@ pub mod rules;
 #[cfg(feature = "postgres")]
 mod shared_log;
 pub mod signals;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+mod sql_rows;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 

@@ -1,37 +1,19 @@
 use async_trait::async_trait;
-use langopen_core::auth::{ApiKeyHash, KeyScope, Role};
+use langopen_core::auth::{ApiKeyHash, KeyScope};
 use langopen_core::clock::Timestamp;
 use langopen_core::error::Result;
 use langopen_core::ids::ApiKeyId;
 use langopen_core::model::{NewStoredApiKey, StoredApiKey};
 use langopen_core::storage::ApiKeys;
 use sqlx::AssertSqlSafe;
-use sqlx::postgres::PgRow;
 
 use super::Postgres;
-use super::columns::{Context, damaged, get, named, time};
+use super::columns::{self, Context};
 use super::session::transaction;
 use crate::rules::api_key;
 
-/// The columns that [`key`] reads.
+/// The columns that [`columns::api_key`] reads.
 const KEY: &str = "key_id, name, hash, prefix, scope, role, created_at, expires_at, revoked_at, last_used_at";
-
-fn key(row: &PgRow) -> Result<StoredApiKey> {
-    let moment = |column| get::<Option<i64>>(row, column).map(|micros| micros.map(Timestamp::from_micros));
-    let hash: &str = get(row, "hash")?;
-    Ok(StoredApiKey {
-        key_id: ApiKeyId(get(row, "key_id")?),
-        name: get(row, "name")?,
-        hash: hash.parse().map_err(|error: String| damaged("hash", error))?,
-        prefix: get(row, "prefix")?,
-        scope: KeyScope::parse(get(row, "scope")?)?,
-        role: named(row, "role", Role::parse)?,
-        created_at: time(row, "created_at")?,
-        expires_at: moment("expires_at")?,
-        revoked_at: moment("revoked_at")?,
-        last_used_at: moment("last_used_at")?,
-    })
-}
 
 #[async_trait]
 impl ApiKeys for Postgres {
@@ -62,7 +44,7 @@ impl ApiKeys for Postgres {
         let sql = format!("SELECT {KEY} FROM api_keys ORDER BY created_at, key_id");
         let mut db = self.session(OPERATION).await?;
         let rows = sqlx::query(AssertSqlSafe(sql)).fetch_all(&mut *db).await.context(OPERATION)?;
-        let keys = rows.iter().map(key).collect::<Result<Vec<_>>>()?;
+        let keys = rows.iter().map(columns::api_key).collect::<Result<Vec<_>>>()?;
         Ok(keys.into_iter().filter(|key| within.is_none_or(|scope| scope.contains(&key.scope))).collect())
     }
 
@@ -73,7 +55,7 @@ impl ApiKeys for Postgres {
             let sql = format!("SELECT {KEY} FROM api_keys WHERE key_id = $1 FOR NO KEY UPDATE");
             let found = sqlx::query(AssertSqlSafe(sql)).bind(id.0);
             let found = found.fetch_optional(&mut *db).await.context(OPERATION)?;
-            let found = found.as_ref().map(key).transpose()?;
+            let found = found.as_ref().map(columns::api_key).transpose()?;
             let found = found.filter(|key| within.is_none_or(|scope| scope.contains(&key.scope)));
             let mut found = found.ok_or_else(|| api_key::not_found(OPERATION, id))?;
             let at = *found.revoked_at.get_or_insert(now);
@@ -89,7 +71,7 @@ impl ApiKeys for Postgres {
         let sql = format!("SELECT {KEY} FROM api_keys WHERE hash = $1");
         let found = sqlx::query(AssertSqlSafe(sql)).bind(hash.to_string());
         let found = found.fetch_optional(&mut *self.session(OPERATION).await?).await.context(OPERATION)?;
-        found.as_ref().map(key).transpose()
+        found.as_ref().map(columns::api_key).transpose()
     }
 
     async fn touch_api_key(&self, id: ApiKeyId) -> Result<()> {

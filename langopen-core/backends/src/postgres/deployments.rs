@@ -7,26 +7,21 @@ use langopen_core::tenant::Tenant;
 use sqlx::postgres::PgRow;
 
 use super::Postgres;
-use super::columns::{self, Context, damaged, get, text, time};
+use super::columns::{self, Context, text, time};
 use super::session::{Db, transaction};
 use crate::rules::deployment;
 
 const ALL: &str = "SELECT tenant, hosts, max_running_runs, max_runs_in_flight, max_requests_per_second, created_at, updated_at FROM deployments
      WHERE $1::TEXT IS NULL OR tenant = $1 ORDER BY tenant";
 
-fn limit(row: &PgRow, column: &str) -> Result<Option<u32>> {
-    let limit: Option<i64> = get(row, column)?;
-    limit.map(u32::try_from).transpose().map_err(|error| damaged(column, error))
-}
-
 fn deployment(row: &PgRow) -> Result<Deployment> {
     Ok(Deployment {
         tenant: columns::tenant(row)?,
         hosts: columns::json(row, "hosts")?,
         limits: DeploymentLimits::default()
-            .with_max_running_runs(limit(row, "max_running_runs")?)
-            .with_max_runs_in_flight(limit(row, "max_runs_in_flight")?)
-            .with_max_requests_per_second(limit(row, "max_requests_per_second")?),
+            .with_max_running_runs(columns::limit(row, "max_running_runs")?)
+            .with_max_runs_in_flight(columns::limit(row, "max_runs_in_flight")?)
+            .with_max_requests_per_second(columns::limit(row, "max_requests_per_second")?),
         created_at: time(row, "created_at")?,
         updated_at: time(row, "updated_at")?,
     })

@@ -1,34 +1,16 @@
 use async_trait::async_trait;
 use futures::FutureExt;
-use langopen_core::auth::{ApiKeyHash, KeyScope, Role};
+use langopen_core::auth::{ApiKeyHash, KeyScope};
 use langopen_core::clock::Timestamp;
 use langopen_core::error::Result;
 use langopen_core::ids::ApiKeyId;
 use langopen_core::model::{NewStoredApiKey, StoredApiKey};
 use langopen_core::storage::ApiKeys;
-use sqlx::sqlite::SqliteRow;
 use uuid::Uuid;
 
 use super::Sqlite;
-use super::columns::{Context, damaged, get, named, time};
+use super::columns::{self, Context};
 use crate::rules::api_key;
-
-fn key(row: &SqliteRow) -> Result<StoredApiKey> {
-    let moment = |column| get::<Option<i64>>(row, column).map(|micros| micros.map(Timestamp::from_micros));
-    let hash: &str = get(row, "hash")?;
-    Ok(StoredApiKey {
-        key_id: ApiKeyId(get(row, "key_id")?),
-        name: get(row, "name")?,
-        hash: hash.parse().map_err(|error: String| damaged("hash", error))?,
-        prefix: get(row, "prefix")?,
-        scope: KeyScope::parse(get(row, "scope")?)?,
-        role: named(row, "role", Role::parse)?,
-        created_at: time(row, "created_at")?,
-        expires_at: moment("expires_at")?,
-        revoked_at: moment("revoked_at")?,
-        last_used_at: moment("last_used_at")?,
-    })
-}
 
 #[async_trait]
 impl ApiKeys for Sqlite {
@@ -61,7 +43,7 @@ impl ApiKeys for Sqlite {
 
     async fn list_api_keys(&self, within: Option<&KeyScope>) -> Result<Vec<StoredApiKey>> {
         let rows = sqlx::query("SELECT * FROM api_keys ORDER BY created_at, key_id").fetch_all(self.readers()).await;
-        let keys = rows.context("api_keys.list")?.iter().map(key).collect::<Result<Vec<_>>>()?;
+        let keys = rows.context("api_keys.list")?.iter().map(columns::api_key).collect::<Result<Vec<_>>>()?;
         Ok(keys.into_iter().filter(|key| within.is_none_or(|scope| scope.contains(&key.scope))).collect())
     }
 
@@ -72,7 +54,7 @@ impl ApiKeys for Sqlite {
             async move {
                 let found = sqlx::query("SELECT * FROM api_keys WHERE key_id = ?").bind(id.0);
                 let found = found.fetch_optional(&mut *db).await.context(OPERATION)?;
-                let found = found.as_ref().map(key).transpose()?;
+                let found = found.as_ref().map(columns::api_key).transpose()?;
                 let found = found.filter(|key| within.is_none_or(|scope| scope.contains(&key.scope)));
                 let mut found = found.ok_or_else(|| api_key::not_found(OPERATION, id))?;
                 let at = *found.revoked_at.get_or_insert(now);
@@ -88,7 +70,7 @@ impl ApiKeys for Sqlite {
     async fn api_key_of_hash(&self, hash: &ApiKeyHash) -> Result<Option<StoredApiKey>> {
         let found = sqlx::query("SELECT * FROM api_keys WHERE hash = ?").bind(hash.to_string());
         let found = found.fetch_optional(self.readers()).await.context("api_keys.of_hash")?;
-        found.as_ref().map(key).transpose()
+        found.as_ref().map(columns::api_key).transpose()
     }
 
     async fn touch_api_key(&self, id: ApiKeyId) -> Result<()> {

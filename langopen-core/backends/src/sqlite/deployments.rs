@@ -7,7 +7,7 @@ use langopen_core::tenant::Tenant;
 use sqlx::sqlite::{SqliteExecutor, SqliteRow};
 
 use super::Sqlite;
-use super::columns::{self, Context, get, text, time};
+use super::columns::{self, Context, text, time};
 use crate::rules::deployment;
 
 fn row(row: &SqliteRow) -> Result<Deployment> {
@@ -15,9 +15,9 @@ fn row(row: &SqliteRow) -> Result<Deployment> {
         tenant: columns::tenant(row)?,
         hosts: columns::json(row, "hosts")?,
         limits: DeploymentLimits::default()
-            .with_max_running_runs(get(row, "max_running_runs")?)
-            .with_max_runs_in_flight(get(row, "max_runs_in_flight")?)
-            .with_max_requests_per_second(get(row, "max_requests_per_second")?),
+            .with_max_running_runs(columns::limit(row, "max_running_runs")?)
+            .with_max_runs_in_flight(columns::limit(row, "max_runs_in_flight")?)
+            .with_max_requests_per_second(columns::limit(row, "max_requests_per_second")?),
         created_at: time(row, "created_at")?,
         updated_at: time(row, "updated_at")?,
     })

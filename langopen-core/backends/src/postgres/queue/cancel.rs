@@ -90,7 +90,7 @@ async fn stop_locked(
     let (mut unbegun, mut temporary, mut signals) = (Vec::new(), Vec::new(), Vec::new());
     for row in rows {
         let (thread_id, run_id) = (ThreadId(get(row, "thread_id")?), RunId(get(row, "run_id")?));
-        let status = columns::named(row, "status", RunStatus::parse)?;
+        let status = columns::named(&**row, "status", RunStatus::parse)?;
         if !which.statuses().contains(&status) {
             continue;
         }
