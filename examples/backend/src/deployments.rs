@@ -14,6 +14,8 @@ impl Deployments for MyBackend {
         let new = deployment::row(tenant, spec, created_at, self.clock.now())?;
         deployment::check_hosts(&new, state.deployments.values())?;
         state.deployments.insert(tenant.clone(), new.clone());
+        // The new limits may let a run start.
+        state.hints.runs.notify_one();
         Ok(new)
     }
 
@@ -26,7 +28,9 @@ impl Deployments for MyBackend {
     }
 
     async fn delete_deployment(&self, tenant: &Tenant) -> Result<()> {
-        let removed = self.state().deployments.remove(tenant);
-        removed.map(drop).ok_or_else(|| deployment::not_found("deployments.delete", tenant))
+        let mut state = self.state();
+        state.deployments.remove(tenant).ok_or_else(|| deployment::not_found("deployments.delete", tenant))?;
+        state.hints.runs.notify_one();
+        Ok(())
     }
 }

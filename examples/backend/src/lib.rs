@@ -14,14 +14,15 @@
 //! | file | what it has |
 //! | --- | --- |
 //! | `state.rs` | the tables, and the lookups that apply a scope or check a lease |
-//! | `assistants.rs`, `threads.rs`, `runs.rs`, `checkpoints.rs`, `store_items.rs`, `crons.rs`, `health.rs` | the traits of `Storage` |
+//! | `assistants.rs`, `threads.rs`, `runs.rs`, `checkpoints.rs` | the traits of these names |
+//! | `store_items.rs`, `crons.rs`, `health.rs` | the other traits of `Storage` |
 //! | `history.rs` | the checkpoints of one thread: their order, their blobs, and how pruning cuts them |
 //! | `queue.rs` | `Queue` |
 //! | `line.rs` | the order of runs: which run of a thread is the next one |
 //! | `enqueue.rs`, `claim.rs`, `cancel.rs`, `finish.rs` | the steps of the queue |
 //! | `outbox.rs` | `Outbox` |
 //! | `event_log.rs`, `thread_log.rs` | `EventLog`, and the log of one thread |
-//! | `api_keys.rs`, `deployments.rs` | the traits of the installation |
+//! | `api_keys.rs`, `deployments.rs` | `ApiKeys` and `Deployments`, the data of the installation |
 //! | `hints.rs` | the notifications that spare callers a poll |
 
 #![forbid(unsafe_code)]

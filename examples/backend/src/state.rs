@@ -12,7 +12,7 @@ use langopen_core::{ApiKeyId, AssistantId, CronId, Error, Result, RunId, RunStat
 use crate::assistants::AssistantRow;
 use crate::crons::CronRow;
 use crate::hints::Hints;
-use crate::line::{Entry, Stage};
+use crate::line::Entry;
 use crate::outbox::DeliveryRow;
 use crate::store_items::{ItemKey, ItemRow};
 use crate::threads::ThreadRow;
@@ -86,7 +86,8 @@ impl State {
     /// Removes a run's row, and its entry if the run is in flight. Returns whether it was. Its checkpoints stay.
     pub(crate) fn remove_run(&mut self, run_id: RunId) -> bool {
         let entry = self.leave_line(run_id);
-        if entry.as_ref().is_some_and(|entry| matches!(entry.stage, Stage::Running(_))) {
+        if entry.is_some() {
+            // The worker of a running run stops at once. A pending run has no worker, and nobody acts on its signal.
             self.hints.cancel(run::deleted(run_id));
         }
         self.runs.remove(&run_id);
