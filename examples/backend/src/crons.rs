@@ -63,7 +63,7 @@ impl Crons for MyBackend {
             return Err(Error::not_found(OPERATION, format!("there is no assistant {assistant_id}")));
         }
         if let Some(id) = new.thread_id
-            && !state.threads.get(&id).is_some_and(|row| row.tenant == tenant)
+            && state.threads.get(&id).is_none_or(|row| row.tenant != tenant)
         {
             return Err(Error::not_found(OPERATION, format!("there is no thread {id}")));
         }

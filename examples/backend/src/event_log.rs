@@ -53,7 +53,7 @@ impl MyEventLog {
 impl EventLog for MyEventLog {
     async fn append(&self, log: LogKey, attempt: u32, resumable: bool, events: Vec<NewEvent>) -> Result<()> {
         let mut logs = self.logs.lock();
-        logs.of(log.thread_id).append((log.run_id, attempt), resumable, events, self.clock.now())
+        logs.of(log.thread_id).append(log.run_id, attempt, resumable, events, self.clock.now())
     }
 
     async fn append_to_thread(&self, thread_id: ThreadId, events: Vec<NewEvent>) -> Result<()> {

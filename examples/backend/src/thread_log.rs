@@ -75,7 +75,8 @@ impl ThreadLog {
     /// Appends the events of an attempt. Events after the end of the run's log are dropped.
     pub(crate) fn append(
         &mut self,
-        (run_id, attempt): (RunId, u32),
+        run_id: RunId,
+        attempt: u32,
         resumable: bool,
         events: Vec<NewEvent>,
         now: Timestamp,
@@ -133,7 +134,8 @@ impl ThreadLog {
         let (events, receiver) = mpsc::unbounded_channel();
         let waiting = Arc::<AtomicUsize>::default();
         // The sender of a log that has ended is dropped at once, and with it the live part of the stream ends.
-        if !run_id.and_then(|run_id| self.runs.get(&run_id)).is_some_and(|run| run.ended_at.is_some()) {
+        let run = run_id.and_then(|run_id| self.runs.get(&run_id));
+        if run.is_none_or(|run| run.ended_at.is_none()) {
             self.readers.push(Reader { run_id, events, waiting: waiting.clone() });
         }
         let live = stream::unfold((receiver, waiting), |(mut receiver, waiting)| async move {
