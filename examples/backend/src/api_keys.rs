@@ -15,35 +15,36 @@ fn is_visible(key: &StoredApiKey, within: Option<&KeyScope>) -> bool {
 #[async_trait]
 impl ApiKeys for MyBackend {
     async fn create_api_key(&self, new: NewStoredApiKey) -> Result<StoredApiKey> {
+        let mut state = self.state();
         let key = api_key::row(new, self.clock.now())?;
-        let mut keys = self.keys.lock();
-        if keys.values().any(|other| other.key_id == key.key_id || other.hash == key.hash) {
+        if state.api_keys.values().any(|other| other.key_id == key.key_id || other.hash == key.hash) {
             return Err(api_key::taken(key.key_id));
         }
-        keys.insert(key.key_id, key.clone());
+        state.api_keys.insert(key.key_id, key.clone());
         Ok(key)
     }
 
     async fn list_api_keys(&self, within: Option<&KeyScope>) -> Result<Vec<StoredApiKey>> {
-        let mut keys: Vec<_> = self.keys.lock().values().filter(|key| is_visible(key, within)).cloned().collect();
+        let state = self.state();
+        let mut keys: Vec<_> = state.api_keys.values().filter(|key| is_visible(key, within)).cloned().collect();
         keys.sort_by_key(|key| (key.created_at, key.key_id));
         Ok(keys)
     }
 
     async fn revoke_api_key(&self, within: Option<&KeyScope>, id: ApiKeyId) -> Result<StoredApiKey> {
-        let mut keys = self.keys.lock();
-        let key = keys.get_mut(&id).filter(|key| is_visible(key, within));
+        let mut state = self.state();
+        let key = state.api_keys.get_mut(&id).filter(|key| is_visible(key, within));
         let key = key.ok_or_else(|| api_key::not_found("api_keys.revoke", id))?;
         key.revoked_at.get_or_insert_with(|| self.clock.now());
         Ok(key.clone())
     }
 
     async fn api_key_of_hash(&self, hash: &ApiKeyHash) -> Result<Option<StoredApiKey>> {
-        Ok(self.keys.lock().values().find(|key| key.hash == *hash).cloned())
+        Ok(self.state().api_keys.values().find(|key| key.hash == *hash).cloned())
     }
 
     async fn touch_api_key(&self, id: ApiKeyId) -> Result<()> {
-        if let Some(key) = self.keys.lock().get_mut(&id) {
+        if let Some(key) = self.state().api_keys.get_mut(&id) {
             key.last_used_at = key.last_used_at.max(Some(self.clock.now()));
         }
         Ok(())

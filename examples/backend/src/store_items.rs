@@ -1,12 +1,14 @@
+use std::cmp::Reverse;
+
 use async_trait::async_trait;
 use langopen_backends::rules::documents::page;
-use langopen_backends::rules::namespace;
+use langopen_backends::rules::{namespace, similarity};
 use langopen_core::model::{
-    ItemReadOptions, NamespaceQuery, NewStoreItem, Page, ScoredItem, StoreItem, StoreItemQuery,
+    FieldVector, ItemReadOptions, NamespaceQuery, NewStoreItem, Page, ScoredItem, StoreItem, StoreItemQuery,
 };
 use langopen_core::queue::Lease;
 use langopen_core::storage::StoreItems;
-use langopen_core::{Error, ErrorKind, Result, Scope, Tenant, Timestamp};
+use langopen_core::{Result, Scope, Tenant, Timestamp};
 
 use crate::MyBackend;
 
@@ -17,6 +19,7 @@ pub(crate) struct ItemRow {
     item: StoreItem,
     ttl_minutes: Option<f64>,
     expires_at: Option<Timestamp>,
+    vectors: Vec<FieldVector>,
 }
 
 impl ItemRow {
@@ -27,34 +30,28 @@ impl ItemRow {
     fn refresh(&mut self, now: Timestamp) {
         self.expires_at = namespace::expiry(now, self.ttl_minutes);
     }
+
+    fn answers(&self, query: &StoreItemQuery) -> bool {
+        self.item.namespace.starts_with(&query.namespace_prefix) && namespace::passes(&self.item.value, &query.filters)
+    }
 }
 
 fn key_of(scope: &Scope, namespace: &[String], key: &str) -> ItemKey {
     (scope.tenant.clone(), namespace.to_vec(), key.to_owned())
 }
 
-/// A lease holds while its run is running. This backend has no queue, so no run of it is running. A backend with a
-/// queue reads the run's row here, in the transaction of the write.
-fn must_hold(operation: &'static str, lease: Option<Lease>) -> Result<()> {
-    match lease {
-        None => Ok(()),
-        Some(Lease { run_id, .. }) => {
-            Err(Error::new(ErrorKind::LeaseLost, operation, format!("the run {run_id} is not running")))
-        }
-    }
-}
-
 #[async_trait]
 impl StoreItems for MyBackend {
     async fn put_item(&self, scope: &Scope, new: NewStoreItem) -> Result<()> {
-        must_hold("store_items.put", new.lease)?;
-        let (now, key) = (self.clock.now(), key_of(scope, &new.namespace, &new.key));
-        let NewStoreItem { namespace, key: name, value, ttl_minutes, .. } = new;
-        let mut items = self.items.lock();
-        let earlier = items.get(&key).filter(|row| row.is_alive(now));
+        let (mut state, now) = (self.state(), self.clock.now());
+        state.must_hold("store_items.put", new.lease)?;
+        let row_key = key_of(scope, &new.namespace, &new.key);
+        let NewStoreItem { namespace, key, value, ttl_minutes, vectors, lease: _ } = new;
+        let earlier = state.items.get(&row_key).filter(|row| row.is_alive(now));
         let created_at = earlier.map_or(now, |row| row.item.created_at);
-        let item = StoreItem { namespace, key: name, value, created_at, updated_at: now };
-        items.insert(key, ItemRow { item, ttl_minutes, expires_at: namespace::expiry(now, ttl_minutes) });
+        let item = StoreItem { namespace, key, value, created_at, updated_at: now };
+        let expires_at = namespace::expiry(now, ttl_minutes);
+        state.items.insert(row_key, ItemRow { item, ttl_minutes, expires_at, vectors });
         Ok(())
     }
 
@@ -65,8 +62,8 @@ impl StoreItems for MyBackend {
         key: &str,
         options: ItemReadOptions,
     ) -> Result<Option<StoreItem>> {
-        let (now, mut items) = (self.clock.now(), self.items.lock());
-        let row = items.get_mut(&key_of(scope, namespace, key)).filter(|row| row.is_alive(now));
+        let (mut state, now) = (self.state(), self.clock.now());
+        let row = state.items.get_mut(&key_of(scope, namespace, key)).filter(|row| row.is_alive(now));
         Ok(row.map(|row| {
             if options.refresh_ttl {
                 row.refresh(now);
@@ -76,46 +73,41 @@ impl StoreItems for MyBackend {
     }
 
     async fn delete_item(&self, scope: &Scope, namespace: &[String], key: &str, lease: Option<Lease>) -> Result<()> {
-        must_hold("store_items.delete", lease)?;
-        self.items.lock().remove(&key_of(scope, namespace, key));
+        let mut state = self.state();
+        state.must_hold("store_items.delete", lease)?;
+        state.items.remove(&key_of(scope, namespace, key));
         Ok(())
     }
 
-    /// This backend has no vectors, so it sorts every search by the last update.
     async fn search_items(&self, scope: &Scope, query: &StoreItemQuery) -> Result<Page<ScoredItem>> {
-        let (now, mut items) = (self.clock.now(), self.items.lock());
-        let mut found: Vec<&mut ItemRow> = items
-            .iter_mut()
-            .filter(|((tenant, labels, _), row)| {
-                *tenant == scope.tenant
-                    && labels.starts_with(&query.namespace_prefix)
-                    && row.is_alive(now)
-                    && namespace::passes(&row.item.value, &query.filters)
-            })
-            .map(|(_, row)| row)
-            .collect();
-        // The sort is stable: items of one moment stay in the order of their names.
-        found.sort_by_key(|found| std::cmp::Reverse(found.item.updated_at));
+        let (mut state, now) = (self.state(), self.clock.now());
+        let own = state.items.iter_mut().filter(|((tenant, ..), _)| *tenant == scope.tenant).map(|(_, row)| row);
+        let wanted = own.filter(|row| row.is_alive(now) && row.answers(query));
+        let mut found: Vec<_> =
+            wanted.map(|row| (similarity::best(&row.vectors, query.vector.as_deref()), row)).collect();
+        // Both sorts are stable. Items of equal similarity stay sorted by their update, and those by their names.
+        found.sort_by_key(|(_, row)| Reverse(row.item.updated_at));
+        found.sort_by(|(a, _), (b, _)| b.partial_cmp(a).unwrap_or(std::cmp::Ordering::Equal));
         let Page { items: found, more } = page(found, query.offset, query.limit);
-        let shown = found.into_iter().map(|row| {
+        let shown = found.into_iter().map(|(score, row)| {
             if query.refresh_ttl {
                 row.refresh(now);
             }
-            ScoredItem { item: row.item.clone(), score: None }
+            ScoredItem { item: row.item.clone(), score }
         });
         Ok(Page { items: shown.collect(), more })
     }
 
     async fn sweep_items(&self) -> Result<u64> {
-        let (now, mut items) = (self.clock.now(), self.items.lock());
-        let before = items.len();
-        items.retain(|_, row| row.is_alive(now));
-        Ok((before - items.len()) as u64)
+        let (mut state, now) = (self.state(), self.clock.now());
+        let before = state.items.len();
+        state.items.retain(|_, row| row.is_alive(now));
+        Ok((before - state.items.len()) as u64)
     }
 
     async fn list_namespaces(&self, scope: &Scope, query: &NamespaceQuery) -> Result<Vec<Vec<String>>> {
-        let (now, items) = (self.clock.now(), self.items.lock());
-        let own = items.iter().filter(|((tenant, ..), row)| *tenant == scope.tenant && row.is_alive(now));
-        Ok(query.list(own.map(|((_, labels, _), _)| labels.clone())))
+        let (state, now) = (self.state(), self.clock.now());
+        let own = state.items.iter().filter(|((tenant, ..), row)| *tenant == scope.tenant && row.is_alive(now));
+        Ok(namespace::list(own.map(|((_, labels, _), _)| labels.clone()), query))
     }
 }

@@ -1,26 +1,26 @@
-//! The suites of the three traits.
+//! The whole conformance suite: every promise of every trait.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use backend::MyBackend;
+use backend::{MyBackend, MyEventLog};
 use langopen_core::clock::{ManualClock, Timestamp};
-use langopen_testkit::conformance::{Capabilities, Fixture, Need, run};
+use langopen_testkit::conformance::{CASES, Capabilities, Fixture, run_all};
+
+const RETENTION: Duration = Duration::from_secs(60);
 
 /// A new, empty backend whose time the tests control.
 async fn new() -> Fixture {
     let clock = Arc::new(ManualClock::new(Timestamp::from_micros(1_763_900_000_000_000)));
-    let backend = Arc::new(MyBackend::new(clock.clone()));
-    Fixture::new(clock).with_store_items(backend.clone()).with_api_keys(backend.clone()).with_deployments(backend)
+    let events = Arc::new(MyEventLog::new(clock.clone(), RETENTION));
+    Fixture::new(clock.clone()).with_database(Arc::new(MyBackend::new(clock))).with_event_log(events)
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_trait_keeps_its_promises() {
-    for (subject, passed) in [(Need::StoreItems, 7), (Need::ApiKeys, 4), (Need::Deployments, 2)] {
-        let report = run(subject, new, &Capabilities::default()).await;
-        assert_eq!(report.passed.len(), passed, "{report:#?}");
-        // What needs a queue, or a ranking by vectors, cannot run against this backend.
-        for (name, lacks) in report.left_out {
-            assert!(lacks.contains(&Need::Queue) || lacks == [Need::Similarity], "{name} lacks {lacks:?}");
-        }
-    }
+    // The example lacks no capability, so every case runs.
+    let capabilities = Capabilities::default().with_similarity().with_retention(RETENTION).with_hints();
+    let report = run_all(new, &capabilities).await;
+    assert_eq!(report.left_out, []);
+    assert_eq!(report.passed.len(), CASES.len());
 }

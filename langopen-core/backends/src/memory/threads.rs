@@ -1,22 +1,20 @@
-use std::cmp::Ordering;
 use std::collections::BTreeSet;
 
 use async_trait::async_trait;
 use langopen_core::clock::Timestamp;
 use langopen_core::error::{Error, ErrorKind, Result};
-use langopen_core::filter::contains_all;
 use langopen_core::ids::{RunId, ThreadId};
 use langopen_core::json::{JsonMap, RawJson};
 use langopen_core::model::{
-    IfExists, NewThread, Page, PruneStrategy, PrunedThreads, SortOrder, Thread, ThreadPatch, ThreadQuery, ThreadSort,
-    ThreadState, ThreadStatus, ThreadStorage,
+    IfExists, NewThread, Page, PruneStrategy, PrunedThreads, Thread, ThreadPatch, ThreadQuery, ThreadState,
+    ThreadStatus, ThreadStorage,
 };
 use langopen_core::storage::Threads;
 use langopen_core::tenant::Scope;
 
 use super::Memory;
 use super::state::{CheckpointRow, ThreadRow};
-use crate::rules::documents::{self, cannot_sort, page};
+use crate::rules::documents;
 use crate::rules::thread::{self, StateChange, ThreadChange};
 
 impl ThreadRow {
@@ -32,14 +30,6 @@ impl ThreadRow {
         }
         self.thread.updated_at = now;
         self.thread.state_updated_at = now;
-    }
-
-    fn answers(&self, query: &ThreadQuery) -> bool {
-        let thread = &self.thread;
-        query.ids.as_ref().is_none_or(|ids| ids.contains(&thread.thread_id))
-            && query.status.is_none_or(|status| status == thread.status)
-            && contains_all(&thread.metadata, &query.metadata)
-            && thread::values_contain(thread.values.as_ref(), &query.values)
     }
 
     fn newest_root(&self) -> Option<&String> {
@@ -72,17 +62,6 @@ fn of_thread(metadata: &RawJson, id: ThreadId) -> RawJson {
         }
         _ => metadata.clone(),
     }
-}
-
-fn comparison(by: ThreadSort) -> Result<fn(&Thread, &Thread) -> Ordering> {
-    Ok(match by {
-        ThreadSort::ThreadId => |_, _| Ordering::Equal,
-        ThreadSort::Status => |a, b| a.status.as_str().cmp(b.status.as_str()),
-        ThreadSort::CreatedAt => |a, b| a.created_at.cmp(&b.created_at),
-        ThreadSort::UpdatedAt => |a, b| a.updated_at.cmp(&b.updated_at),
-        ThreadSort::StateUpdatedAt => |a, b| a.state_updated_at.cmp(&b.state_updated_at),
-        by => return Err(cannot_sort("threads.search", by)),
-    })
 }
 
 #[async_trait]
@@ -122,20 +101,15 @@ impl Threads for Memory {
     }
 
     async fn search_threads(&self, scope: &Scope, query: &ThreadQuery) -> Result<Page<Thread>> {
-        let compare = comparison(query.sort_by)?;
         let state = self.state();
-        let rows = state.threads.values().filter(|row| row.visible(scope) && row.answers(query));
-        let mut found: Vec<_> = rows.map(|row| &row.thread).collect();
-        found.sort_by(|a, b| {
-            let order = compare(a, b).then(a.thread_id.cmp(&b.thread_id));
-            if query.sort_order == SortOrder::Desc { order.reverse() } else { order }
-        });
-        Ok(page(found.into_iter().cloned(), query.offset, query.limit))
+        let visible = state.threads.values().filter(|row| row.visible(scope)).map(|row| &row.thread);
+        thread::search(visible, query)
     }
 
     async fn count_threads(&self, scope: &Scope, query: &ThreadQuery) -> Result<u64> {
         let state = self.state();
-        Ok(state.threads.values().filter(|row| row.visible(scope) && row.answers(query)).count() as u64)
+        Ok(state.threads.values().filter(|row| row.visible(scope) && thread::answers(&row.thread, query)).count()
+            as u64)
     }
 
     async fn copy_thread(&self, scope: &Scope, source: ThreadId, new: ThreadId) -> Result<Thread> {

@@ -1,11 +1,19 @@
-//! How events, such as the end of a run, change a thread's row.
+//! How events, such as the end of a run, change a thread's row, and how a search selects and sorts threads.
+
+use std::cmp::Ordering;
 
 use langopen_core::clock::Timestamp;
+use langopen_core::error::Result;
+use langopen_core::filter::contains_all;
 use langopen_core::ids::ThreadId;
 use langopen_core::json::{JsonMap, RawJson};
-use langopen_core::model::{CancelAction, RunError, Thread, ThreadStatus, ThreadTtl};
+use langopen_core::model::{
+    CancelAction, Page, RunError, SortOrder, Thread, ThreadQuery, ThreadSort, ThreadStatus, ThreadTtl,
+};
 use langopen_core::queue::Outcome;
 use serde_json::Value;
+
+use super::documents::{cannot_sort, page};
 
 /// The row of a new thread: idle, without values.
 pub fn row(thread_id: ThreadId, metadata: JsonMap, config: JsonMap, ttl: Option<ThreadTtl>, now: Timestamp) -> Thread {
@@ -108,7 +116,38 @@ pub fn empty_object() -> RawJson {
 /// Whether a thread's values contain `wanted`. A thread without values contains only an empty `wanted`.
 pub fn values_contain(values: Option<&RawJson>, wanted: &JsonMap) -> bool {
     wanted.is_empty()
-        || values
-            .and_then(|values| values.decode::<JsonMap>().ok())
-            .is_some_and(|values| langopen_core::filter::contains_all(&values, wanted))
+        || values.and_then(|values| values.decode::<JsonMap>().ok()).is_some_and(|values| contains_all(&values, wanted))
+}
+
+/// Whether a thread matches the query.
+pub fn answers(thread: &Thread, query: &ThreadQuery) -> bool {
+    query.ids.as_ref().is_none_or(|ids| ids.contains(&thread.thread_id))
+        && query.status.is_none_or(|status| status == thread.status)
+        && contains_all(&thread.metadata, &query.metadata)
+        && values_contain(thread.values.as_ref(), &query.values)
+}
+
+fn comparison(by: ThreadSort) -> Result<fn(&Thread, &Thread) -> Ordering> {
+    Ok(match by {
+        ThreadSort::ThreadId => |_, _| Ordering::Equal,
+        ThreadSort::Status => |a, b| a.status.as_str().cmp(b.status.as_str()),
+        ThreadSort::CreatedAt => |a, b| a.created_at.cmp(&b.created_at),
+        ThreadSort::UpdatedAt => |a, b| a.updated_at.cmp(&b.updated_at),
+        ThreadSort::StateUpdatedAt => |a, b| a.state_updated_at.cmp(&b.state_updated_at),
+        by => return Err(cannot_sort("threads.search", by)),
+    })
+}
+
+/// Selects the matching threads, sorts them and cuts out the page.
+///
+/// # Errors
+/// - `Invalid`: the order is not known here.
+pub fn search<'a>(threads: impl Iterator<Item = &'a Thread>, query: &ThreadQuery) -> Result<Page<Thread>> {
+    let compare = comparison(query.sort_by)?;
+    let mut found: Vec<_> = threads.filter(|thread| answers(thread, query)).collect();
+    found.sort_by(|a, b| {
+        let order = compare(a, b).then(a.thread_id.cmp(&b.thread_id));
+        if query.sort_order == SortOrder::Desc { order.reverse() } else { order }
+    });
+    Ok(page(found.into_iter().cloned(), query.offset, query.limit))
 }
