@@ -50,12 +50,12 @@ CREATE TABLE event_processes (
     process_id UUID PRIMARY KEY,
     until TIMESTAMPTZ NOT NULL -- by the server's clock; the process renews it
 );
+-- A foreign key would lock the row of the process for each reader. The sweep removes the rows of a process that is gone.
 CREATE TABLE event_readers (
     thread_id UUID NOT NULL,
-    process_id UUID NOT NULL REFERENCES event_processes ON DELETE CASCADE,
+    process_id UUID NOT NULL,
     PRIMARY KEY (thread_id, process_id)
 );
-CREATE INDEX event_readers_of_process ON event_readers (process_id);
 
 -- Appends one record to each of several threads. Each array has one element per thread. The outcomes are:
 --

@@ -1,6 +1,7 @@
 //! Keeping the readers of this process up to date: by hints from other processes, and by looking, because hints may be
 //! lost.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -64,19 +65,20 @@ pub(super) async fn verify<S: LogStore>(watches: Arc<Watches>, store: Arc<S>) {
 }
 
 async fn look_up<S: LogStore>(watches: &Watches, store: &S, threads: &[(ThreadId, EventId)]) -> Result<()> {
-    let ids: Vec<_> = threads.iter().map(|(thread_id, _)| *thread_id).collect();
-    let lasts = store.lasts(&ids).await?;
-    for ((thread_id, seen), last) in threads.iter().zip(&lasts) {
+    let moved = store.moved(threads).await?;
+    let seen: HashMap<_, _> = threads.iter().copied().collect();
+    let (behind, ahead): (Vec<_>, Vec<_>) =
+        moved.into_iter().partition(|(thread_id, last)| seen.get(thread_id).is_some_and(|seen| seen < last));
+    for (thread_id, last) in ahead {
         // The store has seen every record that a reader has. If its last position is lower, a crash has lost records
         // that were not kept.
-        if last < seen && *last > EventId::ZERO {
-            watches.rewind(*thread_id, *seen, *last);
+        if let Some(seen) = seen.get(&thread_id) {
+            watches.rewind(thread_id, *seen, last);
         }
     }
-    let behind = threads.iter().zip(lasts).filter(|((_, seen), last)| seen < last);
     futures::stream::iter(behind)
-        .for_each_concurrent(FETCHES, async |((thread_id, _), last)| {
-            if let Err(error) = catch_up(watches, store, *thread_id, last).await {
+        .for_each_concurrent(FETCHES, async |(thread_id, last)| {
+            if let Err(error) = catch_up(watches, store, thread_id, last).await {
                 warn!(thread.id = %thread_id, %error, "a thread's events cannot be fetched; trying again");
             }
         })

@@ -66,8 +66,9 @@ pub(crate) trait LogStore: Send + Sync + 'static {
     /// A page of all records of a thread after a position, kept or not.
     async fn since(&self, thread_id: ThreadId, after: EventId) -> Result<Page>;
 
-    /// The last positions of threads, in the order of the question; zero for a thread that the store does not know.
-    async fn lasts(&self, threads: &[ThreadId]) -> Result<Vec<EventId>>;
+    /// The threads whose last position is not the given one, with that position. A thread that the store does not know
+    /// is not among them.
+    async fn moved(&self, threads: &[(ThreadId, EventId)]) -> Result<Vec<(ThreadId, EventId)>>;
 
     /// Removes what is older than its retention; returns how many logs of runs those were.
     async fn sweep(&self, now: Timestamp, retention: Duration) -> Result<u64>;

@@ -14,7 +14,6 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
-use uuid::Uuid;
 
 use super::super::Postgres;
 use super::super::columns::{Context, get};
@@ -188,6 +187,8 @@ impl Postgres {
         idle.execute(&mut *transaction).await.context(OPERATION)?;
         let gone = "DELETE FROM event_processes WHERE until < clock_timestamp() - INTERVAL '10 minutes'";
         sqlx::query(gone).execute(&mut *transaction).await.context(OPERATION)?;
+        let unread = "DELETE FROM event_readers r WHERE NOT EXISTS (SELECT 1 FROM event_processes p WHERE p.process_id = r.process_id)";
+        sqlx::query(unread).execute(&mut *transaction).await.context(OPERATION)?;
         transaction.commit().await.context(OPERATION)?;
         Ok(swept)
     }
@@ -262,17 +263,19 @@ impl LogStore for PostgresStore {
         page(&sql.fetch_all(&mut *session).await.context(READ)?)
     }
 
-    async fn lasts(&self, threads: &[ThreadId]) -> Result<Vec<EventId>> {
-        let ids: Vec<Uuid> = threads.iter().map(|thread_id| thread_id.0).collect();
+    async fn moved(&self, threads: &[(ThreadId, EventId)]) -> Result<Vec<(ThreadId, EventId)>> {
         let sql = sqlx::query(
-            "SELECT coalesce(t.millis, 0) AS millis, coalesce(t.sequence, 0) AS sequence
-             FROM unnest($1::UUID[]) WITH ORDINALITY AS w(thread_id, n) LEFT JOIN log_threads t USING (thread_id) ORDER BY w.n",
+            "SELECT thread_id, t.millis, t.sequence FROM unnest($1::UUID[], $2::BIGINT[], $3::BIGINT[]) AS w (thread_id, millis, sequence)
+             JOIN log_threads t USING (thread_id) WHERE (t.millis, t.sequence) <> (w.millis, w.sequence)",
         );
+        let sql = sql.bind(threads.iter().map(|(thread_id, _)| thread_id.0).collect::<Vec<_>>());
+        let sql = sql.bind(threads.iter().map(|(_, seen)| signed(seen.millis)).collect::<Vec<_>>());
+        let sql = sql.bind(threads.iter().map(|(_, seen)| signed(seen.sequence)).collect::<Vec<_>>());
         let mut session = self.db.session(READ).await?;
-        let rows = sql.bind(ids).fetch_all(&mut *session).await.context(READ);
+        let rows = sql.fetch_all(&mut *session).await.context(READ);
         // A server that restarts may have lost the announcement.
         let rows = rows.inspect_err(|_| self.readers.renew())?;
-        rows.iter().map(|row| position(row, "millis", "sequence")).collect()
+        rows.iter().map(|row| Ok((ThreadId(get(row, "thread_id")?), position(row, "millis", "sequence")?))).collect()
     }
 
     async fn sweep(&self, now: Timestamp, retention: Duration) -> Result<u64> {
