@@ -31,7 +31,7 @@ $(SERVICES):
 	$(CARGO) build --locked --workspace --all-features --bin langopen-test-services
 
 test-host: $(VENV)/.complete ## The graph hosts: Python's through its socket, node's part by part
-	$(VENV)/bin/python -m pytest -q langopen-runner/python/tests
+	$(PYTEST) langopen-runner/python/tests
 	node --test langopen-runner/node/tests
 
 # Tests spend most of their time waiting, so two processes run them; the tests of a file share a server.
@@ -56,16 +56,16 @@ test-sdk-memory: $(VENV)/.complete ## The tests of storage, with all data in mem
 test-sdk-postgres: $(VENV)/.complete $(SERVICES) ## The SDK tests with an API server, a worker and a runner, over Postgres and Redis
 	$(CARGO) build --locked --workspace --all-features --bins
 	LANGOPEN_TEST_DATABASE=postgres LANGOPEN_TEST_SEPARATE=1 LANGOPEN_TEST_DATA=$(abspath target/sdk-data) \
-		$(WITH_SERVICES) sh -c 'LANGOPEN_TEST_REDIS=$$REDIS_URL exec $(VENV)/bin/python -m pytest -q tests/sdk'
+		$(WITH_SERVICES) sh -c 'LANGOPEN_TEST_REDIS=$$REDIS_URL exec $(PYTEST) tests/sdk'
 
 test-sdk-typescript: $(VENV)/.complete ## The SDK tests of graphs, with the graphs in TypeScript
 	$(CARGO) build --locked --workspace --all-features --bin langopen
-	LANGOPEN_TEST_APP=app_ts LANGOPEN_TEST_DATA=$(abspath target/sdk-data) $(VENV)/bin/python -m pytest -q $(GRAPH_SUITES)
+	LANGOPEN_TEST_APP=app_ts LANGOPEN_TEST_DATA=$(abspath target/sdk-data) $(PYTEST) $(GRAPH_SUITES)
 
 test-sdk-rust: $(VENV)/.complete ## The SDK tests of graphs, with the graphs in Rust inside their own server
 	$(CARGO) build --locked --workspace --all-features --bin langopen-test-app
 	LANGOPEN_TEST_APP=app_rust LANGOPEN_TEST_DATA=$(abspath target/sdk-data) \
-		$(VENV)/bin/python -m pytest -q $(filter-out %/test_javascript_errors.py,$(GRAPH_SUITES))
+		$(PYTEST) $(filter-out %/test_javascript_errors.py,$(GRAPH_SUITES))
 
 WITH_SERVER := $(VENV)/bin/python tests/with_server.py node --test --test-reporter=spec --test-concurrency=4
 CLIENT_TESTS := $(WITH_SERVER) $(CLIENTS:%=%/*.test.js)
@@ -124,7 +124,7 @@ doc: ## Build the crates' documentation, with warnings as errors
 
 PUBLISHED := langopen-core langopen-backends langopen-testkit langopen-graph langopen-api langopen-worker langopen-runner langopen
 
-gates: doc deny features package public-api ## Release checks: documentation, licences, features, packages, public APIs (needs cargo-deny and cargo-hack)
+gates: public-api deny features package ## Release checks: documentation, public APIs, licences, features, packages (needs cargo-deny and cargo-hack)
 
 deny: ## Licences, duplicate dependencies and their sources (needs cargo-deny)
 	$(CARGO) deny --locked check bans licenses sources
@@ -138,7 +138,7 @@ features: ## Check every pair of features of the published crates (needs cargo-h
 package: ## Pack each published crate as cargo publish would
 	$(CARGO) package --locked --allow-dirty --no-verify $(PUBLISHED:%=-p %)
 
-public-api: ## Compare the public APIs with their listings (tests/public_api)
+public-api: ## Compare the public APIs with their listings, with warnings of rustdoc as errors (tests/public_api)
 	$(CARGO) run --locked --quiet -p langopen-public-api
 
 bench: ## Compare with langgraph dev and the bare library in one run (tests/bench/README.md)

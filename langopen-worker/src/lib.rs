@@ -43,7 +43,6 @@ mod outcome;
 mod rounds;
 mod rules;
 mod run;
-mod setters;
 mod settings;
 mod sweep;
 mod webhooks;

@@ -183,13 +183,16 @@ impl ClaimedRun {
         let Lease { run_id, attempt } = self.lease;
         let metadata = format!(r#"{{"run_id":"{run_id}","attempt":{attempt}}}"#);
         self.held.sure().await;
-        self.append_output(vec![NewEvent { name: "metadata".into(), data: metadata.into() }]).await?;
+        let begins = self.append_output(vec![NewEvent { name: "metadata".into(), data: metadata.into() }]);
         let storage = &self.services.storage;
         let context = ExecutionContext::new(storage.clone(), storage.clone(), self.scope.clone());
         let job = RunJob::new(claim.run, context, self.cancelled.clone())
             .with_fresh_thread(claim.fresh_thread)
             .with_suspect(self.losses.suspected > 0);
-        let mut outputs = self.services.executor.execute(job).await?.ready_chunks(BATCH);
+        // The execution starts while the first event is written, and its outputs wait for that.
+        let (begun, outputs) = tokio::join!(begins, self.services.executor.execute(job));
+        begun?;
+        let mut outputs = outputs?.ready_chunks(BATCH);
         while let Some(chunk) = outputs.next().await {
             let mut events = Vec::with_capacity(chunk.len());
             let mut end = None;

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use crate::setters::setters;
 use langopen_core::Tenant;
 use langopen_core::model::ThreadTtl;
 
@@ -37,20 +36,22 @@ pub struct WorkerSettings {
     pub item_sweep_interval: Duration,
 }
 
-setters!(WorkerSettings {
-    with_name: name, String;
-    with_tenants: tenants, Option<Vec<Tenant>>;
-    with_concurrency: concurrency, usize;
-    with_lease: lease, Duration;
-    with_max_attempts: max_attempts, u32;
-    with_run_timeout: run_timeout, Duration;
-    with_grace: grace, Duration;
-    with_crons: crons, bool;
-    with_thread_ttl: thread_ttl, Option<ThreadTtl>;
-    with_thread_sweep_interval: thread_sweep_interval, Duration;
-    with_thread_sweep_limit: thread_sweep_limit, u32;
-    with_item_sweep_interval: item_sweep_interval, Duration;
-});
+langopen_core::setters! {
+    WorkerSettings {
+        with_name name: String,
+        with_tenants tenants: Option<Vec<Tenant>>,
+        with_concurrency concurrency: usize,
+        with_lease lease: Duration,
+        with_max_attempts max_attempts: u32,
+        with_run_timeout run_timeout: Duration,
+        with_grace grace: Duration,
+        with_crons crons: bool,
+        with_thread_ttl thread_ttl: Option<ThreadTtl>,
+        with_thread_sweep_interval thread_sweep_interval: Duration,
+        with_thread_sweep_limit thread_sweep_limit: u32,
+        with_item_sweep_interval item_sweep_interval: Duration,
+    }
+}
 
 impl Default for WorkerSettings {
     fn default() -> Self {

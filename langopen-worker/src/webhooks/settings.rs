@@ -5,7 +5,6 @@ use std::time::Duration;
 use langopen_core::webhook::UrlPolicy;
 
 use super::WebhookHeaders;
-use crate::setters::setters;
 
 /// The settings of a dispatcher. With the defaults, it tries a delivery five times within about ten minutes.
 #[derive(Debug, Clone)]
@@ -42,21 +41,23 @@ pub struct WebhookSettings {
     pub grace: Duration,
 }
 
-setters!(WebhookSettings {
-    with_enabled: enabled, bool;
-    with_policy: policy, UrlPolicy;
-    with_own_url: own_url, Option<String>;
-    with_headers: headers, WebhookHeaders;
-    with_allowed_fields: allowed_fields, Option<Vec<String>>;
-    with_concurrency: concurrency, usize;
-    with_timeout: timeout, Duration;
-    with_max_attempts: max_attempts, u32;
-    with_first_pause: first_pause, Duration;
-    with_backoff_factor: backoff_factor, f32;
-    with_max_age: max_age, Duration;
-    with_failed_retention: failed_retention, Duration;
-    with_grace: grace, Duration;
-});
+langopen_core::setters! {
+    WebhookSettings {
+        with_enabled enabled: bool,
+        with_policy policy: UrlPolicy,
+        with_own_url own_url: Option<String>,
+        with_headers headers: WebhookHeaders,
+        with_allowed_fields allowed_fields: Option<Vec<String>>,
+        with_concurrency concurrency: usize,
+        with_timeout timeout: Duration,
+        with_max_attempts max_attempts: u32,
+        with_first_pause first_pause: Duration,
+        with_backoff_factor backoff_factor: f32,
+        with_max_age max_age: Duration,
+        with_failed_retention failed_retention: Duration,
+        with_grace grace: Duration,
+    }
+}
 
 impl Default for WebhookSettings {
     fn default() -> Self {

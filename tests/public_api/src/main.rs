@@ -37,11 +37,13 @@ fn main() -> ExitCode {
 /// Checks or writes every listing; returns whether all match.
 fn run(write: bool) -> Result<bool, Error> {
     let home = Path::new(env!("CARGO_MANIFEST_DIR"));
+    describe(home)?;
     let mut all_match = true;
     for name in CRATES {
         let listing = home.join("listings").join(format!("{name}.txt"));
         let now = list(home, name)?;
         if write {
+            fs::create_dir_all(home.join("listings"))?;
             fs::write(&listing, now)?;
             continue;
         }
@@ -54,15 +56,18 @@ fn run(write: bool) -> Result<bool, Error> {
     Ok(all_match)
 }
 
-/// The public items of a crate with all its features, one on each line.
+/// Describes every crate with all its features, as JSON. A warning of rustdoc is an error. One command for the whole
+/// workspace uses the dependencies that lints and documentation use; a command for each crate would build its own.
+fn describe(home: &Path) -> Result<(), Error> {
+    let mut doc = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    doc.env("RUSTDOC", home.join("rustdoc")).current_dir(home);
+    doc.env("RUSTDOCFLAGS", "-D warnings -Z unstable-options --output-format json");
+    doc.args(["doc", "--quiet", "--locked", "--workspace", "--lib", "--all-features", "--no-deps"]);
+    if doc.status()?.success() { Ok(()) } else { Err("rustdoc failed".into()) }
+}
+
+/// The public items of a crate, one on each line.
 fn list(home: &Path, name: &str) -> Result<String, Error> {
-    let mut rustdoc = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    rustdoc.env("RUSTDOC", home.join("rustdoc")).current_dir(home);
-    rustdoc.args(["rustdoc", "--quiet", "--locked", "--lib", "--all-features", "--package", name]);
-    rustdoc.args(["--", "-Z", "unstable-options", "--output-format", "json", "--cap-lints", "allow"]);
-    if !rustdoc.status()?.success() {
-        return Err(format!("rustdoc failed for {name}").into());
-    }
     let json = target(home).join("doc").join(format!("{}.json", name.replace('-', "_")));
     let api = public_api::Builder::from_rustdoc_json(json)
         .omit_blanket_impls(true)
