@@ -329,7 +329,8 @@ pub trait Queue: Send + Sync + 'static {
     async fn stats(&self) -> Result<QueueStats>;
 
     /// Notifies each time a run may have become claimable. This includes the end of a run whose deployment limits its
-    /// running runs. Hints may be lost or spurious, so callers must also poll, at least once a second.
+    /// running runs, and new limits of a deployment. Hints may be lost or spurious, so callers must also poll, at least
+    /// once a second.
     ///
     /// By default it never notifies, so runs start at the next poll.
     fn wakes(&self) -> Arc<tokio::sync::Notify> {
