@@ -185,10 +185,13 @@ impl Postgres {
         );
         let idle = idle.bind(before(now, REMEMBERED.max(in_millis(retention)))).bind(SWEPT);
         idle.execute(&mut *transaction).await.context(OPERATION)?;
-        let gone = "DELETE FROM event_processes WHERE until < clock_timestamp() - INTERVAL '10 minutes'";
-        sqlx::query(gone).execute(&mut *transaction).await.context(OPERATION)?;
-        let unread = "DELETE FROM event_readers r WHERE NOT EXISTS (SELECT 1 FROM event_processes p WHERE p.process_id = r.process_id)";
-        sqlx::query(unread).execute(&mut *transaction).await.context(OPERATION)?;
+        // One statement, which holds the lock of the process's row: a process that comes back at this moment announces
+        // its readers after it, and not before.
+        let gone = sqlx::query(
+            "WITH gone AS (DELETE FROM event_processes WHERE until < clock_timestamp() - INTERVAL '10 minutes' RETURNING process_id)
+             DELETE FROM event_readers r USING gone WHERE r.process_id = gone.process_id",
+        );
+        gone.execute(&mut *transaction).await.context(OPERATION)?;
         transaction.commit().await.context(OPERATION)?;
         Ok(swept)
     }
