@@ -52,8 +52,8 @@ id!(
     ApiKeyId
 );
 
-/// The namespace of system assistants' ids. It differs on purpose from the RFC's URL namespace (…ba7b811…): every Agent
-/// Server derives these ids from this value, and clients rely on them.
+/// The namespace of system assistants' ids. It differs on purpose from the RFC's URL namespace, which has `ba7b811`:
+/// every Agent Server derives these ids from this value, and clients rely on them.
 const SYSTEM_ASSISTANT_NAMESPACE: Uuid = Uuid::from_u128(0x6ba7_b821_9dad_11d1_80b4_00c0_4fd4_30c8);
 
 impl AssistantId {
