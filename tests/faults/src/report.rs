@@ -9,6 +9,9 @@ use crate::trial::Trial;
 /// The maximum number of violations that the report shows for each trial.
 const TOLD: usize = 20;
 
+/// The maximum number of log lines that the report shows for each trial.
+const LOGGED: usize = 60;
+
 /// How often each kind of fault was made.
 fn kinds(trials: &[Trial]) -> BTreeMap<String, usize> {
     let mut kinds = BTreeMap::new();
@@ -38,7 +41,8 @@ pub(crate) fn lines(trial: &Trial) -> String {
         trial.rejoined,
         trial.violations.len()
     );
-    found.fold(line, |lines, found| lines + &found)
+    let logs = trial.logs.iter().take(LOGGED).map(|line| format!("\n  {line}"));
+    found.chain(logs).fold(line, |lines, found| lines + &found)
 }
 
 pub(crate) fn text(trials: &[Trial]) -> String {

@@ -34,6 +34,8 @@ pub(crate) struct Trial {
     /// How often clients rejoined a run.
     pub(crate) rejoined: u64,
     pub(crate) violations: Vec<Violation>,
+    /// The platform's log lines about the violations.
+    pub(crate) logs: Vec<String>,
 }
 
 pub(crate) async fn run(cli: &Cli, seed: u64, folder: &Path) -> Result<Trial> {
@@ -60,15 +62,36 @@ pub(crate) async fn run(cli: &Cli, seed: u64, folder: &Path) -> Result<Trial> {
     keep(folder, "faults.json", &evidence.incidents)?;
     let accepted = evidence.entries.iter().filter(|entry| entry.run_id.is_some());
     let repeated = evidence.lines.values().filter(|lines| lines.iter().any(|line| line.attempt > 1));
+    let violations = check::check(&evidence);
     Ok(Trial {
         seed,
         asked: evidence.entries.len(),
         accepted: accepted.count(),
         repeated: repeated.count(),
         rejoined: evidence.entries.iter().map(|entry| u64::from(entry.rejoined)).sum(),
-        violations: check::check(&evidence),
+        logs: logs(folder, &violations)?,
+        violations,
         incidents: evidence.incidents,
     })
+}
+
+/// The log lines of all processes that name the run or thread of a violation, with the names of the processes.
+fn logs(folder: &Path, violations: &[Violation]) -> Result<Vec<String>> {
+    let mut found = Vec::new();
+    if violations.is_empty() {
+        return Ok(found);
+    }
+    for file in std::fs::read_dir(folder).map_err(io("the trial's folder"))?.flatten() {
+        let path = file.path();
+        if path.extension().is_none_or(|extension| extension != "log") {
+            continue;
+        }
+        let (name, text) = (file.file_name(), std::fs::read(&path).map_err(io("a log"))?);
+        let text = String::from_utf8_lossy(&text);
+        let lines = text.lines().filter(|line| violations.iter().any(|violation| line.contains(&violation.of)));
+        found.extend(lines.map(|line| format!("{}: {line}", name.display())));
+    }
+    Ok(found)
 }
 
 fn keep(folder: &Path, name: &str, what: &impl Serialize) -> Result<()> {
@@ -102,10 +125,15 @@ async fn gather(
     incidents: Vec<Incident>,
 ) -> Result<Evidence> {
     let entries = history.entries();
-    let (mut statuses, mut values) = (HashMap::new(), HashMap::new());
+    let (mut statuses, mut errors, mut values) = (HashMap::new(), HashMap::new(), HashMap::new());
     for entry in entries.iter().filter(|entry| entry.kind != Kind::Stateless) {
         let Some(run_id) = &entry.run_id else { continue };
-        statuses.insert(run_id.clone(), api.status(&entry.thread_id, run_id).await);
+        let status = api.status(&entry.thread_id, run_id).await;
+        if status == "error" {
+            let answer = api.get(&format!("/threads/{}/runs/{run_id}/join", entry.thread_id)).await.unwrap_or_default();
+            errors.insert(run_id.clone(), answer.get("__error__").cloned().unwrap_or(answer));
+        }
+        statuses.insert(run_id.clone(), status);
         if !values.contains_key(&entry.thread_id) {
             let state = api.get(&format!("/threads/{}/state", entry.thread_id)).await.unwrap_or_default();
             values.insert(entry.thread_id.clone(), state.get("values").cloned().unwrap_or_default());
@@ -129,5 +157,6 @@ async fn gather(
     };
     let steps = std::fs::read_to_string(&platform.app.steps).map_err(io("steps.txt"))?;
     let lines = check::parse(&steps);
-    Ok(Evidence { entries, lines, incidents, reported: hooks.reported(), statuses, values, items, in_flight })
+    let reported = hooks.reported();
+    Ok(Evidence { entries, lines, incidents, reported, statuses, errors, values, items, in_flight })
 }

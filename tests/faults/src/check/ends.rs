@@ -1,6 +1,7 @@
 //! Checks that every accepted run ends exactly once.
 
-use super::{Evidence, Violation};
+use super::{Evidence, Line, Violation};
+use crate::faults::Fault;
 use crate::load::Kind;
 
 const LOST: &str = "an accepted run is not lost";
@@ -20,7 +21,11 @@ pub(super) fn check(evidence: &Evidence, found: &mut Vec<Violation>) {
             None | Some("gone") => broken(LOST, format!("the run does not exist; statuses seen: {:?}", entry.statuses)),
             Some("success") => {}
             Some("interrupted") if stopped => {}
-            Some(status) => broken(WELL, format!("its status is {status}, although no client cancelled it")),
+            Some("error") if blamed_rightly(evidence, run_id) => {}
+            Some(status) => {
+                let why = evidence.errors.get(run_id).map(|error| format!(" ({error})")).unwrap_or_default();
+                broken(WELL, format!("its status is {status}{why}, although no client cancelled it"));
+            }
         }
         let ends: Vec<_> = entry.statuses.iter().filter(|status| is_end(status)).collect();
         if let Some(first) = ends.first()
@@ -44,6 +49,53 @@ pub(super) fn check(evidence: &Evidence, found: &mut Vec<Violation>) {
     }
 }
 
+/// Whether the platform gave the run up because two of its hosts ended, and faults ended two hosts while the run was in
+/// flight. The platform cannot know that a fault, not the run, was the cause.
+fn blamed_rightly(evidence: &Evidence, run_id: &str) -> bool {
+    let blamed = evidence.errors.get(run_id).is_some_and(|error| error["error"] == "GraphHostDied");
+    let began = evidence.lines(run_id).iter().map(|line: &Line| line.at).min();
+    let hosts = evidence.incidents.iter().filter(|incident| {
+        matches!(incident.fault, Fault::KillHost | Fault::HoldHost) && began.is_some_and(|began| began < incident.until)
+    });
+    blamed && hosts.count() >= 2
+}
+
 fn is_end(status: &str) -> bool {
     !matches!(status, "pending" | "running")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::faults::Incident;
+
+    fn evidence(error: &str, faults: &[(Fault, u128)]) -> Evidence {
+        let line = Line { attempt: 1, step: 1, at: 10 };
+        let incident = |&(fault, at)| Incident { fault, what: "runner-1".to_owned(), from: at, until: at };
+        Evidence {
+            entries: Vec::new(),
+            lines: HashMap::from([("run".to_owned(), vec![line])]),
+            incidents: faults.iter().map(incident).collect(),
+            reported: HashMap::new(),
+            statuses: HashMap::new(),
+            errors: HashMap::from([("run".to_owned(), json!({"error": error}))]),
+            values: HashMap::new(),
+            items: HashMap::new(),
+            in_flight: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_run_is_given_up_rightly_only_after_two_hosts_were_ended_under_it() {
+        let both = [(Fault::KillHost, 20), (Fault::HoldHost, 30)];
+        assert!(blamed_rightly(&evidence("GraphHostDied", &both), "run"));
+        assert!(!blamed_rightly(&evidence("RunLost", &both), "run"));
+        assert!(!blamed_rightly(&evidence("GraphHostDied", &both[..1]), "run"));
+        assert!(!blamed_rightly(&evidence("GraphHostDied", &[(Fault::KillHost, 5), (Fault::KillHost, 20)]), "run"));
+        assert!(!blamed_rightly(&evidence("GraphHostDied", &[(Fault::Cut, 20), (Fault::KillHost, 20)]), "run"));
+    }
 }
