@@ -24,7 +24,12 @@ NOT_IN_RUST = {
 }
 
 
+# The files that take longest. They come first, so that no process ends long after the others.
+SLOW = ["test_package_managers.py", "test_restart.py", "test_document.py", "test_custom_app.py", "test_crons.py", "test_auth_servers.py", "test_traces.py"]
+
+
 def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: SLOW.index(item.path.name) if item.path.name in SLOW else len(SLOW))
     if APP != "app_rust":
         return
     for item in items:
@@ -47,7 +52,7 @@ def suite_server(request, tmp_path_factory, cache_dir):
     if OTHER_SERVER:
         yield None
         return
-    server = Server(tmp_path_factory.mktemp("server") / "data", cache_dir)
+    server = Server(tmp_path_factory.mktemp("server") / "data", cache_dir, hosts=2)
     request.config.stash[SERVER] = server
     server.start()
     yield server

@@ -84,8 +84,11 @@ def drop_databases() -> None:
 class Server:
     """One server process with its own data folder; can be killed and started again on it."""
 
-    def __init__(self, data: Path, cache: Path, config: Path = APP_CONFIG, env: dict[str, str] | None = None):
-        self.data, self.config = data, config
+    def __init__(
+        self, data: Path, cache: Path, config: Path = APP_CONFIG, env: dict[str, str] | None = None, hosts: int = 1
+    ):
+        # A graph host takes seconds of processor time to start, so a server has one unless its test needs more.
+        self.data, self.config, self.hosts = data, config, hosts
         self.env = environment(cache, env)
         self.database = database_of(data)
         if REDIS:
@@ -113,7 +116,7 @@ class Server:
             return [*own, *self.database]
         return [
             str(find_binary()), "up", "--config", str(self.config), "--port", str(self.port),
-            "--data", str(self.data), "--hosts", "2", *self.database,
+            "--data", str(self.data), "--hosts", str(self.hosts), *self.database,
         ]  # fmt: skip
 
     @property
@@ -124,7 +127,7 @@ class Server:
         return [
             [
                 str(programs / "langopen-runner"), "--config", str(self.config), "--port", runner.split(":")[1],
-                "--health-port", "0", "--data", str(self.data), "--api-url", self.url,
+                "--health-port", "0", "--data", str(self.data), "--hosts", str(self.hosts), "--api-url", self.url,
             ],
             [str(programs / "langopen-worker"), "--port", "0", "--jobs", "40", "--api-url", self.url, "--grace-seconds", "2", *reach],
             [str(programs / "langopen-api-server"), "--port", str(self.port), "--grace-seconds", "1", *reach],

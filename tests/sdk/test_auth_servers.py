@@ -78,7 +78,7 @@ def test_uncovered_resources_are_told_and_studio_can_be_shut_out(tmp_path, cache
 
 async def test_nobody_gets_in_while_hosts_are_away(tmp_path, cache_dir):
     config = changed(tmp_path, "await asyncio.sleep(60)", "import os; os._exit(3)")
-    server = Server(tmp_path / "data", cache_dir, config).start()
+    server = Server(tmp_path / "data", cache_dir, config, hosts=2).start()
     try:
         async with httpx.AsyncClient(base_url=server.url, timeout=120) as http:
             thread = (await http.post("/threads", json={}, headers=bearer("alice"))).json()["thread_id"]

@@ -268,7 +268,7 @@ def test_an_application_that_does_not_start(tmp_path, cache_dir, code, words):
 def test_the_lifespan_ends_with_the_server(tmp_path, cache_dir):
     flags = tmp_path / "flags"
     flags.mkdir()
-    server = Server(tmp_path / "data", cache_dir, WEBAPP / "langgraph.json", {"SUITE_FLAGS": str(flags)}).start()
+    server = Server(tmp_path / "data", cache_dir, WEBAPP / "langgraph.json", {"SUITE_FLAGS": str(flags)}, hosts=2).start()
     assert server.interrupt(60) == 0
     # Once in each of the two hosts.
     assert len(os.listdir(flags)) == 2

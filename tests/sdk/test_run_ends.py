@@ -33,7 +33,7 @@ def serve(folder, cache, limits) -> Server:
         "webhooks": {"url": {"disable_loopback": False}},
     }
     (folder / "langgraph.json").write_text(json.dumps(config))
-    return Server(folder / "data", cache, folder / "langgraph.json", limits).start()
+    return Server(folder / "data", cache, folder / "langgraph.json", limits, hosts=2).start()
 
 
 @pytest.fixture(scope="module")

@@ -27,8 +27,8 @@ pub trait Threads: Send + Sync {
     /// - `NotFound`: the thread does not exist.
     async fn update_thread(&self, scope: &Scope, id: ThreadId, patch: ThreadPatch) -> Result<Thread>;
 
-    /// Removes a thread with its runs, checkpoints, writes and blobs. The workers of running runs lose their leases.
-    /// Returns the runs that were in flight; the caller must close their streams.
+    /// Removes a thread with its runs, checkpoints, writes and blobs. The workers of running runs lose their leases,
+    /// and receive a cancel signal. Returns the runs that were in flight; the caller must close their streams.
     ///
     /// # Errors
     /// - `NotFound`: the thread does not exist.

@@ -133,7 +133,7 @@ cases! {
         cancelling_a_running_run_asks_its_worker, what_has_ended_cannot_be_cancelled,
         runs_in_flight_are_cancelled_together;
     queue_strategies [Threads, Runs, Checkpoints, Queue]: rollback_removes_the_pending,
-        cancelling_a_pending_run_ends_it;
+        cancelling_a_pending_run_ends_it, a_released_run_keeps_its_rollback;
     queue_leases [Queue]: a_heartbeat_keeps_a_lease, a_clock_that_is_set_changes_no_lease,
         losses_are_kept_for_the_next_attempt;
     queue_leases [Runs, Queue]: an_expired_lease_is_claimed_anew, a_released_run_comes_back, a_deleted_run_has_no_lease;

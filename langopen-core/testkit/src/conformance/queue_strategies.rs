@@ -120,6 +120,21 @@ pub async fn rollback_removes_the_pending(backend: &Fixture) {
     assert_eq!(request.action, CancelAction::Rollback, "a rollback stays a rollback");
 }
 
+/// A rollback stays a rollback for a run that its worker released, even if a new run then interrupts it.
+pub async fn a_released_run_keeps_its_rollback(backend: &Fixture) {
+    let id = backend.new_thread().await;
+    let claim = backend.running(id).await;
+    let run_id = claim.run.run_id;
+    backend.put(NewCheckpoint { run_id: Some(run_id), ..checkpoint(id, "1") }).await;
+    backend.queue().cancel(&scope(), id, run_id, rollback()).await.expect("cancel");
+    backend.queue().release(claim.lease(), SECOND).await.expect("release");
+    let new = backend.run_with(id, MultitaskStrategy::Interrupt);
+    assert_eq!(backend.queue().enqueue(&scope(), new).await.expect("enqueue").ended, [run_id]);
+    assert_eq!(backend.run(id, run_id).await, None, "it is removed, not interrupted");
+    let left = backend.checkpoints().list_checkpoints(&scope(), id, &CheckpointList::default()).await.expect("list");
+    assert_eq!(left, [], "its checkpoint too");
+}
+
 /// Cancelling a pending run ends it at once, and the next run can start.
 pub async fn cancelling_a_pending_run_ends_it(backend: &Fixture) {
     let id = backend.new_thread().await;

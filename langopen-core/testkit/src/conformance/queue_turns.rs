@@ -170,7 +170,7 @@ pub async fn a_deployment_can_be_stopped(backend: &Fixture) {
     let woken = wakes.notified();
     limit_running(backend, 1).await;
     if backend.has(Need::Hints) {
-        woken.await;
+        tokio::time::timeout(Duration::from_secs(10), woken).await.expect("new limits wake workers");
     }
     assert_eq!(claim(backend, 10).await.runs.len(), 1);
 }

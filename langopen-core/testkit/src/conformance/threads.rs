@@ -67,8 +67,8 @@ pub async fn a_deleted_thread_leaves_nothing_behind(backend: &Fixture) {
     gone.sort();
     assert_eq!(gone, [running.run.run_id, pending], "the runs whose streams must be closed");
     if backend.has(Need::Hints) {
-        let cancelled = [signals.try_recv().expect("signal").run_id, signals.try_recv().expect("signal").run_id];
-        assert!(cancelled.contains(&running.run.run_id), "the worker of the running run receives a cancel");
+        let told = std::iter::from_fn(|| signals.try_recv().ok()).any(|signal| signal.run_id == running.run.run_id);
+        assert!(told, "the worker of the running run receives a cancel");
     }
     refused(backend.threads().delete_thread(&scope(), id).await, ErrorKind::NotFound, "deleting twice");
     assert_eq!(backend.threads().thread(&scope(), id).await.expect("read"), None);

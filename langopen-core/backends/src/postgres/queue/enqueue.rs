@@ -251,12 +251,11 @@ async fn supersede(
                 cancel::ask(OPERATION, db, run_id, &request).await?;
                 signal = Some(CancelSignal { run_id, request });
             }
-            // The new request applies alone. A cancel request from an earlier attempt of the run does not count.
             _ => unbegun.push(Unbegun {
                 thread_id: new.thread_id,
                 run_id,
                 tells: get(row, "tells")?,
-                request: request.clone(),
+                request: cancel::merged(row, request)?,
             }),
         }
     }

@@ -196,13 +196,18 @@ async fn end_pending(
     request: &CancelRequest,
     now: Timestamp,
 ) -> Result<Vec<RunId>> {
-    let pending = "SELECT run_id FROM runs WHERE thread_id = ? AND status = 'pending' ORDER BY available_at, run_id";
-    let pending = sqlx::query(pending).bind(id.0).fetch_all(&mut *db).await.context(OPERATION)?;
-    let pending = pending.iter().map(|row| get(row, "run_id").map(RunId)).collect::<Result<Vec<_>>>()?;
-    for run_id in &pending {
-        readiness::cancel_pending(OPERATION, db, id, *run_id, request, now).await?;
+    let rows = sqlx::query(
+        "SELECT run_id, cancel_action FROM runs WHERE thread_id = ? AND status = 'pending' ORDER BY available_at, run_id",
+    );
+    let rows = rows.bind(id.0).fetch_all(&mut *db).await.context(OPERATION)?;
+    let mut ended = Vec::with_capacity(rows.len());
+    for row in &rows {
+        let (run_id, earlier) = (RunId(get(row, "run_id")?), get::<Option<&str>>(row, "cancel_action")?);
+        let request = run::merged_cancel(earlier.and_then(CancelAction::parse), request.clone());
+        readiness::cancel_pending(OPERATION, db, id, run_id, &request, now).await?;
+        ended.push(run_id);
     }
-    Ok(pending)
+    Ok(ended)
 }
 
 async fn ask_to_cancel(db: &mut SqliteConnection, run_id: RunId, request: CancelRequest) -> Result<CancelSignal> {
