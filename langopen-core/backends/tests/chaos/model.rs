@@ -174,7 +174,9 @@ impl Model {
 
     fn end_pending(&mut self, run_id: RunId, action: CancelAction) {
         let run = self.run_mut(run_id);
-        run.status = (action == CancelAction::Interrupt).then_some(RunStatus::Interrupted);
+        // An earlier attempt may have been asked to roll back.
+        let interrupts = action == CancelAction::Interrupt && run.cancel != Some(CancelAction::Rollback);
+        run.status = interrupts.then_some(RunStatus::Interrupted);
         (run.ready, run.waits) = (false, false);
     }
 
@@ -218,7 +220,6 @@ impl Model {
                 Ok(Cancelled::Requested)
             }
             Some(RunStatus::Pending) => {
-                let action = if run.cancel == Some(CancelAction::Rollback) { CancelAction::Rollback } else { action };
                 let (thread_id, temporary) = (run.thread_id, run.temporary);
                 self.end_pending(run_id, action);
                 if temporary {
