@@ -237,7 +237,8 @@ impl ClaimedRun {
             }
             Verdict::Retry(_) => self.failed(RunStatus::Error, "RunLost", why.to_owned()),
             Verdict::GiveUp(RunError { error, message }) => {
-                tracing::error!(reason = why, "the platform, not the graph, failed, and the run has no attempts left");
+                let ended = format_args!("{error}: {message}");
+                tracing::error!(error = %ended, reason = why, "the executor lost the run, and no attempt is left");
                 self.failed(RunStatus::Error, &error, message)
             }
         }

@@ -24,7 +24,7 @@ class State(TypedDict, total=False):
 async def step(state: State, config: RunnableConfig) -> State:
     run_id, attempt, at = config["metadata"]["run_id"], config["metadata"]["run_attempt"], state["at"] + 1
     # Faults shift the wall clock. The monotonic clock is the same for all processes of the machine.
-    os.write(FILE, f"{run_id} {attempt} {at} {time.clock_gettime_ns(time.CLOCK_MONOTONIC)}\n".encode())
+    os.write(FILE, f"{run_id} {attempt} {at} {time.clock_gettime_ns(time.CLOCK_MONOTONIC)} {os.getpid()}\n".encode())
     get_stream_writer()({"attempt": attempt, "step": at})
     await asyncio.sleep(state["pause"])
     # An attempt that has lost its lease must not write here, because a later attempt has continued.

@@ -56,7 +56,7 @@ pub(crate) async fn run(cli: &Cli, seed: u64, folder: &Path) -> Result<Trial> {
     let _ = tokio::time::timeout(TO_END, ended).await;
     clients.abort_all();
     until_told(&history, &hooks).await;
-    let evidence = gather(&platform, &api, &history, &hooks, incidents).await?;
+    let evidence = gather(&platform, folder, &api, &history, &hooks, incidents).await?;
     platform.stop().await;
     keep(folder, "history.json", &evidence.entries)?;
     keep(folder, "faults.json", &evidence.incidents)?;
@@ -69,26 +69,29 @@ pub(crate) async fn run(cli: &Cli, seed: u64, folder: &Path) -> Result<Trial> {
         accepted: accepted.count(),
         repeated: repeated.count(),
         rejoined: evidence.entries.iter().map(|entry| u64::from(entry.rejoined)).sum(),
-        logs: logs(folder, &violations)?,
+        logs: logs(folder, &ids(&violations))?,
         violations,
         incidents: evidence.incidents,
     })
 }
 
-/// The log lines of all processes that name the run or thread of a violation, with the names of the processes.
-fn logs(folder: &Path, violations: &[Violation]) -> Result<Vec<String>> {
+/// The ids of the runs and threads that the violations name.
+fn ids(violations: &[Violation]) -> Vec<&str> {
+    let no_id = |c: char| !c.is_ascii_hexdigit() && c != '-';
+    violations.iter().flat_map(|found| found.of.split(no_id)).filter(|word| word.len() == 36).collect()
+}
+
+/// The log lines of all processes that name one of the runs or threads, each after the name of its log.
+fn logs(folder: &Path, ids: &[&str]) -> Result<Vec<String>> {
     let mut found = Vec::new();
-    if violations.is_empty() {
-        return Ok(found);
-    }
     for file in std::fs::read_dir(folder).map_err(io("the trial's folder"))?.flatten() {
         let path = file.path();
-        if path.extension().is_none_or(|extension| extension != "log") {
+        if ids.is_empty() || path.extension().is_none_or(|extension| extension != "log") {
             continue;
         }
         let (name, text) = (file.file_name(), std::fs::read(&path).map_err(io("a log"))?);
         let text = String::from_utf8_lossy(&text);
-        let lines = text.lines().filter(|line| violations.iter().any(|violation| line.contains(&violation.of)));
+        let lines = text.lines().filter(|line| ids.iter().any(|id| line.contains(id)));
         found.extend(lines.map(|line| format!("{}: {line}", name.display())));
     }
     Ok(found)
@@ -119,21 +122,17 @@ async fn until_told(history: &History, hooks: &Hooks) {
 
 async fn gather(
     platform: &Platform,
+    folder: &Path,
     api: &Api,
     history: &History,
     hooks: &Hooks,
     incidents: Vec<Incident>,
 ) -> Result<Evidence> {
     let entries = history.entries();
-    let (mut statuses, mut errors, mut values) = (HashMap::new(), HashMap::new(), HashMap::new());
+    let (mut statuses, mut values) = (HashMap::new(), HashMap::new());
     for entry in entries.iter().filter(|entry| entry.kind != Kind::Stateless) {
         let Some(run_id) = &entry.run_id else { continue };
-        let status = api.status(&entry.thread_id, run_id).await;
-        if status == "error" {
-            let answer = api.get(&format!("/threads/{}/runs/{run_id}/join", entry.thread_id)).await.unwrap_or_default();
-            errors.insert(run_id.clone(), answer.get("__error__").cloned().unwrap_or(answer));
-        }
-        statuses.insert(run_id.clone(), status);
+        statuses.insert(run_id.clone(), api.status(&entry.thread_id, run_id).await);
         if !values.contains_key(&entry.thread_id) {
             let state = api.get(&format!("/threads/{}/state", entry.thread_id)).await.unwrap_or_default();
             values.insert(entry.thread_id.clone(), state.get("values").cloned().unwrap_or_default());
@@ -157,6 +156,9 @@ async fn gather(
     };
     let steps = std::fs::read_to_string(&platform.app.steps).map_err(io("steps.txt"))?;
     let lines = check::parse(&steps);
+    // The API shows only the error of a thread's last run.
+    let accepted: Vec<_> = entries.iter().filter_map(|entry| entry.run_id.as_deref()).collect();
+    let errors = logs(folder, &accepted)?.into_iter().filter(|line| line.contains(" ERROR ")).collect();
     let reported = hooks.reported();
     Ok(Evidence { entries, lines, incidents, reported, statuses, errors, values, items, in_flight })
 }

@@ -36,8 +36,8 @@ pub(crate) struct Evidence {
     pub(crate) reported: HashMap<String, HashSet<String>>,
     /// The status of each accepted run at the end of the trial.
     pub(crate) statuses: HashMap<String, String>,
-    /// The error of each run with the status `error`.
-    pub(crate) errors: HashMap<String, Value>,
+    /// The errors that the platform logged about accepted runs.
+    pub(crate) errors: Vec<String>,
     /// The values of each thread at the end of the trial.
     pub(crate) values: HashMap<String, Value>,
     /// The store item of each run that succeeded.

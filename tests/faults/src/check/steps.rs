@@ -19,6 +19,8 @@ pub(crate) struct Line {
     pub(crate) step: u64,
     /// Nanoseconds on the machine's monotonic clock.
     pub(crate) at: u128,
+    /// The process id of the graph host.
+    pub(crate) host: i32,
 }
 
 /// Parses the file of steps. Returns the lines by run, in the order of the file.
@@ -29,7 +31,8 @@ pub(crate) fn parse(text: &str) -> HashMap<String, Vec<Line>> {
         let parsed = (|| {
             let run_id = words.next()?.to_owned();
             let mut number = || words.next()?.parse().ok();
-            Some((run_id, Line { attempt: number()? as u64, step: number()? as u64, at: number()? }))
+            let (attempt, step, at) = (number()? as u64, number()? as u64, number()?);
+            Some((run_id, Line { attempt, step, at, host: i32::try_from(number()?).ok()? }))
         })();
         if let Some((run_id, line)) = parsed {
             lines.entry(run_id).or_default().push(line);
@@ -137,7 +140,7 @@ mod tests {
 
     #[test]
     fn lines_are_read_and_damaged_ones_left_out() {
-        let lines = parse("a 1 1 100\na 1 2 200\nb 2 1 300\nnonsense\n");
+        let lines = parse("a 1 1 100 7\na 1 2 200 7\nb 2 1 300 8\nc 1 1 400\nnonsense\n");
         assert_eq!(lines["a"].len(), 2);
         assert_eq!((lines["b"][0].attempt, lines["b"][0].step, lines["b"][0].at), (2, 1, 300));
     }

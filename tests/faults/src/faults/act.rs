@@ -51,8 +51,8 @@ impl Chosen {
         Some(Self { fault, target, node, link, dice })
     }
 
-    /// Makes the fault and repairs it.
-    pub(super) async fn happen(mut self, platform: &Platform) {
+    /// Makes the fault and repairs it. Returns the process id of the graph host that it hit, if it hit one.
+    pub(super) async fn happen(mut self, platform: &Platform) -> Option<i32> {
         let node = &platform.nodes[self.node];
         match self.fault {
             Fault::Kill(_) => {
@@ -70,7 +70,7 @@ impl Chosen {
                 self.wait_leases().await;
                 node.hold(false);
             }
-            Fault::KillHost | Fault::HoldHost => self.disturb_host(node).await,
+            Fault::KillHost | Fault::HoldHost => return self.disturb_host(node).await,
             Fault::RestartPostgres => self.restart_postgres(platform, Shutdown::Fast).await,
             Fault::CrashPostgres => self.restart_postgres(platform, Shutdown::Immediate).await,
             Fault::RestartRedis | Fault::KillRedis => {
@@ -92,6 +92,7 @@ impl Chosen {
                 self.wait(500, 2000).await;
             }
         }
+        None
     }
 
     async fn wait(&mut self, least_ms: u64, most_ms: u64) {
@@ -105,17 +106,18 @@ impl Chosen {
         self.wait(lease + 300, 2 * lease).await;
     }
 
-    async fn disturb_host(&mut self, node: &Node) {
+    async fn disturb_host(&mut self, node: &Node) -> Option<i32> {
         let hosts = node.hosts();
         let chosen = self.dice.random::<u32>() as usize;
-        let Some(host) = chosen.checked_rem(hosts.len()).and_then(|chosen| hosts.get(chosen).copied()) else { return };
+        let host = *hosts.get(chosen.checked_rem(hosts.len())?)?;
         if self.fault == Fault::KillHost {
             signal(host, Signal::KILL);
-            return;
+        } else {
+            signal(host, Signal::STOP);
+            self.wait_leases().await;
+            signal(host, Signal::CONT);
         }
-        signal(host, Signal::STOP);
-        self.wait_leases().await;
-        signal(host, Signal::CONT);
+        Some(host.as_raw_nonzero().get())
     }
 
     async fn disturb_link(&mut self, link: &Link) {

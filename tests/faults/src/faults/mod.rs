@@ -16,6 +16,8 @@ pub(crate) struct Incident {
     pub(crate) fault: Fault,
     /// The target, for example `worker-2`.
     pub(crate) what: String,
+    /// The process id of the graph host that the fault hit, if it hit one.
+    pub(crate) host: Option<i32>,
     /// Nanoseconds on the machine's monotonic clock, as the graphs write them.
     pub(crate) from: u128,
     pub(crate) until: u128,

@@ -63,9 +63,9 @@ impl Breaking {
             (Arc::clone(&self.platform), Arc::clone(&self.busy), Arc::clone(&self.incidents));
         async move {
             let (fault, what, from) = (chosen.fault, chosen.target.clone(), nanos());
-            chosen.happen(&platform).await;
+            let host = chosen.happen(&platform).await;
             busy.lock().remove(&what);
-            incidents.lock().push(Incident { fault, what, from, until: nanos() });
+            incidents.lock().push(Incident { fault, what, host, from, until: nanos() });
         }
     }
 
