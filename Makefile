@@ -34,15 +34,16 @@ test-host: $(VENV)/.complete ## The graph hosts: Python's through its socket, no
 	$(PYTEST) langopen-runner/python/tests
 	node --test langopen-runner/node/tests
 
-# Tests spend most of their time waiting, so two processes run them; the tests of a file share a server.
+# Two processes run the tests, one file at a time: the tests of a file share a server. The files keep conftest.py's order.
 PYTEST := $(VENV)/bin/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder
 
 # The files that use the shared graphs. All others have their own applications, or test only the server.
 GRAPH_SUITES := $(addprefix tests/sdk/test_,$(addsuffix .py,a2a assistants batch cancel concurrency copy_fork cut_and_rejoin graph_errors graph_targets \
 	interrupts javascript_errors multitask protocol remote_graph restart resumable run_ends runs_create_wait_join state_history stateless store \
 	stream_modes subgraph_streams sync_client thread_stream))
-# The files that test how applications are built and started, or the API document. They say nothing about storage or separate processes.
-START_SUITES := $(addprefix tests/sdk/test_,$(addsuffix .py,cli_errors docs document example import javascript_errors package_managers))
+# The files that test how `langopen up` builds and starts applications, or the API document. Neither depends on the
+# storage or on separate processes.
+START_SUITES := $(addprefix tests/sdk/test_,$(addsuffix .py,cli_errors document javascript_errors package_managers))
 # The files whose results depend on the storage.
 STORAGE_SUITES := $(filter-out %/test_javascript_errors.py,$(GRAPH_SUITES)) $(addprefix tests/sdk/test_,$(addsuffix .py,auth counts crons metrics \
 	regressions retention store_meaning threads webhooks))
@@ -126,9 +127,6 @@ doc: ## Build the crates' documentation, with warnings as errors
 
 PUBLISHED := langopen-core langopen-backends langopen-testkit langopen-graph langopen-api langopen-worker langopen-runner langopen
 
-# The published crates that have features.
-FEATURED := langopen-core langopen-backends
-
 gates: public-api deny features package ## Release checks: documentation, public APIs, licences, features, packages (needs cargo-deny and cargo-hack)
 
 deny: ## Licences, duplicate dependencies and their sources (needs cargo-deny)
@@ -137,8 +135,8 @@ deny: ## Licences, duplicate dependencies and their sources (needs cargo-deny)
 advisories: ## Known vulnerabilities of dependencies (needs cargo-deny and a network)
 	$(CARGO) deny --locked check advisories
 
-features: ## Check every pair of features of the published crates that have some (needs cargo-hack)
-	$(CARGO) hack check --locked --feature-powerset --exclude-features default --depth 2 $(FEATURED:%=-p %)
+features: ## Check each published crate alone, with every pair of its features (needs cargo-hack)
+	$(CARGO) hack check --locked --feature-powerset --exclude-features default --depth 2 $(PUBLISHED:%=-p %)
 
 package: ## Pack each published crate as cargo publish would
 	$(CARGO) package --locked --allow-dirty --no-verify $(PUBLISHED:%=-p %)

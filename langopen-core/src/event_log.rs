@@ -157,8 +157,8 @@ pub trait EventLog: Send + Sync + 'static {
     /// readers of the moment and cost nothing without readers.
     ///
     /// Once an attempt has appended, earlier attempts of the run may not: a worker that was held up must not mix its
-    /// events into those of its successor. Attempt 0 comes before the first one: the run service appends with it the last
-    /// event of a run that ends before a worker executes it.
+    /// events into those of its successor. Attempt 0 comes before all others. The run service uses it to mark the log of a
+    /// run that ends before its first attempt.
     ///
     /// # Errors
     /// `LeaseLost` for an attempt that appends after a later one; nothing is appended.

@@ -25,11 +25,12 @@ NOT_IN_RUST = {
 
 
 # The files that take longest. They come first, so that no process ends long after the others.
-SLOW = ["test_package_managers.py", "test_restart.py", "test_document.py", "test_custom_app.py", "test_crons.py", "test_auth_servers.py", "test_traces.py"]
+SLOW = ["package_managers", "restart", "document", "custom_app", "crons", "auth_servers", "traces"]
 
 
 def pytest_collection_modifyitems(items):
-    items.sort(key=lambda item: SLOW.index(item.path.name) if item.path.name in SLOW else len(SLOW))
+    places = {f"test_{name}.py": place for place, name in enumerate(SLOW)}
+    items.sort(key=lambda item: places.get(item.path.name, len(SLOW)))
     if APP != "app_rust":
         return
     for item in items:

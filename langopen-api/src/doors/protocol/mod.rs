@@ -1,8 +1,8 @@
 //! The event streaming protocol (version 2): commands to a thread, and its events, over server-sent events and
 //! WebSockets.
 //!
-//! It uses the same runs, threads and event log as the other operations. A command creates a run as `POST /runs` does, and
-//! a stream translates the thread's log. The packages `@langchain/protocol` and `langchain-protocol` define the
+//! It uses the same runs, threads and event log as the other operations. A command creates a run as `POST /runs` does,
+//! and a stream translates the thread's log. The packages `@langchain/protocol` and `langchain-protocol` define the
 //! types.
 
 mod chunks;

@@ -90,7 +90,7 @@ impl State {
         let Some(row) = self.threads.get(&thread_id) else { return (Vec::new(), None) };
         let (pending, running): (Vec<_>, _) = (row.pending.iter().map(|slot| slot.1).collect(), row.running);
         for run_id in &pending {
-            self.cancel_unbegun(thread_id, *run_id, request, now);
+            self.cancel_pending(thread_id, *run_id, request, now);
         }
         (pending, running.and_then(|run_id| self.request_cancel(run_id, request.clone())))
     }
@@ -102,12 +102,6 @@ impl State {
         Some(CancelSignal { run_id, request })
     }
 
-    /// Ends a pending run. An earlier attempt of it may have been asked to roll back.
-    fn cancel_unbegun(&mut self, thread_id: ThreadId, run_id: RunId, request: &CancelRequest, now: Timestamp) {
-        let earlier = self.runs.get(&run_id).and_then(|row| row.cancel.as_ref()).map(|cancel| cancel.action);
-        self.cancel_pending(thread_id, run_id, &run::merged_cancel(earlier, request.clone()), now);
-    }
-
     /// Cancels a run in flight. A run without a row counts as ended.
     fn stop_one(&mut self, log: LogKey, request: &CancelRequest, now: Timestamp, stopped: &mut Stopped) {
         let LogKey { thread_id, run_id } = log;
@@ -117,7 +111,7 @@ impl State {
             return;
         }
         let temporary = row.run.temporary;
-        self.cancel_unbegun(thread_id, run_id, request, now);
+        self.cancel_pending(thread_id, run_id, request, now);
         stopped.promoted |= self.settle(thread_id, temporary, now).is_some();
         stopped.ended.push(log);
     }

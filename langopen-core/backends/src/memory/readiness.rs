@@ -96,7 +96,8 @@ impl State {
         }
     }
 
-    /// Ends a pending run with a cancel, and sets the error on the thread.
+    /// Ends a pending run with a cancel, and sets the error on the thread. An earlier attempt of the run may have been
+    /// asked to roll back.
     pub(super) fn cancel_pending(
         &mut self,
         thread_id: ThreadId,
@@ -104,6 +105,8 @@ impl State {
         request: &CancelRequest,
         now: Timestamp,
     ) {
+        let earlier = self.runs.get(&run_id).and_then(|row| row.cancel.as_ref()).map(|cancel| cancel.action);
+        let request = &run::merged_cancel(earlier, request.clone());
         if let (Some(row), Some(thread)) = (self.runs.get(&run_id), self.threads.get(&thread_id)) {
             let delivery = delivery::of_cancel(&row.tenant, &row.run, request, thread.thread.values.as_ref(), now);
             self.deliver(delivery);
